@@ -1,0 +1,74 @@
+/*
+ * compat.h
+ *		The only place that knows PostgreSQL versions (14 to 18).
+ *
+ * Each shim carries the newest version's spelling; older servers get it here.
+ * When a version leaves the range, its block leaves this file, and nothing
+ * else changes.
+ */
+#ifndef HUBSPOT_COMPAT_H
+#define HUBSPOT_COMPAT_H
+
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+
+#if PG_VERSION_NUM < 140000
+#error "hubspot needs PostgreSQL 14 or newer"
+#endif
+
+/* 15: MarkGUCPrefixReserved() succeeds EmitWarningsOnPlaceholders(). */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* 15: shared memory is asked for in a hook; 14 asks in _PG_init() itself. */
+#if PG_VERSION_NUM >= 150000
+#define HUBSPOT_HAVE_SHMEM_REQUEST_HOOK 1
+#endif
+
+/* 16: one family of rights checks by catalog instead of one per object. */
+#if PG_VERSION_NUM < 160000
+#define hubspot_server_aclcheck(server, role, mode) \
+	pg_foreign_server_aclcheck(server, role, mode)
+#define hubspot_database_ownercheck(database, role) \
+	pg_database_ownercheck(database, role)
+#else
+#define hubspot_server_aclcheck(server, role, mode) \
+	object_aclcheck(ForeignServerRelationId, server, role, mode)
+#define hubspot_database_ownercheck(database, role) \
+	object_ownercheck(DatabaseRelationId, database, role)
+#endif
+
+/* 17: a process knows its number by a variable of its own. */
+#if PG_VERSION_NUM < 170000
+#define HUBSPOT_MY_PROC_NUMBER	(MyProc->pgprocno)
+#else
+#define HUBSPOT_MY_PROC_NUMBER	MyProcNumber
+#endif
+
+/* 16: DecodeDateTime() reports what was wrong. */
+#if PG_VERSION_NUM < 160000
+#define hubspot_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz)
+#else
+#define hubspot_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
+#endif
+
+/* 18: a scan takes a place to count its index searches in. */
+#if PG_VERSION_NUM < 180000
+#define hubspot_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#else
+#define hubspot_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#endif
+
+/* 16: the server's headers declare _PG_init(). */
+#if PG_VERSION_NUM < 160000
+extern PGDLLEXPORT void _PG_init(void);
+#endif
+
+#endif							/* HUBSPOT_COMPAT_H */

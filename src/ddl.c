@@ -1,0 +1,196 @@
+/*
+ * ddl.c
+ *		Statements that concern us although they are not ours.
+ *
+ * Called through ProcessUtility_hook, in every session that has the library.
+ *
+ *	DROP DATABASE, ALTER DATABASE .. RENAME TO, .. SET TABLESPACE and CREATE
+ *	DATABASE .. TEMPLATE refuse to run while anyone is connected to the
+ *	database.  Its worker is asked to leave first, and no other comes until
+ *	the transaction has ended, in whichever way.  Only for who owns the
+ *	database: a stranger's statement is going to fail, and disturbs nobody.
+ *
+ *	CREATE and ALTER EXTENSION, CREATE and ALTER DATABASE: the launcher is
+ *	told at commit.
+ *
+ *	ALTER SERVER: its name is kept for the validator, see account.c.
+ *
+ * DROP EXTENSION needs nothing: the worker looks for the extension in each of
+ * its transactions and holds no lock in between.
+ *
+ * Locks: none beyond what shared.c takes.  Memory: the statement's.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "nodes/parsenodes.h"
+#include "storage/latch.h"
+#include "storage/procarray.h"
+#include "tcop/utility.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "hubspot.h"
+#include "ddl.h"
+#include "shared.h"
+
+#define LEAVE_MS	2000		/* PostgreSQL itself waits another 5 s */
+#define POLL_MS		10
+
+static ProcessUtility_hook_type prev_process_utility = NULL;
+static const char *altered_server = NULL;
+
+const char *
+ddl_altered_server(void)
+{
+	return altered_server;
+}
+
+/* The value of an option, or NULL when it is missing or DEFAULT. */
+static char *
+option_value(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+static void
+wait_for_end(int pid)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LEAVE_MS);
+
+	while (BackendPidGetProc(pid) != NULL && GetCurrentTimestamp() < deadline)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 POLL_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}
+
+/* Have no worker in this database until the end of the transaction. */
+static void
+vacate(const char *name)
+{
+	Oid			database;
+	int			pid;
+
+	if (hubspot_shared == NULL || name == NULL)
+		return;
+	database = get_database_oid(name, true);
+	if (!OidIsValid(database) ||
+		!hubspot_database_ownercheck(database, GetUserId()))
+		return;
+	pid = shared_hold_database(database);
+	if (pid != 0)
+		wait_for_end(pid);
+}
+
+/* The same for a statement that is refused in the database it is about. */
+static void
+vacate_other(const char *name)
+{
+	if (get_database_oid(name, true) != MyDatabaseId)
+		vacate(name);
+}
+
+static void
+before_statement(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			vacate_other(((DropdbStmt *) statement)->dbname);
+			break;
+		case T_RenameStmt:
+			if (((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
+				vacate_other(((RenameStmt *) statement)->subname);
+			break;
+		case T_AlterDatabaseStmt:
+			if (option_value(((AlterDatabaseStmt *) statement)->options, "tablespace"))
+				vacate_other(((AlterDatabaseStmt *) statement)->dbname);
+			break;
+		case T_CreatedbStmt:
+			vacate(option_value(((CreatedbStmt *) statement)->options, "template"));
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+after_statement(NodeTag kind)
+{
+	switch (kind)
+	{
+		case T_CreateExtensionStmt:
+		case T_AlterExtensionStmt:
+			if (OidIsValid(get_extension_oid(HUBSPOT_EXTENSION, true)))
+				shared_launch_at_commit();
+			break;
+		case T_CreatedbStmt:
+		case T_AlterDatabaseStmt:
+			shared_rescan_at_commit();
+			break;
+		default:
+			break;
+	}
+}
+
+/* Statements run one inside the other, as by an event trigger. */
+static const char *
+altered_by(Node *statement, const char *outer)
+{
+	if (IsA(statement, AlterForeignServerStmt))
+		return ((AlterForeignServerStmt *) statement)->servername;
+	if (IsA(statement, CreateForeignServerStmt))
+		return NULL;
+	return outer;
+}
+
+static void
+on_process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				   ProcessUtilityContext context, ParamListInfo params,
+				   QueryEnvironment *environment, DestReceiver *dest,
+				   QueryCompletion *completion)
+{
+	Node	   *statement = pstmt->utilityStmt;
+	NodeTag		kind = nodeTag(statement);	/* a ROLLBACK may free the statement */
+	const char *outer = altered_server;
+
+	before_statement(statement);
+	altered_server = altered_by(statement, outer);
+	PG_TRY();
+	{
+		if (prev_process_utility)
+			prev_process_utility(pstmt, query, read_only_tree, context, params,
+								 environment, dest, completion);
+		else
+			standard_ProcessUtility(pstmt, query, read_only_tree, context, params,
+									environment, dest, completion);
+	}
+	PG_FINALLY();
+	{
+		altered_server = outer;
+	}
+	PG_END_TRY();
+	after_statement(kind);
+}
+
+void
+ddl_init(void)
+{
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = on_process_utility;
+}

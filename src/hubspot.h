@@ -1,0 +1,48 @@
+/*
+ * hubspot.h
+ *		Settings, and what every file of the extension shares.
+ *
+ * Each source file includes postgres.h, then this, then its own header.
+ */
+#ifndef HUBSPOT_H
+#define HUBSPOT_H
+
+#include "compat.h"
+
+#define HUBSPOT_EXTENSION	"hubspot"
+#define HUBSPOT_SCHEMA		"hubspot"	/* tables and views */
+
+/* hubspot.on_invalid: what a bad message does */
+typedef enum OnInvalid
+{
+	ON_INVALID_AUTO,			/* an error from SQL, a rejected row from a trigger */
+	ON_INVALID_ERROR,
+	ON_INVALID_RECORD
+} OnInvalid;
+
+/* Settings; meaning, unit and bounds stand in the table of hubspot.c. */
+extern bool hubspot_enabled;
+extern char *hubspot_databases;
+extern char *hubspot_secret_directory;
+extern char *hubspot_server;
+extern int	hubspot_on_invalid;
+extern int	hubspot_max_message_size;	/* bytes */
+extern int	hubspot_window_rows;
+extern int	hubspot_window_memory;	/* kB */
+extern bool hubspot_dedup_message_id;
+extern int	hubspot_timeout;	/* ms */
+extern int	hubspot_connect_timeout;	/* ms */
+extern int	hubspot_retention;	/* minutes */
+extern char *hubspot_ca_file;
+extern char *hubspot_proxy;
+extern bool hubspot_ack_synchronous_commit;
+extern char *hubspot_cluster_guard;
+
+/* Whether hubspot.databases includes this database. */
+extern bool hubspot_serves_database(const char *name);
+
+/* Background worker entry points, found by name in this library. */
+extern PGDLLEXPORT void hubspot_launcher_main(Datum arg);
+extern PGDLLEXPORT void hubspot_worker_main(Datum arg);
+
+#endif							/* HUBSPOT_H */

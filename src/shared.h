@@ -1,0 +1,207 @@
+/*
+ * shared.h
+ *		Shared memory: who works for which database, and what it tells.
+ *
+ * One fixed array of WorkerSlots, one of Meters.  No pointer, no descriptor
+ * ever stands in here; a process that dies leaves numbers behind, nothing
+ * that could be freed twice.
+ *
+ * Locking:
+ *	control->lock (LWLock)	taking and giving back a slot, the launcher's
+ *							orders, databases on hold; held for moments, never over I/O
+ *	slot->mutex (spinlock)	the slot's report: lanes, in-flight ids, texts.
+ *							Written by its worker only, copied out by readers.
+ *	atomics					wake, procno, database: read at commit without
+ *							any lock (see shared_wake_at_commit)
+ *	meter->mutex			one meter
+ */
+#ifndef HUBSPOT_SHARED_H
+#define HUBSPOT_SHARED_H
+
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+#include "utils/timestamp.h"
+
+#define SHARED_MAX_WORKERS		64	/* databases served at once */
+#define SHARED_MAX_LANES		96	/* lanes reported per worker */
+#define SHARED_MAX_TRANSFERS	16	/* as WIRE_MAX_TRANSFERS */
+#define SHARED_MAX_FLIGHT_IDS	512 /* outbox ids shown per transfer; more show as waiting */
+#define SHARED_MAX_METERS		128 /* tokens x kinds of limit */
+#define SHARED_METER_RING		1024	/* highest burst limit that can be metered */
+#define SHARED_TEXT				256
+
+/* What a worker is doing; the words stand in shared_worker_states[]. */
+typedef enum WorkerState
+{
+	WORKER_NONE,				/* slot free */
+	WORKER_STARTING,			/* launched, not yet attached */
+	WORKER_PROBING,				/* attached, looking for the extension */
+	WORKER_RUNNING,
+	WORKER_HELD,				/* runs but must not send: see problem */
+	WORKER_STOPPED,				/* ended; the launcher decides when again */
+	WORKER_ABSENT				/* the database has no extension: not started
+								 * again before somebody says so */
+} WorkerState;
+
+/* One lane as its worker reports it. */
+typedef struct LaneReport
+{
+	Oid			server;
+	uint8		family;			/* LaneFamily, see lane.h */
+	uint8		state;			/* LaneState */
+	char		reason[SHARED_TEXT];
+	TimestampTz until;			/* 0: none */
+	int64		waiting;		/* rows read and not yet sent */
+	int64		in_flight;		/* rows in requests under way */
+	TimestampTz oldest;			/* created_at of the oldest of both, 0: none */
+	int64		delivered;		/* rows with a verdict since the worker's start */
+	double		rate;			/* verdicts per second, a moving average */
+} LaneReport;
+
+typedef struct FlightReport
+{
+	int			nids;			/* 0: no transfer */
+	int64		ids[SHARED_MAX_FLIGHT_IDS];
+} FlightReport;
+
+typedef struct WorkerSlot
+{
+	pg_atomic_uint32 database;	/* Oid, 0 when the slot is free */
+	pg_atomic_uint32 procno;	/* number of the PGPROC plus one, 0 when no worker runs */
+	pg_atomic_uint32 wake;		/* 1: new rows were committed */
+
+	/* Under control->lock: the launcher's book-keeping. */
+	WorkerState state;
+	int			generation;		/* tells a worker from its predecessor; raised to
+								 * turn away one that has not attached yet */
+	int			failures;		/* ends with an error in a row */
+	TimestampTz not_before;		/* no start before this time */
+	TimestampTz changed_at;		/* when state was last set */
+	bool		stop_wanted;	/* asked to end: its end is no failure */
+	bool		just_ended;		/* the launcher has not judged its end yet */
+
+	/* Under mutex: the worker's report. */
+	slock_t		mutex;
+	int			pid;
+	TimestampTz started_at;
+	TimestampTz last_turn_at;
+	char		problem[SHARED_TEXT];	/* why it is held or stopped, "" when well */
+	int64		window_rows;
+	int64		window_bytes;
+	int64		read_id;		/* rows with a higher id are not read yet */
+	int64		requests;
+	int64		rows_done;
+	int			nlanes;
+	LaneReport	lanes[SHARED_MAX_LANES];
+	FlightReport flights[SHARED_MAX_TRANSFERS];
+} WorkerSlot;
+
+/*
+ * A rate meter: one per token and kind of limit, shared by every worker that
+ * uses the token.  See meter.h for its arithmetic.
+ */
+typedef struct Meter
+{
+	slock_t		mutex;
+	uint64		key;			/* hash of the token, mixed with the kind; 0: free */
+	int			limit;			/* requests per window as HubSpot says, 0: not known */
+	int			window_ms;
+	int			in_flight;		/* sent, not yet answered */
+	int			others;			/* requests of other clients seen in the window */
+	int64		others_at;		/* when, µs of the monotonic clock */
+	int64		blocked_until;	/* after a 429, µs of the monotonic clock */
+	int			ring_head;		/* next place to write */
+	int			ring_used;
+	int64		ring[SHARED_METER_RING];	/* when each answered request was answered, µs */
+	int64		daily_limit;	/* -1: not known */
+	int64		daily_remaining;
+	TimestampTz daily_at;		/* when HubSpot said so */
+	TimestampTz last_used;
+} Meter;
+
+/* What the launcher is to look at, beside the OID of a database. */
+#define SHARED_LOOK_LIST	1	/* the list of databases; no user database's OID */
+#define SHARED_LOOK_ALL		PG_UINT32_MAX	/* every database */
+
+typedef struct SharedControl
+{
+	LWLock	   *lock;			/* in the tranche "hubspot" */
+	pg_atomic_uint32 launcher_procno;	/* plus one */
+	pg_atomic_uint32 look_at;	/* message to the launcher, 0: none */
+	int			launcher_pid;
+	Oid			on_hold[SHARED_MAX_WORKERS];	/* databases under DROP, RENAME or
+												 * copy: no worker may start */
+	int			on_hold_by[SHARED_MAX_WORKERS]; /* pid of the backend that asked */
+	WorkerSlot	slots[SHARED_MAX_WORKERS];
+	Meter		meters[SHARED_MAX_METERS];
+} SharedControl;
+
+extern SharedControl *hubspot_shared;	/* NULL when not preloaded */
+
+/* From _PG_init: asks for the memory and the lock, installs the hooks. */
+extern void shared_init(void);
+
+/* The slot of a database, or NULL; a hint without a lock, checked by its user. */
+extern WorkerSlot *shared_find_slot(Oid database);
+
+/*
+ * Remember that this transaction queued rows; at its commit the worker of
+ * this database is woken: one atomic exchange, and SetLatch when it was the
+ * first.  Costs one callback per backend for life.  PREPARE forgets it: the worker's
+ * regular look finds such rows.
+ */
+extern void shared_wake_at_commit(void);
+
+/*
+ * At commit of this transaction, tell the launcher to look for the extension
+ * in this database, or at the list of databases.  Tell it now: shared_tell_launcher().
+ */
+extern void shared_launch_at_commit(void);
+extern void shared_rescan_at_commit(void);
+extern void shared_tell_launcher(uint32 look_at);
+
+/*
+ * Until the end of this transaction no worker may serve the database.  Asks
+ * its worker to end; returns the worker's pid, or 0 if there is none.
+ */
+extern int	shared_hold_database(Oid database);
+
+/* Whether somebody holds it; the caller has control->lock. */
+extern bool shared_is_on_hold(Oid database);
+
+/*
+ * Ask the worker of a slot to end; the caller has control->lock exclusively.
+ * One that has not attached yet is turned away.  Returns the pid, or 0.
+ */
+extern int	shared_stop_worker(WorkerSlot *slot);
+
+/* What the launcher hands to a worker, in bgw_extra. */
+typedef struct WorkerOrder
+{
+	int			slot;
+	int			generation;
+	Oid			database;
+} WorkerOrder;
+
+/*
+ * Worker side.  First, before connecting to the database: read the order and
+ * attach to the slot.  NULL means that the order was withdrawn: end with
+ * proc_exit(0).  Detaches by itself at exit and leaves the error that ended
+ * the process as the slot's problem.
+ */
+extern void shared_read_order(WorkerOrder *order);
+extern WorkerSlot *shared_attach(int slot, int generation);
+
+/* Tell the state; a NULL problem means "". */
+extern void shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem);
+
+/*
+ * Copy a text for shared memory: cut to SHARED_TEXT, printable ASCII only,
+ * for it is read from databases of any encoding.
+ */
+extern void shared_copy_text(char *to, const char *from);
+
+extern const char *const shared_worker_states[];	/* words for WorkerState */
+
+#endif							/* HUBSPOT_SHARED_H */

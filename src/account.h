@@ -1,0 +1,97 @@
+/*
+ * account.h
+ *		One SERVER of the wrapper hubspot is one HubSpot account.
+ *
+ * The options are one table in account.c: name, kind, bounds, default, who
+ * may set it, where its value goes.  The validator, its errors and the worker
+ * read that table.  Which SERVER a call means is answered in account_lookup.c.
+ */
+#ifndef HUBSPOT_ACCOUNT_H
+#define HUBSPOT_ACCOUNT_H
+
+#include "nodes/pg_list.h"
+
+#define ACCOUNT_WRAPPER "hubspot"	/* name of the FOREIGN DATA WRAPPER */
+
+typedef enum ApiVersion
+{
+	API_2026_09,
+	API_2026_03,
+	API_V3
+} ApiVersion;
+
+typedef enum UnknownProperties
+{
+	UNKNOWN_DROP,
+	UNKNOWN_REJECT
+} UnknownProperties;
+
+typedef enum LifecyclePolicy
+{
+	LIFECYCLE_ANY,
+	LIFECYCLE_FORWARD
+} LifecyclePolicy;
+
+typedef enum EventsPolicy
+{
+	EVENTS_CUSTOM,
+	EVENTS_LEGACY
+} EventsPolicy;
+
+/* Parsed options; strings are palloc'd with the struct, NULL when not set. */
+typedef struct AccountOptions
+{
+	char	   *secret;
+	char	   *base_url;		/* without a trailing slash */
+	char	   *forms_url;
+	char	   *events_url;
+	char	   *events_path;
+	char	   *contact_id_property;
+	char	   *company_id_property;
+	char	   *time_zone;
+	char	   *page_event;
+	int64		portal_id;		/* 0: taken from account-info */
+	int			api_version;	/* ApiVersion */
+	int			burst_limit;	/* ceiling, requests per 10 s; 0: as HubSpot says */
+	int			daily_limit;	/* ceiling, requests per day; 0: as HubSpot says */
+	double		quota_share;	/* 0 < share <= 1 */
+	int			max_connections;
+	int			unknown_properties; /* UnknownProperties */
+	int			lifecycle;		/* LifecyclePolicy */
+	int			events;			/* EventsPolicy */
+	bool		create_properties;
+	bool		create_events;
+	bool		create_missing;
+	bool		primary_company;
+	bool		associate_company_trait;
+	bool		skip_unchanged;
+} AccountOptions;
+
+/*
+ * Options of a SERVER, defaults filled in, in the current memory context.
+ * Raises an error for what the validator would refuse, as after a change of
+ * version; the worker holds that account and serves the others.
+ */
+extern AccountOptions *account_parse_options(List *options);
+
+/*
+ * The SERVER that a call means: the given name, else hubspot.server, else the
+ * only SERVER of the wrapper.  Raises a clear error when there is none, or
+ * several and no choice.  Cached; checks no right.
+ */
+extern Oid	account_resolve(const char *name);
+
+/* Raises an error unless role has USAGE on the SERVER. */
+extern void account_check_usage(Oid server, Oid role);
+
+/*
+ * contact_id_property of the SERVER, NULL when not set; cached in this
+ * backend until the SERVER changes, so that a call costs no catalog look-up.
+ * The text is good until the next call of a function of this file.
+ */
+extern const char *account_contact_id_property(Oid server);
+
+/* Oids of all SERVERs of the wrapper, in the current memory context. */
+extern List *account_list(void);
+
+#endif							/* HUBSPOT_ACCOUNT_H */

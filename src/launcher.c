@@ -29,7 +29,7 @@
  * that ends without having been asked to starts again after 1, 2, 4 .. 60 s; a
  * healthy minute clears the count.
  *
- * Memory: launcher_context holds handles and the table of databases; the rest
+ * Memory: launcher_context holds handles and the list of databases; the rest
  * lives for one transaction.  Locks: control->lock for moments, never while a
  * transaction is open or a worker is being registered.
  */
@@ -37,23 +37,17 @@
 
 #include <signal.h>
 
-#include "access/genam.h"
-#include "access/heapam.h"
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/pg_database.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
 #include "tcop/tcopprot.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #include "hubspot.h"
+#include "databases.h"
 #include "shared.h"
 
 #define RESCAN_MS		60000	/* look at the list of databases */
@@ -63,20 +57,7 @@
 #define HEALTHY_MS		60000
 #define BACKOFF_MAX_MS	60000
 
-#define INVALID_DATCONNLIMIT (-2)	/* a DROP DATABASE that was interrupted */
-
-/* A database that may have a worker. */
-typedef struct Database
-{
-	Oid			oid;			/* hash key */
-	char		name[NAMEDATALEN];
-	bool		seen;			/* in the scan under way */
-	bool		absent;			/* its worker found no extension */
-	bool		look_again;		/* told of the extension since the last start */
-} Database;
-
 static MemoryContext launcher_context;
-static HTAB *databases;
 static BackgroundWorkerHandle *handles[SHARED_MAX_WORKERS];
 static TimestampTz next_rescan = 0;
 static int	last_started = 0;
@@ -97,78 +78,15 @@ slot_database(WorkerSlot *slot)
 }
 
 /*
- * The list of databases
+ * What others want
  */
-
-static bool
-may_be_served(Form_pg_database form)
-{
-	return form->datallowconn && !form->datistemplate &&
-		form->datconnlimit != INVALID_DATCONNLIMIT &&
-		hubspot_serves_database(NameStr(form->datname));
-}
-
-static void
-see_database(Form_pg_database form)
-{
-	bool		found;
-	Database   *database = hash_search(databases, &form->oid, HASH_ENTER, &found);
-
-	if (!found)
-		database->absent = database->look_again = false;
-	strlcpy(database->name, NameStr(form->datname), NAMEDATALEN);
-	database->seen = true;
-}
-
-static void
-scan_pg_database(void)
-{
-	Relation	relation;
-	TableScanDesc scan;
-	HeapTuple	tuple;
-
-	StartTransactionCommand();
-	(void) GetTransactionSnapshot();
-	relation = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(relation, 0, NULL);
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-	{
-		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
-
-		if (may_be_served(form))
-			see_database(form);
-	}
-	table_endscan(scan);
-	table_close(relation, AccessShareLock);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(launcher_context);
-}
 
 static void
 read_databases(void)
 {
-	HASH_SEQ_STATUS every;
-	Database   *database;
-
-	hash_seq_init(&every, databases);
-	while ((database = hash_seq_search(&every)) != NULL)
-		database->seen = false;
-
-	scan_pg_database();
-
-	hash_seq_init(&every, databases);
-	while ((database = hash_seq_search(&every)) != NULL)
-	{
-		if (!database->seen)
-			(void) hash_search(databases, &database->oid, HASH_REMOVE, NULL);
-	}
+	databases_read();
+	MemoryContextSwitchTo(launcher_context);
 	next_rescan = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCAN_MS);
-}
-
-static Database *
-find_database(Oid oid)
-{
-	return hash_search(databases, &oid, HASH_FIND, NULL);
 }
 
 /* What sessions told us since the last turn. */
@@ -176,20 +94,11 @@ static void
 take_message(void)
 {
 	uint32		look_at = pg_atomic_exchange_u32(&hubspot_shared->look_at, 0);
-	HASH_SEQ_STATUS every;
-	Database   *database;
 
-	if (look_at == 0)
-		return;
-	read_databases();
-	hash_seq_init(&every, databases);
-	while ((database = hash_seq_search(&every)) != NULL)
+	if (look_at != 0)
 	{
-		if (look_at == SHARED_LOOK_ALL || look_at == database->oid)
-		{
-			database->absent = false;
-			database->look_again = true;
-		}
+		read_databases();
+		databases_look_again(look_at);
 	}
 }
 
@@ -236,7 +145,7 @@ move_to(WorkerSlot *slot, WorkerState state, TimestampTz now)
 static bool
 is_wanted(WorkerSlot *slot)
 {
-	return hubspot_enabled && find_database(slot_database(slot)) != NULL &&
+	return hubspot_enabled && databases_find(slot_database(slot)) != NULL &&
 		!shared_is_on_hold(slot_database(slot));
 }
 
@@ -253,6 +162,13 @@ is_on_its_way(WorkerSlot *slot, TimestampTz now)
 {
 	return (slot->state == WORKER_STARTING || slot->state == WORKER_PROBING) &&
 		!TimestampDifferenceExceeds(slot->changed_at, now, PROBE_MS);
+}
+
+/* Has lived, or lived until then, for so long that earlier ends do not count. */
+static bool
+is_healthy(WorkerSlot *slot, TimestampTz until)
+{
+	return TimestampDifferenceExceeds(slot->started_at, until, HEALTHY_MS);
 }
 
 static bool
@@ -312,7 +228,7 @@ judge_end(WorkerSlot *slot, TimestampTz now)
 		slot->not_before = 0;
 		return;
 	}
-	if (TimestampDifferenceExceeds(slot->started_at, slot->changed_at, HEALTHY_MS))
+	if (is_healthy(slot, slot->changed_at))
 		slot->failures = 0;
 	back_off(slot, now);
 }
@@ -337,8 +253,10 @@ tend_starting(WorkerSlot *slot, TimestampTz now)
 }
 
 static void
-tend_running(WorkerSlot *slot)
+tend_running(WorkerSlot *slot, TimestampTz now)
 {
+	if (is_healthy(slot, now))
+		slot->failures = 0;
 	if (!is_wanted(slot) && !slot->stop_wanted)
 		(void) shared_stop_worker(slot);
 }
@@ -348,7 +266,7 @@ tend_stopped(WorkerSlot *slot, TimestampTz now)
 {
 	if (slot->just_ended)
 		judge_end(slot, now);
-	if (find_database(slot_database(slot)) == NULL)
+	if (databases_find(slot_database(slot)) == NULL)
 		free_slot(slot, now);
 	else if (!hubspot_enabled)
 		say(slot, "hubspot.enabled is off");
@@ -359,7 +277,7 @@ tend_stopped(WorkerSlot *slot, TimestampTz now)
 static void
 tend_absent(WorkerSlot *slot, TimestampTz now)
 {
-	Database   *database = find_database(slot_database(slot));
+	Database   *database = databases_find(slot_database(slot));
 
 	if (pg_atomic_read_u32(&slot->procno) != 0)
 		return;					/* its process is about to end */
@@ -390,7 +308,7 @@ tend_slots(TimestampTz now)
 			case WORKER_PROBING:
 			case WORKER_RUNNING:
 			case WORKER_HELD:
-				tend_running(slot);
+				tend_running(slot, now);
 				break;
 			case WORKER_STOPPED:
 				tend_stopped(slot, now);
@@ -418,26 +336,6 @@ find_free_slot(void)
 	return NULL;
 }
 
-/* A database that is to be looked at and has no slot, or NULL. */
-static Database *
-find_unserved_database(void)
-{
-	HASH_SEQ_STATUS every;
-	Database   *database;
-
-	hash_seq_init(&every, databases);
-	while ((database = hash_seq_search(&every)) != NULL)
-	{
-		if (!database->absent && shared_find_slot(database->oid) == NULL &&
-			!shared_is_on_hold(database->oid))
-		{
-			hash_seq_term(&every);
-			return database;
-		}
-	}
-	return NULL;
-}
-
 /* Which slot's worker starts next, or NULL; control->lock is held. */
 static WorkerSlot *
 choose_slot(TimestampTz now)
@@ -459,7 +357,7 @@ choose_slot(TimestampTz now)
 	}
 	if (!hubspot_enabled)
 		return NULL;
-	database = find_unserved_database();
+	database = databases_find_unserved();
 	slot = find_free_slot();
 	if (database == NULL || slot == NULL)
 	{
@@ -532,7 +430,8 @@ report_fullness(void)
 	fullness_logged = slots_full;
 }
 
-static void
+/* False when there was one to start and no process for it: try the next. */
+static bool
 start_next_worker(TimestampTz now)
 {
 	WorkerSlot *slot;
@@ -543,7 +442,7 @@ start_next_worker(TimestampTz now)
 	slot = choose_slot(now);
 	if (slot != NULL)
 	{
-		database = find_database(slot_database(slot));
+		database = databases_find(slot_database(slot));
 		database->look_again = false;
 		generation = ++slot->generation;
 		slot->stop_wanted = slot->just_ended = false;
@@ -555,13 +454,16 @@ start_next_worker(TimestampTz now)
 	if (slot == NULL)
 	{
 		report_fullness();
-		return;
+		return true;
 	}
 	forget_handle(slot);
-	if (register_worker(slot, database))
-		exhaustion_logged = false;
-	else
+	if (!register_worker(slot, database))
+	{
 		report_exhaustion(slot, generation, database->name);
+		return false;
+	}
+	exhaustion_logged = false;
+	return true;
 }
 
 /*
@@ -622,17 +524,10 @@ leave(int code, Datum arg)
 static void
 enter(void)
 {
-	HASHCTL		shape;
-
 	launcher_context = AllocSetContextCreate(TopMemoryContext, "hubspot launcher",
 											 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(launcher_context);
-	memset(&shape, 0, sizeof(shape));
-	shape.keysize = sizeof(Oid);
-	shape.entrysize = sizeof(Database);
-	shape.hcxt = launcher_context;
-	databases = hash_create("hubspot databases", 64, &shape,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	databases_init();
 
 	before_shmem_exit(leave, (Datum) 0);
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
@@ -675,7 +570,8 @@ hubspot_launcher_main(Datum arg)
 			read_databases();
 		watching = lift_stale_holds();
 		tend_slots(GetCurrentTimestamp());
-		start_next_worker(GetCurrentTimestamp());
+		while (!start_next_worker(GetCurrentTimestamp()))
+			;
 
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 sleep_ms(watching), PG_WAIT_EXTENSION);

@@ -445,6 +445,8 @@ start_next_worker(TimestampTz now)
 		database = databases_find(slot_database(slot));
 		database->look_again = false;
 		generation = ++slot->generation;
+		if (slot->stop_wanted)
+			say(slot, "");		/* what it was stopped for is over */
 		slot->stop_wanted = slot->just_ended = false;
 		move_to(slot, WORKER_STARTING, now);
 		last_started = slot_index(slot);

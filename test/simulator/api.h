@@ -1,0 +1,76 @@
+/*
+ * api.h
+ *	  The operations: each serves one kind of request.
+ *
+ * The router calls them with the credential, the scope and the limits
+ * checked, the body parsed (request->json, owned by the router) where the
+ * operation wants one, request->type and ->other set from the path and
+ * request->args holding its other parts.  They fill the reply.
+ */
+#ifndef SIMULATOR_API_H
+#define SIMULATOR_API_H
+
+#include "http.h"
+#include "store.h"
+
+/* write.c: section 3.1 to 3.3 */
+extern void objects_upsert(Request *request);
+extern void objects_create(Request *request);
+extern void objects_update(Request *request);
+extern void object_create(Request *request);
+extern void object_update(Request *request);
+
+/* read.c: section 3.2, 3.10 */
+extern void objects_read(Request *request);
+extern void object_read(Request *request);
+extern void object_page(Request *request);
+
+/* archive.c: section 3.10 */
+extern void objects_archive(Request *request);
+extern void object_archive(Request *request);
+extern void object_erase(Request *request);
+
+/* search.c: section 3.13 */
+extern void objects_search(Request *request);
+
+/* schema.c: section 3.5 */
+extern void properties_list(Request *request);
+extern void property_read(Request *request);
+extern void property_add_one(Request *request);
+extern void property_add_many(Request *request);
+extern void property_archive(Request *request);
+extern void groups_list(Request *request);
+extern void group_add(Request *request);
+
+/* account.c: section 3.11 */
+extern void account_details(Request *request);
+extern void account_usage(Request *request);
+
+/*
+ * Helpers that several operations share (batch.c).
+ */
+
+/* The array "inputs", or NULL after the reply was filled. */
+extern struct json_object *batch_inputs(Request *request, int limit);
+
+/* {"status":"COMPLETE",...,"results":[ ... and its end, with its errors. */
+extern void batch_begin(Request *request);
+extern void batch_end(Request *request, int status, const Buffer *errors, int error_count);
+
+/* An OBJECT_NOT_FOUND error item that names the ids. */
+extern void batch_missing(Buffer *errors, const ObjectType *type,
+						  const char *const *ids, int count);
+
+/* A property that may be an idProperty; else NULL after filling the reply. */
+extern struct Property *batch_id_property(Request *request, const char *name);
+
+/* A JSON string member; NULL when it is absent or of another type. */
+extern const char *json_text(struct json_object *object, const char *name);
+
+/* {"id":..,"properties":{..},..}; names may be NULL for the default set. */
+extern void object_render(Buffer *out, const Object *object, struct json_object *names);
+
+/* The end of an object: its times, archived, and url; without the brace. */
+extern void object_render_tail(Buffer *out, const Object *object);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * property.h
+ *	  Property definitions, and what makes a value valid.
+ *
+ * Definitions are owned by their ObjectType and live as long as the process:
+ * records point to them.
+ */
+#ifndef SIMULATOR_PROPERTY_H
+#define SIMULATOR_PROPERTY_H
+
+#include <json-c/json.h>
+
+#include "error.h"
+#include "store.h"
+
+typedef enum ValueType
+{
+	VALUE_STRING,
+	VALUE_NUMBER,
+	VALUE_BOOL,
+	VALUE_ENUMERATION,
+	VALUE_DATE,
+	VALUE_DATETIME
+} ValueType;
+
+/* What a property is beyond its type. */
+typedef enum PropertyRole
+{
+	ROLE_PLAIN,
+	ROLE_EMAIL,
+	ROLE_MORE_EMAILS,
+	ROLE_DOMAIN,
+	ROLE_STAGE,
+	ROLE_CREATED,
+	ROLE_MODIFIED,
+	ROLE_ID
+} PropertyRole;
+
+typedef struct Option
+{
+	char	   *label;
+	char	   *value;
+	int			display_order;
+	bool		hidden;
+} Option;
+
+typedef struct Property
+{
+	ObjectType *type;
+	char	   *name;
+	char	   *label;
+	char	   *group;
+	char	   *description;
+	const char *type_name;
+	char	   *field_type;
+	ValueType	value_type;
+	PropertyRole role;
+	bool		unique;			/* may be an idProperty, values are indexed */
+	bool		declared_unique;	/* what the definition says of it */
+	bool		read_only;
+	bool		hidden;
+	bool		form_field;
+	bool		standard;		/* defined by HubSpot */
+	bool		archived;
+	bool		multiple;		/* an enumeration of several: "a;b" */
+	int			display_order;
+	int64_t		created_ms;
+	int64_t		updated_ms;
+	Option	   *options;
+	int			option_count;
+	Table		option_index;	/* by value: the Option */
+	Table		holders;		/* of a unique property: value to Object */
+} Property;
+
+/* The definitions a new account has, and a few of a shop. */
+extern void property_init(void);
+
+/* Live definitions only. */
+extern Property *property_find(const ObjectType *type, const char *name);
+
+/*
+ * Creates one from its JSON definition.  On failure returns NULL and sets
+ * *status, *category and *message (static or scratch text).
+ */
+extern Property *property_create(ObjectType *type, struct json_object *definition,
+								 int *status, const char **category, const char **message);
+
+extern void property_render(Buffer *out, const Property *property);
+
+/*
+ * Checks a value and brings it to the form in which it is kept; returns it
+ * (the text itself or scratch memory), or NULL after adding a problem.
+ */
+extern const char *value_check(const Property *property, const char *text, ProblemList *problems);
+
+/* The form in which a key of this property is looked up: lower-cased for email. */
+extern const char *value_key(const Property *property, const char *text);
+
+#endif

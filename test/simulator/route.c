@@ -1,0 +1,367 @@
+/*
+ * route.c
+ *	  From a path to what serves it; see route.h.
+ *
+ * One table serves all versions of HubSpot's paths: the family and the
+ * version are taken out of the path first, what remains is the same in all.
+ */
+#include "route.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api.h"
+#include "config.h"
+#include "control.h"
+#include "error.h"
+#include "fault.h"
+#include "journal.h"
+#include "limits.h"
+#include "store.h"
+
+#define JSON_DEPTH	32
+
+typedef struct Route
+{
+	const char *method;
+	const char *family;
+	const char *pattern;		/* {type}, {other} and * are wildcards */
+	void		(*serve) (Request *request);
+	Meter		meter;
+	const char *scope;			/* %s is the object type; NULL: any token */
+	bool		wants_json;
+	bool		is_public;		/* needs no credential */
+} Route;
+
+/* Which versions a family has; the first element of its old paths. */
+typedef struct Family
+{
+	const char *name;
+	const char *old_version;
+} Family;
+
+#define READ	"crm.objects.%s.read"
+#define WRITE	"crm.objects.%s.write"
+
+static const Route routes[] = {
+	{"POST", "objects", "{type}/batch/upsert", objects_upsert, METER_STANDARD, WRITE, true, false},
+	{"POST", "objects", "{type}/batch/create", objects_create, METER_STANDARD, WRITE, true, false},
+	{"POST", "objects", "{type}/batch/update", objects_update, METER_STANDARD, WRITE, true, false},
+	{"POST", "objects", "{type}/batch/read", objects_read, METER_STANDARD, READ, true, false},
+	{"POST", "objects", "{type}/batch/archive", objects_archive, METER_STANDARD, WRITE, true, false},
+	{"POST", "objects", "{type}/search", objects_search, METER_SEARCH, READ, true, false},
+	{"POST", "objects", "{type}/gdpr-delete", object_erase, METER_STANDARD, WRITE, true, false},
+	{"GET", "objects", "{type}", object_page, METER_STANDARD, READ, false, false},
+	{"POST", "objects", "{type}", object_create, METER_STANDARD, WRITE, true, false},
+	{"GET", "objects", "{type}/*", object_read, METER_STANDARD, READ, false, false},
+	{"PATCH", "objects", "{type}/*", object_update, METER_STANDARD, WRITE, true, false},
+	{"DELETE", "objects", "{type}/*", object_archive, METER_STANDARD, WRITE, false, false},
+
+	{"POST", "properties", "{type}/batch/create", property_add_many, METER_STANDARD,
+	"crm.schemas.%s.write", true, false},
+	{"GET", "properties", "{type}/groups", groups_list, METER_STANDARD, "crm.schemas.%s.read", false, false},
+	{"POST", "properties", "{type}/groups", group_add, METER_STANDARD, "crm.schemas.%s.write", true, false},
+	{"GET", "properties", "{type}", properties_list, METER_STANDARD, "crm.schemas.%s.read", false, false},
+	{"POST", "properties", "{type}", property_add_one, METER_STANDARD, "crm.schemas.%s.write", true, false},
+	{"GET", "properties", "{type}/*", property_read, METER_STANDARD, "crm.schemas.%s.read", false, false},
+	{"DELETE", "properties", "{type}/*", property_archive, METER_STANDARD, "crm.schemas.%s.write", false, false},
+
+	{"GET", "account-info", "details", account_details, METER_STANDARD, NULL, false, false},
+	{"GET", "account-info", "api-usage/daily/private-apps", account_usage, METER_STANDARD, NULL, false, false},
+};
+
+static const Family families[] = {
+	{"objects", "v3"},
+	{"properties", "v3"},
+	{"account-info", "v3"},
+};
+
+static bool
+is_dated(const char *version)
+{
+	return strcmp(version, "2026-03") == 0 || strcmp(version, "2026-09") == 0;
+}
+
+static bool
+has_version(const char *family, const char *version)
+{
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+	{
+		if (strcmp(families[i].name, family) == 0)
+			return is_dated(version) || strcmp(families[i].old_version, version) == 0;
+	}
+	return false;
+}
+
+static bool
+split_path(Request *request)
+{
+	char	   *at;
+
+	request->split = must_strdup(request->path);
+	for (at = request->split; *at == '/';)
+	{
+		*at++ = '\0';
+		if (*at == '\0')
+			break;
+		if (request->segment_count == MAX_SEGMENTS)
+			return false;
+		request->segments[request->segment_count++] = at;
+		at += strcspn(at, "/");
+	}
+	return true;
+}
+
+/*
+ * The family of the path, with the index of its first segment behind family
+ * and version; NULL when there is no such path.
+ */
+static const char *
+find_family(Request *request, int *rest)
+{
+	const char **segments = request->segments;
+	int			count = request->segment_count;
+	const char *family = NULL;
+
+	if (count >= 3 && strcmp(segments[0], "crm") == 0)
+	{
+		/* crm/v3/objects/... or crm/objects/2026-09/... */
+		bool		dated = is_dated(segments[2]);
+
+		family = segments[dated ? 1 : 2];
+		request->version = segments[dated ? 2 : 1];
+		if (is_dated(request->version) != dated)
+			return NULL;
+		*rest = 3;
+	}
+	else if (count >= 2)
+	{
+		family = segments[0];
+		request->version = segments[1];
+		*rest = 2;
+	}
+	if (family == NULL || !has_version(family, request->version))
+		return NULL;
+	return family;
+}
+
+static bool
+match_pattern(Request *request, const char *pattern, int rest, const char **type, const char **other)
+{
+	int			args = 0;
+
+	*type = *other = NULL;
+	memset(request->args, 0, sizeof(request->args));
+	for (; *pattern != '\0'; rest++)
+	{
+		size_t		len = strcspn(pattern, "/");
+		const char *segment;
+
+		if (rest >= request->segment_count)
+			return false;
+		segment = request->segments[rest];
+		if (len == 6 && memcmp(pattern, "{type}", 6) == 0)
+			*type = segment;
+		else if (len == 7 && memcmp(pattern, "{other}", 7) == 0)
+			*other = segment;
+		else if (len == 1 && *pattern == '*')
+			request->args[args++] = segment;
+		else if (strlen(segment) != len || memcmp(segment, pattern, len) != 0)
+			return false;
+		pattern += len + (pattern[len] == '/');
+	}
+	return rest == request->segment_count;
+}
+
+/* Sets route and types, or refusal: 404, 405, 400 for an unknown type. */
+static void
+find_route(Request *request)
+{
+	int			rest = 0;
+	const char *family = split_path(request) ? find_family(request, &rest) : NULL;
+	const char *type;
+	const char *other;
+
+	request->refusal = 404;
+	for (size_t i = 0; family != NULL && i < sizeof(routes) / sizeof(routes[0]); i++)
+	{
+		if (strcmp(routes[i].family, family) != 0 ||
+			!match_pattern(request, routes[i].pattern, rest, &type, &other))
+			continue;
+		request->refusal = 405;
+		if (strcmp(routes[i].method, request->method) != 0)
+			continue;
+		request->route = &routes[i];
+		request->refusal = 0;
+		request->type = type ? object_type(type) : NULL;
+		request->other = other ? object_type(other) : NULL;
+		if ((type != NULL && request->type == NULL) || (other != NULL && request->other == NULL))
+		{
+			request->refusal = 400;
+			request->refusal_detail = type != NULL && request->type == NULL ? type : other;
+		}
+		return;
+	}
+}
+
+static bool
+has_scope(const char *pattern, const ObjectType *type, char *scope, size_t size)
+{
+	const char *place = strstr(pattern, "%s");
+
+	if (place == NULL)
+		snprintf(scope, size, "%s", pattern);
+	else
+		snprintf(scope, size, "%.*s%s%s", (int) (place - pattern), pattern,
+				 type->name, place + 2);
+	if (list_allows(&config.scopes, scope))
+		return true;
+	/* The schema may be read by whoever reads the objects. */
+	if (strncmp(scope, "crm.schemas.", 12) == 0 && strstr(scope, ".read") != NULL)
+		return has_scope(READ, type, scope, size);
+	return false;
+}
+
+void
+route_admit(Request *request)
+{
+	const Route *route;
+	char		scope[100];
+
+	if (control_owns(request))
+		return;
+	find_route(request);
+	route = request->route;
+	request->delay_us = config.latency_ms * 1000;
+	if (config.latency_jitter_ms > 0)
+		request->delay_us += (int64_t) (random_next() % (uint64_t) (config.latency_jitter_ms * 1000 + 1));
+	if (route == NULL)
+		return;
+	if (!route->is_public &&
+		(request->token == NULL || !list_allows(&config.tokens, request->token)))
+		request->refusal = 401;
+	if (request->refusal != 0)
+		return;
+	if (route->scope != NULL && !has_scope(route->scope, request->type, scope, sizeof(scope)))
+	{
+		request->refusal = 403;
+		return;
+	}
+	request->fault = fault_match(request);
+	if (request->fault != NULL)
+		request->delay_us += fault_delay_us(request->fault);
+	if (request->fault == NULL || !fault_is_refusal(request->fault))
+		request->refusal_detail = limits_take(request, route->meter);
+	if (request->refusal_detail != NULL)
+		request->refusal = 429;
+}
+
+static void
+refuse(Request *request)
+{
+	char		scope[100];
+
+	switch (request->refusal)
+	{
+		case 400:
+			reply_error(request, 400, NULL, "Unable to infer object type from: %s",
+						request->refusal_detail);
+			break;
+		case 401:
+			reply_unauthenticated(request);
+			break;
+		case 403:
+			(void) has_scope(request->route->scope, request->type, scope, sizeof(scope));
+			reply_missing_scope(request, scope);
+			break;
+		case 405:
+			reply_error(request, 405, NULL, "HTTP 405 Method Not Allowed");
+			break;
+		case 429:
+			stats.rate_limited++;
+			reply_rate_limited(request, request->refusal_detail);
+			break;
+		default:
+			reply_no_such_path(request);
+			break;
+	}
+}
+
+static bool
+parse_body(Request *request)
+{
+	static struct json_tokener *tokener;
+	const char *type = request_header(request, "Content-Type");
+	size_t		len = request->body.len;
+	int			line = 1;
+	int			column = 1;
+
+	if (type == NULL || strncasecmp(type, "application/json", 16) != 0 ||
+		(type[16] != '\0' && type[16] != ';' && type[16] != ' '))
+	{
+		reply_error(request, 415, NULL, "HTTP 415 Unsupported Media Type");
+		return false;
+	}
+	if (tokener == NULL)
+	{
+		tokener = json_tokener_new_ex(JSON_DEPTH);
+		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	}
+	json_tokener_reset(tokener);
+	while (len > 0 && strchr(" \t\r\n", request->body.data[len - 1]) != NULL)
+		len--;
+	if (len > 0)
+		request->json = json_tokener_parse_ex(tokener, request->body.data, (int) len);
+	if (request->json != NULL && json_tokener_get_parse_end(tokener) == len)
+		return true;
+	for (size_t i = 0; i < json_tokener_get_parse_end(tokener) && i < len; i++)
+	{
+		column = request->body.data[i] == '\n' ? 1 : column + 1;
+		line += request->body.data[i] == '\n';
+	}
+	reply_invalid_json(request, "on line %d, column %d: %s", line, column,
+					   len == 0 ? "No content to map due to end-of-input" :
+					   "Unexpected character or end-of-input");
+	return false;
+}
+
+static void
+perform(Request *request)
+{
+	bool		applies = request->fault == NULL || fault_applies(request->fault);
+
+	if (request->too_large)
+		reply_error(request, 413, NULL, "HTTP 413 Request Entity Too Large");
+	else if (applies && (!request->route->wants_json || parse_body(request)))
+		request->route->serve(request);
+	if (request->json != NULL)
+		json_object_put(request->json);
+	request->json = NULL;
+	if (request->fault != NULL)
+		fault_reply(request);
+}
+
+void
+route_perform(Request *request)
+{
+	if (control_owns(request))
+	{
+		control_serve(request);
+		return;
+	}
+	if (request->refusal != 0 || request->route == NULL)
+		refuse(request);
+	else
+	{
+		perform(request);
+		if (request->fault != NULL && request->status == 429)
+			stats.rate_limited++;
+		limits_headers(request, request->route->meter);
+	}
+	if (request->status != 0)
+		reply_header(request, "X-HubSpot-Correlation-Id", request->correlation_id);
+	journal_request(request);
+}

@@ -1,0 +1,95 @@
+/*
+ * store.h
+ *	  Contacts and companies: the records and how they are found.
+ *
+ * The store owns records and values.  It enforces nothing: who writes has
+ * checked the value (property.h) and its uniqueness (store_holder()) before.
+ */
+#ifndef SIMULATOR_STORE_H
+#define SIMULATOR_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "table.h"
+
+struct Property;
+
+typedef struct Value
+{
+	struct Property *property;
+	char	   *text;
+} Value;
+
+typedef struct Object
+{
+	uint64_t	id;
+	struct ObjectType *type;
+	int64_t		created_ms;
+	int64_t		updated_ms;
+	uint16_t	value_count;
+	bool		archived;
+	bool		erased;			/* GDPR: nothing of it is left but the id */
+	Value	   *values;
+} Object;
+
+typedef struct ObjectType
+{
+	const char *name;			/* contacts */
+	const char *singular;		/* contact */
+	const char *title;			/* Contact */
+	const char *upper;			/* CONTACT */
+	const char *id;				/* 0-1 */
+	uint64_t	id_base;
+	const char *modified_name;	/* the property that shows updated_ms */
+
+	Table		properties;		/* by name */
+	struct Property **property_list;
+	int			property_count;
+	Table		groups;			/* property groups by name: label */
+
+	/* Properties that need more than storing; NULL where there is none. */
+	struct Property *email;
+	struct Property *more_emails;
+	struct Property *domain;
+	struct Property *website;
+
+	Table		by_id;
+	Table		blocked;		/* addresses that were erased */
+	Object	  **objects;		/* in the order of their creation */
+	size_t		object_count;
+	size_t		object_size;
+	size_t		live_count;
+} ObjectType;
+
+extern ObjectType contacts;
+extern ObjectType companies;
+
+/* By name, singular, or type id; NULL when there is no such type. */
+extern ObjectType *object_type(const char *name);
+
+extern Object *store_create(ObjectType *type, int64_t ms);
+
+/* Live records only; a text that is no number finds nothing. */
+extern Object *store_by_id(ObjectType *type, const char *id);
+
+/* Archived ones too. */
+extern Object *store_any(ObjectType *type, const char *id);
+
+/* Who holds this value of a unique property (an address: primary or not)? */
+extern Object *store_holder(const struct Property *property, const char *text);
+
+/* The value, NULL when unset; a computed one lives in scratch memory. */
+extern const char *object_value(const Object *object, const struct Property *property);
+
+/* Sets a checked value, "" clears; returns false when HubSpot keeps the old. */
+extern bool object_set(Object *object, struct Property *property, const char *text);
+
+extern void store_archive(Object *object);
+extern void store_erase(Object *object);
+
+/* Removes all records and blocked addresses; properties stay. */
+extern void store_reset(void);
+
+#endif

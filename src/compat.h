@@ -28,6 +28,22 @@
 #define HUBSPOT_HAVE_SHMEM_REQUEST_HOOK 1
 #endif
 
+/* 15: a set-returning function asks for its tuplestore in one call. */
+#if PG_VERSION_NUM >= 150000
+#define hubspot_materialized_srf(fcinfo) \
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC)
+#else
+#define hubspot_materialized_srf(fcinfo) \
+	do { \
+		ReturnSetInfo *rsinfo_ = (ReturnSetInfo *) (fcinfo)->resultinfo; \
+		MemoryContext old_ = MemoryContextSwitchTo(rsinfo_->econtext->ecxt_per_query_memory); \
+		rsinfo_->returnMode = SFRM_Materialize; \
+		rsinfo_->setDesc = CreateTupleDescCopy(rsinfo_->expectedDesc); \
+		rsinfo_->setResult = tuplestore_begin_heap(false, false, work_mem); \
+		MemoryContextSwitchTo(old_); \
+	} while (0)
+#endif
+
 /* 16: one family of rights checks by catalog instead of one per object. */
 #if PG_VERSION_NUM < 160000
 #define hubspot_server_aclcheck(server, role, mode) \
@@ -55,6 +71,13 @@
 #else
 #define hubspot_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
 	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
+#endif
+
+/* 17: extensions name their wait events; the name is looked up once per process. */
+#if PG_VERSION_NUM < 170000
+#define hubspot_wait_event(name) ((void) (name), PG_WAIT_EXTENSION)
+#else
+#define hubspot_wait_event(name) WaitEventExtensionNew(name)
 #endif
 
 /* 18: a scan takes a place to count its index searches in. */

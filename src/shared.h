@@ -57,6 +57,7 @@ typedef struct LaneReport
 	TimestampTz oldest;			/* created_at of the oldest of both, 0: none */
 	int64		delivered;		/* rows with a verdict since the worker's start */
 	double		rate;			/* verdicts per second, a moving average */
+	int			meter;			/* index of the account's meter, -1: none yet */
 } LaneReport;
 
 typedef struct FlightReport

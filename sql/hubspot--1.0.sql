@@ -1,0 +1,569 @@
+/* hubspot--1.0.sql
+ *
+ * Functions live in the schema that CREATE EXTENSION chose, tables and views
+ * in the schema "hubspot".  Everything here is a member of the extension; no
+ * relation is created at run time.
+ *
+ * The three rings (outbox, result, request) are partitioned by generation:
+ * an id is "generation * 1,000,000,000 + number", its child is the generation
+ * modulo 8.  A generation is given back by TRUNCATE as a whole.  src/ring.h
+ * holds the same two numbers.
+ */
+
+-- complain if the script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION hubspot" to load this file. \quit
+
+CREATE SCHEMA hubspot;
+COMMENT ON SCHEMA hubspot IS 'tables and views of the extension hubspot';
+
+/* ------------------------------------------------------------------------
+ * Words
+ * ------------------------------------------------------------------------
+ * The order of the labels is known to src/ring.h: add new ones at the end.
+ */
+CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete');
+COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
+
+CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema');
+COMMENT ON TYPE hubspot.object IS 'what a row writes in HubSpot';
+
+CREATE TYPE hubspot.source AS ENUM ('function', 'trigger', 'sync');
+COMMENT ON TYPE hubspot.source IS 'how a row came into the outbox';
+
+CREATE TYPE hubspot.verdict AS ENUM ('delivered', 'coalesced', 'unchanged', 'rejected', 'expired',
+	'cancelled', 'dead', 'sent_unconfirmed', 'unknown');
+COMMENT ON TYPE hubspot.verdict IS
+'how a row ended: delivered (HubSpot confirmed this record), coalesced (merged into a later row and shares its fate), unchanged (HubSpot had it already), rejected (will never work as it is), expired (deadline passed), cancelled, dead (gave up), sent_unconfirmed (no answer exists), unknown (the answer was lost and a repeat could double it)';
+
+/* ------------------------------------------------------------------------
+ * The outbox ring: INSERT only
+ * ------------------------------------------------------------------------ */
+CREATE SEQUENCE hubspot.outbox_id_seq AS bigint CACHE 1;
+COMMENT ON SEQUENCE hubspot.outbox_id_seq IS
+'numbers the rows of the outbox; its cache must stay 1, because the worker relies on higher numbers being handed out later';
+CREATE SEQUENCE hubspot.request_id_seq AS bigint CACHE 1;
+COMMENT ON SEQUENCE hubspot.request_id_seq IS 'numbers the HTTP requests';
+
+CREATE FUNCTION hubspot.next_outbox_id() RETURNS bigint
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_next_outbox_id';
+COMMENT ON FUNCTION hubspot.next_outbox_id() IS
+'next id of the outbox, drawn after the transaction has its xid (the worker''s reading order depends on that)';
+
+CREATE TABLE hubspot.outbox (
+	id bigint NOT NULL DEFAULT hubspot.next_outbox_id(),
+	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	server oid NOT NULL,
+	call hubspot.call NOT NULL,
+	object hubspot.object NOT NULL,
+	source hubspot.source NOT NULL,
+	parent bigint,
+	deadline timestamptz,
+	key_property text COLLATE "C",
+	key text COLLATE "C" NOT NULL,
+	problem text,
+	message jsonb
+) PARTITION BY LIST (((id / 1000000000) % 8));
+
+COMMENT ON TABLE hubspot.outbox IS 'queued calls, INSERT only; one row is one piece of work for HubSpot';
+COMMENT ON COLUMN hubspot.outbox.id IS 'number of the row, returned by the function that queued it';
+COMMENT ON COLUMN hubspot.outbox.xid IS 'top-level transaction that queued the row';
+COMMENT ON COLUMN hubspot.outbox.created_at IS 'time of the call';
+COMMENT ON COLUMN hubspot.outbox.server IS 'oid of the SERVER (the HubSpot account)';
+COMMENT ON COLUMN hubspot.outbox.call IS 'function that was called';
+COMMENT ON COLUMN hubspot.outbox.object IS 'what the row writes in HubSpot';
+COMMENT ON COLUMN hubspot.outbox.source IS 'function, trigger or sync';
+COMMENT ON COLUMN hubspot.outbox.parent IS 'row that this one was queued with, when one call makes several';
+COMMENT ON COLUMN hubspot.outbox.deadline IS 'not sent after this time';
+COMMENT ON COLUMN hubspot.outbox.key_property IS 'HubSpot property that the key is a value of; NULL: the e-mail address';
+COMMENT ON COLUMN hubspot.outbox.key IS 'normalised identity; rows of one key are sent in order';
+COMMENT ON COLUMN hubspot.outbox.problem IS 'why the message is bad (recorded instead of raised): the row ends as rejected and is never sent';
+COMMENT ON COLUMN hubspot.outbox.message IS 'the call as it was given';
+
+/* The result ring: one row per verdict, same child as its outbox row. */
+CREATE TABLE hubspot.result (
+	id bigint NOT NULL,
+	request_id bigint,
+	finished_at timestamptz NOT NULL,
+	merged_into bigint,
+	verdict hubspot.verdict NOT NULL,
+	http_status smallint,
+	attempt smallint NOT NULL,
+	created boolean,
+	record_id text COLLATE "C",
+	category text COLLATE "C",
+	message text,
+	warnings jsonb
+) PARTITION BY LIST (((id / 1000000000) % 8));
+
+COMMENT ON TABLE hubspot.result IS 'verdicts, INSERT only; join it to the outbox by id';
+COMMENT ON COLUMN hubspot.result.id IS 'id of the outbox row';
+COMMENT ON COLUMN hubspot.result.request_id IS 'the HTTP request that decided it, see hubspot.request; NULL when none was needed';
+COMMENT ON COLUMN hubspot.result.finished_at IS 'time of the verdict';
+COMMENT ON COLUMN hubspot.result.merged_into IS 'of a coalesced row: the row that carried its values and whose verdict it shares';
+COMMENT ON COLUMN hubspot.result.verdict IS 'how the row ended';
+COMMENT ON COLUMN hubspot.result.http_status IS 'HTTP status of the deciding answer';
+COMMENT ON COLUMN hubspot.result.attempt IS 'how often the row was sent';
+COMMENT ON COLUMN hubspot.result.created IS 'whether HubSpot created the record (true) or updated it (false)';
+COMMENT ON COLUMN hubspot.result.record_id IS 'HubSpot''s record id';
+COMMENT ON COLUMN hubspot.result.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.result.message IS 'reason in words';
+COMMENT ON COLUMN hubspot.result.warnings IS 'array of {code, property, detail}: what was dropped or changed though the row went out';
+
+/* The request ring: one row per HTTP request. */
+CREATE TABLE hubspot.request (
+	id bigint NOT NULL,
+	server oid NOT NULL,
+	started_at timestamptz NOT NULL,
+	duration_ms real NOT NULL,
+	records integer NOT NULL,
+	bytes_sent bigint NOT NULL,
+	bytes_received bigint NOT NULL,
+	status smallint,
+	retry_after integer,
+	method text COLLATE "C" NOT NULL,
+	path text COLLATE "C" NOT NULL,
+	lane text COLLATE "C" NOT NULL,
+	correlation_id text COLLATE "C",
+	error text
+) PARTITION BY LIST (((id / 1000000000) % 8));
+
+COMMENT ON TABLE hubspot.request IS 'log of HTTP requests, INSERT only; holds no bodies and no token';
+COMMENT ON COLUMN hubspot.request.id IS 'number of the request';
+COMMENT ON COLUMN hubspot.request.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.request.started_at IS 'when it was sent';
+COMMENT ON COLUMN hubspot.request.duration_ms IS 'milliseconds until the answer was complete';
+COMMENT ON COLUMN hubspot.request.records IS 'records in the request';
+COMMENT ON COLUMN hubspot.request.bytes_sent IS 'bytes of the request body';
+COMMENT ON COLUMN hubspot.request.bytes_received IS 'bytes of the answer''s body';
+COMMENT ON COLUMN hubspot.request.status IS 'HTTP status; NULL when no answer came';
+COMMENT ON COLUMN hubspot.request.retry_after IS 'seconds HubSpot asked to wait';
+COMMENT ON COLUMN hubspot.request.method IS 'HTTP method';
+COMMENT ON COLUMN hubspot.request.path IS 'path without host';
+COMMENT ON COLUMN hubspot.request.lane IS 'lane that sent it';
+COMMENT ON COLUMN hubspot.request.correlation_id IS 'HubSpot''s correlation id: name it to HubSpot''s support';
+COMMENT ON COLUMN hubspot.request.error IS 'what went wrong with the request as a whole';
+
+DO $$
+BEGIN
+	FOR child IN 0 .. 7 LOOP
+		/* Nothing in these tables ever dies, so that vacuum has nothing to
+		 * find: only the wrap-around one is left on.  The planner is not
+		 * asked either: the worker reads by index. */
+		EXECUTE pg_catalog.format('CREATE TABLE hubspot.outbox_%s PARTITION OF hubspot.outbox FOR VALUES IN (%s)
+			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);
+		EXECUTE pg_catalog.format('CREATE UNIQUE INDEX outbox_%s_id ON hubspot.outbox_%s (id)', child, child);
+		EXECUTE pg_catalog.format('CREATE INDEX outbox_%s_xid ON hubspot.outbox_%s (xid, id)', child, child);
+		EXECUTE pg_catalog.format('CREATE TABLE hubspot.result_%s PARTITION OF hubspot.result FOR VALUES IN (%s)
+			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);
+		EXECUTE pg_catalog.format('CREATE INDEX result_%s_id ON hubspot.result_%s (id)', child, child);
+		EXECUTE pg_catalog.format('CREATE TABLE hubspot.request_%s PARTITION OF hubspot.request FOR VALUES IN (%s)
+			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);
+		EXECUTE pg_catalog.format('CREATE UNIQUE INDEX request_%s_id ON hubspot.request_%s (id)', child, child);
+	END LOOP;
+END
+$$;
+
+/* ------------------------------------------------------------------------
+ * The worker's memory
+ * ------------------------------------------------------------------------ */
+CREATE TABLE hubspot.checkpoint (
+	id bigint NOT NULL,
+	at timestamptz NOT NULL,
+	last_id bigint NOT NULL,
+	snapshot pg_snapshot NOT NULL
+) PARTITION BY LIST (((id / 1000) % 2));
+CREATE TABLE hubspot.checkpoint_0 PARTITION OF hubspot.checkpoint FOR VALUES IN (0);
+CREATE TABLE hubspot.checkpoint_1 PARTITION OF hubspot.checkpoint FOR VALUES IN (1);
+CREATE UNIQUE INDEX checkpoint_0_id ON hubspot.checkpoint_0 (id);
+CREATE UNIQUE INDEX checkpoint_1_id ON hubspot.checkpoint_1 (id);
+COMMENT ON TABLE hubspot.checkpoint IS
+'how far the worker is, INSERT only, at most one row a second; the last one counts, the older half is truncated in turn';
+COMMENT ON COLUMN hubspot.checkpoint.id IS 'number of the checkpoint';
+COMMENT ON COLUMN hubspot.checkpoint.at IS 'when it was written';
+COMMENT ON COLUMN hubspot.checkpoint.last_id IS 'last id handed out before the snapshot was taken';
+COMMENT ON COLUMN hubspot.checkpoint.snapshot IS 'every outbox row visible in this snapshot has a verdict';
+
+INSERT INTO hubspot.checkpoint
+	VALUES (1, pg_catalog.clock_timestamp(), 0, pg_catalog.pg_current_snapshot());
+
+CREATE TABLE hubspot.record (
+	server oid NOT NULL,
+	object hubspot.object NOT NULL,
+	record_id text COLLATE "C" NOT NULL,
+	key_property text COLLATE "C" NOT NULL,
+	key text COLLATE "C" NOT NULL
+);
+CREATE UNIQUE INDEX record_key ON hubspot.record (key, server, object, key_property);
+COMMENT ON TABLE hubspot.record IS 'which key is which record in HubSpot, as HubSpot''s answers said';
+COMMENT ON COLUMN hubspot.record.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.record.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id';
+COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of, "email" for addresses';
+COMMENT ON COLUMN hubspot.record.key IS 'the key, as in the outbox';
+
+CREATE TABLE hubspot.message_id (
+	server oid NOT NULL,
+	message_id text COLLATE "C" NOT NULL,
+	id bigint NOT NULL,
+	PRIMARY KEY (message_id, server)
+);
+COMMENT ON TABLE hubspot.message_id IS 'messageIds seen within the retention, written only while hubspot.dedup_message_id is on';
+COMMENT ON COLUMN hubspot.message_id.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.message_id.message_id IS 'messageId of the message';
+COMMENT ON COLUMN hubspot.message_id.id IS 'outbox row that the first call with it queued';
+
+CREATE TABLE hubspot.account (
+	server oid PRIMARY KEY,
+	checked_at timestamptz NOT NULL,
+	portal_id bigint,
+	account_type text COLLATE "C",
+	time_zone text COLLATE "C",
+	utc_offset_ms integer,
+	hublet text COLLATE "C",
+	token_fingerprint text COLLATE "C"
+);
+COMMENT ON TABLE hubspot.account IS 'what HubSpot says of each account, asked when the account starts';
+COMMENT ON COLUMN hubspot.account.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.account.checked_at IS 'when HubSpot last accepted the token';
+COMMENT ON COLUMN hubspot.account.portal_id IS 'hub id';
+COMMENT ON COLUMN hubspot.account.account_type IS 'STANDARD, SANDBOX, DEVELOPER_TEST or APP_DEVELOPER';
+COMMENT ON COLUMN hubspot.account.time_zone IS 'time zone of the account: its day ends at midnight there';
+COMMENT ON COLUMN hubspot.account.utc_offset_ms IS 'offset of that zone when asked, milliseconds';
+COMMENT ON COLUMN hubspot.account.hublet IS 'data centre, such as na1 or eu1';
+COMMENT ON COLUMN hubspot.account.token_fingerprint IS 'first 16 hex digits of the SHA-256 of the token in use';
+
+CREATE TABLE hubspot.rate_limit (
+	server oid NOT NULL,
+	lane text COLLATE "C" NOT NULL,
+	updated_at timestamptz NOT NULL,
+	until timestamptz,
+	burst_limit integer,
+	burst_remaining integer,
+	daily_limit bigint,
+	daily_remaining bigint,
+	state text COLLATE "C" NOT NULL,
+	reason text,
+	PRIMARY KEY (server, lane)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE hubspot.rate_limit IS 'limits and lane states as the worker last wrote them, at most every 5 seconds; the live ones are in hubspot.status';
+COMMENT ON COLUMN hubspot.rate_limit.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.rate_limit.lane IS 'lane';
+COMMENT ON COLUMN hubspot.rate_limit.updated_at IS 'when this row was written';
+COMMENT ON COLUMN hubspot.rate_limit.until IS 'when the lane goes on by itself';
+COMMENT ON COLUMN hubspot.rate_limit.burst_limit IS 'requests per 10 seconds that HubSpot grants this token';
+COMMENT ON COLUMN hubspot.rate_limit.burst_remaining IS 'of these, how many were left';
+COMMENT ON COLUMN hubspot.rate_limit.daily_limit IS 'requests per day that HubSpot grants the account';
+COMMENT ON COLUMN hubspot.rate_limit.daily_remaining IS 'of these, how many were left';
+COMMENT ON COLUMN hubspot.rate_limit.state IS 'state of the lane';
+COMMENT ON COLUMN hubspot.rate_limit.reason IS 'why, in words';
+
+CREATE TABLE hubspot.installation (
+	system_identifier bigint NOT NULL,
+	database oid NOT NULL,
+	armed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE hubspot.installation IS
+'the cluster and database that may send from these tables; a copy elsewhere is held until hubspot_arm() is called there';
+COMMENT ON COLUMN hubspot.installation.system_identifier IS 'of the cluster, as in pg_control_system()';
+COMMENT ON COLUMN hubspot.installation.database IS 'oid of the database';
+COMMENT ON COLUMN hubspot.installation.armed_at IS 'since when';
+
+/* ------------------------------------------------------------------------
+ * Accounts
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_fdw_validator(options text[], catalog oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'hubspot_fdw_validator';
+COMMENT ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid) IS
+'checks the options of CREATE SERVER ... FOREIGN DATA WRAPPER hubspot';
+
+CREATE FOREIGN DATA WRAPPER hubspot VALIDATOR @extschema@.hubspot_fdw_validator;
+COMMENT ON FOREIGN DATA WRAPPER hubspot IS 'one SERVER is one HubSpot account; USAGE on it is the right to queue for it';
+
+/* ------------------------------------------------------------------------
+ * Calls
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_identify(message jsonb, server name DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_identify';
+COMMENT ON FUNCTION @extschema@.hubspot_identify(jsonb, name) IS
+'queues a contact: a Segment identify message, or a flat row (to_jsonb(t)) whose columns are the traits; returns the outbox id.  Part of the caller''s transaction.  A message without a contact key or with a malformed one raises invalid_parameter_value (see hubspot.on_invalid)';
+
+CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL)
+RETURNS SETOF bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_enqueue';
+COMMENT ON FUNCTION @extschema@.hubspot_enqueue(text, jsonb[], name) IS
+'queues one call per element, in order, and returns their outbox ids in the same order; call is the word after hubspot_, such as identify';
+
+CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
+COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
+'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
+
+/* ------------------------------------------------------------------------
+ * What the worker tells, from shared memory
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION hubspot.lane_report(
+	OUT server oid, OUT lane text, OUT state text, OUT reason text, OUT until timestamptz,
+	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_lane_report';
+COMMENT ON FUNCTION hubspot.lane_report() IS 'lanes of this database''s worker, live; rate in rows with a verdict per second';
+
+CREATE FUNCTION hubspot.flight_report(OUT id bigint) RETURNS SETOF bigint
+LANGUAGE c VOLATILE STRICT ROWS 100 AS 'MODULE_PATHNAME', 'hubspot_flight_report';
+COMMENT ON FUNCTION hubspot.flight_report() IS 'outbox ids in requests under way (at most 512 of a request)';
+
+CREATE FUNCTION hubspot.worker_report(
+	OUT database oid, OUT pid integer, OUT state text, OUT problem text, OUT started_at timestamptz,
+	OUT last_turn_at timestamptz, OUT failures integer, OUT window_rows bigint, OUT window_bytes bigint,
+	OUT read_id bigint, OUT requests bigint, OUT done bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_worker_report';
+COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no rows when the library is not preloaded';
+
+CREATE FUNCTION hubspot.meter_report(
+	OUT server oid, OUT burst_limit integer, OUT burst_used integer, OUT burst_others integer,
+	OUT daily_limit bigint, OUT daily_remaining bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_meter_report';
+COMMENT ON FUNCTION hubspot.meter_report() IS
+'rate limits of this database''s accounts, live: requests used in the last 10 seconds by us and, as far as HubSpot''s headers tell, by others';
+
+CREATE FUNCTION hubspot.is_this_installation(system_identifier bigint, database oid) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$ SELECT $1 OPERATOR(pg_catalog.=) s.system_identifier AND $2 OPERATOR(pg_catalog.=) d.oid
+	FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
+	WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() $$;
+COMMENT ON FUNCTION hubspot.is_this_installation(bigint, oid) IS 'whether a mark in hubspot.installation is of this very cluster and database';
+
+INSERT INTO hubspot.installation
+	SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp()
+	FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
+	WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+
+CREATE FUNCTION @extschema@.hubspot_arm() RETURNS void
+LANGUAGE sql VOLATILE
+AS $$
+	DELETE FROM hubspot.installation;
+	INSERT INTO hubspot.installation
+		SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp()
+		FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
+		WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+	SELECT hubspot.launch();
+$$;
+
+CREATE FUNCTION hubspot.launch() RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_launch';
+COMMENT ON FUNCTION hubspot.launch() IS 'when this transaction commits, the launcher looks at this database at once';
+COMMENT ON FUNCTION @extschema@.hubspot_arm() IS
+'lets this database send what its outbox holds, after it was found to be a copy (restored backup, CREATE DATABASE ... TEMPLATE, pg_upgrade); owner of the extension only';
+
+/* ------------------------------------------------------------------------
+ * Views: their first columns are a contract, more may follow
+ * ------------------------------------------------------------------------ */
+CREATE VIEW hubspot.last_checkpoint AS
+	SELECT c.id, c.at, c.last_id, c.snapshot
+	FROM hubspot.checkpoint c ORDER BY c.id DESC LIMIT 1;
+COMMENT ON VIEW hubspot.last_checkpoint IS 'the checkpoint that counts';
+
+/*
+ * The second branch holds what the checkpoint does not cover, found by the
+ * index on xid; the first is known to be done, so that a search for what is
+ * not done never reads it.
+ */
+CREATE VIEW hubspot.outbox_status AS
+	SELECT o.id, o.parent, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
+		'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
+		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at AS enqueued_at,
+		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source
+	FROM hubspot.outbox o
+	JOIN hubspot.result r ON r.id = o.id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+	WHERE pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c))
+UNION ALL
+	SELECT o.id, o.parent, s.srvname, o.call::text, o.object::text, o.key,
+		CASE WHEN r.id IS NOT NULL THEN 'done' WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'waiting' END,
+		r.verdict::text, r.attempt, r.http_status, r.record_id,
+		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at,
+		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text
+	FROM hubspot.outbox o
+	LEFT JOIN hubspot.result r ON r.id = o.id
+	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+	WHERE o.xid >= (SELECT pg_catalog.pg_snapshot_xmin(c.snapshot) FROM hubspot.last_checkpoint c)
+		AND NOT pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c));
+COMMENT ON VIEW hubspot.outbox_status IS
+'a row per queued row: state is waiting, in_flight, deferred or done; verdict is NULL until done';
+
+CREATE VIEW hubspot.backlog AS
+	SELECT o.* FROM hubspot.outbox_status o WHERE o.state <> 'done';
+COMMENT ON VIEW hubspot.backlog IS 'what is not done yet, as in hubspot.outbox_status';
+
+CREATE VIEW hubspot.failures AS
+	SELECT r.id, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
+		r.verdict::text AS verdict, r.category, r.message, r.http_status, q.correlation_id,
+		r.finished_at, o.message AS call_message, o.created_at AS enqueued_at, r.request_id
+	FROM hubspot.result r
+	JOIN hubspot.outbox o ON o.id = r.id
+	LEFT JOIN hubspot.request q ON q.id = r.request_id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+	WHERE r.verdict IN ('rejected', 'dead', 'unknown')
+	ORDER BY r.finished_at DESC;
+COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
+
+CREATE VIEW hubspot.requests AS
+	SELECT q.id, s.srvname AS server, q.lane, q.started_at, q.method, q.path, q.records, q.status, q.duration_ms,
+		q.bytes_sent, q.bytes_received, q.correlation_id, q.retry_after, q.error
+	FROM hubspot.request q
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = q.server
+	ORDER BY q.id DESC;
+COMMENT ON VIEW hubspot.requests IS 'HTTP requests, newest first';
+
+/*
+ * What the worker has not read yet, by account and object: exact up to 10,000
+ * rows, beyond that the mix of the first 10,000 is taken for all.
+ */
+CREATE VIEW hubspot.unread AS
+	WITH mark AS (
+		SELECT coalesce((SELECT w.read_id FROM hubspot.worker_report() w, pg_catalog.pg_database d
+				WHERE d.datname = pg_catalog.current_database() AND w.database = d.oid AND w.pid <> 0 AND w.read_id > 0),
+			(SELECT c.last_id FROM hubspot.last_checkpoint c)) AS read_id,
+			(SELECT q.last_value FROM hubspot.outbox_id_seq q WHERE q.is_called) AS last_id
+	), sample AS (
+		SELECT o.id, o.server, o.object, o.created_at
+		FROM mark m, LATERAL (SELECT x.id, x.server, x.object, x.created_at FROM hubspot.outbox x
+			WHERE x.id > m.read_id ORDER BY x.id LIMIT 10000) o
+	), size AS (
+		SELECT CASE WHEN pg_catalog.count(*) < 10000 THEN 1.0
+			ELSE greatest(1.0, (SELECT (m.last_id - m.read_id)::float8 FROM mark m)
+				/ (pg_catalog.max(s.id) - (SELECT m.read_id FROM mark m))) END AS factor
+		FROM sample s
+	)
+	SELECT s.server, s.object, (pg_catalog.count(*) * (SELECT z.factor FROM size z))::bigint AS waiting,
+		pg_catalog.min(s.created_at) AS oldest
+	FROM sample s GROUP BY s.server, s.object;
+COMMENT ON VIEW hubspot.unread IS 'rows that the worker has not read yet; an estimate beyond 10,000';
+
+CREATE VIEW hubspot.status AS
+	SELECT s.srvname AS server, lane.name AS lane,
+		coalesce(l.state, 'STOPPED') AS state,
+		CASE WHEN l.state IS NULL THEN coalesce(nullif(w.problem, ''), 'no worker runs for this database, see hubspot_health()')
+			ELSE l.reason END AS reason,
+		l.until,
+		coalesce(l.waiting, 0) + coalesce(u.waiting, 0) AS waiting,
+		coalesce(l.in_flight, 0) AS in_flight,
+		0::bigint AS deferred,
+		least(l.oldest, u.oldest) AS oldest,
+		coalesce(l.rate, 0) AS rate,
+		m.daily_limit - m.daily_remaining AS daily_used,
+		m.daily_limit,
+		CASE WHEN coalesce(l.waiting, 0) + coalesce(l.in_flight, 0) + coalesce(u.waiting, 0) = 0 THEN NULL
+			WHEN l.rate > 0 THEN pg_catalog.make_interval(
+				secs => (l.waiting + l.in_flight + coalesce(u.waiting, 0)) / l.rate) END AS eta
+	FROM pg_catalog.pg_foreign_server s
+	JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot'
+	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object)) AS lane(name, object)
+	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
+	LEFT JOIN hubspot.unread u ON u.server = s.oid AND u.object = lane.object
+	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
+	LEFT JOIN (SELECT x.database, x.problem FROM hubspot.worker_report() x) w
+		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database());
+COMMENT ON VIEW hubspot.status IS
+'a row per account and lane: what waits, how fast it goes (rows with a verdict per second), until when; cheap to poll';
+
+CREATE VIEW hubspot.rate_limits AS
+	SELECT s.srvname AS server, r.lane, r.state, r.reason, r.until,
+		coalesce(m.burst_limit, r.burst_limit) AS burst_limit,
+		coalesce(m.burst_limit - m.burst_used - m.burst_others, r.burst_remaining) AS burst_remaining,
+		m.burst_used, m.burst_others,
+		coalesce(m.daily_limit, r.daily_limit) AS daily_limit,
+		coalesce(m.daily_remaining, r.daily_remaining) AS daily_remaining,
+		r.updated_at, a.token_fingerprint, a.portal_id, a.hublet, a.time_zone
+	FROM hubspot.rate_limit r
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server
+	LEFT JOIN hubspot.account a ON a.server = r.server
+	LEFT JOIN hubspot.meter_report() m ON m.server = r.server;
+COMMENT ON VIEW hubspot.rate_limits IS 'limits of each account, live where the worker runs, else as it last wrote them';
+
+CREATE VIEW hubspot.workers AS
+	SELECT d.datname AS database, w.pid, w.state, nullif(w.problem, '') AS problem, w.started_at, w.last_turn_at,
+		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done
+	FROM hubspot.worker_report() w
+	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
+COMMENT ON VIEW hubspot.workers IS 'the workers of the cluster, one per database that has the extension';
+
+/* ------------------------------------------------------------------------
+ * Health: a row per problem, with what to do about it
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_health(OUT problem text, OUT remedy text) RETURNS SETOF record
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'the library hubspot is not preloaded: rows are queued but never sent',
+		'add hubspot to shared_preload_libraries and restart the server'
+	WHERE NOT ('hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '\s*,\s*')))
+UNION ALL
+	SELECT 'no account is defined',
+		'CREATE SERVER crm FOREIGN DATA WRAPPER hubspot OPTIONS (secret ''crm'')'
+	WHERE NOT EXISTS (SELECT FROM pg_foreign_server s JOIN pg_foreign_data_wrapper f ON f.oid = s.srvfdw
+		WHERE f.fdwname = 'hubspot')
+UNION ALL
+	SELECT 'delivery is switched off', 'set hubspot.enabled = on and reload the configuration'
+	WHERE current_setting('hubspot.enabled', true) = 'off'
+UNION ALL
+	SELECT 'this server is a standby: it sends nothing until it is promoted', 'look at the primary'
+	WHERE pg_is_in_recovery()
+UNION ALL
+	SELECT format('no worker runs for this database: %s',
+			coalesce((SELECT nullif(w.problem, '') FROM hubspot.worker_report() w
+				WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
+				'not started yet, or hubspot.databases leaves it out')),
+		'see the server log and the view hubspot.workers; check hubspot.databases and max_worker_processes'
+	WHERE NOT pg_is_in_recovery()
+		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '\s*,\s*'))
+		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
+			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+UNION ALL
+	SELECT format('the worker is held: %s', w.problem),
+		'if this database is the one that should send, call hubspot_arm() or set hubspot.cluster_guard'
+	FROM hubspot.worker_report() w
+	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
+	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
+		CASE l.state
+			WHEN 'UNAUTHORIZED' THEN 'put a valid token into the account''s file in hubspot.secret_directory; it is tried again each minute and at a reload'
+			WHEN 'FORBIDDEN' THEN 'grant the named scopes to the token in HubSpot; it is tried again every five minutes and at a reload'
+			WHEN 'WRONG_HUBLET' THEN 'the token belongs to another data centre: make a new one, or set the SERVER option base_url'
+			WHEN 'MISDIRECTED' THEN 'check the SERVER options base_url and api_version'
+			WHEN 'UNREACHABLE' THEN 'check the network, the proxy and the certificates'
+			ELSE 'goes on by itself' END
+	FROM hubspot.lane_report() l
+	LEFT JOIN pg_foreign_server s ON s.oid = l.server
+	WHERE l.state NOT IN ('RUN', 'LIMITED', 'CONNECTING')
+UNION ALL
+	SELECT format('the cache of the sequence hubspot.outbox_id_seq is %s: rows could be overlooked', q.seqcache),
+		'ALTER SEQUENCE hubspot.outbox_id_seq CACHE 1'
+	FROM pg_sequence q WHERE q.seqrelid = 'hubspot.outbox_id_seq'::regclass AND q.seqcache <> 1
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row each; empty when all is well';
+
+/* ------------------------------------------------------------------------
+ * Rights: calls are for everybody who has USAGE on the SERVER; what carries
+ * customers' data is for nobody until the owner grants it.
+ * ------------------------------------------------------------------------ */
+REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
+	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(),
+	hubspot.is_this_installation(bigint, oid), @extschema@.hubspot_health() FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
+GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
+	hubspot.meter_report(), @extschema@.hubspot_health() TO pg_monitor;
+GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
+	hubspot.last_checkpoint TO pg_monitor;
+GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
+	request_id, enqueued_at, finished_at, next_try_at, merged_into, source)
+	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
+GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
+	request_id) ON hubspot.failures TO pg_monitor;
+
+SELECT hubspot.launch();

@@ -1,0 +1,139 @@
+/*
+ * append.c
+ *		INSERT into the extension's own tables, without a plan.
+ *
+ * Called by enqueueing backends (outbox) and by the worker (result, request,
+ * record, checkpoint).  All of a table's indexes are maintained, including
+ * those that an administrator added.  Memory is the caller's current context.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+#include "utils/rel.h"
+
+#include "hubspot.h"
+#include "append.h"
+
+struct Appender
+{
+	Relation	rel;
+	ResultRelInfo *info;		/* holds the open indexes */
+	MemoryContext context;		/* of this struct and of the slots */
+	int			capacity;
+	int			used;			/* slots filled and not yet written */
+	TupleTableSlot **slots;		/* made when first needed */
+};
+
+Appender *
+append_open(Oid relation, int capacity)
+{
+	Appender	   *append = palloc(sizeof(Appender));
+
+	append->context = CurrentMemoryContext;
+	append->rel = table_open(relation, RowExclusiveLock);
+	append->info = makeNode(ResultRelInfo);
+	append->info->ri_RelationDesc = append->rel;
+	ExecOpenIndices(append->info, false);
+	append->capacity = capacity;
+	append->used = 0;
+	append->slots = palloc0(sizeof(TupleTableSlot *) * capacity);
+	return append;
+}
+
+void
+append_next(Appender *append, Datum **values, bool **isnull)
+{
+	TupleTableSlot *slot = append->slots[append->used];
+
+	if (slot == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(append->context);
+
+		slot = MakeSingleTupleTableSlot(RelationGetDescr(append->rel),
+										table_slot_callbacks(append->rel));
+		MemoryContextSwitchTo(old);
+		append->slots[append->used] = slot;
+	}
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+	*values = slot->tts_values;
+	*isnull = slot->tts_isnull;
+}
+
+bool
+append_row(Appender *append)
+{
+	ExecStoreVirtualTuple(append->slots[append->used]);
+	append->used++;
+	if (append->used < append->capacity)
+		return false;
+	append_flush(append);
+	return true;
+}
+
+/* Enter one written row into all indexes of its table. */
+static void
+index_row(Appender *append, TupleTableSlot *slot)
+{
+	ResultRelInfo *info = append->info;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		IndexInfo  *index = info->ri_IndexRelationInfo[i];
+
+		if (!index->ii_ReadyForInserts)
+			continue;
+		if (index->ii_Expressions != NIL || index->ii_Predicate != NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("index \"%s\" on \"%s\" has an expression or a predicate",
+							RelationGetRelationName(info->ri_IndexRelationDescs[i]),
+							RelationGetRelationName(append->rel)),
+					 errhint("Drop this index: the extension's tables take plain indexes only.")));
+		FormIndexDatum(index, slot, NULL, values, isnull);
+		index_insert(info->ri_IndexRelationDescs[i], values, isnull, &slot->tts_tid,
+					 append->rel,
+					 index->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+					 false, index);
+	}
+}
+
+void
+append_flush(Appender *append)
+{
+	CommandId	cid;
+
+	if (append->used == 0)
+		return;
+	cid = GetCurrentCommandId(true);
+
+	if (append->used == 1)
+		table_tuple_insert(append->rel, append->slots[0], cid, 0, NULL);
+	else
+		table_multi_insert(append->rel, append->slots, append->used, cid, 0, NULL);
+
+	for (int i = 0; i < append->used; i++)
+		index_row(append, append->slots[i]);
+	append->used = 0;
+}
+
+void
+append_close(Appender *append)
+{
+	append_flush(append);
+	for (int i = 0; i < append->capacity && append->slots[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(append->slots[i]);
+	ExecCloseIndices(append->info);
+	table_close(append->rel, NoLock);
+	pfree(append->slots);
+	pfree(append->info);
+	pfree(append);
+}

@@ -1,0 +1,22 @@
+/*
+ * clock.h
+ *		Microseconds of the monotonic clock, for pauses and limits.
+ *
+ * The same in all processes of a machine, unmoved by changes of the time of
+ * day.  Times that users see are TimestampTz.
+ */
+#ifndef HUBSPOT_CLOCK_H
+#define HUBSPOT_CLOCK_H
+
+#include <time.h>
+
+static inline int64
+clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+#endif							/* HUBSPOT_CLOCK_H */

@@ -1,0 +1,360 @@
+/*
+ * connect.c
+ *		The worker's accounts: SERVERs, tokens, and what HubSpot says of them.
+ *
+ * An Account appears when its SERVER does and stays for the life of the
+ * worker (rows may still wait for a dropped one, to be cancelled).  Before its
+ * lanes may send, account-info must accept the token; the same request is the
+ * probe with which an account comes back from trouble.
+ *
+ * Memory: "hubspot work"; the options of an account in a context of their
+ * own, replaced when the SERVER changes.  Tokens: see secret.c.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "hubspot.h"
+#include "clock.h"
+#include "connect.h"
+#include "value.h"
+
+dlist_head	accounts = DLIST_STATIC_INIT(accounts);
+
+static bool servers_changed = true;
+
+static void
+server_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	servers_changed = true;
+}
+
+void
+connect_init(void)
+{
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
+}
+
+Account *
+connect_find(Oid server)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		if (account->server == server)
+			return account;
+	}
+	return NULL;
+}
+
+static Account *
+make_account(Oid server)
+{
+	Account    *account = MemoryContextAllocZero(window.work, sizeof(Account));
+
+	account->server = server;
+	for (int i = 0; i < FAMILY_COUNT; i++)
+	{
+		account->lanes[i].account = account;
+		account->lanes[i].family = (LaneFamily) i;
+		dlist_init(&account->lanes[i].ready);
+		dlist_init(&account->lanes[i].again);
+	}
+	lane_event(&account->status, EVENT_START, NULL, 0);
+	dlist_push_tail(&accounts, &account->node);
+	return account;
+}
+
+/* Start anew: nothing that was wrong before need be wrong now. */
+static void
+restart(Account *account)
+{
+	lane_event(&account->status, EVENT_START, NULL, 0);
+	for (int i = 0; i < FAMILY_COUNT; i++)
+		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+}
+
+/* Read the options of one SERVER again. */
+static void
+load_account(Account *account)
+{
+	MemoryContext context = AllocSetContextCreate(window.work, "hubspot account", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ForeignServer *server = GetForeignServer(account->server);
+
+	account->options = account_parse_options(server->options);
+	strlcpy(account->name, server->servername, sizeof(account->name));
+	MemoryContextSwitchTo(old);
+	if (account->context != NULL)
+		MemoryContextDelete(account->context);
+	account->context = context;
+	account->dropped = false;
+	secret_forget(&account->secret);
+	restart(account);
+}
+
+void
+connect_load_accounts(void)
+{
+	List	   *servers;
+	ListCell   *cell;
+	dlist_iter	iter;
+
+	if (!servers_changed)
+		return;
+	servers_changed = false;
+	servers = account_list();
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		if (!list_member_oid(servers, account->server))
+		{
+			account->dropped = true;
+			secret_forget(&account->secret);
+			for (int i = 0; i < FAMILY_COUNT; i++)
+				lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+		}
+	}
+	foreach(cell, servers)
+	{
+		Account    *account = connect_find(lfirst_oid(cell));
+
+		load_account(account != NULL ? account : make_account(lfirst_oid(cell)));
+	}
+	list_free(servers);
+}
+
+/*
+ * Read the account's token file.  Returns whether there is a token now that
+ * was not there before.
+ */
+static bool
+read_secret(Account *account)
+{
+	Secret		fresh = {0};
+	char		problem[256];
+
+	if (account->options->secret == NULL)
+	{
+		lane_event(&account->status, EVENT_NO_SECRET, "the SERVER has no option \"secret\"", 0);
+		return false;
+	}
+	if (!secret_read(hubspot_secret_directory, account->options->secret, &fresh, problem))
+	{
+		secret_forget(&account->secret);
+		lane_event(&account->status, EVENT_NO_SECRET, problem, 0);
+		return false;
+	}
+	if (account->secret.token != NULL && strcmp(account->secret.token, fresh.token) == 0)
+	{
+		secret_forget(&fresh);
+		return false;
+	}
+	secret_forget(&account->secret);
+	account->secret = fresh;
+	account->meter = meter_find(fresh.hash);
+	return true;
+}
+
+void
+connect_reload(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		if (account->dropped)
+			continue;
+		if (read_secret(account) || (account->secret.token != NULL && account->status.state != LANE_RUN))
+			restart(account);
+		else
+			for (int i = 0; i < FAMILY_COUNT; i++)
+				if (account->lanes[i].status.state != LANE_LIMITED)
+					lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+	}
+}
+
+void
+connect_refused(Account *account)
+{
+	if (read_secret(account))
+		restart(account);
+}
+
+bool
+connect_wants_asking(Account *account, int64 now)
+{
+	if (account->dropped || account->asking || account->status.state == LANE_RUN ||
+		(account->status.until != 0 && account->status.until > now))
+		return false;
+	if (account->secret.token == NULL)
+		(void) read_secret(account);
+	return account->secret.token != NULL;
+}
+
+/* ---- what account-info says -------------------------------------------------- */
+
+static void
+copy_text(char *to, size_t size, const Reply *reply, const char *name)
+{
+	const char *text = reply_text(reply, name);
+
+	reply_clean_text(to, size, text, strlen(text));
+}
+
+static void
+read_info(Account *account, const Reply *reply)
+{
+	account->portal_id = reply_number(reply, "portalId");
+	account->utc_offset_ms = (int) reply_number(reply, "utcOffsetMilliseconds");
+	copy_text(account->account_type, sizeof(account->account_type), reply, "accountType");
+	copy_text(account->time_zone, sizeof(account->time_zone), reply, "timeZone");
+	copy_text(account->hublet, sizeof(account->hublet), reply, "dataHostingLocation");
+	account->info_changed = true;
+}
+
+void
+connect_answered(Account *account, const Reply *reply)
+{
+	char		detail[128];
+
+	if (reply->class == REPLY_RECORDS)
+		read_info(account, reply);
+	if (account->options->portal_id != 0 && account->portal_id != 0 &&
+		account->options->portal_id != account->portal_id)
+	{
+		snprintf(detail, sizeof(detail), "it is of hub " INT64_FORMAT ", the SERVER option portal_id says " INT64_FORMAT,
+				 account->portal_id, account->options->portal_id);
+		lane_event(&account->status, EVENT_UNAUTHORIZED, detail, 0);
+	}
+	else
+		lane_event(&account->status, EVENT_SUCCESS, NULL, 0);
+}
+
+/* ---- what the views show ------------------------------------------------------- */
+
+static void
+save_info(Account *account)
+{
+	Oid			types[] = {OIDOID, INT8OID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID};
+	Datum		values[] = {
+		ObjectIdGetDatum(account->server), Int64GetDatum(account->portal_id),
+		CStringGetTextDatum(account->account_type), CStringGetTextDatum(account->time_zone),
+		Int32GetDatum(account->utc_offset_ms), CStringGetTextDatum(account->hublet),
+		CStringGetTextDatum(account->secret.fingerprint)
+	};
+
+	if (SPI_execute_with_args("INSERT INTO hubspot.account (server, checked_at, portal_id, account_type, time_zone, utc_offset_ms, hublet, token_fingerprint)"
+							  " VALUES ($1, pg_catalog.clock_timestamp(), nullif($2, 0), nullif($3, ''), nullif($4, ''), $5, nullif($6, ''), $7)"
+							  " ON CONFLICT (server) DO UPDATE SET checked_at = excluded.checked_at, portal_id = excluded.portal_id,"
+							  " account_type = excluded.account_type, time_zone = excluded.time_zone,"
+							  " utc_offset_ms = excluded.utc_offset_ms, hublet = excluded.hublet, token_fingerprint = excluded.token_fingerprint",
+							  7, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write hubspot.account");
+}
+
+static void
+save_limits(Account *account, Lane *lane)
+{
+	MeterReading reading = {0};
+	LaneStatus	status = connect_effective_status(lane);
+	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, INT8OID};
+	char		nulls[] = "         ";
+	Datum		values[9];
+
+	if (account->meter != NULL)
+		meter_read(account->meter, &reading, clock_us());
+	values[0] = ObjectIdGetDatum(account->server);
+	values[1] = CStringGetTextDatum(lane_family_name(lane->family));
+	values[2] = CStringGetTextDatum(lane_state_name(status.state));
+	values[3] = CStringGetTextDatum(value_from_utf8(status.reason));
+	values[4] = Int64GetDatum(status.until == 0 ? 0 : status.until - clock_us());
+	values[5] = Int32GetDatum(reading.limit);
+	values[6] = Int32GetDatum(Max(reading.limit - reading.used - reading.others, 0));
+	values[7] = Int64GetDatum(reading.daily_limit);
+	values[8] = Int64GetDatum(reading.daily_remaining);
+	nulls[4] = status.until == 0 ? 'n' : ' ';
+	nulls[5] = nulls[6] = reading.limit == 0 ? 'n' : ' ';
+	nulls[7] = nulls[8] = reading.limit == 0 || reading.daily_limit < 0 ? 'n' : ' ';
+
+	if (SPI_execute_with_args("INSERT INTO hubspot.rate_limit (server, lane, state, reason, until, burst_limit, burst_remaining, daily_limit, daily_remaining, updated_at)"
+							  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 * interval '1 microsecond', $6, $7, $8, $9, pg_catalog.clock_timestamp())"
+							  " ON CONFLICT (server, lane) DO UPDATE SET state = excluded.state, reason = excluded.reason,"
+							  " until = excluded.until, burst_limit = excluded.burst_limit, burst_remaining = excluded.burst_remaining,"
+							  " daily_limit = excluded.daily_limit, daily_remaining = excluded.daily_remaining, updated_at = excluded.updated_at",
+							  9, types, values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write hubspot.rate_limit");
+}
+
+/* What of an account must be written: its state changed, or it has been busy. */
+static bool
+wants_saving(Account *account)
+{
+	return !account->dropped && (account->info_changed || account->limits_changed);
+}
+
+bool
+connect_wants_saving(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+		if (wants_saving(dlist_container(Account, node, iter.cur)))
+			return true;
+	return false;
+}
+
+void
+connect_save(void)
+{
+	dlist_iter	iter;
+
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		if (!wants_saving(account))
+			continue;
+		if (account->info_changed)
+			save_info(account);
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			save_limits(account, &account->lanes[i]);
+	}
+	PopActiveSnapshot();
+	SPI_finish();
+}
+
+void
+connect_saved(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		account->info_changed = account->limits_changed = false;
+	}
+}
+
+LaneStatus
+connect_effective_status(const Lane *lane)
+{
+	return lane->account->status.state != LANE_RUN ? lane->account->status : lane->status;
+}

@@ -1,0 +1,39 @@
+/*
+ * connect.h
+ *		The worker's accounts: SERVERs, tokens, and what HubSpot says of them.
+ */
+#ifndef HUBSPOT_CONNECT_H
+#define HUBSPOT_CONNECT_H
+
+#include "work.h"
+
+/* Once per worker. */
+extern void connect_init(void);
+
+/* Read the SERVERs if they changed: new, altered and dropped ones; in a transaction. */
+extern void connect_load_accounts(void);
+
+/* NULL when no such SERVER was ever seen. */
+extern Account *connect_find(Oid server);
+
+/* The configuration was reloaded: read all tokens, try again what was in trouble. */
+extern void connect_reload(void);
+
+/* A request got 401: the token may have been replaced in its file. */
+extern void connect_refused(Account *account);
+
+/* Whether account-info is to be asked now; reads the token where there is none. */
+extern bool connect_wants_asking(Account *account, int64 now);
+
+/* account-info answered, and accepted the token. */
+extern void connect_answered(Account *account, const Reply *reply);
+
+/* The account's trouble when it has one, else the lane's. */
+extern LaneStatus connect_effective_status(const Lane *lane);
+
+/* Write hubspot.account and hubspot.rate_limit, in a transaction; tell that it committed. */
+extern bool connect_wants_saving(void);
+extern void connect_save(void);
+extern void connect_saved(void);
+
+#endif							/* HUBSPOT_CONNECT_H */

@@ -1,0 +1,346 @@
+/*
+ * enqueue.c
+ *		The SQL calls: from a message to a row of the outbox.
+ *
+ * Runs in the user's backend and transaction, with the user's rights: what
+ * decides is USAGE on the SERVER; the rows are written by append.c, which asks
+ * for no right on the tables.  Locks: ROW EXCLUSIVE on one child of the
+ * outbox, until the end of the transaction.  Memory: the caller's context; a
+ * group of rows lives in a context of its own, reset when it was written.
+ *
+ * The transaction gets its xid before the row gets its id.  window.c relies
+ * on this order: whoever has a younger xid has a higher id.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/sequence.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "hubspot.h"
+#include "account.h"
+#include "append.h"
+#include "enqueue.h"
+#include "shared.h"
+
+#define ENQUEUE_GROUP_ROWS	500
+#define ENQUEUE_GROUP_BYTES	(256 * 1024)
+
+/* Columns of hubspot.outbox, in the order of the script. */
+enum OutboxColumn
+{
+	OUTBOX_ID, OUTBOX_XID, OUTBOX_CREATED_AT, OUTBOX_SERVER, OUTBOX_CALL, OUTBOX_OBJECT,
+	OUTBOX_SOURCE, OUTBOX_PARENT, OUTBOX_DEADLINE, OUTBOX_KEY_PROPERTY, OUTBOX_KEY,
+	OUTBOX_PROBLEM, OUTBOX_MESSAGE
+};
+
+struct Enqueue
+{
+	Call		call;
+	Source		source;
+	Oid			server;
+	const char *id_property;	/* the account's contact_id_property */
+	bool		record_problems;	/* else they are raised */
+	const Catalog *catalog;
+	FullTransactionId xid;
+	Appender	   *append;			/* of the child in use, NULL before the first row */
+	int			child;
+	int			capacity;
+	MemoryContext home;			/* for the Appender */
+	MemoryContext rows;			/* for rows not yet written; home when capacity is 1 */
+	Size		bytes;			/* in rows */
+};
+
+PG_FUNCTION_INFO_V1(hubspot_identify);
+PG_FUNCTION_INFO_V1(hubspot_enqueue);
+PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
+
+/* Calls that this version carries out; the others have their place in the enum. */
+static const bool call_is_supported[CALL_COUNT] = {[CALL_IDENTIFY] = true};
+
+Call
+enqueue_call_by_name(const char *name)
+{
+	StringInfoData valid;
+
+	initStringInfo(&valid);
+	for (int i = 0; i < CALL_COUNT; i++)
+	{
+		if (!call_is_supported[i])
+			continue;
+		if (strcmp(name, ring_call_names[i]) == 0)
+			return (Call) i;
+		appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", ring_call_names[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown call \"%s\"", name),
+			 errhint("Valid calls are: %s.", valid.data)));
+}
+
+static void
+raise_problem(const MessageProblem *problem)
+{
+	ereport(ERROR,
+			(errcode(problem->sqlerrcode),
+			 errmsg("%s", problem->message),
+			 problem->detail ? errdetail("%s", problem->detail) : 0,
+			 problem->hint ? errhint("%s", problem->hint) : 0));
+}
+
+Enqueue *
+enqueue_begin(Call call, Source source, const char *server, Oid role, int capacity)
+{
+	Enqueue    *enqueue = palloc0(sizeof(Enqueue));
+
+	PreventCommandIfReadOnly("queueing a HubSpot call");
+	PreventCommandIfParallelMode("queueing a HubSpot call");
+	PreventCommandDuringRecovery("queueing a HubSpot call");
+
+	enqueue->call = call;
+	enqueue->source = source;
+	enqueue->server = account_resolve(server);
+	account_check_usage(enqueue->server, role);
+	enqueue->id_property = account_contact_id_property(enqueue->server);
+	enqueue->record_problems = hubspot_on_invalid == ON_INVALID_RECORD ||
+		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
+	enqueue->catalog = ring_catalog(false);
+	enqueue->xid = GetTopFullTransactionId();
+	enqueue->child = -1;
+	enqueue->capacity = capacity;
+	enqueue->home = CurrentMemoryContext;
+	enqueue->rows = capacity == 1 ? enqueue->home :
+		AllocSetContextCreate(enqueue->home, "hubspot rows to queue", ALLOCSET_DEFAULT_SIZES);
+	return enqueue;
+}
+
+/* Have the child of this id open. */
+static void
+open_child(Enqueue *enqueue, int64 id)
+{
+	MemoryContext old;
+
+	if (enqueue->child == RING_CHILD(id))
+		return;
+	old = MemoryContextSwitchTo(enqueue->home);
+	if (enqueue->append != NULL)
+		append_close(enqueue->append);
+	enqueue->child = RING_CHILD(id);
+	enqueue->append = append_open(enqueue->catalog->outbox[enqueue->child], enqueue->capacity);
+	MemoryContextSwitchTo(old);
+}
+
+/* In a group, rows outlive the message that they were made of: keep a copy. */
+static Jsonb *
+keep_message(Enqueue *enqueue, Jsonb *message)
+{
+	Size		size = VARSIZE(message);
+
+	if (enqueue->capacity == 1)
+		return message;
+	enqueue->bytes += size;
+	return memcpy(palloc(size), message, size);
+}
+
+/* Write one row; key is NULL for a bad message, whose problem is recorded. */
+static int64
+write_row(Enqueue *enqueue, Jsonb *message, const MessageKey *key, const char *problem,
+		  int64 id)
+{
+	MemoryContext old;
+	Datum	   *values;
+	bool	   *isnull;
+	bool		written;
+
+	open_child(enqueue, id);
+	old = MemoryContextSwitchTo(enqueue->rows);
+	append_next(enqueue->append, &values, &isnull);
+
+#define PUT(column, datum) \
+	do { values[column] = (datum); isnull[column] = false; } while (0)
+
+	PUT(OUTBOX_ID, Int64GetDatum(id));
+	PUT(OUTBOX_XID, FullTransactionIdGetDatum(enqueue->xid));
+	PUT(OUTBOX_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+	PUT(OUTBOX_SERVER, ObjectIdGetDatum(enqueue->server));
+	PUT(OUTBOX_CALL, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
+	PUT(OUTBOX_OBJECT, ObjectIdGetDatum(enqueue->catalog->object[OBJECT_IS_CONTACT]));
+	PUT(OUTBOX_SOURCE, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
+	if (key != NULL && key->property != NULL)
+		PUT(OUTBOX_KEY_PROPERTY, CStringGetTextDatum(key->property));
+	PUT(OUTBOX_KEY, CStringGetTextDatum(key != NULL ? key->key : ""));
+	if (problem != NULL)
+		PUT(OUTBOX_PROBLEM, CStringGetTextDatum(problem));
+	if (message != NULL)
+		PUT(OUTBOX_MESSAGE, JsonbPGetDatum(keep_message(enqueue, message)));
+#undef PUT
+
+	written = append_row(enqueue->append);
+	if (!written && enqueue->bytes > ENQUEUE_GROUP_BYTES)
+	{
+		append_flush(enqueue->append);
+		written = true;
+	}
+	MemoryContextSwitchTo(old);
+	if (written && enqueue->rows != enqueue->home)
+	{
+		MemoryContextReset(enqueue->rows);
+		enqueue->bytes = 0;
+	}
+	shared_wake_at_commit();
+	return id;
+}
+
+int64
+enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
+{
+	if (!enqueue->record_problems)
+		raise_problem(problem);
+	return write_row(enqueue, message, NULL,
+					 problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
+					 : problem->message,
+					 nextval_internal(enqueue->catalog->outbox_id_seq, false));
+}
+
+int64
+enqueue_message(Enqueue *enqueue, Jsonb *message)
+{
+	MessageParts parts;
+	MessageProblem problem;
+	MessageKey	key;
+	int64		id;
+
+	if (VARSIZE_ANY_EXHDR(message) > hubspot_max_message_size)
+	{
+		problem.sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		problem.message = psprintf("message of %zu bytes exceeds hubspot.max_message_size",
+								   (size_t) VARSIZE_ANY_EXHDR(message));
+		problem.detail = psprintf("The limit is %d bytes.", hubspot_max_message_size);
+		problem.hint = NULL;
+		id = enqueue_problem(enqueue, NULL, &problem);
+	}
+	else if (!message_read(message, &parts, &problem) ||
+			 !message_check_envelope(&parts, &problem) ||
+			 !message_contact_key(enqueue->call, &parts, enqueue->id_property, &key, &problem))
+		id = enqueue_problem(enqueue, message, &problem);
+	else
+	{
+		int64		earlier = 0;
+
+		id = nextval_internal(enqueue->catalog->outbox_id_seq, false);
+		if (hubspot_dedup_message_id && parts.message_id.type != jbvNull)
+			earlier = dedup_message_id(enqueue->server, message_id(&parts), id);
+		id = earlier != 0 ? earlier : write_row(enqueue, message, &key, NULL, id);
+	}
+
+	return id;
+}
+
+void
+enqueue_end(Enqueue *enqueue)
+{
+	if (enqueue->append != NULL)
+		append_close(enqueue->append);
+	if (enqueue->rows != enqueue->home)
+		MemoryContextDelete(enqueue->rows);
+	pfree(enqueue);
+}
+
+Datum
+hubspot_identify(PG_FUNCTION_ARGS)
+{
+	Enqueue    *enqueue;
+	int64		id;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("message must not be null")));
+	enqueue = enqueue_begin(CALL_IDENTIFY, SOURCE_FUNCTION,
+							PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)),
+							GetUserId(), 1);
+	id = enqueue_message(enqueue, PG_GETARG_JSONB_P(0));
+	enqueue_end(enqueue);
+	PG_RETURN_INT64(id);
+}
+
+/* Queue all elements; returns their ids in the current context. */
+static int64 *
+enqueue_array(Call call, ArrayType *messages, const char *server, int *count)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int64	   *ids;
+	Enqueue    *enqueue;
+	MemoryContext scratch;
+	MemoryContext old;
+
+	deconstruct_array(messages, JSONBOID, -1, false, TYPALIGN_INT, &elements, &nulls, count);
+	ids = palloc(sizeof(int64) * Max(*count, 1));
+	if (*count == 0)
+		return ids;
+
+	enqueue = enqueue_begin(call, SOURCE_FUNCTION, server, GetUserId(), ENQUEUE_GROUP_ROWS);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "hubspot message", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(scratch);
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("message %d of the array must not be null", i + 1)));
+		ids[i] = enqueue_message(enqueue, DatumGetJsonbP(elements[i]));
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	enqueue_end(enqueue);
+	return ids;
+}
+
+Datum
+hubspot_enqueue(PG_FUNCTION_ARGS)
+{
+	FuncCallContext *context;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext old;
+		int			count;
+
+		if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("call and messages must not be null")));
+		context = SRF_FIRSTCALL_INIT();
+		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
+		context->user_fctx = enqueue_array(enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0))),
+										   PG_GETARG_ARRAYTYPE_P(1),
+										   PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
+										   &count);
+		context->max_calls = count;
+		MemoryContextSwitchTo(old);
+	}
+
+	context = SRF_PERCALL_SETUP();
+	if (context->call_cntr < context->max_calls)
+	{
+		int64		id = ((int64 *) context->user_fctx)[context->call_cntr];
+
+		SRF_RETURN_NEXT(context, Int64GetDatum(id));	/* which counts before it looks */
+	}
+	SRF_RETURN_DONE(context);
+}
+
+/* Column default, for rows that an administrator inserts by hand. */
+Datum
+hubspot_next_outbox_id(PG_FUNCTION_ARGS)
+{
+	(void) GetTopFullTransactionId();
+	PG_RETURN_INT64(nextval_internal(ring_catalog(false)->outbox_id_seq, false));
+}

@@ -1,0 +1,41 @@
+/*
+ * enqueue.h
+ *		From a message to a row of the outbox, in the caller's transaction.
+ *
+ *	enqueue_begin()		who calls what for which account
+ *	enqueue_message()	check one message, write its row, return its id
+ *	enqueue_end()		write what is left
+ *
+ * A session pays for about one INSERT per call: no plan, no look-up by name,
+ * no wait for anybody.  The worker is told at commit.
+ */
+#ifndef HUBSPOT_ENQUEUE_H
+#define HUBSPOT_ENQUEUE_H
+
+#include "message.h"
+
+typedef struct Enqueue Enqueue;
+
+/*
+ * role needs USAGE on the SERVER: the caller of a function, the owner of the
+ * table when a trigger queues.  server NULL means the default one.  With capacity above
+ * one, rows are written in groups; their messages are copied.
+ */
+extern Enqueue *enqueue_begin(Call call, Source source, const char *server, Oid role,
+							  int capacity);
+extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
+
+/* Write a row that is known to be bad (or raise its problem, see hubspot.on_invalid). */
+extern int64 enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem);
+extern void enqueue_end(Enqueue *enqueue);
+
+/* The call of this name; an error that lists the valid ones otherwise. */
+extern Call enqueue_call_by_name(const char *name);
+
+/*
+ * The id that this messageId was queued under before, or 0 after noting that
+ * it is queued as id now.  For hubspot.dedup_message_id; src/dedup.c.
+ */
+extern int64 dedup_message_id(Oid server, const char *message_id, int64 id);
+
+#endif							/* HUBSPOT_ENQUEUE_H */

@@ -1,0 +1,84 @@
+/*
+ * lane.h
+ *		The states of a lane, as data.
+ *
+ * A lane is (account, family of endpoints).  Systemic trouble moves the lane
+ * and touches no row; what concerns the whole account moves the account's own
+ * status, which overrules its lanes'.  The words and reasons users read in
+ * hubspot.status stand in the two tables of lane.c and nowhere else.
+ */
+#ifndef HUBSPOT_LANE_H
+#define HUBSPOT_LANE_H
+
+#include "reply.h"
+
+typedef enum LaneFamily
+{
+	FAMILY_CONTACTS
+#define FAMILY_COUNT (FAMILY_CONTACTS + 1)
+} LaneFamily;
+
+typedef enum LaneState
+{
+	LANE_RUN,
+	LANE_CONNECTING,
+	LANE_LIMITED,
+	LANE_BACKOFF,
+	LANE_UNREACHABLE,
+	LANE_UNAUTHORIZED,
+	LANE_FORBIDDEN,
+	LANE_DAILY,
+	LANE_WRONG_HUBLET,
+	LANE_MIGRATING,
+	LANE_MISDIRECTED,
+	LANE_PAUSED,
+	LANE_HELD
+#define LANE_STATE_COUNT (LANE_HELD + 1)
+} LaneState;
+
+/* What can happen to a lane. */
+typedef enum LaneEvent
+{
+	EVENT_SUCCESS,				/* HubSpot answered about records */
+	EVENT_START,				/* a new account, token or option */
+	EVENT_METERED,				/* our own meter says wait */
+	EVENT_LIMITED,				/* 429 of a short window */
+	EVENT_DAILY,				/* 429 of the day, or none left of it */
+	EVENT_LOCKED,				/* 423 */
+	EVENT_UNAVAILABLE,			/* 5xx, 408, an unreadable answer */
+	EVENT_NETWORK,				/* no answer: DNS, TCP, TLS, timeout */
+	EVENT_NO_SECRET,			/* the token file cannot be read */
+	EVENT_UNAUTHORIZED,			/* 401 */
+	EVENT_FORBIDDEN,			/* 403 */
+	EVENT_WRONG_HUBLET,			/* 488 */
+	EVENT_MIGRATING,			/* 477 */
+	EVENT_MISDIRECTED			/* 3xx, 405, a path that does not exist */
+} LaneEvent;
+
+typedef struct LaneStatus
+{
+	LaneState	state;
+	int			failures;		/* events of trouble in a row */
+	int64		until;			/* µs of the monotonic clock; 0: no end of its own */
+	char		reason[256];	/* for the user; "" in RUN */
+} LaneStatus;
+
+/*
+ * Apply an event.  detail (may be NULL) completes the reason; wait_s > 0 is a
+ * time that HubSpot asked for and wins over the table's.
+ */
+extern void lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s);
+
+/* Which event an answer's class is; EVENT_SUCCESS for RECORDS and REFUSED. */
+extern LaneEvent lane_event_of(ReplyClass class);
+
+/* Whether the event concerns the whole account rather than one family. */
+extern bool lane_event_is_of_account(LaneEvent event);
+
+/* Whether a status lets a request go now; a wait that is over counts as none. */
+extern bool lane_may_send(const LaneStatus *status, int64 now);
+
+extern const char *lane_state_name(LaneState state);
+extern const char *lane_family_name(LaneFamily family);
+
+#endif							/* HUBSPOT_LANE_H */

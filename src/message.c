@@ -1,0 +1,447 @@
+/*
+ * message.c
+ *		A Segment message: its envelope, its traits, its key.
+ *
+ * Pure functions of a jsonb value: no table, no worker, no network.  They
+ * raise no error for bad content but fill in a MessageProblem, because the
+ * same fault is an error for a SQL caller and a rejected row for a trigger.
+ * Results are borrowed from the message or palloc'd in the current context.
+ */
+#include "postgres.h"
+
+#include <curl/curl.h>
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/numeric.h"
+
+#include "hubspot.h"
+#include "message.h"
+
+static bool
+bad_message(MessageProblem *problem, const char *message, const char *detail)
+{
+	problem->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
+	problem->message = message;
+	problem->detail = detail;
+	problem->hint = NULL;
+	return false;
+}
+
+/* Value of an exactly named key; false when absent or null. */
+static bool
+get_key(JsonbContainer *object, const char *name, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(object, name, strlen(name), value) != NULL &&
+		value->type != jbvNull;
+}
+
+/* A member that must be an object when it is there at all. */
+static bool
+get_object(JsonbContainer *root, const char *name, JsonbContainer **object,
+		   MessageProblem *problem)
+{
+	JsonbValue	value;
+
+	*object = NULL;
+	if (!get_key(root, name, &value))
+		return true;
+	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+		return bad_message(problem, psprintf("field \"%s\" of the message is not an object", name),
+						   psprintf("Expected {\"%s\": {\"name\": value, ...}}.", name));
+	*object = value.val.binary.data;
+	return true;
+}
+
+/* Envelope fields have a camel-case and a snake-case spelling. */
+static void
+get_envelope(JsonbContainer *root, const char *camel, const char *snake, JsonbValue *value)
+{
+	if (!get_key(root, camel, value) && !get_key(root, snake, value))
+		value->type = jbvNull;
+}
+
+static const char *const envelope_names[] = {
+	"userId", "user_id", "messageId", "message_id", "timestamp"
+};
+
+bool
+message_is_envelope(const char *name, int len)
+{
+	for (int i = 0; i < lengthof(envelope_names); i++)
+		if (strlen(envelope_names[i]) == len && memcmp(envelope_names[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+bool
+message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
+{
+	JsonbContainer *root = &message->root;
+	JsonbContainer *context;
+
+	if (!JsonContainerIsObject(root))
+		return bad_message(problem, "message is not an object",
+						   "Expected a Segment message such as {\"userId\": \"u1\", \"traits\": {\"email\": \"ada@example.com\"}}, or a row.");
+
+	parts->root = root;
+	if (!get_object(root, "traits", &parts->traits, problem) ||
+		!get_object(root, "properties", &parts->properties, problem) ||
+		!get_object(root, "context", &context, problem))
+		return false;
+	parts->flat = parts->traits == NULL && parts->properties == NULL && context == NULL;
+	parts->context_traits = NULL;
+	if (context != NULL && !get_object(context, "traits", &parts->context_traits, problem))
+		return false;
+
+	get_envelope(root, "userId", "user_id", &parts->user_id);
+	get_envelope(root, "messageId", "message_id", &parts->message_id);
+	get_envelope(root, "timestamp", "timestamp", &parts->timestamp);
+	return true;
+}
+
+char *
+message_scalar_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
+}
+
+int
+message_fold_name(const char *name, int len, char *folded, int size)
+{
+	int			used = 0;
+
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = name[i];
+
+		if (c == '_' || c == '-' || c == ' ' || c == '\t' || c == '\n' || c == '\r')
+			continue;
+		if (used + 1 >= size)
+			return -1;
+		folded[used++] = pg_ascii_tolower(c);
+	}
+	folded[used] = '\0';
+	return used;
+}
+
+bool
+message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	name;
+	bool		found = false;
+
+	if (object == NULL)
+		return false;
+	if (get_key(object, wanted, value))
+		return true;
+
+	it = JsonbIteratorInit(object);
+	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+	{
+		char		folded[64];
+
+		if (token != WJB_KEY)
+			continue;
+		if (message_fold_name(name.val.string.val, name.val.string.len, folded, sizeof(folded)) < 0 ||
+			strcmp(folded, wanted) != 0)
+			continue;
+		token = JsonbIteratorNext(&it, value, true);
+		if (value->type != jbvNull)
+		{
+			found = true;
+			break;
+		}
+	}
+	while (it != NULL)
+	{
+		JsonbIterator *parent = it->parent;
+
+		pfree(it);
+		it = parent;
+	}
+	return found;
+}
+
+/*
+ * The host name of an address in ASCII.  libcurl is built with IDNA support
+ * where the system has it; without, an address outside ASCII is refused.
+ */
+static char *
+ascii_domain(const char *domain)
+{
+	char	   *result = NULL;
+#ifdef CURLU_PUNYCODE
+	CURLU	   *url = curl_url();
+	char	   *host = NULL;
+
+	if (url == NULL)
+		return NULL;
+	if (curl_url_set(url, CURLUPART_SCHEME, "https", 0) == CURLUE_OK &&
+		curl_url_set(url, CURLUPART_HOST, domain, 0) == CURLUE_OK &&
+		curl_url_get(url, CURLUPART_HOST, &host, CURLU_PUNYCODE) == CURLUE_OK)
+		result = pstrdup(host);
+	curl_free(host);
+	curl_url_cleanup(url);
+#endif
+	return result;
+}
+
+/* Letters, digits and hyphens in labels of 1 to 63, two labels at least. */
+static bool
+domain_is_well_formed(const char *domain)
+{
+	int			label = 0;
+	int			labels = 1;
+	bool		alphabetic = true;	/* the last label: no number is a top-level domain */
+
+	for (const char *c = domain; *c != '\0'; c++)
+	{
+		if (*c == '.')
+		{
+			if (label == 0 || c[-1] == '-')
+				return false;
+			label = 0;
+			labels++;
+			alphabetic = true;
+		}
+		else if ((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ||
+				 (*c == '-' && label > 0))
+		{
+			if (++label > 63)
+				return false;
+			if (*c >= '0' && *c <= '9' && label == 1)
+				alphabetic = false;
+		}
+		else
+			return false;
+	}
+	return labels >= 2 && label >= 2 && alphabetic && domain[strlen(domain) - 1] != '-';
+}
+
+static bool
+is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (IS_HIGHBIT_SET(*text))
+			return false;
+	return true;
+}
+
+/* The part before the "@": dot-atoms of RFC 5322, not quoted. */
+static bool
+local_part_is_well_formed(const char *local, int len)
+{
+	if (len == 0 || len > 64 || local[0] == '.' || local[len - 1] == '.')
+		return false;
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = local[i];
+
+		if (c == '.' && local[i + 1] == '.')
+			return false;
+		if (c <= ' ' || c >= 0x7f || strchr("\"(),:;<>@[\\]", c) != NULL)
+			return false;
+	}
+	return true;
+}
+
+char *
+message_normalise_email(const char *text, int len, const char **why)
+{
+	char	   *email;
+	char	   *at;
+
+	while (len > 0 && isspace((unsigned char) *text))
+		text++, len--;
+	while (len > 0 && isspace((unsigned char) text[len - 1]))
+		len--;
+	if (len == 0)
+	{
+		*why = "It is empty.";
+		return NULL;
+	}
+
+	email = pnstrdup(text, len);
+	for (char *c = email; *c != '\0'; c++)
+		*c = pg_ascii_tolower((unsigned char) *c);
+
+	at = strchr(email, '@');
+	if (at == NULL || strchr(at + 1, '@') != NULL)
+	{
+		*why = "It needs exactly one \"@\".";
+		return NULL;
+	}
+	if (!local_part_is_well_formed(email, at - email))
+	{
+		*why = "The part before the \"@\" must be 1 to 64 ASCII characters without spaces, quotes or doubled dots.";
+		return NULL;
+	}
+	if (!is_ascii(at + 1))
+	{
+		char	   *domain = ascii_domain(at + 1);
+
+		if (domain == NULL)
+		{
+			*why = "Its domain has no ASCII (IDNA) form.";
+			return NULL;
+		}
+		*at = '\0';
+		email = psprintf("%s@%s", email, domain);
+		at = strchr(email, '@');
+	}
+	if (!domain_is_well_formed(at + 1))
+	{
+		*why = "Its domain must be a name with a dot, such as example.com.";
+		return NULL;
+	}
+	if (strlen(email) > MESSAGE_MAX_EMAIL)
+	{
+		*why = "It is longer than 254 characters.";
+		return NULL;
+	}
+	return email;
+}
+
+/* Places that may hold the address, in order; the name is for messages. */
+static bool
+find_email(const MessageParts *parts, JsonbValue *value, const char **where)
+{
+	if (message_field(parts->traits, "email", value))
+		*where = "traits.email";
+	else if (message_field(parts->context_traits, "email", value))
+		*where = "context.traits.email";
+	else if (message_field(parts->properties, "email", value))
+		*where = "properties.email";
+	else if (message_field(parts->root, "email", value))
+		*where = "email";
+	else
+		return false;
+	return true;
+}
+
+static bool
+user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
+			MessageProblem *problem)
+{
+	char	   *text = message_scalar_text(&parts->user_id);
+
+	if (text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY)
+		return bad_message(problem, "field \"userId\" of the message is not a key",
+						   psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
+	key->property = property;
+	key->key = text;
+	return true;
+}
+
+bool
+message_contact_key(Call call, const MessageParts *parts, const char *id_property,
+					MessageKey *key, MessageProblem *problem)
+{
+	JsonbValue	value;
+	const char *where;
+	const char *why;
+	char	   *email;
+
+	if (id_property != NULL && parts->user_id.type != jbvNull)
+		return user_id_key(parts, id_property, key, problem);
+
+	if (find_email(parts, &value, &where))
+	{
+		if (value.type != jbvString)
+			return bad_message(problem, psprintf("field \"%s\" of the message is not an e-mail address", where),
+							   "Expected a text such as \"ada@example.com\".");
+		email = message_normalise_email(value.val.string.val, value.val.string.len, &why);
+		if (email == NULL)
+			return bad_message(problem, psprintf("field \"%s\" of the message is not an e-mail address: \"%s\"",
+												 where, pnstrdup(value.val.string.val,
+																 pg_mbcliplen(value.val.string.val, value.val.string.len, 100))),
+							   why);
+		key->property = NULL;
+		key->key = email;
+		return true;
+	}
+
+	/* A userId that looks like an address is one. */
+	if (parts->user_id.type == jbvString &&
+		(email = message_normalise_email(parts->user_id.val.string.val,
+										 parts->user_id.val.string.len, &why)) != NULL)
+	{
+		key->property = NULL;
+		key->key = email;
+		return true;
+	}
+
+	return bad_message(problem, psprintf("%s message has no contact key", ring_call_names[call]),
+					   id_property != NULL
+					   ? psprintf("Expected userId (the account keeps it in property \"%s\") or an e-mail address in traits.email.", id_property)
+					   : "Expected an e-mail address in traits.email, context.traits.email, properties.email, email or userId.");
+}
+
+/*
+ * Whether text is a date or a time of day on a date, without raising an
+ * error.  Words such as "now" are no timestamps: a message is a record of
+ * something that happened.
+ */
+static bool
+timestamp_is_readable(const char *text, int len)
+{
+	char		workbuf[MAXDATELEN + MAXDATEFIELDS];
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	int			nf;
+	int			dtype;
+	int			tz;
+	fsec_t		fsec;
+	struct pg_tm tm;
+	char		copy[MAXDATELEN + 1];
+
+	if (len < 8 || len > MAXDATELEN || !isdigit((unsigned char) text[0]))
+		return false;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return ParseDateTime(copy, workbuf, sizeof(workbuf), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
+		hubspot_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) == 0 &&
+		dtype == DTK_DATE;
+}
+
+bool
+message_check_envelope(const MessageParts *parts, MessageProblem *problem)
+{
+	const JsonbValue *time = &parts->timestamp;
+
+	if (time->type != jbvNull &&
+		(time->type != jbvString ||
+		 !timestamp_is_readable(time->val.string.val, time->val.string.len)))
+		return bad_message(problem, "field \"timestamp\" of the message is not readable",
+						   "Expected ISO 8601, such as \"2026-11-23T10:00:00.000Z\".");
+	if (parts->message_id.type != jbvNull)
+	{
+		char	   *text = message_scalar_text(&parts->message_id);
+
+		if (text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY)
+			return bad_message(problem, "field \"messageId\" of the message is not usable",
+							   psprintf("Expected a text of 1 to %d bytes.", MESSAGE_MAX_KEY));
+	}
+	return true;
+}
+
+char *
+message_id(const MessageParts *parts)
+{
+	return parts->message_id.type == jbvNull ? NULL : message_scalar_text(&parts->message_id);
+}

@@ -1,0 +1,92 @@
+/*
+ * message.h
+ *		A Segment message: its envelope, its traits, its key.
+ *
+ * Called when a call is queued (is it good? whose is it?) and again by the
+ * worker (what does it write?).  Knows no table, no worker, no network.  The rules are
+ * those of docs/mapping.md.
+ */
+#ifndef HUBSPOT_MESSAGE_H
+#define HUBSPOT_MESSAGE_H
+
+#include "utils/jsonb.h"
+
+#include "ring.h"
+
+#define MESSAGE_MAX_KEY		1024	/* bytes of a key */
+#define MESSAGE_MAX_EMAIL	254
+
+/*
+ * Why a message is bad.  Texts are palloc'd or constant; the same words are
+ * raised as an error or recorded in the row.
+ */
+typedef struct MessageProblem
+{
+	int			sqlerrcode;
+	const char *message;
+	const char *detail;			/* what was expected */
+	const char *hint;			/* or NULL */
+} MessageProblem;
+
+/* The parts of a message, borrowed from the jsonb. */
+typedef struct MessageParts
+{
+	bool		flat;			/* a row: the top level holds the traits */
+	JsonbContainer *root;
+	JsonbContainer *traits;		/* objects, or NULL */
+	JsonbContainer *properties;
+	JsonbContainer *context_traits;
+	JsonbValue	user_id;		/* type jbvNull when absent */
+	JsonbValue	message_id;
+	JsonbValue	timestamp;
+} MessageParts;
+
+/* Whose contact a message is about. */
+typedef struct MessageKey
+{
+	const char *property;		/* HubSpot property, NULL for the e-mail address */
+	const char *key;			/* normalised, NUL-terminated, palloc'd */
+} MessageKey;
+
+/* Take a message apart; false when it is no object (or a part has a wrong type). */
+extern bool message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem);
+
+/*
+ * The contact key of a message.  id_property is the account's
+ * contact_id_property, NULL when not set.  False, with the problem filled in,
+ * when there is none or it is malformed.
+ */
+extern bool message_contact_key(Call call, const MessageParts *parts, const char *id_property,
+								MessageKey *key, MessageProblem *problem);
+
+/* Check what every call has in common: timestamp, messageId. */
+extern bool message_check_envelope(const MessageParts *parts, MessageProblem *problem);
+
+/* messageId as palloc'd text, NULL when absent. */
+extern char *message_id(const MessageParts *parts);
+
+/*
+ * Trim, lower-case and check an address.  Returns it palloc'd, or NULL with
+ * the reason (a constant) in *why.
+ */
+extern char *message_normalise_email(const char *text, int len, const char **why);
+
+/*
+ * A field by name, ignoring case, spaces, "_" and "-"; an exact match wins.
+ * wanted is the name in lower case without these.  False when absent or null.
+ */
+extern bool message_field(JsonbContainer *object, const char *wanted, JsonbValue *value);
+
+/*
+ * Fold a name: lower case, without spaces, "_" and "-".  Returns its length,
+ * or -1 when it does not fit into size - 1 bytes.
+ */
+extern int	message_fold_name(const char *name, int len, char *folded, int size);
+
+/* Whether a top-level key of a flat row belongs to the envelope, not to the traits. */
+extern bool message_is_envelope(const char *name, int len);
+
+/* Text of a scalar: strings as they are, numbers as jsonb prints them; NULL otherwise. */
+extern char *message_scalar_text(const JsonbValue *value);
+
+#endif							/* HUBSPOT_MESSAGE_H */

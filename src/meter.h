@@ -1,0 +1,60 @@
+/*
+ * meter.h
+ *		How many requests a token may send now.
+ *
+ * HubSpot counts requests in a rolling window (100 to 250 per 10 s and token)
+ * and tells limit and rest in each answer.  A meter remembers when each of
+ * our requests was *answered*: HubSpot counted it before that moment, so that
+ * a place used again one window later can never fall into the same window,
+ * whatever the network did in between.  The price is one round-trip time per window.
+ *
+ * Meters live in shared memory, one per token: two databases with one token
+ * share one budget.  Each is under its own spinlock; all times are microseconds
+ * of CLOCK_MONOTONIC, which all processes of a machine share.
+ */
+#ifndef HUBSPOT_METER_H
+#define HUBSPOT_METER_H
+
+#include "reply.h"
+#include "shared.h"
+
+#define METER_DEFAULT_LIMIT		100 /* until HubSpot has said otherwise */
+#define METER_WINDOW_MS			10000
+
+/* The meter of a token (by its hash); the longest unused one makes room. */
+extern Meter *meter_find(uint64 key);
+
+/*
+ * Ask to send one request; ceiling (0: none) and share come from the
+ * account's options.  Returns 0 and books it, or the µs to wait.
+ */
+extern int64 meter_take(Meter *meter, int ceiling, double share, int64 now);
+
+/* The request was not sent after all. */
+extern void meter_cancel(Meter *meter);
+
+/* The request was answered; headers tell what HubSpot counts. */
+extern void meter_answered(Meter *meter, const ReplyHeaders *headers, int64 now);
+
+/* No answer: HubSpot may or may not have counted it. */
+extern void meter_lost(Meter *meter, int64 now);
+
+/* HubSpot refused (429): nothing is left until then. */
+extern void meter_block(Meter *meter, int64 until);
+
+/* For the views: limit, used by us, used by others. */
+typedef struct MeterReading
+{
+	int			limit;
+	int			used;
+	int			others;
+	int64		daily_limit;	/* -1: not known */
+	int64		daily_remaining;
+} MeterReading;
+
+extern void meter_read(Meter *meter, MeterReading *reading, int64 now);
+
+/* Give back what this process had booked and not seen answered; at exit. */
+extern void meter_abandon_all(void);
+
+#endif							/* HUBSPOT_METER_H */

@@ -1,0 +1,162 @@
+/*
+ * publish.c
+ *		What the worker tells others while it works.
+ *
+ * The report in the worker's slot is written under its spinlock: small
+ * copies of numbers and short texts, prepared outside.  The id lists of
+ * requests under way are copied only when they changed.
+ */
+#include "postgres.h"
+
+#include "utils/wait_event.h"
+
+#include "hubspot.h"
+#include "clock.h"
+#include "connect.h"
+#include "publish.h"
+#include "window.h"
+#include "wire.h"
+
+#define RATE_US		1000000		/* the rate is an average over seconds ... */
+#define RATE_WEIGHT	0.3			/* ... of which the last one weighs this much */
+
+static int64 published_at;
+static int64 published_requests;
+static int64 published_rows;
+static LaneReport reports[SHARED_MAX_LANES];
+
+void
+publish_start(WorkerSlot *slot)
+{
+	SpinLockAcquire(&slot->mutex);
+	slot->pid = MyProcPid;
+	slot->started_at = GetCurrentTimestamp();
+	slot->nlanes = 0;
+	memset(slot->flights, 0, sizeof(slot->flights));
+	SpinLockRelease(&slot->mutex);
+}
+
+static void
+update_rate(Lane *lane, int64 now)
+{
+	int64		elapsed = now - lane->rate_at;
+
+	if (lane->rate_at == 0)
+	{
+		lane->rate_at = now;
+		lane->rate_done = lane->done;
+	}
+	else if (elapsed >= RATE_US)
+	{
+		double		rate = (lane->done - lane->rate_done) * 1e6 / elapsed;
+
+		lane->rate = lane->rate == 0 ? rate : lane->rate * (1 - RATE_WEIGHT) + rate * RATE_WEIGHT;
+		if (lane->rate < 0.01)
+			lane->rate = 0;
+		lane->rate_at = now;
+		lane->rate_done = lane->done;
+	}
+}
+
+static void
+describe_lane(Lane *lane, LaneReport *report, int64 now)
+{
+	LaneStatus	status = connect_effective_status(lane);
+
+	update_rate(lane, now);
+	report->server = lane->account->server;
+	report->family = lane->family;
+	report->state = status.state;
+	shared_copy_text(report->reason, status.reason);
+	report->until = status.until == 0 ? 0 : GetCurrentTimestamp() + (status.until - now);
+	report->waiting = lane->rows - lane->in_flight + lane->skipped;
+	report->in_flight = lane->in_flight;
+	report->oldest = queue_oldest_of(lane);
+	report->delivered = lane->done;
+	report->rate = lane->rate;
+	report->meter = lane->account->meter == NULL ? -1 : lane->account->meter - hubspot_shared->meters;
+}
+
+static int
+describe_lanes(int64 now)
+{
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT && n < SHARED_MAX_LANES && !account->dropped; i++)
+			describe_lane(&account->lanes[i], &reports[n++], now);
+	}
+	return n;
+}
+
+/* Whether a lane's rate is still on its way to zero. */
+static bool
+rates_move(int nlanes)
+{
+	for (int i = 0; i < nlanes; i++)
+		if (reports[i].rate > 0)
+			return true;
+	return false;
+}
+
+static void
+copy_flights(WorkerSlot *slot)
+{
+	static int64 ids[SHARED_MAX_FLIGHT_IDS];
+
+	for (int i = 0; i < SHARED_MAX_TRANSFERS; i++)
+	{
+		int			nids = send_flight_ids(i, ids, SHARED_MAX_FLIGHT_IDS);
+
+		if (nids == 0 && slot->flights[i].nids == 0)
+			continue;
+		SpinLockAcquire(&slot->mutex);
+		slot->flights[i].nids = nids;
+		memcpy(slot->flights[i].ids, ids, sizeof(int64) * nids);
+		SpinLockRelease(&slot->mutex);
+	}
+}
+
+int64
+publish_report(WorkerSlot *slot, bool force)
+{
+	int64		now = clock_us();
+	int			nlanes;
+	bool		moved = send_requests() != published_requests || window.next_seq != published_rows;
+
+	if (!force && now - published_at < PUBLISH_US)
+		return moved ? published_at + PUBLISH_US - now : -1;
+
+	published_at = now;
+	published_requests = send_requests();
+	published_rows = window.next_seq;
+	nlanes = describe_lanes(now);
+	copy_flights(slot);
+
+	SpinLockAcquire(&slot->mutex);
+	memcpy(slot->lanes, reports, sizeof(LaneReport) * nlanes);
+	slot->nlanes = nlanes;
+	slot->last_turn_at = GetCurrentTimestamp();
+	slot->window_rows = window.nrows;
+	slot->window_bytes = window.bytes;
+	slot->read_id = window_read_id();
+	slot->requests = send_requests();
+	slot->rows_done = ack_total();
+	SpinLockRelease(&slot->mutex);
+	return wire_in_flight() > 0 || window.nrows > 0 ? PUBLISH_US : rates_move(nlanes) ? RATE_US : -1;
+}
+
+uint32
+publish_wait_event(PublishWait wait)
+{
+	static const char *const names[] = {[PUBLISH_IDLE] = "HubspotIdle", [PUBLISH_HTTP] = "HubspotHttp"};
+	static uint32 events[lengthof(names)];
+
+	if (events[wait] == 0)
+		events[wait] = hubspot_wait_event(names[wait]);
+	return events[wait];
+}

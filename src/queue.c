@@ -1,0 +1,222 @@
+/*
+ * queue.c
+ *		Keys and rows in the worker's memory.
+ *
+ * The order of one contact's calls is kept here: rows hang on their key in
+ * the order of reading, and a key with an input in a batch is busy.  Keys
+ * that may be taken stand in their lane's ready list.  A key without rows is
+ * forgotten, so that memory is bounded by the window.
+ *
+ * The window is shared by a rule without configuration: a lane may hold as
+ * much as is still free.  One lane alone gets half of the window, k greedy
+ * lanes get 1/(k+1) each, and a newcomer always finds room.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "work.h"
+
+typedef struct KeyName
+{
+	const Lane *lane;
+	const char *property;		/* NULL: e-mail */
+	const char *key;
+	int			key_len;
+} KeyName;
+
+typedef struct KeyEntry
+{
+	KeyName		name;			/* points into the WorkKey */
+	uint32		hash;
+	char		status;
+	WorkKey    *value;
+} KeyEntry;
+
+static uint32
+hash_name(KeyName name)
+{
+	uint32		hash = hash_bytes((const unsigned char *) name.key, name.key_len);
+
+	if (name.property != NULL)
+		hash = hash_combine(hash, hash_bytes((const unsigned char *) name.property,
+											 strlen(name.property)));
+	return hash_combine(hash, hash_bytes_uint32((uint32) (uintptr_t) name.lane));
+}
+
+static bool
+same_name(KeyName a, KeyName b)
+{
+	return a.lane == b.lane && a.key_len == b.key_len &&
+		memcmp(a.key, b.key, a.key_len) == 0 &&
+		(a.property == b.property ||
+		 (a.property != NULL && b.property != NULL && strcmp(a.property, b.property) == 0));
+}
+
+#define SH_PREFIX keytable
+#define SH_ELEMENT_TYPE KeyEntry
+#define SH_KEY_TYPE KeyName
+#define SH_KEY name
+#define SH_HASH_KEY(table, key) hash_name(key)
+#define SH_EQUAL(table, a, b) same_name(a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+Window		window;
+static keytable_hash *keys;
+
+void
+queue_init(void)
+{
+	window.work = AllocSetContextCreate(TopMemoryContext, "hubspot work", ALLOCSET_DEFAULT_SIZES);
+	window.memory = AllocSetContextCreate(TopMemoryContext, "hubspot window", ALLOCSET_DEFAULT_SIZES);
+	dlist_init(&window.rows);
+	window.next_seq = 1;
+	keys = keytable_create(window.work, 1024, NULL);
+}
+
+bool
+queue_has_room(const Lane *lane, Size bytes)
+{
+	int64		free_rows = hubspot_window_rows - window.nrows;
+	int64		free_bytes = (int64) hubspot_window_memory * 1024 - window.bytes;
+
+	return lane->rows == 0 ||
+		(lane->rows < free_rows && lane->bytes + (int64) bytes <= free_bytes);
+}
+
+static WorkKey *
+make_key(KeyName name)
+{
+	Size		property_size = name.property != NULL ? strlen(name.property) + 1 : 0;
+	WorkKey    *key = MemoryContextAllocZero(window.work,
+											 sizeof(WorkKey) + name.key_len + 1 + property_size);
+	char	   *text = (char *) (key + 1);
+
+	memcpy(text, name.key, name.key_len);
+	text[name.key_len] = '\0';
+	key->key = text;
+	if (name.property != NULL)
+		key->property = memcpy(text + name.key_len + 1, name.property, property_size);
+	key->lane = unconstify(Lane *, name.lane);
+	dlist_init(&key->rows);
+	return key;
+}
+
+static void
+make_ready(WorkKey *key)
+{
+	if (key->busy || key->is_ready || dlist_is_empty(&key->rows))
+		return;
+	dlist_push_tail(&key->lane->ready, &key->ready);
+	key->is_ready = true;
+	key->lane->nready++;
+}
+
+void
+queue_add(Lane *lane, const char *property, int property_len, const char *text, int len, Row *row)
+{
+	KeyName		name = {.lane = lane, .key = text, .key_len = len};
+	char		property_text[NAMEDATALEN * 2];
+	KeyEntry   *entry;
+	bool		found;
+
+	if (property != NULL)
+	{
+		snprintf(property_text, sizeof(property_text), "%.*s", property_len, property);
+		name.property = property_text;
+	}
+	entry = keytable_insert(keys, name, &found);
+	if (!found)
+	{
+		entry->value = make_key(name);
+		entry->name.key = entry->value->key;
+		entry->name.property = entry->value->property;
+	}
+
+	row->key = entry->value;
+	row->seq = window.next_seq++;
+	dlist_push_tail(&window.rows, &row->order);
+	dlist_push_tail(&row->key->rows, &row->node);
+	window.nrows++;
+	window.bytes += row->bytes;
+	lane->rows++;
+	lane->bytes += row->bytes;
+	make_ready(row->key);
+}
+
+/* Forget a key that nothing waits for. */
+static void
+drop_key_if_idle(WorkKey *key)
+{
+	KeyName		name = {.lane = key->lane, .property = key->property, .key = key->key,
+	.key_len = strlen(key->key)};
+
+	if (key->busy || !dlist_is_empty(&key->rows))
+		return;
+	if (key->is_ready)
+	{
+		dlist_delete(&key->ready);
+		key->lane->nready--;
+	}
+	keytable_delete(keys, name);
+	pfree(key);
+}
+
+void
+queue_forget_row(Row *row)
+{
+	Lane	   *lane = row->key->lane;
+
+	dlist_delete(&row->order);
+	window.nrows--;
+	window.bytes -= row->bytes;
+	lane->rows--;
+	lane->bytes -= row->bytes;
+	lane->done++;
+	pfree(row);
+}
+
+void
+queue_release_key(WorkKey *key)
+{
+	key->busy = false;
+	make_ready(key);
+	drop_key_if_idle(key);
+}
+
+uint64
+queue_oldest_seq(void)
+{
+	if (dlist_is_empty(&window.rows))
+		return PG_UINT64_MAX;
+	return dlist_head_element(Row, order, &window.rows)->seq;
+}
+
+/*
+ * Approximate on purpose: the oldest row of the lane's oldest ready key, else
+ * the oldest row of the window that is the lane's, looked for in a bounded stretch.
+ */
+TimestampTz
+queue_oldest_of(const Lane *lane)
+{
+	dlist_iter	iter;
+	int			looked = 0;
+
+	dlist_foreach(iter, &window.rows)
+	{
+		Row		   *row = dlist_container(Row, order, iter.cur);
+
+		if (row->key->lane == lane)
+			return row->created_at;
+		if (++looked >= 1000)
+			break;
+	}
+	return 0;
+}

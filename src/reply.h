@@ -1,0 +1,163 @@
+/*
+ * reply.h
+ *		What an answer of HubSpot means.
+ *
+ * Pure functions over bytes: no PostgreSQL header, no network, no global
+ * state, so that they are tested and fuzzed alone.  json-c reads the body,
+ * strictly and bounded in depth; its memory is owned by the Reply and given
+ * back by reply_free() on every path, before anybody may raise an error.
+ *
+ * HubSpot's answers are not of one format: each field is optional, bodies may
+ * be HTML or plain text, and what counts is the status first, then codes and
+ * categories as hints, never the wording of a message alone.
+ */
+#ifndef HUBSPOT_REPLY_H
+#define HUBSPOT_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REPLY_MAX_DEPTH		32		/* nesting of a body */
+#define REPLY_TEXT_MAX		1024	/* bytes kept of a message */
+
+/* The headers of an answer that carry meaning; -1 or "" when absent. */
+typedef struct ReplyHeaders
+{
+	char		content_type[64];
+	char		correlation_id[64];
+	char		correct_hublet[16];
+	int			retry_after;	/* seconds; a date is turned into seconds */
+	int			burst_limit;	/* X-HubSpot-RateLimit-Max */
+	int			burst_remaining;
+	int			burst_interval_ms;
+	int64_t		daily_limit;
+	int64_t		daily_remaining;
+} ReplyHeaders;
+
+extern void reply_headers_init(ReplyHeaders *headers);
+
+/* Take one header line, with or without its line end; unknown ones are ignored. */
+extern void reply_header_line(ReplyHeaders *headers, const char *line, size_t len);
+
+/* What to do about the request as a whole. */
+typedef enum ReplyClass
+{
+	REPLY_RECORDS,				/* 2xx: look at each record */
+	REPLY_REFUSED,				/* 400, 404, 409, 413, 414, 422 ...: these bytes never
+								 * work; bisect, or reject the single record */
+	REPLY_LIMITED,				/* 429 of a short window */
+	REPLY_DAILY,				/* 429 of the day */
+	REPLY_LOCKED,				/* 423: other writes hold the records, soon gone */
+	REPLY_UNAVAILABLE,			/* 408, 5xx, an unreadable answer: again later */
+	REPLY_UNAUTHORIZED,			/* 401 */
+	REPLY_FORBIDDEN,			/* 403: scope or product tier */
+	REPLY_WRONG_HUBLET,			/* 488 */
+	REPLY_MIGRATING,			/* 477 */
+	REPLY_MISDIRECTED			/* 3xx, 405, 406, 415, a path that does not exist: nothing a
+								 * record can cure */
+} ReplyClass;
+
+typedef struct ReplyResult
+{
+	const char *id;				/* HubSpot's record id as text, or NULL */
+	const char *trace;			/* objectWriteTraceId when echoed, or NULL */
+	int			created;		/* 1, 0, or -1 when the answer does not say */
+	struct json_object *properties; /* borrowed, or NULL */
+} ReplyResult;
+
+/* An error of one record, or the whole answer's own. */
+typedef struct ReplyError
+{
+	const char *category;		/* NULL when absent, as all of these */
+	const char *sub_category;
+	const char *message;
+	const char *code;			/* of the first nested error: PROPERTY_DOESNT_EXIST ... */
+	const char *property;		/* the property it names */
+	const char *existing_id;	/* context.existingId */
+	struct json_object *traces; /* context.objectWriteTraceId: array, borrowed */
+	struct json_object *ids;	/* context.ids or context.id: array, borrowed */
+} ReplyError;
+
+typedef struct Reply
+{
+	ReplyClass	class;
+	int			status;
+	bool		is_json;
+	char		message[REPLY_TEXT_MAX];	/* for a human, valid UTF-8, no control
+											 * characters; from the body, else made up from the status */
+	char		category[64];
+	char		policy[32];		/* of a 429: DAILY, TEN_SECONDLY_ROLLING, SECONDLY */
+	char		correlation_id[64]; /* header first, body second */
+	char		correct_hublet[16];
+	char		scopes[256];	/* of a 403: requiredGranularScopes, comma separated */
+	ReplyError	error;			/* the answer's own error (class REFUSED ...) */
+	int			nresults;
+	ReplyResult *results;
+	int			nerrors;		/* per record, of a 207 (or inside a 200) */
+	ReplyError *errors;
+	struct json_object *root;	/* owner of all borrowed pointers */
+} Reply;
+
+/*
+ * Read an answer.  body may be NULL.  Never fails: what cannot be read is
+ * REPLY_UNAVAILABLE (2xx) or keeps the class of its status.  Out of memory
+ * counts as unreadable.
+ */
+extern void reply_parse(Reply *reply, int status, const ReplyHeaders *headers,
+						const char *body, size_t len);
+extern void reply_free(Reply *reply);
+
+/* The text of a result's property; NULL when absent or null. */
+extern const char *reply_property(const ReplyResult *result, const char *name);
+
+/*
+ * Which record of the request came out how.  The caller names its inputs, the
+ * function fills in the rest; each input ends in exactly one outcome.
+ *
+ * An error belongs to the inputs that its trace ids name, else its ids (an
+ * input's key, compared without case), else, when it names a property or
+ * nothing, to nobody.  A result belongs to the input whose trace id it
+ * echoes, else whose key equals its property key_property (without case).
+ * What is left is told by elimination: when results and errors together
+ * number exactly the inputs and every error found its input, the rest
+ * succeeded (the record id is known only where one result is left for one
+ * input).  Otherwise the rest is REPLY_UNKNOWN and must be sent again alone.
+ */
+typedef enum ReplyOutcome
+{
+	REPLY_UNKNOWN,				/* the answer does not account for this input */
+	REPLY_CONFIRMED,
+	REPLY_FAILED
+} ReplyOutcome;
+
+typedef struct ReplyInput
+{
+	const char *trace;			/* in: objectWriteTraceId as sent */
+	const char *key;			/* in: the id as sent */
+	ReplyOutcome outcome;		/* out */
+	const ReplyResult *result;	/* out: of a confirmed one, may be NULL */
+	const ReplyError *error;	/* out: of a failed one */
+} ReplyInput;
+
+extern void reply_match(const Reply *reply, const char *key_property,
+						ReplyInput *inputs, int ninputs);
+
+/*
+ * Whether the answer's own error points at this input of a refused batch: it
+ * names the id in its context, or quotes the key in its message.  (A named property is
+ * the caller's to compare, who knows the properties of each input.)
+ */
+extern bool reply_names(const Reply *reply, const char *key);
+
+/* The property that a refused batch complains about, or NULL. */
+extern const char *reply_named_property(const Reply *reply);
+
+/* A member of the body's top level: "" or 0 when absent or of another type. */
+extern const char *reply_text(const Reply *reply, const char *name);
+extern int64_t reply_number(const Reply *reply, const char *name);
+
+/* Copy text as valid UTF-8 without control characters, cut at whole characters. */
+extern void reply_clean_text(char *dst, size_t size, const char *src, size_t len);
+
+#endif							/* HUBSPOT_REPLY_H */

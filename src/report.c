@@ -1,0 +1,204 @@
+/*
+ * report.c
+ *		The workers' reports as SQL functions.
+ *
+ * Each copies what it needs out of shared memory under the slot's spinlock
+ * and returns rows from the copy.  Without the library preloaded there are no rows.
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "hubspot.h"
+#include "clock.h"
+#include "lane.h"
+#include "meter.h"
+#include "shared.h"
+
+PG_FUNCTION_INFO_V1(hubspot_lane_report);
+PG_FUNCTION_INFO_V1(hubspot_flight_report);
+PG_FUNCTION_INFO_V1(hubspot_worker_report);
+PG_FUNCTION_INFO_V1(hubspot_meter_report);
+PG_FUNCTION_INFO_V1(hubspot_launch);
+
+/* The slot of this database while a worker runs in it. */
+static WorkerSlot *
+my_running_slot(void)
+{
+	WorkerSlot *slot = hubspot_shared == NULL ? NULL : shared_find_slot(MyDatabaseId);
+
+	return slot != NULL && pg_atomic_read_u32(&slot->procno) != 0 ? slot : NULL;
+}
+
+/* The lanes of this database's worker, palloc'd. */
+static LaneReport *
+copy_lanes(int *count)
+{
+	WorkerSlot *slot = my_running_slot();
+	LaneReport *lanes = palloc(sizeof(LaneReport) * SHARED_MAX_LANES);
+
+	*count = 0;
+	if (slot == NULL)
+		return lanes;
+	SpinLockAcquire(&slot->mutex);
+	*count = slot->nlanes;
+	memcpy(lanes, slot->lanes, sizeof(LaneReport) * slot->nlanes);
+	SpinLockRelease(&slot->mutex);
+	return lanes;
+}
+
+static void
+put_time(Datum *values, bool *nulls, int column, TimestampTz time)
+{
+	values[column] = TimestampTzGetDatum(time);
+	nulls[column] = time == 0;
+}
+
+Datum
+hubspot_lane_report(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			count;
+	LaneReport *lanes;
+
+	hubspot_materialized_srf(fcinfo);
+	lanes = copy_lanes(&count);
+	for (int i = 0; i < count; i++)
+	{
+		LaneReport *lane = &lanes[i];
+		Datum		values[10];
+		bool		nulls[10] = {0};
+
+		values[0] = ObjectIdGetDatum(lane->server);
+		values[1] = CStringGetTextDatum(lane_family_name((LaneFamily) lane->family));
+		values[2] = CStringGetTextDatum(lane_state_name((LaneState) lane->state));
+		values[3] = CStringGetTextDatum(lane->reason);
+		nulls[3] = lane->reason[0] == '\0';
+		put_time(values, nulls, 4, lane->until);
+		values[5] = Int64GetDatum(lane->waiting);
+		values[6] = Int64GetDatum(lane->in_flight);
+		put_time(values, nulls, 7, lane->oldest);
+		values[8] = Int64GetDatum(lane->delivered);
+		values[9] = Float8GetDatum(lane->rate);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+hubspot_flight_report(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	WorkerSlot *slot = my_running_slot();
+	FlightReport *flight = palloc(sizeof(FlightReport));
+
+	hubspot_materialized_srf(fcinfo);
+	for (int i = 0; slot != NULL && i < SHARED_MAX_TRANSFERS; i++)
+	{
+		SpinLockAcquire(&slot->mutex);
+		flight->nids = slot->flights[i].nids;
+		memcpy(flight->ids, slot->flights[i].ids, sizeof(int64) * flight->nids);
+		SpinLockRelease(&slot->mutex);
+		for (int j = 0; j < flight->nids; j++)
+		{
+			Datum		value = Int64GetDatum(flight->ids[j]);
+			bool		null = false;
+
+			tuplestore_putvalues(result->setResult, result->setDesc, &value, &null);
+		}
+	}
+	return (Datum) 0;
+}
+
+/* One worker's row; false when the slot is free. */
+static bool
+describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
+{
+	char		problem[SHARED_TEXT];
+	WorkerState state;
+
+	LWLockAcquire(hubspot_shared->lock, LW_SHARED);
+	state = slot->state;
+	values[0] = ObjectIdGetDatum(pg_atomic_read_u32(&slot->database));
+	values[6] = Int32GetDatum(slot->failures);
+	LWLockRelease(hubspot_shared->lock);
+	if (state == WORKER_NONE)
+		return false;
+
+	SpinLockAcquire(&slot->mutex);
+	values[1] = Int32GetDatum(pg_atomic_read_u32(&slot->procno) != 0 ? slot->pid : 0);
+	strlcpy(problem, slot->problem, sizeof(problem));
+	put_time(values, nulls, 4, slot->started_at);
+	put_time(values, nulls, 5, slot->last_turn_at);
+	values[7] = Int64GetDatum(slot->window_rows);
+	values[8] = Int64GetDatum(slot->window_bytes);
+	values[9] = Int64GetDatum(slot->read_id);
+	values[10] = Int64GetDatum(slot->requests);
+	values[11] = Int64GetDatum(slot->rows_done);
+	SpinLockRelease(&slot->mutex);
+	values[2] = CStringGetTextDatum(shared_worker_states[state]);
+	values[3] = CStringGetTextDatum(problem);
+	return true;
+}
+
+Datum
+hubspot_worker_report(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	hubspot_materialized_srf(fcinfo);
+	for (int i = 0; hubspot_shared != NULL && i < SHARED_MAX_WORKERS; i++)
+	{
+		Datum		values[12];
+		bool		nulls[12] = {0};
+
+		if (describe_worker(&hubspot_shared->slots[i], values, nulls))
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+hubspot_meter_report(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			count;
+	LaneReport *lanes;
+	Oid			last = InvalidOid;
+
+	hubspot_materialized_srf(fcinfo);
+	lanes = copy_lanes(&count);
+	for (int i = 0; i < count; i++)
+	{
+		MeterReading reading;
+		Datum		values[6];
+		bool		nulls[6] = {0};
+
+		/* lanes of one account stand together and share its meter */
+		if (lanes[i].meter < 0 || lanes[i].server == last)
+			continue;
+		last = lanes[i].server;
+		meter_read(&hubspot_shared->meters[lanes[i].meter], &reading, clock_us());
+		values[0] = ObjectIdGetDatum(lanes[i].server);
+		values[1] = Int32GetDatum(reading.limit);
+		nulls[1] = reading.limit == 0;
+		values[2] = Int32GetDatum(reading.used);
+		values[3] = Int32GetDatum(reading.others);
+		values[4] = Int64GetDatum(reading.daily_limit);
+		nulls[4] = reading.daily_limit < 0;
+		values[5] = Int64GetDatum(reading.daily_remaining);
+		nulls[5] = reading.daily_remaining < 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The launcher and a worker that is held are to look at this database. */
+Datum
+hubspot_launch(PG_FUNCTION_ARGS)
+{
+	shared_launch_at_commit();
+	shared_wake_at_commit();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,121 @@
+/*
+ * ring.h
+ *		The extension's relations, and the arithmetic of its rings.
+ *
+ * outbox, result and request are rings of RING_CHILDREN tables.  An id is
+ * "generation * RING_SPAN + number"; its child is the generation modulo
+ * RING_CHILDREN, so that a look-up by id knows the table without a catalog.
+ * The worker starts a new generation by moving the sequence to the next
+ * multiple of RING_SPAN, and gives an old one back by TRUNCATE.
+ *
+ * The two numbers stand in sql/hubspot--1.0.sql as well.
+ */
+#ifndef HUBSPOT_RING_H
+#define HUBSPOT_RING_H
+
+#define RING_CHILDREN	8
+#define RING_SPAN		INT64CONST(1000000000)
+
+#define RING_GENERATION(id) ((id) / RING_SPAN)
+#define RING_CHILD(id)		((int) (RING_GENERATION(id) % RING_CHILDREN))
+#define RING_FIRST(id)		(RING_GENERATION(id) * RING_SPAN)	/* of its generation */
+
+#define CHECKPOINT_CHILDREN 2
+#define CHECKPOINT_SPAN		1000
+
+/* The enums of the script, in the order of their labels there. */
+typedef enum Call
+{
+	CALL_IDENTIFY,
+	CALL_TRACK,
+	CALL_GROUP,
+	CALL_PAGE,
+	CALL_FORM,
+	CALL_DELETE
+#define CALL_COUNT (CALL_DELETE + 1)
+} Call;
+
+typedef enum Object
+{
+	OBJECT_IS_CONTACT,
+	OBJECT_IS_COMPANY,
+	OBJECT_IS_ASSOCIATION,
+	OBJECT_IS_EVENT,
+	OBJECT_IS_FORM,
+	OBJECT_IS_SCHEMA
+#define OBJECT_COUNT (OBJECT_IS_SCHEMA + 1)
+} Object;
+
+typedef enum Source
+{
+	SOURCE_FUNCTION,
+	SOURCE_TRIGGER,
+	SOURCE_SYNC
+#define SOURCE_COUNT (SOURCE_SYNC + 1)
+} Source;
+
+typedef enum Verdict
+{
+	VERDICT_DELIVERED,
+	VERDICT_COALESCED,
+	VERDICT_UNCHANGED,
+	VERDICT_REJECTED,
+	VERDICT_EXPIRED,
+	VERDICT_CANCELLED,
+	VERDICT_DEAD,
+	VERDICT_SENT_UNCONFIRMED,
+	VERDICT_UNKNOWN
+#define VERDICT_COUNT (VERDICT_UNKNOWN + 1)
+} Verdict;
+
+/* Oids of everything the hot path touches, so that it needs no look-up by name. */
+typedef struct Catalog
+{
+	Oid			extension;
+	Oid			outbox_id_seq;
+	Oid			request_id_seq;
+	Oid			outbox[RING_CHILDREN];
+	Oid			outbox_id[RING_CHILDREN];	/* index on (id) */
+	Oid			outbox_xid[RING_CHILDREN];	/* index on (xid, id) */
+	Oid			result[RING_CHILDREN];
+	Oid			result_id[RING_CHILDREN];	/* index on (id) */
+	Oid			request[RING_CHILDREN];
+	Oid			checkpoint[CHECKPOINT_CHILDREN];
+	Oid			record;
+	Oid			record_key;		/* index on (key, server, object, key_property) */
+	Oid			call[CALL_COUNT];
+	Oid			object[OBJECT_COUNT];
+	Oid			source[SOURCE_COUNT];
+	Oid			verdict[VERDICT_COUNT];
+} Catalog;
+
+/*
+ * The catalog of this database's extension, cached until one of its relations
+ * changes.  Without the extension: an error, or NULL when missing_ok.  Needs a
+ * transaction.
+ */
+extern const Catalog *ring_catalog(bool missing_ok);
+
+/* Position of an enum value among its labels; raises an error for a stranger. */
+extern int	ring_enum_position(const Oid *labels, int count, Oid value);
+
+/* Words of the enums, for messages and look-ups by name. */
+extern const char *const ring_call_names[CALL_COUNT];
+extern const char *const ring_object_names[OBJECT_COUNT];
+
+/* Last value handed out by a sequence of ours, 0 when it was never used. */
+extern int64 ring_last_id(Oid sequence);
+
+/*
+ * Give old generations back and start new ones; called by the worker now and
+ * then, inside a transaction of its own.  snapshot (a pg_snapshot) is the
+ * last checkpoint: every row visible in it has a verdict.  Takes an ACCESS
+ * EXCLUSIVE lock on the children of one generation, for which lock_timeout
+ * must be short; raises an error when it does not get it.
+ */
+/* TRUNCATE one of our tables, in the current transaction. */
+extern void ring_truncate(Oid relation);
+
+extern void ring_rotate(Datum snapshot, int64 retention_minutes);
+
+#endif							/* HUBSPOT_RING_H */

@@ -1,0 +1,398 @@
+/*
+ * send.c
+ *		Requests go out, answers come in.
+ *
+ * Between the lanes with their batches on one side and wire.c on the other.
+ * Everything here runs outside of transactions; verdicts go to ack.c.  A
+ * transfer remembers whose it is; at most WIRE_MAX_TRANSFERS are under way, at
+ * most max_connections of one account.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "clock.h"
+#include "connect.h"
+#include "path.h"
+#include "value.h"
+#include "wire.h"
+
+#define HOLD_PARTIAL_US		20000	/* wait this long for a batch to fill up */
+
+typedef struct Transfer
+{
+	Account    *account;
+	Batch	   *batch;			/* NULL: account-info */
+	const char *path;			/* of the table in path.c */
+	TimestampTz started_at;
+} Transfer;
+
+static Transfer transfers[WIRE_MAX_TRANSFERS];
+static int64 requests_sent;
+
+/* ---- out ----------------------------------------------------------------------- */
+
+static void
+current_settings(WireSettings *settings)
+{
+	settings->timeout_ms = hubspot_timeout;
+	settings->connect_timeout_ms = hubspot_connect_timeout;
+	settings->ca_file = hubspot_ca_file[0] != '\0' ? hubspot_ca_file : NULL;
+	settings->proxy = hubspot_proxy[0] != '\0' ? hubspot_proxy : NULL;
+}
+
+/* Hand a request to wire.c; a place of the meter has been taken.  False if it will not go. */
+static bool
+start_transfer(Account *account, Batch *batch, PathName path, const char *method,
+			   const char *body, int body_len)
+{
+	char		url[1024];
+	char		error[256];
+	WireSettings settings;
+	WireRequest request = {.method = method, .url = url, .token = account->secret.token,
+	.body = body, .body_len = body_len};
+	int			slot;
+
+	current_settings(&settings);
+	snprintf(url, sizeof(url), "%s%s", account->options->base_url,
+			 path_of(path, (ApiVersion) account->options->api_version));
+	slot = wire_send(&request, &settings, error);
+	if (slot < 0)
+	{
+		meter_cancel(account->meter);
+		lane_event(batch != NULL ? &batch->lane->status : &account->status, EVENT_NETWORK, error, 0);
+		return false;
+	}
+	transfers[slot].account = account;
+	transfers[slot].batch = batch;
+	transfers[slot].path = path_of(path, (ApiVersion) account->options->api_version);
+	transfers[slot].started_at = GetCurrentTimestamp();
+	account->transfers++;
+	requests_sent++;
+	if (batch != NULL)
+	{
+		batch->lane->transfers++;
+		batch->lane->in_flight += batch->nrows;
+	}
+	return true;
+}
+
+/* µs to wait before this account may send one more request; 0: it is booked. */
+static int64
+take_place(Account *account, int64 now)
+{
+	return meter_take(account->meter, account->options->burst_limit,
+					  account->options->quota_share, now);
+}
+
+static void
+ask_account(Account *account, int64 now)
+{
+	int64		wait = take_place(account, now);
+
+	if (wait > 0)
+		account->status.until = now + wait;
+	else
+		account->asking = start_transfer(account, NULL, PATH_ACCOUNT_INFO, "GET", NULL, 0);
+}
+
+/* The body as it goes out: UTF-8, whatever the database's encoding is. */
+static bool
+send_batch(Lane *lane, Batch *batch)
+{
+	int			len = batch->body.len;
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	char	   *body = value_to_utf8(batch->body.data, &len);
+	bool		sent = start_transfer(lane->account, batch, PATH_CONTACTS_UPSERT, "POST", body, len);
+
+	MemoryContextSwitchTo(old);
+	if (!sent)
+		batch_again(batch);
+	return sent;
+}
+
+/*
+ * Whether to wait a moment for more rows to fill a request: only while the
+ * reader has more at hand.
+ */
+static bool
+hold_partial(Lane *lane, bool more_to_read, int64 now)
+{
+	bool		more = more_to_read || lane->skipped > 0;
+
+	if (!more || lane->nready >= BATCH_MAX_INPUTS || !dlist_is_empty(&lane->again))
+	{
+		lane->held_since = 0;
+		return false;
+	}
+	if (lane->held_since == 0)
+		lane->held_since = now;
+	return now - lane->held_since < HOLD_PARTIAL_US;
+}
+
+static int64
+sooner(int64 a, int64 b)
+{
+	return a < 0 ? b : b < 0 ? a : Min(a, b);
+}
+
+/* A dropped SERVER's rows get their verdicts without a request. */
+static void
+cancel_lane(Lane *lane)
+{
+	while (lane->nready > 0 && batch_take(lane) == NULL)
+		;
+}
+
+/* Send one batch of a lane; false when none may go, with the time until one may. */
+static bool
+send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
+{
+	Account    *account = lane->account;
+	Batch	   *batch;
+	int64		wait;
+
+	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) ||
+		account->transfers >= account->options->max_connections ||
+		wire_in_flight() >= WIRE_MAX_TRANSFERS ||
+		(lane->status.failures > 0 && lane->transfers > 0)) /* after trouble one goes first */
+		return false;
+	if (!lane_may_send(&lane->status, now))
+	{
+		if (lane->status.until > 0)
+			*wait_us = sooner(*wait_us, lane->status.until - now);
+		return false;
+	}
+	if (hold_partial(lane, more_to_read, now))
+	{
+		*wait_us = sooner(*wait_us, HOLD_PARTIAL_US);
+		return false;
+	}
+	wait = take_place(account, now);
+	if (wait > 0)
+	{
+		lane_event(&lane->status, EVENT_METERED, NULL, 0);
+		lane->status.until = now + wait;
+		*wait_us = sooner(*wait_us, wait);
+		return false;
+	}
+	if (lane->status.failures == 0)
+		lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
+
+	batch = batch_take_again(lane);
+	if (batch == NULL)
+		batch = batch_take(lane);
+	if (batch == NULL)
+	{
+		meter_cancel(account->meter);
+		return false;
+	}
+	return send_batch(lane, batch);
+}
+
+int64
+send_what_may(bool more_to_read)
+{
+	int64		now = clock_us();
+	int64		wait_us = -1;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		if (connect_wants_asking(account, now))
+			ask_account(account, now);
+		if (account->status.state != LANE_RUN && account->status.until > 0)
+			wait_us = sooner(wait_us, Max(account->status.until - now, 0));
+		for (int i = 0; i < FAMILY_COUNT; i++)
+		{
+			if (account->dropped)
+				cancel_lane(&account->lanes[i]);
+			else if (account->status.state == LANE_RUN)
+				while (send_one(&account->lanes[i], more_to_read, now, &wait_us))
+					;
+		}
+	}
+	return wait_us;
+}
+
+/* ---- in ------------------------------------------------------------------------- */
+
+/* Write the request's line of the log. */
+static AckRequest *
+log_request(const Transfer *transfer, const WireResponse *response, const Reply *reply)
+{
+	AckRequest *request = ack_request();
+
+	request->server = transfer->account->server;
+	request->lane = transfer->batch != NULL ? lane_family_name(transfer->batch->lane->family) : "account";
+	request->method = transfer->batch != NULL ? "POST" : "GET";
+	request->path = ack_text(transfer->path);
+	request->records = transfer->batch != NULL ? transfer->batch->ninputs : 0;
+	request->status = response->answered ? response->status : 0;
+	request->retry_after = response->headers.retry_after;
+	request->bytes_sent = response->bytes_sent;
+	request->bytes_received = response->bytes_received;
+	request->started_at = transfer->started_at;
+	request->duration_ms = (response->finished_us - response->started_us) / 1000.0;
+	request->correlation_id = ack_text(value_from_utf8(reply->correlation_id));
+	request->error = ack_text(!response->answered ? response->error :
+							  reply->class != REPLY_RECORDS ? value_from_utf8(reply->message) : NULL);
+	return request;
+}
+
+static void
+meter_response(Account *account, const WireResponse *response)
+{
+	int64		now = clock_us();
+
+	if (response->answered)
+		meter_answered(account->meter, &response->headers, now);
+	else if (response->reached)
+		meter_lost(account->meter, now);
+	else
+		meter_cancel(account->meter);
+	account->limits_changed = true;
+}
+
+/* Seconds until the account's day ends, by the zone that account-info told. */
+static int64
+seconds_to_midnight(const Account *account)
+{
+	int64		now = GetCurrentTimestamp() / USECS_PER_SEC + account->utc_offset_ms / 1000;
+	int64		of_day = now % SECS_PER_DAY;
+
+	return SECS_PER_DAY - (of_day < 0 ? of_day + SECS_PER_DAY : of_day) + 5;
+}
+
+/* The event that an answer, or its absence, is; with the words and the time that go with it. */
+static LaneEvent
+event_of(const Account *account, const WireResponse *response, const Reply *reply,
+		 const char **detail, int64 *wait_s)
+{
+	LaneEvent	event;
+
+	*wait_s = 0;
+	if (!response->answered)
+	{
+		*detail = response->error;
+		return EVENT_NETWORK;
+	}
+	event = lane_event_of(reply->class);
+	*detail = reply->message;
+	if (event == EVENT_FORBIDDEN && reply->scopes[0] != '\0')
+		*detail = reply->scopes;
+	else if (event == EVENT_WRONG_HUBLET && reply->correct_hublet[0] != '\0')
+		*detail = reply->correct_hublet;
+	if (event == EVENT_DAILY)
+		*wait_s = seconds_to_midnight(account);
+	else if (response->headers.retry_after > 0)
+		*wait_s = response->headers.retry_after;
+	return event;
+}
+
+/* Move the account or the lane; returns whether the answer is about records. */
+static bool
+apply_event(Account *account, Lane *lane, const WireResponse *response, const Reply *reply)
+{
+	const char *detail;
+	int64		wait_s;
+	LaneEvent	event = event_of(account, response, reply, &detail, &wait_s);
+	LaneStatus *status = lane == NULL || lane_event_is_of_account(event) ? &account->status : &lane->status;
+	LaneState	before = status->state;
+
+	if (event == EVENT_LIMITED)
+		meter_block(account->meter, clock_us() + (wait_s > 0 ? wait_s : METER_WINDOW_MS / 1000) * 1000000);
+	if (event == EVENT_SUCCESS)
+	{
+		if (lane != NULL)
+			lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
+		return true;
+	}
+	lane_event(status, event, value_from_utf8(detail), wait_s);
+	if (status->state != before)
+		ereport(LOG,
+				(errmsg("HubSpot account \"%s\"%s%s is in state %s: %s", account->name,
+						lane != NULL ? ", lane " : "", lane != NULL ? lane_family_name(lane->family) : "",
+						lane_state_name(status->state), status->reason)));
+	if (event == EVENT_UNAUTHORIZED)
+		connect_refused(account);
+	return false;
+}
+
+/* account-info: an address without it is no reason not to try the rest. */
+static void
+finish_account(Account *account, const WireResponse *response, const Reply *reply)
+{
+	account->asking = false;
+	if (account->dropped)
+		return;
+	if (response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN))
+		connect_answered(account, reply);
+	else if (apply_event(account, NULL, response, reply))
+		connect_answered(account, reply);
+}
+
+static void
+finish_batch(Batch *batch, const WireResponse *response, const Reply *reply, AckRequest *request)
+{
+	Lane	   *lane = batch->lane;
+
+	lane->transfers--;
+	lane->in_flight -= batch->nrows;
+	if (apply_event(lane->account, lane, response, reply))
+		batch_answered(batch, reply, request);
+	else
+		batch_again(batch);
+}
+
+int
+send_collect(void)
+{
+	WireResponse response;
+	int			count = 0;
+
+	while (wire_next(&response))
+	{
+		Transfer	transfer = transfers[response.slot];
+		Reply		reply;
+		AckRequest *request;
+
+		reply_parse(&reply, response.answered ? response.status : 0, &response.headers,
+					response.body, response.body_len);
+		transfers[response.slot].account = NULL;
+		transfer.account->transfers--;
+		meter_response(transfer.account, &response);
+		request = log_request(&transfer, &response, &reply);
+		if (transfer.batch == NULL)
+			finish_account(transfer.account, &response, &reply);
+		else
+			finish_batch(transfer.batch, &response, &reply, request);
+		reply_free(&reply);
+		wire_release(response.slot);
+		count++;
+	}
+	return count;
+}
+
+int
+send_flight_ids(int slot, int64 *ids, int max)
+{
+	const Batch *batch = transfers[slot].batch;
+	int			count = 0;
+
+	if (transfers[slot].account == NULL || batch == NULL)
+		return 0;
+	for (int i = 0; i < batch->ninputs; i++)
+		for (int j = 0; j < batch->inputs[i].nrows && count < max; j++)
+			ids[count++] = batch->inputs[i].rows[j]->id;
+	return count;
+}
+
+int64
+send_requests(void)
+{
+	return requests_sent;
+}

@@ -1,0 +1,32 @@
+/*
+ * snapshot.h
+ *		Snapshots that outlive their transaction.
+ */
+#ifndef HUBSPOT_SNAPSHOT_H
+#define HUBSPOT_SNAPSHOT_H
+
+#include "access/transam.h"
+
+/* What pg_snapshot holds: a transaction below xmax and not in xip has ended. */
+typedef struct Snap
+{
+	FullTransactionId xmin;
+	FullTransactionId xmax;
+	int			nxip;
+	FullTransactionId xip[FLEXIBLE_ARRAY_MEMBER];	/* ascending */
+} Snap;
+
+/* The current snapshot of the transaction, palloc'd. */
+extern Snap *snapshot_take(void);
+
+/* From and to the SQL type pg_snapshot. */
+extern Snap *snapshot_from_datum(Datum datum);
+extern Datum snapshot_to_datum(const Snap *snap);
+
+extern Snap *snapshot_copy(const Snap *snap);
+extern bool snapshot_equal(const Snap *a, const Snap *b);
+
+/* Whether the transaction had ended when the snapshot was taken. */
+extern bool snapshot_sees(const Snap *snap, FullTransactionId xid);
+
+#endif							/* HUBSPOT_SNAPSHOT_H */

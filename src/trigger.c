@@ -1,0 +1,277 @@
+/*
+ * trigger.c
+ *		hubspot_trigger(): changed rows of any table become calls.
+ *
+ * AFTER INSERT or UPDATE, per row, or per statement with a transition table;
+ * the latter queues in groups and is the one to use.  A new row becomes a flat
+ * message, column name to value, or the columns of a mapping.  USAGE on the
+ * SERVER is checked for the owner of the table, so that no business user needs
+ * a grant.  Bad rows are recorded and rejected by the worker rather than
+ * raised (hubspot.on_invalid): the business transaction goes on.
+ *
+ * Memory: the plan (arguments, columns) lives as long as the trigger's
+ * FmgrInfo; rows in a context reset after each.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+#include "hubspot.h"
+#include "enqueue.h"
+
+#define TRIGGER_GROUP_ROWS 500
+
+typedef struct TriggerColumn
+{
+	const char *trait;			/* its name in the message */
+	int			trait_len;
+	AttrNumber	attno;
+	FmgrInfo	to_jsonb;		/* for the column's type */
+} TriggerColumn;
+
+typedef struct TriggerPlan
+{
+	Oid			relation;
+	Call		call;
+	const char *server;			/* NULL: the default */
+	int			ncolumns;
+	TriggerColumn *columns;
+	MessageProblem *problem;	/* the mapping does not fit the table */
+	MemoryContext row;			/* reset for each row */
+} TriggerPlan;
+
+PG_FUNCTION_INFO_V1(hubspot_trigger);
+
+static void
+misuse(const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("%s", what),
+			 hint ? errhint("%s", hint) : 0));
+}
+
+/* Prepare to_jsonb() for a column, which learns its argument's type from the call's expression. */
+static void
+plan_column(TriggerColumn *column, const char *trait, Form_pg_attribute attribute)
+{
+	Expr	   *argument = (Expr *) makeNullConst(attribute->atttypid, attribute->atttypmod,
+												  attribute->attcollation);
+
+	column->trait = trait;
+	column->trait_len = strlen(trait);
+	column->attno = attribute->attnum;
+	fmgr_info(F_TO_JSONB, &column->to_jsonb);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &column->to_jsonb);
+}
+
+static void
+plan_all_columns(TriggerPlan *plan, TupleDesc desc)
+{
+	plan->columns = palloc0(sizeof(TriggerColumn) * desc->natts);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped)
+			plan_column(&plan->columns[plan->ncolumns++],
+						pstrdup(NameStr(attribute->attname)), attribute);
+	}
+}
+
+static Form_pg_attribute
+find_column(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
+			return attribute;
+	}
+	return NULL;
+}
+
+/*
+ * A mapping that names a column which the table lacks (any more) makes the
+ * rows bad, not the statement that changed them.
+ */
+static void
+plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(mapping)));
+	JsonbIterator *it = JsonbIteratorInit(&jsonb->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	char	   *trait = NULL;
+
+	if (!JB_ROOT_IS_OBJECT(jsonb) || JB_ROOT_COUNT(jsonb) == 0)
+		misuse("third argument of hubspot_trigger is not a column mapping",
+			   "Expected a JSON object of trait and column, such as {\"email\": \"mail_address\"}.");
+	plan->columns = palloc0(sizeof(TriggerColumn) * JB_ROOT_COUNT(jsonb));
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		Form_pg_attribute attribute;
+		char	   *column;
+
+		if (token == WJB_KEY)
+			trait = pnstrdup(value.val.string.val, value.val.string.len);
+		if (token != WJB_VALUE)
+			continue;
+		if (value.type != jbvString)
+			misuse("column mapping of hubspot_trigger holds something else than column names", NULL);
+		column = pnstrdup(value.val.string.val, value.val.string.len);
+		attribute = find_column(RelationGetDescr(rel), column);
+		if (attribute != NULL)
+			plan_column(&plan->columns[plan->ncolumns++], trait, attribute);
+		else if (plan->problem == NULL)
+		{
+			plan->problem = palloc0(sizeof(MessageProblem));
+			plan->problem->sqlerrcode = ERRCODE_UNDEFINED_COLUMN;
+			plan->problem->message = psprintf("column \"%s\" in the mapping of hubspot_trigger does not exist in table \"%s\"",
+											  column, RelationGetRelationName(rel));
+			plan->problem->hint = "Create the trigger anew with a mapping that fits.";
+		}
+	}
+}
+
+static TriggerPlan *
+make_plan(TriggerData *trigger, MemoryContext home)
+{
+	MemoryContext old = MemoryContextSwitchTo(home);
+	TriggerPlan *plan = palloc0(sizeof(TriggerPlan));
+	int			nargs = trigger->tg_trigger->tgnargs;
+	char	  **args = trigger->tg_trigger->tgargs;
+
+	if (nargs < 1 || nargs > 3)
+		misuse("hubspot_trigger needs one to three arguments",
+			   "The arguments are: call, server ('' for the default), column mapping.");
+	plan->relation = RelationGetRelid(trigger->tg_relation);
+	plan->call = enqueue_call_by_name(args[0]);
+	plan->server = nargs >= 2 && args[1][0] != '\0' ? pstrdup(args[1]) : NULL;
+	if (nargs == 3)
+		plan_mapped_columns(plan, trigger->tg_relation, args[2]);
+	else
+		plan_all_columns(plan, RelationGetDescr(trigger->tg_relation));
+	plan->row = AllocSetContextCreate(home, "hubspot_trigger row", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(old);
+	return plan;
+}
+
+/* The message of a row: a flat object of traits. */
+static Jsonb *
+row_message(TriggerPlan *plan, TupleTableSlot *slot)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue *object;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		TriggerColumn *column = &plan->columns[i];
+		JsonbValue	value;
+		bool		isnull;
+		Datum		datum = slot_getattr(slot, column->attno, &isnull);
+
+		value.type = jbvString;
+		value.val.string.val = (char *) column->trait;
+		value.val.string.len = column->trait_len;
+		pushJsonbValue(&state, WJB_KEY, &value);
+
+		if (isnull)
+			value.type = jbvNull;
+		else
+		{
+			Jsonb	   *jsonb = DatumGetJsonbP(FunctionCall1(&column->to_jsonb, datum));
+
+			value.type = jbvBinary;
+			value.val.binary.data = &jsonb->root;
+			value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+		}
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
+	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(object);
+}
+
+static void
+enqueue_row(TriggerPlan *plan, Enqueue *enqueue, TupleTableSlot *slot)
+{
+	MemoryContext old = MemoryContextSwitchTo(plan->row);
+	Jsonb	   *message = row_message(plan, slot);
+
+	if (plan->problem != NULL)
+		(void) enqueue_problem(enqueue, message, plan->problem);
+	else
+		(void) enqueue_message(enqueue, message);
+	MemoryContextSwitchTo(old);
+}
+
+/* All rows of the transition table, through a read pointer of our own. */
+static void
+enqueue_transition_table(TriggerPlan *plan, Enqueue *enqueue, TriggerData *trigger)
+{
+	Tuplestorestate *rows = trigger->tg_newtable;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+													&TTSOpsMinimalTuple);
+	int			pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
+
+	tuplestore_select_read_pointer(rows, pointer);
+	tuplestore_rescan(rows);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		enqueue_row(plan, enqueue, slot);
+		MemoryContextReset(plan->row);
+		tuplestore_select_read_pointer(rows, pointer);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+Datum
+hubspot_trigger(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerPlan *plan;
+	Enqueue    *enqueue;
+	bool		per_row;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		misuse("hubspot_trigger can only be called as a trigger", NULL);
+	if (!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		(!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)))
+		misuse("hubspot_trigger must be fired AFTER INSERT or UPDATE",
+			   "A row that goes away has no call of its own.");
+	per_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
+	if (!per_row && trigger->tg_newtable == NULL)
+		misuse("hubspot_trigger FOR EACH STATEMENT needs a transition table",
+			   "Add REFERENCING NEW TABLE AS changed to CREATE TRIGGER.");
+
+	plan = fcinfo->flinfo->fn_extra;
+	if (plan == NULL || plan->relation != RelationGetRelid(trigger->tg_relation))
+		fcinfo->flinfo->fn_extra = plan = make_plan(trigger, fcinfo->flinfo->fn_mcxt);
+
+	MemoryContextReset(plan->row);
+	enqueue = enqueue_begin(plan->call, SOURCE_TRIGGER, plan->server,
+							trigger->tg_relation->rd_rel->relowner,
+							per_row ? 1 : TRIGGER_GROUP_ROWS);
+	if (!per_row)
+		enqueue_transition_table(plan, enqueue, trigger);
+	else
+		enqueue_row(plan, enqueue, TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)
+					? trigger->tg_newslot : trigger->tg_trigslot);
+	enqueue_end(enqueue);
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,33 @@
+/*
+ * value.h
+ *		jsonb values as the JSON strings that HubSpot takes.
+ *
+ * Requests are written from jsonb by these functions, never through a JSON
+ * library that would turn numeric into double.
+ */
+#ifndef HUBSPOT_VALUE_H
+#define HUBSPOT_VALUE_H
+
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
+#define VALUE_MAX_CHARS 65536	/* of a string property; HubSpot's limit */
+
+/* Append text as a JSON string, quotes included. */
+extern void value_append_string(StringInfo json, const char *text, int len);
+
+/*
+ * Append a value as a JSON string by the rules for string properties: text
+ * unchanged, numbers as jsonb prints them, booleans as true/false, null as "",
+ * objects and arrays as compact JSON.  Cut at VALUE_MAX_CHARS; returns whether it was.
+ */
+extern bool value_append(StringInfo json, const JsonbValue *value);
+
+/* Append a value as compact JSON, without white space. */
+extern void value_append_compact(StringInfo json, const JsonbValue *value);
+
+/* Text in the server's encoding as UTF-8, and back (what does not fit becomes "?"). */
+extern char *value_to_utf8(const char *text, int *len);
+extern const char *value_from_utf8(const char *text);
+
+#endif							/* HUBSPOT_VALUE_H */

@@ -1,0 +1,47 @@
+/*
+ * window.h
+ *		Reading the outbox: what became visible since the last look.
+ *
+ * See the head of window.c for the algorithm and its proof.  All functions
+ * that read run inside a short transaction of the caller.
+ */
+#ifndef HUBSPOT_WINDOW_H
+#define HUBSPOT_WINDOW_H
+
+#include "work.h"
+
+/* Begin after the last checkpoint of the table; inside a transaction. */
+extern void window_start(void);
+
+/*
+ * Read a page: new rows come into the window by queue_add().  Inside a
+ * transaction.  Returns whether more can be read at once.
+ */
+extern bool window_fetch(void);
+
+/* Whether a lane has worked off enough to read on for it. */
+extern bool window_wants_fetch(void);
+
+/* The lane is being thrown away: nobody reads for it any more. */
+extern void window_forget_lane(Lane *lane);
+
+/* Highest id that the main reader has dealt with, for the views. */
+extern int64 window_read_id(void);
+
+/*
+ * Whether a checkpoint can be written now, that is, every row of it has a
+ * verdict (in the acknowledgements about to be written).
+ */
+extern bool window_checkpoint_due(int64 now);
+
+/* Whether rows were read that no checkpoint covers yet. */
+extern bool window_has_rows_to_mark(void);
+
+/* The last checkpoint as a pg_snapshot, in the current memory context. */
+extern Datum window_checkpoint_snapshot(void);
+
+/* Write it, in the transaction that writes the acknowledgements. */
+extern void window_checkpoint_write(void);
+extern void window_checkpoint_written(int64 now);
+
+#endif							/* HUBSPOT_WINDOW_H */

@@ -1,0 +1,194 @@
+/*
+ * work.h
+ *		What a worker holds in memory: accounts, lanes, keys, rows, batches.
+ *
+ *	Account		a SERVER: options, token, what HubSpot said of it
+ *	Lane		(account, family): the unit that trouble stops
+ *	WorkKey		(lane, identity): the unit of order
+ *	Row			an outbox row that was read and has no verdict yet
+ *	Batch		one request: up to 100 inputs, each a run of one key's rows
+ *
+ * A row belongs to its key until a batch takes it, then to the batch's input,
+ * and ends by ack_result().  A key with an input in a batch is busy: its later
+ * rows wait.  Everything lives in one process; nothing is locked.
+ *
+ * Memory: accounts, lanes and keys in the worker's "hubspot work" context, rows
+ * in "hubspot window" (counted against window_rows and window_memory), each
+ * batch in a context of its own.
+ */
+#ifndef HUBSPOT_WORK_H
+#define HUBSPOT_WORK_H
+
+#include "lib/ilist.h"
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "account.h"
+#include "ack.h"
+#include "lane.h"
+#include "meter.h"
+#include "reply.h"
+#include "ring.h"
+#include "secret.h"
+
+#define BATCH_MAX_INPUTS	100
+#define BATCH_MAX_BYTES		(1024 * 1024)
+
+struct Reader;					/* window.c */
+
+typedef struct Lane
+{
+	struct Account *account;
+	LaneFamily	family;
+	LaneStatus	status;
+	dlist_head	ready;			/* keys that may be taken, oldest first */
+	int			nready;
+	dlist_head	again;			/* batches to be sent again as they are */
+	struct Reader *reader;		/* follows behind the main one while the lane lags */
+	int64		skipped;		/* rows the main reader left to that reader */
+	int64		rows;			/* in the window, in flight or not */
+	int64		bytes;
+	int64		in_flight;		/* rows in requests under way */
+	int			transfers;		/* requests under way */
+	int64		held_since;		/* µs: a partial batch waits for more rows; 0: none */
+	int64		done;			/* rows with a verdict since the start */
+	double		rate;			/* of verdicts per second, moving average */
+	int64		rate_done;		/* done when the rate was last computed */
+	int64		rate_at;		/* when, µs of the monotonic clock */
+	TimestampTz oldest;			/* created_at of the oldest row, as of the last report */
+} Lane;
+
+typedef struct Account
+{
+	Oid			server;
+	char		name[NAMEDATALEN];
+	MemoryContext context;		/* of options; replaced when the SERVER changes */
+	AccountOptions *options;
+	bool		dropped;		/* the SERVER is gone: its rows are cancelled */
+	Secret		secret;
+	LaneStatus	status;			/* trouble of the whole account */
+	Meter	   *meter;			/* NULL before the token is known */
+	int			transfers;		/* requests under way */
+	bool		asking;			/* the account-info request is under way */
+	bool		info_changed;	/* to be written to hubspot.account */
+	bool		limits_changed; /* to be written to hubspot.rate_limit */
+	int64		portal_id;		/* 0: not known */
+	char		account_type[32];
+	char		time_zone[64];
+	int			utc_offset_ms;
+	char		hublet[16];
+	Lane		lanes[FAMILY_COUNT];
+	dlist_node	node;
+} Account;
+
+typedef struct WorkKey
+{
+	Lane	   *lane;
+	uint32		hash;
+	const char *property;		/* HubSpot property, NULL for the e-mail address */
+	const char *key;
+	dlist_head	rows;			/* waiting, in order */
+	bool		busy;			/* an input of this key is in a batch */
+	bool		is_ready;		/* stands in lane->ready */
+	dlist_node	ready;
+} WorkKey;
+
+typedef struct Row
+{
+	dlist_node	order;			/* in the window, by time of reading */
+	dlist_node	node;			/* in its key, while it waits */
+	int64		id;
+	uint64		seq;			/* number of the reading */
+	TimestampTz created_at;
+	TimestampTz deadline;		/* 0: none */
+	Size		bytes;
+	Call		call;
+	WorkKey    *key;
+	Jsonb	   *message;		/* behind the struct */
+	const char *warnings;		/* JSON array or NULL; in its batch's context */
+} Row;
+
+typedef struct Input
+{
+	WorkKey    *key;
+	Row		  **rows;			/* merged into one record, in order; the last one
+								 * carries, the others are coalesced into it */
+	int			nrows;
+	int			attempts;		/* answers that concerned this input */
+	char		trace[24];		/* objectWriteTraceId: the carrier's id */
+	int			offset;			/* of its JSON in the batch's body */
+	int			len;
+} Input;
+
+typedef struct Batch
+{
+	Lane	   *lane;
+	MemoryContext context;
+	const char *id_property;	/* of all inputs; NULL: email */
+	int			ninputs;
+	Input	   *inputs;
+	StringInfoData body;
+	int			nrows;			/* of all inputs */
+	int			attempts;		/* answers that said nothing of any input */
+	dlist_node	node;			/* in lane->again */
+} Batch;
+
+/* The window and its bounds. */
+typedef struct Window
+{
+	MemoryContext work;			/* accounts, lanes, keys */
+	MemoryContext memory;		/* rows */
+	dlist_head	rows;			/* by seq */
+	uint64		next_seq;
+	int64		nrows;
+	int64		bytes;
+} Window;
+
+extern Window window;
+extern dlist_head accounts;
+
+/* ---- queue.c: keys and rows ----------------------------------------------- */
+
+extern void queue_init(void);
+/* Whether the lane may take another row of this size now. */
+extern bool queue_has_room(const Lane *lane, Size bytes);
+extern void queue_add(Lane *lane, const char *property, int property_len,
+					  const char *key, int key_len, Row *row);
+/* The row left its input with a verdict, or is not wanted any more. */
+extern void queue_forget_row(Row *row);
+/* The key has no input in a batch any more. */
+extern void queue_release_key(WorkKey *key);
+/* Sequence number of the oldest row without a verdict; UINT64_MAX when none. */
+extern uint64 queue_oldest_seq(void);
+extern TimestampTz queue_oldest_of(const Lane *lane);
+
+/* ---- batch.c: requests of many records ------------------------------------ */
+
+/* Take ready keys into a new batch; NULL when nothing may be sent. */
+extern Batch *batch_take(Lane *lane);
+
+/*
+ * Read an answer about records (class RECORDS or REFUSED): verdicts, and
+ * smaller batches to be sent again.  Frees the batch.
+ */
+extern void batch_answered(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* The request met trouble of its lane: the same is sent again later. */
+extern void batch_again(Batch *batch);
+
+/* The oldest batch to be sent again, removed from the lane; NULL when none. */
+extern Batch *batch_take_again(Lane *lane);
+
+/* ---- send.c: requests and answers ------------------------------------------ */
+
+/* Send what lanes and meters allow; returns µs until more may be possible, -1: no time of its own. */
+extern int64 send_what_may(bool more_to_read);
+/* Deal with all finished transfers; returns how many there were. */
+extern int	send_collect(void);
+/* Outbox ids of a transfer under way, for the views; returns how many. */
+extern int	send_flight_ids(int slot, int64 *ids, int max);
+/* Requests sent since the start. */
+extern int64 send_requests(void);
+
+#endif							/* HUBSPOT_WORK_H */

@@ -1,0 +1,380 @@
+/*
+ * worker.c
+ *		The worker of a database: one loop, readable aloud.
+ *
+ *	read		new outbox rows into the window		short transaction
+ *	send		batches, as lanes and meters allow	no transaction
+ *	acknowledge	verdicts into the tables			short transaction
+ *	sleep		on latch, sockets and timers		no transaction
+ *
+ * No transaction, snapshot or lock is open while the worker sleeps.  An error
+ * in a transaction is logged, the transaction is rolled back, and the loop
+ * goes on after a pause; memory still holds what the transaction was about.
+ * Any other error ends the process; the launcher starts it again.
+ *
+ * SIGTERM sets a flag and the latch: the loop writes the verdicts it has and
+ * ends, whatever its peers do.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "commands/dbcommands.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "clock.h"
+#include "connect.h"
+#include "guard.h"
+#include "publish.h"
+#include "window.h"
+#include "wire.h"
+
+#define LOOK_US			5000000 /* for rows that nobody announced (COPY, PREPARE) */
+#define ROTATE_US		60000000
+#define GUARD_US		60000000
+#define SAVE_US			5000000 /* accounts' states into their tables */
+#define ERROR_PAUSE_US	1000000
+
+static WorkerSlot *slot;
+static MemoryContext turn_context;	/* reset each turn */
+static Oid	extension;			/* when we started; another one means: begin anew */
+
+static int64 next_look;			/* all of these: µs of the monotonic clock */
+static int64 next_rotation;
+static int64 next_save;
+static int64 pause_until;		/* after an error in a transaction */
+static bool more_to_read;
+static bool may_send = true;	/* see guard.h */
+
+/* ---- transactions ------------------------------------------------------------- */
+
+/*
+ * Run one step in a transaction of its own.  False when it failed: then it
+ * was rolled back and logged, and no transaction is tried for a second.
+ */
+static bool
+in_transaction(void (*step) (void), const char *activity)
+{
+	volatile bool done = true;
+
+	pgstat_report_activity(STATE_RUNNING, activity);
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		step();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortOutOfAnyTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+		pause_until = clock_us() + ERROR_PAUSE_US;
+		done = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(turn_context);
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return done;
+}
+
+/* The extension was dropped, perhaps created again: this worker's knowledge is void. */
+static void
+check_extension(void)
+{
+	const Catalog *catalog = ring_catalog(true);
+
+	if (catalog == NULL || (OidIsValid(extension) && catalog->extension != extension))
+	{
+		AbortOutOfAnyTransaction();
+		shared_set_state(slot, WORKER_ABSENT, NULL);
+		proc_exit(0);
+	}
+	extension = catalog->extension;
+}
+
+static void
+begin_step(void)
+{
+	char	   *problem;
+
+	check_extension();
+	connect_load_accounts();
+	problem = guard_problem();
+	may_send = problem == NULL;
+	shared_set_state(slot, may_send ? WORKER_RUNNING : WORKER_HELD, problem);
+	window_start();
+}
+
+static void
+guard_step(void)
+{
+	char	   *problem;
+
+	check_extension();
+	problem = guard_problem();
+	may_send = problem == NULL;
+	shared_set_state(slot, may_send ? WORKER_RUNNING : WORKER_HELD, problem);
+}
+
+static void
+read_step(void)
+{
+	check_extension();
+	connect_load_accounts();
+	more_to_read = window_fetch();
+}
+
+static bool writes_checkpoint;
+
+static void
+acknowledge_step(void)
+{
+	check_extension();
+	if (ack_pending() > 0 || ack_has_requests())
+		ack_write();
+	if (writes_checkpoint)
+		window_checkpoint_write();
+}
+
+static void
+save_step(void)
+{
+	check_extension();
+	connect_save();
+}
+
+static void
+rotate_step(void)
+{
+	check_extension();
+	ring_rotate(window_checkpoint_snapshot(), hubspot_retention);
+}
+
+/* ---- the parts of a turn ------------------------------------------------------- */
+
+/*
+ * Rows are sent only when they are durable: a crash must not leave HubSpot
+ * with a contact that never was (the caller may commit asynchronously).
+ */
+static void
+read_rows(int64 now)
+{
+	if (pg_atomic_exchange_u32(&slot->wake, 0) == 0 && !more_to_read &&
+		now < next_look && !window_wants_fetch())
+		return;
+	next_look = now + LOOK_US;
+	if (in_transaction(read_step, "reading the outbox") && window.nrows > 0)
+		XLogFlush(GetXLogInsertRecPtr());
+}
+
+static int64
+acknowledge(int64 now)
+{
+	int64		wait_us;
+	bool		idle = wire_in_flight() == 0;
+
+	writes_checkpoint = window_checkpoint_due(now);
+	if (ack_due(now, idle, &wait_us) || writes_checkpoint)
+	{
+		if (!in_transaction(acknowledge_step, "writing results"))
+			return -1;
+		ack_written();
+		if (writes_checkpoint)
+			window_checkpoint_written(now);
+		return 0;
+	}
+	return wait_us;
+}
+
+static void
+keep_house(int64 now)
+{
+	if (now >= next_save)
+	{
+		next_save = now + SAVE_US;
+		if (connect_wants_saving() && in_transaction(save_step, "writing account states"))
+			connect_saved();
+	}
+	if (now >= next_rotation)
+	{
+		next_rotation = now + ROTATE_US;
+		(void) in_transaction(rotate_step, "rotating the rings");
+	}
+}
+
+static void
+reload_if_asked(void)
+{
+	if (!ConfigReloadPending)
+		return;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	SetConfigOption("synchronous_commit", hubspot_ack_synchronous_commit ? "on" : "off",
+					PGC_SUSET, PGC_S_OVERRIDE);
+	connect_reload();
+	(void) in_transaction(guard_step, "checking the installation");
+}
+
+/* A worker that may not send waits until somebody says that it may. */
+static void
+wait_while_held(void)
+{
+	while (!may_send && !ShutdownRequestPending)
+	{
+		publish_report(slot, true);
+		wire_wait(GUARD_US / 1000, publish_wait_event(PUBLISH_IDLE));
+		CHECK_FOR_INTERRUPTS();
+		reload_if_asked();
+		(void) in_transaction(guard_step, "checking the installation");
+	}
+}
+
+static int64
+sooner(int64 a, int64 b)
+{
+	return a < 0 ? b : b < 0 ? a : Min(a, b);
+}
+
+static void
+one_turn(void)
+{
+	int64		now = clock_us();
+	int64		wait_us = next_look - now;
+	bool		paused = now < pause_until;
+
+	MemoryContextReset(MessageContext);
+	MemoryContextReset(turn_context);
+
+	if (!paused)
+		read_rows(now);
+	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
+	if (!paused)
+	{
+		int64		ack_wait = acknowledge(now);
+
+		wait_us = sooner(wait_us, ack_wait < 0 && window_has_rows_to_mark() ? PUBLISH_US : ack_wait);
+		keep_house(now);
+	}
+	else
+		wait_us = sooner(wait_us, pause_until - now);
+
+	if (more_to_read && !paused)
+		wait_us = 0;
+	wait_us = sooner(wait_us, publish_report(slot, false));
+	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,
+			  publish_wait_event(wire_in_flight() > 0 ? PUBLISH_HTTP : PUBLISH_IDLE));
+	(void) send_collect();
+}
+
+/* ---- start and end -------------------------------------------------------------- */
+
+/* The database's and role's settings are for people; these are for us. */
+static void
+pin_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "1000"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"jit", "off"},
+		{"zero_damaged_pages", "off"},
+		{"row_security", "off"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	if (GetConfigOption("transaction_timeout", true, false) != NULL)
+		SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("synchronous_commit", hubspot_ack_synchronous_commit ? "on" : "off",
+					PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+at_exit(int code, Datum arg)
+{
+	meter_abandon_all();
+}
+
+/* SIGTERM came: what is known is written, what is under way is forgotten. */
+static void
+finish(void)
+{
+	if (ack_pending() > 0 || ack_has_requests())
+	{
+		writes_checkpoint = false;
+		(void) in_transaction(acknowledge_step, "writing results");
+	}
+	publish_report(slot, true);
+}
+
+static void
+start(Datum arg)
+{
+	WorkerOrder order;
+
+	shared_read_order(&order);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGUSR1, procsignal_sigusr1_handler);
+	BackgroundWorkerUnblockSignals();
+
+	slot = shared_attach(order.slot, order.generation);
+	if (slot == NULL)
+		proc_exit(0);
+	before_shmem_exit(at_exit, (Datum) 0);
+	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
+	pin_settings();
+
+	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext", ALLOCSET_DEFAULT_SIZES);
+	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot turn", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(turn_context);
+	queue_init();
+	ack_init();
+	connect_init();
+	wire_start();
+	publish_start(slot);
+}
+
+void
+hubspot_worker_main(Datum arg)
+{
+	start(arg);
+
+	/* the first step tells whether there is anything to do here */
+	StartTransactionCommand();
+	begin_step();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(turn_context);
+	next_rotation = clock_us() + ROTATE_US;
+
+	while (!ShutdownRequestPending)
+	{
+		CHECK_FOR_INTERRUPTS();
+		reload_if_asked();
+		if (may_send)
+			one_turn();
+		else
+			wait_while_held();
+	}
+	finish();
+	proc_exit(0);
+}

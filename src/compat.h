@@ -73,6 +73,13 @@
 	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
 #endif
 
+/* 17: a set of wait events belongs to a resource owner, or to none; before, to a context. */
+#if PG_VERSION_NUM < 170000
+#define hubspot_create_wait_event_set(context, n) CreateWaitEventSet(context, n)
+#else
+#define hubspot_create_wait_event_set(context, n) CreateWaitEventSet(NULL, n)
+#endif
+
 /* 17: extensions name their wait events; the name is looked up once per process. */
 #if PG_VERSION_NUM < 170000
 #define hubspot_wait_event(name) ((void) (name), PG_WAIT_EXTENSION)

@@ -86,7 +86,4 @@ extern void wire_wait(long timeout_ms, uint32_t wait_event_info);
 extern bool wire_next(WireResponse *response);
 extern void wire_release(int slot);
 
-/* Forget a transfer whose answer nobody wants any more. */
-extern void wire_cancel(int slot);
-
 #endif							/* HUBSPOT_WIRE_H */

@@ -46,6 +46,40 @@ extern void group_add(Request *request);
 extern void account_details(Request *request);
 extern void account_usage(Request *request);
 
+/* association.c, association_batch.c: section 3.4 */
+extern void association_put(Request *request);
+extern void associations_default(Request *request);
+extern void associations_create(Request *request);
+extern void associations_read(Request *request);
+extern void associations_archive(Request *request);
+extern void associations_unlabel(Request *request);
+
+/* event.c, definition.c: section 3.6 */
+extern void event_send(Request *request);
+extern void events_send(Request *request);
+extern void definition_create(Request *request);
+extern void definitions_list(Request *request);
+extern void definition_read(Request *request);
+extern void definition_delete(Request *request);
+extern void definition_add_property(Request *request);
+
+/* form.c: section 3.9 */
+extern void form_submit(Request *request);
+extern void forms_list(Request *request);
+extern void form_read(Request *request);
+
+/* list.c: section 3.12 */
+extern void list_create(Request *request);
+extern void list_read(Request *request);
+extern void list_by_name(Request *request);
+extern void list_members(Request *request);
+extern void list_change(Request *request);
+extern void list_add(Request *request);
+extern void list_remove(Request *request);
+
+/* tracking.c: section 3.7 */
+extern void tracking_event(Request *request);
+
 /*
  * Helpers that several operations share (batch.c).
  */
@@ -66,6 +100,12 @@ extern struct Property *batch_id_property(Request *request, const char *name);
 
 /* A JSON string member; NULL when it is absent or of another type. */
 extern const char *json_text(struct json_object *object, const char *name);
+
+/*
+ * The contact of an address that an event or a form named; created when
+ * nobody has it, *created says so.  The address is checked already.
+ */
+extern Object *contact_of_address(const char *address, bool *created);
 
 /* {"id":..,"properties":{..},..}; names may be NULL for the default set. */
 extern void object_render(Buffer *out, const Object *object, struct json_object *names);

@@ -2,7 +2,7 @@
  * association.c
  *	  Which contacts belong to which companies; see association.h.
  *
- * Ids in answers are numbers, as recorded; in requests they are strings.
+ * A pair is kept once, contact first, and reached from both ends.
  */
 #include "association.h"
 
@@ -10,41 +10,12 @@
 #include <string.h>
 
 #include "api.h"
-#include "config.h"
-#include "error.h"
 #include "journal.h"
-
-#define MAX_WRITES		2000
-#define MAX_READS		1000
-#define MAX_ARCHIVES	100
-#define MAX_TYPES		8
-
-/* HubSpot's own types: seen from the contact, and from the company. */
-#define CONTACT_PRIMARY		1
-#define COMPANY_PRIMARY		2
-#define CONTACT_DEFAULT		279
-#define COMPANY_DEFAULT		280
-
-typedef struct Pair
-{
-	Object	   *contact;
-	Object	   *company;
-	bool		primary;		/* the contact's primary company */
-	int			labels[MAX_TYPES];	/* USER_DEFINED types */
-	int			label_count;
-} Pair;
-
-/* The pairs of one record. */
-typedef struct Links
-{
-	Pair	  **pairs;
-	size_t		count;
-} Links;
 
 static Table pairs;				/* by contact id and company id */
 static Table links;				/* by record id; the ranges do not overlap */
 
-static Links *
+Links *
 links_of(const Object *object)
 {
 	return table_get(&links, &object->id, sizeof(object->id));
@@ -80,7 +51,7 @@ link_remove(const Object *object, const Pair *pair)
 }
 
 /* The two in their canonical order. */
-static Pair *
+Pair *
 pair_find(Object *from, Object *to, bool create)
 {
 	Object	   *contact = from->type == &contacts ? from : to;
@@ -99,7 +70,7 @@ pair_find(Object *from, Object *to, bool create)
 	return pair;
 }
 
-static void
+void
 pair_remove(Pair *pair)
 {
 	uint64_t	key[2] = {pair->contact->id, pair->company->id};
@@ -179,19 +150,8 @@ association_render(Buffer *out, const Object *object)
 	buffer_puts(out, "]");
 }
 
-/* ---- types ---- */
-
-typedef struct Types
-{
-	bool		primary;
-	bool		plain;
-	int			labels[MAX_TYPES];
-	int			label_count;
-} Types;
-
-/* Reads "types"; returns what is wrong, or NULL. */
-static const char *
-read_types(struct json_object *json, const ObjectType *from, Types *types)
+const char *
+types_read(struct json_object *json, const ObjectType *from, Types *types)
 {
 	bool		contact_side = from == &contacts;
 
@@ -210,7 +170,7 @@ read_types(struct json_object *json, const ObjectType *from, Types *types)
 		number = json_object_get_int(id);
 		if (strcmp(category, "USER_DEFINED") == 0 || strcmp(category, "INTEGRATOR_DEFINED") == 0)
 		{
-			if (types->label_count < MAX_TYPES)
+			if (types->label_count < MAX_LABELS)
 				types->labels[types->label_count++] = number;
 		}
 		else if (strcmp(category, "HUBSPOT_DEFINED") != 0)
@@ -225,8 +185,8 @@ read_types(struct json_object *json, const ObjectType *from, Types *types)
 	return NULL;
 }
 
-static void
-apply_types(Pair *pair, const Types *types)
+void
+pair_apply(Pair *pair, const Types *types)
 {
 	/* Writing a pair again replaces its labels. */
 	pair->label_count = types->label_count;
@@ -235,8 +195,8 @@ apply_types(Pair *pair, const Types *types)
 		make_primary(pair);
 }
 
-static void
-log_pair(Request *request, const char *op, const Pair *pair)
+void
+pair_log(Request *request, const char *op, const Pair *pair)
 {
 	Buffer	   *line = journal_begin(request, op, "associations");
 
@@ -266,10 +226,10 @@ association_of_create(Request *request, Object *object, struct json_object *list
 			continue;
 		other = store_by_id(object->type == &contacts ? &companies : &contacts, json_text(to, "id"));
 		json_object_object_get_ex(item, "types", &json);
-		if (other == NULL || read_types(json, object->type, &types) != NULL)
+		if (other == NULL || types_read(json, object->type, &types) != NULL)
 			continue;
 		pair = pair_find(object, other, true);
-		apply_types(pair, &types);
-		log_pair(request, "associate", pair);
+		pair_apply(pair, &types);
+		pair_log(request, "associate", pair);
 	}
 }

@@ -129,6 +129,20 @@ batch_id_property(Request *request, const char *name)
 	return NULL;
 }
 
+Object *
+contact_of_address(const char *address, bool *created)
+{
+	Object	   *contact = store_holder(contacts.email, address);
+
+	*created = contact == NULL;
+	if (contact == NULL)
+	{
+		contact = store_create(&contacts, now_ms());
+		object_set(contact, contacts.email, address);
+	}
+	return contact;
+}
+
 static void
 render_property(Buffer *out, const Object *object, const char *name, bool *first)
 {

@@ -160,21 +160,37 @@ buffer_u64(Buffer *buffer, uint64_t number)
 	buffer_add(buffer, at, (size_t) (digits + sizeof(digits) - at));
 }
 
+/* So many digits of a number, with zeros in front. */
+static char *
+put_digits(char *at, int number, int count)
+{
+	for (int i = count - 1; i >= 0; i--)
+	{
+		at[i] = (char) ('0' + number % 10);
+		number /= 10;
+	}
+	return at + count;
+}
+
 void
 buffer_time(Buffer *buffer, int64_t ms)
 {
-	/* Many records of one answer share their moment, so keep the last one. */
-	static int64_t last = INT64_MIN;
-	static char text[40];
-	static int	len;
-
-	if (ms != last)
+	/* The records of an answer share few moments, so keep the last ones. */
+	static struct
 	{
-		int64_t		seconds = ms / 1000;
-		int			rest = (int) (ms % 1000);
-		struct tm	tm;
-		time_t		t;
+		int64_t		ms;
+		int			len;
+		char		text[40];
+	}			recent[64];
+	int			slot = (int) ((uint64_t) ms % 64);
+	int64_t		seconds = ms / 1000;
+	int			rest = (int) (ms % 1000);
+	struct tm	tm;
+	time_t		t;
+	char	   *at = recent[slot].text;
 
+	if (recent[slot].len == 0 || recent[slot].ms != ms)
+	{
 		if (rest < 0)
 		{
 			rest += 1000;
@@ -182,12 +198,24 @@ buffer_time(Buffer *buffer, int64_t ms)
 		}
 		t = (time_t) seconds;
 		gmtime_r(&t, &tm);
-		len = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-					   tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-					   tm.tm_hour, tm.tm_min, tm.tm_sec, rest);
-		last = ms;
+		at = put_digits(at, tm.tm_year + 1900, 4);
+		*at++ = '-';
+		at = put_digits(at, tm.tm_mon + 1, 2);
+		*at++ = '-';
+		at = put_digits(at, tm.tm_mday, 2);
+		*at++ = 'T';
+		at = put_digits(at, tm.tm_hour, 2);
+		*at++ = ':';
+		at = put_digits(at, tm.tm_min, 2);
+		*at++ = ':';
+		at = put_digits(at, tm.tm_sec, 2);
+		*at++ = '.';
+		at = put_digits(at, rest, 3);
+		*at++ = 'Z';
+		recent[slot].ms = ms;
+		recent[slot].len = (int) (at - recent[slot].text);
 	}
-	buffer_add(buffer, text, (size_t) len);
+	buffer_add(buffer, recent[slot].text, (size_t) recent[slot].len);
 }
 
 void *

@@ -12,9 +12,12 @@
 #include "association.h"
 #include "config.h"
 #include "error.h"
+#include "event.h"
 #include "fault.h"
+#include "form.h"
 #include "journal.h"
 #include "limits.h"
+#include "list.h"
 #include "property.h"
 #include "store.h"
 
@@ -59,6 +62,7 @@ serve_config(Request *request)
 			refuse(request, 400, error);
 			return;
 		}
+		limits_zone_changed();
 	}
 	config_render(&request->reply);
 	reply_json(request, 200);
@@ -231,11 +235,24 @@ static void
 serve_reset(Request *request)
 {
 	association_reset();
+	event_reset();
+	list_reset();
 	store_reset();
 	fault_clear();
 	limits_reset();
 	journal_reset();
 	reply_empty(request, 204);
+}
+
+static void
+serve_forms(Request *request)
+{
+	if (!parse(request))
+		return;
+	if (form_define(request->json))
+		reply_empty(request, 204);
+	else
+		refuse(request, 400, "a form has an id and an array of fields");
 }
 
 static void
@@ -297,6 +314,8 @@ control_serve(Request *request)
 		serve_stats(request);
 	else if (strcmp(path, "reset") == 0 && post)
 		serve_reset(request);
+	else if (strcmp(path, "forms") == 0 && post)
+		serve_forms(request);
 	else if (strncmp(path, "objects/", 8) == 0 && get)
 		serve_objects(request, path + 8);
 	else if (strncmp(path, "properties/", 11) == 0 && post)

@@ -145,6 +145,9 @@ description_fault(struct json_object *description)
 	if (fault == NULL && json_object_object_get_ex(description, "match", &match))
 		fault = json_object_is_type(match, json_type_object) ?
 			unknown_member(match, known_match) : "match is an object";
+	if (fault == NULL && json_object_object_get_ex(description, "headers", &match) &&
+		!json_object_is_type(match, json_type_object))
+		fault = "headers is an object";
 	return fault;
 }
 
@@ -158,7 +161,8 @@ fault_add(struct json_object *description, const char **error)
 	*error = description_fault(description);
 	if (*error != NULL)
 		return 0;
-	if (json_object_object_get_ex(description, "action", &member))
+	if (json_object_object_get_ex(description, "action", &member) &&
+		json_object_is_type(member, json_type_string))
 	{
 		for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		{
@@ -359,7 +363,7 @@ status_reply(Request *request, FaultRule *rule)
 		return;
 	json_object_object_foreach(rule->headers, name, value)
 	{
-		reply_header(request, name, json_object_get_string(value));
+		reply_header(request, name, value ? json_object_get_string(value) : "");
 	}
 }
 

@@ -72,6 +72,30 @@ request_query(Request *request, const char *name)
 	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+typedef struct QueryWalk
+{
+	void		(*each) (void *state, const char *name, const char *value);
+	void	   *state;
+} QueryWalk;
+
+static enum MHD_Result
+walk_query(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	QueryWalk  *walk = cls;
+
+	(void) kind;
+	walk->each(walk->state, name, value ? value : "");
+	return MHD_YES;
+}
+
+void
+request_each_query(Request *request, void (*each) (void *, const char *, const char *), void *state)
+{
+	QueryWalk	walk = {.each = each,.state = state};
+
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, walk_query, &walk);
+}
+
 const char *
 request_header(Request *request, const char *name)
 {

@@ -107,6 +107,9 @@ extern void http_run(volatile int *stop, void (*tick) (void));
 
 /* A value of the query string or of a request header, or NULL. */
 extern const char *request_query(Request *request, const char *name);
+extern void request_each_query(Request *request,
+							   void (*each) (void *state, const char *name, const char *value),
+							   void *state);
 extern const char *request_header(Request *request, const char *name);
 
 /* Adds a header to the reply; both strings must live until it is sent. */

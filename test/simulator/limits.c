@@ -225,6 +225,12 @@ limits_max_burst(void)
 	return max_burst;
 }
 
+void
+limits_zone_changed(void)
+{
+	next_reset_ms = 0;
+}
+
 static void
 clear_windows(Table *windows)
 {

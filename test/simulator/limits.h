@@ -35,6 +35,9 @@ extern int	limits_utc_offset(void);
 /* The most requests that one token had in any burst window. */
 extern uint64_t limits_max_burst(void);
 
+/* The zone was changed: the next midnight is another one. */
+extern void limits_zone_changed(void);
+
 extern void limits_reset(void);
 
 #endif

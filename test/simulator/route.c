@@ -36,15 +36,12 @@ typedef struct Route
 	bool		is_public;		/* needs no credential */
 } Route;
 
-/* Which versions a family has; the first element of its old paths. */
-typedef struct Family
-{
-	const char *name;
-	const char *old_version;
-} Family;
-
 #define READ	"crm.objects.%s.read"
 #define WRITE	"crm.objects.%s.write"
+#define SEND_EVENTS		"analytics.behavioral_events.send"
+#define DEFINE_EVENTS	"behavioral_events.event_definitions.read_write"
+#define READ_LISTS		"crm.lists.read"
+#define WRITE_LISTS		"crm.lists.write"
 
 static const Route routes[] = {
 	{"POST", "objects", "{type}/batch/upsert", objects_upsert, METER_STANDARD, WRITE, true, false},
@@ -69,14 +66,64 @@ static const Route routes[] = {
 	{"GET", "properties", "{type}/*", property_read, METER_STANDARD, "crm.schemas.%s.read", false, false},
 	{"DELETE", "properties", "{type}/*", property_archive, METER_STANDARD, "crm.schemas.%s.write", false, false},
 
+	{"PUT", "objects", "{type}/*/associations/default/{other}/*", association_put, METER_STANDARD,
+	WRITE, false, false},
+	{"POST", "associations", "{type}/{other}/batch/associate/default", associations_default,
+	METER_ASSOCIATIONS, WRITE, true, false},
+	{"POST", "associations", "{type}/{other}/batch/create", associations_create,
+	METER_ASSOCIATIONS, WRITE, true, false},
+	{"POST", "associations", "{type}/{other}/batch/read", associations_read,
+	METER_ASSOCIATIONS, READ, true, false},
+	{"POST", "associations", "{type}/{other}/batch/archive", associations_archive,
+	METER_ASSOCIATIONS, WRITE, true, false},
+	{"POST", "associations", "{type}/{other}/batch/labels/archive", associations_unlabel,
+	METER_ASSOCIATIONS, WRITE, true, false},
+
+	{"POST", "events", "send", event_send, METER_EVENTS, SEND_EVENTS, true, false},
+	{"POST", "events", "send/batch", events_send, METER_EVENTS, SEND_EVENTS, true, false},
+	{"POST", "events", "event-definitions", definition_create, METER_STANDARD, DEFINE_EVENTS, true, false},
+	{"GET", "events", "event-definitions", definitions_list, METER_STANDARD, DEFINE_EVENTS, false, false},
+	{"GET", "events", "event-definitions/*", definition_read, METER_STANDARD, DEFINE_EVENTS, false, false},
+	{"DELETE", "events", "event-definitions/*", definition_delete, METER_STANDARD, DEFINE_EVENTS, false, false},
+	{"POST", "events", "event-definitions/*/property", definition_add_property, METER_STANDARD,
+	DEFINE_EVENTS, true, false},
+
+	{"POST", "submissions", "integration/submit/*/*", form_submit, METER_FORMS, NULL, true, true},
+	{"POST", "submissions", "integration/secure/submit/*/*", form_submit, METER_STANDARD, "forms", true, false},
+	{"GET", "marketing", "forms", forms_list, METER_STANDARD, "forms", false, false},
+	{"GET", "marketing", "forms/*", form_read, METER_STANDARD, "forms", false, false},
+
+	{"POST", "lists", "", list_create, METER_STANDARD, WRITE_LISTS, true, false},
+	{"GET", "lists", "object-type-id/*/name/*", list_by_name, METER_STANDARD, READ_LISTS, false, false},
+	{"GET", "lists", "*", list_read, METER_STANDARD, READ_LISTS, false, false},
+	{"GET", "lists", "*/memberships", list_members, METER_STANDARD, READ_LISTS, false, false},
+	{"PUT", "lists", "*/memberships/add-and-remove", list_change, METER_STANDARD, WRITE_LISTS, true, false},
+	{"PUT", "lists", "*/memberships/add", list_add, METER_STANDARD, WRITE_LISTS, true, false},
+	{"PUT", "lists", "*/memberships/remove", list_remove, METER_STANDARD, WRITE_LISTS, true, false},
+
 	{"GET", "account-info", "details", account_details, METER_STANDARD, NULL, false, false},
 	{"GET", "account-info", "api-usage/daily/private-apps", account_usage, METER_STANDARD, NULL, false, false},
+
+	/* Of another host: track.hubspot.com. */
+	{"GET", "v1", "event", tracking_event, METER_NONE, NULL, false, true},
 };
 
-static const Family families[] = {
-	{"objects", "v3"},
-	{"properties", "v3"},
-	{"account-info", "v3"},
+/* Which version a family has beside the dated ones, or instead of them. */
+static const struct
+{
+	const char *name;
+	const char *old_version;
+	bool		dated;
+}			families[] = {
+	{"objects", "v3", true},
+	{"objects", "v4", true},
+	{"properties", "v3", true},
+	{"associations", "v4", true},
+	{"lists", "v3", true},
+	{"events", "v3", true},
+	{"account-info", "v3", true},
+	{"submissions", "v3", false},
+	{"marketing", "v3", false},
 };
 
 static bool
@@ -90,8 +137,10 @@ has_version(const char *family, const char *version)
 {
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
 	{
-		if (strcmp(families[i].name, family) == 0)
-			return is_dated(version) || strcmp(families[i].old_version, version) == 0;
+		if (strcmp(families[i].name, family) == 0 &&
+			(strcmp(families[i].old_version, version) == 0 ||
+			 (families[i].dated && is_dated(version))))
+			return true;
 	}
 	return false;
 }
@@ -137,8 +186,25 @@ find_family(Request *request, int *rest)
 			return NULL;
 		*rest = 3;
 	}
+	else if (count == 2 && strcmp(segments[0], "v1") == 0)
+	{
+		*rest = 1;
+		return segments[0];
+	}
+	else if (count >= 4 && strcmp(segments[0], "events") == 0 && strcmp(segments[1], "custom") == 0)
+	{
+		/* The dated form of one documentation page and of the specification. */
+		family = segments[0];
+		request->version = segments[2];
+		*rest = 3;
+		if (!is_dated(request->version) || strcmp(config.events_path, "plain") == 0)
+			return NULL;
+	}
 	else if (count >= 2)
 	{
+		if (strcmp(segments[0], "events") == 0 && strcmp(segments[1], "2026-09") == 0 &&
+			strcmp(config.events_path, "custom") == 0)
+			return NULL;
 		family = segments[0];
 		request->version = segments[1];
 		*rest = 2;
@@ -184,12 +250,19 @@ find_route(Request *request)
 	const char *family = split_path(request) ? find_family(request, &rest) : NULL;
 	const char *type;
 	const char *other;
+	bool		at_v3;
+	bool		at_v4;
 
 	request->refusal = 404;
+	/* Under v4 there is nothing of the objects but their associations. */
+	at_v4 = family != NULL && strcmp(family, "objects") == 0 && strcmp(request->version, "v4") == 0;
+	at_v3 = family != NULL && strcmp(family, "objects") == 0 && strcmp(request->version, "v3") == 0;
 	for (size_t i = 0; family != NULL && i < sizeof(routes) / sizeof(routes[0]); i++)
 	{
 		if (strcmp(routes[i].family, family) != 0 ||
 			!match_pattern(request, routes[i].pattern, rest, &type, &other))
+			continue;
+		if (other != NULL ? at_v3 : at_v4)
 			continue;
 		request->refusal = 405;
 		if (strcmp(routes[i].method, request->method) != 0)
@@ -245,7 +318,9 @@ route_admit(Request *request)
 		request->refusal = 401;
 	if (request->refusal != 0)
 		return;
-	if (route->scope != NULL && !has_scope(route->scope, request->type, scope, sizeof(scope)))
+	if (route->scope != NULL &&
+		(!has_scope(route->scope, request->type, scope, sizeof(scope)) ||
+		 (request->other != NULL && !has_scope(route->scope, request->other, scope, sizeof(scope)))))
 	{
 		request->refusal = 403;
 		return;
@@ -274,7 +349,8 @@ refuse(Request *request)
 			reply_unauthenticated(request);
 			break;
 		case 403:
-			(void) has_scope(request->route->scope, request->type, scope, sizeof(scope));
+			if (has_scope(request->route->scope, request->type, scope, sizeof(scope)))
+				(void) has_scope(request->route->scope, request->other, scope, sizeof(scope));
 			reply_missing_scope(request, scope);
 			break;
 		case 405:

@@ -11,7 +11,6 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "meter.h"
-#include "wire.h"
 
 #define METER_MARGIN_US		2000	/* clocks tick differently at the two ends */
 #define METER_RETRY_US		5000	/* all places are in flight: look again */
@@ -25,35 +24,64 @@ book(Meter *meter, int n)
 	booked[meter - hubspot_shared->meters] += n;
 }
 
+/* Length of a slice: a thousandth of the window. */
 static int64
-window_us(const Meter *meter)
+slice_us(const Meter *meter)
 {
-	return (int64) meter->window_ms * 1000 + METER_MARGIN_US;
+	return Max(meter->window_ms, 1);
 }
 
-/* The n-th oldest entry of the ring. */
+/* Slices that a window reaches over, the one being filled and the margin included. */
 static int64
-ring_entry(const Meter *meter, int n)
+slices_per_window(const Meter *meter)
 {
-	return meter->ring[(meter->ring_head - meter->ring_used + n + SHARED_METER_RING) % SHARED_METER_RING];
+	return 1001 + (METER_MARGIN_US + slice_us(meter) - 1) / slice_us(meter);
 }
 
-static void
-ring_add(Meter *meter, int64 now)
+static uint32 *
+slice(Meter *meter, int64 number)
 {
-	meter->ring[meter->ring_head] = now;
-	meter->ring_head = (meter->ring_head + 1) % SHARED_METER_RING;
-	meter->ring_used = Min(meter->ring_used + 1, SHARED_METER_RING);
+	return &meter->answered[number % SHARED_METER_BUCKETS];
 }
 
 /* Forget what has left the window. */
 static void
 expire(Meter *meter, int64 now)
 {
-	while (meter->ring_used > 0 && ring_entry(meter, 0) <= now - window_us(meter))
-		meter->ring_used--;
-	if (meter->others_at <= now - window_us(meter))
+	int64		first = now / slice_us(meter) - slices_per_window(meter) + 1;
+
+	if (first - meter->oldest >= SHARED_METER_BUCKETS)
+	{
+		memset(meter->answered, 0, sizeof(meter->answered));
+		meter->used = 0;
+		meter->oldest = first;
+	}
+	for (; meter->oldest < first; meter->oldest++)
+	{
+		meter->used -= *slice(meter, meter->oldest);
+		*slice(meter, meter->oldest) = 0;
+	}
+	if (meter->others_at <= now - (int64) meter->window_ms * 1000)
 		meter->others = 0;
+}
+
+static void
+count_answered(Meter *meter, int64 now)
+{
+	expire(meter, now);
+	(*slice(meter, now / slice_us(meter)))++;
+	meter->used++;
+}
+
+/* When the oldest request leaves the window; there is one. */
+static int64
+next_free_at(Meter *meter)
+{
+	int64		number = meter->oldest;
+
+	while (*slice(meter, number) == 0)
+		number++;
+	return (number + slices_per_window(meter)) * slice_us(meter);
 }
 
 static void
@@ -65,7 +93,9 @@ init_meter(Meter *meter, uint64 key)
 	meter->in_flight = 0;
 	meter->others = 0;
 	meter->blocked_until = 0;
-	meter->ring_used = 0;
+	meter->used = 0;
+	meter->oldest = 0;
+	memset(meter->answered, 0, sizeof(meter->answered));
 	meter->daily_limit = -1;
 	meter->daily_remaining = -1;
 }
@@ -112,7 +142,6 @@ allowance(const Meter *meter, int ceiling, double share)
 
 	if (ceiling > 0)
 		limit = Min(limit, ceiling);
-	limit = Min(limit, SHARED_METER_RING - WIRE_MAX_TRANSFERS);
 	ours = (int) (limit * share);
 	return Max(1, Min(ours, limit - meter->others));
 }
@@ -126,14 +155,27 @@ meter_take(Meter *meter, int ceiling, double share, int64 now)
 	expire(meter, now);
 	if (meter->blocked_until > now)
 		wait = meter->blocked_until - now;
-	else if (meter->ring_used + meter->in_flight < allowance(meter, ceiling, share))
+	else if (meter->used + meter->in_flight < allowance(meter, ceiling, share))
 		book(meter, 1);
-	else if (meter->ring_used > 0)
-		wait = Max(ring_entry(meter, 0) + window_us(meter) - now, 1000);
+	else if (meter->used > 0)
+		wait = Max(next_free_at(meter) - now, 1000);
 	else
 		wait = METER_RETRY_US;
 	SpinLockRelease(&meter->mutex);
 	return wait;
+}
+
+/* Another window has other slices: what is counted so far counts from now. */
+static void
+change_window(Meter *meter, int window_ms, int64 now)
+{
+	int			used = meter->used;
+
+	meter->window_ms = window_ms;
+	meter->oldest = 0;
+	expire(meter, now);
+	*slice(meter, now / slice_us(meter)) = used;
+	meter->used = used;
 }
 
 void
@@ -149,16 +191,16 @@ meter_answered(Meter *meter, const ReplyHeaders *headers, int64 now)
 {
 	SpinLockAcquire(&meter->mutex);
 	book(meter, -1);
-	ring_add(meter, now);
-	expire(meter, now);
+	count_answered(meter, now);
 	if (headers->burst_limit > 0)
 		meter->limit = headers->burst_limit;
-	if (headers->burst_interval_ms > 0)
-		meter->window_ms = headers->burst_interval_ms;
+	if (headers->burst_interval_ms >= 100 && headers->burst_interval_ms <= 3600000 &&
+		headers->burst_interval_ms != meter->window_ms)
+		change_window(meter, headers->burst_interval_ms, now);
 	if (headers->burst_limit > 0 && headers->burst_remaining >= 0)
 	{
 		int			others = headers->burst_limit - headers->burst_remaining
-			- meter->ring_used - meter->in_flight;
+			- meter->used - meter->in_flight;
 
 		meter->others = Max(others, 0);
 		meter->others_at = now;
@@ -175,7 +217,7 @@ meter_lost(Meter *meter, int64 now)
 {
 	SpinLockAcquire(&meter->mutex);
 	book(meter, -1);
-	ring_add(meter, now);
+	count_answered(meter, now);
 	SpinLockRelease(&meter->mutex);
 }
 
@@ -193,7 +235,7 @@ meter_read(Meter *meter, MeterReading *reading, int64 now)
 	SpinLockAcquire(&meter->mutex);
 	expire(meter, now);
 	reading->limit = meter->limit;
-	reading->used = meter->ring_used + meter->in_flight;
+	reading->used = meter->used + meter->in_flight;
 	reading->others = meter->others;
 	reading->daily_limit = meter->daily_limit;
 	reading->daily_remaining = meter->daily_remaining;

@@ -21,8 +21,7 @@
 #define RATE_WEIGHT	0.3			/* ... of which the last one weighs this much */
 
 static int64 published_at;
-static int64 published_requests;
-static int64 published_rows;
+static int64 published_events;	/* sum of counters: differs when anything happened */
 static LaneReport reports[SHARED_MAX_LANES];
 
 void
@@ -126,14 +125,13 @@ publish_report(WorkerSlot *slot, bool force)
 {
 	int64		now = clock_us();
 	int			nlanes;
-	bool		moved = send_requests() != published_requests || window.next_seq != published_rows;
+	int64		events = send_requests() + (int64) window.next_seq + ack_total() - wire_in_flight();
 
 	if (!force && now - published_at < PUBLISH_US)
-		return moved ? published_at + PUBLISH_US - now : -1;
+		return events != published_events ? published_at + PUBLISH_US - now : -1;
 
 	published_at = now;
-	published_requests = send_requests();
-	published_rows = window.next_seq;
+	published_events = events;
 	nlanes = describe_lanes(now);
 	copy_flights(slot);
 

@@ -16,6 +16,7 @@
 
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "utils/resowner.h"
 
 #include "hubspot.h"
 #include "secret.h"
@@ -108,17 +109,24 @@ token_length(const char *buffer, ssize_t len)
 	return len > 0 ? len : 0;
 }
 
+/* The server's hash functions want a resource owner, and no transaction is open here. */
 static bool
 fingerprint(Secret *secret)
 {
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+	ResourceOwner old = CurrentResourceOwner;
+	ResourceOwner owner = ResourceOwnerCreate(NULL, "hubspot secret");
+	pg_cryptohash_ctx *hash;
 	bool		done;
 
+	CurrentResourceOwner = owner;
+	hash = pg_cryptohash_create(PG_SHA256);
 	done = hash != NULL && pg_cryptohash_init(hash) == 0 &&
 		pg_cryptohash_update(hash, (const uint8 *) secret->token, strlen(secret->token)) == 0 &&
 		pg_cryptohash_final(hash, digest, sizeof(digest)) == 0;
 	pg_cryptohash_free(hash);
+	CurrentResourceOwner = old;
+	ResourceOwnerDelete(owner);
 	if (!done)
 		return false;
 	secret->hash = 0;

@@ -28,7 +28,7 @@
 #define SHARED_MAX_TRANSFERS	16	/* as WIRE_MAX_TRANSFERS */
 #define SHARED_MAX_FLIGHT_IDS	512 /* outbox ids shown per transfer; more show as waiting */
 #define SHARED_MAX_METERS		128 /* tokens x kinds of limit */
-#define SHARED_METER_RING		1024	/* highest burst limit that can be metered */
+#define SHARED_METER_BUCKETS	1024	/* slices of a rolling window, and some to spare */
 #define SHARED_TEXT				256
 
 /* What a worker is doing; the words stand in shared_worker_states[]. */
@@ -112,9 +112,10 @@ typedef struct Meter
 	int			others;			/* requests of other clients seen in the window */
 	int64		others_at;		/* when, µs of the monotonic clock */
 	int64		blocked_until;	/* after a 429, µs of the monotonic clock */
-	int			ring_head;		/* next place to write */
-	int			ring_used;
-	int64		ring[SHARED_METER_RING];	/* when each answered request was answered, µs */
+	int64		oldest;			/* number of the oldest slice that counts */
+	int			used;			/* sum of the counts from there on */
+	uint32		answered[SHARED_METER_BUCKETS]; /* requests by the slice in which they
+												 * were answered, number modulo size */
 	int64		daily_limit;	/* -1: not known */
 	int64		daily_remaining;
 	TimestampTz daily_at;		/* when HubSpot said so */

@@ -669,10 +669,12 @@ read_checkpoint(Mark *mark)
 void
 window_start(void)
 {
-	Mark		mark = {0};
+	Mark		mark = {.snap = NULL};
 
 	next_checkpoint_id = 0;
+	PushActiveSnapshot(GetTransactionSnapshot());
 	read_checkpoint(&mark);
+	PopActiveSnapshot();
 	mark.epoch = ++last_epoch;
 	set_mark(&main_reader.from, &mark);
 	set_mark(&written, &mark);

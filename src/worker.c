@@ -21,6 +21,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "commands/dbcommands.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -173,6 +174,17 @@ rotate_step(void)
  * with a contact that never was (the caller may commit asynchronously).
  */
 static void
+make_durable(void)
+{
+	XLogRecPtr	end = GetXLogInsertRecPtr();
+
+	/* at the start of a page, the place of the next record lies behind a header that is not there yet */
+	if (end % XLOG_BLCKSZ <= SizeOfXLogLongPHD)
+		end -= end % XLOG_BLCKSZ;
+	XLogFlush(end);
+}
+
+static void
 read_rows(int64 now)
 {
 	if (pg_atomic_exchange_u32(&slot->wake, 0) == 0 && !more_to_read &&
@@ -180,7 +192,7 @@ read_rows(int64 now)
 		return;
 	next_look = now + LOOK_US;
 	if (in_transaction(read_step, "reading the outbox") && window.nrows > 0)
-		XLogFlush(GetXLogInsertRecPtr());
+		make_durable();
 }
 
 static int64

@@ -1,0 +1,101 @@
+# Builds the extension with PGXS; "make help" lists the targets.
+#
+#	PG_CONFIG=/path/to/pg_config	build for this PostgreSQL (14 to 18)
+#	WERROR=				warnings are not errors
+
+MODULE_big = hubspot
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+EXTENSION = hubspot
+DATA = $(wildcard sql/hubspot--*.sql)
+EXTRA_CLEAN = $(OBJS:.o=.d) src/.built-for
+
+PKG_CONFIG ?= pkg-config
+WERROR ?= -Werror
+
+# PostgreSQL's callbacks have fixed parameter lists; its headers and idioms
+# (lengthof) compare int with size_t.
+PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare
+
+# The headers that each object was compiled from.
+PG_CFLAGS += -MMD -MP
+-include $(OBJS:.o=.d)
+
+# Sources say <json-c/...>: json-c's own -I would put its debug.h and json.h
+# in everybody's way.
+PG_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl 2>/dev/null) \
+	$(addprefix -I,$(filter-out /usr/include,$(shell $(PKG_CONFIG) --variable=includedir json-c 2>/dev/null)))
+SHLIB_LINK := $(or $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null),\
+	$(shell curl-config --libs 2>/dev/null),-lcurl) \
+	$(or $(shell $(PKG_CONFIG) --libs json-c 2>/dev/null),-ljson-c)
+
+# The first of these that can build extensions: a pg_config may come without
+# PGXS, or not be in the PATH.
+candidates = $(shell command -v pg_config) \
+	$(shell ls -d /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -rV)
+usable = $(wildcard $(shell $(1) --pgxs 2>/dev/null))
+PG_CONFIG ?= $(firstword $(foreach c,$(candidates),$(if $(call usable,$(c)),$(c))) pg_config)
+PGXS := $(call usable,$(PG_CONFIG))
+
+# Bitcode for inlining by the JIT has no use here, and would need clang.
+override with_llvm := no
+
+.DEFAULT_GOAL := all
+
+ifneq ($(PGXS),)
+include $(PGXS)
+
+# Objects of another PostgreSQL or with other flags are stale.
+src/.built-for: FORCE
+	@echo '$(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(OBJS): src/.built-for
+else
+all install clean:
+	@echo >&2 "no PostgreSQL to build for: install postgresql-server-dev-NN, or give PG_CONFIG=..."
+	@exit 1
+endif
+
+# What follows installs the Debian packages that it needs (as root) or names
+# them, and leaves no trace outside temporary directories.
+
+demo:
+	@test/demo/run
+
+test:
+	@test/tools/run-tests regress isolation tap
+
+check-regress check-isolation check-tap:
+	@test/tools/run-tests $(@:check-%=%)
+
+lint:
+	@test/tools/lint
+
+format:
+	@test/tools/lint --format
+
+bench:
+	@test/tools/packages bench
+	@test/bench/run
+
+simulator:
+	@test/tools/packages simulator
+	@$(MAKE) -C test/simulator
+
+# For scripts that ask after they have installed packages.
+pg_config:
+	@echo $(PG_CONFIG)
+
+help:
+	@echo 'make                  build the extension'
+	@echo 'make install          install it into the PostgreSQL of PG_CONFIG'
+	@echo 'make clean            remove what was built'
+	@echo 'make demo             show it at work on a throw-away cluster; KEEP=1 leaves it running'
+	@echo 'make test             all tests: check-regress, check-isolation, check-tap'
+	@echo '     REGRESS_TESTS=.. ISOLATION_TESTS=.. PROVE_TESTS=..  only these; KEEP=1 keeps the logs'
+	@echo 'make lint             formatter, static analysis, house rules'
+	@echo 'make format           put the C files into PostgreSQL'"'"'s layout'
+	@echo 'make bench            measure'
+	@echo 'make simulator        build the HubSpot simulator'
+
+.PHONY: FORCE demo test check-regress check-isolation check-tap lint format bench simulator pg_config help

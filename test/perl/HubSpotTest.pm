@@ -1,0 +1,121 @@
+# HubSpotTest: a cluster with the extension, an account on the simulator.
+#
+#	use HubSpotTest;
+#	my $sim = start_simulator();
+#	my $node = hubspot_cluster('drain');
+#	create_account($node, 'postgres', 'crm', $sim);
+#	$node->safe_psql('postgres', q{SELECT hubspot_identify('{"userId": "ada@example.com"}')});
+#	wait_drained($node, 'postgres');
+#	is($sim->contact('ada@example.com')->{properties}{email}, 'ada@example.com');
+#
+# Every wait is for a condition, and dies with what it waited for.
+package HubSpotTest;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Exporter qw(import);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(sleep time);
+
+use HubSpotSimulator;
+
+our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account wait_until wait_drained);
+
+# The token that accounts and simulators have unless told otherwise.
+our $token = 'pat-na1-11111111-2222-3333-4444-555555555555';
+
+my $patience = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
+
+# A simulator; options as in HubSpotSimulator->start().
+sub start_simulator
+{
+	my (%options) = @_;
+	croak 'SIMULATOR is not set: run this through make check-tap' unless $ENV{SIMULATOR};
+	return HubSpotSimulator->start($ENV{SIMULATOR}, PostgreSQL::Test::Utils::tempdir(),
+		token => $token, %options);
+}
+
+# A started cluster.  Options: conf (text), tokens (name => token, in place of
+# crm), start (0 leaves it stopped), init (list of arguments of init()).
+sub hubspot_cluster
+{
+	my ($name, %options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $secrets = $node->basedir . '/secrets';
+	my $tokens = $options{tokens} // { crm => $token };
+
+	$node->init(@{ $options{init} // [] });
+	mkdir $secrets, 0700 or croak "$secrets: $!";
+	write_token($node, $_, $tokens->{$_}) for keys %$tokens;
+	$node->append_conf(
+		'postgresql.conf', join "\n",
+		q{shared_preload_libraries = 'hubspot'},
+		qq{hubspot.secret_directory = '$secrets'},
+		$options{conf} // '');
+	$node->start if $options{start} // 1;
+	return $node;
+}
+
+# The token file of a cluster, in one step as an operator should do it.
+sub write_token
+{
+	my ($node, $name, $value) = @_;
+	my $path = $node->basedir . "/secrets/$name";
+	my $mask = umask 0077;
+
+	open my $file, '>', "$path.new" or croak "$path.new: $!";
+	print $file "$value\n";
+	close $file or croak "$path.new: $!";
+	umask $mask;
+	rename "$path.new", $path or croak "$path: $!";
+}
+
+# The extension, and an account on the simulator with these further options of
+# the SERVER; the token file is the one called crm unless secret says otherwise.
+sub create_account
+{
+	my ($node, $database, $server, $simulator, %options) = @_;
+	my %all = (secret => 'crm', base_url => $simulator->url, %options);
+	my $list = join ', ', map { (my $value = $all{$_}) =~ s/'/''/g; "$_ '$value'" } sort keys %all;
+
+	$node->safe_psql($database,
+		"CREATE EXTENSION IF NOT EXISTS hubspot; "
+		  . "CREATE SERVER $server FOREIGN DATA WRAPPER hubspot OPTIONS ($list);");
+}
+
+# Waits until the code returns something true, and returns that.  What it waits
+# for is a text, or code that returns one.
+sub wait_until
+{
+	my ($condition, $what, $timeout) = @_;
+	my $give_up = time + ($timeout // $patience);
+	for (;;)
+	{
+		my $result = $condition->();
+		return $result if $result;
+		croak 'gave up waiting for: ' . (ref $what ? $what->() : $what) if time > $give_up;
+		sleep 0.02;
+	}
+}
+
+# Waits until every row of the outbox has a verdict.
+sub wait_drained
+{
+	my ($node, $database, $timeout) = @_;
+	my $left;
+	my $query = 'SELECT count(*) FROM hubspot.outbox o '
+	  . 'WHERE NOT EXISTS (SELECT FROM hubspot.result r WHERE r.id = o.id)';
+
+	wait_until(
+		sub { ($left = $node->safe_psql($database, $query)) eq '0' },
+		sub {
+			"a verdict for $left more rows; hubspot.status says "
+			  . $node->safe_psql($database, 'SELECT * FROM hubspot.status');
+		},
+		$timeout);
+}
+
+1;

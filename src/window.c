@@ -103,6 +103,7 @@ typedef enum Admission
 
 static Reader main_reader;
 static uint64 last_epoch;
+static int64 highest_result[RING_CHILDREN]; /* when the worker started; 0: none */
 static int64 next_checkpoint_id;
 static Mark written;			/* the last checkpoint in the table */
 static Mark candidate;			/* the next one; snap NULL: none chosen */
@@ -209,13 +210,15 @@ close_probe(ResultProbe *probe)
 	probe->child = -1;
 }
 
-/* Whether an outbox row has its verdict already. */
+/* Whether an outbox row had its verdict when the worker started. */
 static bool
 has_result(ResultProbe *probe, int64 id)
 {
 	const Catalog *catalog = ring_catalog(false);
 	ScanKeyData key;
 
+	if (id > highest_result[RING_CHILD(id)])
+		return false;
 	if (probe->child != RING_CHILD(id))
 	{
 		close_probe(probe);
@@ -666,6 +669,25 @@ read_checkpoint(Mark *mark)
 				 errhint("Drop the extension and create it again.")));
 }
 
+/* Above these ids no row can have a result from before: most rows need no look-up. */
+static void
+read_highest_results(void)
+{
+	const Catalog *catalog = ring_catalog(false);
+
+	for (int i = 0; i < RING_CHILDREN; i++)
+	{
+		ChildScan	child;
+		bool		isnull;
+
+		open_child(&child, catalog->result[i], catalog->result_id[i], 0);
+		index_rescan(child.scan, NULL, 0, NULL, 0);
+		highest_result[i] = index_getnext_slot(child.scan, BackwardScanDirection, child.slot)
+			? DatumGetInt64(slot_getattr(child.slot, 1, &isnull)) : 0;
+		close_child(&child);
+	}
+}
+
 void
 window_start(void)
 {
@@ -674,6 +696,7 @@ window_start(void)
 	next_checkpoint_id = 0;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	read_checkpoint(&mark);
+	read_highest_results();
 	PopActiveSnapshot();
 	mark.epoch = ++last_epoch;
 	set_mark(&main_reader.from, &mark);

@@ -15,6 +15,9 @@
 #include "postgres.h"
 
 #include <curl/curl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <signal.h>
 
@@ -193,10 +196,26 @@ take_header(char *data, size_t size, size_t count, void *userp)
 
 /* ---- sending ------------------------------------------------------------------- */
 
+/*
+ * Answers are read into trees of small allocations and thrown away, many
+ * times a second: the C library should keep the memory instead of giving it
+ * back to the kernel each time.
+ */
+static void
+keep_freed_memory(void)
+{
+#ifdef M_TRIM_THRESHOLD
+	mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+#endif
+}
+
 void
 wire_start(void)
 {
 	sigset_t	old;
+
+	keep_freed_memory();
 
 	block_signals(&old);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)

@@ -104,6 +104,7 @@ typedef enum Admission
 static Reader main_reader;
 static uint64 last_epoch;
 static int64 highest_result[RING_CHILDREN]; /* when the worker started; 0: none */
+static bool took_mark;			/* since window_took_mark() was last asked */
 static int64 next_checkpoint_id;
 static Mark written;			/* the last checkpoint in the table */
 static Mark candidate;			/* the next one; snap NULL: none chosen */
@@ -720,6 +721,7 @@ begin_main(int64 low)
 		return;
 	mark.epoch = ++last_epoch;
 	begin_difference(&main_reader, &mark);
+	took_mark = true;
 }
 
 bool
@@ -736,6 +738,15 @@ window_fetch(void)
 	more |= read_followers();
 	PopActiveSnapshot();
 	return more;
+}
+
+bool
+window_took_mark(void)
+{
+	bool		took = took_mark;
+
+	took_mark = false;
+	return took;
 }
 
 int64

@@ -19,6 +19,12 @@ extern void window_start(void);
  */
 extern bool window_fetch(void);
 
+/*
+ * Whether a new snapshot was taken since the last call: its rows may have been
+ * committed asynchronously and are not durable yet.
+ */
+extern bool window_took_mark(void);
+
 /* Whether a lane has worked off enough to read on for it. */
 extern bool window_wants_fetch(void);
 

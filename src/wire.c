@@ -3,10 +3,8 @@
  *		HTTP requests of the worker: libcurl driven by PostgreSQL's latch.
  *
  * One CURLM and a fixed set of easy handles for the life of the process, so
- * that connections, TLS sessions and DNS answers are kept.  libcurl tells by
- * two callbacks which sockets and which timer it wants watched; they only
- * note it down in a fixed table.  The WaitEventSet is built anew when a
- * socket came or went, and modified when only its direction changed.
+ * that connections, TLS sessions and DNS answers are kept.  What becomes of a
+ * request is here; wire_poll.c sleeps.
  *
  * Memory: malloc, owned by the slots; an answer's buffer is kept for the next
  * one unless it grew large.  The header list holds the token and is
@@ -14,22 +12,19 @@
  */
 #include "postgres.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
-#include <pthread.h>
-#include <signal.h>
-
-#include "libpq/pqsignal.h"
-#include "storage/latch.h"
-#include "utils/memutils.h"
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "hubspot.h"
 #include "clock.h"
 #include "wire.h"
+#include "wire_poll.h"
 
-#define MAX_SOCKETS		(2 * WIRE_MAX_TRANSFERS + 8)	/* resolver and happy eyeballs need some more */
 #define KEEP_BUFFER		(256 * 1024)	/* larger answer buffers are freed */
 #define FIRST_BUFFER	16384
 #define CONNECTION_AGE	600		/* seconds */
@@ -53,103 +48,12 @@ typedef struct WireSlot
 	size_t		body_len;
 } WireSlot;
 
-typedef struct WatchedSocket
-{
-	curl_socket_t fd;
-	uint32		events;			/* WL_SOCKET_... wanted by libcurl */
-	int			position;		/* in the WaitEventSet, -1: not in it */
-} WatchedSocket;
-
 static CURLM *multi;
 static WireSlot slots[WIRE_MAX_TRANSFERS];
 static int	in_flight;
-static WatchedSocket sockets[MAX_SOCKETS];
-static int	nsockets;
-static bool sockets_changed;	/* one came or went: the set must be built anew */
-static bool sockets_lost;		/* the table was full: poll instead */
-static int64 timer_at = -1;		/* when libcurl wants to be called, µs; -1: never */
-static WaitEventSet *wait_set;
-static MemoryContext wait_context;
+static int	nfinished;			/* of these, not yet handed out */
 
-/* ---- signals ----------------------------------------------------------------- */
-
-/*
- * libcurl may start a thread for a name look-up; a thread inherits the mask,
- * and PostgreSQL's handlers must run on the main thread only.
- */
-static void
-block_signals(sigset_t *old)
-{
-	sigset_t	all;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &all, old);
-}
-
-static void
-unblock_signals(const sigset_t *old)
-{
-	pthread_sigmask(SIG_SETMASK, old, NULL);
-}
-
-/* ---- libcurl's callbacks: note down, never raise --------------------------------- */
-
-static WatchedSocket *
-find_socket(curl_socket_t fd)
-{
-	for (int i = 0; i < nsockets; i++)
-		if (sockets[i].fd == fd)
-			return &sockets[i];
-	return NULL;
-}
-
-static int
-note_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void *socketp)
-{
-	WatchedSocket *watched = find_socket(fd);
-	uint32		events = 0;
-
-	if (what == CURL_POLL_REMOVE)
-	{
-		if (watched != NULL)
-		{
-			*watched = sockets[--nsockets];
-			sockets_changed = true;
-		}
-		return 0;
-	}
-	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
-		events |= WL_SOCKET_READABLE;
-	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
-		events |= WL_SOCKET_WRITEABLE;
-	if (watched == NULL)
-	{
-		if (nsockets == MAX_SOCKETS)
-		{
-			sockets_lost = true;
-			return 0;
-		}
-		watched = &sockets[nsockets++];
-		watched->fd = fd;
-		watched->position = -1;
-		sockets_changed = true;
-	}
-	else if (watched->events != events && !sockets_changed && watched->position >= 0 && events != 0)
-		ModifyWaitEvent(wait_set, watched->position, events, NULL);
-	watched->events = events;
-	return 0;
-}
-
-static int
-note_timer(CURLM *handle, long timeout_ms, void *userp)
-{
-	timer_at = timeout_ms < 0 ? -1 : clock_us() + (int64) timeout_ms * 1000;
-	return 0;
-}
+/* ---- libcurl's callbacks: fill the slot, never raise -------------------------------- */
 
 static size_t
 take_body(char *data, size_t size, size_t count, void *userp)
@@ -217,21 +121,18 @@ wire_start(void)
 
 	keep_freed_memory();
 
-	block_signals(&old);
+	wire_block_signals(&old);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
 		multi = curl_multi_init();
-	unblock_signals(&old);
+	wire_unblock_signals(&old);
 	if (multi == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("could not initialize libcurl")));
 
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, note_socket);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, note_timer);
 	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) WIRE_MAX_TRANSFERS);
 	curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX);
-	wait_context = AllocSetContextCreate(TopMemoryContext, "hubspot wire", ALLOCSET_SMALL_SIZES);
-	sockets_changed = true;
+	wire_poll_start(multi);
 }
 
 int
@@ -268,7 +169,7 @@ make_headers(WireSlot *slot, const WireRequest *request)
 	bool		done;
 
 	done = add_header(slot, "Accept: application/json") && add_header(slot, "Expect:") &&
-		(request->body == NULL || add_header(slot, "Content-Type: application/json"));
+		add_header(slot, request->body != NULL ? "Content-Type: application/json" : "Content-Type:");
 	if (done && request->token != NULL)
 	{
 		snprintf(line, sizeof(line), "Authorization: Bearer %s", request->token);
@@ -278,56 +179,57 @@ make_headers(WireSlot *slot, const WireRequest *request)
 	return done;
 }
 
-/* Plain HTTP is for a HubSpot on this very machine. */
+/* An address of this machine by itself; a name but "localhost" may be anything. */
 static bool
-is_loopback(const char *url)
+host_is_loopback(const char *host)
 {
-	static const char *const hosts[] = {"http://127.", "http://localhost:", "http://localhost/", "http://[::1]"};
+	struct in_addr v4;
 
-	for (int i = 0; i < lengthof(hosts); i++)
-		if (strncmp(url, hosts[i], strlen(hosts[i])) == 0)
-			return true;
-	return false;
+	return pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+		(inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127);
+}
+
+/*
+ * Plain HTTP is for a HubSpot on this very machine.  The URL is read as
+ * libcurl will read it: "http://localhost:x@example.com" is not local.
+ */
+static bool
+is_plain_loopback(const char *url)
+{
+	CURLU	   *parts = curl_url();
+	char	   *scheme = NULL;
+	char	   *host = NULL;
+	bool		result;
+
+	result = parts != NULL &&
+		curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+		strcmp(scheme, "http") == 0 && host_is_loopback(host);
+	curl_free(scheme);
+	curl_free(host);
+	curl_url_cleanup(parts);
+	return result;
 }
 
 static void
-set_options(WireSlot *slot, const WireRequest *request, const WireSettings *settings)
+set_request(WireSlot *slot, const WireRequest *request)
 {
 	CURL	   *easy = slot->easy;
-	bool		loopback = is_loopback(request->url);
+	bool		is_get = strcmp(request->method, "GET") == 0 || strcmp(request->method, "DELETE") == 0;
 
 	curl_easy_setopt(easy, CURLOPT_URL, request->url);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, slot->headers);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "hubspot-postgresql/1.0");
-	if (request->body != NULL)
+
+	/* a POST or PUT without a body says so: "Content-Length: 0" */
+	if (request->body != NULL || !is_get)
 	{
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_len);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+						 (curl_off_t) (request->body != NULL ? request->body_len : 0));
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
 	}
-
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, loopback ? "http,https" : "https");
-	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "");
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
-	curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy != NULL ? settings->proxy : "");
-	if (settings->ca_file != NULL)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
-
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, loopback ? (long) CURL_HTTP_VERSION_1_1
-					 : (long) CURL_HTTP_VERSION_2TLS);
-	if (!loopback)
-		curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long) CONNECTION_AGE);
-	curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long) CONNECTION_AGE);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms);
 
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -335,6 +237,47 @@ set_options(WireSlot *slot, const WireRequest *request, const WireSettings *sett
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
+	wire_poll_prepare(easy);
+}
+
+/* To whom we talk, and how we make sure of it. */
+static void
+set_peer(CURL *easy, const WireSettings *settings, bool plain)
+{
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
+	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "");
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	if (settings->ca_file != NULL)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
+	curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+
+	/* the environment has no say; what goes to this machine in the clear never leaves it */
+	curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy != NULL && !plain ? settings->proxy : "");
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+}
+
+static void
+set_transport(CURL *easy, const WireSettings *settings, bool plain)
+{
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+					 (long) (plain ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+	if (!plain)
+	{
+		curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);	/* one connection for all, if the peer can */
+	}
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if CURL_AT_LEAST_VERSION(7, 87, 0)
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long) CONNECTION_AGE);
+	curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long) CONNECTION_AGE);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms);
 }
 
 static WireSlot *
@@ -359,6 +302,7 @@ int
 wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 {
 	WireSlot   *slot = find_free_slot();
+	bool		plain = is_plain_loopback(request->url);
 	sigset_t	old;
 	CURLMcode	code;
 
@@ -369,7 +313,9 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	curl_easy_reset(slot->easy);
 	if (!make_headers(slot, request))
 		return refuse(slot, error, "out of memory");
-	set_options(slot, request, settings);
+	set_request(slot, request);
+	set_peer(slot->easy, settings, plain);
+	set_transport(slot->easy, settings, plain);
 	reply_headers_init(&slot->reply_headers);
 	slot->owner = request->owner;
 	slot->used = 0;
@@ -379,9 +325,9 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	slot->body_len = request->body_len;
 	slot->started_us = clock_us();
 
-	block_signals(&old);
+	wire_block_signals(&old);
 	code = curl_multi_add_handle(multi, slot->easy);
-	unblock_signals(&old);
+	wire_unblock_signals(&old);
 	if (code != CURLM_OK)
 		return refuse(slot, error, curl_multi_strerror(code));
 	slot->busy = true;
@@ -390,37 +336,6 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 }
 
 /* ---- waiting --------------------------------------------------------------------- */
-
-static void
-build_wait_set(void)
-{
-	if (wait_set != NULL)
-		FreeWaitEventSet(wait_set);
-	wait_set = hubspot_create_wait_event_set(wait_context, nsockets + 2);
-	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	for (int i = 0; i < nsockets; i++)
-		sockets[i].position = sockets[i].events == 0 ? -1 :
-			AddWaitEventToSet(wait_set, sockets[i].events, sockets[i].fd, NULL, NULL);
-	sockets_changed = false;
-}
-
-/* Let libcurl act on one socket, or on its timer (CURL_SOCKET_TIMEOUT). */
-static void
-let_curl_act(curl_socket_t fd, uint32 events)
-{
-	int			mask = 0;
-	int			running;
-	sigset_t	old;
-
-	if (events & WL_SOCKET_READABLE)
-		mask |= CURL_CSELECT_IN;
-	if (events & WL_SOCKET_WRITEABLE)
-		mask |= CURL_CSELECT_OUT;
-	block_signals(&old);
-	(void) curl_multi_socket_action(multi, fd, mask, &running);
-	unblock_signals(&old);
-}
 
 /* Note which transfers have ended. */
 static void
@@ -439,69 +354,61 @@ collect_finished(void)
 		slot->result = message->data.result;
 		slot->finished = true;
 		slot->finished_us = clock_us();
+		nfinished++;
 	}
 }
 
 void
 wire_wait(long timeout_ms, uint32 wait_event_info)
 {
-	WaitEvent	events[MAX_SOCKETS + 2];
-	int			n;
+	int64		until = timeout_ms < 0 ? -1 : clock_us() + (int64) timeout_ms * 1000;
 
-	if (sockets_changed || wait_set == NULL)
-		build_wait_set();
-	if (timer_at >= 0)
+	for (;;)
 	{
-		int64		until_ms = Max((timer_at - clock_us() + 999) / 1000, 0);
+		bool		latch_was_set;
 
-		timeout_ms = timeout_ms < 0 ? until_ms : Min(timeout_ms, until_ms);
-	}
-	if (sockets_lost)
-		timeout_ms = timeout_ms < 0 ? 100 : Min(timeout_ms, 100);
-
-	n = WaitEventSetWait(wait_set, timeout_ms, events, lengthof(events), wait_event_info);
-	for (int i = 0; i < n; i++)
-	{
-		if (events[i].events & WL_LATCH_SET)
-			ResetLatch(MyLatch);
-		else if (events[i].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
+		/* what was just added is due at once: no need to sleep first */
+		wire_poll_timer();
+		collect_finished();
+		latch_was_set = wire_poll_sleep(nfinished > 0 ? 0 : timeout_ms, wait_event_info);
+		collect_finished();
+		if (latch_was_set || nfinished > 0)
+			return;
+		if (until >= 0)
 		{
-			/* an earlier event of this turn may have ended this connection */
-			if (find_socket(events[i].fd) != NULL)
-				let_curl_act(events[i].fd, events[i].events);
+			int64		left = until - clock_us();
+
+			if (left <= 0)
+				return;
+			timeout_ms = (long) ((left + 999) / 1000);
 		}
 	}
-	if ((timer_at >= 0 && timer_at <= clock_us()) || sockets_lost)
-	{
-		timer_at = -1;
-		sockets_lost = false;
-		let_curl_act(CURL_SOCKET_TIMEOUT, 0);
-	}
-	collect_finished();
 }
 
 /* ---- finished transfers -------------------------------------------------------------- */
 
-/* Whether the peer can have seen any of the request. */
+/*
+ * Whether the peer can have seen any of the request.  A connection that died
+ * may have been replaced behind our back: the last error says less than the
+ * bytes that went out on all of them.
+ */
 static bool
 was_reached(WireSlot *slot)
 {
 	long		sent = 0;
 
-	switch (slot->result)
-	{
-		case CURLE_COULDNT_RESOLVE_HOST:
-		case CURLE_COULDNT_RESOLVE_PROXY:
-		case CURLE_COULDNT_CONNECT:
-		case CURLE_SSL_CONNECT_ERROR:
-		case CURLE_PEER_FAILED_VERIFICATION:
-		case CURLE_SSL_CACERT_BADFILE:
-		case CURLE_UNSUPPORTED_PROTOCOL:
-		case CURLE_URL_MALFORMAT:
-			return false;
-		default:
-			return curl_easy_getinfo(slot->easy, CURLINFO_REQUEST_SIZE, &sent) != CURLE_OK || sent > 0;
-	}
+	return curl_easy_getinfo(slot->easy, CURLINFO_REQUEST_SIZE, &sent) != CURLE_OK || sent > 0;
+}
+
+static void
+describe_failure(const WireSlot *slot, char *error, size_t size)
+{
+	const char *words = slot->error[0] != '\0' ? slot->error : curl_easy_strerror(slot->result);
+
+	if (slot->oversized)
+		snprintf(error, size, "the answer is longer than %d bytes", WIRE_MAX_BODY);
+	else
+		reply_clean_text(error, size, words, strlen(words));	/* may quote the peer */
 }
 
 bool
@@ -517,6 +424,7 @@ wire_next(WireResponse *response)
 		return false;
 
 	slot->finished = false;
+	nfinished--;
 	memset(response, 0, sizeof(*response));
 	curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
 	response->slot = slot - slots;
@@ -532,11 +440,8 @@ wire_next(WireResponse *response)
 	response->finished_us = slot->finished_us;
 	response->bytes_sent = slot->body_len;
 	response->bytes_received = slot->used;
-	if (slot->oversized)
-		snprintf(response->error, sizeof(response->error), "the answer is longer than %d bytes", WIRE_MAX_BODY);
-	else if (!response->answered)
-		strlcpy(response->error, slot->error[0] != '\0' ? slot->error : curl_easy_strerror(slot->result),
-				sizeof(response->error));
+	if (!response->answered)
+		describe_failure(slot, response->error, sizeof(response->error));
 	return true;
 }
 
@@ -546,9 +451,9 @@ wire_release(int number)
 	WireSlot   *slot = &slots[number];
 	sigset_t	old;
 
-	block_signals(&old);
+	wire_block_signals(&old);
 	curl_multi_remove_handle(multi, slot->easy);
-	unblock_signals(&old);
+	wire_unblock_signals(&old);
 	forget_headers(slot);
 	if (slot->size > KEEP_BUFFER)
 	{
@@ -556,6 +461,8 @@ wire_release(int number)
 		slot->buffer = NULL;
 		slot->size = 0;
 	}
+	if (slot->finished)
+		nfinished--;
 	slot->busy = false;
 	slot->finished = false;
 	slot->owner = NULL;

@@ -24,15 +24,15 @@
 
 #include "reply.h"
 
-#define WIRE_MAX_TRANSFERS	16			/* of one worker, all accounts together */
+#define WIRE_MAX_TRANSFERS	16	/* of one worker, all accounts together */
 #define WIRE_MAX_BODY		(8 * 1024 * 1024)	/* of one answer, after inflation */
 
 typedef struct WireRequest
 {
 	const char *method;			/* "GET", "POST", "PUT", "PATCH", "DELETE" */
-	const char *url;			/* https, or http to a loopback address */
+	const char *url;			/* https, or http to a loopback address (never by a proxy) */
 	const char *token;			/* bearer token, or NULL */
-	const char *body;			/* must stay valid until wire_release() */
+	const char *body;			/* or NULL; must stay valid until wire_release() */
 	size_t		body_len;
 	void	   *owner;			/* handed back with the answer */
 } WireRequest;
@@ -51,10 +51,10 @@ typedef struct WireResponse
 	int			slot;			/* for wire_release() */
 	void	   *owner;
 	bool		answered;		/* false: no complete answer came */
-	bool		reached;		/* the request may have reached the peer; false
-								 * only when it certainly did not */
+	bool		reached;		/* the request may have reached the peer; false only when it
+								 * certainly did not */
 	bool		oversized;		/* the answer exceeded WIRE_MAX_BODY */
-	char		error[256];		/* libcurl's words when !answered */
+	char		error[256];		/* libcurl's words when !answered, cleaned as by reply.h */
 	int			status;			/* HTTP status, 0 when none came */
 	ReplyHeaders headers;		/* of this answer, see reply.h */
 	const char *body;			/* NUL-terminated, valid until wire_release() */
@@ -78,7 +78,8 @@ extern int	wire_in_flight(void);
 /*
  * Sleep for at most timeout_ms (-1: for ever), and let libcurl do what became
  * possible.  Returns when the latch was set (it is reset here), when a
- * transfer finished, or at the timeout.  Exits the process when the postmaster is gone.
+ * transfer finished, or at the timeout, not for each packet.  Exits the
+ * process when the postmaster is gone.
  */
 extern void wire_wait(long timeout_ms, uint32_t wait_event_info);
 

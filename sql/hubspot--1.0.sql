@@ -171,7 +171,8 @@ CREATE TABLE hubspot.checkpoint (
 	id bigint NOT NULL,
 	at timestamptz NOT NULL,
 	last_id bigint NOT NULL,
-	snapshot pg_snapshot NOT NULL
+	snapshot pg_snapshot NOT NULL,
+	next_xid xid8 NOT NULL
 ) PARTITION BY LIST (((id / 1000) % 2));
 CREATE TABLE hubspot.checkpoint_0 PARTITION OF hubspot.checkpoint FOR VALUES IN (0);
 CREATE TABLE hubspot.checkpoint_1 PARTITION OF hubspot.checkpoint FOR VALUES IN (1);
@@ -183,9 +184,11 @@ COMMENT ON COLUMN hubspot.checkpoint.id IS 'number of the checkpoint';
 COMMENT ON COLUMN hubspot.checkpoint.at IS 'when it was written';
 COMMENT ON COLUMN hubspot.checkpoint.last_id IS 'last id handed out before the snapshot was taken';
 COMMENT ON COLUMN hubspot.checkpoint.snapshot IS 'every outbox row visible in this snapshot has a verdict';
+COMMENT ON COLUMN hubspot.checkpoint.next_xid IS 'next transaction id to be assigned before the snapshot was taken';
 
 INSERT INTO hubspot.checkpoint
-	VALUES (1, pg_catalog.clock_timestamp(), 0, pg_catalog.pg_current_snapshot());
+	VALUES (1, pg_catalog.clock_timestamp(), 0, pg_catalog.pg_current_snapshot(),
+		pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()));
 
 CREATE TABLE hubspot.record (
 	server oid NOT NULL,

@@ -7,15 +7,19 @@
  * ids are drawn before commit, so that a lower one can appear later and would
  * be lost.  Never "xid < xmin": that stalls on any idle writer of the cluster.
  *
- * A mark is a snapshot together with the sequence's last value before (low)
- * and after it was taken (high).  Between a mark "from" and a later mark "to":
+ * A mark is taken in this order: the sequence's last value (low), the next
+ * xid to be assigned (next), a snapshot, the sequence's last value again
+ * (high).  Between a mark "from" and a later mark "to":
  *
- *	OLD	 rows of transactions that ran at "from" and have ended in "to", with
- *		 an id <= from.low; found by the index on (xid, id), a few look-ups
- *		 for each such transaction;
+ *	OLD	 rows with id <= from.low of transactions that ran at "from" and have
+ *		 ended in "to"; found by the index on (xid, id), a look-up for each
+ *		 such transaction.  They are in the snapshot's list or lie between its xmax
+ *		 and next: xmax is one above the last xid that has *ended*, so that
+ *		 younger ones may run already without being listed.
  *	NEW	 rows with from.low < id <= to.high; found by the index on (id).
- *		 A transaction that began after "from" drew its ids after its xid
- *		 (enqueue.c sees to that), hence above from.low: nothing is missed.
+ *		 A transaction from next on got its xid after low was read, and its
+ *		 ids after its xid (enqueue.c sees to that), hence above from.low:
+ *		 nothing is missed.
  *
  * Both are filtered by "seen by to, not seen by from", so that nothing is read
  * twice, and both go by ascending id: rows of one key that were written under
@@ -72,6 +76,7 @@ typedef struct Mark
 	uint64		epoch;			/* grows with each mark */
 	int64		low;
 	int64		high;
+	FullTransactionId next;
 	Snap	   *snap;
 } Mark;
 
@@ -92,6 +97,7 @@ typedef struct Reader
 	bool		recheck;		/* some rows may have a result already */
 	FullTransactionId *old_xids;	/* of the phase OLD */
 	int			nold;
+	int			old_size;
 } Reader;
 
 /* What became of a row that a reader met. */
@@ -134,6 +140,91 @@ set_mark(Mark *mark, const Mark *value)
 
 /* ---- one difference: begin, end ------------------------------------------ */
 
+/* One child that is read by an index. */
+typedef struct ChildScan
+{
+	Relation	heap;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+} ChildScan;
+
+static void
+open_child(ChildScan *child, Oid heap, Oid index, int nkeys)
+{
+	child->heap = table_open(heap, AccessShareLock);
+	child->index = index_open(index, AccessShareLock);
+	child->scan = hubspot_index_beginscan(child->heap, child->index, GetActiveSnapshot(), nkeys);
+	child->slot = table_slot_create(child->heap, NULL);
+}
+
+static void
+close_child(ChildScan *child)
+{
+	index_endscan(child->scan);
+	ExecDropSingleTupleTableSlot(child->slot);
+	index_close(child->index, AccessShareLock);
+	table_close(child->heap, AccessShareLock);
+}
+
+/* The oldest generation that can hold rows while the youngest holds this id. */
+static int64
+oldest_generation(int64 id)
+{
+	return Max(RING_GENERATION(id) - RING_CHILDREN + 1, 0);
+}
+
+static void
+add_old_xid(Reader *reader, FullTransactionId xid)
+{
+	for (int i = 0; i < reader->nold; i++)
+		if (FullTransactionIdEquals(reader->old_xids[i], xid))
+			return;
+	if (reader->nold == reader->old_size)
+		reader->old_xids = repalloc(reader->old_xids,
+									sizeof(FullTransactionId) * (reader->old_size *= 2));
+	reader->old_xids[reader->nold++] = xid;
+}
+
+/*
+ * Transactions between the snapshot's xmax and the mark's next that wrote
+ * rows: the index is walked from one xid to the next, however many rows each has.
+ */
+static void
+add_unlisted_xids(Reader *reader)
+{
+	const Catalog *catalog = ring_catalog(false);
+	FullTransactionId end = reader->from.next;
+	int64		last = RING_GENERATION(reader->from.low);
+
+	for (int64 generation = oldest_generation(reader->from.low); generation <= last; generation++)
+	{
+		int			number = (int) (generation % RING_CHILDREN);
+		FullTransactionId at = reader->from.snap->xmax;
+		ChildScan	child;
+
+		if (!FullTransactionIdPrecedes(at, end))
+			return;
+		open_child(&child, catalog->outbox[number], catalog->outbox_xid[number], 2);
+		while (FullTransactionIdPrecedes(at, end))
+		{
+			ScanKeyData keys[2];
+			bool		isnull;
+
+			ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_XID8GE, FullTransactionIdGetDatum(at));
+			ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_XID8LT, FullTransactionIdGetDatum(end));
+			index_rescan(child.scan, keys, 2, NULL, 0);
+			if (!index_getnext_slot(child.scan, ForwardScanDirection, child.slot))
+				break;
+			at = DatumGetFullTransactionId(slot_getattr(child.slot, AT_XID, &isnull));
+			if (snapshot_sees(reader->to.snap, at))
+				add_old_xid(reader, at);
+			FullTransactionIdAdvance(&at);
+		}
+		close_child(&child);
+	}
+}
+
 /* Start reading from reader->from to the given mark. */
 static void
 begin_difference(Reader *reader, const Mark *to)
@@ -141,12 +232,13 @@ begin_difference(Reader *reader, const Mark *to)
 	const Snap *from = reader->from.snap;
 
 	set_mark(&reader->to, to);
-	reader->old_xids = MemoryContextAlloc(window.work,
-										  sizeof(FullTransactionId) * Max(from->nxip, 1));
+	reader->old_size = from->nxip + 4;
+	reader->old_xids = MemoryContextAlloc(window.work, sizeof(FullTransactionId) * reader->old_size);
 	reader->nold = 0;
 	for (int i = 0; i < from->nxip; i++)
 		if (snapshot_sees(to->snap, from->xip[i]))
 			reader->old_xids[reader->nold++] = from->xip[i];
+	add_unlisted_xids(reader);
 	reader->phase = PHASE_OLD;
 	reader->position = 0;
 }
@@ -351,33 +443,6 @@ admit_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 
 /* ---- pages ---------------------------------------------------------------- */
 
-/* Open one child of the outbox for a scan of its index on (id). */
-typedef struct ChildScan
-{
-	Relation	heap;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-} ChildScan;
-
-static void
-open_child(ChildScan *child, Oid heap, Oid index, int nkeys)
-{
-	child->heap = table_open(heap, AccessShareLock);
-	child->index = index_open(index, AccessShareLock);
-	child->scan = hubspot_index_beginscan(child->heap, child->index, GetActiveSnapshot(), nkeys);
-	child->slot = table_slot_create(child->heap, NULL);
-}
-
-static void
-close_child(ChildScan *child)
-{
-	index_endscan(child->scan);
-	ExecDropSingleTupleTableSlot(child->slot);
-	index_close(child->index, AccessShareLock);
-	table_close(child->heap, AccessShareLock);
-}
-
 /*
  * Read up to *budget rows with position < id <= limit of the generation that
  * position + 1 lies in.  Returns false when the reader had to stop for lack of room.
@@ -437,7 +502,7 @@ collect_old_ids(Reader *reader, int *count)
 	int64		horizon = highest;
 	int			capacity = PAGE_ROWS;
 	int64	   *ids = palloc(sizeof(int64) * capacity);
-	int64		first = Max(RING_GENERATION(highest) - RING_CHILDREN + 1, RING_GENERATION(reader->position));
+	int64		first = Max(oldest_generation(highest), RING_GENERATION(reader->position));
 
 	*count = 0;
 	for (int64 generation = first; generation <= RING_GENERATION(highest); generation++)
@@ -656,6 +721,7 @@ read_checkpoint(Mark *mark)
 				continue;
 			next_checkpoint_id = id + 1;
 			mark->low = mark->high = DatumGetInt64(slot_getattr(slot, 3, &isnull));
+			mark->next = DatumGetFullTransactionId(slot_getattr(slot, 5, &isnull));
 			free_mark(mark);
 			mark->snap = snapshot_from_datum(slot_getattr(slot, 4, &isnull));
 		}
@@ -706,15 +772,16 @@ window_start(void)
 }
 
 /*
- * Look whether anything is new, and begin to read it.  low is the sequence's
- * value from before this transaction took its snapshot.
+ * Look whether anything is new, and begin to read it.  low and next are from
+ * before the active snapshot was taken.
  */
 static void
-begin_main(int64 low)
+begin_main(int64 low, FullTransactionId next)
 {
 	Mark		mark;
 
 	mark.low = low;
+	mark.next = next;
 	mark.snap = snapshot_take();
 	mark.high = ring_last_id(ring_catalog(false)->outbox_id_seq);
 	if (!main_reader.recheck && snapshot_equal(mark.snap, main_reader.from.snap))
@@ -728,11 +795,12 @@ bool
 window_fetch(void)
 {
 	int64		low = ring_last_id(ring_catalog(false)->outbox_id_seq);
+	FullTransactionId next = ReadNextFullTransactionId();
 	bool		more;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (main_reader.phase == PHASE_IDLE)
-		begin_main(low);
+		begin_main(low, next);
 	(void) read_page(&main_reader);
 	more = main_reader.phase != PHASE_IDLE;
 	more |= read_followers();
@@ -813,7 +881,8 @@ window_checkpoint_write(void)
 	values[1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[2] = Int64GetDatum(candidate.low);
 	values[3] = snapshot_to_datum(candidate.snap);
-	memset(isnull, false, 4 * sizeof(bool));
+	values[4] = FullTransactionIdGetDatum(candidate.next);
+	memset(isnull, false, 5 * sizeof(bool));
 	append_row(append);
 	append_close(append);
 }

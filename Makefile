@@ -63,9 +63,9 @@ demo:
 	@test/demo/run
 
 test:
-	@test/tools/run-tests regress isolation tap
+	@test/tools/run-tests simulator regress isolation tap
 
-check-regress check-isolation check-tap:
+check-simulator check-regress check-isolation check-tap:
 	@test/tools/run-tests $(@:check-%=%)
 
 lint:
@@ -91,11 +91,11 @@ help:
 	@echo 'make install          install it into the PostgreSQL of PG_CONFIG'
 	@echo 'make clean            remove what was built'
 	@echo 'make demo             show it at work on a throw-away cluster; KEEP=1 leaves it running'
-	@echo 'make test             all tests: check-regress, check-isolation, check-tap'
+	@echo 'make test             all tests: check-simulator, check-regress, check-isolation, check-tap'
 	@echo '     REGRESS_TESTS=.. ISOLATION_TESTS=.. PROVE_TESTS=..  only these; KEEP=1 keeps the logs'
 	@echo 'make lint             formatter, static analysis, house rules'
 	@echo 'make format           put the C files into PostgreSQL'"'"'s layout'
 	@echo 'make bench            measure'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test check-regress check-isolation check-tap lint format bench simulator pg_config help
+.PHONY: FORCE demo test check-simulator check-regress check-isolation check-tap lint format bench simulator pg_config help

@@ -17,7 +17,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-pg_config=$(make -s -C "$root" pg_config)
+pg_config=$(make -s --no-print-directory -C "$root" pg_config)
 
 # The caller's settings of make, PostgreSQL and proxies are for other things.
 unset MAKEFLAGS MFLAGS MAKELEVEL CDPATH

@@ -11,182 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include <json-c/json.h>
 
 #include "reply.h"
 
-/* ---- text ------------------------------------------------------------------------ */
-
-/* Length of the UTF-8 character at text, 0 when it is malformed. */
-static size_t
-utf8_length(const unsigned char *text, size_t len)
-{
-	size_t		n = text[0] < 0x80 ? 1 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2 :
-		(text[0] & 0xf0) == 0xe0 ? 3 : text[0] >= 0xf0 && text[0] < 0xf5 ? 4 : 0;
-
-	if (n == 0 || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-		(text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-void
-reply_clean_text(char *dst, size_t size, const char *src, size_t len)
-{
-	const unsigned char *text = (const unsigned char *) src;
-	size_t		used = 0;
-
-	for (size_t i = 0; i < len;)
-	{
-		size_t		n = utf8_length(text + i, len - i);
-
-		if (used + (n == 0 ? 1 : n) >= size)
-			break;
-		if (n == 0)
-			dst[used++] = '?';
-		else if (n == 1)
-			dst[used++] = text[i] < ' ' || text[i] == 0x7f ? ' ' : (char) text[i];
-		else
-		{
-			memcpy(dst + used, text + i, n);
-			used += n;
-		}
-		i += n == 0 ? 1 : n;
-	}
-	dst[used] = '\0';
-}
+/* What a hostile body may make of 8 MB: json-c spends hundreds of bytes on a "[]". */
+#define MAX_CONTAINERS	200000
 
 static void
 clean(char *dst, size_t size, const char *src)
 {
 	reply_clean_text(dst, size, src, strlen(src));
-}
-
-/* ---- headers --------------------------------------------------------------------- */
-
-void
-reply_headers_init(ReplyHeaders *headers)
-{
-	memset(headers, 0, sizeof(*headers));
-	headers->retry_after = -1;
-	headers->burst_limit = -1;
-	headers->burst_remaining = -1;
-	headers->burst_interval_ms = -1;
-	headers->daily_limit = -1;
-	headers->daily_remaining = -1;
-}
-
-/* A whole number without sign, at most 10^12; -1 for anything else. */
-static int64_t
-parse_count(const char *text)
-{
-	char	   *end;
-	long long	number;
-
-	if (!isdigit((unsigned char) *text))
-		return -1;
-	number = strtoll(text, &end, 10);
-	return *end == '\0' && number <= 1000000000000LL ? number : -1;
-}
-
-static int
-parse_int(const char *text)
-{
-	int64_t		number = parse_count(text);
-
-	return number < 0 || number > 1000000000 ? -1 : (int) number;
-}
-
-/* Seconds to wait, or a date until which to wait. */
-static int
-parse_retry_after(const char *text)
-{
-	int64_t		seconds = parse_count(text);
-	struct tm	tm;
-
-	if (seconds < 0)
-	{
-		memset(&tm, 0, sizeof(tm));
-		if (strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
-			return -1;
-		seconds = (int64_t) timegm(&tm) - (int64_t) time(NULL);
-	}
-	return seconds < 0 ? 0 : seconds > 7 * 86400 ? 7 * 86400 : (int) seconds;
-}
-
-/* HubSpot's name of a data centre: two letters and a number. */
-static bool
-is_hublet(const char *text)
-{
-	size_t		digits;
-
-	if (!(text[0] >= 'a' && text[0] <= 'z' && text[1] >= 'a' && text[1] <= 'z'))
-		return false;
-	digits = strspn(text + 2, "0123456789");
-	return digits >= 1 && digits <= 3 && text[2 + digits] == '\0';
-}
-
-static void
-take_header(ReplyHeaders *headers, const char *name, const char *value)
-{
-	if (strcasecmp(name, "content-type") == 0)
-		clean(headers->content_type, sizeof(headers->content_type), value);
-	else if (strcasecmp(name, "retry-after") == 0)
-		headers->retry_after = parse_retry_after(value);
-	else if (strcasecmp(name, "x-hubspot-correlation-id") == 0)
-		clean(headers->correlation_id, sizeof(headers->correlation_id), value);
-	else if (strcasecmp(name, "x-hubspot-correct-hublet") == 0)
-	{
-		if (is_hublet(value))
-			clean(headers->correct_hublet, sizeof(headers->correct_hublet), value);
-	}
-	else if (strcasecmp(name, "x-hubspot-ratelimit-max") == 0)
-		headers->burst_limit = parse_int(value);
-	else if (strcasecmp(name, "x-hubspot-ratelimit-remaining") == 0)
-		headers->burst_remaining = parse_int(value);
-	else if (strcasecmp(name, "x-hubspot-ratelimit-interval-milliseconds") == 0)
-		headers->burst_interval_ms = parse_int(value);
-	else if (strcasecmp(name, "x-hubspot-ratelimit-daily") == 0)
-		headers->daily_limit = parse_count(value);
-	else if (strcasecmp(name, "x-hubspot-ratelimit-daily-remaining") == 0)
-		headers->daily_remaining = parse_count(value);
-}
-
-void
-reply_header_line(ReplyHeaders *headers, const char *line, size_t len)
-{
-	char		name[64];
-	char		value[256];
-	const char *colon = memchr(line, ':', len);
-	size_t		name_len;
-	size_t		value_len;
-
-	if (colon == NULL)
-		return;
-	name_len = colon - line;
-	if (name_len == 0 || name_len >= sizeof(name))
-		return;
-	memcpy(name, line, name_len);
-	name[name_len] = '\0';
-
-	line = colon + 1;
-	value_len = len - name_len - 1;
-	while (value_len > 0 && isspace((unsigned char) line[0]))
-		line++, value_len--;
-	while (value_len > 0 && isspace((unsigned char) line[value_len - 1]))
-		value_len--;
-	if (value_len >= sizeof(value) || memchr(line, '\0', value_len) != NULL)
-		return;
-	memcpy(value, line, value_len);
-	value[value_len] = '\0';
-	take_header(headers, name, value);
 }
 
 /* ---- members of JSON objects ------------------------------------------------------- */
@@ -222,14 +58,18 @@ id_member(json_object *object, const char *name)
 	return value == NULL ? NULL : json_object_get_string(value);
 }
 
+static json_object *
+first_of(json_object *array)
+{
+	return array == NULL || json_object_array_length(array) == 0 ? NULL :
+		json_object_array_get_idx(array, 0);
+}
+
 static const char *
 first_text(json_object *array)
 {
-	json_object *first;
+	json_object *first = first_of(array);
 
-	if (array == NULL || json_object_array_length(array) == 0)
-		return NULL;
-	first = json_object_array_get_idx(array, 0);
 	return json_object_is_type(first, json_type_string) ? json_object_get_string(first) : NULL;
 }
 
@@ -257,30 +97,48 @@ reply_property(const ReplyResult *result, const char *name)
 
 /* ---- errors ------------------------------------------------------------------------- */
 
-static json_object *
-parse_json(const char *text, size_t len)
+static bool
+has_too_many_containers(const char *text, size_t len)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(REPLY_MAX_DEPTH);
-	json_object *root;
+	size_t		count = 0;
 
+	if (len <= MAX_CONTAINERS)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		count += text[i] == '{' || text[i] == '[';
+	return count > MAX_CONTAINERS;
+}
+
+static bool
+is_blank(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isspace((unsigned char) text[i]))
+			return false;
+	return true;
+}
+
+/* NULL when it is not exactly one JSON value, strictly. */
+static json_object *
+parse_json(const char *text, size_t len, enum json_type type)
+{
+	struct json_tokener *tokener;
+	json_object *root;
+	size_t		end;
+
+	if (len > INT32_MAX || has_too_many_containers(text, len))
+		return NULL;
+	tokener = json_tokener_new_ex(REPLY_MAX_DEPTH);
 	if (tokener == NULL)
 		return NULL;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	root = json_tokener_parse_ex(tokener, text, (int) len);
-	if (json_tokener_get_error(tokener) != json_tokener_success)
+	end = json_tokener_get_parse_end(tokener);
+	if (json_tokener_get_error(tokener) != json_tokener_success ||
+		!json_object_is_type(root, type) || end > len || !is_blank(text + end, len - end))
 	{
 		json_object_put(root);
 		root = NULL;
-	}
-	else
-	{
-		for (size_t i = json_tokener_get_parse_end(tokener); i < len; i++)
-			if (!isspace((unsigned char) text[i]))
-			{
-				json_object_put(root);
-				root = NULL;
-				break;
-			}
 	}
 	json_tokener_free(tokener);
 	return root;
@@ -289,26 +147,35 @@ parse_json(const char *text, size_t len)
 /*
  * HubSpot's validation messages end in a JSON array with the details:
  * 'Property values were not valid: [{"message":..,"error":..,"name":..}]'.
- * The array becomes a member of the error, so that its texts live as long.
+ * The words before it come in the account's language.  NULL when there is none.
  */
-static json_object *
-embedded_details(json_object *error, const char *message)
+static const char *
+find_details(const char *message)
 {
-	const char *start = message == NULL ? NULL : strstr(message, ": [{");
+	for (const char *at = message; at != NULL && (at = strchr(at, '[')) != NULL; at++)
+		if (at[1 + strspn(at + 1, " \t\r\n")] == '{')
+			return at;
+	return NULL;
+}
+
+/* The array becomes a member of the error, so that its texts live as long. */
+static json_object *
+parse_details(json_object *error, const char *text)
+{
+	const char *end = strrchr(text, ']');
 	json_object *details;
 
-	if (start == NULL)
+	if (end == NULL)
 		return NULL;
-	details = parse_json(start + 2, strlen(start + 2));
+	details = parse_json(text, end + 1 - text, json_type_array);
 	if (details == NULL)
 		return NULL;
-	if (!json_object_is_type(details, json_type_array) ||
-		json_object_object_add(error, "embedded details", details) != 0)
+	if (json_object_object_add(error, "embedded details", details) != 0)
 	{
 		json_object_put(details);
 		return NULL;
 	}
-	return json_object_array_get_idx(details, 0);
+	return first_of(details);
 }
 
 static json_object *
@@ -317,13 +184,35 @@ context_array(json_object *error, const char *name)
 	return member(member(error, "context", json_type_object), name, json_type_array);
 }
 
+static void
+prefer(const char **text, const char *better)
+{
+	if (better != NULL)
+		*text = better;
+}
+
+/* The details within a message say more than the rest; cut short, they say nothing. */
+static void
+read_details(ReplyError *error, json_object *object, json_object *first_nested)
+{
+	const char *text = find_details(error->message);
+	json_object *details = text == NULL ? NULL : parse_details(object, text);
+
+	if (details != NULL)
+	{
+		prefer(&error->code, text_member(details, "error"));
+		prefer(&error->property, text_member(details, "name"));
+		prefer(&error->message, text_member(details, "message"));
+	}
+	else if (text != NULL)
+		prefer(&error->message, text_member(first_nested, "message"));
+}
+
 /* Take an error object apart; everything stays owned by it. */
 static void
 read_error(ReplyError *error, json_object *object)
 {
-	json_object *nested = member(object, "errors", json_type_array);
-	json_object *first = nested == NULL ? NULL : json_object_array_get_idx(nested, 0);
-	json_object *details;
+	json_object *first = first_of(member(object, "errors", json_type_array));
 
 	memset(error, 0, sizeof(*error));
 	error->category = text_member(object, "category");
@@ -334,32 +223,35 @@ read_error(ReplyError *error, json_object *object)
 	if (error->ids == NULL)
 		error->ids = context_array(object, "id");
 	error->existing_id = first_text(context_array(object, "existingId"));
-	error->property = first_text(context_array(object, "propertyName"));
-
-	if (first != NULL)
-	{
-		error->code = text_member(first, "code");
-		if (error->code == NULL)
-			error->code = text_member(first, "errorType");
-		if (error->property == NULL)
-			error->property = first_text(context_array(first, "propertyName"));
-	}
-	details = embedded_details(object, error->message);
-	if (details != NULL)
-	{
-		if (text_member(details, "error") != NULL)
-			error->code = text_member(details, "error");
-		if (text_member(details, "name") != NULL)
-			error->property = text_member(details, "name");
-		if (text_member(details, "message") != NULL)
-			error->message = text_member(details, "message");
-	}
+	error->code = text_member(first, "errorType");
+	prefer(&error->code, text_member(first, "code"));
+	error->property = first_text(context_array(first, "propertyName"));
+	prefer(&error->property, first_text(context_array(object, "propertyName")));
+	read_details(error, object, first);
 }
 
 /* ---- the whole answer ------------------------------------------------------------------ */
 
+static bool
+contains(const char *text, const char *word)
+{
+	size_t		len = strlen(word);
+
+	for (; *text != '\0'; text++)
+		if (strncasecmp(text, word, len) == 0)
+			return true;
+	return false;
+}
+
+/* A 404 about a record comes with a category, or with these words; one about a path does not. */
+static bool
+is_about_record(const Reply *reply)
+{
+	return reply->category[0] != '\0' || (reply->is_json && contains(reply->message, "resource not found"));
+}
+
 static ReplyClass
-class_of_status(int status, bool is_json, const char *category)
+class_of_status(int status, bool is_about_record)
 {
 	if (status >= 200 && status < 300)
 		return REPLY_RECORDS;
@@ -372,8 +264,7 @@ class_of_status(int status, bool is_json, const char *category)
 		case 403:
 			return REPLY_FORBIDDEN;
 		case 404:
-			/* a record that does not exist is told in JSON; a path that does not, mostly not */
-			return is_json && category[0] != '\0' ? REPLY_REFUSED : REPLY_MISDIRECTED;
+			return is_about_record ? REPLY_REFUSED : REPLY_MISDIRECTED;
 		case 405:
 		case 406:
 		case 415:
@@ -393,17 +284,6 @@ class_of_status(int status, bool is_json, const char *category)
 	return status >= 400 && status < 500 ? REPLY_REFUSED : REPLY_UNAVAILABLE;
 }
 
-static bool
-contains(const char *text, const char *word)
-{
-	size_t		len = strlen(word);
-
-	for (; *text != '\0'; text++)
-		if (strncasecmp(text, word, len) == 0)
-			return true;
-	return false;
-}
-
 /* Which limit a 429 is about: policyName, else the words of the message. */
 static void
 read_policy(Reply *reply)
@@ -418,31 +298,29 @@ read_policy(Reply *reply)
 		strcpy(reply->policy, "SECONDLY");
 	else if (contains(reply->message, "daily"))
 		strcpy(reply->policy, "DAILY");
-	if (strcasecmp(reply->policy, "DAILY") == 0)
+	if (strncasecmp(reply->policy, "DAILY", 5) == 0)
 		reply->class = REPLY_DAILY;
 }
 
-/* The scopes that a 403 misses, from either of the two places they stand in. */
+/* The scopes that a 403 misses, from either of the two places they stand in; whole ones only. */
 static void
 read_scopes(Reply *reply)
 {
 	json_object *scopes = context_array(reply->root, "requiredGranularScopes");
-	json_object *nested = member(reply->root, "errors", json_type_array);
 	size_t		used = 0;
 
-	if (scopes == NULL && nested != NULL)
-		scopes = context_array(json_object_array_get_idx(nested, 0), "requiredGranularScopes");
+	if (scopes == NULL)
+		scopes = context_array(first_of(member(reply->root, "errors", json_type_array)), "requiredGranularScopes");
 	for (size_t i = 0; scopes != NULL && i < json_object_array_length(scopes); i++)
 	{
 		json_object *scope = json_object_array_get_idx(scopes, i);
+		const char *separator = used > 0 ? ", " : "";
 
-		if (!json_object_is_type(scope, json_type_string) || used + 3 >= sizeof(reply->scopes))
+		if (!json_object_is_type(scope, json_type_string) ||
+			used + strlen(separator) + json_object_get_string_len(scope) >= sizeof(reply->scopes))
 			continue;
-		if (used > 0)
-		{
-			memcpy(reply->scopes + used, ", ", 3);
-			used += 2;
-		}
+		strcpy(reply->scopes + used, separator);
+		used += strlen(separator);
 		clean(reply->scopes + used, sizeof(reply->scopes) - used, json_object_get_string(scope));
 		used += strlen(reply->scopes + used);
 	}
@@ -499,18 +377,29 @@ read_errors(Reply *reply)
 }
 
 static void
+read_hublet(Reply *reply)
+{
+	const char *hublet = text_member(reply->root, "correctHublet");
+
+	if (reply->correct_hublet[0] == '\0' && hublet != NULL && reply_is_hublet(hublet))
+		clean(reply->correct_hublet, sizeof(reply->correct_hublet), hublet);
+}
+
+static void
 read_body(Reply *reply)
 {
-	read_error(&reply->error, reply->root);
+	const char *correlation_id = text_member(reply->root, "correlationId");
+
+	/* in a 2xx, "errors" are of records */
+	if (reply->status < 200 || reply->status > 299)
+		read_error(&reply->error, reply->root);
 	if (reply->error.message != NULL)
 		clean(reply->message, sizeof(reply->message), reply->error.message);
 	if (reply->error.category != NULL)
 		clean(reply->category, sizeof(reply->category), reply->error.category);
-	if (reply->correlation_id[0] == '\0' && text_member(reply->root, "correlationId") != NULL)
-		clean(reply->correlation_id, sizeof(reply->correlation_id), text_member(reply->root, "correlationId"));
-	if (reply->correct_hublet[0] == '\0' && text_member(reply->root, "correctHublet") != NULL &&
-		is_hublet(text_member(reply->root, "correctHublet")))
-		clean(reply->correct_hublet, sizeof(reply->correct_hublet), text_member(reply->root, "correctHublet"));
+	if (reply->correlation_id[0] == '\0' && correlation_id != NULL)
+		clean(reply->correlation_id, sizeof(reply->correlation_id), correlation_id);
+	read_hublet(reply);
 }
 
 /* Words for a status whose answer brought none. */
@@ -541,17 +430,12 @@ reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *b
 	memcpy(reply->correlation_id, headers->correlation_id, sizeof(reply->correlation_id));
 	memcpy(reply->correct_hublet, headers->correct_hublet, sizeof(reply->correct_hublet));
 
-	if (body != NULL && len > 0 && len < INT32_MAX)
-		reply->root = parse_json(body, len);
-	if (reply->root != NULL && !json_object_is_type(reply->root, json_type_object))
-	{
-		json_object_put(reply->root);
-		reply->root = NULL;
-	}
+	if (body != NULL && len > 0)
+		reply->root = parse_json(body, len, json_type_object);
 	reply->is_json = reply->root != NULL;
 	if (reply->is_json)
 		read_body(reply);
-	reply->class = class_of_status(status, reply->is_json, reply->category);
+	reply->class = class_of_status(status, is_about_record(reply));
 
 	if (reply->class == REPLY_RECORDS)
 	{

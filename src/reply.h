@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REPLY_MAX_DEPTH		32		/* nesting of a body */
+#define REPLY_MAX_DEPTH		32	/* nesting of a body */
 #define REPLY_TEXT_MAX		1024	/* bytes kept of a message */
 
 /* The headers of an answer that carry meaning; -1 or "" when absent. */
@@ -40,12 +40,15 @@ extern void reply_headers_init(ReplyHeaders *headers);
 /* Take one header line, with or without its line end; unknown ones are ignored. */
 extern void reply_header_line(ReplyHeaders *headers, const char *line, size_t len);
 
+/* HubSpot's name of a data centre: two small letters and one to three digits. */
+extern bool reply_is_hublet(const char *text);
+
 /* What to do about the request as a whole. */
 typedef enum ReplyClass
 {
 	REPLY_RECORDS,				/* 2xx: look at each record */
-	REPLY_REFUSED,				/* 400, 404, 409, 413, 414, 422 ...: these bytes never
-								 * work; bisect, or reject the single record */
+	REPLY_REFUSED,				/* 400, 404, 409, 413, 414, 422 ...: these bytes never work;
+								 * bisect, or reject the single record */
 	REPLY_LIMITED,				/* 429 of a short window */
 	REPLY_DAILY,				/* 429 of the day */
 	REPLY_LOCKED,				/* 423: other writes hold the records, soon gone */
@@ -54,8 +57,8 @@ typedef enum ReplyClass
 	REPLY_FORBIDDEN,			/* 403: scope or product tier */
 	REPLY_WRONG_HUBLET,			/* 488 */
 	REPLY_MIGRATING,			/* 477 */
-	REPLY_MISDIRECTED			/* 3xx, 405, 406, 415, a path that does not exist: nothing a
-								 * record can cure */
+	REPLY_MISDIRECTED			/* 3xx, 405, 406, 415, a path that does not exist: nothing a record
+								 * can cure */
 } ReplyClass;
 
 typedef struct ReplyResult
@@ -71,8 +74,8 @@ typedef struct ReplyError
 {
 	const char *category;		/* NULL when absent, as all of these */
 	const char *sub_category;
-	const char *message;
-	const char *code;			/* of the first nested error: PROPERTY_DOESNT_EXIST ... */
+	const char *message;		/* for a human: of the first detail where it embeds JSON */
+	const char *code;			/* of the first detail: PROPERTY_DOESNT_EXIST ... */
 	const char *property;		/* the property it names */
 	const char *existing_id;	/* context.existingId */
 	struct json_object *traces; /* context.objectWriteTraceId: array, borrowed */
@@ -84,14 +87,14 @@ typedef struct Reply
 	ReplyClass	class;
 	int			status;
 	bool		is_json;
-	char		message[REPLY_TEXT_MAX];	/* for a human, valid UTF-8, no control
-											 * characters; from the body, else made up from the status */
+	char		message[REPLY_TEXT_MAX];	/* for a human, valid UTF-8, no control characters;
+											 * from the body, else made up from the status */
 	char		category[64];
 	char		policy[32];		/* of a 429: DAILY, TEN_SECONDLY_ROLLING, SECONDLY */
 	char		correlation_id[64]; /* header first, body second */
 	char		correct_hublet[16];
 	char		scopes[256];	/* of a 403: requiredGranularScopes, comma separated */
-	ReplyError	error;			/* the answer's own error (class REFUSED ...) */
+	ReplyError	error;			/* the answer's own error; empty for 2xx */
 	int			nresults;
 	ReplyResult *results;
 	int			nerrors;		/* per record, of a 207 (or inside a 200) */
@@ -116,13 +119,14 @@ extern const char *reply_property(const ReplyResult *result, const char *name);
  * function fills in the rest; each input ends in exactly one outcome.
  *
  * An error belongs to the inputs that its trace ids name, else its ids (an
- * input's key, compared without case), else, when it names a property or
- * nothing, to nobody.  A result belongs to the input whose trace id it
- * echoes, else whose key equals its property key_property (without case).
- * What is left is told by elimination: when results and errors together
- * number exactly the inputs and every error found its input, the rest
- * succeeded (the record id is known only where one result is left for one
- * input).  Otherwise the rest is REPLY_UNKNOWN and must be sent again alone.
+ * input's key, compared without case), else to nobody, even when it names a
+ * property.  A result belongs to the input whose trace id it echoes, else
+ * whose key equals its property key_property (without case; its id when
+ * key_property is NULL).  What is left is told by elimination: when every
+ * error found its input, no result names one that has an outcome already, and
+ * as many results as inputs are left, these inputs succeeded (the record id is
+ * known only where one result is left for one input).  Otherwise the rest is
+ * REPLY_UNKNOWN and must be sent again alone.
  */
 typedef enum ReplyOutcome
 {
@@ -133,8 +137,8 @@ typedef enum ReplyOutcome
 
 typedef struct ReplyInput
 {
-	const char *trace;			/* in: objectWriteTraceId as sent */
-	const char *key;			/* in: the id as sent */
+	const char *trace;			/* in: objectWriteTraceId as sent, or NULL */
+	const char *key;			/* in: the id as sent, or NULL */
 	ReplyOutcome outcome;		/* out */
 	const ReplyResult *result;	/* out: of a confirmed one, may be NULL */
 	const ReplyError *error;	/* out: of a failed one */
@@ -145,7 +149,7 @@ extern void reply_match(const Reply *reply, const char *key_property,
 
 /*
  * Whether the answer's own error points at this input of a refused batch: it
- * names the id in its context, or quotes the key in its message.  (A named property is
+ * names the id in its context, or quotes the key in the words that it begins with.  (A named property is
  * the caller's to compare, who knows the properties of each input.)
  */
 extern bool reply_names(const Reply *reply, const char *key);

@@ -2,9 +2,9 @@
  * reply_match.c
  *		Which record of a request came out how.
  *
- * Pure, see reply.h.  Keys and traces are found through one small hash table
- * on the stack of the caller's heap; without memory nothing is accounted for,
- * and everything is sent again.
+ * Pure, see reply.h.  Keys and traces are found through two small hash tables,
+ * allocated and freed within the call; without memory nothing is accounted
+ * for, and everything is sent again.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -14,6 +14,8 @@
 #include <json-c/json.h>
 
 #include "reply.h"
+
+#define LOOK_INTO	16384		/* bytes of a message, for quoted keys */
 
 /* Open addressing; holds index + 1 of an input, 0: empty. */
 typedef struct InputTable
@@ -51,8 +53,12 @@ make_table(InputTable *table, const ReplyInput *inputs, int n, bool by_trace)
 		return false;
 	for (int i = 0; i < n; i++)
 	{
-		unsigned	at = hash_text(name_of(&inputs[i], by_trace)) & table->mask;
+		const char *name = name_of(&inputs[i], by_trace);
+		unsigned	at;
 
+		if (name == NULL)
+			continue;
+		at = hash_text(name) & table->mask;
 		while (table->places[at] != 0)
 			at = (at + 1) & table->mask;
 		table->places[at] = i + 1;
@@ -71,88 +77,114 @@ find_input(const InputTable *table, ReplyInput *inputs, const char *name, bool b
 	return NULL;
 }
 
-/* Mark the inputs that an array of names points at; returns how many. */
-static int
+/* Text of a name in an array, NULL when it is none.  Numbers are made into text, if there is memory. */
+static const char *
+name_at(struct json_object *names, size_t i)
+{
+	json_object *name = json_object_array_get_idx(names, i);
+
+	return json_object_is_type(name, json_type_string) || json_object_is_type(name, json_type_int) ?
+		json_object_get_string(name) : NULL;
+}
+
+/* Mark the inputs that an array of names points at; returns whether there are any. */
+static bool
 mark_failed(const InputTable *table, ReplyInput *inputs, struct json_object *names, bool by_trace,
 			const ReplyError *error)
 {
-	int			marked = 0;
+	size_t		count = names == NULL ? 0 : json_object_array_length(names);
+	bool		found = false;
 
-	for (size_t i = 0; names != NULL && i < json_object_array_length(names); i++)
+	for (size_t i = 0; i < count; i++)
 	{
-		json_object *name = json_object_array_get_idx(names, i);
-		ReplyInput *input = name == NULL ? NULL :
-			find_input(table, inputs, json_object_get_string(name), by_trace);
+		const char *name = name_at(names, i);
+		ReplyInput *input = name == NULL ? NULL : find_input(table, inputs, name, by_trace);
 
-		if (input != NULL && input->outcome == REPLY_UNKNOWN)
+		if (input == NULL)
+			continue;
+		found = true;
+		if (input->outcome == REPLY_UNKNOWN)
 		{
 			input->outcome = REPLY_FAILED;
 			input->error = error;
-			marked++;
 		}
 	}
-	return marked;
+	return found;
 }
 
-/* Errors by trace, else by id; returns how many found no input. */
-static int
+/* Errors by trace, else by id; returns whether each found an input. */
+static bool
 match_errors(const Reply *reply, const InputTable *traces, const InputTable *keys, ReplyInput *inputs)
 {
-	int			homeless = 0;
+	bool		all_found = true;
 
 	for (int i = 0; i < reply->nerrors; i++)
 	{
 		const ReplyError *error = &reply->errors[i];
 
-		if (mark_failed(traces, inputs, error->traces, true, error) == 0 &&
-			mark_failed(keys, inputs, error->ids, false, error) == 0)
-			homeless++;
+		if (!mark_failed(traces, inputs, error->traces, true, error) &&
+			!mark_failed(keys, inputs, error->ids, false, error))
+			all_found = false;
 	}
-	return homeless;
+	return all_found;
 }
 
-/* Results by trace, else by key; the last one without an input is returned. */
-static const ReplyResult *
-match_results(const Reply *reply, const char *key_property, const InputTable *traces,
-			  const InputTable *keys, ReplyInput *inputs, int *homeless)
+static ReplyInput *
+input_of_result(const ReplyResult *result, const char *key_property, const InputTable *traces,
+				const InputTable *keys, ReplyInput *inputs)
 {
-	const ReplyResult *left = NULL;
+	const char *key = key_property == NULL ? result->id : reply_property(result, key_property);
+	ReplyInput *input = NULL;
 
-	*homeless = 0;
+	if (result->trace != NULL)
+		input = find_input(traces, inputs, result->trace, true);
+	if (input == NULL && key != NULL)
+		input = find_input(keys, inputs, key, false);
+	return input;
+}
+
+/*
+ * Results by trace, else by key.  Those without an input are counted, and the
+ * last one is kept.  Returns false when a result contradicts the rest: it
+ * names an input whose outcome is known.
+ */
+static bool
+match_results(const Reply *reply, const char *key_property, const InputTable *traces,
+			  const InputTable *keys, ReplyInput *inputs, const ReplyResult **left, int *nleft)
+{
+	bool		consistent = true;
+
 	for (int i = 0; i < reply->nresults; i++)
 	{
 		const ReplyResult *result = &reply->results[i];
-		const char *key = reply_property(result, key_property);
-		ReplyInput *input = NULL;
+		ReplyInput *input = input_of_result(result, key_property, traces, keys, inputs);
 
-		if (result->trace != NULL)
-			input = find_input(traces, inputs, result->trace, true);
-		if (input == NULL && key != NULL)
-			input = find_input(keys, inputs, key, false);
-		if (input != NULL && input->outcome == REPLY_UNKNOWN)
+		if (input == NULL)
+		{
+			*left = result;
+			(*nleft)++;
+		}
+		else if (input->outcome == REPLY_UNKNOWN)
 		{
 			input->outcome = REPLY_CONFIRMED;
 			input->result = result;
 		}
 		else
-		{
-			left = result;
-			(*homeless)++;
-		}
+			consistent = false;
 	}
-	return left;
+	return consistent;
 }
 
 /* What is open when everything else adds up must have succeeded. */
 static void
-eliminate(const ReplyResult *left, int homeless_results, ReplyInput *inputs, int n)
+eliminate(const ReplyResult *left, int nleft, ReplyInput *inputs, int n)
 {
 	int			open = 0;
 
 	for (int i = 0; i < n; i++)
 		if (inputs[i].outcome == REPLY_UNKNOWN)
 			open++;
-	if (open == 0 || open != homeless_results)
+	if (open != nleft)
 		return;
 	for (int i = 0; i < n; i++)
 		if (inputs[i].outcome == REPLY_UNKNOWN)
@@ -167,9 +199,8 @@ reply_match(const Reply *reply, const char *key_property, ReplyInput *inputs, in
 {
 	InputTable	traces = {0, NULL};
 	InputTable	keys = {0, NULL};
-	const ReplyResult *left;
-	int			homeless_errors;
-	int			homeless_results;
+	const ReplyResult *left = NULL;
+	int			nleft = 0;
 
 	for (int i = 0; i < ninputs; i++)
 	{
@@ -179,10 +210,11 @@ reply_match(const Reply *reply, const char *key_property, ReplyInput *inputs, in
 	}
 	if (make_table(&traces, inputs, ninputs, true) && make_table(&keys, inputs, ninputs, false))
 	{
-		homeless_errors = match_errors(reply, &traces, &keys, inputs);
-		left = match_results(reply, key_property, &traces, &keys, inputs, &homeless_results);
-		if (homeless_errors == 0)
-			eliminate(left, homeless_results, inputs, ninputs);
+		bool		accounted = match_errors(reply, &traces, &keys, inputs);
+
+		accounted &= match_results(reply, key_property, &traces, &keys, inputs, &left, &nleft);
+		if (accounted)
+			eliminate(left, nleft, inputs, ninputs);
 	}
 	free(traces.places);
 	free(keys.places);
@@ -193,10 +225,11 @@ static bool
 quotes(const char *text, const char *word)
 {
 	size_t		len = strlen(word);
+	size_t		text_len = strnlen(text, LOOK_INTO);
 
-	for (const char *at = text; *at != '\0'; at++)
-		if (strncasecmp(at, word, len) == 0 &&
-			(at == text || !isalnum((unsigned char) at[-1])) && !isalnum((unsigned char) at[len]))
+	for (size_t at = 0; at + len <= text_len; at++)
+		if (strncasecmp(text + at, word, len) == 0 &&
+			(at == 0 || !isalnum((unsigned char) text[at - 1])) && !isalnum((unsigned char) text[at + len]))
 			return true;
 	return false;
 }
@@ -209,9 +242,9 @@ reply_names(const Reply *reply, const char *key)
 
 	for (size_t i = 0; i < count; i++)
 	{
-		json_object *id = json_object_array_get_idx(ids, i);
+		const char *id = name_at(ids, i);
 
-		if (id != NULL && strcasecmp(json_object_get_string(id), key) == 0)
+		if (id != NULL && strcasecmp(id, key) == 0)
 			return true;
 	}
 	return strlen(key) >= 3 && quotes(reply->error.message != NULL ? reply->error.message : reply->message, key);

@@ -50,7 +50,8 @@ find_file(const char *directory, const char *name, char *path, char *problem)
 		return fail(problem, "\"%.63s\" is no name of a secret", name);
 	if (realpath(directory, root) == NULL)
 		return fail(problem, "hubspot.secret_directory cannot be read: %s", strerror(errno));
-	snprintf(wanted, sizeof(wanted), "%s/%s", root, name);
+	if (snprintf(wanted, sizeof(wanted), "%s/%s", root, name) >= (int) sizeof(wanted))
+		return fail(problem, "hubspot.secret_directory has too long a path%s", "");
 	if (realpath(wanted, path) == NULL)
 		return fail(problem, errno == ENOENT ? "there is no file \"%s\" in hubspot.secret_directory"
 					: "file \"%s\" in hubspot.secret_directory cannot be read", name);
@@ -109,25 +110,55 @@ token_length(const char *buffer, ssize_t len)
 	return len > 0 ? len : 0;
 }
 
-/* The server's hash functions want a resource owner, and no transaction is open here. */
 static bool
-fingerprint(Secret *secret)
+sha256(const char *text, uint8 *digest)
 {
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	ResourceOwner old = CurrentResourceOwner;
-	ResourceOwner owner = ResourceOwnerCreate(NULL, "hubspot secret");
-	pg_cryptohash_ctx *hash;
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 	bool		done;
 
-	CurrentResourceOwner = owner;
-	hash = pg_cryptohash_create(PG_SHA256);
 	done = hash != NULL && pg_cryptohash_init(hash) == 0 &&
-		pg_cryptohash_update(hash, (const uint8 *) secret->token, strlen(secret->token)) == 0 &&
-		pg_cryptohash_final(hash, digest, sizeof(digest)) == 0;
+		pg_cryptohash_update(hash, (const uint8 *) text, strlen(text)) == 0 &&
+		pg_cryptohash_final(hash, digest, PG_SHA256_DIGEST_LENGTH) == 0;
 	pg_cryptohash_free(hash);
-	CurrentResourceOwner = old;
-	ResourceOwnerDelete(owner);
-	if (!done)
+	return done;
+}
+
+/*
+ * The server's hash functions want a resource owner, and no transaction is
+ * open here; they raise an error when memory runs out, which ends here.
+ */
+static bool
+sha256_outside_transaction(const char *text, uint8 *digest)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner old = CurrentResourceOwner;
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		ResourceOwner owner = ResourceOwnerCreate(NULL, "hubspot secret");
+
+		CurrentResourceOwner = owner;
+		done = sha256(text, digest);
+		CurrentResourceOwner = old;
+		ResourceOwnerDelete(owner);
+	}
+	PG_CATCH();
+	{
+		CurrentResourceOwner = old;
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return done;
+}
+
+static bool
+fingerprint(Secret * secret)
+{
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+
+	if (!sha256_outside_transaction(secret->token, digest))
 		return false;
 	secret->hash = 0;
 	for (int i = 0; i < 8; i++)
@@ -141,7 +172,7 @@ fingerprint(Secret *secret)
 }
 
 static bool
-keep_token(Secret *secret, const char *buffer, size_t len, char *problem)
+keep_token(Secret * secret, const char *buffer, size_t len, char *problem)
 {
 	Secret		fresh = {.token = malloc(len + 1)};
 
@@ -159,7 +190,7 @@ keep_token(Secret *secret, const char *buffer, size_t len, char *problem)
 }
 
 bool
-secret_read(const char *directory, const char *name, Secret *secret, char *problem)
+secret_read(const char *directory, const char *name, Secret * secret, char *problem)
 {
 	char		path[PATH_MAX];
 	char		buffer[SECRET_MAX_BYTES + 1];
@@ -188,7 +219,7 @@ secret_read(const char *directory, const char *name, Secret *secret, char *probl
 }
 
 void
-secret_forget(Secret *secret)
+secret_forget(Secret * secret)
 {
 	if (secret->token != NULL)
 	{

@@ -1,0 +1,22 @@
+/*
+ * fuzz.h
+ *		What the fuzz targets share.
+ *
+ * Built with -fsanitize=fuzzer each target is a fuzzer; otherwise fuzz_main.c
+ * runs it over the files that it is given.
+ */
+#ifndef HUBSPOT_FUZZ_H
+#define HUBSPOT_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A broken promise ends the program, so that the fuzzer keeps the input. */
+extern void expect(int good, const char *promise);
+
+/* Ended within its buffer, valid UTF-8, no control characters. */
+extern void expect_clean(const char *text, size_t size);
+
+#endif							/* HUBSPOT_FUZZ_H */

@@ -1,0 +1,91 @@
+/*
+ * reply_fuzz.c
+ *		Arbitrary answers into reply_parse() and all that looks at its result.
+ *
+ * The input is a status, a newline, and the body.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "../../src/reply.h"
+
+#define NINPUTS		4
+
+static int
+take_status(const char **body, size_t *len)
+{
+	int			status = 0;
+	size_t		i = 0;
+
+	for (; i < *len && i < 3 && (*body)[i] >= '0' && (*body)[i] <= '9'; i++)
+		status = status * 10 + (*body)[i] - '0';
+	if (i < *len && (*body)[i] == '\n')
+		i++;
+	*body += i;
+	*len -= i;
+	return status;
+}
+
+static void
+look_at_texts(const Reply *reply)
+{
+	expect_clean(reply->message, sizeof(reply->message));
+	expect_clean(reply->category, sizeof(reply->category));
+	expect_clean(reply->policy, sizeof(reply->policy));
+	expect_clean(reply->correlation_id, sizeof(reply->correlation_id));
+	expect_clean(reply->scopes, sizeof(reply->scopes));
+	expect_clean(reply->correct_hublet, sizeof(reply->correct_hublet));
+	expect(reply->correct_hublet[0] == '\0' || reply_is_hublet(reply->correct_hublet), "a hublet");
+	expect(reply->class == REPLY_RECORDS || reply->message[0] != '\0', "a failure has a message");
+	(void) strlen(reply_text(reply, "status"));
+	(void) reply_number(reply, "portalId");
+	(void) reply_names(reply, "ada@example.com");
+	(void) reply_named_property(reply);
+}
+
+static void
+look_at_class(const Reply *reply)
+{
+	bool		is_success = reply->status >= 200 && reply->status < 300;
+
+	expect(is_success == (reply->class == REPLY_RECORDS) || reply->class == REPLY_UNAVAILABLE,
+		   "only a 2xx is looked at by record");
+	expect(reply->class != REPLY_RECORDS || reply->is_json || reply->status == 204, "a success is readable");
+	expect(reply->is_json || (reply->nresults == 0 && reply->nerrors == 0), "records come from JSON");
+}
+
+static void
+look_at_match(const Reply *reply, const char *key_property)
+{
+	ReplyInput	inputs[NINPUTS] = {{.trace = "918273", .key = "ada@example.com"},
+	{.trace = "918274", .key = "bob@example.com"}, {.trace = "1"}, {.key = "2"}};
+	int			confirmed = 0;
+
+	reply_match(reply, key_property, inputs, NINPUTS);
+	for (int i = 0; i < NINPUTS; i++)
+	{
+		confirmed += inputs[i].outcome == REPLY_CONFIRMED;
+		expect((inputs[i].outcome == REPLY_FAILED) == (inputs[i].error != NULL), "a failure has its error");
+		expect(inputs[i].outcome == REPLY_CONFIRMED || inputs[i].result == NULL, "a result confirms");
+	}
+	expect(confirmed <= reply->nresults, "no more confirmed than there are results");
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *body = (const char *) data;
+	ReplyHeaders headers;
+	Reply		reply;
+	int			status = take_status(&body, &size);
+
+	reply_headers_init(&headers);
+	reply_parse(&reply, status, &headers, body, size);
+	look_at_texts(&reply);
+	look_at_class(&reply);
+	look_at_match(&reply, "email");
+	look_at_match(&reply, NULL);
+	reply_free(&reply);
+	return 0;
+}

@@ -115,7 +115,7 @@ plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 	JsonbIterator *it = JsonbIteratorInit(&jsonb->root);
 	JsonbValue	value;
 	JsonbIteratorToken token;
-	char	   *trait = NULL;
+	char	   *trait = "";
 
 	if (!JB_ROOT_IS_OBJECT(jsonb) || JB_ROOT_COUNT(jsonb) == 0)
 		misuse("third argument of hubspot_trigger is not a column mapping",

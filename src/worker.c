@@ -37,6 +37,7 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "connect.h"
+#include "crash_guard.h"
 #include "guard.h"
 #include "publish.h"
 #include "window.h"
@@ -208,6 +209,7 @@ acknowledge(int64 now)
 		if (!in_transaction(acknowledge_step, "writing results"))
 			return -1;
 		ack_written();
+		crash_guard_clear();
 		if (writes_checkpoint)
 			window_checkpoint_written(now);
 		return 0;
@@ -325,6 +327,29 @@ static void
 at_exit(int code, Datum arg)
 {
 	meter_abandon_all();
+	crash_guard_clear();
+}
+
+/* After several crashes of the server in a row, wait before doing anything that may cause one more. */
+static void
+wait_after_crashes(int crashes)
+{
+	int64		until = clock_us() + (int64) crash_guard_delay(crashes) * 1000000;
+	char		problem[SHARED_TEXT];
+
+	if (until <= clock_us())
+		return;
+	snprintf(problem, sizeof(problem),
+			 "the server crashed %d times in a row while this worker ran: it waits %d s before it goes on",
+			 crashes, crash_guard_delay(crashes));
+	ereport(WARNING, (errmsg("%s", problem)));
+	shared_set_state(slot, WORKER_HELD, problem);
+	while (clock_us() < until && !ShutdownRequestPending)
+	{
+		CHECK_FOR_INTERRUPTS();
+		wire_wait(Max((until - clock_us()) / 1000, 1), publish_wait_event(PUBLISH_IDLE));
+	}
+	shared_set_state(slot, WORKER_RUNNING, NULL);
 }
 
 /* SIGTERM came: what is known is written, what is under way is forgotten. */
@@ -377,6 +402,7 @@ hubspot_worker_main(Datum arg)
 	begin_step();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(turn_context);
+	wait_after_crashes(crash_guard_start());
 	next_rotation = clock_us() + ROTATE_US;
 
 	while (!ShutdownRequestPending)

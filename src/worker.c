@@ -202,6 +202,7 @@ acknowledge(int64 now)
 {
 	int64		wait_us;
 	bool		idle = wire_in_flight() == 0;
+	bool		verdicts = ack_pending() > 0;
 
 	writes_checkpoint = window_checkpoint_due(now);
 	if (ack_due(now, idle, &wait_us) || writes_checkpoint)
@@ -209,7 +210,8 @@ acknowledge(int64 now)
 		if (!in_transaction(acknowledge_step, "writing results"))
 			return -1;
 		ack_written();
-		crash_guard_clear();
+		if (verdicts)
+			crash_guard_clear();
 		if (writes_checkpoint)
 			window_checkpoint_written(now);
 		return 0;
@@ -229,6 +231,7 @@ keep_house(int64 now)
 	if (now >= next_rotation)
 	{
 		next_rotation = now + ROTATE_US;
+		crash_guard_clear();	/* a minute went well */
 		(void) in_transaction(rotate_step, "rotating the rings");
 	}
 }

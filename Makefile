@@ -104,4 +104,4 @@ help:
 	@echo 'make bench            measure'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test check-unit check-simulator check-regress check-isolation check-tap lint format bench simulator pg_config help
+.PHONY: FORCE demo test fuzz check-unit check-simulator check-regress check-isolation check-tap lint format bench simulator pg_config help

@@ -23,6 +23,9 @@
 #define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
 #define MAX_KEYS_LOOKED_AT	400 /* for one with the batch's id property */
 
+static const char *const server_dropped =
+"the SERVER that this row was queued for does not exist any more";
+
 static Batch *
 make_batch(Lane *lane, int max_inputs)
 {
@@ -60,8 +63,7 @@ take_rows(Input *input, WorkKey *key, TimestampTz now)
 		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
 
 		if (key->lane->account->dropped)
-			end_unsent(row, VERDICT_CANCELLED, "server_dropped",
-					   "the SERVER that this row was queued for does not exist any more");
+			end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
 		else if (row->deadline != 0 && row->deadline < now)
 			end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
 		else
@@ -354,6 +356,14 @@ read_records(Batch *batch, const Reply *reply, AckRequest *request)
 	}
 	pfree(open);
 	pfree(matched);
+}
+
+void
+batch_cancel(Batch *batch)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		end_rejected(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
+	MemoryContextDelete(batch->context);
 }
 
 void

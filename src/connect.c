@@ -201,8 +201,8 @@ connect_wants_asking(Account *account, int64 now)
 	if (account->dropped || account->asking || account->status.state == LANE_RUN ||
 		(account->status.until != 0 && account->status.until > now))
 		return false;
-	if (account->secret.token == NULL)
-		(void) read_secret(account);
+	if (account->secret.token == NULL || account->status.state == LANE_UNAUTHORIZED)
+		(void) read_secret(account);	/* it may have been replaced */
 	return account->secret.token != NULL;
 }
 

@@ -141,6 +141,10 @@ sooner(int64 a, int64 b)
 static void
 cancel_lane(Lane *lane)
 {
+	Batch	   *batch;
+
+	while ((batch = batch_take_again(lane)) != NULL)
+		batch_cancel(batch);
 	while (lane->nready > 0 && batch_take(lane) == NULL)
 		;
 }

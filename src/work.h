@@ -177,6 +177,9 @@ extern void batch_answered(Batch *batch, const Reply *reply, AckRequest *request
 /* The request met trouble of its lane: the same is sent again later. */
 extern void batch_again(Batch *batch);
 
+/* The SERVER was dropped: its rows end as cancelled.  Frees the batch. */
+extern void batch_cancel(Batch *batch);
+
 /* The oldest batch to be sent again, removed from the lane; NULL when none. */
 extern Batch *batch_take_again(Lane *lane);
 

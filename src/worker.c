@@ -273,7 +273,7 @@ static void
 one_turn(void)
 {
 	int64		now = clock_us();
-	int64		wait_us = next_look - now;
+	int64		wait_us;
 	bool		paused = now < pause_until;
 
 	MemoryContextReset(MessageContext);
@@ -281,6 +281,7 @@ one_turn(void)
 
 	if (!paused)
 		read_rows(now);
+	wait_us = Max(Min(next_look, next_rotation) - now, 0);
 	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
 	{

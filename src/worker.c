@@ -281,7 +281,7 @@ one_turn(void)
 
 	if (!paused)
 		read_rows(now);
-	wait_us = Max(Min(next_look, next_rotation) - now, 0);
+	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
 	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
 	{
@@ -290,8 +290,6 @@ one_turn(void)
 		wait_us = sooner(wait_us, ack_wait < 0 && window_has_rows_to_mark() ? PUBLISH_US : ack_wait);
 		keep_house(now);
 	}
-	else
-		wait_us = sooner(wait_us, pause_until - now);
 
 	if (more_to_read && !paused)
 		wait_us = 0;

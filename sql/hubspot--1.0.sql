@@ -191,14 +191,16 @@ INSERT INTO hubspot.checkpoint
 		pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()));
 
 CREATE TABLE hubspot.record (
+	key_hash bigint NOT NULL,
 	server oid NOT NULL,
 	object hubspot.object NOT NULL,
 	record_id text COLLATE "C" NOT NULL,
 	key_property text COLLATE "C" NOT NULL,
 	key text COLLATE "C" NOT NULL
 );
-CREATE UNIQUE INDEX record_key ON hubspot.record (key, server, object, key_property);
+CREATE INDEX record_key_hash ON hubspot.record (key_hash);
 COMMENT ON TABLE hubspot.record IS 'which key is which record in HubSpot, as HubSpot''s answers said';
+COMMENT ON COLUMN hubspot.record.key_hash IS 'hashtextextended(key, 0): what the index is on, because keys are long and come in no order';
 COMMENT ON COLUMN hubspot.record.server IS 'oid of the SERVER';
 COMMENT ON COLUMN hubspot.record.object IS 'contact or company';
 COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id';

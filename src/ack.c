@@ -17,8 +17,8 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_collation.h"
 #include "commands/sequence.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -52,12 +52,13 @@ enum RequestColumn
 
 enum RecordColumn
 {
-	RECORD_SERVER, RECORD_OBJECT, RECORD_RECORD_ID, RECORD_KEY_PROPERTY, RECORD_KEY
+	RECORD_KEY_HASH, RECORD_SERVER, RECORD_OBJECT, RECORD_RECORD_ID, RECORD_KEY_PROPERTY, RECORD_KEY
 #define RECORD_COLUMNS (RECORD_KEY + 1)
 };
 
 typedef struct AckRecord
 {
+	int64		key_hash;		/* as hashtextextended(key, 0) computes it */
 	Oid			server;
 	Object		object;
 	char	   *key_property;
@@ -151,6 +152,7 @@ ack_record(Oid server, Object object, const char *key_property, const char *key,
 
 	records = grow(records, nrecords, &records_size, sizeof(AckRecord));
 	record = &records[nrecords++];
+	record->key_hash = (int64) DatumGetUInt64(hash_any_extended((const unsigned char *) key, strlen(key), 0));
 	record->server = server;
 	record->object = object;
 	record->key_property = ack_text(key_property);
@@ -298,21 +300,33 @@ typedef struct RecordTable
 	Appender   *append;
 } RecordTable;
 
-/* Find the row of a key; its record id stays valid until the next search. */
+/* Whether a text column of the row at hand has this value. */
+static bool
+column_is(TupleTableSlot *slot, int column, const char *value)
+{
+	bool		isnull;
+	text	   *there = DatumGetTextPP(slot_getattr(slot, column + 1, &isnull));
+
+	return VARSIZE_ANY_EXHDR(there) == strlen(value) &&
+		memcmp(VARDATA_ANY(there), value, strlen(value)) == 0;
+}
+
+/* Find the row of a key; it stays in the slot until the next search. */
 static bool
 find_record(RecordTable *table, const Catalog *catalog, const AckRecord *record)
 {
-	ScanKeyData keys[4];
+	ScanKeyData key;
+	bool		isnull;
 
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(record->key));
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(record->server));
-	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_ENUM_EQ,
-				ObjectIdGetDatum(catalog->object[record->object]));
-	ScanKeyInit(&keys[3], 4, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(record->key_property));
-	keys[0].sk_collation = keys[3].sk_collation = C_COLLATION_OID;
-	index_rescan(table->scan, keys, 4, NULL, 0);
-	return index_getnext_slot(table->scan, ForwardScanDirection, table->slot);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(record->key_hash));
+	index_rescan(table->scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(table->scan, ForwardScanDirection, table->slot))
+		if (column_is(table->slot, RECORD_KEY, record->key) &&
+			column_is(table->slot, RECORD_KEY_PROPERTY, record->key_property) &&
+			DatumGetObjectId(slot_getattr(table->slot, RECORD_SERVER + 1, &isnull)) == record->server &&
+			DatumGetObjectId(slot_getattr(table->slot, RECORD_OBJECT + 1, &isnull)) == catalog->object[record->object])
+			return true;
+	return false;
 }
 
 /* HubSpot merged records or was asked by another key: rare. */
@@ -338,16 +352,15 @@ write_record(RecordTable *table, const Catalog *catalog, const AckRecord *record
 {
 	Datum	   *values;
 	bool	   *isnull;
-	bool		null;
 
 	if (find_record(table, catalog, record))
 	{
-		if (strcmp(TextDatumGetCString(slot_getattr(table->slot, RECORD_RECORD_ID + 1, &null)),
-				   record->record_id) != 0)
+		if (!column_is(table->slot, RECORD_RECORD_ID, record->record_id))
 			change_record(table, record);
 		return;
 	}
 	append_next(table->append, &values, &isnull);
+	PUT(RECORD_KEY_HASH, Int64GetDatum(record->key_hash));
 	PUT(RECORD_SERVER, ObjectIdGetDatum(record->server));
 	PUT(RECORD_OBJECT, ObjectIdGetDatum(catalog->object[record->object]));
 	put_text(values, isnull, RECORD_RECORD_ID, record->record_id);
@@ -365,8 +378,10 @@ compare_records(const void *a, const void *b)
 {
 	const AckRecord *x = a;
 	const AckRecord *y = b;
-	int			order = strcmp(x->key, y->key);
+	int			order = x->key_hash < y->key_hash ? -1 : x->key_hash > y->key_hash;
 
+	if (order == 0)
+		order = strcmp(x->key, y->key);
 	if (order == 0)
 		order = strcmp(x->key_property, y->key_property);
 	if (order == 0)
@@ -385,8 +400,8 @@ write_records(const Catalog *catalog)
 		return;
 	qsort(records, nrecords, sizeof(AckRecord), compare_records);
 	table.heap = table_open(catalog->record, RowExclusiveLock);
-	table.index = index_open(catalog->record_key, AccessShareLock);
-	table.scan = hubspot_index_beginscan(table.heap, table.index, GetActiveSnapshot(), 4);
+	table.index = index_open(catalog->record_key_hash, AccessShareLock);
+	table.scan = hubspot_index_beginscan(table.heap, table.index, GetActiveSnapshot(), 1);
 	table.slot = table_slot_create(table.heap, NULL);
 	table.append = append_open(catalog->record, ACK_GROUP);
 

@@ -105,7 +105,7 @@ build_catalog(Oid extension)
 	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
 		catalog.checkpoint[i] = relation_oid(schema, "checkpoint_%d", i);
 	catalog.record = relation_oid(schema, "record", 0);
-	catalog.record_key = relation_oid(schema, "record_key", 0);
+	catalog.record_key_hash = relation_oid(schema, "record_key_hash", 0);
 	enum_oids(schema, "call", ring_call_names, CALL_COUNT, catalog.call);
 	enum_oids(schema, "object", ring_object_names, OBJECT_COUNT, catalog.object);
 	enum_oids(schema, "source", source_names, SOURCE_COUNT, catalog.source);

@@ -82,7 +82,7 @@ typedef struct Catalog
 	Oid			request[RING_CHILDREN];
 	Oid			checkpoint[CHECKPOINT_CHILDREN];
 	Oid			record;
-	Oid			record_key;		/* index on (key, server, object, key_property) */
+	Oid			record_key_hash;	/* index on (key_hash) */
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

@@ -33,7 +33,7 @@ struct Appender
 Appender *
 append_open(Oid relation, int capacity)
 {
-	Appender	   *append = palloc(sizeof(Appender));
+	Appender   *append = palloc(sizeof(Appender));
 
 	append->context = CurrentMemoryContext;
 	append->rel = table_open(relation, RowExclusiveLock);

@@ -252,7 +252,7 @@ end_rejected(Input *input, Verdict verdict, const char *category, const char *me
 			 int status, AckRequest *request)
 {
 	AckResult	result = {.verdict = verdict, .request = request, .http_status = status,
-		.created = -1, .category = value_from_utf8(category), .message = value_from_utf8(message)};
+	.created = -1, .category = value_from_utf8(category), .message = value_from_utf8(message)};
 
 	end_input(input, &result);
 }

@@ -314,7 +314,7 @@ connect_wants_saving(void)
 
 	dlist_foreach(iter, &accounts)
 		if (wants_saving(dlist_container(Account, node, iter.cur)))
-			return true;
+		return true;
 	return false;
 }
 

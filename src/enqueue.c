@@ -48,7 +48,7 @@ struct Enqueue
 	bool		record_problems;	/* else they are raised */
 	const Catalog *catalog;
 	FullTransactionId xid;
-	Appender	   *append;			/* of the child in use, NULL before the first row */
+	Appender   *append;			/* of the child in use, NULL before the first row */
 	int			child;
 	int			capacity;
 	MemoryContext home;			/* for the Appender */

@@ -51,8 +51,8 @@ static const struct
 {
 	const char *property;
 	Trait		trait;
-	const char *member;			/* of the trait, which is an object; NULL: the
-								 * trait itself, which is none */
+	const char *member;			/* of the trait, which is an object; NULL: the trait itself, which
+								 * is none */
 }			special_fields[] =
 {
 	{"firstname", TRAIT_FIRSTNAME, NULL},

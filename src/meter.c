@@ -200,7 +200,7 @@ meter_answered(Meter *meter, const ReplyHeaders *headers, int64 now)
 	if (headers->burst_limit > 0 && headers->burst_remaining >= 0)
 	{
 		int			others = headers->burst_limit - headers->burst_remaining
-			- meter->used - meter->in_flight;
+		- meter->used - meter->in_flight;
 
 		meter->others = Max(others, 0);
 		meter->others_at = now;

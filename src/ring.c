@@ -137,8 +137,7 @@ ring_catalog(bool missing_ok)
 	}
 
 	/*
-	 * Look-ups may process invalidations: only a build during which none came
-	 * counts.
+	 * Look-ups may process invalidations: only a build during which none came counts.
 	 */
 	do
 	{

@@ -154,7 +154,7 @@ sha256_outside_transaction(const char *text, uint8 *digest)
 }
 
 static bool
-fingerprint(Secret * secret)
+fingerprint(Secret *secret)
 {
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 
@@ -172,7 +172,7 @@ fingerprint(Secret * secret)
 }
 
 static bool
-keep_token(Secret * secret, const char *buffer, size_t len, char *problem)
+keep_token(Secret *secret, const char *buffer, size_t len, char *problem)
 {
 	Secret		fresh = {.token = malloc(len + 1)};
 
@@ -190,7 +190,7 @@ keep_token(Secret * secret, const char *buffer, size_t len, char *problem)
 }
 
 bool
-secret_read(const char *directory, const char *name, Secret * secret, char *problem)
+secret_read(const char *directory, const char *name, Secret *secret, char *problem)
 {
 	char		path[PATH_MAX];
 	char		buffer[SECRET_MAX_BYTES + 1];
@@ -219,7 +219,7 @@ secret_read(const char *directory, const char *name, Secret * secret, char *prob
 }
 
 void
-secret_forget(Secret * secret)
+secret_forget(Secret *secret)
 {
 	if (secret->token != NULL)
 	{

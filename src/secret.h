@@ -10,7 +10,7 @@
 #define HUBSPOT_SECRET_H
 
 #define SECRET_MAX_BYTES	4096
-#define SECRET_NAME_MAX		63		/* [a-z0-9_-]{1,63} */
+#define SECRET_NAME_MAX		63	/* [a-z0-9_-]{1,63} */
 
 typedef struct Secret
 {

@@ -40,8 +40,8 @@ typedef enum WorkerState
 	WORKER_RUNNING,
 	WORKER_HELD,				/* runs but must not send: see problem */
 	WORKER_STOPPED,				/* ended; the launcher decides when again */
-	WORKER_ABSENT				/* the database has no extension: not started
-								 * again before somebody says so */
+	WORKER_ABSENT				/* the database has no extension: not started again before somebody
+								 * says so */
 } WorkerState;
 
 /* One lane as its worker reports it. */
@@ -74,8 +74,8 @@ typedef struct WorkerSlot
 
 	/* Under control->lock: the launcher's book-keeping. */
 	WorkerState state;
-	int			generation;		/* tells a worker from its predecessor; raised to
-								 * turn away one that has not attached yet */
+	int			generation;		/* tells a worker from its predecessor; raised to turn away one
+								 * that has not attached yet */
 	int			failures;		/* ends with an error in a row */
 	TimestampTz not_before;		/* no start before this time */
 	TimestampTz changed_at;		/* when state was last set */
@@ -114,8 +114,8 @@ typedef struct Meter
 	int64		blocked_until;	/* after a 429, µs of the monotonic clock */
 	int64		oldest;			/* number of the oldest slice that counts */
 	int			used;			/* sum of the counts from there on */
-	uint32		answered[SHARED_METER_BUCKETS]; /* requests by the slice in which they
-												 * were answered, number modulo size */
+	uint32		answered[SHARED_METER_BUCKETS]; /* requests by the slice in which they were
+												 * answered, number modulo size */
 	int64		daily_limit;	/* -1: not known */
 	int64		daily_remaining;
 	TimestampTz daily_at;		/* when HubSpot said so */
@@ -132,8 +132,8 @@ typedef struct SharedControl
 	pg_atomic_uint32 launcher_procno;	/* plus one */
 	pg_atomic_uint32 look_at;	/* message to the launcher, 0: none */
 	int			launcher_pid;
-	Oid			on_hold[SHARED_MAX_WORKERS];	/* databases under DROP, RENAME or
-												 * copy: no worker may start */
+	Oid			on_hold[SHARED_MAX_WORKERS];	/* databases under DROP, RENAME or copy: no worker
+												 * may start */
 	int			on_hold_by[SHARED_MAX_WORKERS]; /* pid of the backend that asked */
 	WorkerSlot	slots[SHARED_MAX_WORKERS];
 	Meter		meters[SHARED_MAX_METERS];

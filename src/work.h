@@ -112,8 +112,8 @@ typedef struct Row
 typedef struct Input
 {
 	WorkKey    *key;
-	Row		  **rows;			/* merged into one record, in order; the last one
-								 * carries, the others are coalesced into it */
+	Row		  **rows;			/* merged into one record, in order; the last one carries, the
+								 * others are coalesced into it */
 	int			nrows;
 	int			attempts;		/* answers that concerned this input */
 	char		trace[24];		/* objectWriteTraceId: the carrier's id */
@@ -151,14 +151,18 @@ extern dlist_head accounts;
 /* ---- queue.c: keys and rows ----------------------------------------------- */
 
 extern void queue_init(void);
+
 /* Whether the lane may take another row of this size now. */
 extern bool queue_has_room(const Lane *lane, Size bytes);
 extern void queue_add(Lane *lane, const char *property, int property_len,
 					  const char *key, int key_len, Row *row);
+
 /* The row left its input with a verdict, or is not wanted any more. */
 extern void queue_forget_row(Row *row);
+
 /* The key has no input in a batch any more. */
 extern void queue_release_key(WorkKey *key);
+
 /* Sequence number of the oldest row without a verdict; UINT64_MAX when none. */
 extern uint64 queue_oldest_seq(void);
 extern TimestampTz queue_oldest_of(const Lane *lane);
@@ -187,10 +191,13 @@ extern Batch *batch_take_again(Lane *lane);
 
 /* Send what lanes and meters allow; returns µs until more may be possible, -1: no time of its own. */
 extern int64 send_what_may(bool more_to_read);
+
 /* Deal with all finished transfers; returns how many there were. */
 extern int	send_collect(void);
+
 /* Outbox ids of a transfer under way, for the views; returns how many. */
 extern int	send_flight_ids(int slot, int64 *ids, int max);
+
 /* Requests sent since the start. */
 extern int64 send_requests(void);
 

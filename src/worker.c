@@ -179,7 +179,10 @@ make_durable(void)
 {
 	XLogRecPtr	end = GetXLogInsertRecPtr();
 
-	/* at the start of a page, the place of the next record lies behind a header that is not there yet */
+	/*
+	 * at the start of a page, the place of the next record lies behind a header that is not there
+	 * yet
+	 */
 	if (end % XLOG_BLCKSZ <= SizeOfXLogLongPHD)
 		end -= end % XLOG_BLCKSZ;
 	XLogFlush(end);

@@ -98,8 +98,8 @@ association_forget(const Object *object)
 
 	if (list == NULL)
 		return;
-	while (list->count > 0)
-		pair_remove(list->pairs[0]);
+	for (size_t left = list->count; left > 0; left--)
+		pair_remove(list->pairs[left - 1]);
 	free(list->pairs);
 	free(list);
 	table_remove(&links, &object->id, sizeof(object->id));

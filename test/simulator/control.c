@@ -280,7 +280,7 @@ serve_properties(Request *request, const char *type_name)
 			json_object_object_add(request->json, "label", json_object_get(name));
 		if (!json_object_object_get_ex(request->json, "groupName", NULL))
 			json_object_object_add(request->json, "groupName", json_object_new_string(
-									   type == &contacts ? "contactinformation" : "companyinformation"));
+																					  type == &contacts ? "contactinformation" : "companyinformation"));
 	}
 	property = property_create(type, request->json, &status, &category, &message);
 	if (property == NULL)

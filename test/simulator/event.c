@@ -121,7 +121,7 @@ check_reference(Request *request, Occurrence *occurrence)
 static bool
 check_time(Request *request, Occurrence *occurrence)
 {
-	static Property moment = {.name = (char *) "occurredAt",.value_type = VALUE_DATETIME};
+	static Property moment = {.name = (char *) "occurredAt", .value_type = VALUE_DATETIME};
 	struct json_object *value = NULL;
 	ProblemList problems = {0};
 

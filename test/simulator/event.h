@@ -21,7 +21,7 @@ typedef struct Definition
 	bool		deleted;
 	Property  **properties;
 	int			property_count;
-	Table		property_index;	/* by name */
+	Table		property_index; /* by name */
 } Definition;
 
 /* By its fully qualified name; live ones only. */

@@ -91,7 +91,7 @@ walk_query(void *cls, enum MHD_ValueKind kind, const char *name, const char *val
 void
 request_each_query(Request *request, void (*each) (void *, const char *, const char *), void *state)
 {
-	QueryWalk	walk = {.each = each,.state = state};
+	QueryWalk	walk = {.each = each, .state = state};
 
 	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, walk_query, &walk);
 }

@@ -78,7 +78,7 @@ typedef struct Request
 	struct ObjectType *other;	/* the second one */
 	struct FaultRule *fault;
 	int			refusal;		/* of admission: its status, or 0 */
-	const char *refusal_detail;	/* a policy, or an unknown object type */
+	const char *refusal_detail; /* a policy, or an unknown object type */
 	int64_t		delay_us;
 	int64_t		burst_remaining;	/* -1: the header is not sent */
 	int64_t		daily_remaining;

@@ -7,6 +7,7 @@
  */
 #include "route.h"
 
+#include <assert.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,6 +286,8 @@ has_scope(const char *pattern, const ObjectType *type, char *scope, size_t size)
 {
 	const char *place = strstr(pattern, "%s");
 
+	/* a scope by object type stands only at paths that name one */
+	assert(place == NULL || type != NULL);
 	if (place == NULL)
 		snprintf(scope, size, "%s", pattern);
 	else

@@ -5,6 +5,7 @@
  * A filter that no field or operator allows refuses the request.  The index
  * lags: a record that is younger than search_lag_ms is not found yet.
  */
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -375,6 +376,7 @@ run(Request *request, Query *query)
 	end = query->after + query->limit < count ? query->after + query->limit : count;
 	out->len = 0;
 	buffer_printf(out, "{\"total\":%zu,\"results\":[", count);
+	assert(found != NULL || query->after >= end);
 	for (size_t i = query->after; i < end; i++)
 	{
 		if (i > query->after)

@@ -235,7 +235,7 @@ static void
 write_batch(Request *request, Operation operation)
 {
 	struct json_object *inputs = batch_inputs(request, MAX_INPUTS);
-	Batch		batch = {.request = request,.operation = operation};
+	Batch		batch = {.request = request, .operation = operation};
 
 	if (inputs == NULL)
 		return;
@@ -305,7 +305,7 @@ write_one(Request *request, Draft *draft)
 void
 object_create(Request *request)
 {
-	Draft		draft = {.type = request->type,.operation = OP_CREATE};
+	Draft		draft = {.type = request->type, .operation = OP_CREATE};
 
 	if (draft_read(request, &draft, request->json))
 		write_one(request, &draft);
@@ -314,7 +314,7 @@ object_create(Request *request)
 void
 object_update(Request *request)
 {
-	Draft		draft = {.type = request->type,.operation = OP_CREATE};
+	Draft		draft = {.type = request->type, .operation = OP_CREATE};
 	const char *id_property = request_query(request, "idProperty");
 
 	/* The body has the shape of a create; the id is in the path. */

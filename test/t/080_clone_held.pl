@@ -1,0 +1,42 @@
+# A copy of a database does not send what its original will send.
+use strict;
+use warnings;
+
+use HubSpotTest;
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 1000 });
+my $node = hubspot_cluster('clones');
+
+sub ask { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
+
+$node->safe_psql('postgres', 'CREATE DATABASE original');
+create_account($node, 'original', 'crm', $sim, secret => 'nofile');
+ask(q{SELECT count(hubspot_identify(jsonb_build_object('email', 'c' || i || '@example.com'))) FROM generate_series(1, 20) i}, 'original');
+ask('CREATE DATABASE copy TEMPLATE original');
+write_token($node, 'nofile', $HubSpotTest::token);
+
+wait_until(sub { ask("SELECT state FROM hubspot.workers WHERE database = 'copy'", 'copy') eq 'held' }, 'the copy to be held');
+like(ask('SELECT problem FROM hubspot_health()', 'copy'), qr/held: this database is a copy/, 'health says why');
+$node->reload;
+wait_drained($node, 'original');
+is($sim->count, 20, 'the original sends');
+is(ask('SELECT count(*) FROM hubspot.backlog', 'copy'), '20', 'the copy does not');
+is(scalar(my @log = $sim->log), 20, 'once');
+
+ask('SELECT hubspot_arm()', 'copy');
+wait_drained($node, 'copy');
+is(scalar(@log = $sim->log), 40, 'until it is told to');
+
+# A physical copy is told apart by its configuration; the test's cluster has its node's name
+$node->append_conf('postgresql.conf', "hubspot.cluster_guard = 'production'");
+$node->restart;
+wait_until(sub { ask("SELECT state FROM hubspot.workers WHERE database = 'original'", 'original') eq 'held' }, 'the guard to hold');
+like(ask("SELECT problem FROM hubspot.workers WHERE database = 'original'", 'original'), qr/cluster_guard is "production", but cluster_name is "clones"/, 'with its reason');
+ask(q{SELECT hubspot_identify('{"email": "later@example.com"}')}, 'original');
+$node->append_conf('postgresql.conf', "hubspot.cluster_guard = 'clones'");
+$node->reload;
+wait_drained($node, 'original');
+ok($sim->contact('later@example.com'), 'and lets go when they agree');
+
+done_testing();

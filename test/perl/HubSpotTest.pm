@@ -22,7 +22,8 @@ use Time::HiRes qw(sleep time);
 
 use HubSpotSimulator;
 
-our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account wait_until wait_drained);
+our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
+  stop_delivery resume_delivery worker_pid wait_until wait_drained);
 
 # The token that accounts and simulators have unless told otherwise.
 our $token = 'pat-na1-11111111-2222-3333-4444-555555555555';
@@ -84,6 +85,40 @@ sub create_account
 	$node->safe_psql($database,
 		"CREATE EXTENSION IF NOT EXISTS hubspot; "
 		  . "CREATE SERVER $server FOREIGN DATA WRAPPER hubspot OPTIONS ($list);");
+}
+
+# From here on nothing is sent: what is queued waits together.
+sub stop_delivery
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', 'ALTER SYSTEM SET hubspot.enabled = off');
+	$node->reload;
+	wait_until(
+		sub {
+			$node->safe_psql('postgres',
+				"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hubspot worker'") eq '0';
+		},
+		'the workers to stop');
+}
+
+sub resume_delivery
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', 'ALTER SYSTEM RESET hubspot.enabled');
+	$node->reload;
+}
+
+# The process of a database's worker, once there is one that found the extension.
+sub worker_pid
+{
+	my ($node, $database) = @_;
+	return wait_until(
+		sub {
+			$node->safe_psql($database,
+				"SELECT w.pid FROM hubspot.workers w JOIN pg_stat_activity a ON a.pid = w.pid "
+				  . "WHERE w.database = '$database' AND w.state IN ('running', 'held')");
+		},
+		"a worker for $database");
 }
 
 # Waits until the code returns something true, and returns that.  What it waits

@@ -1,103 +1,205 @@
-# Worker and server die at random moments while rows are queued and sent:
-# every committed row has a verdict and arrived, no rolled-back row ever did,
-# and no contact ends with an older value.
+# The worker is killed and the server crashes, again and again, while sessions
+# queue rows: every committed row arrives and has one verdict, no row that was
+# rolled back or lost ever arrives, and each contact ends in its newest state.
 #
-# CRASH_SEED repeats a run, CRASH_ROUNDS makes it longer.
+# CRASH_SEED repeats a run's choices, CRASH_ROUNDS and CRASH_ROWS change its size.
 use strict;
 use warnings;
 
 use HubSpotTest;
-use IPC::Run ();
+use POSIX ();
+use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(sleep time);
 
-my $seed = $ENV{CRASH_SEED} // time;
-my $rounds = $ENV{CRASH_ROUNDS} // 20;
-srand($seed);
-note("CRASH_SEED=$seed");
+my $seed = $ENV{CRASH_SEED} || time % 1_000_000;
+my $rounds = $ENV{CRASH_ROUNDS} || 22;
+my $rows = $ENV{CRASH_ROWS} || 20_000;
+my $writers = 4;
+my $contacts = 300;
 
-my $sim = start_simulator(config => { burst_limit => 100000, latency_ms => 3 });
-my $node = hubspot_cluster('crash', conf => "restart_after_crash = on\nmax_wal_size = '1GB'\nhubspot.window_rows = 2000");
+note "CRASH_SEED=$seed";
+srand $seed;
+
+my $sim = start_simulator(config => { burst_limit => 0, latency_ms => 20, latency_jitter_ms => 30 });
+# Commits that are asynchronous stay so until somebody flushes them.
+my $node = hubspot_cluster('crash', conf => qq{
+restart_after_crash = on
+wal_writer_delay = 10s
+log_statement = none
+checkpoint_timeout = 30s
+});
 create_account($node, 'postgres', 'crm', $sim);
 
-# A session's work: each of 400 contacts is written by one session only, with
-# a number that grows; the number rolled back is never to be seen in HubSpot.
-$node->safe_psql('postgres', q{
-CREATE TABLE done (session int, contact int, n int);
-CREATE PROCEDURE work(session int, calls int) LANGUAGE plpgsql AS $$
-DECLARE c int;
+# A call that carries the next number of its contact: the row's lock orders the
+# calls of one contact, whichever session makes them.
+$node->safe_psql('postgres', qq{
+CREATE TABLE counter (contact int PRIMARY KEY, n int NOT NULL);
+INSERT INTO counter SELECT i, 0 FROM generate_series(0, $contacts - 1) i;
+CREATE FUNCTION call(whom int, tag text) RETURNS void LANGUAGE plpgsql AS \$\$
+DECLARE number int;
 BEGIN
-	FOR n IN 1 .. calls LOOP
-		c := session * 100 + n % 100;
-		IF n % 7 = 0 THEN
-			PERFORM hubspot_identify(jsonb_build_object('email', 'c' || c || '@example.com', 'city', 'rolled back', 'total_spent', n));
-			ROLLBACK;
-		ELSE
-			BEGIN
-				PERFORM hubspot_identify(jsonb_build_object('email', 'c' || c || '@example.com', 'city', 'rolled back', 'total_spent', n));
-				RAISE division_by_zero;
-			EXCEPTION WHEN division_by_zero THEN NULL;
-			END;
-			PERFORM hubspot_identify(jsonb_build_object('email', 'c' || c || '@example.com', 'city', 'committed', 'total_spent', n));
-			INSERT INTO done VALUES (session, c, n);
-			PERFORM set_config('synchronous_commit', CASE WHEN n % 2 = 0 THEN 'off' ELSE 'on' END, true);
-			COMMIT;
-		END IF;
-	END LOOP;
-END $$;
+	UPDATE counter SET n = n + 1 WHERE contact = whom RETURNING n INTO number;
+	PERFORM hubspot_identify(jsonb_build_object(
+		'email', 'c' || whom || '\@example.com', 'zip', number, 'city', tag));
+END \$\$;
 });
 
-sub sessions
+# What a session says: transactions of several calls, some rolled back, some
+# with a part that is, some committed asynchronously.
+sub transactions
 {
-	my ($calls) = @_;
-	return map {
-		my $session = $_;
-		my ($in, $out, $err) = ('', '', '');
-		IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "CALL work($session, $calls)" ], \$in, \$out, \$err)
-	} 1 .. 4;
+	my ($writer, $chunk) = @_;
+	my $sql = '';
+	my $call = 0;
+
+	for my $transaction (1 .. 10)
+	{
+		my $fate = int rand 10;
+		my @whom = sort { $a <=> $b } map { int rand $contacts } 1 .. 1 + int rand 12;
+		my $tag = $fate == 0 ? 'rolled' : 'kept';
+
+		$sql .= "BEGIN;\n";
+		$sql .= "SET LOCAL synchronous_commit = off;\n" if $fate > 5;
+		for my $contact (@whom)
+		{
+			$call++;
+			if ($fate == 1 && $call % 3 == 0)
+			{
+				$sql .= "SAVEPOINT s; SELECT call($contact, 'rolled-$writer-$chunk-$call'); ROLLBACK TO s;\n";
+			}
+			elsif ($fate == 2 && $call % 3 == 0)
+			{
+				$sql .= "SAVEPOINT s; SELECT call($contact, '$tag-$writer-$chunk-$call'); RELEASE s;\n";
+			}
+			else
+			{
+				$sql .= "SELECT call($contact, '$tag-$writer-$chunk-$call');\n";
+			}
+		}
+		$sql .= $fate == 0 ? "ROLLBACK;\n" : "COMMIT;\n";
+	}
+	return $sql;
 }
 
-my $killed = 0;
+my $stop_file = PostgreSQL::Test::Utils::tempdir() . '/stop';
+
+sub start_writer
+{
+	my ($writer) = @_;
+	my $writer_seed = int rand 1_000_000;
+	my $pid = fork // die "fork: $!";
+	return $pid if $pid;
+
+	srand $writer_seed;
+	my @psql = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1', '-f', '-');
+	for (my $chunk = 1; !-e $stop_file; $chunk++)
+	{
+		if (open my $psql, '|-', "@{[ map { qq{'$_'} } map { s/'/'\\''/gr } @psql ]} >/dev/null 2>&1")
+		{
+			print $psql transactions($writer, $chunk);
+			close $psql or sleep 0.05;    # the server is down
+		}
+	}
+	POSIX::_exit(0);
+}
+
+$SIG{PIPE} = 'IGNORE';
+my @pids = map { start_writer($_) } 1 .. $writers;
+
+# undef while the server is down
+sub try_ask
+{
+	my ($result, $out) = $node->psql('postgres', shift);
+	return defined $result && $result == 0 ? $out : undef;
+}
+
+my %crashes = (worker => 0, server => 0);
 for my $round (1 .. $rounds)
 {
-	my @sessions = sessions(300);
-	sleep(0.05 + rand(0.7));
-	if ($round % 2)
+	my $enough = $rows / $rounds * $round;
+	wait_until(
+		sub {
+			(try_ask('SELECT last_value FROM hubspot.outbox_id_seq') // 0) >= $enough
+			  && (try_ask(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hubspot worker'}) // 0) eq '1';
+		},
+		"round $round of the writers");
+	sleep rand 0.3;
+	if (rand() < 0.65)
 	{
-		my $pid = $node->safe_psql('postgres', 'SELECT coalesce(max(pid), 0) FROM hubspot.workers');
-		$killed += kill('KILL', $pid) if $pid > 0;
+		my $pid = try_ask(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'});
+		redo unless $pid;
+		kill 'KILL', $pid;
+		$crashes{worker}++;
+		wait_until(sub { !kill 0, $pid }, 'the worker to be gone');
 	}
 	else
 	{
 		$node->stop('immediate');
 		$node->start;
+		$crashes{server}++;
 	}
-	for my $session (@sessions) { eval { $session->finish }; }
-	wait_until(sub { $node->psql('postgres', 'SELECT 1') == 0 }, 'the server to be back');
 }
-cmp_ok($killed, '>', 0, "the worker was killed $killed times");
-$node->safe_psql('postgres', q{SELECT count(hubspot_identify(jsonb_build_object('email', 'c' || i || '@example.com', 'city', 'committed', 'total_spent', 1000000))) FROM generate_series(100, 499) i});
-wait_drained($node, 'postgres');
+open my $file, '>', $stop_file or die "$stop_file: $!";
+close $file;
+waitpid $_, 0 for @pids;
+note "workers killed: $crashes{worker}, servers crashed: $crashes{server}";
+wait_until(sub { try_ask('SELECT 1') }, 'the server');
+wait_drained($node, 'postgres', 90);
 
-is($node->safe_psql('postgres', 'SELECT count(*) - count(DISTINCT id) FROM hubspot.result'), '0', 'one verdict per row');
-is($node->safe_psql('postgres', "SELECT count(*) FROM hubspot.outbox_status WHERE verdict NOT IN ('delivered', 'coalesced')"), '0', 'all of them delivered');
-cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM hubspot.outbox'), '>', 1000, 'there was something to lose');
+#
+# The tables
+#
+sub ask { return $node->safe_psql('postgres', shift) }
 
-my @log = $sim->log;
-is(scalar(grep { ($_->{properties}{city} // '') ne 'committed' } @log), 0, 'no rolled-back row arrived');
-my %last;
-my $backwards = 0;
-# the table restarts each round, so order is that of the outbox: ids grow
-for my $entry (@log)
+my $committed = ask('SELECT count(*) FROM hubspot.outbox');
+cmp_ok($committed, '>=', $rows * 0.5, "$committed rows were committed");
+is(ask('SELECT sum(n) FROM counter'), $committed, 'as many as the counters say');
+is( ask('SELECT count(*) FROM hubspot.outbox o WHERE (SELECT count(*) FROM hubspot.result r WHERE r.id = o.id) <> 1'),
+	'0', 'each has exactly one verdict');
+is(ask('SELECT count(*) FROM hubspot.result r WHERE NOT EXISTS (SELECT FROM hubspot.outbox o WHERE o.id = r.id)'),
+	'0', 'no verdict is of a row that does not exist');
+is(ask(q{SELECT string_agg(DISTINCT verdict::text, ',' ORDER BY verdict::text) FROM hubspot.result}),
+	'coalesced,delivered', 'all arrived');
+is( ask(q{SELECT count(*) FROM hubspot.result r WHERE verdict = 'coalesced' AND NOT EXISTS (
+		SELECT FROM hubspot.result c JOIN hubspot.outbox co USING (id), hubspot.outbox o
+		WHERE c.id = r.merged_into AND o.id = r.id AND co.key = o.key AND c.verdict = 'delivered'
+		AND (co.message ->> 'zip')::int > (o.message ->> 'zip')::int)}),
+	'0', 'a row that was merged names a newer one of its contact that was delivered');
+like(ask(q{SELECT key FROM hubspot.outbox WHERE (message ->> 'city') LIKE 'rolled%' LIMIT 1}),
+	qr/^$/, 'what was rolled back is not there');
+
+#
+# The log of the simulator
+#
+my (%call, %last, %seen);
+for (split /\n/, ask(q{SELECT key, message ->> 'zip', message ->> 'city' FROM hubspot.outbox}))
 {
-	my $trace = $entry->{trace} // 0;
-	$backwards++ if exists $last{ $entry->{key} } && $trace < $last{ $entry->{key} };
-	$last{ $entry->{key} } = $trace;
+	my ($key, $n, $tag) = split /\|/;
+	$call{"$key $tag"} = $n;
 }
-cmp_ok($backwards, '<=', 16 * 100 * $rounds, "$backwards repeats after crashes, within what was in flight");
-my %newest = map { split /\|/ } split /\n/,
-  $node->safe_psql('postgres', 'SELECT key, max(id) FROM hubspot.outbox GROUP BY key');
-is(scalar(grep { ($last{$_} // 0) != $newest{$_} } keys %newest), 0, 'each contact ends with its newest row');
-is(scalar(grep { $sim->contact($_)->{properties}{total_spent} ne '1000000' } keys %newest), 0, 'and with its value');
+my ($ghosts, $wrong, $repeats) = (0, 0, 0);
+for my $entry ($sim->log)
+{
+	my ($n, $tag) = @{ $entry->{properties} }{qw(zip city)};
+	my $known = $call{"$entry->{key} $tag"};
 
+	if (!defined $known) { diag "ghost: $entry->{key} $tag" if $ghosts++ < 5 }
+	elsif ($known != $n) { $wrong++ }
+	$repeats++ if $seen{"$entry->{key} $tag"}++;
+	$last{ $entry->{key} } = $n;
+}
+is($ghosts, 0, 'nothing arrived that was not committed');
+is($wrong, 0, 'what arrived is what was queued');
+is( ask(q{SELECT count(*) FROM hubspot.result r JOIN hubspot.outbox o USING (id) WHERE verdict = 'delivered'}),
+	scalar(grep { defined } map { $seen{$_} } split /\n/,
+		ask(q{SELECT key || ' ' || (o.message ->> 'city') FROM hubspot.outbox o JOIN hubspot.result USING (id) WHERE verdict = 'delivered'})),
+	'whatever was delivered is in the log');
+my %newest = map { split /\|/ } split /\n/, ask(q{SELECT 'c' || contact || '@example.com', n FROM counter WHERE n > 0});
+is_deeply(\%last, \%newest, 'each contact ends in its newest state');
+# 4 requests under way, and what was answered within the last moments
+cmp_ok($repeats, '<=', $rounds * 1500, "$repeats records were written again");
+
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal (?!9)/, 'nothing crashed by itself');
+$node->stop;
 done_testing();

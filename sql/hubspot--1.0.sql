@@ -334,13 +334,6 @@ LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_meter_report';
 COMMENT ON FUNCTION hubspot.meter_report() IS
 'rate limits of this database''s accounts, live: requests used in the last 10 seconds by us and, as far as HubSpot''s headers tell, by others';
 
-CREATE FUNCTION hubspot.is_this_installation(system_identifier bigint, database oid) RETURNS boolean
-LANGUAGE sql STABLE
-AS $$ SELECT $1 OPERATOR(pg_catalog.=) s.system_identifier AND $2 OPERATOR(pg_catalog.=) d.oid
-	FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
-	WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() $$;
-COMMENT ON FUNCTION hubspot.is_this_installation(bigint, oid) IS 'whether a mark in hubspot.installation is of this very cluster and database';
-
 INSERT INTO hubspot.installation
 	SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp()
 	FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
@@ -361,7 +354,7 @@ CREATE FUNCTION hubspot.launch() RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_launch';
 COMMENT ON FUNCTION hubspot.launch() IS 'when this transaction commits, the launcher looks at this database at once';
 COMMENT ON FUNCTION @extschema@.hubspot_arm() IS
-'lets this database send what its outbox holds, after it was found to be a copy (restored backup, CREATE DATABASE ... TEMPLATE, pg_upgrade); owner of the extension only';
+'lets this database send what its outbox holds, after it was found to be a copy (CREATE DATABASE ... TEMPLATE, another cluster, pg_upgrade); owner of the extension only';
 
 /* ------------------------------------------------------------------------
  * Views: their first columns are a contract, more may follow
@@ -539,6 +532,7 @@ UNION ALL
 			WHEN 'UNAUTHORIZED' THEN 'put a valid token into the account''s file in hubspot.secret_directory; it is tried again each minute and at a reload'
 			WHEN 'FORBIDDEN' THEN 'grant the named scopes to the token in HubSpot; it is tried again every five minutes and at a reload'
 			WHEN 'WRONG_HUBLET' THEN 'the token belongs to another data centre: make a new one, or set the SERVER option base_url'
+			WHEN 'MISCONFIGURED' THEN 'ALTER SERVER ... OPTIONS (DROP or SET the option)'
 			WHEN 'MISDIRECTED' THEN 'check the SERVER options base_url and api_version'
 			WHEN 'UNREACHABLE' THEN 'check the network, the proxy and the certificates'
 			ELSE 'goes on by itself' END
@@ -557,8 +551,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * customers' data is for nobody until the owner grants it.
  * ------------------------------------------------------------------------ */
 REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
-	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(),
-	hubspot.is_this_installation(bigint, oid), @extschema@.hubspot_health() FROM PUBLIC;
+	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health() FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),

@@ -85,23 +85,58 @@ restart(Account *account)
 		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
 }
 
-/* Read the options of one SERVER again. */
+/* Options in a context of their own. */
+static AccountOptions *
+parse_options(Account *account, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ForeignServer *server = GetForeignServer(account->server);
+	AccountOptions *options;
+
+	strlcpy(account->name, server->servername, sizeof(account->name));
+	options = account_parse_options(server->options);
+	MemoryContextSwitchTo(old);
+	return options;
+}
+
+/*
+ * Read the options of one SERVER again.  Options that the validator would
+ * refuse (it was not asked, or the time zones changed) stop this account, not
+ * the worker.
+ */
 static void
 load_account(Account *account)
 {
 	MemoryContext context = AllocSetContextCreate(window.work, "hubspot account", ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	ForeignServer *server = GetForeignServer(account->server);
+	MemoryContext caller = CurrentMemoryContext;
+	AccountOptions *volatile options = NULL;
+	char		problem[256] = "";
 
-	account->options = account_parse_options(server->options);
-	strlcpy(account->name, server->servername, sizeof(account->name));
-	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		options = parse_options(account, context);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		strlcpy(problem, error->message, sizeof(problem));
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+
 	if (account->context != NULL)
 		MemoryContextDelete(account->context);
 	account->context = context;
+	account->options = options;
 	account->dropped = false;
 	secret_forget(&account->secret);
 	restart(account);
+	if (options == NULL)
+		lane_event(&account->status, EVENT_BAD_OPTION, problem, 0);
 }
 
 void
@@ -177,7 +212,7 @@ connect_reload(void)
 	{
 		Account    *account = dlist_container(Account, node, iter.cur);
 
-		if (account->dropped)
+		if (account->dropped || account->options == NULL)
 			continue;
 		if (read_secret(account) || (account->secret.token != NULL && account->status.state != LANE_RUN))
 			restart(account);
@@ -198,7 +233,7 @@ connect_refused(Account *account)
 bool
 connect_wants_asking(Account *account, int64 now)
 {
-	if (account->dropped || account->asking || account->status.state == LANE_RUN ||
+	if (account->dropped || account->options == NULL || account->asking || account->status.state == LANE_RUN ||
 		(account->status.until != 0 && account->status.until > now))
 		return false;
 	if (account->secret.token == NULL || account->status.state == LANE_UNAUTHORIZED)
@@ -234,7 +269,7 @@ connect_answered(Account *account, const Reply *reply)
 
 	if (reply->class == REPLY_RECORDS)
 		read_info(account, reply);
-	if (account->options->portal_id != 0 && account->portal_id != 0 &&
+	if (account->options != NULL && account->options->portal_id != 0 && account->portal_id != 0 &&
 		account->options->portal_id != account->portal_id)
 	{
 		snprintf(detail, sizeof(detail), "it is of hub " INT64_FORMAT ", the SERVER option portal_id says " INT64_FORMAT,
@@ -304,7 +339,7 @@ save_limits(Account *account, Lane *lane)
 static bool
 wants_saving(Account *account)
 {
-	return !account->dropped && (account->info_changed || account->limits_changed);
+	return !account->dropped && account->options != NULL && (account->info_changed || account->limits_changed);
 }
 
 bool

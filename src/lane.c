@@ -29,8 +29,7 @@ static const struct
 	[LANE_WRONG_HUBLET] = {"WRONG_HUBLET", false},
 	[LANE_MIGRATING] = {"MIGRATING", false},
 	[LANE_MISDIRECTED] = {"MISDIRECTED", false},
-	[LANE_PAUSED] = {"PAUSED", false},
-	[LANE_HELD] = {"HELD", false},
+	[LANE_MISCONFIGURED] = {"MISCONFIGURED", false},
 };
 
 /*
@@ -62,6 +61,7 @@ static const struct
 	[EVENT_MIGRATING] = {LANE_MIGRATING, true, 300, 3600, "HubSpot is moving the account to another data centre"},
 
 	/* trouble that somebody has to mend; tried again now and then */
+	[EVENT_BAD_OPTION] = {LANE_MISCONFIGURED, true, 0, 0, "an option of the SERVER is not usable"},
 	[EVENT_NO_SECRET] = {LANE_UNAUTHORIZED, true, 60, 60, "no token"},
 	[EVENT_UNAUTHORIZED] = {LANE_UNAUTHORIZED, true, 60, 60, "HubSpot does not accept the token"},
 	[EVENT_FORBIDDEN] = {LANE_FORBIDDEN, false, 300, 300, "the token lacks a scope"},

@@ -31,9 +31,8 @@ typedef enum LaneState
 	LANE_WRONG_HUBLET,
 	LANE_MIGRATING,
 	LANE_MISDIRECTED,
-	LANE_PAUSED,
-	LANE_HELD
-#define LANE_STATE_COUNT (LANE_HELD + 1)
+	LANE_MISCONFIGURED
+#define LANE_STATE_COUNT (LANE_MISCONFIGURED + 1)
 } LaneState;
 
 /* What can happen to a lane. */
@@ -47,6 +46,7 @@ typedef enum LaneEvent
 	EVENT_LOCKED,				/* 423 */
 	EVENT_UNAVAILABLE,			/* 5xx, 408, an unreadable answer */
 	EVENT_NETWORK,				/* no answer: DNS, TCP, TLS, timeout */
+	EVENT_BAD_OPTION,			/* an option of the SERVER is not usable */
 	EVENT_NO_SECRET,			/* the token file cannot be read */
 	EVENT_UNAUTHORIZED,			/* 401 */
 	EVENT_FORBIDDEN,			/* 403 */

@@ -3,11 +3,13 @@
  *		From a contact's traits to HubSpot's properties.
  *
  * Pure: a message in, JSON members and warnings out.  The tables below are
- * docs/mapping.md's special fields; names not in them follow Classic's rule
- * (lower case, white space to "_"), then the strict one.  All memory is the
+ * docs/mapping.md's special fields; names not in them are put in lower case,
+ * with "_" for a run of white space and for anything else that a name cannot hold.  All memory is the
  * current context's.
  */
 #include "postgres.h"
+
+#include "mb/pg_wchar.h"
 
 #include "hubspot.h"
 #include "mapping.h"
@@ -215,7 +217,7 @@ canonical_name(const char *name, int *len)
 	char	   *canonical = palloc(*len + 1);
 	int			used = 0;
 
-	for (int i = 0; i < *len; i++)
+	for (int i = 0; i < *len; i += pg_mblen(name + i))
 	{
 		unsigned char c = pg_ascii_tolower((unsigned char) name[i]);
 
@@ -267,7 +269,10 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 		special = special_trait(name.val.string.val, name.val.string.len);
 		if (special >= 0)
 		{
-			if (!traits->present[special])
+			if (traits->present[special])
+				warn(mapping, "duplicate_property", name.val.string.val, name.val.string.len,
+					 "another spelling of this trait stands in the message already");
+			else
 			{
 				traits->present[special] = true;
 				traits->special[special] = value;
@@ -286,6 +291,13 @@ is_object(const JsonbValue *value)
 	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
+/* Whether a special trait may be an object. */
+static bool
+takes_objects(Trait trait)
+{
+	return trait == TRAIT_ADDRESS || trait == TRAIT_COMPANY;
+}
+
 static void
 add_special_fields(Mapping *mapping, const Traits *traits)
 {
@@ -294,8 +306,12 @@ add_special_fields(Mapping *mapping, const Traits *traits)
 		const JsonbValue *value = &traits->special[special_fields[i].trait];
 		JsonbValue	member;
 
-		if (!traits->present[special_fields[i].trait] ||
-			is_object(value) != (special_fields[i].member != NULL))
+		if (!traits->present[special_fields[i].trait])
+			continue;
+		if (is_object(value) && !takes_objects(special_fields[i].trait))
+			warn(mapping, "unknown_property", special_fields[i].property, strlen(special_fields[i].property),
+				 "the trait is an object, which has no place in this property");
+		if (is_object(value) != (special_fields[i].member != NULL))
 			continue;
 		if (special_fields[i].member != NULL)
 		{

@@ -37,6 +37,14 @@ get_key(JsonbContainer *object, const char *name, JsonbValue *value)
 		value->type != jbvNull;
 }
 
+static bool
+has_key(JsonbContainer *object, const char *name)
+{
+	JsonbValue	value;
+
+	return getKeyJsonValueFromContainer(object, name, strlen(name), &value) != NULL;
+}
+
 /* A member that must be an object when it is there at all. */
 static bool
 get_object(JsonbContainer *root, const char *name, JsonbContainer **object,
@@ -90,7 +98,7 @@ message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 		!get_object(root, "properties", &parts->properties, problem) ||
 		!get_object(root, "context", &context, problem))
 		return false;
-	parts->flat = parts->traits == NULL && parts->properties == NULL && context == NULL;
+	parts->flat = !has_key(root, "traits") && !has_key(root, "properties") && !has_key(root, "context");
 	parts->context_traits = NULL;
 	if (context != NULL && !get_object(context, "traits", &parts->context_traits, problem))
 		return false;
@@ -340,7 +348,7 @@ user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
 {
 	char	   *text = message_scalar_text(&parts->user_id);
 
-	if (text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY)
+	if (parts->user_id.type == jbvBool || text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY)
 		return bad_message(problem, "field \"userId\" of the message is not a key",
 						   psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
 	key->property = property;

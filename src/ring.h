@@ -106,16 +106,16 @@ extern const char *const ring_object_names[OBJECT_COUNT];
 /* Last value handed out by a sequence of ours, 0 when it was never used. */
 extern int64 ring_last_id(Oid sequence);
 
+/* TRUNCATE one of our tables, in the current transaction. */
+extern void ring_truncate(Oid relation);
+
 /*
  * Give old generations back and start new ones; called by the worker now and
  * then, inside a transaction of its own.  snapshot (a pg_snapshot) is the
  * last checkpoint: every row visible in it has a verdict.  Takes an ACCESS
  * EXCLUSIVE lock on the children of one generation, for which lock_timeout
- * must be short; raises an error when it does not get it.
+ * is made short; raises an error when it does not get it.
  */
-/* TRUNCATE one of our tables, in the current transaction. */
-extern void ring_truncate(Oid relation);
-
 extern void ring_rotate(Datum snapshot, int64 retention_minutes);
 
 #endif							/* HUBSPOT_RING_H */

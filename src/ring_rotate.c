@@ -114,8 +114,7 @@ edge_row(const Catalog *catalog, int child, bool newest, int64 *id, TimestampTz 
 static bool
 older_than(TimestampTz time, int64 minutes)
 {
-	return TimestampDifferenceExceeds(time, GetCurrentTimestamp(),
-									  (int) Min(minutes * 60 * 1000, PG_INT32_MAX));
+	return GetCurrentTimestamp() - time > minutes * USECS_PER_MINUTE;
 }
 
 /* Rows of messageIds whose outbox rows are gone. */

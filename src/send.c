@@ -214,7 +214,7 @@ send_what_may(bool more_to_read)
 		{
 			if (account->dropped)
 				cancel_lane(&account->lanes[i]);
-			else if (account->status.state == LANE_RUN)
+			else if (account->status.state == LANE_RUN && account->options != NULL)
 				while (send_one(&account->lanes[i], more_to_read, now, &wait_us))
 					;
 		}
@@ -297,6 +297,19 @@ event_of(const Account *account, const WireResponse *response, const Reply *repl
 	return event;
 }
 
+/* Whether the SERVER's own ceiling for the day is reached; HubSpot counts for all its clients. */
+static bool
+day_is_used_up(const Account *account)
+{
+	MeterReading reading;
+
+	if (account->options == NULL || account->options->daily_limit == 0)
+		return false;
+	meter_read(account->meter, &reading, clock_us());
+	return reading.daily_limit >= 0 && reading.daily_remaining >= 0 &&
+		reading.daily_limit - reading.daily_remaining >= account->options->daily_limit;
+}
+
 /* Move the account or the lane; returns whether the answer is about records. */
 static bool
 apply_event(Account *account, Lane *lane, const WireResponse *response, const Reply *reply)
@@ -313,6 +326,9 @@ apply_event(Account *account, Lane *lane, const WireResponse *response, const Re
 	{
 		if (lane != NULL)
 			lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
+		if (lane != NULL && !account->dropped && day_is_used_up(account))
+			lane_event(&account->status, EVENT_DAILY, "the SERVER option daily_limit is reached",
+					   seconds_to_midnight(account));
 		return true;
 	}
 	lane_event(status, event, value_from_utf8(detail), wait_s);

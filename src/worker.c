@@ -259,6 +259,7 @@ wait_while_held(void)
 	while (!may_send && !ShutdownRequestPending)
 	{
 		publish_report(slot, true);
+		pg_atomic_write_u32(&slot->wake, 0);
 		wire_wait(GUARD_US / 1000, publish_wait_event(PUBLISH_IDLE));
 		CHECK_FOR_INTERRUPTS();
 		reload_if_asked();

@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 #
 # From the outbox to the simulator and back.
+#
+# shellcheck disable=SC2154 # $scale, $work and $simulator_url are of the script that sources this
 
 upsert=/crm/objects/2026-09/contacts/batch/upsert
 

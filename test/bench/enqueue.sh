@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 #
 # What a call costs the session that makes it.  Delivery is off.
+#
+# shellcheck disable=SC2154 # $scale is of the script that sources this
 
 measure_enqueue() {
 	local rows=$((200000 / scale))

@@ -29,10 +29,11 @@ SHLIB_LINK := $(or $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null),\
 	$(or $(shell $(PKG_CONFIG) --libs json-c 2>/dev/null),-ljson-c)
 
 # The first of these that can build extensions: a pg_config may come without
-# PGXS, or not be in the PATH.
+# PGXS or the server's headers, or not be in the PATH.
 candidates = $(shell command -v pg_config) \
 	$(shell ls -d /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -rV)
-usable = $(wildcard $(shell $(1) --pgxs 2>/dev/null))
+usable = $(and $(wildcard $(shell $(1) --includedir-server 2>/dev/null)/postgres.h),\
+	$(wildcard $(shell $(1) --pgxs 2>/dev/null)))
 PG_CONFIG ?= $(firstword $(foreach c,$(candidates),$(if $(call usable,$(c)),$(c))) pg_config)
 PGXS := $(call usable,$(PG_CONFIG))
 

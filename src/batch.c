@@ -23,6 +23,9 @@
 #define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
 #define MAX_KEYS_LOOKED_AT	400 /* for one with the batch's id property */
 
+/* The messages of the input that is being put together, taken apart. */
+static MessageParts input_parts[INPUT_MAX_ROWS];
+
 static const char *const server_dropped =
 "the SERVER that this row was queued for does not exist any more";
 
@@ -40,6 +43,28 @@ make_batch(Lane *lane, int max_inputs)
 
 /* ---- taking ------------------------------------------------------------------ */
 
+/* End an input: its carrier gets the verdict, the rows merged into it share it. */
+static void
+end_input(Input *input, AckResult *result)
+{
+	Row		   *carrier = input->rows[input->nrows - 1];
+	Verdict		verdict = result->verdict;
+
+	result->attempt = input->attempts;
+	for (int i = 0; i < input->nrows; i++)
+	{
+		Row		   *row = input->rows[i];
+
+		result->id = row->id;
+		result->verdict = row == carrier ? verdict : VERDICT_COALESCED;
+		result->merged_into = row == carrier ? 0 : carrier->id;
+		result->warnings = row->warnings;
+		ack_result(result);
+		queue_forget_row(row);
+	}
+	queue_release_key(input->key);
+}
+
 /* A verdict for a row that leaves its key without having been sent. */
 static void
 end_unsent(Row *row, Verdict verdict, const char *category, const char *message)
@@ -49,6 +74,23 @@ end_unsent(Row *row, Verdict verdict, const char *category, const char *message)
 
 	ack_result(&result);
 	queue_forget_row(row);
+}
+
+/* Whether a row can be sent; if not, it ends here. */
+static bool
+is_sendable(Row *row, MessageParts *parts, TimestampTz now)
+{
+	MessageProblem problem;
+
+	if (row->key->lane->account->dropped)
+		end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
+	else if (row->deadline != 0 && row->deadline < now)
+		end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
+	else if (!message_read(row->message, parts, &problem))
+		end_unsent(row, VERDICT_REJECTED, "bad_message", problem.message);
+	else
+		return true;
+	return false;
 }
 
 /* Move the key's waiting rows into the input; false when none is left to send. */
@@ -62,23 +104,18 @@ take_rows(Input *input, WorkKey *key, TimestampTz now)
 	{
 		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
 
-		if (key->lane->account->dropped)
-			end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
-		else if (row->deadline != 0 && row->deadline < now)
-			end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
-		else
-		{
-			if (input->nrows >= 4 && (input->nrows & (input->nrows - 1)) == 0)
-				input->rows = repalloc(input->rows, sizeof(Row *) * input->nrows * 2);
-			input->rows[input->nrows++] = row;
-		}
+		if (!is_sendable(row, &input_parts[input->nrows], now))
+			continue;
+		if (input->nrows >= 4 && (input->nrows & (input->nrows - 1)) == 0)
+			input->rows = repalloc(input->rows, sizeof(Row *) * input->nrows * 2);
+		input->rows[input->nrows++] = row;
 	}
 	return input->nrows > 0;
 }
 
 /* Put an input's JSON behind the others. */
 static void
-append_input(Batch *batch, Input *input)
+append_json(Batch *batch, Input *input)
 {
 	StringInfo	body = &batch->body;
 
@@ -86,10 +123,42 @@ append_input(Batch *batch, Input *input)
 		appendStringInfoChar(body, ',');
 	snprintf(input->trace, sizeof(input->trace), INT64_FORMAT, input->rows[input->nrows - 1]->id);
 	input->offset = body->len;
-	contacts_append_input(body, input);
+	contacts_append_input(body, input, input_parts);
 	input->len = body->len - input->offset;
 	batch->nrows += input->nrows;
 	batch->ninputs++;
+}
+
+/*
+ * The same, for any row: one that raises an error ends as rejected, together
+ * with those it was merged with, and keeps nobody else from being sent.
+ */
+static void
+append_input(Batch *batch, Input *input)
+{
+	int			start = batch->body.len;
+	MemoryContext context = CurrentMemoryContext;
+	AckResult	result = {.verdict = VERDICT_REJECTED, .created = -1, .category = "mapping_error"};
+
+	PG_TRY();
+	{
+		append_json(batch, input);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
+		FlushErrorState();
+		batch->body.len = start;
+		batch->body.data[start] = '\0';
+		result.message = error->message;
+		end_input(input, &result);
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -206,28 +275,6 @@ split_off(Batch *batch, const bool *chosen)
 }
 
 /* ---- verdicts ------------------------------------------------------------------- */
-
-/* End an input: its carrier gets the verdict, the rows merged into it share it. */
-static void
-end_input(Input *input, AckResult *result)
-{
-	Row		   *carrier = input->rows[input->nrows - 1];
-	Verdict		verdict = result->verdict;
-
-	result->attempt = input->attempts;
-	for (int i = 0; i < input->nrows; i++)
-	{
-		Row		   *row = input->rows[i];
-
-		result->id = row->id;
-		result->verdict = row == carrier ? verdict : VERDICT_COALESCED;
-		result->merged_into = row == carrier ? 0 : carrier->id;
-		result->warnings = row->warnings;
-		ack_result(result);
-		queue_forget_row(row);
-	}
-	queue_release_key(input->key);
-}
 
 static void
 end_confirmed(Batch *batch, Input *input, const ReplyResult *confirmed, int status,

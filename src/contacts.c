@@ -21,22 +21,18 @@ contacts_id_property(const WorkKey *key)
 
 /* Add one row's properties below those of newer rows. */
 static void
-add_row(Mapping *mapping, Input *input, Row *row)
+add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
 {
-	MessageParts parts;
-	MessageProblem problem;
 	StringInfoData warnings;
 
 	initStringInfo(&warnings);
-	if (!message_read(row->message, &parts, &problem))
-		elog(ERROR, "outbox row " INT64_FORMAT " is unreadable: %s", row->id, problem.message);
-	mapping_add_contact(mapping, &parts, input->key->property, &warnings);
+	mapping_add_contact(mapping, parts, input->key->property, &warnings);
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
 	pfree(warnings.data);
 }
 
 void
-contacts_append_input(StringInfo body, Input *input)
+contacts_append_input(StringInfo body, Input *input, const MessageParts *parts)
 {
 	Mapping		mapping;
 
@@ -48,7 +44,7 @@ contacts_append_input(StringInfo body, Input *input)
 	appendStringInfo(body, ",\"objectWriteTraceId\":\"%s\",\"properties\":{", input->trace);
 	mapping_begin(&mapping, body);
 	for (int i = input->nrows - 1; i >= 0; i--)
-		add_row(&mapping, input, input->rows[i]);
+		add_row(&mapping, input, input->rows[i], &parts[i]);
 	appendStringInfoString(body, "}}");
 	pfree(mapping.names);
 }

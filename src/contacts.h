@@ -5,13 +5,15 @@
 #ifndef HUBSPOT_CONTACTS_H
 #define HUBSPOT_CONTACTS_H
 
+#include "message.h"
 #include "work.h"
 
 /*
  * Append one input to a batch/upsert body: the rows of one contact merged per
- * property, the newest value winning.  Sets the warnings of each row.
+ * property, the newest value winning.  parts are the rows' messages, taken
+ * apart.  Sets the warnings of each row.
  */
-extern void contacts_append_input(StringInfo body, Input *input);
+extern void contacts_append_input(StringInfo body, Input *input, const MessageParts *parts);
 
 /* The property that an input is keyed by. */
 extern const char *contacts_id_property(const WorkKey *key);

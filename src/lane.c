@@ -84,6 +84,7 @@ lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s
 			wait *= 2;
 		wait = Min(wait, lane_events[event].max);
 		status->failures++;
+		status->trouble_at = clock_us();
 	}
 	if (wait_s > 0)
 		wait = wait_s;
@@ -94,6 +95,13 @@ lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s
 		snprintf(status->reason, sizeof(status->reason), "%s: %s", lane_events[event].reason, detail);
 	else
 		strlcpy(status->reason, lane_events[event].reason, sizeof(status->reason));
+}
+
+bool
+lane_event_is_known(const LaneStatus *status, LaneEvent event, int64 sent_at)
+{
+	return status->failures > 0 && status->state == lane_events[event].next &&
+		sent_at < status->trouble_at;
 }
 
 LaneEvent

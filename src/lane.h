@@ -60,6 +60,7 @@ typedef struct LaneStatus
 	LaneState	state;
 	int			failures;		/* events of trouble in a row */
 	int64		until;			/* µs of the monotonic clock; 0: no end of its own */
+	int64		trouble_at;		/* when the last event of trouble came, same clock */
 	char		reason[256];	/* for the user; "" in RUN */
 } LaneStatus;
 
@@ -68,6 +69,13 @@ typedef struct LaneStatus
  * time that HubSpot asked for and wins over the table's.
  */
 extern void lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s);
+
+/*
+ * Whether an event tells nothing new: the request was sent before the trouble
+ * began that the status is in.  One bad moment counts once, however many
+ * requests it hits.
+ */
+extern bool lane_event_is_known(const LaneStatus *status, LaneEvent event, int64 sent_at);
 
 /* Which event an answer's class is; EVENT_SUCCESS for RECORDS and REFUSED. */
 extern LaneEvent lane_event_of(ReplyClass class);

@@ -125,8 +125,9 @@ extern const char *reply_property(const ReplyResult *result, const char *name);
  * key_property is NULL).  What is left is told by elimination: when every
  * error found its input, no result names one that has an outcome already, and
  * as many results as inputs are left, these inputs succeeded (the record id is
- * known only where one result is left for one input).  Otherwise the rest is
- * REPLY_UNKNOWN and must be sent again alone.
+ * known only where one result is left for one input).  When one input is left,
+ * no result, and an error that found nobody, it is that input's.  Otherwise
+ * the rest is REPLY_UNKNOWN and must be sent again alone.
  */
 typedef enum ReplyOutcome
 {

@@ -112,21 +112,21 @@ mark_failed(const InputTable *table, ReplyInput *inputs, struct json_object *nam
 	return found;
 }
 
-/* Errors by trace, else by id; returns whether each found an input. */
-static bool
+/* Errors by trace, else by id; returns the first that found no input, or NULL. */
+static const ReplyError *
 match_errors(const Reply *reply, const InputTable *traces, const InputTable *keys, ReplyInput *inputs)
 {
-	bool		all_found = true;
+	const ReplyError *nobodys = NULL;
 
 	for (int i = 0; i < reply->nerrors; i++)
 	{
 		const ReplyError *error = &reply->errors[i];
 
 		if (!mark_failed(traces, inputs, error->traces, true, error) &&
-			!mark_failed(keys, inputs, error->ids, false, error))
-			all_found = false;
+			!mark_failed(keys, inputs, error->ids, false, error) && nobodys == NULL)
+			nobodys = error;
 	}
-	return all_found;
+	return nobodys;
 }
 
 static ReplyInput *
@@ -175,21 +175,25 @@ match_results(const Reply *reply, const char *key_property, const InputTable *tr
 	return consistent;
 }
 
-/* What is open when everything else adds up must have succeeded. */
+/*
+ * What is open when everything else adds up: as many results as inputs are
+ * left, or one input and the error that nobody else has.
+ */
 static void
-eliminate(const ReplyResult *left, int nleft, ReplyInput *inputs, int n)
+eliminate(const ReplyResult *left, int nleft, const ReplyError *nobodys, ReplyInput *inputs, int n)
 {
 	int			open = 0;
 
 	for (int i = 0; i < n; i++)
 		if (inputs[i].outcome == REPLY_UNKNOWN)
 			open++;
-	if (open != nleft)
+	if (open != (nobodys != NULL ? 1 : nleft) || (nobodys != NULL && nleft > 0))
 		return;
 	for (int i = 0; i < n; i++)
 		if (inputs[i].outcome == REPLY_UNKNOWN)
 		{
-			inputs[i].outcome = REPLY_CONFIRMED;
+			inputs[i].outcome = nobodys != NULL ? REPLY_FAILED : REPLY_CONFIRMED;
+			inputs[i].error = nobodys;
 			inputs[i].result = open == 1 ? left : NULL;
 		}
 }
@@ -210,11 +214,10 @@ reply_match(const Reply *reply, const char *key_property, ReplyInput *inputs, in
 	}
 	if (make_table(&traces, inputs, ninputs, true) && make_table(&keys, inputs, ninputs, false))
 	{
-		bool		accounted = match_errors(reply, &traces, &keys, inputs);
+		const ReplyError *nobodys = match_errors(reply, &traces, &keys, inputs);
 
-		accounted &= match_results(reply, key_property, &traces, &keys, inputs, &left, &nleft);
-		if (accounted)
-			eliminate(left, nleft, inputs, ninputs);
+		if (match_results(reply, key_property, &traces, &keys, inputs, &left, &nleft))
+			eliminate(left, nleft, nobodys, inputs, ninputs);
 	}
 	free(traces.places);
 	free(keys.places);

@@ -24,6 +24,8 @@ typedef struct Transfer
 {
 	Account    *account;
 	Batch	   *batch;			/* NULL: account-info */
+	Meter	   *meter;			/* where it is booked */
+	uint64		token_hash;		/* the token that it went out with */
 	const char *path;			/* of the table in path.c */
 	TimestampTz started_at;
 } Transfer;
@@ -66,6 +68,8 @@ start_transfer(Account *account, Batch *batch, PathName path, const char *method
 	}
 	transfers[slot].account = account;
 	transfers[slot].batch = batch;
+	transfers[slot].meter = account->meter;
+	transfers[slot].token_hash = account->secret.hash;
 	transfers[slot].path = path_of(path, (ApiVersion) account->options->api_version);
 	transfers[slot].started_at = GetCurrentTimestamp();
 	account->transfers++;
@@ -248,17 +252,17 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 }
 
 static void
-meter_response(Account *account, const WireResponse *response)
+meter_response(const Transfer *transfer, const WireResponse *response)
 {
 	int64		now = clock_us();
 
 	if (response->answered)
-		meter_answered(account->meter, &response->headers, now);
+		meter_answered(transfer->meter, &response->headers, now);
 	else if (response->reached)
-		meter_lost(account->meter, now);
+		meter_lost(transfer->meter, now);
 	else
-		meter_cancel(account->meter);
-	account->limits_changed = true;
+		meter_cancel(transfer->meter);
+	transfer->account->limits_changed = true;
 }
 
 /* Seconds until the account's day ends, by the zone that account-info told. */
@@ -310,10 +314,16 @@ day_is_used_up(const Account *account)
 		reading.daily_limit - reading.daily_remaining >= account->options->daily_limit;
 }
 
-/* Move the account or the lane; returns whether the answer is about records. */
+/*
+ * Move the account or the lane; returns whether the answer is about records.
+ * Trouble with a token that has been replaced meanwhile says nothing about
+ * the new one.
+ */
 static bool
-apply_event(Account *account, Lane *lane, const WireResponse *response, const Reply *reply)
+apply_event(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
+	Account    *account = transfer->account;
+	Lane	   *lane = transfer->batch != NULL ? transfer->batch->lane : NULL;
 	const char *detail;
 	int64		wait_s;
 	LaneEvent	event = event_of(account, response, reply, &detail, &wait_s);
@@ -321,7 +331,7 @@ apply_event(Account *account, Lane *lane, const WireResponse *response, const Re
 	LaneState	before = status->state;
 
 	if (event == EVENT_LIMITED)
-		meter_block(account->meter, clock_us() + (wait_s > 0 ? wait_s : METER_WINDOW_MS / 1000) * 1000000);
+		meter_block(transfer->meter, clock_us() + (wait_s > 0 ? wait_s : METER_WINDOW_MS / 1000) * 1000000);
 	if (event == EVENT_SUCCESS)
 	{
 		if (lane != NULL)
@@ -331,6 +341,9 @@ apply_event(Account *account, Lane *lane, const WireResponse *response, const Re
 					   seconds_to_midnight(account));
 		return true;
 	}
+	if (transfer->token_hash != account->secret.hash ||
+		lane_event_is_known(status, event, response->started_us))
+		return false;
 	lane_event(status, event, value_from_utf8(detail), wait_s);
 	if (status->state != before)
 		ereport(LOG,
@@ -344,25 +357,29 @@ apply_event(Account *account, Lane *lane, const WireResponse *response, const Re
 
 /* account-info: an address without it is no reason not to try the rest. */
 static void
-finish_account(Account *account, const WireResponse *response, const Reply *reply)
+finish_account(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
+	Account    *account = transfer->account;
+
 	account->asking = false;
-	if (account->dropped)
+	if (account->dropped || transfer->token_hash != account->secret.hash)
 		return;
 	if (response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN))
 		connect_answered(account, reply);
-	else if (apply_event(account, NULL, response, reply))
+	else if (apply_event(transfer, response, reply))
 		connect_answered(account, reply);
 }
 
 static void
-finish_batch(Batch *batch, const WireResponse *response, const Reply *reply, AckRequest *request)
+finish_batch(const Transfer *transfer, const WireResponse *response, const Reply *reply,
+			 AckRequest *request)
 {
+	Batch	   *batch = transfer->batch;
 	Lane	   *lane = batch->lane;
 
 	lane->transfers--;
 	lane->in_flight -= batch->nrows;
-	if (apply_event(lane->account, lane, response, reply))
+	if (apply_event(transfer, response, reply))
 		batch_answered(batch, reply, request);
 	else
 		batch_again(batch);
@@ -384,12 +401,12 @@ send_collect(void)
 					response.body, response.body_len);
 		transfers[response.slot].account = NULL;
 		transfer.account->transfers--;
-		meter_response(transfer.account, &response);
+		meter_response(&transfer, &response);
 		request = log_request(&transfer, &response, &reply);
 		if (transfer.batch == NULL)
-			finish_account(transfer.account, &response, &reply);
+			finish_account(&transfer, &response, &reply);
 		else
-			finish_batch(transfer.batch, &response, &reply, request);
+			finish_batch(&transfer, &response, &reply, request);
 		reply_free(&reply);
 		wire_release(response.slot);
 		count++;

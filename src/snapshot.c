@@ -1,11 +1,11 @@
 /*
  * snapshot.c
- *		Snapshots that outlive their transaction.
+ *		Snapshots that outlive their transaction, and marks made of them.
  *
  * The worker compares what was visible then with what is visible now.  The
  * server's own type for this, pg_snapshot, keeps its layout to itself; its text
  * form "xmin:xmax:xip,..." is documented, so that is the way in and out.
- * Results are palloc'd in the current context.
+ * Results are palloc'd in the current context; a mark's snapshot in "hubspot work".
  */
 #include "postgres.h"
 
@@ -15,6 +15,7 @@
 
 #include "hubspot.h"
 #include "snapshot.h"
+#include "work.h"
 
 static FullTransactionId
 next_xid(char **text)
@@ -107,4 +108,24 @@ snapshot_sees(const Snap *snap, FullTransactionId xid)
 			high = middle;
 	}
 	return true;
+}
+
+void
+mark_free(Mark *mark)
+{
+	if (mark->snap != NULL)
+		pfree(mark->snap);
+	mark->snap = NULL;
+}
+
+void
+mark_set(Mark *mark, const Mark *value)
+{
+	MemoryContext old = MemoryContextSwitchTo(window.work);
+	Snap	   *snap = snapshot_copy(value->snap);
+
+	mark_free(mark);
+	*mark = *value;
+	mark->snap = snap;
+	MemoryContextSwitchTo(old);
 }

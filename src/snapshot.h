@@ -1,6 +1,6 @@
 /*
  * snapshot.h
- *		Snapshots that outlive their transaction.
+ *		Snapshots that outlive their transaction, and marks made of them.
  */
 #ifndef HUBSPOT_SNAPSHOT_H
 #define HUBSPOT_SNAPSHOT_H
@@ -15,6 +15,20 @@ typedef struct Snap
 	int			nxip;
 	FullTransactionId xip[FLEXIBLE_ARRAY_MEMBER];	/* ascending */
 } Snap;
+
+/* A place in the outbox, see window.c; snap is owned by it. */
+typedef struct Mark
+{
+	uint64		epoch;			/* grows with each mark */
+	int64		low;
+	int64		high;
+	FullTransactionId next;
+	Snap	   *snap;			/* NULL: no mark */
+} Mark;
+
+/* Copy a mark over another, into the context of the worker's work. */
+extern void mark_set(Mark *mark, const Mark *value);
+extern void mark_free(Mark *mark);
 
 /* The current snapshot of the transaction, palloc'd. */
 extern Snap *snapshot_take(void);

@@ -34,51 +34,28 @@
  * main reader.  So one lane's backlog neither hides another's rows nor fills
  * the memory.
  *
- * The checkpoint is a mark whose rows all have verdicts.  After a crash the
- * difference from the checkpoint is read again, leaving out what has a result.
+ * After a restart the difference from the checkpoint (see checkpoint.c) is read
+ * again, leaving out what has a result.
  *
  * Locks: ACCESS SHARE on the children read, until the end of the page's
  * transaction.  Memory: readers and marks in "hubspot work", rows in "hubspot window".
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "access/genam.h"
-#include "access/relscan.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
 #include "hubspot.h"
-#include "append.h"
-#include "clock.h"
+#include "admit.h"
+#include "checkpoint.h"
 #include "connect.h"
-#include "snapshot.h"
 #include "window.h"
 
 #define PAGE_ROWS			2000	/* rows looked at per reader and transaction */
-#define CHECKPOINT_US		1000000 /* at most one checkpoint in this time */
-
-/* Attribute numbers of hubspot.outbox. */
-enum OutboxAttribute
-{
-	AT_ID = 1, AT_XID, AT_CREATED_AT, AT_SERVER, AT_CALL, AT_OBJECT, AT_SOURCE, AT_PARENT,
-	AT_DEADLINE, AT_KEY_PROPERTY, AT_KEY, AT_PROBLEM, AT_MESSAGE
-};
-
-typedef struct Mark
-{
-	uint64		epoch;			/* grows with each mark */
-	int64		low;
-	int64		high;
-	FullTransactionId next;
-	Snap	   *snap;
-} Mark;
 
 typedef enum Phase
 {
@@ -109,63 +86,9 @@ typedef enum Admission
 
 static Reader main_reader;
 static uint64 last_epoch;
-static int64 highest_result[RING_CHILDREN]; /* when the worker started; 0: none */
 static bool took_mark;			/* since window_took_mark() was last asked */
-static int64 next_checkpoint_id;
-static Mark written;			/* the last checkpoint in the table */
-static Mark candidate;			/* the next one; snap NULL: none chosen */
-static uint64 candidate_seq;
-static int64 checkpoint_at;		/* µs of the monotonic clock */
-static int64 rows_since_checkpoint;
-
-static void
-free_mark(Mark *mark)
-{
-	if (mark->snap != NULL)
-		pfree(mark->snap);
-	mark->snap = NULL;
-}
-
-static void
-set_mark(Mark *mark, const Mark *value)
-{
-	MemoryContext old = MemoryContextSwitchTo(window.work);
-	Snap	   *snap = snapshot_copy(value->snap);
-
-	free_mark(mark);
-	*mark = *value;
-	mark->snap = snap;
-	MemoryContextSwitchTo(old);
-}
 
 /* ---- one difference: begin, end ------------------------------------------ */
-
-/* One child that is read by an index. */
-typedef struct ChildScan
-{
-	Relation	heap;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-} ChildScan;
-
-static void
-open_child(ChildScan *child, Oid heap, Oid index, int nkeys)
-{
-	child->heap = table_open(heap, AccessShareLock);
-	child->index = index_open(index, AccessShareLock);
-	child->scan = hubspot_index_beginscan(child->heap, child->index, GetActiveSnapshot(), nkeys);
-	child->slot = table_slot_create(child->heap, NULL);
-}
-
-static void
-close_child(ChildScan *child)
-{
-	index_endscan(child->scan);
-	ExecDropSingleTupleTableSlot(child->slot);
-	index_close(child->index, AccessShareLock);
-	table_close(child->heap, AccessShareLock);
-}
 
 /* The oldest generation that can hold rows while the youngest holds this id. */
 static int64
@@ -201,11 +124,11 @@ add_unlisted_xids(Reader *reader)
 	{
 		int			number = (int) (generation % RING_CHILDREN);
 		FullTransactionId at = reader->from.snap->xmax;
-		ChildScan	child;
+		RingScan	child;
 
 		if (!FullTransactionIdPrecedes(at, end))
 			return;
-		open_child(&child, catalog->outbox[number], catalog->outbox_xid[number], 2);
+		ring_scan_open(&child, catalog->outbox[number], catalog->outbox_xid[number], 2);
 		while (FullTransactionIdPrecedes(at, end))
 		{
 			ScanKeyData keys[2];
@@ -214,14 +137,14 @@ add_unlisted_xids(Reader *reader)
 			ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_XID8GE, FullTransactionIdGetDatum(at));
 			ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_XID8LT, FullTransactionIdGetDatum(end));
 			index_rescan(child.scan, keys, 2, NULL, 0);
-			if (!index_getnext_slot(child.scan, ForwardScanDirection, child.slot))
+			if (!ring_scan_next(&child))
 				break;
 			at = DatumGetFullTransactionId(slot_getattr(child.slot, AT_XID, &isnull));
 			if (snapshot_sees(reader->to.snap, at))
 				add_old_xid(reader, at);
 			FullTransactionIdAdvance(&at);
 		}
-		close_child(&child);
+		ring_scan_close(&child);
 	}
 }
 
@@ -231,7 +154,7 @@ begin_difference(Reader *reader, const Mark *to)
 {
 	const Snap *from = reader->from.snap;
 
-	set_mark(&reader->to, to);
+	mark_set(&reader->to, to);
 	reader->old_size = from->nxip + 4;
 	reader->old_xids = MemoryContextAlloc(window.work, sizeof(FullTransactionId) * reader->old_size);
 	reader->nold = 0;
@@ -248,8 +171,8 @@ end_difference(Reader *reader)
 {
 	pfree(reader->old_xids);
 	reader->old_xids = NULL;
-	set_mark(&reader->from, &reader->to);
-	free_mark(&reader->to);
+	mark_set(&reader->from, &reader->to);
+	mark_free(&reader->to);
 	reader->phase = PHASE_IDLE;
 	reader->recheck = false;
 }
@@ -259,8 +182,8 @@ free_reader(Reader *reader)
 {
 	if (reader->old_xids != NULL)
 		pfree(reader->old_xids);
-	free_mark(&reader->from);
-	free_mark(&reader->to);
+	mark_free(&reader->from);
+	mark_free(&reader->to);
 	pfree(reader);
 }
 
@@ -271,7 +194,7 @@ make_follower(Lane *lane, int64 position)
 	Reader	   *follower = MemoryContextAllocZero(window.work, sizeof(Reader));
 
 	follower->lane = lane;
-	set_mark(&follower->from, &main_reader.from);
+	mark_set(&follower->from, &main_reader.from);
 	begin_difference(follower, &main_reader.to);
 	follower->phase = main_reader.phase;
 	follower->position = position;
@@ -281,163 +204,51 @@ make_follower(Lane *lane, int64 position)
 
 /* ---- rows ----------------------------------------------------------------- */
 
-/* The result child that is open during one page. */
-typedef struct ResultProbe
+/* What a lane's reader does with a row of that lane. */
+static Admission
+follow_row(Lane *lane, TupleTableSlot *slot)
 {
-	int			child;
-	Relation	heap;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-} ResultProbe;
+	if (!queue_has_room(lane, admit_size(slot)))
+		return ADMIT_FULL;
+	lane->skipped--;
+	admit_row(lane, slot);
+	return ADMIT_DONE;
+}
 
+/* What the main reader does with a row that has a lane. */
 static void
-close_probe(ResultProbe *probe)
+read_row(Lane *lane, TupleTableSlot *slot, int64 id)
 {
-	if (probe->child < 0)
-		return;
-	index_endscan(probe->scan);
-	ExecDropSingleTupleTableSlot(probe->slot);
-	index_close(probe->index, AccessShareLock);
-	table_close(probe->heap, AccessShareLock);
-	probe->child = -1;
-}
-
-/* Whether an outbox row had its verdict when the worker started. */
-static bool
-has_result(ResultProbe *probe, int64 id)
-{
-	const Catalog *catalog = ring_catalog(false);
-	ScanKeyData key;
-
-	if (id > highest_result[RING_CHILD(id)])
-		return false;
-	if (probe->child != RING_CHILD(id))
-	{
-		close_probe(probe);
-		probe->child = RING_CHILD(id);
-		probe->heap = table_open(catalog->result[probe->child], AccessShareLock);
-		probe->index = index_open(catalog->result_id[probe->child], AccessShareLock);
-		probe->scan = hubspot_index_beginscan(probe->heap, probe->index, GetActiveSnapshot(), 1);
-		probe->slot = table_slot_create(probe->heap, NULL);
-	}
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	index_rescan(probe->scan, &key, 1, NULL, 0);
-	return index_getnext_slot(probe->scan, ForwardScanDirection, probe->slot);
-}
-
-/* End a row that needs no request. */
-static void
-end_row(int64 id, Verdict verdict, const char *category, const char *message)
-{
-	AckResult	result = {.id = id, .verdict = verdict, .created = -1,
-	.category = category, .message = message};
-
-	ack_result(&result);
-}
-
-/* Bring a row into the window. */
-static void
-take_row(Lane *lane, TupleTableSlot *slot, Size message_size)
-{
-	const Catalog *catalog = ring_catalog(false);
-	bool		isnull;
-	Row		   *row = MemoryContextAlloc(window.memory, sizeof(Row) + message_size);
-	Datum		datum = slot_getattr(slot, AT_MESSAGE, &isnull);
-	struct varlena *message = PG_DETOAST_DATUM(datum);
-	text	   *key = DatumGetTextPP(slot_getattr(slot, AT_KEY, &isnull));
-	text	   *property = NULL;
-
-	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
-	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
-	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
-	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
-	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
-										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
-	row->message = (Jsonb *) memcpy(row + 1, message, VARSIZE(message));
-	row->bytes = GetMemoryChunkSpace(row);
-	if ((Pointer) message != DatumGetPointer(slot_getattr(slot, AT_MESSAGE, &isnull)))
-		pfree(message);
-
-	datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
-	if (!isnull)
-		property = DatumGetTextPP(datum);
-	queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
-			  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
-}
-
-/* The lane of a row; NULL when it can have none, which ends the row. */
-static Lane *
-lane_of_row(TupleTableSlot *slot, int64 id)
-{
-	const Catalog *catalog = ring_catalog(false);
-	bool		isnull;
-	Datum		problem = slot_getattr(slot, AT_PROBLEM, &isnull);
-	Account    *account;
-	Object		object;
-
-	if (!isnull)
-	{
-		end_row(id, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
-		return NULL;
-	}
-	account = connect_find(DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull)));
-	if (account == NULL || account->dropped)
-	{
-		end_row(id, VERDICT_CANCELLED, "server_dropped", "the SERVER that this row was queued for does not exist any more");
-		return NULL;
-	}
-	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
-										 DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull)));
-	if (object != OBJECT_IS_CONTACT)
-		elog(ERROR, "outbox row " INT64_FORMAT " is of an object that this version does not send", id);
-	return &account->lanes[FAMILY_CONTACTS];
+	if (lane->reader == NULL && !queue_has_room(lane, admit_size(slot)))
+		lane->reader = make_follower(lane, id - 1);
+	if (lane->reader != NULL)
+		lane->skipped++;
+	else
+		admit_row(lane, slot);
 }
 
 static Admission
-admit_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
+meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 {
 	bool		isnull;
 	FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(slot, AT_XID, &isnull));
-	bool		is_main = reader->lane == NULL;
-	Size		size;
+	Refusal		why;
 	Lane	   *lane;
 
 	if (!snapshot_sees(reader->to.snap, xid) || snapshot_sees(reader->from.snap, xid))
 		return ADMIT_DONE;
-
-	/* A follower leaves to the main reader what has no lane. */
-	if (!is_main)
-	{
-		(void) slot_getattr(slot, AT_PROBLEM, &isnull);
-		if (!isnull || DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull)) != reader->lane->account->server)
-			return ADMIT_DONE;
-	}
-	if (reader->recheck && has_result(probe, id))
+	lane = admit_lane(slot, &why);
+	/* what has no lane is the main reader's */
+	if ((reader->lane != NULL && lane != reader->lane) ||
+		(reader->recheck && admit_has_result(probe, id)))
 		return ADMIT_DONE;
-
-	lane = is_main ? lane_of_row(slot, id) : reader->lane;
-	if (lane == NULL)
-	{
-		rows_since_checkpoint++;
-		return ADMIT_DONE;
-	}
-	size = toast_raw_datum_size(slot_getattr(slot, AT_MESSAGE, &isnull));
-	if (is_main && lane->reader == NULL && !queue_has_room(lane, sizeof(Row) + size))
-		lane->reader = make_follower(lane, id - 1);
-	if (is_main && lane->reader != NULL)
-	{
-		lane->skipped++;
-		return ADMIT_DONE;
-	}
-	if (!is_main)
-	{
-		if (!queue_has_room(lane, sizeof(Row) + size))
-			return ADMIT_FULL;
-		lane->skipped--;
-	}
-	take_row(lane, slot, size);
-	rows_since_checkpoint++;
+	checkpoint_count_row();
+	if (reader->lane != NULL)
+		return follow_row(lane, slot);
+	if (lane != NULL)
+		read_row(lane, slot, id);
+	else
+		admit_refuse(id, &why);
 	return ADMIT_DONE;
 }
 
@@ -454,20 +265,20 @@ read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 	int			number = RING_CHILD(reader->position + 1);
 	int64		last = Min(limit, RING_FIRST(reader->position + 1) + RING_SPAN - 1);
 	ScanKeyData keys[2];
-	ChildScan	child;
+	RingScan	child;
 	bool		fits = true;
 
 	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(reader->position));
 	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(last));
-	open_child(&child, catalog->outbox[number], catalog->outbox_id[number], 2);
+	ring_scan_open(&child, catalog->outbox[number], catalog->outbox_id[number], 2);
 	index_rescan(child.scan, keys, 2, NULL, 0);
-	while (*budget > 0 && index_getnext_slot(child.scan, ForwardScanDirection, child.slot))
+	while (*budget > 0 && ring_scan_next(&child))
 	{
 		bool		isnull;
 		int64		id = DatumGetInt64(slot_getattr(child.slot, AT_ID, &isnull));
 
 		(*budget)--;
-		if (admit_row(reader, child.slot, id, probe) == ADMIT_FULL)
+		if (meet_row(reader, child.slot, id, probe) == ADMIT_FULL)
 		{
 			fits = false;
 			break;
@@ -476,7 +287,7 @@ read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 	}
 	if (fits && *budget > 0)
 		reader->position = last;
-	close_child(&child);
+	ring_scan_close(&child);
 	return fits;
 }
 
@@ -508,9 +319,9 @@ collect_old_ids(Reader *reader, int *count)
 	for (int64 generation = first; generation <= RING_GENERATION(highest); generation++)
 	{
 		int			number = (int) (generation % RING_CHILDREN);
-		ChildScan	child;
+		RingScan	child;
 
-		open_child(&child, catalog->outbox[number], catalog->outbox_xid[number], 3);
+		ring_scan_open(&child, catalog->outbox[number], catalog->outbox_xid[number], 3);
 		for (int i = 0; i < reader->nold; i++)
 		{
 			ScanKeyData keys[3];
@@ -522,7 +333,7 @@ collect_old_ids(Reader *reader, int *count)
 						Int64GetDatum(reader->position));
 			ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(highest));
 			index_rescan(child.scan, keys, 3, NULL, 0);
-			while (index_getnext_slot(child.scan, ForwardScanDirection, child.slot))
+			while (ring_scan_next(&child))
 			{
 				bool		isnull;
 
@@ -536,7 +347,7 @@ collect_old_ids(Reader *reader, int *count)
 				}
 			}
 		}
-		close_child(&child);
+		ring_scan_close(&child);
 	}
 	qsort(ids, *count, sizeof(int64), compare_ids);
 	while (*count > 0 && ids[*count - 1] > horizon)
@@ -605,7 +416,7 @@ read_page(Reader *reader)
 		else
 			break;				/* behind the main reader: it goes on first */
 	}
-	close_probe(&probe);
+	admit_close_probe(&probe);
 	return fits;
 }
 
@@ -690,84 +501,19 @@ window_wants_fetch(void)
 	return false;
 }
 
-void
-window_forget_lane(Lane *lane)
-{
-	if (lane->reader != NULL)
-		free_reader(lane->reader);
-	lane->reader = NULL;
-}
-
 /* ---- the worker's calls --------------------------------------------------- */
-
-/* The last checkpoint: its id, mark. */
-static void
-read_checkpoint(Mark *mark)
-{
-	const Catalog *catalog = ring_catalog(false);
-
-	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
-	{
-		Relation	rel = table_open(catalog->checkpoint[i], AccessShareLock);
-		TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
-		TupleTableSlot *slot = table_slot_create(rel, NULL);
-
-		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		{
-			bool		isnull;
-			int64		id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-
-			if (id < next_checkpoint_id)
-				continue;
-			next_checkpoint_id = id + 1;
-			mark->low = mark->high = DatumGetInt64(slot_getattr(slot, 3, &isnull));
-			mark->next = DatumGetFullTransactionId(slot_getattr(slot, 5, &isnull));
-			free_mark(mark);
-			mark->snap = snapshot_from_datum(slot_getattr(slot, 4, &isnull));
-		}
-		table_endscan(scan);
-		ExecDropSingleTupleTableSlot(slot);
-		table_close(rel, AccessShareLock);
-	}
-	if (mark->snap == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("table \"hubspot.checkpoint\" is empty"),
-				 errhint("Drop the extension and create it again.")));
-}
-
-/* Above these ids no row can have a result from before: most rows need no look-up. */
-static void
-read_highest_results(void)
-{
-	const Catalog *catalog = ring_catalog(false);
-
-	for (int i = 0; i < RING_CHILDREN; i++)
-	{
-		ChildScan	child;
-		bool		isnull;
-
-		open_child(&child, catalog->result[i], catalog->result_id[i], 0);
-		index_rescan(child.scan, NULL, 0, NULL, 0);
-		highest_result[i] = index_getnext_slot(child.scan, BackwardScanDirection, child.slot)
-			? DatumGetInt64(slot_getattr(child.slot, 1, &isnull)) : 0;
-		close_child(&child);
-	}
-}
 
 void
 window_start(void)
 {
 	Mark		mark = {.snap = NULL};
 
-	next_checkpoint_id = 0;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	read_checkpoint(&mark);
-	read_highest_results();
-	PopActiveSnapshot();
 	mark.epoch = ++last_epoch;
-	set_mark(&main_reader.from, &mark);
-	set_mark(&written, &mark);
+	checkpoint_read(&mark);
+	admit_start();
+	PopActiveSnapshot();
+	mark_set(&main_reader.from, &mark);
 	main_reader.recheck = true;
 }
 
@@ -825,10 +571,11 @@ window_read_id(void)
 
 /* ---- checkpoints ---------------------------------------------------------- */
 
-/* Whether all followers have read what the candidate covers. */
-static bool
-followers_have_read(const Mark *mark)
+/* The oldest mark that a follower still reads from; no follower: the highest number. */
+static uint64
+oldest_epoch(void)
 {
+	uint64		oldest = PG_UINT64_MAX;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &accounts)
@@ -836,75 +583,16 @@ followers_have_read(const Mark *mark)
 		Account    *account = dlist_container(Account, node, iter.cur);
 
 		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (account->lanes[i].reader != NULL &&
-				account->lanes[i].reader->from.epoch < mark->epoch)
-				return false;
+			if (account->lanes[i].reader != NULL)
+				oldest = Min(oldest, account->lanes[i].reader->from.epoch);
 	}
-	return true;
+	return oldest;
 }
 
 bool
 window_checkpoint_due(int64 now)
 {
-	if (candidate.snap == NULL)
-	{
-		if (rows_since_checkpoint == 0 || main_reader.phase != PHASE_IDLE)
-			return false;
-		set_mark(&candidate, &main_reader.from);
-		candidate_seq = window.next_seq;
-		rows_since_checkpoint = 0;
-	}
-	return now - checkpoint_at >= CHECKPOINT_US &&
-		queue_oldest_seq() >= candidate_seq && followers_have_read(&candidate);
-}
-
-/* Before a half of the table is written to again, what is left in it goes. */
-static void
-empty_next_half(const Catalog *catalog)
-{
-	if (next_checkpoint_id % CHECKPOINT_SPAN == 0)
-		ring_truncate(catalog->checkpoint[(next_checkpoint_id / CHECKPOINT_SPAN) % CHECKPOINT_CHILDREN]);
-}
-
-void
-window_checkpoint_write(void)
-{
-	const Catalog *catalog = ring_catalog(false);
-	Appender   *append;
-	Datum	   *values;
-	bool	   *isnull;
-
-	empty_next_half(catalog);
-	append = append_open(catalog->checkpoint[(next_checkpoint_id / CHECKPOINT_SPAN) % CHECKPOINT_CHILDREN], 1);
-	append_next(append, &values, &isnull);
-	values[0] = Int64GetDatum(next_checkpoint_id);
-	values[1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[2] = Int64GetDatum(candidate.low);
-	values[3] = snapshot_to_datum(candidate.snap);
-	values[4] = FullTransactionIdGetDatum(candidate.next);
-	memset(isnull, false, 5 * sizeof(bool));
-	append_row(append);
-	append_close(append);
-}
-
-void
-window_checkpoint_written(int64 now)
-{
-	next_checkpoint_id++;
-	checkpoint_at = now;
-	free_mark(&written);
-	written = candidate;
-	candidate.snap = NULL;
-}
-
-bool
-window_has_rows_to_mark(void)
-{
-	return candidate.snap != NULL || rows_since_checkpoint > 0;
-}
-
-Datum
-window_checkpoint_snapshot(void)
-{
-	return snapshot_to_datum(written.snap);
+	if (main_reader.phase == PHASE_IDLE)
+		checkpoint_propose(&main_reader.from);
+	return checkpoint_is_due(now, oldest_epoch());
 }

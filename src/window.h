@@ -28,9 +28,6 @@ extern bool window_took_mark(void);
 /* Whether a lane has worked off enough to read on for it. */
 extern bool window_wants_fetch(void);
 
-/* The lane is being thrown away: nobody reads for it any more. */
-extern void window_forget_lane(Lane *lane);
-
 /* Highest id that the main reader has dealt with, for the views. */
 extern int64 window_read_id(void);
 
@@ -39,15 +36,5 @@ extern int64 window_read_id(void);
  * verdict (in the acknowledgements about to be written).
  */
 extern bool window_checkpoint_due(int64 now);
-
-/* Whether rows were read that no checkpoint covers yet. */
-extern bool window_has_rows_to_mark(void);
-
-/* The last checkpoint as a pg_snapshot, in the current memory context. */
-extern Datum window_checkpoint_snapshot(void);
-
-/* Write it, in the transaction that writes the acknowledgements. */
-extern void window_checkpoint_write(void);
-extern void window_checkpoint_written(int64 now);
 
 #endif							/* HUBSPOT_WINDOW_H */

@@ -36,6 +36,7 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "checkpoint.h"
 #include "connect.h"
 #include "crash_guard.h"
 #include "guard.h"
@@ -151,7 +152,7 @@ acknowledge_step(void)
 	if (ack_pending() > 0 || ack_has_requests())
 		ack_write();
 	if (writes_checkpoint)
-		window_checkpoint_write();
+		checkpoint_write();
 }
 
 static void
@@ -165,7 +166,7 @@ static void
 rotate_step(void)
 {
 	check_extension();
-	ring_rotate(window_checkpoint_snapshot(), hubspot_retention);
+	ring_rotate(checkpoint_snapshot(), hubspot_retention);
 }
 
 /* ---- the parts of a turn ------------------------------------------------------- */
@@ -216,7 +217,7 @@ acknowledge(int64 now)
 		if (verdicts)
 			crash_guard_clear();
 		if (writes_checkpoint)
-			window_checkpoint_written(now);
+			checkpoint_written(now);
 		return 0;
 	}
 	return wait_us;
@@ -291,7 +292,7 @@ one_turn(void)
 	{
 		int64		ack_wait = acknowledge(now);
 
-		wait_us = sooner(wait_us, ack_wait < 0 && window_has_rows_to_mark() ? PUBLISH_US : ack_wait);
+		wait_us = sooner(wait_us, ack_wait < 0 && checkpoint_is_wanted() ? PUBLISH_US : ack_wait);
 		keep_house(now);
 	}
 

@@ -286,6 +286,13 @@ test_matches(void)
 			   "one error of two inputs, by id");
 	test_match(BODY("{\"id\":\"ada@example.com\"}", ""), NULL, 2, "CU", "without a property, by id");
 	test_match(BODY("", "{\"context\":{\"ids\":[null,{},1.5,true,42]}}"), "email", 2, "UU", "odd names name nobody");
+	test_match(BODY(RESULT("bob@example.com"), "{\"category\":\"X\"}"), "email", 2, "FC",
+			   "an error without a name is the last open input's");
+	test_match(BODY("", "{\"category\":\"X\"}"), "email", 1, "F", "an error about a single input");
+	test_match(BODY("", "{\"category\":\"X\"},{\"category\":\"Y\"}"), "email", 2, "UU",
+			   "errors without names of several inputs are nobody's");
+	test_match(BODY(RESULT("x@y.z"), "{\"category\":\"X\"}"), "email", 1, "U",
+			   "a result and an error left for one input");
 }
 
 static void

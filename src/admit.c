@@ -1,0 +1,173 @@
+/*
+ * admit.c
+ *		Rows of the outbox on their way into the worker's memory.
+ *
+ * Anybody with the right to can put anything into the outbox by hand: each
+ * row gets a lane or a verdict here, and none keeps others from being sent.
+ *
+ * Locks: ACCESS SHARE on result children.  Memory: rows in "hubspot window".
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "admit.h"
+#include "connect.h"
+
+static int64 highest_result[RING_CHILDREN]; /* when the worker started; 0: none */
+
+/* ---- verdicts there are already --------------------------------------------- */
+
+void
+admit_start(void)
+{
+	const Catalog *catalog = ring_catalog(false);
+
+	for (int i = 0; i < RING_CHILDREN; i++)
+	{
+		RingScan	child;
+		bool		isnull;
+
+		ring_scan_open(&child, catalog->result[i], catalog->result_id[i], 0);
+		index_rescan(child.scan, NULL, 0, NULL, 0);
+		highest_result[i] = index_getnext_slot(child.scan, BackwardScanDirection, child.slot)
+			? DatumGetInt64(slot_getattr(child.slot, 1, &isnull)) : 0;
+		ring_scan_close(&child);
+	}
+}
+
+void
+admit_close_probe(ResultProbe *probe)
+{
+	if (probe->child >= 0)
+		ring_scan_close(&probe->scan);
+	probe->child = -1;
+}
+
+bool
+admit_has_result(ResultProbe *probe, int64 id)
+{
+	const Catalog *catalog = ring_catalog(false);
+	int			child = RING_CHILD(id);
+	ScanKeyData key;
+
+	if (id > highest_result[child])
+		return false;
+	if (probe->child != child)
+	{
+		admit_close_probe(probe);
+		ring_scan_open(&probe->scan, catalog->result[child], catalog->result_id[child], 1);
+		probe->child = child;
+	}
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	index_rescan(probe->scan.scan, &key, 1, NULL, 0);
+	return ring_scan_next(&probe->scan);
+}
+
+/* ---- whose row it is ------------------------------------------------------------ */
+
+static Lane *
+refuse(Refusal *why, Verdict verdict, const char *category, const char *message)
+{
+	why->verdict = verdict;
+	why->category = category;
+	why->message = message;
+	return NULL;
+}
+
+/* The SERVER may have been created together with the row, a moment ago. */
+static Account *
+find_account(Oid server)
+{
+	Account    *account = connect_find(server);
+
+	if (account == NULL)
+	{
+		AcceptInvalidationMessages();
+		connect_load_accounts();
+		account = connect_find(server);
+	}
+	return account;
+}
+
+Lane *
+admit_lane(TupleTableSlot *slot, Refusal *why)
+{
+	const Catalog *catalog = ring_catalog(false);
+	bool		isnull;
+	Datum		problem = slot_getattr(slot, AT_PROBLEM, &isnull);
+	Account    *account;
+	Object		object;
+
+	if (!isnull)
+		return refuse(why, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
+	account = find_account(DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull)));
+	if (account == NULL)
+		return refuse(why, VERDICT_CANCELLED, "server_dropped",
+					  "the SERVER that this row was queued for does not exist any more");
+	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
+										 DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull)));
+	if (object != OBJECT_IS_CONTACT)
+		return refuse(why, VERDICT_REJECTED, "bad_message",
+					  "this version does not send such an object");
+	(void) slot_getattr(slot, AT_MESSAGE, &isnull);
+	if (isnull)
+		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
+	return &account->lanes[FAMILY_CONTACTS];
+}
+
+void
+admit_refuse(int64 id, const Refusal *why)
+{
+	AckResult	result = {.id = id, .verdict = why->verdict, .created = -1,
+	.category = why->category, .message = why->message};
+
+	ack_result(&result);
+}
+
+/* ---- into the window ---------------------------------------------------------------- */
+
+Size
+admit_size(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return sizeof(Row) + toast_raw_datum_size(slot_getattr(slot, AT_MESSAGE, &isnull));
+}
+
+void
+admit_row(Lane *lane, TupleTableSlot *slot)
+{
+	const Catalog *catalog = ring_catalog(false);
+	bool		isnull;
+	Row		   *row = MemoryContextAlloc(window.memory, admit_size(slot));
+	Datum		datum = slot_getattr(slot, AT_MESSAGE, &isnull);
+	struct varlena *message = PG_DETOAST_DATUM(datum);
+	text	   *key = DatumGetTextPP(slot_getattr(slot, AT_KEY, &isnull));
+	text	   *property = NULL;
+
+	row->message = (Jsonb *) memcpy(row + 1, message, VARSIZE(message));
+	row->bytes = GetMemoryChunkSpace(row);
+	if ((Pointer) message != DatumGetPointer(datum))
+		pfree(message);
+
+	row->warnings = NULL;
+	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
+	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
+	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
+	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
+	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
+										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
+	datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
+	if (!isnull)
+		property = DatumGetTextPP(datum);
+	queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
+			  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
+}

@@ -1,0 +1,40 @@
+/*
+ * ring_scan.c
+ *		One child of a ring, read by one of its indexes.
+ *
+ * Without the executor: the worker reads the same few indexes all day.  Locks:
+ * ACCESS SHARE, given back at once; the caller's transactions are short.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "ring_scan.h"
+
+void
+ring_scan_open(RingScan *child, Oid heap, Oid index, int nkeys)
+{
+	child->heap = table_open(heap, AccessShareLock);
+	child->index = index_open(index, AccessShareLock);
+	child->scan = hubspot_index_beginscan(child->heap, child->index, GetActiveSnapshot(), nkeys);
+	child->slot = table_slot_create(child->heap, NULL);
+}
+
+bool
+ring_scan_next(RingScan *child)
+{
+	return index_getnext_slot(child->scan, ForwardScanDirection, child->slot);
+}
+
+void
+ring_scan_close(RingScan *child)
+{
+	index_endscan(child->scan);
+	ExecDropSingleTupleTableSlot(child->slot);
+	index_close(child->index, AccessShareLock);
+	table_close(child->heap, AccessShareLock);
+}

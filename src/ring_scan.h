@@ -1,0 +1,32 @@
+/*
+ * ring_scan.h
+ *		One child of a ring, read by one of its indexes.
+ */
+#ifndef HUBSPOT_RING_SCAN_H
+#define HUBSPOT_RING_SCAN_H
+
+#include "access/relscan.h"
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+
+typedef struct RingScan
+{
+	Relation	heap;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+} RingScan;
+
+/*
+ * Open a child under the active snapshot, in the current transaction and
+ * memory context; nothing is read before index_rescan().  Takes ACCESS SHARE
+ * on both relations.
+ */
+extern void ring_scan_open(RingScan *child, Oid heap, Oid index, int nkeys);
+
+/* The next row in child->slot, ascending; false at the end. */
+extern bool ring_scan_next(RingScan *child);
+
+extern void ring_scan_close(RingScan *child);
+
+#endif							/* HUBSPOT_RING_SCAN_H */

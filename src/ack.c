@@ -11,19 +11,10 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "catalog/indexing.h"
 #include "commands/sequence.h"
-#include "common/hashfn.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "hubspot.h"
@@ -50,22 +41,6 @@ enum RequestColumn
 	REQUEST_METHOD, REQUEST_PATH, REQUEST_LANE, REQUEST_CORRELATION_ID, REQUEST_ERROR
 };
 
-enum RecordColumn
-{
-	RECORD_KEY_HASH, RECORD_SERVER, RECORD_OBJECT, RECORD_RECORD_ID, RECORD_KEY_PROPERTY, RECORD_KEY
-#define RECORD_COLUMNS (RECORD_KEY + 1)
-};
-
-typedef struct AckRecord
-{
-	int64		key_hash;		/* as hashtextextended(key, 0) computes it */
-	Oid			server;
-	Object		object;
-	char	   *key_property;
-	char	   *key;
-	char	   *record_id;
-} AckRecord;
-
 /* Growing arrays, emptied as a whole. */
 static MemoryContext context;
 static AckResult *results;
@@ -74,9 +49,6 @@ static int	nresults,
 static AckRequest **requests;
 static int	nrequests,
 			requests_size;
-static AckRecord *records;
-static int	nrecords,
-			records_size;
 static int64 oldest_at;			/* when the first of them came, 0: none */
 static int64 total;				/* verdicts since the start */
 
@@ -94,9 +66,8 @@ ack_written(void)
 	MemoryContextReset(context);
 	results = NULL;
 	requests = NULL;
-	records = NULL;
-	nresults = nrequests = nrecords = 0;
-	results_size = requests_size = records_size = 0;
+	nresults = nrequests = 0;
+	results_size = requests_size = 0;
 	oldest_at = 0;
 }
 
@@ -142,22 +113,6 @@ ack_result(const AckResult *result)
 	copy->category = ack_text(result->category);
 	copy->message = ack_text(result->message);
 	copy->warnings = ack_text(result->warnings);
-}
-
-void
-ack_record(Oid server, Object object, const char *key_property, const char *key,
-		   const char *record_id)
-{
-	AckRecord  *record;
-
-	records = grow(records, nrecords, &records_size, sizeof(AckRecord));
-	record = &records[nrecords++];
-	record->key_hash = (int64) DatumGetUInt64(hash_any_extended((const unsigned char *) key, strlen(key), 0));
-	record->server = server;
-	record->object = object;
-	record->key_property = ack_text(key_property);
-	record->key = ack_text(key);
-	record->record_id = ack_text(record_id);
 }
 
 int
@@ -289,133 +244,6 @@ write_results(const Catalog *catalog)
 		append_close(append);
 }
 
-/* ---- the map of record ids ----------------------------------------------------- */
-
-typedef struct RecordTable
-{
-	Relation	heap;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	Appender   *append;
-} RecordTable;
-
-/* Whether a text column of the row at hand has this value. */
-static bool
-column_is(TupleTableSlot *slot, int column, const char *value)
-{
-	bool		isnull;
-	text	   *there = DatumGetTextPP(slot_getattr(slot, column + 1, &isnull));
-
-	return VARSIZE_ANY_EXHDR(there) == strlen(value) &&
-		memcmp(VARDATA_ANY(there), value, strlen(value)) == 0;
-}
-
-/* Find the row of a key; it stays in the slot until the next search. */
-static bool
-find_record(RecordTable *table, const Catalog *catalog, const AckRecord *record)
-{
-	ScanKeyData key;
-	bool		isnull;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(record->key_hash));
-	index_rescan(table->scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(table->scan, ForwardScanDirection, table->slot))
-		if (column_is(table->slot, RECORD_KEY, record->key) &&
-			column_is(table->slot, RECORD_KEY_PROPERTY, record->key_property) &&
-			DatumGetObjectId(slot_getattr(table->slot, RECORD_SERVER + 1, &isnull)) == record->server &&
-			DatumGetObjectId(slot_getattr(table->slot, RECORD_OBJECT + 1, &isnull)) == catalog->object[record->object])
-			return true;
-	return false;
-}
-
-/* HubSpot merged records or was asked by another key: rare. */
-static void
-change_record(RecordTable *table, const AckRecord *record)
-{
-	bool		free_tuple;
-	HeapTuple	old = ExecFetchSlotHeapTuple(table->slot, false, &free_tuple);
-	Datum		values[RECORD_COLUMNS] = {0};
-	bool		isnull[RECORD_COLUMNS] = {0};
-	bool		replace[RECORD_COLUMNS] = {0};
-
-	values[RECORD_RECORD_ID] = CStringGetTextDatum(record->record_id);
-	replace[RECORD_RECORD_ID] = true;
-	CatalogTupleUpdate(table->heap, &old->t_self,
-					   heap_modify_tuple(old, RelationGetDescr(table->heap), values, isnull, replace));
-	if (free_tuple)
-		heap_freetuple(old);
-}
-
-static void
-write_record(RecordTable *table, const Catalog *catalog, const AckRecord *record)
-{
-	Datum	   *values;
-	bool	   *isnull;
-
-	if (find_record(table, catalog, record))
-	{
-		if (!column_is(table->slot, RECORD_RECORD_ID, record->record_id))
-			change_record(table, record);
-		return;
-	}
-	append_next(table->append, &values, &isnull);
-	PUT(RECORD_KEY_HASH, Int64GetDatum(record->key_hash));
-	PUT(RECORD_SERVER, ObjectIdGetDatum(record->server));
-	PUT(RECORD_OBJECT, ObjectIdGetDatum(catalog->object[record->object]));
-	put_text(values, isnull, RECORD_RECORD_ID, record->record_id);
-	put_text(values, isnull, RECORD_KEY_PROPERTY, record->key_property);
-	put_text(values, isnull, RECORD_KEY, record->key);
-	append_row(table->append);
-}
-
-/*
- * A batch holds each key once, yet one flush may hold several batches: one row
- * per key is written (they name the same record, or will with the next answer).
- */
-static int
-compare_records(const void *a, const void *b)
-{
-	const AckRecord *x = a;
-	const AckRecord *y = b;
-	int			order = x->key_hash < y->key_hash ? -1 : x->key_hash > y->key_hash;
-
-	if (order == 0)
-		order = strcmp(x->key, y->key);
-	if (order == 0)
-		order = strcmp(x->key_property, y->key_property);
-	if (order == 0)
-		order = x->server < y->server ? -1 : x->server > y->server;
-	if (order == 0)
-		order = (int) x->object - (int) y->object;
-	return order;
-}
-
-static void
-write_records(const Catalog *catalog)
-{
-	RecordTable table;
-
-	if (nrecords == 0)
-		return;
-	qsort(records, nrecords, sizeof(AckRecord), compare_records);
-	table.heap = table_open(catalog->record, RowExclusiveLock);
-	table.index = index_open(catalog->record_key_hash, AccessShareLock);
-	table.scan = hubspot_index_beginscan(table.heap, table.index, GetActiveSnapshot(), 1);
-	table.slot = table_slot_create(table.heap, NULL);
-	table.append = append_open(catalog->record, ACK_GROUP);
-
-	for (int i = 0; i < nrecords; i++)
-		if (i + 1 == nrecords || compare_records(&records[i], &records[i + 1]) != 0)
-			write_record(&table, catalog, &records[i]);
-
-	append_close(table.append);
-	index_endscan(table.scan);
-	ExecDropSingleTupleTableSlot(table.slot);
-	index_close(table.index, AccessShareLock);
-	table_close(table.heap, NoLock);
-}
-
 void
 ack_write(void)
 {
@@ -424,6 +252,5 @@ ack_write(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	write_requests(catalog);
 	write_results(catalog);
-	write_records(catalog);
 	PopActiveSnapshot();
 }

@@ -2,7 +2,7 @@
  * ack.h
  *		Verdicts on their way into the tables.
  *
- * Results, requests and record ids are collected and written together, in
+ * Results and requests are collected and written together, in
  * one short transaction per flush.
  */
 #ifndef HUBSPOT_ACK_H
@@ -52,10 +52,6 @@ extern void ack_init(void);
 extern AckRequest *ack_request(void);
 extern char *ack_text(const char *text);	/* NULL and "" become NULL */
 extern void ack_result(const AckResult *result);
-
-/* HubSpot said which record a key is. */
-extern void ack_record(Oid server, Object object, const char *key_property, const char *key,
-					   const char *record_id);
 
 /* Verdicts waiting to be written; whether requests do; verdicts since the start. */
 extern int	ack_pending(void);

@@ -28,6 +28,7 @@ struct Appender
 	int			capacity;
 	int			used;			/* slots filled and not yet written */
 	TupleTableSlot **slots;		/* made when first needed */
+	bool	   *duplicate;		/* of the last write, NULL: not watched */
 };
 
 Appender *
@@ -43,7 +44,20 @@ append_open(Oid relation, int capacity)
 	append->capacity = capacity;
 	append->used = 0;
 	append->slots = palloc0(sizeof(TupleTableSlot *) * capacity);
+	append->duplicate = NULL;
 	return append;
+}
+
+void
+append_watch_duplicates(Appender *append)
+{
+	append->duplicate = MemoryContextAllocZero(append->context, sizeof(bool) * append->capacity);
+}
+
+bool
+append_may_be_duplicate(const Appender *append, int i)
+{
+	return append->duplicate[i];
 }
 
 void
@@ -77,10 +91,22 @@ append_row(Appender *append)
 	return true;
 }
 
-/* Enter one written row into all indexes of its table. */
-static void
+static IndexUniqueCheck
+uniqueness_check(const Appender *append, const IndexInfo *index)
+{
+	if (index->ii_Unique)
+		return UNIQUE_CHECK_YES;
+	return append->duplicate != NULL ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_NO;
+}
+
+/*
+ * Enter one written row into all indexes of its table; false when an index
+ * that is watched may have had such an entry.
+ */
+static bool
 index_row(Appender *append, TupleTableSlot *slot)
 {
+	bool		is_first = true;
 	ResultRelInfo *info = append->info;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
@@ -99,11 +125,12 @@ index_row(Appender *append, TupleTableSlot *slot)
 							RelationGetRelationName(append->rel)),
 					 errhint("Drop this index: the extension's tables take plain indexes only.")));
 		FormIndexDatum(index, slot, NULL, values, isnull);
-		index_insert(info->ri_IndexRelationDescs[i], values, isnull, &slot->tts_tid,
-					 append->rel,
-					 index->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-					 false, index);
+		if (!index_insert(info->ri_IndexRelationDescs[i], values, isnull, &slot->tts_tid,
+						  append->rel, uniqueness_check(append, index), false, index) &&
+			append->duplicate != NULL)
+			is_first = false;
 	}
+	return is_first;
 }
 
 void
@@ -121,7 +148,12 @@ append_flush(Appender *append)
 		table_multi_insert(append->rel, append->slots, append->used, cid, 0, NULL);
 
 	for (int i = 0; i < append->used; i++)
-		index_row(append, append->slots[i]);
+	{
+		bool		is_first = index_row(append, append->slots[i]);
+
+		if (append->duplicate != NULL)
+			append->duplicate[i] = !is_first;
+	}
 	append->used = 0;
 }
 
@@ -134,6 +166,8 @@ append_close(Appender *append)
 	ExecCloseIndices(append->info);
 	table_close(append->rel, NoLock);
 	pfree(append->slots);
+	if (append->duplicate != NULL)
+		pfree(append->duplicate);
 	pfree(append->info);
 	pfree(append);
 }

@@ -30,6 +30,14 @@ extern void append_next(Appender *append, Datum **values, bool **isnull);
 /* Accept the row filled in; writes when capacity is reached.  Returns whether it wrote. */
 extern bool append_row(Appender *append);
 extern void append_flush(Appender *append);
+
+/*
+ * Whether an index may already have had an entry like the one of row i of the
+ * last write.  Asked for with append_watch_duplicates(), for all indexes that
+ * are not unique: no error is raised, no look-up costs extra.
+ */
+extern void append_watch_duplicates(Appender *append);
+extern bool append_may_be_duplicate(const Appender *append, int i);
 extern void append_close(Appender *append);
 
 #endif							/* HUBSPOT_APPEND_H */

@@ -15,7 +15,9 @@
 #include "utils/memutils.h"
 
 #include "hubspot.h"
+#include "clock.h"
 #include "contacts.h"
+#include "record_map.h"
 #include "value.h"
 #include "work.h"
 
@@ -288,8 +290,9 @@ end_confirmed(Batch *batch, Input *input, const ReplyResult *confirmed, int stat
 		result.record_id = confirmed->id;
 		result.created = confirmed->created;
 		if (confirmed->id != NULL)
-			ack_record(batch->lane->account->server, OBJECT_IS_CONTACT,
-					   contacts_id_property(input->key), input->key->key, confirmed->id);
+			record_map_add(batch->lane->account->server, OBJECT_IS_CONTACT,
+						   contacts_id_property(input->key), input->key->key, confirmed->id,
+						   confirmed->created == 1, clock_us());
 	}
 	end_input(input, &result);
 }

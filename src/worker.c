@@ -41,6 +41,7 @@
 #include "crash_guard.h"
 #include "guard.h"
 #include "publish.h"
+#include "record_map.h"
 #include "window.h"
 #include "wire.h"
 
@@ -143,6 +144,7 @@ read_step(void)
 	more_to_read = window_fetch();
 }
 
+static bool writes_records;
 static bool writes_checkpoint;
 
 static void
@@ -151,6 +153,8 @@ acknowledge_step(void)
 	check_extension();
 	if (ack_pending() > 0 || ack_has_requests())
 		ack_write();
+	if (writes_records)
+		record_map_write();
 	if (writes_checkpoint)
 		checkpoint_write();
 }
@@ -208,14 +212,17 @@ acknowledge(int64 now)
 	bool		idle = wire_in_flight() == 0;
 	bool		verdicts = ack_pending() > 0;
 
+	writes_records = record_map_is_due(now, idle);
 	writes_checkpoint = window_checkpoint_due(now);
-	if (ack_due(now, idle, &wait_us) || writes_checkpoint)
+	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint)
 	{
 		if (!in_transaction(acknowledge_step, "writing results"))
 			return -1;
 		ack_written();
 		if (verdicts)
 			crash_guard_clear();
+		if (writes_records)
+			record_map_written();
 		if (writes_checkpoint)
 			checkpoint_written(now);
 		return 0;
@@ -363,8 +370,9 @@ wait_after_crashes(int crashes)
 static void
 finish(void)
 {
-	if (ack_pending() > 0 || ack_has_requests())
+	if (ack_pending() > 0 || ack_has_requests() || !record_map_is_empty())
 	{
+		writes_records = true;
 		writes_checkpoint = false;
 		(void) in_transaction(acknowledge_step, "writing results");
 	}
@@ -394,6 +402,7 @@ start(Datum arg)
 	MemoryContextSwitchTo(turn_context);
 	queue_init();
 	ack_init();
+	record_map_init();
 	connect_init();
 	wire_start();
 	publish_start(slot);

@@ -1,0 +1,284 @@
+/*
+ * record_map.c
+ *		Which key is which record in HubSpot.
+ *
+ * The keys come in no order, so that each one touches another page of the
+ * index: they are gathered for longer than verdicts and written sorted, many
+ * per page.  A crash loses what was not written yet, which does no harm: the
+ * results hold the same ids, and the next answer about the key brings it again.
+ *
+ * Locks: ROW EXCLUSIVE on hubspot.record, until the caller's commit.  Memory:
+ * one context, reset when the transaction has committed.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/indexing.h"
+#include "common/hashfn.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "append.h"
+#include "record_map.h"
+
+#define MAP_ENTRIES		8192	/* that make a flush */
+#define MAP_WAIT_US		1000000 /* longest wait of an entry while others come in */
+#define MAP_GROUP		200		/* rows handed to the table at once */
+
+enum RecordColumn
+{
+	RECORD_KEY_HASH, RECORD_SERVER, RECORD_OBJECT, RECORD_RECORD_ID, RECORD_KEY_PROPERTY, RECORD_KEY
+#define RECORD_COLUMNS (RECORD_KEY + 1)
+};
+
+typedef struct MapEntry
+{
+	int			number;			/* in the order of the answers */
+	bool		is_new;			/* HubSpot created it just now */
+	int64		key_hash;		/* as hashtextextended(key, 0) computes it */
+	Oid			server;
+	Object		object;
+	char	   *key_property;
+	char	   *key;
+	char	   *record_id;
+} MapEntry;
+
+static MemoryContext context;
+static MapEntry *entries;
+static int	nentries,
+			entries_size;
+static int64 oldest_at;			/* when the first of them came */
+
+void
+record_map_init(void)
+{
+	context = AllocSetContextCreate(TopMemoryContext, "hubspot record map", ALLOCSET_DEFAULT_SIZES);
+	record_map_written();
+}
+
+void
+record_map_written(void)
+{
+	MemoryContextReset(context);
+	entries = NULL;
+	nentries = entries_size = 0;
+}
+
+static MapEntry *
+next_entry(int64 now)
+{
+	if (nentries == 0)
+		oldest_at = now;
+	if (nentries == entries_size)
+	{
+		entries_size = entries_size == 0 ? 256 : entries_size * 2;
+		entries = entries == NULL ? MemoryContextAlloc(context, entries_size * sizeof(MapEntry))
+			: repalloc(entries, entries_size * sizeof(MapEntry));
+	}
+	entries[nentries].number = nentries;
+	return &entries[nentries++];
+}
+
+void
+record_map_add(Oid server, Object object, const char *key_property, const char *key,
+			   const char *record_id, bool is_new, int64 now)
+{
+	MapEntry   *entry = next_entry(now);
+
+	entry->key_hash = (int64) DatumGetUInt64(hash_any_extended((const unsigned char *) key, strlen(key), 0));
+	entry->is_new = is_new;
+	entry->server = server;
+	entry->object = object;
+	entry->key_property = MemoryContextStrdup(context, key_property);
+	entry->key = MemoryContextStrdup(context, key);
+	entry->record_id = MemoryContextStrdup(context, record_id);
+}
+
+bool
+record_map_is_due(int64 now, bool idle)
+{
+	return nentries > 0 && (idle || nentries >= MAP_ENTRIES || now - oldest_at >= MAP_WAIT_US);
+}
+
+bool
+record_map_is_empty(void)
+{
+	return nentries == 0;
+}
+
+typedef struct RecordTable
+{
+	Relation	heap;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	Appender   *append;
+	const Catalog *catalog;
+	int			ngroup;			/* rows in the appender's hands */
+	const MapEntry *group[MAP_GROUP];
+} RecordTable;
+
+/* Whether a text column of the row at hand has this value. */
+static bool
+column_is(TupleTableSlot *slot, int column, const char *value)
+{
+	bool		isnull;
+	text	   *there = DatumGetTextPP(slot_getattr(slot, column + 1, &isnull));
+
+	return VARSIZE_ANY_EXHDR(there) == strlen(value) &&
+		memcmp(VARDATA_ANY(there), value, strlen(value)) == 0;
+}
+
+/* The next row of the key looked for; it stays in the slot until the next search. */
+static bool
+next_record(RecordTable *table, const MapEntry *record)
+{
+	bool		isnull;
+
+	while (index_getnext_slot(table->scan, ForwardScanDirection, table->slot))
+		if (column_is(table->slot, RECORD_KEY, record->key) &&
+			column_is(table->slot, RECORD_KEY_PROPERTY, record->key_property) &&
+			DatumGetObjectId(slot_getattr(table->slot, RECORD_SERVER + 1, &isnull)) == record->server &&
+			DatumGetObjectId(slot_getattr(table->slot, RECORD_OBJECT + 1, &isnull)) == table->catalog->object[record->object])
+			return true;
+	return false;
+}
+
+static bool
+find_record(RecordTable *table, const MapEntry *record)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(record->key_hash));
+	index_rescan(table->scan, &key, 1, NULL, 0);
+	return next_record(table, record);
+}
+
+/* HubSpot merged records or was asked by another key: rare. */
+static void
+change_record(RecordTable *table, const MapEntry *record)
+{
+	bool		free_tuple;
+	HeapTuple	old = ExecFetchSlotHeapTuple(table->slot, false, &free_tuple);
+	Datum		values[RECORD_COLUMNS] = {0};
+	bool		isnull[RECORD_COLUMNS] = {0};
+	bool		replace[RECORD_COLUMNS] = {0};
+
+	values[RECORD_RECORD_ID] = CStringGetTextDatum(record->record_id);
+	replace[RECORD_RECORD_ID] = true;
+	CatalogTupleUpdate(table->heap, &old->t_self,
+					   heap_modify_tuple(old, RelationGetDescr(table->heap), values, isnull, replace));
+	if (free_tuple)
+		heap_freetuple(old);
+}
+
+/*
+ * The rows written last are new to the index as a rule.  Where one may not be,
+ * HubSpot has forgotten the record that the key was before: so does the map.
+ */
+static void
+settle(RecordTable *table)
+{
+	for (int i = 0; i < table->ngroup; i++)
+		if (append_may_be_duplicate(table->append, i))
+			for (bool found = find_record(table, table->group[i]); found;
+				 found = next_record(table, table->group[i]))
+				simple_heap_delete(table->heap, &table->slot->tts_tid);
+	table->ngroup = 0;
+}
+
+static void
+append_record(RecordTable *table, const MapEntry *record)
+{
+	Datum	   *values;
+	bool	   *isnull;
+
+	append_next(table->append, &values, &isnull);
+	values[RECORD_KEY_HASH] = Int64GetDatum(record->key_hash);
+	values[RECORD_SERVER] = ObjectIdGetDatum(record->server);
+	values[RECORD_OBJECT] = ObjectIdGetDatum(table->catalog->object[record->object]);
+	values[RECORD_RECORD_ID] = CStringGetTextDatum(record->record_id);
+	values[RECORD_KEY_PROPERTY] = CStringGetTextDatum(record->key_property);
+	values[RECORD_KEY] = CStringGetTextDatum(record->key);
+	memset(isnull, false, RECORD_COLUMNS * sizeof(bool));
+	table->group[table->ngroup++] = record;
+	if (append_row(table->append))
+		settle(table);
+}
+
+/* What HubSpot has just created is not looked for. */
+static void
+write_record(RecordTable *table, const MapEntry *record)
+{
+	if (record->is_new || !find_record(table, record))
+		append_record(table, record);
+	else if (!column_is(table->slot, RECORD_RECORD_ID, record->record_id))
+		change_record(table, record);
+}
+
+static int
+compare_keys(const MapEntry *x, const MapEntry *y)
+{
+	int			order = x->key_hash < y->key_hash ? -1 : x->key_hash > y->key_hash;
+
+	if (order == 0)
+		order = strcmp(x->key, y->key);
+	if (order == 0)
+		order = strcmp(x->key_property, y->key_property);
+	if (order == 0)
+		order = x->server < y->server ? -1 : x->server > y->server;
+	if (order == 0)
+		order = (int) x->object - (int) y->object;
+	return order;
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	const MapEntry *x = a;
+	const MapEntry *y = b;
+	int			order = compare_keys(x, y);
+
+	return order != 0 ? order : x->number - y->number;
+}
+
+void
+record_map_write(void)
+{
+	RecordTable table = {.catalog = ring_catalog(false)};
+
+	if (nentries == 0)
+		return;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	qsort(entries, nentries, sizeof(MapEntry), compare_entries);
+	table.heap = table_open(table.catalog->record, RowExclusiveLock);
+	table.index = index_open(table.catalog->record_key_hash, AccessShareLock);
+	table.scan = hubspot_index_beginscan(table.heap, table.index, GetActiveSnapshot(), 1);
+	table.slot = table_slot_create(table.heap, NULL);
+	table.append = append_open(table.catalog->record, MAP_GROUP);
+	append_watch_duplicates(table.append);
+
+	/* of several answers about a key the last one counts */
+	for (int i = 0; i < nentries; i++)
+		if (i + 1 == nentries || compare_keys(&entries[i], &entries[i + 1]) != 0)
+			write_record(&table, &entries[i]);
+
+	append_flush(table.append);
+	settle(&table);
+	append_close(table.append);
+	index_endscan(table.scan);
+	ExecDropSingleTupleTableSlot(table.slot);
+	index_close(table.index, AccessShareLock);
+	table_close(table.heap, NoLock);
+	PopActiveSnapshot();
+}
+

@@ -1,0 +1,26 @@
+/*
+ * record_map.h
+ *		Which key is which record in HubSpot.
+ *
+ * HubSpot's answers tell a record's id; hubspot.record keeps it.
+ */
+#ifndef HUBSPOT_RECORD_MAP_H
+#define HUBSPOT_RECORD_MAP_H
+
+#include "ring.h"
+
+extern void record_map_init(void);
+
+/* HubSpot said which record a key is; is_new: that it has just been created. */
+extern void record_map_add(Oid server, Object object, const char *key_property, const char *key,
+						   const char *record_id, bool is_new, int64 now);
+
+/* Whether enough has gathered, or nothing else is going on. */
+extern bool record_map_is_due(int64 now, bool idle);
+extern bool record_map_is_empty(void);
+
+/* Write what was gathered; inside a transaction, after whose commit it is to be forgotten. */
+extern void record_map_write(void);
+extern void record_map_written(void);
+
+#endif							/* HUBSPOT_RECORD_MAP_H */

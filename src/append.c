@@ -157,13 +157,24 @@ append_flush(Appender *append)
 	append->used = 0;
 }
 
+/*
+ * The locks stay until the end of the transaction: to take one again that is
+ * held costs a fraction of taking it anew, and the table's stays anyway.
+ */
+static void
+close_indexes(ResultRelInfo *info)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+		index_close(info->ri_IndexRelationDescs[i], NoLock);
+}
+
 void
 append_close(Appender *append)
 {
 	append_flush(append);
 	for (int i = 0; i < append->capacity && append->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(append->slots[i]);
-	ExecCloseIndices(append->info);
+	close_indexes(append->info);
 	table_close(append->rel, NoLock);
 	pfree(append->slots);
 	if (append->duplicate != NULL)

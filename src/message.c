@@ -37,23 +37,21 @@ get_key(JsonbContainer *object, const char *name, JsonbValue *value)
 		value->type != jbvNull;
 }
 
-static bool
-has_key(JsonbContainer *object, const char *name)
-{
-	JsonbValue	value;
-
-	return getKeyJsonValueFromContainer(object, name, strlen(name), &value) != NULL;
-}
-
-/* A member that must be an object when it is there at all. */
+/*
+ * A member that must be an object, or null, when it is there at all, which
+ * *any_found then tells.
+ */
 static bool
 get_object(JsonbContainer *root, const char *name, JsonbContainer **object,
-		   MessageProblem *problem)
+		   bool *any_found, MessageProblem *problem)
 {
 	JsonbValue	value;
 
 	*object = NULL;
-	if (!get_key(root, name, &value))
+	if (getKeyJsonValueFromContainer(root, name, strlen(name), &value) == NULL)
+		return true;
+	*any_found = true;
+	if (value.type == jbvNull)
 		return true;
 	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
 		return bad_message(problem, psprintf("field \"%s\" of the message is not an object", name),
@@ -88,19 +86,20 @@ message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 {
 	JsonbContainer *root = &message->root;
 	JsonbContainer *context;
+	bool		has_parts = false;
 
 	if (!JsonContainerIsObject(root))
 		return bad_message(problem, "message is not an object",
 						   "Expected a Segment message such as {\"userId\": \"u1\", \"traits\": {\"email\": \"ada@example.com\"}}, or a row.");
 
 	parts->root = root;
-	if (!get_object(root, "traits", &parts->traits, problem) ||
-		!get_object(root, "properties", &parts->properties, problem) ||
-		!get_object(root, "context", &context, problem))
+	if (!get_object(root, "traits", &parts->traits, &has_parts, problem) ||
+		!get_object(root, "properties", &parts->properties, &has_parts, problem) ||
+		!get_object(root, "context", &context, &has_parts, problem))
 		return false;
-	parts->flat = !has_key(root, "traits") && !has_key(root, "properties") && !has_key(root, "context");
+	parts->flat = !has_parts;
 	parts->context_traits = NULL;
-	if (context != NULL && !get_object(context, "traits", &parts->context_traits, problem))
+	if (context != NULL && !get_object(context, "traits", &parts->context_traits, &has_parts, problem))
 		return false;
 
 	get_envelope(root, "userId", "user_id", &parts->user_id);

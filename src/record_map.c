@@ -30,7 +30,7 @@
 #include "append.h"
 #include "record_map.h"
 
-#define MAP_ENTRIES		8192	/* that make a flush */
+#define MAP_ENTRIES		32768	/* that make a flush */
 #define MAP_WAIT_US		1000000 /* longest wait of an entry while others come in */
 #define MAP_GROUP		200		/* rows handed to the table at once */
 

@@ -22,6 +22,7 @@ measure_enqueue() {
 measure_calls() {
 	local i ours=() theirs=() pgq=() a b c
 	for i in 1 2 3; do
+		ask CHECKPOINT
 		ours+=("$(time_of 'SELECT count(hubspot_identify(m)) FROM messages')")
 		theirs+=("$(time_of "INSERT INTO plain (id, xid, created_at, server, call, object, source, key, message)
 			SELECT nextval('plain_id'), pg_current_xact_id(), clock_timestamp(), 1, 'identify', 'contact', 'function', m->>'email', m FROM messages")")

@@ -281,4 +281,3 @@ record_map_write(void)
 	table_close(table.heap, NoLock);
 	PopActiveSnapshot();
 }
-

@@ -21,7 +21,8 @@ COMMENT ON SCHEMA hubspot IS 'tables and views of the extension hubspot';
  * ------------------------------------------------------------------------
  * The order of the labels is known to src/ring.h: add new ones at the end.
  */
-CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete');
+CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',
+	'refresh_schema', 'create_property', 'create_event');
 COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
 
 CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema');
@@ -263,6 +264,100 @@ COMMENT ON COLUMN hubspot.rate_limit.daily_remaining IS 'of these, how many were
 COMMENT ON COLUMN hubspot.rate_limit.state IS 'state of the lane';
 COMMENT ON COLUMN hubspot.rate_limit.reason IS 'why, in words';
 
+/* ------------------------------------------------------------------------
+ * What HubSpot knows of the accounts, and what the user says about names
+ * ------------------------------------------------------------------------ */
+CREATE TABLE hubspot.schema (
+	server oid NOT NULL,
+	part text COLLATE "C" NOT NULL,
+	refreshed_at timestamptz NOT NULL,
+	known boolean NOT NULL,
+	PRIMARY KEY (server, part)
+);
+COMMENT ON TABLE hubspot.schema IS 'when the parts of each account''s schema were last read from HubSpot';
+COMMENT ON COLUMN hubspot.schema.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.schema.part IS 'contact, company or event';
+COMMENT ON COLUMN hubspot.schema.refreshed_at IS 'when HubSpot last answered';
+COMMENT ON COLUMN hubspot.schema.known IS 'false when the token may not read this part: names are then sent as they are';
+
+CREATE TABLE hubspot.property (
+	server oid NOT NULL,
+	object hubspot.object NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	type text COLLATE "C" NOT NULL,
+	field_type text COLLATE "C" NOT NULL,
+	label text NOT NULL,
+	is_unique boolean NOT NULL,
+	read_only boolean NOT NULL,
+	options jsonb NOT NULL,
+	PRIMARY KEY (server, object, name)
+);
+COMMENT ON TABLE hubspot.property IS 'properties of contacts and companies as HubSpot told them, refreshed every hour and by hubspot_refresh_schema()';
+COMMENT ON COLUMN hubspot.property.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.property.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.property.name IS 'internal name';
+COMMENT ON COLUMN hubspot.property.type IS 'string, number, bool, enumeration, date, datetime, ...';
+COMMENT ON COLUMN hubspot.property.field_type IS 'form of entry in HubSpot; "checkbox" takes several options';
+COMMENT ON COLUMN hubspot.property.label IS 'name that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.property.is_unique IS 'whether no two records may have the same value';
+COMMENT ON COLUMN hubspot.property.read_only IS 'calculated, or set by HubSpot alone';
+COMMENT ON COLUMN hubspot.property.options IS 'array of {value, label}';
+
+CREATE TABLE hubspot.event_definition (
+	server oid NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	full_name text COLLATE "C" NOT NULL,
+	label text NOT NULL,
+	properties jsonb NOT NULL,
+	PRIMARY KEY (server, full_name)
+);
+COMMENT ON TABLE hubspot.event_definition IS 'custom behavioural events as HubSpot told them';
+COMMENT ON COLUMN hubspot.event_definition.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.event_definition.name IS 'internal name';
+COMMENT ON COLUMN hubspot.event_definition.full_name IS 'fully qualified name, pe{hub id}_{name}';
+COMMENT ON COLUMN hubspot.event_definition.label IS 'name that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.event_definition.properties IS 'array of properties, with the fields of hubspot.property';
+
+CREATE TABLE hubspot.mapping (
+	server name NOT NULL,
+	object text COLLATE "C" NOT NULL CHECK (object IN ('contact', 'company', 'event')),
+	trait text COLLATE "C" NOT NULL CHECK (trait <> ''),
+	property text COLLATE "C",
+	PRIMARY KEY (server, object, trait)
+);
+COMMENT ON TABLE hubspot.mapping IS 'explicit mappings, written by hubspot_map()';
+COMMENT ON COLUMN hubspot.mapping.server IS 'name of the SERVER, empty for all of them';
+COMMENT ON COLUMN hubspot.mapping.object IS 'contact, company or event';
+COMMENT ON COLUMN hubspot.mapping.trait IS 'name of the trait; dots reach inside of objects';
+COMMENT ON COLUMN hubspot.mapping.property IS 'HubSpot property; NULL: the trait is not sent';
+
+CREATE TABLE hubspot.unknown_property (
+	server oid NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	type text COLLATE "C" NOT NULL,
+	times bigint NOT NULL,
+	last_id bigint NOT NULL,
+	last_at timestamptz NOT NULL,
+	PRIMARY KEY (server, object, name)
+);
+COMMENT ON TABLE hubspot.unknown_property IS 'names that were dropped because HubSpot does not have them, counted by the worker, written at most every 5 seconds';
+COMMENT ON COLUMN hubspot.unknown_property.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.unknown_property.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.unknown_property.name IS 'property as it would be created';
+COMMENT ON COLUMN hubspot.unknown_property.type IS 'type that fits the last value';
+COMMENT ON COLUMN hubspot.unknown_property.times IS 'how often it was dropped';
+COMMENT ON COLUMN hubspot.unknown_property.last_id IS 'outbox row that had it last';
+COMMENT ON COLUMN hubspot.unknown_property.last_at IS 'when';
+
+SELECT pg_catalog.pg_extension_config_dump('hubspot.mapping', '');
+
+CREATE FUNCTION hubspot.mapping_changed() RETURNS trigger
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_mapping_changed';
+COMMENT ON FUNCTION hubspot.mapping_changed() IS 'tells the worker at commit that the table hubspot.mapping has changed';
+CREATE TRIGGER mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.mapping
+	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.mapping_changed();
+
 CREATE TABLE hubspot.installation (
 	system_identifier bigint NOT NULL,
 	database oid NOT NULL,
@@ -298,6 +393,54 @@ RETURNS SETOF bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_enqueue';
 COMMENT ON FUNCTION @extschema@.hubspot_enqueue(text, jsonb[], name) IS
 'queues one call per element, in order, and returns their outbox ids in the same order; call is the word after hubspot_, such as identify';
+
+CREATE FUNCTION hubspot.server_oid(server name) RETURNS oid
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'hubspot_server_oid';
+COMMENT ON FUNCTION hubspot.server_oid(name) IS 'oid of the SERVER that a call with this argument means; an error when there is none';
+
+CREATE FUNCTION @extschema@.hubspot_map(trait text, property text, object text DEFAULT 'contact', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO hubspot.mapping (server, object, trait, property)
+	SELECT coalesce($4, ''), $3, $1, $2
+	WHERE $4 IS NULL OR hubspot.server_oid($4) IS NOT NULL
+	ON CONFLICT (server, object, trait) DO UPDATE SET property = excluded.property;
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_map(text, text, text, name) IS
+'from now on the trait (dots reach inside of objects) is this HubSpot property, whatever its name; property NULL: it is not sent.  For one SERVER, or for all of this database.  Needs the right to write hubspot.mapping';
+
+CREATE FUNCTION @extschema@.hubspot_unmap(trait text, object text DEFAULT 'contact', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	DELETE FROM hubspot.mapping m
+	WHERE m.server = coalesce($3, '') AND m.object = $2 AND m.trait = $1;
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_unmap(text, text, name) IS 'takes back hubspot_map()';
+
+CREATE FUNCTION @extschema@.hubspot_refresh_schema(server name DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh_schema';
+COMMENT ON FUNCTION @extschema@.hubspot_refresh_schema(name) IS
+'queues the reading of properties and event definitions from HubSpot; returns the outbox id, whose verdict says when it is done';
+
+CREATE FUNCTION @extschema@.hubspot_create_property(object text, name text, type text, label text DEFAULT NULL,
+	options text[] DEFAULT NULL, is_unique boolean DEFAULT false, server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_property';
+COMMENT ON FUNCTION @extschema@.hubspot_create_property(text, text, text, text, text[], boolean, name) IS
+'queues the creation of a property of contacts or companies in HubSpot; object is contact or company, type is string, number, bool, enumeration (with options), date or datetime; returns the outbox id.  unchanged: HubSpot has it already';
+
+CREATE FUNCTION @extschema@.hubspot_explain(call text, message jsonb, server name DEFAULT NULL,
+	OUT object text, OUT key_property text, OUT key text, OUT properties jsonb, OUT warnings jsonb,
+	OUT method text, OUT path text, OUT body jsonb)
+RETURNS SETOF record
+LANGUAGE c STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_explain';
+COMMENT ON FUNCTION @extschema@.hubspot_explain(text, jsonb, name) IS
+'what the call would send, a row per piece of work: the key, the properties with trait and rule, what would be dropped or changed and why, the request.  Goes by what is known of the account''s properties; sends and queues nothing.  A bad message is the error that the call would raise';
 
 CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
@@ -408,6 +551,19 @@ CREATE VIEW hubspot.failures AS
 	WHERE r.verdict IN ('rejected', 'dead', 'unknown')
 	ORDER BY r.finished_at DESC;
 COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
+
+CREATE VIEW hubspot.unknown_properties AS
+	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,
+		pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L, server => %L)', '@extschema@', u.object, u.name, u.type, s.srvname)
+			AS statement,
+		u.last_at
+	FROM hubspot.unknown_property u
+	JOIN pg_catalog.pg_foreign_server s ON s.oid = u.server
+	WHERE NOT EXISTS (SELECT FROM hubspot.property p
+		WHERE p.server = u.server AND p.object::text = u.object AND p.name = u.name)
+	ORDER BY u.times DESC;
+COMMENT ON VIEW hubspot.unknown_properties IS
+'traits that were dropped because HubSpot has no such property, with the statement that creates it';
 
 CREATE VIEW hubspot.requests AS
 	SELECT q.id, s.srvname AS server, q.lane, q.started_at, q.method, q.path, q.records, q.status, q.duration_ms,

@@ -96,9 +96,9 @@ static const AccountOption account_options[] = {
 	/* what a call becomes */
 	{"contact_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(contact_id_property), false, true},
 	{"company_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(company_id_property), false, false},
-	{"time_zone", KIND_ZONE, 0, 0, NULL, "UTC", AT(time_zone), false, false},
-	{"unknown_properties", KIND_WORD, 0, 0, unknown_policies, "drop", AT(unknown_properties), false, false},
-	{"create_properties", KIND_BOOL, 0, 0, NULL, "off", AT(create_properties), false, false},
+	{"time_zone", KIND_ZONE, 0, 0, NULL, "UTC", AT(time_zone), false, true},
+	{"unknown_properties", KIND_WORD, 0, 0, unknown_policies, "drop", AT(unknown_properties), false, true},
+	{"create_properties", KIND_BOOL, 0, 0, NULL, "off", AT(create_properties), false, true},
 	{"create_events", KIND_BOOL, 0, 0, NULL, "off", AT(create_events), false, false},
 	{"create_missing", KIND_BOOL, 0, 0, NULL, "off", AT(create_missing), false, false},
 	{"page_event", KIND_NAME, 0, 0, NULL, "page_viewed", AT(page_event), false, false},

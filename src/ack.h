@@ -17,7 +17,7 @@ typedef struct AckRequest
 	int64		id;				/* drawn when written */
 	Oid			server;
 	const char *lane;			/* constant */
-	const char *method;			/* constant */
+	char	   *method;
 	char	   *path;
 	int			records;
 	int			status;			/* 0: no answer */

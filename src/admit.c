@@ -114,13 +114,13 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 					  "the SERVER that this row was queued for does not exist any more");
 	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
 										 DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull)));
-	if (object != OBJECT_IS_CONTACT)
+	if (lane_family_of(object) < 0)
 		return refuse(why, VERDICT_REJECTED, "bad_message",
 					  "this version does not send such an object");
 	(void) slot_getattr(slot, AT_MESSAGE, &isnull);
 	if (isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
-	return &account->lanes[FAMILY_CONTACTS];
+	return &account->lanes[lane_family_of(object)];
 }
 
 void
@@ -159,6 +159,7 @@ admit_row(Lane *lane, TupleTableSlot *slot)
 		pfree(message);
 
 	row->warnings = NULL;
+	row->repaired = false;
 	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
 	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
 	datum = slot_getattr(slot, AT_DEADLINE, &isnull);

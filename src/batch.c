@@ -15,18 +15,20 @@
 #include "utils/memutils.h"
 
 #include "hubspot.h"
-#include "clock.h"
-#include "contacts.h"
-#include "record_map.h"
+#include "schema_sync.h"
 #include "value.h"
 #include "work.h"
 
 #define INPUT_MAX_ROWS		1000	/* merged into one record */
-#define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
 #define MAX_KEYS_LOOKED_AT	400 /* for one with the batch's id property */
 
 /* The messages of the input that is being put together, taken apart. */
 static MessageParts input_parts[INPUT_MAX_ROWS];
+
+static const FamilyWork *const families[FAMILY_COUNT] = {
+	[FAMILY_CONTACTS] = &contacts_work,
+	[FAMILY_SCHEMA] = &schema_work,
+};
 
 static const char *const server_dropped =
 "the SERVER that this row was queued for does not exist any more";
@@ -38,6 +40,7 @@ make_batch(Lane *lane, int max_inputs)
 	Batch	   *batch = MemoryContextAllocZero(context, sizeof(Batch));
 
 	batch->lane = lane;
+	batch->path = families[lane->family]->path;
 	batch->context = context;
 	batch->inputs = MemoryContextAllocZero(context, sizeof(Input) * max_inputs);
 	return batch;
@@ -46,8 +49,8 @@ make_batch(Lane *lane, int max_inputs)
 /* ---- taking ------------------------------------------------------------------ */
 
 /* End an input: its carrier gets the verdict, the rows merged into it share it. */
-static void
-end_input(Input *input, AckResult *result)
+void
+batch_end_input(Input *input, AckResult *result)
 {
 	Row		   *carrier = input->rows[input->nrows - 1];
 	Verdict		verdict = result->verdict;
@@ -83,6 +86,8 @@ static bool
 is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 {
 	MessageProblem problem;
+	const char *category;
+	const char *why;
 
 	if (row->key->lane->account->dropped)
 		end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
@@ -90,6 +95,8 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 		end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
 	else if (!message_read(row->message, parts, &problem))
 		end_unsent(row, VERDICT_REJECTED, "bad_message", problem.message);
+	else if (!families[row->key->lane->family]->check(row, parts, &category, &why))
+		end_unsent(row, VERDICT_REJECTED, category, why);
 	else
 		return true;
 	return false;
@@ -102,7 +109,7 @@ take_rows(Input *input, WorkKey *key, TimestampTz now)
 	input->key = key;
 	input->rows = palloc(sizeof(Row *) * 4);
 	input->nrows = 0;
-	while (!dlist_is_empty(&key->rows) && input->nrows < INPUT_MAX_ROWS)
+	while (!dlist_is_empty(&key->rows) && input->nrows < families[key->lane->family]->max_rows)
 	{
 		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
 
@@ -116,7 +123,7 @@ take_rows(Input *input, WorkKey *key, TimestampTz now)
 }
 
 /* Put an input's JSON behind the others. */
-static void
+static BuildResult
 append_json(Batch *batch, Input *input)
 {
 	StringInfo	body = &batch->body;
@@ -125,26 +132,29 @@ append_json(Batch *batch, Input *input)
 		appendStringInfoChar(body, ',');
 	snprintf(input->trace, sizeof(input->trace), INT64_FORMAT, input->rows[input->nrows - 1]->id);
 	input->offset = body->len;
-	contacts_append_input(body, input, input_parts);
+	if (families[batch->lane->family]->append_input(batch, input, input_parts) == BUILD_WAIT)
+		return BUILD_WAIT;
 	input->len = body->len - input->offset;
 	batch->nrows += input->nrows;
 	batch->ninputs++;
+	return BUILD_DONE;
 }
 
 /*
  * The same, for any row: one that raises an error ends as rejected, together
  * with those it was merged with, and keeps nobody else from being sent.
  */
-static void
+static BuildResult
 append_input(Batch *batch, Input *input)
 {
 	int			start = batch->body.len;
 	MemoryContext context = CurrentMemoryContext;
 	AckResult	result = {.verdict = VERDICT_REJECTED, .created = -1, .category = "mapping_error"};
+	volatile BuildResult built = BUILD_DONE;
 
 	PG_TRY();
 	{
-		append_json(batch, input);
+		built = append_json(batch, input);
 	}
 	PG_CATCH();
 	{
@@ -158,16 +168,31 @@ append_input(Batch *batch, Input *input)
 		batch->body.len = start;
 		batch->body.data[start] = '\0';
 		result.message = error->message;
-		end_input(input, &result);
+		batch_end_input(input, &result);
 	}
 	PG_END_TRY();
+	if (built == BUILD_WAIT)
+	{
+		batch->body.len = start;
+		batch->body.data[start] = '\0';
+		queue_put_back(input->key, input->rows, input->nrows);
+	}
+	return built;
 }
 
 static void
 begin_body(Batch *batch)
 {
 	initStringInfo(&batch->body);
-	appendStringInfoString(&batch->body, "{\"inputs\":[");
+	if (families[batch->lane->family]->is_list)
+		appendStringInfoString(&batch->body, "{\"inputs\":[");
+}
+
+static void
+end_body(Batch *batch)
+{
+	if (families[batch->lane->family]->is_list)
+		appendStringInfoString(&batch->body, "]}");
 }
 
 static bool
@@ -190,31 +215,33 @@ fill(Batch *batch, Lane *lane)
 		WorkKey    *key = dlist_container(WorkKey, ready, iter.cur);
 		Input	   *input = &batch->inputs[batch->ninputs];
 
-		if (batch->ninputs == BATCH_MAX_INPUTS || batch->body.len > BATCH_MAX_BYTES ||
+		if (batch->ninputs == families[lane->family]->max_inputs || batch->body.len > BATCH_MAX_BYTES ||
 			++looked > MAX_KEYS_LOOKED_AT)
 			break;
+		if (families[lane->family]->wants_request != NULL && !families[lane->family]->wants_request(key))
+			continue;
 		if (batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
 			continue;
 		dlist_delete(&key->ready);
 		key->is_ready = false;
 		lane->nready--;
 		key->busy = true;
-		if (take_rows(input, key, now))
-			append_input(batch, input);
-		else
+		if (!take_rows(input, key, now))
 			queue_release_key(key);
+		else if (append_input(batch, input) == BUILD_WAIT)
+			break;
 	}
 }
 
 Batch *
 batch_take(Lane *lane)
 {
-	Batch	   *batch = make_batch(lane, BATCH_MAX_INPUTS);
+	Batch	   *batch = make_batch(lane, families[lane->family]->max_inputs);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
 	begin_body(batch);
 	fill(batch, lane);
-	appendStringInfoString(&batch->body, "]}");
+	end_body(batch);
 	MemoryContextSwitchTo(old);
 	if (batch->ninputs > 0)
 		return batch;
@@ -242,12 +269,13 @@ batch_take_again(Lane *lane)
  * A batch of those inputs whose flag is set, to be sent before anything else.
  * The rows change hands; the JSON is copied.
  */
-static void
-split_off(Batch *batch, const bool *chosen)
+void
+batch_split_off(Batch *batch, const bool *chosen)
 {
 	Batch	   *part = make_batch(batch->lane, batch->ninputs);
 	MemoryContext old = MemoryContextSwitchTo(part->context);
 
+	part->path = batch->path;
 	begin_body(part);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
@@ -268,7 +296,7 @@ split_off(Batch *batch, const bool *chosen)
 		part->nrows += input->nrows;
 		part->ninputs++;
 	}
-	appendStringInfoString(&part->body, "]}");
+	end_body(part);
 	MemoryContextSwitchTo(old);
 	if (part->ninputs > 0)
 		dlist_push_head(&batch->lane->again, &part->node);
@@ -278,40 +306,14 @@ split_off(Batch *batch, const bool *chosen)
 
 /* ---- verdicts ------------------------------------------------------------------- */
 
-static void
-end_confirmed(Batch *batch, Input *input, const ReplyResult *confirmed, int status,
-			  AckRequest *request)
-{
-	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request,
-	.http_status = status, .created = -1};
-
-	if (confirmed != NULL)
-	{
-		result.record_id = confirmed->id;
-		result.created = confirmed->created;
-		if (confirmed->id != NULL)
-			record_map_add(batch->lane->account->server, OBJECT_IS_CONTACT,
-						   contacts_id_property(input->key), input->key->key, confirmed->id,
-						   confirmed->created == 1, clock_us());
-	}
-	end_input(input, &result);
-}
-
-static void
-end_rejected(Input *input, Verdict verdict, const char *category, const char *message,
+void
+batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
 			 int status, AckRequest *request)
 {
 	AckResult	result = {.verdict = verdict, .request = request, .http_status = status,
 	.created = -1, .category = value_from_utf8(category), .message = value_from_utf8(message)};
 
-	end_input(input, &result);
-}
-
-/* What an error of one record is called: its code says more than its category. */
-static const char *
-category_of(const ReplyError *error)
-{
-	return error->code != NULL ? error->code : error->category;
+	batch_end_input(input, &result);
 }
 
 static bool
@@ -328,8 +330,8 @@ input_has_property(const Batch *batch, const Input *input, const char *property)
  * The batch got an answer of no use as a whole: the inputs that its answer points at
  * (by key, by property) are tried apart from the rest, else the batch is halved.
  */
-static void
-bisect(Batch *batch, const Reply *reply)
+void
+batch_bisect(Batch *batch, const Reply *reply)
 {
 	const char *property = reply_named_property(reply);
 	bool	   *named = palloc0(sizeof(bool) * batch->ninputs);
@@ -349,70 +351,18 @@ bisect(Batch *batch, const Reply *reply)
 	/* pushed to the front: what is pushed last goes first */
 	for (int i = 0; i < batch->ninputs; i++)
 		named[i] = !named[i];
-	split_off(batch, named);
+	batch_split_off(batch, named);
 	for (int i = 0; i < batch->ninputs; i++)
 		named[i] = !named[i];
-	split_off(batch, named);
+	batch_split_off(batch, named);
 	pfree(named);
-}
-
-/*
- * HubSpot accepted the request: look at each record.  Inputs that the answer
- * leaves open go into a batch of their own.
- */
-static void
-read_records(Batch *batch, const Reply *reply, AckRequest *request)
-{
-	ReplyInput *matched = palloc0(sizeof(ReplyInput) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
-	int			nopen = 0;
-
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		matched[i].trace = batch->inputs[i].trace;
-		matched[i].key = batch->inputs[i].key->key;
-	}
-	reply_match(reply, contacts_id_property(batch->inputs[0].key), matched, batch->ninputs);
-
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
-		if (matched[i].outcome == REPLY_CONFIRMED)
-			end_confirmed(batch, input, matched[i].result, reply->status, request);
-		else if (matched[i].outcome == REPLY_FAILED)
-			end_rejected(input, VERDICT_REJECTED, category_of(matched[i].error),
-						 matched[i].error->message, reply->status, request);
-		else
-		{
-			open[i] = true;
-			nopen++;
-		}
-	}
-	if (nopen == batch->ninputs && ++batch->attempts >= MAX_SILENT_ANSWERS && nopen == 1)
-		end_rejected(&batch->inputs[0], VERDICT_DEAD, "not_confirmed",
-					 "HubSpot answered with success but did not say anything about this record",
-					 reply->status, request);
-	else if (nopen == batch->ninputs && batch->attempts >= MAX_SILENT_ANSWERS)
-		bisect(batch, reply);
-	else if (nopen > 0)
-	{
-		int			attempts = batch->attempts;
-
-		lane_event(&batch->lane->status, EVENT_UNAVAILABLE,
-				   "it answered with success but left records out", 0);
-		split_off(batch, open);
-		dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
-	}
-	pfree(open);
-	pfree(matched);
 }
 
 void
 batch_cancel(Batch *batch)
 {
 	for (int i = 0; i < batch->ninputs; i++)
-		end_rejected(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
+		batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
 	MemoryContextDelete(batch->context);
 }
 
@@ -421,14 +371,6 @@ batch_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	for (int i = 0; i < batch->ninputs; i++)
 		batch->inputs[i].attempts++;
-
-	if (reply->class == REPLY_RECORDS)
-		read_records(batch, reply, request);
-	else if (batch->ninputs > 1)
-		bisect(batch, reply);
-	else
-		end_rejected(&batch->inputs[0], VERDICT_REJECTED,
-					 reply->error.code != NULL ? reply->error.code : reply->category,
-					 reply->message, reply->status, request);
+	families[batch->lane->family]->answered(batch, reply, request);
 	MemoryContextDelete(batch->context);
 }

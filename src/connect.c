@@ -132,6 +132,7 @@ load_account(Account *account)
 		MemoryContextDelete(account->context);
 	account->context = context;
 	account->options = options;
+	account->schema_stale = true;
 	account->dropped = false;
 	secret_forget(&account->secret);
 	restart(account);
@@ -369,7 +370,8 @@ connect_save(void)
 		if (account->info_changed)
 			save_info(account);
 		for (int i = 0; i < FAMILY_COUNT; i++)
-			save_limits(account, &account->lanes[i]);
+			if (connect_lane_is_used(&account->lanes[i]))
+				save_limits(account, &account->lanes[i]);
 	}
 	PopActiveSnapshot();
 	SPI_finish();
@@ -391,5 +393,19 @@ connect_saved(void)
 LaneStatus
 connect_effective_status(const Lane *lane)
 {
-	return lane->account->status.state != LANE_RUN ? lane->account->status : lane->status;
+	LaneStatus	waiting = {.state = LANE_CONNECTING, .reason = "asking HubSpot for the account's properties"};
+
+	if (lane->account->status.state != LANE_RUN)
+		return lane->account->status;
+	if (lane->family == FAMILY_CONTACTS && lane->status.state == LANE_RUN && lane->rows > 0 &&
+		!lane->account->sync[SCHEMA_CONTACT].settled)
+		return waiting;
+	return lane->status;
+}
+
+bool
+connect_lane_is_used(const Lane *lane)
+{
+	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->done > 0 ||
+		lane->status.state != LANE_RUN;
 }

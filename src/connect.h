@@ -36,4 +36,7 @@ extern bool connect_wants_saving(void);
 extern void connect_save(void);
 extern void connect_saved(void);
 
+/* Whether a lane has ever had anything to do: the others are not shown. */
+extern bool connect_lane_is_used(const Lane *lane);
+
 #endif							/* HUBSPOT_CONNECT_H */

@@ -8,12 +8,9 @@
 #include "message.h"
 #include "work.h"
 
-/*
- * Append one input to a batch/upsert body: the rows of one contact merged per
- * property, the newest value winning.  parts are the rows' messages, taken
- * apart.  Sets the warnings of each row.
- */
-extern void contacts_append_input(StringInfo body, Input *input, const MessageParts *parts);
+/* The JSON around the properties of one record of a batch/upsert. */
+extern void contacts_begin_input(StringInfo body, const char *id_property, const char *key, const char *trace);
+extern void contacts_end_input(StringInfo body);
 
 /* The property that an input is keyed by. */
 extern const char *contacts_id_property(const WorkKey *key);

@@ -83,8 +83,8 @@ enqueue_call_by_name(const char *name)
 			 errhint("Valid calls are: %s.", valid.data)));
 }
 
-static void
-raise_problem(const MessageProblem *problem)
+void
+enqueue_raise(const MessageProblem *problem)
 {
 	ereport(ERROR,
 			(errcode(problem->sqlerrcode),
@@ -147,11 +147,10 @@ keep_message(Enqueue *enqueue, Jsonb *message)
 	return memcpy(palloc(size), message, size);
 }
 
-/* Write one row; key is NULL for a bad message, whose problem is recorded. */
-static int64
-write_row(Enqueue *enqueue, Jsonb *message, const MessageKey *key, const char *problem,
-		  int64 id)
+int64
+enqueue_work(Enqueue *enqueue, const Work *work)
 {
+	int64		id = work->id != 0 ? work->id : nextval_internal(enqueue->catalog->outbox_id_seq, false);
 	MemoryContext old;
 	Datum	   *values;
 	bool	   *isnull;
@@ -169,15 +168,17 @@ write_row(Enqueue *enqueue, Jsonb *message, const MessageKey *key, const char *p
 	PUT(OUTBOX_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
 	PUT(OUTBOX_SERVER, ObjectIdGetDatum(enqueue->server));
 	PUT(OUTBOX_CALL, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
-	PUT(OUTBOX_OBJECT, ObjectIdGetDatum(enqueue->catalog->object[OBJECT_IS_CONTACT]));
+	PUT(OUTBOX_OBJECT, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
 	PUT(OUTBOX_SOURCE, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
-	if (key != NULL && key->property != NULL)
-		PUT(OUTBOX_KEY_PROPERTY, CStringGetTextDatum(key->property));
-	PUT(OUTBOX_KEY, CStringGetTextDatum(key != NULL ? key->key : ""));
-	if (problem != NULL)
-		PUT(OUTBOX_PROBLEM, CStringGetTextDatum(problem));
-	if (message != NULL)
-		PUT(OUTBOX_MESSAGE, JsonbPGetDatum(keep_message(enqueue, message)));
+	if (work->parent != 0)
+		PUT(OUTBOX_PARENT, Int64GetDatum(work->parent));
+	if (work->key.property != NULL)
+		PUT(OUTBOX_KEY_PROPERTY, CStringGetTextDatum(work->key.property));
+	PUT(OUTBOX_KEY, CStringGetTextDatum(work->key.key != NULL ? work->key.key : ""));
+	if (work->problem != NULL)
+		PUT(OUTBOX_PROBLEM, CStringGetTextDatum(work->problem));
+	if (work->message != NULL)
+		PUT(OUTBOX_MESSAGE, JsonbPGetDatum(keep_message(enqueue, work->message)));
 #undef PUT
 
 	written = append_row(enqueue->append);
@@ -199,12 +200,13 @@ write_row(Enqueue *enqueue, Jsonb *message, const MessageKey *key, const char *p
 int64
 enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 {
+	Work		work = {.object = OBJECT_IS_CONTACT, .message = message};
+
 	if (!enqueue->record_problems)
-		raise_problem(problem);
-	return write_row(enqueue, message, NULL,
-					 problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
-					 : problem->message,
-					 nextval_internal(enqueue->catalog->outbox_id_seq, false));
+		enqueue_raise(problem);
+	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
+		: problem->message;
+	return enqueue_work(enqueue, &work);
 }
 
 int64
@@ -230,12 +232,13 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		id = enqueue_problem(enqueue, message, &problem);
 	else
 	{
+		Work		work = {.object = OBJECT_IS_CONTACT, .key = key, .message = message};
 		int64		earlier = 0;
 
-		id = nextval_internal(enqueue->catalog->outbox_id_seq, false);
+		work.id = nextval_internal(enqueue->catalog->outbox_id_seq, false);
 		if (hubspot_dedup_message_id && parts.message_id.type != jbvNull)
-			earlier = dedup_message_id(enqueue->server, message_id(&parts), id);
-		id = earlier != 0 ? earlier : write_row(enqueue, message, &key, NULL, id);
+			earlier = dedup_message_id(enqueue->server, message_id(&parts), work.id);
+		id = earlier != 0 ? earlier : enqueue_work(enqueue, &work);
 	}
 
 	return id;

@@ -16,6 +16,17 @@
 
 typedef struct Enqueue Enqueue;
 
+/* One row of the outbox. */
+typedef struct Work
+{
+	int64		id;				/* 0: drawn when written */
+	int64		parent;			/* row of the same call that it belongs to; 0: none */
+	Object		object;
+	MessageKey	key;			/* key NULL: "" */
+	const char *problem;		/* recorded instead of raised, or NULL */
+	Jsonb	   *message;		/* or NULL */
+} Work;
+
 /*
  * role needs USAGE on the SERVER: the caller of a function, the owner of the
  * table when a trigger queues.  server NULL means the default one.  With capacity above
@@ -25,9 +36,15 @@ extern Enqueue *enqueue_begin(Call call, Source source, const char *server, Oid 
 							  int capacity);
 extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
 
+/* Write a row that has been checked; returns its id. */
+extern int64 enqueue_work(Enqueue *enqueue, const Work *work);
+
 /* Write a row that is known to be bad (or raise its problem, see hubspot.on_invalid). */
 extern int64 enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem);
 extern void enqueue_end(Enqueue *enqueue);
+
+/* Raise a message's problem as an error. */
+extern void enqueue_raise(const MessageProblem *problem);
 
 /* The call of this name; an error that lists the valid ones otherwise. */
 extern Call enqueue_call_by_name(const char *name);

@@ -69,7 +69,10 @@ static const struct
 	[EVENT_MISDIRECTED] = {LANE_MISDIRECTED, false, 300, 300, "the address is not HubSpot's API"},
 };
 
-static const char *const family_names[FAMILY_COUNT] = {[FAMILY_CONTACTS] = "contacts"};
+static const char *const family_names[FAMILY_COUNT] = {
+	[FAMILY_CONTACTS] = "contacts",
+	[FAMILY_SCHEMA] = "schema",
+};
 
 void
 lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s)
@@ -150,6 +153,20 @@ const char *
 lane_state_name(LaneState state)
 {
 	return lane_states[state].name;
+}
+
+int
+lane_family_of(Object object)
+{
+	switch (object)
+	{
+		case OBJECT_IS_CONTACT:
+			return FAMILY_CONTACTS;
+		case OBJECT_IS_SCHEMA:
+			return FAMILY_SCHEMA;
+		default:
+			return -1;
+	}
 }
 
 const char *

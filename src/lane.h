@@ -11,11 +11,13 @@
 #define HUBSPOT_LANE_H
 
 #include "reply.h"
+#include "ring.h"
 
 typedef enum LaneFamily
 {
-	FAMILY_CONTACTS
-#define FAMILY_COUNT (FAMILY_CONTACTS + 1)
+	FAMILY_CONTACTS,
+	FAMILY_SCHEMA
+#define FAMILY_COUNT (FAMILY_SCHEMA + 1)
 } LaneFamily;
 
 typedef enum LaneState
@@ -88,5 +90,8 @@ extern bool lane_may_send(const LaneStatus *status, int64 now);
 
 extern const char *lane_state_name(LaneState state);
 extern const char *lane_family_name(LaneFamily family);
+
+/* The family whose lane carries rows of an object, -1 when none does. */
+extern int	lane_family_of(Object object);
 
 #endif							/* HUBSPOT_LANE_H */

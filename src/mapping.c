@@ -1,100 +1,30 @@
 /*
  * mapping.c
- *		From a contact's traits to HubSpot's properties.
+ *		From traits to HubSpot's properties.
  *
- * Pure: a message in, JSON members and warnings out.  The tables below are
- * docs/mapping.md's special fields; names not in them are put in lower case,
- * with "_" for a run of white space and for anything else that a name cannot hold.  All memory is the
- * current context's.
+ * Pure: a message in, JSON members and warnings out.  Explicit mappings come
+ * first; then traits whose name is a property's are written as they are met,
+ * and the rest is put aside: special fields for their table, names that need
+ * another form for the end.  So of two traits of one property the one that
+ * matched by the earlier rule wins.  All memory is the current context's.
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
-
 #include "hubspot.h"
 #include "mapping.h"
+#include "mapping_name.h"
 #include "value.h"
 
-/* Traits with a meaning of their own, folded as message_fold_name() does. */
-typedef enum Trait
-{
-	TRAIT_ADDRESS,
-	TRAIT_CITY,
-	TRAIT_COMPANY,
-	TRAIT_COMPANYNAME,
-	TRAIT_COUNTRY,
-	TRAIT_CREATED,
-	TRAIT_CREATEDAT,
-	TRAIT_EMAIL,
-	TRAIT_FIRSTNAME,
-	TRAIT_JOBTITLE,
-	TRAIT_LASTNAME,
-	TRAIT_LIFECYCLESTAGE,
-	TRAIT_NAME,
-	TRAIT_PHONE,
-	TRAIT_POSITION,
-	TRAIT_POSTALCODE,
-	TRAIT_STATE,
-	TRAIT_TITLE,
-	TRAIT_WEBSITE,
-	TRAIT_ZIP
-#define TRAIT_COUNT (TRAIT_ZIP + 1)
-} Trait;
-
-/* Sorted, for a binary search. */
-static const char *const trait_names[TRAIT_COUNT] = {
-	"address", "city", "company", "companyname", "country", "created", "createdat", "email",
-	"firstname", "jobtitle", "lastname", "lifecyclestage", "name", "phone", "position",
-	"postalcode", "state", "title", "website", "zip"
-};
-
-/* Where a property comes from; of several lines with one property the first that is there wins. */
-static const struct
-{
-	const char *property;
-	Trait		trait;
-	const char *member;			/* of the trait, which is an object; NULL: the trait itself, which
-								 * is none */
-}			special_fields[] =
-{
-	{"firstname", TRAIT_FIRSTNAME, NULL},
-	{"lastname", TRAIT_LASTNAME, NULL},
-	{"jobtitle", TRAIT_POSITION, NULL},
-	{"jobtitle", TRAIT_JOBTITLE, NULL},
-	{"jobtitle", TRAIT_TITLE, NULL},
-	{"company", TRAIT_COMPANYNAME, NULL},
-	{"company", TRAIT_COMPANY, NULL},
-	{"company", TRAIT_COMPANY, "name"},
-	{"phone", TRAIT_PHONE, NULL},
-	{"website", TRAIT_WEBSITE, NULL},
-	{"address", TRAIT_ADDRESS, NULL},
-	{"address", TRAIT_ADDRESS, "street"},
-	{"city", TRAIT_ADDRESS, "city"},
-	{"city", TRAIT_CITY, NULL},
-	{"state", TRAIT_ADDRESS, "state"},
-	{"state", TRAIT_STATE, NULL},
-	{"country", TRAIT_ADDRESS, "country"},
-	{"country", TRAIT_COUNTRY, NULL},
-	{"zip", TRAIT_ADDRESS, "postalcode"},
-	{"zip", TRAIT_POSTALCODE, NULL},
-	{"zip", TRAIT_ADDRESS, "zip"},
-	{"zip", TRAIT_ZIP, NULL},
-	{"lifecyclestage", TRAIT_LIFECYCLESTAGE, NULL},
-};
-
-typedef struct MappingName
-{
-	int			offset;			/* of the name in json */
-	int			len;
-	int			value_offset;	/* of the value, quotes included */
-	int			value_len;
-} MappingName;
+#define MAX_CONTAINERS	3		/* objects with traits in one message */
 
 /* A trait whose name had to be changed, looked at after those that had not. */
 typedef struct RenamedTrait
 {
-	char	   *name;
+	NameRule	rule;
+	const char *property;
 	int			len;
+	const char *trait;
+	int			trait_len;
 	JsonbValue	value;
 } RenamedTrait;
 
@@ -121,15 +51,24 @@ warn(Mapping *mapping, const char *code, const char *property, int len, const ch
 }
 
 void
-mapping_begin(Mapping *mapping, StringInfo json)
+mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules)
 {
+	memset(mapping, 0, sizeof(*mapping));
+	mapping->rules = rules;
 	mapping->json = json;
-	mapping->nnames = 0;
 	mapping->names_size = 32;
 	mapping->names = palloc(sizeof(MappingName) * mapping->names_size);
-	mapping->row_start = 0;
-	mapping->warnings = NULL;
 }
+
+void
+mapping_end(Mapping *mapping)
+{
+	pfree(mapping->names);
+	if (mapping->unknown != NULL)
+		pfree(mapping->unknown);
+}
+
+/* ---- writing a property ----------------------------------------------------------- */
 
 static MappingName *
 find_name(Mapping *mapping, const char *name, int len)
@@ -143,95 +82,241 @@ find_name(Mapping *mapping, const char *name, int len)
 
 /* Whether a property that is there already has another value than this one. */
 static bool
-value_differs(Mapping *mapping, const MappingName *there, const JsonbValue *value)
+value_differs(Mapping *mapping, const MappingName *there, const Property *property, const JsonbValue *value)
 {
 	StringInfoData text;
+	ValueProblem problem;
 
 	initStringInfo(&text);
-	value_append(&text, value);
-	return text.len != there->value_len ||
-		memcmp(text.data, mapping->json->data + there->value_offset, text.len) != 0;
+	return property_value_append(&text, property, value, mapping->rules->zone, &problem) &&
+		(text.len != there->value_len ||
+		 memcmp(text.data, mapping->json->data + there->value_offset, text.len) != 0);
+}
+
+/* The type that a property for values like this one would have; text stays text. */
+static const char *
+type_for(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNumeric:
+			return "number";
+		case jbvBool:
+			return "bool";
+		default:
+			return "string";
+	}
+}
+
+static void
+note_unknown(Mapping *mapping, const char *name, int len, const JsonbValue *value)
+{
+	UnknownProperty *unknown;
+
+	warn(mapping, "unknown_property", name, len, "HubSpot has no such property");
+	if (mapping->nunknown == mapping->unknown_size)
+	{
+		mapping->unknown_size = Max(mapping->unknown_size * 2, 8);
+		mapping->unknown = mapping->unknown == NULL
+			? palloc(sizeof(UnknownProperty) * mapping->unknown_size)
+			: repalloc(mapping->unknown, sizeof(UnknownProperty) * mapping->unknown_size);
+	}
+	unknown = &mapping->unknown[mapping->nunknown++];
+	unknown->name = pnstrdup(name, len);
+	unknown->type = type_for(value);
+}
+
+/* Whether the account's schema lets the property be written; *property NULL: not known. */
+static bool
+may_be_written(Mapping *mapping, const char *name, int len, const JsonbValue *value,
+			   const Property **property)
+{
+	*property = NULL;
+	if (mapping->rules->properties == NULL)
+		return true;
+	*property = schema_property(mapping->rules->properties, name, len);
+	if (*property == NULL)
+		note_unknown(mapping, name, len, value);
+	else if ((*property)->read_only)
+		warn(mapping, "read_only_property", name, len, "HubSpot sets this property itself");
+	else
+		return true;
+	return false;
+}
+
+static MappingName *
+next_name(Mapping *mapping)
+{
+	if (mapping->nnames == mapping->names_size)
+		mapping->names = repalloc(mapping->names,
+								  sizeof(MappingName) * (mapping->names_size *= 2));
+	return &mapping->names[mapping->nnames];
 }
 
 /* The one place where a property is written. */
 static void
-add_property(Mapping *mapping, const char *property, int len, const JsonbValue *value)
+add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value, NameRule rule,
+			 const char *trait, int trait_len)
 {
 	StringInfo	json = mapping->json;
-	MappingName *name = find_name(mapping, property, len);
+	int			start = json->len;
+	MappingName *there = find_name(mapping, name, len);
+	const Property *property;
+	ValueProblem problem;
 
-	if (name != NULL)
+	if (there != NULL && there - mapping->names < mapping->row_start)
+		return;					/* a newer row has it */
+	if (!may_be_written(mapping, name, len, value, &property))
+		return;
+	if (there != NULL)
 	{
-		if (name - mapping->names >= mapping->row_start && value_differs(mapping, name, value))
-			warn(mapping, "duplicate_property", property, len,
+		if (value_differs(mapping, there, property, value))
+			warn(mapping, "duplicate_property", name, len,
 				 "another trait of this message is this property with another value");
 		return;
 	}
-	if (mapping->nnames == mapping->names_size)
-		mapping->names = repalloc(mapping->names,
-								  sizeof(MappingName) * (mapping->names_size *= 2));
-	name = &mapping->names[mapping->nnames];
-	if (mapping->nnames++ > 0)
+
+	there = next_name(mapping);
+	if (mapping->nnames > 0)
 		appendStringInfoCharMacro(json, ',');
-	name->offset = json->len + 1;
-	name->len = len;
-	value_append_string(json, property, len);
+	there->offset = json->len + 1;
+	there->len = len;
+	there->rule = rule;
+	there->trait = trait;
+	there->trait_len = trait_len;
+	value_append_string(json, name, len);
 	appendStringInfoCharMacro(json, ':');
-	name->value_offset = json->len;
-	if (value_append(json, value))
-		warn(mapping, "truncated", property, len, "cut at 65536 characters");
-	name->value_len = json->len - name->value_offset;
-}
-
-static int
-compare_folded(const void *key, const void *element)
-{
-	return strcmp(key, *(const char *const *) element);
-}
-
-static int
-special_trait(const char *name, int len)
-{
-	char		folded[24];
-	const char *const *found;
-
-	if (message_fold_name(name, len, folded, sizeof(folded)) < 0)
-		return -1;
-	found = bsearch(folded, trait_names, TRAIT_COUNT, sizeof(char *), compare_folded);
-	return found == NULL ? -1 : found - trait_names;
-}
-
-static bool
-name_is_canonical(const char *name, int len)
-{
-	for (int i = 0; i < len; i++)
-		if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') || name[i] == '_'))
-			return false;
-	return len > 0;
-}
-
-/* Lower case; white space in runs, and anything else out of bounds, as "_". */
-static char *
-canonical_name(const char *name, int *len)
-{
-	char	   *canonical = palloc(*len + 1);
-	int			used = 0;
-
-	for (int i = 0; i < *len; i += pg_mblen(name + i))
+	there->value_offset = json->len;
+	if (property_value_append(json, property, value, mapping->rules->zone, &problem))
 	{
-		unsigned char c = pg_ascii_tolower((unsigned char) name[i]);
-
-		if (isspace(c) && i > 0 && isspace((unsigned char) name[i - 1]))
-			continue;
-		canonical[used++] = name_is_canonical((char *) &c, 1) ? c : '_';
+		there->value_len = json->len - there->value_offset;
+		mapping->nnames++;
 	}
-	canonical[used] = '\0';
-	*len = used;
-	return canonical;
+	else
+	{
+		json->len = start;
+		json->data[start] = '\0';
+	}
+	if (problem.code != NULL)
+		warn(mapping, problem.code, name, len, problem.detail);
 }
 
 static void
-note_renamed(Traits *traits, const JsonbValue *name, const JsonbValue *value)
+add_special(Mapping *mapping, const char *property, const JsonbValue *value)
+{
+	add_property(mapping, property, strlen(property), value, RULE_SPECIAL, property, strlen(property));
+}
+
+/* ---- rule 1: explicit mappings ------------------------------------------------------- */
+
+static bool
+is_object(const JsonbValue *value)
+{
+	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
+}
+
+/* A value by a path of names with dots between them, or by the whole text as one name. */
+static bool
+value_at(JsonbContainer *object, const char *path, JsonbValue *value)
+{
+	const char *dot = strchr(path, '.');
+	JsonbValue	inner;
+	char		folded[128];
+
+	if (getKeyJsonValueFromContainer(object, path, strlen(path), value) != NULL)
+		return true;
+	if (message_fold_name(path, dot != NULL ? dot - path : strlen(path), folded, sizeof(folded)) < 0)
+		return false;
+	if (dot == NULL)
+		return message_field(object, folded, value);
+	return message_field(object, folded, &inner) && is_object(&inner) &&
+		value_at(inner.val.binary.data, dot + 1, value);
+}
+
+/*
+ * Whether an explicit mapping has dealt with a trait: with the trait itself,
+ * or with something inside of it.
+ */
+static bool
+is_mapped(const MappingRules *rules, const char *name, int len, const JsonbValue *value)
+{
+	for (int i = 0; i < rules->nmaps; i++)
+	{
+		const char *trait = rules->maps[i].trait;
+		const char *dot = strchr(trait, '.');
+
+		if (rules->maps[i].object != rules->object)
+			continue;
+		if (same_folded_name(name, len, trait, strlen(trait)) ||
+			(dot != NULL && is_object(value) && same_folded_name(name, len, trait, dot - trait)))
+			return true;
+	}
+	return false;
+}
+
+/* Mappings of this account stand before those of all accounts: the first of a trait counts. */
+static bool
+is_repeated(const MappingRules *rules, int i)
+{
+	for (int j = 0; j < i; j++)
+		if (rules->maps[j].object == rules->object && strcmp(rules->maps[j].trait, rules->maps[i].trait) == 0)
+			return true;
+	return false;
+}
+
+static void
+add_explicit(Mapping *mapping, JsonbContainer *const *containers, int ncontainers)
+{
+	const MappingRules *rules = mapping->rules;
+
+	for (int i = 0; i < rules->nmaps; i++)
+	{
+		const TraitMap *map = &rules->maps[i];
+		JsonbValue	value;
+
+		if (map->object != rules->object || map->property == NULL || is_repeated(rules, i))
+			continue;
+		for (int j = 0; j < ncontainers; j++)
+			if (value_at(containers[j], map->trait, &value))
+			{
+				add_property(mapping, map->property, strlen(map->property), &value, RULE_EXPLICIT,
+							 map->trait, strlen(map->trait));
+				break;
+			}
+	}
+}
+
+/* ---- rules 2, 4 and 5: names ------------------------------------------------------------ */
+
+static bool
+is_known(const MappingRules *rules, const char *name, int len)
+{
+	return rules->properties != NULL && schema_property(rules->properties, name, len) != NULL;
+}
+
+/* The property that an ordinary trait's name leads to. */
+static NameRule
+resolve_name(const MappingRules *rules, const char *name, int len, const char **property, int *property_len)
+{
+	*property = name;
+	*property_len = len;
+	if (rules->properties != NULL ? is_known(rules, name, len) : name_is_canonical(name, len))
+		return RULE_EXACT;
+	for (int runs = 0; runs <= 1 && rules->properties != NULL; runs++)
+	{
+		*property_len = len;
+		*property = name_with_spaces(name, property_len, runs);
+		if (is_known(rules, *property, *property_len))
+			return RULE_SPACES;
+	}
+	*property_len = len;
+	*property = canonical_name(name, property_len);
+	return RULE_CANONICAL;
+}
+
+static void
+note_renamed(Traits *traits, NameRule rule, const char *property, int len, const JsonbValue *name,
+			 const JsonbValue *value)
 {
 	RenamedTrait *renamed;
 
@@ -243,15 +328,49 @@ note_renamed(Traits *traits, const JsonbValue *name, const JsonbValue *value)
 			: repalloc(traits->renamed, sizeof(RenamedTrait) * traits->renamed_size);
 	}
 	renamed = &traits->renamed[traits->nrenamed++];
-	renamed->len = name->val.string.len;
-	renamed->name = canonical_name(name->val.string.val, &renamed->len);
+	renamed->rule = rule;
+	renamed->property = property;
+	renamed->len = len;
+	renamed->trait = name->val.string.val;
+	renamed->trait_len = name->val.string.len;
 	renamed->value = *value;
 }
 
-/* Sort out one object of traits; names that need no change are written at once. */
+/* A trait that is not special: its property is written now or put aside. */
+static void
+read_ordinary(Mapping *mapping, Traits *traits, const JsonbValue *name, const JsonbValue *value)
+{
+	const char *property;
+	int			len;
+	NameRule	rule;
+
+	if (name->val.string.len == 0)
+		return;
+	rule = resolve_name(mapping->rules, name->val.string.val, name->val.string.len, &property, &len);
+	if (rule == RULE_EXACT)
+		add_property(mapping, property, len, value, rule, property, len);
+	else
+		note_renamed(traits, rule, property, len, name, value);
+}
+
+static void
+read_special(Mapping *mapping, Traits *traits, Trait special, const JsonbValue *name, const JsonbValue *value)
+{
+	if (traits->present[special])
+		warn(mapping, "duplicate_property", name->val.string.val, name->val.string.len,
+			 "another spelling of this trait stands in the message already");
+	else
+	{
+		traits->present[special] = true;
+		traits->special[special] = *value;
+	}
+}
+
+/* Sort out one object of traits. */
 static void
 read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 {
+	const MappingRules *rules = mapping->rules;
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
 	JsonbValue	name;
@@ -259,67 +378,52 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 
 	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
 	{
+		const char *text = name.val.string.val;
+		int			len = name.val.string.len;
 		int			special;
 
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
-		if (flat && message_is_envelope(name.val.string.val, name.val.string.len))
+		if (flat && message_is_envelope(text, len))
 			continue;
-		special = special_trait(name.val.string.val, name.val.string.len);
-		if (special >= 0)
-		{
-			if (traits->present[special])
-				warn(mapping, "duplicate_property", name.val.string.val, name.val.string.len,
-					 "another spelling of this trait stands in the message already");
-			else
-			{
-				traits->present[special] = true;
-				traits->special[special] = value;
-			}
-		}
-		else if (name_is_canonical(name.val.string.val, name.val.string.len))
-			add_property(mapping, name.val.string.val, name.val.string.len, &value);
-		else if (name.val.string.len > 0)
-			note_renamed(traits, &name, &value);
+		if (rules->nmaps > 0 && is_mapped(rules, text, len, &value))
+			continue;
+		special = special_trait(rules->object, text, len);
+		if (special >= 0 && !(is_known(rules, text, len) && !is_special_property(rules->object, text, len)))
+			read_special(mapping, traits, (Trait) special, &name, &value);
+		else
+			read_ordinary(mapping, traits, &name, &value);
 	}
 }
 
-static bool
-is_object(const JsonbValue *value)
-{
-	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
-}
-
-/* Whether a special trait may be an object. */
-static bool
-takes_objects(Trait trait)
-{
-	return trait == TRAIT_ADDRESS || trait == TRAIT_COMPANY;
-}
+/* ---- rule 3: special fields ------------------------------------------------------------- */
 
 static void
 add_special_fields(Mapping *mapping, const Traits *traits)
 {
-	for (int i = 0; i < lengthof(special_fields); i++)
+	int			count;
+	const SpecialField *fields = special_fields_of(mapping->rules->object, &count);
+
+	for (int i = 0; i < count; i++)
 	{
-		const JsonbValue *value = &traits->special[special_fields[i].trait];
+		const JsonbValue *value = &traits->special[fields[i].trait];
 		JsonbValue	member;
 
-		if (!traits->present[special_fields[i].trait])
+		if (!traits->present[fields[i].trait])
 			continue;
-		if (is_object(value) && !takes_objects(special_fields[i].trait))
-			warn(mapping, "unknown_property", special_fields[i].property, strlen(special_fields[i].property),
+		if (is_object(value) && !special_trait_takes_objects(fields[i].trait))
+			warn(mapping, "unknown_property", fields[i].property, strlen(fields[i].property),
 				 "the trait is an object, which has no place in this property");
-		if (is_object(value) != (special_fields[i].member != NULL))
+		if (is_object(value) != (fields[i].member != NULL))
 			continue;
-		if (special_fields[i].member != NULL)
+		if (fields[i].member != NULL)
 		{
-			if (!message_field(value->val.binary.data, special_fields[i].member, &member))
+			if (!message_field(value->val.binary.data, fields[i].member, &member))
 				continue;
 			value = &member;
 		}
-		add_property(mapping, special_fields[i].property, strlen(special_fields[i].property), value);
+		add_special(mapping, fields[i].property, value);
 	}
 }
 
@@ -337,12 +441,12 @@ add_name(Mapping *mapping, const Traits *traits)
 	space = memchr(name->val.string.val, ' ', name->val.string.len);
 	if (space != NULL)
 		part.val.string.len = space - name->val.string.val;
-	add_property(mapping, "firstname", strlen("firstname"), &part);
+	add_special(mapping, "firstname", &part);
 	if (space != NULL)
 	{
 		part.val.string.val = unconstify(char *, space + 1);
 		part.val.string.len = name->val.string.len - (space + 1 - name->val.string.val);
-		add_property(mapping, "lastname", strlen("lastname"), &part);
+		add_special(mapping, "lastname", &part);
 	}
 }
 
@@ -366,9 +470,34 @@ add_email(Mapping *mapping, const Traits *traits, const char *key_property)
 	else if (email->type != jbvNull && email->type != jbvString)
 		normal.val.string.val = NULL;
 	if (normal.type == jbvNull || normal.val.string.val != NULL)
-		add_property(mapping, "email", strlen("email"), &normal);
+		add_special(mapping, "email", &normal);
 	else
 		warn(mapping, "invalid_email", "email", strlen("email"), why);
+}
+
+/* ---- all together -------------------------------------------------------------------------- */
+
+static void
+begin_row(Mapping *mapping, Traits *traits, StringInfo warnings)
+{
+	memset(traits->present, 0, sizeof(traits->present));
+	traits->nrenamed = traits->renamed_size = 0;
+	traits->renamed = NULL;
+	mapping->row_start = mapping->nnames;
+	mapping->warnings = warnings;
+	mapping->nunknown = 0;
+}
+
+static void
+add_renamed(Mapping *mapping, const Traits *traits)
+{
+	for (NameRule rule = RULE_SPACES; rule <= RULE_CANONICAL; rule++)
+		for (int i = 0; i < traits->nrenamed; i++)
+			if (traits->renamed[i].rule == rule)
+				add_property(mapping, traits->renamed[i].property, traits->renamed[i].len,
+							 &traits->renamed[i].value, rule, traits->renamed[i].trait, traits->renamed[i].trait_len);
+	if (traits->renamed != NULL)
+		pfree(traits->renamed);
 }
 
 void
@@ -376,25 +505,24 @@ mapping_add_contact(Mapping *mapping, const MessageParts *parts, const char *key
 					StringInfo warnings)
 {
 	Traits		traits;
-
-	memset(traits.present, 0, sizeof(traits.present));
-	traits.nrenamed = traits.renamed_size = 0;
-	traits.renamed = NULL;
-	mapping->row_start = mapping->nnames;
-	mapping->warnings = warnings;
+	JsonbContainer *containers[MAX_CONTAINERS];
+	int			n = 0;
 
 	if (parts->flat)
-		read_traits(mapping, &traits, parts->root, true);
+		containers[n++] = parts->root;
 	if (parts->traits != NULL)
-		read_traits(mapping, &traits, parts->traits, false);
+		containers[n++] = parts->traits;
 	if (parts->context_traits != NULL)
-		read_traits(mapping, &traits, parts->context_traits, false);
+		containers[n++] = parts->context_traits;
 
+	begin_row(mapping, &traits, warnings);
+	add_explicit(mapping, containers, n);
+	for (int i = 0; i < n; i++)
+		read_traits(mapping, &traits, containers[i], parts->flat && i == 0);
 	add_special_fields(mapping, &traits);
 	add_name(mapping, &traits);
 	add_email(mapping, &traits, key_property);
-	for (int i = 0; i < traits.nrenamed; i++)
-		add_property(mapping, traits.renamed[i].name, traits.renamed[i].len, &traits.renamed[i].value);
+	add_renamed(mapping, &traits);
 	if (traits.present[TRAIT_CREATED] || traits.present[TRAIT_CREATEDAT])
 		warn(mapping, "read_only_property", "createdate", strlen("createdate"),
 			 "HubSpot sets the creation date itself");

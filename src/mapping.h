@@ -1,15 +1,56 @@
 /*
  * mapping.h
- *		From a contact's traits to HubSpot's properties.
+ *		From traits to HubSpot's properties.
  *
- * The rules that need no schema: special fields, names, text values.  What
- * the account's schema decides (types, unknown and read-only names) has its
- * place behind add_property() in mapping.c.
+ * Which property a trait is, by the account's explicit mapping, the exact
+ * name, the table of special fields and the forms of the name, in this order;
+ * and what becomes of its value.  The rules are docs/mapping.md's.
  */
 #ifndef HUBSPOT_MAPPING_H
 #define HUBSPOT_MAPPING_H
 
 #include "message.h"
+#include "property_value.h"
+#include "schema.h"
+
+/* What an account knows and wants; the same for all its messages. */
+typedef struct MappingRules
+{
+	Object		object;			/* contact or company */
+	const PropertySet *properties;	/* of that object; NULL: not known, all names pass */
+	int			nmaps;
+	const TraitMap *maps;		/* of all objects */
+	pg_tz	   *zone;			/* of dates and times that name none */
+} MappingRules;
+
+/* The rule of docs/mapping.md by which a property was chosen. */
+typedef enum NameRule
+{
+	RULE_EXPLICIT = 1,
+	RULE_EXACT,
+	RULE_SPECIAL,
+	RULE_SPACES,
+	RULE_CANONICAL
+} NameRule;
+
+/* A property that was written. */
+typedef struct MappingName
+{
+	int			offset;			/* of the name in json */
+	int			len;
+	int			value_offset;	/* of the value, quotes included */
+	int			value_len;
+	NameRule	rule;
+	const char *trait;			/* borrowed from the message or constant; not NUL-terminated */
+	int			trait_len;
+} MappingName;
+
+/* A name that HubSpot does not have. */
+typedef struct UnknownProperty
+{
+	const char *name;			/* as it would be created */
+	const char *type;			/* that a property for such values has */
+} UnknownProperty;
 
 /*
  * Properties of one record, written as the members of a JSON object.  Rows
@@ -17,22 +58,27 @@
  */
 typedef struct Mapping
 {
+	const MappingRules *rules;
 	StringInfo	json;			/* of the caller; members are appended */
 	int			nnames;
 	int			names_size;
-	struct MappingName *names;	/* written so far */
+	MappingName *names;			/* written so far */
 	int			row_start;		/* names from here on are of the row at hand */
 	StringInfo	warnings;		/* of the row at hand: elements of a JSON array */
+	int			nunknown;		/* of the row at hand */
+	int			unknown_size;
+	UnknownProperty *unknown;
 } Mapping;
 
-extern void mapping_begin(Mapping *mapping, StringInfo json);
+extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules);
 
 /*
  * Add the properties of one message.  key_property is the property that keys
- * the contact, NULL for the e-mail address (which is then not repeated).
+ * the record, NULL for a contact's e-mail address: the key is not repeated.
  * Warnings are appended to the given StringInfo.
  */
 extern void mapping_add_contact(Mapping *mapping, const MessageParts *parts,
 								const char *key_property, StringInfo warnings);
+extern void mapping_end(Mapping *mapping);
 
 #endif							/* HUBSPOT_MAPPING_H */

@@ -87,7 +87,8 @@ describe_lanes(int64 now)
 		Account    *account = dlist_container(Account, node, iter.cur);
 
 		for (int i = 0; i < FAMILY_COUNT && n < SHARED_MAX_LANES && !account->dropped; i++)
-			describe_lane(&account->lanes[i], &reports[n++], now);
+			if (connect_lane_is_used(&account->lanes[i]))
+				describe_lane(&account->lanes[i], &reports[n++], now);
 	}
 	return n;
 }

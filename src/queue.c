@@ -191,6 +191,14 @@ queue_release_key(WorkKey *key)
 	drop_key_if_idle(key);
 }
 
+void
+queue_put_back(WorkKey *key, Row *const *rows, int nrows)
+{
+	for (int i = nrows - 1; i >= 0; i--)
+		dlist_push_head(&key->rows, &rows[i]->node);
+	queue_release_key(key);
+}
+
 uint64
 queue_oldest_seq(void)
 {

@@ -29,7 +29,8 @@
 #include "ring.h"
 
 const char *const ring_call_names[CALL_COUNT] =
-{"identify", "track", "group", "page", "form", "delete"};
+{"identify", "track", "group", "page", "form", "delete",
+"refresh_schema", "create_property", "create_event"};
 const char *const ring_object_names[OBJECT_COUNT] =
 {"contact", "company", "association", "event", "form", "schema"};
 
@@ -104,6 +105,7 @@ build_catalog(Oid extension)
 	}
 	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
 		catalog.checkpoint[i] = relation_oid(schema, "checkpoint_%d", i);
+	catalog.mapping = relation_oid(schema, "mapping", 0);
 	catalog.record = relation_oid(schema, "record", 0);
 	catalog.record_key_hash = relation_oid(schema, "record_key_hash", 0);
 	enum_oids(schema, "call", ring_call_names, CALL_COUNT, catalog.call);

@@ -31,8 +31,11 @@ typedef enum Call
 	CALL_GROUP,
 	CALL_PAGE,
 	CALL_FORM,
-	CALL_DELETE
-#define CALL_COUNT (CALL_DELETE + 1)
+	CALL_DELETE,
+	CALL_REFRESH_SCHEMA,
+	CALL_CREATE_PROPERTY,
+	CALL_CREATE_EVENT
+#define CALL_COUNT (CALL_CREATE_EVENT + 1)
 } Call;
 
 typedef enum Object
@@ -81,6 +84,7 @@ typedef struct Catalog
 	Oid			result_id[RING_CHILDREN];	/* index on (id) */
 	Oid			request[RING_CHILDREN];
 	Oid			checkpoint[CHECKPOINT_CHILDREN];
+	Oid			mapping;
 	Oid			record;
 	Oid			record_key_hash;	/* index on (key_hash) */
 	Oid			call[CALL_COUNT];

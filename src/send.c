@@ -15,6 +15,8 @@
 #include "clock.h"
 #include "connect.h"
 #include "path.h"
+#include "schema_lane.h"
+#include "schema_sync.h"
 #include "value.h"
 #include "wire.h"
 
@@ -23,10 +25,13 @@
 typedef struct Transfer
 {
 	Account    *account;
-	Batch	   *batch;			/* NULL: account-info */
+	Lane	   *lane;			/* NULL: account-info */
+	Batch	   *batch;			/* NULL: account-info, or a part of the schema */
+	SchemaPart	part;			/* of the latter */
 	Meter	   *meter;			/* where it is booked */
 	uint64		token_hash;		/* the token that it went out with */
-	const char *path;			/* of the table in path.c */
+	char		path[128];
+	char		method[8];
 	TimestampTz started_at;
 } Transfer;
 
@@ -44,9 +49,9 @@ current_settings(WireSettings *settings)
 	settings->proxy = hubspot_proxy[0] != '\0' ? hubspot_proxy : NULL;
 }
 
-/* Hand a request to wire.c; a place of the meter has been taken.  False if it will not go. */
-static bool
-start_transfer(Account *account, Batch *batch, PathName path, const char *method,
+/* Hand a request to wire.c; a place of the meter has been taken.  Its transfer, NULL if it will not go. */
+static Transfer *
+start_transfer(Account *account, Lane *lane, const char *path, const char *method,
 			   const char *body, int body_len)
 {
 	char		url[1024];
@@ -57,29 +62,24 @@ start_transfer(Account *account, Batch *batch, PathName path, const char *method
 	int			slot;
 
 	current_settings(&settings);
-	snprintf(url, sizeof(url), "%s%s", account->options->base_url,
-			 path_of(path, (ApiVersion) account->options->api_version));
+	snprintf(url, sizeof(url), "%s%s", account->options->base_url, path);
 	slot = wire_send(&request, &settings, error);
 	if (slot < 0)
 	{
 		meter_cancel(account->meter);
-		lane_event(batch != NULL ? &batch->lane->status : &account->status, EVENT_NETWORK, error, 0);
-		return false;
+		lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK, error, 0);
+		return NULL;
 	}
-	transfers[slot].account = account;
-	transfers[slot].batch = batch;
-	transfers[slot].meter = account->meter;
-	transfers[slot].token_hash = account->secret.hash;
-	transfers[slot].path = path_of(path, (ApiVersion) account->options->api_version);
-	transfers[slot].started_at = GetCurrentTimestamp();
+	transfers[slot] = (Transfer)
+	{
+		.account = account, .lane = lane, .meter = account->meter, .token_hash = account->secret.hash,
+			.started_at = GetCurrentTimestamp()
+	};
+	strlcpy(transfers[slot].path, path, sizeof(transfers[slot].path));
+	strlcpy(transfers[slot].method, method, sizeof(transfers[slot].method));
 	account->transfers++;
 	requests_sent++;
-	if (batch != NULL)
-	{
-		batch->lane->transfers++;
-		batch->lane->in_flight += batch->nrows;
-	}
-	return true;
+	return &transfers[slot];
 }
 
 /* µs to wait before this account may send one more request; 0: it is booked. */
@@ -90,6 +90,12 @@ take_place(Account *account, int64 now)
 					  account->options->quota_share, now);
 }
 
+static int64
+sooner(int64 a, int64 b)
+{
+	return a < 0 ? b : b < 0 ? a : Min(a, b);
+}
+
 static void
 ask_account(Account *account, int64 now)
 {
@@ -98,7 +104,37 @@ ask_account(Account *account, int64 now)
 	if (wait > 0)
 		account->status.until = now + wait;
 	else
-		account->asking = start_transfer(account, NULL, PATH_ACCOUNT_INFO, "GET", NULL, 0);
+		account->asking = start_transfer(account, NULL,
+										 path_of(PATH_ACCOUNT_INFO, (ApiVersion) account->options->api_version),
+										 "GET", NULL, 0) != NULL;
+}
+
+/* Ask for a part of the account's schema; false when nothing is wanted or nothing may be sent. */
+static bool
+ask_schema(Account *account, int64 now, int64 *wait_us)
+{
+	SchemaRequest request;
+	Transfer   *transfer;
+	Lane	   *lane;
+	int64		wait;
+
+	if (account->transfers >= account->options->max_connections ||
+		wire_in_flight() >= WIRE_MAX_TRANSFERS || !schema_sync_next(account, now, &request))
+		return false;
+	lane = schema_sync_lane(account, request.part);
+	wait = take_place(account, now);
+	if (wait > 0)
+	{
+		*wait_us = sooner(*wait_us, wait);
+		return false;
+	}
+	transfer = start_transfer(account, lane, request.path, request.method, request.body,
+							  request.body != NULL ? strlen(request.body) : 0);
+	if (transfer == NULL)
+		return false;
+	transfer->part = request.part;
+	schema_sync_asking(account, request.part);
+	return true;
 }
 
 /* The body as it goes out: UTF-8, whatever the database's encoding is. */
@@ -108,12 +144,20 @@ send_batch(Lane *lane, Batch *batch)
 	int			len = batch->body.len;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	char	   *body = value_to_utf8(batch->body.data, &len);
-	bool		sent = start_transfer(lane->account, batch, PATH_CONTACTS_UPSERT, "POST", body, len);
+	Transfer   *transfer = start_transfer(lane->account, lane,
+										  path_of(batch->path, (ApiVersion) lane->account->options->api_version),
+										  "POST", body, len);
 
 	MemoryContextSwitchTo(old);
-	if (!sent)
+	if (transfer == NULL)
+	{
 		batch_again(batch);
-	return sent;
+		return false;
+	}
+	transfer->batch = batch;
+	lane->transfers++;
+	lane->in_flight += batch->nrows;
+	return true;
 }
 
 /*
@@ -133,12 +177,6 @@ hold_partial(Lane *lane, bool more_to_read, int64 now)
 	if (lane->held_since == 0)
 		lane->held_since = now;
 	return now - lane->held_since < HOLD_PARTIAL_US;
-}
-
-static int64
-sooner(int64 a, int64 b)
-{
-	return a < 0 ? b : b < 0 ? a : Min(a, b);
 }
 
 /* A dropped SERVER's rows get their verdicts without a request. */
@@ -172,6 +210,8 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 			*wait_us = sooner(*wait_us, lane->status.until - now);
 		return false;
 	}
+	if (!schema_sync_is_settled(lane))
+		return false;
 	if (hold_partial(lane, more_to_read, now))
 	{
 		*wait_us = sooner(*wait_us, HOLD_PARTIAL_US);
@@ -222,6 +262,12 @@ send_what_may(bool more_to_read)
 				while (send_one(&account->lanes[i], more_to_read, now, &wait_us))
 					;
 		}
+		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped)
+		{
+			schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
+			while (ask_schema(account, now, &wait_us))
+				;
+		}
 	}
 	return wait_us;
 }
@@ -235,8 +281,9 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 	AckRequest *request = ack_request();
 
 	request->server = transfer->account->server;
-	request->lane = transfer->batch != NULL ? lane_family_name(transfer->batch->lane->family) : "account";
-	request->method = transfer->batch != NULL ? "POST" : "GET";
+	request->lane = transfer->batch != NULL ? lane_family_name(transfer->batch->lane->family)
+		: transfer->lane != NULL ? lane_family_name(FAMILY_SCHEMA) : "account";
+	request->method = ack_text(transfer->method);
 	request->path = ack_text(transfer->path);
 	request->records = transfer->batch != NULL ? transfer->batch->ninputs : 0;
 	request->status = response->answered ? response->status : 0;
@@ -323,7 +370,7 @@ static bool
 apply_event(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
 	Account    *account = transfer->account;
-	Lane	   *lane = transfer->batch != NULL ? transfer->batch->lane : NULL;
+	Lane	   *lane = transfer->lane;
 	const char *detail;
 	int64		wait_s;
 	LaneEvent	event = event_of(account, response, reply, &detail, &wait_s);
@@ -370,6 +417,17 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 		connect_answered(account, reply);
 }
 
+/* A part of the schema: a refusal is an answer, too. */
+static void
+finish_schema(const Transfer *transfer, const WireResponse *response, const Reply *reply)
+{
+	bool		refused = response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN);
+	bool		useful = transfer->token_hash == transfer->account->secret.hash &&
+	(refused || apply_event(transfer, response, reply));
+
+	schema_sync_answered(transfer->account, transfer->part, reply, useful);
+}
+
 static void
 finish_batch(const Transfer *transfer, const WireResponse *response, const Reply *reply,
 			 AckRequest *request)
@@ -403,10 +461,12 @@ send_collect(void)
 		transfer.account->transfers--;
 		meter_response(&transfer, &response);
 		request = log_request(&transfer, &response, &reply);
-		if (transfer.batch == NULL)
-			finish_account(&transfer, &response, &reply);
-		else
+		if (transfer.batch != NULL)
 			finish_batch(&transfer, &response, &reply, request);
+		else if (transfer.lane != NULL)
+			finish_schema(&transfer, &response, &reply);
+		else
+			finish_account(&transfer, &response, &reply);
 		reply_free(&reply);
 		wire_release(response.slot);
 		count++;

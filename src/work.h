@@ -27,7 +27,9 @@
 #include "account.h"
 #include "ack.h"
 #include "lane.h"
+#include "mapping.h"
 #include "meter.h"
+#include "path.h"
 #include "reply.h"
 #include "ring.h"
 #include "secret.h"
@@ -59,6 +61,21 @@ typedef struct Lane
 	TimestampTz oldest;			/* created_at of the oldest row, as of the last report */
 } Lane;
 
+/* How far the worker is with reading a part of an account's schema. */
+typedef struct SchemaSync
+{
+	bool		settled;		/* HubSpot has told, or said that it will not */
+	bool		wanted;			/* to be read (again) */
+	bool		asking;			/* a request is under way */
+	bool		creating;		/* that request creates properties */
+	bool		fresh;			/* read since the worker started or was last asked to */
+	bool		answered;		/* an answer is to be stored */
+	StringInfo	json;			/* of the pages so far; NULL in an answer that tells nothing */
+	char	   *next_page;
+	List	   *to_create;		/* UnknownProperty, not tried yet */
+	List	   *tried;			/* names of those that were */
+} SchemaSync;
+
 typedef struct Account
 {
 	Oid			server;
@@ -67,6 +84,10 @@ typedef struct Account
 	AccountOptions *options;
 	bool		dropped;		/* the SERVER is gone: its rows are cancelled */
 	Secret		secret;
+	Schema	   *schema;			/* NULL before it was loaded */
+	bool		schema_stale;	/* the tables hold something newer */
+	SchemaSync	sync[SCHEMA_PARTS];
+	MappingRules rules[SCHEMA_EVENT];	/* by SchemaPart */
 	LaneStatus	status;			/* trouble of the whole account */
 	Meter	   *meter;			/* NULL before the token is known */
 	int			transfers;		/* requests under way */
@@ -104,6 +125,7 @@ typedef struct Row
 	TimestampTz deadline;		/* 0: none */
 	Size		bytes;
 	Call		call;
+	bool		repaired;		/* was sent with a schema that turned out to be old */
 	WorkKey    *key;
 	Jsonb	   *message;		/* behind the struct */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
@@ -125,7 +147,7 @@ typedef struct Batch
 {
 	Lane	   *lane;
 	MemoryContext context;
-	const char *id_property;	/* of all inputs; NULL: email */
+	PathName	path;
 	int			ninputs;
 	Input	   *inputs;
 	StringInfoData body;
@@ -163,11 +185,48 @@ extern void queue_forget_row(Row *row);
 /* The key has no input in a batch any more. */
 extern void queue_release_key(WorkKey *key);
 
+/* Rows that a batch took go back to the head of their key, in order; the key is released. */
+extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);
+
 /* Sequence number of the oldest row without a verdict; UINT64_MAX when none. */
 extern uint64 queue_oldest_seq(void);
 extern TimestampTz queue_oldest_of(const Lane *lane);
 
 /* ---- batch.c: requests of many records ------------------------------------ */
+
+/* How the rows of a family become requests, and what their answers mean. */
+typedef enum BuildResult
+{
+	BUILD_DONE,
+	BUILD_WAIT					/* not now: the rows go back to their key */
+} BuildResult;
+
+typedef struct FamilyWork
+{
+	int			max_inputs;
+	int			max_rows;		/* merged into one input */
+	bool		is_list;		/* {"inputs": [...]}; else the input is the body */
+	PathName	path;
+
+	/* Whether the row at the head of a ready key is sent by a request; NULL: all are. */
+	bool		(*wants_request) (const WorkKey *key);
+
+	/* Whether a row can be sent at all; if not, the row is ended by the caller with this reason. */
+	bool		(*check) (Row *row, const MessageParts *parts, const char **category, const char **problem);
+	BuildResult (*append_input) (Batch *batch, Input *input, const MessageParts *parts);
+	/* The answer is about records: verdicts for all inputs; frees the batch. */
+	void		(*answered) (Batch *batch, const Reply *reply, AckRequest *request);
+} FamilyWork;
+
+extern const FamilyWork contacts_work;
+extern const FamilyWork schema_work;
+
+/* For the families: end an input, send a part again, what an error is called. */
+extern void batch_end_input(Input *input, AckResult *result);
+extern void batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
+						 int status, AckRequest *request);
+extern void batch_split_off(Batch *batch, const bool *chosen);
+extern void batch_bisect(Batch *batch, const Reply *reply);
 
 /* Take ready keys into a new batch; NULL when nothing may be sent. */
 extern Batch *batch_take(Lane *lane);

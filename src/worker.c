@@ -42,6 +42,8 @@
 #include "guard.h"
 #include "publish.h"
 #include "record_map.h"
+#include "schema_sync.h"
+#include "unknown.h"
 #include "window.h"
 #include "wire.h"
 
@@ -148,6 +150,13 @@ static bool writes_records;
 static bool writes_checkpoint;
 
 static void
+schema_step(void)
+{
+	check_extension();
+	schema_sync_step();
+}
+
+static void
 acknowledge_step(void)
 {
 	check_extension();
@@ -164,6 +173,13 @@ save_step(void)
 {
 	check_extension();
 	connect_save();
+}
+
+static void
+unknown_step(void)
+{
+	check_extension();
+	unknown_save();
 }
 
 static void
@@ -205,6 +221,14 @@ read_rows(int64 now)
 		make_durable();
 }
 
+/* Schemas that HubSpot told, or that somebody changed in the tables. */
+static void
+update_schemas(void)
+{
+	if (schema_sync_is_due() && in_transaction(schema_step, "reading the accounts' properties"))
+		schema_sync_done();
+}
+
 static int64
 acknowledge(int64 now)
 {
@@ -238,6 +262,8 @@ keep_house(int64 now)
 		next_save = now + SAVE_US;
 		if (connect_wants_saving() && in_transaction(save_step, "writing account states"))
 			connect_saved();
+		if (unknown_wants_saving() && in_transaction(unknown_step, "counting unknown properties"))
+			unknown_saved();
 	}
 	if (now >= next_rotation)
 	{
@@ -292,7 +318,10 @@ one_turn(void)
 	MemoryContextReset(turn_context);
 
 	if (!paused)
+	{
 		read_rows(now);
+		update_schemas();
+	}
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
 	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
@@ -404,6 +433,7 @@ start(Datum arg)
 	ack_init();
 	record_map_init();
 	connect_init();
+	schema_sync_init();
 	wire_start();
 	publish_start(slot);
 }

@@ -25,7 +25,7 @@ SELECT DISTINCT coalesce(n.nspname, d.classid::regclass::text) AS place FROM pg_
 
 -- Tables are empty, and none is dumped
 SELECT count(*) FROM hubspot.outbox;
-SELECT extconfig FROM pg_extension WHERE extname = 'hubspot';
+SELECT extconfig::regclass[] FROM pg_extension WHERE extname = 'hubspot';
 
 -- Health without an account
 SELECT problem, remedy FROM hubspot_health() WHERE problem LIKE '%account%';

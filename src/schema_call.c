@@ -1,0 +1,203 @@
+/*
+ * schema_call.c
+ *		SQL functions about an account's schema: refresh, create, map.
+ *
+ * They queue rows for the schema lane, in the caller's transaction, as
+ * enqueue.c does for calls.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+
+#include "hubspot.h"
+#include "account.h"
+#include "enqueue.h"
+#include "value.h"
+
+#define MAX_NAME	100			/* of a property at HubSpot */
+
+PG_FUNCTION_INFO_V1(hubspot_mapping_changed);
+PG_FUNCTION_INFO_V1(hubspot_server_oid);
+PG_FUNCTION_INFO_V1(hubspot_refresh_schema);
+PG_FUNCTION_INFO_V1(hubspot_create_property);
+
+Datum
+hubspot_mapping_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", "mapping_changed")));
+	CacheInvalidateRelcacheByRelid(ring_catalog(false)->mapping);
+	PG_RETURN_POINTER(NULL);
+}
+
+static const char *
+server_argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : NameStr(*PG_GETARG_NAME(n));
+}
+
+Datum
+hubspot_server_oid(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(account_resolve(server_argument(fcinfo, 0)));
+}
+
+/* Queue one row for the schema lane. */
+static int64
+queue_schema_work(Call call, const char *server, const char *key, Jsonb *message)
+{
+	Enqueue    *enqueue = enqueue_begin(call, SOURCE_FUNCTION, server, GetUserId(), 1);
+	Work		work = {.object = OBJECT_IS_SCHEMA, .key = {.key = key}, .message = message};
+	int64		id = enqueue_work(enqueue, &work);
+
+	enqueue_end(enqueue);
+	return id;
+}
+
+Datum
+hubspot_refresh_schema(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+
+	PG_RETURN_INT64(queue_schema_work(CALL_REFRESH_SCHEMA, server_argument(fcinfo, 0), "schema", message));
+}
+
+/* ---- creating a property --------------------------------------------------------- */
+
+/* HubSpot's type and form of entry for each type that a user may ask for. */
+static const struct
+{
+	const char *type;
+	const char *field_type;
+}			property_types[] =
+{
+	{"string", "text"},
+	{"number", "number"},
+	{"bool", "booleancheckbox"},
+	{"enumeration", "select"},
+	{"date", "date"},
+	{"datetime", "date"},
+};
+
+static const char *
+field_type_of(const char *type)
+{
+	for (int i = 0; i < lengthof(property_types); i++)
+		if (strcmp(type, property_types[i].type) == 0)
+			return property_types[i].field_type;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown property type \"%s\"", type),
+			 errhint("Valid types are: string, number, bool, enumeration, date, datetime.")));
+}
+
+static void
+check_name(const char *name)
+{
+	size_t		len = strlen(name);
+
+	if (len == 0 || len > MAX_NAME || name[0] < 'a' || name[0] > 'z' ||
+		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" is no name of a HubSpot property", name),
+				 errdetail("A name has up to %d small letters, digits and underscores, and begins with a letter.",
+						   MAX_NAME)));
+}
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", what)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+static void
+append_member(StringInfo json, const char *name, const char *text)
+{
+	appendStringInfo(json, "%s\"%s\":", json->len > 1 ? "," : "", name);
+	value_append_string(json, text, strlen(text));
+}
+
+static void
+append_option(StringInfo json, const char *value, const char *label, int order)
+{
+	appendStringInfo(json, "%s{\"value\":", order > 0 ? "," : "");
+	value_append_string(json, value, strlen(value));
+	appendStringInfoString(json, ",\"label\":");
+	value_append_string(json, label, strlen(label));
+	appendStringInfo(json, ",\"displayOrder\":%d,\"hidden\":false}", order);
+}
+
+/* The options of an enumeration as given, those of a checkbox by themselves. */
+static void
+append_options(StringInfo json, const char *type, ArrayType *options)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count = 0;
+
+	if (options != NULL)
+		deconstruct_array(options, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	if ((strcmp(type, "enumeration") == 0) != (count > 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options go with type \"enumeration\", and only with it")));
+	appendStringInfoString(json, ",\"options\":[");
+	if (strcmp(type, "bool") == 0)
+	{
+		append_option(json, "true", "True", 0);
+		append_option(json, "false", "False", 1);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("an option must not be null")));
+		append_option(json, TextDatumGetCString(elements[i]), TextDatumGetCString(elements[i]), i);
+	}
+	appendStringInfoChar(json, ']');
+}
+
+/* The row's message is HubSpot's request body, and says in "object" what it is for. */
+Datum
+hubspot_create_property(PG_FUNCTION_ARGS)
+{
+	char	   *object = text_argument(fcinfo, 0, "object");
+	char	   *name = text_argument(fcinfo, 1, "name");
+	char	   *type = text_argument(fcinfo, 2, "type");
+	StringInfoData json;
+
+	if (strcmp(object, "contact") != 0 && strcmp(object, "company") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown object \"%s\"", object),
+				 errhint("Valid objects are: contact, company.")));
+	check_name(name);
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	append_member(&json, "object", object);
+	append_member(&json, "name", name);
+	append_member(&json, "label", PG_ARGISNULL(3) ? name : text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	append_member(&json, "type", type);
+	append_member(&json, "fieldType", field_type_of(type));
+	append_member(&json, "groupName", object[2] == 'n' ? "contactinformation" : "companyinformation");
+	append_options(&json, type, PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
+	appendStringInfo(&json, ",\"hasUniqueValue\":%s}", !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
+	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_PROPERTY, server_argument(fcinfo, 6),
+									  psprintf("%s %s", object, name),
+									  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))));
+}

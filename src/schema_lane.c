@@ -1,0 +1,139 @@
+/*
+ * schema_lane.c
+ *		The schema lane: properties to be created, schemas to be read again.
+ *
+ * A row is a request of its own; its message is HubSpot's body.  A row that
+ * asks for a refresh needs none: it ends when all parts have been read.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "hubspot.h"
+#include "schema_lane.h"
+#include "schema_sync.h"
+#include "value.h"
+
+static bool
+text_of(const MessageParts *parts, const char *name, const char *expected)
+{
+	JsonbValue	value;
+
+	return getKeyJsonValueFromContainer(parts->root, name, strlen(name), &value) != NULL &&
+		value.type == jbvString && value.val.string.len == strlen(expected) &&
+		memcmp(value.val.string.val, expected, value.val.string.len) == 0;
+}
+
+static bool
+check_schema_row(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	*category = "bad_message";
+	*problem = "this version knows no such schema call";
+	return row->call == CALL_CREATE_PROPERTY || row->call == CALL_REFRESH_SCHEMA;
+}
+
+/* The body is the message without "object", which tells the path. */
+static BuildResult
+append_schema_row(Batch *batch, Input *input, const MessageParts *parts)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	name;
+	JsonbValue	value;
+	bool		first = true;
+
+	batch->path = text_of(parts, "object", "company") ? PATH_COMPANY_PROPERTIES : PATH_CONTACT_PROPERTIES;
+	appendStringInfoChar(&batch->body, '{');
+	it = JsonbIteratorInit(parts->root);
+	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (name.val.string.len == strlen("object") && memcmp(name.val.string.val, "object", name.val.string.len) == 0)
+			continue;
+		if (!first)
+			appendStringInfoChar(&batch->body, ',');
+		first = false;
+		value_append_string(&batch->body, name.val.string.val, name.val.string.len);
+		appendStringInfoChar(&batch->body, ':');
+		value_append_compact(&batch->body, &value);
+	}
+	appendStringInfoChar(&batch->body, '}');
+	return BUILD_DONE;
+}
+
+/* Created, or there already, which is as good. */
+static void
+schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	Input	   *input = &batch->inputs[0];
+	Account    *account = batch->lane->account;
+	const ReplyError *error = reply->nerrors > 0 ? &reply->errors[0] : &reply->error;
+	bool		exists = reply->status == 409 ||
+	(error->category != NULL && strcmp(error->category, "OBJECT_ALREADY_EXISTS") == 0);
+	AckResult	result = {.verdict = exists ? VERDICT_UNCHANGED : VERDICT_DELIVERED, .request = request,
+	.http_status = reply->status, .created = exists ? 0 : 1};
+
+	if (exists || (reply->class == REPLY_RECORDS && reply->nerrors == 0))
+	{
+		schema_sync_refresh(account, batch->path == PATH_COMPANY_PROPERTIES ? SCHEMA_COMPANY : SCHEMA_CONTACT);
+		batch_end_input(input, &result);
+	}
+	else
+		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,
+					 error->message != NULL ? error->message : reply->message, reply->status, request);
+}
+
+static bool
+wants_request(const WorkKey *key)
+{
+	return dlist_head_element(Row, node, unconstify(dlist_head *, &key->rows))->call != CALL_REFRESH_SCHEMA;
+}
+
+const FamilyWork schema_work = {
+	.wants_request = wants_request,
+	.max_inputs = 1,
+	.max_rows = 1,
+	.path = PATH_CONTACT_PROPERTIES,
+	.check = check_schema_row,
+	.append_input = append_schema_row,
+	.answered = schema_answered,
+};
+
+static void
+end_refresh(WorkKey *key)
+{
+	Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
+	AckResult	result = {.id = row->id, .verdict = VERDICT_DELIVERED, .created = -1};
+
+	ack_result(&result);
+	queue_forget_row(row);
+	queue_release_key(key);
+}
+
+/*
+ * Rows at the head of their keys that only want the schema to be read: the
+ * first sight starts that, and when all of it has been read they are done.
+ */
+void
+schema_lane_refresh(Lane *lane)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &lane->ready)
+	{
+		WorkKey    *key = dlist_container(WorkKey, ready, iter.cur);
+		Row		   *row = dlist_head_element(Row, node, &key->rows);
+
+		if (row->call != CALL_REFRESH_SCHEMA)
+			continue;
+		if (!row->repaired)
+		{
+			schema_sync_refresh_all(lane->account);
+			row->repaired = true;
+		}
+		if (schema_sync_is_fresh(lane->account))
+			end_refresh(key);
+	}
+}

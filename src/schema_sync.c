@@ -1,0 +1,425 @@
+/*
+ * schema_sync.c
+ *		The worker reads the accounts' schemas from HubSpot.
+ *
+ * Nothing is asked for before a lane needs it.  What was read less than an
+ * hour ago, by whatever worker, is not asked for again.  Answers become JSON
+ * text, are stored by schema_step() in a transaction, and come back into
+ * memory from the tables, so that there is one way in.
+ *
+ * Memory: a Schema per account and pages of answers in "hubspot work".
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "schema_reply.h"
+#include "schema_sync.h"
+#include "value.h"
+
+#define REFRESH_SECONDS	3600
+#define MAX_CREATED		100		/* properties in a request */
+
+static const PathName list_paths[SCHEMA_PARTS] = {
+	[SCHEMA_CONTACT] = PATH_CONTACT_PROPERTIES,
+	[SCHEMA_COMPANY] = PATH_COMPANY_PROPERTIES,
+	[SCHEMA_EVENT] = PATH_EVENT_DEFINITIONS,
+};
+
+static const PathName create_paths[SCHEMA_EVENT] = {
+	[SCHEMA_CONTACT] = PATH_CONTACT_PROPERTIES_CREATE,
+	[SCHEMA_COMPANY] = PATH_COMPANY_PROPERTIES_CREATE,
+};
+
+static bool maps_changed;		/* hubspot.mapping was written */
+static Oid	mapping_table;		/* as of the last step */
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == mapping_table)
+		maps_changed = true;
+}
+
+void
+schema_sync_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+}
+
+/* ---- tables <-> memory ------------------------------------------------------------- */
+
+static bool
+is_due(const Account *account)
+{
+	if (account->dropped || account->options == NULL)
+		return false;
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		if (account->sync[part].answered)
+			return true;
+	return account->schema_stale;
+}
+
+bool
+schema_sync_is_due(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+		if (is_due(dlist_container(Account, node, iter.cur)))
+		return true;
+	return false;
+}
+
+static void
+set_rules(Account *account)
+{
+	static const Object objects[SCHEMA_EVENT] = {OBJECT_IS_CONTACT, OBJECT_IS_COMPANY};
+	pg_tz	   *zone = pg_tzset(account->options->time_zone);
+
+	for (int part = 0; part < SCHEMA_EVENT; part++)
+	{
+		MappingRules *rules = &account->rules[part];
+
+		rules->object = objects[part];
+		rules->properties = account->schema->properties[part];
+		rules->nmaps = account->schema->nmaps;
+		rules->maps = account->schema->maps;
+		rules->zone = zone;
+	}
+}
+
+static void
+load(Account *account)
+{
+	Schema	   *schema = schema_load(account->server, window.work);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (account->schema != NULL)
+		MemoryContextDelete(account->schema->context);
+	account->schema = schema;
+	set_rules(account);
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+	{
+		SchemaSync *sync = &account->sync[part];
+
+		if (schema->refreshed_at[part] != 0 && !sync->wanted)
+			sync->settled = true;
+		if (schema->refreshed_at[part] != 0 &&
+			TimestampDifferenceExceeds(schema->refreshed_at[part], now, REFRESH_SECONDS * 1000))
+			sync->wanted = true;
+	}
+}
+
+void
+schema_sync_step(void)
+{
+	dlist_iter	iter;
+
+	mapping_table = ring_catalog(false)->mapping;
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		if (!is_due(account))
+			continue;
+		for (int part = 0; part < SCHEMA_PARTS; part++)
+		{
+			SchemaSync *sync = &account->sync[part];
+
+			if (!sync->answered)
+				continue;
+			schema_store(account->server, (SchemaPart) part, sync->json == NULL ? NULL : sync->json->data);
+			account->schema_stale = true;
+		}
+	}
+	/* what was stored is visible to the next command */
+	CommandCounterIncrement();
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		if (is_due(account))
+			load(account);
+	}
+}
+
+static void
+forget_pages(SchemaSync *sync)
+{
+	if (sync->json != NULL)
+	{
+		pfree(sync->json->data);
+		pfree(sync->json);
+	}
+	if (sync->next_page != NULL)
+		pfree(sync->next_page);
+	sync->json = NULL;
+	sync->next_page = NULL;
+}
+
+void
+schema_sync_done(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		account->schema_stale = false;
+		for (int part = 0; part < SCHEMA_PARTS; part++)
+		{
+			SchemaSync *sync = &account->sync[part];
+
+			if (!sync->answered)
+				continue;
+			sync->answered = false;
+			sync->settled = sync->fresh = true;
+			forget_pages(sync);
+		}
+	}
+}
+
+/* ---- what is wanted -------------------------------------------------------------------- */
+
+static int
+part_of(const Lane *lane)
+{
+	return lane->family == FAMILY_CONTACTS ? SCHEMA_CONTACT : -1;
+}
+
+Lane *
+schema_sync_lane(Account *account, SchemaPart part)
+{
+	return &account->lanes[part == SCHEMA_CONTACT ? FAMILY_CONTACTS : FAMILY_SCHEMA];
+}
+
+/* Maps are read again; an hour has gone by. */
+static void
+look_around(Account *account)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (maps_changed)
+	{
+		dlist_iter	iter;
+
+		maps_changed = false;
+		dlist_foreach(iter, &accounts)
+			dlist_container(Account, node, iter.cur)->schema_stale = true;
+	}
+	for (int part = 0; part < SCHEMA_PARTS && account->schema != NULL; part++)
+		if (account->sync[part].settled &&
+			TimestampDifferenceExceeds(account->schema->refreshed_at[part], now, REFRESH_SECONDS * 1000))
+			account->sync[part].wanted = true;
+}
+
+bool
+schema_sync_is_settled(Lane *lane)
+{
+	Account    *account = lane->account;
+	int			part = part_of(lane);
+
+	look_around(account);
+	if (part < 0)
+		return true;
+	if (!account->sync[part].settled && account->schema != NULL)
+		account->sync[part].wanted = true;
+	return account->sync[part].settled && account->schema != NULL && !account->schema_stale;
+}
+
+void
+schema_sync_refresh(Account *account, SchemaPart part)
+{
+	account->sync[part].settled = false;
+	account->sync[part].wanted = true;
+}
+
+void
+schema_sync_refresh_all(Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+	{
+		account->sync[part].wanted = true;
+		account->sync[part].fresh = false;
+	}
+}
+
+bool
+schema_sync_is_fresh(const Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		if (!account->sync[part].fresh)
+			return false;
+	return true;
+}
+
+static bool
+is_listed(List *list, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, list)
+		if (strcmp(lfirst(cell), name) == 0)
+		return true;
+	return false;
+}
+
+bool
+schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *property)
+{
+	SchemaSync *sync = &account->sync[part];
+	MemoryContext old;
+	UnknownProperty *copy;
+
+	if (is_listed(sync->tried, property->name) || list_length(sync->to_create) >= MAX_CREATED)
+		return list_length(sync->to_create) >= MAX_CREATED;
+	old = MemoryContextSwitchTo(window.work);
+	copy = palloc(sizeof(UnknownProperty));
+	copy->name = pstrdup(property->name);
+	copy->type = property->type;
+	sync->to_create = lappend(sync->to_create, copy);
+	sync->tried = lappend(sync->tried, (char *) copy->name);
+	MemoryContextSwitchTo(old);
+	schema_sync_refresh(account, part);
+	return true;
+}
+
+/* ---- requests and answers ------------------------------------------------------------------ */
+
+static void
+append_property(StringInfo body, SchemaPart part, const UnknownProperty *property)
+{
+	bool		is_bool = strcmp(property->type, "bool") == 0;
+
+	appendStringInfoString(body, "{\"name\":");
+	value_append_string(body, property->name, strlen(property->name));
+	appendStringInfoString(body, ",\"label\":");
+	value_append_string(body, property->name, strlen(property->name));
+	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"%s}", property->type,
+					 is_bool ? "booleancheckbox" : strcmp(property->type, "number") == 0 ? "number" : "text",
+					 part == SCHEMA_CONTACT ? "contactinformation" : "companyinformation",
+					 is_bool ? ",\"options\":[{\"value\":\"true\",\"label\":\"True\",\"displayOrder\":0,\"hidden\":false},"
+					 "{\"value\":\"false\",\"label\":\"False\",\"displayOrder\":1,\"hidden\":false}]" : "");
+}
+
+static void
+create_request(Account *account, SchemaPart part, SchemaRequest *request)
+{
+	StringInfoData body;
+	ListCell   *cell;
+
+	Assert(part < SCHEMA_EVENT);
+	initStringInfo(&body);
+	appendStringInfoString(&body, "{\"inputs\":[");
+	foreach(cell, account->sync[part].to_create)
+	{
+		if (cell != list_head(account->sync[part].to_create))
+			appendStringInfoChar(&body, ',');
+		append_property(&body, part, lfirst(cell));
+	}
+	appendStringInfoString(&body, "]}");
+	request->method = "POST";
+	request->path = pstrdup(path_of(create_paths[part], (ApiVersion) account->options->api_version));
+	request->body = body.data;
+}
+
+static void
+list_request(Account *account, SchemaPart part, SchemaRequest *request)
+{
+	const char *path = path_of(list_paths[part], (ApiVersion) account->options->api_version);
+	const char *page = account->sync[part].next_page;
+
+	request->method = "GET";
+	request->body = NULL;
+	if (part != SCHEMA_EVENT)
+		request->path = pstrdup(path);
+	else
+		request->path = psprintf("%s?includeProperties=true&limit=100%s%s", path,
+								 page != NULL ? "&after=" : "", page != NULL ? page : "");
+}
+
+bool
+schema_sync_next(Account *account, int64 now, SchemaRequest *request)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+	{
+		SchemaSync *sync = &account->sync[part];
+		Lane	   *lane = schema_sync_lane(account, (SchemaPart) part);
+
+		if (!sync->wanted || sync->asking || sync->answered || account->schema == NULL ||
+			!lane_may_send(&lane->status, now))
+			continue;
+		request->part = (SchemaPart) part;
+		if (sync->to_create != NIL)
+			create_request(account, (SchemaPart) part, request);
+		else
+			list_request(account, (SchemaPart) part, request);
+		return true;
+	}
+	return false;
+}
+
+void
+schema_sync_asking(Account *account, SchemaPart part)
+{
+	account->sync[part].asking = true;
+	account->sync[part].creating = account->sync[part].to_create != NIL;
+}
+
+/* A page of a list; the last one completes the answer. */
+static void
+take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
+{
+	MemoryContext old = MemoryContextSwitchTo(window.work);
+	const char *next = schema_reply_next_page(reply);
+
+	if (sync->json == NULL)
+	{
+		sync->json = makeStringInfo();
+		appendStringInfoChar(sync->json, '[');
+	}
+	if (part == SCHEMA_EVENT)
+		schema_reply_events(sync->json, reply);
+	else
+		schema_reply_properties(sync->json, reply);
+	if (sync->next_page != NULL)
+		pfree(sync->next_page);
+	sync->next_page = next[0] != '\0' && strspn(next, "0123456789") == strlen(next) ? pstrdup(next) : NULL;
+	if (sync->next_page == NULL)
+	{
+		appendStringInfoChar(sync->json, ']');
+		sync->answered = true;
+		sync->wanted = false;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+void
+schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful)
+{
+	SchemaSync *sync = &account->sync[part];
+
+	sync->asking = false;
+	if (!useful)
+		return;
+	if (sync->creating)
+	{
+		/* whatever HubSpot said of them: what is there now, the list will tell */
+		list_free_deep(sync->to_create);
+		sync->to_create = NIL;
+	}
+	else if (reply->class == REPLY_RECORDS)
+		take_page(sync, part, reply);
+	else
+	{
+		forget_pages(sync);
+		sync->answered = true;
+		sync->wanted = false;
+	}
+}

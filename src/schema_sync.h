@@ -1,0 +1,60 @@
+/*
+ * schema_sync.h
+ *		The worker reads the accounts' schemas from HubSpot.
+ *
+ * A lane whose requests depend on a part of the schema waits until that part
+ * is settled: loaded from the tables, read from HubSpot, or refused by it (the
+ * token lacks the scope), in which case names and values go out as they are.
+ */
+#ifndef HUBSPOT_SCHEMA_SYNC_H
+#define HUBSPOT_SCHEMA_SYNC_H
+
+#include "work.h"
+
+extern void schema_sync_init(void);
+
+/* Whether answers wait to be stored, or tables to be read, in schema_sync_step(). */
+extern bool schema_sync_is_due(void);
+
+/* Store and load; inside a transaction.  schema_sync_done() after its commit. */
+extern void schema_sync_step(void);
+extern void schema_sync_done(void);
+
+/* Whether a lane's rows can be mapped now; wants the part read if not. */
+extern bool schema_sync_is_settled(Lane *lane);
+
+/* The part is old: read it before anything more of its lane is sent. */
+extern void schema_sync_refresh(Account *account, SchemaPart part);
+
+/* Read all parts again, for hubspot_refresh_schema(); true when all have been read since. */
+extern void schema_sync_refresh_all(Account *account);
+extern bool schema_sync_is_fresh(const Account *account);
+
+/*
+ * Properties of this part are to be created before it is read again.  False
+ * when that has been tried: then the property is just not there.
+ */
+extern bool schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *property);
+
+/*
+ * The next request that an account's schema needs: its part, path with query,
+ * method and body (palloc'd).  False when there is none.
+ */
+typedef struct SchemaRequest
+{
+	SchemaPart	part;
+	const char *method;
+	char	   *path;
+	char	   *body;			/* or NULL */
+} SchemaRequest;
+
+extern bool schema_sync_next(Account *account, int64 now, SchemaRequest *request);
+extern void schema_sync_asking(Account *account, SchemaPart part);
+
+/* Its answer; useful false: trouble of the lane, to be asked again. */
+extern void schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful);
+
+/* The lane whose state decides whether a part may be asked for. */
+extern Lane *schema_sync_lane(Account *account, SchemaPart part);
+
+#endif							/* HUBSPOT_SCHEMA_SYNC_H */

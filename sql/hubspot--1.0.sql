@@ -388,6 +388,16 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_identify';
 COMMENT ON FUNCTION @extschema@.hubspot_identify(jsonb, name) IS
 'queues a contact: a Segment identify message, or a flat row (to_jsonb(t)) whose columns are the traits; returns the outbox id.  Part of the caller''s transaction.  A message without a contact key or with a malformed one raises invalid_parameter_value (see hubspot.on_invalid)';
 
+CREATE FUNCTION @extschema@.hubspot_track(message jsonb, server name DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_track';
+COMMENT ON FUNCTION @extschema@.hubspot_track(jsonb, name) IS
+'queues a custom behavioural event: a Segment track message, or a flat row with a key "event" whose other keys are the event''s properties; returns the outbox id.  context.traits are queued as a row of the contact, whose parent is this id.  A message without an event, or without an e-mail address or context.hutk, raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_page(message jsonb, server name DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_page';
+COMMENT ON FUNCTION @extschema@.hubspot_page(jsonb, name) IS
+'queues a page view as the event that the SERVER option page_event names, with hs_page_url, hs_page_title and hs_referrer from properties or context.page; returns the outbox id.  Keys and errors as hubspot_track';
+
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL)
 RETURNS SETOF bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_enqueue';
@@ -432,6 +442,13 @@ RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_property';
 COMMENT ON FUNCTION @extschema@.hubspot_create_property(text, text, text, text, text[], boolean, name) IS
 'queues the creation of a property of contacts or companies in HubSpot; object is contact or company, type is string, number, bool, enumeration (with options), date or datetime; returns the outbox id.  unchanged: HubSpot has it already';
+
+CREATE FUNCTION @extschema@.hubspot_create_event(name text, properties jsonb DEFAULT '{}', label text DEFAULT NULL,
+	server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_event';
+COMMENT ON FUNCTION @extschema@.hubspot_create_event(text, jsonb, text, name) IS
+'queues the definition of a custom event in HubSpot; properties is an object of name -> type (string, number, bool, date, datetime), beside HubSpot''s default ones; returns the outbox id.  unchanged: HubSpot has it already.  A definition''s types cannot be changed later';
 
 CREATE FUNCTION @extschema@.hubspot_explain(call text, message jsonb, server name DEFAULT NULL,
 	OUT object text, OUT key_property text, OUT key text, OUT properties jsonb, OUT warnings jsonb,

@@ -84,7 +84,7 @@ static const AccountOption account_options[] = {
 	{"base_url", KIND_URL, 0, 0, NULL, "https://api.hubapi.com", AT(base_url), true, true},
 	{"forms_url", KIND_URL, 0, 0, NULL, "https://api.hsforms.com", AT(forms_url), true, false},
 	{"events_url", KIND_URL, 0, 0, NULL, "https://track.hubspot.com", AT(events_url), true, false},
-	{"events_path", KIND_PATH, 0, 0, NULL, NULL, AT(events_path), false, false},
+	{"events_path", KIND_PATH, 0, 0, NULL, NULL, AT(events_path), false, true},
 	{"api_version", KIND_WORD, 0, 0, api_versions, "2026-09", AT(api_version), false, true},
 
 	/* how much of it */
@@ -99,9 +99,9 @@ static const AccountOption account_options[] = {
 	{"time_zone", KIND_ZONE, 0, 0, NULL, "UTC", AT(time_zone), false, true},
 	{"unknown_properties", KIND_WORD, 0, 0, unknown_policies, "drop", AT(unknown_properties), false, true},
 	{"create_properties", KIND_BOOL, 0, 0, NULL, "off", AT(create_properties), false, true},
-	{"create_events", KIND_BOOL, 0, 0, NULL, "off", AT(create_events), false, false},
+	{"create_events", KIND_BOOL, 0, 0, NULL, "off", AT(create_events), false, true},
 	{"create_missing", KIND_BOOL, 0, 0, NULL, "off", AT(create_missing), false, false},
-	{"page_event", KIND_NAME, 0, 0, NULL, "page_viewed", AT(page_event), false, false},
+	{"page_event", KIND_NAME, 0, 0, NULL, "page_viewed", AT(page_event), false, true},
 	{"lifecycle", KIND_WORD, 0, 0, lifecycle_policies, "any", AT(lifecycle), false, false},
 	{"primary_company", KIND_BOOL, 0, 0, NULL, "on", AT(primary_company), false, false},
 	{"associate_company_trait", KIND_BOOL, 0, 0, NULL, "on", AT(associate_company_trait), false, false},

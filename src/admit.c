@@ -159,7 +159,7 @@ admit_row(Lane *lane, TupleTableSlot *slot)
 		pfree(message);
 
 	row->warnings = NULL;
-	row->repaired = false;
+	row->repaired = row->lost = false;
 	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
 	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
 	datum = slot_getattr(slot, AT_DEADLINE, &isnull);

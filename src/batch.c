@@ -20,15 +20,22 @@
 #include "work.h"
 
 #define INPUT_MAX_ROWS		1000	/* merged into one record */
-#define MAX_KEYS_LOOKED_AT	400 /* for one with the batch's id property */
+#define MAX_LOOKED_AT		4	/* keys for each input, for one with the batch's id property */
 
 /* The messages of the input that is being put together, taken apart. */
 static MessageParts input_parts[INPUT_MAX_ROWS];
 
 static const FamilyWork *const families[FAMILY_COUNT] = {
 	[FAMILY_CONTACTS] = &contacts_work,
+	[FAMILY_EVENTS] = &events_work,
 	[FAMILY_SCHEMA] = &schema_work,
 };
+
+const FamilyWork *
+batch_family(LaneFamily family)
+{
+	return families[family];
+}
 
 static const char *const server_dropped =
 "the SERVER that this row was queued for does not exist any more";
@@ -104,12 +111,12 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 
 /* Move the key's waiting rows into the input; false when none is left to send. */
 static bool
-take_rows(Input *input, WorkKey *key, TimestampTz now)
+take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 {
 	input->key = key;
 	input->rows = palloc(sizeof(Row *) * 4);
 	input->nrows = 0;
-	while (!dlist_is_empty(&key->rows) && input->nrows < families[key->lane->family]->max_rows)
+	while (!dlist_is_empty(&key->rows) && input->nrows < limit)
 	{
 		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
 
@@ -202,10 +209,21 @@ same_property(const WorkKey *a, const WorkKey *b)
 		(a->property != NULL && b->property != NULL && strcmp(a->property, b->property) == 0);
 }
 
+/* Rows of a key that the next input may have. */
+static int
+row_limit(const Batch *batch, const WorkKey *key)
+{
+	const FamilyWork *family = families[key->lane->family];
+	int			limit = family->counts_rows ? family->max_rows - batch->nrows : family->max_rows;
+
+	return key->chunk > 0 ? Min(key->chunk, limit) : limit;
+}
+
 /* Take ready keys, oldest first, as long as they fit into one request. */
 static void
 fill(Batch *batch, Lane *lane)
 {
+	const FamilyWork *family = families[lane->family];
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 	int			looked = 0;
@@ -215,18 +233,18 @@ fill(Batch *batch, Lane *lane)
 		WorkKey    *key = dlist_container(WorkKey, ready, iter.cur);
 		Input	   *input = &batch->inputs[batch->ninputs];
 
-		if (batch->ninputs == families[lane->family]->max_inputs || batch->body.len > BATCH_MAX_BYTES ||
-			++looked > MAX_KEYS_LOOKED_AT)
+		if (batch->ninputs == family->max_inputs || row_limit(batch, key) <= 0 || batch->body.len > BATCH_MAX_BYTES ||
+			++looked > family->max_inputs * MAX_LOOKED_AT)
 			break;
-		if (families[lane->family]->wants_request != NULL && !families[lane->family]->wants_request(key))
+		if (family->wants_request != NULL && !family->wants_request(key))
 			continue;
-		if (batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
+		if (!family->counts_rows && batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
 			continue;
 		dlist_delete(&key->ready);
 		key->is_ready = false;
 		lane->nready--;
 		key->busy = true;
-		if (!take_rows(input, key, now))
+		if (!take_rows(input, key, row_limit(batch, key), now))
 			queue_release_key(key);
 		else if (append_input(batch, input) == BUILD_WAIT)
 			break;
@@ -247,6 +265,34 @@ batch_take(Lane *lane)
 		return batch;
 	MemoryContextDelete(batch->context);
 	return NULL;
+}
+
+/* ---- rows that are not merged ---- */
+
+void
+batch_end_row(Input *input, Row *row, AckResult *result)
+{
+	result->id = row->id;
+	result->attempt = input->attempts;
+	result->warnings = row->warnings;
+	ack_result(result);
+	queue_forget_row(row);
+}
+
+void
+batch_end_rows(Input *input, AckResult *result)
+{
+	for (int i = 0; i < input->nrows; i++)
+		batch_end_row(input, input->rows[i], result);
+	queue_release_key(input->key);
+}
+
+void
+batch_was_lost(Batch *batch)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		for (int j = 0; j < batch->inputs[i].nrows; j++)
+			batch->inputs[i].rows[j]->lost = true;
 }
 
 /* ---- again -------------------------------------------------------------------- */

@@ -395,10 +395,12 @@ connect_effective_status(const Lane *lane)
 {
 	LaneStatus	waiting = {.state = LANE_CONNECTING, .reason = "asking HubSpot for the account's properties"};
 
-	if (lane->account->status.state != LANE_RUN)
+	if (lane->account->status.state != LANE_RUN &&
+		!(lane->account->status.state == LANE_DAILY && batch_family(lane->family)->is_exempt))
 		return lane->account->status;
-	if (lane->family == FAMILY_CONTACTS && lane->status.state == LANE_RUN && lane->rows > 0 &&
-		!lane->account->sync[SCHEMA_CONTACT].settled)
+	if (lane->status.state == LANE_RUN && lane->rows > 0 &&
+		((lane->family == FAMILY_CONTACTS && !lane->account->sync[SCHEMA_CONTACT].settled) ||
+		 (lane->family == FAMILY_EVENTS && !lane->account->sync[SCHEMA_EVENT].settled)))
 		return waiting;
 	return lane->status;
 }

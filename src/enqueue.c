@@ -57,11 +57,17 @@ struct Enqueue
 };
 
 PG_FUNCTION_INFO_V1(hubspot_identify);
+PG_FUNCTION_INFO_V1(hubspot_track);
+PG_FUNCTION_INFO_V1(hubspot_page);
 PG_FUNCTION_INFO_V1(hubspot_enqueue);
 PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
 /* Calls that this version carries out; the others have their place in the enum. */
-static const bool call_is_supported[CALL_COUNT] = {[CALL_IDENTIFY] = true};
+static const bool call_is_supported[CALL_COUNT] = {
+	[CALL_IDENTIFY] = true,
+	[CALL_TRACK] = true,
+	[CALL_PAGE] = true,
+};
 
 Call
 enqueue_call_by_name(const char *name)
@@ -200,8 +206,9 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 int64
 enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 {
-	Work		work = {.object = OBJECT_IS_CONTACT, .message = message};
+	Work		work = {.message = message};
 
+	work.object = enqueue->call == CALL_TRACK || enqueue->call == CALL_PAGE ? OBJECT_IS_EVENT : OBJECT_IS_CONTACT;
 	if (!enqueue->record_problems)
 		enqueue_raise(problem);
 	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
@@ -209,13 +216,51 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 	return enqueue_work(enqueue, &work);
 }
 
+/* Why a message cannot be queued at all, or its work. */
+static bool
+read_message(Enqueue *enqueue, Jsonb *message, MessageParts *parts, Work *work, MessageProblem *problem)
+{
+	bool		is_event = enqueue->call == CALL_TRACK || enqueue->call == CALL_PAGE;
+
+	work->message = message;
+	work->object = is_event ? OBJECT_IS_EVENT : OBJECT_IS_CONTACT;
+	if (!message_read(message, parts, problem) || !message_check_envelope(parts, problem))
+		return false;
+	if (is_event)
+		return message_event_key(enqueue->call, parts, &work->key, problem);
+	return message_contact_key(enqueue->call, parts, enqueue->id_property, &work->key, problem);
+}
+
+/* What a track call says of the contact goes out as an identify would. */
+static void
+enqueue_context_traits(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, int64 event)
+{
+	Work		work = {.object = OBJECT_IS_CONTACT, .parent = event, .message = message};
+	MessageProblem problem;
+
+	if (enqueue->call == CALL_TRACK && parts->context_traits != NULL &&
+		JsonContainerSize(parts->context_traits) > 0 &&
+		message_contact_key(enqueue->call, parts, enqueue->id_property, &work.key, &problem))
+		(void) enqueue_work(enqueue, &work);
+}
+
+/* Draw the id; with hubspot.dedup_message_id an earlier row of the same messageId is returned instead. */
+static int64
+earlier_row(Enqueue *enqueue, const MessageParts *parts, Work *work)
+{
+	work->id = nextval_internal(enqueue->catalog->outbox_id_seq, false);
+	if (!hubspot_dedup_message_id || parts->message_id.type == jbvNull)
+		return 0;
+	return dedup_message_id(enqueue->server, message_id(parts), work->id);
+}
+
 int64
 enqueue_message(Enqueue *enqueue, Jsonb *message)
 {
 	MessageParts parts;
 	MessageProblem problem;
-	MessageKey	key;
-	int64		id;
+	Work		work = {0};
+	int64		earlier;
 
 	if (VARSIZE_ANY_EXHDR(message) > hubspot_max_message_size)
 	{
@@ -224,24 +269,16 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 								   (size_t) VARSIZE_ANY_EXHDR(message));
 		problem.detail = psprintf("The limit is %d bytes.", hubspot_max_message_size);
 		problem.hint = NULL;
-		id = enqueue_problem(enqueue, NULL, &problem);
+		return enqueue_problem(enqueue, NULL, &problem);
 	}
-	else if (!message_read(message, &parts, &problem) ||
-			 !message_check_envelope(&parts, &problem) ||
-			 !message_contact_key(enqueue->call, &parts, enqueue->id_property, &key, &problem))
-		id = enqueue_problem(enqueue, message, &problem);
-	else
-	{
-		Work		work = {.object = OBJECT_IS_CONTACT, .key = key, .message = message};
-		int64		earlier = 0;
-
-		work.id = nextval_internal(enqueue->catalog->outbox_id_seq, false);
-		if (hubspot_dedup_message_id && parts.message_id.type != jbvNull)
-			earlier = dedup_message_id(enqueue->server, message_id(&parts), work.id);
-		id = earlier != 0 ? earlier : enqueue_work(enqueue, &work);
-	}
-
-	return id;
+	if (!read_message(enqueue, message, &parts, &work, &problem))
+		return enqueue_problem(enqueue, message, &problem);
+	earlier = earlier_row(enqueue, &parts, &work);
+	if (earlier != 0)
+		return earlier;
+	(void) enqueue_work(enqueue, &work);
+	enqueue_context_traits(enqueue, message, &parts, work.id);
+	return work.id;
 }
 
 void
@@ -254,8 +291,8 @@ enqueue_end(Enqueue *enqueue)
 	pfree(enqueue);
 }
 
-Datum
-hubspot_identify(PG_FUNCTION_ARGS)
+static int64
+queue_call(Call call, FunctionCallInfo fcinfo)
 {
 	Enqueue    *enqueue;
 	int64		id;
@@ -264,12 +301,30 @@ hubspot_identify(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("message must not be null")));
-	enqueue = enqueue_begin(CALL_IDENTIFY, SOURCE_FUNCTION,
+	enqueue = enqueue_begin(call, SOURCE_FUNCTION,
 							PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)),
 							GetUserId(), 1);
 	id = enqueue_message(enqueue, PG_GETARG_JSONB_P(0));
 	enqueue_end(enqueue);
-	PG_RETURN_INT64(id);
+	return id;
+}
+
+Datum
+hubspot_identify(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_IDENTIFY, fcinfo));
+}
+
+Datum
+hubspot_track(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_TRACK, fcinfo));
+}
+
+Datum
+hubspot_page(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_PAGE, fcinfo));
 }
 
 /* Queue all elements; returns their ids in the current context. */

@@ -14,12 +14,14 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "hubspot.h"
 #include "account.h"
 #include "contacts.h"
 #include "enqueue.h"
+#include "event.h"
 #include "mapping.h"
 #include "path.h"
 #include "schema.h"
@@ -53,6 +55,7 @@ typedef struct Explain
 	AccountOptions *options;
 	Schema	   *schema;
 	MappingRules rules;			/* for contacts */
+	int64		portal_id;
 	MessageParts parts;
 	ReturnSetInfo *result;
 } Explain;
@@ -83,7 +86,7 @@ put_explained(Explain *explain, const Explained *work)
 	values[EXPLAIN_PROPERTIES] = jsonb_datum(work->properties.data);
 	values[EXPLAIN_WARNINGS] = jsonb_datum(psprintf("[%s]", work->warnings.data));
 	values[EXPLAIN_METHOD] = CStringGetTextDatum("POST");
-	values[EXPLAIN_PATH] = CStringGetTextDatum(path_of(work->path, (ApiVersion) explain->options->api_version));
+	values[EXPLAIN_PATH] = CStringGetTextDatum(path_of(work->path, explain->options));
 	values[EXPLAIN_BODY] = jsonb_datum(work->body.data);
 	tuplestore_putvalues(explain->result->setResult, explain->result->setDesc, values, nulls);
 }
@@ -132,6 +135,58 @@ explain_contact(Explain *explain)
 	put_explained(explain, &work);
 }
 
+static void
+explain_event(Explain *explain)
+{
+	Explained	work = {.object = OBJECT_IS_EVENT, .path = PATH_EVENTS_SEND};
+	MessageKey	key;
+	MessageProblem problem;
+	EventSource source = {.call = explain->call, .parts = &explain->parts, .portal_id = explain->portal_id,
+	.created_at = GetCurrentTimestamp()};
+	MappingRules rules = explain->rules;
+	const EventDefinition *event;
+	const char *full_name;
+	Mapping		mapping;
+
+	if (!message_event_key(explain->call, &explain->parts, &key, &problem))
+		enqueue_raise(&problem);
+	initStringInfo(&work.properties);
+	initStringInfo(&work.warnings);
+	initStringInfo(&work.body);
+	work.key_property = key.property != NULL ? key.property : "email";
+	work.key = key.key;
+	source.key_property = key.property;
+	source.key = key.key;
+	event = event_definition(&source, explain->options, explain->schema, &full_name);
+	if (full_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("HubSpot has no such event"),
+				 errhint("Create it: %s.", event_definition_statement(&source, explain->options))));
+	rules.object = OBJECT_IS_EVENT;
+	rules.properties = event != NULL ? event->properties : NULL;
+
+	appendStringInfoString(&work.body, "{\"inputs\":[");
+	mapping_begin(&mapping, &work.body, &rules);
+	event_append(&work.body, &source, full_name, &mapping, &work.warnings);
+	describe_properties(&work.properties, &mapping);
+	appendStringInfoString(&work.body, "]}");
+	put_explained(explain, &work);
+}
+
+/* What context.traits say of the contact is a piece of work of its own. */
+static void
+explain_call(Explain *explain)
+{
+	bool		is_event = explain->call == CALL_TRACK || explain->call == CALL_PAGE;
+
+	if (is_event)
+		explain_event(explain);
+	if (!is_event || (explain->call == CALL_TRACK && explain->parts.context_traits != NULL &&
+					  JsonContainerSize(explain->parts.context_traits) > 0))
+		explain_contact(explain);
+}
+
 /* USAGE is the caller's, though the function runs as its owner. */
 static void
 begin_explain(Explain *explain, const char *server)
@@ -141,6 +196,7 @@ begin_explain(Explain *explain, const char *server)
 	account_check_usage(oid, GetOuterUserId());
 	explain->options = account_parse_options(GetForeignServer(oid)->options);
 	explain->schema = schema_load(oid, CurrentMemoryContext);
+	explain->portal_id = explain->options->portal_id;
 	explain->rules.object = OBJECT_IS_CONTACT;
 	explain->rules.properties = explain->schema->properties[SCHEMA_CONTACT];
 	explain->rules.nmaps = explain->schema->nmaps;
@@ -164,6 +220,6 @@ hubspot_explain(PG_FUNCTION_ARGS)
 	if (!message_read(PG_GETARG_JSONB_P(1), &explain.parts, &problem) ||
 		!message_check_envelope(&explain.parts, &problem))
 		enqueue_raise(&problem);
-	explain_contact(&explain);
+	explain_call(&explain);
 	return (Datum) 0;
 }

@@ -71,6 +71,7 @@ static const struct
 
 static const char *const family_names[FAMILY_COUNT] = {
 	[FAMILY_CONTACTS] = "contacts",
+	[FAMILY_EVENTS] = "events",
 	[FAMILY_SCHEMA] = "schema",
 };
 
@@ -162,6 +163,8 @@ lane_family_of(Object object)
 	{
 		case OBJECT_IS_CONTACT:
 			return FAMILY_CONTACTS;
+		case OBJECT_IS_EVENT:
+			return FAMILY_EVENTS;
 		case OBJECT_IS_SCHEMA:
 			return FAMILY_SCHEMA;
 		default:

@@ -16,6 +16,7 @@
 typedef enum LaneFamily
 {
 	FAMILY_CONTACTS,
+	FAMILY_EVENTS,
 	FAMILY_SCHEMA
 #define FAMILY_COUNT (FAMILY_SCHEMA + 1)
 } LaneFamily;

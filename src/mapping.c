@@ -10,12 +10,15 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "hubspot.h"
 #include "mapping.h"
 #include "mapping_name.h"
 #include "value.h"
 
 #define MAX_CONTAINERS	3		/* objects with traits in one message */
+#define MAX_EVENT_PROPERTIES	50	/* of one occurrence; HubSpot's limit */
 
 /* A trait whose name had to be changed, looked at after those that had not. */
 typedef struct RenamedTrait
@@ -37,6 +40,18 @@ typedef struct Traits
 	int			renamed_size;
 	RenamedTrait *renamed;
 } Traits;
+
+/* What a page call says of the page. */
+static const struct
+{
+	const char *property;
+	const char *field;			/* of properties, of the flat row, or of context.page */
+}			page_fields[] =
+{
+	{"hs_page_url", "url"},
+	{"hs_page_title", "title"},
+	{"hs_referrer", "referrer"},
+};
 
 static void
 warn(Mapping *mapping, const char *code, const char *property, int len, const char *detail)
@@ -153,6 +168,53 @@ next_name(Mapping *mapping)
 	return &mapping->names[mapping->nnames];
 }
 
+/* Characters that HubSpot takes of an event's property; more where the name speaks of an address. */
+static int
+event_value_limit(const char *name, int len)
+{
+	static const char *const long_names[] = {"url", "referrer", "link"};
+
+	for (int i = 0; i < lengthof(long_names); i++)
+		if (memmem(name, len, long_names[i], strlen(long_names[i])) != NULL)
+			return 1024;
+	return 256;
+}
+
+/* An event has not more than so many properties. */
+static bool
+fits_into_event(Mapping *mapping, const char *name, int len, const JsonbValue *value)
+{
+	if (value->type == jbvNumeric && strlen(message_scalar_text(value)) > event_value_limit(name, len))
+	{
+		warn(mapping, "invalid_number", name, len, "it has more digits than HubSpot takes");
+		return false;
+	}
+	if (mapping->nnames - mapping->row_start < MAX_EVENT_PROPERTIES)
+		return true;
+	warn(mapping, "too_many_properties", name, len, "HubSpot takes 50 properties of an event");
+	return false;
+}
+
+/* Cut text, and what becomes text, at the limit; false when it is short enough. */
+static bool
+clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *clipped)
+{
+	int			limit = event_value_limit(name, len);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (value->type == jbvString)
+		appendBinaryStringInfo(&text, value->val.string.val, value->val.string.len);
+	else if (value->type == jbvBinary)
+		value_append_compact(&text, value);
+	if (pg_mbstrlen_with_len(text.data, text.len) <= limit)
+		return false;
+	clipped->type = jbvString;
+	clipped->val.string.val = text.data;
+	clipped->val.string.len = pg_mbcharcliplen(text.data, text.len, limit);
+	return true;
+}
+
 /* The one place where a property is written. */
 static void
 add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value, NameRule rule,
@@ -163,9 +225,12 @@ add_property(Mapping *mapping, const char *name, int len, const JsonbValue *valu
 	MappingName *there = find_name(mapping, name, len);
 	const Property *property;
 	ValueProblem problem;
+	JsonbValue	clipped;
 
 	if (there != NULL && there - mapping->names < mapping->row_start)
 		return;					/* a newer row has it */
+	if (mapping->rules->object == OBJECT_IS_EVENT && value->type == jbvNull)
+		return;					/* an event has nothing to be cleared */
 	if (!may_be_written(mapping, name, len, value, &property))
 		return;
 	if (there != NULL)
@@ -174,6 +239,17 @@ add_property(Mapping *mapping, const char *name, int len, const JsonbValue *valu
 			warn(mapping, "duplicate_property", name, len,
 				 "another trait of this message is this property with another value");
 		return;
+	}
+
+	if (mapping->rules->object == OBJECT_IS_EVENT)
+	{
+		if (!fits_into_event(mapping, name, len, value))
+			return;
+		if (clip_for_event(name, len, value, &clipped))
+		{
+			warn(mapping, "truncated", name, len, "cut at HubSpot's limit for event properties");
+			value = &clipped;
+		}
 	}
 
 	there = next_name(mapping);
@@ -366,6 +442,22 @@ read_special(Mapping *mapping, Traits *traits, Trait special, const JsonbValue *
 	}
 }
 
+/* Names that are a page's fields, or the address that is an event's key. */
+static bool
+is_set_apart(const Mapping *mapping, const char *name, int len)
+{
+	char		folded[24];
+
+	if (mapping->rules->object != OBJECT_IS_EVENT || message_fold_name(name, len, folded, sizeof(folded)) < 0)
+		return false;
+	if (mapping->key_is_email && strcmp(folded, "email") == 0)
+		return true;
+	for (int i = 0; mapping->is_page && i < lengthof(page_fields); i++)
+		if (strcmp(folded, page_fields[i].field) == 0)
+			return true;
+	return false;
+}
+
 /* Sort out one object of traits. */
 static void
 read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
@@ -385,7 +477,9 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
-		if (flat && message_is_envelope(text, len))
+		if (flat && message_is_envelope(text, len, rules->object == OBJECT_IS_EVENT))
+			continue;
+		if (is_set_apart(mapping, text, len))
 			continue;
 		if (rules->nmaps > 0 && is_mapped(rules, text, len, &value))
 			continue;
@@ -526,4 +620,50 @@ mapping_add_contact(Mapping *mapping, const MessageParts *parts, const char *key
 	if (traits.present[TRAIT_CREATED] || traits.present[TRAIT_CREATEDAT])
 		warn(mapping, "read_only_property", "createdate", strlen("createdate"),
 			 "HubSpot sets the creation date itself");
+}
+
+/* The fields of a page, from the first place that has them. */
+static void
+add_page_fields(Mapping *mapping, const MessageParts *parts)
+{
+	JsonbContainer *places[MAX_CONTAINERS];
+	JsonbValue	page;
+	int			n = 0;
+
+	if (parts->properties != NULL)
+		places[n++] = parts->properties;
+	if (parts->flat)
+		places[n++] = parts->root;
+	if (parts->context != NULL && message_field(parts->context, "page", &page) && is_object(&page))
+		places[n++] = page.val.binary.data;
+	for (int i = 0; i < lengthof(page_fields); i++)
+		for (int j = 0; j < n; j++)
+		{
+			JsonbValue	value;
+
+			if (message_field(places[j], page_fields[i].field, &value))
+			{
+				add_special(mapping, page_fields[i].property, &value);
+				break;
+			}
+		}
+}
+
+void
+mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page, bool key_is_email,
+				  StringInfo warnings)
+{
+	JsonbContainer *container = parts->flat ? parts->root : parts->properties;
+	Traits		traits;
+
+	mapping->is_page = is_page;
+	mapping->key_is_email = key_is_email;
+	begin_row(mapping, &traits, warnings);
+	if (container != NULL)
+		add_explicit(mapping, &container, 1);
+	if (is_page)
+		add_page_fields(mapping, parts);
+	if (container != NULL)
+		read_traits(mapping, &traits, container, parts->flat);
+	add_renamed(mapping, &traits);
 }

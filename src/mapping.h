@@ -16,7 +16,7 @@
 /* What an account knows and wants; the same for all its messages. */
 typedef struct MappingRules
 {
-	Object		object;			/* contact or company */
+	Object		object;			/* contact, company or event */
 	const PropertySet *properties;	/* of that object; NULL: not known, all names pass */
 	int			nmaps;
 	const TraitMap *maps;		/* of all objects */
@@ -63,6 +63,8 @@ typedef struct Mapping
 	int			nnames;
 	int			names_size;
 	MappingName *names;			/* written so far */
+	bool		is_page;		/* of the event at hand */
+	bool		key_is_email;
 	int			row_start;		/* names from here on are of the row at hand */
 	StringInfo	warnings;		/* of the row at hand: elements of a JSON array */
 	int			nunknown;		/* of the row at hand */
@@ -79,6 +81,10 @@ extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules 
  */
 extern void mapping_add_contact(Mapping *mapping, const MessageParts *parts,
 								const char *key_property, StringInfo warnings);
+
+/* The same for the properties of a track or page call; the key's address is left out. */
+extern void mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page,
+							  bool key_is_email, StringInfo warnings);
 extern void mapping_end(Mapping *mapping);
 
 #endif							/* HUBSPOT_MAPPING_H */

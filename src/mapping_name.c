@@ -70,14 +70,15 @@ static const SpecialField company_fields[] = {
 static bool
 is_handled_apart(Object object, Trait trait)
 {
-	return trait == TRAIT_CREATED || trait == TRAIT_CREATEDAT ||
+	return (object != OBJECT_IS_EVENT && (trait == TRAIT_CREATED || trait == TRAIT_CREATEDAT)) ||
 		(object == OBJECT_IS_CONTACT && (trait == TRAIT_NAME || trait == TRAIT_EMAIL));
 }
 
 const SpecialField *
 special_fields_of(Object object, int *count)
 {
-	*count = object == OBJECT_IS_COMPANY ? lengthof(company_fields) : lengthof(contact_fields);
+	*count = object == OBJECT_IS_COMPANY ? lengthof(company_fields)
+		: object == OBJECT_IS_CONTACT ? lengthof(contact_fields) : 0;
 	return object == OBJECT_IS_COMPANY ? company_fields : contact_fields;
 }
 

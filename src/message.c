@@ -73,8 +73,10 @@ static const char *const envelope_names[] = {
 };
 
 bool
-message_is_envelope(const char *name, int len)
+message_is_envelope(const char *name, int len, bool is_event)
 {
+	if (is_event && len == strlen("event") && memcmp(name, "event", len) == 0)
+		return true;
 	for (int i = 0; i < lengthof(envelope_names); i++)
 		if (strlen(envelope_names[i]) == len && memcmp(envelope_names[i], name, len) == 0)
 			return true;
@@ -85,7 +87,6 @@ bool
 message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 {
 	JsonbContainer *root = &message->root;
-	JsonbContainer *context;
 	bool		has_parts = false;
 
 	if (!JsonContainerIsObject(root))
@@ -95,11 +96,11 @@ message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 	parts->root = root;
 	if (!get_object(root, "traits", &parts->traits, &has_parts, problem) ||
 		!get_object(root, "properties", &parts->properties, &has_parts, problem) ||
-		!get_object(root, "context", &context, &has_parts, problem))
+		!get_object(root, "context", &parts->context, &has_parts, problem))
 		return false;
 	parts->flat = !has_parts;
 	parts->context_traits = NULL;
-	if (context != NULL && !get_object(context, "traits", &parts->context_traits, &has_parts, problem))
+	if (parts->context != NULL && !get_object(parts->context, "traits", &parts->context_traits, &has_parts, problem))
 		return false;
 
 	get_envelope(root, "userId", "user_id", &parts->user_id);
@@ -399,6 +400,50 @@ message_contact_key(Call call, const MessageParts *parts, const char *id_propert
 					   : "Expected an e-mail address in traits.email, context.traits.email, properties.email, email or userId.");
 }
 
+bool
+message_event(const MessageParts *parts, JsonbValue *event)
+{
+	return get_key(parts->root, "event", event) && event->type == jbvString && event->val.string.len > 0;
+}
+
+/* Whether the message has something that looks like an address. */
+static bool
+names_contact(const MessageParts *parts)
+{
+	JsonbValue	value;
+	const char *where;
+
+	return find_email(parts, &value, &where) ||
+		(parts->user_id.type == jbvString &&
+		 memchr(parts->user_id.val.string.val, '@', parts->user_id.val.string.len) != NULL);
+}
+
+bool
+message_event_key(Call call, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
+{
+	JsonbValue	value;
+
+	if (call == CALL_TRACK && !message_event(parts, &value))
+		return bad_message(problem, "track message has no event",
+						   "Expected {\"event\": \"Order Completed\", \"properties\": {...}, ...}.");
+	if (names_contact(parts) || parts->context == NULL ||
+		!get_key(parts->context, "hutk", &value) || value.type != jbvString || value.val.string.len == 0 ||
+		value.val.string.len > MESSAGE_MAX_KEY)
+		return message_contact_key(call, parts, NULL, key, problem);
+	key->property = MESSAGE_HUTK;
+	key->key = pnstrdup(value.val.string.val, value.val.string.len);
+	return true;
+}
+
+bool
+message_is_iso(const char *text, int len)
+{
+	for (int i = 0; i < len; i++)
+		if (text[i] == '\0' || strchr("0123456789-+:., TtZz", text[i]) == NULL)
+			return false;
+	return true;
+}
+
 /*
  * Whether text is a date or a time of day on a date, without raising an
  * error.  Words such as "now" are no timestamps: a message is a record of
@@ -417,7 +462,7 @@ timestamp_is_readable(const char *text, int len)
 	struct pg_tm tm;
 	char		copy[MAXDATELEN + 1];
 
-	if (len < 8 || len > MAXDATELEN || !isdigit((unsigned char) text[0]))
+	if (len < 8 || len > MAXDATELEN || !isdigit((unsigned char) text[0]) || !message_is_iso(text, len))
 		return false;
 	memcpy(copy, text, len);
 	copy[len] = '\0';

@@ -36,6 +36,7 @@ typedef struct MessageParts
 	JsonbContainer *traits;		/* objects, or NULL */
 	JsonbContainer *properties;
 	JsonbContainer *context_traits;
+	JsonbContainer *context;
 	JsonbValue	user_id;		/* type jbvNull when absent */
 	JsonbValue	message_id;
 	JsonbValue	timestamp;
@@ -62,6 +63,17 @@ extern bool message_contact_key(Call call, const MessageParts *parts, const char
 /* Check what every call has in common: timestamp, messageId. */
 extern bool message_check_envelope(const MessageParts *parts, MessageProblem *problem);
 
+/*
+ * The key of a track or page call: the contact's address, else the browser token
+ * context.hutk, whose property is then MESSAGE_HUTK.  Checks the event's name, too.
+ */
+#define MESSAGE_HUTK "hutk"
+extern bool message_event_key(Call call, const MessageParts *parts, MessageKey *key,
+							  MessageProblem *problem);
+
+/* The event that a track call names; false when there is none. */
+extern bool message_event(const MessageParts *parts, JsonbValue *event);
+
 /* messageId as palloc'd text, NULL when absent. */
 extern char *message_id(const MessageParts *parts);
 
@@ -83,8 +95,14 @@ extern bool message_field(JsonbContainer *object, const char *wanted, JsonbValue
  */
 extern int	message_fold_name(const char *name, int len, char *folded, int size);
 
-/* Whether a top-level key of a flat row belongs to the envelope, not to the traits. */
-extern bool message_is_envelope(const char *name, int len);
+/* Whether a top-level key of a flat row belongs to the envelope, not to the traits (or properties). */
+extern bool message_is_envelope(const char *name, int len, bool is_event);
+
+/*
+ * Whether text has only the characters of ISO 8601: digits, signs, "T" and "Z".
+ * The server's own parser raises an error for the name of a zone it does not know.
+ */
+extern bool message_is_iso(const char *text, int len);
 
 /* Text of a scalar: strings as they are, numbers as jsonb prints them; NULL otherwise. */
 extern char *message_scalar_text(const JsonbValue *value);

@@ -41,10 +41,26 @@ static const char *const paths[PATH_COUNT][API_V3 + 1] =
 		DATED("/events/", "/event-definitions"),
 		[API_V3] = "/events/v3/event-definitions",
 	},
+	[PATH_EVENTS_SEND] = {
+		DATED("/events/", "/send/batch"),
+		[API_V3] = "/events/v3/send/batch",
+	},
+};
+
+/* What stands behind the option events_path. */
+static const char *const event_paths[PATH_COUNT] = {
+	[PATH_EVENT_DEFINITIONS] = "event-definitions",
+	[PATH_EVENTS_SEND] = "send/batch",
 };
 
 const char *
-path_of(PathName name, ApiVersion version)
+path_of(PathName name, const AccountOptions *options)
 {
-	return paths[name][version];
+	static char path[PATH_BYTES];
+
+	if (event_paths[name] == NULL || options->events_path == NULL)
+		return paths[name][options->api_version];
+	snprintf(path, sizeof(path), "%s%s%s", options->events_path,
+			 options->events_path[strlen(options->events_path) - 1] == '/' ? "" : "/", event_paths[name]);
+	return path;
 }

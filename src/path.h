@@ -15,10 +15,17 @@ typedef enum PathName
 	PATH_CONTACT_PROPERTIES_CREATE, /* several at once */
 	PATH_COMPANY_PROPERTIES,
 	PATH_COMPANY_PROPERTIES_CREATE,
-	PATH_EVENT_DEFINITIONS
-#define PATH_COUNT (PATH_EVENT_DEFINITIONS + 1)
+	PATH_EVENT_DEFINITIONS,
+	PATH_EVENTS_SEND
+#define PATH_COUNT (PATH_EVENTS_SEND + 1)
 } PathName;
 
-extern const char *path_of(PathName name, ApiVersion version);
+#define PATH_BYTES	320
+
+/*
+ * The path for an account: by its api_version, those of events below its
+ * events_path where that is set.  Good until the next call.
+ */
+extern const char *path_of(PathName name, const AccountOptions *options);
 
 #endif							/* HUBSPOT_PATH_H */

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "hubspot.h"
+#include "message.h"
 #include "property_value.h"
 #include "value.h"
 
@@ -336,7 +337,7 @@ read_moment(Text text, Moment *moment)
 	int			nf;
 	int			dtype;
 
-	if (text.len < 10 || text.len > MAXDATELEN || text.data[4] != '-' || text.data[7] != '-' ||
+	if (text.len < 10 || text.len > MAXDATELEN || !message_is_iso(text.data, text.len) || text.data[4] != '-' || text.data[7] != '-' ||
 		strspn(text.data, "0123456789") < 4)
 		return false;
 	memcpy(copy, text.data, text.len);
@@ -348,13 +349,23 @@ read_moment(Text text, Moment *moment)
 		dtype == DTK_DATE;
 }
 
+/* Years that HubSpot can write. */
+static bool
+is_in_range(TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+
+	return timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL) == 0 && tm.tm_year >= 1 && tm.tm_year <= 9999;
+}
+
 /* The moment in UTC; false when it is out of range. */
 static bool
 moment_timestamp(Moment *moment, pg_tz *zone, TimestampTz *result)
 {
 	int			offset = moment->has_zone ? moment->zone : DetermineTimeZoneOffset(&moment->tm, zone);
 
-	return tm2timestamp(&moment->tm, moment->fsec, &offset, result) == 0;
+	return tm2timestamp(&moment->tm, moment->fsec, &offset, result) == 0 && is_in_range(*result);
 }
 
 static void
@@ -378,20 +389,20 @@ append_date(StringInfo json, const Property *property, const JsonbValue *value, 
 	if (value->type != jbvString ||
 		!read_moment(trimmed(value->val.string.val, value->val.string.len), &moment))
 		return drop(problem, "invalid_date", "expected ISO 8601, such as 2026-11-23");
+	if (!moment_timestamp(&moment, zone, &at) ||
+		timestamp2tm(at, &offset, &tm, &fsec, NULL, zone) != 0 || tm.tm_year < 1 || tm.tm_year > 9999)
+		return drop(problem, "invalid_date", "it is out of range");
 	if (!moment.has_zone)
 	{
 		append_day(json, &moment.tm);
 		return true;
 	}
-	if (!moment_timestamp(&moment, zone, &at) ||
-		timestamp2tm(at, &offset, &tm, &fsec, NULL, zone) != 0)
-		return drop(problem, "invalid_date", "it is out of range");
 	append_day(json, &tm);
 	return true;
 }
 
-static void
-append_milliseconds(StringInfo json, TimestampTz at)
+void
+property_value_append_time(StringInfo json, TimestampTz at)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
@@ -413,7 +424,7 @@ append_epoch(StringInfo json, Numeric number, ValueProblem *problem)
 		return drop(problem, "invalid_datetime", "a number is taken for milliseconds and needs 12 digits; better send ISO 8601");
 	if (ms / 1000 > INT64CONST(253402300799))
 		return drop(problem, "invalid_datetime", "it is out of range");
-	append_milliseconds(json, (ms - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000) * 1000);
+	property_value_append_time(json, (ms - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000) * 1000);
 	return true;
 }
 
@@ -431,7 +442,7 @@ append_datetime(StringInfo json, const Property *property, const JsonbValue *val
 		return drop(problem, "invalid_datetime", "expected ISO 8601, such as 2026-11-23T10:00:00.000Z");
 	if (!moment_timestamp(&moment, zone, &at))
 		return drop(problem, "invalid_datetime", "it is out of range");
-	append_milliseconds(json, at);
+	property_value_append_time(json, at);
 	return true;
 }
 

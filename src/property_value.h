@@ -27,4 +27,7 @@ typedef struct ValueProblem
 extern bool property_value_append(StringInfo json, const Property *property, const JsonbValue *value,
 								  pg_tz *zone, ValueProblem *problem);
 
+/* Append a time as HubSpot takes it: UTC, milliseconds cut, in quotes. */
+extern void property_value_append_time(StringInfo json, TimestampTz at);
+
 #endif							/* HUBSPOT_PROPERTY_VALUE_H */

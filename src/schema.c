@@ -245,7 +245,10 @@ load_properties(Schema *schema, Oid server)
 				continue;
 			schema->refreshed_at[part] =
 				DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
-			if (part < SCHEMA_EVENT && array != NULL)
+			if (part == SCHEMA_EVENT)
+				schema->events_known =
+					DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
+			else if (array != NULL)
 				schema->properties[part] = read_set(schema->context, array);
 		}
 }

@@ -71,6 +71,7 @@ typedef struct Schema
 	MemoryContext context;		/* holds all of it */
 	TimestampTz refreshed_at[SCHEMA_PARTS]; /* 0: HubSpot has not told */
 	PropertySet *properties[SCHEMA_EVENT];	/* NULL: not known */
+	bool		events_known;
 	int			nevents;
 	EventDefinition *events;
 	int			nmaps;

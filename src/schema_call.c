@@ -22,11 +22,13 @@
 #include "value.h"
 
 #define MAX_NAME	100			/* of a property at HubSpot */
+#define MAX_EVENT_NAME 50		/* of an event and its properties */
 
 PG_FUNCTION_INFO_V1(hubspot_mapping_changed);
 PG_FUNCTION_INFO_V1(hubspot_server_oid);
 PG_FUNCTION_INFO_V1(hubspot_refresh_schema);
 PG_FUNCTION_INFO_V1(hubspot_create_property);
+PG_FUNCTION_INFO_V1(hubspot_create_event);
 
 Datum
 hubspot_mapping_changed(PG_FUNCTION_ARGS)
@@ -101,17 +103,17 @@ field_type_of(const char *type)
 }
 
 static void
-check_name(const char *name)
+check_name(const char *name, int max)
 {
 	size_t		len = strlen(name);
 
-	if (len == 0 || len > MAX_NAME || name[0] < 'a' || name[0] > 'z' ||
+	if (len == 0 || len > max || name[0] < 'a' || name[0] > 'z' ||
 		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("\"%s\" is no name of a HubSpot property", name),
+				 errmsg("\"%s\" is no internal name of HubSpot", name),
 				 errdetail("A name has up to %d small letters, digits and underscores, and begins with a letter.",
-						   MAX_NAME)));
+						   max)));
 }
 
 static char *
@@ -186,7 +188,7 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown object \"%s\"", object),
 				 errhint("Valid objects are: contact, company.")));
-	check_name(name);
+	check_name(name, MAX_NAME);
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	append_member(&json, "object", object);
@@ -199,5 +201,70 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 	appendStringInfo(&json, ",\"hasUniqueValue\":%s}", !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
 	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_PROPERTY, server_argument(fcinfo, 6),
 									  psprintf("%s %s", object, name),
+									  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))));
+}
+
+/* ---- creating an event -------------------------------------------------------------- */
+
+static void
+append_event_property(StringInfo json, const JsonbValue *name, const JsonbValue *type)
+{
+	char	   *property = pnstrdup(name->val.string.val, name->val.string.len);
+	char	   *word;
+
+	check_name(property, MAX_EVENT_NAME);
+	if (type->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("type of event property \"%s\" is not a text", property),
+				 errhint("Valid types are: string, number, bool, date, datetime.")));
+	word = pnstrdup(type->val.string.val, type->val.string.len);
+	(void) field_type_of(word);
+	if (strcmp(word, "enumeration") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("event property \"%s\" is an enumeration", property),
+				 errhint("Use a string.")));
+	appendStringInfo(json, "%s{\"name\":\"%s\",\"label\":\"%s\",\"type\":\"%s\"",
+					 json->data[json->len - 1] == '}' ? "," : "", property, property, word);
+	if (strcmp(word, "bool") == 0)
+		append_options(json, word, NULL);
+	appendStringInfoChar(json, '}');
+}
+
+Datum
+hubspot_create_event(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0, "name");
+	Jsonb	   *properties;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	type;
+	StringInfoData json;
+
+	check_name(name, MAX_EVENT_NAME);
+	if (PG_ARGISNULL(1) || !JB_ROOT_IS_OBJECT(properties = PG_GETARG_JSONB_P(1)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("properties must be an object"),
+				 errdetail("Expected {\"order_id\": \"string\", \"revenue\": \"number\"}.")));
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	append_member(&json, "name", name);
+	append_member(&json, "label", PG_ARGISNULL(2) ? name : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	append_member(&json, "primaryObject", "CONTACT");
+	appendStringInfoString(&json, ",\"includeDefaultProperties\":true,\"propertyDefinitions\":[");
+	it = JsonbIteratorInit(&properties->root);
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &type, true);
+		append_event_property(&json, &key, &type);
+	}
+	appendStringInfoString(&json, "]}");
+	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_EVENT, server_argument(fcinfo, 3),
+									  psprintf("event %s", name),
 									  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))));
 }

@@ -29,7 +29,7 @@ check_schema_row(Row *row, const MessageParts *parts, const char **category, con
 {
 	*category = "bad_message";
 	*problem = "this version knows no such schema call";
-	return row->call == CALL_CREATE_PROPERTY || row->call == CALL_REFRESH_SCHEMA;
+	return row->call == CALL_CREATE_PROPERTY || row->call == CALL_CREATE_EVENT || row->call == CALL_REFRESH_SCHEMA;
 }
 
 /* The body is the message without "object", which tells the path. */
@@ -42,7 +42,8 @@ append_schema_row(Batch *batch, Input *input, const MessageParts *parts)
 	JsonbValue	value;
 	bool		first = true;
 
-	batch->path = text_of(parts, "object", "company") ? PATH_COMPANY_PROPERTIES : PATH_CONTACT_PROPERTIES;
+	batch->path = input->rows[0]->call == CALL_CREATE_EVENT ? PATH_EVENT_DEFINITIONS
+		: text_of(parts, "object", "company") ? PATH_COMPANY_PROPERTIES : PATH_CONTACT_PROPERTIES;
 	appendStringInfoChar(&batch->body, '{');
 	it = JsonbIteratorInit(parts->root);
 	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
@@ -77,7 +78,8 @@ schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 	if (exists || (reply->class == REPLY_RECORDS && reply->nerrors == 0))
 	{
-		schema_sync_refresh(account, batch->path == PATH_COMPANY_PROPERTIES ? SCHEMA_COMPANY : SCHEMA_CONTACT);
+		schema_sync_refresh(account, batch->path == PATH_EVENT_DEFINITIONS ? SCHEMA_EVENT
+							: batch->path == PATH_COMPANY_PROPERTIES ? SCHEMA_COMPANY : SCHEMA_CONTACT);
 		batch_end_input(input, &result);
 	}
 	else

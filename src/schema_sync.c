@@ -190,13 +190,13 @@ schema_sync_done(void)
 static int
 part_of(const Lane *lane)
 {
-	return lane->family == FAMILY_CONTACTS ? SCHEMA_CONTACT : -1;
+	return lane->family == FAMILY_CONTACTS ? SCHEMA_CONTACT : lane->family == FAMILY_EVENTS ? SCHEMA_EVENT : -1;
 }
 
 Lane *
 schema_sync_lane(Account *account, SchemaPart part)
 {
-	return &account->lanes[part == SCHEMA_CONTACT ? FAMILY_CONTACTS : FAMILY_SCHEMA];
+	return &account->lanes[part == SCHEMA_CONTACT ? FAMILY_CONTACTS : part == SCHEMA_EVENT ? FAMILY_EVENTS : FAMILY_SCHEMA];
 }
 
 /* Maps are read again; an hour has gone by. */
@@ -271,6 +271,18 @@ is_listed(List *list, const char *name)
 }
 
 bool
+schema_sync_was_tried(const Account *account, SchemaPart part, const char *name)
+{
+	const SchemaSync *sync = &account->sync[part];
+	ListCell   *cell;
+
+	foreach(cell, sync->to_create)
+		if (strcmp(((UnknownProperty *) lfirst(cell))->name, name) == 0)
+		return false;
+	return !sync->wanted && !sync->asking && !sync->answered && is_listed(sync->tried, name);
+}
+
+bool
 schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *property)
 {
 	SchemaSync *sync = &account->sync[part];
@@ -282,7 +294,7 @@ schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *pro
 	old = MemoryContextSwitchTo(window.work);
 	copy = palloc(sizeof(UnknownProperty));
 	copy->name = pstrdup(property->name);
-	copy->type = property->type;
+	copy->type = pstrdup(property->type);
 	sync->to_create = lappend(sync->to_create, copy);
 	sync->tried = lappend(sync->tried, (char *) copy->name);
 	MemoryContextSwitchTo(old);
@@ -308,13 +320,20 @@ append_property(StringInfo body, SchemaPart part, const UnknownProperty *propert
 					 "{\"value\":\"false\",\"label\":\"False\",\"displayOrder\":1,\"hidden\":false}]" : "");
 }
 
+/* Properties all at once; events one by one, their type is the whole body. */
 static void
 create_request(Account *account, SchemaPart part, SchemaRequest *request)
 {
 	StringInfoData body;
 	ListCell   *cell;
 
-	Assert(part < SCHEMA_EVENT);
+	request->method = "POST";
+	if (part == SCHEMA_EVENT)
+	{
+		request->path = pstrdup(path_of(PATH_EVENT_DEFINITIONS, account->options));
+		request->body = pstrdup(((UnknownProperty *) linitial(account->sync[part].to_create))->type);
+		return;
+	}
 	initStringInfo(&body);
 	appendStringInfoString(&body, "{\"inputs\":[");
 	foreach(cell, account->sync[part].to_create)
@@ -324,15 +343,14 @@ create_request(Account *account, SchemaPart part, SchemaRequest *request)
 		append_property(&body, part, lfirst(cell));
 	}
 	appendStringInfoString(&body, "]}");
-	request->method = "POST";
-	request->path = pstrdup(path_of(create_paths[part], (ApiVersion) account->options->api_version));
+	request->path = pstrdup(path_of(create_paths[part], account->options));
 	request->body = body.data;
 }
 
 static void
 list_request(Account *account, SchemaPart part, SchemaRequest *request)
 {
-	const char *path = path_of(list_paths[part], (ApiVersion) account->options->api_version);
+	const char *path = path_of(list_paths[part], account->options);
 	const char *page = account->sync[part].next_page;
 
 	request->method = "GET";
@@ -411,8 +429,13 @@ schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool
 	if (sync->creating)
 	{
 		/* whatever HubSpot said of them: what is there now, the list will tell */
-		list_free_deep(sync->to_create);
-		sync->to_create = NIL;
+		if (part == SCHEMA_EVENT)
+			sync->to_create = list_delete_first(sync->to_create);
+		else
+		{
+			list_free_deep(sync->to_create);
+			sync->to_create = NIL;
+		}
 	}
 	else if (reply->class == REPLY_RECORDS)
 		take_page(sync, part, reply);

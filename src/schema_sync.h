@@ -36,6 +36,9 @@ extern bool schema_sync_is_fresh(const Account *account);
  */
 extern bool schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *property);
 
+/* Whether the creation of this property or event has been tried. */
+extern bool schema_sync_was_tried(const Account *account, SchemaPart part, const char *name);
+
 /*
  * The next request that an account's schema needs: its part, path with query,
  * method and body (palloc'd).  False when there is none.

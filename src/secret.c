@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "utils/resowner.h"
 
 #include "hubspot.h"
+#include "digest.h"
 #include "secret.h"
 
 bool
@@ -111,54 +111,11 @@ token_length(const char *buffer, ssize_t len)
 }
 
 static bool
-sha256(const char *text, uint8 *digest)
-{
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-	bool		done;
-
-	done = hash != NULL && pg_cryptohash_init(hash) == 0 &&
-		pg_cryptohash_update(hash, (const uint8 *) text, strlen(text)) == 0 &&
-		pg_cryptohash_final(hash, digest, PG_SHA256_DIGEST_LENGTH) == 0;
-	pg_cryptohash_free(hash);
-	return done;
-}
-
-/*
- * The server's hash functions want a resource owner, and no transaction is
- * open here; they raise an error when memory runs out, which ends here.
- */
-static bool
-sha256_outside_transaction(const char *text, uint8 *digest)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner old = CurrentResourceOwner;
-	volatile bool done = false;
-
-	PG_TRY();
-	{
-		ResourceOwner owner = ResourceOwnerCreate(NULL, "hubspot secret");
-
-		CurrentResourceOwner = owner;
-		done = sha256(text, digest);
-		CurrentResourceOwner = old;
-		ResourceOwnerDelete(owner);
-	}
-	PG_CATCH();
-	{
-		CurrentResourceOwner = old;
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return done;
-}
-
-static bool
 fingerprint(Secret *secret)
 {
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 
-	if (!sha256_outside_transaction(secret->token, digest))
+	if (!digest_text(PG_SHA256, secret->token, digest, sizeof(digest)))
 		return false;
 	secret->hash = 0;
 	for (int i = 0; i < 8; i++)

@@ -30,7 +30,7 @@ typedef struct Transfer
 	SchemaPart	part;			/* of the latter */
 	Meter	   *meter;			/* where it is booked */
 	uint64		token_hash;		/* the token that it went out with */
-	char		path[128];
+	char		path[PATH_BYTES];
 	char		method[8];
 	TimestampTz started_at;
 } Transfer;
@@ -51,7 +51,7 @@ current_settings(WireSettings *settings)
 
 /* Hand a request to wire.c; a place of the meter has been taken.  Its transfer, NULL if it will not go. */
 static Transfer *
-start_transfer(Account *account, Lane *lane, const char *path, const char *method,
+start_transfer(Account *account, Lane *lane, Meter *meter, const char *path, const char *method,
 			   const char *body, int body_len)
 {
 	char		url[1024];
@@ -66,13 +66,14 @@ start_transfer(Account *account, Lane *lane, const char *path, const char *metho
 	slot = wire_send(&request, &settings, error);
 	if (slot < 0)
 	{
-		meter_cancel(account->meter);
+		if (meter != NULL)
+			meter_cancel(meter);
 		lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK, error, 0);
 		return NULL;
 	}
 	transfers[slot] = (Transfer)
 	{
-		.account = account, .lane = lane, .meter = account->meter, .token_hash = account->secret.hash,
+		.account = account, .lane = lane, .meter = meter, .token_hash = account->secret.hash,
 			.started_at = GetCurrentTimestamp()
 	};
 	strlcpy(transfers[slot].path, path, sizeof(transfers[slot].path));
@@ -84,8 +85,10 @@ start_transfer(Account *account, Lane *lane, const char *path, const char *metho
 
 /* µs to wait before this account may send one more request; 0: it is booked. */
 static int64
-take_place(Account *account, int64 now)
+take_place(Account *account, const Lane *lane, int64 now)
 {
+	if (lane != NULL && batch_family(lane->family)->is_exempt)
+		return 0;
 	return meter_take(account->meter, account->options->burst_limit,
 					  account->options->quota_share, now);
 }
@@ -99,13 +102,13 @@ sooner(int64 a, int64 b)
 static void
 ask_account(Account *account, int64 now)
 {
-	int64		wait = take_place(account, now);
+	int64		wait = take_place(account, NULL, now);
 
 	if (wait > 0)
 		account->status.until = now + wait;
 	else
-		account->asking = start_transfer(account, NULL,
-										 path_of(PATH_ACCOUNT_INFO, (ApiVersion) account->options->api_version),
+		account->asking = start_transfer(account, NULL, account->meter,
+										 path_of(PATH_ACCOUNT_INFO, account->options),
 										 "GET", NULL, 0) != NULL;
 }
 
@@ -122,13 +125,13 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 		wire_in_flight() >= WIRE_MAX_TRANSFERS || !schema_sync_next(account, now, &request))
 		return false;
 	lane = schema_sync_lane(account, request.part);
-	wait = take_place(account, now);
+	wait = take_place(account, NULL, now);
 	if (wait > 0)
 	{
 		*wait_us = sooner(*wait_us, wait);
 		return false;
 	}
-	transfer = start_transfer(account, lane, request.path, request.method, request.body,
+	transfer = start_transfer(account, lane, account->meter, request.path, request.method, request.body,
 							  request.body != NULL ? strlen(request.body) : 0);
 	if (transfer == NULL)
 		return false;
@@ -145,7 +148,8 @@ send_batch(Lane *lane, Batch *batch)
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	char	   *body = value_to_utf8(batch->body.data, &len);
 	Transfer   *transfer = start_transfer(lane->account, lane,
-										  path_of(batch->path, (ApiVersion) lane->account->options->api_version),
+										  batch_family(lane->family)->is_exempt ? NULL : lane->account->meter,
+										  path_of(batch->path, lane->account->options),
 										  "POST", body, len);
 
 	MemoryContextSwitchTo(old);
@@ -167,9 +171,12 @@ send_batch(Lane *lane, Batch *batch)
 static bool
 hold_partial(Lane *lane, bool more_to_read, int64 now)
 {
+	const FamilyWork *family = batch_family(lane->family);
 	bool		more = more_to_read || lane->skipped > 0;
+	bool		is_full = family->counts_rows ? lane->rows - lane->in_flight >= family->max_rows
+	: lane->nready >= family->max_inputs;
 
-	if (!more || lane->nready >= BATCH_MAX_INPUTS || !dlist_is_empty(&lane->again))
+	if (!more || is_full || !dlist_is_empty(&lane->again))
 	{
 		lane->held_since = 0;
 		return false;
@@ -217,7 +224,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		*wait_us = sooner(*wait_us, HOLD_PARTIAL_US);
 		return false;
 	}
-	wait = take_place(account, now);
+	wait = take_place(account, lane, now);
 	if (wait > 0)
 	{
 		lane_event(&lane->status, EVENT_METERED, NULL, 0);
@@ -233,10 +240,20 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		batch = batch_take(lane);
 	if (batch == NULL)
 	{
-		meter_cancel(account->meter);
+		if (!batch_family(lane->family)->is_exempt)
+			meter_cancel(account->meter);
 		return false;
 	}
 	return send_batch(lane, batch);
+}
+
+/* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */
+static bool
+account_lets(const Account *account, LaneFamily family)
+{
+	return account->options != NULL &&
+		(account->status.state == LANE_RUN ||
+		 (account->status.state == LANE_DAILY && batch_family(family)->is_exempt));
 }
 
 int64
@@ -258,7 +275,7 @@ send_what_may(bool more_to_read)
 		{
 			if (account->dropped)
 				cancel_lane(&account->lanes[i]);
-			else if (account->status.state == LANE_RUN && account->options != NULL)
+			else if (account_lets(account, (LaneFamily) i))
 				while (send_one(&account->lanes[i], more_to_read, now, &wait_us))
 					;
 		}
@@ -303,6 +320,8 @@ meter_response(const Transfer *transfer, const WireResponse *response)
 {
 	int64		now = clock_us();
 
+	if (transfer->meter == NULL)
+		return;
 	if (response->answered)
 		meter_answered(transfer->meter, &response->headers, now);
 	else if (response->reached)
@@ -440,7 +459,11 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 	if (apply_event(transfer, response, reply))
 		batch_answered(batch, reply, request);
 	else
+	{
+		if (!response->answered ? response->reached : reply->class == REPLY_UNAVAILABLE)
+			batch_was_lost(batch);
 		batch_again(batch);
+	}
 }
 
 int

@@ -34,7 +34,6 @@
 #include "ring.h"
 #include "secret.h"
 
-#define BATCH_MAX_INPUTS	100
 #define BATCH_MAX_BYTES		(1024 * 1024)
 
 struct Reader;					/* window.c */
@@ -111,6 +110,7 @@ typedef struct WorkKey
 	const char *key;
 	dlist_head	rows;			/* waiting, in order */
 	bool		busy;			/* an input of this key is in a batch */
+	int			chunk;			/* rows to be taken at once, while a culprit is looked for; 0: all */
 	bool		is_ready;		/* stands in lane->ready */
 	dlist_node	ready;
 } WorkKey;
@@ -125,6 +125,7 @@ typedef struct Row
 	TimestampTz deadline;		/* 0: none */
 	Size		bytes;
 	Call		call;
+	bool		lost;			/* was sent, and what became of it is not known */
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	WorkKey    *key;
 	Jsonb	   *message;		/* behind the struct */
@@ -206,6 +207,8 @@ typedef struct FamilyWork
 	int			max_inputs;
 	int			max_rows;		/* merged into one input */
 	bool		is_list;		/* {"inputs": [...]}; else the input is the body */
+	bool		counts_rows;	/* rows are not merged; max_rows is the request's bound */
+	bool		is_exempt;		/* from HubSpot's 10-second and daily limits */
 	PathName	path;
 
 	/* Whether the row at the head of a ready key is sent by a request; NULL: all are. */
@@ -219,10 +222,17 @@ typedef struct FamilyWork
 } FamilyWork;
 
 extern const FamilyWork contacts_work;
+extern const FamilyWork events_work;
 extern const FamilyWork schema_work;
+
+extern const FamilyWork *batch_family(LaneFamily family);
 
 /* For the families: end an input, send a part again, what an error is called. */
 extern void batch_end_input(Input *input, AckResult *result);
+
+/* Each row by itself, where rows are not merged. */
+extern void batch_end_rows(Input *input, AckResult *result);
+extern void batch_end_row(Input *input, Row *row, AckResult *result);
 extern void batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
 						 int status, AckRequest *request);
 extern void batch_split_off(Batch *batch, const bool *chosen);
@@ -236,6 +246,9 @@ extern Batch *batch_take(Lane *lane);
  * smaller batches to be sent again.  Frees the batch.
  */
 extern void batch_answered(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* The request may have taken effect though no good answer came. */
+extern void batch_was_lost(Batch *batch);
 
 /* The request met trouble of its lane: the same is sent again later. */
 extern void batch_again(Batch *batch);

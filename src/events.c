@@ -1,0 +1,188 @@
+/*
+ * events.c
+ *		The events lane: occurrences in batches.
+ *
+ * Called by batch.c, in the batch's memory context.  Rows are not merged; all
+ * that wait for one contact go into one request in their order, up to 500 in
+ * all.  HubSpot's answer to a batch names no record: it is all or nothing.
+ * A refused batch is halved until the culprit stands alone; each occurrence
+ * has a uuid, so that what was received already is refused, not doubled.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "event.h"
+#include "schema_sync.h"
+#include "value.h"
+#include "work.h"
+
+static EventSource
+source_of(const Row *row, const MessageParts *parts)
+{
+	EventSource source = {
+		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
+		.portal_id = row->key->lane->account->portal_id, .id = row->id, .created_at = row->created_at
+	};
+
+	return source;
+}
+
+/* An event that HubSpot does not know is refused here, with the statement that creates it. */
+static bool
+check_event(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	Account    *account = row->key->lane->account;
+	EventSource source = source_of(row, parts);
+	const char *full_name;
+	int			len;
+	const char *wanted = event_wanted(&source, account->options, &len);
+
+	*category = "unknown_event";
+	if (event_definition(&source, account->options, account->schema, &full_name) != NULL || full_name != NULL)
+		return true;
+	if (account->options->create_events && schema_event_name(wanted, len) != NULL &&
+		!schema_sync_was_tried(account, SCHEMA_EVENT, schema_event_name(wanted, len)))
+		return true;
+	if (schema_event_name(wanted, len) == NULL)
+		*problem = "the name of the event has no letter, so that HubSpot cannot have it";
+	else
+		*problem = psprintf("HubSpot has no event \"%s\"; %s creates it", pnstrdup(wanted, Min(len, 100)),
+							event_definition_statement(&source, account->options));
+	return false;
+}
+
+/* Have the event created before anything more of this lane is sent. */
+static BuildResult
+create_event(Account *account, const EventSource *source)
+{
+	int			len;
+	const char *wanted = event_wanted(source, account->options, &len);
+	UnknownProperty event;
+
+	event.name = schema_event_name(wanted, len);
+	event.type = event_definition_body(source, account->options);
+	(void) schema_sync_create(account, SCHEMA_EVENT, &event);
+	return BUILD_WAIT;
+}
+
+static BuildResult
+append_row(Batch *batch, Row *row, const MessageParts *parts)
+{
+	Account    *account = row->key->lane->account;
+	EventSource source = source_of(row, parts);
+	const char *full_name;
+	const EventDefinition *event = event_definition(&source, account->options, account->schema, &full_name);
+	MappingRules rules = account->rules[SCHEMA_CONTACT];
+	Mapping		mapping;
+	StringInfoData warnings;
+
+	if (full_name == NULL)
+		return create_event(account, &source);
+	rules.object = OBJECT_IS_EVENT;
+	rules.properties = event != NULL ? event->properties : NULL;
+	initStringInfo(&warnings);
+	mapping_begin(&mapping, &batch->body, &rules);
+	event_append(&batch->body, &source, full_name, &mapping, &warnings);
+	mapping_end(&mapping);
+	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
+	pfree(warnings.data);
+	return BUILD_DONE;
+}
+
+static BuildResult
+append_events(Batch *batch, Input *input, const MessageParts *parts)
+{
+	for (int i = 0; i < input->nrows; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&batch->body, ',');
+		if (append_row(batch, input->rows[i], &parts[i]) == BUILD_WAIT)
+			return BUILD_WAIT;
+	}
+	return BUILD_DONE;
+}
+
+static void
+end_delivered(Input *input, const Reply *reply, AckRequest *request)
+{
+	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request,
+	.http_status = reply->status, .created = -1};
+
+	input->key->chunk = 0;
+	batch_end_rows(input, &result);
+}
+
+/* Whether the refusal is of this row, because HubSpot has had it. */
+static bool
+was_received(const Row *row, const Reply *reply)
+{
+	MessageParts parts;
+	MessageProblem problem;
+	EventSource source;
+	char		uuid[37];
+
+	if (!message_read(row->message, &parts, &problem))
+		return false;
+	source = source_of(row, &parts);
+	return event_uuid(&source, uuid) && strcasestr(reply->message, uuid) != NULL;
+}
+
+/*
+ * One row that HubSpot refuses.  When it refuses a repeat, the event is there:
+ * the answer to an earlier request was lost, which libcurl may have sent again
+ * by itself on a connection that had gone, or the messageId was used before.
+ */
+static void
+end_refused(Input *input, const Reply *reply, AckRequest *request)
+{
+	Row		   *row = input->rows[0];
+	bool		repeat = was_received(row, reply) || (row->lost && reply->status == 409);
+	AckResult	result = {.verdict = repeat ? VERDICT_DELIVERED : VERDICT_REJECTED,
+		.request = request, .http_status = reply->status, .created = -1,
+		.category = repeat ? NULL : value_from_utf8(reply->error.code != NULL ? reply->error.code : reply->category),
+	.message = repeat ? NULL : value_from_utf8(reply->message)};
+
+	batch_end_rows(input, &result);
+}
+
+/*
+ * Look for the culprit: among contacts by halving the batch, among the rows of
+ * one contact by sending half as many at once, which keeps their order.
+ */
+static void
+events_refused(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	Input	   *input = &batch->inputs[0];
+
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else if (input->nrows > 1)
+	{
+		input->key->chunk = input->nrows / 2;
+		queue_put_back(input->key, input->rows, input->nrows);
+	}
+	else
+		end_refused(input, reply, request);
+}
+
+static void
+events_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (reply->class != REPLY_RECORDS)
+		events_refused(batch, reply, request);
+	else
+		for (int i = 0; i < batch->ninputs; i++)
+			end_delivered(&batch->inputs[i], reply, request);
+}
+
+const FamilyWork events_work = {
+	.max_inputs = 500,
+	.max_rows = 500,
+	.is_list = true,
+	.counts_rows = true,
+	.is_exempt = true,
+	.path = PATH_EVENTS_SEND,
+	.check = check_event,
+	.append_input = append_events,
+	.answered = events_answered,
+};

@@ -110,7 +110,7 @@ stage() {
 	local -a parts=()
 	source=$work/source tree=$work/install
 	simulator=$source/test/simulator/simulator
-	for part in Makefile hubspot.control sql src test expected; do
+	for part in Makefile README.md hubspot.control sql src test expected docs; do
 		[ ! -e "$root/$part" ] || parts+=("$part")
 	done
 	as_user mkdir "$source"

@@ -1,0 +1,52 @@
+# The examples of the documentation: each SQL block runs without an error, in
+# the order of its page, on the tables that the pages speak of.
+use strict;
+use warnings;
+
+use FindBin ();
+
+use HubSpotTest;
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 100000 });
+my $node = hubspot_cluster('documentation', conf => "hubspot.on_invalid = 'auto'");
+
+# Statements that need what is not here: pg_cron, another cluster, a package.
+my $elsewhere = qr/cron\.|segment_messages|ALTER SYSTEM/;
+
+sub blocks
+{
+	my ($page) = @_;
+	open my $file, '<', $page or die "$page: $!";
+	local $/;
+	my $text = <$file>;
+	return $text =~ /^[ ]*```sql\n(.*?)^[ ]*```/msg;
+}
+
+my $root = "$FindBin::Bin/../..";
+for my $page ("$root/README.md", glob "$root/docs/*.md")
+{
+	my ($name) = $page =~ m{([^/]+)\.md$};
+	my $database = lc $name =~ s/\W/_/gr;
+	my $n = 0;
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	create_account($node, $database, 'crm', $sim);
+	$node->safe_psql($database, q{
+		CREATE TABLE accounts (id int PRIMARY KEY, name text, website text);
+		CREATE TABLE customers (user_id int PRIMARY KEY, email text, first_name text, plan text, account_id int, city text, updated_at timestamptz);
+		CREATE TABLE orders (user_id int, ordered_at timestamptz);
+		CREATE TABLE visits (user_id int, path text);
+		INSERT INTO customers VALUES (1, 'peter@example.com', 'Peter', 'free', 1)});
+	for my $block (blocks($page))
+	{
+		$n++;
+		next if $block =~ $elsewhere;
+		# what a page sets up once is there already
+		$block =~ s/^ *(CREATE EXTENSION hubspot|CREATE SERVER crm\b.*?);//msg;
+		my ($status, $out, $error) = $node->psql($database, $block);
+		is($error =~ s/^psql:\S+ (?:NOTICE|WARNING).*\n?//mgr, '', "$name, example $n") or diag $block;
+	}
+	$node->safe_psql('postgres', "DROP DATABASE $database WITH (FORCE)");
+}
+
+done_testing();

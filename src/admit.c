@@ -160,6 +160,7 @@ admit_row(Lane *lane, TupleTableSlot *slot)
 
 	row->warnings = NULL;
 	row->repaired = row->lost = false;
+	row->record_id[0] = '\0';
 	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
 	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
 	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
@@ -169,6 +170,8 @@ admit_row(Lane *lane, TupleTableSlot *slot)
 	datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
 	if (!isnull)
 		property = DatumGetTextPP(datum);
+	if (lane->family == FAMILY_EVENTS && property == NULL)
+		(void) record_map_find(lane->account->server, OBJECT_IS_CONTACT, "email", text_to_cstring(key), row->record_id);
 	queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
 			  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
 }

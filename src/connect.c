@@ -25,6 +25,7 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "connect.h"
+#include "schema_sync.h"
 #include "value.h"
 
 dlist_head	accounts = DLIST_STATIC_INIT(accounts);
@@ -83,6 +84,7 @@ restart(Account *account)
 	lane_event(&account->status, EVENT_START, NULL, 0);
 	for (int i = 0; i < FAMILY_COUNT; i++)
 		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+	schema_sync_restart(account);
 }
 
 /* Options in a context of their own. */

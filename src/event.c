@@ -89,7 +89,10 @@ event_append(StringInfo body, const EventSource *source, const char *full_name, 
 	appendStringInfoChar(body, '{');
 	append_text(body, "eventName", full_name);
 	appendStringInfoChar(body, ',');
-	append_text(body, source->key_property == NULL ? "email" : "utk", source->key);
+	if (source->record_id[0] != '\0')
+		append_text(body, "objectId", source->record_id);
+	else
+		append_text(body, source->key_property == NULL ? "email" : "utk", source->key);
 	append_time(body, source, mapping->rules->zone);
 	if (event_uuid(source, uuid))
 		appendStringInfo(body, ",\"uuid\":\"%s\"", uuid);

@@ -15,6 +15,7 @@ typedef struct EventSource
 	const MessageParts *parts;
 	const char *key_property;	/* NULL: the e-mail address; else MESSAGE_HUTK */
 	const char *key;
+	const char *record_id;		/* of the contact, "" when not known */
 	int64		portal_id;
 	int64		id;				/* of the outbox row */
 	TimestampTz created_at;

@@ -21,7 +21,7 @@ source_of(const Row *row, const MessageParts *parts)
 {
 	EventSource source = {
 		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
-		.portal_id = row->key->lane->account->portal_id, .id = row->id, .created_at = row->created_at
+		.record_id = row->record_id, .portal_id = row->key->lane->account->portal_id, .id = row->id, .created_at = row->created_at
 	};
 
 	return source;
@@ -128,6 +128,22 @@ was_received(const Row *row, const Reply *reply)
 }
 
 /*
+ * HubSpot may have forgotten the record that the map remembers: the same by
+ * e-mail address, once.
+ */
+static bool
+try_address(Input *input)
+{
+	Row		   *row = input->rows[0];
+
+	if (row->record_id[0] == '\0')
+		return false;
+	row->record_id[0] = '\0';
+	queue_put_back(input->key, input->rows, input->nrows);
+	return true;
+}
+
+/*
  * One row that HubSpot refuses.  When it refuses a repeat, the event is there:
  * the answer to an earlier request was lost, which libcurl may have sent again
  * by itself on a connection that had gone, or the messageId was used before.
@@ -142,7 +158,8 @@ end_refused(Input *input, const Reply *reply, AckRequest *request)
 		.category = repeat ? NULL : value_from_utf8(reply->error.code != NULL ? reply->error.code : reply->category),
 	.message = repeat ? NULL : value_from_utf8(reply->message)};
 
-	batch_end_rows(input, &result);
+	if (repeat || !try_address(input))
+		batch_end_rows(input, &result);
 }
 
 /*

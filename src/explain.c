@@ -141,7 +141,7 @@ explain_event(Explain *explain)
 	Explained	work = {.object = OBJECT_IS_EVENT, .path = PATH_EVENTS_SEND};
 	MessageKey	key;
 	MessageProblem problem;
-	EventSource source = {.call = explain->call, .parts = &explain->parts, .portal_id = explain->portal_id,
+	EventSource source = {.call = explain->call, .parts = &explain->parts, .record_id = "", .portal_id = explain->portal_id,
 	.created_at = GetCurrentTimestamp()};
 	MappingRules rules = explain->rules;
 	const EventDefinition *event;

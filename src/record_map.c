@@ -73,6 +73,13 @@ record_map_written(void)
 	nentries = entries_size = 0;
 }
 
+/* As hashtextextended(key, 0) computes it. */
+static int64
+hash_key(const char *key)
+{
+	return (int64) DatumGetUInt64(hash_any_extended((const unsigned char *) key, strlen(key), 0));
+}
+
 static MapEntry *
 next_entry(int64 now)
 {
@@ -94,7 +101,7 @@ record_map_add(Oid server, Object object, const char *key_property, const char *
 {
 	MapEntry   *entry = next_entry(now);
 
-	entry->key_hash = (int64) DatumGetUInt64(hash_any_extended((const unsigned char *) key, strlen(key), 0));
+	entry->key_hash = hash_key(key);
 	entry->is_new = is_new;
 	entry->server = server;
 	entry->object = object;
@@ -251,19 +258,55 @@ compare_entries(const void *a, const void *b)
 	return order != 0 ? order : x->number - y->number;
 }
 
+static void
+open_table(RecordTable *table, LOCKMODE mode)
+{
+	table->catalog = ring_catalog(false);
+	table->ngroup = 0;
+	table->heap = table_open(table->catalog->record, mode);
+	table->index = index_open(table->catalog->record_key_hash, AccessShareLock);
+	table->scan = hubspot_index_beginscan(table->heap, table->index, GetActiveSnapshot(), 1);
+	table->slot = table_slot_create(table->heap, NULL);
+}
+
+static void
+close_table(RecordTable *table)
+{
+	index_endscan(table->scan);
+	ExecDropSingleTupleTableSlot(table->slot);
+	index_close(table->index, AccessShareLock);
+	table_close(table->heap, NoLock);
+}
+
+bool
+record_map_find(Oid server, Object object, const char *key_property, const char *key,
+				char record_id[RECORD_ID_BYTES])
+{
+	MapEntry	wanted = {.key_hash = hash_key(key), .server = server, .object = object,
+	.key_property = unconstify(char *, key_property), .key = unconstify(char *, key)};
+	RecordTable table;
+	bool		isnull;
+	bool		found;
+
+	open_table(&table, AccessShareLock);
+	found = find_record(&table, &wanted);
+	if (found)
+		text_to_cstring_buffer(DatumGetTextPP(slot_getattr(table.slot, RECORD_RECORD_ID + 1, &isnull)),
+							   record_id, RECORD_ID_BYTES);
+	close_table(&table);
+	return found;
+}
+
 void
 record_map_write(void)
 {
-	RecordTable table = {.catalog = ring_catalog(false)};
+	RecordTable table;
 
 	if (nentries == 0)
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	qsort(entries, nentries, sizeof(MapEntry), compare_entries);
-	table.heap = table_open(table.catalog->record, RowExclusiveLock);
-	table.index = index_open(table.catalog->record_key_hash, AccessShareLock);
-	table.scan = hubspot_index_beginscan(table.heap, table.index, GetActiveSnapshot(), 1);
-	table.slot = table_slot_create(table.heap, NULL);
+	open_table(&table, RowExclusiveLock);
 	table.append = append_open(table.catalog->record, MAP_GROUP);
 	append_watch_duplicates(table.append);
 
@@ -275,9 +318,6 @@ record_map_write(void)
 	append_flush(table.append);
 	settle(&table);
 	append_close(table.append);
-	index_endscan(table.scan);
-	ExecDropSingleTupleTableSlot(table.slot);
-	index_close(table.index, AccessShareLock);
-	table_close(table.heap, NoLock);
+	close_table(&table);
 	PopActiveSnapshot();
 }

@@ -15,6 +15,14 @@ extern void record_map_init(void);
 extern void record_map_add(Oid server, Object object, const char *key_property, const char *key,
 						   const char *record_id, bool is_new, int64 now);
 
+/*
+ * The record of a key, as the table knows it; inside a transaction.  What was
+ * not written yet is not found.
+ */
+#define RECORD_ID_BYTES	24
+extern bool record_map_find(Oid server, Object object, const char *key_property, const char *key,
+							char record_id[RECORD_ID_BYTES]);
+
 /* Whether enough has gathered, or nothing else is going on. */
 extern bool record_map_is_due(int64 now, bool idle);
 extern bool record_map_is_empty(void);

@@ -95,6 +95,16 @@ append_property(StringInfo json, json_object *property)
 	appendStringInfoString(json, "]}");
 }
 
+/* HubSpot takes a label and gives labels. */
+static const char *
+event_label(json_object *event)
+{
+	const char *label = text_member(event, "label");
+
+	return label[0] != '\0' ? label
+		: text_member(member(event, "labels", json_type_object), "singular");
+}
+
 static void
 append_event(StringInfo json, json_object *event)
 {
@@ -103,7 +113,7 @@ append_event(StringInfo json, json_object *event)
 	appendStringInfoChar(json, ',');
 	append_text(json, "full_name", text_member(event, "fullyQualifiedName"));
 	appendStringInfoChar(json, ',');
-	append_text(json, "label", text_member(event, "label"));
+	append_text(json, "label", event_label(event));
 	appendStringInfoString(json, ",\"properties\":[");
 	append_each(json, member(event, "properties", json_type_array), append_property);
 	appendStringInfoString(json, "]}");

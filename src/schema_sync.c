@@ -23,6 +23,7 @@
 
 #define REFRESH_SECONDS	3600
 #define MAX_CREATED		100		/* properties in a request */
+#define MAX_TRIED		2000	/* names that are created by themselves, until the next refresh */
 
 static const PathName list_paths[SCHEMA_PARTS] = {
 	[SCHEMA_CONTACT] = PATH_CONTACT_PROPERTIES,
@@ -245,9 +246,25 @@ schema_sync_refresh_all(Account *account)
 {
 	for (int part = 0; part < SCHEMA_PARTS; part++)
 	{
-		account->sync[part].wanted = true;
-		account->sync[part].fresh = false;
+		SchemaSync *sync = &account->sync[part];
+
+		sync->wanted = true;
+		sync->fresh = false;
+		if (sync->to_create == NIL)
+		{
+			list_free_deep(sync->tried);
+			sync->tried = NIL;
+		}
 	}
+}
+
+void
+schema_sync_restart(Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS && account->schema != NULL; part++)
+		if (account->sync[part].settled &&
+			(part == SCHEMA_EVENT ? !account->schema->events_known : account->schema->properties[part] == NULL))
+			account->sync[part].wanted = true;
 }
 
 bool
@@ -289,8 +306,12 @@ schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *pro
 	MemoryContext old;
 	UnknownProperty *copy;
 
-	if (is_listed(sync->tried, property->name) || list_length(sync->to_create) >= MAX_CREATED)
-		return list_length(sync->to_create) >= MAX_CREATED;
+	if (is_listed(sync->tried, property->name))
+		return false;
+	if (list_length(sync->to_create) >= MAX_CREATED)
+		return true;			/* with the next request */
+	if (list_length(sync->tried) >= MAX_TRIED)
+		return false;
 	old = MemoryContextSwitchTo(window.work);
 	copy = palloc(sizeof(UnknownProperty));
 	copy->name = pstrdup(property->name);

@@ -28,6 +28,9 @@ extern void schema_sync_refresh(Account *account, SchemaPart part);
 
 /* Read all parts again, for hubspot_refresh_schema(); true when all have been read since. */
 extern void schema_sync_refresh_all(Account *account);
+
+/* A new token may read what the old one might not. */
+extern void schema_sync_restart(Account *account);
 extern bool schema_sync_is_fresh(const Account *account);
 
 /*

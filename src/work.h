@@ -30,6 +30,7 @@
 #include "mapping.h"
 #include "meter.h"
 #include "path.h"
+#include "record_map.h"
 #include "reply.h"
 #include "ring.h"
 #include "secret.h"
@@ -125,6 +126,7 @@ typedef struct Row
 	TimestampTz deadline;		/* 0: none */
 	Size		bytes;
 	Call		call;
+	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, "" when not known */
 	bool		lost;			/* was sent, and what became of it is not known */
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	WorkKey    *key;

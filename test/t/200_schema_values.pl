@@ -199,4 +199,13 @@ $plain->safe_psql('postgres', q{SELECT hubspot_identify('{"email": "a@example.co
 wait_drained($plain, 'postgres');
 is($closed->contact('a@example.com')->{properties}{plan}, 'pro', 'without the scope to read properties, contacts are sent all the same');
 
+$closed->config(scopes => undef);
+$plain->reload;
+$plain->safe_psql('postgres', q{SELECT hubspot_refresh_schema()});
+wait_drained($plain, 'postgres');
+$plain->safe_psql('postgres', q{SELECT hubspot_identify('{"email": "b@example.com", "nosuch": 1}')});
+wait_drained($plain, 'postgres');
+is($plain->safe_psql('postgres', q{SELECT verdict, warnings->0->>'code' FROM hubspot.outbox_status ORDER BY id DESC LIMIT 1}),
+	'delivered|unknown_property', 'with the scope it knows better');
+
 done_testing();

@@ -157,6 +157,17 @@ $id = done(q{track('{"event": "order_completed", "messageId": "m-1", "userId": "
 is(verdict_of($id), 'event|delivered', 'the same messageId again: HubSpot has the event');
 is(scalar(grep { ($_->{email} // '') eq 'lost@example.com' } events()), 1, 'still once');
 
+# HubSpot has forgotten the record that we remember
+ask(q{SELECT hubspot_identify('{"email": "gone@example.com"}')});
+wait_until(sub { ask(q{SELECT count(*) FROM hubspot.record WHERE key = 'gone@example.com'}) eq '1' }, 'the record id');
+my $record = ask(q{SELECT record_id FROM hubspot.record WHERE key = 'gone@example.com'});
+$sim->fault(match => { path => 'send/batch', record => qq("objectId":"$record") }, action => 'status', status => 400, times => 0,
+	body => { status => 'error', category => 'VALIDATION_ERROR', message => "No contact with id $record" });
+$id = done(q{track('{"event": "order_completed", "userId": "gone@example.com"}')});
+is(verdict_of($id), 'event|delivered', 'a record id that HubSpot does not know any more');
+is((events())[-1]{email}, 'gone@example.com', 'the address is tried');
+$sim->clear_faults;
+
 #
 # Created by themselves
 #

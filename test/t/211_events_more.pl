@@ -1,0 +1,285 @@
+# track and page become custom behavioural events: of the right definition, for
+# the right contact, once.
+use strict;
+use warnings;
+
+use HTTP::Tiny;
+use HubSpotTest;
+use JSON::PP qw(decode_json encode_json);
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 10000 });
+my $node = hubspot_cluster('events');
+
+sub ask { return $node->safe_psql('postgres', shift) }
+
+# Records of the simulator that have to be there.
+sub contact { return $sim->contact(@_) // { id => 'none', properties => {} } }
+
+# HubSpot as another application sees it.
+sub hubspot
+{
+	my ($method, $path, $body) = @_;
+	my $answer = HTTP::Tiny->new(no_proxy => ['127.0.0.1'])->request($method, $sim->url . $path, {
+		headers => { Authorization => "Bearer $HubSpotTest::token", 'Content-Type' => 'application/json' },
+		defined $body ? (content => encode_json($body)) : () });
+	return $answer->{content} =~ /^\{/ ? decode_json($answer->{content}) : undef;
+}
+
+# An event definition of the account; further arguments are name => type.
+sub define
+{
+	my ($name, $label, %properties) = @_;
+	hubspot('POST', '/events/2026-09/event-definitions', {
+		name => $name, label => $label, includeDefaultProperties => $name =~ /^page/ ? JSON::PP::true : JSON::PP::false,
+		propertyDefinitions => [ map { { name => $_, label => $_, type => $properties{$_} } } sort keys %properties ] });
+}
+
+sub types { return { map { $_->{name} => $_->{type} } @{ hubspot('GET', "/events/2026-09/event-definitions/$_[0]")->{properties} // [] } } }
+
+# The messages are JSON objects; returns the row's id.
+sub call
+{
+	my ($call, $message) = @_;
+	my $id = ask("SELECT hubspot_$call(\$j\$$message\$j\$)");
+	wait_drained($node, 'postgres');
+	return $id;
+}
+
+# Statements whose rows wait together; returns what they return.
+sub together
+{
+	stop_delivery($node);
+	my @results = map { ask($_) } @_;
+	resume_delivery($node);
+	wait_drained($node, 'postgres');
+	return @results;
+}
+
+my $warnings = q{(SELECT coalesce(string_agg(DISTINCT w->>'code' || ' ' || (w->>'property'), ', '), '')
+	FROM jsonb_array_elements(s.warnings) w)};
+
+sub row { return ask("SELECT $_[1] FROM hubspot.outbox_status s WHERE id = $_[0]") }
+
+sub newest { return ask('SELECT coalesce(max(id), 0) FROM hubspot.outbox') }
+
+sub verdicts { return ask("SELECT object, verdict, count(*) FROM hubspot.outbox_status WHERE id > $_[0] GROUP BY 1, 2 ORDER BY 1, 2") }
+
+sub mark { my @log = $sim->log; return @log ? $log[-1]{seq} : 0 }
+
+sub events { return grep { $_->{op} eq 'event' } $sim->log($_[0] // 0) }
+
+sub sends { return grep { $_->{path} =~ m{/send(/batch)?$} } $sim->requests }
+
+define('order_completed', 'An order', order_id => 'string', revenue => 'number', paid => 'bool', ordered_on => 'date', note => 'string');
+define('special_thing', 'Quite Another');
+define('clicked_buy_now_button', 'Buy');
+define('page_viewed', 'Page Viewed');
+define('visited', 'Visited', map { $_ => 'string' } qw(hs_page_url hs_page_title hs_referrer));
+define('wide', 'Wide', map { ("p$_" => 'string') } 1 .. 55);
+create_account($node, 'postgres', 'crm', $sim);
+
+#
+# Which definition
+#
+my @names = (
+	[ 'order_completed', 'order_completed', 'by name' ],
+	[ 'pe1234567_special_thing', 'special_thing', 'by fully qualified name' ],
+	[ 'Quite Another', 'special_thing', 'by label' ],
+	[ 'Clicked Buy Now button', 'clicked_buy_now_button', 'by normalised name' ],
+	[ 'ORDER -- completed', 'order_completed', 'by normalised name, runs' ]);
+together(map { qq{SELECT hubspot_track('{"userId": "name$_\@example.com", "event": "$names[$_][0]"}')} } 0 .. $#names);
+my %arrived = map { ($_->{email} // '') => $_->{event} } events();
+is($arrived{"name$_\@example.com"}, "pe1234567_$names[$_][1]", "definition $names[$_][2]") for 0 .. $#names;
+is(verdicts(0), 'event|delivered|5', 'delivered');
+
+#
+# What an event carries, and for whom
+#
+call('identify', '{"email": "ada@example.com"}');
+my $ada = contact('ada@example.com')->{id};
+my $mark = mark();
+my $id = call('track', '{"event": "order_completed", "timestamp": "2024-03-01T12:00:00.5+02:00", "properties": {"email": "Ada@example.com",
+	"Order ID": "007", "revenue": 19.90, "paid": "Yes", "ordered_on": "2024-03-01T23:00:00Z", "coupon": "none", "note": "' . 'x' x 300 . '"}}');
+my ($event) = events($mark);
+is_deeply($event->{properties},
+	{ order_id => '007', revenue => '19.90', paid => 'true', ordered_on => '2024-03-01', note => 'x' x 256 },
+	'values by the types of the definition');
+is($event->{occurred_at}, '2024-03-01T10:00:00.500Z', 'the timestamp is the time');
+is("$event->{object_id}/" . ($event->{email} // ''), "$ada/", 'a known contact goes by its record id');
+is(row($id, "verdict, $warnings"), 'delivered|truncated note, unknown_property coupon', 'verdict and warnings')
+  or diag row($id, 'warnings');
+$mark = mark();
+$id = call('track', '{"userId": "new@example.com", "event": "order_completed", "properties": {"paid": "perhaps", "order_id": null}}');
+($event) = events($mark);
+is($event->{email} . '/' . ($event->{object_id} // ''), 'new@example.com/', 'an unknown one by its address');
+is($event->{occurred_at}, row($id, q{to_char(enqueued_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')}),
+	'without a timestamp the time of the call');
+like(row($id, $warnings), qr/invalid_boolean paid/, 'a bad value is left out');
+$mark = mark();
+call('track', '{"event": "order_completed", "properties": {}, "context": {"hutk": "60c2ccdfe4892f0fa0593940b12c11aa"}}');
+($event) = events($mark);
+is_deeply([ @$event{qw(utk email object_id)} ], [ '60c2ccdfe4892f0fa0593940b12c11aa', undef, undef ], 'a visitor by utk');
+$mark = mark();
+$id = call('track', '{"userId": "ada@example.com", "event": "wide", "properties": {' . join(', ', map { qq{"p$_": "x"} } 1 .. 55) . '}}');
+($event) = events($mark);
+is(scalar keys %{ $event->{properties} }, 50, 'at most 50 properties');
+like(row($id, 'warnings'), qr/too_many_properties/, 'with a warning');
+for my $bad ('{"event": "order_completed", "properties": {}}', '{"userId": "ada@example.com", "properties": {}}',
+	'{"userId": "ada@example.com", "event": "wide", "timestamp": "soon"}')
+{
+	isnt($node->psql('postgres', "SELECT hubspot_track('$bad')", stderr => \my $error), 0, "a bad message: $bad");
+}
+
+#
+# Traits of the context are the contact's
+#
+$id = call('track', '{"event": "order_completed", "properties": {"order_id": "5"},
+	"context": {"traits": {"email": "ada@example.com", "firstName": "Ada", "plan": "pro"}}}');
+is_deeply([ @{ contact('ada@example.com')->{properties} }{qw(firstname plan)} ], [ 'Ada', 'pro' ], 'context.traits arrive');
+is(ask("SELECT object, verdict FROM hubspot.outbox_status WHERE parent = $id"), 'contact|delivered', 'as a row of their own');
+is(row($id, 'object, verdict'), 'event|delivered', 'beside that of the event');
+
+#
+# Pages
+#
+$mark = mark();
+$id = call('page', '{"userId": "ada@example.com", "name": "Home", "properties": {"url": "https://example.com/' . 'x' x 2000 . '",
+	"title": "Welcome", "referrer": "https://example.org/"}}');
+($event) = events($mark);
+is($event->{event}, 'pe1234567_page_viewed', 'a page is an event');
+is_deeply([ map { substr($event->{properties}{$_} // '', 0, 30) } qw(hs_page_url hs_page_title hs_referrer) ],
+	[ 'https://example.com/xxxxxxxxxx', 'Welcome', 'https://example.org/' ], 'with url, title, referrer');
+is(length $event->{properties}{hs_page_url}, 1024, 'a long url is cut');
+like(row($id, $warnings), qr/truncated hs_page_url/, 'with a warning');
+ask(q{ALTER SERVER crm OPTIONS (ADD page_event 'visited')});
+$mark = mark();
+call('page', '{"context": {"hutk": "60c2ccdfe4892f0fa0593940b12c11aa",
+	"page": {"url": "https://example.com/a", "title": "A", "referrer": "https://example.org/b"}}}');
+($event) = events($mark);
+is_deeply([ $event->{event}, $event->{utk}, $event->{properties} ],
+	[ 'pe1234567_visited', '60c2ccdfe4892f0fa0593940b12c11aa',
+		{ hs_page_url => 'https://example.com/a', hs_page_title => 'A', hs_referrer => 'https://example.org/b' } ],
+	'page_event, context.page, utk');
+ask(q{ALTER SERVER crm OPTIONS (DROP page_event)});
+
+#
+# An answer is lost: the uuid is the same again, the event applied once
+#
+my @uuids;
+for my $repeat (qw(refuse conflict ignore))
+{
+	$sim->config(event_repeat => $repeat);
+	$mark = mark();
+	my $from = newest();
+	$sim->fault(match => { path => '/send' }, action => 'drop_after');
+	together(qq{SELECT count(hubspot_track(jsonb_build_object('userId', '$repeat' || i || '\@example.com', 'event', 'order_completed')))
+		FROM generate_series(1, 20) i});
+	is($sim->faults->{results}[0]{hits}, 1, "$repeat: an answer was lost");
+	is(scalar(events($mark)), 20, "$repeat: each event once");
+	is(verdicts($from), 'event|delivered|20', "$repeat: and delivered");
+	push @uuids, map { $_->{uuid} } events($mark);
+	$sim->clear_faults;
+}
+$sim->config(event_repeat => 'refuse');
+is(scalar(grep { /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/ } @uuids), 60, 'uuids of version 5');
+is(scalar(keys %{ { map { $_ => 1 } @uuids } }), 60, 'all different');
+$mark = mark();
+my $same = '{"userId": "ada@example.com", "event": "order_completed", "messageId": "m-1"}';
+call('track', $same);
+call('track', $same);
+together(map { q{SELECT hubspot_track('{"userId": "ada@example.com", "event": "order_completed", "messageId": "m-2"}')} } 1, 2);
+is(scalar(events($mark)), 2, 'a messageId is one event, however often it comes');
+
+#
+# Many
+#
+my $before = sends();
+my $from = newest();
+$mark = mark();
+together(q{SELECT count(*) FROM hubspot_enqueue('track', ARRAY(SELECT jsonb_build_object('userId', 'many' || i || '@example.com',
+	'event', 'order_completed', 'properties', jsonb_build_object('order_id', i)) FROM generate_series(1, 1000) i))});
+my @sends = sends();
+@sends = @sends[ $before .. $#sends ];
+is(scalar(events($mark)), 1000, '1000 events arrive');
+is(scalar(grep { $_->{records} > 500 } @sends), 0, 'in requests of at most 500');
+cmp_ok(scalar @sends, '<=', 5, 'which are few');
+is(verdicts($from), 'event|delivered|1000', 'each with its verdict');
+
+# One of them is bad: HubSpot refuses all, and may or may not say why
+my %bad = (
+	address => [ 'bad57@example.nosuchtld', sub { } ],
+	silence => [ 'bad57@example.com',
+		sub { $sim->fault(match => { path => '/send', record => 'bad57@' }, action => 'status', status => 400, times => 0,
+			body => { status => 'error', category => 'VALIDATION_ERROR', message => 'Invalid input', correlationId => 'aa-bb' }) } ]);
+for my $kind (sort keys %bad)
+{
+	my ($culprit, $prepare) = @{ $bad{$kind} };
+	$prepare->();
+	$before = sends();
+	$from = newest();
+	$mark = mark();
+	together(qq{SELECT count(hubspot_track(jsonb_build_object('event', 'order_completed', 'messageId', '$kind' || i, 'userId',
+		CASE i WHEN 57 THEN '$culprit' ELSE '$kind' || i || '\@example.com' END))) FROM generate_series(1, 200) i});
+	is(verdicts($from), "event|delivered|199\nevent|rejected|1", "$kind: one is rejected");
+	is(ask("SELECT call_message->>'userId', message <> '' FROM hubspot.failures WHERE id > $from"), "$culprit|t",
+		"$kind: the culprit, with a reason");
+	is(scalar(events($mark)), 199, "$kind: the others arrive, once each");
+	cmp_ok(sends() - $before, '<=', 20, "$kind: found with few requests");
+	$sim->clear_faults;
+}
+
+# The daily limit stops contacts, not events
+$sim->fault(match => { path => 'batch/upsert' }, action => 'rate_limit', policy => 'DAILY', times => 0);
+ask(q{SELECT hubspot_identify('{"email": "tomorrow@example.com"}')});
+wait_until(sub { ask(q{SELECT state FROM hubspot.status WHERE lane = 'contacts'}) eq 'DAILY' }, 'the daily limit');
+$id = ask(q{SELECT hubspot_track('{"userId": "today@example.com", "event": "order_completed"}')});
+wait_until(sub { row($id, 'verdict') eq 'delivered' }, 'an event beyond the daily limit');
+is(ask(q{SELECT state FROM hubspot.status WHERE lane = 'contacts'}), 'DAILY', 'the daily limit does not stop events');
+$sim->clear_faults;
+$node->reload;
+wait_drained($node, 'postgres');
+
+#
+# What is not defined
+#
+my $unknown = q{{"userId": "ada@example.com", "event": "Signed Up!", "properties": {"code": "007", "amount": 3.5, "first": true, "at": "2024-03-01"}}};
+$id = call('track', $unknown);
+is(row($id, 'verdict, category'), 'rejected|unknown_event', 'an unknown event is rejected');
+my ($statement) = row($id, 'message') =~ /(hubspot_create_event\(.*\))/s;
+ok($statement, 'with the statement that creates it') or diag row($id, 'message');
+ask("SELECT $statement");
+wait_drained($node, 'postgres');
+$mark = mark();
+$id = call('track', $unknown);
+($event) = events($mark);
+is(row($id, 'verdict'), 'delivered', 'after which it is delivered');
+is_deeply($event->{properties}, { code => '007', amount => '3.5', first => 'true', at => '2024-03-01' }, 'with its properties');
+
+ask(q{ALTER SERVER crm OPTIONS (ADD create_events 'on')});
+$mark = mark();
+$from = newest();
+together(q{SELECT count(hubspot_track(jsonb_build_object('userId', 'creates' || i || '@example.com', 'event', 'Trial Started',
+	'properties', '{"code": "007", "amount": 3.5, "first": true, "at": "2024-03-01"}'::jsonb))) FROM generate_series(1, 20) i});
+is(ask("SELECT verdict, count(*) FROM hubspot.outbox_status WHERE id > $from AND call = 'track' GROUP BY 1"), 'delivered|20',
+	'create_events');
+is_deeply([ map { $_->{event} } events($mark) ], [ ('pe1234567_trial_started') x 20 ], 'under the normalised name');
+my $types = types('trial_started');
+is_deeply({ map { $_ => $types->{$_} } qw(code amount first at) },
+	{ code => 'string', amount => 'number', first => 'bool', at => 'string' }, 'types from JSON, text stays text');
+is((events($mark))[0]{properties}{code}, '007', 'and comes unchanged');
+ask(q{ALTER SERVER crm OPTIONS (DROP create_events)});
+
+$id = ask(q{SELECT hubspot_create_event('trial_ended', '{"days": "number", "why": "string"}', 'Trial over')});
+wait_drained($node, 'postgres');
+is(row($id, 'verdict'), 'delivered', 'hubspot_create_event');
+is(hubspot('GET', '/events/2026-09/event-definitions/trial_ended')->{labels}{singular}, 'Trial over', 'label');
+$types = types('trial_ended');
+is("$types->{days} $types->{why}", 'number string', 'properties');
+$mark = mark();
+call('track', '{"userId": "ada@example.com", "event": "Trial over", "properties": {"days": 14, "why": "bored"}}');
+($event) = events($mark);
+is_deeply($event->{properties}, { days => '14', why => 'bored' }, 'it is known at once');
+
+$node->stop;
+done_testing();

@@ -398,6 +398,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_page';
 COMMENT ON FUNCTION @extschema@.hubspot_page(jsonb, name) IS
 'queues a page view as the event that the SERVER option page_event names, with hs_page_url, hs_page_title and hs_referrer from properties or context.page; returns the outbox id.  Keys and errors as hubspot_track';
 
+CREATE FUNCTION @extschema@.hubspot_form(message jsonb, server name DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_form';
+COMMENT ON FUNCTION @extschema@.hubspot_form(jsonb, name) IS
+'queues the submission of a HubSpot form: formId, fields (array of {name, value}), optional portalId, submittedAt, legalConsentOptions and context.{hutk, pageUri, pageName, ipAddress}; returns the outbox id.  Never sent twice: when the answer is lost the row ends as unknown.  A message without formId or fields raises invalid_parameter_value';
+
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL)
 RETURNS SETOF bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_enqueue';

@@ -82,7 +82,7 @@ static const AccountOption account_options[] = {
 	{"secret", KIND_SECRET, 0, 0, NULL, NULL, AT(secret), true, true},
 	{"portal_id", KIND_BIGINT, 1, 999999999999.0, NULL, NULL, AT(portal_id), false, true},
 	{"base_url", KIND_URL, 0, 0, NULL, "https://api.hubapi.com", AT(base_url), true, true},
-	{"forms_url", KIND_URL, 0, 0, NULL, "https://api.hsforms.com", AT(forms_url), true, false},
+	{"forms_url", KIND_URL, 0, 0, NULL, "https://api.hsforms.com", AT(forms_url), true, true},
 	{"events_url", KIND_URL, 0, 0, NULL, "https://track.hubspot.com", AT(events_url), true, false},
 	{"events_path", KIND_PATH, 0, 0, NULL, NULL, AT(events_path), false, true},
 	{"api_version", KIND_WORD, 0, 0, api_versions, "2026-09", AT(api_version), false, true},

@@ -28,6 +28,7 @@ static MessageParts input_parts[INPUT_MAX_ROWS];
 static const FamilyWork *const families[FAMILY_COUNT] = {
 	[FAMILY_CONTACTS] = &contacts_work,
 	[FAMILY_EVENTS] = &events_work,
+	[FAMILY_FORMS] = &forms_work,
 	[FAMILY_SCHEMA] = &schema_work,
 };
 
@@ -301,6 +302,12 @@ void
 batch_again(Batch *batch)
 {
 	dlist_push_tail(&batch->lane->again, &batch->node);
+}
+
+void
+batch_free(Batch *batch)
+{
+	MemoryContextDelete(batch->context);
 }
 
 Batch *

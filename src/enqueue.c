@@ -59,6 +59,7 @@ struct Enqueue
 PG_FUNCTION_INFO_V1(hubspot_identify);
 PG_FUNCTION_INFO_V1(hubspot_track);
 PG_FUNCTION_INFO_V1(hubspot_page);
+PG_FUNCTION_INFO_V1(hubspot_form);
 PG_FUNCTION_INFO_V1(hubspot_enqueue);
 PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
@@ -67,6 +68,15 @@ static const bool call_is_supported[CALL_COUNT] = {
 	[CALL_IDENTIFY] = true,
 	[CALL_TRACK] = true,
 	[CALL_PAGE] = true,
+	[CALL_FORM] = true,
+};
+
+/* What the row of a call writes in HubSpot. */
+static const Object object_of_call[CALL_COUNT] = {
+	[CALL_IDENTIFY] = OBJECT_IS_CONTACT,
+	[CALL_TRACK] = OBJECT_IS_EVENT,
+	[CALL_PAGE] = OBJECT_IS_EVENT,
+	[CALL_FORM] = OBJECT_IS_FORM,
 };
 
 Call
@@ -208,7 +218,7 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 {
 	Work		work = {.message = message};
 
-	work.object = enqueue->call == CALL_TRACK || enqueue->call == CALL_PAGE ? OBJECT_IS_EVENT : OBJECT_IS_CONTACT;
+	work.object = object_of_call[enqueue->call];
 	if (!enqueue->record_problems)
 		enqueue_raise(problem);
 	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
@@ -220,14 +230,14 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 static bool
 read_message(Enqueue *enqueue, Jsonb *message, MessageParts *parts, Work *work, MessageProblem *problem)
 {
-	bool		is_event = enqueue->call == CALL_TRACK || enqueue->call == CALL_PAGE;
-
 	work->message = message;
-	work->object = is_event ? OBJECT_IS_EVENT : OBJECT_IS_CONTACT;
+	work->object = object_of_call[enqueue->call];
 	if (!message_read(message, parts, problem) || !message_check_envelope(parts, problem))
 		return false;
-	if (is_event)
+	if (work->object == OBJECT_IS_EVENT)
 		return message_event_key(enqueue->call, parts, &work->key, problem);
+	if (work->object == OBJECT_IS_FORM)
+		return message_form_key(parts, &work->key, problem);
 	return message_contact_key(enqueue->call, parts, enqueue->id_property, &work->key, problem);
 }
 
@@ -325,6 +335,12 @@ Datum
 hubspot_page(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(queue_call(CALL_PAGE, fcinfo));
+}
+
+Datum
+hubspot_form(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_FORM, fcinfo));
 }
 
 /* Queue all elements; returns their ids in the current context. */

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -22,6 +24,7 @@
 #include "contacts.h"
 #include "enqueue.h"
 #include "event.h"
+#include "forms.h"
 #include "mapping.h"
 #include "path.h"
 #include "schema.h"
@@ -46,6 +49,7 @@ typedef struct Explained
 	StringInfoData properties;	/* JSON array */
 	StringInfoData warnings;	/* elements of a JSON array */
 	PathName	path;
+	const char *form_path;		/* in place of path; NULL: none */
 	StringInfoData body;
 } Explained;
 
@@ -86,7 +90,8 @@ put_explained(Explain *explain, const Explained *work)
 	values[EXPLAIN_PROPERTIES] = jsonb_datum(work->properties.data);
 	values[EXPLAIN_WARNINGS] = jsonb_datum(psprintf("[%s]", work->warnings.data));
 	values[EXPLAIN_METHOD] = CStringGetTextDatum("POST");
-	values[EXPLAIN_PATH] = CStringGetTextDatum(path_of(work->path, explain->options));
+	values[EXPLAIN_PATH] = CStringGetTextDatum(work->form_path != NULL ? work->form_path
+											   : path_of(work->path, explain->options));
 	values[EXPLAIN_BODY] = jsonb_datum(work->body.data);
 	tuplestore_putvalues(explain->result->setResult, explain->result->setDesc, values, nulls);
 }
@@ -174,17 +179,65 @@ explain_event(Explain *explain)
 	put_explained(explain, &work);
 }
 
+static void
+explain_form(Explain *explain)
+{
+	Explained	work = {.object = OBJECT_IS_FORM};
+	MessageKey	key;
+	MessageProblem problem;
+	StringInfoData path;
+
+	if (!message_form_key(&explain->parts, &key, &problem))
+		enqueue_raise(&problem);
+	initStringInfo(&work.properties);
+	initStringInfo(&work.warnings);
+	initStringInfo(&work.body);
+	initStringInfo(&path);
+	appendStringInfoString(&work.properties, "[]");
+	work.key_property = key.property != NULL ? key.property : "email";
+	work.key = key.key;
+	forms_append_path(&path, &explain->parts, explain->portal_id, false);
+	work.form_path = path.data;
+	forms_append_body(&work.body, &explain->parts, GetCurrentTimestamp(), true);
+	put_explained(explain, &work);
+}
+
 /* What context.traits say of the contact is a piece of work of its own. */
 static void
 explain_call(Explain *explain)
 {
 	bool		is_event = explain->call == CALL_TRACK || explain->call == CALL_PAGE;
 
+	if (explain->call == CALL_FORM)
+	{
+		explain_form(explain);
+		return;
+	}
 	if (is_event)
 		explain_event(explain);
 	if (!is_event || (explain->call == CALL_TRACK && explain->parts.context_traits != NULL &&
 					  JsonContainerSize(explain->parts.context_traits) > 0))
 		explain_contact(explain);
+}
+
+/* The hub that the worker has learnt; 0 when it has not. */
+static int64
+portal_id_of(Oid server)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(server);
+	int64		portal_id = 0;
+	bool		isnull;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT portal_id FROM hubspot.account WHERE server = $1", 1, &type, &value,
+							  NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
+	{
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		portal_id = isnull ? 0 : DatumGetInt64(value);
+	}
+	SPI_finish();
+	return portal_id;
 }
 
 /* USAGE is the caller's, though the function runs as its owner. */
@@ -196,7 +249,7 @@ begin_explain(Explain *explain, const char *server)
 	account_check_usage(oid, GetOuterUserId());
 	explain->options = account_parse_options(GetForeignServer(oid)->options);
 	explain->schema = schema_load(oid, CurrentMemoryContext);
-	explain->portal_id = explain->options->portal_id;
+	explain->portal_id = explain->options->portal_id != 0 ? explain->options->portal_id : portal_id_of(oid);
 	explain->rules.object = OBJECT_IS_CONTACT;
 	explain->rules.properties = explain->schema->properties[SCHEMA_CONTACT];
 	explain->rules.nmaps = explain->schema->nmaps;

@@ -72,6 +72,7 @@ static const struct
 static const char *const family_names[FAMILY_COUNT] = {
 	[FAMILY_CONTACTS] = "contacts",
 	[FAMILY_EVENTS] = "events",
+	[FAMILY_FORMS] = "forms",
 	[FAMILY_SCHEMA] = "schema",
 };
 
@@ -165,6 +166,8 @@ lane_family_of(Object object)
 			return FAMILY_CONTACTS;
 		case OBJECT_IS_EVENT:
 			return FAMILY_EVENTS;
+		case OBJECT_IS_FORM:
+			return FAMILY_FORMS;
 		case OBJECT_IS_SCHEMA:
 			return FAMILY_SCHEMA;
 		default:

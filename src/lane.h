@@ -17,6 +17,7 @@ typedef enum LaneFamily
 {
 	FAMILY_CONTACTS,
 	FAMILY_EVENTS,
+	FAMILY_FORMS,
 	FAMILY_SCHEMA
 #define FAMILY_COUNT (FAMILY_SCHEMA + 1)
 } LaneFamily;

@@ -71,6 +71,12 @@ extern bool message_check_envelope(const MessageParts *parts, MessageProblem *pr
 extern bool message_event_key(Call call, const MessageParts *parts, MessageKey *key,
 							  MessageProblem *problem);
 
+/* Check a form call; its key is the address among the fields, else the form. */
+extern bool message_form_key(const MessageParts *parts, MessageKey *key, MessageProblem *problem);
+
+/* A text member of the message's top level; false when absent or no text. */
+extern bool message_text(const MessageParts *parts, const char *name, JsonbValue *value);
+
 /* The event that a track call names; false when there is none. */
 extern bool message_event(const MessageParts *parts, JsonbValue *event);
 

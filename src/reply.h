@@ -75,6 +75,7 @@ typedef struct ReplyError
 	const char *category;		/* NULL when absent, as all of these */
 	const char *sub_category;
 	const char *message;		/* for a human: of the first detail where it embeds JSON */
+	const char *detail;			/* message of the first nested error, or NULL */
 	const char *code;			/* of the first detail: PROPERTY_DOESNT_EXIST ... */
 	const char *property;		/* the property it names */
 	const char *existing_id;	/* context.existingId */

@@ -51,18 +51,19 @@ current_settings(WireSettings *settings)
 
 /* Hand a request to wire.c; a place of the meter has been taken.  Its transfer, NULL if it will not go. */
 static Transfer *
-start_transfer(Account *account, Lane *lane, Meter *meter, const char *path, const char *method,
+start_transfer(Account *account, Lane *lane, Meter *meter, const Address *address, const char *method,
 			   const char *body, int body_len)
 {
 	char		url[1024];
 	char		error[256];
 	WireSettings settings;
-	WireRequest request = {.method = method, .url = url, .token = account->secret.token,
+	WireRequest request = {.method = method, .url = url, .token = address->with_token ? account->secret.token : NULL,
+		.is_once = address->is_once,
 	.body = body, .body_len = body_len};
 	int			slot;
 
 	current_settings(&settings);
-	snprintf(url, sizeof(url), "%s%s", account->options->base_url, path);
+	snprintf(url, sizeof(url), "%s%s", address->base_url, address->path);
 	slot = wire_send(&request, &settings, error);
 	if (slot < 0)
 	{
@@ -76,7 +77,7 @@ start_transfer(Account *account, Lane *lane, Meter *meter, const char *path, con
 		.account = account, .lane = lane, .meter = meter, .token_hash = account->secret.hash,
 			.started_at = GetCurrentTimestamp()
 	};
-	strlcpy(transfers[slot].path, path, sizeof(transfers[slot].path));
+	strlcpy(transfers[slot].path, address->path, sizeof(transfers[slot].path));
 	strlcpy(transfers[slot].method, method, sizeof(transfers[slot].method));
 	account->transfers++;
 	requests_sent++;
@@ -99,17 +100,26 @@ sooner(int64 a, int64 b)
 	return a < 0 ? b : b < 0 ? a : Min(a, b);
 }
 
+/* An address of HubSpot's API. */
+static Address
+api_address(const Account *account, const char *path)
+{
+	Address		address = {.base_url = account->options->base_url, .with_token = true};
+
+	strlcpy(address.path, path, sizeof(address.path));
+	return address;
+}
+
 static void
 ask_account(Account *account, int64 now)
 {
+	Address		address = api_address(account, path_of(PATH_ACCOUNT_INFO, account->options));
 	int64		wait = take_place(account, NULL, now);
 
 	if (wait > 0)
 		account->status.until = now + wait;
 	else
-		account->asking = start_transfer(account, NULL, account->meter,
-										 path_of(PATH_ACCOUNT_INFO, account->options),
-										 "GET", NULL, 0) != NULL;
+		account->asking = start_transfer(account, NULL, account->meter, &address, "GET", NULL, 0) != NULL;
 }
 
 /* Ask for a part of the account's schema; false when nothing is wanted or nothing may be sent. */
@@ -117,6 +127,7 @@ static bool
 ask_schema(Account *account, int64 now, int64 *wait_us)
 {
 	SchemaRequest request;
+	Address		address;
 	Transfer   *transfer;
 	Lane	   *lane;
 	int64		wait;
@@ -131,7 +142,8 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 		*wait_us = sooner(*wait_us, wait);
 		return false;
 	}
-	transfer = start_transfer(account, lane, account->meter, request.path, request.method, request.body,
+	address = api_address(account, request.path);
+	transfer = start_transfer(account, lane, account->meter, &address, request.method, request.body,
 							  request.body != NULL ? strlen(request.body) : 0);
 	if (transfer == NULL)
 		return false;
@@ -147,11 +159,14 @@ send_batch(Lane *lane, Batch *batch)
 	int			len = batch->body.len;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	char	   *body = value_to_utf8(batch->body.data, &len);
-	Transfer   *transfer = start_transfer(lane->account, lane,
-										  batch_family(lane->family)->is_exempt ? NULL : lane->account->meter,
-										  path_of(batch->path, lane->account->options),
-										  "POST", body, len);
+	const FamilyWork *family = batch_family(lane->family);
+	Address		address = api_address(lane->account, path_of(batch->path, lane->account->options));
+	Transfer   *transfer;
 
+	if (family->address != NULL)
+		family->address(batch, &address);
+	transfer = start_transfer(lane->account, lane, family->is_exempt ? NULL : lane->account->meter, &address,
+							  "POST", body, len);
 	MemoryContextSwitchTo(old);
 	if (transfer == NULL)
 	{
@@ -453,10 +468,21 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 {
 	Batch	   *batch = transfer->batch;
 	Lane	   *lane = batch->lane;
+	const FamilyWork *family = batch_family(lane->family);
+	Settlement	settlement = SETTLE_NOT;
 
 	lane->transfers--;
 	lane->in_flight -= batch->nrows;
-	if (apply_event(transfer, response, reply))
+	if (family->settle != NULL)
+		settlement = family->settle(batch, reply, response->answered, response->reached, request);
+	if (settlement == SETTLE_AGAIN)
+		batch_again(batch);
+	else if (settlement == SETTLE_DONE)
+	{
+		(void) apply_event(transfer, response, reply);
+		batch_free(batch);
+	}
+	else if (apply_event(transfer, response, reply))
 		batch_answered(batch, reply, request);
 	else
 	{

@@ -223,6 +223,9 @@ set_request(WireSlot *slot, const WireRequest *request)
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, slot->headers);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "hubspot-postgresql/1.0");
 
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->is_once ? 1L : 0L);
+	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->is_once ? 1L : 0L);
+
 	/* a POST or PUT without a body says so: "Content-Length: 0" */
 	if (request->body != NULL || !is_get)
 	{

@@ -29,6 +29,7 @@
 
 typedef struct WireRequest
 {
+	bool		is_once;		/* on a connection of its own, so that libcurl never sends it again */
 	const char *method;			/* "GET", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;			/* https, or http to a loopback address (never by a proxy) */
 	const char *token;			/* bearer token, or NULL */

@@ -91,6 +91,7 @@ typedef struct Account
 	LaneStatus	status;			/* trouble of the whole account */
 	Meter	   *meter;			/* NULL before the token is known */
 	int			transfers;		/* requests under way */
+	bool		forms_public;	/* the token may not submit forms: their public address takes them */
 	bool		asking;			/* the account-info request is under way */
 	bool		info_changed;	/* to be written to hubspot.account */
 	bool		limits_changed; /* to be written to hubspot.rate_limit */
@@ -204,6 +205,22 @@ typedef enum BuildResult
 	BUILD_WAIT					/* not now: the rows go back to their key */
 } BuildResult;
 
+/* Host, path and credentials of a request. */
+typedef struct Address
+{
+	const char *base_url;
+	char		path[PATH_BYTES];
+	bool		with_token;
+	bool		is_once;		/* must not be sent twice, whatever happens */
+} Address;
+
+typedef enum Settlement
+{
+	SETTLE_NOT,					/* trouble of the lane: the same again, later */
+	SETTLE_AGAIN,				/* no trouble: the same again, at once */
+	SETTLE_DONE					/* the rows have ended */
+} Settlement;
+
 typedef struct FamilyWork
 {
 	int			max_inputs;
@@ -219,12 +236,22 @@ typedef struct FamilyWork
 	/* Whether a row can be sent at all; if not, the row is ended by the caller with this reason. */
 	bool		(*check) (Row *row, const MessageParts *parts, const char **category, const char **problem);
 	BuildResult (*append_input) (Batch *batch, Input *input, const MessageParts *parts);
+	/* Where a request goes that is not of path.c's table; NULL: all are. */
+	void		(*address) (const Batch *batch, Address *address);
+
+	/*
+	 * An answer, or none, that decides about the rows though it is not about records; NULL: none
+	 * does.
+	 */
+	Settlement	(*settle) (Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request);
+
 	/* The answer is about records: verdicts for all inputs; frees the batch. */
 	void		(*answered) (Batch *batch, const Reply *reply, AckRequest *request);
 } FamilyWork;
 
 extern const FamilyWork contacts_work;
 extern const FamilyWork events_work;
+extern const FamilyWork forms_work;
 extern const FamilyWork schema_work;
 
 extern const FamilyWork *batch_family(LaneFamily family);
@@ -257,6 +284,9 @@ extern void batch_again(Batch *batch);
 
 /* The SERVER was dropped: its rows end as cancelled.  Frees the batch. */
 extern void batch_cancel(Batch *batch);
+
+/* Its rows have ended, or have gone back to their keys. */
+extern void batch_free(Batch *batch);
 
 /* The oldest batch to be sent again, removed from the lane; NULL when none. */
 extern Batch *batch_take_again(Lane *lane);

@@ -57,7 +57,7 @@ sub object
 sub message
 {
 	my %parts = map { $_ => rand() < 0.5 ? object(3) : undef } qw(traits properties context);
-	my @members = ('"userId":"u@example.com"', '"event":"thing"');
+	my @members = ('"userId":"u@example.com"', '"event":"thing"', '"formId":"f-1"', '"fields":' . (rand() < 0.5 ? value(3) : '[{"name":"email","value":' . value(1) . '}]'));
 	return value(4) if rand() < 0.1;
 	@members = () if rand() < 0.1;
 	return '{' . join(',', @members, map { defined $parts{$_} ? "\"$_\":$parts{$_}" : () } sort keys %parts) . '}' if rand() < 0.6;
@@ -81,7 +81,7 @@ ask(q{
 		s text;
 	BEGIN
 		FOR m IN SELECT * FROM raw LOOP
-			FOREACH c IN ARRAY ARRAY['identify', 'track', 'page'] LOOP
+			FOREACH c IN ARRAY ARRAY['identify', 'track', 'page', 'form'] LOOP
 				s := 'fine';
 				BEGIN
 					PERFORM * FROM hubspot_explain(c, m.t::jsonb);
@@ -93,7 +93,7 @@ ask(q{
 		END LOOP;
 	END
 	$$});
-is(ask(q{SELECT count(*) FROM outcome}), 3 * $count, "$count messages, three calls");
+is(ask(q{SELECT count(*) FROM outcome}), 4 * $count, "$count messages, four calls");
 is(ask(q{SELECT state, call, min(t) FROM outcome WHERE state NOT IN ('fine', '22023', '42704') GROUP BY 1, 2}), '', 'no error but the documented ones');
 cmp_ok(ask(q{SELECT count(*) FROM outcome WHERE state = 'fine'}), '>', $count / 2, 'many are mapped');
 

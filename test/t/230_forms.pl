@@ -1,0 +1,127 @@
+# Forms are submitted once or not at all.
+use strict;
+use warnings;
+
+use HTTP::Tiny;
+use HubSpotTest;
+use JSON::PP qw(decode_json encode_json);
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 10000 });
+my $node = hubspot_cluster("forms");
+
+sub ask { return $node->safe_psql('postgres', shift) }
+
+# Records of the simulator that have to be there.
+sub contact { return $sim->contact(@_) // { id => 'none', properties => {} } }
+
+# HubSpot as another application sees it.
+sub hubspot
+{
+	my ($method, $path, $body) = @_;
+	my $answer = HTTP::Tiny->new(no_proxy => ['127.0.0.1'])->request($method, $sim->url . $path, {
+		headers => { Authorization => "Bearer $HubSpotTest::token", 'Content-Type' => 'application/json' },
+		defined $body ? (content => encode_json($body)) : () });
+	return $answer->{content} =~ /^\{/ ? decode_json($answer->{content}) : undef;
+}
+
+hubspot('POST', '/_sim/forms', { id => 'f-1', name => 'Demo', fields => [ 'email', 'firstname' ] });
+create_account($node, 'postgres', 'crm', $sim, forms_url => $sim->url);
+
+sub call
+{
+	my ($call, $message) = @_;
+	my $id = ask("SELECT hubspot_$call(\$j\$$message\$j\$)");
+	wait_drained($node, 'postgres');
+	return $id;
+}
+
+# The message of a form: who, further members of the message, further fields.
+sub form
+{
+	my ($who, $more, %fields) = @_;
+	%fields = (email => "$who\@example.com", %fields);
+	my $list = join ', ', map { qq({"name": "$_", "value": "$fields{$_}"}) } sort keys %fields;
+	return qq({"formId": "f-1", "fields": [$list]) . ($more ? ", $more" : '') . '}';
+}
+
+sub submitted { my $who = shift; return grep { $_->{op} eq 'form' && $_->{key} eq "$who\@example.com" } $sim->log }
+
+my $warnings = q{(SELECT coalesce(string_agg(DISTINCT w->>'code', ', '), '') FROM jsonb_array_elements(s.warnings) w)};
+
+sub row { return ask("SELECT $_[1] FROM hubspot.outbox_status s WHERE id = $_[0]") }
+
+#
+# Forms
+#
+my $id = call('form', form('ada',
+	'"context": {"hutk": "60c2ccdfe4892f0fa0593940b12c11aa", "pageUri": "https://example.com/demo", "pageName": "Demo", "ipAddress": "203.0.113.7"},
+	"legalConsentOptions": {"consent": {"consentToProcess": true, "text": "I agree", "communications": [{"value": true, "subscriptionTypeId": 999, "text": "News"}]}}',
+	firstname => 'Ada'));
+is(row($id, "call, object, verdict, $warnings"), 'form|form|delivered|', 'a form is delivered');
+my ($form) = submitted('ada');
+is_deeply({ map { $_->{name} => $_->{value} } @{ $form->{submission}{fields} } }, { email => 'ada@example.com', firstname => 'Ada' }, 'its fields');
+is_deeply($form->{submission}{context}, { hutk => '60c2ccdfe4892f0fa0593940b12c11aa', pageUri => 'https://example.com/demo',
+	pageName => 'Demo', ipAddress => '203.0.113.7' }, 'its context');
+is_deeply($form->{submission}{legalConsentOptions}, { consent => { consentToProcess => JSON::PP::true, text => 'I agree',
+	communications => [ { value => JSON::PP::true, subscriptionTypeId => 999, text => 'News' } ] } }, 'its consent');
+is(contact('ada@example.com')->{properties}{firstname}, 'Ada', 'and it makes the contact');
+ok((grep { $_->{path} =~ m{/secure/submit/1234567/f-1$} } $sim->requests), 'by the secure endpoint of this account');
+
+$id = call('form', form('refused', '', shoe_size => 39));
+is(row($id, 'verdict'), 'rejected', 'a field that the form lacks');
+like(row($id, 'category || message'), qr/FIELD_NOT_IN_FORM_DEFINITION/, 'the code of HubSpot');
+like(row($id, 'message'), qr/shoe_size/, 'and the name of the field');
+$id = call('form', '{"formId": "f-2", "fields": [{"name": "email", "value": "ada@example.com"}]}');
+is(row($id, 'verdict'), 'rejected', 'a form that HubSpot does not have');
+for my $bad ('{"fields": [{"name": "email", "value": "ada@example.com"}]}', '{"formId": "f-1"}')
+{
+	isnt($node->psql('postgres', "SELECT hubspot_form('$bad')", stderr => \my $error), 0, "a bad message: $bad");
+	like($error, qr/formId|fields/, 'names the field');
+}
+
+# An outcome that is not known is not repeated; what was clearly not accepted is
+my %unknown = (
+	lost => { action => 'drop_after' },
+	cut => { action => 'reset', after_bytes => 5 },
+	map { ("status$_" => { action => 'status', status => $_, apply => JSON::PP::true }) } 500, 502, 504);
+for my $who (sort keys %unknown)
+{
+	call('form', form("warm-$who"));    # a connection that is open already repeats nothing, either
+	$sim->fault(match => { path => '/submit/' }, %{ $unknown{$who} });
+	$id = call('form', form($who));
+	is($sim->faults->{results}[0]{hits}, 1, "$who: happened");
+	is(row($id, 'verdict'), 'unknown', "$who: the verdict is unknown");
+	isnt(row($id, 'message'), '', "$who: with what is known");
+	is(scalar(submitted($who)), 1, "$who: submitted once");
+	$sim->clear_faults;
+}
+for my $status (429, 503)
+{
+	$sim->fault(match => { path => '/submit/' }, action => 'status', status => $status, times => 2,
+		$status == 429 ? (headers => { 'Retry-After' => 1 }) : ());
+	$id = call('form', form("busy$status"));
+	is($sim->faults->{results}[0]{hits}, 2, "$status happened");
+	is(row($id, 'verdict'), 'delivered', "$status is repeated until accepted");
+	is(scalar(submitted("busy$status")), 1, "$status: submitted once");
+	$sim->clear_faults;
+}
+$sim->fault(match => { path => '/submit/' }, action => 'garbage', apply => JSON::PP::true);
+$id = call('form', form('garbage'));
+is(row($id, 'verdict') . scalar(submitted('garbage')), 'delivered1', 'an answer that cannot be read says accepted all the same');
+$sim->clear_faults;
+
+$id = call('form', form('hutk', '"context": {"hutk": "37184", "pageUri": "https://example.com/demo"}'));
+is(row($id, "verdict, $warnings"), 'delivered|invalid_hutk', 'an invalid hutk');
+($form) = submitted('hutk');
+is_deeply($form->{submission}{context}, { pageUri => 'https://example.com/demo' }, 'is left out');
+is(scalar(submitted('hutk')), 1, 'the form is submitted once');
+
+# A token without the scope
+$sim->config(scopes => [ map { ("crm.objects.$_.read", "crm.objects.$_.write") } qw(contacts companies) ]);
+$id = call('form', form('public'));
+is(row($id, 'verdict') . scalar(submitted('public')), 'delivered1', 'without the scope the form goes to the public endpoint');
+$sim->config(scopes => undef);
+
+
+done_testing();

@@ -10,15 +10,13 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
-
 #include "hubspot.h"
 #include "mapping.h"
 #include "mapping_name.h"
+#include "mapping_property.h"
 #include "value.h"
 
 #define MAX_CONTAINERS	3		/* objects with traits in one message */
-#define MAX_EVENT_PROPERTIES	50	/* of one occurrence; HubSpot's limit */
 
 /* A trait whose name had to be changed, looked at after those that had not. */
 typedef struct RenamedTrait
@@ -54,233 +52,9 @@ static const struct
 };
 
 static void
-warn(Mapping *mapping, const char *code, const char *property, int len, const char *detail)
-{
-	StringInfo	json = mapping->warnings;
-
-	appendStringInfo(json, "%s{\"code\":\"%s\",\"property\":", json->len > 0 ? "," : "", code);
-	value_append_string(json, property, len);
-	appendStringInfoString(json, ",\"detail\":");
-	value_append_string(json, detail, strlen(detail));
-	appendStringInfoChar(json, '}');
-}
-
-void
-mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules)
-{
-	memset(mapping, 0, sizeof(*mapping));
-	mapping->rules = rules;
-	mapping->json = json;
-	mapping->names_size = 32;
-	mapping->names = palloc(sizeof(MappingName) * mapping->names_size);
-}
-
-void
-mapping_end(Mapping *mapping)
-{
-	pfree(mapping->names);
-	if (mapping->unknown != NULL)
-		pfree(mapping->unknown);
-}
-
-/* ---- writing a property ----------------------------------------------------------- */
-
-static MappingName *
-find_name(Mapping *mapping, const char *name, int len)
-{
-	for (int i = 0; i < mapping->nnames; i++)
-		if (mapping->names[i].len == len &&
-			memcmp(mapping->json->data + mapping->names[i].offset, name, len) == 0)
-			return &mapping->names[i];
-	return NULL;
-}
-
-/* Whether a property that is there already has another value than this one. */
-static bool
-value_differs(Mapping *mapping, const MappingName *there, const Property *property, const JsonbValue *value)
-{
-	StringInfoData text;
-	ValueProblem problem;
-
-	initStringInfo(&text);
-	return property_value_append(&text, property, value, mapping->rules->zone, &problem) &&
-		(text.len != there->value_len ||
-		 memcmp(text.data, mapping->json->data + there->value_offset, text.len) != 0);
-}
-
-/* The type that a property for values like this one would have; text stays text. */
-static const char *
-type_for(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvNumeric:
-			return "number";
-		case jbvBool:
-			return "bool";
-		default:
-			return "string";
-	}
-}
-
-static void
-note_unknown(Mapping *mapping, const char *name, int len, const JsonbValue *value)
-{
-	UnknownProperty *unknown;
-
-	warn(mapping, "unknown_property", name, len, "HubSpot has no such property");
-	if (mapping->nunknown == mapping->unknown_size)
-	{
-		mapping->unknown_size = Max(mapping->unknown_size * 2, 8);
-		mapping->unknown = mapping->unknown == NULL
-			? palloc(sizeof(UnknownProperty) * mapping->unknown_size)
-			: repalloc(mapping->unknown, sizeof(UnknownProperty) * mapping->unknown_size);
-	}
-	unknown = &mapping->unknown[mapping->nunknown++];
-	unknown->name = pnstrdup(name, len);
-	unknown->type = type_for(value);
-}
-
-/* Whether the account's schema lets the property be written; *property NULL: not known. */
-static bool
-may_be_written(Mapping *mapping, const char *name, int len, const JsonbValue *value,
-			   const Property **property)
-{
-	*property = NULL;
-	if (mapping->rules->properties == NULL)
-		return true;
-	*property = schema_property(mapping->rules->properties, name, len);
-	if (*property == NULL)
-		note_unknown(mapping, name, len, value);
-	else if ((*property)->read_only)
-		warn(mapping, "read_only_property", name, len, "HubSpot sets this property itself");
-	else
-		return true;
-	return false;
-}
-
-static MappingName *
-next_name(Mapping *mapping)
-{
-	if (mapping->nnames == mapping->names_size)
-		mapping->names = repalloc(mapping->names,
-								  sizeof(MappingName) * (mapping->names_size *= 2));
-	return &mapping->names[mapping->nnames];
-}
-
-/* Characters that HubSpot takes of an event's property; more where the name speaks of an address. */
-static int
-event_value_limit(const char *name, int len)
-{
-	static const char *const long_names[] = {"url", "referrer", "link"};
-
-	for (int i = 0; i < lengthof(long_names); i++)
-		if (memmem(name, len, long_names[i], strlen(long_names[i])) != NULL)
-			return 1024;
-	return 256;
-}
-
-/* An event has not more than so many properties. */
-static bool
-fits_into_event(Mapping *mapping, const char *name, int len, const JsonbValue *value)
-{
-	if (value->type == jbvNumeric && strlen(message_scalar_text(value)) > event_value_limit(name, len))
-	{
-		warn(mapping, "invalid_number", name, len, "it has more digits than HubSpot takes");
-		return false;
-	}
-	if (mapping->nnames - mapping->row_start < MAX_EVENT_PROPERTIES)
-		return true;
-	warn(mapping, "too_many_properties", name, len, "HubSpot takes 50 properties of an event");
-	return false;
-}
-
-/* Cut text, and what becomes text, at the limit; false when it is short enough. */
-static bool
-clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *clipped)
-{
-	int			limit = event_value_limit(name, len);
-	StringInfoData text;
-
-	initStringInfo(&text);
-	if (value->type == jbvString)
-		appendBinaryStringInfo(&text, value->val.string.val, value->val.string.len);
-	else if (value->type == jbvBinary)
-		value_append_compact(&text, value);
-	if (pg_mbstrlen_with_len(text.data, text.len) <= limit)
-		return false;
-	clipped->type = jbvString;
-	clipped->val.string.val = text.data;
-	clipped->val.string.len = pg_mbcharcliplen(text.data, text.len, limit);
-	return true;
-}
-
-/* The one place where a property is written. */
-static void
-add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value, NameRule rule,
-			 const char *trait, int trait_len)
-{
-	StringInfo	json = mapping->json;
-	int			start = json->len;
-	MappingName *there = find_name(mapping, name, len);
-	const Property *property;
-	ValueProblem problem;
-	JsonbValue	clipped;
-
-	if (there != NULL && there - mapping->names < mapping->row_start)
-		return;					/* a newer row has it */
-	if (mapping->rules->object == OBJECT_IS_EVENT && value->type == jbvNull)
-		return;					/* an event has nothing to be cleared */
-	if (!may_be_written(mapping, name, len, value, &property))
-		return;
-	if (there != NULL)
-	{
-		if (value_differs(mapping, there, property, value))
-			warn(mapping, "duplicate_property", name, len,
-				 "another trait of this message is this property with another value");
-		return;
-	}
-
-	if (mapping->rules->object == OBJECT_IS_EVENT)
-	{
-		if (!fits_into_event(mapping, name, len, value))
-			return;
-		if (clip_for_event(name, len, value, &clipped))
-		{
-			warn(mapping, "truncated", name, len, "cut at HubSpot's limit for event properties");
-			value = &clipped;
-		}
-	}
-
-	there = next_name(mapping);
-	if (mapping->nnames > 0)
-		appendStringInfoCharMacro(json, ',');
-	there->offset = json->len + 1;
-	there->len = len;
-	there->rule = rule;
-	there->trait = trait;
-	there->trait_len = trait_len;
-	value_append_string(json, name, len);
-	appendStringInfoCharMacro(json, ':');
-	there->value_offset = json->len;
-	if (property_value_append(json, property, value, mapping->rules->zone, &problem))
-	{
-		there->value_len = json->len - there->value_offset;
-		mapping->nnames++;
-	}
-	else
-	{
-		json->len = start;
-		json->data[start] = '\0';
-	}
-	if (problem.code != NULL)
-		warn(mapping, problem.code, name, len, problem.detail);
-}
-
-static void
 add_special(Mapping *mapping, const char *property, const JsonbValue *value)
 {
-	add_property(mapping, property, strlen(property), value, RULE_SPECIAL, property, strlen(property));
+	mapping_add_property(mapping, property, strlen(property), value, RULE_SPECIAL, property, strlen(property));
 }
 
 /* ---- rule 1: explicit mappings ------------------------------------------------------- */
@@ -355,8 +129,8 @@ add_explicit(Mapping *mapping, JsonbContainer *const *containers, int ncontainer
 		for (int j = 0; j < ncontainers; j++)
 			if (value_at(containers[j], map->trait, &value))
 			{
-				add_property(mapping, map->property, strlen(map->property), &value, RULE_EXPLICIT,
-							 map->trait, strlen(map->trait));
+				mapping_add_property(mapping, map->property, strlen(map->property), &value, RULE_EXPLICIT,
+									 map->trait, strlen(map->trait));
 				break;
 			}
 	}
@@ -424,7 +198,7 @@ read_ordinary(Mapping *mapping, Traits *traits, const JsonbValue *name, const Js
 		return;
 	rule = resolve_name(mapping->rules, name->val.string.val, name->val.string.len, &property, &len);
 	if (rule == RULE_EXACT)
-		add_property(mapping, property, len, value, rule, property, len);
+		mapping_add_property(mapping, property, len, value, rule, property, len);
 	else
 		note_renamed(traits, rule, property, len, name, value);
 }
@@ -433,8 +207,8 @@ static void
 read_special(Mapping *mapping, Traits *traits, Trait special, const JsonbValue *name, const JsonbValue *value)
 {
 	if (traits->present[special])
-		warn(mapping, "duplicate_property", name->val.string.val, name->val.string.len,
-			 "another spelling of this trait stands in the message already");
+		mapping_warn(mapping, "duplicate_property", name->val.string.val, name->val.string.len,
+					 "another spelling of this trait stands in the message already");
 	else
 	{
 		traits->present[special] = true;
@@ -507,8 +281,8 @@ add_special_fields(Mapping *mapping, const Traits *traits)
 		if (!traits->present[fields[i].trait])
 			continue;
 		if (is_object(value) && !special_trait_takes_objects(fields[i].trait))
-			warn(mapping, "unknown_property", fields[i].property, strlen(fields[i].property),
-				 "the trait is an object, which has no place in this property");
+			mapping_warn(mapping, "unknown_property", fields[i].property, strlen(fields[i].property),
+						 "the trait is an object, which has no place in this property");
 		if (is_object(value) != (fields[i].member != NULL))
 			continue;
 		if (fields[i].member != NULL)
@@ -566,7 +340,7 @@ add_email(Mapping *mapping, const Traits *traits, const char *key_property)
 	if (normal.type == jbvNull || normal.val.string.val != NULL)
 		add_special(mapping, "email", &normal);
 	else
-		warn(mapping, "invalid_email", "email", strlen("email"), why);
+		mapping_warn(mapping, "invalid_email", "email", strlen("email"), why);
 }
 
 /* ---- all together -------------------------------------------------------------------------- */
@@ -588,8 +362,8 @@ add_renamed(Mapping *mapping, const Traits *traits)
 	for (NameRule rule = RULE_SPACES; rule <= RULE_CANONICAL; rule++)
 		for (int i = 0; i < traits->nrenamed; i++)
 			if (traits->renamed[i].rule == rule)
-				add_property(mapping, traits->renamed[i].property, traits->renamed[i].len,
-							 &traits->renamed[i].value, rule, traits->renamed[i].trait, traits->renamed[i].trait_len);
+				mapping_add_property(mapping, traits->renamed[i].property, traits->renamed[i].len,
+									 &traits->renamed[i].value, rule, traits->renamed[i].trait, traits->renamed[i].trait_len);
 	if (traits->renamed != NULL)
 		pfree(traits->renamed);
 }
@@ -618,8 +392,8 @@ mapping_add_contact(Mapping *mapping, const MessageParts *parts, const char *key
 	add_email(mapping, &traits, key_property);
 	add_renamed(mapping, &traits);
 	if (traits.present[TRAIT_CREATED] || traits.present[TRAIT_CREATEDAT])
-		warn(mapping, "read_only_property", "createdate", strlen("createdate"),
-			 "HubSpot sets the creation date itself");
+		mapping_warn(mapping, "read_only_property", "createdate", strlen("createdate"),
+					 "HubSpot sets the creation date itself");
 }
 
 /* The fields of a page, from the first place that has them. */

@@ -19,8 +19,8 @@
 #include "hubspot.h"
 #include "message.h"
 
-static bool
-bad_message(MessageProblem *problem, const char *message, const char *detail)
+bool
+message_bad(MessageProblem *problem, const char *message, const char *detail)
 {
 	problem->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
 	problem->message = message;
@@ -30,8 +30,8 @@ bad_message(MessageProblem *problem, const char *message, const char *detail)
 }
 
 /* Value of an exactly named key; false when absent or null. */
-static bool
-get_key(JsonbContainer *object, const char *name, JsonbValue *value)
+bool
+message_member(JsonbContainer *object, const char *name, JsonbValue *value)
 {
 	return getKeyJsonValueFromContainer(object, name, strlen(name), value) != NULL &&
 		value->type != jbvNull;
@@ -54,7 +54,7 @@ get_object(JsonbContainer *root, const char *name, JsonbContainer **object,
 	if (value.type == jbvNull)
 		return true;
 	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
-		return bad_message(problem, psprintf("field \"%s\" of the message is not an object", name),
+		return message_bad(problem, psprintf("field \"%s\" of the message is not an object", name),
 						   psprintf("Expected {\"%s\": {\"name\": value, ...}}.", name));
 	*object = value.val.binary.data;
 	return true;
@@ -64,7 +64,7 @@ get_object(JsonbContainer *root, const char *name, JsonbContainer **object,
 static void
 get_envelope(JsonbContainer *root, const char *camel, const char *snake, JsonbValue *value)
 {
-	if (!get_key(root, camel, value) && !get_key(root, snake, value))
+	if (!message_member(root, camel, value) && !message_member(root, snake, value))
 		value->type = jbvNull;
 }
 
@@ -90,7 +90,7 @@ message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 	bool		has_parts = false;
 
 	if (!JsonContainerIsObject(root))
-		return bad_message(problem, "message is not an object",
+		return message_bad(problem, "message is not an object",
 						   "Expected a Segment message such as {\"userId\": \"u1\", \"traits\": {\"email\": \"ada@example.com\"}}, or a row.");
 
 	parts->root = root;
@@ -155,7 +155,7 @@ message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
 
 	if (object == NULL)
 		return false;
-	if (get_key(object, wanted, value))
+	if (message_member(object, wanted, value))
 		return true;
 
 	it = JsonbIteratorInit(object);
@@ -349,7 +349,7 @@ user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
 	char	   *text = message_scalar_text(&parts->user_id);
 
 	if (parts->user_id.type == jbvBool || text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY)
-		return bad_message(problem, "field \"userId\" of the message is not a key",
+		return message_bad(problem, "field \"userId\" of the message is not a key",
 						   psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
 	key->property = property;
 	key->key = text;
@@ -371,11 +371,11 @@ message_contact_key(Call call, const MessageParts *parts, const char *id_propert
 	if (find_email(parts, &value, &where))
 	{
 		if (value.type != jbvString)
-			return bad_message(problem, psprintf("field \"%s\" of the message is not an e-mail address", where),
+			return message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address", where),
 							   "Expected a text such as \"ada@example.com\".");
 		email = message_normalise_email(value.val.string.val, value.val.string.len, &why);
 		if (email == NULL)
-			return bad_message(problem, psprintf("field \"%s\" of the message is not an e-mail address: \"%s\"",
+			return message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address: \"%s\"",
 												 where, pnstrdup(value.val.string.val,
 																 pg_mbcliplen(value.val.string.val, value.val.string.len, 100))),
 							   why);
@@ -394,7 +394,7 @@ message_contact_key(Call call, const MessageParts *parts, const char *id_propert
 		return true;
 	}
 
-	return bad_message(problem, psprintf("%s message has no contact key", ring_call_names[call]),
+	return message_bad(problem, psprintf("%s message has no contact key", ring_call_names[call]),
 					   id_property != NULL
 					   ? psprintf("Expected userId (the account keeps it in property \"%s\") or an e-mail address in traits.email.", id_property)
 					   : "Expected an e-mail address in traits.email, context.traits.email, properties.email, email or userId.");
@@ -403,80 +403,13 @@ message_contact_key(Call call, const MessageParts *parts, const char *id_propert
 bool
 message_event(const MessageParts *parts, JsonbValue *event)
 {
-	return get_key(parts->root, "event", event) && event->type == jbvString && event->val.string.len > 0;
+	return message_member(parts->root, "event", event) && event->type == jbvString && event->val.string.len > 0;
 }
 
 bool
 message_text(const MessageParts *parts, const char *name, JsonbValue *value)
 {
-	return get_key(parts->root, name, value) && value->type == jbvString && value->val.string.len > 0;
-}
-
-/* The name of a form's field; false when it is none. */
-static bool
-field_name(const JsonbValue *field, JsonbValue *name, JsonbValue *value)
-{
-	return field->type == jbvBinary && JsonContainerIsObject(field->val.binary.data) &&
-		get_key(field->val.binary.data, "name", name) && name->type == jbvString &&
-		getKeyJsonValueFromContainer(field->val.binary.data, "value", strlen("value"), value) != NULL;
-}
-
-/* Go through the fields; returns how many there are, -1 when one is malformed. */
-static int
-check_fields(JsonbContainer *fields, char **email)
-{
-	JsonbIterator *it = JsonbIteratorInit(fields);
-	JsonbIteratorToken token;
-	JsonbValue	field;
-	int			count = 0;
-
-	while ((token = JsonbIteratorNext(&it, &field, true)) != WJB_DONE)
-	{
-		JsonbValue	name;
-		JsonbValue	value;
-		const char *why;
-
-		if (token != WJB_ELEM)
-			continue;
-		if (!field_name(&field, &name, &value))
-			return -1;
-		count++;
-		if (*email == NULL && value.type == jbvString && name.val.string.len == strlen("email") &&
-			memcmp(name.val.string.val, "email", strlen("email")) == 0)
-			*email = message_normalise_email(value.val.string.val, value.val.string.len, &why);
-	}
-	return count;
-}
-
-static bool
-is_form_id(const JsonbValue *id)
-{
-	for (int i = 0; i < id->val.string.len; i++)
-		if (!isalnum((unsigned char) id->val.string.val[i]) && id->val.string.val[i] != '-')
-			return false;
-	return id->val.string.len <= 64;
-}
-
-bool
-message_form_key(const MessageParts *parts, MessageKey *key, MessageProblem *problem)
-{
-	JsonbValue	id;
-	JsonbValue	fields;
-	char	   *email = NULL;
-	int			count = -1;
-
-	if ((!message_text(parts, "formId", &id) && !message_text(parts, "form_id", &id)) || !is_form_id(&id))
-		return bad_message(problem, "form message has no formId",
-						   "Expected {\"formId\": \"0a1b2c3d-0000-4000-8000-1234567890ab\", \"fields\": [...]}.");
-	if (get_key(parts->root, "fields", &fields) && fields.type == jbvBinary &&
-		JsonContainerIsArray(fields.val.binary.data))
-		count = check_fields(fields.val.binary.data, &email);
-	if (count <= 0 || count > 1000)
-		return bad_message(problem, "form message has no fields",
-						   "Expected an array of 1 to 1000 fields, {\"name\": \"email\", \"value\": \"ada@example.com\"}.");
-	key->property = email != NULL ? NULL : "formId";
-	key->key = email != NULL ? email : pnstrdup(id.val.string.val, id.val.string.len);
-	return true;
+	return message_member(parts->root, name, value) && value->type == jbvString && value->val.string.len > 0;
 }
 
 /* Whether the message has something that looks like an address. */
@@ -497,10 +430,10 @@ message_event_key(Call call, const MessageParts *parts, MessageKey *key, Message
 	JsonbValue	value;
 
 	if (call == CALL_TRACK && !message_event(parts, &value))
-		return bad_message(problem, "track message has no event",
+		return message_bad(problem, "track message has no event",
 						   "Expected {\"event\": \"Order Completed\", \"properties\": {...}, ...}.");
 	if (names_contact(parts) || parts->context == NULL ||
-		!get_key(parts->context, "hutk", &value) || value.type != jbvString || value.val.string.len == 0 ||
+		!message_member(parts->context, "hutk", &value) || value.type != jbvString || value.val.string.len == 0 ||
 		value.val.string.len > MESSAGE_MAX_KEY)
 		return message_contact_key(call, parts, NULL, key, problem);
 	key->property = MESSAGE_HUTK;
@@ -552,14 +485,14 @@ message_check_envelope(const MessageParts *parts, MessageProblem *problem)
 	if (time->type != jbvNull &&
 		(time->type != jbvString ||
 		 !timestamp_is_readable(time->val.string.val, time->val.string.len)))
-		return bad_message(problem, "field \"timestamp\" of the message is not readable",
+		return message_bad(problem, "field \"timestamp\" of the message is not readable",
 						   "Expected ISO 8601, such as \"2026-11-23T10:00:00.000Z\".");
 	if (parts->message_id.type != jbvNull)
 	{
 		char	   *text = message_scalar_text(&parts->message_id);
 
 		if (text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY)
-			return bad_message(problem, "field \"messageId\" of the message is not usable",
+			return message_bad(problem, "field \"messageId\" of the message is not usable",
 							   psprintf("Expected a text of 1 to %d bytes.", MESSAGE_MAX_KEY));
 	}
 	return true;

@@ -49,6 +49,12 @@ typedef struct MessageKey
 	const char *key;			/* normalised, NUL-terminated, palloc'd */
 } MessageKey;
 
+/* Fill in a problem; returns false. */
+extern bool message_bad(MessageProblem *problem, const char *message, const char *detail);
+
+/* Value of an exactly named member; false when absent or null. */
+extern bool message_member(JsonbContainer *object, const char *name, JsonbValue *value);
+
 /* Take a message apart; false when it is no object (or a part has a wrong type). */
 extern bool message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem);
 

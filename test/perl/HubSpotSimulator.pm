@@ -65,6 +65,7 @@ sub start
 	my $self = $class->attach("http://127.0.0.1:$port");
 	$self->{pid} = $pid;
 	$self->{owner} = $$;
+	$self->{token} = (ref $tokens ? $tokens->[0] : $tokens) // 'any';
 	return $self;
 }
 
@@ -156,6 +157,17 @@ sub _lines
 	my ($self, $path, $since) = @_;
 	my $text = $self->_text('GET', "$path?since=" . ($since // 0));
 	return map { $json->decode($_) } split /\n/, $text;
+}
+
+# HubSpot's own interface, with the first token, as another application would use
+# it; the answer, whatever its status, undef when it is no object.
+sub api
+{
+	my ($self, $method, $path, $body) = @_;
+	my $answer = $self->{http}->request($method, "$self->{url}$path", {
+		headers => { Authorization => "Bearer $self->{token}", 'Content-Type' => 'application/json' },
+		defined $body ? (content => $json->encode($body)) : () });
+	return $answer->{content} =~ /^\{/ ? $json->decode($answer->{content}) : undef;
 }
 
 sub _ask

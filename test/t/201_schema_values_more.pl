@@ -3,9 +3,7 @@
 use strict;
 use warnings;
 
-use HTTP::Tiny;
 use HubSpotTest;
-use JSON::PP qw(decode_json encode_json);
 use Test::More;
 
 my ($true, $false) = (JSON::PP::true, JSON::PP::false);
@@ -32,14 +30,7 @@ my $count = 0;
 sub ask { return $node->safe_psql('postgres', shift) }
 
 # HubSpot as another application sees it.
-sub hubspot
-{
-	my ($method, $path, $body) = @_;
-	my $answer = HTTP::Tiny->new(no_proxy => ['127.0.0.1'])->request($method, $sim->url . $path, {
-		headers => { Authorization => "Bearer $HubSpotTest::token", 'Content-Type' => 'application/json' },
-		defined $body ? (content => encode_json($body)) : () });
-	return $answer->{content} =~ /^\{/ ? decode_json($answer->{content}) : undef;
-}
+sub hubspot { return $sim->api(@_) }
 
 sub property { return hubspot('GET', "/crm/v3/properties/$_[0]/$_[1]") }
 

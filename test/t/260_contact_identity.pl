@@ -3,9 +3,7 @@
 use strict;
 use warnings;
 
-use HTTP::Tiny;
 use HubSpotTest;
-use JSON::PP qw(decode_json encode_json);
 use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
@@ -25,14 +23,7 @@ sub contact { return $sim->contact(@_) // { id => 'none', properties => {} } }
 sub company { return $sim->company(@_) // { id => 'none', properties => {} } }
 
 # HubSpot as another application sees it.
-sub hubspot
-{
-	my ($method, $path, $body) = @_;
-	my $answer = HTTP::Tiny->new(no_proxy => ['127.0.0.1'])->request($method, $sim->url . $path, {
-		headers => { Authorization => "Bearer $HubSpotTest::token", 'Content-Type' => 'application/json' },
-		defined $body ? (content => encode_json($body)) : () });
-	return $answer->{content} =~ /^\{/ ? decode_json($answer->{content}) : undef;
-}
+sub hubspot { return $sim->api(@_) }
 
 # A contact that is there already; its id.
 sub existing { return hubspot('POST', '/crm/v3/objects/contacts', { properties => {@_} })->{id} }

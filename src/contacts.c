@@ -260,14 +260,13 @@ static void
 contacts_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	Input	   *input = &batch->inputs[0];
-	const char *category = reply->error.code != NULL ? reply->error.code : reply->category;
 
 	if (is_about_schema(reply->error.code) && repair_all(batch))
 		return;
 	if (batch->ninputs > 1)
 		batch_bisect(batch, reply);
 	else
-		batch_reject(input, VERDICT_REJECTED, category, reply->message, reply->status, request);
+		batch_reject(input, VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
 }
 
 static void

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "hubspot.h"
-#include "digest.h"
 #include "event.h"
 #include "mapping_name.h"
 #include "value.h"
@@ -49,7 +48,7 @@ event_definition(const EventSource *source, const AccountOptions *options, const
 }
 
 bool
-event_uuid(const EventSource *source, char uuid[37])
+event_uuid(const EventSource *source, char uuid[DIGEST_UUID_TEXT])
 {
 	char	   *id = message_id(source->parts);
 
@@ -84,7 +83,7 @@ void
 event_append(StringInfo body, const EventSource *source, const char *full_name, Mapping *mapping,
 			 StringInfo warnings)
 {
-	char		uuid[37];
+	char		uuid[DIGEST_UUID_TEXT];
 
 	appendStringInfoChar(body, '{');
 	append_text(body, "eventName", full_name);
@@ -102,12 +101,6 @@ event_append(StringInfo body, const EventSource *source, const char *full_name, 
 }
 
 /* ---- definitions that fit a message -------------------------------------------------- */
-
-static const char *
-type_of(const JsonbValue *value)
-{
-	return value->type == jbvNumeric ? "number" : value->type == jbvBool ? "bool" : "string";
-}
 
 /* Run a function for the properties that an occurrence of the message would have. */
 static void
@@ -134,16 +127,18 @@ for_each_property(const EventSource *source, void (*visit) (StringInfo, const ch
 		if (len == 0 || len > 50 || canonical[0] < 'a' || canonical[0] > 'z' || strcmp(canonical, "email") == 0 ||
 			(source->parts->flat && message_is_envelope(name.val.string.val, name.val.string.len, true)))
 			continue;
-		visit(out, canonical, type_of(&value));
+		visit(out, canonical, property_type_for(&value));
 	}
 }
 
 static void
 append_definition(StringInfo json, const char *name, const char *type)
 {
-	appendStringInfo(json, "%s{\"name\":\"%s\",\"label\":\"%s\",\"type\":\"%s\"%s}",
-					 json->data[json->len - 1] == '}' ? "," : "", name, name, type,
-					 strcmp(type, "bool") == 0 ? ",\"options\":[{\"value\":\"true\",\"label\":\"True\"},{\"value\":\"false\",\"label\":\"False\"}]" : "");
+	appendStringInfo(json, "%s{\"name\":\"%s\",\"label\":\"%s\",\"type\":\"%s\"",
+					 json->data[json->len - 1] == '}' ? "," : "", name, name, type);
+	if (strcmp(type, "bool") == 0)
+		appendStringInfo(json, ",\"options\":[%s]", schema_bool_options);
+	appendStringInfoChar(json, '}');
 }
 
 static void

@@ -6,6 +6,7 @@
 #define HUBSPOT_EVENT_H
 
 #include "account.h"
+#include "digest.h"
 #include "mapping.h"
 
 /* What an occurrence is made of. */
@@ -32,7 +33,7 @@ extern const EventDefinition *event_definition(const EventSource *source, const 
 											   const Schema *schema, const char **full_name);
 
 /* The stable uuid of an occurrence: of its messageId, else of its row. */
-extern bool event_uuid(const EventSource *source, char uuid[37]);
+extern bool event_uuid(const EventSource *source, char uuid[DIGEST_UUID_TEXT]);
 
 /*
  * Append one occurrence.  rules are of the account's events (maps, zone); the

@@ -36,14 +36,15 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	const char *full_name;
 	int			len;
 	const char *wanted = event_wanted(&source, account->options, &len);
+	const char *name;
 
 	*category = "unknown_event";
 	if (event_definition(&source, account->options, account->schema, &full_name) != NULL || full_name != NULL)
 		return true;
-	if (account->options->create_events && schema_event_name(wanted, len) != NULL &&
-		!schema_sync_was_tried(account, SCHEMA_EVENT, schema_event_name(wanted, len)))
+	name = schema_event_name(wanted, len);
+	if (account->options->create_events && name != NULL && !schema_sync_was_tried(account, SCHEMA_EVENT, name))
 		return true;
-	if (schema_event_name(wanted, len) == NULL)
+	if (name == NULL)
 		*problem = "the name of the event has no letter, so that HubSpot cannot have it";
 	else
 		*problem = psprintf("HubSpot has no event \"%s\"; %s creates it", pnstrdup(wanted, Min(len, 100)),
@@ -119,7 +120,7 @@ was_received(const Row *row, const Reply *reply)
 	MessageParts parts;
 	MessageProblem problem;
 	EventSource source;
-	char		uuid[37];
+	char		uuid[DIGEST_UUID_TEXT];
 
 	if (!message_read(row->message, &parts, &problem))
 		return false;
@@ -155,7 +156,7 @@ end_refused(Input *input, const Reply *reply, AckRequest *request)
 	bool		repeat = was_received(row, reply) || (row->lost && reply->status == 409);
 	AckResult	result = {.verdict = repeat ? VERDICT_DELIVERED : VERDICT_REJECTED,
 		.request = request, .http_status = reply->status, .created = -1,
-		.category = repeat ? NULL : value_from_utf8(reply->error.code != NULL ? reply->error.code : reply->category),
+		.category = repeat ? NULL : value_from_utf8(reply_code(reply)),
 	.message = repeat ? NULL : value_from_utf8(reply->message)};
 
 	if (repeat || !try_address(input))

@@ -236,7 +236,7 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	Input	   *input = &batch->inputs[0];
 	Row		   *row = input->rows[0];
-	const char *code = reply->error.code != NULL ? reply->error.code : reply->category;
+	const char *code = reply_code(reply);
 
 	if (reply->class == REPLY_RECORDS)
 		end_form(batch, VERDICT_DELIVERED, NULL, NULL, reply, request);

@@ -18,6 +18,21 @@ static const char *const trait_names[TRAIT_COUNT] = {
 	"numberofemployees", "phone", "position", "postalcode", "state", "title", "website", "zip"
 };
 
+/* An address is the same in a contact and in a company. */
+#define ADDRESS_FIELDS \
+	{"address", TRAIT_ADDRESS, NULL}, \
+	{"address", TRAIT_ADDRESS, "street"}, \
+	{"city", TRAIT_ADDRESS, "city"}, \
+	{"city", TRAIT_CITY, NULL}, \
+	{"state", TRAIT_ADDRESS, "state"}, \
+	{"state", TRAIT_STATE, NULL}, \
+	{"country", TRAIT_ADDRESS, "country"}, \
+	{"country", TRAIT_COUNTRY, NULL}, \
+	{"zip", TRAIT_ADDRESS, "postalcode"}, \
+	{"zip", TRAIT_POSTALCODE, NULL}, \
+	{"zip", TRAIT_ADDRESS, "zip"}, \
+	{"zip", TRAIT_ZIP, NULL}
+
 static const SpecialField contact_fields[] = {
 	{"firstname", TRAIT_FIRSTNAME, NULL},
 	{"lastname", TRAIT_LASTNAME, NULL},
@@ -29,35 +44,13 @@ static const SpecialField contact_fields[] = {
 	{"company", TRAIT_COMPANY, "name"},
 	{"phone", TRAIT_PHONE, NULL},
 	{"website", TRAIT_WEBSITE, NULL},
-	{"address", TRAIT_ADDRESS, NULL},
-	{"address", TRAIT_ADDRESS, "street"},
-	{"city", TRAIT_ADDRESS, "city"},
-	{"city", TRAIT_CITY, NULL},
-	{"state", TRAIT_ADDRESS, "state"},
-	{"state", TRAIT_STATE, NULL},
-	{"country", TRAIT_ADDRESS, "country"},
-	{"country", TRAIT_COUNTRY, NULL},
-	{"zip", TRAIT_ADDRESS, "postalcode"},
-	{"zip", TRAIT_POSTALCODE, NULL},
-	{"zip", TRAIT_ADDRESS, "zip"},
-	{"zip", TRAIT_ZIP, NULL},
+	ADDRESS_FIELDS,
 	{"lifecyclestage", TRAIT_LIFECYCLESTAGE, NULL},
 };
 
 static const SpecialField company_fields[] = {
 	{"name", TRAIT_NAME, NULL},
-	{"address", TRAIT_ADDRESS, NULL},
-	{"address", TRAIT_ADDRESS, "street"},
-	{"city", TRAIT_ADDRESS, "city"},
-	{"city", TRAIT_CITY, NULL},
-	{"state", TRAIT_ADDRESS, "state"},
-	{"state", TRAIT_STATE, NULL},
-	{"country", TRAIT_ADDRESS, "country"},
-	{"country", TRAIT_COUNTRY, NULL},
-	{"zip", TRAIT_ADDRESS, "postalcode"},
-	{"zip", TRAIT_POSTALCODE, NULL},
-	{"zip", TRAIT_ADDRESS, "zip"},
-	{"zip", TRAIT_ZIP, NULL},
+	ADDRESS_FIELDS,
 	{"description", TRAIT_DESCRIPTION, NULL},
 	{"industry", TRAIT_INDUSTRY, NULL},
 	{"phone", TRAIT_PHONE, NULL},

@@ -70,21 +70,6 @@ value_differs(Mapping *mapping, const MappingName *there, const Property *proper
 		 memcmp(text.data, mapping->json->data + there->value_offset, text.len) != 0);
 }
 
-/* The type that a property for values like this one would have; text stays text. */
-static const char *
-type_for(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvNumeric:
-			return "number";
-		case jbvBool:
-			return "bool";
-		default:
-			return "string";
-	}
-}
-
 static void
 note_unknown(Mapping *mapping, const char *name, int len, const JsonbValue *value)
 {
@@ -100,7 +85,7 @@ note_unknown(Mapping *mapping, const char *name, int len, const JsonbValue *valu
 	}
 	unknown = &mapping->unknown[mapping->nunknown++];
 	unknown->name = pnstrdup(name, len);
-	unknown->type = type_for(value);
+	unknown->type = property_type_for(value);
 }
 
 /* Whether the account's schema lets the property be written; *property NULL: not known. */

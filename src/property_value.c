@@ -475,3 +475,17 @@ property_value_append(StringInfo json, const Property *property, const JsonbValu
 		return append_options(json, property, value, zone, problem);
 	return append_by_type[property->type] (json, property, value, zone, problem);
 }
+
+const char *
+property_type_for(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNumeric:
+			return "number";
+		case jbvBool:
+			return "bool";
+		default:
+			return "string";
+	}
+}

@@ -30,4 +30,7 @@ extern bool property_value_append(StringInfo json, const Property *property, con
 /* Append a time as HubSpot takes it: UTC, milliseconds cut, in quotes. */
 extern void property_value_append_time(StringInfo json, TimestampTz at);
 
+/* The type that a property for values like this one would have; text stays text. */
+extern const char *property_type_for(const JsonbValue *value);
+
 #endif							/* HUBSPOT_PROPERTY_VALUE_H */

@@ -156,6 +156,9 @@ extern void reply_match(const Reply *reply, const char *key_property,
  */
 extern bool reply_names(const Reply *reply, const char *key);
 
+/* What a refused request is called: its code says more than its category. */
+extern const char *reply_code(const Reply *reply);
+
 /* The property that a refused batch complains about, or NULL. */
 extern const char *reply_named_property(const Reply *reply);
 

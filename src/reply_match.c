@@ -254,6 +254,12 @@ reply_names(const Reply *reply, const char *key)
 }
 
 const char *
+reply_code(const Reply *reply)
+{
+	return reply->error.code != NULL ? reply->error.code : reply->category;
+}
+
+const char *
 reply_named_property(const Reply *reply)
 {
 	return reply->error.property;

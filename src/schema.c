@@ -26,6 +26,42 @@
 
 const char *const schema_part_names[SCHEMA_PARTS] = {"contact", "company", "event"};
 
+const char *const schema_bool_options =
+"{\"value\":\"true\",\"label\":\"True\",\"displayOrder\":0,\"hidden\":false},"
+"{\"value\":\"false\",\"label\":\"False\",\"displayOrder\":1,\"hidden\":false}";
+
+/* ---- new properties --------------------------------------------------------------- */
+
+/* HubSpot's type and form of entry for each type that a user may ask for. */
+static const struct
+{
+	const char *type;
+	const char *field_type;
+}			property_types[] =
+{
+	{"string", "text"},
+	{"number", "number"},
+	{"bool", "booleancheckbox"},
+	{"enumeration", "select"},
+	{"date", "date"},
+	{"datetime", "date"},
+};
+
+const char *
+schema_field_type(const char *type)
+{
+	for (int i = 0; i < lengthof(property_types); i++)
+		if (strcmp(type, property_types[i].type) == 0)
+			return property_types[i].field_type;
+	return NULL;
+}
+
+const char *
+schema_group(SchemaPart part)
+{
+	return part == SCHEMA_CONTACT ? "contactinformation" : "companyinformation";
+}
+
 /* ---- sets of properties ---------------------------------------------------------- */
 
 typedef struct PropertyName

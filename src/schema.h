@@ -101,6 +101,15 @@ extern const EventDefinition *schema_event(const Schema *schema, const char *nam
  */
 extern char *schema_event_name(const char *name, int len);
 
+/* HubSpot's form of entry for a type that a user may ask for; NULL: no such type. */
+extern const char *schema_field_type(const char *type);
+
+/* The group of HubSpot's properties that new ones go into. */
+extern const char *schema_group(SchemaPart part);
+
+/* The options of a boolean, as members of a JSON array. */
+extern const char *const schema_bool_options;
+
 /* "contact", "company", "event". */
 extern const char *const schema_part_names[SCHEMA_PARTS];
 

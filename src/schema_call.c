@@ -19,6 +19,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "enqueue.h"
+#include "schema.h"
 #include "value.h"
 
 #define MAX_NAME	100			/* of a property at HubSpot */
@@ -75,27 +76,13 @@ hubspot_refresh_schema(PG_FUNCTION_ARGS)
 
 /* ---- creating a property --------------------------------------------------------- */
 
-/* HubSpot's type and form of entry for each type that a user may ask for. */
-static const struct
-{
-	const char *type;
-	const char *field_type;
-}			property_types[] =
-{
-	{"string", "text"},
-	{"number", "number"},
-	{"bool", "booleancheckbox"},
-	{"enumeration", "select"},
-	{"date", "date"},
-	{"datetime", "date"},
-};
-
 static const char *
 field_type_of(const char *type)
 {
-	for (int i = 0; i < lengthof(property_types); i++)
-		if (strcmp(type, property_types[i].type) == 0)
-			return property_types[i].field_type;
+	const char *field_type = schema_field_type(type);
+
+	if (field_type != NULL)
+		return field_type;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown property type \"%s\"", type),
@@ -159,10 +146,7 @@ append_options(StringInfo json, const char *type, ArrayType *options)
 				 errmsg("options go with type \"enumeration\", and only with it")));
 	appendStringInfoString(json, ",\"options\":[");
 	if (strcmp(type, "bool") == 0)
-	{
-		append_option(json, "true", "True", 0);
-		append_option(json, "false", "False", 1);
-	}
+		appendStringInfoString(json, schema_bool_options);
 	for (int i = 0; i < count; i++)
 	{
 		if (nulls[i])
@@ -196,7 +180,7 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 	append_member(&json, "label", PG_ARGISNULL(3) ? name : text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	append_member(&json, "type", type);
 	append_member(&json, "fieldType", field_type_of(type));
-	append_member(&json, "groupName", object[2] == 'n' ? "contactinformation" : "companyinformation");
+	append_member(&json, "groupName", schema_group(strcmp(object, "contact") == 0 ? SCHEMA_CONTACT : SCHEMA_COMPANY));
 	append_options(&json, type, PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
 	appendStringInfo(&json, ",\"hasUniqueValue\":%s}", !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
 	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_PROPERTY, server_argument(fcinfo, 6),

@@ -328,17 +328,15 @@ schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *pro
 static void
 append_property(StringInfo body, SchemaPart part, const UnknownProperty *property)
 {
-	bool		is_bool = strcmp(property->type, "bool") == 0;
-
 	appendStringInfoString(body, "{\"name\":");
 	value_append_string(body, property->name, strlen(property->name));
 	appendStringInfoString(body, ",\"label\":");
 	value_append_string(body, property->name, strlen(property->name));
-	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"%s}", property->type,
-					 is_bool ? "booleancheckbox" : strcmp(property->type, "number") == 0 ? "number" : "text",
-					 part == SCHEMA_CONTACT ? "contactinformation" : "companyinformation",
-					 is_bool ? ",\"options\":[{\"value\":\"true\",\"label\":\"True\",\"displayOrder\":0,\"hidden\":false},"
-					 "{\"value\":\"false\",\"label\":\"False\",\"displayOrder\":1,\"hidden\":false}]" : "");
+	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"", property->type,
+					 schema_field_type(property->type), schema_group(part));
+	if (strcmp(property->type, "bool") == 0)
+		appendStringInfo(body, ",\"options\":[%s]", schema_bool_options);
+	appendStringInfoChar(body, '}');
 }
 
 /* Properties all at once; events one by one, their type is the whole body. */

@@ -391,7 +391,12 @@ COMMENT ON FUNCTION @extschema@.hubspot_identify(jsonb, name) IS
 CREATE FUNCTION @extschema@.hubspot_track(message jsonb, server name DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_track';
 COMMENT ON FUNCTION @extschema@.hubspot_track(jsonb, name) IS
-'queues a custom behavioural event: a Segment track message, or a flat row with a key "event" whose other keys are the event''s properties; returns the outbox id.  context.traits are queued as a row of the contact, whose parent is this id.  A message without an event, or without an e-mail address or context.hutk, raises invalid_parameter_value';
+'queues a custom behavioural event: a Segment track message, or a flat row with a key "event" whose other keys are the event''s properties; returns the outbox id.  context.traits are queued as a row of the contact, whose parent is this id.  A message without an event, or without an e-mail address, userId or context.hutk, raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_group(message jsonb, server name DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_group';
+COMMENT ON FUNCTION @extschema@.hubspot_group(jsonb, name) IS
+'queues a company: a Segment group message, or a flat row; returns the outbox id.  The company is known by groupId where the SERVER option company_id_property is set, else by the domain of its website.  With a userId or context.traits.email the contact is associated with it, and context.traits are queued as the contact''s: rows whose parent is this id.  A message without a usable key raises invalid_parameter_value';
 
 CREATE FUNCTION @extschema@.hubspot_page(message jsonb, server name DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_page';
@@ -402,6 +407,11 @@ CREATE FUNCTION @extschema@.hubspot_form(message jsonb, server name DEFAULT NULL
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_form';
 COMMENT ON FUNCTION @extschema@.hubspot_form(jsonb, name) IS
 'queues the submission of a HubSpot form: formId, fields (array of {name, value}), optional portalId, submittedAt, legalConsentOptions and context.{hutk, pageUri, pageName, ipAddress}; returns the outbox id.  Never sent twice: when the answer is lost the row ends as unknown.  A message without formId or fields raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_delete(message jsonb, server name DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
+COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name) IS
+'queues the archiving of a contact, by userId or e-mail address; returns the outbox id.  unchanged: HubSpot has no such contact.  With "gdpr": true HubSpot erases it for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
 
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL)
 RETURNS SETOF bigint
@@ -638,14 +648,16 @@ CREATE VIEW hubspot.status AS
 				secs => (l.waiting + l.in_flight + coalesce(u.waiting, 0)) / l.rate) END AS eta
 	FROM pg_catalog.pg_foreign_server s
 	JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot'
-	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object)) AS lane(name, object)
+	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object), ('companies', 'company'), ('associations', 'association'),
+		('events', 'event'), ('forms', 'form'), ('schema', 'schema')) AS lane(name, object)
 	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
 	LEFT JOIN hubspot.unread u ON u.server = s.oid AND u.object = lane.object
 	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
 	LEFT JOIN (SELECT x.database, x.problem FROM hubspot.worker_report() x) w
-		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database());
+		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+	WHERE lane.name = 'contacts' OR l.lane IS NOT NULL OR u.object IS NOT NULL;
 COMMENT ON VIEW hubspot.status IS
-'a row per account and lane: what waits, how fast it goes (rows with a verdict per second), until when; cheap to poll';
+'a row per account and lane in use: what waits, how fast it goes (rows with a verdict per second), until when; cheap to poll';
 
 CREATE VIEW hubspot.rate_limits AS
 	SELECT s.srvname AS server, r.lane, r.state, r.reason, r.until,

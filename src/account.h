@@ -85,11 +85,19 @@ extern Oid	account_resolve(const char *name);
 extern void account_check_usage(Oid server, Oid role);
 
 /*
- * contact_id_property of the SERVER, NULL when not set; cached in this
- * backend until the SERVER changes, so that a call costs no catalog look-up.
- * The text is good until the next call of a function of this file.
+ * What a call needs to know of the SERVER's options; cached in this backend
+ * until a SERVER changes, so that a call costs no catalog look-up.  Good until
+ * the next call of a function of this file.
  */
-extern const char *account_contact_id_property(Oid server);
+typedef struct CallOptions
+{
+	const char *contact_id_property;	/* NULL: not set */
+	const char *company_id_property;
+	bool		associate_company_trait;
+	bool		legacy_events;
+} CallOptions;
+
+extern const CallOptions *account_call_options(Oid server);
 
 /* Oids of all SERVERs of the wrapper, in the current memory context. */
 extern List *account_list(void);

@@ -5,12 +5,12 @@
  *
  * Called for every call that is queued, perhaps millions of times in a
  * statement, so the answers are kept in this backend: the only SERVER, the
- * SERVER named last, and contact_id_property by SERVER.  All are forgotten
+ * SERVER named last, and a few options by SERVER.  All are forgotten
  * when any SERVER or wrapper changes, here or in another session.  Rights are
  * not kept; their look-up is PostgreSQL's own and cached there.
  *
- * Locks: none but those of catalog look-ups.  Memory: property_context, which
- * holds at most MAX_PROPERTIES entries.
+ * Locks: none but those of catalog look-ups.  Memory: options_context, which
+ * holds at most MAX_ACCOUNTS entries.
  */
 #include "postgres.h"
 
@@ -33,21 +33,21 @@
 #include "hubspot.h"
 #include "account.h"
 
-#define MAX_PROPERTIES	64
+#define MAX_ACCOUNTS	64
 #define MAX_NAMES_SHOWN	5
 
-typedef struct PropertyEntry
+typedef struct OptionsEntry
 {
 	Oid			server;			/* hash key */
-	char	   *property;		/* NULL: not set */
-} PropertyEntry;
+	CallOptions options;
+} OptionsEntry;
 
 static bool answers_valid = false;
 static Oid	only_server;		/* InvalidOid: not looked up yet */
 static Oid	named_server;		/* the same, of the name below */
 static char named_server_name[NAMEDATALEN];
-static MemoryContext property_context = NULL;
-static HTAB *properties = NULL;
+static MemoryContext options_context = NULL;
+static HTAB *known_options = NULL;
 
 static void
 on_change(Datum arg, int cache, uint32 hash)
@@ -70,10 +70,10 @@ forget_answers(void)
 		CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, on_change, (Datum) 0);
 		registered = true;
 	}
-	if (property_context != NULL)
-		MemoryContextDelete(property_context);
-	property_context = NULL;
-	properties = NULL;
+	if (options_context != NULL)
+		MemoryContextDelete(options_context);
+	options_context = NULL;
+	known_options = NULL;
 	only_server = named_server = InvalidOid;
 	answers_valid = true;
 }
@@ -199,56 +199,74 @@ account_check_usage(Oid server, Oid role)
 }
 
 static void
-open_properties(void)
+open_options(void)
 {
 	HASHCTL		shape;
 
-	property_context = AllocSetContextCreate(TopMemoryContext, "hubspot accounts",
-											 ALLOCSET_SMALL_SIZES);
+	options_context = AllocSetContextCreate(TopMemoryContext, "hubspot accounts",
+											ALLOCSET_SMALL_SIZES);
 	memset(&shape, 0, sizeof(shape));
 	shape.keysize = sizeof(Oid);
-	shape.entrysize = sizeof(PropertyEntry);
-	shape.hcxt = property_context;
-	properties = hash_create("hubspot accounts", 8, &shape,
-							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	shape.entrysize = sizeof(OptionsEntry);
+	shape.hcxt = options_context;
+	known_options = hash_create("hubspot accounts", 8, &shape,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static const char *
-find_contact_id_property(Oid server)
+keep(const char *text)
+{
+	return text == NULL ? NULL : MemoryContextStrdup(options_context, text);
+}
+
+/*
+ * Read them one by one: an option that is of no use any more must not fail a
+ * call, which is queued all the same.
+ */
+static void
+read_options(Oid server, CallOptions *options)
 {
 	ListCell   *cell;
 
+	options->contact_id_property = options->company_id_property = NULL;
+	options->associate_company_trait = true;
+	options->legacy_events = false;
 	foreach(cell, GetForeignServer(server)->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
+		const char *value = defGetString(option);
 
 		if (strcmp(option->defname, "contact_id_property") == 0)
-			return defGetString(option);
+			options->contact_id_property = value;
+		else if (strcmp(option->defname, "company_id_property") == 0)
+			options->company_id_property = value;
+		else if (strcmp(option->defname, "associate_company_trait") == 0)
+			(void) parse_bool(value, &options->associate_company_trait);
+		else if (strcmp(option->defname, "events") == 0)
+			options->legacy_events = strcmp(value, "legacy") == 0;
 	}
-	return NULL;
 }
 
-const char *
-account_contact_id_property(Oid server)
+const CallOptions *
+account_call_options(Oid server)
 {
-	PropertyEntry *entry;
-	const char *found;
-	char	   *kept = NULL;
+	OptionsEntry *entry;
+	CallOptions found;
 
 	if (!answers_valid)
 		forget_answers();
-	entry = properties ? hash_search(properties, &server, HASH_FIND, NULL) : NULL;
+	entry = known_options ? hash_search(known_options, &server, HASH_FIND, NULL) : NULL;
 	if (entry != NULL)
-		return entry->property;
+		return &entry->options;
 
-	found = find_contact_id_property(server);
-	if (properties != NULL && hash_get_num_entries(properties) >= MAX_PROPERTIES)
+	read_options(server, &found);
+	if (known_options != NULL && hash_get_num_entries(known_options) >= MAX_ACCOUNTS)
 		forget_answers();
-	if (properties == NULL)
-		open_properties();
-	if (found != NULL)
-		kept = MemoryContextStrdup(property_context, found);
-	entry = hash_search(properties, &server, HASH_ENTER, NULL);
-	entry->property = kept;
-	return kept;
+	if (known_options == NULL)
+		open_options();
+	entry = hash_search(known_options, &server, HASH_ENTER, NULL);
+	entry->options = found;
+	entry->options.contact_id_property = keep(found.contact_id_property);
+	entry->options.company_id_property = keep(found.company_id_property);
+	return &entry->options;
 }

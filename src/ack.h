@@ -46,6 +46,8 @@ typedef struct AckResult
 	const char *warnings;		/* a JSON array */
 } AckResult;
 
+#define ACK_RECORD_ID_ATTRIBUTE 9	/* of hubspot.result */
+
 extern void ack_init(void);
 
 /* A new request to be logged; strings are to be set with ack_text(). */

@@ -20,8 +20,10 @@
 #include "hubspot.h"
 #include "admit.h"
 #include "connect.h"
+#include "shared.h"
 
 static int64 highest_result[RING_CHILDREN]; /* when the worker started; 0: none */
+static TimestampTz nobody_since;	/* when the worker before this one had ended */
 
 /* ---- verdicts there are already --------------------------------------------- */
 
@@ -30,6 +32,7 @@ admit_start(void)
 {
 	const Catalog *catalog = ring_catalog(false);
 
+	nobody_since = shared_workers_ended_at();
 	for (int i = 0; i < RING_CHILDREN; i++)
 	{
 		RingScan	child;
@@ -114,9 +117,6 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 					  "the SERVER that this row was queued for does not exist any more");
 	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
 										 DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull)));
-	if (lane_family_of(object) < 0)
-		return refuse(why, VERDICT_REJECTED, "bad_message",
-					  "this version does not send such an object");
 	(void) slot_getattr(slot, AT_MESSAGE, &isnull);
 	if (isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
@@ -142,36 +142,61 @@ admit_size(TupleTableSlot *slot)
 	return sizeof(Row) + toast_raw_datum_size(slot_getattr(slot, AT_MESSAGE, &isnull));
 }
 
-void
-admit_row(Lane *lane, TupleTableSlot *slot)
+/* What is known of the record is looked up at once where requests differ by it. */
+static void
+find_record(Row *row)
+{
+	WorkKey    *key = row->key;
+	Oid			server = key->lane->account->server;
+	const char *property = key->property != NULL ? key->property : "email";
+
+	if (key->lane->family == FAMILY_EVENTS)
+		(void) record_map_find(server, OBJECT_IS_CONTACT, property, key->key, row->record_id);
+	else if (key->lane->family == FAMILY_COMPANIES && key->record_id[0] == '\0')
+		(void) record_map_find(server, OBJECT_IS_COMPANY, property, key->key, key->record_id);
+}
+
+/* The columns that a row is made of, beside message and key. */
+static void
+read_columns(Row *row, TupleTableSlot *slot)
 {
 	const Catalog *catalog = ring_catalog(false);
 	bool		isnull;
-	Row		   *row = MemoryContextAlloc(window.memory, admit_size(slot));
+	Datum		datum;
+
+	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
+	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
+	datum = slot_getattr(slot, AT_PARENT, &isnull);
+	row->parent = isnull ? 0 : DatumGetInt64(datum);
+	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
+	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
+	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
+										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
+	row->erases = row->call == CALL_DELETE && message_erases(row->message);
+}
+
+void
+admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
+{
+	bool		isnull;
+	Size		size = admit_size(slot);
+	Row		   *row = MemoryContextAlloc(window.memory, size);
 	Datum		datum = slot_getattr(slot, AT_MESSAGE, &isnull);
 	struct varlena *message = PG_DETOAST_DATUM(datum);
 	text	   *key = DatumGetTextPP(slot_getattr(slot, AT_KEY, &isnull));
 	text	   *property = NULL;
 
+	memset(row, 0, sizeof(Row));
 	row->message = (Jsonb *) memcpy(row + 1, message, VARSIZE(message));
 	row->bytes = GetMemoryChunkSpace(row);
 	if ((Pointer) message != DatumGetPointer(datum))
 		pfree(message);
-
-	row->warnings = NULL;
-	row->repaired = row->lost = false;
-	row->record_id[0] = '\0';
-	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
-	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
-	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
-	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
-	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
-										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
+	read_columns(row, slot);
+	row->lost = maybe_sent && row->created_at <= nobody_since;
 	datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
 	if (!isnull)
 		property = DatumGetTextPP(datum);
-	if (lane->family == FAMILY_EVENTS && property == NULL)
-		(void) record_map_find(lane->account->server, OBJECT_IS_CONTACT, "email", text_to_cstring(key), row->record_id);
 	queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
 			  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
+	find_record(row);
 }

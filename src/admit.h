@@ -35,8 +35,8 @@ extern void admit_refuse(int64 id, const Refusal *why);
 /* Bytes that a row will take in the window. */
 extern Size admit_size(TupleTableSlot *slot);
 
-/* Bring a row into the window. */
-extern void admit_row(Lane *lane, TupleTableSlot *slot);
+/* Bring a row into the window.  maybe_sent: a worker before this one may have read it. */
+extern void admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent);
 
 /*
  * Whether a row had its verdict when the worker started.  The probe is open

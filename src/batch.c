@@ -27,6 +27,8 @@ static MessageParts input_parts[INPUT_MAX_ROWS];
 
 static const FamilyWork *const families[FAMILY_COUNT] = {
 	[FAMILY_CONTACTS] = &contacts_work,
+	[FAMILY_COMPANIES] = &companies_work,
+	[FAMILY_ASSOCIATIONS] = &associations_work,
 	[FAMILY_EVENTS] = &events_work,
 	[FAMILY_FORMS] = &forms_work,
 	[FAMILY_SCHEMA] = &schema_work,
@@ -42,13 +44,14 @@ static const char *const server_dropped =
 "the SERVER that this row was queued for does not exist any more";
 
 static Batch *
-make_batch(Lane *lane, int max_inputs)
+make_batch(Lane *lane, const RequestKind *kind, int max_inputs)
 {
 	MemoryContext context = AllocSetContextCreate(window.work, "hubspot batch", ALLOCSET_DEFAULT_SIZES);
 	Batch	   *batch = MemoryContextAllocZero(context, sizeof(Batch));
 
 	batch->lane = lane;
-	batch->path = families[lane->family]->path;
+	batch->kind = kind;
+	batch->path = kind->path;
 	batch->context = context;
 	batch->inputs = MemoryContextAllocZero(context, sizeof(Input) * max_inputs);
 	return batch;
@@ -78,13 +81,13 @@ batch_end_input(Input *input, AckResult *result)
 	queue_release_key(input->key);
 }
 
-/* A verdict for a row that leaves its key without having been sent. */
-static void
-end_unsent(Row *row, Verdict verdict, const char *category, const char *message)
+void
+batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message)
 {
 	AckResult	result = {.id = row->id, .verdict = verdict, .created = -1,
 	.category = category, .message = message};
 
+	dlist_delete(&row->node);
 	ack_result(&result);
 	queue_forget_row(row);
 }
@@ -98,13 +101,13 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 	const char *why;
 
 	if (row->key->lane->account->dropped)
-		end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
+		batch_end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
 	else if (row->deadline != 0 && row->deadline < now)
-		end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
+		batch_end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
 	else if (!message_read(row->message, parts, &problem))
-		end_unsent(row, VERDICT_REJECTED, "bad_message", problem.message);
+		batch_end_unsent(row, VERDICT_REJECTED, "bad_message", problem.message);
 	else if (!families[row->key->lane->family]->check(row, parts, &category, &why))
-		end_unsent(row, VERDICT_REJECTED, category, why);
+		batch_end_unsent(row, VERDICT_REJECTED, category, why);
 	else
 		return true;
 	return false;
@@ -114,15 +117,23 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 static bool
 take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 {
+	const FamilyWork *family = families[key->lane->family];
+
+	memset(input, 0, sizeof(*input));
 	input->key = key;
+	input->created = -1;
 	input->rows = palloc(sizeof(Row *) * 4);
-	input->nrows = 0;
 	while (!dlist_is_empty(&key->rows) && input->nrows < limit)
 	{
-		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
+		Row		   *row = queue_head(key);
 
+		if (input->nrows > 0 && family->joins != NULL && !family->joins(input->rows[0], row))
+			break;
 		if (!is_sendable(row, &input_parts[input->nrows], now))
 			continue;
+		dlist_delete(&row->node);
+		if (input->nrows == 0)
+			key->busy_seq = row->seq;
 		if (input->nrows >= 4 && (input->nrows & (input->nrows - 1)) == 0)
 			input->rows = repalloc(input->rows, sizeof(Row *) * input->nrows * 2);
 		input->rows[input->nrows++] = row;
@@ -130,19 +141,29 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 	return input->nrows > 0;
 }
 
+/* Inputs stand in an array, with commas between those that say something. */
+static void
+append_comma(Batch *batch)
+{
+	if (batch->kind->is_list && batch->ninputs > 0)
+		appendStringInfoChar(&batch->body, ',');
+}
+
 /* Put an input's JSON behind the others. */
 static BuildResult
 append_json(Batch *batch, Input *input)
 {
 	StringInfo	body = &batch->body;
+	int			start = body->len;
 
-	if (input != batch->inputs)
-		appendStringInfoChar(body, ',');
+	append_comma(batch);
 	snprintf(input->trace, sizeof(input->trace), INT64_FORMAT, input->rows[input->nrows - 1]->id);
 	input->offset = body->len;
-	if (families[batch->lane->family]->append_input(batch, input, input_parts) == BUILD_WAIT)
+	if (batch->kind->append_input(batch, input, input_parts) == BUILD_WAIT)
 		return BUILD_WAIT;
 	input->len = body->len - input->offset;
+	if (input->len == 0)
+		body->len = start;
 	batch->nrows += input->nrows;
 	batch->ninputs++;
 	return BUILD_DONE;
@@ -192,14 +213,18 @@ static void
 begin_body(Batch *batch)
 {
 	initStringInfo(&batch->body);
-	if (families[batch->lane->family]->is_list)
+	if (batch->kind->begin_body != NULL)
+		batch->kind->begin_body(batch);
+	else if (batch->kind->is_list)
 		appendStringInfoString(&batch->body, "{\"inputs\":[");
 }
 
 static void
 end_body(Batch *batch)
 {
-	if (families[batch->lane->family]->is_list)
+	if (batch->kind->end_body != NULL)
+		batch->kind->end_body(batch);
+	else if (batch->kind->is_list)
 		appendStringInfoString(&batch->body, "]}");
 }
 
@@ -210,39 +235,72 @@ same_property(const WorkKey *a, const WorkKey *b)
 		(a->property != NULL && b->property != NULL && strcmp(a->property, b->property) == 0);
 }
 
+/* Whether the record of a key stands in the batch already. */
+static bool
+has_record(const Batch *batch, const WorkKey *key)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		if (strcmp(batch->inputs[i].key->record_id, key->record_id) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a key may stand beside the inputs there are. */
+static bool
+fits(const Batch *batch, const WorkKey *key)
+{
+	const RequestKind *kind = batch->kind;
+
+	if (kind->one_property && batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
+		return false;
+	return !kind->by_record || !has_record(batch, key);
+}
+
 /* Rows of a key that the next input may have. */
 static int
 row_limit(const Batch *batch, const WorkKey *key)
 {
-	const FamilyWork *family = families[key->lane->family];
-	int			limit = family->counts_rows ? family->max_rows - batch->nrows : family->max_rows;
+	const RequestKind *kind = batch->kind;
+	int			limit = kind->counts_rows ? kind->max_rows - batch->nrows : kind->max_rows;
 
 	return key->chunk > 0 ? Min(key->chunk, limit) : limit;
+}
+
+static bool
+is_full(const Batch *batch)
+{
+	return batch->ninputs == batch->kind->max_inputs ||
+		batch->body.len > (batch->kind->max_bytes > 0 ? batch->kind->max_bytes : BATCH_MAX_BYTES);
+}
+
+/* What a ready key needs; rows of a dropped SERVER need none, and end when they are taken. */
+static const RequestKind *
+kind_of(WorkKey *key)
+{
+	const FamilyWork *family = families[key->lane->family];
+
+	return family->kind_of == NULL || key->lane->account->dropped ? family->kind : family->kind_of(key);
 }
 
 /* Take ready keys, oldest first, as long as they fit into one request. */
 static void
 fill(Batch *batch, Lane *lane)
 {
-	const FamilyWork *family = families[lane->family];
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 	int			looked = 0;
 
 	dlist_foreach_modify(iter, &lane->ready)
 	{
-		WorkKey    *key = dlist_container(WorkKey, ready, iter.cur);
+		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
 		Input	   *input = &batch->inputs[batch->ninputs];
 
-		if (batch->ninputs == family->max_inputs || row_limit(batch, key) <= 0 || batch->body.len > BATCH_MAX_BYTES ||
-			++looked > family->max_inputs * MAX_LOOKED_AT)
+		if (is_full(batch) || row_limit(batch, key) <= 0 || ++looked > batch->kind->max_inputs * MAX_LOOKED_AT)
 			break;
-		if (family->wants_request != NULL && !family->wants_request(key))
+		if (kind_of(key) != batch->kind || !fits(batch, key))
 			continue;
-		if (!family->counts_rows && batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
-			continue;
-		dlist_delete(&key->ready);
-		key->is_ready = false;
+		dlist_delete(&key->node);
+		key->place = PLACE_NONE;
 		lane->nready--;
 		key->busy = true;
 		if (!take_rows(input, key, row_limit(batch, key), now))
@@ -252,10 +310,50 @@ fill(Batch *batch, Lane *lane)
 	}
 }
 
-Batch *
-batch_take(Lane *lane)
+static bool
+may_use(const RequestKind *kind, int busy_meters)
 {
-	Batch	   *batch = make_batch(lane, families[lane->family]->max_inputs);
+	return kind->meter == METER_NONE || (busy_meters & (1 << kind->meter)) == 0;
+}
+
+/* The first batch to be sent as it is whose meter is free. */
+static Batch *
+first_again(Lane *lane, int busy_meters)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		if (may_use(batch->kind, busy_meters))
+			return batch;
+	}
+	return NULL;
+}
+
+const RequestKind *
+batch_next_kind(Lane *lane, int busy_meters)
+{
+	const Batch *batch = first_again(lane, busy_meters);
+	dlist_mutable_iter iter;
+
+	if (batch != NULL)
+		return batch->kind;
+	dlist_foreach_modify(iter, &lane->ready)
+	{
+		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
+
+		if (kind != NULL && may_use(kind, busy_meters))
+			return kind;
+	}
+	return NULL;
+}
+
+static Batch *
+take_ready(Lane *lane, const RequestKind *kind)
+{
+	Batch	   *batch = make_batch(lane, kind, kind->max_inputs);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
 	begin_body(batch);
@@ -266,6 +364,24 @@ batch_take(Lane *lane)
 		return batch;
 	MemoryContextDelete(batch->context);
 	return NULL;
+}
+
+Batch *
+batch_take(Lane *lane, const RequestKind *kind)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		if (batch->kind == kind)
+		{
+			dlist_delete(&batch->node);
+			return batch;
+		}
+	}
+	return take_ready(lane, kind);
 }
 
 /* ---- rows that are not merged ---- */
@@ -310,12 +426,36 @@ batch_free(Batch *batch)
 	MemoryContextDelete(batch->context);
 }
 
-Batch *
-batch_take_again(Lane *lane)
+/* Hand an input of one batch to another, with all that it knows but its JSON. */
+static Input *
+move_input(Batch *part, const Input *from)
 {
-	if (dlist_is_empty(&lane->again))
-		return NULL;
-	return dlist_container(Batch, node, dlist_pop_head_node(&lane->again));
+	Input	   *input = &part->inputs[part->ninputs];
+
+	*input = *from;
+	input->rows = palloc(sizeof(Row *) * input->nrows);
+	memcpy(input->rows, from->rows, sizeof(Row *) * input->nrows);
+	for (int i = 0; i < input->nrows; i++)
+		if (input->rows[i]->warnings != NULL)
+			input->rows[i]->warnings = pstrdup(input->rows[i]->warnings);
+	input->stage = from->stage != NULL ? pstrdup(from->stage) : NULL;
+	input->alias = from->alias != NULL ? pstrdup(from->alias) : NULL;
+	input->category = from->category != NULL ? pstrdup(from->category) : NULL;
+	input->message = from->message != NULL ? pstrdup(from->message) : NULL;
+	return input;
+}
+
+/* A batch that goes before all others of its lane, unless it is empty. */
+static Batch *
+push(Batch *part)
+{
+	if (part->ninputs > 0)
+	{
+		dlist_push_head(&part->lane->again, &part->node);
+		return part;
+	}
+	MemoryContextDelete(part->context);
+	return NULL;
 }
 
 /*
@@ -325,36 +465,89 @@ batch_take_again(Lane *lane)
 void
 batch_split_off(Batch *batch, const bool *chosen)
 {
-	Batch	   *part = make_batch(batch->lane, batch->ninputs);
+	Batch	   *part = make_batch(batch->lane, batch->kind, batch->ninputs);
 	MemoryContext old = MemoryContextSwitchTo(part->context);
 
 	part->path = batch->path;
 	begin_body(part);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
-		Input	   *input = &part->inputs[part->ninputs];
+		Input	   *input;
 
 		if (!chosen[i])
 			continue;
-		if (part->ninputs > 0)
-			appendStringInfoChar(&part->body, ',');
-		*input = batch->inputs[i];
+		input = move_input(part, &batch->inputs[i]);
+		if (part->kind->shares)
+		{
+			(void) append_json(part, input);
+			continue;
+		}
+		append_comma(part);
 		input->offset = part->body.len;
 		appendBinaryStringInfo(&part->body, batch->body.data + batch->inputs[i].offset, input->len);
-		input->rows = palloc(sizeof(Row *) * input->nrows);
-		memcpy(input->rows, batch->inputs[i].rows, sizeof(Row *) * input->nrows);
-		for (int j = 0; j < input->nrows; j++)
-			if (input->rows[j]->warnings != NULL)
-				input->rows[j]->warnings = pstrdup(input->rows[j]->warnings);
 		part->nrows += input->nrows;
 		part->ninputs++;
 	}
 	end_body(part);
 	MemoryContextSwitchTo(old);
-	if (part->ninputs > 0)
-		dlist_push_head(&batch->lane->again, &part->node);
+	(void) push(part);
+}
+
+/* Take the messages of an input's rows apart; they have been read before. */
+static void
+read_parts(const Input *input)
+{
+	MessageProblem problem;
+
+	for (int i = 0; i < input->nrows; i++)
+		if (!message_read(input->rows[i]->message, &input_parts[i], &problem))
+			elog(ERROR, "outbox row " INT64_FORMAT " is unreadable: %s", input->rows[i]->id, problem.message);
+}
+
+Batch *
+batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind)
+{
+	Batch	   *part = make_batch(batch->lane, kind, batch->ninputs);
+	MemoryContext old = MemoryContextSwitchTo(part->context);
+
+	begin_body(part);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (!chosen[i])
+			continue;
+		if (kind->by_record && has_record(part, input->key))
+			queue_put_back(input->key, input->rows, input->nrows);
+		else
+		{
+			read_parts(input);
+			(void) append_input(part, move_input(part, input));
+		}
+	}
+	end_body(part);
+	MemoryContextSwitchTo(old);
+	return push(part);
+}
+
+void
+batch_warn(Input *input, const char *code, const char *property, const char *detail)
+{
+	Row		   *row = input->rows[input->nrows - 1];
+	const char *before = row->warnings;
+	StringInfoData json;
+
+	initStringInfo(&json);
+	if (before != NULL)
+		appendBinaryStringInfo(&json, before, strlen(before) - 1);
 	else
-		MemoryContextDelete(part->context);
+		appendStringInfoChar(&json, '[');
+	appendStringInfo(&json, "%s{\"code\":\"%s\",\"property\":", before != NULL ? "," : "", code);
+	value_append_string(&json, property, strlen(property));
+	appendStringInfoString(&json, ",\"detail\":");
+	value_append_string(&json, detail, strlen(detail));
+	appendStringInfoString(&json, "}]");
+	row->warnings = json.data;
 }
 
 /* ---- verdicts ------------------------------------------------------------------- */
@@ -412,11 +605,38 @@ batch_bisect(Batch *batch, const Reply *reply)
 }
 
 void
-batch_cancel(Batch *batch)
+batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	for (int i = 0; i < batch->ninputs; i++)
-		batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
-	MemoryContextDelete(batch->context);
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else
+		batch_reject(&batch->inputs[0], VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
+}
+
+static void
+bring_all_back(dlist_head *list)
+{
+	while (!dlist_is_empty(list))
+		queue_bring_back(dlist_head_element(WorkKey, node, list));
+}
+
+/* Rows that wait for those of another lane come back when these have been cancelled. */
+void
+batch_cancel_lane(Lane *lane)
+{
+	while (!dlist_is_empty(&lane->again))
+	{
+		Batch	   *batch = dlist_container(Batch, node, dlist_pop_head_node(&lane->again));
+
+		for (int i = 0; i < batch->ninputs; i++)
+			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
+		MemoryContextDelete(batch->context);
+	}
+	bring_all_back(&lane->asking);
+	bring_all_back(&lane->behind);
+	bring_all_back(&lane->delayed);
+	while (lane->nready > 0 && take_ready(lane, families[lane->family]->kind) == NULL)
+		;
 }
 
 void
@@ -424,6 +644,6 @@ batch_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	for (int i = 0; i < batch->ninputs; i++)
 		batch->inputs[i].attempts++;
-	families[batch->lane->family]->answered(batch, reply, request);
+	batch->kind->answered(batch, reply, request);
 	MemoryContextDelete(batch->context);
 }

@@ -70,6 +70,9 @@ make_account(Oid server)
 		account->lanes[i].account = account;
 		account->lanes[i].family = (LaneFamily) i;
 		dlist_init(&account->lanes[i].ready);
+		dlist_init(&account->lanes[i].asking);
+		dlist_init(&account->lanes[i].behind);
+		dlist_init(&account->lanes[i].delayed);
 		dlist_init(&account->lanes[i].again);
 	}
 	lane_event(&account->status, EVENT_START, NULL, 0);
@@ -135,6 +138,7 @@ load_account(Account *account)
 	account->context = context;
 	account->options = options;
 	account->schema_stale = true;
+	schema_sync_again(account);
 	account->dropped = false;
 	secret_forget(&account->secret);
 	restart(account);
@@ -202,7 +206,8 @@ read_secret(Account *account)
 	}
 	secret_forget(&account->secret);
 	account->secret = fresh;
-	account->meter = meter_find(fresh.hash);
+	for (int i = 0; i < METER_COUNT; i++)
+		account->meters[i] = meter_find(fresh.hash, (MeterKind) i);
 	return true;
 }
 
@@ -314,8 +319,8 @@ save_limits(Account *account, Lane *lane)
 	char		nulls[] = "         ";
 	Datum		values[9];
 
-	if (account->meter != NULL)
-		meter_read(account->meter, &reading, clock_us());
+	if (account->meters[METER_OBJECTS] != NULL)
+		meter_read(account->meters[METER_OBJECTS], &reading, clock_us());
 	values[0] = ObjectIdGetDatum(account->server);
 	values[1] = CStringGetTextDatum(lane_family_name(lane->family));
 	values[2] = CStringGetTextDatum(lane_state_name(status.state));
@@ -398,11 +403,10 @@ connect_effective_status(const Lane *lane)
 	LaneStatus	waiting = {.state = LANE_CONNECTING, .reason = "asking HubSpot for the account's properties"};
 
 	if (lane->account->status.state != LANE_RUN &&
-		!(lane->account->status.state == LANE_DAILY && batch_family(lane->family)->is_exempt))
+		!(lane->account->status.state == LANE_DAILY && batch_family(lane->family)->kind->meter == METER_NONE))
 		return lane->account->status;
 	if (lane->status.state == LANE_RUN && lane->rows > 0 &&
-		((lane->family == FAMILY_CONTACTS && !lane->account->sync[SCHEMA_CONTACT].settled) ||
-		 (lane->family == FAMILY_EVENTS && !lane->account->sync[SCHEMA_EVENT].settled)))
+		schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled)
 		return waiting;
 	return lane->status;
 }

@@ -1,289 +1,268 @@
 /*
  * contacts.c
- *		Contacts: what a batch/upsert says.
+ *		The contacts lane: identify calls, and which contact they mean.
  *
- * Called by batch.c, in the batch's memory context.  One input per contact,
- * keyed by e-mail address or by the account's unique property; each carries
- * an objectWriteTraceId, so that HubSpot can refuse one record of many.
+ *	upsert		by e-mail address, or by the account's unique property
+ *	update		by record id: of a userId that is remembered, of a contact that
+ *				HubSpot had by its address alone
+ *	find		the record ids that an answer did not tell, as of a contact
+ *				that was found by one of its additional addresses
+ *	resolve		HubSpot has such a contact: by the same key, or by the address
+ *
+ * Deletions are in deletes.c; they share the lane, so that a contact's calls
+ * keep their order.
  */
 #include "postgres.h"
 
 #include "hubspot.h"
+#include "await.h"
 #include "clock.h"
-#include "contacts.h"
-#include "mapping.h"
+#include "deletes.h"
 #include "record_map.h"
-#include "schema_sync.h"
-#include "unknown.h"
+#include "records.h"
 #include "value.h"
 
-#define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
-
-const char *
-contacts_id_property(const WorkKey *key)
-{
-	return key->property != NULL ? key->property : "email";
-}
-
-/* ---- a request ---------------------------------------------------------------- */
-
-void
-contacts_begin_input(StringInfo body, const char *id_property, const char *key, const char *trace)
-{
-	appendStringInfoString(body, "{\"idProperty\":");
-	value_append_string(body, id_property, strlen(id_property));
-	appendStringInfoString(body, ",\"id\":");
-	value_append_string(body, key, strlen(key));
-	appendStringInfo(body, ",\"objectWriteTraceId\":\"%s\",\"properties\":{", trace);
-}
-
-void
-contacts_end_input(StringInfo body)
-{
-	appendStringInfoString(body, "}}");
-}
-
-/* Names that HubSpot does not have are counted, or created if the account wants that. */
-static BuildResult
-deal_with_unknown(Account *account, const Mapping *mapping, const Row *row)
-{
-	BuildResult result = BUILD_DONE;
-
-	for (int i = 0; i < mapping->nunknown; i++)
-	{
-		if (account->options->create_properties &&
-			schema_sync_create(account, SCHEMA_CONTACT, &mapping->unknown[i]))
-			result = BUILD_WAIT;
-		else
-			unknown_note(account->server, SCHEMA_CONTACT, &mapping->unknown[i], row->id);
-	}
-	return result;
-}
-
-/* Add one row's properties below those of newer rows. */
-static BuildResult
-add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
-{
-	StringInfoData warnings;
-	BuildResult result;
-
-	initStringInfo(&warnings);
-	mapping_add_contact(mapping, parts, input->key->property, &warnings);
-	result = deal_with_unknown(input->key->lane->account, mapping, row);
-	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
-	pfree(warnings.data);
-	return result;
-}
-
-static BuildResult
-append_contact(Batch *batch, Input *input, const MessageParts *parts)
-{
-	StringInfo	body = &batch->body;
-	Mapping		mapping;
-	BuildResult result = BUILD_DONE;
-
-	contacts_begin_input(body, contacts_id_property(input->key), input->key->key, input->trace);
-	mapping_begin(&mapping, body, &input->key->lane->account->rules[SCHEMA_CONTACT]);
-	for (int i = input->nrows - 1; i >= 0; i--)
-		if (add_row(&mapping, input, input->rows[i], &parts[i]) == BUILD_WAIT)
-			result = BUILD_WAIT;
-	contacts_end_input(body);
-	mapping_end(&mapping);
-	return result;
-}
-
-/* With unknown_properties = 'reject' a row with a name that HubSpot does not have is no good. */
 static bool
-check_contact(Row *row, const MessageParts *parts, const char **category, const char **problem)
+is_by_user_id(const WorkKey *key)
 {
-	Account    *account = row->key->lane->account;
-	StringInfoData json;
-	StringInfoData warnings;
-	Mapping		mapping;
-
-	if (account->options->unknown_properties != UNKNOWN_REJECT || account->options->create_properties)
-		return true;
-	initStringInfo(&json);
-	initStringInfo(&warnings);
-	mapping_begin(&mapping, &json, &account->rules[SCHEMA_CONTACT]);
-	mapping_add_contact(&mapping, parts, row->key->property, &warnings);
-	if (mapping.nunknown > 0)
-	{
-		*category = "unknown_property";
-		*problem = psprintf("HubSpot has no property \"%s\"", mapping.unknown[0].name);
-		unknown_note(account->server, SCHEMA_CONTACT, &mapping.unknown[0], row->id);
-	}
-	pfree(json.data);
-	pfree(warnings.data);
-	return mapping.nunknown == 0;
+	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
 }
 
-/* ---- its answer ---------------------------------------------------------------- */
+/* ---- conflicts ------------------------------------------------------------------ */
 
 static void
-end_confirmed(Batch *batch, Input *input, const ReplyResult *confirmed, int status,
-			  AckRequest *request)
+reject_conflict(Input *input, const char *category, const char *message, const Reply *reply, AckRequest *request)
 {
-	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request,
-	.http_status = status, .created = -1};
-
-	if (confirmed != NULL)
-	{
-		result.record_id = confirmed->id;
-		result.created = confirmed->created;
-		if (confirmed->id != NULL)
-			record_map_add(batch->lane->account->server, OBJECT_IS_CONTACT,
-						   contacts_id_property(input->key), input->key->key, confirmed->id,
-						   confirmed->created == 1, clock_us());
-	}
-	batch_end_input(input, &result);
+	batch_reject(input, VERDICT_REJECTED, category != NULL ? category : input->category,
+				 message != NULL ? message : input->message, reply->status, request);
 }
 
-/* What an error of one record is called: its code says more than its category. */
-static const char *
-category_of(const ReplyError *error)
-{
-	return error->code != NULL ? error->code : error->category;
-}
-
-/* Errors that say that our picture of the account's properties is old. */
-static const char *const schema_errors[] = {
-	"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE", "INVALID_OPTION"
-};
-
-static bool
-is_about_schema(const char *code)
-{
-	for (int i = 0; code != NULL && i < lengthof(schema_errors); i++)
-		if (strcmp(code, schema_errors[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Whether none of the input's rows was mapped again before, and there is a schema to go by. */
-static bool
-may_be_repaired(const Input *input)
-{
-	Account    *account = input->key->lane->account;
-
-	if (account->schema == NULL || account->schema->properties[SCHEMA_CONTACT] == NULL)
-		return false;
-	for (int i = 0; i < input->nrows; i++)
-		if (input->rows[i]->repaired)
-			return false;
-	return true;
-}
-
-/* Map the input's rows again with a new schema, once; false when that was tried. */
-static bool
-repair(Input *input)
-{
-	Account    *account = input->key->lane->account;
-
-	if (!may_be_repaired(input))
-		return false;
-	for (int i = 0; i < input->nrows; i++)
-		input->rows[i]->repaired = true;
-	schema_sync_refresh(account, SCHEMA_CONTACT);
-	queue_put_back(input->key, input->rows, input->nrows);
-	return true;
-}
-
-static bool
-repair_all(Batch *batch)
-{
-	for (int i = 0; i < batch->ninputs; i++)
-		if (!may_be_repaired(&batch->inputs[i]))
-			return false;
-	for (int i = 0; i < batch->ninputs; i++)
-		(void) repair(&batch->inputs[i]);
-	return true;
-}
+static const RequestKind update_contact;
+static const RequestKind read_by_address;
 
 /*
- * HubSpot accepted the request: look at each record.  Inputs that the answer
- * leaves open go into a batch of their own.
+ * Who is there by the key?  By e-mail address: this contact, to be updated by
+ * its id.  By the account's property: the address is somebody else's; if
+ * nobody is there by the key, that somebody may be meant.
  */
 static void
-read_records(Batch *batch, const Reply *reply, AckRequest *request)
+conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	ReplyInput *matched = palloc0(sizeof(ReplyInput) * batch->ninputs);
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
-	int			nopen = 0;
-
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		matched[i].trace = batch->inputs[i].trace;
-		matched[i].key = batch->inputs[i].key->key;
-	}
-	reply_match(reply, contacts_id_property(batch->inputs[0].key), matched, batch->ninputs);
+	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *by_address = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete = reply->class == REPLY_RECORDS && records_match_keys(batch, reply, found);
 
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		Input	   *input = &batch->inputs[i];
 
-		if (matched[i].outcome == REPLY_CONFIRMED)
-			end_confirmed(batch, input, matched[i].result, reply->status, request);
-		else if (matched[i].outcome == REPLY_FAILED)
+		if (found[i] != NULL && input->key->property == NULL)
 		{
-			if (!is_about_schema(matched[i].error->code) || !repair(input))
-				batch_reject(input, VERDICT_REJECTED, category_of(matched[i].error),
-							 matched[i].error->message, reply->status, request);
+			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
+			update[i] = true;
 		}
+		else if (!complete && found[i] == NULL && reply->class == REPLY_RECORDS)
+			open[i] = true;
+		else if (found[i] == NULL && input->alias != NULL && reply->class == REPLY_RECORDS)
+			by_address[i] = true;
+		else
+			reject_conflict(input, NULL, NULL, reply, request);
+	}
+	records_again(batch, open, reply, request);
+	(void) batch_follow(batch, update, &update_contact);
+	(void) batch_follow(batch, by_address, &read_by_address);
+}
+
+static void
+end_read_by_address(Batch *batch)
+{
+	if (batch->ninputs > 0)
+		records_end_read_by(batch, "email", records_id_property(batch->inputs[0].key));
+}
+
+/* A contact without a key takes ours; one that has another is somebody else. */
+static void
+address_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	const char **addresses = palloc(sizeof(char *) * batch->ninputs);
+	bool	   *adopt = palloc0(sizeof(bool) * batch->ninputs);
+
+	for (int i = 0; i < batch->ninputs; i++)
+		addresses[i] = batch->inputs[i].alias;
+	if (reply->class == REPLY_RECORDS)
+		(void) records_match_read(batch, reply, "email", addresses, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+		const char *property = records_id_property(input->key);
+		const char *key = found[i] == NULL ? NULL : reply_property(found[i], property);
+
+		if (found[i] == NULL)
+			reject_conflict(input, NULL, NULL, reply, request);
+		else if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
+			reject_conflict(input, "conflicting_key",
+							psprintf("the address %s is of contact %s, whose %s is \"%s\"", input->alias, found[i]->id,
+									 property, key), reply, request);
 		else
 		{
-			open[i] = true;
-			nopen++;
+			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
+			adopt[i] = true;
 		}
 	}
-	if (nopen == batch->ninputs && ++batch->attempts >= MAX_SILENT_ANSWERS && nopen == 1)
-		batch_reject(&batch->inputs[0], VERDICT_DEAD, "not_confirmed",
-					 "HubSpot answered with success but did not say anything about this record",
-					 reply->status, request);
-	else if (nopen == batch->ninputs && batch->attempts >= MAX_SILENT_ANSWERS)
-		batch_bisect(batch, reply);
-	else if (nopen > 0)
+	(void) batch_follow(batch, adopt, &update_contact);
+}
+
+/* ---- confirmed -------------------------------------------------------------------- */
+
+/* The userIds of the rows are remembered, so that later calls may name the contact by them alone. */
+static void
+remember_user_ids(Input *input, const char *record_id)
+{
+	const WorkKey *key = input->key;
+
+	for (int i = 0; i < input->nrows; i++)
 	{
-		int			attempts = batch->attempts;
+		MessageParts parts;
+		MessageProblem problem;
+		char	   *user_id;
 
-		lane_event(&batch->lane->status, EVENT_UNAVAILABLE,
-				   "it answered with success but left records out", 0);
-		batch_split_off(batch, open);
-		dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
+		if (!input->rows[i]->has_user_id || !message_read(input->rows[i]->message, &parts, &problem))
+			continue;
+		user_id = message_user_id(&parts);
+		if (user_id != NULL && pg_strcasecmp(user_id, key->key) != 0)
+			record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, record_id,
+						   input->created == 1, clock_us());
 	}
-	pfree(open);
-	pfree(matched);
-}
-
-/* The request as a whole was refused. */
-static void
-contacts_refused(Batch *batch, const Reply *reply, AckRequest *request)
-{
-	Input	   *input = &batch->inputs[0];
-
-	if (is_about_schema(reply->error.code) && repair_all(batch))
-		return;
-	if (batch->ninputs > 1)
-		batch_bisect(batch, reply);
-	else
-		batch_reject(input, VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
 }
 
 static void
-contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
+forget_record(Input *input)
 {
-	if (reply->class == REPLY_RECORDS)
-		read_records(batch, reply, request);
-	else
-		contacts_refused(batch, reply, request);
+	record_map_remove(input->key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(input->key),
+					  input->key->key, clock_us());
 }
 
-const FamilyWork contacts_work = {
+/* ---- which request ------------------------------------------------------------------ */
+
+static const RequestKind upsert_contacts = {
+	.path = PATH_CONTACTS_UPSERT,
+	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.max_rows = 1000,
 	.is_list = true,
-	.path = PATH_CONTACTS_UPSERT,
+	.one_property = true,
+	.append_input = records_append_upsert,
+	.answered = records_answered,
+};
+
+static const RequestKind update_contact = {
+	.path = PATH_CONTACTS_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.by_record = true,
+	.append_input = records_append_update,
+	.answered = records_answered,
+};
+
+static const RequestKind clear_stage = {
+	.path = PATH_CONTACTS_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.append_input = records_append_cleared_stage,
+	.answered = records_answered,
+};
+
+static const RequestKind set_stage = {
+	.path = PATH_CONTACTS_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.append_input = records_append_stage,
+	.answered = records_answered,
+};
+
+static const RequestKind find_contacts = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = records_found,
+};
+
+static const RequestKind read_by_key = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = conflict_answered,
+};
+
+static const RequestKind read_by_address = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.end_body = end_read_by_address,
+	.append_input = records_append_alias,
+	.answered = address_answered,
+};
+
+const RecordKinds contact_kinds = {
+	.part = SCHEMA_CONTACT,
+	.object = OBJECT_IS_CONTACT,
+	.clear_stage = &clear_stage,
+	.set_stage = &set_stage,
+	.find = &find_contacts,
+	.resolve = &read_by_key,
+	.confirmed = remember_user_ids,
+	.vanished = forget_record,
+};
+
+static const RequestKind *
+kind_of_contact(WorkKey *key)
+{
+	if (queue_head(key)->call == CALL_DELETE)
+		return deletes_kind_of(key);
+	if (!is_by_user_id(key))
+		return &upsert_contacts;
+	return await_contact(key) ? &update_contact : NULL;
+}
+
+/* Deletions are not merged with what comes before and after them. */
+static bool
+contact_joins(const Row *first, const Row *next)
+{
+	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && first->erases == next->erases;
+}
+
+static bool
+check_contact(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	if (is_by_user_id(row->key) && row->key->record_id[0] == '\0')
+	{
+		*category = "contact_not_found";
+		*problem = "no call has told yet which contact this userId is";
+		return false;
+	}
+	return row->call == CALL_DELETE || records_check(row, parts, category, problem);
+}
+
+const FamilyWork contacts_work = {
+	.kind = &upsert_contacts,
+	.kind_of = kind_of_contact,
+	.joins = contact_joins,
 	.check = check_contact,
-	.append_input = append_contact,
-	.answered = contacts_answered,
+	.look_up = await_look_up_contact,
 };

@@ -44,7 +44,7 @@ struct Enqueue
 	Call		call;
 	Source		source;
 	Oid			server;
-	const char *id_property;	/* the account's contact_id_property */
+	CallOptions options;		/* of the account; texts in home */
 	bool		record_problems;	/* else they are raised */
 	const Catalog *catalog;
 	FullTransactionId xid;
@@ -58,25 +58,26 @@ struct Enqueue
 
 PG_FUNCTION_INFO_V1(hubspot_identify);
 PG_FUNCTION_INFO_V1(hubspot_track);
+PG_FUNCTION_INFO_V1(hubspot_group);
 PG_FUNCTION_INFO_V1(hubspot_page);
 PG_FUNCTION_INFO_V1(hubspot_form);
+PG_FUNCTION_INFO_V1(hubspot_delete);
 PG_FUNCTION_INFO_V1(hubspot_enqueue);
 PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
-/* Calls that this version carries out; the others have their place in the enum. */
-static const bool call_is_supported[CALL_COUNT] = {
-	[CALL_IDENTIFY] = true,
-	[CALL_TRACK] = true,
-	[CALL_PAGE] = true,
-	[CALL_FORM] = true,
-};
-
-/* What the row of a call writes in HubSpot. */
-static const Object object_of_call[CALL_COUNT] = {
-	[CALL_IDENTIFY] = OBJECT_IS_CONTACT,
-	[CALL_TRACK] = OBJECT_IS_EVENT,
-	[CALL_PAGE] = OBJECT_IS_EVENT,
-	[CALL_FORM] = OBJECT_IS_FORM,
+/* Calls that carry a message, and what the row of a call writes in HubSpot. */
+static const struct
+{
+	bool		has_message;
+	Object		object;
+}			calls[CALL_COUNT] =
+{
+	[CALL_IDENTIFY] = {true, OBJECT_IS_CONTACT},
+	[CALL_TRACK] = {true, OBJECT_IS_EVENT},
+	[CALL_GROUP] = {true, OBJECT_IS_COMPANY},
+	[CALL_PAGE] = {true, OBJECT_IS_EVENT},
+	[CALL_FORM] = {true, OBJECT_IS_FORM},
+	[CALL_DELETE] = {true, OBJECT_IS_CONTACT},
 };
 
 Call
@@ -87,7 +88,7 @@ enqueue_call_by_name(const char *name)
 	initStringInfo(&valid);
 	for (int i = 0; i < CALL_COUNT; i++)
 	{
-		if (!call_is_supported[i])
+		if (!calls[i].has_message)
 			continue;
 		if (strcmp(name, ring_call_names[i]) == 0)
 			return (Call) i;
@@ -109,6 +110,16 @@ enqueue_raise(const MessageProblem *problem)
 			 problem->hint ? errhint("%s", problem->hint) : 0));
 }
 
+/* The cache of the options may be emptied while messages are queued. */
+static void
+keep_properties(CallOptions *options)
+{
+	if (options->contact_id_property != NULL)
+		options->contact_id_property = pstrdup(options->contact_id_property);
+	if (options->company_id_property != NULL)
+		options->company_id_property = pstrdup(options->company_id_property);
+}
+
 Enqueue *
 enqueue_begin(Call call, Source source, const char *server, Oid role, int capacity)
 {
@@ -122,7 +133,8 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	enqueue->source = source;
 	enqueue->server = account_resolve(server);
 	account_check_usage(enqueue->server, role);
-	enqueue->id_property = account_contact_id_property(enqueue->server);
+	enqueue->options = *account_call_options(enqueue->server);
+	keep_properties(&enqueue->options);
 	enqueue->record_problems = hubspot_on_invalid == ON_INVALID_RECORD ||
 		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
 	enqueue->catalog = ring_catalog(false);
@@ -218,7 +230,7 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 {
 	Work		work = {.message = message};
 
-	work.object = object_of_call[enqueue->call];
+	work.object = calls[enqueue->call].object;
 	if (!enqueue->record_problems)
 		enqueue_raise(problem);
 	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
@@ -226,32 +238,98 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 	return enqueue_work(enqueue, &work);
 }
 
-/* Why a message cannot be queued at all, or its work. */
+/* The key of a call's own row, or why it has none. */
 static bool
-read_message(Enqueue *enqueue, Jsonb *message, MessageParts *parts, Work *work, MessageProblem *problem)
+find_key(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
 {
-	work->message = message;
-	work->object = object_of_call[enqueue->call];
-	if (!message_read(message, parts, problem) || !message_check_envelope(parts, problem))
-		return false;
-	if (work->object == OBJECT_IS_EVENT)
-		return message_event_key(enqueue->call, parts, &work->key, problem);
-	if (work->object == OBJECT_IS_FORM)
-		return message_form_key(parts, &work->key, problem);
-	return message_contact_key(enqueue->call, parts, enqueue->id_property, &work->key, problem);
+	const CallOptions *options = &enqueue->options;
+
+	switch (enqueue->call)
+	{
+		case CALL_TRACK:
+		case CALL_PAGE:
+			return message_event_key(enqueue->call, parts, options->contact_id_property, key, problem);
+		case CALL_GROUP:
+			return message_company_key(parts, options->company_id_property, key, problem);
+		case CALL_FORM:
+			return message_form_key(parts, key, problem);
+		case CALL_DELETE:
+			return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+		default:
+			return message_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+	}
 }
 
-/* What a track call says of the contact goes out as an identify would. */
-static void
-enqueue_context_traits(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, int64 event)
+/* The contact of a group call, if it names one. */
+static bool
+find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
 {
-	Work		work = {.object = OBJECT_IS_CONTACT, .parent = event, .message = message};
+	key->key = NULL;
+	return enqueue->call != CALL_GROUP || !message_names_contact(enqueue->call, parts) ||
+		message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, key, problem);
+}
+
+/* A contact belongs to a company: {"property": .., "company": ..}. */
+static void
+enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company, int64 parent)
+{
+	Work		work = {.object = OBJECT_IS_ASSOCIATION, .parent = parent, .key = *contact};
+
+	work.message = message_make_association(company);
+	(void) enqueue_work(enqueue, &work);
+}
+
+/* Whether an object has anything but the address, which is the key. */
+static bool
+has_traits(JsonbContainer *traits)
+{
+	JsonbValue	email;
+
+	return traits != NULL && JsonContainerSize(traits) > (message_field(traits, "email", &email) ? 1 : 0);
+}
+
+/* A company among the traits of a contact is queued as if by a group call; see contacts.c for one that cannot be. */
+static void
+enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const MessageKey *contact, int64 parent)
+{
+	Work		work = {.object = OBJECT_IS_COMPANY, .parent = parent, .message = message};
+	const char *why;
+
+	if (!enqueue->options.associate_company_trait ||
+		!message_contact_company(enqueue->call, parts, enqueue->options.company_id_property, &work.key, &why))
+		return;
+	(void) enqueue_work(enqueue, &work);
+	enqueue_association(enqueue, contact, &work.key, parent);
+}
+
+/* The contact's part of a track or group call goes out as an identify would. */
+static void
+enqueue_contact(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const MessageKey *contact, int64 parent)
+{
+	Work		work = {.object = OBJECT_IS_CONTACT, .parent = parent, .key = *contact, .message = message};
+
+	(void) enqueue_work(enqueue, &work);
+	enqueue_company(enqueue, message, parts, contact, parent);
+}
+
+/* The rows that a call makes beside its own. */
+static void
+enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const Work *work, const MessageKey *member)
+{
+	MessageKey	contact;
 	MessageProblem problem;
 
-	if (enqueue->call == CALL_TRACK && parts->context_traits != NULL &&
-		JsonContainerSize(parts->context_traits) > 0 &&
-		message_contact_key(enqueue->call, parts, enqueue->id_property, &work.key, &problem))
-		(void) enqueue_work(enqueue, &work);
+	if (enqueue->call == CALL_IDENTIFY)
+		enqueue_company(enqueue, message, parts, &work->key, work->id);
+	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events && has_traits(parts->context_traits) &&
+			 message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, &contact, &problem))
+		enqueue_contact(enqueue, message, parts, &contact, work->id);
+	else if (enqueue->call == CALL_GROUP && member->key != NULL)
+	{
+		if (has_traits(parts->context_traits))
+			enqueue_contact(enqueue, message, parts, member, work->id);
+		enqueue_association(enqueue, member, &work->key, work->id);
+	}
 }
 
 /* Draw the id; with hubspot.dedup_message_id an earlier row of the same messageId is returned instead. */
@@ -269,7 +347,8 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 {
 	MessageParts parts;
 	MessageProblem problem;
-	Work		work = {0};
+	Work		work = {.object = calls[enqueue->call].object, .message = message};
+	MessageKey	member;
 	int64		earlier;
 
 	if (VARSIZE_ANY_EXHDR(message) > hubspot_max_message_size)
@@ -281,13 +360,14 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		problem.hint = NULL;
 		return enqueue_problem(enqueue, NULL, &problem);
 	}
-	if (!read_message(enqueue, message, &parts, &work, &problem))
+	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
+		!find_key(enqueue, &parts, &work.key, &problem) || !find_member(enqueue, &parts, &member, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	earlier = earlier_row(enqueue, &parts, &work);
 	if (earlier != 0)
 		return earlier;
 	(void) enqueue_work(enqueue, &work);
-	enqueue_context_traits(enqueue, message, &parts, work.id);
+	enqueue_children(enqueue, message, &parts, &work, &member);
 	return work.id;
 }
 
@@ -332,6 +412,12 @@ hubspot_track(PG_FUNCTION_ARGS)
 }
 
 Datum
+hubspot_group(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_GROUP, fcinfo));
+}
+
+Datum
 hubspot_page(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(queue_call(CALL_PAGE, fcinfo));
@@ -341,6 +427,12 @@ Datum
 hubspot_form(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(queue_call(CALL_FORM, fcinfo));
+}
+
+Datum
+hubspot_delete(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_DELETE, fcinfo));
 }
 
 /* Queue all elements; returns their ids in the current context. */

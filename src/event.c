@@ -79,19 +79,51 @@ append_text(StringInfo body, const char *name, const char *text)
 	value_append_string(body, text, strlen(text));
 }
 
+/* Who it was: the record that is known, else the address, else the browser token; NULL when nothing tells. */
+static const char *
+find_reference(const EventSource *source, const char **value)
+{
+	JsonbValue	hutk;
+	bool		is_hutk = source->key_property != NULL && strcmp(source->key_property, MESSAGE_HUTK) == 0;
+
+	*value = source->record_id;
+	if (source->record_id[0] != '\0')
+		return "objectId";
+	*value = source->key;
+	if (source->key_property == NULL || is_hutk)
+		return is_hutk ? "utk" : "email";
+	*value = message_email(source->call, source->parts);
+	if (*value != NULL)
+		return "email";
+	if (!message_hutk(source->parts, &hutk))
+		return NULL;
+	*value = pnstrdup(hutk.val.string.val, hutk.val.string.len);
+	return "utk";
+}
+
+bool
+event_has_reference(const EventSource *source)
+{
+	const char *value;
+
+	return find_reference(source, &value) != NULL;
+}
+
 void
 event_append(StringInfo body, const EventSource *source, const char *full_name, Mapping *mapping,
 			 StringInfo warnings)
 {
 	char		uuid[DIGEST_UUID_TEXT];
+	const char *value;
+	const char *reference = find_reference(source, &value);
 
 	appendStringInfoChar(body, '{');
 	append_text(body, "eventName", full_name);
-	appendStringInfoChar(body, ',');
-	if (source->record_id[0] != '\0')
-		append_text(body, "objectId", source->record_id);
-	else
-		append_text(body, source->key_property == NULL ? "email" : "utk", source->key);
+	if (reference != NULL)
+	{
+		appendStringInfoChar(body, ',');
+		append_text(body, reference, value);
+	}
 	append_time(body, source, mapping->rules->zone);
 	if (event_uuid(source, uuid))
 		appendStringInfo(body, ",\"uuid\":\"%s\"", uuid);
@@ -125,7 +157,7 @@ for_each_property(const EventSource *source, void (*visit) (StringInfo, const ch
 		(void) JsonbIteratorNext(&it, &value, true);
 		canonical = canonical_name(name.val.string.val, &len);
 		if (len == 0 || len > 50 || canonical[0] < 'a' || canonical[0] > 'z' || strcmp(canonical, "email") == 0 ||
-			(source->parts->flat && message_is_envelope(name.val.string.val, name.val.string.len, true)))
+			(source->parts->flat && message_is_envelope(name.val.string.val, name.val.string.len, OBJECT_IS_EVENT)))
 			continue;
 		visit(out, canonical, property_type_for(&value));
 	}

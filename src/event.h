@@ -14,7 +14,8 @@ typedef struct EventSource
 {
 	Call		call;			/* track or page */
 	const MessageParts *parts;
-	const char *key_property;	/* NULL: the e-mail address; else MESSAGE_HUTK */
+	const char *key_property;	/* NULL: the e-mail address; MESSAGE_HUTK, MESSAGE_USER_ID, or the
+								 * account's */
 	const char *key;
 	const char *record_id;		/* of the contact, "" when not known */
 	int64		portal_id;
@@ -31,6 +32,9 @@ extern const char *event_wanted(const EventSource *source, const AccountOptions 
  */
 extern const EventDefinition *event_definition(const EventSource *source, const AccountOptions *options,
 											   const Schema *schema, const char **full_name);
+
+/* Whether HubSpot can tell whose event it is: by record id, address or browser token. */
+extern bool event_has_reference(const EventSource *source);
 
 /* The stable uuid of an occurrence: of its messageId, else of its row. */
 extern bool event_uuid(const EventSource *source, char uuid[DIGEST_UUID_TEXT]);

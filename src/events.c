@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "hubspot.h"
+#include "await.h"
 #include "event.h"
+#include "legacy.h"
 #include "schema_sync.h"
 #include "value.h"
 #include "work.h"
@@ -21,7 +23,7 @@ source_of(const Row *row, const MessageParts *parts)
 {
 	EventSource source = {
 		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
-		.record_id = row->record_id, .portal_id = row->key->lane->account->portal_id, .id = row->id, .created_at = row->created_at
+		.record_id = row->record_id[0] != '\0' ? row->record_id : row->key->record_id, .portal_id = row->key->lane->account->portal_id, .id = row->id, .created_at = row->created_at
 	};
 
 	return source;
@@ -38,6 +40,14 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	const char *wanted = event_wanted(&source, account->options, &len);
 	const char *name;
 
+	if (!event_has_reference(&source))
+	{
+		*category = "contact_not_found";
+		*problem = "no call has told yet which contact this userId is";
+		return false;
+	}
+	if (account->options->events == EVENTS_LEGACY)
+		return true;
 	*category = "unknown_event";
 	if (event_definition(&source, account->options, account->schema, &full_name) != NULL || full_name != NULL)
 		return true;
@@ -58,7 +68,7 @@ create_event(Account *account, const EventSource *source)
 {
 	int			len;
 	const char *wanted = event_wanted(source, account->options, &len);
-	UnknownProperty event;
+	UnknownProperty event = {0};
 
 	event.name = schema_event_name(wanted, len);
 	event.type = event_definition_body(source, account->options);
@@ -130,16 +140,19 @@ was_received(const Row *row, const Reply *reply)
 
 /*
  * HubSpot may have forgotten the record that the map remembers: the same by
- * e-mail address, once.
+ * what the message says, once.
  */
 static bool
 try_address(Input *input)
 {
 	Row		   *row = input->rows[0];
+	bool		had_record = row->record_id[0] != '\0' || input->key->record_id[0] != '\0';
 
-	if (row->record_id[0] == '\0')
+	row->record_id[0] = input->key->record_id[0] = '\0';
+	row->looked = LOOKED_LAST;
+	if (!had_record || row->repaired)
 		return false;
-	row->record_id[0] = '\0';
+	row->repaired = true;
 	queue_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
@@ -193,14 +206,40 @@ events_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			end_delivered(&batch->inputs[i], reply, request);
 }
 
-const FamilyWork events_work = {
+static const RequestKind send_events = {
+	.path = PATH_EVENTS_SEND,
+	.meter = METER_NONE,
 	.max_inputs = 500,
 	.max_rows = 500,
 	.is_list = true,
 	.counts_rows = true,
-	.is_exempt = true,
-	.path = PATH_EVENTS_SEND,
-	.check = check_event,
 	.append_input = append_events,
 	.answered = events_answered,
+};
+
+/* Whether the message itself says whose event it is. */
+static bool
+tells_contact(const WorkKey *key)
+{
+	Row		   *row = queue_head(key);
+	MessageParts parts;
+	MessageProblem problem;
+
+	return key->property == NULL || strcmp(key->property, MESSAGE_HUTK) == 0 || row->record_id[0] != '\0' ||
+		(message_read(row->message, &parts, &problem) && message_email(row->call, &parts) != NULL);
+}
+
+static const RequestKind *
+kind_of_event(WorkKey *key)
+{
+	if (!tells_contact(key) && !await_contact(key))
+		return NULL;
+	return key->lane->account->options->events == EVENTS_LEGACY ? &legacy_event : &send_events;
+}
+
+const FamilyWork events_work = {
+	.kind = &send_events,
+	.kind_of = kind_of_event,
+	.check = check_event,
+	.look_up = await_look_up_contact,
 };

@@ -21,12 +21,12 @@
 
 #include "hubspot.h"
 #include "account.h"
-#include "contacts.h"
 #include "enqueue.h"
 #include "event.h"
 #include "forms.h"
 #include "mapping.h"
 #include "path.h"
+#include "records.h"
 #include "schema.h"
 #include "value.h"
 
@@ -131,11 +131,11 @@ explain_contact(Explain *explain)
 	work.key = key.key;
 
 	appendStringInfoString(&work.body, "{\"inputs\":[");
-	contacts_begin_input(&work.body, work.key_property, work.key, "0");
+	records_begin_input(&work.body, work.key_property, work.key, "0");
 	mapping_begin(&mapping, &work.body, &explain->rules);
-	mapping_add_contact(&mapping, &explain->parts, key.property, &work.warnings);
+	mapping_add_contact(&mapping, explain->call, &explain->parts, key.property, &work.warnings);
 	describe_properties(&work.properties, &mapping);
-	contacts_end_input(&work.body);
+	records_end_input(&work.body);
 	appendStringInfoString(&work.body, "]}");
 	put_explained(explain, &work);
 }
@@ -153,7 +153,7 @@ explain_event(Explain *explain)
 	const char *full_name;
 	Mapping		mapping;
 
-	if (!message_event_key(explain->call, &explain->parts, &key, &problem))
+	if (!message_event_key(explain->call, &explain->parts, explain->options->contact_id_property, &key, &problem))
 		enqueue_raise(&problem);
 	initStringInfo(&work.properties);
 	initStringInfo(&work.warnings);

@@ -250,12 +250,17 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 				 reply->error.detail != NULL ? reply->error.detail : reply->message, reply, request);
 }
 
-const FamilyWork forms_work = {
+static const RequestKind submit_form = {
+	.meter = METER_OBJECTS,
 	.max_inputs = 1,
 	.max_rows = 1,
-	.check = check_form,
 	.append_input = append_form,
 	.address = form_address,
 	.settle = settle_form,
 	.answered = form_answered,
+};
+
+const FamilyWork forms_work = {
+	.kind = &submit_form,
+	.check = check_form,
 };

@@ -71,6 +71,8 @@ static const struct
 
 static const char *const family_names[FAMILY_COUNT] = {
 	[FAMILY_CONTACTS] = "contacts",
+	[FAMILY_COMPANIES] = "companies",
+	[FAMILY_ASSOCIATIONS] = "associations",
 	[FAMILY_EVENTS] = "events",
 	[FAMILY_FORMS] = "forms",
 	[FAMILY_SCHEMA] = "schema",
@@ -157,22 +159,19 @@ lane_state_name(LaneState state)
 	return lane_states[state].name;
 }
 
-int
+LaneFamily
 lane_family_of(Object object)
 {
-	switch (object)
-	{
-		case OBJECT_IS_CONTACT:
-			return FAMILY_CONTACTS;
-		case OBJECT_IS_EVENT:
-			return FAMILY_EVENTS;
-		case OBJECT_IS_FORM:
-			return FAMILY_FORMS;
-		case OBJECT_IS_SCHEMA:
-			return FAMILY_SCHEMA;
-		default:
-			return -1;
-	}
+	static const LaneFamily families[OBJECT_COUNT] = {
+		[OBJECT_IS_CONTACT] = FAMILY_CONTACTS,
+		[OBJECT_IS_COMPANY] = FAMILY_COMPANIES,
+		[OBJECT_IS_ASSOCIATION] = FAMILY_ASSOCIATIONS,
+		[OBJECT_IS_EVENT] = FAMILY_EVENTS,
+		[OBJECT_IS_FORM] = FAMILY_FORMS,
+		[OBJECT_IS_SCHEMA] = FAMILY_SCHEMA,
+	};
+
+	return families[object];
 }
 
 const char *

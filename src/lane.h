@@ -16,6 +16,8 @@
 typedef enum LaneFamily
 {
 	FAMILY_CONTACTS,
+	FAMILY_COMPANIES,
+	FAMILY_ASSOCIATIONS,
 	FAMILY_EVENTS,
 	FAMILY_FORMS,
 	FAMILY_SCHEMA
@@ -93,7 +95,7 @@ extern bool lane_may_send(const LaneStatus *status, int64 now);
 extern const char *lane_state_name(LaneState state);
 extern const char *lane_family_name(LaneFamily family);
 
-/* The family whose lane carries rows of an object, -1 when none does. */
-extern int	lane_family_of(Object object);
+/* The family whose lane carries rows of an object. */
+extern LaneFamily lane_family_of(Object object);
 
 #endif							/* HUBSPOT_LANE_H */

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "hubspot.h"
+#include "domain.h"
 #include "mapping.h"
 #include "mapping_name.h"
 #include "mapping_property.h"
@@ -251,9 +252,9 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
-		if (flat && message_is_envelope(text, len, rules->object == OBJECT_IS_EVENT))
+		if (flat && message_is_envelope(text, len, rules->object))
 			continue;
-		if (is_set_apart(mapping, text, len))
+		if (is_set_apart(mapping, text, len) || (mapping->is_member && len == strlen("id") && memcmp(text, "id", len) == 0))
 			continue;
 		if (rules->nmaps > 0 && is_mapped(rules, text, len, &value))
 			continue;
@@ -343,6 +344,35 @@ add_email(Mapping *mapping, const Traits *traits, const char *key_property)
 		mapping_warn(mapping, "invalid_email", "email", strlen("email"), why);
 }
 
+/* The domain: given, or of the website; a property only where it is not the key. */
+static void
+add_domain(Mapping *mapping, const Traits *traits, const char *key_property)
+{
+	Trait		trait = traits->present[TRAIT_DOMAIN] ? TRAIT_DOMAIN : TRAIT_WEBSITE;
+	const JsonbValue *given = &traits->special[trait];
+	JsonbValue	domain = *given;
+	const char *why = "It is no text.";
+
+	if (strcmp(key_property, MESSAGE_DOMAIN) == 0 || !traits->present[trait])
+		return;
+	if (given->type == jbvNull || (given->type == jbvString && given->val.string.len == 0))
+	{
+		if (trait == TRAIT_DOMAIN)
+			add_special(mapping, "domain", given);
+		return;
+	}
+	domain.val.string.val = given->type != jbvString ? NULL
+		: domain_of_website(given->val.string.val, given->val.string.len, &why);
+	if (domain.val.string.val == NULL)
+		mapping_warn(mapping, "invalid_domain", "domain", strlen("domain"), why);
+	else
+	{
+		domain.type = jbvString;
+		domain.val.string.len = strlen(domain.val.string.val);
+		add_special(mapping, "domain", &domain);
+	}
+}
+
 /* ---- all together -------------------------------------------------------------------------- */
 
 static void
@@ -368,17 +398,26 @@ add_renamed(Mapping *mapping, const Traits *traits)
 		pfree(traits->renamed);
 }
 
+static void
+warn_of_creation_date(Mapping *mapping, const Traits *traits)
+{
+	if (traits->present[TRAIT_CREATED] || traits->present[TRAIT_CREATEDAT])
+		mapping_warn(mapping, "read_only_property", "createdate", strlen("createdate"),
+					 "HubSpot sets the creation date itself");
+}
+
 void
-mapping_add_contact(Mapping *mapping, const MessageParts *parts, const char *key_property,
+mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts, const char *key_property,
 					StringInfo warnings)
 {
 	Traits		traits;
-	JsonbContainer *containers[MAX_CONTAINERS];
+	JsonbContainer *containers[MAX_CONTAINERS] = {NULL};
 	int			n = 0;
 
-	if (parts->flat)
+	/* the traits of a group call are the company's */
+	if (parts->flat && call != CALL_GROUP)
 		containers[n++] = parts->root;
-	if (parts->traits != NULL)
+	if (parts->traits != NULL && call != CALL_GROUP)
 		containers[n++] = parts->traits;
 	if (parts->context_traits != NULL)
 		containers[n++] = parts->context_traits;
@@ -391,9 +430,26 @@ mapping_add_contact(Mapping *mapping, const MessageParts *parts, const char *key
 	add_name(mapping, &traits);
 	add_email(mapping, &traits, key_property);
 	add_renamed(mapping, &traits);
-	if (traits.present[TRAIT_CREATED] || traits.present[TRAIT_CREATEDAT])
-		mapping_warn(mapping, "read_only_property", "createdate", strlen("createdate"),
-					 "HubSpot sets the creation date itself");
+	warn_of_creation_date(mapping, &traits);
+}
+
+void
+mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts, const char *key_property,
+					StringInfo warnings)
+{
+	JsonbContainer *container = message_company_traits(call, parts);
+	Traits		traits;
+
+	mapping->is_member = call != CALL_GROUP;
+	begin_row(mapping, &traits, warnings);
+	if (container == NULL)
+		return;
+	add_explicit(mapping, &container, 1);
+	read_traits(mapping, &traits, container, container == parts->root);
+	add_special_fields(mapping, &traits);
+	add_domain(mapping, &traits, key_property);
+	add_renamed(mapping, &traits);
+	warn_of_creation_date(mapping, &traits);
 }
 
 /* The fields of a page, from the first place that has them. */

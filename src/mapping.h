@@ -50,6 +50,7 @@ typedef struct UnknownProperty
 {
 	const char *name;			/* as it would be created */
 	const char *type;			/* that a property for such values has */
+	bool		is_key;			/* no two records may have the same value, and nobody wants to see it */
 } UnknownProperty;
 
 /*
@@ -65,6 +66,7 @@ typedef struct Mapping
 	MappingName *names;			/* written so far */
 	bool		is_page;		/* of the event at hand */
 	bool		key_is_email;
+	bool		is_member;		/* a company among the traits of a contact, whose "id" is its key */
 	int			row_start;		/* names from here on are of the row at hand */
 	StringInfo	warnings;		/* of the row at hand: elements of a JSON array */
 	int			nunknown;		/* of the row at hand */
@@ -79,12 +81,19 @@ extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules 
  * the record, NULL for a contact's e-mail address: the key is not repeated.
  * Warnings are appended to the given StringInfo.
  */
-extern void mapping_add_contact(Mapping *mapping, const MessageParts *parts,
+extern void mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
+								const char *key_property, StringInfo warnings);
+
+/* The same for the company of a group call, or of a contact's traits. */
+extern void mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
 								const char *key_property, StringInfo warnings);
 
 /* The same for the properties of a track or page call; the key's address is left out. */
 extern void mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page,
 							  bool key_is_email, StringInfo warnings);
+
+/* The value that a property was given, as JSON text (palloc'd); NULL when it was not written. */
+extern char *mapping_value(const Mapping *mapping, const char *property);
 extern void mapping_end(Mapping *mapping);
 
 #endif							/* HUBSPOT_MAPPING_H */

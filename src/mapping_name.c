@@ -14,7 +14,7 @@
 /* Sorted, for a binary search. */
 static const char *const trait_names[TRAIT_COUNT] = {
 	"address", "city", "company", "companyname", "country", "created", "createdat", "description",
-	"email", "employees", "firstname", "industry", "jobtitle", "lastname", "lifecyclestage", "name",
+	"domain", "email", "employees", "firstname", "industry", "jobtitle", "lastname", "lifecyclestage", "name",
 	"numberofemployees", "phone", "position", "postalcode", "state", "title", "website", "zip"
 };
 
@@ -64,6 +64,7 @@ static bool
 is_handled_apart(Object object, Trait trait)
 {
 	return (object != OBJECT_IS_EVENT && (trait == TRAIT_CREATED || trait == TRAIT_CREATEDAT)) ||
+		(object == OBJECT_IS_COMPANY && trait == TRAIT_DOMAIN) ||
 		(object == OBJECT_IS_CONTACT && (trait == TRAIT_NAME || trait == TRAIT_EMAIL));
 }
 
@@ -124,7 +125,8 @@ is_special_property(Object object, const char *name, int len)
 	for (int i = 0; i < count; i++)
 		if (strlen(fields[i].property) == len && memcmp(fields[i].property, name, len) == 0)
 			return true;
-	return object == OBJECT_IS_CONTACT && len == strlen("email") && memcmp(name, "email", len) == 0;
+	return (object == OBJECT_IS_CONTACT && len == strlen("email") && memcmp(name, "email", len) == 0) ||
+		(object == OBJECT_IS_COMPANY && len == strlen("domain") && memcmp(name, "domain", len) == 0);
 }
 
 bool

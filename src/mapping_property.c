@@ -37,6 +37,24 @@ mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules)
 	mapping->names = palloc(sizeof(MappingName) * mapping->names_size);
 }
 
+static MappingName *
+find_name(const Mapping *mapping, const char *name, int len)
+{
+	for (int i = 0; i < mapping->nnames; i++)
+		if (mapping->names[i].len == len &&
+			memcmp(mapping->json->data + mapping->names[i].offset, name, len) == 0)
+			return &mapping->names[i];
+	return NULL;
+}
+
+char *
+mapping_value(const Mapping *mapping, const char *property)
+{
+	const MappingName *name = find_name(mapping, property, strlen(property));
+
+	return name == NULL ? NULL : pnstrdup(mapping->json->data + name->value_offset, name->value_len);
+}
+
 void
 mapping_end(Mapping *mapping)
 {
@@ -46,16 +64,6 @@ mapping_end(Mapping *mapping)
 }
 
 /* ---- writing a property ----------------------------------------------------------- */
-
-static MappingName *
-find_name(Mapping *mapping, const char *name, int len)
-{
-	for (int i = 0; i < mapping->nnames; i++)
-		if (mapping->names[i].len == len &&
-			memcmp(mapping->json->data + mapping->names[i].offset, name, len) == 0)
-			return &mapping->names[i];
-	return NULL;
-}
 
 /* Whether a property that is there already has another value than this one. */
 static bool
@@ -86,6 +94,7 @@ note_unknown(Mapping *mapping, const char *name, int len, const JsonbValue *valu
 	unknown = &mapping->unknown[mapping->nunknown++];
 	unknown->name = pnstrdup(name, len);
 	unknown->type = property_type_for(value);
+	unknown->is_key = false;
 }
 
 /* Whether the account's schema lets the property be written; *property NULL: not known. */

@@ -9,14 +9,13 @@
  */
 #include "postgres.h"
 
-#include <curl/curl.h>
-
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/numeric.h"
 
 #include "hubspot.h"
+#include "domain.h"
 #include "message.h"
 
 bool
@@ -68,17 +67,29 @@ get_envelope(JsonbContainer *root, const char *camel, const char *snake, JsonbVa
 		value->type = jbvNull;
 }
 
-static const char *const envelope_names[] = {
-	"userId", "user_id", "messageId", "message_id", "timestamp"
+/* Keys of a flat row that are no traits: of all calls, or of those of one object. */
+static const struct
+{
+	const char *name;
+	int			object;			/* Object, -1: all */
+}			envelope_names[] =
+{
+	{"userId", -1},
+	{"user_id", -1},
+	{"messageId", -1},
+	{"message_id", -1},
+	{"timestamp", -1},
+	{"event", OBJECT_IS_EVENT},
+	{"groupId", OBJECT_IS_COMPANY},
+	{"group_id", OBJECT_IS_COMPANY},
 };
 
 bool
-message_is_envelope(const char *name, int len, bool is_event)
+message_is_envelope(const char *name, int len, Object object)
 {
-	if (is_event && len == strlen("event") && memcmp(name, "event", len) == 0)
-		return true;
 	for (int i = 0; i < lengthof(envelope_names); i++)
-		if (strlen(envelope_names[i]) == len && memcmp(envelope_names[i], name, len) == 0)
+		if (strlen(envelope_names[i].name) == len && memcmp(envelope_names[i].name, name, len) == 0 &&
+			(envelope_names[i].object < 0 || envelope_names[i].object == (int) object))
 			return true;
 	return false;
 }
@@ -145,109 +156,35 @@ message_fold_name(const char *name, int len, char *folded, int size)
 	return used;
 }
 
+/*
+ * Called for each message, mostly for what is not there: the names are compared
+ * where they stand, without an iterator.
+ */
 bool
 message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
 {
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	name;
-	bool		found = false;
+	int			count;
+	int			wanted_len = strlen(wanted);
+	const char *name;
 
 	if (object == NULL)
 		return false;
 	if (message_member(object, wanted, value))
 		return true;
-
-	it = JsonbIteratorInit(object);
-	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+	count = JsonContainerSize(object);
+	name = (const char *) &object->children[count * 2];
+	for (int i = 0; i < count; i++)
 	{
+		int			len = getJsonbLength(object, i);
 		char		folded[64];
 
-		if (token != WJB_KEY)
-			continue;
-		if (message_fold_name(name.val.string.val, name.val.string.len, folded, sizeof(folded)) < 0 ||
-			strcmp(folded, wanted) != 0)
-			continue;
-		token = JsonbIteratorNext(&it, value, true);
-		if (value->type != jbvNull)
-		{
-			found = true;
-			break;
-		}
+		if (len >= wanted_len && message_fold_name(name, len, folded, sizeof(folded)) == wanted_len &&
+			memcmp(folded, wanted, wanted_len) == 0 &&
+			getKeyJsonValueFromContainer(object, name, len, value)->type != jbvNull)
+			return true;
+		name += len;
 	}
-	while (it != NULL)
-	{
-		JsonbIterator *parent = it->parent;
-
-		pfree(it);
-		it = parent;
-	}
-	return found;
-}
-
-/*
- * The host name of an address in ASCII.  libcurl is built with IDNA support
- * where the system has it; without, an address outside ASCII is refused.
- */
-static char *
-ascii_domain(const char *domain)
-{
-	char	   *result = NULL;
-#ifdef CURLU_PUNYCODE
-	CURLU	   *url = curl_url();
-	char	   *host = NULL;
-
-	if (url == NULL)
-		return NULL;
-	if (curl_url_set(url, CURLUPART_SCHEME, "https", 0) == CURLUE_OK &&
-		curl_url_set(url, CURLUPART_HOST, domain, 0) == CURLUE_OK &&
-		curl_url_get(url, CURLUPART_HOST, &host, CURLU_PUNYCODE) == CURLUE_OK)
-		result = pstrdup(host);
-	curl_free(host);
-	curl_url_cleanup(url);
-#endif
-	return result;
-}
-
-/* Letters, digits and hyphens in labels of 1 to 63, two labels at least. */
-static bool
-domain_is_well_formed(const char *domain)
-{
-	int			label = 0;
-	int			labels = 1;
-	bool		alphabetic = true;	/* the last label: no number is a top-level domain */
-
-	for (const char *c = domain; *c != '\0'; c++)
-	{
-		if (*c == '.')
-		{
-			if (label == 0 || c[-1] == '-')
-				return false;
-			label = 0;
-			labels++;
-			alphabetic = true;
-		}
-		else if ((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ||
-				 (*c == '-' && label > 0))
-		{
-			if (++label > 63)
-				return false;
-			if (*c >= '0' && *c <= '9' && label == 1)
-				alphabetic = false;
-		}
-		else
-			return false;
-	}
-	return labels >= 2 && label >= 2 && alphabetic && domain[strlen(domain) - 1] != '-';
-}
-
-static bool
-is_ascii(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (IS_HIGHBIT_SET(*text))
-			return false;
-	return true;
+	return false;
 }
 
 /* The part before the "@": dot-atoms of RFC 5322, not quoted. */
@@ -299,9 +236,9 @@ message_normalise_email(const char *text, int len, const char **why)
 		*why = "The part before the \"@\" must be 1 to 64 ASCII characters without spaces, quotes or doubled dots.";
 		return NULL;
 	}
-	if (!is_ascii(at + 1))
+	if (!domain_is_ascii(at + 1))
 	{
-		char	   *domain = ascii_domain(at + 1);
+		char	   *domain = domain_to_ascii(at + 1);
 
 		if (domain == NULL)
 		{
@@ -327,12 +264,16 @@ message_normalise_email(const char *text, int len, const char **why)
 
 /* Places that may hold the address, in order; the name is for messages. */
 static bool
-find_email(const MessageParts *parts, JsonbValue *value, const char **where)
+find_email(Call call, const MessageParts *parts, JsonbValue *value, const char **where)
 {
-	if (message_field(parts->traits, "email", value))
+	bool		is_group = call == CALL_GROUP;	/* whose traits are the company's */
+
+	if (!is_group && message_field(parts->traits, "email", value))
 		*where = "traits.email";
 	else if (message_field(parts->context_traits, "email", value))
 		*where = "context.traits.email";
+	else if (is_group)
+		return false;
 	else if (message_field(parts->properties, "email", value))
 		*where = "properties.email";
 	else if (message_field(parts->root, "email", value))
@@ -346,14 +287,54 @@ static bool
 user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
 			MessageProblem *problem)
 {
-	char	   *text = message_scalar_text(&parts->user_id);
+	char	   *text = message_user_id(parts);
 
-	if (parts->user_id.type == jbvBool || text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY)
+	if (text == NULL)
 		return message_bad(problem, "field \"userId\" of the message is not a key",
 						   psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
 	key->property = property;
 	key->key = text;
 	return true;
+}
+
+/* The address that a message gives; NULL when there is none, or it is malformed (*problem then says why). */
+static char *
+read_email(const MessageParts *parts, const JsonbValue *value, const char *where, MessageProblem *problem)
+{
+	const char *why;
+	char	   *email;
+
+	if (value->type != jbvString)
+	{
+		(void) message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address", where),
+						   "Expected a text such as \"ada@example.com\".");
+		return NULL;
+	}
+	email = message_normalise_email(value->val.string.val, value->val.string.len, &why);
+	if (email == NULL)
+		(void) message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address: \"%s\"",
+											 where, pnstrdup(value->val.string.val,
+															 pg_mbcliplen(value->val.string.val, value->val.string.len, 100))),
+						   why);
+	return email;
+}
+
+static bool
+email_key(const MessageParts *parts, const JsonbValue *value, const char *where, MessageKey *key, MessageProblem *problem)
+{
+	key->property = NULL;
+	key->key = read_email(parts, value, where, problem);
+	return key->key != NULL;
+}
+
+/* A userId that looks like an address is one. */
+static char *
+email_of_user_id(const MessageParts *parts)
+{
+	const char *why;
+
+	return parts->user_id.type != jbvString ? NULL
+		: message_normalise_email(parts->user_id.val.string.val, parts->user_id.val.string.len, &why);
 }
 
 bool
@@ -362,42 +343,58 @@ message_contact_key(Call call, const MessageParts *parts, const char *id_propert
 {
 	JsonbValue	value;
 	const char *where;
-	const char *why;
-	char	   *email;
 
 	if (id_property != NULL && parts->user_id.type != jbvNull)
 		return user_id_key(parts, id_property, key, problem);
+	if (find_email(call, parts, &value, &where))
+		return email_key(parts, &value, where, key, problem);
+	key->property = NULL;
+	key->key = email_of_user_id(parts);
+	return key->key != NULL ||
+		message_bad(problem, psprintf("%s message has no contact key", ring_call_names[call]),
+					id_property != NULL
+					? psprintf("Expected userId (the account keeps it in property \"%s\") or an e-mail address in traits.email.", id_property)
+					: "Expected an e-mail address in traits.email, context.traits.email, properties.email, email or userId.");
+}
 
-	if (find_email(parts, &value, &where))
-	{
-		if (value.type != jbvString)
-			return message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address", where),
-							   "Expected a text such as \"ada@example.com\".");
-		email = message_normalise_email(value.val.string.val, value.val.string.len, &why);
-		if (email == NULL)
-			return message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address: \"%s\"",
-												 where, pnstrdup(value.val.string.val,
-																 pg_mbcliplen(value.val.string.val, value.val.string.len, 100))),
-							   why);
-		key->property = NULL;
-		key->key = email;
-		return true;
-	}
+bool
+message_known_contact_key(Call call, const MessageParts *parts, const char *id_property,
+						  MessageKey *key, MessageProblem *problem)
+{
+	JsonbValue	value;
+	const char *where;
 
-	/* A userId that looks like an address is one. */
-	if (parts->user_id.type == jbvString &&
-		(email = message_normalise_email(parts->user_id.val.string.val,
-										 parts->user_id.val.string.len, &why)) != NULL)
-	{
-		key->property = NULL;
-		key->key = email;
-		return true;
-	}
+	if (id_property != NULL || parts->user_id.type == jbvNull || find_email(call, parts, &value, &where) ||
+		email_of_user_id(parts) != NULL)
+		return message_contact_key(call, parts, id_property, key, problem);
+	return user_id_key(parts, MESSAGE_USER_ID, key, problem);
+}
 
-	return message_bad(problem, psprintf("%s message has no contact key", ring_call_names[call]),
-					   id_property != NULL
-					   ? psprintf("Expected userId (the account keeps it in property \"%s\") or an e-mail address in traits.email.", id_property)
-					   : "Expected an e-mail address in traits.email, context.traits.email, properties.email, email or userId.");
+bool
+message_names_contact(Call call, const MessageParts *parts)
+{
+	JsonbValue	value;
+	const char *where;
+
+	return parts->user_id.type != jbvNull || find_email(call, parts, &value, &where);
+}
+
+char *
+message_email(Call call, const MessageParts *parts)
+{
+	JsonbValue	value;
+	const char *where;
+	MessageProblem problem;
+
+	return find_email(call, parts, &value, &where) ? read_email(parts, &value, where, &problem) : NULL;
+}
+
+char *
+message_user_id(const MessageParts *parts)
+{
+	char	   *text = parts->user_id.type == jbvBool ? NULL : message_scalar_text(&parts->user_id);
+
+	return text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY ? NULL : text;
 }
 
 bool
@@ -412,33 +409,36 @@ message_text(const MessageParts *parts, const char *name, JsonbValue *value)
 	return message_member(parts->root, name, value) && value->type == jbvString && value->val.string.len > 0;
 }
 
-/* Whether the message has something that looks like an address. */
-static bool
-names_contact(const MessageParts *parts)
+bool
+message_hutk(const MessageParts *parts, JsonbValue *value)
 {
-	JsonbValue	value;
-	const char *where;
-
-	return find_email(parts, &value, &where) ||
-		(parts->user_id.type == jbvString &&
-		 memchr(parts->user_id.val.string.val, '@', parts->user_id.val.string.len) != NULL);
+	return parts->context != NULL && message_member(parts->context, "hutk", value) &&
+		value->type == jbvString && value->val.string.len > 0 && value->val.string.len <= MESSAGE_MAX_KEY;
 }
 
 bool
-message_event_key(Call call, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
+message_event_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+				  MessageProblem *problem)
 {
 	JsonbValue	value;
 
 	if (call == CALL_TRACK && !message_event(parts, &value))
 		return message_bad(problem, "track message has no event",
 						   "Expected {\"event\": \"Order Completed\", \"properties\": {...}, ...}.");
-	if (names_contact(parts) || parts->context == NULL ||
-		!message_member(parts->context, "hutk", &value) || value.type != jbvString || value.val.string.len == 0 ||
-		value.val.string.len > MESSAGE_MAX_KEY)
-		return message_contact_key(call, parts, NULL, key, problem);
+	if (message_names_contact(call, parts) || !message_hutk(parts, &value))
+		return message_known_contact_key(call, parts, id_property, key, problem);
 	key->property = MESSAGE_HUTK;
 	key->key = pnstrdup(value.val.string.val, value.val.string.len);
 	return true;
+}
+
+bool
+message_erases(Jsonb *message)
+{
+	JsonbValue	value;
+
+	return JsonContainerIsObject(&message->root) && message_member(&message->root, "gdpr", &value) &&
+		value.type == jbvBool && value.val.boolean;
 }
 
 bool

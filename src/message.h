@@ -66,19 +66,68 @@ extern bool message_read(Jsonb *message, MessageParts *parts, MessageProblem *pr
 extern bool message_contact_key(Call call, const MessageParts *parts, const char *id_property,
 								MessageKey *key, MessageProblem *problem);
 
+/*
+ * The same for calls that may name a contact by a userId alone, which was seen
+ * with its key before: the property is then MESSAGE_USER_ID.
+ */
+#define MESSAGE_USER_ID "userId"
+extern bool message_known_contact_key(Call call, const MessageParts *parts, const char *id_property,
+									  MessageKey *key, MessageProblem *problem);
+
+/* Whether a message has anything of a contact key. */
+extern bool message_names_contact(Call call, const MessageParts *parts);
+
+/* The normalised address of a message, userId aside; NULL when there is none. */
+extern char *message_email(Call call, const MessageParts *parts);
+
+/* The userId as text, NULL when there is none that could be a key. */
+extern char *message_user_id(const MessageParts *parts);
+
+/* Whether a delete call is to leave no trace. */
+extern bool message_erases(Jsonb *message);
+
 /* Check what every call has in common: timestamp, messageId. */
 extern bool message_check_envelope(const MessageParts *parts, MessageProblem *problem);
 
 /*
- * The key of a track or page call: the contact's address, else the browser token
- * context.hutk, whose property is then MESSAGE_HUTK.  Checks the event's name, too.
+ * The key of a track or page call: the contact's, as above, else the browser
+ * token context.hutk, whose property is then MESSAGE_HUTK.  Checks the event's name, too.
  */
 #define MESSAGE_HUTK "hutk"
-extern bool message_event_key(Call call, const MessageParts *parts, MessageKey *key,
+extern bool message_event_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
 							  MessageProblem *problem);
+
+/* context.hutk; false when there is none. */
+extern bool message_hutk(const MessageParts *parts, JsonbValue *value);
+
+/*
+ * The company of a group call: groupId where the account has a property for it
+ * (id_property), else the domain of its website, whose property is then
+ * MESSAGE_DOMAIN.
+ */
+#define MESSAGE_DOMAIN "domain"
+extern bool message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key,
+								MessageProblem *problem);
+
+/* The traits of the company, of a group call or within those of a contact; NULL when there are none. */
+extern JsonbContainer *message_company_traits(Call call, const MessageParts *parts);
+
+/*
+ * The company that stands in the traits of a contact.  False when there is
+ * none, or none that can be sent: then *why says so, else it is NULL.
+ */
+extern bool message_contact_company(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+									const char **why);
+
+/* The domain of a company by its traits; NULL when there is none. */
+extern char *message_company_domain(Call call, const MessageParts *parts);
 
 /* Check a form call; its key is the address among the fields, else the form. */
 extern bool message_form_key(const MessageParts *parts, MessageKey *key, MessageProblem *problem);
+
+/* The message of an association row, which names the company; false when it is none. */
+extern Jsonb *message_make_association(const MessageKey *company);
+extern bool message_read_association(Jsonb *message, MessageKey *company);
 
 /* A text member of the message's top level; false when absent or no text. */
 extern bool message_text(const MessageParts *parts, const char *name, JsonbValue *value);
@@ -107,8 +156,8 @@ extern bool message_field(JsonbContainer *object, const char *wanted, JsonbValue
  */
 extern int	message_fold_name(const char *name, int len, char *folded, int size);
 
-/* Whether a top-level key of a flat row belongs to the envelope, not to the traits (or properties). */
-extern bool message_is_envelope(const char *name, int len, bool is_event);
+/* Whether a top-level key of a flat row belongs to the envelope, not to the traits (or properties) of the object. */
+extern bool message_is_envelope(const char *name, int len, Object object);
 
 /*
  * Whether text has only the characters of ISO 8601: digits, signs, "T" and "Z".

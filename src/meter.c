@@ -17,6 +17,18 @@
 
 static int	booked[SHARED_MAX_METERS];	/* by this process */
 
+/* Requests per window until HubSpot has said otherwise; it never does for the last two. */
+static const struct
+{
+	int			limit;
+	int			window_ms;
+}			defaults[METER_COUNT] =
+{
+	[METER_OBJECTS] = {100, METER_WINDOW_MS},
+	[METER_SEARCH] = {5, 1000},
+	[METER_ASSOCIATIONS] = {100, METER_WINDOW_MS},
+};
+
 static void
 book(Meter *meter, int n)
 {
@@ -85,11 +97,12 @@ next_free_at(Meter *meter)
 }
 
 static void
-init_meter(Meter *meter, uint64 key)
+init_meter(Meter *meter, uint64 key, MeterKind kind)
 {
 	meter->key = key;
+	meter->kind = kind;
 	meter->limit = 0;
-	meter->window_ms = METER_WINDOW_MS;
+	meter->window_ms = defaults[kind].window_ms;
 	meter->in_flight = 0;
 	meter->others = 0;
 	meter->blocked_until = 0;
@@ -101,8 +114,9 @@ init_meter(Meter *meter, uint64 key)
 }
 
 Meter *
-meter_find(uint64 key)
+meter_find(uint64 token, MeterKind kind)
 {
+	uint64		key = token ^ (UINT64CONST(0x9e3779b97f4a7c15) * kind);
 	Meter	   *oldest = NULL;
 	Meter	   *found = NULL;
 
@@ -125,7 +139,7 @@ meter_find(uint64 key)
 					 errmsg("more than %d HubSpot tokens are in use at once", SHARED_MAX_METERS)));
 		found = oldest;
 		SpinLockAcquire(&found->mutex);
-		init_meter(found, key);
+		init_meter(found, key, kind);
 		SpinLockRelease(&found->mutex);
 	}
 	found->last_used = GetCurrentTimestamp();
@@ -137,7 +151,7 @@ meter_find(uint64 key)
 static int
 allowance(const Meter *meter, int ceiling, double share)
 {
-	int			limit = meter->limit > 0 ? meter->limit : METER_DEFAULT_LIMIT;
+	int			limit = meter->limit > 0 ? meter->limit : defaults[meter->kind].limit;
 	int			ours;
 
 	if (ceiling > 0)
@@ -189,9 +203,14 @@ meter_cancel(Meter *meter)
 void
 meter_answered(Meter *meter, const ReplyHeaders *headers, int64 now)
 {
+	ReplyHeaders no_headers;
+
+	reply_headers_init(&no_headers);
 	SpinLockAcquire(&meter->mutex);
 	book(meter, -1);
 	count_answered(meter, now);
+	if (meter->kind != METER_OBJECTS)
+		headers = &no_headers;	/* they are about the objects' limit, if they are there at all */
 	if (headers->burst_limit > 0)
 		meter->limit = headers->burst_limit;
 	if (headers->burst_interval_ms >= 100 && headers->burst_interval_ms <= 3600000 &&
@@ -221,12 +240,15 @@ meter_lost(Meter *meter, int64 now)
 	SpinLockRelease(&meter->mutex);
 }
 
-void
-meter_block(Meter *meter, int64 until)
+int64
+meter_block(Meter *meter, int64 wait_s, int64 now)
 {
 	SpinLockAcquire(&meter->mutex);
-	meter->blocked_until = Max(meter->blocked_until, until);
+	if (wait_s <= 0)
+		wait_s = Max(meter->window_ms / 1000, 1);
+	meter->blocked_until = Max(meter->blocked_until, now + wait_s * 1000000);
 	SpinLockRelease(&meter->mutex);
+	return wait_s;
 }
 
 void

@@ -8,7 +8,7 @@
  * a place used again one window later can never fall into the same window,
  * whatever the network did in between.  The price is one round-trip time per window.
  *
- * Meters live in shared memory, one per token: two databases with one token
+ * Meters live in shared memory, one per token and kind of limit: two databases with one token
  * share one budget.  Each is under its own spinlock; all times are microseconds
  * of CLOCK_MONOTONIC, which all processes of a machine share.
  */
@@ -18,11 +18,23 @@
 #include "reply.h"
 #include "shared.h"
 
-#define METER_DEFAULT_LIMIT		100 /* until HubSpot has said otherwise */
 #define METER_WINDOW_MS			10000
 
-/* The meter of a token (by its hash); the longest unused one makes room. */
-extern Meter *meter_find(uint64 key);
+/* HubSpot's limits: each kind is counted by itself. */
+typedef enum MeterKind
+{
+	METER_OBJECTS,				/* all that is not named below */
+	METER_SEARCH,
+	METER_ASSOCIATIONS,
+	METER_COUNT,
+	METER_NONE = METER_COUNT	/* not limited */
+} MeterKind;
+
+/*
+ * The meter of a token (by its hash) for a kind of requests; the longest
+ * unused one makes room.
+ */
+extern Meter *meter_find(uint64 token, MeterKind kind);
 
 /*
  * Ask to send one request; ceiling (0: none) and share come from the
@@ -39,8 +51,8 @@ extern void meter_answered(Meter *meter, const ReplyHeaders *headers, int64 now)
 /* No answer: HubSpot may or may not have counted it. */
 extern void meter_lost(Meter *meter, int64 now);
 
-/* HubSpot refused (429): nothing is left until then. */
-extern void meter_block(Meter *meter, int64 until);
+/* HubSpot refused (429): nothing is left for wait_s seconds; 0: for a window.  Returns the seconds. */
+extern int64 meter_block(Meter *meter, int64 wait_s, int64 now);
 
 /* For the views: limit, used by us, used by others. */
 typedef struct MeterReading

@@ -21,6 +21,50 @@ static const char *const paths[PATH_COUNT][API_V3 + 1] =
 		DATED("/crm/objects/", "/contacts/batch/upsert"),
 		[API_V3] = "/crm/v3/objects/contacts/batch/upsert",
 	},
+	[PATH_CONTACTS_UPDATE] = {
+		DATED("/crm/objects/", "/contacts/batch/update"),
+		[API_V3] = "/crm/v3/objects/contacts/batch/update",
+	},
+	[PATH_CONTACTS_READ] = {
+		DATED("/crm/objects/", "/contacts/batch/read"),
+		[API_V3] = "/crm/v3/objects/contacts/batch/read",
+	},
+	[PATH_CONTACTS_ARCHIVE] = {
+		DATED("/crm/objects/", "/contacts/batch/archive"),
+		[API_V3] = "/crm/v3/objects/contacts/batch/archive",
+	},
+	[PATH_CONTACTS_ERASE] = {
+		DATED("/crm/objects/", "/contacts/gdpr-delete"),
+		[API_V3] = "/crm/v3/objects/contacts/gdpr-delete",
+	},
+	[PATH_COMPANIES_UPSERT] = {
+		DATED("/crm/objects/", "/companies/batch/upsert"),
+		[API_V3] = "/crm/v3/objects/companies/batch/upsert",
+	},
+	[PATH_COMPANIES_UPDATE] = {
+		DATED("/crm/objects/", "/companies/batch/update"),
+		[API_V3] = "/crm/v3/objects/companies/batch/update",
+	},
+	[PATH_COMPANIES_CREATE] = {
+		DATED("/crm/objects/", "/companies/batch/create"),
+		[API_V3] = "/crm/v3/objects/companies/batch/create",
+	},
+	[PATH_COMPANIES_READ] = {
+		DATED("/crm/objects/", "/companies/batch/read"),
+		[API_V3] = "/crm/v3/objects/companies/batch/read",
+	},
+	[PATH_COMPANIES_SEARCH] = {
+		DATED("/crm/objects/", "/companies/search"),
+		[API_V3] = "/crm/v3/objects/companies/search",
+	},
+	[PATH_ASSOCIATE_DEFAULT] = {
+		DATED("/crm/associations/", "/contact/company/batch/associate/default"),
+		[API_V3] = "/crm/v4/associations/contact/company/batch/associate/default",
+	},
+	[PATH_ASSOCIATE_TYPED] = {
+		DATED("/crm/associations/", "/contact/company/batch/create"),
+		[API_V3] = "/crm/v4/associations/contact/company/batch/create",
+	},
 	[PATH_CONTACT_PROPERTIES] = {
 		DATED("/crm/properties/", "/contacts"),
 		[API_V3] = "/crm/v3/properties/contacts",

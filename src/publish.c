@@ -70,10 +70,11 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->until = status.until == 0 ? 0 : GetCurrentTimestamp() + (status.until - now);
 	report->waiting = lane->rows - lane->in_flight + lane->skipped;
 	report->in_flight = lane->in_flight;
-	report->oldest = queue_oldest_of(lane);
+	report->oldest = lane->oldest != NULL ? lane->oldest->created_at : 0;
 	report->delivered = lane->done;
 	report->rate = lane->rate;
-	report->meter = lane->account->meter == NULL ? -1 : lane->account->meter - hubspot_shared->meters;
+	report->meter = lane->account->meters[METER_OBJECTS] == NULL ? -1
+		: lane->account->meters[METER_OBJECTS] - hubspot_shared->meters;
 }
 
 static int

@@ -106,17 +106,68 @@ make_key(KeyName name)
 		key->property = memcpy(text + name.key_len + 1, name.property, property_size);
 	key->lane = unconstify(Lane *, name.lane);
 	dlist_init(&key->rows);
+	dlist_init(&key->waiters);
 	return key;
 }
 
 static void
 make_ready(WorkKey *key)
 {
-	if (key->busy || key->is_ready || dlist_is_empty(&key->rows))
+	if (key->busy || key->place != PLACE_NONE || dlist_is_empty(&key->rows))
 		return;
-	dlist_push_tail(&key->lane->ready, &key->ready);
-	key->is_ready = true;
+	dlist_push_tail(&key->lane->ready, &key->node);
+	key->place = PLACE_READY;
 	key->lane->nready++;
+}
+
+void
+queue_send_away(WorkKey *key, dlist_head *list)
+{
+	Assert(key->place == PLACE_READY);
+	dlist_delete(&key->node);
+	key->lane->nready--;
+	dlist_push_tail(list, &key->node);
+	key->place = PLACE_AWAY;
+	key->lane->naway++;
+}
+
+void
+queue_bring_back(WorkKey *key)
+{
+	Assert(key->place == PLACE_AWAY);
+	dlist_delete(&key->node);
+	key->place = PLACE_NONE;
+	key->lane->naway--;
+	make_ready(key);
+}
+
+static void
+wake_waiters(WorkKey *key)
+{
+	while (!dlist_is_empty(&key->waiters))
+		queue_bring_back(dlist_head_element(WorkKey, node, &key->waiters));
+}
+
+WorkKey *
+queue_find(const Lane *lane, const char *property, const char *key)
+{
+	KeyName		name = {.lane = lane, .property = property, .key = key, .key_len = strlen(key)};
+	KeyEntry   *entry = keytable_lookup(keys, name);
+
+	return entry == NULL ? NULL : entry->value;
+}
+
+Row *
+queue_head(const WorkKey *key)
+{
+	return dlist_head_element(Row, node, unconstify(dlist_head *, &key->rows));
+}
+
+bool
+queue_has_older(const WorkKey *key, uint64 seq)
+{
+	return (key->busy && key->busy_seq < seq) ||
+		(!dlist_is_empty(unconstify(dlist_head *, &key->rows)) && queue_head(key)->seq < seq);
 }
 
 void
@@ -148,10 +199,12 @@ queue_add(Lane *lane, const char *property, int property_len, const char *text, 
 	window.bytes += row->bytes;
 	lane->rows++;
 	lane->bytes += row->bytes;
+	if (lane->oldest == NULL)
+		lane->oldest = row;
 	make_ready(row->key);
 }
 
-/* Forget a key that nothing waits for. */
+/* Forget a key that has no rows. */
 static void
 drop_key_if_idle(WorkKey *key)
 {
@@ -160,13 +213,32 @@ drop_key_if_idle(WorkKey *key)
 
 	if (key->busy || !dlist_is_empty(&key->rows))
 		return;
-	if (key->is_ready)
+	if (key->place == PLACE_READY)
 	{
-		dlist_delete(&key->ready);
+		dlist_delete(&key->node);
 		key->lane->nready--;
 	}
 	keytable_delete(keys, name);
 	pfree(key);
+}
+
+/* The next row of the same lane, by time of reading. */
+static Row *
+next_of_lane(const Row *row)
+{
+	const Lane *lane = row->key->lane;
+	dlist_node *node = unconstify(dlist_node *, &row->order);
+
+	while (dlist_has_next(&window.rows, node))
+	{
+		Row		   *next;
+
+		node = dlist_next_node(&window.rows, node);
+		next = dlist_container(Row, order, node);
+		if (next->key->lane == lane)
+			return next;
+	}
+	return NULL;
 }
 
 void
@@ -174,6 +246,8 @@ queue_forget_row(Row *row)
 {
 	Lane	   *lane = row->key->lane;
 
+	if (lane->oldest == row)
+		lane->oldest = next_of_lane(row);
 	dlist_delete(&row->order);
 	window.nrows--;
 	window.bytes -= row->bytes;
@@ -187,6 +261,7 @@ void
 queue_release_key(WorkKey *key)
 {
 	key->busy = false;
+	wake_waiters(key);
 	make_ready(key);
 	drop_key_if_idle(key);
 }
@@ -195,7 +270,10 @@ void
 queue_put_back(WorkKey *key, Row *const *rows, int nrows)
 {
 	for (int i = nrows - 1; i >= 0; i--)
+	{
+		rows[i]->warnings = NULL;	/* gone with the batch */
 		dlist_push_head(&key->rows, &rows[i]->node);
+	}
 	queue_release_key(key);
 }
 
@@ -205,26 +283,4 @@ queue_oldest_seq(void)
 	if (dlist_is_empty(&window.rows))
 		return PG_UINT64_MAX;
 	return dlist_head_element(Row, order, &window.rows)->seq;
-}
-
-/*
- * Approximate on purpose: the oldest row of the lane's oldest ready key, else
- * the oldest row of the window that is the lane's, looked for in a bounded stretch.
- */
-TimestampTz
-queue_oldest_of(const Lane *lane)
-{
-	dlist_iter	iter;
-	int			looked = 0;
-
-	dlist_foreach(iter, &window.rows)
-	{
-		Row		   *row = dlist_container(Row, order, iter.cur);
-
-		if (row->key->lane == lane)
-			return row->created_at;
-		if (++looked >= 1000)
-			break;
-	}
-	return 0;
 }

@@ -49,14 +49,34 @@ typedef struct MapEntry
 	Object		object;
 	char	   *key_property;
 	char	   *key;
-	char	   *record_id;
+	char	   *record_id;		/* NULL: there is none any more */
 } MapEntry;
+
+/* Where the last entry of a key stands among those not written yet. */
+typedef struct PlaceEntry
+{
+	uint64		name;			/* hash of all that makes a key */
+	int			place;
+	char		status;
+} PlaceEntry;
+
+#define SH_PREFIX places
+#define SH_ELEMENT_TYPE PlaceEntry
+#define SH_KEY_TYPE uint64
+#define SH_KEY name
+#define SH_HASH_KEY(table, key) ((uint32) ((key) ^ ((key) >> 32)))
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 static MemoryContext context;
 static MapEntry *entries;
 static int	nentries,
 			entries_size;
 static int64 oldest_at;			/* when the first of them came */
+static places_hash *by_name;	/* NULL when there are none */
 
 void
 record_map_init(void)
@@ -70,6 +90,7 @@ record_map_written(void)
 {
 	MemoryContextReset(context);
 	entries = NULL;
+	by_name = NULL;
 	nentries = entries_size = 0;
 }
 
@@ -95,11 +116,22 @@ next_entry(int64 now)
 	return &entries[nentries++];
 }
 
-void
-record_map_add(Oid server, Object object, const char *key_property, const char *key,
-			   const char *record_id, bool is_new, int64 now)
+static uint64
+hash_name(const MapEntry *entry)
+{
+	const char *property = entry->key_property;
+	uint64		hash = hash_combine64(entry->key_hash, entry->server);
+
+	hash = hash_combine64(hash, entry->object);
+	return hash_combine64(hash, hash_bytes((const unsigned char *) property, strlen(property)));
+}
+
+static void
+add_entry(Oid server, Object object, const char *key_property, const char *key, const char *record_id,
+		  bool is_new, int64 now)
 {
 	MapEntry   *entry = next_entry(now);
+	bool		found;
 
 	entry->key_hash = hash_key(key);
 	entry->is_new = is_new;
@@ -107,7 +139,23 @@ record_map_add(Oid server, Object object, const char *key_property, const char *
 	entry->object = object;
 	entry->key_property = MemoryContextStrdup(context, key_property);
 	entry->key = MemoryContextStrdup(context, key);
-	entry->record_id = MemoryContextStrdup(context, record_id);
+	entry->record_id = record_id != NULL ? MemoryContextStrdup(context, record_id) : NULL;
+	if (by_name == NULL)
+		by_name = places_create(context, 512, NULL);
+	places_insert(by_name, hash_name(entry), &found)->place = entry->number;
+}
+
+void
+record_map_add(Oid server, Object object, const char *key_property, const char *key,
+			   const char *record_id, bool is_new, int64 now)
+{
+	add_entry(server, object, key_property, key, record_id, is_new, now);
+}
+
+void
+record_map_remove(Oid server, Object object, const char *key_property, const char *key, int64 now)
+{
+	add_entry(server, object, key_property, key, NULL, false, now);
 }
 
 bool
@@ -188,6 +236,13 @@ change_record(RecordTable *table, const MapEntry *record)
 		heap_freetuple(old);
 }
 
+static void
+delete_record(RecordTable *table, const MapEntry *record)
+{
+	for (bool found = find_record(table, record); found; found = next_record(table, record))
+		simple_heap_delete(table->heap, &table->slot->tts_tid);
+}
+
 /*
  * The rows written last are new to the index as a rule.  Where one may not be,
  * HubSpot has forgotten the record that the key was before: so does the map.
@@ -197,9 +252,7 @@ settle(RecordTable *table)
 {
 	for (int i = 0; i < table->ngroup; i++)
 		if (append_may_be_duplicate(table->append, i))
-			for (bool found = find_record(table, table->group[i]); found;
-				 found = next_record(table, table->group[i]))
-				simple_heap_delete(table->heap, &table->slot->tts_tid);
+			delete_record(table, table->group[i]);
 	table->ngroup = 0;
 }
 
@@ -226,7 +279,9 @@ append_record(RecordTable *table, const MapEntry *record)
 static void
 write_record(RecordTable *table, const MapEntry *record)
 {
-	if (record->is_new || !find_record(table, record))
+	if (record->record_id == NULL)
+		delete_record(table, record);
+	else if (record->is_new || !find_record(table, record))
 		append_record(table, record);
 	else if (!column_is(table->slot, RECORD_RECORD_ID, record->record_id))
 		change_record(table, record);
@@ -251,8 +306,8 @@ compare_keys(const MapEntry *x, const MapEntry *y)
 static int
 compare_entries(const void *a, const void *b)
 {
-	const MapEntry *x = a;
-	const MapEntry *y = b;
+	const MapEntry *x = *(const MapEntry *const *) a;
+	const MapEntry *y = *(const MapEntry *const *) b;
 	int			order = compare_keys(x, y);
 
 	return order != 0 ? order : x->number - y->number;
@@ -278,46 +333,85 @@ close_table(RecordTable *table)
 	table_close(table->heap, NoLock);
 }
 
+/* The table during look-ups; opened when the first of them needs it. */
+static RecordTable looked_into;
+static bool is_looking;
+
+void
+record_map_open(void)
+{
+	is_looking = false;
+}
+
+void
+record_map_close(void)
+{
+	if (is_looking)
+		close_table(&looked_into);
+	is_looking = false;
+}
+
+/* The last entry of this name that was not written yet, NULL when there is none. */
+static const MapEntry *
+find_entry(const MapEntry *wanted)
+{
+	PlaceEntry *place = by_name == NULL ? NULL : places_lookup(by_name, hash_name(wanted));
+	const MapEntry *entry = place == NULL ? NULL : &entries[place->place];
+
+	return entry != NULL && compare_keys(entry, wanted) == 0 ? entry : NULL;
+}
+
 bool
 record_map_find(Oid server, Object object, const char *key_property, const char *key,
 				char record_id[RECORD_ID_BYTES])
 {
 	MapEntry	wanted = {.key_hash = hash_key(key), .server = server, .object = object,
 	.key_property = unconstify(char *, key_property), .key = unconstify(char *, key)};
-	RecordTable table;
+	const MapEntry *entry = find_entry(&wanted);
 	bool		isnull;
-	bool		found;
 
-	open_table(&table, AccessShareLock);
-	found = find_record(&table, &wanted);
-	if (found)
-		text_to_cstring_buffer(DatumGetTextPP(slot_getattr(table.slot, RECORD_RECORD_ID + 1, &isnull)),
-							   record_id, RECORD_ID_BYTES);
-	close_table(&table);
-	return found;
+	if (entry != NULL)
+	{
+		if (entry->record_id != NULL)
+			strlcpy(record_id, entry->record_id, RECORD_ID_BYTES);
+		return entry->record_id != NULL;
+	}
+	if (!is_looking)
+		open_table(&looked_into, AccessShareLock);
+	is_looking = true;
+	if (!find_record(&looked_into, &wanted))
+		return false;
+	text_to_cstring_buffer(DatumGetTextPP(slot_getattr(looked_into.slot, RECORD_RECORD_ID + 1, &isnull)),
+						   record_id, RECORD_ID_BYTES);
+	return true;
 }
 
 void
 record_map_write(void)
 {
 	RecordTable table;
+	const MapEntry **sorted;
 
 	if (nentries == 0)
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	qsort(entries, nentries, sizeof(MapEntry), compare_entries);
+	sorted = palloc(sizeof(MapEntry *) * nentries);
+	for (int i = 0; i < nentries; i++)
+		sorted[i] = &entries[i];
+	qsort(sorted, nentries, sizeof(MapEntry *), compare_entries);
 	open_table(&table, RowExclusiveLock);
 	table.append = append_open(table.catalog->record, MAP_GROUP);
 	append_watch_duplicates(table.append);
 
 	/* of several answers about a key the last one counts */
 	for (int i = 0; i < nentries; i++)
-		if (i + 1 == nentries || compare_keys(&entries[i], &entries[i + 1]) != 0)
-			write_record(&table, &entries[i]);
+		if (i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0)
+			write_record(&table, sorted[i]);
 
 	append_flush(table.append);
 	settle(&table);
 	append_close(table.append);
 	close_table(&table);
 	PopActiveSnapshot();
+	pfree(sorted);
 }

@@ -15,13 +15,19 @@ extern void record_map_init(void);
 extern void record_map_add(Oid server, Object object, const char *key_property, const char *key,
 						   const char *record_id, bool is_new, int64 now);
 
+/* HubSpot has no such record any more. */
+extern void record_map_remove(Oid server, Object object, const char *key_property, const char *key, int64 now);
+
 /*
- * The record of a key, as the table knows it; inside a transaction.  What was
- * not written yet is not found.
+ * The record of a key, what was not written yet included; false, and record_id
+ * as it was, when there is none.  Inside a transaction with a snapshot, between
+ * record_map_open() and record_map_close().
  */
 #define RECORD_ID_BYTES	24
+extern void record_map_open(void);
 extern bool record_map_find(Oid server, Object object, const char *key_property, const char *key,
 							char record_id[RECORD_ID_BYTES]);
+extern void record_map_close(void);
 
 /* Whether enough has gathered, or nothing else is going on. */
 extern bool record_map_is_due(int64 now, bool idle);

@@ -90,6 +90,15 @@ reply_number(const Reply *reply, const char *name)
 }
 
 const char *
+reply_next_page(const Reply *reply)
+{
+	json_object *paging = member(reply->root, "paging", json_type_object);
+	const char *after = text_member(member(paging, "next", json_type_object), "after");
+
+	return after == NULL ? "" : after;
+}
+
+const char *
 reply_property(const ReplyResult *result, const char *name)
 {
 	return result->properties == NULL ? NULL : text_member(result->properties, name);
@@ -364,6 +373,9 @@ read_results(Reply *reply)
 		created = member(object, "new", json_type_boolean);
 		result->created = created == NULL ? -1 : json_object_get_boolean(created) ? 1 : 0;
 		result->properties = member(object, "properties", json_type_object);
+		result->from_id = id_member(object, "fromObjectId");
+		result->to_id = id_member(object, "toObjectId");
+		result->created_at = text_member(object, "createdAt");
 	}
 	return true;
 }

@@ -67,6 +67,9 @@ typedef struct ReplyResult
 	const char *trace;			/* objectWriteTraceId when echoed, or NULL */
 	int			created;		/* 1, 0, or -1 when the answer does not say */
 	struct json_object *properties; /* borrowed, or NULL */
+	const char *from_id;		/* of an association, as all of these NULL when absent */
+	const char *to_id;
+	const char *created_at;
 } ReplyResult;
 
 /* An error of one record, or the whole answer's own. */
@@ -156,11 +159,17 @@ extern void reply_match(const Reply *reply, const char *key_property,
  */
 extern bool reply_names(const Reply *reply, const char *key);
 
+/* Whether an error's context names this id. */
+extern bool reply_error_names(const ReplyError *error, const char *id);
+
 /* What a refused request is called: its code says more than its category. */
 extern const char *reply_code(const Reply *reply);
 
 /* The property that a refused batch complains about, or NULL. */
 extern const char *reply_named_property(const Reply *reply);
+
+/* paging.next.after of a list that goes on; "" when it does not. */
+extern const char *reply_next_page(const Reply *reply);
 
 /* A member of the body's top level: "" or 0 when absent or of another type. */
 extern const char *reply_text(const Reply *reply, const char *name);

@@ -238,19 +238,25 @@ quotes(const char *text, const char *word)
 }
 
 bool
-reply_names(const Reply *reply, const char *key)
+reply_error_names(const ReplyError *error, const char *id)
 {
-	struct json_object *ids = reply->error.ids;
-	size_t		count = ids == NULL ? 0 : json_object_array_length(ids);
+	size_t		count = error->ids == NULL ? 0 : json_object_array_length(error->ids);
 
 	for (size_t i = 0; i < count; i++)
 	{
-		const char *id = name_at(ids, i);
+		const char *name = name_at(error->ids, i);
 
-		if (id != NULL && strcasecmp(id, key) == 0)
+		if (name != NULL && strcasecmp(name, id) == 0)
 			return true;
 	}
-	return strlen(key) >= 3 && quotes(reply->error.message != NULL ? reply->error.message : reply->message, key);
+	return false;
+}
+
+bool
+reply_names(const Reply *reply, const char *key)
+{
+	return reply_error_names(&reply->error, key) ||
+		(strlen(key) >= 3 && quotes(reply->error.message != NULL ? reply->error.message : reply->message, key));
 }
 
 const char *

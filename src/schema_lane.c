@@ -87,28 +87,35 @@ schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
 					 error->message != NULL ? error->message : reply->message, reply->status, request);
 }
 
-static bool
-wants_request(const WorkKey *key)
+static const RequestKind create_in_schema = {
+	.path = PATH_CONTACT_PROPERTIES,
+	.meter = METER_OBJECTS,
+	.max_inputs = 1,
+	.max_rows = 1,
+	.append_input = append_schema_row,
+	.answered = schema_answered,
+};
+
+/* A refresh needs no request of its own. */
+static const RequestKind *
+kind_of_schema_row(WorkKey *key)
 {
-	return dlist_head_element(Row, node, unconstify(dlist_head *, &key->rows))->call != CALL_REFRESH_SCHEMA;
+	return queue_head(key)->call == CALL_REFRESH_SCHEMA ? NULL : &create_in_schema;
 }
 
 const FamilyWork schema_work = {
-	.wants_request = wants_request,
-	.max_inputs = 1,
-	.max_rows = 1,
-	.path = PATH_CONTACT_PROPERTIES,
+	.kind = &create_in_schema,
+	.kind_of = kind_of_schema_row,
 	.check = check_schema_row,
-	.append_input = append_schema_row,
-	.answered = schema_answered,
 };
 
 static void
 end_refresh(WorkKey *key)
 {
-	Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
+	Row		   *row = queue_head(key);
 	AckResult	result = {.id = row->id, .verdict = VERDICT_DELIVERED, .created = -1};
 
+	dlist_delete(&row->node);
 	ack_result(&result);
 	queue_forget_row(row);
 	queue_release_key(key);
@@ -125,8 +132,8 @@ schema_lane_refresh(Lane *lane)
 
 	dlist_foreach_modify(iter, &lane->ready)
 	{
-		WorkKey    *key = dlist_container(WorkKey, ready, iter.cur);
-		Row		   *row = dlist_head_element(Row, node, &key->rows);
+		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
+		Row		   *row = queue_head(key);
 
 		if (row->call != CALL_REFRESH_SCHEMA)
 			continue;

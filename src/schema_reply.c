@@ -130,11 +130,3 @@ schema_reply_events(StringInfo json, const Reply *reply)
 {
 	append_each(json, member(reply->root, "results", json_type_array), append_event);
 }
-
-const char *
-schema_reply_next_page(const Reply *reply)
-{
-	json_object *paging = member(reply->root, "paging", json_type_object);
-
-	return text_member(member(paging, "next", json_type_object), "after");
-}

@@ -18,7 +18,4 @@ extern void schema_reply_properties(StringInfo json, const Reply *reply);
 /* The same for event definitions: name, full_name, label, properties. */
 extern void schema_reply_events(StringInfo json, const Reply *reply);
 
-/* Where the next page begins, "" when this was the last one; good as long as the reply. */
-extern const char *schema_reply_next_page(const Reply *reply);
-
 #endif							/* HUBSPOT_SCHEMA_REPLY_H */

@@ -188,16 +188,32 @@ schema_sync_done(void)
 
 /* ---- what is wanted -------------------------------------------------------------------- */
 
-static int
-part_of(const Lane *lane)
+/* The part of the schema that each lane goes by, and the lane whose state each part goes by. */
+static const int parts_of_families[FAMILY_COUNT] = {
+	[FAMILY_CONTACTS] = SCHEMA_CONTACT,
+	[FAMILY_COMPANIES] = SCHEMA_COMPANY,
+	[FAMILY_ASSOCIATIONS] = -1,
+	[FAMILY_EVENTS] = SCHEMA_EVENT,
+	[FAMILY_FORMS] = -1,
+	[FAMILY_SCHEMA] = -1,
+};
+
+static const LaneFamily families_of_parts[SCHEMA_PARTS] = {
+	[SCHEMA_CONTACT] = FAMILY_CONTACTS,
+	[SCHEMA_COMPANY] = FAMILY_COMPANIES,
+	[SCHEMA_EVENT] = FAMILY_EVENTS,
+};
+
+int
+schema_sync_part(const Lane *lane)
 {
-	return lane->family == FAMILY_CONTACTS ? SCHEMA_CONTACT : lane->family == FAMILY_EVENTS ? SCHEMA_EVENT : -1;
+	return parts_of_families[lane->family];
 }
 
 Lane *
 schema_sync_lane(Account *account, SchemaPart part)
 {
-	return &account->lanes[part == SCHEMA_CONTACT ? FAMILY_CONTACTS : part == SCHEMA_EVENT ? FAMILY_EVENTS : FAMILY_SCHEMA];
+	return &account->lanes[families_of_parts[part]];
 }
 
 /* Maps are read again; an hour has gone by. */
@@ -224,7 +240,7 @@ bool
 schema_sync_is_settled(Lane *lane)
 {
 	Account    *account = lane->account;
-	int			part = part_of(lane);
+	int			part = schema_sync_part(lane);
 
 	look_around(account);
 	if (part < 0)
@@ -239,6 +255,14 @@ schema_sync_refresh(Account *account, SchemaPart part)
 {
 	account->sync[part].settled = false;
 	account->sync[part].wanted = true;
+}
+
+void
+schema_sync_again(Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		if (account->sync[part].settled)
+			schema_sync_refresh(account, (SchemaPart) part);
 }
 
 void
@@ -316,6 +340,7 @@ schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *pro
 	copy = palloc(sizeof(UnknownProperty));
 	copy->name = pstrdup(property->name);
 	copy->type = pstrdup(property->type);
+	copy->is_key = property->is_key;
 	sync->to_create = lappend(sync->to_create, copy);
 	sync->tried = lappend(sync->tried, (char *) copy->name);
 	MemoryContextSwitchTo(old);
@@ -336,6 +361,8 @@ append_property(StringInfo body, SchemaPart part, const UnknownProperty *propert
 					 schema_field_type(property->type), schema_group(part));
 	if (strcmp(property->type, "bool") == 0)
 		appendStringInfo(body, ",\"options\":[%s]", schema_bool_options);
+	if (property->is_key)
+		appendStringInfoString(body, ",\"hasUniqueValue\":true,\"hidden\":true");
 	appendStringInfoChar(body, '}');
 }
 
@@ -414,7 +441,7 @@ static void
 take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
 {
 	MemoryContext old = MemoryContextSwitchTo(window.work);
-	const char *next = schema_reply_next_page(reply);
+	const char *next = reply_next_page(reply);
 
 	if (sync->json == NULL)
 	{

@@ -26,6 +26,9 @@ extern bool schema_sync_is_settled(Lane *lane);
 /* The part is old: read it before anything more of its lane is sent. */
 extern void schema_sync_refresh(Account *account, SchemaPart part);
 
+/* The SERVER's options changed, perhaps because HubSpot's properties did: read again what was read. */
+extern void schema_sync_again(Account *account);
+
 /* Read all parts again, for hubspot_refresh_schema(); true when all have been read since. */
 extern void schema_sync_refresh_all(Account *account);
 
@@ -59,6 +62,9 @@ extern void schema_sync_asking(Account *account, SchemaPart part);
 
 /* Its answer; useful false: trouble of the lane, to be asked again. */
 extern void schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful);
+
+/* The part of the schema (SchemaPart) that a lane's rows are mapped by, -1 when none. */
+extern int	schema_sync_part(const Lane *lane);
 
 /* The lane whose state decides whether a part may be asked for. */
 extern Lane *schema_sync_lane(Account *account, SchemaPart part);

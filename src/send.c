@@ -54,7 +54,7 @@ static Transfer *
 start_transfer(Account *account, Lane *lane, Meter *meter, const Address *address, const char *method,
 			   const char *body, int body_len)
 {
-	char		url[1024];
+	char	   *url = psprintf("%s%s%s", address->base_url, address->path, address->query != NULL ? address->query : "");
 	char		error[256];
 	WireSettings settings;
 	WireRequest request = {.method = method, .url = url, .token = address->with_token ? account->secret.token : NULL,
@@ -63,7 +63,6 @@ start_transfer(Account *account, Lane *lane, Meter *meter, const Address *addres
 	int			slot;
 
 	current_settings(&settings);
-	snprintf(url, sizeof(url), "%s%s", address->base_url, address->path);
 	slot = wire_send(&request, &settings, error);
 	if (slot < 0)
 	{
@@ -86,11 +85,11 @@ start_transfer(Account *account, Lane *lane, Meter *meter, const Address *addres
 
 /* µs to wait before this account may send one more request; 0: it is booked. */
 static int64
-take_place(Account *account, const Lane *lane, int64 now)
+take_place(Account *account, MeterKind kind, int64 now)
 {
-	if (lane != NULL && batch_family(lane->family)->is_exempt)
+	if (kind == METER_NONE)
 		return 0;
-	return meter_take(account->meter, account->options->burst_limit,
+	return meter_take(account->meters[kind], kind == METER_OBJECTS ? account->options->burst_limit : 0,
 					  account->options->quota_share, now);
 }
 
@@ -114,12 +113,12 @@ static void
 ask_account(Account *account, int64 now)
 {
 	Address		address = api_address(account, path_of(PATH_ACCOUNT_INFO, account->options));
-	int64		wait = take_place(account, NULL, now);
+	int64		wait = take_place(account, METER_OBJECTS, now);
 
 	if (wait > 0)
 		account->status.until = now + wait;
 	else
-		account->asking = start_transfer(account, NULL, account->meter, &address, "GET", NULL, 0) != NULL;
+		account->asking = start_transfer(account, NULL, account->meters[METER_OBJECTS], &address, "GET", NULL, 0) != NULL;
 }
 
 /* Ask for a part of the account's schema; false when nothing is wanted or nothing may be sent. */
@@ -136,14 +135,14 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 		wire_in_flight() >= WIRE_MAX_TRANSFERS || !schema_sync_next(account, now, &request))
 		return false;
 	lane = schema_sync_lane(account, request.part);
-	wait = take_place(account, NULL, now);
+	wait = take_place(account, METER_OBJECTS, now);
 	if (wait > 0)
 	{
 		*wait_us = sooner(*wait_us, wait);
 		return false;
 	}
 	address = api_address(account, request.path);
-	transfer = start_transfer(account, lane, account->meter, &address, request.method, request.body,
+	transfer = start_transfer(account, lane, account->meters[METER_OBJECTS], &address, request.method, request.body,
 							  request.body != NULL ? strlen(request.body) : 0);
 	if (transfer == NULL)
 		return false;
@@ -159,14 +158,15 @@ send_batch(Lane *lane, Batch *batch)
 	int			len = batch->body.len;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	char	   *body = value_to_utf8(batch->body.data, &len);
-	const FamilyWork *family = batch_family(lane->family);
-	Address		address = api_address(lane->account, path_of(batch->path, lane->account->options));
+	Account    *account = lane->account;
+	const RequestKind *kind = batch->kind;
+	Address		address = api_address(account, path_of(batch->path, account->options));
 	Transfer   *transfer;
 
-	if (family->address != NULL)
-		family->address(batch, &address);
-	transfer = start_transfer(lane->account, lane, family->is_exempt ? NULL : lane->account->meter, &address,
-							  "POST", body, len);
+	if (kind->address != NULL)
+		kind->address(batch, &address);
+	transfer = start_transfer(account, lane, kind->meter == METER_NONE ? NULL : account->meters[kind->meter], &address,
+							  kind->is_get ? "GET" : "POST", kind->is_get ? NULL : body, kind->is_get ? 0 : len);
 	MemoryContextSwitchTo(old);
 	if (transfer == NULL)
 	{
@@ -181,15 +181,14 @@ send_batch(Lane *lane, Batch *batch)
 
 /*
  * Whether to wait a moment for more rows to fill a request: only while the
- * reader has more at hand.
+ * reader has more at hand, or keys that wait for others may soon come back.
  */
 static bool
-hold_partial(Lane *lane, bool more_to_read, int64 now)
+hold_partial(Lane *lane, const RequestKind *kind, bool more_to_read, int64 now)
 {
-	const FamilyWork *family = batch_family(lane->family);
-	bool		more = more_to_read || lane->skipped > 0;
-	bool		is_full = family->counts_rows ? lane->rows - lane->in_flight >= family->max_rows
-	: lane->nready >= family->max_inputs;
+	bool		more = more_to_read || lane->skipped > 0 || (kind->gathers && lane->naway > 0);
+	bool		is_full = kind->counts_rows ? lane->rows - lane->in_flight >= kind->max_rows
+	: lane->nready >= kind->max_inputs;
 
 	if (!more || is_full || !dlist_is_empty(&lane->again))
 	{
@@ -201,16 +200,39 @@ hold_partial(Lane *lane, bool more_to_read, int64 now)
 	return now - lane->held_since < HOLD_PARTIAL_US;
 }
 
-/* A dropped SERVER's rows get their verdicts without a request. */
-static void
-cancel_lane(Lane *lane)
+/*
+ * The kind of the next batch, with a place of its meter; NULL when nothing may
+ * go.  A kind whose meter has none left does not stop the others.
+ */
+static const RequestKind *
+book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 {
-	Batch	   *batch;
+	int			busy = 0;
+	int64		least = -1;
+	const RequestKind *kind;
 
-	while ((batch = batch_take_again(lane)) != NULL)
-		batch_cancel(batch);
-	while (lane->nready > 0 && batch_take(lane) == NULL)
-		;
+	while ((kind = batch_next_kind(lane, busy)) != NULL)
+	{
+		int64		wait;
+
+		if (hold_partial(lane, kind, more_to_read, now))
+		{
+			*wait_us = sooner(*wait_us, HOLD_PARTIAL_US);
+			return NULL;
+		}
+		wait = take_place(lane->account, kind->meter, now);
+		if (wait <= 0)
+			break;
+		least = sooner(least, wait);
+		busy |= 1 << kind->meter;
+	}
+	if (kind == NULL && least >= 0)
+	{
+		lane_event(&lane->status, EVENT_METERED, NULL, 0);
+		lane->status.until = now + least;
+		*wait_us = sooner(*wait_us, least);
+	}
+	return kind;
 }
 
 /* Send one batch of a lane; false when none may go, with the time until one may. */
@@ -218,8 +240,8 @@ static bool
 send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 {
 	Account    *account = lane->account;
+	const RequestKind *kind;
 	Batch	   *batch;
-	int64		wait;
 
 	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) ||
 		account->transfers >= account->options->max_connections ||
@@ -234,32 +256,17 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	}
 	if (!schema_sync_is_settled(lane))
 		return false;
-	if (hold_partial(lane, more_to_read, now))
-	{
-		*wait_us = sooner(*wait_us, HOLD_PARTIAL_US);
+	kind = book_kind(lane, more_to_read, now, wait_us);
+	if (kind == NULL)
 		return false;
-	}
-	wait = take_place(account, lane, now);
-	if (wait > 0)
-	{
-		lane_event(&lane->status, EVENT_METERED, NULL, 0);
-		lane->status.until = now + wait;
-		*wait_us = sooner(*wait_us, wait);
-		return false;
-	}
 	if (lane->status.failures == 0)
 		lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
-
-	batch = batch_take_again(lane);
-	if (batch == NULL)
-		batch = batch_take(lane);
-	if (batch == NULL)
-	{
-		if (!batch_family(lane->family)->is_exempt)
-			meter_cancel(account->meter);
-		return false;
-	}
-	return send_batch(lane, batch);
+	batch = batch_take(lane, kind);
+	if (batch != NULL)
+		return send_batch(lane, batch);
+	if (kind->meter != METER_NONE)
+		meter_cancel(account->meters[kind->meter]);
+	return false;
 }
 
 /* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */
@@ -268,7 +275,7 @@ account_lets(const Account *account, LaneFamily family)
 {
 	return account->options != NULL &&
 		(account->status.state == LANE_RUN ||
-		 (account->status.state == LANE_DAILY && batch_family(family)->is_exempt));
+		 (account->status.state == LANE_DAILY && batch_family(family)->kind->meter == METER_NONE));
 }
 
 int64
@@ -289,7 +296,7 @@ send_what_may(bool more_to_read)
 		for (int i = 0; i < FAMILY_COUNT; i++)
 		{
 			if (account->dropped)
-				cancel_lane(&account->lanes[i]);
+				batch_cancel_lane(&account->lanes[i]);
 			else if (account_lets(account, (LaneFamily) i))
 				while (send_one(&account->lanes[i], more_to_read, now, &wait_us))
 					;
@@ -390,7 +397,7 @@ day_is_used_up(const Account *account)
 
 	if (account->options == NULL || account->options->daily_limit == 0)
 		return false;
-	meter_read(account->meter, &reading, clock_us());
+	meter_read(account->meters[METER_OBJECTS], &reading, clock_us());
 	return reading.daily_limit >= 0 && reading.daily_remaining >= 0 &&
 		reading.daily_limit - reading.daily_remaining >= account->options->daily_limit;
 }
@@ -411,8 +418,8 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	LaneStatus *status = lane == NULL || lane_event_is_of_account(event) ? &account->status : &lane->status;
 	LaneState	before = status->state;
 
-	if (event == EVENT_LIMITED)
-		meter_block(transfer->meter, clock_us() + (wait_s > 0 ? wait_s : METER_WINDOW_MS / 1000) * 1000000);
+	if (event == EVENT_LIMITED && transfer->meter != NULL)
+		wait_s = meter_block(transfer->meter, wait_s, clock_us());
 	if (event == EVENT_SUCCESS)
 	{
 		if (lane != NULL)
@@ -468,13 +475,12 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 {
 	Batch	   *batch = transfer->batch;
 	Lane	   *lane = batch->lane;
-	const FamilyWork *family = batch_family(lane->family);
 	Settlement	settlement = SETTLE_NOT;
 
 	lane->transfers--;
 	lane->in_flight -= batch->nrows;
-	if (family->settle != NULL)
-		settlement = family->settle(batch, reply, response->answered, response->reached, request);
+	if (batch->kind->settle != NULL)
+		settlement = batch->kind->settle(batch, reply, response->answered, response->reached, request);
 	if (settlement == SETTLE_AGAIN)
 		batch_again(batch);
 	else if (settlement == SETTLE_DONE)

@@ -88,6 +88,7 @@ initialize_control(SharedControl *control)
 	control->lock = &GetNamedLWLockTranche(TRANCHE)->lock;
 	pg_atomic_init_u32(&control->launcher_procno, 0);
 	pg_atomic_init_u32(&control->look_at, 0);
+	control->workers_ended_at = GetCurrentTimestamp();
 
 	for (int i = 0; i < SHARED_MAX_WORKERS; i++)
 	{
@@ -429,6 +430,7 @@ detach(int code, Datum arg)
 			slot->state = WORKER_STOPPED;
 		slot->just_ended = true;
 		slot->changed_at = GetCurrentTimestamp();
+		hubspot_shared->workers_ended_at = slot->changed_at;
 	}
 	LWLockRelease(hubspot_shared->lock);
 	wake_process(&hubspot_shared->launcher_procno);
@@ -438,6 +440,17 @@ void
 shared_read_order(WorkerOrder *order)
 {
 	memcpy(order, MyBgworkerEntry->bgw_extra, sizeof(*order));
+}
+
+TimestampTz
+shared_workers_ended_at(void)
+{
+	TimestampTz at;
+
+	LWLockAcquire(hubspot_shared->lock, LW_SHARED);
+	at = hubspot_shared->workers_ended_at;
+	LWLockRelease(hubspot_shared->lock);
+	return at;
 }
 
 static void

@@ -106,6 +106,7 @@ typedef struct Meter
 {
 	slock_t		mutex;
 	uint64		key;			/* hash of the token, mixed with the kind; 0: free */
+	int			kind;			/* MeterKind */
 	int			limit;			/* requests per window as HubSpot says, 0: not known */
 	int			window_ms;
 	int			in_flight;		/* sent, not yet answered */
@@ -132,6 +133,7 @@ typedef struct SharedControl
 	pg_atomic_uint32 launcher_procno;	/* plus one */
 	pg_atomic_uint32 look_at;	/* message to the launcher, 0: none */
 	int			launcher_pid;
+	TimestampTz workers_ended_at;	/* when a worker last ended, or the server came up; under lock */
 	Oid			on_hold[SHARED_MAX_WORKERS];	/* databases under DROP, RENAME or copy: no worker
 												 * may start */
 	int			on_hold_by[SHARED_MAX_WORKERS]; /* pid of the backend that asked */
@@ -194,6 +196,12 @@ typedef struct WorkerOrder
  */
 extern void shared_read_order(WorkerOrder *order);
 extern WorkerSlot *shared_attach(int slot, int generation);
+
+/*
+ * When a worker last ended, or the server came up: whatever is younger has not
+ * been sent by anybody before.
+ */
+extern TimestampTz shared_workers_ended_at(void);
 
 /* Tell the state; a NULL problem means "". */
 extern void shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem);

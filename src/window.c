@@ -206,25 +206,25 @@ make_follower(Lane *lane, int64 position)
 
 /* What a lane's reader does with a row of that lane. */
 static Admission
-follow_row(Lane *lane, TupleTableSlot *slot)
+follow_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 {
 	if (!queue_has_room(lane, admit_size(slot)))
 		return ADMIT_FULL;
 	lane->skipped--;
-	admit_row(lane, slot);
+	admit_row(lane, slot, maybe_sent);
 	return ADMIT_DONE;
 }
 
 /* What the main reader does with a row that has a lane. */
 static void
-read_row(Lane *lane, TupleTableSlot *slot, int64 id)
+read_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
 	if (lane->reader == NULL && !queue_has_room(lane, admit_size(slot)))
 		lane->reader = make_follower(lane, id - 1);
 	if (lane->reader != NULL)
 		lane->skipped++;
 	else
-		admit_row(lane, slot);
+		admit_row(lane, slot, maybe_sent);
 }
 
 static Admission
@@ -244,9 +244,9 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 		return ADMIT_DONE;
 	checkpoint_count_row();
 	if (reader->lane != NULL)
-		return follow_row(lane, slot);
+		return follow_row(lane, slot, reader->recheck);
 	if (lane != NULL)
-		read_row(lane, slot, id);
+		read_row(lane, slot, id, reader->recheck);
 	else
 		admit_refuse(id, &why);
 	return ADMIT_DONE;
@@ -545,11 +545,13 @@ window_fetch(void)
 	bool		more;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
+	record_map_open();
 	if (main_reader.phase == PHASE_IDLE)
 		begin_main(low, next);
 	(void) read_page(&main_reader);
 	more = main_reader.phase != PHASE_IDLE;
 	more |= read_followers();
+	record_map_close();
 	PopActiveSnapshot();
 	return more;
 }

@@ -7,6 +7,7 @@
  *	WorkKey		(lane, identity): the unit of order
  *	Row			an outbox row that was read and has no verdict yet
  *	Batch		one request: up to 100 inputs, each a run of one key's rows
+ *	RequestKind	what a request of a family is like: its body, its answer
  *
  * A row belongs to its key until a batch takes it, then to the batch's input,
  * and ends by ack_result().  A key with an input in a batch is busy: its later
@@ -46,9 +47,14 @@ typedef struct Lane
 	LaneStatus	status;
 	dlist_head	ready;			/* keys that may be taken, oldest first */
 	int			nready;
-	dlist_head	again;			/* batches to be sent again as they are */
+	dlist_head	asking;			/* keys to be looked up in the tables; see await.h */
+	dlist_head	behind;			/* keys, also of other lanes, that wait for this lane's older rows */
+	dlist_head	delayed;		/* keys that wait for a time, by time */
+	int			naway;			/* keys of this lane that wait for anything */
+	dlist_head	again;			/* batches to be sent as they are */
 	struct Reader *reader;		/* follows behind the main one while the lane lags */
 	int64		skipped;		/* rows the main reader left to that reader */
+	struct Row *oldest;			/* of the lane's rows in the window, NULL: none */
 	int64		rows;			/* in the window, in flight or not */
 	int64		bytes;
 	int64		in_flight;		/* rows in requests under way */
@@ -58,7 +64,6 @@ typedef struct Lane
 	double		rate;			/* of verdicts per second, moving average */
 	int64		rate_done;		/* done when the rate was last computed */
 	int64		rate_at;		/* when, µs of the monotonic clock */
-	TimestampTz oldest;			/* created_at of the oldest row, as of the last report */
 } Lane;
 
 /* How far the worker is with reading a part of an account's schema. */
@@ -89,7 +94,7 @@ typedef struct Account
 	SchemaSync	sync[SCHEMA_PARTS];
 	MappingRules rules[SCHEMA_EVENT];	/* by SchemaPart */
 	LaneStatus	status;			/* trouble of the whole account */
-	Meter	   *meter;			/* NULL before the token is known */
+	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */
 	int			transfers;		/* requests under way */
 	bool		forms_public;	/* the token may not submit forms: their public address takes them */
 	bool		asking;			/* the account-info request is under way */
@@ -104,32 +109,58 @@ typedef struct Account
 	dlist_node	node;
 } Account;
 
+/* Where a key stands that has waiting rows and none in a batch. */
+typedef enum KeyPlace
+{
+	PLACE_NONE,					/* it has none, or is busy */
+	PLACE_READY,				/* in lane->ready */
+	PLACE_AWAY					/* waits for something, see await.h */
+} KeyPlace;
+
 typedef struct WorkKey
 {
 	Lane	   *lane;
 	uint32		hash;
 	const char *property;		/* HubSpot property, NULL for the e-mail address */
 	const char *key;
+	char		record_id[RECORD_ID_BYTES]; /* that it is in HubSpot, "": not known */
 	dlist_head	rows;			/* waiting, in order */
 	bool		busy;			/* an input of this key is in a batch */
+	uint64		busy_seq;		/* of the oldest row in there */
 	int			chunk;			/* rows to be taken at once, while a culprit is looked for; 0: all */
-	bool		is_ready;		/* stands in lane->ready */
-	dlist_node	ready;
+	KeyPlace	place;
+	dlist_node	node;			/* in the list of its place */
+	int64		until;			/* of a delayed key, µs of the monotonic clock */
+	dlist_head	waiters;		/* keys that wait for rows of this one */
 } WorkKey;
+
+/* How often the tables were asked for the record of a row. */
+typedef enum Looked
+{
+	LOOKED_NOT,
+	LOOKED_ONCE,
+	LOOKED_LAST					/* after all that came before was done: what is not there now is not
+								 * there */
+} Looked;
 
 typedef struct Row
 {
 	dlist_node	order;			/* in the window, by time of reading */
 	dlist_node	node;			/* in its key, while it waits */
 	int64		id;
+	int64		parent;			/* 0: none */
 	uint64		seq;			/* number of the reading */
 	TimestampTz created_at;
 	TimestampTz deadline;		/* 0: none */
 	Size		bytes;
 	Call		call;
-	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, "" when not known */
+	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company;
+											 * "": not known */
+	uint8		looked;			/* Looked */
 	bool		lost;			/* was sent, and what became of it is not known */
 	bool		repaired;		/* was sent with a schema that turned out to be old */
+	bool		has_user_id;	/* that is to be remembered with the contact */
+	bool		erases;			/* a deletion without a trace */
 	WorkKey    *key;
 	Jsonb	   *message;		/* behind the struct */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
@@ -145,16 +176,27 @@ typedef struct Input
 	char		trace[24];		/* objectWriteTraceId: the carrier's id */
 	int			offset;			/* of its JSON in the batch's body */
 	int			len;
+
+	/* what is found out on the way; texts in the batch's context */
+	int			created;		/* 1, 0, or -1: not known */
+	bool		several;		/* HubSpot has several companies of this domain */
+	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */
+	const char *alias;			/* e-mail address or domain by which HubSpot may know the record,
+								 * beside its key; NULL: none */
+	const char *category;		/* of a conflict that may yet be resolved, and its words */
+	const char *message;
 } Input;
 
 typedef struct Batch
 {
 	Lane	   *lane;
 	MemoryContext context;
+	const struct RequestKind *kind;
 	PathName	path;
 	int			ninputs;
 	Input	   *inputs;
 	StringInfoData body;
+	const char *page;			/* of an answer in several pages, NULL: the first */
 	int			nrows;			/* of all inputs */
 	int			attempts;		/* answers that said nothing of any input */
 	dlist_node	node;			/* in lane->again */
@@ -183,6 +225,15 @@ extern bool queue_has_room(const Lane *lane, Size bytes);
 extern void queue_add(Lane *lane, const char *property, int property_len,
 					  const char *key, int key_len, Row *row);
 
+/* The key of this name while it has rows in the window, else NULL. */
+extern WorkKey *queue_find(const Lane *lane, const char *property, const char *key);
+
+/* The oldest row of the key that waits for a batch; there is one. */
+extern Row *queue_head(const WorkKey *key);
+
+/* Whether a row of the key that was read before this one has no verdict yet. */
+extern bool queue_has_older(const WorkKey *key, uint64 seq);
+
 /* The row left its input with a verdict, or is not wanted any more. */
 extern void queue_forget_row(Row *row);
 
@@ -192,13 +243,15 @@ extern void queue_release_key(WorkKey *key);
 /* Rows that a batch took go back to the head of their key, in order; the key is released. */
 extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);
 
+/* A ready key is put into one of the lists of keys that wait; it comes back. */
+extern void queue_send_away(WorkKey *key, dlist_head *list);
+extern void queue_bring_back(WorkKey *key);
+
 /* Sequence number of the oldest row without a verdict; UINT64_MAX when none. */
 extern uint64 queue_oldest_seq(void);
-extern TimestampTz queue_oldest_of(const Lane *lane);
 
 /* ---- batch.c: requests of many records ------------------------------------ */
 
-/* How the rows of a family become requests, and what their answers mean. */
 typedef enum BuildResult
 {
 	BUILD_DONE,
@@ -210,6 +263,7 @@ typedef struct Address
 {
 	const char *base_url;
 	char		path[PATH_BYTES];
+	const char *query;			/* not logged; NULL: none.  In the batch's context */
 	bool		with_token;
 	bool		is_once;		/* must not be sent twice, whatever happens */
 } Address;
@@ -218,24 +272,35 @@ typedef enum Settlement
 {
 	SETTLE_NOT,					/* trouble of the lane: the same again, later */
 	SETTLE_AGAIN,				/* no trouble: the same again, at once */
-	SETTLE_DONE					/* the rows have ended */
+	SETTLE_DONE					/* the rows have ended, or gone back to their keys */
 } Settlement;
 
-typedef struct FamilyWork
+/*
+ * One kind of request: how inputs become its body, and what its answer means.
+ * A family has one kind or several; the answer to one may send its inputs on
+ * to another (batch_follow), and the rows stay with their inputs until then.
+ */
+typedef struct RequestKind
 {
+	PathName	path;
+	MeterKind	meter;
 	int			max_inputs;
 	int			max_rows;		/* merged into one input */
-	bool		is_list;		/* {"inputs": [...]}; else the input is the body */
+	int			max_bytes;		/* of a body that may take one more input; 0: BATCH_MAX_BYTES */
+	bool		is_list;		/* {"inputs": [...]}, or begin and end below; else the input is the
+								 * body */
+	bool		is_get;
 	bool		counts_rows;	/* rows are not merged; max_rows is the request's bound */
-	bool		is_exempt;		/* from HubSpot's 10-second and daily limits */
-	PathName	path;
+	bool		one_property;	/* all inputs of a request are keyed by one property */
+	bool		by_record;		/* goes by the key's record_id, which must not stand twice in a request */
+	bool		shares;			/* an input may append nothing, as another has asked for it */
+	bool		gathers;		/* waits a moment for keys that wait for others */
+	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */
+	void		(*end_body) (Batch *batch); /* NULL: ]} */
 
-	/* Whether the row at the head of a ready key is sent by a request; NULL: all are. */
-	bool		(*wants_request) (const WorkKey *key);
-
-	/* Whether a row can be sent at all; if not, the row is ended by the caller with this reason. */
-	bool		(*check) (Row *row, const MessageParts *parts, const char **category, const char **problem);
+	/* parts: the messages of the input's rows. */
 	BuildResult (*append_input) (Batch *batch, Input *input, const MessageParts *parts);
+
 	/* Where a request goes that is not of path.c's table; NULL: all are. */
 	void		(*address) (const Batch *batch, Address *address);
 
@@ -245,11 +310,33 @@ typedef struct FamilyWork
 	 */
 	Settlement	(*settle) (Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request);
 
-	/* The answer is about records: verdicts for all inputs; frees the batch. */
+	/* The answer is about records: verdicts for all inputs, or what follows. */
 	void		(*answered) (Batch *batch, const Reply *reply, AckRequest *request);
+} RequestKind;
+
+typedef struct FamilyWork
+{
+	const RequestKind *kind;	/* the first, or the only one */
+
+	/*
+	 * The kind of request that the head row of a ready key needs; NULL function: always the first.
+	 * NULL: none now, and perhaps the key was sent away.
+	 */
+	const RequestKind *(*kind_of) (WorkKey *key);
+
+	/* Whether a row may join the input that begins with the other one; NULL: always. */
+	bool		(*joins) (const Row *first, const Row *next);
+
+	/* Whether a row can be sent at all; if not, it is ended by the caller with this reason. */
+	bool		(*check) (Row *row, const MessageParts *parts, const char **category, const char **problem);
+
+	/* Look up in the tables what the head row of a key wants to know; inside a transaction. */
+	void		(*look_up) (WorkKey *key);
 } FamilyWork;
 
 extern const FamilyWork contacts_work;
+extern const FamilyWork companies_work;
+extern const FamilyWork associations_work;
 extern const FamilyWork events_work;
 extern const FamilyWork forms_work;
 extern const FamilyWork schema_work;
@@ -264,11 +351,32 @@ extern void batch_end_rows(Input *input, AckResult *result);
 extern void batch_end_row(Input *input, Row *row, AckResult *result);
 extern void batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
 						 int status, AckRequest *request);
+
+/* A verdict for a row that leaves its key without having been sent. */
+extern void batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message);
 extern void batch_split_off(Batch *batch, const bool *chosen);
 extern void batch_bisect(Batch *batch, const Reply *reply);
 
-/* Take ready keys into a new batch; NULL when nothing may be sent. */
-extern Batch *batch_take(Lane *lane);
+/* A refused request: by halves, or the end of its only input. */
+extern void batch_refused(Batch *batch, const Reply *reply, AckRequest *request);
+
+/*
+ * The inputs whose flag is set go on to another kind of request, before
+ * anything else of the lane.  Returns the new batch, NULL when there is none.
+ */
+extern Batch *batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind);
+
+/* A warning for the row that carries an input. */
+extern void batch_warn(Input *input, const char *code, const char *property, const char *detail);
+
+/*
+ * The kind of the next batch, among those whose meter is not set in busy_meters;
+ * NULL when nothing may be sent.
+ */
+extern const RequestKind *batch_next_kind(Lane *lane, int busy_meters);
+
+/* Take that batch: one to be sent as it is, or ready keys; NULL when none came about. */
+extern Batch *batch_take(Lane *lane, const RequestKind *kind);
 
 /*
  * Read an answer about records (class RECORDS or REFUSED): verdicts, and
@@ -282,14 +390,11 @@ extern void batch_was_lost(Batch *batch);
 /* The request met trouble of its lane: the same is sent again later. */
 extern void batch_again(Batch *batch);
 
-/* The SERVER was dropped: its rows end as cancelled.  Frees the batch. */
-extern void batch_cancel(Batch *batch);
+/* The SERVER was dropped: everything of this lane ends as cancelled. */
+extern void batch_cancel_lane(Lane *lane);
 
 /* Its rows have ended, or have gone back to their keys. */
 extern void batch_free(Batch *batch);
-
-/* The oldest batch to be sent again, removed from the lane; NULL when none. */
-extern Batch *batch_take_again(Lane *lane);
 
 /* ---- send.c: requests and answers ------------------------------------------ */
 

@@ -35,12 +35,14 @@
 #include "utils/snapmgr.h"
 
 #include "hubspot.h"
+#include "await.h"
 #include "clock.h"
 #include "checkpoint.h"
 #include "connect.h"
 #include "crash_guard.h"
 #include "guard.h"
 #include "publish.h"
+#include "purge.h"
 #include "record_map.h"
 #include "schema_sync.h"
 #include "unknown.h"
@@ -169,6 +171,22 @@ acknowledge_step(void)
 }
 
 static void
+look_up_step(void)
+{
+	check_extension();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	await_step();
+	PopActiveSnapshot();
+}
+
+static void
+erase_step(void)
+{
+	check_extension();
+	purge_step();
+}
+
+static void
 save_step(void)
 {
 	check_extension();
@@ -227,6 +245,35 @@ update_schemas(void)
 {
 	if (schema_sync_is_due() && in_transaction(schema_step, "reading the accounts' properties"))
 		schema_sync_done();
+}
+
+/* Records that rows wait for. */
+static void
+look_up_records(void)
+{
+	if (await_has_look_ups() && in_transaction(look_up_step, "looking up records"))
+		await_done();
+}
+
+/* Write everything that is known. */
+static bool
+acknowledge_all(void)
+{
+	writes_records = true;
+	writes_checkpoint = false;
+	if (!in_transaction(acknowledge_step, "writing results"))
+		return false;
+	ack_written();
+	record_map_written();
+	return true;
+}
+
+/* What is known of erased contacts is written first, so that it is found. */
+static void
+erase_contacts(void)
+{
+	if (purge_is_due() && acknowledge_all() && in_transaction(erase_step, "removing the traces of a contact"))
+		purge_done();
 }
 
 static int64
@@ -321,8 +368,11 @@ one_turn(void)
 	{
 		read_rows(now);
 		update_schemas();
+		look_up_records();
+		erase_contacts();
 	}
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
+	wait_us = sooner(wait_us, await_wake(now));
 	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
 	{
@@ -332,7 +382,7 @@ one_turn(void)
 		keep_house(now);
 	}
 
-	if (more_to_read && !paused)
+	if ((more_to_read || await_has_look_ups() || purge_is_due()) && !paused)
 		wait_us = 0;
 	wait_us = sooner(wait_us, publish_report(slot, false));
 	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,
@@ -400,11 +450,7 @@ static void
 finish(void)
 {
 	if (ack_pending() > 0 || ack_has_requests() || !record_map_is_empty())
-	{
-		writes_records = true;
-		writes_checkpoint = false;
-		(void) in_transaction(acknowledge_step, "writing results");
-	}
+		(void) acknowledge_all();
 	publish_report(slot, true);
 }
 

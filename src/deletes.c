@@ -1,0 +1,230 @@
+/*
+ * deletes.c
+ *		Contacts are archived, or erased without a trace.
+ *
+ * HubSpot archives by record id only, and says nothing of ids that it does not
+ * have: so each contact is read first, by its key.  Erasure goes by the
+ * address where that is the key, for then HubSpot blocks one that it does not
+ * know; the traces here are removed by purge.c before the row has its verdict.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "await.h"
+#include "clock.h"
+#include "deletes.h"
+#include "purge.h"
+#include "record_map.h"
+#include "records.h"
+#include "value.h"
+
+static const RequestKind archive_contacts;
+static const RequestKind erase_contact;
+
+static void
+end_unchanged(Input *input, const Reply *reply, AckRequest *request)
+{
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
+
+	batch_end_input(input, &result);
+}
+
+static void
+forget(const WorkKey *key)
+{
+	record_map_remove(key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, clock_us());
+}
+
+/* ---- archived ----------------------------------------------------------------------- */
+
+static void
+read_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	bool	   *archive = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_keys(batch, reply, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (found[i] != NULL)
+		{
+			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
+			archive[i] = true;
+		}
+		else if (!complete)
+			open[i] = true;
+		else
+		{
+			forget(input->key);
+			end_unchanged(input, reply, request);
+		}
+	}
+	records_again(batch, open, reply, request);
+	(void) batch_follow(batch, archive, &archive_contacts);
+}
+
+static BuildResult
+append_record(Batch *batch, Input *input, const MessageParts *parts)
+{
+	appendStringInfo(&batch->body, "{\"id\":\"%s\"}", input->key->record_id);
+	return BUILD_DONE;
+}
+
+static void
+end_delivered(Input *input, const Reply *reply, AckRequest *request)
+{
+	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
+	.created = -1, .record_id = input->key->record_id[0] != '\0' ? input->key->record_id : NULL};
+
+	forget(input->key);
+	batch_end_input(input, &result);
+}
+
+static void
+archive_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (reply->class != REPLY_RECORDS)
+		batch_refused(batch, reply, request);
+	else
+		for (int i = 0; i < batch->ninputs; i++)
+		{
+			end_delivered(&batch->inputs[i], reply, request);
+		}
+}
+
+/* ---- erased --------------------------------------------------------------------------- */
+
+/* An address is erased as such; by another key, the contact has to be there. */
+static void
+erase_read_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult *found = NULL;
+	Input	   *input = &batch->inputs[0];
+	bool		chosen = true;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	(void) records_match_keys(batch, reply, &found);
+	input->key->record_id[0] = '\0';
+	input->alias = NULL;
+	if (found != NULL)
+	{
+		const char *email = reply_property(found, "email");
+		const char *more = reply_property(found, "hs_additional_emails");
+
+		strlcpy(input->key->record_id, found->id, sizeof(input->key->record_id));
+		input->alias = psprintf("%s;%s", email != NULL ? email : "", more != NULL ? more : "");
+	}
+	if (found != NULL || input->key->property == NULL)
+		(void) batch_follow(batch, &chosen, &erase_contact);
+	else
+	{
+		AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
+
+		purge_begin(input, &result);
+	}
+}
+
+static BuildResult
+append_erasure(Batch *batch, Input *input, const MessageParts *parts)
+{
+	const WorkKey *key = input->key;
+
+	appendStringInfoString(&batch->body, "{\"objectId\":");
+	if (key->property == NULL)
+	{
+		value_append_string(&batch->body, key->key, strlen(key->key));
+		appendStringInfoString(&batch->body, ",\"idProperty\":\"email\"");
+	}
+	else
+		appendStringInfo(&batch->body, "\"%s\"", key->record_id);
+	appendStringInfoChar(&batch->body, '}');
+	return BUILD_DONE;
+}
+
+static void
+erase_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	Input	   *input = &batch->inputs[0];
+	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
+	.created = -1};
+
+	if (reply->class == REPLY_RECORDS)
+		purge_begin(input, &result);
+	else
+		batch_reject(input, VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
+}
+
+/* ---- which request ----------------------------------------------------------------------- */
+
+static const RequestKind read_for_archive = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = read_answered,
+};
+
+static const RequestKind archive_contacts = {
+	.path = PATH_CONTACTS_ARCHIVE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.append_input = append_record,
+	.answered = archive_answered,
+};
+
+static const RequestKind read_for_erasure = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 1,
+	.max_rows = 1000,
+	.is_list = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = erase_read_answered,
+};
+
+static const RequestKind erase_contact = {
+	.path = PATH_CONTACTS_ERASE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 1,
+	.append_input = append_erasure,
+	.answered = erase_answered,
+};
+
+const RequestKind *
+deletes_kind_of(WorkKey *key)
+{
+	Row		   *row = queue_head(key);
+
+	if (key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0)
+	{
+		/* what was queued before it goes by another key, the address */
+		if (!await_is_first(row, key->lane))
+		{
+			await_older(key, key->lane);
+			return NULL;
+		}
+		if (!await_contact(key))
+			return NULL;
+	}
+	return row->erases ? &read_for_erasure : &read_for_archive;
+}

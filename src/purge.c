@@ -1,0 +1,292 @@
+/*
+ * purge.c
+ *		Every trace of an erased contact leaves the tables.
+ *
+ * The one exception to the rule that outbox and results are never updated.
+ * The rows stay, so that everything still has its verdict; messages, keys and
+ * what HubSpot said are emptied.  The outbox is gone through by id, a stretch
+ * in each transaction, so that the worker goes on delivering meanwhile.  A
+ * crash begins anew: the row of the deletion has no verdict before the end.
+ *
+ * Old versions of the rows are in the tables' files until VACUUM comes by.
+ *
+ * Memory: a context for each deletion under way.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "clock.h"
+#include "purge.h"
+#include "records.h"
+
+#define ROWS_AT_ONCE	100000
+
+typedef struct Purge
+{
+	dlist_node	node;
+	MemoryContext context;
+	Input		input;
+	AckResult	result;
+	Oid			server;
+	char		record_id[RECORD_ID_BYTES];
+	List	   *keys;			/* of the contact, as text */
+	char	   *pattern;		/* of its addresses; NULL when they are not known yet */
+	int64		position;		/* rows up to this id are done */
+	int64		next;			/* ... and up to this one, when the transaction has committed */
+	bool		is_last;		/* that transaction goes to the end */
+} Purge;
+
+static dlist_head purges = DLIST_STATIC_INIT(purges);
+
+/* ---- what the contact is known by ------------------------------------------------- */
+
+static void
+add_key(Purge *purge, const char *text, int len)
+{
+	MemoryContext old;
+	ListCell   *cell;
+	char	   *key;
+
+	if (len == 0)
+		return;
+	foreach(cell, purge->keys)
+		if (strlen(lfirst(cell)) == len && pg_strncasecmp(lfirst(cell), text, len) == 0)
+			return;
+	old = MemoryContextSwitchTo(purge->context);
+	key = pnstrdup(text, len);
+	purge->keys = lappend(purge->keys, key);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+add_addresses(Purge *purge, const char *list)
+{
+	while (list != NULL && *list != '\0')
+	{
+		size_t		len = strcspn(list, ";");
+
+		add_key(purge, list, len);
+		list += len + strspn(list + len, "; ");
+	}
+}
+
+/* Rows in the window that were queued before the deletion and are not under way are not sent any more. */
+static void
+cancel_rows(WorkKey *key, uint64 before)
+{
+	while (!dlist_is_empty(&key->rows) && queue_head(key)->seq < before)
+		batch_end_unsent(queue_head(key), VERDICT_CANCELLED, "erased", "the contact was erased before the row could be sent");
+	if (!dlist_is_empty(&key->rows) || key->busy)
+		return;
+	if (key->place == PLACE_AWAY)
+		queue_bring_back(key);
+	queue_release_key(key);
+}
+
+static void
+cancel_others(const Purge *purge)
+{
+	static const LaneFamily families[] = {FAMILY_ASSOCIATIONS, FAMILY_EVENTS, FAMILY_FORMS};
+	Account    *account = purge->input.key->lane->account;
+	const char *const properties[] = {NULL, MESSAGE_USER_ID, account->options->contact_id_property};
+	uint64		before = purge->input.rows[purge->input.nrows - 1]->seq;
+	ListCell   *cell;
+
+	foreach(cell, purge->keys)
+		for (int i = 0; i < lengthof(families); i++)
+			for (int j = 0; j < lengthof(properties); j++)
+			{
+				WorkKey    *key = queue_find(&account->lanes[families[i]], properties[j], lfirst(cell));
+
+				if (key != NULL && (j == 0 || properties[j] != NULL))
+					cancel_rows(key, before);
+			}
+}
+
+void
+purge_begin(Input *input, const AckResult *result)
+{
+	MemoryContext context = AllocSetContextCreate(window.work, "hubspot purge", ALLOCSET_SMALL_SIZES);
+	Purge	   *purge = MemoryContextAllocZero(context, sizeof(Purge));
+
+	purge->context = context;
+	purge->server = input->key->lane->account->server;
+	purge->input = *input;
+	purge->input.rows = MemoryContextAlloc(context, sizeof(Row *) * input->nrows);
+	memcpy(purge->input.rows, input->rows, sizeof(Row *) * input->nrows);
+	purge->result = *result;
+	purge->result.request = NULL;	/* it will have been written, and forgotten, before the verdict is */
+	strlcpy(purge->record_id, input->key->record_id, sizeof(purge->record_id));
+	add_key(purge, input->key->key, strlen(input->key->key));
+	add_addresses(purge, input->alias);
+	input->key->record_id[0] = '\0';
+	dlist_push_tail(&purges, &purge->node);
+}
+
+bool
+purge_is_due(void)
+{
+	return !dlist_is_empty(&purges);
+}
+
+/* ---- the tables ---------------------------------------------------------------------- */
+
+/* The parameters that all statements have. */
+enum PurgeParameter
+{
+	PURGE_SERVER, PURGE_FROM, PURGE_TO, PURGE_KEYS, PURGE_PATTERN, PURGE_RECORD
+#define PURGE_PARAMETERS (PURGE_RECORD + 1)
+};
+
+static Datum
+key_array(const Purge *purge)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * list_length(purge->keys));
+
+	for (int i = 0; i < list_length(purge->keys); i++)
+		elements[i] = CStringGetTextDatum(list_nth(purge->keys, i));
+	return PointerGetDatum(construct_array(elements, list_length(purge->keys), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static void
+execute(const Purge *purge, const char *sql)
+{
+	Oid			types[PURGE_PARAMETERS] = {OIDOID, INT8OID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID};
+	Datum		values[PURGE_PARAMETERS] = {
+		ObjectIdGetDatum(purge->server), Int64GetDatum(purge->position), Int64GetDatum(purge->next), key_array(purge),
+		CStringGetTextDatum(purge->pattern != NULL ? purge->pattern : ""), CStringGetTextDatum(purge->record_id)
+	};
+
+	if (SPI_execute_with_args(sql, PURGE_PARAMETERS, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not remove the traces of an erased contact");
+}
+
+/* Other keys of the same record: addresses and userIds that were seen with it. */
+static void
+find_keys(Purge *purge)
+{
+	execute(purge, "SELECT key FROM hubspot.record WHERE server = $1 AND object = 'contact' AND $6 <> ''"
+			" AND record_id = $6");
+	for (int i = 0; i < SPI_processed; i++)
+	{
+		char	   *key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+
+		add_key(purge, key, strlen(key));
+	}
+}
+
+/* A regular expression for the addresses, each as a whole word; one that matches nothing when there are none. */
+static void
+make_pattern(Purge *purge)
+{
+	StringInfoData text;
+	ListCell   *cell;
+	bool		first = true;
+	MemoryContext old = MemoryContextSwitchTo(purge->context);
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "(^|[^a-z0-9._%+-])(");
+	foreach(cell, purge->keys)
+	{
+		const char *key = lfirst(cell);
+
+		if (strchr(key, '@') == NULL)
+			continue;
+		appendStringInfoString(&text, first ? "" : "|");
+		first = false;
+		for (; *key != '\0'; key++)
+		{
+			if (!isalnum((unsigned char) *key))
+				appendStringInfoChar(&text, '\\');
+			appendStringInfoChar(&text, pg_ascii_tolower((unsigned char) *key));
+		}
+	}
+	appendStringInfoString(&text, first ? "(?!)" : "");
+	appendStringInfoString(&text, ")($|[^a-z0-9.-]|[.-]($|[^a-z0-9]))");
+	purge->pattern = text.data;
+	MemoryContextSwitchTo(old);
+}
+
+/* The end of the next stretch of the outbox. */
+static void
+find_next(Purge *purge)
+{
+	bool		isnull;
+
+	purge->next = purge->input.rows[0]->id;
+	execute(purge, "SELECT max(id) FROM (SELECT id FROM hubspot.outbox WHERE id > $2 AND id < $3"
+			" ORDER BY id LIMIT " CppAsString2(ROWS_AT_ONCE) ") x");
+	purge->next = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	purge->is_last = isnull;
+}
+
+/*
+ * Rows of the contact lose message and key; rows that merely mention it lose
+ * the message, of a group call only the contact's part.
+ */
+static const char *const empty_rows =
+"WITH found AS ("
+" SELECT id, call, key = ANY ($4) AND object NOT IN ('company', 'schema') AS own, message FROM hubspot.outbox"
+" WHERE server = $1 AND id > $2 AND id <= $3"
+" AND (key = ANY ($4) AND object NOT IN ('company', 'schema') OR pg_catalog.lower(message::pg_catalog.text) ~ $5)"
+"), emptied AS ("
+" UPDATE hubspot.outbox o SET key = CASE WHEN f.own THEN '' ELSE o.key END,"
+" key_property = CASE WHEN f.own THEN NULL ELSE o.key_property END, problem = NULL,"
+" message = CASE WHEN NOT f.own AND f.call = 'group'"
+" AND pg_catalog.lower((f.message - '{context,userId,user_id}'::pg_catalog.text[])::pg_catalog.text) !~ $5"
+" THEN f.message - '{context,userId,user_id}'::pg_catalog.text[] END"
+" FROM found f WHERE o.id = f.id AND o.id > $2 AND o.id <= $3 RETURNING o.id, f.own"
+"), forgotten AS ("
+" DELETE FROM hubspot.message_id m USING emptied e WHERE m.server = $1 AND m.id = e.id"
+") UPDATE hubspot.result r SET record_id = NULL, message = NULL, warnings = NULL"
+" WHERE r.id > $2 AND r.id <= $3 AND (r.id IN (SELECT id FROM emptied WHERE own)"
+" OR pg_catalog.lower(r.message) ~ $5 OR pg_catalog.lower(r.warnings::pg_catalog.text) ~ $5)";
+
+static const char *const empty_rest[] = {
+	"UPDATE hubspot.request SET error = NULL WHERE server = $1 AND error IS NOT NULL AND pg_catalog.lower(error) ~ $5",
+	"DELETE FROM hubspot.record WHERE server = $1 AND object = 'contact'"
+	" AND (key = ANY ($4) OR ($6 <> '' AND record_id = $6))",
+};
+
+void
+purge_step(void)
+{
+	Purge	   *purge = dlist_head_element(Purge, node, &purges);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (purge->pattern == NULL)
+	{
+		find_keys(purge);
+		make_pattern(purge);
+		cancel_others(purge);
+	}
+	find_next(purge);
+	if (!purge->is_last)
+		execute(purge, empty_rows);
+	else
+		for (int i = 0; i < lengthof(empty_rest); i++)
+			execute(purge, empty_rest[i]);
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+void
+purge_done(void)
+{
+	Purge	   *purge = dlist_head_element(Purge, node, &purges);
+
+	purge->position = purge->next;
+	if (!purge->is_last)
+		return;
+	dlist_delete(&purge->node);
+	batch_end_input(&purge->input, &purge->result);
+	MemoryContextDelete(purge->context);
+}

@@ -1,0 +1,402 @@
+/*
+ * records.c
+ *		What contacts and companies have in common: the requests.
+ *
+ * Called by batch.c, in the batch's memory context.  Each input that writes
+ * carries an objectWriteTraceId, so that HubSpot can refuse one record of many.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "mapping_property.h"
+#include "records.h"
+#include "schema_sync.h"
+#include "unknown.h"
+#include "value.h"
+
+const RecordKinds *
+records_of(LaneFamily family)
+{
+	return family == FAMILY_COMPANIES ? &company_kinds : &contact_kinds;
+}
+
+const char *
+records_id_property(const WorkKey *key)
+{
+	return key->property != NULL ? key->property : "email";
+}
+
+/* Whether the key is the value of a property that the user has chosen. */
+static bool
+has_own_property(const WorkKey *key)
+{
+	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) != 0 &&
+		strcmp(key->property, MESSAGE_DOMAIN) != 0;
+}
+
+/* ---- names that HubSpot does not have ------------------------------------------------ */
+
+/* They are counted, or created if the account wants that. */
+static BuildResult
+deal_with_unknown(Account *account, SchemaPart part, const Mapping *mapping, const Row *row)
+{
+	BuildResult result = BUILD_DONE;
+
+	for (int i = 0; i < mapping->nunknown; i++)
+	{
+		if (account->options->create_properties && schema_sync_create(account, part, &mapping->unknown[i]))
+			result = BUILD_WAIT;
+		else
+			unknown_note(account->server, part, &mapping->unknown[i], row->id);
+	}
+	return result;
+}
+
+/* Whether HubSpot lacks the property that the key is a value of. */
+static bool
+lacks_key_property(const WorkKey *key)
+{
+	const PropertySet *set = key->lane->account->rules[records_of(key->lane->family)->part].properties;
+
+	return has_own_property(key) && set != NULL && schema_property(set, key->property, strlen(key->property)) == NULL;
+}
+
+#define SCHEMA_IS_FRESH_MS	60000
+
+/* Have it created, or look whether somebody has done so. */
+static bool
+wait_for_key_property(const WorkKey *key)
+{
+	Account    *account = key->lane->account;
+	SchemaPart	part = records_of(key->lane->family)->part;
+	UnknownProperty property = {.name = key->property, .type = "string", .is_key = true};
+
+	if (!lacks_key_property(key))
+		return false;
+	if (account->options->create_properties)
+		return schema_sync_create(account, part, &property);
+	schema_sync_refresh(account, part);
+	return true;
+}
+
+/* A row whose key HubSpot cannot hold is refused when what we know of HubSpot is not old. */
+static bool
+check_key_property(const WorkKey *key, const char **category, const char **problem)
+{
+	Account    *account = key->lane->account;
+	SchemaPart	part = records_of(key->lane->family)->part;
+
+	if (!lacks_key_property(key) ||
+		(account->options->create_properties && !schema_sync_was_tried(account, part, key->property)) ||
+		(!account->options->create_properties &&
+		 TimestampDifferenceExceeds(account->schema->refreshed_at[part], GetCurrentTimestamp(), SCHEMA_IS_FRESH_MS)))
+		return true;
+	*category = "unknown_property";
+	*problem = psprintf("HubSpot has no property \"%s\", which the SERVER option %s_id_property names; "
+						"SELECT hubspot_create_property('%s', '%s', 'string', is_unique => true) creates it",
+						key->property, schema_part_names[part], schema_part_names[part], key->property);
+	return false;
+}
+
+static void
+map_row(Mapping *mapping, const Row *row, const MessageParts *parts, StringInfo warnings)
+{
+	if (mapping->rules->object == OBJECT_IS_COMPANY)
+		mapping_add_company(mapping, row->call, parts, row->key->property, warnings);
+	else
+		mapping_add_contact(mapping, row->call, parts, row->key->property, warnings);
+}
+
+bool
+records_check(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	Account    *account = row->key->lane->account;
+	SchemaPart	part = records_of(row->key->lane->family)->part;
+	StringInfoData json;
+	StringInfoData warnings;
+	Mapping		mapping;
+
+	if (!check_key_property(row->key, category, problem))
+		return false;
+	if (account->options->unknown_properties != UNKNOWN_REJECT || account->options->create_properties)
+		return true;
+	initStringInfo(&json);
+	initStringInfo(&warnings);
+	mapping_begin(&mapping, &json, &account->rules[part]);
+	map_row(&mapping, row, parts, &warnings);
+	if (mapping.nunknown > 0)
+	{
+		*category = "unknown_property";
+		*problem = psprintf("HubSpot has no property \"%s\"", mapping.unknown[0].name);
+		unknown_note(account->server, part, &mapping.unknown[0], row->id);
+	}
+	pfree(json.data);
+	pfree(warnings.data);
+	return mapping.nunknown == 0;
+}
+
+/* ---- inputs that write ------------------------------------------------------------------ */
+
+void
+records_begin_input(StringInfo body, const char *id_property, const char *id, const char *trace)
+{
+	appendStringInfoChar(body, '{');
+	if (id_property != NULL)
+	{
+		appendStringInfoString(body, "\"idProperty\":");
+		value_append_string(body, id_property, strlen(id_property));
+		appendStringInfoChar(body, ',');
+	}
+	if (id != NULL)
+	{
+		appendStringInfoString(body, "\"id\":");
+		value_append_string(body, id, strlen(id));
+		appendStringInfoChar(body, ',');
+	}
+	appendStringInfo(body, "\"objectWriteTraceId\":\"%s\",\"properties\":{", trace);
+}
+
+void
+records_end_input(StringInfo body)
+{
+	appendStringInfoString(body, "}}");
+}
+
+/* A company among the traits of a contact that enqueue.c could not queue. */
+static void
+warn_of_company(Mapping *mapping, const Row *row, const MessageParts *parts)
+{
+	const AccountOptions *options = row->key->lane->account->options;
+	MessageKey	company;
+	const char *why;
+
+	if (options->associate_company_trait && mapping->rules->object == OBJECT_IS_CONTACT &&
+		!message_contact_company(row->call, parts, options->company_id_property, &company, &why) && why != NULL)
+		mapping_warn(mapping, "company_ignored", "company", strlen("company"), why);
+}
+
+/* Add one row's properties below those of newer rows. */
+static BuildResult
+add_row(Mapping *mapping, Row *row, const MessageParts *parts)
+{
+	StringInfoData warnings;
+	BuildResult result;
+
+	initStringInfo(&warnings);
+	map_row(mapping, row, parts, &warnings);
+	warn_of_company(mapping, row, parts);
+	result = deal_with_unknown(row->key->lane->account, records_of(row->key->lane->family)->part, mapping, row);
+	row->has_user_id = row->key->property == NULL && parts->user_id.type != jbvNull;
+	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
+	pfree(warnings.data);
+	return result;
+}
+
+/* A text that was written for a property, NULL when none was. */
+static const char *
+text_written(const Mapping *mapping, const char *property)
+{
+	char	   *json = mapping_value(mapping, property);
+	int			len = json == NULL ? 0 : strlen(json);
+
+	return len <= 2 ? NULL : pnstrdup(json + 1, len - 2);
+}
+
+BuildResult
+records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key)
+{
+	const WorkKey *key = input->key;
+	const RecordKinds *kinds = records_of(key->lane->family);
+	StringInfo	body = &batch->body;
+	Mapping		mapping;
+	BuildResult result = wait_for_key_property(key) ? BUILD_WAIT : BUILD_DONE;
+
+	mapping_begin(&mapping, body, &key->lane->account->rules[kinds->part]);
+	for (int i = input->nrows - 1; i >= 0; i--)
+		if (add_row(&mapping, input->rows[i], &parts[i]) == BUILD_WAIT)
+			result = BUILD_WAIT;
+	if (with_key && mapping_value(&mapping, key->property) == NULL)
+	{
+		if (mapping.nnames > 0)
+			appendStringInfoChar(body, ',');
+		value_append_string(body, key->property, strlen(key->property));
+		appendStringInfoChar(body, ':');
+		value_append_string(body, key->key, strlen(key->key));
+	}
+	input->stage = text_written(&mapping, "lifecyclestage");
+	if (has_own_property(key))
+		input->alias = text_written(&mapping, kinds->part == SCHEMA_COMPANY ? "domain" : "email");
+	mapping_end(&mapping);
+	return result;
+}
+
+BuildResult
+records_append_upsert(Batch *batch, Input *input, const MessageParts *parts)
+{
+	BuildResult result;
+
+	records_begin_input(&batch->body, records_id_property(input->key), input->key->key, input->trace);
+	result = records_append_properties(batch, input, parts, false);
+	records_end_input(&batch->body);
+	return result;
+}
+
+BuildResult
+records_append_update(Batch *batch, Input *input, const MessageParts *parts)
+{
+	BuildResult result;
+
+	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
+	result = records_append_properties(batch, input, parts, has_own_property(input->key));
+	records_end_input(&batch->body);
+	return result;
+}
+
+static BuildResult
+append_stage(Batch *batch, Input *input, const char *stage)
+{
+	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
+	appendStringInfo(&batch->body, "\"lifecyclestage\":\"%s\"", stage);
+	records_end_input(&batch->body);
+	return BUILD_DONE;
+}
+
+BuildResult
+records_append_cleared_stage(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return append_stage(batch, input, "");
+}
+
+BuildResult
+records_append_stage(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return append_stage(batch, input, input->stage);
+}
+
+/* ---- inputs that read ---------------------------------------------------------------------- */
+
+/* A userId is no property of HubSpot's: the record is read by its own id. */
+static bool
+is_read_by_record(const WorkKey *key)
+{
+	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
+}
+
+static BuildResult
+append_id(StringInfo body, const char *id)
+{
+	appendStringInfoString(body, "{\"id\":");
+	value_append_string(body, id, strlen(id));
+	appendStringInfoChar(body, '}');
+	return BUILD_DONE;
+}
+
+BuildResult
+records_append_id(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return append_id(&batch->body, is_read_by_record(input->key) ? input->key->record_id : input->key->key);
+}
+
+BuildResult
+records_append_alias(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return append_id(&batch->body, input->alias);
+}
+
+void
+records_end_read_by(Batch *batch, const char *id_property, const char *also)
+{
+	appendStringInfoString(&batch->body, "],\"properties\":[\"email\",\"hs_additional_emails\",\"lifecyclestage\"");
+	if (also != NULL)
+	{
+		appendStringInfoChar(&batch->body, ',');
+		value_append_string(&batch->body, also, strlen(also));
+	}
+	appendStringInfoChar(&batch->body, ']');
+	if (id_property != NULL)
+	{
+		appendStringInfoString(&batch->body, ",\"idProperty\":");
+		value_append_string(&batch->body, id_property, strlen(id_property));
+	}
+	appendStringInfoChar(&batch->body, '}');
+}
+
+void
+records_end_read(Batch *batch)
+{
+	const WorkKey *key = batch->inputs[0].key;
+
+	if (batch->ninputs > 0)
+		records_end_read_by(batch, is_read_by_record(key) ? NULL : records_id_property(key),
+							has_own_property(key) ? key->property : NULL);
+}
+
+/* ---- answers to those that read --------------------------------------------------------------- */
+
+/* Whether one of the addresses of a list with ";" between them is this one. */
+static bool
+list_has(const char *list, const char *address)
+{
+	size_t		len = strlen(address);
+
+	for (const char *at = list; at != NULL && *at != '\0'; at = strchr(at, ';'))
+	{
+		at += strspn(at, "; ");
+		if (pg_strncasecmp(at, address, len) == 0 && (at[len] == '\0' || at[len] == ';' || at[len] == ' '))
+			return true;
+	}
+	return false;
+}
+
+static bool
+result_is(const ReplyResult *result, const char *property, const char *id)
+{
+	const char *value = property == NULL ? result->id : reply_property(result, property);
+	const char *more = property != NULL && strcmp(property, "email") == 0
+		? reply_property(result, "hs_additional_emails") : NULL;
+
+	return result->id != NULL &&
+		((value != NULL && pg_strcasecmp(value, id) == 0) || (more != NULL && list_has(more, id)));
+}
+
+static bool
+error_names(const Reply *reply, const char *id)
+{
+	for (int i = 0; i < reply->nerrors; i++)
+		if (reply_error_names(&reply->errors[i], id))
+			return true;
+	return false;
+}
+
+bool
+records_match_read(const Batch *batch, const Reply *reply, const char *property, const char *const *ids,
+				   const ReplyResult **found)
+{
+	bool		complete = true;
+
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		found[i] = NULL;
+		for (int j = 0; j < reply->nresults && found[i] == NULL; j++)
+			if (result_is(&reply->results[j], property, ids[i]))
+				found[i] = &reply->results[j];
+		if (found[i] == NULL && !error_names(reply, ids[i]))
+			complete = false;
+	}
+	return complete || reply->nresults + reply->nerrors >= batch->ninputs;
+}
+
+bool
+records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **found)
+{
+	const WorkKey *first = batch->inputs[0].key;
+	bool		by_record = is_read_by_record(first);
+	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+	bool		complete;
+
+	for (int i = 0; i < batch->ninputs; i++)
+		ids[i] = by_record ? batch->inputs[i].key->record_id : batch->inputs[i].key->key;
+	complete = records_match_read(batch, reply, by_record ? NULL : records_id_property(first), ids, found);
+	pfree(ids);
+	return complete;
+}

@@ -30,11 +30,11 @@ is_by_user_id(const WorkKey *key)
 
 /* ---- conflicts ------------------------------------------------------------------ */
 
+/* It stays what HubSpot said at first. */
 static void
-reject_conflict(Input *input, const char *category, const char *message, const Reply *reply, AckRequest *request)
+reject_conflict(Input *input, AckRequest *request)
 {
-	batch_reject(input, VERDICT_REJECTED, category != NULL ? category : input->category,
-				 message != NULL ? message : input->message, reply->status, request);
+	batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status, request);
 }
 
 static const RequestKind update_contact;
@@ -68,7 +68,7 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (found[i] == NULL && input->alias != NULL && reply->class == REPLY_RECORDS)
 			by_address[i] = true;
 		else
-			reject_conflict(input, NULL, NULL, reply, request);
+			reject_conflict(input, request);
 	}
 	records_again(batch, open, reply, request);
 	(void) batch_follow(batch, update, &update_contact);
@@ -101,11 +101,11 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		const char *key = found[i] == NULL ? NULL : reply_property(found[i], property);
 
 		if (found[i] == NULL)
-			reject_conflict(input, NULL, NULL, reply, request);
+			reject_conflict(input, request);
 		else if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
-			reject_conflict(input, "conflicting_key",
-							psprintf("the address %s is of contact %s, whose %s is \"%s\"", input->alias, found[i]->id,
-									 property, key), reply, request);
+			batch_reject(input, VERDICT_REJECTED, "conflicting_key",
+						 psprintf("the address %s is of contact %s, whose %s is \"%s\"", input->alias, found[i]->id,
+								  property, key), reply->status, request);
 		else
 		{
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));

@@ -278,6 +278,7 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 	{
 		input->category = MemoryContextStrdup(batch->context, category != NULL ? category : "CONFLICT");
 		input->message = MemoryContextStrdup(batch->context, message != NULL ? message : "");
+		input->status = reading->reply->status;
 		send_on(reading, i, ONWARD_RESOLVE);
 		return;
 	}

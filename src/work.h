@@ -185,6 +185,7 @@ typedef struct Input
 								 * beside its key; NULL: none */
 	const char *category;		/* of a conflict that may yet be resolved, and its words */
 	const char *message;
+	int			status;
 } Input;
 
 typedef struct Batch

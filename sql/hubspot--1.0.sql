@@ -680,6 +680,49 @@ CREATE VIEW hubspot.workers AS
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
 COMMENT ON VIEW hubspot.workers IS 'the workers of the cluster, one per database that has the extension';
 
+/*
+ * Rows of one key are one record; a request takes 100 records, 500 events, one
+ * form or one change of the schema.  Events are not limited.
+ */
+CREATE FUNCTION @extschema@.hubspot_explain_backlog(server name DEFAULT NULL, OUT account name, OUT lane text, OUT queued bigint,
+	OUT records bigint, OUT merged bigint, OUT unchanged bigint, OUT requests bigint, OUT estimate interval)
+RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 10 SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH mark AS (
+		SELECT c.snapshot, pg_snapshot_xmin(c.snapshot) AS xmin FROM hubspot.last_checkpoint c
+	), waiting AS (
+		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
+			CASE WHEN o.object = 'association' THEN o.message END AS company
+		FROM hubspot.outbox o
+		LEFT JOIN hubspot.result r ON r.id = o.id
+		WHERE o.xid >= (SELECT m.xmin FROM mark m) AND NOT pg_visible_in_snapshot(o.xid, (SELECT m.snapshot FROM mark m))
+			AND r.id IS NULL AND o.problem IS NULL AND ($1 IS NULL OR o.server = hubspot.server_oid($1))
+	), families(object, lane, merges, per_request, per_window) AS (
+		VALUES ('contact'::hubspot.object, 'contacts', true, 100, NULL::integer), ('company', 'companies', true, 100, NULL),
+			('association', 'associations', true, 100, 100), ('event', 'events', false, 500, 0),
+			('form', 'forms', false, 1, NULL), ('schema', 'schema', false, 1, NULL)
+	), counted AS (
+		SELECT w.server, w.object, count(*) AS queued,
+			count(DISTINCT (w.deletes, w.key_property, w.key, w.company)) AS keys
+		FROM waiting w GROUP BY w.server, w.object
+	), sized AS (
+		SELECT c.server, f.lane, c.queued, CASE WHEN f.merges THEN c.keys ELSE c.queued END AS records,
+			f.per_request, coalesce(f.per_window, m.burst_limit, 100) AS per_window
+		FROM counted c
+		JOIN families f ON f.object = c.object
+		LEFT JOIN hubspot.meter_report() m ON m.server = c.server
+	)
+	SELECT s.srvname, z.lane, z.queued, z.records, z.queued - z.records, 0::bigint,
+		(z.records + z.per_request - 1) / z.per_request,
+		make_interval(secs => CASE WHEN z.per_window = 0 THEN 0
+			ELSE (z.records + z.per_request - 1) / z.per_request * 10.0 / z.per_window END)
+	FROM sized z JOIN pg_foreign_server s ON s.oid = z.server
+	ORDER BY s.srvname, z.lane
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_explain_backlog(name) IS
+'what would go out now, a row per account and lane: rows queued, records they make when those of one key are merged, records left out because HubSpot has them already, requests, and the time these take at the limit that is granted now.  Reads all that waits; sends nothing';
+
 /* ------------------------------------------------------------------------
  * Health: a row per problem, with what to do about it
  * ------------------------------------------------------------------------ */
@@ -741,11 +784,12 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * customers' data is for nobody until the owner grants it.
  * ------------------------------------------------------------------------ */
 REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
-	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health() FROM PUBLIC;
+	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
+	@extschema@.hubspot_explain_backlog(name) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
-	hubspot.meter_report(), @extschema@.hubspot_health() TO pg_monitor;
+	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name) TO pg_monitor;
 GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,

@@ -83,7 +83,7 @@ static const AccountOption account_options[] = {
 	{"portal_id", KIND_BIGINT, 1, 999999999999.0, NULL, NULL, AT(portal_id), false, true},
 	{"base_url", KIND_URL, 0, 0, NULL, "https://api.hubapi.com", AT(base_url), true, true},
 	{"forms_url", KIND_URL, 0, 0, NULL, "https://api.hsforms.com", AT(forms_url), true, true},
-	{"events_url", KIND_URL, 0, 0, NULL, "https://track.hubspot.com", AT(events_url), true, false},
+	{"events_url", KIND_URL, 0, 0, NULL, "https://track.hubspot.com", AT(events_url), true, true},
 	{"events_path", KIND_PATH, 0, 0, NULL, NULL, AT(events_path), false, true},
 	{"api_version", KIND_WORD, 0, 0, api_versions, "2026-09", AT(api_version), false, true},
 
@@ -95,18 +95,18 @@ static const AccountOption account_options[] = {
 
 	/* what a call becomes */
 	{"contact_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(contact_id_property), false, true},
-	{"company_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(company_id_property), false, false},
+	{"company_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(company_id_property), false, true},
 	{"time_zone", KIND_ZONE, 0, 0, NULL, "UTC", AT(time_zone), false, true},
 	{"unknown_properties", KIND_WORD, 0, 0, unknown_policies, "drop", AT(unknown_properties), false, true},
 	{"create_properties", KIND_BOOL, 0, 0, NULL, "off", AT(create_properties), false, true},
 	{"create_events", KIND_BOOL, 0, 0, NULL, "off", AT(create_events), false, true},
-	{"create_missing", KIND_BOOL, 0, 0, NULL, "off", AT(create_missing), false, false},
+	{"create_missing", KIND_BOOL, 0, 0, NULL, "off", AT(create_missing), false, true},
 	{"page_event", KIND_NAME, 0, 0, NULL, "page_viewed", AT(page_event), false, true},
-	{"lifecycle", KIND_WORD, 0, 0, lifecycle_policies, "any", AT(lifecycle), false, false},
-	{"primary_company", KIND_BOOL, 0, 0, NULL, "on", AT(primary_company), false, false},
-	{"associate_company_trait", KIND_BOOL, 0, 0, NULL, "on", AT(associate_company_trait), false, false},
+	{"lifecycle", KIND_WORD, 0, 0, lifecycle_policies, "any", AT(lifecycle), false, true},
+	{"primary_company", KIND_BOOL, 0, 0, NULL, "on", AT(primary_company), false, true},
+	{"associate_company_trait", KIND_BOOL, 0, 0, NULL, "on", AT(associate_company_trait), false, true},
 	{"skip_unchanged", KIND_BOOL, 0, 0, NULL, "off", AT(skip_unchanged), false, false},
-	{"events", KIND_WORD, 0, 0, event_policies, "custom", AT(events), false, false},
+	{"events", KIND_WORD, 0, 0, event_policies, "custom", AT(events), false, true},
 };
 
 PG_FUNCTION_INFO_V1(hubspot_fdw_validator);

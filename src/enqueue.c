@@ -279,15 +279,6 @@ enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKe
 	(void) enqueue_work(enqueue, &work);
 }
 
-/* Whether an object has anything but the address, which is the key. */
-static bool
-has_traits(JsonbContainer *traits)
-{
-	JsonbValue	email;
-
-	return traits != NULL && JsonContainerSize(traits) > (message_field(traits, "email", &email) ? 1 : 0);
-}
-
 /* A company among the traits of a contact is queued as if by a group call; see contacts.c for one that cannot be. */
 static void
 enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const MessageKey *contact, int64 parent)
@@ -321,12 +312,12 @@ enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, co
 
 	if (enqueue->call == CALL_IDENTIFY)
 		enqueue_company(enqueue, message, parts, &work->key, work->id);
-	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events && has_traits(parts->context_traits) &&
+	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events && message_has_traits(parts->context_traits) &&
 			 message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, &contact, &problem))
 		enqueue_contact(enqueue, message, parts, &contact, work->id);
 	else if (enqueue->call == CALL_GROUP && member->key != NULL)
 	{
-		if (has_traits(parts->context_traits))
+		if (message_has_traits(parts->context_traits))
 			enqueue_contact(enqueue, message, parts, member, work->id);
 		enqueue_association(enqueue, member, &work->key, work->id);
 	}

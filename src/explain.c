@@ -24,8 +24,10 @@
 #include "enqueue.h"
 #include "event.h"
 #include "forms.h"
+#include "legacy.h"
 #include "mapping.h"
 #include "path.h"
+#include "record_map.h"
 #include "records.h"
 #include "schema.h"
 #include "value.h"
@@ -44,18 +46,18 @@ enum ExplainColumn
 typedef struct Explained
 {
 	Object		object;
-	const char *key_property;
-	const char *key;
-	StringInfoData properties;	/* JSON array */
-	StringInfoData warnings;	/* elements of a JSON array */
-	PathName	path;
-	const char *form_path;		/* in place of path; NULL: none */
-	StringInfoData body;
+	MessageKey	key;
+	StringInfoData properties;	/* elements of a JSON array */
+	StringInfoData warnings;	/* the same */
+	const char *method;
+	const char *path;
+	StringInfoData body;		/* empty: there is none */
 } Explained;
 
 typedef struct Explain
 {
 	Call		call;
+	Oid			server;
 	AccountOptions *options;
 	Schema	   *schema;
 	MappingRules rules;			/* for contacts */
@@ -79,28 +81,40 @@ jsonb_datum(const char *json)
 }
 
 static void
-put_explained(Explain *explain, const Explained *work)
+begin_work(Explained *work, const Explain *explain, Object object, const MessageKey *key, PathName path)
+{
+	work->object = object;
+	work->key = *key;
+	initStringInfo(&work->properties);
+	initStringInfo(&work->warnings);
+	initStringInfo(&work->body);
+	work->method = "POST";
+	work->path = pstrdup(path_of(path, explain->options));
+}
+
+static void
+end_work(Explain *explain, const Explained *work)
 {
 	Datum		values[EXPLAIN_COLUMNS];
 	bool		nulls[EXPLAIN_COLUMNS] = {0};
 
 	values[EXPLAIN_OBJECT] = CStringGetTextDatum(ring_object_names[work->object]);
-	values[EXPLAIN_KEY_PROPERTY] = CStringGetTextDatum(work->key_property);
-	values[EXPLAIN_KEY] = CStringGetTextDatum(work->key);
-	values[EXPLAIN_PROPERTIES] = jsonb_datum(work->properties.data);
+	values[EXPLAIN_KEY_PROPERTY] = CStringGetTextDatum(work->key.property != NULL ? work->key.property : "email");
+	values[EXPLAIN_KEY] = CStringGetTextDatum(work->key.key);
+	values[EXPLAIN_PROPERTIES] = jsonb_datum(psprintf("[%s]", work->properties.data));
 	values[EXPLAIN_WARNINGS] = jsonb_datum(psprintf("[%s]", work->warnings.data));
-	values[EXPLAIN_METHOD] = CStringGetTextDatum("POST");
-	values[EXPLAIN_PATH] = CStringGetTextDatum(work->form_path != NULL ? work->form_path
-											   : path_of(work->path, explain->options));
-	values[EXPLAIN_BODY] = jsonb_datum(work->body.data);
+	values[EXPLAIN_METHOD] = CStringGetTextDatum(work->method);
+	values[EXPLAIN_PATH] = CStringGetTextDatum(work->path);
+	nulls[EXPLAIN_BODY] = work->body.len == 0;
+	if (work->body.len > 0)
+		values[EXPLAIN_BODY] = jsonb_datum(work->body.data);
 	tuplestore_putvalues(explain->result->setResult, explain->result->setDesc, values, nulls);
 }
 
-/* [{"property": .., "value": .., "trait": .., "rule": ..}] */
+/* {"property": .., "value": .., "trait": .., "rule": ..} */
 static void
 describe_properties(StringInfo json, const Mapping *mapping)
 {
-	appendStringInfoChar(json, '[');
 	for (int i = 0; i < mapping->nnames; i++)
 	{
 		const MappingName *name = &mapping->names[i];
@@ -111,63 +125,155 @@ describe_properties(StringInfo json, const Mapping *mapping)
 		value_append_string(json, name->trait, name->trait_len);
 		appendStringInfo(json, ",\"rule\":\"%s\"}", rule_names[name->rule]);
 	}
-	appendStringInfoChar(json, ']');
+}
+
+/* The record that the tables know for a key, NULL when none. */
+static const char *
+known_record(const Explain *explain, Object object, const MessageKey *key)
+{
+	char		record_id[RECORD_ID_BYTES];
+	bool		found;
+
+	record_map_open();
+	found = record_map_find(explain->server, object, key->property != NULL ? key->property : "email", key->key, record_id);
+	record_map_close();
+	return found ? pstrdup(record_id) : NULL;
+}
+
+static bool
+is_property(const MessageKey *key, const char *property)
+{
+	return key->property != NULL && strcmp(key->property, property) == 0;
 }
 
 static void
-explain_contact(Explain *explain)
+append_id(StringInfo json, const char *id)
 {
-	Explained	work = {.object = OBJECT_IS_CONTACT, .path = PATH_CONTACTS_UPSERT};
-	MessageKey	key;
-	MessageProblem problem;
+	if (id != NULL)
+		value_append_string(json, id, strlen(id));
+	else
+		appendStringInfoString(json, "null");	/* to be asked from HubSpot */
+}
+
+/* The traits of a contact or a company, and the request that writes them. */
+static void
+explain_record(Explain *explain, Object object, const MessageKey *key)
+{
+	bool		by_domain = is_property(key, MESSAGE_DOMAIN);
+	const char *id = by_domain || is_property(key, MESSAGE_USER_ID) ? known_record(explain, object, key) : NULL;
+	bool		by_key = !by_domain && !is_property(key, MESSAGE_USER_ID);
+	MappingRules rules = explain->rules;
+	Explained	work;
 	Mapping		mapping;
 
-	if (!message_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &key, &problem))
-		enqueue_raise(&problem);
-	initStringInfo(&work.properties);
-	initStringInfo(&work.warnings);
-	initStringInfo(&work.body);
-	work.key_property = key.property != NULL ? key.property : "email";
-	work.key = key.key;
+	begin_work(&work, explain, object, key,
+			   object == OBJECT_IS_CONTACT ? (by_key ? PATH_CONTACTS_UPSERT : PATH_CONTACTS_UPDATE)
+			   : by_key ? PATH_COMPANIES_UPSERT : id != NULL ? PATH_COMPANIES_UPDATE : PATH_COMPANIES_CREATE);
+	rules.object = object;
+	rules.properties = explain->schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY];
 
 	appendStringInfoString(&work.body, "{\"inputs\":[");
-	records_begin_input(&work.body, work.key_property, work.key, "0");
-	mapping_begin(&mapping, &work.body, &explain->rules);
-	mapping_add_contact(&mapping, explain->call, &explain->parts, key.property, &work.warnings);
+	records_begin_input(&work.body, by_key ? (key->property != NULL ? key->property : "email") : NULL,
+						by_key ? key->key : id, "0");
+	mapping_begin(&mapping, &work.body, &rules);
+	if (object == OBJECT_IS_CONTACT)
+		mapping_add_contact(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
+	else
+		mapping_add_company(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
 	describe_properties(&work.properties, &mapping);
+	if (by_domain && id == NULL)
+	{
+		appendStringInfoString(&work.body, mapping.nnames > 0 ? ",\"domain\":" : "\"domain\":");
+		append_id(&work.body, key->key);
+	}
 	records_end_input(&work.body);
 	appendStringInfoString(&work.body, "]}");
-	put_explained(explain, &work);
+	if (object == OBJECT_IS_CONTACT)
+		records_warn_of_company(&mapping, explain->call, &explain->parts, explain->options);
+	end_work(explain, &work);
+}
+
+/* Record ids that are not known yet are asked from HubSpot when the time comes. */
+static void
+explain_association(Explain *explain, const MessageKey *contact, const MessageKey *company)
+{
+	bool		is_primary = explain->options->primary_company;
+	Explained	work;
+
+	begin_work(&work, explain, OBJECT_IS_ASSOCIATION, contact, is_primary ? PATH_ASSOCIATE_TYPED : PATH_ASSOCIATE_DEFAULT);
+	appendStringInfoString(&work.body, "{\"inputs\":[{\"from\":{\"id\":");
+	append_id(&work.body, known_record(explain, OBJECT_IS_CONTACT, contact));
+	appendStringInfoString(&work.body, "},\"to\":{\"id\":");
+	append_id(&work.body, known_record(explain, OBJECT_IS_COMPANY, company));
+	appendStringInfoString(&work.body, is_primary ? "},\"types\":[{\"associationCategory\":\"HUBSPOT_DEFINED\",\"associationTypeId\":1}]}]}"
+						   : "}}]}");
+	end_work(explain, &work);
+}
+
+/* A contact, and the company among its traits. */
+static void
+explain_contact(Explain *explain, const MessageKey *key)
+{
+	MessageKey	company;
+	const char *why;
+
+	explain_record(explain, OBJECT_IS_CONTACT, key);
+	if (!explain->options->associate_company_trait ||
+		!message_contact_company(explain->call, &explain->parts, explain->options->company_id_property, &company, &why))
+		return;
+	explain_record(explain, OBJECT_IS_COMPANY, &company);
+	explain_association(explain, key, &company);
+}
+
+static EventSource
+event_source(const Explain *explain, const MessageKey *key)
+{
+	EventSource source = {.call = explain->call, .parts = &explain->parts, .key_property = key->property, .key = key->key,
+	.record_id = "", .portal_id = explain->portal_id, .created_at = GetCurrentTimestamp()};
+	const char *record_id = is_property(key, MESSAGE_HUTK) ? NULL : known_record(explain, OBJECT_IS_CONTACT, key);
+
+	if (record_id != NULL)
+		source.record_id = record_id;
+	return source;
 }
 
 static void
-explain_event(Explain *explain)
+explain_legacy_event(Explain *explain, const MessageKey *key)
 {
-	Explained	work = {.object = OBJECT_IS_EVENT, .path = PATH_EVENTS_SEND};
-	MessageKey	key;
-	MessageProblem problem;
-	EventSource source = {.call = explain->call, .parts = &explain->parts, .record_id = "", .portal_id = explain->portal_id,
-	.created_at = GetCurrentTimestamp()};
+	EventSource source = event_source(explain, key);
+	StringInfoData query;
+	StringInfoData json;
+	Explained	work;
+	Mapping		mapping;
+
+	begin_work(&work, explain, OBJECT_IS_EVENT, key, PATH_EVENTS_SEND);
+	initStringInfo(&query);
+	initStringInfo(&json);
+	mapping_begin(&mapping, &json, &explain->rules);
+	legacy_append_query(&query, &source, explain->options, &mapping, &work.warnings);
+	describe_properties(&work.properties, &mapping);
+	work.method = "GET";
+	work.path = psprintf("%s%s", legacy_path, query.data);
+	end_work(explain, &work);
+}
+
+static void
+explain_event(Explain *explain, const MessageKey *key)
+{
+	EventSource source = event_source(explain, key);
 	MappingRules rules = explain->rules;
 	const EventDefinition *event;
 	const char *full_name;
+	Explained	work;
 	Mapping		mapping;
 
-	if (!message_event_key(explain->call, &explain->parts, explain->options->contact_id_property, &key, &problem))
-		enqueue_raise(&problem);
-	initStringInfo(&work.properties);
-	initStringInfo(&work.warnings);
-	initStringInfo(&work.body);
-	work.key_property = key.property != NULL ? key.property : "email";
-	work.key = key.key;
-	source.key_property = key.property;
-	source.key = key.key;
 	event = event_definition(&source, explain->options, explain->schema, &full_name);
 	if (full_name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("HubSpot has no such event"),
 				 errhint("Create it: %s.", event_definition_statement(&source, explain->options))));
+	begin_work(&work, explain, OBJECT_IS_EVENT, key, PATH_EVENTS_SEND);
 	rules.object = OBJECT_IS_EVENT;
 	rules.properties = event != NULL ? event->properties : NULL;
 
@@ -176,48 +282,111 @@ explain_event(Explain *explain)
 	event_append(&work.body, &source, full_name, &mapping, &work.warnings);
 	describe_properties(&work.properties, &mapping);
 	appendStringInfoString(&work.body, "]}");
-	put_explained(explain, &work);
+	end_work(explain, &work);
 }
 
 static void
 explain_form(Explain *explain)
 {
-	Explained	work = {.object = OBJECT_IS_FORM};
+	Explained	work;
 	MessageKey	key;
 	MessageProblem problem;
 	StringInfoData path;
 
 	if (!message_form_key(&explain->parts, &key, &problem))
 		enqueue_raise(&problem);
-	initStringInfo(&work.properties);
-	initStringInfo(&work.warnings);
-	initStringInfo(&work.body);
+	begin_work(&work, explain, OBJECT_IS_FORM, &key, PATH_CONTACTS_UPSERT);
 	initStringInfo(&path);
-	appendStringInfoString(&work.properties, "[]");
-	work.key_property = key.property != NULL ? key.property : "email";
-	work.key = key.key;
 	forms_append_path(&path, &explain->parts, explain->portal_id, false);
-	work.form_path = path.data;
+	work.path = path.data;
 	forms_append_body(&work.body, &explain->parts, GetCurrentTimestamp(), true);
-	put_explained(explain, &work);
+	end_work(explain, &work);
 }
 
-/* What context.traits say of the contact is a piece of work of its own. */
 static void
-explain_call(Explain *explain)
+explain_delete(Explain *explain, bool erases)
 {
-	bool		is_event = explain->call == CALL_TRACK || explain->call == CALL_PAGE;
+	Explained	work;
+	MessageKey	key;
+	MessageProblem problem;
+	const char *id;
 
-	if (explain->call == CALL_FORM)
+	if (!message_known_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &key, &problem))
+		enqueue_raise(&problem);
+	begin_work(&work, explain, OBJECT_IS_CONTACT, &key, erases ? PATH_CONTACTS_ERASE : PATH_CONTACTS_ARCHIVE);
+	id = known_record(explain, OBJECT_IS_CONTACT, &key);
+	appendStringInfoString(&work.body, erases ? "{\"objectId\":" : "{\"inputs\":[{\"id\":");
+	append_id(&work.body, erases && key.property == NULL ? key.key : id);
+	appendStringInfoString(&work.body, !erases ? "}]}" : key.property == NULL ? ",\"idProperty\":\"email\"}" : "}");
+	end_work(explain, &work);
+}
+
+static void
+explain_group(Explain *explain)
+{
+	MessageKey	company;
+	MessageKey	contact = {.key = NULL};
+	MessageProblem problem;
+
+	if (!message_company_key(&explain->parts, explain->options->company_id_property, &company, &problem) ||
+		(message_names_contact(explain->call, &explain->parts) &&
+		 !message_known_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &contact, &problem)))
+		enqueue_raise(&problem);
+	explain_record(explain, OBJECT_IS_COMPANY, &company);
+	if (contact.key == NULL)
+		return;
+	if (message_has_traits(explain->parts.context_traits))
+		explain_contact(explain, &contact);
+	explain_association(explain, &contact, &company);
+}
+
+/* What context.traits of a track call say of the contact is a piece of work of its own. */
+static void
+explain_occurrence(Explain *explain)
+{
+	const char *id_property = explain->options->contact_id_property;
+	MessageKey	key;
+	MessageProblem problem;
+
+	if (!message_event_key(explain->call, &explain->parts, id_property, &key, &problem))
+		enqueue_raise(&problem);
+	if (explain->options->events == EVENTS_LEGACY)
 	{
-		explain_form(explain);
+		explain_legacy_event(explain, &key);
 		return;
 	}
-	if (is_event)
-		explain_event(explain);
-	if (!is_event || (explain->call == CALL_TRACK && explain->parts.context_traits != NULL &&
-					  JsonContainerSize(explain->parts.context_traits) > 0))
-		explain_contact(explain);
+	explain_event(explain, &key);
+	if (explain->call == CALL_TRACK && message_has_traits(explain->parts.context_traits) &&
+		message_known_contact_key(explain->call, &explain->parts, id_property, &key, &problem))
+		explain_contact(explain, &key);
+}
+
+static void
+explain_call(Explain *explain, Jsonb *message)
+{
+	MessageKey	key;
+	MessageProblem problem;
+
+	switch (explain->call)
+	{
+		case CALL_TRACK:
+		case CALL_PAGE:
+			explain_occurrence(explain);
+			break;
+		case CALL_GROUP:
+			explain_group(explain);
+			break;
+		case CALL_FORM:
+			explain_form(explain);
+			break;
+		case CALL_DELETE:
+			explain_delete(explain, message_erases(message));
+			break;
+		default:
+			if (!message_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &key, &problem))
+				enqueue_raise(&problem);
+			explain_contact(explain, &key);
+	}
 }
 
 /* The hub that the worker has learnt; 0 when it has not. */
@@ -247,6 +416,7 @@ begin_explain(Explain *explain, const char *server)
 	Oid			oid = account_resolve(server);
 
 	account_check_usage(oid, GetOuterUserId());
+	explain->server = oid;
 	explain->options = account_parse_options(GetForeignServer(oid)->options);
 	explain->schema = schema_load(oid, CurrentMemoryContext);
 	explain->portal_id = explain->options->portal_id != 0 ? explain->options->portal_id : portal_id_of(oid);
@@ -262,6 +432,7 @@ hubspot_explain(PG_FUNCTION_ARGS)
 {
 	Explain		explain = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
 	MessageProblem problem;
+	Jsonb	   *message;
 
 	hubspot_materialized_srf(fcinfo);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -270,9 +441,10 @@ hubspot_explain(PG_FUNCTION_ARGS)
 				 errmsg("call and message must not be null")));
 	explain.call = enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	begin_explain(&explain, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
-	if (!message_read(PG_GETARG_JSONB_P(1), &explain.parts, &problem) ||
+	message = PG_GETARG_JSONB_P(1);
+	if (!message_read(message, &explain.parts, &problem) ||
 		!message_check_envelope(&explain.parts, &problem))
 		enqueue_raise(&problem);
-	explain_call(&explain);
+	explain_call(&explain, message);
 	return (Datum) 0;
 }

@@ -433,6 +433,14 @@ message_event_key(Call call, const MessageParts *parts, const char *id_property,
 }
 
 bool
+message_has_traits(JsonbContainer *traits)
+{
+	JsonbValue	email;
+
+	return traits != NULL && JsonContainerSize(traits) > (message_field(traits, "email", &email) ? 1 : 0);
+}
+
+bool
 message_erases(Jsonb *message)
 {
 	JsonbValue	value;

@@ -83,6 +83,9 @@ extern char *message_email(Call call, const MessageParts *parts);
 /* The userId as text, NULL when there is none that could be a key. */
 extern char *message_user_id(const MessageParts *parts);
 
+/* Whether an object has anything but the address, which is the key. */
+extern bool message_has_traits(JsonbContainer *traits);
+
 /* Whether a delete call is to leave no trace. */
 extern bool message_erases(Jsonb *message);
 

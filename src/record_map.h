@@ -19,7 +19,7 @@ extern void record_map_add(Oid server, Object object, const char *key_property, 
 extern void record_map_remove(Oid server, Object object, const char *key_property, const char *key, int64 now);
 
 /*
- * The record of a key, what was not written yet included; false, and record_id
+ * The record of a key, what this process has not written yet included; false, and record_id
  * as it was, when there is none.  Inside a transaction with a snapshot, between
  * record_map_open() and record_map_close().
  */

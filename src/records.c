@@ -162,16 +162,14 @@ records_end_input(StringInfo body)
 	appendStringInfoString(body, "}}");
 }
 
-/* A company among the traits of a contact that enqueue.c could not queue. */
-static void
-warn_of_company(Mapping *mapping, const Row *row, const MessageParts *parts)
+void
+records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, const AccountOptions *options)
 {
-	const AccountOptions *options = row->key->lane->account->options;
 	MessageKey	company;
 	const char *why;
 
-	if (options->associate_company_trait && mapping->rules->object == OBJECT_IS_CONTACT &&
-		!message_contact_company(row->call, parts, options->company_id_property, &company, &why) && why != NULL)
+	if (options->associate_company_trait &&
+		!message_contact_company(call, parts, options->company_id_property, &company, &why) && why != NULL)
 		mapping_warn(mapping, "company_ignored", "company", strlen("company"), why);
 }
 
@@ -184,7 +182,8 @@ add_row(Mapping *mapping, Row *row, const MessageParts *parts)
 
 	initStringInfo(&warnings);
 	map_row(mapping, row, parts, &warnings);
-	warn_of_company(mapping, row, parts);
+	if (mapping->rules->object == OBJECT_IS_CONTACT)
+		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
 	result = deal_with_unknown(row->key->lane->account, records_of(row->key->lane->family)->part, mapping, row);
 	row->has_user_id = row->key->property == NULL && parts->user_id.type != jbvNull;
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;

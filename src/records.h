@@ -45,6 +45,9 @@ extern void records_end_input(StringInfo body);
  */
 extern BuildResult records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key);
 
+/* Warn of a company among the traits of the contact just mapped that could not be queued. */
+extern void records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, const AccountOptions *options);
+
 /* An upsert by the key. */
 extern BuildResult records_append_upsert(Batch *batch, Input *input, const MessageParts *parts);
 

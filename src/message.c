@@ -36,35 +36,82 @@ message_member(JsonbContainer *object, const char *name, JsonbValue *value)
 		value->type != jbvNull;
 }
 
-/*
- * A member that must be an object, or null, when it is there at all, which
- * *any_found then tells.
- */
-static bool
-get_object(JsonbContainer *root, const char *name, JsonbContainer **object,
-		   bool *any_found, MessageProblem *problem)
+/* The members of a message's top level that every call reads. */
+typedef enum Part
 {
-	JsonbValue	value;
+	PART_TRAITS,
+	PART_PROPERTIES,
+	PART_CONTEXT,
+	PART_USER_ID,
+	PART_USER_ID_SNAKE,
+	PART_MESSAGE_ID,
+	PART_MESSAGE_ID_SNAKE,
+	PART_TIMESTAMP
+#define PART_COUNT (PART_TIMESTAMP + 1)
+} Part;
 
+static const struct
+{
+	const char *name;
+	int			len;
+}			part_names[PART_COUNT] =
+{
+#define PART_NAME(text) {text, sizeof(text) - 1}
+	[PART_TRAITS] = PART_NAME("traits"),
+	[PART_PROPERTIES] = PART_NAME("properties"),
+	[PART_CONTEXT] = PART_NAME("context"),
+	[PART_USER_ID] = PART_NAME("userId"),
+	[PART_USER_ID_SNAKE] = PART_NAME("user_id"),
+	[PART_MESSAGE_ID] = PART_NAME("messageId"),
+	[PART_MESSAGE_ID_SNAKE] = PART_NAME("message_id"),
+	[PART_TIMESTAMP] = PART_NAME("timestamp"),
+};
+
+/* All of them in one pass: a look-up for each would cost several times as much. */
+static void
+find_parts(JsonbContainer *root, bool *present, JsonbValue *values)
+{
+	int			count = JsonContainerSize(root);
+	const char *name = (const char *) &root->children[count * 2];
+
+	memset(present, 0, sizeof(bool) * PART_COUNT);
+	for (int i = 0; i < count; i++)
+	{
+		int			len = getJsonbLength(root, i);
+
+		for (int part = 0; part < PART_COUNT; part++)
+			if (len == part_names[part].len && memcmp(name, part_names[part].name, len) == 0)
+			{
+				present[part] = true;
+				(void) getKeyJsonValueFromContainer(root, name, len, &values[part]);
+			}
+		name += len;
+	}
+}
+
+/* A member that must be an object, or null, when it is there at all. */
+static bool
+as_object(bool present, const JsonbValue *value, const char *name, JsonbContainer **object, MessageProblem *problem)
+{
 	*object = NULL;
-	if (getKeyJsonValueFromContainer(root, name, strlen(name), &value) == NULL)
+	if (!present || value->type == jbvNull)
 		return true;
-	*any_found = true;
-	if (value.type == jbvNull)
-		return true;
-	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
 		return message_bad(problem, psprintf("field \"%s\" of the message is not an object", name),
 						   psprintf("Expected {\"%s\": {\"name\": value, ...}}.", name));
-	*object = value.val.binary.data;
+	*object = value->val.binary.data;
 	return true;
 }
 
 /* Envelope fields have a camel-case and a snake-case spelling. */
-static void
-get_envelope(JsonbContainer *root, const char *camel, const char *snake, JsonbValue *value)
+static JsonbValue
+either(const bool *present, const JsonbValue *values, Part camel, Part snake)
 {
-	if (!message_member(root, camel, value) && !message_member(root, snake, value))
-		value->type = jbvNull;
+	JsonbValue	none = {.type = jbvNull};
+
+	if (present[camel] && values[camel].type != jbvNull)
+		return values[camel];
+	return present[snake] ? values[snake] : none;
 }
 
 /* Keys of a flat row that are no traits: of all calls, or of those of one object. */
@@ -98,25 +145,30 @@ bool
 message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 {
 	JsonbContainer *root = &message->root;
-	bool		has_parts = false;
+	bool		present[PART_COUNT];
+	JsonbValue	values[PART_COUNT];
+	JsonbValue	traits;
+	bool		has_traits;
 
 	if (!JsonContainerIsObject(root))
 		return message_bad(problem, "message is not an object",
 						   "Expected a Segment message such as {\"userId\": \"u1\", \"traits\": {\"email\": \"ada@example.com\"}}, or a row.");
 
+	find_parts(root, present, values);
 	parts->root = root;
-	if (!get_object(root, "traits", &parts->traits, &has_parts, problem) ||
-		!get_object(root, "properties", &parts->properties, &has_parts, problem) ||
-		!get_object(root, "context", &parts->context, &has_parts, problem))
+	if (!as_object(present[PART_TRAITS], &values[PART_TRAITS], "traits", &parts->traits, problem) ||
+		!as_object(present[PART_PROPERTIES], &values[PART_PROPERTIES], "properties", &parts->properties, problem) ||
+		!as_object(present[PART_CONTEXT], &values[PART_CONTEXT], "context", &parts->context, problem))
 		return false;
-	parts->flat = !has_parts;
-	parts->context_traits = NULL;
-	if (parts->context != NULL && !get_object(parts->context, "traits", &parts->context_traits, &has_parts, problem))
+	parts->flat = !present[PART_TRAITS] && !present[PART_PROPERTIES] && !present[PART_CONTEXT];
+	has_traits = parts->context != NULL &&
+		getKeyJsonValueFromContainer(parts->context, "traits", strlen("traits"), &traits) != NULL;
+	if (!as_object(has_traits, &traits, "traits", &parts->context_traits, problem))
 		return false;
 
-	get_envelope(root, "userId", "user_id", &parts->user_id);
-	get_envelope(root, "messageId", "message_id", &parts->message_id);
-	get_envelope(root, "timestamp", "timestamp", &parts->timestamp);
+	parts->user_id = either(present, values, PART_USER_ID, PART_USER_ID_SNAKE);
+	parts->message_id = either(present, values, PART_MESSAGE_ID, PART_MESSAGE_ID_SNAKE);
+	parts->timestamp = either(present, values, PART_TIMESTAMP, PART_TIMESTAMP);
 	return true;
 }
 
@@ -137,6 +189,12 @@ message_scalar_text(const JsonbValue *value)
 	}
 }
 
+static bool
+is_separator(char c)
+{
+	return c == '_' || c == '-' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 int
 message_fold_name(const char *name, int len, char *folded, int size)
 {
@@ -146,7 +204,7 @@ message_fold_name(const char *name, int len, char *folded, int size)
 	{
 		unsigned char c = name[i];
 
-		if (c == '_' || c == '-' || c == ' ' || c == '\t' || c == '\n' || c == '\r')
+		if (is_separator(c))
 			continue;
 		if (used + 1 >= size)
 			return -1;
@@ -156,35 +214,50 @@ message_fold_name(const char *name, int len, char *folded, int size)
 	return used;
 }
 
+/* Whether a name is the wanted one when folded. */
+static bool
+is_name(const char *name, int len, const char *wanted, int wanted_len)
+{
+	char		folded[64];
+
+	return (pg_ascii_tolower((unsigned char) name[0]) == wanted[0] || is_separator(name[0])) &&
+		message_fold_name(name, len, folded, sizeof(folded)) == wanted_len &&
+		memcmp(folded, wanted, wanted_len) == 0;
+}
+
 /*
  * Called for each message, mostly for what is not there: the names are compared
- * where they stand, without an iterator.
+ * where they stand, shorter ones first, without an iterator.
  */
 bool
 message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
 {
-	int			count;
+	int			count = object == NULL ? 0 : JsonContainerSize(object);
 	int			wanted_len = strlen(wanted);
-	const char *name;
+	const char *name = object == NULL ? NULL : (const char *) &object->children[count * 2];
+	bool		found = false;
 
-	if (object == NULL)
-		return false;
-	if (message_member(object, wanted, value))
-		return true;
-	count = JsonContainerSize(object);
-	name = (const char *) &object->children[count * 2];
 	for (int i = 0; i < count; i++)
 	{
 		int			len = getJsonbLength(object, i);
-		char		folded[64];
+		JsonbValue	member;
 
-		if (len >= wanted_len && message_fold_name(name, len, folded, sizeof(folded)) == wanted_len &&
-			memcmp(folded, wanted, wanted_len) == 0 &&
-			getKeyJsonValueFromContainer(object, name, len, value)->type != jbvNull)
-			return true;
+		if (found && len > wanted_len)
+			break;				/* no exact match comes any more */
+		if (len >= wanted_len && is_name(name, len, wanted, wanted_len) &&
+			getKeyJsonValueFromContainer(object, name, len, &member)->type != jbvNull)
+		{
+			bool		is_exact = len == wanted_len && memcmp(name, wanted, len) == 0;
+
+			if (!found || is_exact)
+				*value = member;
+			found = true;
+			if (is_exact)
+				break;
+		}
 		name += len;
 	}
-	return false;
+	return found;
 }
 
 /* The part before the "@": dot-atoms of RFC 5322, not quoted. */

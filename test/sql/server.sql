@@ -3,7 +3,7 @@ CREATE EXTENSION hubspot;
 
 CREATE SERVER s FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'crm', base_url 'https://api.hubapi.com/', burst_limit '190', quota_share '0.5',
 	api_version 'v3', max_connections '8', contact_id_property 'user_id', portal_id '123456', daily_limit '1000');
-CREATE SERVER later FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'crm', lifecycle 'forward', time_zone 'Europe/Berlin');
+CREATE SERVER later FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'crm', skip_unchanged 'on', time_zone 'Europe/Berlin');
 DROP SERVER later;
 
 -- Refused, with what was expected

@@ -28,7 +28,8 @@
 #include "ring_scan.h"
 #include "value.h"
 
-#define PRIMARY_COMPANY	1		/* HubSpot's type of the association of a contact with its primary company */
+#define PRIMARY_COMPANY	1		/* HubSpot's type of the association of a contact with its primary
+								 * company */
 
 static const RequestKind link_pairs;
 static const RequestKind read_contacts;

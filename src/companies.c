@@ -23,7 +23,8 @@
 #include "value.h"
 
 #define INDEX_US		30000000	/* that HubSpot's search may be behind what was written */
-#define SEARCH_BYTES	2500	/* of a search that may take one more domain; HubSpot's limit is 3000 */
+#define SEARCH_BYTES	2500	/* of a search that may take one more domain; HubSpot's limit is
+								 * 3000 */
 
 static bool
 is_by_domain(const WorkKey *key)

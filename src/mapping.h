@@ -50,7 +50,8 @@ typedef struct UnknownProperty
 {
 	const char *name;			/* as it would be created */
 	const char *type;			/* that a property for such values has */
-	bool		is_key;			/* no two records may have the same value, and nobody wants to see it */
+	bool		is_key;			/* no two records may have the same value, and nobody wants to see
+								 * it */
 } UnknownProperty;
 
 /*

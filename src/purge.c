@@ -58,7 +58,7 @@ add_key(Purge *purge, const char *text, int len)
 		return;
 	foreach(cell, purge->keys)
 		if (strlen(lfirst(cell)) == len && pg_strncasecmp(lfirst(cell), text, len) == 0)
-			return;
+		return;
 	old = MemoryContextSwitchTo(purge->context);
 	key = pnstrdup(text, len);
 	purge->keys = lappend(purge->keys, key);
@@ -101,13 +101,13 @@ cancel_others(const Purge *purge)
 
 	foreach(cell, purge->keys)
 		for (int i = 0; i < lengthof(families); i++)
-			for (int j = 0; j < lengthof(properties); j++)
-			{
-				WorkKey    *key = queue_find(&account->lanes[families[i]], properties[j], lfirst(cell));
+		for (int j = 0; j < lengthof(properties); j++)
+		{
+			WorkKey    *key = queue_find(&account->lanes[families[i]], properties[j], lfirst(cell));
 
-				if (key != NULL && (j == 0 || properties[j] != NULL))
-					cancel_rows(key, before);
-			}
+			if (key != NULL && (j == 0 || properties[j] != NULL))
+				cancel_rows(key, before);
+		}
 }
 
 void
@@ -122,7 +122,8 @@ purge_begin(Input *input, const AckResult *result)
 	purge->input.rows = MemoryContextAlloc(context, sizeof(Row *) * input->nrows);
 	memcpy(purge->input.rows, input->rows, sizeof(Row *) * input->nrows);
 	purge->result = *result;
-	purge->result.request = NULL;	/* it will have been written, and forgotten, before the verdict is */
+	purge->result.request = NULL;	/* it will have been written, and forgotten, before the verdict
+									 * is */
 	strlcpy(purge->record_id, input->key->record_id, sizeof(purge->record_id));
 	add_key(purge, input->key->key, strlen(input->key->key));
 	add_addresses(purge, input->alias);

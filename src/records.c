@@ -352,7 +352,7 @@ result_is(const ReplyResult *result, const char *property, const char *id)
 {
 	const char *value = property == NULL ? result->id : reply_property(result, property);
 	const char *more = property != NULL && strcmp(property, "email") == 0
-		? reply_property(result, "hs_additional_emails") : NULL;
+	? reply_property(result, "hs_additional_emails") : NULL;
 
 	return result->id != NULL &&
 		((value != NULL && pg_strcasecmp(value, id) == 0) || (more != NULL && list_has(more, id)));

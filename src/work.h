@@ -139,8 +139,8 @@ typedef enum Looked
 {
 	LOOKED_NOT,
 	LOOKED_ONCE,
-	LOOKED_LAST					/* after all that came before was done: what is not there now is not
-								 * there */
+	LOOKED_LAST					/* after all that came before was done: what is not there now is
+								 * not there */
 } Looked;
 
 typedef struct Row
@@ -293,7 +293,8 @@ typedef struct RequestKind
 	bool		is_get;
 	bool		counts_rows;	/* rows are not merged; max_rows is the request's bound */
 	bool		one_property;	/* all inputs of a request are keyed by one property */
-	bool		by_record;		/* goes by the key's record_id, which must not stand twice in a request */
+	bool		by_record;		/* goes by the key's record_id, which must not stand twice in a
+								 * request */
 	bool		shares;			/* an input may append nothing, as another has asked for it */
 	bool		gathers;		/* waits a moment for keys that wait for others */
 	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */

@@ -24,7 +24,7 @@ use Time::HiRes qw(sleep time);
 use HubSpotSimulator;
 
 our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
-  skip_without stop_delivery resume_delivery worker_pid wait_until wait_drained);
+  stop_delivery resume_delivery worker_pid wait_until wait_drained);
 
 # The token that accounts and simulators have unless told otherwise.
 our $token = 'pat-na1-11111111-2222-3333-4444-555555555555';
@@ -86,14 +86,6 @@ sub create_account
 	$node->safe_psql($database,
 		"CREATE EXTENSION IF NOT EXISTS hubspot; "
 		  . "CREATE SERVER $server FOREIGN DATA WRAPPER hubspot OPTIONS ($list);");
-}
-
-# Ends a test of calls that this version does not have: it waits for them.
-sub skip_without
-{
-	my ($node, $function) = @_;
-	Test::More::plan(skip_all => "this version has no $function()")
-	  if $node->safe_psql('postgres', "SELECT to_regproc('$function') IS NULL") eq 't';
 }
 
 # From here on nothing is sent: what is queued waits together.

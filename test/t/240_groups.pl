@@ -11,7 +11,6 @@ my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('companies', name => 'segment_group_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $node = hubspot_cluster('groups');
 create_account($node, 'postgres', 'crm', $sim);
-skip_without($node, 'hubspot_group');
 create_account($node, 'postgres', 'keyed', $sim, company_id_property => 'segment_group_id');
 create_account($node, 'postgres', 'fresh', $sim, company_id_property => 'our_group_id', create_properties => 'on');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm'});

@@ -17,7 +17,6 @@ sub contact { return $sim->contact(@_) // { id => 'none', properties => {} } }
 sub hubspot { return $sim->api(@_) }
 
 create_account($node, 'postgres', 'crm', $sim);
-skip_without($node, 'hubspot_delete');
 
 sub call
 {

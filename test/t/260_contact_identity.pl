@@ -10,7 +10,6 @@ my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('contacts', name => 'user_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $node = hubspot_cluster('contacts');
 create_account($node, 'postgres', 'crm', $sim);
-skip_without($node, 'hubspot_group');
 create_account($node, 'postgres', 'keyed', $sim, contact_id_property => 'user_id');
 create_account($node, 'postgres', 'onward', $sim, lifecycle => 'forward');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm'});

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "hubspot.h"
+#include "clock.h"
 #include "schema_sync.h"
 #include "value.h"
 #include "work.h"
@@ -270,7 +271,7 @@ static bool
 is_full(const Batch *batch)
 {
 	return batch->ninputs == batch->kind->max_inputs ||
-		batch->body.len > (batch->kind->max_bytes > 0 ? batch->kind->max_bytes : BATCH_MAX_BYTES);
+		batch->body.len > BATCH_MAX_BYTES;
 }
 
 /* What a ready key needs; rows of a dropped SERVER need none, and end when they are taken. */
@@ -350,9 +351,13 @@ batch_next_kind(Lane *lane, int busy_meters)
 	return NULL;
 }
 
+static int64 built;				/* batches of ready keys since the start */
+static int64 built_us;			/* and the time that they took */
+
 static Batch *
 take_ready(Lane *lane, const RequestKind *kind)
 {
+	int64		start = clock_us();
 	Batch	   *batch = make_batch(lane, kind, kind->max_inputs);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
@@ -360,10 +365,18 @@ take_ready(Lane *lane, const RequestKind *kind)
 	fill(batch, lane);
 	end_body(batch);
 	MemoryContextSwitchTo(old);
+	built += batch->ninputs > 0;
+	built_us += clock_us() - start;
 	if (batch->ninputs > 0)
 		return batch;
 	MemoryContextDelete(batch->context);
 	return NULL;
+}
+
+void
+batch_tell(void)
+{
+	elog(DEBUG1, "building " INT64_FORMAT " requests took " INT64_FORMAT " us", built, built_us);
 }
 
 Batch *

@@ -70,8 +70,9 @@ static BuildResult
 append_domain(Batch *batch, Input *input, const MessageParts *parts)
 {
 	input->alias = is_by_domain(input->key) ? input->key->key : domain_of(input, parts);
-	if (input->alias == NULL)
-		return BUILD_WAIT;		/* the row that had one was not to be sent any more */
+	/* the row that had one was not to be sent any more; or the next search has room for it */
+	if (input->alias == NULL || records_wait_for_key(input->key) || batch->body.len + strlen(input->alias) > SEARCH_BYTES)
+		return BUILD_WAIT;
 	value_append_string(&batch->body, input->alias, strlen(input->alias));
 	return BUILD_DONE;
 }
@@ -255,6 +256,7 @@ static const RequestKind upsert_companies = {
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.max_rows = 1000,
+	.collects = true,
 	.is_list = true,
 	.one_property = true,
 	.append_input = records_append_upsert,
@@ -266,7 +268,7 @@ static const RequestKind search_companies = {
 	.meter = METER_SEARCH,
 	.max_inputs = 100,
 	.max_rows = 1000,
-	.max_bytes = SEARCH_BYTES,
+	.collects = true,
 	.is_list = true,
 	.one_property = true,
 	.begin_body = begin_search,
@@ -291,6 +293,7 @@ static const RequestKind update_companies = {
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.max_rows = 1000,
+	.collects = true,
 	.is_list = true,
 	.by_record = true,
 	.append_input = records_append_update,

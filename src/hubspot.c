@@ -31,7 +31,7 @@ char	   *hubspot_secret_directory = NULL;
 char	   *hubspot_server = NULL;
 int			hubspot_on_invalid = ON_INVALID_AUTO;
 int			hubspot_max_message_size = 1024 * 1024;
-int			hubspot_window_rows = 20000;
+int			hubspot_window_rows = 50000;
 int			hubspot_window_memory = 64 * 1024;
 bool		hubspot_dedup_message_id = false;
 int			hubspot_timeout = 120 * 1000;
@@ -201,7 +201,7 @@ define_delivery_settings(void)
 	DefineCustomIntVariable("hubspot.window_rows",
 							"Sets how many waiting rows a worker holds in memory.",
 							"The rest of the backlog stays on disk.  More rows let more calls for one record be merged.",
-							&hubspot_window_rows, 20000, 100, 1000000,
+							&hubspot_window_rows, 50000, 100, 1000000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.window_memory",
 							"Sets how much memory a worker uses for waiting rows, in kilobytes.",

@@ -96,6 +96,28 @@ next_free_at(Meter *meter)
 	return (number + slices_per_window(meter)) * slice_us(meter);
 }
 
+/* What HubSpot grants for associations, by what it grants for the rest. */
+static const struct
+{
+	int			objects;		/* at least */
+	int			associations;
+}			association_limits[] =
+{
+	{250, 200},
+	{190, 150},
+};
+
+void
+meter_set_associations(Meter *associations, const Meter *objects)
+{
+	for (int i = 0; i < lengthof(association_limits); i++)
+		if (objects->limit >= association_limits[i].objects)
+		{
+			associations->limit = association_limits[i].associations;
+			return;
+		}
+}
+
 static void
 init_meter(Meter *meter, uint64 key, MeterKind kind)
 {

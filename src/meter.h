@@ -48,6 +48,9 @@ extern void meter_cancel(Meter *meter);
 /* The request was answered; headers tell what HubSpot counts. */
 extern void meter_answered(Meter *meter, const ReplyHeaders *headers, int64 now);
 
+/* The limit of associations goes with that of the rest, which HubSpot's answers tell. */
+extern void meter_set_associations(Meter *associations, const Meter *objects);
+
 /* No answer: HubSpot may or may not have counted it. */
 extern void meter_lost(Meter *meter, int64 now);
 

@@ -63,9 +63,8 @@ lacks_key_property(const WorkKey *key)
 
 #define SCHEMA_IS_FRESH_MS	60000
 
-/* Have it created, or look whether somebody has done so. */
-static bool
-wait_for_key_property(const WorkKey *key)
+bool
+records_wait_for_key(const WorkKey *key)
 {
 	Account    *account = key->lane->account;
 	SchemaPart	part = records_of(key->lane->family)->part;
@@ -208,7 +207,7 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 	const RecordKinds *kinds = records_of(key->lane->family);
 	StringInfo	body = &batch->body;
 	Mapping		mapping;
-	BuildResult result = wait_for_key_property(key) ? BUILD_WAIT : BUILD_DONE;
+	BuildResult result = records_wait_for_key(key) ? BUILD_WAIT : BUILD_DONE;
 
 	mapping_begin(&mapping, body, &key->lane->account->rules[kinds->part]);
 	for (int i = input->nrows - 1; i >= 0; i--)

@@ -48,6 +48,12 @@ extern BuildResult records_append_properties(Batch *batch, Input *input, const M
 /* Warn of a company among the traits of the contact just mapped that could not be queued. */
 extern void records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, const AccountOptions *options);
 
+/*
+ * Whether the key's property has to come first: HubSpot lacks it, and it is
+ * being created, or looked for again.
+ */
+extern bool records_wait_for_key(const WorkKey *key);
+
 /* An upsert by the key. */
 extern BuildResult records_append_upsert(Batch *batch, Input *input, const MessageParts *parts);
 

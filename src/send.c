@@ -21,6 +21,7 @@
 #include "wire.h"
 
 #define HOLD_PARTIAL_US		20000	/* wait this long for a batch to fill up */
+#define COLLECT_US			500000	/* and this long for more rows of the same records */
 
 typedef struct Transfer
 {
@@ -180,24 +181,25 @@ send_batch(Lane *lane, Batch *batch)
 }
 
 /*
- * Whether to wait a moment for more rows to fill a request: only while the
- * reader has more at hand, or keys that wait for others may soon come back.
+ * How long to wait for more rows, µs: only while the reader has more at hand,
+ * or keys that wait for others may soon come back, for a request that is not
+ * full; but for a kind that collects, for all of the rows.
  */
-static bool
-hold_partial(Lane *lane, const RequestKind *kind, bool more_to_read, int64 now)
+static int64
+hold(Lane *lane, const RequestKind *kind, bool more_to_read, int64 now)
 {
 	bool		more = more_to_read || lane->skipped > 0 || (kind->gathers && lane->naway > 0);
 	bool		is_full = kind->counts_rows ? lane->rows - lane->in_flight >= kind->max_rows
 	: lane->nready >= kind->max_inputs;
 
-	if (!more || is_full || !dlist_is_empty(&lane->again))
+	if (!more || (is_full && !kind->collects) || !dlist_is_empty(&lane->again))
 	{
 		lane->held_since = 0;
-		return false;
+		return 0;
 	}
 	if (lane->held_since == 0)
 		lane->held_since = now;
-	return now - lane->held_since < HOLD_PARTIAL_US;
+	return Max(lane->held_since + (kind->collects ? COLLECT_US : HOLD_PARTIAL_US) - now, 0);
 }
 
 /*
@@ -213,11 +215,11 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 
 	while ((kind = batch_next_kind(lane, busy)) != NULL)
 	{
-		int64		wait;
+		int64		wait = hold(lane, kind, more_to_read, now);
 
-		if (hold_partial(lane, kind, more_to_read, now))
+		if (wait > 0)
 		{
-			*wait_us = sooner(*wait_us, HOLD_PARTIAL_US);
+			*wait_us = sooner(*wait_us, wait);
 			return NULL;
 		}
 		wait = take_place(lane->account, kind->meter, now);
@@ -345,7 +347,10 @@ meter_response(const Transfer *transfer, const WireResponse *response)
 	if (transfer->meter == NULL)
 		return;
 	if (response->answered)
+	{
 		meter_answered(transfer->meter, &response->headers, now);
+		meter_set_associations(transfer->account->meters[METER_ASSOCIATIONS], transfer->account->meters[METER_OBJECTS]);
+	}
 	else if (response->reached)
 		meter_lost(transfer->meter, now);
 	else

@@ -287,7 +287,6 @@ typedef struct RequestKind
 	MeterKind	meter;
 	int			max_inputs;
 	int			max_rows;		/* merged into one input */
-	int			max_bytes;		/* of a body that may take one more input; 0: BATCH_MAX_BYTES */
 	bool		is_list;		/* {"inputs": [...]}, or begin and end below; else the input is the
 								 * body */
 	bool		is_get;
@@ -297,6 +296,7 @@ typedef struct RequestKind
 								 * request */
 	bool		shares;			/* an input may append nothing, as another has asked for it */
 	bool		gathers;		/* waits a moment for keys that wait for others */
+	bool		collects;		/* many rows are of few records: waits while there are more to be read */
 	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */
 	void		(*end_body) (Batch *batch); /* NULL: ]} */
 
@@ -379,6 +379,9 @@ extern const RequestKind *batch_next_kind(Lane *lane, int busy_meters);
 
 /* Take that batch: one to be sent as it is, or ready keys; NULL when none came about. */
 extern Batch *batch_take(Lane *lane, const RequestKind *kind);
+
+/* Log, at level DEBUG1, how long the requests so far took to build. */
+extern void batch_tell(void);
 
 /*
  * Read an answer about records (class RECORDS or REFUSED): verdicts, and

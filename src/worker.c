@@ -451,6 +451,7 @@ finish(void)
 {
 	if (ack_pending() > 0 || ack_has_requests() || !record_map_is_empty())
 		(void) acknowledge_all();
+	batch_tell();
 	publish_report(slot, true);
 }
 

@@ -632,9 +632,10 @@ COMMENT ON VIEW hubspot.unread IS 'rows that the worker has not read yet; an est
 
 CREATE VIEW hubspot.status AS
 	SELECT s.srvname AS server, lane.name AS lane,
-		coalesce(l.state, 'STOPPED') AS state,
-		CASE WHEN l.state IS NULL THEN coalesce(nullif(w.problem, ''), 'no worker runs for this database, see hubspot_health()')
-			ELSE l.reason END AS reason,
+		coalesce(l.state, a.state, 'STOPPED') AS state,
+		CASE WHEN l.state IS NOT NULL THEN l.reason
+			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''), 'no worker runs for this database, see hubspot_health()')
+			END AS reason,
 		l.until,
 		coalesce(l.waiting, 0) + coalesce(u.waiting, 0) AS waiting,
 		coalesce(l.in_flight, 0) AS in_flight,
@@ -651,6 +652,8 @@ CREATE VIEW hubspot.status AS
 	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object), ('companies', 'company'), ('associations', 'association'),
 		('events', 'event'), ('forms', 'form'), ('schema', 'schema')) AS lane(name, object)
 	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
+	/* a lane that the worker has not begun with is in no trouble of its own */
+	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
 	LEFT JOIN hubspot.unread u ON u.server = s.oid AND u.object = lane.object
 	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
 	LEFT JOIN (SELECT x.database, x.problem FROM hubspot.worker_report() x) w

@@ -124,13 +124,17 @@ is_settled(WorkKey *key)
 static const RequestKind *
 kind_of_association(WorkKey *key)
 {
+	Row		   *row = queue_head(key);
+	MessageKey	company;
+
 	if (!is_settled(key))
 		return NULL;
 	if (key->record_id[0] == '\0' && !is_by_user_id(key))
 		return &read_contacts;
-	if (queue_head(key)->record_id[0] == '\0' && key->record_id[0] != '\0')
+	company = company_of(row);
+	if (row->record_id[0] == '\0' && key->record_id[0] != '\0' && !is_by_domain(&company))
 		return &read_companies;
-	return &link_pairs;
+	return &link_pairs;			/* or check_association() says why not */
 }
 
 /* The record id that the verdict of a row tells: of the company, whose row is the parent of a group call's association. */
@@ -201,6 +205,13 @@ end_read_companies(Batch *batch)
 		records_end_read_by(batch, company_of(carrier(&batch->inputs[0])).property, NULL);
 }
 
+/* A company that goes by its domain is not looked for: it has a row of its own. */
+static const char *
+company_problem(const MessageKey *company)
+{
+	return psprintf("no company of the domain %s is known: see the row of the company", company->key);
+}
+
 /* Where an input goes whose two sides are as they are now. */
 typedef struct Onward
 {
@@ -248,9 +259,7 @@ go_on(Onward *onward, const Batch *batch, int i, const Reply *reply, AckRequest 
 	else if (!is_by_domain(&company))
 		send_on(onward, i, &read_companies);
 	else
-		batch_reject(input, VERDICT_REJECTED, "company_not_found",
-					 psprintf("no company of the domain %s is known: see the row of the company", company.key),
-					 reply->status, request);
+		batch_reject(input, VERDICT_REJECTED, "company_not_found", company_problem(&company), reply->status, request);
 }
 
 static void
@@ -422,6 +431,11 @@ begin_link(Batch *batch)
 static BuildResult
 append_pair(Batch *batch, Input *input, const MessageParts *parts)
 {
+	if (carrier(input)->record_id[0] == '\0')
+	{
+		carrier(input)->looked = LOOKED_NOT;
+		return BUILD_WAIT;		/* the row that it was found out for is not to be sent any more */
+	}
 	appendStringInfo(&batch->body, "{\"from\":{\"id\":\"%s\"},\"to\":{\"id\":\"%s\"}", input->key->record_id,
 					 carrier(input)->record_id);
 	if (batch->path == PATH_ASSOCIATE_TYPED)
@@ -590,12 +604,16 @@ static const RequestKind make_companies = {
 	.answered = made_answered,
 };
 
-/* Rows of one contact are one when they are about one company. */
+/* Rows of one contact are one when they are about one company; what was found out for the first holds for all. */
 static bool
-association_joins(const Row *first, const Row *next)
+association_joins(const Row *first, Row *next)
 {
-	return VARSIZE(first->message) == VARSIZE(next->message) &&
-		memcmp(first->message, next->message, VARSIZE(first->message)) == 0;
+	if (VARSIZE(first->message) != VARSIZE(next->message) ||
+		memcmp(first->message, next->message, VARSIZE(first->message)) != 0)
+		return false;
+	strlcpy(next->record_id, first->record_id, sizeof(next->record_id));
+	next->looked = first->looked;
+	return true;
 }
 
 static bool
@@ -609,7 +627,11 @@ check_association(Row *row, const MessageParts *parts, const char **category, co
 		return false;
 	*category = "contact_not_found";
 	*problem = "no call has told yet which contact this userId is";
-	return !is_by_user_id(row->key) || row->key->record_id[0] != '\0';
+	if (is_by_user_id(row->key) && row->key->record_id[0] == '\0')
+		return false;
+	*category = "company_not_found";
+	*problem = company_problem(&company);
+	return !is_by_domain(&company) || row->record_id[0] != '\0' || row->key->record_id[0] == '\0' || row->looked == LOOKED_NOT;
 }
 
 const FamilyWork associations_work = {

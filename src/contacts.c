@@ -242,7 +242,7 @@ kind_of_contact(WorkKey *key)
 
 /* Deletions are not merged with what comes before and after them. */
 static bool
-contact_joins(const Row *first, const Row *next)
+contact_joins(const Row *first, Row *next)
 {
 	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && first->erases == next->erases;
 }

@@ -327,7 +327,7 @@ typedef struct FamilyWork
 	const RequestKind *(*kind_of) (WorkKey *key);
 
 	/* Whether a row may join the input that begins with the other one; NULL: always. */
-	bool		(*joins) (const Row *first, const Row *next);
+	bool		(*joins) (const Row *first, Row *next);
 
 	/* Whether a row can be sent at all; if not, it is ended by the caller with this reason. */
 	bool		(*check) (Row *row, const MessageParts *parts, const char **category, const char **problem);

@@ -31,11 +31,11 @@ ask(q{SELECT hubspot_create_event('thing', '{"p0": "number", "p1": "date", "p2":
 ask(q{SELECT hubspot_refresh_schema()});
 wait_drained($node, 'postgres');
 
-my @names = (qw(userId user_id traits properties context event email Email E-mail firstName first_name name address company website
+my @names = (qw(userId user_id groupId group_id id domain employees industry traits properties context event email Email E-mail firstName first_name name address company website
 	  hutk page url title timestamp messageId deep deep.er lifecycleStage createdAt p0 p1 p2 p3 p4 p5 P5), 'p 5', ' ', '', "\x{fc}ml\x{e4}ut", "a\x{4e2d}\x{1f600}");
 my @scalars = ('"x"', '""', '"a;b;c"', '";;a"', '"ada@example.com"', '"a@b"', '"@"', '"thing"', '"2026-11-23"', '"2026-02-30"',
 	'"2026-11-23T10:00:00Z"', '"2026-11-23T25:61:61+99:99"', '"0000-00-00"', '"9999-12-31T23:59:59.999999999-12:00"', '"-0001-01-01"', '"2026-11-23 10:00 Mars/Base"',
-	'"now"', '"infinity"', '"NaN"', '"+1.5"', '"1e400"', '1e400', '1', '-0.000', '123456789012', '999999999999999', '99999999999999999999999', '1.5e-30', 'true', 'false', 'null',
+	'"now"', '"infinity"', '"NaN"', '"https://www.Acme.com/x"', '"gmail.com"', '"http://[::1]:80/"', '"//a.b.c?d@e:f#g"', '"+1.5"', '"1e400"', '1e400', '1', '-0.000', '123456789012', '999999999999999', '99999999999999999999999', '1.5e-30', 'true', 'false', 'null',
 	'"\u0001\n\t\"\\\\"', '"' . ('long ' x 300) . '"', '"' . "\x{e9}" x 300 . '"');
 
 sub value
@@ -57,7 +57,7 @@ sub object
 sub message
 {
 	my %parts = map { $_ => rand() < 0.5 ? object(3) : undef } qw(traits properties context);
-	my @members = ('"userId":"u@example.com"', '"event":"thing"', '"formId":"f-1"', '"fields":' . (rand() < 0.5 ? value(3) : '[{"name":"email","value":' . value(1) . '}]'));
+	my @members = ('"userId":"' . (rand() < 0.8 ? 'u@example.com' : 'u' . int rand 5) . '"', '"groupId":"g' . int(rand 9) . '"', '"event":"thing"', '"formId":"f-1"', '"fields":' . (rand() < 0.5 ? value(3) : '[{"name":"email","value":' . value(1) . '}]'));
 	return value(4) if rand() < 0.1;
 	@members = () if rand() < 0.1;
 	return '{' . join(',', @members, map { defined $parts{$_} ? "\"$_\":$parts{$_}" : () } sort keys %parts) . '}' if rand() < 0.6;
@@ -81,7 +81,7 @@ ask(q{
 		s text;
 	BEGIN
 		FOR m IN SELECT * FROM raw LOOP
-			FOREACH c IN ARRAY ARRAY['identify', 'track', 'page', 'form'] LOOP
+			FOREACH c IN ARRAY ARRAY['identify', 'track', 'group', 'page', 'form', 'delete'] LOOP
 				s := 'fine';
 				BEGIN
 					PERFORM * FROM hubspot_explain(c, m.t::jsonb);
@@ -93,12 +93,13 @@ ask(q{
 		END LOOP;
 	END
 	$$});
-is(ask(q{SELECT count(*) FROM outcome}), 4 * $count, "$count messages, four calls");
+is(ask(q{SELECT count(*) FROM outcome}), 6 * $count, "$count messages, six calls");
 is(ask(q{SELECT state, call, min(t) FROM outcome WHERE state NOT IN ('fine', '22023', '42704') GROUP BY 1, 2}), '', 'no error but the documented ones');
 cmp_ok(ask(q{SELECT count(*) FROM outcome WHERE state = 'fine'}), '>', $count / 2, 'many are mapped');
 
 # And sent: each ends in a verdict, by one worker, and HubSpot got nothing malformed
-ask(q{SET hubspot.on_invalid = 'record'; SELECT count(hubspot_identify(t::jsonb)) FROM raw; SELECT count(hubspot_track(t::jsonb)) FROM raw});
+ask(q{SET hubspot.on_invalid = 'record'; SELECT count(hubspot_identify(t::jsonb)) FROM raw; SELECT count(hubspot_track(t::jsonb)) FROM raw;
+	SELECT count(hubspot_group(t::jsonb)) FROM raw; SELECT count(hubspot_delete(t::jsonb)) FROM raw WHERE t !~ 'gdpr'});
 wait_drained($node, 'postgres');
 is(worker_pid($node, 'postgres'), $pid, 'the same worker has sent them all');
 is(ask(q{SELECT count(*) FROM hubspot.result WHERE category = 'mapping_error'}), '0', 'none could not be put together');

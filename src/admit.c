@@ -19,8 +19,11 @@
 
 #include "hubspot.h"
 #include "admit.h"
+#include "clock.h"
 #include "connect.h"
 #include "shared.h"
+
+#define WINDOW_LOOK		5000	/* rows looked at for one userId */
 
 static int64 highest_result[RING_CHILDREN]; /* when the worker started; 0: none */
 static TimestampTz nobody_since;	/* when the worker before this one had ended */
@@ -100,6 +103,17 @@ find_account(Oid server)
 	return account;
 }
 
+/* The row of a deletion whose traces, its own included, have been removed, but not its verdict written. */
+static bool
+is_erasure_done(TupleTableSlot *slot)
+{
+	bool		isnull;
+	text	   *key = DatumGetTextPP(slot_getattr(slot, AT_KEY, &isnull));
+	Oid			call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+
+	return VARSIZE_ANY_EXHDR(key) == 0 && call == ring_catalog(false)->call[CALL_DELETE];
+}
+
 Lane *
 admit_lane(TupleTableSlot *slot, Refusal *why)
 {
@@ -111,6 +125,8 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 
 	if (!isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
+	if (is_erasure_done(slot))
+		return refuse(why, VERDICT_DELIVERED, NULL, NULL);
 	account = find_account(DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull)));
 	if (account == NULL)
 		return refuse(why, VERDICT_CANCELLED, "server_dropped",
@@ -150,10 +166,59 @@ find_record(Row *row)
 	Oid			server = key->lane->account->server;
 	const char *property = key->property != NULL ? key->property : "email";
 
+	const char *found = NULL;
+
 	if (key->lane->family == FAMILY_EVENTS)
-		(void) record_map_find(server, OBJECT_IS_CONTACT, property, key->key, row->record_id);
+		found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
 	else if (key->lane->family == FAMILY_COMPANIES && key->record_id[0] == '\0')
-		(void) record_map_find(server, OBJECT_IS_COMPANY, property, key->key, key->record_id);
+		found = record_map_find(server, OBJECT_IS_COMPANY, property, key->key);
+	if (found != NULL)
+		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found, RECORD_ID_BYTES);
+}
+
+/*
+ * Contacts whose calls wait, and whose userId is this one, looked for in a
+ * bounded stretch of the window from its end; NULL when there is none.
+ */
+static const char *
+find_in_window(const Lane *lane, const char *user_id)
+{
+	dlist_iter	iter;
+	int			looked = 0;
+
+	dlist_reverse_foreach(iter, &window.rows)
+	{
+		Row		   *row = dlist_container(Row, order, iter.cur);
+		MessageParts parts;
+		MessageProblem problem;
+		char	   *text;
+
+		if (++looked > WINDOW_LOOK)
+			break;
+		if (row->key->lane != lane || row->key->property != NULL || !message_read(row->message, &parts, &problem))
+			continue;
+		text = message_user_id(&parts);
+		if (text != NULL && strcmp(text, user_id) == 0)
+			return row->key->key;
+	}
+	return NULL;
+}
+
+/*
+ * A row that names its contact by a userId alone is a row of the address that
+ * this was seen with, so that it keeps its place among them.  NULL: not known yet,
+ * or others of that userId wait already.
+ */
+static const char *
+address_of(const Lane *lane, const char *user_id)
+{
+	const char *address = NULL;
+
+	if (queue_find(lane, MESSAGE_USER_ID, user_id) == NULL)
+		address = record_map_find(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id);
+	if (address == NULL && lane->family == FAMILY_CONTACTS)
+		address = find_in_window(lane, user_id);
+	return address;
 }
 
 /* The columns that a row is made of, beside message and key. */
@@ -175,6 +240,13 @@ read_columns(Row *row, TupleTableSlot *slot)
 	row->erases = row->call == CALL_DELETE && message_erases(row->message);
 }
 
+static bool
+is_user_id(const text *property)
+{
+	return VARSIZE_ANY_EXHDR(property) == strlen(MESSAGE_USER_ID) &&
+		memcmp(VARDATA_ANY(property), MESSAGE_USER_ID, strlen(MESSAGE_USER_ID)) == 0;
+}
+
 void
 admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 {
@@ -185,6 +257,7 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	struct varlena *message = PG_DETOAST_DATUM(datum);
 	text	   *key = DatumGetTextPP(slot_getattr(slot, AT_KEY, &isnull));
 	text	   *property = NULL;
+	const char *address = NULL;
 
 	memset(row, 0, sizeof(Row));
 	row->message = (Jsonb *) memcpy(row + 1, message, VARSIZE(message));
@@ -196,7 +269,58 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
 	if (!isnull)
 		property = DatumGetTextPP(datum);
-	queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
-			  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
+	if (property != NULL && is_user_id(property))
+		address = address_of(lane, text_to_cstring(key));
+	if (address != NULL)
+		queue_add(lane, NULL, 0, address, strlen(address), row);
+	else
+		queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
+				  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
 	find_record(row);
+}
+
+/* ---- what an earlier worker has learnt ---------------------------------------------- */
+
+/* The userId of a contact's row, to be remembered with its address. */
+static void
+remember_user_id(const Lane *lane, TupleTableSlot *slot, const char *address)
+{
+	bool		isnull;
+	Datum		message = slot_getattr(slot, AT_MESSAGE, &isnull);
+	MessageParts parts;
+	MessageProblem problem;
+	char	   *user_id;
+
+	if (isnull || !message_read(DatumGetJsonbP(message), &parts, &problem))
+		return;
+	user_id = message_user_id(&parts);
+	if (user_id != NULL && strcmp(user_id, address) != 0)
+		record_map_add(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, address, false, clock_us());
+}
+
+void
+admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
+{
+	bool		is_contact = lane->family == FAMILY_CONTACTS;
+	Object		object = is_contact ? OBJECT_IS_CONTACT : OBJECT_IS_COMPANY;
+	Oid			server = lane->account->server;
+	bool		isnull;
+	bool		by_address;
+	Datum		property = slot_getattr(slot, AT_KEY_PROPERTY, &by_address);
+	char	   *key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	char	   *name = by_address ? "email" : TextDatumGetCString(property);
+	Datum		record_id;
+	Oid			call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+
+	if ((!is_contact && lane->family != FAMILY_COMPANIES) || strcmp(name, MESSAGE_USER_ID) == 0)
+		return;
+	record_id = slot_getattr(probe->scan.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
+	if (call == ring_catalog(false)->call[CALL_DELETE])
+		record_map_remove(server, object, name, key, clock_us());
+	else if (!isnull)
+	{
+		record_map_add(server, object, name, key, TextDatumGetCString(record_id), false, clock_us());
+		if (is_contact && by_address)
+			remember_user_id(lane, slot, key);
+	}
 }

@@ -53,4 +53,10 @@ extern void admit_start(void);
 extern bool admit_has_result(ResultProbe *probe, int64 id);
 extern void admit_close_probe(ResultProbe *probe);
 
+/*
+ * The row has a result, at which the probe stands: the record map learns from
+ * it what the worker before this one may not have written.
+ */
+extern void admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe);
+
 #endif							/* HUBSPOT_ADMIT_H */

@@ -73,7 +73,7 @@ waits_for(WorkKey *key, WorkKey *other, bool is_known)
 {
 	Row		   *row = queue_head(key);
 
-	if (other == NULL || (is_known && !queue_has_older(other, row->seq)))
+	if (other == NULL || (is_known && !queue_has_older(other, row->id)))
 		return false;
 	row->looked = LOOKED_NOT;
 	await_key(key, other);
@@ -103,15 +103,15 @@ is_settled(WorkKey *key)
 	bool		has_contact = key->record_id[0] != '\0';
 	bool		has_company = row->record_id[0] != '\0';
 
+	if (is_by_user_id(key))
+		return await_contact(key);
 	if (waits_for(key, queue_find(companies, company.property, company.key), has_company) ||
-		waits_for(key, is_by_user_id(key) ? NULL : queue_find(contacts, key->property, key->key), has_contact))
+		waits_for(key, queue_find(contacts, key->property, key->key), has_contact))
 		return false;
 	if (has_contact && has_company)
 		return true;
 	if (row->repaired)
 		return true;			/* what the tables say has turned out to be old */
-	if (is_by_user_id(key) && !has_contact)
-		return await_contact(key);
 	if (row->looked == LOOKED_NOT)
 	{
 		row->looked = LOOKED_ONCE;
@@ -164,12 +164,16 @@ look_up_pair(WorkKey *key)
 {
 	Row		   *row = queue_head(key);
 	MessageKey	company = company_of(row);
+	const char *found;
 
 	if (key->record_id[0] == '\0')
 		await_look_up_contact(key);
-	if (row->record_id[0] == '\0' &&
-		!record_map_find(key->lane->account->server, OBJECT_IS_COMPANY, company.property, company.key, row->record_id) &&
-		row->call == CALL_GROUP && row->parent != 0)
+	if (row->record_id[0] != '\0')
+		return;
+	found = record_map_find(key->lane->account->server, OBJECT_IS_COMPANY, company.property, company.key);
+	if (found != NULL)
+		strlcpy(row->record_id, found, sizeof(row->record_id));
+	else if (row->call == CALL_GROUP && row->parent != 0)
 		find_parent(row);
 }
 
@@ -202,7 +206,11 @@ static void
 end_read_companies(Batch *batch)
 {
 	if (batch->ninputs > 0)
-		records_end_read_by(batch, company_of(carrier(&batch->inputs[0])).property, NULL);
+	{
+		MessageKey	company = company_of(carrier(&batch->inputs[0]));
+
+		records_end_read_by(batch, company.property, company.property);
+	}
 }
 
 /* A company that goes by its domain is not looked for: it has a row of its own. */
@@ -321,6 +329,8 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
 	Onward		onward;
 
 	if (reply->class != REPLY_RECORDS)
@@ -330,7 +340,7 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	}
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = company_of(carrier(&batch->inputs[i])).key;
-	(void) records_match_read(batch, reply, company_of(carrier(&batch->inputs[0])).property, ids, found);
+	complete = records_match_read(batch, reply, company_of(carrier(&batch->inputs[0])).property, ids, found);
 	begin_onward(&onward, batch);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
@@ -341,12 +351,15 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			take_company(row, found[i]);
 			send_on(&onward, i, &link_pairs);
 		}
+		else if (!complete)
+			open[i] = true;
 		else if (batch->lane->account->options->create_missing)
 			send_on(&onward, i, &make_companies);
 		else
 			batch_reject(&batch->inputs[i], VERDICT_REJECTED, "company_not_found", "HubSpot has no such company",
 						 reply->status, request);
 	}
+	records_again(batch, open, reply, request);
 	end_onward(&onward, batch);
 }
 
@@ -473,8 +486,7 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 		if (!is_by_domain(&company))
 			input->rows[i]->record_id[0] = '\0';
 	}
-	if (!is_by_user_id(input->key))
-		input->key->record_id[0] = '\0';
+	input->key->record_id[0] = '\0';
 	queue_put_back(input->key, input->rows, input->nrows);
 }
 
@@ -627,7 +639,7 @@ check_association(Row *row, const MessageParts *parts, const char **category, co
 		return false;
 	*category = "contact_not_found";
 	*problem = "no call has told yet which contact this userId is";
-	if (is_by_user_id(row->key) && row->key->record_id[0] == '\0')
+	if (is_by_user_id(row->key))
 		return false;
 	*category = "company_not_found";
 	*problem = company_problem(&company);

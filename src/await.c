@@ -31,7 +31,7 @@ await_look_up(WorkKey *key)
 bool
 await_is_first(const Row *row, const Lane *lane)
 {
-	return (lane->reader == NULL || lane == row->key->lane) && (lane->oldest == NULL || lane->oldest->seq >= row->seq);
+	return (lane->reader == NULL || lane == row->key->lane) && (lane->oldest == NULL || lane->oldest->id >= row->id);
 }
 
 void
@@ -68,11 +68,35 @@ await_contact(WorkKey *key)
 	return false;
 }
 
+/* The record of the address that a userId has turned out to be, for events, which go by it. */
+static void
+set_record(WorkKey *key, const char *record_id)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &key->rows)
+		strlcpy(dlist_container(Row, node, iter.cur)->record_id, record_id, RECORD_ID_BYTES);
+}
+
 void
 await_look_up_contact(WorkKey *key)
 {
-	(void) record_map_find(key->lane->account->server, OBJECT_IS_CONTACT, key->property != NULL ? key->property : "email",
-						   key->key, key->record_id);
+	Oid			server = key->lane->account->server;
+	const char *property = key->property != NULL ? key->property : "email";
+	const char *found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
+
+	if (found == NULL)
+		return;
+	if (strcmp(property, MESSAGE_USER_ID) != 0)
+		strlcpy(key->record_id, found, sizeof(key->record_id));
+	else
+	{
+		if (key->address == NULL)
+			key->address = MemoryContextStrdup(window.work, found);
+		found = record_map_find(server, OBJECT_IS_CONTACT, "email", key->address);
+		if (found != NULL && key->lane->family == FAMILY_EVENTS)
+			set_record(key, found);
+	}
 }
 
 /* ---- the worker's turn -------------------------------------------------------------- */
@@ -185,5 +209,12 @@ void
 await_done(void)
 {
 	while (!dlist_is_empty(&looked_up))
-		queue_bring_back(dlist_head_element(WorkKey, node, &looked_up));
+	{
+		WorkKey    *key = dlist_head_element(WorkKey, node, &looked_up);
+
+		if (key->address != NULL)
+			queue_move(key, key->address);
+		else
+			queue_bring_back(key);
+	}
 }

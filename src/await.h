@@ -29,7 +29,8 @@ extern void await_time(WorkKey *key, int64 until);
 /*
  * The contact that a key means by a userId or by the account's property: true
  * when the key's record_id is known, or when it is certain that nobody has
- * seen it; else the key has been sent away.
+ * seen it; else the key has been sent away.  The rows of a userId that was
+ * seen with an address become rows of that address.
  */
 extern bool await_contact(WorkKey *key);
 

@@ -131,10 +131,15 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 		if (input->nrows > 0 && family->joins != NULL && !family->joins(input->rows[0], row))
 			break;
 		if (!is_sendable(row, &input_parts[input->nrows], now))
+		{
+			/* what kind_of() said was of the row that has just ended */
+			if (input->nrows == 0 && family->kind_of != NULL)
+				break;
 			continue;
+		}
 		dlist_delete(&row->node);
 		if (input->nrows == 0)
-			key->busy_seq = row->seq;
+			key->busy_id = row->id;
 		if (input->nrows >= 4 && (input->nrows & (input->nrows - 1)) == 0)
 			input->rows = repalloc(input->rows, sizeof(Row *) * input->nrows * 2);
 		input->rows[input->nrows++] = row;

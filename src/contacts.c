@@ -3,8 +3,7 @@
  *		The contacts lane: identify calls, and which contact they mean.
  *
  *	upsert		by e-mail address, or by the account's unique property
- *	update		by record id: of a userId that is remembered, of a contact that
- *				HubSpot had by its address alone
+ *	update		by record id: of a contact that HubSpot had by its address alone
  *	find		the record ids that an answer did not tell, as of a contact
  *				that was found by one of its additional addresses
  *	resolve		HubSpot has such a contact: by the same key, or by the address
@@ -40,6 +39,27 @@ reject_conflict(Input *input, AckRequest *request)
 static const RequestKind update_contact;
 static const RequestKind read_by_address;
 
+/* The read was refused: by halves, as a write would be; what stands alone stays a conflict. */
+static void
+read_refused(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else
+		reject_conflict(&batch->inputs[0], request);
+}
+
+/* Nobody has the key or the address, by now: once more. */
+static bool
+try_again(Input *input)
+{
+	if (input->rows[0]->repaired)
+		return false;
+	input->rows[0]->repaired = true;
+	queue_put_back(input->key, input->rows, input->nrows);
+	return true;
+}
+
 /*
  * Who is there by the key?  By e-mail address: this contact, to be updated by
  * its id.  By the account's property: the address is somebody else's; if
@@ -52,8 +72,14 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
 	bool	   *by_address = palloc0(sizeof(bool) * batch->ninputs);
-	bool		complete = reply->class == REPLY_RECORDS && records_match_keys(batch, reply, found);
+	bool		complete;
 
+	if (reply->class != REPLY_RECORDS)
+	{
+		read_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_keys(batch, reply, found);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		Input	   *input = &batch->inputs[i];
@@ -63,11 +89,11 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
 			update[i] = true;
 		}
-		else if (!complete && found[i] == NULL && reply->class == REPLY_RECORDS)
+		else if (!complete && found[i] == NULL)
 			open[i] = true;
-		else if (found[i] == NULL && input->alias != NULL && reply->class == REPLY_RECORDS)
+		else if (found[i] == NULL && input->alias != NULL)
 			by_address[i] = true;
-		else
+		else if (found[i] != NULL || !try_again(input))
 			reject_conflict(input, request);
 	}
 	records_again(batch, open, reply, request);
@@ -89,37 +115,52 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	const char **addresses = palloc(sizeof(char *) * batch->ninputs);
 	bool	   *adopt = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
 
+	if (reply->class != REPLY_RECORDS)
+	{
+		read_refused(batch, reply, request);
+		return;
+	}
 	for (int i = 0; i < batch->ninputs; i++)
 		addresses[i] = batch->inputs[i].alias;
-	if (reply->class == REPLY_RECORDS)
-		(void) records_match_read(batch, reply, "email", addresses, found);
+	complete = records_match_read(batch, reply, "email", addresses, found);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		Input	   *input = &batch->inputs[i];
 		const char *property = records_id_property(input->key);
 		const char *key = found[i] == NULL ? NULL : reply_property(found[i], property);
 
-		if (found[i] == NULL)
-			reject_conflict(input, request);
+		if (found[i] == NULL && !complete)
+			open[i] = true;
+		else if (found[i] == NULL)
+		{
+			if (!try_again(input))
+				reject_conflict(input, request);
+		}
 		else if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
 			batch_reject(input, VERDICT_REJECTED, "conflicting_key",
 						 psprintf("the address %s is of contact %s, whose %s is \"%s\"", input->alias, found[i]->id,
 								  property, key), reply->status, request);
 		else
 		{
+			const char *primary = reply_property(found[i], "email");
+
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
+			input->keeps_address = primary != NULL && pg_strcasecmp(primary, input->alias) != 0;
 			adopt[i] = true;
 		}
 	}
+	records_again(batch, open, reply, request);
 	(void) batch_follow(batch, adopt, &update_contact);
 }
 
 /* ---- confirmed -------------------------------------------------------------------- */
 
-/* The userIds of the rows are remembered, so that later calls may name the contact by them alone. */
+/* The address that the userIds of the rows mean is remembered, so that later calls may name the contact by them alone. */
 static void
-remember_user_ids(Input *input, const char *record_id)
+remember_user_ids(Input *input)
 {
 	const WorkKey *key = input->key;
 
@@ -133,7 +174,7 @@ remember_user_ids(Input *input, const char *record_id)
 			continue;
 		user_id = message_user_id(&parts);
 		if (user_id != NULL && pg_strcasecmp(user_id, key->key) != 0)
-			record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, record_id,
+			record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, key->key,
 						   input->created == 1, clock_us());
 	}
 }
@@ -235,9 +276,7 @@ kind_of_contact(WorkKey *key)
 {
 	if (queue_head(key)->call == CALL_DELETE)
 		return deletes_kind_of(key);
-	if (!is_by_user_id(key))
-		return &upsert_contacts;
-	return await_contact(key) ? &update_contact : NULL;
+	return !is_by_user_id(key) || await_contact(key) ? &upsert_contacts : NULL;
 }
 
 /* Deletions are not merged with what comes before and after them. */
@@ -250,7 +289,7 @@ contact_joins(const Row *first, Row *next)
 static bool
 check_contact(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
-	if (is_by_user_id(row->key) && row->key->record_id[0] == '\0')
+	if (is_by_user_id(row->key))
 	{
 		*category = "contact_not_found";
 		*problem = "no call has told yet which contact this userId is";

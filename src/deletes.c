@@ -29,9 +29,19 @@ end_unchanged(Input *input, const Reply *reply, AckRequest *request)
 	batch_end_input(input, &result);
 }
 
+/* Events that wait go by the address again. */
 static void
 forget(const WorkKey *key)
 {
+	WorkKey    *events = queue_find(&key->lane->account->lanes[FAMILY_EVENTS], key->property, key->key);
+	dlist_iter	iter;
+
+	if (events != NULL)
+	{
+		events->record_id[0] = '\0';
+		dlist_foreach(iter, &events->rows)
+			dlist_container(Row, node, iter.cur)->record_id[0] = '\0';
+	}
 	record_map_remove(key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, clock_us());
 }
 
@@ -215,16 +225,7 @@ deletes_kind_of(WorkKey *key)
 {
 	Row		   *row = queue_head(key);
 
-	if (key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0)
-	{
-		/* what was queued before it goes by another key, the address */
-		if (!await_is_first(row, key->lane))
-		{
-			await_older(key, key->lane);
-			return NULL;
-		}
-		if (!await_contact(key))
-			return NULL;
-	}
+	if (key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0 && !await_contact(key))
+		return NULL;
 	return row->erases ? &read_for_erasure : &read_for_archive;
 }

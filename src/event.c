@@ -134,32 +134,65 @@ event_append(StringInfo body, const EventSource *source, const char *full_name, 
 
 /* ---- definitions that fit a message -------------------------------------------------- */
 
-/* Run a function for the properties that an occurrence of the message would have. */
+/*
+ * The name that a member of an event becomes as a property of its own; NULL
+ * when it is none: the contact's address, the envelope, HubSpot's default ones.
+ */
+static char *
+property_name(const EventSource *source, const JsonbValue *name)
+{
+	int			len = name->val.string.len;
+	char	   *canonical = canonical_name(name->val.string.val, &len);
+
+	if (len == 0 || len > 50 || canonical[0] < 'a' || canonical[0] > 'z' || strcmp(canonical, "email") == 0 ||
+		strncmp(canonical, "hs_", 3) == 0 ||
+		(source->parts->flat && message_is_envelope(name->val.string.val, name->val.string.len, OBJECT_IS_EVENT)))
+		return NULL;
+	return canonical;
+}
+
+static bool
+is_listed(List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+		return true;
+	return false;
+}
+
+/*
+ * Run a function for the properties that an occurrence of the message would
+ * have.  Of several names that become one, that which is the property's counts.
+ */
 static void
 for_each_property(const EventSource *source, void (*visit) (StringInfo, const char *name, const char *type), StringInfo out)
 {
 	JsonbContainer *container = source->parts->flat ? source->parts->root : source->parts->properties;
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	name;
-	JsonbValue	value;
+	List	   *visited = NIL;
 
-	if (container == NULL)
-		return;
-	it = JsonbIteratorInit(container);
-	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+	for (int exact = 1; exact >= 0 && container != NULL; exact--)
 	{
-		int			len = name.val.string.len;
-		char	   *canonical;
+		JsonbIterator *it = JsonbIteratorInit(container);
+		JsonbIteratorToken token;
+		JsonbValue	name;
+		JsonbValue	value;
 
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
-		canonical = canonical_name(name.val.string.val, &len);
-		if (len == 0 || len > 50 || canonical[0] < 'a' || canonical[0] > 'z' || strcmp(canonical, "email") == 0 ||
-			(source->parts->flat && message_is_envelope(name.val.string.val, name.val.string.len, OBJECT_IS_EVENT)))
-			continue;
-		visit(out, canonical, property_type_for(&value));
+		while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+		{
+			char	   *property;
+
+			if (token != WJB_KEY)
+				continue;
+			(void) JsonbIteratorNext(&it, &value, true);
+			property = property_name(source, &name);
+			if (property == NULL || name_is_canonical(name.val.string.val, name.val.string.len) != (exact == 1) ||
+				is_listed(visited, property))
+				continue;
+			visited = lappend(visited, property);
+			visit(out, property, property_type_for(&value));
+		}
 	}
 }
 

@@ -18,12 +18,26 @@
 #include "value.h"
 #include "work.h"
 
+/*
+ * The contact's record, where it is known.  While calls about the contact wait,
+ * one of which may delete it, the address is better.
+ */
+static const char *
+record_of(const Row *row)
+{
+	const WorkKey *key = row->key;
+
+	if (key->property == NULL && queue_find(&key->lane->account->lanes[FAMILY_CONTACTS], NULL, key->key) != NULL)
+		return "";
+	return row->record_id[0] != '\0' ? row->record_id : key->record_id;
+}
+
 static EventSource
 source_of(const Row *row, const MessageParts *parts)
 {
 	EventSource source = {
 		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
-		.record_id = row->record_id[0] != '\0' ? row->record_id : row->key->record_id, .portal_id = row->key->lane->account->portal_id, .id = row->id, .created_at = row->created_at
+		.record_id = record_of(row), .portal_id = row->key->lane->account->portal_id, .id = row->id, .created_at = row->created_at
 	};
 
 	return source;
@@ -217,29 +231,38 @@ static const RequestKind send_events = {
 	.answered = events_answered,
 };
 
-/* Whether the message itself says whose event it is. */
+/* Whether it is known whose event a row is, or the message itself says so. */
 static bool
-tells_contact(const WorkKey *key)
+tells_contact(const Row *row)
 {
-	Row		   *row = queue_head(key);
+	const WorkKey *key = row->key;
 	MessageParts parts;
 	MessageProblem problem;
 
 	return key->property == NULL || strcmp(key->property, MESSAGE_HUTK) == 0 || row->record_id[0] != '\0' ||
+		key->record_id[0] != '\0' ||
 		(message_read(row->message, &parts, &problem) && message_email(row->call, &parts) != NULL);
 }
 
 static const RequestKind *
 kind_of_event(WorkKey *key)
 {
-	if (!tells_contact(key) && !await_contact(key))
+	if (!tells_contact(queue_head(key)) && !await_contact(key))
 		return NULL;
 	return key->lane->account->options->events == EVENTS_LEGACY ? &legacy_event : &send_events;
+}
+
+/* What the key's first row has waited for is not known of the next one. */
+static bool
+event_joins(const Row *first, Row *next)
+{
+	return tells_contact(next);
 }
 
 const FamilyWork events_work = {
 	.kind = &send_events,
 	.kind_of = kind_of_event,
+	.joins = event_joins,
 	.check = check_event,
 	.look_up = await_look_up_contact,
 };

@@ -131,13 +131,15 @@ describe_properties(StringInfo json, const Mapping *mapping)
 static const char *
 known_record(const Explain *explain, Object object, const MessageKey *key)
 {
-	char		record_id[RECORD_ID_BYTES];
-	bool		found;
+	bool		by_user_id = key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
+	const char *id;
 
 	record_map_open();
-	found = record_map_find(explain->server, object, key->property != NULL ? key->property : "email", key->key, record_id);
+	id = record_map_find(explain->server, object, key->property != NULL ? key->property : "email", key->key);
+	if (by_user_id && id != NULL)
+		id = record_map_find(explain->server, object, "email", id);
 	record_map_close();
-	return found ? pstrdup(record_id) : NULL;
+	return id;
 }
 
 static bool

@@ -326,6 +326,17 @@ names_zone(Text text)
 	return false;
 }
 
+/* Seconds have six digits behind the point; further ones would be rounded. */
+static void
+cut_fraction(char *text)
+{
+	char	   *point = strchr(text, '.');
+	size_t		digits = point == NULL ? 0 : strspn(point + 1, "0123456789");
+
+	if (digits > 6)
+		memmove(point + 7, point + 1 + digits, strlen(point + 1 + digits) + 1);
+}
+
 /* ISO 8601: YYYY-MM-DD, alone or followed by a time of day and a zone. */
 static bool
 read_moment(Text text, Moment *moment)
@@ -342,6 +353,7 @@ read_moment(Text text, Moment *moment)
 		return false;
 	memcpy(copy, text.data, text.len);
 	copy[text.len] = '\0';
+	cut_fraction(copy);
 	moment->has_zone = names_zone(text);
 	moment->has_time = text.len > 10;
 	return ParseDateTime(copy, workbuf, sizeof(workbuf), field, ftype, MAXDATEFIELDS, &nf) == 0 &&

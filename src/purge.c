@@ -79,9 +79,9 @@ add_addresses(Purge *purge, const char *list)
 
 /* Rows in the window that were queued before the deletion and are not under way are not sent any more. */
 static void
-cancel_rows(WorkKey *key, uint64 before)
+cancel_rows(WorkKey *key, int64 before)
 {
-	while (!dlist_is_empty(&key->rows) && queue_head(key)->seq < before)
+	while (!dlist_is_empty(&key->rows) && queue_head(key)->id < before)
 		batch_end_unsent(queue_head(key), VERDICT_CANCELLED, "erased", "the contact was erased before the row could be sent");
 	if (!dlist_is_empty(&key->rows) || key->busy)
 		return;
@@ -96,7 +96,7 @@ cancel_others(const Purge *purge)
 	static const LaneFamily families[] = {FAMILY_ASSOCIATIONS, FAMILY_EVENTS, FAMILY_FORMS};
 	Account    *account = purge->input.key->lane->account;
 	const char *const properties[] = {NULL, MESSAGE_USER_ID, account->options->contact_id_property};
-	uint64		before = purge->input.rows[purge->input.nrows - 1]->seq;
+	int64		before = purge->input.rows[purge->input.nrows - 1]->id;
 	ListCell   *cell;
 
 	foreach(cell, purge->keys)
@@ -142,8 +142,8 @@ purge_is_due(void)
 /* The parameters that all statements have. */
 enum PurgeParameter
 {
-	PURGE_SERVER, PURGE_FROM, PURGE_TO, PURGE_KEYS, PURGE_PATTERN, PURGE_RECORD
-#define PURGE_PARAMETERS (PURGE_RECORD + 1)
+	PURGE_SERVER, PURGE_FROM, PURGE_TO, PURGE_KEYS, PURGE_PATTERN, PURGE_RECORD, PURGE_ROWS
+#define PURGE_PARAMETERS (PURGE_ROWS + 1)
 };
 
 static Datum
@@ -156,13 +156,25 @@ key_array(const Purge *purge)
 	return PointerGetDatum(construct_array(elements, list_length(purge->keys), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+static Datum
+row_array(const Purge *purge)
+{
+	const Input *input = &purge->input;
+	Datum	   *elements = palloc(sizeof(Datum) * input->nrows);
+
+	for (int i = 0; i < input->nrows; i++)
+		elements[i] = Int64GetDatum(input->rows[i]->id);
+	return PointerGetDatum(construct_array(elements, input->nrows, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
 static void
 execute(const Purge *purge, const char *sql)
 {
-	Oid			types[PURGE_PARAMETERS] = {OIDOID, INT8OID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID};
+	Oid			types[PURGE_PARAMETERS] = {OIDOID, INT8OID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, INT8ARRAYOID};
 	Datum		values[PURGE_PARAMETERS] = {
 		ObjectIdGetDatum(purge->server), Int64GetDatum(purge->position), Int64GetDatum(purge->next), key_array(purge),
-		CStringGetTextDatum(purge->pattern != NULL ? purge->pattern : ""), CStringGetTextDatum(purge->record_id)
+		CStringGetTextDatum(purge->pattern != NULL ? purge->pattern : ""), CStringGetTextDatum(purge->record_id),
+		row_array(purge)
 	};
 
 	if (SPI_execute_with_args(sql, PURGE_PARAMETERS, types, values, NULL, false, 0) < 0)
@@ -173,8 +185,8 @@ execute(const Purge *purge, const char *sql)
 static void
 find_keys(Purge *purge)
 {
-	execute(purge, "SELECT key FROM hubspot.record WHERE server = $1 AND object = 'contact' AND $6 <> ''"
-			" AND record_id = $6");
+	execute(purge, "SELECT key FROM hubspot.record WHERE server = $1 AND object = 'contact'"
+			" AND (($6 <> '' AND record_id = $6) OR (key_property = 'userId' AND record_id = ANY ($4)))");
 	for (int i = 0; i < SPI_processed; i++)
 	{
 		char	   *key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
@@ -250,7 +262,9 @@ static const char *const empty_rows =
 " WHERE r.id > $2 AND r.id <= $3 AND (r.id IN (SELECT id FROM emptied WHERE own)"
 " OR pg_catalog.lower(r.message) ~ $5 OR pg_catalog.lower(r.warnings::pg_catalog.text) ~ $5)";
 
+/* The row of the deletion itself, last: admit.c knows by it that all is done. */
 static const char *const empty_rest[] = {
+	"UPDATE hubspot.outbox SET key = '', key_property = NULL, message = '{\"gdpr\": true}' WHERE id = ANY ($7)",
 	"UPDATE hubspot.request SET error = NULL WHERE server = $1 AND error IS NOT NULL AND pg_catalog.lower(error) ~ $5",
 	"DELETE FROM hubspot.record WHERE server = $1 AND object = 'contact'"
 	" AND (key = ANY ($4) OR ($6 <> '' AND record_id = $6))",
@@ -265,7 +279,8 @@ purge_step(void)
 	SPI_connect();
 	if (purge->pattern == NULL)
 	{
-		find_keys(purge);
+		find_keys(purge);		/* addresses of the record ... */
+		find_keys(purge);		/* ... and the userIds of these */
 		make_pattern(purge);
 		cancel_others(purge);
 	}

@@ -164,10 +164,25 @@ queue_head(const WorkKey *key)
 }
 
 bool
-queue_has_older(const WorkKey *key, uint64 seq)
+queue_has_older(const WorkKey *key, int64 id)
 {
-	return (key->busy && key->busy_seq < seq) ||
-		(!dlist_is_empty(unconstify(dlist_head *, &key->rows)) && queue_head(key)->seq < seq);
+	return (key->busy && key->busy_id < id) ||
+		(!dlist_is_empty(unconstify(dlist_head *, &key->rows)) && queue_head(key)->id < id);
+}
+
+static WorkKey *
+find_or_make(KeyName name)
+{
+	bool		found;
+	KeyEntry   *entry = keytable_insert(keys, name, &found);
+
+	if (!found)
+	{
+		entry->value = make_key(name);
+		entry->name.key = entry->value->key;
+		entry->name.property = entry->value->property;
+	}
+	return entry->value;
 }
 
 void
@@ -175,23 +190,13 @@ queue_add(Lane *lane, const char *property, int property_len, const char *text, 
 {
 	KeyName		name = {.lane = lane, .key = text, .key_len = len};
 	char		property_text[NAMEDATALEN * 2];
-	KeyEntry   *entry;
-	bool		found;
 
 	if (property != NULL)
 	{
 		snprintf(property_text, sizeof(property_text), "%.*s", property_len, property);
 		name.property = property_text;
 	}
-	entry = keytable_insert(keys, name, &found);
-	if (!found)
-	{
-		entry->value = make_key(name);
-		entry->name.key = entry->value->key;
-		entry->name.property = entry->value->property;
-	}
-
-	row->key = entry->value;
+	row->key = find_or_make(name);
 	row->seq = window.next_seq++;
 	dlist_push_tail(&window.rows, &row->order);
 	dlist_push_tail(&row->key->rows, &row->node);
@@ -219,6 +224,8 @@ drop_key_if_idle(WorkKey *key)
 		key->lane->nready--;
 	}
 	keytable_delete(keys, name);
+	if (key->address != NULL)
+		pfree(key->address);
 	pfree(key);
 }
 
@@ -264,6 +271,46 @@ queue_release_key(WorkKey *key)
 	wake_waiters(key);
 	make_ready(key);
 	drop_key_if_idle(key);
+}
+
+/* Behind the last row that was queued before it. */
+static void
+insert_by_id(WorkKey *key, Row *row)
+{
+	dlist_node *before = &key->rows.head;
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &key->rows)
+	{
+		if (dlist_container(Row, node, iter.cur)->id < row->id)
+		{
+			before = iter.cur;
+			break;
+		}
+	}
+	dlist_insert_after(before, &row->node);
+}
+
+void
+queue_move(WorkKey *key, const char *address)
+{
+	KeyName		name = {.lane = key->lane, .key = address, .key_len = strlen(address)};
+	WorkKey    *target = find_or_make(name);
+
+	Assert(key->place == PLACE_AWAY);
+	dlist_delete(&key->node);
+	key->place = PLACE_NONE;
+	key->lane->naway--;
+	while (!dlist_is_empty(&key->rows))
+	{
+		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
+
+		row->key = target;
+		row->looked = LOOKED_NOT;
+		insert_by_id(target, row);
+	}
+	make_ready(target);
+	queue_release_key(key);
 }
 
 void

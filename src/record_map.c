@@ -4,8 +4,8 @@
  *
  * The keys come in no order, so that each one touches another page of the
  * index: they are gathered for longer than verdicts and written sorted, many
- * per page.  A crash loses what was not written yet, which does no harm: the
- * results hold the same ids, and the next answer about the key brings it again.
+ * per page.  A checkpoint waits for them; what a crash loses of the time since is
+ * learnt again from the results, see admit_remember().
  *
  * Locks: ROW EXCLUSIVE on hubspot.record, until the caller's commit.  Memory:
  * one context, reset when the transaction has committed.
@@ -361,9 +361,8 @@ find_entry(const MapEntry *wanted)
 	return entry != NULL && compare_keys(entry, wanted) == 0 ? entry : NULL;
 }
 
-bool
-record_map_find(Oid server, Object object, const char *key_property, const char *key,
-				char record_id[RECORD_ID_BYTES])
+char *
+record_map_find(Oid server, Object object, const char *key_property, const char *key)
 {
 	MapEntry	wanted = {.key_hash = hash_key(key), .server = server, .object = object,
 	.key_property = unconstify(char *, key_property), .key = unconstify(char *, key)};
@@ -371,19 +370,13 @@ record_map_find(Oid server, Object object, const char *key_property, const char 
 	bool		isnull;
 
 	if (entry != NULL)
-	{
-		if (entry->record_id != NULL)
-			strlcpy(record_id, entry->record_id, RECORD_ID_BYTES);
-		return entry->record_id != NULL;
-	}
+		return entry->record_id != NULL ? pstrdup(entry->record_id) : NULL;
 	if (!is_looking)
 		open_table(&looked_into, AccessShareLock);
 	is_looking = true;
 	if (!find_record(&looked_into, &wanted))
-		return false;
-	text_to_cstring_buffer(DatumGetTextPP(slot_getattr(looked_into.slot, RECORD_RECORD_ID + 1, &isnull)),
-						   record_id, RECORD_ID_BYTES);
-	return true;
+		return NULL;
+	return TextDatumGetCString(slot_getattr(looked_into.slot, RECORD_RECORD_ID + 1, &isnull));
 }
 
 void

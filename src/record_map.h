@@ -19,14 +19,15 @@ extern void record_map_add(Oid server, Object object, const char *key_property, 
 extern void record_map_remove(Oid server, Object object, const char *key_property, const char *key, int64 now);
 
 /*
- * The record of a key, what this process has not written yet included; false, and record_id
- * as it was, when there is none.  Inside a transaction with a snapshot, between
- * record_map_open() and record_map_close().
+ * The record of a key, what this process has not written yet included;
+ * palloc'd, NULL when there is none.  Inside a transaction with a snapshot,
+ * between record_map_open() and record_map_close().
+ *
+ * Of a userId (MESSAGE_USER_ID) it is the address that it was seen with.
  */
 #define RECORD_ID_BYTES	24
 extern void record_map_open(void);
-extern bool record_map_find(Oid server, Object object, const char *key_property, const char *key,
-							char record_id[RECORD_ID_BYTES]);
+extern char *record_map_find(Oid server, Object object, const char *key_property, const char *key);
 extern void record_map_close(void);
 
 /* Whether enough has gathered, or nothing else is going on. */

@@ -30,11 +30,17 @@ records_id_property(const WorkKey *key)
 static bool
 has_own_property(const WorkKey *key)
 {
-	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) != 0 &&
-		strcmp(key->property, MESSAGE_DOMAIN) != 0;
+	return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) != 0;
 }
 
 /* ---- names that HubSpot does not have ------------------------------------------------ */
+
+/* Names that HubSpot can have: as hubspot_create_property() takes them. */
+static bool
+is_creatable(const char *name)
+{
+	return name[0] >= 'a' && name[0] <= 'z' && strlen(name) <= 100;
+}
 
 /* They are counted, or created if the account wants that. */
 static BuildResult
@@ -44,7 +50,7 @@ deal_with_unknown(Account *account, SchemaPart part, const Mapping *mapping, con
 
 	for (int i = 0; i < mapping->nunknown; i++)
 	{
-		if (account->options->create_properties && schema_sync_create(account, part, &mapping->unknown[i]))
+		if (account->options->create_properties && is_creatable(mapping->unknown[i].name) && schema_sync_create(account, part, &mapping->unknown[i]))
 			result = BUILD_WAIT;
 		else
 			unknown_note(account->server, part, &mapping->unknown[i], row->id);
@@ -97,13 +103,14 @@ check_key_property(const WorkKey *key, const char **category, const char **probl
 	return false;
 }
 
+/* id_property: as the mapping is to see it; NULL: the address is not among the properties. */
 static void
-map_row(Mapping *mapping, const Row *row, const MessageParts *parts, StringInfo warnings)
+map_row(Mapping *mapping, const Row *row, const MessageParts *parts, const char *id_property, StringInfo warnings)
 {
 	if (mapping->rules->object == OBJECT_IS_COMPANY)
-		mapping_add_company(mapping, row->call, parts, row->key->property, warnings);
+		mapping_add_company(mapping, row->call, parts, id_property, warnings);
 	else
-		mapping_add_contact(mapping, row->call, parts, row->key->property, warnings);
+		mapping_add_contact(mapping, row->call, parts, id_property, warnings);
 }
 
 bool
@@ -122,7 +129,7 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	initStringInfo(&json);
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &json, &account->rules[part]);
-	map_row(&mapping, row, parts, &warnings);
+	map_row(&mapping, row, parts, row->key->property, &warnings);
 	if (mapping.nunknown > 0)
 	{
 		*category = "unknown_property";
@@ -174,13 +181,13 @@ records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, 
 
 /* Add one row's properties below those of newer rows. */
 static BuildResult
-add_row(Mapping *mapping, Row *row, const MessageParts *parts)
+add_row(Mapping *mapping, const Input *input, Row *row, const MessageParts *parts)
 {
 	StringInfoData warnings;
 	BuildResult result;
 
 	initStringInfo(&warnings);
-	map_row(mapping, row, parts, &warnings);
+	map_row(mapping, row, parts, input->keeps_address ? NULL : row->key->property, &warnings);
 	if (mapping->rules->object == OBJECT_IS_CONTACT)
 		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
 	result = deal_with_unknown(row->key->lane->account, records_of(row->key->lane->family)->part, mapping, row);
@@ -211,7 +218,7 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 
 	mapping_begin(&mapping, body, &key->lane->account->rules[kinds->part]);
 	for (int i = input->nrows - 1; i >= 0; i--)
-		if (add_row(&mapping, input->rows[i], &parts[i]) == BUILD_WAIT)
+		if (add_row(&mapping, input, input->rows[i], &parts[i]) == BUILD_WAIT)
 			result = BUILD_WAIT;
 	if (with_key && mapping_value(&mapping, key->property) == NULL)
 	{
@@ -273,13 +280,6 @@ records_append_stage(Batch *batch, Input *input, const MessageParts *parts)
 
 /* ---- inputs that read ---------------------------------------------------------------------- */
 
-/* A userId is no property of HubSpot's: the record is read by its own id. */
-static bool
-is_read_by_record(const WorkKey *key)
-{
-	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
-}
-
 static BuildResult
 append_id(StringInfo body, const char *id)
 {
@@ -292,7 +292,7 @@ append_id(StringInfo body, const char *id)
 BuildResult
 records_append_id(Batch *batch, Input *input, const MessageParts *parts)
 {
-	return append_id(&batch->body, is_read_by_record(input->key) ? input->key->record_id : input->key->key);
+	return append_id(&batch->body, input->key->key);
 }
 
 BuildResult
@@ -304,18 +304,17 @@ records_append_alias(Batch *batch, Input *input, const MessageParts *parts)
 void
 records_end_read_by(Batch *batch, const char *id_property, const char *also)
 {
-	appendStringInfoString(&batch->body, "],\"properties\":[\"email\",\"hs_additional_emails\",\"lifecyclestage\"");
+	appendStringInfoString(&batch->body, "],\"properties\":[");
+	if (batch->path == PATH_CONTACTS_READ)
+		appendStringInfoString(&batch->body, "\"email\",\"hs_additional_emails\",\"lifecyclestage\"");
 	if (also != NULL)
 	{
-		appendStringInfoChar(&batch->body, ',');
+		if (batch->path == PATH_CONTACTS_READ)
+			appendStringInfoChar(&batch->body, ',');
 		value_append_string(&batch->body, also, strlen(also));
 	}
-	appendStringInfoChar(&batch->body, ']');
-	if (id_property != NULL)
-	{
-		appendStringInfoString(&batch->body, ",\"idProperty\":");
-		value_append_string(&batch->body, id_property, strlen(id_property));
-	}
+	appendStringInfoString(&batch->body, "],\"idProperty\":");
+	value_append_string(&batch->body, id_property, strlen(id_property));
 	appendStringInfoChar(&batch->body, '}');
 }
 
@@ -325,8 +324,7 @@ records_end_read(Batch *batch)
 	const WorkKey *key = batch->inputs[0].key;
 
 	if (batch->ninputs > 0)
-		records_end_read_by(batch, is_read_by_record(key) ? NULL : records_id_property(key),
-							has_own_property(key) ? key->property : NULL);
+		records_end_read_by(batch, records_id_property(key), has_own_property(key) ? key->property : NULL);
 }
 
 /* ---- answers to those that read --------------------------------------------------------------- */
@@ -387,14 +385,12 @@ records_match_read(const Batch *batch, const Reply *reply, const char *property,
 bool
 records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **found)
 {
-	const WorkKey *first = batch->inputs[0].key;
-	bool		by_record = is_read_by_record(first);
 	const char **ids = palloc(sizeof(char *) * batch->ninputs);
 	bool		complete;
 
 	for (int i = 0; i < batch->ninputs; i++)
-		ids[i] = by_record ? batch->inputs[i].key->record_id : batch->inputs[i].key->key;
-	complete = records_match_read(batch, reply, by_record ? NULL : records_id_property(first), ids, found);
+		ids[i] = batch->inputs[i].key->key;
+	complete = records_match_read(batch, reply, records_id_property(batch->inputs[0].key), ids, found);
 	pfree(ids);
 	return complete;
 }

@@ -20,7 +20,7 @@ typedef struct RecordKinds
 	const RequestKind *set_stage;
 	const RequestKind *find;	/* by key, for those whose record the answer did not tell */
 	const RequestKind *resolve; /* a conflict with a record that HubSpot has */
-	void		(*confirmed) (Input *input, const char *record_id); /* beside the verdict; or NULL */
+	void		(*confirmed) (Input *input); /* beside the verdict; or NULL */
 	void		(*vanished) (Input *input); /* HubSpot does not have the record that we went by */
 } RecordKinds;
 
@@ -64,22 +64,19 @@ extern BuildResult records_append_update(Batch *batch, Input *input, const Messa
 extern BuildResult records_append_cleared_stage(Batch *batch, Input *input, const MessageParts *parts);
 extern BuildResult records_append_stage(Batch *batch, Input *input, const MessageParts *parts);
 
-/*
- * A batch/read by the key of the inputs, by record id where the key is a
- * remembered userId: one input, and the end of the body.
- */
+/* A batch/read by the key of the inputs: one input, and the end of the body. */
 extern BuildResult records_append_id(Batch *batch, Input *input, const MessageParts *parts);
 extern void records_end_read(Batch *batch);
 
 /* The same by another property, whose value is the input's alias. */
 extern BuildResult records_append_alias(Batch *batch, Input *input, const MessageParts *parts);
 
-/* The end of such a body: by this property (NULL: by record id); also, beside email and stage, is to be told. */
+/* The end of such a body: by this property; also (or NULL) is to be told, beside a contact's addresses and stage. */
 extern void records_end_read_by(Batch *batch, const char *id_property, const char *also);
 
 /*
- * Which result of a batch/read belongs to which input, by a property (NULL: by
- * record id) whose value is ids[i]; an additional address counts as one.
+ * Which result of a batch/read belongs to which input, by a property whose
+ * value is ids[i]; an additional address counts as one.
  * Returns whether the answer accounts for all inputs: who is not found, is not there.
  */
 extern bool records_match_read(const Batch *batch, const Reply *reply, const char *property, const char *const *ids,

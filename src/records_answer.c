@@ -116,11 +116,10 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 		batch_warn(input, "several_companies", "domain", "HubSpot has several companies of this domain: the oldest was taken");
 	if (record_id != NULL)
 	{
-		if (key->property == NULL || strcmp(key->property, MESSAGE_USER_ID) != 0)
-			record_map_add(key->lane->account->server, kinds->object, records_id_property(key), key->key, record_id,
-						   created == 1, clock_us());
+		record_map_add(key->lane->account->server, kinds->object, records_id_property(key), key->key, record_id,
+					   created == 1, clock_us());
 		if (kinds->confirmed != NULL)
-			kinds->confirmed(input, record_id);
+			kinds->confirmed(input);
 	}
 	batch_end_input(input, &result);
 }

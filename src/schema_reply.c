@@ -75,6 +75,15 @@ append_option(StringInfo json, json_object *option)
 	appendStringInfoChar(json, '}');
 }
 
+/* Types whose values nobody can write as a text. */
+static bool
+has_no_text(json_object *property)
+{
+	const char *type = text_member(property, "type");
+
+	return strcmp(type, "json") == 0 || strcmp(type, "object_coordinates") == 0;
+}
+
 static void
 append_property(StringInfo json, json_object *property)
 {
@@ -90,7 +99,8 @@ append_property(StringInfo json, json_object *property)
 	append_text(json, "label", text_member(property, "label"));
 	appendStringInfo(json, ",\"is_unique\":%s,\"read_only\":%s,\"options\":[",
 					 is_true(property, "hasUniqueValue") ? "true" : "false",
-					 is_true(property, "calculated") || is_true(modification, "readOnlyValue") ? "true" : "false");
+					 is_true(property, "calculated") || is_true(modification, "readOnlyValue") || has_no_text(property)
+					 ? "true" : "false");
 	append_each(json, member(property, "options", json_type_array), append_option);
 	appendStringInfoString(json, "]}");
 }

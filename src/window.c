@@ -239,9 +239,14 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 		return ADMIT_DONE;
 	lane = admit_lane(slot, &why);
 	/* what has no lane is the main reader's */
-	if ((reader->lane != NULL && lane != reader->lane) ||
-		(reader->recheck && admit_has_result(probe, id)))
+	if (reader->lane != NULL && lane != reader->lane)
 		return ADMIT_DONE;
+	if (reader->recheck && admit_has_result(probe, id))
+	{
+		if (reader->lane == NULL && lane != NULL)
+			admit_remember(lane, slot, probe);
+		return ADMIT_DONE;
+	}
 	checkpoint_count_row();
 	if (reader->lane != NULL)
 		return follow_row(lane, slot, reader->recheck);

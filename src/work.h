@@ -126,11 +126,12 @@ typedef struct WorkKey
 	char		record_id[RECORD_ID_BYTES]; /* that it is in HubSpot, "": not known */
 	dlist_head	rows;			/* waiting, in order */
 	bool		busy;			/* an input of this key is in a batch */
-	uint64		busy_seq;		/* of the oldest row in there */
+	int64		busy_id;		/* of the oldest row in there */
 	int			chunk;			/* rows to be taken at once, while a culprit is looked for; 0: all */
 	KeyPlace	place;
 	dlist_node	node;			/* in the list of its place */
 	int64		until;			/* of a delayed key, µs of the monotonic clock */
+	char	   *address;		/* that a userId has turned out to be; its rows will move there */
 	dlist_head	waiters;		/* keys that wait for rows of this one */
 } WorkKey;
 
@@ -180,6 +181,7 @@ typedef struct Input
 	/* what is found out on the way; texts in the batch's context */
 	int			created;		/* 1, 0, or -1: not known */
 	bool		several;		/* HubSpot has several companies of this domain */
+	bool		keeps_address;	/* ours is an additional one, and is not to become the primary one */
 	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */
 	const char *alias;			/* e-mail address or domain by which HubSpot may know the record,
 								 * beside its key; NULL: none */
@@ -232,8 +234,8 @@ extern WorkKey *queue_find(const Lane *lane, const char *property, const char *k
 /* The oldest row of the key that waits for a batch; there is one. */
 extern Row *queue_head(const WorkKey *key);
 
-/* Whether a row of the key that was read before this one has no verdict yet. */
-extern bool queue_has_older(const WorkKey *key, uint64 seq);
+/* Whether a row of the key that was queued before this one has no verdict yet. */
+extern bool queue_has_older(const WorkKey *key, int64 id);
 
 /* The row left its input with a verdict, or is not wanted any more. */
 extern void queue_forget_row(Row *row);
@@ -247,6 +249,9 @@ extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);
 /* A ready key is put into one of the lists of keys that wait; it comes back. */
 extern void queue_send_away(WorkKey *key, dlist_head *list);
 extern void queue_bring_back(WorkKey *key);
+
+/* The rows of a key that waits join those of an address, in the order of their ids; the key is gone. */
+extern void queue_move(WorkKey *key, const char *address);
 
 /* Sequence number of the oldest row without a verdict; UINT64_MAX when none. */
 extern uint64 queue_oldest_seq(void);

@@ -283,8 +283,9 @@ acknowledge(int64 now)
 	bool		idle = wire_in_flight() == 0;
 	bool		verdicts = ack_pending() > 0;
 
-	writes_records = record_map_is_due(now, idle);
 	writes_checkpoint = window_checkpoint_due(now);
+	/* rows that the checkpoint covers are not read again: what they told must be there */
+	writes_records = record_map_is_due(now, idle) || (writes_checkpoint && !record_map_is_empty());
 	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint)
 	{
 		if (!in_transaction(acknowledge_step, "writing results"))

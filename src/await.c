@@ -34,10 +34,27 @@ await_is_first(const Row *row, const Lane *lane)
 	return (lane->reader == NULL || lane == row->key->lane) && (lane->oldest == NULL || lane->oldest->id >= row->id);
 }
 
+/*
+ * The list is kept in the order of ids: the keys in it may wait for each
+ * other, when they are of the lane that they wait for.
+ */
 void
 await_older(WorkKey *key, Lane *lane)
 {
+	dlist_node *before = &lane->behind.head;
+	dlist_iter	iter;
+
 	queue_send_away(key, &lane->behind);
+	dlist_delete(&key->node);
+	dlist_reverse_foreach(iter, &lane->behind)
+	{
+		if (queue_head(dlist_container(WorkKey, node, iter.cur))->id < queue_head(key)->id)
+		{
+			before = iter.cur;
+			break;
+		}
+	}
+	dlist_insert_after(before, &key->node);
 }
 
 void
@@ -101,7 +118,7 @@ await_look_up_contact(WorkKey *key)
 
 /* ---- the worker's turn -------------------------------------------------------------- */
 
-/* Those who wait for older rows of a lane; the first in the list is the oldest, or nearly so. */
+/* Those who wait for older rows of a lane, the oldest first. */
 static void
 wake_behind(Lane *lane)
 {

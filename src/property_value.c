@@ -86,6 +86,23 @@ is_decimal(Text text)
 	return digits > 0 && i == text.len;
 }
 
+/* Without "+", and with digits on both sides of a point. */
+static void
+append_decimal(StringInfo json, Text text)
+{
+	appendStringInfoChar(json, '"');
+	if (text.data[0] == '-')
+		appendStringInfoChar(json, '-');
+	if (text.data[0] == '-' || text.data[0] == '+')
+		text.data++, text.len--;
+	if (text.data[0] == '.')
+		appendStringInfoChar(json, '0');
+	if (text.data[text.len - 1] == '.')
+		text.len--;
+	appendBinaryStringInfo(json, text.data, text.len);
+	appendStringInfoChar(json, '"');
+}
+
 static bool
 append_number(StringInfo json, const Property *property, const JsonbValue *value, pg_tz *zone,
 			  ValueProblem *problem)
@@ -99,9 +116,7 @@ append_number(StringInfo json, const Property *property, const JsonbValue *value
 	text = trimmed(value->val.string.val, value->val.string.len);
 	if (!is_decimal(text))
 		return drop(problem, "invalid_number", "expected a decimal number without exponent and separators");
-	if (text.data[0] == '+')
-		text.data++, text.len--;
-	value_append_string(json, text.data, text.len);
+	append_decimal(json, text);
 	return true;
 }
 
@@ -223,7 +238,7 @@ typedef struct Members
 {
 	const Property *property;
 	StringInfoData text;
-	int			count;
+	List	   *options;		/* so far, each once */
 	StringInfoData refused;
 } Members;
 
@@ -234,8 +249,10 @@ add_member(Members *members, const JsonbValue *value)
 
 	if (option != NULL)
 	{
-		appendStringInfo(&members->text, "%s%s", members->count > 0 ? ";" : "", option);
-		members->count++;
+		if (list_member_ptr(members->options, option))
+			return;
+		appendStringInfo(&members->text, "%s%s", members->options != NIL ? ";" : "", option);
+		members->options = lappend(members->options, unconstify(char *, option));
 		return;
 	}
 	appendStringInfo(&members->refused, "%s", members->refused.len > 0 ? ", " : "");
@@ -296,8 +313,10 @@ append_options(StringInfo json, const Property *property, const JsonbValue *valu
 	if (members.refused.len > 0)
 		(void) drop(problem, "invalid_option",
 					psprintf("left out: %s; %s", members.refused.data, options_hint(property)));
-	/* an empty array clears; one of which nothing is valid does not */
-	if (members.count == 0 && members.refused.len > 0)
+	/* an empty array clears; one of which nothing is valid does not, nor does a ";" that adds nothing */
+	if (members.options == NIL && members.text.len > 0 && members.refused.len == 0)
+		return drop(problem, "invalid_option", "there is nothing behind the \";\" to be added");
+	if (members.options == NIL && members.refused.len > 0)
 		return false;
 	value_append_string(json, members.text.data, members.text.len);
 	return true;

@@ -241,7 +241,7 @@ read_columns(Row *row, TupleTableSlot *slot)
 }
 
 static bool
-is_user_id(const text *property)
+is_user_id(const text * property)
 {
 	return VARSIZE_ANY_EXHDR(property) == strlen(MESSAGE_USER_ID) &&
 		memcmp(VARDATA_ANY(property), MESSAGE_USER_ID, strlen(MESSAGE_USER_ID)) == 0;

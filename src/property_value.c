@@ -313,7 +313,11 @@ append_options(StringInfo json, const Property *property, const JsonbValue *valu
 	if (members.refused.len > 0)
 		(void) drop(problem, "invalid_option",
 					psprintf("left out: %s; %s", members.refused.data, options_hint(property)));
-	/* an empty array clears; one of which nothing is valid does not, nor does a ";" that adds nothing */
+
+	/*
+	 * an empty array clears; one of which nothing is valid does not, nor does a ";" that adds
+	 * nothing
+	 */
 	if (members.options == NIL && members.text.len > 0 && members.refused.len == 0)
 		return drop(problem, "invalid_option", "there is nothing behind the \";\" to be added");
 	if (members.options == NIL && members.refused.len > 0)

@@ -20,7 +20,7 @@ typedef struct RecordKinds
 	const RequestKind *set_stage;
 	const RequestKind *find;	/* by key, for those whose record the answer did not tell */
 	const RequestKind *resolve; /* a conflict with a record that HubSpot has */
-	void		(*confirmed) (Input *input); /* beside the verdict; or NULL */
+	void		(*confirmed) (Input *input);	/* beside the verdict; or NULL */
 	void		(*vanished) (Input *input); /* HubSpot does not have the record that we went by */
 } RecordKinds;
 

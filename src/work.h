@@ -301,7 +301,8 @@ typedef struct RequestKind
 								 * request */
 	bool		shares;			/* an input may append nothing, as another has asked for it */
 	bool		gathers;		/* waits a moment for keys that wait for others */
-	bool		collects;		/* many rows are of few records: waits while there are more to be read */
+	bool		collects;		/* many rows are of few records: waits while there are more to be
+								 * read */
 	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */
 	void		(*end_body) (Batch *batch); /* NULL: ]} */
 

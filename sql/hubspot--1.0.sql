@@ -204,8 +204,8 @@ COMMENT ON TABLE hubspot.record IS 'which key is which record in HubSpot, as Hub
 COMMENT ON COLUMN hubspot.record.key_hash IS 'hashtextextended(key, 0): what the index is on, because keys are long and come in no order';
 COMMENT ON COLUMN hubspot.record.server IS 'oid of the SERVER';
 COMMENT ON COLUMN hubspot.record.object IS 'contact or company';
-COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id';
-COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of, "email" for addresses';
+COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id; of a userId the address that it was seen with';
+COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of: "email" for addresses, "domain" for companies without a key of their own, "userId" for userIds seen with an address';
 COMMENT ON COLUMN hubspot.record.key IS 'the key, as in the outbox';
 
 CREATE TABLE hubspot.message_id (

@@ -49,7 +49,7 @@ read_refused(Batch *batch, const Reply *reply, AckRequest *request)
 		reject_conflict(&batch->inputs[0], request);
 }
 
-/* Nobody has the key or the address, by now: once more. */
+/* Nobody has the key or the address, by now (another row of the batch may have freed it): once more. */
 static bool
 try_again(Input *input)
 {
@@ -93,7 +93,7 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			open[i] = true;
 		else if (found[i] == NULL && input->alias != NULL)
 			by_address[i] = true;
-		else if (found[i] != NULL || !try_again(input))
+		else
 			reject_conflict(input, request);
 	}
 	records_again(batch, open, reply, request);

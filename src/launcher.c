@@ -61,7 +61,7 @@ static MemoryContext launcher_context;
 static BackgroundWorkerHandle *handles[SHARED_MAX_WORKERS];
 static TimestampTz next_rescan = 0;
 static int	last_started = 0;
-static bool exhaustion_logged = false;
+static TimestampTz exhaustion_logged_at = 0;	/* at most once an hour */
 static bool slots_full = false; /* more databases have the extension than slots */
 static bool fullness_logged = false;
 
@@ -409,13 +409,15 @@ report_exhaustion(WorkerSlot *slot, int generation, const char *name)
 	}
 	LWLockRelease(hubspot_shared->lock);
 
-	if (!exhaustion_logged)
+	if (TimestampDifferenceExceeds(exhaustion_logged_at, now, 3600 * 1000))
+	{
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("out of background worker slots for the hubspot worker of database \"%s\"", name),
 				 errdetail("Its rows wait; the start is tried again without further messages."),
 				 errhint("You might need to increase max_worker_processes.")));
-	exhaustion_logged = true;
+		exhaustion_logged_at = now;
+	}
 }
 
 static void
@@ -464,7 +466,6 @@ start_next_worker(TimestampTz now)
 		report_exhaustion(slot, generation, database->name);
 		return false;
 	}
-	exhaustion_logged = false;
 	return true;
 }
 

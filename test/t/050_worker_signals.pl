@@ -55,7 +55,7 @@ is(activity('backend_xmin IS NULL, xact_start IS NULL, backend_xid IS NULL'), 't
 is(activity('wait_event_type, wait_event IS NOT NULL'), 'Extension|t', 'pg_stat_activity tells what it waits for');
 my $pid = activity('pid');
 is(ask("SELECT count(*) FROM pg_locks WHERE pid = $pid AND locktype <> 'virtualxid'"), '0', 'and no lock');
-is(ask_shop('SELECT state FROM hubspot.outbox_status'), 'in_flight', 'the row is in flight');
+wait_until(sub { ask_shop('SELECT state FROM hubspot.outbox_status') eq 'in_flight' }, 'the row to be shown in flight');
 is(ask_shop('SELECT in_flight FROM hubspot.status'), '1', 'and counted as such');
 
 # A reload, and rows of other contacts, are seen to meanwhile

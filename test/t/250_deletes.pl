@@ -96,13 +96,18 @@ call('identify', '{"email": "forget.me@example.com", "city": "Wherehelives", "ne
 call('identify', '{"email": "forget.me@example.com", "phone": "0123"}');
 call('identify', '{"email": "remember.me@example.com", "city": "Elsewhere"}');
 my $contact = contact('forget.me@example.com')->{id};
+call('group', '{"userId": "forget.me@example.com", "traits": {"website": "his-company.com", "name": "Stays"},
+	"context": {"traits": {"email": "forget.me@example.com", "jobTitle": "told-by-group"}}}');
+call('identify', '{"email": "forget.me@example.com", "userId": "number-four-two"}');
 like(traces('forget.me@example.com', 0), qr/hubspot\.outbox.*hubspot\.record/, 'before: messages and the record map');
+like(traces('number-four-two', 0), qr/hubspot\.outbox.*hubspot\.record/, 'the userId, too');
 $id = call('delete', '{"userId": "forget.me@example.com", "gdpr": true}');
 is(row($id, 'verdict'), 'delivered', 'erased');
 is(scalar(grep { $_->{op} eq 'gdpr' && ($_->{id} // '') eq $contact } $sim->log), 1, 'in HubSpot');
 is($sim->contact('forget.me@example.com'), undef, 'where it is gone');
-is(traces('forget.me@example.com', $id), '', 'and here: the address');
-is(traces($_, 0), '', "and here: $_") for 'Wherehelives', 'only-he-would-say';
+is(traces($_, 0), '', "and here: $_") for 'forget.me@example.com', 'Wherehelives', 'only-he-would-say', 'told-by-group', 'number-four-two';
+like(traces('his-company.com', 0), qr/hubspot\.outbox.*hubspot\.record/, 'the company is another matter');
+is(ask(q{SELECT message->'traits'->>'name' FROM hubspot.outbox WHERE key = 'his-company.com'}), 'Stays', 'what was said of it stays');
 is(ask(q{SELECT count(*) FROM hubspot.record WHERE key = 'forget.me@example.com'}), '0', 'the record map');
 like(traces('remember.me@example.com', 0), qr/hubspot\.outbox.*hubspot\.record/, 'others are remembered');
 is(ask(q{SELECT count(*) FROM hubspot.outbox o WHERE NOT EXISTS (SELECT FROM hubspot.result r WHERE r.id = o.id)}), '0', 'every row has its verdict');

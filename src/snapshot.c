@@ -38,7 +38,7 @@ snapshot_from_datum(Datum datum)
 	for (char *c = text; *c != '\0'; c++)
 		if (*c == ',')
 			commas++;
-	snap = palloc(offsetof(Snap, xip) + sizeof(FullTransactionId) * (commas + 1));
+	snap = palloc0(offsetof(Snap, xip) + sizeof(FullTransactionId) * (commas + 1)); /* compared as bytes */
 	snap->xmin = next_xid(&next);
 	snap->xmax = next_xid(&next);
 	snap->nxip = 0;

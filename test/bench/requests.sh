@@ -47,7 +47,8 @@ measure_contacts() {
 # As many calls for a tenth of companies, each with its contact, known to nobody before.
 measure_groups() {
 	local what=${2:+a key of their own} companies associations
-	fresh "${2:+company_id_property '$2', create_properties 'on'}"
+	local options="company_id_property '${2:-}', create_properties 'on'"
+	fresh "${2:+$options}"
 	ask "SELECT count(*) FROM hubspot_enqueue('identify', ARRAY(SELECT jsonb_build_object('email', 'user' || i || '@shop-example.de') FROM generate_series(1, $1) i));
 		SELECT count(*) FROM hubspot_enqueue('group', ARRAY(SELECT jsonb_build_object('groupId', 'g' || i % ($1 / 10), 'userId', 'user' || i || '@shop-example.de',
 			'traits', jsonb_build_object('website', 'shop' || i % ($1 / 10) || '-example.de', 'plan', 'p' || i)) FROM generate_series(1, $1) i))" >/dev/null

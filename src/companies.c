@@ -108,6 +108,16 @@ look_at(Found *found, const Input *input, const ReplyResult *result)
 		found->company = result;
 }
 
+/*
+ * An answer as of a batch of writes that did nothing is no answer to a search,
+ * which tells a total: nothing may be created for it.
+ */
+static bool
+is_silent(const Reply *reply)
+{
+	return reply->nresults == 0 && reply_text(reply, "status")[0] != '\0' && !reply_has(reply, "total");
+}
+
 static const RequestKind upsert_companies;
 static const RequestKind create_companies;
 static const RequestKind update_companies;
@@ -124,6 +134,12 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	if (reply->class != REPLY_RECORDS)
 	{
 		batch_refused(batch, reply, request);
+		return;
+	}
+	if (is_silent(reply))
+	{
+		memset(again, true, sizeof(bool) * batch->ninputs);
+		records_again(batch, again, reply, request);
 		return;
 	}
 	for (int i = 0; i < batch->ninputs; i++)

@@ -89,6 +89,12 @@ reply_number(const Reply *reply, const char *name)
 	return value == NULL ? 0 : json_object_get_int64(value);
 }
 
+bool
+reply_has(const Reply *reply, const char *name)
+{
+	return reply->root != NULL && json_object_object_get_ex(reply->root, name, NULL);
+}
+
 const char *
 reply_next_page(const Reply *reply)
 {

@@ -171,6 +171,9 @@ extern const char *reply_named_property(const Reply *reply);
 /* paging.next.after of a list that goes on; "" when it does not. */
 extern const char *reply_next_page(const Reply *reply);
 
+/* Whether the body's top level has a member. */
+extern bool reply_has(const Reply *reply, const char *name);
+
 /* A member of the body's top level: "" or 0 when absent or of another type. */
 extern const char *reply_text(const Reply *reply, const char *name);
 extern int64_t reply_number(const Reply *reply, const char *name);

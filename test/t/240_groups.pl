@@ -135,6 +135,11 @@ is(join(' ', map { "$_->{id} $_->{properties}{plan}" } companies('found.com')), 
 is(requests(qr{companies/search$}) - $before[0], 1, 'with one search');
 is(requests(qr{companies/batch/create$}) - $before[1], 1, 'and one request that creates');
 
+my $there = existing('companies', name => 'There', domain => 'there.com');
+$sim->fault(match => { path => 'companies/search' }, action => 'empty_success');
+$id = call('group', '{"groupId": "7", "traits": {"website": "there.com", "plan": "pro"}}');
+is(row($id, 'verdict, created, record_id') . ' ' . $sim->faults->{results}[-1]{hits}, "delivered|f|$there 1", 'a search that says nothing at all is repeated');
+
 my $oldest = existing('companies', name => 'First', domain => 'twins.com');
 my $then = time;
 wait_until(sub { time > $then + 0.005 }, 'the clock to go on');

@@ -191,6 +191,53 @@ INSERT INTO hubspot.checkpoint
 	VALUES (1, pg_catalog.clock_timestamp(), 0, pg_catalog.pg_current_snapshot(),
 		pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()));
 
+/*
+ * Rows whose own fault may pass, and those that were given up: the first
+ * columns are the outbox's, in its order (src/defer.c relies on that), so that
+ * the outbox may be given back meanwhile.
+ */
+CREATE TABLE hubspot.deferred (
+	LIKE hubspot.outbox,
+	attempt integer NOT NULL,
+	lost boolean NOT NULL,
+	next_try_at timestamptz NOT NULL,
+	http_status smallint,
+	category text COLLATE "C",
+	last_error text,
+	request_id bigint,
+	failed_at timestamptz NOT NULL
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX deferred_id ON hubspot.deferred (id);
+COMMENT ON TABLE hubspot.deferred IS
+'rows that failed for a reason of their own that may pass, with a copy of the call: tried again at next_try_at; rows of the same key wait behind them';
+COMMENT ON COLUMN hubspot.deferred.attempt IS 'faults of its own so far; after the SERVER option max_attempts the row is dead';
+COMMENT ON COLUMN hubspot.deferred.lost IS 'whether it may have been carried out though no good answer came';
+COMMENT ON COLUMN hubspot.deferred.next_try_at IS 'when it is tried again';
+COMMENT ON COLUMN hubspot.deferred.http_status IS 'HTTP status of the last answer, NULL when none came';
+COMMENT ON COLUMN hubspot.deferred.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.deferred.last_error IS 'reason in words';
+COMMENT ON COLUMN hubspot.deferred.request_id IS 'the HTTP request that failed last, see hubspot.request';
+COMMENT ON COLUMN hubspot.deferred.failed_at IS 'when it did';
+
+CREATE TABLE hubspot.dead (
+	LIKE hubspot.outbox,
+	attempt integer NOT NULL,
+	http_status smallint,
+	category text COLLATE "C",
+	last_error text,
+	request_id bigint,
+	failed_at timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX dead_id ON hubspot.dead (id);
+COMMENT ON TABLE hubspot.dead IS
+'rows that were given up after max_attempts faults of their own, with a copy of the call that outlives the outbox''s retention; hubspot_retry() queues them again, DELETE forgets them';
+COMMENT ON COLUMN hubspot.dead.attempt IS 'how often it failed';
+COMMENT ON COLUMN hubspot.dead.http_status IS 'HTTP status of the last answer, NULL when none came';
+COMMENT ON COLUMN hubspot.dead.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.dead.last_error IS 'reason in words';
+COMMENT ON COLUMN hubspot.dead.request_id IS 'the HTTP request that failed last';
+COMMENT ON COLUMN hubspot.dead.failed_at IS 'when it did';
+
 CREATE TABLE hubspot.record (
 	key_hash bigint NOT NULL,
 	server oid NOT NULL,
@@ -484,7 +531,8 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION hubspot.lane_report(
 	OUT server oid, OUT lane text, OUT state text, OUT reason text, OUT until timestamptz,
-	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision)
+	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision,
+	OUT deferred bigint)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_lane_report';
 COMMENT ON FUNCTION hubspot.lane_report() IS 'lanes of this database''s worker, live; rate in rows with a verdict per second';
@@ -564,9 +612,19 @@ UNION ALL
 	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
 	WHERE o.xid >= (SELECT pg_catalog.pg_snapshot_xmin(c.snapshot) FROM hubspot.last_checkpoint c)
-		AND NOT pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c));
+		AND NOT pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c))
+		AND NOT EXISTS (SELECT FROM hubspot.deferred d WHERE d.id = o.id)
+UNION ALL
+	SELECT d.id, d.parent, s.srvname, d.call::text, d.object::text, d.key,
+		CASE WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'deferred' END,
+		NULL::text, d.attempt::smallint, d.http_status, NULL::text,
+		NULL::boolean, d.category, d.last_error, NULL::jsonb, d.request_id, d.created_at,
+		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text
+	FROM hubspot.deferred d
+	LEFT JOIN hubspot.flight_report() f ON f.id = d.id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;
 COMMENT ON VIEW hubspot.outbox_status IS
-'a row per queued row: state is waiting, in_flight, deferred or done; verdict is NULL until done';
+'a row per queued row: state is waiting, in_flight, deferred or done; verdict is NULL until done; of a deferred row category and message say what went wrong last, next_try_at when it is tried again';
 
 CREATE VIEW hubspot.backlog AS
 	SELECT o.* FROM hubspot.outbox_status o WHERE o.state <> 'done';
@@ -639,7 +697,7 @@ CREATE VIEW hubspot.status AS
 		l.until,
 		coalesce(l.waiting, 0) + coalesce(u.waiting, 0) AS waiting,
 		coalesce(l.in_flight, 0) AS in_flight,
-		0::bigint AS deferred,
+		coalesce(l.deferred, 0) AS deferred,
 		least(l.oldest, u.oldest) AS oldest,
 		coalesce(l.rate, 0) AS rate,
 		m.daily_limit - m.daily_remaining AS daily_used,

@@ -16,6 +16,7 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "defer.h"
 #include "schema_sync.h"
 #include "value.h"
 #include "work.h"
@@ -79,6 +80,7 @@ batch_end_input(Input *input, AckResult *result)
 		ack_result(result);
 		queue_forget_row(row);
 	}
+	input->key->lane->successes += result->request != NULL;
 	queue_release_key(input->key);
 }
 
@@ -322,9 +324,16 @@ may_use(const RequestKind *kind, int busy_meters)
 	return kind->meter == METER_NONE || (busy_meters & (1 << kind->meter)) == 0;
 }
 
-/* The first batch to be sent as it is whose meter is free. */
+/* Whether a batch has met trouble, and nothing has gone well since that would tell whose trouble it is. */
+static bool
+is_in_doubt(const Batch *batch)
+{
+	return batch->is_suspect && batch->met_at == batch->lane->successes;
+}
+
+/* The first batch to be sent as it is whose meter is free; those in doubt are the last resort. */
 static Batch *
-first_again(Lane *lane, int busy_meters)
+first_again(Lane *lane, int busy_meters, bool in_doubt)
 {
 	dlist_iter	iter;
 
@@ -332,7 +341,7 @@ first_again(Lane *lane, int busy_meters)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (may_use(batch->kind, busy_meters))
+		if (may_use(batch->kind, busy_meters) && is_in_doubt(batch) == in_doubt)
 			return batch;
 	}
 	return NULL;
@@ -341,7 +350,7 @@ first_again(Lane *lane, int busy_meters)
 const RequestKind *
 batch_next_kind(Lane *lane, int busy_meters)
 {
-	const Batch *batch = first_again(lane, busy_meters);
+	const Batch *batch = first_again(lane, busy_meters, false);
 	dlist_mutable_iter iter;
 
 	if (batch != NULL)
@@ -353,7 +362,8 @@ batch_next_kind(Lane *lane, int busy_meters)
 		if (kind != NULL && may_use(kind, busy_meters))
 			return kind;
 	}
-	return NULL;
+	batch = first_again(lane, busy_meters, true);
+	return batch == NULL ? NULL : batch->kind;
 }
 
 static int64 built;				/* batches of ready keys since the start */
@@ -384,8 +394,9 @@ batch_tell(void)
 	elog(DEBUG1, "building " INT64_FORMAT " requests took " INT64_FORMAT " us", built, built_us);
 }
 
-Batch *
-batch_take(Lane *lane, const RequestKind *kind)
+/* The first batch of a kind that is to be sent as it is. */
+static Batch *
+take_again(Lane *lane, const RequestKind *kind, bool in_doubt)
 {
 	dlist_iter	iter;
 
@@ -393,13 +404,23 @@ batch_take(Lane *lane, const RequestKind *kind)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (batch->kind == kind)
+		if (batch->kind == kind && is_in_doubt(batch) == in_doubt)
 		{
 			dlist_delete(&batch->node);
 			return batch;
 		}
 	}
-	return take_ready(lane, kind);
+	return NULL;
+}
+
+Batch *
+batch_take(Lane *lane, const RequestKind *kind)
+{
+	Batch	   *batch = take_again(lane, kind, false);
+
+	if (batch == NULL)
+		batch = take_ready(lane, kind);
+	return batch != NULL ? batch : take_again(lane, kind, true);
 }
 
 /* ---- rows that are not merged ---- */
@@ -419,6 +440,7 @@ batch_end_rows(Input *input, AckResult *result)
 {
 	for (int i = 0; i < input->nrows; i++)
 		batch_end_row(input, input->rows[i], result);
+	input->key->lane->successes += result->request != NULL;
 	queue_release_key(input->key);
 }
 
@@ -487,6 +509,8 @@ batch_split_off(Batch *batch, const bool *chosen)
 	MemoryContext old = MemoryContextSwitchTo(part->context);
 
 	part->path = batch->path;
+	part->is_suspect = batch->is_suspect;
+	part->met_at = batch->lane->successes;
 	begin_body(part);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
@@ -631,11 +655,65 @@ batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_reject(&batch->inputs[0], VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
 }
 
+/* ---- whose fault ----------------------------------------------------------------- */
+
+void
+batch_narrow(Batch *batch)
+{
+	Input	   *input = &batch->inputs[0];
+
+	input->key->chunk = input->nrows / 2;
+	queue_put_back(input->key, input->rows, input->nrows);
+}
+
+/* What the request's line of the log says, which is more than the answer when there was none. */
+static bool
+blame(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else if (batch->kind->counts_rows && batch->nrows > 1)
+		batch_narrow(batch);
+	else
+		return defer_input(&batch->inputs[0], reply->status == 0 ? "no_answer" : "unavailable",
+						   request->error != NULL ? request->error : reply->message, reply->status, request);
+	return true;
+}
+
+bool
+batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool		met_before = batch->is_suspect;
+
+	if (met_before && !is_in_doubt(batch))
+	{
+		if (!blame(batch, reply, request))
+			return false;
+		batch_free(batch);
+		return true;
+	}
+	batch->is_suspect = true;
+	batch->met_at = batch->lane->successes;
+	if (!met_before || batch->lane->nready == 0)
+		return false;
+	batch_again(batch);
+	return true;
+}
+
 static void
 bring_all_back(dlist_head *list)
 {
 	while (!dlist_is_empty(list))
 		queue_bring_back(dlist_head_element(WorkKey, node, list));
+}
+
+static void
+cancel_deferred(Lane *lane)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &lane->deferred)
+		defer_end_key(dlist_container(WorkKey, node, iter.cur), PG_INT64_MAX, VERDICT_CANCELLED, "server_dropped", server_dropped);
 }
 
 /* Rows that wait for those of another lane come back when these have been cancelled. */
@@ -650,6 +728,7 @@ batch_cancel_lane(Lane *lane)
 			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
 		MemoryContextDelete(batch->context);
 	}
+	cancel_deferred(lane);
 	bring_all_back(&lane->asking);
 	bring_all_back(&lane->behind);
 	bring_all_back(&lane->delayed);

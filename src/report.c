@@ -67,8 +67,8 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		LaneReport *lane = &lanes[i];
-		Datum		values[10];
-		bool		nulls[10] = {0};
+		Datum		values[11];
+		bool		nulls[11] = {0};
 
 		values[0] = ObjectIdGetDatum(lane->server);
 		values[1] = CStringGetTextDatum(lane_family_name((LaneFamily) lane->family));
@@ -81,6 +81,7 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 		put_time(values, nulls, 7, lane->oldest);
 		values[8] = Int64GetDatum(lane->delivered);
 		values[9] = Float8GetDatum(lane->rate);
+		values[10] = Int64GetDatum(lane->deferred);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

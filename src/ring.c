@@ -159,6 +159,15 @@ ring_enum_position(const Oid *labels, int count, Oid value)
 	return -1;
 }
 
+int
+ring_compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
 /*
  * The sequence's tuple is read directly: sequences have one page and one row,
  * and a snapshot plays no part in them.

@@ -52,6 +52,7 @@
 #include "hubspot.h"
 #include "admit.h"
 #include "checkpoint.h"
+#include "defer.h"
 #include "connect.h"
 #include "window.h"
 
@@ -247,6 +248,8 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 			admit_remember(lane, slot, probe);
 		return ADMIT_DONE;
 	}
+	if (reader->recheck && defer_has(id))
+		return ADMIT_DONE;
 	checkpoint_count_row();
 	if (reader->lane != NULL)
 		return follow_row(lane, slot, reader->recheck);
@@ -294,15 +297,6 @@ read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 		reader->position = last;
 	ring_scan_close(&child);
 	return fits;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
 }
 
 /*
@@ -354,7 +348,7 @@ collect_old_ids(Reader *reader, int *count)
 		}
 		ring_scan_close(&child);
 	}
-	qsort(ids, *count, sizeof(int64), compare_ids);
+	qsort(ids, *count, sizeof(int64), ring_compare_ids);
 	while (*count > 0 && ids[*count - 1] > horizon)
 		(*count)--;
 	return ids;

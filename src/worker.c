@@ -40,6 +40,7 @@
 #include "checkpoint.h"
 #include "connect.h"
 #include "crash_guard.h"
+#include "defer.h"
 #include "guard.h"
 #include "publish.h"
 #include "purge.h"
@@ -126,6 +127,7 @@ begin_step(void)
 	problem = guard_problem();
 	may_send = problem == NULL;
 	shared_set_state(slot, may_send ? WORKER_RUNNING : WORKER_HELD, problem);
+	defer_start();
 	window_start();
 }
 
@@ -164,6 +166,8 @@ acknowledge_step(void)
 	check_extension();
 	if (ack_pending() > 0 || ack_has_requests())
 		ack_write();
+	if (defer_has_changes())
+		defer_write();
 	if (writes_records)
 		record_map_write();
 	if (writes_checkpoint)
@@ -264,6 +268,7 @@ acknowledge_all(void)
 	if (!in_transaction(acknowledge_step, "writing results"))
 		return false;
 	ack_written();
+	defer_written();
 	record_map_written();
 	return true;
 }
@@ -291,6 +296,7 @@ acknowledge(int64 now)
 		if (!in_transaction(acknowledge_step, "writing results"))
 			return -1;
 		ack_written();
+		defer_written();
 		if (verdicts)
 			crash_guard_clear();
 		if (writes_records)
@@ -374,6 +380,7 @@ one_turn(void)
 	}
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
 	wait_us = sooner(wait_us, await_wake(now));
+	wait_us = sooner(wait_us, defer_wake(now));
 	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
 	{
@@ -479,6 +486,7 @@ start(Datum arg)
 	MemoryContextSwitchTo(turn_context);
 	queue_init();
 	ack_init();
+	defer_init();
 	record_map_init();
 	connect_init();
 	schema_sync_init();

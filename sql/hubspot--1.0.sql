@@ -60,6 +60,9 @@ CREATE TABLE hubspot.outbox (
 	source hubspot.source NOT NULL,
 	parent bigint,
 	deadline timestamptz,
+	backfill boolean,
+	replay_of bigint,
+	called_at timestamptz,
 	key_property text COLLATE "C",
 	key text COLLATE "C" NOT NULL,
 	problem text,
@@ -69,13 +72,16 @@ CREATE TABLE hubspot.outbox (
 COMMENT ON TABLE hubspot.outbox IS 'queued calls, INSERT only; one row is one piece of work for HubSpot';
 COMMENT ON COLUMN hubspot.outbox.id IS 'number of the row, returned by the function that queued it';
 COMMENT ON COLUMN hubspot.outbox.xid IS 'top-level transaction that queued the row';
-COMMENT ON COLUMN hubspot.outbox.created_at IS 'time of the call';
+COMMENT ON COLUMN hubspot.outbox.created_at IS 'when the row was queued';
 COMMENT ON COLUMN hubspot.outbox.server IS 'oid of the SERVER (the HubSpot account)';
 COMMENT ON COLUMN hubspot.outbox.call IS 'function that was called';
 COMMENT ON COLUMN hubspot.outbox.object IS 'what the row writes in HubSpot';
 COMMENT ON COLUMN hubspot.outbox.source IS 'function, trigger or sync';
 COMMENT ON COLUMN hubspot.outbox.parent IS 'row that this one was queued with, when one call makes several';
 COMMENT ON COLUMN hubspot.outbox.deadline IS 'not sent after this time';
+COMMENT ON COLUMN hubspot.outbox.backfill IS 'true: a bulk of old data, which makes way for live calls; NULL: live';
+COMMENT ON COLUMN hubspot.outbox.replay_of IS 'row whose call this one repeats, the first of them when it was repeated before; NULL: none';
+COMMENT ON COLUMN hubspot.outbox.called_at IS 'of a row that repeats a call: when that was made; NULL: created_at';
 COMMENT ON COLUMN hubspot.outbox.key_property IS 'HubSpot property that the key is a value of; NULL: the e-mail address';
 COMMENT ON COLUMN hubspot.outbox.key IS 'normalised identity; rows of one key are sent in order';
 COMMENT ON COLUMN hubspot.outbox.problem IS 'why the message is bad (recorded instead of raised): the row ends as rejected and is never sent';

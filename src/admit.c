@@ -235,6 +235,12 @@ read_columns(Row *row, TupleTableSlot *slot)
 	row->parent = isnull ? 0 : DatumGetInt64(datum);
 	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
 	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
+	datum = slot_getattr(slot, AT_BACKFILL, &isnull);
+	row->backfill = !isnull && DatumGetBool(datum);
+	datum = slot_getattr(slot, AT_REPLAY_OF, &isnull);
+	row->identity = isnull ? row->id : DatumGetInt64(datum);
+	datum = slot_getattr(slot, AT_CALLED_AT, &isnull);
+	row->called_at = isnull ? row->created_at : DatumGetTimestampTz(datum);
 	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
 										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
 	row->erases = row->call == CALL_DELETE && message_erases(row->message);

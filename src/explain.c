@@ -231,7 +231,7 @@ static EventSource
 event_source(const Explain *explain, const MessageKey *key)
 {
 	EventSource source = {.call = explain->call, .parts = &explain->parts, .key_property = key->property, .key = key->key,
-	.record_id = "", .portal_id = explain->portal_id, .created_at = GetCurrentTimestamp()};
+	.record_id = "", .portal_id = explain->portal_id, .called_at = GetCurrentTimestamp()};
 	const char *record_id = is_property(key, MESSAGE_HUTK) ? NULL : known_record(explain, OBJECT_IS_CONTACT, key);
 
 	if (record_id != NULL)

@@ -152,11 +152,14 @@ typedef struct Row
 	int64		parent;			/* 0: none */
 	uint64		seq;			/* number of the reading */
 	TimestampTz created_at;
+	int64		identity;		/* of the call: its first row, when this one repeats it */
+	TimestampTz called_at;		/* when that was queued */
 	TimestampTz deadline;		/* 0: none */
 	Size		bytes;
 	Call		call;
 	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company;
 											 * "": not known */
+	bool		backfill;		/* makes way for live rows */
 	uint8		looked;			/* Looked */
 	bool		lost;			/* was sent, and what became of it is not known */
 	bool		repaired;		/* was sent with a schema that turned out to be old */

@@ -163,6 +163,7 @@ wait_until(sub { delivered($id) }, 'the stage to be set');
 is($sim->contact('stage@example.com')->{properties}{lifecyclestage}, 'lead', 'a stage backwards is finished in a paused account');
 is(state_of('contacts'), 'PAUSED', 'which it still is');
 ask(q{SELECT hubspot_resume()});
+wait_until(sub { state_of('contacts') eq 'RUN' }, 'the account to go on');
 
 # A reason in another script is shown as it was given, cut where it is too long
 ask(q{SELECT hubspot_pause(lane => 'forms', reason => repeat(chr(252), 300))});

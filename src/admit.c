@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "connect.h"
 #include "shared.h"
+#include "unchanged.h"
 
 #define WINDOW_LOOK		5000	/* rows looked at for one userId */
 
@@ -174,6 +175,7 @@ find_record(Row *row)
 		found = record_map_find(server, OBJECT_IS_COMPANY, property, key->key);
 	if (found != NULL)
 		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found, RECORD_ID_BYTES);
+	unchanged_look_up(row);
 }
 
 /*

@@ -87,6 +87,9 @@ typedef struct Catalog
 	Oid			mapping;
 	Oid			record;
 	Oid			record_key_hash;	/* index on (key_hash) */
+	Oid			confirmed;
+	Oid			confirmed_record;	/* index on (server, record_id) */
+	Oid			forgotten;
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

@@ -239,6 +239,7 @@ CREATE TABLE hubspot.forgotten (
 	key text COLLATE "C"
 );
 COMMENT ON TABLE hubspot.forgotten IS 'what hubspot_forget_confirmed() has asked for and the worker has not done yet';
+COMMENT ON SEQUENCE hubspot.forgotten_id_seq IS 'numbers the orders';
 COMMENT ON COLUMN hubspot.forgotten.id IS 'number of the order';
 COMMENT ON COLUMN hubspot.forgotten.server IS 'oid of the SERVER; NULL: all';
 COMMENT ON COLUMN hubspot.forgotten.object IS 'contact or company; NULL: both';
@@ -419,40 +420,53 @@ COMMENT ON FOREIGN DATA WRAPPER hubspot IS 'one SERVER is one HubSpot account; U
 /* ------------------------------------------------------------------------
  * Calls
  * ------------------------------------------------------------------------ */
-CREATE FUNCTION @extschema@.hubspot_identify(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_identify(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_identify';
-COMMENT ON FUNCTION @extschema@.hubspot_identify(jsonb, name) IS
-'queues a contact: a Segment identify message, or a flat row (to_jsonb(t)) whose columns are the traits; returns the outbox id.  Part of the caller''s transaction.  A message without a contact key or with a malformed one raises invalid_parameter_value (see hubspot.on_invalid)';
+COMMENT ON FUNCTION @extschema@.hubspot_identify(jsonb, name, interval, boolean) IS
+'queues a contact: a Segment identify message, or a flat row (to_jsonb(t)) whose columns are the traits; returns the outbox id.  Part of the caller''s transaction.  A message without a contact key or with a malformed one raises invalid_parameter_value (see hubspot.on_invalid).  deadline, of this and the other calls: what could not be sent within it, a year at most, ends as expired; NULL: the deadline of the message, if it has one.  backfill: a bulk of old data, which makes way for live calls';
 
-CREATE FUNCTION @extschema@.hubspot_track(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_track(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_track';
-COMMENT ON FUNCTION @extschema@.hubspot_track(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_track(jsonb, name, interval, boolean) IS
 'queues a custom behavioural event: a Segment track message, or a flat row with a key "event" whose other keys are the event''s properties; returns the outbox id.  context.traits are queued as a row of the contact, whose parent is this id.  A message without an event, or without an e-mail address, userId or context.hutk, raises invalid_parameter_value';
 
-CREATE FUNCTION @extschema@.hubspot_group(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_group(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_group';
-COMMENT ON FUNCTION @extschema@.hubspot_group(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_group(jsonb, name, interval, boolean) IS
 'queues a company: a Segment group message, or a flat row; returns the outbox id.  The company is known by groupId where the SERVER option company_id_property is set, else by the domain of its website.  With a userId or context.traits.email the contact is associated with it, and context.traits are queued as the contact''s: rows whose parent is this id.  A message without a usable key raises invalid_parameter_value';
 
-CREATE FUNCTION @extschema@.hubspot_page(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_page(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_page';
-COMMENT ON FUNCTION @extschema@.hubspot_page(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_page(jsonb, name, interval, boolean) IS
 'queues a page view as the event that the SERVER option page_event names, with hs_page_url, hs_page_title and hs_referrer from properties or context.page; returns the outbox id.  Keys and errors as hubspot_track';
 
-CREATE FUNCTION @extschema@.hubspot_form(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_form(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_form';
-COMMENT ON FUNCTION @extschema@.hubspot_form(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_form(jsonb, name, interval, boolean) IS
 'queues the submission of a HubSpot form: formId, fields (array of {name, value}), optional portalId, submittedAt, legalConsentOptions and context.{hutk, pageUri, pageName, ipAddress}; returns the outbox id.  Never sent twice: when the answer is lost the row ends as unknown.  A message without formId or fields raises invalid_parameter_value';
 
-CREATE FUNCTION @extschema@.hubspot_delete(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_delete(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
-COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name, interval, boolean) IS
 'queues the archiving of a contact, by userId or e-mail address; returns the outbox id.  unchanged: HubSpot has no such contact.  With "gdpr": true HubSpot erases it for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
 
-CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL)
+CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
 RETURNS SETOF bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_enqueue';
-COMMENT ON FUNCTION @extschema@.hubspot_enqueue(text, jsonb[], name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_enqueue(text, jsonb[], name, interval, boolean) IS
 'queues one call per element, in order, and returns their outbox ids in the same order; call is the word after hubspot_, such as identify';
 
 CREATE FUNCTION hubspot.server_oid(server name) RETURNS oid
@@ -557,7 +571,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_explain(text, jsonb, name) IS
 CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
 COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
-'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
+'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
 
 /* ------------------------------------------------------------------------
  * What the worker tells, from shared memory

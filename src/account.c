@@ -37,11 +37,13 @@
 #include "hubspot.h"
 #include "account.h"
 #include "ddl.h"
+#include "deadline.h"
 #include "secret.h"
 #include "url.h"
 
 #define MAX_NAME	100			/* of a property or an event at HubSpot */
 #define MAX_PATH	255
+#define MAX_SPAN	100			/* of an interval's text */
 
 typedef enum OptionKind
 {
@@ -208,37 +210,17 @@ read_number(const AccountOption *option, const char *value, double *result)
 		*result >= option->min && *result <= option->max;
 }
 
-/* An interval as SQL takes it; a month has 30 days. */
-static Interval *
-parse_interval(const char *value)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Interval   *volatile interval = NULL;
-
-	PG_TRY();
-	{
-		interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
-														 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return interval;
-}
-
+/* A month has 30 days. */
 static bool
 read_span(const AccountOption *option, const char *value, int64 *result)
 {
-	const Interval *interval = parse_interval(value);
+	Interval	interval;
 	double		seconds;
 
-	if (interval == NULL)
+	if (strlen(value) > MAX_SPAN || !deadline_decode_interval(value, &interval))
 		return false;
-	seconds = interval->time / (double) USECS_PER_SEC +
-		((double) interval->month * DAYS_PER_MONTH + interval->day) * SECS_PER_DAY;
+	seconds = interval.time / (double) USECS_PER_SEC +
+		((double) interval.month * DAYS_PER_MONTH + interval.day) * SECS_PER_DAY;
 	*result = (int64) (seconds * USECS_PER_SEC);
 	return seconds >= option->min && seconds <= option->max;
 }

@@ -21,6 +21,7 @@
 #include "admit.h"
 #include "clock.h"
 #include "connect.h"
+#include "expire.h"
 #include "shared.h"
 #include "unchanged.h"
 
@@ -285,6 +286,7 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 		queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
 				  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
 	find_record(row);
+	expire_note(row);
 }
 
 /* ---- what an earlier worker has learnt ---------------------------------------------- */

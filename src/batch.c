@@ -16,6 +16,7 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "expire.h"
 #include "schema_sync.h"
 #include "unchanged.h"
 #include "value.h"
@@ -109,7 +110,7 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 	if (row->key->lane->account->dropped)
 		batch_end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
 	else if (row->deadline != 0 && row->deadline < now)
-		batch_end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
+		expire_row(row);
 	else if (!message_read(row->message, parts, &problem))
 		batch_end_unsent(row, VERDICT_REJECTED, "bad_message", problem.message);
 	else if (!families[row->key->lane->family]->check(row, parts, &category, &why))
@@ -143,6 +144,7 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 			continue;
 		}
 		dlist_delete(&row->node);
+		row->taken = true;
 		if (input->nrows == 0)
 			key->busy_id = row->id;
 		if (input->nrows >= 4 && (input->nrows & (input->nrows - 1)) == 0)

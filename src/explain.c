@@ -21,6 +21,7 @@
 
 #include "hubspot.h"
 #include "account.h"
+#include "deadline.h"
 #include "enqueue.h"
 #include "event.h"
 #include "forms.h"
@@ -447,6 +448,7 @@ hubspot_explain(PG_FUNCTION_ARGS)
 {
 	Explain		explain = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
 	MessageProblem problem;
+	TimestampTz deadline;
 	Jsonb	   *message;
 
 	hubspot_materialized_srf(fcinfo);
@@ -458,7 +460,8 @@ hubspot_explain(PG_FUNCTION_ARGS)
 	begin_explain(&explain, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
 	message = PG_GETARG_JSONB_P(1);
 	if (!message_read(message, &explain.parts, &problem) ||
-		!message_check_envelope(&explain.parts, &problem))
+		!message_check_envelope(&explain.parts, &problem) ||
+		!deadline_of_message(&explain.parts, explain.rules.zone, &deadline, &problem))
 		enqueue_raise(&problem);
 	explain_call(&explain, message);
 	return (Datum) 0;

@@ -84,11 +84,7 @@ cancel_rows(WorkKey *key, int64 before)
 {
 	while (!dlist_is_empty(&key->rows) && queue_head(key)->id < before)
 		batch_end_unsent(queue_head(key), VERDICT_CANCELLED, "erased", "the contact was erased before the row could be sent");
-	if (!dlist_is_empty(&key->rows) || key->busy)
-		return;
-	if (key->place == PLACE_AWAY)
-		queue_bring_back(key);
-	queue_release_key(key);
+	queue_drop_idle(key);
 }
 
 static void

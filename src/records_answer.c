@@ -160,10 +160,7 @@ send_whole(Reading *reading, int i)
 	if (input->key->record_id[0] != '\0')
 		send_on(reading, i, ONWARD_WHOLE);
 	else
-	{
-		unchanged_let_go(input->key);
 		queue_put_back(input->key, input->rows, input->nrows);
-	}
 }
 
 static void

@@ -270,7 +270,8 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		return send_batch(lane, batch);
 	if (kind->meter != METER_NONE)
 		meter_cancel(account->meters[kind->meter]);
-	return ack_pending() > ended && !ack_is_full(); /* rows ended without a request: others may, too */
+	return ack_pending() > ended && !ack_is_full(); /* rows ended without a request: others may,
+													 * too */
 }
 
 /* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */

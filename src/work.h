@@ -165,6 +165,7 @@ typedef struct Row
 											 * "": not known */
 	bool		backfill;		/* makes way for live rows */
 	uint8		looked;			/* Looked */
+	bool		taken;			/* stands in an input, not in its key */
 	bool		lost;			/* was sent, and what became of it is not known */
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
@@ -255,6 +256,9 @@ extern void queue_forget_row(Row *row);
 
 /* The key has no input in a batch any more. */
 extern void queue_release_key(WorkKey *key);
+
+/* The last row that waited left its key: forget it, unless it is busy. */
+extern void queue_drop_idle(WorkKey *key);
 
 /* Rows that a batch took go back to the head of their key, in order; the key is released. */
 extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);

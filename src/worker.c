@@ -41,6 +41,7 @@
 #include "confirmed.h"
 #include "connect.h"
 #include "crash_guard.h"
+#include "expire.h"
 #include "forget.h"
 #include "guard.h"
 #include "publish.h"
@@ -395,6 +396,7 @@ one_turn(void)
 		forget_confirmed();
 	}
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
+	wait_us = sooner(wait_us, expire_overdue(now));
 	wait_us = sooner(wait_us, await_wake(now));
 	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)

@@ -395,6 +395,21 @@ COMMENT ON FUNCTION hubspot.mapping_changed() IS 'tells the worker at commit tha
 CREATE TRIGGER mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.mapping
 	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.mapping_changed();
 
+CREATE TABLE hubspot.pause (
+	server oid NOT NULL,
+	lane text COLLATE "C" NOT NULL,
+	paused_by name NOT NULL,
+	paused_at timestamptz NOT NULL,
+	reason text,
+	PRIMARY KEY (server, lane)
+);
+COMMENT ON TABLE hubspot.pause IS 'lanes and accounts that send nothing until somebody resumes them, written by hubspot_pause() and hubspot_resume(); not dumped';
+COMMENT ON COLUMN hubspot.pause.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.pause.lane IS 'lane, empty for the whole account';
+COMMENT ON COLUMN hubspot.pause.paused_by IS 'user who was logged in';
+COMMENT ON COLUMN hubspot.pause.paused_at IS 'since when';
+COMMENT ON COLUMN hubspot.pause.reason IS 'why, as given';
+
 CREATE TABLE hubspot.installation (
 	system_identifier bigint NOT NULL,
 	database oid NOT NULL,
@@ -574,14 +589,39 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
 
 /* ------------------------------------------------------------------------
+ * Pausing
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_pause(server name DEFAULT NULL, lane text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_pause';
+COMMENT ON FUNCTION @extschema@.hubspot_pause(name, text, text) IS
+'from the commit on, the lane (NULL: the whole account) begins no request until hubspot_resume(); what is under way ends, rows wait.  Holds over restarts and failover; hubspot.status shows who, since when and the reason.  An unknown lane is an error that lists the valid ones.  For the owner of the extension, and whom he grants EXECUTE';
+
+CREATE FUNCTION @extschema@.hubspot_resume(server name DEFAULT NULL, lane text DEFAULT NULL) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_resume';
+COMMENT ON FUNCTION @extschema@.hubspot_resume(name, text) IS
+'takes back hubspot_pause() of the same SERVER and lane (NULL: that of the whole account; lanes that were paused by name stay so); returns whether it was paused.  A NOTICE tells what is still paused';
+
+/* ------------------------------------------------------------------------
  * What the worker tells, from shared memory
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION hubspot.lane_report(
 	OUT server oid, OUT lane text, OUT state text, OUT reason text, OUT until timestamptz,
-	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision)
+	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision, OUT event text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_lane_report';
-COMMENT ON FUNCTION hubspot.lane_report() IS 'lanes of this database''s worker, live; rate in rows with a verdict per second';
+COMMENT ON FUNCTION hubspot.lane_report() IS
+'lanes of this database''s worker, live; rate in rows with a verdict per second; event as in hubspot.lane_states()';
+
+CREATE FUNCTION hubspot.lane_states(
+	OUT state text, OUT event text, OUT scope text, OUT failure boolean, OUT first_wait interval, OUT longest_wait interval,
+	OUT left_by text[], OUT reason text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20 AS 'MODULE_PATHNAME', 'hubspot_lane_states';
+COMMENT ON FUNCTION hubspot.lane_states() IS
+'what can happen to a lane, a row per event: the state that it leads to; whether it moves the lane, the account or all of the database; whether it counts as a failure, so that the next wait is twice as long, up to the longest; what leads out again; the reason that hubspot.status shows, completed by a detail; the remedy that hubspot_health() shows, NULL: nothing is wrong';
 
 CREATE FUNCTION hubspot.flight_report(OUT id bigint) RETURNS SETOF bigint
 LANGUAGE c VOLATILE STRICT ROWS 100 AS 'MODULE_PATHNAME', 'hubspot_flight_report';
@@ -726,11 +766,14 @@ COMMENT ON VIEW hubspot.unread IS 'rows that the worker has not read yet; an est
 
 CREATE VIEW hubspot.status AS
 	SELECT s.srvname AS server, lane.name AS lane,
-		coalesce(l.state, a.state, 'STOPPED') AS state,
-		CASE WHEN l.state IS NOT NULL THEN l.reason
-			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''), 'no worker runs for this database, see hubspot_health()')
+		/* what holds all of the database goes before what the lane was in */
+		CASE WHEN w.held THEN 'HELD' ELSE coalesce(l.state, a.state, 'STOPPED') END AS state,
+		CASE WHEN w.held THEN w.problem
+			WHEN l.state IS NOT NULL THEN l.reason
+			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''),
+				(SELECT x.reason FROM hubspot.lane_states() x WHERE x.state = 'STOPPED'))
 			END AS reason,
-		l.until,
+		CASE WHEN w.held THEN NULL ELSE l.until END AS until,
 		coalesce(l.waiting, 0) + coalesce(u.waiting, 0) AS waiting,
 		coalesce(l.in_flight, 0) AS in_flight,
 		0::bigint AS deferred,
@@ -750,7 +793,7 @@ CREATE VIEW hubspot.status AS
 	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
 	LEFT JOIN hubspot.unread u ON u.server = s.oid AND u.object = lane.object
 	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
-	LEFT JOIN (SELECT x.database, x.problem FROM hubspot.worker_report() x) w
+	LEFT JOIN (SELECT x.database, x.problem, x.state = 'held' AS held FROM hubspot.worker_report() x) w
 		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 	WHERE lane.name = 'contacts' OR l.lane IS NOT NULL OR u.object IS NOT NULL;
 COMMENT ON VIEW hubspot.status IS
@@ -866,29 +909,23 @@ UNION ALL
 			coalesce((SELECT nullif(w.problem, '') FROM hubspot.worker_report() w
 				WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
 				'not started yet, or hubspot.databases leaves it out')),
-		'see the server log and the view hubspot.workers; check hubspot.databases and max_worker_processes'
+		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED')
 	WHERE NOT pg_is_in_recovery()
 		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '\s*,\s*'))
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
 	SELECT format('the worker is held: %s', w.problem),
-		'if this database is the one that should send, call hubspot_arm() or set hubspot.cluster_guard'
+		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
 	FROM hubspot.worker_report() w
 	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL
 	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
-		CASE l.state
-			WHEN 'UNAUTHORIZED' THEN 'put a valid token into the account''s file in hubspot.secret_directory; it is tried again each minute and at a reload'
-			WHEN 'FORBIDDEN' THEN 'grant the named scopes to the token in HubSpot; it is tried again every five minutes and at a reload'
-			WHEN 'WRONG_HUBLET' THEN 'the token belongs to another data centre: make a new one, or set the SERVER option base_url'
-			WHEN 'MISCONFIGURED' THEN 'ALTER SERVER ... OPTIONS (DROP or SET the option)'
-			WHEN 'MISDIRECTED' THEN 'check the SERVER options base_url and api_version'
-			WHEN 'UNREACHABLE' THEN 'check the network, the proxy and the certificates'
-			ELSE 'goes on by itself' END
+		x.remedy || CASE WHEN l.until IS NOT NULL THEN format('; it is tried again at %s%s', date_trunc('second', l.until),
+			CASE WHEN 'reload' = ANY (x.left_by) THEN ', and at a reload' END) ELSE '' END
 	FROM hubspot.lane_report() l
-	LEFT JOIN pg_foreign_server s ON s.oid = l.server
-	WHERE l.state NOT IN ('RUN', 'LIMITED', 'CONNECTING')
+	JOIN hubspot.lane_states() x ON x.event = l.event AND x.remedy IS NOT NULL
+	JOIN pg_foreign_server s ON s.oid = l.server
 UNION ALL
 	SELECT format('the cache of the sequence hubspot.outbox_id_seq is %s: rows could be overlooked', q.seqcache),
 		'ALTER SEQUENCE hubspot.outbox_id_seq CACHE 1'
@@ -900,7 +937,8 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * Rights: calls are for everybody who has USAGE on the SERVER; what carries
  * customers' data is for nobody until the owner grants it.
  * ------------------------------------------------------------------------ */
-REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
+REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
+	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
 	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
 	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
@@ -909,7 +947,7 @@ GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
 	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name) TO pg_monitor;
 GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
-	hubspot.last_checkpoint TO pg_monitor;
+	hubspot.last_checkpoint, hubspot.pause TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
 	request_id, enqueued_at, finished_at, next_try_at, merged_into, source)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;

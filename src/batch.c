@@ -17,6 +17,7 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "expire.h"
+#include "pause.h"
 #include "schema_sync.h"
 #include "unchanged.h"
 #include "value.h"
@@ -343,9 +344,9 @@ may_use(const RequestKind *kind, int busy_meters)
 	return kind->meter == METER_NONE || (busy_meters & (1 << kind->meter)) == 0;
 }
 
-/* The first batch to be sent as it is whose meter is free. */
+/* The first batch to be sent as it is whose meter is free; of a paused lane, one that finishes what has begun. */
 static Batch *
-first_again(Lane *lane, int busy_meters)
+first_again(Lane *lane, bool paused, int busy_meters)
 {
 	dlist_iter	iter;
 
@@ -353,7 +354,7 @@ first_again(Lane *lane, int busy_meters)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (may_use(batch->kind, busy_meters))
+		if (may_use(batch->kind, busy_meters) && (!paused || batch->kind->finishes))
 			return batch;
 	}
 	return NULL;
@@ -362,11 +363,14 @@ first_again(Lane *lane, int busy_meters)
 const RequestKind *
 batch_next_kind(Lane *lane, int busy_meters)
 {
-	const Batch *batch = first_again(lane, busy_meters);
+	bool		paused = pause_stops(lane);
+	const Batch *batch = first_again(lane, paused, busy_meters);
 	dlist_mutable_iter iter;
 
 	if (batch != NULL)
 		return batch->kind;
+	if (paused)
+		return NULL;
 	dlist_foreach_modify(iter, &lane->ready)
 	{
 		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));

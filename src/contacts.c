@@ -226,6 +226,7 @@ static const RequestKind set_stage = {
 	.max_inputs = 100,
 	.is_list = true,
 	.by_record = true,
+	.finishes = true,
 	.append_input = records_append_stage,
 	.answered = records_answered,
 };

@@ -45,6 +45,7 @@ typedef struct Lane
 	struct Account *account;
 	LaneFamily	family;
 	LaneStatus	status;
+	LaneStatus	pause;			/* in RUN unless somebody paused the lane */
 	dlist_head	ready;			/* keys that may be taken, oldest first */
 	int			nready;
 	dlist_head	asking;			/* keys to be looked up in the tables; see await.h */
@@ -94,6 +95,7 @@ typedef struct Account
 	SchemaSync	sync[SCHEMA_PARTS];
 	MappingRules rules[SCHEMA_EVENT];	/* by SchemaPart */
 	LaneStatus	status;			/* trouble of the whole account */
+	LaneStatus	pause;			/* in RUN unless somebody paused the account */
 	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */
 	int			transfers;		/* requests under way */
 	bool		forms_public;	/* the token may not submit forms: their public address takes them */
@@ -319,6 +321,8 @@ typedef struct RequestKind
 								 * request */
 	bool		shares;			/* an input may append nothing, as another has asked for it */
 	bool		gathers;		/* waits a moment for keys that wait for others */
+	bool		finishes;		/* puts back what the request before it took away: goes even while
+								 * the lane is paused */
 	bool		collects;		/* many rows are of few records: waits while there are more to be
 								 * read */
 	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */

@@ -44,6 +44,7 @@
 #include "expire.h"
 #include "forget.h"
 #include "guard.h"
+#include "pause.h"
 #include "publish.h"
 #include "purge.h"
 #include "record_map.h"
@@ -148,6 +149,7 @@ read_step(void)
 {
 	check_extension();
 	connect_load_accounts();
+	pause_load();
 	more_to_read = window_fetch();
 	forget_look();
 }
@@ -245,8 +247,7 @@ read_rows(int64 now)
 	if (pg_atomic_exchange_u32(&slot->wake, 0) == 0 && !more_to_read &&
 		now < next_look && !window_wants_fetch())
 		return;
-	next_look = now + LOOK_US;
-	(void) in_transaction(read_step, "reading the outbox");
+	next_look = in_transaction(read_step, "reading the outbox") ? now + LOOK_US : now;
 	if (window_took_mark())
 		make_durable();
 }
@@ -369,6 +370,7 @@ wait_while_held(void)
 		reload_if_asked();
 		(void) in_transaction(guard_step, "checking the installation");
 	}
+	next_look = 0;				/* what was paused meanwhile must be known before anything is sent */
 }
 
 static int64

@@ -202,6 +202,21 @@ is(scalar(grep { $_->{op} eq 'form' } $sim->log($mark)), 1, 'which is a second s
 ($out, $err) = say_of('SELECT hubspot_replay(NULL, now())');
 like($err, qr/since and until must not be null/, 'no replay without bounds');
 
+# What HubSpot has confirmed is sent again all the same: it may have lost it
+ask(q{ALTER SERVER crm OPTIONS (ADD skip_unchanged 'on')});
+$since = ask('SELECT clock_timestamp()');
+for my $verdict ('delivered', 'unchanged')
+{
+	my $id = ask(q{SELECT hubspot_identify('{"email": "ivy@example.com", "plan": "pro"}')});
+	drained();
+	is(verdict_of($id), $verdict, "once $verdict");
+}
+$sim->reset;
+is(ask("SELECT hubspot_replay('$since', now())"), '2', 'rows that were unchanged are replayed');
+drained();
+is($sim->contact('ivy@example.com')->{properties}{plan}, 'pro', 'and are sent in full');
+ask(q{ALTER SERVER crm OPTIONS (DROP skip_unchanged)});
+
 #
 # Erased rows are gone; whoever may not, cannot
 #

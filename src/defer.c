@@ -163,15 +163,19 @@ add_change(ChangeKind kind, int64 id)
 	return change;
 }
 
-/* Seconds until the next try after so many faults. */
+/* Seconds until the next try after so many faults; a deadline is not slept through. */
 static int64
-wait_after(int attempt)
+wait_after(const Input *input, int attempt)
 {
 	int64		wait = FIRST_WAIT_S;
 
 	for (int i = 1; i < attempt && wait < LONGEST_WAIT_S; i++)
 		wait *= 2;
-	return Min(wait, LONGEST_WAIT_S);
+	wait = Min(wait, LONGEST_WAIT_S);
+	for (int i = 0; i < input->nrows; i++)
+		if (input->rows[i]->deadline != 0)
+			wait = Min(wait, Max((input->rows[i]->deadline - GetCurrentTimestamp()) / USECS_PER_SEC + 1, 0));
+	return wait;
 }
 
 static int
@@ -185,7 +189,7 @@ faults_of(const Input *input)
 }
 
 static void
-note_fault(Input *input, ChangeKind kind, int attempt, const AckResult *fault)
+note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckResult *fault)
 {
 	for (int i = 0; i < input->nrows; i++)
 	{
@@ -193,7 +197,7 @@ note_fault(Input *input, ChangeKind kind, int attempt, const AckResult *fault)
 
 		change->attempt = attempt;
 		change->status = fault->http_status;
-		change->wait_s = wait_after(attempt);
+		change->wait_s = wait_s;
 		change->lost = input->rows[i]->lost;
 		change->request = fault->request;
 		change->category = fault->category == NULL ? NULL : MemoryContextStrdup(context, fault->category);
@@ -206,6 +210,7 @@ defer_input(Input *input, const char *category, const char *message, int status,
 {
 	WorkKey    *key = input->key;
 	int			attempt = faults_of(input);
+	int64		wait_s;
 	AckResult	fault = {.verdict = VERDICT_DEAD, .request = request, .http_status = status, .created = -1,
 	.category = value_from_utf8(category), .message = value_from_utf8(message)};
 
@@ -213,21 +218,22 @@ defer_input(Input *input, const char *category, const char *message, int status,
 		return false;
 	if (attempt >= key->lane->account->options->max_attempts)
 	{
-		note_fault(input, CHANGE_DEAD, attempt, &fault);
+		note_fault(input, CHANGE_DEAD, attempt, 0, &fault);
 		for (int i = 0; i < input->nrows; i++)
 			input->rows[i]->deferred = false;	/* the change removes the copy */
 		input->attempts = attempt;
 		batch_end_input(input, &fault);
 		return true;
 	}
-	note_fault(input, CHANGE_WAIT, attempt, &fault);
+	wait_s = wait_after(input, attempt);
+	note_fault(input, CHANGE_WAIT, attempt, wait_s, &fault);
 	for (int i = 0; i < input->nrows; i++)
 	{
 		add_id(key, input->rows[i]->id);
 		queue_drop_row(input->rows[i]);
 	}
 	key->busy = false;
-	block_key(key, clock_us() + wait_after(attempt) * 1000000);
+	block_key(key, clock_us() + wait_s * 1000000);
 	queue_release_key(key);
 	return true;
 }
@@ -414,10 +420,8 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 #define CHANGED \
 	"pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7, $8) AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
 #define CALL_COLUMNS \
-	"id, xid, created_at, server, call, object, source, parent, deadline, key_property, key, problem, message"
-#define CALL_OF(alias) \
-	alias ".id, " alias ".xid, " alias ".created_at, " alias ".server, " alias ".call, " alias ".object, " alias ".source, " \
-	alias ".parent, " alias ".deadline, " alias ".key_property, " alias ".key, " alias ".problem, " alias ".message"
+	"id, xid, created_at, server, call, object, source, parent, deadline, backfill, replay_of, called_at, " \
+	"key_property, key, problem, message"
 #define FAULT_COLUMNS \
 	"attempt, lost, next_try_at, http_status, category, last_error, request_id, failed_at"
 #define FAULT_OF_CHANGE \
@@ -427,13 +431,13 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 static const char *const write_waiting[] = {
 	"UPDATE hubspot.deferred r SET (" FAULT_COLUMNS ") = (SELECT " FAULT_OF_CHANGE ") FROM " CHANGED " WHERE r.id = d.id",
 	"INSERT INTO hubspot.deferred (" CALL_COLUMNS ", " FAULT_COLUMNS ")"
-	" SELECT " CALL_OF("o") ", " FAULT_OF_CHANGE " FROM " CHANGED " JOIN hubspot.outbox o ON o.id = d.id"
+	" SELECT o.*, " FAULT_OF_CHANGE " FROM " CHANGED " JOIN hubspot.outbox o ON o.id = d.id"
 	" WHERE NOT EXISTS (SELECT FROM hubspot.deferred r WHERE r.id = d.id)",
 };
 
 static const char *const write_dead[] = {
 	"INSERT INTO hubspot.dead (" CALL_COLUMNS ", attempt, http_status, category, last_error, request_id, failed_at)"
-	" SELECT " CALL_OF("o") ", d.attempt, nullif(d.status, 0), d.category, d.message, d.request_id, now()"
+	" SELECT o.*, d.attempt, nullif(d.status, 0), d.category, d.message, d.request_id, now()"
 	" FROM " CHANGED " JOIN LATERAL (SELECT " CALL_COLUMNS " FROM hubspot.deferred r WHERE r.id = d.id UNION ALL"
 	" SELECT " CALL_COLUMNS " FROM hubspot.outbox x WHERE x.id = d.id LIMIT 1) o ON true",
 	"DELETE FROM hubspot.deferred r USING " CHANGED " WHERE r.id = d.id",

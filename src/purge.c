@@ -26,6 +26,7 @@
 #include "defer.h"
 #include "purge.h"
 #include "records.h"
+#include "unchanged.h"
 
 #define ROWS_AT_ONCE	100000
 
@@ -87,16 +88,9 @@ cancel_rows(WorkKey *key, int64 before)
 	while (!dlist_is_empty(&key->rows) && queue_head(key)->id < before)
 		batch_end_unsent(queue_head(key), VERDICT_CANCELLED, "erased", why);
 	if (key->ndeferred > 0)
-	{
 		defer_end_key(key, before, VERDICT_CANCELLED, "erased", why);
-		return;
-	}
-	if (!dlist_is_empty(&key->rows) || key->busy)
-		return;
-	if (key->place == PLACE_AWAY)
-		queue_bring_back(key);
 	else
-		queue_release_key(key);
+		queue_drop_idle(key);
 }
 
 static void
@@ -136,6 +130,7 @@ purge_begin(Input *input, const AckResult *result)
 	strlcpy(purge->record_id, input->key->record_id, sizeof(purge->record_id));
 	add_key(purge, input->key->key, strlen(input->key->key));
 	add_addresses(purge, input->alias);
+	unchanged_forget(input->key);
 	input->key->record_id[0] = '\0';
 	dlist_push_tail(&purges, &purge->node);
 }
@@ -279,6 +274,9 @@ static const char *const empty_rest[] = {
 	" OR pg_catalog.lower(message::pg_catalog.text) ~ $5 OR pg_catalog.lower(last_error) ~ $5)",
 	"UPDATE hubspot.deferred SET last_error = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[]"
 	" WHERE server = $1 AND (pg_catalog.lower(message::pg_catalog.text) ~ $5 OR pg_catalog.lower(last_error) ~ $5)",
+	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE r.server = $1 AND r.object = 'contact'"
+	" AND (r.key = ANY ($4) OR ($6 <> '' AND r.record_id = $6))"
+	" AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object",
 	"DELETE FROM hubspot.record WHERE server = $1 AND object = 'contact'"
 	" AND (key = ANY ($4) OR ($6 <> '' AND record_id = $6))",
 };

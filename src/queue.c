@@ -18,6 +18,7 @@
 
 #include "hubspot.h"
 #include "defer.h"
+#include "unchanged.h"
 #include "work.h"
 
 typedef struct KeyName
@@ -273,6 +274,7 @@ drop_key_if_idle(WorkKey *key)
 		pfree(key->address);
 	if (key->deferred != NULL)
 		pfree(key->deferred);
+	unchanged_let_go(key);
 	pfree(key);
 }
 
@@ -329,6 +331,17 @@ queue_release_key(WorkKey *key)
 }
 
 void
+queue_drop_idle(WorkKey *key)
+{
+	if (!dlist_is_empty(&key->rows) || key->busy || key->place == PLACE_DEFERRED)
+		return;
+	if (key->place == PLACE_AWAY)
+		queue_bring_back(key);
+	else
+		queue_release_key(key);
+}
+
+void
 queue_move(WorkKey *key, const char *address)
 {
 	KeyName		name = {.lane = key->lane, .key = address, .key_len = strlen(address)};
@@ -356,8 +369,10 @@ queue_put_back(WorkKey *key, Row *const *rows, int nrows)
 	for (int i = nrows - 1; i >= 0; i--)
 	{
 		rows[i]->warnings = NULL;	/* gone with the batch */
+		rows[i]->taken = false;
 		dlist_push_head(&key->rows, &rows[i]->node);
 	}
+	unchanged_forget(key);		/* a part of it may have been written */
 	queue_release_key(key);
 }
 

@@ -756,7 +756,7 @@ UNION ALL
 		CASE WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'deferred' END,
 		NULL::text, d.attempt::smallint, d.http_status, NULL::text,
 		NULL::boolean, d.category, d.last_error, NULL::jsonb, d.request_id, d.created_at,
-		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text
+		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of
 	FROM hubspot.deferred d
 	LEFT JOIN hubspot.flight_report() f ON f.id = d.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;

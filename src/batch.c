@@ -320,6 +320,7 @@ fill(Batch *batch, Lane *lane)
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 	int			looked = 0;
+	bool		alone;
 
 	dlist_foreach_modify(iter, &lane->ready)
 	{
@@ -330,6 +331,9 @@ fill(Batch *batch, Lane *lane)
 			break;
 		if (kind_of(key) != batch->kind || !fits(batch, key))
 			continue;
+		alone = queue_head(key)->is_suspect;
+		if (alone && batch->ninputs > 0)
+			continue;
 		dlist_delete(&key->node);
 		key->place = PLACE_NONE;
 		lane->nready--;
@@ -338,6 +342,12 @@ fill(Batch *batch, Lane *lane)
 			queue_release_key(key);
 		else if (append_input(batch, input) == BUILD_WAIT)
 			break;
+		else if (alone && batch->ninputs > 0)
+		{
+			batch->is_suspect = true;
+			batch->met_at = key->met_at;
+			break;
+		}
 	}
 }
 
@@ -347,11 +357,15 @@ may_use(const RequestKind *kind, int busy_meters)
 	return kind->meter == METER_NONE || (busy_meters & (1 << kind->meter)) == 0;
 }
 
-/* Whether a batch has met trouble, and nothing has gone well since that would tell whose trouble it is. */
+/*
+ * Whether a batch has met trouble, and nothing has gone well since that would
+ * tell whose trouble it is.  Parts of one that was at fault are looked into
+ * without asking again, but for a single record, whose rows would pay for it.
+ */
 static bool
 is_in_doubt(const Batch *batch)
 {
-	return batch->is_suspect && batch->met_at == batch->lane->successes;
+	return batch->is_suspect && batch->met_at == batch->lane->successes && !(batch->is_blamed && batch->ninputs > 1);
 }
 
 /*
@@ -539,6 +553,7 @@ batch_split_off(Batch *batch, const bool *chosen)
 
 	part->path = batch->path;
 	part->is_suspect = batch->is_suspect;
+	part->is_blamed = batch->is_blamed;
 	part->met_at = batch->lane->successes;
 	begin_body(part);
 	for (int i = 0; i < batch->ninputs; i++)
@@ -699,6 +714,7 @@ batch_narrow(Batch *batch)
 static bool
 blame(Batch *batch, const Reply *reply, AckRequest *request)
 {
+	batch->is_blamed = true;
 	if (batch->ninputs > 1)
 		batch_bisect(batch, reply);
 	else if (batch->kind->counts_rows && batch->nrows > 1)

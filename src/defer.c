@@ -233,6 +233,7 @@ defer_input(Input *input, const char *category, const char *message, int status,
 		queue_drop_row(input->rows[i]);
 	}
 	key->busy = false;
+	key->met_at = key->lane->successes;
 	block_key(key, clock_us() + wait_s * 1000000);
 	queue_release_key(key);
 	return true;
@@ -276,7 +277,7 @@ relation(const char *name)
 /* Attributes of hubspot.deferred behind those of the outbox. */
 enum DeferredAttribute
 {
-	AT_ATTEMPT = AT_LAST + 1, AT_LOST, AT_NEXT_TRY_AT
+	AT_ATTEMPT = AT_LAST + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS
 };
 
 /* One row, by its id; a copy that somebody has removed is a row that nobody wants any more. */
@@ -300,6 +301,7 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	row = admit_row(key->lane, copies->slot, false);
 	row->deferred = true;
 	row->attempt = DatumGetInt32(slot_getattr(copies->slot, AT_ATTEMPT, &isnull));
+	row->is_suspect = DatumGetInt16(slot_getattr(copies->slot, AT_HTTP_STATUS, &isnull)) >= 500 || isnull;
 	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
 		(bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
 		 DatumGetTimestampTz(slot_getattr(copies->slot, AT_NEXT_TRY_AT, &isnull)) <= started_at);
@@ -418,7 +420,7 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 }
 
 #define CHANGED \
-	"pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7, $8) AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
+	"unnest($1, $2, $3, $4, $5, $6, $7, $8) AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
 #define CALL_COLUMNS \
 	"id, xid, created_at, server, call, object, source, parent, deadline, backfill, replay_of, called_at, " \
 	"key_property, key, problem, message"

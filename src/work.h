@@ -143,6 +143,7 @@ typedef struct WorkKey
 	pairingheap_node due;		/* of a deferred key */
 	int			ndeferred;		/* rows of it in hubspot.deferred and not in the window */
 	int64	   *deferred;		/* their ids, ascending; NULL: none */
+	int64		met_at;			/* successes of the lane when they were deferred */
 	char	   *address;		/* that a userId has turned out to be; its rows will move there */
 	struct Confirmed *confirmed;	/* what its record is known to hold, with skip_unchanged; NULL:
 									 * nothing */
@@ -182,6 +183,7 @@ typedef struct Row
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */
 	bool		deferred;		/* has a copy in hubspot.deferred */
+	bool		is_suspect;		/* made requests fail as a whole: sent alone */
 	WorkKey    *key;
 	Jsonb	   *message;		/* behind the struct */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
@@ -229,6 +231,7 @@ typedef struct Batch
 	int			nrows;			/* of all inputs */
 	int			attempts;		/* answers that said nothing of any input */
 	bool		is_suspect;		/* met trouble that may be of its own making */
+	bool		is_blamed;		/* ... of its own, as the rest of the lane has shown */
 	int64		met_at;			/* successes of the lane when it last did */
 	dlist_node	node;			/* in lane->again */
 } Batch;

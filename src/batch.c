@@ -103,6 +103,23 @@ batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *me
 	queue_forget_row(row);
 }
 
+/*
+ * A key that waits for something on account of its first row asks anew what
+ * the next one needs, but for a time, which is the record's.
+ */
+void
+batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message)
+{
+	WorkKey    *key = row->key;
+	bool		was_head = queue_head(key) == row;
+
+	batch_end_unsent(row, verdict, category, message);
+	if (dlist_is_empty(&key->rows))
+		queue_drop_idle(key);
+	else if (was_head && key->place == PLACE_AWAY && key->until <= clock_us())
+		queue_bring_back(key);
+}
+
 /* Whether a row can be sent; if not, it ends here. */
 static bool
 is_sendable(Row *row, MessageParts *parts, TimestampTz now)
@@ -506,6 +523,48 @@ void
 batch_free(Batch *batch)
 {
 	MemoryContextDelete(batch->context);
+}
+
+static bool
+has_row(const Batch *batch, RowTest test, const void *arg)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		for (int j = 0; j < batch->inputs[i].nrows; j++)
+			if (test(batch->inputs[i].rows[j], arg))
+				return true;
+	return false;
+}
+
+static void
+dissolve(Lane *lane, RowTest test, const void *arg)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		if (batch->kind->finishes || !has_row(batch, test, arg))
+			continue;
+		dlist_delete(&batch->node);
+		for (int i = 0; i < batch->ninputs; i++)
+			queue_put_back(batch->inputs[i].key, batch->inputs[i].rows, batch->inputs[i].nrows);
+		batch_free(batch);
+	}
+}
+
+void
+batch_dissolve(RowTest test, const void *arg)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			dissolve(&account->lanes[i], test, arg);
+	}
 }
 
 /* Hand an input of one batch to another, with all that it knows but its JSON. */

@@ -246,24 +246,36 @@ defer_ended(const Row *row)
 }
 
 void
+defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message)
+{
+	AckResult	result = {.id = id, .verdict = verdict, .created = -1, .category = category, .message = message};
+	int			i = 0;
+
+	while (i < key->ndeferred && key->deferred[i] != id)
+		i++;
+	if (i == key->ndeferred)
+		return;
+	memmove(key->deferred + 1, key->deferred, sizeof(int64) * i);
+	ack_result(&result);
+	(void) add_change(CHANGE_ENDED, id);
+	key->lane->done++;
+	forget_ids(key, 1);
+	if (key->ndeferred == 0)
+		unblock_key(key);		/* what waits behind it goes on */
+}
+
+void
 defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category, const char *message)
 {
-	int			n = 0;
+	while (key->ndeferred > 0 && key->deferred[0] < before)
+		defer_end_row(key, key->deferred[0], verdict, category, message);
+}
 
-	for (; n < key->ndeferred && key->deferred[n] < before; n++)
-	{
-		AckResult	result = {.id = key->deferred[n], .verdict = verdict, .created = -1,
-		.category = category, .message = message};
-
-		ack_result(&result);
-		(void) add_change(CHANGE_ENDED, key->deferred[n]);
-		key->lane->done++;
-	}
-	if (n == 0)
-		return;
-	forget_ids(key, n);
-	if (key->ndeferred == 0)
-		unblock_key(key);		/* what waits behind them goes on */
+void
+defer_recall(WorkKey *key)
+{
+	if (key->place == PLACE_DEFERRED)
+		unblock_key(key);
 }
 
 /* ---- into the window --------------------------------------------------------------- */
@@ -572,20 +584,31 @@ defer_has(int64 id)
 	return nat_start > 0 && bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL;
 }
 
-void
-defer_reread(void)
+List *
+defer_rows(void)
 {
+	List	   *rows = NIL;
+
+	if (nrows == 0)
+		return NIL;
 	record_map_open();
-	SPI_connect();
-	select_copies("SELECT " COPY_COLUMNS " FROM hubspot.deferred WHERE next_try_at <= clock_timestamp()");
+	select_copies("SELECT " COPY_COLUMNS ", call, backfill FROM hubspot.deferred ORDER BY id");
 	for (int i = 0; i < SPI_processed; i++)
 	{
 		Copy		copy = read_copy(i);
-		WorkKey    *key = copy.lane == NULL ? NULL : queue_find(copy.lane, copy.property, copy.key);
+		DeferredRow *row = palloc(sizeof(DeferredRow));
+		bool		is_live;
 
-		if (key != NULL && key->place == PLACE_DEFERRED)
-			unblock_key(key);
+		row->id = copy.id;
+		row->key = copy.lane == NULL ? NULL : queue_find(copy.lane, copy.property, copy.key);
+		row->server = column_oid(i, 2);
+		row->object = column_oid(i, 3);
+		row->call = column_oid(i, 6);
+		row->text = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
+		row->backfill = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7, &is_live)) && !is_live;
+		if (row->key != NULL && row->key->place == PLACE_DEFERRED)
+			rows = lappend(rows, row);
 	}
-	SPI_finish();
 	record_map_close();
+	return rows;
 }

@@ -10,8 +10,7 @@
  * queued for it later keeps its place behind them.  After max_attempts such
  * faults they end as dead, and hubspot.dead keeps the copy.
  *
- * The worker is the only one that writes hubspot.deferred, but for
- * next_try_at, which hubspot_retry() may bring forward.
+ * The worker is the only one that writes hubspot.deferred.
  */
 #ifndef HUBSPOT_DEFER_H
 #define HUBSPOT_DEFER_H
@@ -54,7 +53,22 @@ extern bool defer_has_changes(void);
 extern void defer_write(void);
 extern void defer_written(void);
 
-/* The times in the table have been changed by somebody: read them again; inside a transaction. */
-extern void defer_reread(void);
+/* What is deferred and not in the window, as the table and the memory know it; inside a transaction with SPI. */
+typedef struct DeferredRow
+{
+	int64		id;
+	WorkKey    *key;			/* that is blocked by it */
+	Oid			server;
+	Oid			call;
+	Oid			object;
+	const char *text;			/* key as in the outbox */
+	bool		backfill;
+} DeferredRow;
+
+extern List *defer_rows(void);
+
+/* One of them gets this verdict; a key is recalled before its time. */
+extern void defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message);
+extern void defer_recall(WorkKey *key);
 
 #endif							/* HUBSPOT_DEFER_H */

@@ -85,6 +85,7 @@ typedef struct Catalog
 	Oid			request[RING_CHILDREN];
 	Oid			checkpoint[CHECKPOINT_CHILDREN];
 	Oid			mapping;
+	Oid			command;
 	Oid			pause;
 	Oid			record;
 	Oid			record_key_hash;	/* index on (key_hash) */

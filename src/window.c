@@ -52,6 +52,7 @@
 #include "hubspot.h"
 #include "admit.h"
 #include "checkpoint.h"
+#include "command.h"
 #include "confirmed.h"
 #include "defer.h"
 #include "connect.h"
@@ -252,6 +253,13 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	if (reader->recheck && defer_has(id))
 		return ADMIT_DONE;
 	checkpoint_count_row();
+	if (lane != NULL && command_cancels(slot))
+	{
+		if (reader->lane != NULL)
+			lane->skipped--;
+		admit_refuse(id, &(Refusal) {VERDICT_CANCELLED, "cancelled", command_cancelled});
+		return ADMIT_DONE;
+	}
 	if (reader->lane != NULL)
 		return follow_row(lane, slot, reader->recheck);
 	if (lane != NULL)
@@ -571,6 +579,30 @@ int64
 window_read_id(void)
 {
 	return main_reader.phase == PHASE_NEW ? main_reader.position : main_reader.from.low;
+}
+
+static bool
+has_read(const Reader *reader, int64 id)
+{
+	return reader->from.low >= id || (reader->phase == PHASE_NEW && reader->position >= id);
+}
+
+bool
+window_has_read(int64 id)
+{
+	dlist_iter	iter;
+
+	if (!has_read(&main_reader, id))
+		return false;
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			if (account->lanes[i].reader != NULL && !has_read(account->lanes[i].reader, id))
+				return false;
+	}
+	return true;
 }
 
 /* ---- checkpoints ---------------------------------------------------------- */

@@ -408,6 +408,14 @@ extern void batch_reject(Input *input, Verdict verdict, const char *category, co
 
 /* A verdict for a row that leaves its key without having been sent. */
 extern void batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message);
+
+/* The same for one that waits in the window: its key goes on without it. */
+extern void batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message);
+
+/* Requests that were to be sent as they are, and have such a row, are taken apart: their rows begin anew. */
+typedef bool (*RowTest) (const Row *row, const void *arg);
+extern void batch_dissolve(RowTest test, const void *arg);
+
 extern void batch_split_off(Batch *batch, const bool *chosen);
 extern void batch_bisect(Batch *batch, const Reply *reply);
 

@@ -39,6 +39,7 @@
 #include "clock.h"
 #include "checkpoint.h"
 #include "confirmed.h"
+#include "command.h"
 #include "connect.h"
 #include "crash_guard.h"
 #include "defer.h"
@@ -152,6 +153,9 @@ read_step(void)
 	check_extension();
 	connect_load_accounts();
 	pause_load();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	command_look();
+	PopActiveSnapshot();
 	more_to_read = window_fetch();
 	forget_look();
 }
@@ -174,6 +178,8 @@ acknowledge_step(void)
 		ack_write();
 	if (defer_has_changes())
 		defer_write();
+	if (command_is_done())
+		command_write();
 	confirmed_write();
 	if (writes_records)
 		record_map_write();
@@ -282,6 +288,7 @@ acknowledge_all(void)
 		return false;
 	ack_written();
 	defer_written();
+	command_written();
 	confirmed_written();
 	record_map_written();
 	return true;
@@ -313,12 +320,13 @@ acknowledge(int64 now)
 	writes_checkpoint = window_checkpoint_due(now);
 	/* rows that the checkpoint covers are not read again: what they told must be there */
 	writes_records = record_map_is_due(now, idle) || (writes_checkpoint && !record_map_is_empty());
-	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint)
+	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint || command_is_done())
 	{
 		if (!in_transaction(acknowledge_step, "writing results"))
 			return -1;
 		ack_written();
 		defer_written();
+		command_written();
 		confirmed_written();
 		if (verdicts)
 			crash_guard_clear();

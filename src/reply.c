@@ -58,6 +58,24 @@ id_member(json_object *object, const char *name)
 	return value == NULL ? NULL : json_object_get_string(value);
 }
 
+/*
+ * The id of a record, which goes into requests as it is: NULL when it is none,
+ * or of no shape that an id of HubSpot's can have.
+ */
+static const char *
+record_id_member(json_object *object, const char *name)
+{
+	const char *id = id_member(object, name);
+	size_t		len = id == NULL ? 0 : strlen(id);
+
+	if (len == 0 || len >= REPLY_ID_BYTES)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		if (id[i] <= ' ' || id[i] >= 0x7f || id[i] == '"' || id[i] == '\\')
+			return NULL;
+	return id;
+}
+
 static json_object *
 first_of(json_object *array)
 {
@@ -374,7 +392,7 @@ read_results(Reply *reply)
 		if (!json_object_is_type(object, json_type_object))
 			continue;
 		reply->nresults++;
-		result->id = id_member(object, "id");
+		result->id = record_id_member(object, "id");
 		result->trace = id_member(object, "objectWriteTraceId");
 		created = member(object, "new", json_type_boolean);
 		result->created = created == NULL ? -1 : json_object_get_boolean(created) ? 1 : 0;

@@ -19,6 +19,10 @@
 /* What a hostile body may make of 8 MB: json-c spends hundreds of bytes on a "[]". */
 #define MAX_CONTAINERS	200000
 
+/* Bytes of memory for a byte of an answer's body, and for all of it. */
+#define TREE_SHARE		32
+#define TREE_MAX		(3 * 1024 * 1024)
+
 static void
 clean(char *dst, size_t size, const char *src)
 {
@@ -161,6 +165,21 @@ is_blank(const char *text, size_t len)
 	return true;
 }
 
+/*
+ * Whether there is memory for the tree of a body.  json-c (0.16) reads on where it
+ * had none for the name of a member, and crashes: so it does not begin where it would
+ * not end.  What is freed here is what its small allocations are cut from.
+ */
+static bool
+has_memory_for(size_t len)
+{
+	size_t		size = len > TREE_MAX / TREE_SHARE ? TREE_MAX : len * TREE_SHARE + 4096;
+	void	   *volatile room = malloc(size);
+
+	free(room);
+	return room != NULL;
+}
+
 /* NULL when it is not exactly one JSON value, strictly. */
 static json_object *
 parse_json(const char *text, size_t len, enum json_type type)
@@ -169,7 +188,7 @@ parse_json(const char *text, size_t len, enum json_type type)
 	json_object *root;
 	size_t		end;
 
-	if (len > INT32_MAX || has_too_many_containers(text, len))
+	if (len > INT32_MAX || has_too_many_containers(text, len) || !has_memory_for(len))
 		return NULL;
 	tokener = json_tokener_new_ex(REPLY_MAX_DEPTH);
 	if (tokener == NULL)

@@ -214,6 +214,37 @@ COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id; of a userId
 COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of: "email" for addresses, "domain" for companies without a key of their own, "userId" for userIds seen with an address';
 COMMENT ON COLUMN hubspot.record.key IS 'the key, as in the outbox';
 
+/* One row per record; changed in place where the page has room. */
+CREATE TABLE hubspot.confirmed (
+	confirmed_at timestamptz NOT NULL,
+	server oid NOT NULL,
+	object hubspot.object NOT NULL,
+	record_id text COLLATE "C" NOT NULL,
+	properties bytea NOT NULL
+) WITH (fillfactor = 80);
+CREATE INDEX confirmed_record ON hubspot.confirmed (server, record_id);
+COMMENT ON TABLE hubspot.confirmed IS
+'which values HubSpot has confirmed of which record, as hashes; written by the worker alone, for accounts with the SERVER option skip_unchanged. To have something forgotten call hubspot_forget_confirmed()';
+COMMENT ON COLUMN hubspot.confirmed.confirmed_at IS 'when HubSpot last took a value of the record';
+COMMENT ON COLUMN hubspot.confirmed.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.confirmed.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.confirmed.record_id IS 'HubSpot''s record id, as in hubspot.record';
+COMMENT ON COLUMN hubspot.confirmed.properties IS
+'16 bytes for each property, at most 100 of them: hash of its name, seconds since 2000-01-01 when its value was confirmed, hash of name and value';
+
+CREATE TABLE hubspot.forgotten (
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	server oid,
+	object hubspot.object,
+	key text COLLATE "C"
+);
+COMMENT ON TABLE hubspot.forgotten IS 'what hubspot_forget_confirmed() has asked for and the worker has not done yet';
+COMMENT ON SEQUENCE hubspot.forgotten_id_seq IS 'numbers the orders';
+COMMENT ON COLUMN hubspot.forgotten.id IS 'number of the order';
+COMMENT ON COLUMN hubspot.forgotten.server IS 'oid of the SERVER; NULL: all';
+COMMENT ON COLUMN hubspot.forgotten.object IS 'contact or company; NULL: both';
+COMMENT ON COLUMN hubspot.forgotten.key IS 'key as in the outbox; NULL: all';
+
 CREATE TABLE hubspot.message_id (
 	server oid NOT NULL,
 	message_id text COLLATE "C" NOT NULL,
@@ -485,6 +516,50 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh_schem
 COMMENT ON FUNCTION @extschema@.hubspot_refresh_schema(name) IS
 'queues the reading of properties and event definitions from HubSpot; returns the outbox id, whose verdict says when it is done';
 
+/*
+ * Records that a key may mean: as it is, in lower case as addresses and
+ * domains are kept, and by the address that a userId was seen with.
+ */
+CREATE FUNCTION hubspot.records_of_key(key text, OUT server oid, OUT object hubspot.object, OUT record_id text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1
+AS $$
+	WITH given AS (
+		SELECT r.server, r.object, r.key_property, r.record_id FROM hubspot.record r
+		WHERE r.key_hash IN (pg_catalog.hashtextextended($1, 0), pg_catalog.hashtextextended(pg_catalog.lower($1), 0))
+			AND r.key IN ($1, pg_catalog.lower($1))
+	)
+	SELECT g.server, g.object, g.record_id FROM given g WHERE g.key_property <> 'userId'
+	UNION
+	SELECT r.server, r.object, r.record_id
+	FROM given g
+	JOIN hubspot.record r ON r.key_hash = pg_catalog.hashtextextended(g.record_id, 0)
+		AND r.key = g.record_id AND r.server = g.server AND r.object = g.object AND r.key_property = 'email'
+	WHERE g.key_property = 'userId'
+$$;
+COMMENT ON FUNCTION hubspot.records_of_key(text) IS 'records of all accounts that a key is known to mean';
+
+CREATE FUNCTION hubspot.wake() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_wake';
+COMMENT ON FUNCTION hubspot.wake() IS 'when this transaction commits, the worker of this database looks at its tables at once';
+
+CREATE FUNCTION @extschema@.hubspot_forget_confirmed(server name DEFAULT NULL, object text DEFAULT NULL, key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO hubspot.forgotten (server, object, key)
+		VALUES (CASE WHEN $1 IS NOT NULL THEN hubspot.server_oid($1) END, $2::hubspot.object, $3);
+	SELECT hubspot.wake();
+	SELECT CASE WHEN $3 IS NULL THEN (SELECT count(*) FROM hubspot.confirmed c
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object))
+		ELSE (SELECT count(*) FROM hubspot.records_of_key($3) r
+			JOIN hubspot.confirmed c ON c.server = r.server AND c.record_id = r.record_id AND c.object = r.object
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object)) END;
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_forget_confirmed(name, text, text) IS
+'from this transaction''s commit on, what HubSpot has confirmed counts as not known, so that the next call sends all its values again (SERVER option skip_unchanged): of one SERVER or all, of contact or company or both, of one key (e-mail address, userId, domain, or the value of the id property) or all; returns how many records are written down as confirmed now.  Owner of the extension only';
+
 CREATE FUNCTION @extschema@.hubspot_create_property(object text, name text, type text, label text DEFAULT NULL,
 	options text[] DEFAULT NULL, is_unique boolean DEFAULT false, server name DEFAULT NULL)
 RETURNS bigint
@@ -749,6 +824,12 @@ COMMENT ON VIEW hubspot.workers IS 'the workers of the cluster, one per database
  * Rows of one key are one record; a request takes 100 records, 500 events, one
  * form or one change of the schema.  Events are not limited.
  */
+CREATE FUNCTION hubspot.all_confirmed(server oid, object text, key_property text, key text, calls text[], messages jsonb[])
+RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'hubspot_all_confirmed';
+COMMENT ON FUNCTION hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) IS
+'whether HubSpot is known to have all that these calls of one key, newest first, would write when merged: the worker would send nothing';
+
 CREATE FUNCTION @extschema@.hubspot_explain_backlog(server name DEFAULT NULL, OUT account name, OUT lane text, OUT queued bigint,
 	OUT records bigint, OUT merged bigint, OUT unchanged bigint, OUT requests bigint, OUT estimate interval)
 RETURNS SETOF record
@@ -756,9 +837,14 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 10 SET search_path = pg_catalog, pg_te
 AS $$
 	WITH mark AS (
 		SELECT c.snapshot, pg_snapshot_xmin(c.snapshot) AS xmin FROM hubspot.last_checkpoint c
+	), skipping AS (
+		SELECT s.oid AS server FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) p
+		WHERE p.option_name = 'skip_unchanged' AND p.option_value::boolean
 	), waiting AS (
 		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
-			CASE WHEN o.object = 'association' THEN o.message END AS company
+			CASE WHEN o.object = 'association' THEN o.message END AS company,
+			o.id, o.call, CASE WHEN o.object IN ('contact', 'company') AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
+				THEN o.message END AS values_of
 		FROM hubspot.outbox o
 		LEFT JOIN hubspot.result r ON r.id = o.id
 		WHERE o.xid >= (SELECT m.xmin FROM mark m) AND NOT pg_visible_in_snapshot(o.xid, (SELECT m.snapshot FROM mark m))
@@ -771,14 +857,23 @@ AS $$
 		SELECT w.server, w.object, count(*) AS queued,
 			count(DISTINCT (w.deletes, w.key_property, w.key, w.company)) AS keys
 		FROM waiting w GROUP BY w.server, w.object
+	), unchanged AS (
+		SELECT k.server, k.object, count(*) AS records
+		FROM (SELECT w.server, w.object, w.key_property, w.key,
+				array_agg(w.call::text ORDER BY w.id DESC) AS calls, array_agg(w.values_of ORDER BY w.id DESC) AS messages
+			FROM waiting w WHERE w.values_of IS NOT NULL AND NOT w.deletes
+			GROUP BY w.server, w.object, w.key_property, w.key) k
+		WHERE hubspot.all_confirmed(k.server, k.object::text, k.key_property, k.key, k.calls, k.messages)
+		GROUP BY k.server, k.object
 	), sized AS (
-		SELECT c.server, f.lane, c.queued, CASE WHEN f.merges THEN c.keys ELSE c.queued END AS records,
-			f.per_request, coalesce(f.per_window, m.burst_limit, 100) AS per_window
+		SELECT c.server, f.lane, c.queued, CASE WHEN f.merges THEN c.keys ELSE c.queued END - coalesce(u.records, 0) AS records,
+			coalesce(u.records, 0) AS unchanged, f.per_request, coalesce(f.per_window, m.burst_limit, 100) AS per_window
 		FROM counted c
 		JOIN families f ON f.object = c.object
+		LEFT JOIN unchanged u ON u.server = c.server AND u.object = c.object
 		LEFT JOIN hubspot.meter_report() m ON m.server = c.server
 	)
-	SELECT s.srvname, z.lane, z.queued, z.records, z.queued - z.records, 0::bigint,
+	SELECT s.srvname, z.lane, z.queued, z.records, z.queued - z.records - z.unchanged, z.unchanged,
 		(z.records + z.per_request - 1) / z.per_request,
 		make_interval(secs => CASE WHEN z.per_window = 0 THEN 0
 			ELSE (z.records + z.per_request - 1) / z.per_request * 10.0 / z.per_window END)
@@ -845,7 +940,8 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
 REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
 	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
 	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
-	@extschema@.hubspot_explain_backlog(name) FROM PUBLIC;
+	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
+	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),

@@ -117,6 +117,7 @@ load_account(Account *account)
 	MemoryContext caller = CurrentMemoryContext;
 	AccountOptions *volatile options = NULL;
 	char		problem[256] = "";
+	bool		was_off = account->options != NULL && !account->options->skip_unchanged;
 
 	PG_TRY();
 	{
@@ -141,6 +142,8 @@ load_account(Account *account)
 	account->schema_stale = true;
 	schema_sync_again(account);
 	account->dropped = false;
+	if (options != NULL)
+		account->sheds_confirmed = !options->skip_unchanged && !was_off;
 	secret_forget(&account->secret);
 	restart(account);
 	if (options == NULL)
@@ -165,6 +168,7 @@ connect_load_accounts(void)
 		if (!list_member_oid(servers, account->server))
 		{
 			account->dropped = true;
+			account->sheds_confirmed = true;
 			secret_forget(&account->secret);
 			for (int i = 0; i < FAMILY_COUNT; i++)
 				lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
@@ -265,6 +269,7 @@ static void
 read_info(Account *account, const Reply *reply)
 {
 	account->portal_id = reply_number(reply, "portalId");
+	account->info_of_token = account->secret.hash;
 	account->utc_offset_ms = (int) reply_number(reply, "utcOffsetMilliseconds");
 	copy_text(account->account_type, sizeof(account->account_type), reply, "accountType");
 	copy_text(account->time_zone, sizeof(account->time_zone), reply, "timeZone");

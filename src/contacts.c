@@ -268,6 +268,7 @@ const RecordKinds contact_kinds = {
 	.set_stage = &set_stage,
 	.find = &find_contacts,
 	.resolve = &read_by_key,
+	.update = &update_contact,
 	.confirmed = remember_user_ids,
 	.vanished = forget_record,
 };

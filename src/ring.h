@@ -88,6 +88,9 @@ typedef struct Catalog
 	Oid			pause;
 	Oid			record;
 	Oid			record_key_hash;	/* index on (key_hash) */
+	Oid			confirmed;
+	Oid			confirmed_record;	/* index on (server, record_id) */
+	Oid			forgotten;
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

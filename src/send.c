@@ -245,6 +245,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	Account    *account = lane->account;
 	const RequestKind *kind;
 	Batch	   *batch;
+	int			ended;
 
 	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) ||
 		account->transfers >= account->options->max_connections ||
@@ -264,12 +265,14 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		return false;
 	if (lane->status.failures == 0)
 		lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
+	ended = ack_pending();
 	batch = batch_take(lane, kind);
 	if (batch != NULL)
 		return send_batch(lane, batch);
 	if (kind->meter != METER_NONE)
 		meter_cancel(account->meters[kind->meter]);
-	return false;
+	return ack_pending() > ended && !ack_is_full(); /* rows ended without a request: others may,
+													 * too */
 }
 
 /* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */

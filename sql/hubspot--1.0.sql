@@ -100,7 +100,8 @@ CREATE TABLE hubspot.result (
 	record_id text COLLATE "C",
 	category text COLLATE "C",
 	message text,
-	warnings jsonb
+	warnings jsonb,
+	merged smallint
 ) PARTITION BY LIST (((id / 1000000000) % 8));
 
 COMMENT ON TABLE hubspot.result IS 'verdicts, INSERT only; join it to the outbox by id';
@@ -116,6 +117,7 @@ COMMENT ON COLUMN hubspot.result.record_id IS 'HubSpot''s record id';
 COMMENT ON COLUMN hubspot.result.category IS 'HubSpot''s category or code, or ours in lower case';
 COMMENT ON COLUMN hubspot.result.message IS 'reason in words';
 COMMENT ON COLUMN hubspot.result.warnings IS 'array of {code, property, detail}: what was dropped or changed though the row went out';
+COMMENT ON COLUMN hubspot.result.merged IS 'how many rows were merged into this one; NULL: none';
 
 /* The request ring: one row per HTTP request. */
 CREATE TABLE hubspot.request (
@@ -213,6 +215,37 @@ COMMENT ON COLUMN hubspot.record.object IS 'contact or company';
 COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id; of a userId the address that it was seen with';
 COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of: "email" for addresses, "domain" for companies without a key of their own, "userId" for userIds seen with an address';
 COMMENT ON COLUMN hubspot.record.key IS 'the key, as in the outbox';
+
+/* One row per record; changed in place where the page has room. */
+CREATE TABLE hubspot.confirmed (
+	confirmed_at timestamptz NOT NULL,
+	server oid NOT NULL,
+	object hubspot.object NOT NULL,
+	record_id text COLLATE "C" NOT NULL,
+	properties bytea NOT NULL
+) WITH (fillfactor = 80);
+CREATE INDEX confirmed_record ON hubspot.confirmed (server, record_id);
+COMMENT ON TABLE hubspot.confirmed IS
+'which values HubSpot has confirmed of which record, as hashes; written by the worker alone, for accounts with the SERVER option skip_unchanged. To have something forgotten call hubspot_forget_confirmed()';
+COMMENT ON COLUMN hubspot.confirmed.confirmed_at IS 'when HubSpot last took a value of the record';
+COMMENT ON COLUMN hubspot.confirmed.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.confirmed.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.confirmed.record_id IS 'HubSpot''s record id, as in hubspot.record';
+COMMENT ON COLUMN hubspot.confirmed.properties IS
+'16 bytes for each property, at most 100 of them: hash of its name, seconds since 2000-01-01 when its value was confirmed, hash of name and value';
+
+CREATE TABLE hubspot.forgotten (
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	server oid,
+	object hubspot.object,
+	key text COLLATE "C"
+);
+COMMENT ON TABLE hubspot.forgotten IS 'what hubspot_forget_confirmed() has asked for and the worker has not done yet';
+COMMENT ON SEQUENCE hubspot.forgotten_id_seq IS 'numbers the orders';
+COMMENT ON COLUMN hubspot.forgotten.id IS 'number of the order';
+COMMENT ON COLUMN hubspot.forgotten.server IS 'oid of the SERVER; NULL: all';
+COMMENT ON COLUMN hubspot.forgotten.object IS 'contact or company; NULL: both';
+COMMENT ON COLUMN hubspot.forgotten.key IS 'key as in the outbox; NULL: all';
 
 CREATE TABLE hubspot.message_id (
 	server oid NOT NULL,
@@ -364,6 +397,21 @@ COMMENT ON FUNCTION hubspot.mapping_changed() IS 'tells the worker at commit tha
 CREATE TRIGGER mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.mapping
 	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.mapping_changed();
 
+CREATE TABLE hubspot.pause (
+	server oid NOT NULL,
+	lane text COLLATE "C" NOT NULL,
+	paused_by name NOT NULL,
+	paused_at timestamptz NOT NULL,
+	reason text,
+	PRIMARY KEY (server, lane)
+);
+COMMENT ON TABLE hubspot.pause IS 'lanes and accounts that send nothing until somebody resumes them, written by hubspot_pause() and hubspot_resume(); not dumped';
+COMMENT ON COLUMN hubspot.pause.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.pause.lane IS 'lane, empty for the whole account';
+COMMENT ON COLUMN hubspot.pause.paused_by IS 'user who was logged in';
+COMMENT ON COLUMN hubspot.pause.paused_at IS 'since when';
+COMMENT ON COLUMN hubspot.pause.reason IS 'why, as given';
+
 CREATE TABLE hubspot.installation (
 	system_identifier bigint NOT NULL,
 	database oid NOT NULL,
@@ -470,6 +518,50 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh_schem
 COMMENT ON FUNCTION @extschema@.hubspot_refresh_schema(name) IS
 'queues the reading of properties and event definitions from HubSpot; returns the outbox id, whose verdict says when it is done';
 
+/*
+ * Records that a key may mean: as it is, in lower case as addresses and
+ * domains are kept, and by the address that a userId was seen with.
+ */
+CREATE FUNCTION hubspot.records_of_key(key text, OUT server oid, OUT object hubspot.object, OUT record_id text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1
+AS $$
+	WITH given AS (
+		SELECT r.server, r.object, r.key_property, r.record_id FROM hubspot.record r
+		WHERE r.key_hash IN (pg_catalog.hashtextextended($1, 0), pg_catalog.hashtextextended(pg_catalog.lower($1), 0))
+			AND r.key IN ($1, pg_catalog.lower($1))
+	)
+	SELECT g.server, g.object, g.record_id FROM given g WHERE g.key_property <> 'userId'
+	UNION
+	SELECT r.server, r.object, r.record_id
+	FROM given g
+	JOIN hubspot.record r ON r.key_hash = pg_catalog.hashtextextended(g.record_id, 0)
+		AND r.key = g.record_id AND r.server = g.server AND r.object = g.object AND r.key_property = 'email'
+	WHERE g.key_property = 'userId'
+$$;
+COMMENT ON FUNCTION hubspot.records_of_key(text) IS 'records of all accounts that a key is known to mean';
+
+CREATE FUNCTION hubspot.wake() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_wake';
+COMMENT ON FUNCTION hubspot.wake() IS 'when this transaction commits, the worker of this database looks at its tables at once';
+
+CREATE FUNCTION @extschema@.hubspot_forget_confirmed(server name DEFAULT NULL, object text DEFAULT NULL, key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO hubspot.forgotten (server, object, key)
+		VALUES (CASE WHEN $1 IS NOT NULL THEN hubspot.server_oid($1) END, $2::hubspot.object, $3);
+	SELECT hubspot.wake();
+	SELECT CASE WHEN $3 IS NULL THEN (SELECT count(*) FROM hubspot.confirmed c
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object))
+		ELSE (SELECT count(*) FROM hubspot.records_of_key($3) r
+			JOIN hubspot.confirmed c ON c.server = r.server AND c.record_id = r.record_id AND c.object = r.object
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object)) END;
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_forget_confirmed(name, text, text) IS
+'from this transaction''s commit on, what HubSpot has confirmed counts as not known, so that the next call sends all its values again (SERVER option skip_unchanged): of one SERVER or all, of contact or company or both, of one key (e-mail address, userId, domain, or the value of the id property) or all; returns how many records are written down as confirmed now.  Owner of the extension only';
+
 CREATE FUNCTION @extschema@.hubspot_create_property(object text, name text, type text, label text DEFAULT NULL,
 	options text[] DEFAULT NULL, is_unique boolean DEFAULT false, server name DEFAULT NULL)
 RETURNS bigint
@@ -499,14 +591,39 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
 
 /* ------------------------------------------------------------------------
+ * Pausing
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_pause(server name DEFAULT NULL, lane text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_pause';
+COMMENT ON FUNCTION @extschema@.hubspot_pause(name, text, text) IS
+'from the commit on, the lane (NULL: the whole account) begins no request until hubspot_resume(); what is under way ends, rows wait.  Holds over restarts and failover; hubspot.status shows who, since when and the reason.  An unknown lane is an error that lists the valid ones.  For the owner of the extension, and whom he grants EXECUTE';
+
+CREATE FUNCTION @extschema@.hubspot_resume(server name DEFAULT NULL, lane text DEFAULT NULL) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_resume';
+COMMENT ON FUNCTION @extschema@.hubspot_resume(name, text) IS
+'takes back hubspot_pause() of the same SERVER and lane (NULL: that of the whole account; lanes that were paused by name stay so); returns whether it was paused.  A NOTICE tells what is still paused';
+
+/* ------------------------------------------------------------------------
  * What the worker tells, from shared memory
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION hubspot.lane_report(
 	OUT server oid, OUT lane text, OUT state text, OUT reason text, OUT until timestamptz,
-	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision)
+	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision, OUT event text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_lane_report';
-COMMENT ON FUNCTION hubspot.lane_report() IS 'lanes of this database''s worker, live; rate in rows with a verdict per second';
+COMMENT ON FUNCTION hubspot.lane_report() IS
+'lanes of this database''s worker, live; rate in rows with a verdict per second; event as in hubspot.lane_states()';
+
+CREATE FUNCTION hubspot.lane_states(
+	OUT state text, OUT event text, OUT scope text, OUT failure boolean, OUT first_wait interval, OUT longest_wait interval,
+	OUT left_by text[], OUT reason text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20 AS 'MODULE_PATHNAME', 'hubspot_lane_states';
+COMMENT ON FUNCTION hubspot.lane_states() IS
+'what can happen to a lane, a row per event: the state that it leads to; whether it moves the lane, the account or all of the database; whether it counts as a failure, so that the next wait is twice as long, up to the longest; what leads out again; the reason that hubspot.status shows, completed by a detail; the remedy that hubspot_health() shows, NULL: nothing is wrong';
 
 CREATE FUNCTION hubspot.flight_report(OUT id bigint) RETURNS SETOF bigint
 LANGUAGE c VOLATILE STRICT ROWS 100 AS 'MODULE_PATHNAME', 'hubspot_flight_report';
@@ -567,7 +684,8 @@ CREATE VIEW hubspot.outbox_status AS
 	SELECT o.id, o.parent, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
 		'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at AS enqueued_at,
-		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source
+		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source,
+		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of
 	FROM hubspot.outbox o
 	JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
@@ -577,7 +695,7 @@ UNION ALL
 		CASE WHEN r.id IS NOT NULL THEN 'done' WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'waiting' END,
 		r.verdict::text, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at,
-		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text
+		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of
 	FROM hubspot.outbox o
 	LEFT JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
@@ -651,11 +769,14 @@ COMMENT ON VIEW hubspot.unread IS 'rows that the worker has not read yet; an est
 
 CREATE VIEW hubspot.status AS
 	SELECT s.srvname AS server, lane.name AS lane,
-		coalesce(l.state, a.state, 'STOPPED') AS state,
-		CASE WHEN l.state IS NOT NULL THEN l.reason
-			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''), 'no worker runs for this database, see hubspot_health()')
+		/* what holds all of the database goes before what the lane was in */
+		CASE WHEN w.held THEN 'HELD' ELSE coalesce(l.state, a.state, 'STOPPED') END AS state,
+		CASE WHEN w.held THEN w.problem
+			WHEN l.state IS NOT NULL THEN l.reason
+			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''),
+				(SELECT x.reason FROM hubspot.lane_states() x WHERE x.state = 'STOPPED'))
 			END AS reason,
-		l.until,
+		CASE WHEN w.held THEN NULL ELSE l.until END AS until,
 		coalesce(l.waiting, 0) + coalesce(u.waiting, 0) AS waiting,
 		coalesce(l.in_flight, 0) AS in_flight,
 		0::bigint AS deferred,
@@ -675,7 +796,7 @@ CREATE VIEW hubspot.status AS
 	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
 	LEFT JOIN hubspot.unread u ON u.server = s.oid AND u.object = lane.object
 	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
-	LEFT JOIN (SELECT x.database, x.problem FROM hubspot.worker_report() x) w
+	LEFT JOIN (SELECT x.database, x.problem, x.state = 'held' AS held FROM hubspot.worker_report() x) w
 		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 	WHERE lane.name = 'contacts' OR l.lane IS NOT NULL OR u.object IS NOT NULL;
 COMMENT ON VIEW hubspot.status IS
@@ -706,6 +827,12 @@ COMMENT ON VIEW hubspot.workers IS 'the workers of the cluster, one per database
  * Rows of one key are one record; a request takes 100 records, 500 events, one
  * form or one change of the schema.  Events are not limited.
  */
+CREATE FUNCTION hubspot.all_confirmed(server oid, object text, key_property text, key text, calls text[], messages jsonb[])
+RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'hubspot_all_confirmed';
+COMMENT ON FUNCTION hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) IS
+'whether HubSpot is known to have all that these calls of one key, newest first, would write when merged: the worker would send nothing';
+
 CREATE FUNCTION @extschema@.hubspot_explain_backlog(server name DEFAULT NULL, OUT account name, OUT lane text, OUT queued bigint,
 	OUT records bigint, OUT merged bigint, OUT unchanged bigint, OUT requests bigint, OUT estimate interval)
 RETURNS SETOF record
@@ -713,9 +840,14 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 10 SET search_path = pg_catalog, pg_te
 AS $$
 	WITH mark AS (
 		SELECT c.snapshot, pg_snapshot_xmin(c.snapshot) AS xmin FROM hubspot.last_checkpoint c
+	), skipping AS (
+		SELECT s.oid AS server FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) p
+		WHERE p.option_name = 'skip_unchanged' AND p.option_value::boolean
 	), waiting AS (
 		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
-			CASE WHEN o.object = 'association' THEN o.message END AS company
+			CASE WHEN o.object = 'association' THEN o.message END AS company,
+			o.id, o.call, CASE WHEN o.object IN ('contact', 'company') AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
+				THEN o.message END AS values_of
 		FROM hubspot.outbox o
 		LEFT JOIN hubspot.result r ON r.id = o.id
 		WHERE o.xid >= (SELECT m.xmin FROM mark m) AND NOT pg_visible_in_snapshot(o.xid, (SELECT m.snapshot FROM mark m))
@@ -728,14 +860,23 @@ AS $$
 		SELECT w.server, w.object, count(*) AS queued,
 			count(DISTINCT (w.deletes, w.key_property, w.key, w.company)) AS keys
 		FROM waiting w GROUP BY w.server, w.object
+	), unchanged AS (
+		SELECT k.server, k.object, count(*) AS records
+		FROM (SELECT w.server, w.object, w.key_property, w.key,
+				array_agg(w.call::text ORDER BY w.id DESC) AS calls, array_agg(w.values_of ORDER BY w.id DESC) AS messages
+			FROM waiting w WHERE w.values_of IS NOT NULL AND NOT w.deletes
+			GROUP BY w.server, w.object, w.key_property, w.key) k
+		WHERE hubspot.all_confirmed(k.server, k.object::text, k.key_property, k.key, k.calls, k.messages)
+		GROUP BY k.server, k.object
 	), sized AS (
-		SELECT c.server, f.lane, c.queued, CASE WHEN f.merges THEN c.keys ELSE c.queued END AS records,
-			f.per_request, coalesce(f.per_window, m.burst_limit, 100) AS per_window
+		SELECT c.server, f.lane, c.queued, CASE WHEN f.merges THEN c.keys ELSE c.queued END - coalesce(u.records, 0) AS records,
+			coalesce(u.records, 0) AS unchanged, f.per_request, coalesce(f.per_window, m.burst_limit, 100) AS per_window
 		FROM counted c
 		JOIN families f ON f.object = c.object
+		LEFT JOIN unchanged u ON u.server = c.server AND u.object = c.object
 		LEFT JOIN hubspot.meter_report() m ON m.server = c.server
 	)
-	SELECT s.srvname, z.lane, z.queued, z.records, z.queued - z.records, 0::bigint,
+	SELECT s.srvname, z.lane, z.queued, z.records, z.queued - z.records - z.unchanged, z.unchanged,
 		(z.records + z.per_request - 1) / z.per_request,
 		make_interval(secs => CASE WHEN z.per_window = 0 THEN 0
 			ELSE (z.records + z.per_request - 1) / z.per_request * 10.0 / z.per_window END)
@@ -744,6 +885,236 @@ AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_explain_backlog(name) IS
 'what would go out now, a row per account and lane: rows queued, records they make when those of one key are merged, records left out because HubSpot has them already, requests, and the time these take at the limit that is granted now.  Reads all that waits; sends nothing';
+
+/* ------------------------------------------------------------------------
+ * Calls that are queued again, by the operator
+ * ------------------------------------------------------------------------ */
+CREATE TABLE hubspot.retry (
+	id bigint PRIMARY KEY,
+	retried_as bigint NOT NULL
+);
+COMMENT ON TABLE hubspot.retry IS 'rows that hubspot_retry() has queued again, so that none is queued twice; not dumped';
+COMMENT ON COLUMN hubspot.retry.id IS 'row that had ended';
+COMMENT ON COLUMN hubspot.retry.retried_as IS 'row that repeats it';
+
+CREATE VIEW hubspot.repeatable AS
+	SELECT o.*, t.retried_as,
+		s.oid IS NOT NULL AND o.problem IS NULL AND o.message IS NOT NULL AND (o.key <> '' OR o.call <> 'delete') AS sendable,
+		coalesce('events=legacy' = ANY (s.srvoptions), false) AS legacy
+	FROM hubspot.outbox o
+	LEFT JOIN (pg_catalog.pg_foreign_server s
+		JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot') ON s.oid = o.server
+	LEFT JOIN hubspot.retry t ON t.id = o.id;
+COMMENT ON VIEW hubspot.repeatable IS
+'the outbox, with what a repeat depends on: sendable is false for bad messages, erased rows and dropped SERVERs, retried_as the row that repeats this one, legacy whether the SERVER sends legacy events, whose repeat counts twice';
+
+/* A deadline that has passed would end the new row at once; that of the old one has served its purpose. */
+CREATE FUNCTION hubspot.queue_again(old_ids bigint[], new_ids bigint[], as_backfill boolean) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH pairs AS MATERIALIZED (
+		SELECT p.old_id, p.new_id FROM unnest($1, $2) AS p(old_id, new_id)
+	)
+	INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, replay_of, called_at,
+		key_property, key, message)
+	SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
+		CASE WHEN o.deadline > clock_timestamp() THEN o.deadline END,
+		CASE WHEN $3 THEN true ELSE o.backfill END, coalesce(o.replay_of, o.id), coalesce(o.called_at, o.created_at),
+		o.key_property, o.key, o.message
+	FROM pairs c
+	JOIN hubspot.outbox o ON o.id = c.old_id
+	LEFT JOIN pairs p ON p.old_id = o.parent
+	ORDER BY c.new_id;
+$$;
+COMMENT ON FUNCTION hubspot.queue_again(bigint[], bigint[], boolean) IS
+'repeats the calls of the first array under the ids of the second, which were drawn in this order; for hubspot_retry() and hubspot_replay()';
+
+/*
+ * Rows that were merged into others are known by the others only.  They were
+ * queued not far from them, as a rule, which saves reading all results.
+ */
+CREATE FUNCTION hubspot.retry_rows(carriers bigint[]) RETURNS SETOF bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	reach constant bigint := 100000;
+	expected bigint;
+	merged bigint[];
+	old_ids bigint[];
+	new_ids bigint[];
+BEGIN
+	DELETE FROM hubspot.retry t WHERE t.id < (SELECT min(o.id) FROM hubspot.outbox o);
+	SELECT coalesce(sum(r.merged), 0) INTO expected FROM hubspot.result r WHERE r.id = ANY (carriers);
+	IF expected > 0 THEN
+		SELECT array_agg(r.id) INTO merged
+		FROM hubspot.result r
+		WHERE r.merged_into = ANY (carriers)
+			AND r.id BETWEEN (SELECT min(c) FROM unnest(carriers) c) - reach AND (SELECT max(c) FROM unnest(carriers) c) + reach;
+		IF coalesce(cardinality(merged), 0) < expected THEN
+			SELECT array_agg(r.id) INTO merged FROM hubspot.result r WHERE r.merged_into = ANY (carriers);
+		END IF;
+	END IF;
+
+	WITH chosen AS MATERIALIZED (
+		SELECT o.id FROM hubspot.repeatable o WHERE o.id = ANY (carriers || merged) AND o.sendable ORDER BY o.id
+	), claimed AS (
+		INSERT INTO hubspot.retry (id, retried_as)
+		SELECT c.id, hubspot.next_outbox_id() FROM chosen c
+		ON CONFLICT DO NOTHING
+		RETURNING retry.id, retry.retried_as
+	)
+	SELECT array_agg(c.id ORDER BY c.id), array_agg(c.retried_as ORDER BY c.id) INTO old_ids, new_ids FROM claimed c;
+	PERFORM hubspot.queue_again(old_ids, new_ids, false);
+	RETURN QUERY SELECT unnest(new_ids);
+END
+$$;
+COMMENT ON FUNCTION hubspot.retry_rows(bigint[]) IS
+'queues rows again that have ended, each behind those that were merged into it; returns the ids of the new rows, none for what somebody else retries at this moment';
+
+CREATE FUNCTION @extschema@.hubspot_retry(id bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	target hubspot.repeatable;
+	carrier bigint;
+	verdict hubspot.verdict;
+	fate text;
+BEGIN
+	carrier := hubspot_retry.id;
+	LOOP
+		SELECT o.* INTO target FROM hubspot.repeatable o WHERE o.id = carrier;
+		EXIT WHEN target.retried_as IS NULL;
+		carrier := target.retried_as;
+	END LOOP;
+	IF target.id IS NULL THEN
+		RAISE EXCEPTION 'outbox row % does not exist', carrier
+			USING ERRCODE = 'no_data_found', HINT = 'Rows are kept for hubspot.retention after their verdict.';
+	END IF;
+
+	SELECT coalesce(c.verdict, r.verdict), coalesce(c.id, r.id) INTO verdict, carrier
+	FROM hubspot.result r LEFT JOIN hubspot.result c ON c.id = r.merged_into
+	WHERE r.id = target.id;
+	fate := CASE WHEN verdict IS NULL THEN 'is waiting'
+		WHEN verdict IN ('delivered', 'unchanged', 'sent_unconfirmed') THEN 'was sent: ' || verdict END;
+	IF fate IS NOT NULL AND target.id <> hubspot_retry.id THEN
+		RAISE NOTICE 'outbox row % was retried already, as row %, which %', hubspot_retry.id, target.id, fate;
+		RETURN target.id;
+	ELSIF verdict IS NULL THEN
+		RAISE EXCEPTION 'outbox row % is waiting', target.id USING ERRCODE = 'object_not_in_prerequisite_state';
+	ELSIF fate IS NOT NULL THEN
+		RAISE EXCEPTION 'outbox row % %', target.id, fate
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'hubspot_replay() sends again what was sent.';
+	ELSIF target.problem IS NOT NULL THEN
+		RAISE EXCEPTION 'outbox row % cannot be sent', target.id
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Its message is bad: ' || target.problem,
+				HINT = 'Make a new call with a good message.';
+	ELSIF NOT target.sendable THEN
+		RAISE EXCEPTION 'outbox row % cannot be sent', target.id
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = CASE WHEN target.message IS NULL OR target.key = '' THEN 'Its message has been erased.'
+					ELSE 'Its SERVER has been dropped.' END;
+	END IF;
+	PERFORM hubspot.retry_rows(ARRAY[carrier]);
+	RETURN (SELECT t.retried_as FROM hubspot.retry t WHERE t.id = target.id);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_retry(bigint) IS
+'queues the call of a row again that was not sent (rejected, dead, expired, cancelled) or may not have been (unknown), together with the rows that were merged into it; returns the id of the new row, whose replay_of is this one.  It goes behind what waits for the same key, is mapped anew, and has no deadline that has passed.  What was retried already is not queued twice: a NOTICE, and the id of that retry.  Errors: the row waits or was sent, has a bad message, was erased, its SERVER is gone';
+
+CREATE FUNCTION @extschema@.hubspot_retry(server name DEFAULT NULL, call text DEFAULT NULL, verdict text DEFAULT NULL,
+	category text DEFAULT NULL, key text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+RETURNS SETOF bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	verdicts hubspot.verdict[] := '{rejected,dead,expired,cancelled}';
+	account oid := CASE WHEN hubspot_retry.server IS NOT NULL THEN hubspot.server_oid(hubspot_retry.server) END;
+	chosen bigint[];
+	retried bigint;
+	unsendable bigint;
+BEGIN
+	IF hubspot_retry.verdict::hubspot.verdict = ANY (verdicts || '{unknown}') THEN
+		verdicts := ARRAY[hubspot_retry.verdict::hubspot.verdict];
+	ELSIF hubspot_retry.verdict IS NOT NULL THEN
+		RAISE EXCEPTION 'rows with the verdict "%" are not retried', hubspot_retry.verdict
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'Verdicts of rows that were not sent are: rejected, dead, expired, cancelled; unknown: perhaps it was.',
+				HINT = 'hubspot_replay() sends again what was sent.';
+	END IF;
+	SELECT array_agg(o.id) FILTER (WHERE o.sendable AND o.retried_as IS NULL),
+		count(*) FILTER (WHERE o.retried_as IS NOT NULL), count(*) FILTER (WHERE NOT o.sendable)
+	INTO chosen, retried, unsendable
+	FROM hubspot.result r JOIN hubspot.repeatable o ON o.id = r.id
+	WHERE r.verdict = ANY (verdicts)
+		AND (account IS NULL OR o.server = account)
+		AND (hubspot_retry.call IS NULL OR o.call = hubspot_retry.call::hubspot.call)
+		AND (hubspot_retry.category IS NULL OR r.category = hubspot_retry.category)
+		AND (hubspot_retry.key IS NULL OR o.key IN (hubspot_retry.key, lower(btrim(hubspot_retry.key))))
+		AND (hubspot_retry.since IS NULL OR r.finished_at >= hubspot_retry.since)
+		AND (hubspot_retry.until IS NULL OR r.finished_at < hubspot_retry.until);
+	IF retried > 0 THEN
+		RAISE NOTICE '% of the rows were retried before, and are left out', retried;
+	END IF;
+	IF unsendable > 0 THEN
+		RAISE NOTICE '% of the rows cannot be sent, and are left out: bad messages, erased ones, those of dropped SERVERs', unsendable;
+	END IF;
+	RETURN QUERY SELECT hubspot.retry_rows(chosen) WHERE chosen IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz) IS
+'hubspot_retry(id) for all rows that ended as rejected, dead, expired or cancelled and fit: SERVER, call, verdict (also unknown, which is not retried unless named), category, key, since <= time of the verdict < until; in the order in which they were queued.  Returns the ids of the new rows.  What cannot be sent or was retried before is left out, with a NOTICE';
+
+CREATE FUNCTION @extschema@.hubspot_replay(since timestamptz, until timestamptz, server name DEFAULT NULL, call text DEFAULT NULL,
+	object text DEFAULT NULL, key text DEFAULT NULL, verdict text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	account oid := CASE WHEN hubspot_replay.server IS NOT NULL THEN hubspot.server_oid(hubspot_replay.server) END;
+	old_ids bigint[];
+BEGIN
+	IF hubspot_replay.since IS NULL OR hubspot_replay.until IS NULL THEN
+		RAISE EXCEPTION 'since and until must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	SELECT array_agg(o.id ORDER BY o.id) INTO old_ids
+	FROM hubspot.repeatable o
+	LEFT JOIN hubspot.result r ON r.id = o.id
+	LEFT JOIN hubspot.result c ON c.id = r.merged_into
+	WHERE o.created_at >= hubspot_replay.since AND o.created_at < hubspot_replay.until
+		AND o.sendable AND o.call <> 'refresh_schema'
+		AND (account IS NULL OR o.server = account)
+		AND CASE WHEN hubspot_replay.call IS NULL THEN o.call <> 'form' ELSE o.call = hubspot_replay.call::hubspot.call END
+		AND (hubspot_replay.object IS NULL OR o.object = hubspot_replay.object::hubspot.object)
+		AND (hubspot_replay.key IS NULL OR o.key IN (hubspot_replay.key, lower(btrim(hubspot_replay.key))))
+		AND CASE WHEN hubspot_replay.verdict IS NOT NULL THEN coalesce(c.verdict, r.verdict) = hubspot_replay.verdict::hubspot.verdict
+			ELSE o.object <> 'event' OR NOT o.legacy AND coalesce(r.verdict NOT IN ('sent_unconfirmed', 'unknown'), true) END
+		/* of a call that was repeated, the last time counts */
+		AND NOT EXISTS (SELECT FROM hubspot.outbox n
+			WHERE n.replay_of = coalesce(o.replay_of, o.id) AND n.id > o.id AND n.created_at < hubspot_replay.until);
+	IF old_ids IS NULL THEN
+		RETURN 0;
+	END IF;
+	PERFORM hubspot.queue_again(old_ids, ARRAY(SELECT hubspot.next_outbox_id() FROM unnest(old_ids)), true);
+	RETURN cardinality(old_ids);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text) IS
+'queues again, as a back-fill and in their order, the calls that were queued in [since, until), whatever became of them; returns the number of rows.  Restricted by SERVER, call, object, key, verdict (that of the row that a coalesced one was merged into).  Left out: bad messages, erased rows, those of dropped SERVERs; forms unless call is form, and legacy events unless a verdict is named, as a repeat counts twice.  Values that were queued after until are overwritten by older ones: let until be now where that matters';
+
+CREATE FUNCTION @extschema@.hubspot_drain(timeout interval DEFAULT NULL, server name DEFAULT NULL) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_drain';
+COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
+'waits until every row that was committed before the call has its verdict; true when that is so, false after the timeout (NULL: none).  One SERVER, or all.  An error when the calling transaction has queued rows itself.  When what is missing waits for somebody, a WARNING says so, once';
 
 /* ------------------------------------------------------------------------
  * Health: a row per problem, with what to do about it
@@ -771,29 +1142,23 @@ UNION ALL
 			coalesce((SELECT nullif(w.problem, '') FROM hubspot.worker_report() w
 				WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
 				'not started yet, or hubspot.databases leaves it out')),
-		'see the server log and the view hubspot.workers; check hubspot.databases and max_worker_processes'
+		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED')
 	WHERE NOT pg_is_in_recovery()
 		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '\s*,\s*'))
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
 	SELECT format('the worker is held: %s', w.problem),
-		'if this database is the one that should send, call hubspot_arm() or set hubspot.cluster_guard'
+		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
 	FROM hubspot.worker_report() w
 	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL
 	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
-		CASE l.state
-			WHEN 'UNAUTHORIZED' THEN 'put a valid token into the account''s file in hubspot.secret_directory; it is tried again each minute and at a reload'
-			WHEN 'FORBIDDEN' THEN 'grant the named scopes to the token in HubSpot; it is tried again every five minutes and at a reload'
-			WHEN 'WRONG_HUBLET' THEN 'the token belongs to another data centre: make a new one, or set the SERVER option base_url'
-			WHEN 'MISCONFIGURED' THEN 'ALTER SERVER ... OPTIONS (DROP or SET the option)'
-			WHEN 'MISDIRECTED' THEN 'check the SERVER options base_url and api_version'
-			WHEN 'UNREACHABLE' THEN 'check the network, the proxy and the certificates'
-			ELSE 'goes on by itself' END
+		x.remedy || CASE WHEN l.until IS NOT NULL THEN format('; it is tried again at %s%s', date_trunc('second', l.until),
+			CASE WHEN 'reload' = ANY (x.left_by) THEN ', and at a reload' END) ELSE '' END
 	FROM hubspot.lane_report() l
-	LEFT JOIN pg_foreign_server s ON s.oid = l.server
-	WHERE l.state NOT IN ('RUN', 'LIMITED', 'CONNECTING')
+	JOIN hubspot.lane_states() x ON x.event = l.event AND x.remedy IS NOT NULL
+	JOIN pg_foreign_server s ON s.oid = l.server
 UNION ALL
 	SELECT format('the cache of the sequence hubspot.outbox_id_seq is %s: rows could be overlooked', q.seqcache),
 		'ALTER SEQUENCE hubspot.outbox_id_seq CACHE 1'
@@ -805,17 +1170,24 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * Rights: calls are for everybody who has USAGE on the SERVER; what carries
  * customers' data is for nobody until the owner grants it.
  * ------------------------------------------------------------------------ */
-REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
+REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
+	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
 	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
-	@extschema@.hubspot_explain_backlog(name) FROM PUBLIC;
+	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
+	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
+	@extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
+	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text), @extschema@.hubspot_drain(interval, name),
+	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
-	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name) TO pg_monitor;
+	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
+	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
-	hubspot.last_checkpoint TO pg_monitor;
+	hubspot.last_checkpoint, hubspot.pause TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
-	request_id, enqueued_at, finished_at, next_try_at, merged_into, source)
+	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
 GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
 	request_id) ON hubspot.failures TO pg_monitor;

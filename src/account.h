@@ -66,6 +66,7 @@ typedef struct AccountOptions
 	bool		primary_company;
 	bool		associate_company_trait;
 	bool		skip_unchanged;
+	int64		confirmed_for;	/* µs */
 } AccountOptions;
 
 /*

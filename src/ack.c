@@ -31,7 +31,7 @@ enum ResultColumn
 {
 	RESULT_ID, RESULT_REQUEST_ID, RESULT_FINISHED_AT, RESULT_MERGED_INTO, RESULT_VERDICT,
 	RESULT_HTTP_STATUS, RESULT_ATTEMPT, RESULT_CREATED, RESULT_RECORD_ID, RESULT_CATEGORY,
-	RESULT_MESSAGE, RESULT_WARNINGS
+	RESULT_MESSAGE, RESULT_WARNINGS, RESULT_MERGED
 };
 
 enum RequestColumn
@@ -122,6 +122,12 @@ ack_pending(void)
 }
 
 bool
+ack_is_full(void)
+{
+	return nresults >= ACK_ROWS;
+}
+
+bool
 ack_has_requests(void)
 {
 	return nrequests > 0;
@@ -140,7 +146,7 @@ ack_due(int64 now, bool idle, int64 *wait_us)
 	if (oldest_at == 0)
 		return false;
 	*wait_us = Max(oldest_at + ACK_WAIT_US - now, 0);
-	return idle || nresults >= ACK_ROWS || *wait_us == 0;
+	return idle || ack_is_full() || *wait_us == 0;
 }
 
 /* ---- writing ---------------------------------------------------------------- */
@@ -227,6 +233,8 @@ write_results(const Catalog *catalog)
 		PUT(RESULT_FINISHED_AT, TimestampTzGetDatum(now));
 		if (result->merged_into != 0)
 			PUT(RESULT_MERGED_INTO, Int64GetDatum(result->merged_into));
+		if (result->merged > 0)
+			PUT(RESULT_MERGED, Int16GetDatum(result->merged));
 		PUT(RESULT_VERDICT, ObjectIdGetDatum(catalog->verdict[result->verdict]));
 		if (result->http_status != 0)
 			PUT(RESULT_HTTP_STATUS, Int16GetDatum(result->http_status));

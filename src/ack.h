@@ -36,6 +36,7 @@ typedef struct AckResult
 	int64		id;
 	AckRequest *request;		/* NULL: decided without one */
 	int64		merged_into;	/* 0: none */
+	int			merged;			/* rows that this one carried */
 	Verdict		verdict;
 	int			http_status;	/* 0: none */
 	int			attempt;
@@ -57,6 +58,7 @@ extern void ack_result(const AckResult *result);
 
 /* Verdicts waiting to be written; whether requests do; verdicts since the start. */
 extern int	ack_pending(void);
+extern bool ack_is_full(void);	/* there are enough for a flush */
 extern bool ack_has_requests(void);
 extern int64 ack_total(void);
 

@@ -23,6 +23,7 @@
 #include "connect.h"
 #include "expire.h"
 #include "shared.h"
+#include "unchanged.h"
 
 #define WINDOW_LOOK		5000	/* rows looked at for one userId */
 
@@ -175,6 +176,7 @@ find_record(Row *row)
 		found = record_map_find(server, OBJECT_IS_COMPANY, property, key->key);
 	if (found != NULL)
 		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found, RECORD_ID_BYTES);
+	unchanged_look_up(row);
 }
 
 /*

@@ -108,6 +108,13 @@ typedef struct pg_itm_in hubspot_itm;
 #define hubspot_wait_event(name) WaitEventExtensionNew(name)
 #endif
 
+/* 15: the timeline that is written to has a function of its own; 14 keeps it in a variable. */
+#if PG_VERSION_NUM < 150000
+#define hubspot_timeline() (RecoveryInProgress() ? 0 : ThisTimeLineID)
+#else
+#define hubspot_timeline() GetWALInsertionTimeLine()
+#endif
+
 /* 18: a scan takes a place to count its index searches in. */
 #if PG_VERSION_NUM < 180000
 #define hubspot_index_beginscan(heap, index, snapshot, nkeys) \

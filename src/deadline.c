@@ -35,8 +35,8 @@ now_and(const Interval *interval)
 }
 
 /* The server's interval_in(), for an interval of any kind. */
-static bool
-decode_interval(const char *text, Interval *interval)
+bool
+deadline_decode_interval(const char *text, Interval *interval)
 {
 	char		workbuf[256];
 	char	   *field[MAXDATEFIELDS];
@@ -59,7 +59,7 @@ deadline_read_interval(const char *text, Interval *interval, MessageProblem *pro
 {
 	TimestampTz ignored;
 
-	if (!decode_interval(text, interval))
+	if (!deadline_decode_interval(text, interval))
 		return message_bad(problem, psprintf("deadline \"%s\" is not an interval", text), EXPECTED);
 	return deadline_after(interval, &ignored, problem);
 }

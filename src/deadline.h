@@ -13,7 +13,10 @@
 
 #include "message.h"
 
-/* Read an interval's text; false when it is none, or no deadline. */
+/* Read an interval's text, whatever it is for; false when it is none. */
+extern bool deadline_decode_interval(const char *text, Interval *interval);
+
+/* The same for a deadline; false also when it can be none. */
 extern bool deadline_read_interval(const char *text, Interval *interval, MessageProblem *problem);
 
 /* The moment that an interval means now; false when it is not above zero, or absurdly long. */

@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "hubspot.h"
+#include "unchanged.h"
 #include "work.h"
 
 typedef struct KeyName
@@ -226,6 +227,7 @@ drop_key_if_idle(WorkKey *key)
 	keytable_delete(keys, name);
 	if (key->address != NULL)
 		pfree(key->address);
+	unchanged_let_go(key);
 	pfree(key);
 }
 
@@ -332,6 +334,7 @@ queue_put_back(WorkKey *key, Row *const *rows, int nrows)
 		rows[i]->taken = false;
 		dlist_push_head(&key->rows, &rows[i]->node);
 	}
+	unchanged_forget(key);		/* a part of it may have been written */
 	queue_release_key(key);
 }
 

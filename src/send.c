@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "connect.h"
 #include "path.h"
+#include "pause.h"
 #include "schema_lane.h"
 #include "schema_sync.h"
 #include "value.h"
@@ -244,6 +245,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	Account    *account = lane->account;
 	const RequestKind *kind;
 	Batch	   *batch;
+	int			ended;
 
 	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) ||
 		account->transfers >= account->options->max_connections ||
@@ -263,12 +265,14 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		return false;
 	if (lane->status.failures == 0)
 		lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
+	ended = ack_pending();
 	batch = batch_take(lane, kind);
 	if (batch != NULL)
 		return send_batch(lane, batch);
 	if (kind->meter != METER_NONE)
 		meter_cancel(account->meters[kind->meter]);
-	return false;
+	return ack_pending() > ended && !ack_is_full(); /* rows ended without a request: others may,
+													 * too */
 }
 
 /* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */
@@ -293,7 +297,7 @@ send_what_may(bool more_to_read)
 
 		if (connect_wants_asking(account, now))
 			ask_account(account, now);
-		if (account->status.state != LANE_RUN && account->status.until > 0)
+		if (account->status.state != LANE_RUN && account->status.until > 0 && account->pause.state == LANE_RUN)
 			wait_us = sooner(wait_us, Max(account->status.until - now, 0));
 		for (int i = 0; i < FAMILY_COUNT; i++)
 		{
@@ -305,7 +309,8 @@ send_what_may(bool more_to_read)
 		}
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped)
 		{
-			schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
+			if (!pause_stops(&account->lanes[FAMILY_SCHEMA]))
+				schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
 			while (ask_schema(account, now, &wait_us))
 				;
 		}
@@ -439,10 +444,7 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 		return false;
 	lane_event(status, event, value_from_utf8(detail), wait_s);
 	if (status->state != before)
-		ereport(LOG,
-				(errmsg("HubSpot account \"%s\"%s%s is in state %s: %s", account->name,
-						lane != NULL ? ", lane " : "", lane != NULL ? lane_family_name(lane->family) : "",
-						lane_state_name(status->state), status->reason)));
+		connect_tell(account, lane, status);
 	if (event == EVENT_UNAUTHORIZED)
 		connect_refused(account);
 	return false;

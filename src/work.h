@@ -45,6 +45,7 @@ typedef struct Lane
 	struct Account *account;
 	LaneFamily	family;
 	LaneStatus	status;
+	LaneStatus	pause;			/* in RUN unless somebody paused the lane */
 	dlist_head	ready;			/* keys that may be taken, oldest first */
 	int			nready;
 	dlist_head	asking;			/* keys to be looked up in the tables; see await.h */
@@ -94,6 +95,7 @@ typedef struct Account
 	SchemaSync	sync[SCHEMA_PARTS];
 	MappingRules rules[SCHEMA_EVENT];	/* by SchemaPart */
 	LaneStatus	status;			/* trouble of the whole account */
+	LaneStatus	pause;			/* in RUN unless somebody paused the account */
 	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */
 	int			transfers;		/* requests under way */
 	bool		forms_public;	/* the token may not submit forms: their public address takes them */
@@ -101,6 +103,8 @@ typedef struct Account
 	bool		info_changed;	/* to be written to hubspot.account */
 	bool		limits_changed; /* to be written to hubspot.rate_limit */
 	int64		portal_id;		/* 0: not known */
+	uint64		info_of_token;	/* hash of the token of which account-info told that */
+	bool		sheds_confirmed;	/* what hubspot.confirmed holds of it is to go, see forget.h */
 	char		account_type[32];
 	char		time_zone[64];
 	int			utc_offset_ms;
@@ -132,6 +136,8 @@ typedef struct WorkKey
 	dlist_node	node;			/* in the list of its place */
 	int64		until;			/* of a delayed key, µs of the monotonic clock */
 	char	   *address;		/* that a userId has turned out to be; its rows will move there */
+	struct Confirmed *confirmed;	/* what its record is known to hold, with skip_unchanged; NULL:
+									 * nothing */
 	dlist_head	waiters;		/* keys that wait for rows of this one */
 } WorkKey;
 
@@ -192,6 +198,12 @@ typedef struct Input
 	const char *category;		/* of a conflict that may yet be resolved, and its words */
 	const char *message;
 	int			status;
+
+	/* with skip_unchanged, see unchanged.h */
+	struct Written *written;	/* what the answer will confirm; NULL: nothing is learnt */
+	bool		left_out;		/* some values were not sent, as the record is known to have them */
+	bool		whole;			/* nothing may be left out */
+	bool		stage_taken;	/* the answer showed the stage that was sent */
 } Input;
 
 typedef struct Batch
@@ -268,7 +280,8 @@ extern uint64 queue_oldest_seq(void);
 typedef enum BuildResult
 {
 	BUILD_DONE,
-	BUILD_WAIT					/* not now: the rows go back to their key */
+	BUILD_WAIT,					/* not now: the rows go back to their key */
+	BUILD_UNCHANGED				/* HubSpot has all of it already: the rows end without a request */
 } BuildResult;
 
 /* Host, path and credentials of a request. */
@@ -308,6 +321,8 @@ typedef struct RequestKind
 								 * request */
 	bool		shares;			/* an input may append nothing, as another has asked for it */
 	bool		gathers;		/* waits a moment for keys that wait for others */
+	bool		finishes;		/* puts back what the request before it took away: goes even while
+								 * the lane is paused */
 	bool		collects;		/* many rows are of few records: waits while there are more to be
 								 * read */
 	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */

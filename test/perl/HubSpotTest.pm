@@ -25,7 +25,8 @@ use Time::HiRes qw(sleep time);
 use HubSpotSimulator;
 
 our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
-  stop_delivery resume_delivery worker_pid try_ask start_writer wait_until wait_drained);
+  stop_delivery resume_delivery worker_pid wait_until wait_drained);
+our @EXPORT_OK = qw(try_ask start_writer);
 
 # The token that accounts and simulators have unless told otherwise.
 our $token = 'pat-na1-11111111-2222-3333-4444-555555555555';

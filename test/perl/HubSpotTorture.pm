@@ -19,7 +19,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-use HubSpotTest;
+use HubSpotTest qw(:DEFAULT start_writer try_ask);
 
 our @EXPORT = qw(torture);
 
@@ -262,7 +262,10 @@ sub misbehave
 		}
 		if (time > $next_crash)
 		{
+			# amid requests that go well, mostly
 			count_faults();
+			end_pauses();
+			sleep rand 0.5;
 			crash();
 			$next_crash = time + $options{crashes_every} * (0.5 + rand);
 		}

@@ -6,7 +6,7 @@
 use strict;
 use warnings;
 
-use HubSpotTest;
+use HubSpotTest qw(:DEFAULT start_writer try_ask);
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);

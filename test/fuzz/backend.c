@@ -49,16 +49,15 @@ backend_jsonb(const char *text, int len)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Jsonb	   *volatile result = NULL;
-	char	   *copy = pnstrdup(text, len);
 	int			depth = 0;
 
 	for (int i = 0; i < len; i++)
-		depth += copy[i] == '[' || copy[i] == '{';
+		depth += text[i] == '[' || text[i] == '{';
 	if (depth > DEEPEST_INPUT || !pg_verify_mbstr(PG_UTF8, text, len, true))
 		return NULL;
 	PG_TRY();
 	{
-		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(copy)));
+		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(text, len))));
 	}
 	PG_CATCH();
 	{

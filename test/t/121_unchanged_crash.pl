@@ -39,6 +39,7 @@ sub kill_worker
 	kill 'STOP', $worker;    # it has no time for anything any more
 	ask('ALTER SYSTEM SET hubspot.enabled = off');
 	$node->reload;
+	wait_until(sub { ask('SHOW hubspot.enabled') eq 'off' }, 'the setting to be read');
 	kill 'KILL', $worker;
 	wait_until(sub { !kill 0, $worker }, 'the worker to be gone');
 	wait_until(sub { eval { ($node->psql('postgres', 'SELECT 1'))[0] == 0 } }, 'the server');
@@ -65,10 +66,10 @@ is(verdict($oslo), 'coalesced', 'with the one before, which nobody knew the end 
 #
 # The same, but that row is never sent again
 #
+$sim->fault(match => { path => 'contacts/batch/upsert' }, times => 1, action => 'hang', apply => JSON::PP::true);
 ask(q{INSERT INTO hubspot.outbox (server, call, object, source, deadline, key, message)
 	SELECT oid, 'identify', 'contact', 'function', clock_timestamp() + interval '4 seconds', 'ada@example.com', '{"email": "ada@example.com", "city": "Bonn"}'
 	FROM pg_foreign_server WHERE srvname = 'crm'});
-$sim->fault(match => { path => 'contacts/batch/upsert' }, times => 1, action => 'hang', apply => JSON::PP::true);
 identify('Bonn', 'wake@example.com');
 wait_for_city('Bonn');
 kill_worker();

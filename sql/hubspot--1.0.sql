@@ -205,7 +205,7 @@ INSERT INTO hubspot.checkpoint
  * the outbox may be given back meanwhile.
  */
 CREATE TABLE hubspot.deferred (
-	LIKE hubspot.outbox,
+	LIKE hubspot.outbox INCLUDING COMMENTS,
 	attempt integer NOT NULL,
 	lost boolean NOT NULL,
 	next_try_at timestamptz NOT NULL,
@@ -228,7 +228,7 @@ COMMENT ON COLUMN hubspot.deferred.request_id IS 'the HTTP request that failed l
 COMMENT ON COLUMN hubspot.deferred.failed_at IS 'when it did';
 
 CREATE TABLE hubspot.dead (
-	LIKE hubspot.outbox,
+	LIKE hubspot.outbox INCLUDING COMMENTS,
 	attempt integer NOT NULL,
 	http_status smallint,
 	category text COLLATE "C",

@@ -415,12 +415,12 @@ batch_next_kind(Lane *lane, int busy_meters)
 		return batch->kind;
 	if (!paused)
 		dlist_foreach_modify(iter, &lane->ready)
-		{
-			const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
+	{
+		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
 
-			if (kind != NULL && may_use(kind, busy_meters))
-				return kind;
-		}
+		if (kind != NULL && may_use(kind, busy_meters))
+			return kind;
+	}
 	batch = first_again(lane, paused, busy_meters, true);
 	return batch == NULL ? NULL : batch->kind;
 }

@@ -161,7 +161,7 @@ command_cancels(TupleTableSlot *slot)
 	subject.backfill = DatumGetBool(slot_getattr(slot, AT_BACKFILL, &is_live)) && !is_live;
 	foreach(cell, commands)
 		if (means(lfirst(cell), &subject))
-			return true;
+		return true;
 	return false;
 }
 

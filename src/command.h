@@ -19,7 +19,7 @@ extern void command_look(void);
 
 /* Whether a row of the outbox that is about to come into the window is not wanted any more. */
 extern bool command_cancels(TupleTableSlot *slot);
-extern const char *const command_cancelled;	/* the reason to give for it */
+extern const char *const command_cancelled; /* the reason to give for it */
 
 /*
  * Commands that are done when every row up to an id has been met are removed

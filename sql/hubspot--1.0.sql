@@ -250,9 +250,11 @@ CREATE TABLE hubspot.rate_limit (
 	daily_remaining bigint,
 	state text COLLATE "C" NOT NULL,
 	reason text,
+	burst_window_ms integer,
+	daily_resets_at timestamptz,
 	PRIMARY KEY (server, lane)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE hubspot.rate_limit IS 'limits and lane states as the worker last wrote them, at most every 5 seconds; the live ones are in hubspot.status';
+COMMENT ON TABLE hubspot.rate_limit IS 'limits and lane states as the worker last wrote them, at most every 5 seconds: the row of the contacts when the account was busy, the others when their state changed; the live ones are in hubspot.status';
 COMMENT ON COLUMN hubspot.rate_limit.server IS 'oid of the SERVER';
 COMMENT ON COLUMN hubspot.rate_limit.lane IS 'lane';
 COMMENT ON COLUMN hubspot.rate_limit.updated_at IS 'when this row was written';
@@ -263,6 +265,8 @@ COMMENT ON COLUMN hubspot.rate_limit.daily_limit IS 'requests per day that HubSp
 COMMENT ON COLUMN hubspot.rate_limit.daily_remaining IS 'of these, how many were left';
 COMMENT ON COLUMN hubspot.rate_limit.state IS 'state of the lane';
 COMMENT ON COLUMN hubspot.rate_limit.reason IS 'why, in words';
+COMMENT ON COLUMN hubspot.rate_limit.burst_window_ms IS 'length of the window of burst_limit, milliseconds';
+COMMENT ON COLUMN hubspot.rate_limit.daily_resets_at IS 'when the day of daily_limit ends, if HubSpot told';
 
 /* ------------------------------------------------------------------------
  * What HubSpot knows of the accounts, and what the user says about names
@@ -503,11 +507,15 @@ COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no
 
 CREATE FUNCTION hubspot.meter_report(
 	OUT server oid, OUT burst_limit integer, OUT burst_used integer, OUT burst_others integer,
-	OUT daily_limit bigint, OUT daily_remaining bigint)
+	OUT daily_limit bigint, OUT daily_remaining bigint,
+	OUT burst_window_ms integer, OUT burst_reserve integer, OUT blocked_until timestamptz, OUT daily_resets_at timestamptz,
+	OUT search_limit integer, OUT search_used integer, OUT search_blocked_until timestamptz,
+	OUT association_limit integer, OUT association_used integer, OUT association_blocked_until timestamptz,
+	OUT form_limit integer, OUT form_used integer, OUT form_blocked_until timestamptz)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_meter_report';
 COMMENT ON FUNCTION hubspot.meter_report() IS
-'rate limits of this database''s accounts, live: requests used in the last 10 seconds by us and, as far as HubSpot''s headers tell, by others';
+'rate limits of this database''s accounts, live: requests used in the last window (burst_window_ms) by us and, as far as HubSpot''s headers tell, by others, for whose next ones burst_reserve places are left free; nothing is sent before blocked_until; the meters of their own: search (per second), association and form (without a token; per 10 seconds)';
 
 INSERT INTO hubspot.installation
 	SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp()
@@ -669,7 +677,12 @@ CREATE VIEW hubspot.rate_limits AS
 		m.burst_used, m.burst_others,
 		coalesce(m.daily_limit, r.daily_limit) AS daily_limit,
 		coalesce(m.daily_remaining, r.daily_remaining) AS daily_remaining,
-		r.updated_at, a.token_fingerprint, a.portal_id, a.hublet, a.time_zone
+		r.updated_at, a.token_fingerprint, a.portal_id, a.hublet, a.time_zone,
+		coalesce(m.burst_window_ms, r.burst_window_ms) AS burst_window_ms, m.burst_reserve, m.blocked_until,
+		coalesce(m.daily_resets_at, r.daily_resets_at) AS daily_resets_at,
+		m.search_limit, m.search_used, m.search_blocked_until,
+		m.association_limit, m.association_used, m.association_blocked_until,
+		m.form_limit, m.form_used, m.form_blocked_until
 	FROM hubspot.rate_limit r
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server
 	LEFT JOIN hubspot.account a ON a.server = r.server

@@ -53,6 +53,7 @@ static const struct
 	[EVENT_METERED] = {LANE_LIMITED, false, 0, 0, "the requests that HubSpot grants per 10 seconds are used up"},
 	[EVENT_LIMITED] = {LANE_LIMITED, false, 10, 10, "HubSpot refused a request for its short-time limit"},
 	[EVENT_DAILY] = {LANE_DAILY, true, 600, 600, "the account's requests of the day are used up"},
+	[EVENT_DAILY_SHARE] = {LANE_DAILY, true, 600, 600, "our part of the account's requests of the day is used up"},
 
 	/* trouble that passes */
 	[EVENT_LOCKED] = {LANE_BACKOFF, false, 2, 16, "HubSpot has locked the records for other writes"},

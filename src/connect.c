@@ -457,7 +457,7 @@ connect_effective_status(const Lane *lane)
 {
 	LaneStatus	waiting = {.state = LANE_CONNECTING, .reason = "asking HubSpot for the account's properties"};
 	bool		unsettled = lane->status.state == LANE_RUN && lane->rows > 0 &&
-		schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled;
+	schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled;
 
 	if (lane->account->status.state != LANE_RUN &&
 		(unsettled || lane->account->status.state != LANE_DAILY ||

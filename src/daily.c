@@ -23,9 +23,10 @@
 #include "clock.h"
 #include "daily.h"
 
-#define MARGIN_S		5			/* clocks differ */
+#define MARGIN_S		5		/* clocks differ */
 #define LONGEST_DAY_S	(26 * SECS_PER_HOUR)
-#define ASK_PART		20			/* ask when less than this part of the day is left */
+#define NEXT_DAY_US		(12 * USECS_PER_HOUR)	/* what ends so long after the pause is another day */
+#define ASK_PART		20		/* ask when less than this part of the day is left */
 #define ASK_US			(300 * USECS_PER_SEC)	/* HubSpot's own picture is minutes old */
 #define ASK_AGAIN_US	(3600 * USECS_PER_SEC)	/* it does not tell */
 
@@ -85,7 +86,10 @@ daily_pause(Account *account, LaneEvent event, const char *detail)
 {
 	bool		too_early = account->status.state == LANE_DAILY && account->status.until <= clock_us();
 	TimestampTz ends_at = too_early ? 0 : daily_ends_at(account);
+	MeterReading reading;
 
+	read_meter(account, &reading);
+	account->wants_day_end = !too_early && reading.daily_resets_at <= GetCurrentTimestamp();
 	lane_event(&account->status, event, detail,
 			   ends_at == 0 ? 0 : (ends_at - GetCurrentTimestamp()) / USECS_PER_SEC + MARGIN_S);
 }
@@ -101,7 +105,7 @@ daily_pause_if_used_up(Account *account)
 		(!reading.daily_told && reading.daily_resets_at <= GetCurrentTimestamp()))	/* of yesterday */
 		return false;
 	used = reading.daily_limit - reading.daily_remaining;
-	if (reading.daily_limit > 0 && reading.daily_remaining == 0)
+	if (reading.daily_told && reading.daily_limit > 0 && reading.daily_remaining == 0)
 		daily_pause(account, EVENT_DAILY, NULL);
 	else if (account->options->daily_limit > 0 && used >= account->options->daily_limit)
 		daily_pause(account, EVENT_DAILY_SHARE, "the SERVER option daily_limit is reached");
@@ -125,25 +129,25 @@ bool
 daily_wants_usage(const Account *account, int64 now)
 {
 	MeterReading reading;
-	bool		end_is_known;
 
 	if (account->dropped || account->options == NULL || account->secret.token == NULL ||
-		account->asking || account->asking_usage || now < account->usage_not_before ||
-		(account->status.state != LANE_RUN && account->status.state != LANE_DAILY))
+		account->asking || account->asking_usage)
+		return false;
+	if (account->status.state == LANE_DAILY)
+		return account->wants_day_end;
+	if (account->status.state != LANE_RUN || now < account->usage_not_before)
 		return false;
 	read_meter(account, &reading);
-	end_is_known = reading.daily_resets_at > GetCurrentTimestamp();
-	if (account->status.state == LANE_DAILY)
-		return !end_is_known;
 	if (!reading.daily_told)
 		return account->requests != account->usage_requests;
-	return !end_is_known && reading.daily_remaining < reading.daily_limit / ASK_PART;
+	return reading.daily_resets_at <= GetCurrentTimestamp() && reading.daily_remaining < reading.daily_limit / ASK_PART;
 }
 
 void
 daily_asking(Account *account, int64 now)
 {
 	account->asking_usage = true;
+	account->wants_day_end = false;
 	account->usage_not_before = now + ASK_AGAIN_US;
 	account->usage_requests = account->requests;
 }
@@ -168,8 +172,8 @@ daily_answered(Account *account, const Reply *reply)
 	if (!reading.daily_told && usage.limit > 0 && usage.used >= 0)
 		meter_set_daily(account->meters[METER_OBJECTS], usage.limit, Max(usage.limit - usage.used, 0), false);
 	account->limits_changed = true;
-	if (account->status.state == LANE_DAILY)
-		account->status.until = clock_us() + (resets_at - now) + MARGIN_S * USECS_PER_SEC;
-	else
+	if (account->status.state != LANE_DAILY)
 		(void) daily_pause_if_used_up(account);
+	else if (account->portal_id == 0 || resets_at - now < account->status.until - clock_us() + NEXT_DAY_US)
+		account->status.until = clock_us() + (resets_at - now) + MARGIN_S * USECS_PER_SEC;
 }

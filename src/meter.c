@@ -19,11 +19,11 @@
 #define METER_MARGIN_US		2000	/* clocks tick differently at the two ends */
 #define METER_RETRY_US		5000	/* all places are in flight: look again */
 #define WINDOW_SLICES		1000
-#define MAX_RESERVE			0.2		/* of the limit, whatever others do */
-#define SURGE_WINDOWS		8.0		/* in which the memory of a surge fades to 1/e */
-#define PACE				1.2		/* beside others: times the rate that uses what they leave */
-#define STALE_PART			50		/* the picture is old after this part of the window */
-#define FIRST_BACKOFF_PART	8		/* the pause after a 429 */
+#define MAX_RESERVE			0.2 /* of the limit, whatever others do */
+#define SURGE_WINDOWS		8.0 /* in which the memory of a surge fades to 1/e */
+#define PACE				1.2 /* beside others: times the rate that uses what they leave */
+#define STALE_PART			50	/* the picture is old after this part of the window */
+#define FIRST_BACKOFF_PART	8	/* the pause after a 429 */
 
 StaticAssertDecl(METER_COUNT == SHARED_METER_KINDS, "every kind of meter is reported");
 
@@ -289,7 +289,7 @@ observe(Meter *meter, int counted, int64 sent_at, int64 now)
 {
 	int64		begin = now - window_us(meter);
 	int			at_most = meter->in_flight +
-		tally_between(&meter->ours, slice_of(meter, sent_at - window_us(meter)), meter->ours.newest);
+	tally_between(&meter->ours, slice_of(meter, sent_at - window_us(meter)), meter->ours.newest);
 	int			at_least = 1 + tally_between(&meter->ours, slice_of(meter, begin + (now - sent_at)) + 1,
 											 slice_of(meter, sent_at) - 1);
 	int			more = counted - at_most - meter->others.sum;

@@ -23,6 +23,8 @@
 
 #define HOLD_PARTIAL_US		20000	/* wait this long for a batch to fill up */
 #define COLLECT_US			500000	/* and this long for more rows of the same records */
+#define OWN_DAY_US			(600 * USECS_PER_SEC)	/* a meter's own day is used up: until when is
+													 * not known */
 #define LOOK_AGAIN_US		1000000 /* a meter of its own stops what a lane can send */
 
 typedef struct Transfer
@@ -417,9 +419,10 @@ event_of(const WireResponse *response, const Reply *reply,
 }
 
 /*
- * 429.  Associations have a day of their own, too: while the account's is
- * known to go on, only they stop.  Whose meter is its own stops there, and
- * returns true: no lane is moved.
+ * 429.  Whose meter is its own stops there: returns true, and no lane is
+ * moved.  Associations have a day of their own, too: while the account's is
+ * known to go on, only they stop; so do events, which the account's does not
+ * concern.
  */
 static bool
 is_of_one_meter(const Transfer *transfer, LaneEvent event)
@@ -430,13 +433,14 @@ is_of_one_meter(const Transfer *transfer, LaneEvent event)
 
 	if (event == EVENT_LIMITED)
 		return transfer->meter != NULL && transfer->meter->kind != METER_OBJECTS;
-	if (event != EVENT_DAILY || transfer->meter == NULL || transfer->meter->kind != METER_ASSOCIATIONS)
+	if (event != EVENT_DAILY || transfer->meter == NULL)
 		return false;
 	meter_read(account->meters[METER_OBJECTS], &reading, clock_us());
-	ends_at = daily_ends_at(account);
-	if (reading.daily_remaining <= 0 || ends_at == 0)
+	if (!meter_is_exempt((MeterKind) transfer->meter->kind) &&
+		(transfer->meter->kind != METER_ASSOCIATIONS || reading.daily_remaining <= 0))
 		return false;
-	meter_block(transfer->meter, ends_at - GetCurrentTimestamp(), clock_us());
+	ends_at = daily_ends_at(account);
+	meter_block(transfer->meter, ends_at == 0 ? OWN_DAY_US : ends_at - GetCurrentTimestamp(), clock_us());
 	return true;
 }
 

@@ -101,6 +101,7 @@ typedef struct Account
 	bool		forms_public;	/* the token may not submit forms: their public address takes them */
 	bool		asking;			/* the account-info request is under way */
 	bool		asking_usage;	/* the request for the use of the day is, see daily.h */
+	bool		wants_day_end;	/* it is to be asked for, once in this pause */
 	int64		usage_not_before;	/* µs: it is not asked for earlier */
 	int64		requests;		/* sent since the start */
 	int64		usage_requests; /* of these, when it was last asked for */

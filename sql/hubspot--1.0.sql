@@ -60,6 +60,9 @@ CREATE TABLE hubspot.outbox (
 	source hubspot.source NOT NULL,
 	parent bigint,
 	deadline timestamptz,
+	backfill boolean,
+	replay_of bigint,
+	called_at timestamptz,
 	key_property text COLLATE "C",
 	key text COLLATE "C" NOT NULL,
 	problem text,
@@ -69,13 +72,16 @@ CREATE TABLE hubspot.outbox (
 COMMENT ON TABLE hubspot.outbox IS 'queued calls, INSERT only; one row is one piece of work for HubSpot';
 COMMENT ON COLUMN hubspot.outbox.id IS 'number of the row, returned by the function that queued it';
 COMMENT ON COLUMN hubspot.outbox.xid IS 'top-level transaction that queued the row';
-COMMENT ON COLUMN hubspot.outbox.created_at IS 'time of the call';
+COMMENT ON COLUMN hubspot.outbox.created_at IS 'when the row was queued';
 COMMENT ON COLUMN hubspot.outbox.server IS 'oid of the SERVER (the HubSpot account)';
 COMMENT ON COLUMN hubspot.outbox.call IS 'function that was called';
 COMMENT ON COLUMN hubspot.outbox.object IS 'what the row writes in HubSpot';
 COMMENT ON COLUMN hubspot.outbox.source IS 'function, trigger or sync';
 COMMENT ON COLUMN hubspot.outbox.parent IS 'row that this one was queued with, when one call makes several';
 COMMENT ON COLUMN hubspot.outbox.deadline IS 'not sent after this time';
+COMMENT ON COLUMN hubspot.outbox.backfill IS 'true: a bulk of old data, which makes way for live calls; NULL: live';
+COMMENT ON COLUMN hubspot.outbox.replay_of IS 'row whose call this one repeats, the first of them when it was repeated before; NULL: none';
+COMMENT ON COLUMN hubspot.outbox.called_at IS 'of a row that repeats a call: when that was made; NULL: created_at';
 COMMENT ON COLUMN hubspot.outbox.key_property IS 'HubSpot property that the key is a value of; NULL: the e-mail address';
 COMMENT ON COLUMN hubspot.outbox.key IS 'normalised identity; rows of one key are sent in order';
 COMMENT ON COLUMN hubspot.outbox.problem IS 'why the message is bad (recorded instead of raised): the row ends as rejected and is never sent';
@@ -207,6 +213,37 @@ COMMENT ON COLUMN hubspot.record.object IS 'contact or company';
 COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id; of a userId the address that it was seen with';
 COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of: "email" for addresses, "domain" for companies without a key of their own, "userId" for userIds seen with an address';
 COMMENT ON COLUMN hubspot.record.key IS 'the key, as in the outbox';
+
+/* One row per record; changed in place where the page has room. */
+CREATE TABLE hubspot.confirmed (
+	confirmed_at timestamptz NOT NULL,
+	server oid NOT NULL,
+	object hubspot.object NOT NULL,
+	record_id text COLLATE "C" NOT NULL,
+	properties bytea NOT NULL
+) WITH (fillfactor = 80);
+CREATE INDEX confirmed_record ON hubspot.confirmed (server, record_id);
+COMMENT ON TABLE hubspot.confirmed IS
+'which values HubSpot has confirmed of which record, as hashes; written by the worker alone, for accounts with the SERVER option skip_unchanged. To have something forgotten call hubspot_forget_confirmed()';
+COMMENT ON COLUMN hubspot.confirmed.confirmed_at IS 'when HubSpot last took a value of the record';
+COMMENT ON COLUMN hubspot.confirmed.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.confirmed.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.confirmed.record_id IS 'HubSpot''s record id, as in hubspot.record';
+COMMENT ON COLUMN hubspot.confirmed.properties IS
+'16 bytes for each property, at most 100 of them: hash of its name, seconds since 2000-01-01 when its value was confirmed, hash of name and value';
+
+CREATE TABLE hubspot.forgotten (
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	server oid,
+	object hubspot.object,
+	key text COLLATE "C"
+);
+COMMENT ON TABLE hubspot.forgotten IS 'what hubspot_forget_confirmed() has asked for and the worker has not done yet';
+COMMENT ON SEQUENCE hubspot.forgotten_id_seq IS 'numbers the orders';
+COMMENT ON COLUMN hubspot.forgotten.id IS 'number of the order';
+COMMENT ON COLUMN hubspot.forgotten.server IS 'oid of the SERVER; NULL: all';
+COMMENT ON COLUMN hubspot.forgotten.object IS 'contact or company; NULL: both';
+COMMENT ON COLUMN hubspot.forgotten.key IS 'key as in the outbox; NULL: all';
 
 CREATE TABLE hubspot.message_id (
 	server oid NOT NULL,
@@ -362,6 +399,21 @@ COMMENT ON FUNCTION hubspot.mapping_changed() IS 'tells the worker at commit tha
 CREATE TRIGGER mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.mapping
 	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.mapping_changed();
 
+CREATE TABLE hubspot.pause (
+	server oid NOT NULL,
+	lane text COLLATE "C" NOT NULL,
+	paused_by name NOT NULL,
+	paused_at timestamptz NOT NULL,
+	reason text,
+	PRIMARY KEY (server, lane)
+);
+COMMENT ON TABLE hubspot.pause IS 'lanes and accounts that send nothing until somebody resumes them, written by hubspot_pause() and hubspot_resume(); not dumped';
+COMMENT ON COLUMN hubspot.pause.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.pause.lane IS 'lane, empty for the whole account';
+COMMENT ON COLUMN hubspot.pause.paused_by IS 'user who was logged in';
+COMMENT ON COLUMN hubspot.pause.paused_at IS 'since when';
+COMMENT ON COLUMN hubspot.pause.reason IS 'why, as given';
+
 CREATE TABLE hubspot.installation (
 	system_identifier bigint NOT NULL,
 	database oid NOT NULL,
@@ -387,40 +439,53 @@ COMMENT ON FOREIGN DATA WRAPPER hubspot IS 'one SERVER is one HubSpot account; U
 /* ------------------------------------------------------------------------
  * Calls
  * ------------------------------------------------------------------------ */
-CREATE FUNCTION @extschema@.hubspot_identify(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_identify(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_identify';
-COMMENT ON FUNCTION @extschema@.hubspot_identify(jsonb, name) IS
-'queues a contact: a Segment identify message, or a flat row (to_jsonb(t)) whose columns are the traits; returns the outbox id.  Part of the caller''s transaction.  A message without a contact key or with a malformed one raises invalid_parameter_value (see hubspot.on_invalid)';
+COMMENT ON FUNCTION @extschema@.hubspot_identify(jsonb, name, interval, boolean) IS
+'queues a contact: a Segment identify message, or a flat row (to_jsonb(t)) whose columns are the traits; returns the outbox id.  Part of the caller''s transaction.  A message without a contact key or with a malformed one raises invalid_parameter_value (see hubspot.on_invalid).  deadline, of this and the other calls: what could not be sent within it, a year at most, ends as expired; NULL: the deadline of the message, if it has one.  backfill: a bulk of old data, which makes way for live calls';
 
-CREATE FUNCTION @extschema@.hubspot_track(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_track(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_track';
-COMMENT ON FUNCTION @extschema@.hubspot_track(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_track(jsonb, name, interval, boolean) IS
 'queues a custom behavioural event: a Segment track message, or a flat row with a key "event" whose other keys are the event''s properties; returns the outbox id.  context.traits are queued as a row of the contact, whose parent is this id.  A message without an event, or without an e-mail address, userId or context.hutk, raises invalid_parameter_value';
 
-CREATE FUNCTION @extschema@.hubspot_group(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_group(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_group';
-COMMENT ON FUNCTION @extschema@.hubspot_group(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_group(jsonb, name, interval, boolean) IS
 'queues a company: a Segment group message, or a flat row; returns the outbox id.  The company is known by groupId where the SERVER option company_id_property is set, else by the domain of its website.  With a userId or context.traits.email the contact is associated with it, and context.traits are queued as the contact''s: rows whose parent is this id.  A message without a usable key raises invalid_parameter_value';
 
-CREATE FUNCTION @extschema@.hubspot_page(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_page(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_page';
-COMMENT ON FUNCTION @extschema@.hubspot_page(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_page(jsonb, name, interval, boolean) IS
 'queues a page view as the event that the SERVER option page_event names, with hs_page_url, hs_page_title and hs_referrer from properties or context.page; returns the outbox id.  Keys and errors as hubspot_track';
 
-CREATE FUNCTION @extschema@.hubspot_form(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_form(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_form';
-COMMENT ON FUNCTION @extschema@.hubspot_form(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_form(jsonb, name, interval, boolean) IS
 'queues the submission of a HubSpot form: formId, fields (array of {name, value}), optional portalId, submittedAt, legalConsentOptions and context.{hutk, pageUri, pageName, ipAddress}; returns the outbox id.  Never sent twice: when the answer is lost the row ends as unknown.  A message without formId or fields raises invalid_parameter_value';
 
-CREATE FUNCTION @extschema@.hubspot_delete(message jsonb, server name DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.hubspot_delete(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
-COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name, interval, boolean) IS
 'queues the archiving of a contact, by userId or e-mail address; returns the outbox id.  unchanged: HubSpot has no such contact.  With "gdpr": true HubSpot erases it for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
 
-CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL)
+CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
 RETURNS SETOF bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_enqueue';
-COMMENT ON FUNCTION @extschema@.hubspot_enqueue(text, jsonb[], name) IS
+COMMENT ON FUNCTION @extschema@.hubspot_enqueue(text, jsonb[], name, interval, boolean) IS
 'queues one call per element, in order, and returns their outbox ids in the same order; call is the word after hubspot_, such as identify';
 
 CREATE FUNCTION hubspot.server_oid(server name) RETURNS oid
@@ -455,6 +520,50 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh_schem
 COMMENT ON FUNCTION @extschema@.hubspot_refresh_schema(name) IS
 'queues the reading of properties and event definitions from HubSpot; returns the outbox id, whose verdict says when it is done';
 
+/*
+ * Records that a key may mean: as it is, in lower case as addresses and
+ * domains are kept, and by the address that a userId was seen with.
+ */
+CREATE FUNCTION hubspot.records_of_key(key text, OUT server oid, OUT object hubspot.object, OUT record_id text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1
+AS $$
+	WITH given AS (
+		SELECT r.server, r.object, r.key_property, r.record_id FROM hubspot.record r
+		WHERE r.key_hash IN (pg_catalog.hashtextextended($1, 0), pg_catalog.hashtextextended(pg_catalog.lower($1), 0))
+			AND r.key IN ($1, pg_catalog.lower($1))
+	)
+	SELECT g.server, g.object, g.record_id FROM given g WHERE g.key_property <> 'userId'
+	UNION
+	SELECT r.server, r.object, r.record_id
+	FROM given g
+	JOIN hubspot.record r ON r.key_hash = pg_catalog.hashtextextended(g.record_id, 0)
+		AND r.key = g.record_id AND r.server = g.server AND r.object = g.object AND r.key_property = 'email'
+	WHERE g.key_property = 'userId'
+$$;
+COMMENT ON FUNCTION hubspot.records_of_key(text) IS 'records of all accounts that a key is known to mean';
+
+CREATE FUNCTION hubspot.wake() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_wake';
+COMMENT ON FUNCTION hubspot.wake() IS 'when this transaction commits, the worker of this database looks at its tables at once';
+
+CREATE FUNCTION @extschema@.hubspot_forget_confirmed(server name DEFAULT NULL, object text DEFAULT NULL, key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO hubspot.forgotten (server, object, key)
+		VALUES (CASE WHEN $1 IS NOT NULL THEN hubspot.server_oid($1) END, $2::hubspot.object, $3);
+	SELECT hubspot.wake();
+	SELECT CASE WHEN $3 IS NULL THEN (SELECT count(*) FROM hubspot.confirmed c
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object))
+		ELSE (SELECT count(*) FROM hubspot.records_of_key($3) r
+			JOIN hubspot.confirmed c ON c.server = r.server AND c.record_id = r.record_id AND c.object = r.object
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object)) END;
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_forget_confirmed(name, text, text) IS
+'from this transaction''s commit on, what HubSpot has confirmed counts as not known, so that the next call sends all its values again (SERVER option skip_unchanged): of one SERVER or all, of contact or company or both, of one key (e-mail address, userId, domain, or the value of the id property) or all; returns how many records are written down as confirmed now.  Owner of the extension only';
+
 CREATE FUNCTION @extschema@.hubspot_create_property(object text, name text, type text, label text DEFAULT NULL,
 	options text[] DEFAULT NULL, is_unique boolean DEFAULT false, server name DEFAULT NULL)
 RETURNS bigint
@@ -481,17 +590,42 @@ COMMENT ON FUNCTION @extschema@.hubspot_explain(text, jsonb, name) IS
 CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
 COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
-'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
+'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
+
+/* ------------------------------------------------------------------------
+ * Pausing
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_pause(server name DEFAULT NULL, lane text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_pause';
+COMMENT ON FUNCTION @extschema@.hubspot_pause(name, text, text) IS
+'from the commit on, the lane (NULL: the whole account) begins no request until hubspot_resume(); what is under way ends, rows wait.  Holds over restarts and failover; hubspot.status shows who, since when and the reason.  An unknown lane is an error that lists the valid ones.  For the owner of the extension, and whom he grants EXECUTE';
+
+CREATE FUNCTION @extschema@.hubspot_resume(server name DEFAULT NULL, lane text DEFAULT NULL) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_resume';
+COMMENT ON FUNCTION @extschema@.hubspot_resume(name, text) IS
+'takes back hubspot_pause() of the same SERVER and lane (NULL: that of the whole account; lanes that were paused by name stay so); returns whether it was paused.  A NOTICE tells what is still paused';
 
 /* ------------------------------------------------------------------------
  * What the worker tells, from shared memory
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION hubspot.lane_report(
 	OUT server oid, OUT lane text, OUT state text, OUT reason text, OUT until timestamptz,
-	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision)
+	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision, OUT event text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_lane_report';
-COMMENT ON FUNCTION hubspot.lane_report() IS 'lanes of this database''s worker, live; rate in rows with a verdict per second';
+COMMENT ON FUNCTION hubspot.lane_report() IS
+'lanes of this database''s worker, live; rate in rows with a verdict per second; event as in hubspot.lane_states()';
+
+CREATE FUNCTION hubspot.lane_states(
+	OUT state text, OUT event text, OUT scope text, OUT failure boolean, OUT first_wait interval, OUT longest_wait interval,
+	OUT left_by text[], OUT reason text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20 AS 'MODULE_PATHNAME', 'hubspot_lane_states';
+COMMENT ON FUNCTION hubspot.lane_states() IS
+'what can happen to a lane, a row per event: the state that it leads to; whether it moves the lane, the account or all of the database; whether it counts as a failure, so that the next wait is twice as long, up to the longest; what leads out again; the reason that hubspot.status shows, completed by a detail; the remedy that hubspot_health() shows, NULL: nothing is wrong';
 
 CREATE FUNCTION hubspot.flight_report(OUT id bigint) RETURNS SETOF bigint
 LANGUAGE c VOLATILE STRICT ROWS 100 AS 'MODULE_PATHNAME', 'hubspot_flight_report';
@@ -640,11 +774,14 @@ COMMENT ON VIEW hubspot.unread IS 'rows that the worker has not read yet; an est
 
 CREATE VIEW hubspot.status AS
 	SELECT s.srvname AS server, lane.name AS lane,
-		coalesce(l.state, a.state, 'STOPPED') AS state,
-		CASE WHEN l.state IS NOT NULL THEN l.reason
-			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''), 'no worker runs for this database, see hubspot_health()')
+		/* what holds all of the database goes before what the lane was in */
+		CASE WHEN w.held THEN 'HELD' ELSE coalesce(l.state, a.state, 'STOPPED') END AS state,
+		CASE WHEN w.held THEN w.problem
+			WHEN l.state IS NOT NULL THEN l.reason
+			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''),
+				(SELECT x.reason FROM hubspot.lane_states() x WHERE x.state = 'STOPPED'))
 			END AS reason,
-		l.until,
+		CASE WHEN w.held THEN NULL ELSE l.until END AS until,
 		coalesce(l.waiting, 0) + coalesce(u.waiting, 0) AS waiting,
 		coalesce(l.in_flight, 0) AS in_flight,
 		0::bigint AS deferred,
@@ -664,7 +801,7 @@ CREATE VIEW hubspot.status AS
 	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
 	LEFT JOIN hubspot.unread u ON u.server = s.oid AND u.object = lane.object
 	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
-	LEFT JOIN (SELECT x.database, x.problem FROM hubspot.worker_report() x) w
+	LEFT JOIN (SELECT x.database, x.problem, x.state = 'held' AS held FROM hubspot.worker_report() x) w
 		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 	WHERE lane.name = 'contacts' OR l.lane IS NOT NULL OR u.object IS NOT NULL;
 COMMENT ON VIEW hubspot.status IS
@@ -700,6 +837,12 @@ COMMENT ON VIEW hubspot.workers IS 'the workers of the cluster, one per database
  * Rows of one key are one record; a request takes 100 records, 500 events, one
  * form or one change of the schema.  Events are not limited.
  */
+CREATE FUNCTION hubspot.all_confirmed(server oid, object text, key_property text, key text, calls text[], messages jsonb[])
+RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'hubspot_all_confirmed';
+COMMENT ON FUNCTION hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) IS
+'whether HubSpot is known to have all that these calls of one key, newest first, would write when merged: the worker would send nothing';
+
 CREATE FUNCTION @extschema@.hubspot_explain_backlog(server name DEFAULT NULL, OUT account name, OUT lane text, OUT queued bigint,
 	OUT records bigint, OUT merged bigint, OUT unchanged bigint, OUT requests bigint, OUT estimate interval)
 RETURNS SETOF record
@@ -707,9 +850,14 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 10 SET search_path = pg_catalog, pg_te
 AS $$
 	WITH mark AS (
 		SELECT c.snapshot, pg_snapshot_xmin(c.snapshot) AS xmin FROM hubspot.last_checkpoint c
+	), skipping AS (
+		SELECT s.oid AS server FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) p
+		WHERE p.option_name = 'skip_unchanged' AND p.option_value::boolean
 	), waiting AS (
 		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
-			CASE WHEN o.object = 'association' THEN o.message END AS company
+			CASE WHEN o.object = 'association' THEN o.message END AS company,
+			o.id, o.call, CASE WHEN o.object IN ('contact', 'company') AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
+				THEN o.message END AS values_of
 		FROM hubspot.outbox o
 		LEFT JOIN hubspot.result r ON r.id = o.id
 		WHERE o.xid >= (SELECT m.xmin FROM mark m) AND NOT pg_visible_in_snapshot(o.xid, (SELECT m.snapshot FROM mark m))
@@ -722,14 +870,23 @@ AS $$
 		SELECT w.server, w.object, count(*) AS queued,
 			count(DISTINCT (w.deletes, w.key_property, w.key, w.company)) AS keys
 		FROM waiting w GROUP BY w.server, w.object
+	), unchanged AS (
+		SELECT k.server, k.object, count(*) AS records
+		FROM (SELECT w.server, w.object, w.key_property, w.key,
+				array_agg(w.call::text ORDER BY w.id DESC) AS calls, array_agg(w.values_of ORDER BY w.id DESC) AS messages
+			FROM waiting w WHERE w.values_of IS NOT NULL AND NOT w.deletes
+			GROUP BY w.server, w.object, w.key_property, w.key) k
+		WHERE hubspot.all_confirmed(k.server, k.object::text, k.key_property, k.key, k.calls, k.messages)
+		GROUP BY k.server, k.object
 	), sized AS (
-		SELECT c.server, f.lane, c.queued, CASE WHEN f.merges THEN c.keys ELSE c.queued END AS records,
-			f.per_request, coalesce(f.per_window, m.burst_limit, 100) AS per_window
+		SELECT c.server, f.lane, c.queued, CASE WHEN f.merges THEN c.keys ELSE c.queued END - coalesce(u.records, 0) AS records,
+			coalesce(u.records, 0) AS unchanged, f.per_request, coalesce(f.per_window, m.burst_limit, 100) AS per_window
 		FROM counted c
 		JOIN families f ON f.object = c.object
+		LEFT JOIN unchanged u ON u.server = c.server AND u.object = c.object
 		LEFT JOIN hubspot.meter_report() m ON m.server = c.server
 	)
-	SELECT s.srvname, z.lane, z.queued, z.records, z.queued - z.records, 0::bigint,
+	SELECT s.srvname, z.lane, z.queued, z.records, z.queued - z.records - z.unchanged, z.unchanged,
 		(z.records + z.per_request - 1) / z.per_request,
 		make_interval(secs => CASE WHEN z.per_window = 0 THEN 0
 			ELSE (z.records + z.per_request - 1) / z.per_request * 10.0 / z.per_window END)
@@ -765,29 +922,23 @@ UNION ALL
 			coalesce((SELECT nullif(w.problem, '') FROM hubspot.worker_report() w
 				WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
 				'not started yet, or hubspot.databases leaves it out')),
-		'see the server log and the view hubspot.workers; check hubspot.databases and max_worker_processes'
+		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED')
 	WHERE NOT pg_is_in_recovery()
 		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '\s*,\s*'))
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
 	SELECT format('the worker is held: %s', w.problem),
-		'if this database is the one that should send, call hubspot_arm() or set hubspot.cluster_guard'
+		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
 	FROM hubspot.worker_report() w
 	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL
 	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
-		CASE l.state
-			WHEN 'UNAUTHORIZED' THEN 'put a valid token into the account''s file in hubspot.secret_directory; it is tried again each minute and at a reload'
-			WHEN 'FORBIDDEN' THEN 'grant the named scopes to the token in HubSpot; it is tried again every five minutes and at a reload'
-			WHEN 'WRONG_HUBLET' THEN 'the token belongs to another data centre: make a new one, or set the SERVER option base_url'
-			WHEN 'MISCONFIGURED' THEN 'ALTER SERVER ... OPTIONS (DROP or SET the option)'
-			WHEN 'MISDIRECTED' THEN 'check the SERVER options base_url and api_version'
-			WHEN 'UNREACHABLE' THEN 'check the network, the proxy and the certificates'
-			ELSE 'goes on by itself' END
+		x.remedy || CASE WHEN l.until IS NOT NULL THEN format('; it is tried again at %s%s', date_trunc('second', l.until),
+			CASE WHEN 'reload' = ANY (x.left_by) THEN ', and at a reload' END) ELSE '' END
 	FROM hubspot.lane_report() l
-	LEFT JOIN pg_foreign_server s ON s.oid = l.server
-	WHERE l.state NOT IN ('RUN', 'LIMITED', 'CONNECTING')
+	JOIN hubspot.lane_states() x ON x.event = l.event AND x.remedy IS NOT NULL
+	JOIN pg_foreign_server s ON s.oid = l.server
 UNION ALL
 	SELECT format('the cache of the sequence hubspot.outbox_id_seq is %s: rows could be overlooked', q.seqcache),
 		'ALTER SEQUENCE hubspot.outbox_id_seq CACHE 1'
@@ -799,15 +950,17 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * Rights: calls are for everybody who has USAGE on the SERVER; what carries
  * customers' data is for nobody until the owner grants it.
  * ------------------------------------------------------------------------ */
-REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
+REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
+	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
 	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
-	@extschema@.hubspot_explain_backlog(name) FROM PUBLIC;
+	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
+	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
 	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name) TO pg_monitor;
 GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
-	hubspot.last_checkpoint TO pg_monitor;
+	hubspot.last_checkpoint, hubspot.pause TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
 	request_id, enqueued_at, finished_at, next_try_at, merged_into, source)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;

@@ -31,16 +31,19 @@
 #include "foreign/foreign.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 #include "hubspot.h"
 #include "account.h"
 #include "ddl.h"
+#include "deadline.h"
 #include "secret.h"
 #include "url.h"
 
 #define MAX_NAME	100			/* of a property or an event at HubSpot */
 #define MAX_PATH	255
+#define MAX_SPAN	100			/* of an interval's text */
 
 typedef enum OptionKind
 {
@@ -53,6 +56,7 @@ typedef enum OptionKind
 	KIND_BIGINT,
 	KIND_NUMBER,
 	KIND_BOOL,
+	KIND_SPAN,					/* an interval, stored in µs; bounds in seconds */
 	KIND_WORD					/* one of words, stored as its place */
 } OptionKind;
 
@@ -105,7 +109,8 @@ static const AccountOption account_options[] = {
 	{"lifecycle", KIND_WORD, 0, 0, lifecycle_policies, "any", AT(lifecycle), false, true},
 	{"primary_company", KIND_BOOL, 0, 0, NULL, "on", AT(primary_company), false, true},
 	{"associate_company_trait", KIND_BOOL, 0, 0, NULL, "on", AT(associate_company_trait), false, true},
-	{"skip_unchanged", KIND_BOOL, 0, 0, NULL, "off", AT(skip_unchanged), false, false},
+	{"skip_unchanged", KIND_BOOL, 0, 0, NULL, "off", AT(skip_unchanged), false, true},
+	{"confirmed_for", KIND_SPAN, 1, 10 * 365.0 * SECS_PER_DAY, NULL, "7 days", AT(confirmed_for), false, true},
 	{"events", KIND_WORD, 0, 0, event_policies, "custom", AT(events), false, true},
 };
 
@@ -205,6 +210,21 @@ read_number(const AccountOption *option, const char *value, double *result)
 		*result >= option->min && *result <= option->max;
 }
 
+/* A month has 30 days. */
+static bool
+read_span(const AccountOption *option, const char *value, int64 *result)
+{
+	Interval	interval;
+	double		seconds;
+
+	if (strlen(value) > MAX_SPAN || !deadline_decode_interval(value, &interval))
+		return false;
+	seconds = interval.time / (double) USECS_PER_SEC +
+		((double) interval.month * DAYS_PER_MONTH + interval.day) * SECS_PER_DAY;
+	*result = (int64) (seconds * USECS_PER_SEC);
+	return seconds >= option->min && seconds <= option->max;
+}
+
 static bool
 read_word(const AccountOption *option, const char *value, int *result)
 {
@@ -239,6 +259,8 @@ read_value(const AccountOption *option, const char *value, AccountOptions *to)
 			return read_number(option, value, (double *) place);
 		case KIND_BOOL:
 			return parse_bool(value, (bool *) place);
+		case KIND_SPAN:
+			return read_span(option, value, (int64 *) place);
 		case KIND_WORD:
 			return read_word(option, value, (int *) place);
 		default:
@@ -290,6 +312,8 @@ expectation(const AccountOption *option, const char *value)
 							option->min, option->max);
 		case KIND_BOOL:
 			return "A Boolean value is expected: \"on\" or \"off\".";
+		case KIND_SPAN:
+			return "An interval between 1 second and 10 years is expected, like \"7 days\".";
 		case KIND_WORD:
 			return psprintf("One of these is expected: %s.", list_words(option->words));
 	}

@@ -10,6 +10,7 @@
 #define HUBSPOT_ACCOUNT_H
 
 #include "nodes/pg_list.h"
+#include "pgtime.h"
 
 #define ACCOUNT_WRAPPER "hubspot"	/* name of the FOREIGN DATA WRAPPER */
 
@@ -65,6 +66,7 @@ typedef struct AccountOptions
 	bool		primary_company;
 	bool		associate_company_trait;
 	bool		skip_unchanged;
+	int64		confirmed_for;	/* µs */
 } AccountOptions;
 
 /*
@@ -95,6 +97,7 @@ typedef struct CallOptions
 	const char *company_id_property;
 	bool		associate_company_trait;
 	bool		legacy_events;
+	pg_tz	   *zone;			/* of times without one */
 } CallOptions;
 
 extern const CallOptions *account_call_options(Oid server);

@@ -231,6 +231,7 @@ read_options(Oid server, CallOptions *options)
 	options->contact_id_property = options->company_id_property = NULL;
 	options->associate_company_trait = true;
 	options->legacy_events = false;
+	options->zone = NULL;
 	foreach(cell, GetForeignServer(server)->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
@@ -244,7 +245,11 @@ read_options(Oid server, CallOptions *options)
 			(void) parse_bool(value, &options->associate_company_trait);
 		else if (strcmp(option->defname, "events") == 0)
 			options->legacy_events = strcmp(value, "legacy") == 0;
+		else if (strcmp(option->defname, "time_zone") == 0)
+			options->zone = pg_tzset(value);
 	}
+	if (options->zone == NULL)
+		options->zone = pg_tzset("UTC");
 }
 
 const CallOptions *

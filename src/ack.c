@@ -122,6 +122,12 @@ ack_pending(void)
 }
 
 bool
+ack_is_full(void)
+{
+	return nresults >= ACK_ROWS;
+}
+
+bool
 ack_has_requests(void)
 {
 	return nrequests > 0;
@@ -140,7 +146,7 @@ ack_due(int64 now, bool idle, int64 *wait_us)
 	if (oldest_at == 0)
 		return false;
 	*wait_us = Max(oldest_at + ACK_WAIT_US - now, 0);
-	return idle || nresults >= ACK_ROWS || *wait_us == 0;
+	return idle || ack_is_full() || *wait_us == 0;
 }
 
 /* ---- writing ---------------------------------------------------------------- */

@@ -21,7 +21,9 @@
 #include "admit.h"
 #include "clock.h"
 #include "connect.h"
+#include "expire.h"
 #include "shared.h"
+#include "unchanged.h"
 
 #define WINDOW_LOOK		5000	/* rows looked at for one userId */
 
@@ -174,6 +176,7 @@ find_record(Row *row)
 		found = record_map_find(server, OBJECT_IS_COMPANY, property, key->key);
 	if (found != NULL)
 		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found, RECORD_ID_BYTES);
+	unchanged_look_up(row);
 }
 
 /*
@@ -235,6 +238,12 @@ read_columns(Row *row, TupleTableSlot *slot)
 	row->parent = isnull ? 0 : DatumGetInt64(datum);
 	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
 	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
+	datum = slot_getattr(slot, AT_BACKFILL, &isnull);
+	row->backfill = !isnull && DatumGetBool(datum);
+	datum = slot_getattr(slot, AT_REPLAY_OF, &isnull);
+	row->identity = isnull ? row->id : DatumGetInt64(datum);
+	datum = slot_getattr(slot, AT_CALLED_AT, &isnull);
+	row->called_at = isnull ? row->created_at : DatumGetTimestampTz(datum);
 	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
 										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
 	row->erases = row->call == CALL_DELETE && message_erases(row->message);
@@ -277,6 +286,7 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 		queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
 				  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
 	find_record(row);
+	expire_note(row);
 }
 
 /* ---- what an earlier worker has learnt ---------------------------------------------- */

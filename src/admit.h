@@ -15,7 +15,7 @@
 enum OutboxAttribute
 {
 	AT_ID = 1, AT_XID, AT_CREATED_AT, AT_SERVER, AT_CALL, AT_OBJECT, AT_SOURCE, AT_PARENT,
-	AT_DEADLINE, AT_KEY_PROPERTY, AT_KEY, AT_PROBLEM, AT_MESSAGE
+	AT_DEADLINE, AT_BACKFILL, AT_REPLAY_OF, AT_CALLED_AT, AT_KEY_PROPERTY, AT_KEY, AT_PROBLEM, AT_MESSAGE
 };
 
 /* Why a row has no lane, and therefore ends unsent.  Texts are palloc'd or constant. */

@@ -16,7 +16,10 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "expire.h"
+#include "pause.h"
 #include "schema_sync.h"
+#include "unchanged.h"
 #include "value.h"
 #include "work.h"
 
@@ -67,6 +70,8 @@ batch_end_input(Input *input, AckResult *result)
 	Row		   *carrier = input->rows[input->nrows - 1];
 	Verdict		verdict = result->verdict;
 
+	if (verdict != VERDICT_DELIVERED && verdict != VERDICT_UNCHANGED)
+		unchanged_forget(input->key);
 	result->attempt = input->attempts;
 	for (int i = 0; i < input->nrows; i++)
 	{
@@ -88,6 +93,8 @@ batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *me
 	AckResult	result = {.id = row->id, .verdict = verdict, .created = -1,
 	.category = category, .message = message};
 
+	if (row->lost)
+		unchanged_forget(row->key);
 	dlist_delete(&row->node);
 	ack_result(&result);
 	queue_forget_row(row);
@@ -104,7 +111,7 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 	if (row->key->lane->account->dropped)
 		batch_end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
 	else if (row->deadline != 0 && row->deadline < now)
-		batch_end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
+		expire_row(row);
 	else if (!message_read(row->message, parts, &problem))
 		batch_end_unsent(row, VERDICT_REJECTED, "bad_message", problem.message);
 	else if (!families[row->key->lane->family]->check(row, parts, &category, &why))
@@ -138,6 +145,7 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 			continue;
 		}
 		dlist_delete(&row->node);
+		row->taken = true;
 		if (input->nrows == 0)
 			key->busy_id = row->id;
 		if (input->nrows >= 4 && (input->nrows & (input->nrows - 1)) == 0)
@@ -161,18 +169,29 @@ append_json(Batch *batch, Input *input)
 {
 	StringInfo	body = &batch->body;
 	int			start = body->len;
+	BuildResult result;
 
 	append_comma(batch);
 	snprintf(input->trace, sizeof(input->trace), INT64_FORMAT, input->rows[input->nrows - 1]->id);
 	input->offset = body->len;
-	if (batch->kind->append_input(batch, input, input_parts) == BUILD_WAIT)
-		return BUILD_WAIT;
+	result = batch->kind->append_input(batch, input, input_parts);
+	if (result != BUILD_DONE)
+		return result;
 	input->len = body->len - input->offset;
 	if (input->len == 0)
 		body->len = start;
 	batch->nrows += input->nrows;
 	batch->ninputs++;
 	return BUILD_DONE;
+}
+
+/* HubSpot has the record as the input would make it. */
+static void
+end_unchanged(Input *input)
+{
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = unchanged_record(input)};
+
+	batch_end_input(input, &result);
 }
 
 /*
@@ -206,12 +225,15 @@ append_input(Batch *batch, Input *input)
 		batch_end_input(input, &result);
 	}
 	PG_END_TRY();
-	if (built == BUILD_WAIT)
+	if (built != BUILD_DONE)
 	{
 		batch->body.len = start;
 		batch->body.data[start] = '\0';
-		queue_put_back(input->key, input->rows, input->nrows);
 	}
+	if (built == BUILD_WAIT)
+		queue_put_back(input->key, input->rows, input->nrows);
+	else if (built == BUILD_UNCHANGED)
+		end_unchanged(input);
 	return built;
 }
 
@@ -322,9 +344,9 @@ may_use(const RequestKind *kind, int busy_meters)
 	return kind->meter == METER_NONE || (busy_meters & (1 << kind->meter)) == 0;
 }
 
-/* The first batch to be sent as it is whose meter is free. */
+/* The first batch to be sent as it is whose meter is free; of a paused lane, one that finishes what has begun. */
 static Batch *
-first_again(Lane *lane, int busy_meters)
+first_again(Lane *lane, bool paused, int busy_meters)
 {
 	dlist_iter	iter;
 
@@ -332,7 +354,7 @@ first_again(Lane *lane, int busy_meters)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (may_use(batch->kind, busy_meters))
+		if (may_use(batch->kind, busy_meters) && (!paused || batch->kind->finishes))
 			return batch;
 	}
 	return NULL;
@@ -341,11 +363,14 @@ first_again(Lane *lane, int busy_meters)
 const RequestKind *
 batch_next_kind(Lane *lane, int busy_meters)
 {
-	const Batch *batch = first_again(lane, busy_meters);
+	bool		paused = pause_stops(lane);
+	const Batch *batch = first_again(lane, paused, busy_meters);
 	dlist_mutable_iter iter;
 
 	if (batch != NULL)
 		return batch->kind;
+	if (paused)
+		return NULL;
 	dlist_foreach_modify(iter, &lane->ready)
 	{
 		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
@@ -456,6 +481,7 @@ move_input(Batch *part, const Input *from)
 	for (int i = 0; i < input->nrows; i++)
 		if (input->rows[i]->warnings != NULL)
 			input->rows[i]->warnings = pstrdup(input->rows[i]->warnings);
+	input->written = unchanged_copy(from->written);
 	input->stage = from->stage != NULL ? pstrdup(from->stage) : NULL;
 	input->alias = from->alias != NULL ? pstrdup(from->alias) : NULL;
 	input->category = from->category != NULL ? pstrdup(from->category) : NULL;

@@ -179,6 +179,7 @@ append_new(Batch *batch, Input *input, const MessageParts *parts)
 {
 	BuildResult result;
 
+	input->whole = true;
 	records_begin_input(&batch->body, NULL, NULL, input->trace);
 	result = records_append_properties(batch, input, parts, true);
 	records_end_input(&batch->body);
@@ -247,6 +248,7 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		if (matched[i].outcome == REPLY_CONFIRMED && result != NULL && result->id != NULL)
 		{
 			strlcpy(input->key->record_id, result->id, sizeof(input->key->record_id));
+			records_note_stage(input, result);
 			records_end(input, result->id, 1, reply->status, request);
 		}
 		else if (matched[i].outcome == REPLY_FAILED)
@@ -332,6 +334,7 @@ static const RequestKind set_stage = {
 	.max_inputs = 100,
 	.is_list = true,
 	.by_record = true,
+	.finishes = true,
 	.append_input = records_append_stage,
 	.answered = records_answered,
 };
@@ -341,6 +344,7 @@ const RecordKinds company_kinds = {
 	.object = OBJECT_IS_COMPANY,
 	.clear_stage = &clear_stage,
 	.set_stage = &set_stage,
+	.update = &update_companies,
 	.vanished = forget_company,
 };
 

@@ -11,6 +11,7 @@
 
 #include "miscadmin.h"
 #include "storage/proc.h"
+#include "pgtime.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 
@@ -73,6 +74,26 @@
 	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
 #endif
 
+/* 15: an interval's parts are read into a struct of their own. */
+#if PG_VERSION_NUM < 150000
+typedef struct hubspot_itm
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+} hubspot_itm;
+#define hubspot_decode_interval(field, ftype, nf, dtype, itm) \
+	DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, dtype, &(itm)->tm, &(itm)->fsec)
+#define hubspot_decode_iso8601_interval(text, dtype, itm) \
+	DecodeISO8601Interval(text, dtype, &(itm)->tm, &(itm)->fsec)
+#define hubspot_itm2interval(itm, interval) tm2interval(&(itm)->tm, (itm)->fsec, interval)
+#else
+typedef struct pg_itm_in hubspot_itm;
+#define hubspot_decode_interval(field, ftype, nf, dtype, itm) \
+	DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, dtype, itm)
+#define hubspot_decode_iso8601_interval(text, dtype, itm) DecodeISO8601Interval(text, dtype, itm)
+#define hubspot_itm2interval(itm, interval) itmin2interval(itm, interval)
+#endif
+
 /* 17: a set of wait events belongs to a resource owner, or to none; before, to a context. */
 #if PG_VERSION_NUM < 170000
 #define hubspot_create_wait_event_set(context, n) CreateWaitEventSet(context, n)
@@ -85,6 +106,13 @@
 #define hubspot_wait_event(name) ((void) (name), PG_WAIT_EXTENSION)
 #else
 #define hubspot_wait_event(name) WaitEventExtensionNew(name)
+#endif
+
+/* 15: the timeline that is written to has a function of its own; 14 keeps it in a variable. */
+#if PG_VERSION_NUM < 150000
+#define hubspot_timeline() (RecoveryInProgress() ? 0 : ThisTimeLineID)
+#else
+#define hubspot_timeline() GetWALInsertionTimeLine()
 #endif
 
 /* 18: a scan takes a place to count its index searches in. */

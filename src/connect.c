@@ -27,6 +27,7 @@
 #include "clock.h"
 #include "connect.h"
 #include "daily.h"
+#include "pause.h"
 #include "recall.h"
 #include "schema_sync.h"
 #include "value.h"
@@ -120,6 +121,7 @@ load_account(Account *account)
 	MemoryContext caller = CurrentMemoryContext;
 	AccountOptions *volatile options = NULL;
 	char		problem[256] = "";
+	bool		was_off = account->options != NULL && !account->options->skip_unchanged;
 
 	PG_TRY();
 	{
@@ -144,6 +146,8 @@ load_account(Account *account)
 	account->schema_stale = true;
 	schema_sync_again(account);
 	account->dropped = false;
+	if (options != NULL)
+		account->sheds_confirmed = !options->skip_unchanged && !was_off;
 	secret_forget(&account->secret);
 	restart(account);
 	if (options == NULL)
@@ -168,6 +172,7 @@ connect_load_accounts(void)
 		if (!list_member_oid(servers, account->server))
 		{
 			account->dropped = true;
+			account->sheds_confirmed = true;
 			secret_forget(&account->secret);
 			for (int i = 0; i < FAMILY_COUNT; i++)
 				lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
@@ -180,6 +185,7 @@ connect_load_accounts(void)
 		load_account(account != NULL ? account : make_account(lfirst_oid(cell)));
 	}
 	list_free(servers);
+	pause_load();				/* a new one may be paused from its first moment */
 }
 
 /*
@@ -242,8 +248,7 @@ connect_reload(void)
 			restart(account);
 		else
 			for (int i = 0; i < FAMILY_COUNT; i++)
-				if (account->lanes[i].status.state != LANE_LIMITED)
-					lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+				lane_reload(&account->lanes[i].status);
 	}
 }
 
@@ -258,6 +263,7 @@ bool
 connect_wants_asking(Account *account, int64 now)
 {
 	if (account->dropped || account->options == NULL || account->asking || account->status.state == LANE_RUN ||
+		account->pause.state != LANE_RUN ||
 		(account->status.until != 0 && account->status.until > now))
 		return false;
 	if (account->secret.token == NULL || account->status.state == LANE_UNAUTHORIZED)
@@ -279,6 +285,7 @@ static void
 read_info(Account *account, const Reply *reply)
 {
 	account->portal_id = reply_number(reply, "portalId");
+	account->info_of_token = account->secret.hash;
 	account->utc_offset_ms = (int) reply_number(reply, "utcOffsetMilliseconds");
 	copy_text(account->account_type, sizeof(account->account_type), reply, "accountType");
 	copy_text(account->time_zone, sizeof(account->time_zone), reply, "timeZone");
@@ -307,7 +314,16 @@ connect_answered(Account *account, const Reply *reply)
 		lane_event(&account->status, EVENT_SUCCESS, NULL, 0);
 }
 
-/* ---- what the views show ------------------------------------------------------- */
+/* ---- what the log and the views show ------------------------------------------------------- */
+
+void
+connect_tell(const Account *account, const Lane *lane, const LaneStatus *status)
+{
+	ereport(LOG,
+			(errmsg("HubSpot account \"%s\"%s%s is in state %s%s%s", account->name,
+					lane != NULL ? ", lane " : "", lane != NULL ? lane_family_name(lane->family) : "",
+					lane_state_name(status->state), status->reason[0] != '\0' ? ": " : "", status->reason)));
+}
 
 static void
 save_info(Account *account)
@@ -370,7 +386,7 @@ save_limits(Account *account, Lane *lane)
 	values[0] = ObjectIdGetDatum(account->server);
 	values[1] = CStringGetTextDatum(lane_family_name(lane->family));
 	values[2] = CStringGetTextDatum(lane_state_name(status.state));
-	values[3] = CStringGetTextDatum(value_from_utf8(status.reason));
+	values[3] = CStringGetTextDatum(status.reason);
 	values[4] = Int64GetDatum(status.until == 0 ? 0 : status.until - clock_us());
 	values[5] = Int32GetDatum(reading.limit);
 	values[6] = Int32GetDatum(Max(reading.limit - reading.used - reading.others, 0));
@@ -455,16 +471,23 @@ connect_saved(void)
 LaneStatus
 connect_effective_status(const Lane *lane)
 {
-	LaneStatus	waiting = {.state = LANE_CONNECTING, .reason = "asking HubSpot for the account's properties"};
+	LaneStatus	learning = {0};
 	bool		unsettled = lane->status.state == LANE_RUN && lane->rows > 0 &&
 	schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled;
 
+	if (lane->account->pause.state != LANE_RUN)
+		return lane->account->pause;
+	if (lane->pause.state != LANE_RUN)
+		return lane->pause;
 	if (lane->account->status.state != LANE_RUN &&
 		(unsettled || lane->account->status.state != LANE_DAILY ||
 		 !meter_is_exempt(batch_family(lane->family)->kind->meter)))
 		return lane->account->status;
 	if (unsettled)
-		return waiting;
+	{
+		lane_event(&learning, EVENT_LEARNING, NULL, 0);
+		return learning;
+	}
 	return lane->status;
 }
 
@@ -472,5 +495,5 @@ bool
 connect_lane_is_used(const Lane *lane)
 {
 	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->done > 0 ||
-		lane->status.state != LANE_RUN;
+		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN;
 }

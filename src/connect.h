@@ -28,15 +28,21 @@ extern bool connect_wants_asking(Account *account, int64 now);
 /* account-info answered, and accepted the token. */
 extern void connect_answered(Account *account, const Reply *reply);
 
-/* The account's trouble when it has one, else the lane's. */
+/*
+ * What the lane is in, for the views: a pause before the account's trouble, and that before the
+ * lane's.
+ */
 extern LaneStatus connect_effective_status(const Lane *lane);
+
+/* A line of the server log: the account, or one lane of it (NULL: none), has come into this state. */
+extern void connect_tell(const Account *account, const Lane *lane, const LaneStatus *status);
 
 /* Write hubspot.account and hubspot.rate_limit, in a transaction; tell that it committed. */
 extern bool connect_wants_saving(void);
 extern void connect_save(void);
 extern void connect_saved(void);
 
-/* Whether a lane has ever had anything to do: the others are not shown. */
+/* Whether a lane has ever had anything to do, or is paused: the others are not shown. */
 extern bool connect_lane_is_used(const Lane *lane);
 
 #endif							/* HUBSPOT_CONNECT_H */

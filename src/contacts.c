@@ -226,6 +226,7 @@ static const RequestKind set_stage = {
 	.max_inputs = 100,
 	.is_list = true,
 	.by_record = true,
+	.finishes = true,
 	.append_input = records_append_stage,
 	.answered = records_answered,
 };
@@ -267,6 +268,7 @@ const RecordKinds contact_kinds = {
 	.set_stage = &set_stage,
 	.find = &find_contacts,
 	.resolve = &read_by_key,
+	.update = &update_contact,
 	.confirmed = remember_user_ids,
 	.vanished = forget_record,
 };

@@ -130,7 +130,7 @@ daily_wants_usage(const Account *account, int64 now)
 {
 	MeterReading reading;
 
-	if (account->dropped || account->options == NULL || account->secret.token == NULL ||
+	if (account->dropped || account->options == NULL || account->secret.token == NULL || account->pause.state != LANE_RUN ||
 		account->asking || account->asking_usage)
 		return false;
 	if (account->status.state == LANE_DAILY)

@@ -16,6 +16,7 @@
 #include "purge.h"
 #include "record_map.h"
 #include "records.h"
+#include "unchanged.h"
 #include "value.h"
 
 static const RequestKind archive_contacts;
@@ -43,6 +44,7 @@ forget(const WorkKey *key)
 			dlist_container(Row, node, iter.cur)->record_id[0] = '\0';
 	}
 	record_map_remove(key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, clock_us());
+	unchanged_forget(key);
 }
 
 /* ---- archived ----------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
  * enqueue.c
- *		The SQL calls: from a message to a row of the outbox.
+ *		From a message to a row of the outbox.
  *
  * Runs in the user's backend and transaction, with the user's rights: what
  * decides is USAGE on the SERVER; the rows are written by append.c, which asks
@@ -25,18 +25,18 @@
 #include "hubspot.h"
 #include "account.h"
 #include "append.h"
+#include "deadline.h"
 #include "enqueue.h"
 #include "shared.h"
 
-#define ENQUEUE_GROUP_ROWS	500
 #define ENQUEUE_GROUP_BYTES	(256 * 1024)
 
 /* Columns of hubspot.outbox, in the order of the script. */
 enum OutboxColumn
 {
 	OUTBOX_ID, OUTBOX_XID, OUTBOX_CREATED_AT, OUTBOX_SERVER, OUTBOX_CALL, OUTBOX_OBJECT,
-	OUTBOX_SOURCE, OUTBOX_PARENT, OUTBOX_DEADLINE, OUTBOX_KEY_PROPERTY, OUTBOX_KEY,
-	OUTBOX_PROBLEM, OUTBOX_MESSAGE
+	OUTBOX_SOURCE, OUTBOX_PARENT, OUTBOX_DEADLINE, OUTBOX_BACKFILL, OUTBOX_REPLAY_OF, OUTBOX_CALLED_AT,
+	OUTBOX_KEY_PROPERTY, OUTBOX_KEY, OUTBOX_PROBLEM, OUTBOX_MESSAGE
 };
 
 struct Enqueue
@@ -46,6 +46,9 @@ struct Enqueue
 	Oid			server;
 	CallOptions options;		/* of the account; texts in home */
 	bool		record_problems;	/* else they are raised */
+	const Interval *wait;		/* of the argument deadline, NULL: none */
+	bool		backfill;
+	TimestampTz deadline;		/* of the message's rows, 0: none */
 	const Catalog *catalog;
 	FullTransactionId xid;
 	Appender   *append;			/* of the child in use, NULL before the first row */
@@ -55,15 +58,6 @@ struct Enqueue
 	MemoryContext rows;			/* for rows not yet written; home when capacity is 1 */
 	Size		bytes;			/* in rows */
 };
-
-PG_FUNCTION_INFO_V1(hubspot_identify);
-PG_FUNCTION_INFO_V1(hubspot_track);
-PG_FUNCTION_INFO_V1(hubspot_group);
-PG_FUNCTION_INFO_V1(hubspot_page);
-PG_FUNCTION_INFO_V1(hubspot_form);
-PG_FUNCTION_INFO_V1(hubspot_delete);
-PG_FUNCTION_INFO_V1(hubspot_enqueue);
-PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
 /* Calls that carry a message, and what the row of a call writes in HubSpot. */
 static const struct
@@ -147,6 +141,13 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	return enqueue;
 }
 
+void
+enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill)
+{
+	enqueue->wait = deadline;
+	enqueue->backfill = backfill;
+}
+
 /* Have the child of this id open. */
 static void
 open_child(Enqueue *enqueue, int64 id)
@@ -200,6 +201,10 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	PUT(OUTBOX_SOURCE, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
 	if (work->parent != 0)
 		PUT(OUTBOX_PARENT, Int64GetDatum(work->parent));
+	if (enqueue->deadline != 0)
+		PUT(OUTBOX_DEADLINE, TimestampTzGetDatum(enqueue->deadline));
+	if (enqueue->backfill)
+		PUT(OUTBOX_BACKFILL, BoolGetDatum(true));
 	if (work->key.property != NULL)
 		PUT(OUTBOX_KEY_PROPERTY, CStringGetTextDatum(work->key.property));
 	PUT(OUTBOX_KEY, CStringGetTextDatum(work->key.key != NULL ? work->key.key : ""));
@@ -236,6 +241,15 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
 		: problem->message;
 	return enqueue_work(enqueue, &work);
+}
+
+/* Until when the rows of a message may be sent: the argument's word, else the message's. */
+static bool
+find_deadline(Enqueue *enqueue, const MessageParts *parts, MessageProblem *problem)
+{
+	if (enqueue->wait != NULL)
+		return deadline_after(enqueue->wait, &enqueue->deadline, problem);
+	return deadline_of_message(parts, enqueue->options.zone, &enqueue->deadline, problem);
 }
 
 /* The key of a call's own row, or why it has none. */
@@ -342,6 +356,7 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 	MessageKey	member;
 	int64		earlier;
 
+	enqueue->deadline = 0;
 	if (VARSIZE_ANY_EXHDR(message) > hubspot_max_message_size)
 	{
 		problem.sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
@@ -352,7 +367,7 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		return enqueue_problem(enqueue, NULL, &problem);
 	}
 	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
-		!find_key(enqueue, &parts, &work.key, &problem) || !find_member(enqueue, &parts, &member, &problem))
+		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work.key, &problem) || !find_member(enqueue, &parts, &member, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	earlier = earlier_row(enqueue, &parts, &work);
 	if (earlier != 0)
@@ -370,134 +385,4 @@ enqueue_end(Enqueue *enqueue)
 	if (enqueue->rows != enqueue->home)
 		MemoryContextDelete(enqueue->rows);
 	pfree(enqueue);
-}
-
-static int64
-queue_call(Call call, FunctionCallInfo fcinfo)
-{
-	Enqueue    *enqueue;
-	int64		id;
-
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("message must not be null")));
-	enqueue = enqueue_begin(call, SOURCE_FUNCTION,
-							PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)),
-							GetUserId(), 1);
-	id = enqueue_message(enqueue, PG_GETARG_JSONB_P(0));
-	enqueue_end(enqueue);
-	return id;
-}
-
-Datum
-hubspot_identify(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(queue_call(CALL_IDENTIFY, fcinfo));
-}
-
-Datum
-hubspot_track(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(queue_call(CALL_TRACK, fcinfo));
-}
-
-Datum
-hubspot_group(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(queue_call(CALL_GROUP, fcinfo));
-}
-
-Datum
-hubspot_page(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(queue_call(CALL_PAGE, fcinfo));
-}
-
-Datum
-hubspot_form(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(queue_call(CALL_FORM, fcinfo));
-}
-
-Datum
-hubspot_delete(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(queue_call(CALL_DELETE, fcinfo));
-}
-
-/* Queue all elements; returns their ids in the current context. */
-static int64 *
-enqueue_array(Call call, ArrayType *messages, const char *server, int *count)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int64	   *ids;
-	Enqueue    *enqueue;
-	MemoryContext scratch;
-	MemoryContext old;
-
-	deconstruct_array(messages, JSONBOID, -1, false, TYPALIGN_INT, &elements, &nulls, count);
-	ids = palloc(sizeof(int64) * Max(*count, 1));
-	if (*count == 0)
-		return ids;
-
-	enqueue = enqueue_begin(call, SOURCE_FUNCTION, server, GetUserId(), ENQUEUE_GROUP_ROWS);
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "hubspot message", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(scratch);
-	for (int i = 0; i < *count; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("message %d of the array must not be null", i + 1)));
-		ids[i] = enqueue_message(enqueue, DatumGetJsonbP(elements[i]));
-		MemoryContextReset(scratch);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(scratch);
-	enqueue_end(enqueue);
-	return ids;
-}
-
-Datum
-hubspot_enqueue(PG_FUNCTION_ARGS)
-{
-	FuncCallContext *context;
-
-	if (SRF_IS_FIRSTCALL())
-	{
-		MemoryContext old;
-		int			count;
-
-		if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("call and messages must not be null")));
-		context = SRF_FIRSTCALL_INIT();
-		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
-		context->user_fctx = enqueue_array(enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0))),
-										   PG_GETARG_ARRAYTYPE_P(1),
-										   PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
-										   &count);
-		context->max_calls = count;
-		MemoryContextSwitchTo(old);
-	}
-
-	context = SRF_PERCALL_SETUP();
-	if (context->call_cntr < context->max_calls)
-	{
-		int64		id = ((int64 *) context->user_fctx)[context->call_cntr];
-
-		SRF_RETURN_NEXT(context, Int64GetDatum(id));	/* which counts before it looks */
-	}
-	SRF_RETURN_DONE(context);
-}
-
-/* Column default, for rows that an administrator inserts by hand. */
-Datum
-hubspot_next_outbox_id(PG_FUNCTION_ARGS)
-{
-	(void) GetTopFullTransactionId();
-	PG_RETURN_INT64(nextval_internal(ring_catalog(false)->outbox_id_seq, false));
 }

@@ -12,6 +12,8 @@
 #ifndef HUBSPOT_ENQUEUE_H
 #define HUBSPOT_ENQUEUE_H
 
+#include "utils/timestamp.h"
+
 #include "message.h"
 
 typedef struct Enqueue Enqueue;
@@ -34,6 +36,12 @@ typedef struct Work
  */
 extern Enqueue *enqueue_begin(Call call, Source source, const char *server, Oid role,
 							  int capacity);
+
+/*
+ * For the messages to come: how long they may wait (NULL: what each says), whether they are a
+ * bulk of old data.  The interval is borrowed.
+ */
+extern void enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill);
 extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
 
 /* Write a row that has been checked; returns its id. */

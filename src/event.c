@@ -55,7 +55,7 @@ event_uuid(const EventSource *source, char uuid[DIGEST_UUID_TEXT])
 	/* numbers of rows begin anew in another database; the time tells them apart */
 	return digest_uuid(id != NULL ? psprintf(INT64_FORMAT " m %s", source->portal_id, id)
 					   : psprintf(INT64_FORMAT " r " INT64_FORMAT " " INT64_FORMAT, source->portal_id,
-								  source->id, source->created_at), uuid);
+								  source->id, source->called_at), uuid);
 }
 
 /* The message's timestamp, else the time of the call. */
@@ -69,7 +69,7 @@ append_time(StringInfo body, const EventSource *source, pg_tz *zone)
 	if (source->parts->timestamp.type != jbvNull &&
 		property_value_append(body, &moment, &source->parts->timestamp, zone, &problem))
 		return;
-	property_value_append_time(body, source->created_at);
+	property_value_append_time(body, source->called_at);
 }
 
 static void

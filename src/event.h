@@ -19,8 +19,8 @@ typedef struct EventSource
 	const char *key;
 	const char *record_id;		/* of the contact, "" when not known */
 	int64		portal_id;
-	int64		id;				/* of the outbox row */
-	TimestampTz created_at;
+	int64		id;				/* of the outbox row; of a repeated call its first one */
+	TimestampTz called_at;
 } EventSource;
 
 /* Name of the event that a call means, as it stands in the message or the option page_event. */

@@ -37,7 +37,7 @@ source_of(const Row *row, const MessageParts *parts)
 {
 	EventSource source = {
 		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
-		.record_id = record_of(row), .portal_id = row->key->lane->account->portal_id, .id = row->id, .created_at = row->created_at
+		.record_id = record_of(row), .portal_id = row->key->lane->account->portal_id, .id = row->identity, .called_at = row->called_at
 	};
 
 	return source;

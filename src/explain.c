@@ -21,6 +21,7 @@
 
 #include "hubspot.h"
 #include "account.h"
+#include "deadline.h"
 #include "enqueue.h"
 #include "event.h"
 #include "forms.h"
@@ -30,6 +31,7 @@
 #include "record_map.h"
 #include "records.h"
 #include "schema.h"
+#include "unchanged_call.h"
 #include "value.h"
 
 PG_FUNCTION_INFO_V1(hubspot_explain);
@@ -49,7 +51,7 @@ typedef struct Explained
 	MessageKey	key;
 	StringInfoData properties;	/* elements of a JSON array */
 	StringInfoData warnings;	/* the same */
-	const char *method;
+	const char *method;			/* NULL: nothing would be sent */
 	const char *path;
 	StringInfoData body;		/* empty: there is none */
 } Explained;
@@ -62,6 +64,7 @@ typedef struct Explain
 	Schema	   *schema;
 	MappingRules rules;			/* for contacts */
 	int64		portal_id;
+	UnchangedSession session;
 	MessageParts parts;
 	ReturnSetInfo *result;
 } Explain;
@@ -93,6 +96,13 @@ begin_work(Explained *work, const Explain *explain, Object object, const Message
 }
 
 static void
+leave_no_request(Explained *work)
+{
+	work->method = NULL;
+	resetStringInfo(&work->body);
+}
+
+static void
 end_work(Explain *explain, const Explained *work)
 {
 	Datum		values[EXPLAIN_COLUMNS];
@@ -103,17 +113,21 @@ end_work(Explain *explain, const Explained *work)
 	values[EXPLAIN_KEY] = CStringGetTextDatum(work->key.key);
 	values[EXPLAIN_PROPERTIES] = jsonb_datum(psprintf("[%s]", work->properties.data));
 	values[EXPLAIN_WARNINGS] = jsonb_datum(psprintf("[%s]", work->warnings.data));
-	values[EXPLAIN_METHOD] = CStringGetTextDatum(work->method);
-	values[EXPLAIN_PATH] = CStringGetTextDatum(work->path);
+	nulls[EXPLAIN_METHOD] = nulls[EXPLAIN_PATH] = work->method == NULL;
+	if (work->method != NULL)
+	{
+		values[EXPLAIN_METHOD] = CStringGetTextDatum(work->method);
+		values[EXPLAIN_PATH] = CStringGetTextDatum(work->path);
+	}
 	nulls[EXPLAIN_BODY] = work->body.len == 0;
 	if (work->body.len > 0)
 		values[EXPLAIN_BODY] = jsonb_datum(work->body.data);
 	tuplestore_putvalues(explain->result->setResult, explain->result->setDesc, values, nulls);
 }
 
-/* {"property": .., "value": .., "trait": .., "rule": ..} */
+/* {"property": .., "value": .., "trait": .., "rule": ..}, and "unchanged" where it is set; NULL: for none. */
 static void
-describe_properties(StringInfo json, const Mapping *mapping)
+describe_properties(StringInfo json, const Mapping *mapping, const bool *unchanged)
 {
 	for (int i = 0; i < mapping->nnames; i++)
 	{
@@ -123,7 +137,8 @@ describe_properties(StringInfo json, const Mapping *mapping)
 						 name->len, mapping->json->data + name->offset,
 						 name->value_len, mapping->json->data + name->value_offset);
 		value_append_string(json, name->trait, name->trait_len);
-		appendStringInfo(json, ",\"rule\":\"%s\"}", rule_names[name->rule]);
+		appendStringInfo(json, ",\"rule\":\"%s\"%s}", rule_names[name->rule],
+						 unchanged != NULL && unchanged[i] ? ",\"unchanged\":true" : "");
 	}
 }
 
@@ -131,15 +146,7 @@ describe_properties(StringInfo json, const Mapping *mapping)
 static const char *
 known_record(const Explain *explain, Object object, const MessageKey *key)
 {
-	bool		by_user_id = key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
-	const char *id;
-
-	record_map_open();
-	id = record_map_find(explain->server, object, key->property != NULL ? key->property : "email", key->key);
-	if (by_user_id && id != NULL)
-		id = record_map_find(explain->server, object, "email", id);
-	record_map_close();
-	return id;
+	return record_map_look_up(explain->server, object, key->property != NULL ? key->property : "email", key->key);
 }
 
 static bool
@@ -167,6 +174,8 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	MappingRules rules = explain->rules;
 	Explained	work;
 	Mapping		mapping;
+	bool	   *unchanged;
+	bool		nothing_left;
 
 	begin_work(&work, explain, object, key,
 			   object == OBJECT_IS_CONTACT ? (by_key ? PATH_CONTACTS_UPSERT : PATH_CONTACTS_UPDATE)
@@ -182,7 +191,9 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 		mapping_add_contact(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
 	else
 		mapping_add_company(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
-	describe_properties(&work.properties, &mapping);
+	unchanged = unchanged_session_find(&explain->session, object, known_record(explain, object, key), &mapping, &nothing_left);
+	describe_properties(&work.properties, &mapping, unchanged);
+	mapping_leave_out(&mapping, unchanged);
 	if (by_domain && id == NULL)
 	{
 		appendStringInfoString(&work.body, mapping.nnames > 0 ? ",\"domain\":" : "\"domain\":");
@@ -190,6 +201,8 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	}
 	records_end_input(&work.body);
 	appendStringInfoString(&work.body, "]}");
+	if (nothing_left)
+		leave_no_request(&work);
 	if (object == OBJECT_IS_CONTACT)
 		records_warn_of_company(&mapping, explain->call, &explain->parts, explain->options);
 	end_work(explain, &work);
@@ -231,7 +244,7 @@ static EventSource
 event_source(const Explain *explain, const MessageKey *key)
 {
 	EventSource source = {.call = explain->call, .parts = &explain->parts, .key_property = key->property, .key = key->key,
-	.record_id = "", .portal_id = explain->portal_id, .created_at = GetCurrentTimestamp()};
+	.record_id = "", .portal_id = explain->portal_id, .called_at = GetCurrentTimestamp()};
 	const char *record_id = is_property(key, MESSAGE_HUTK) ? NULL : known_record(explain, OBJECT_IS_CONTACT, key);
 
 	if (record_id != NULL)
@@ -253,7 +266,7 @@ explain_legacy_event(Explain *explain, const MessageKey *key)
 	initStringInfo(&json);
 	mapping_begin(&mapping, &json, &explain->rules);
 	legacy_append_query(&query, &source, explain->options, &mapping, &work.warnings);
-	describe_properties(&work.properties, &mapping);
+	describe_properties(&work.properties, &mapping, NULL);
 	work.method = "GET";
 	work.path = psprintf("%s%s", legacy_path, query.data);
 	end_work(explain, &work);
@@ -282,7 +295,7 @@ explain_event(Explain *explain, const MessageKey *key)
 	appendStringInfoString(&work.body, "{\"inputs\":[");
 	mapping_begin(&mapping, &work.body, &rules);
 	event_append(&work.body, &source, full_name, &mapping, &work.warnings);
-	describe_properties(&work.properties, &mapping);
+	describe_properties(&work.properties, &mapping, NULL);
 	appendStringInfoString(&work.body, "]}");
 	end_work(explain, &work);
 }
@@ -422,6 +435,7 @@ begin_explain(Explain *explain, const char *server)
 	explain->options = account_parse_options(GetForeignServer(oid)->options);
 	explain->schema = schema_load(oid, CurrentMemoryContext);
 	explain->portal_id = explain->options->portal_id != 0 ? explain->options->portal_id : portal_id_of(oid);
+	unchanged_session_begin(&explain->session, oid, explain->options);
 	explain->rules.object = OBJECT_IS_CONTACT;
 	explain->rules.properties = explain->schema->properties[SCHEMA_CONTACT];
 	explain->rules.nmaps = explain->schema->nmaps;
@@ -434,6 +448,7 @@ hubspot_explain(PG_FUNCTION_ARGS)
 {
 	Explain		explain = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
 	MessageProblem problem;
+	TimestampTz deadline;
 	Jsonb	   *message;
 
 	hubspot_materialized_srf(fcinfo);
@@ -445,7 +460,8 @@ hubspot_explain(PG_FUNCTION_ARGS)
 	begin_explain(&explain, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
 	message = PG_GETARG_JSONB_P(1);
 	if (!message_read(message, &explain.parts, &problem) ||
-		!message_check_envelope(&explain.parts, &problem))
+		!message_check_envelope(&explain.parts, &problem) ||
+		!deadline_of_message(&explain.parts, explain.rules.zone, &deadline, &problem))
 		enqueue_raise(&problem);
 	explain_call(&explain, message);
 	return (Datum) 0;

@@ -94,7 +94,7 @@ append_context(StringInfo body, const MessageParts *parts, bool with_hutk)
 
 /* Milliseconds since 1970: the message's own, else the time of the call. */
 static void
-append_time(StringInfo body, const MessageParts *parts, TimestampTz created_at)
+append_time(StringInfo body, const MessageParts *parts, TimestampTz called_at)
 {
 	JsonbValue	value;
 
@@ -104,16 +104,16 @@ append_time(StringInfo body, const MessageParts *parts, TimestampTz created_at)
 		value_append(body, &value);
 	else
 		appendStringInfo(body, "\"" INT64_FORMAT "\"",
-						 created_at / 1000 + (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000);
+						 called_at / 1000 + (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000);
 }
 
 void
-forms_append_body(StringInfo body, const MessageParts *parts, TimestampTz created_at, bool with_hutk)
+forms_append_body(StringInfo body, const MessageParts *parts, TimestampTz called_at, bool with_hutk)
 {
 	JsonbValue	consent;
 
 	appendStringInfoChar(body, '{');
-	append_time(body, parts, created_at);
+	append_time(body, parts, called_at);
 	appendStringInfoString(body, ",\"fields\":[");
 	append_fields(body, parts);
 	appendStringInfoChar(body, ']');
@@ -163,7 +163,7 @@ append_form(Batch *batch, Input *input, const MessageParts *parts)
 
 	if (row->repaired)
 		row->warnings = "[{\"code\":\"invalid_hutk\",\"property\":\"hutk\",\"detail\":\"HubSpot does not know this browser token; sent without it\"}]";
-	forms_append_body(&batch->body, parts, row->created_at, !row->repaired);
+	forms_append_body(&batch->body, parts, row->called_at, !row->repaired);
 	return BUILD_DONE;
 }
 

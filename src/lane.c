@@ -2,72 +2,141 @@
  * lane.c
  *		The states of a lane, as data.
  *
- * Two tables: what each state is called and whether it lets requests go, and
- * which state each event leads to, for how long, with which reason.  The code
- * below them only looks things up.  No memory, no lock.
+ * lane_rules[] is the one place: what each event leads to, for how long, with
+ * which words, and what leads out again.  The code below it only looks things
+ * up.  No memory, no lock.
  */
 #include "postgres.h"
+
+#include "mb/pg_wchar.h"
 
 #include "hubspot.h"
 #include "lane.h"
 #include "clock.h"
 
-static const struct
+static const char *const state_names[] =
 {
-	const char *name;
-	bool		sends;			/* even while its time runs */
-}			lane_states[LANE_STATE_COUNT] =
-{
-	[LANE_RUN] = {"RUN", true},
-	[LANE_CONNECTING] = {"CONNECTING", false},
-	[LANE_LIMITED] = {"LIMITED", false},
-	[LANE_BACKOFF] = {"BACKOFF", false},
-	[LANE_UNREACHABLE] = {"UNREACHABLE", false},
-	[LANE_UNAUTHORIZED] = {"UNAUTHORIZED", false},
-	[LANE_FORBIDDEN] = {"FORBIDDEN", false},
-	[LANE_DAILY] = {"DAILY", false},
-	[LANE_WRONG_HUBLET] = {"WRONG_HUBLET", false},
-	[LANE_MIGRATING] = {"MIGRATING", false},
-	[LANE_MISDIRECTED] = {"MISDIRECTED", false},
-	[LANE_MISCONFIGURED] = {"MISCONFIGURED", false},
+	[LANE_RUN] = "RUN",
+	[LANE_CONNECTING] = "CONNECTING",
+	[LANE_LIMITED] = "LIMITED",
+	[LANE_BACKOFF] = "BACKOFF",
+	[LANE_UNREACHABLE] = "UNREACHABLE",
+	[LANE_UNAUTHORIZED] = "UNAUTHORIZED",
+	[LANE_FORBIDDEN] = "FORBIDDEN",
+	[LANE_DAILY] = "DAILY",
+	[LANE_WRONG_HUBLET] = "WRONG_HUBLET",
+	[LANE_MIGRATING] = "MIGRATING",
+	[LANE_MISDIRECTED] = "MISDIRECTED",
+	[LANE_MISCONFIGURED] = "MISCONFIGURED",
+	[LANE_PAUSED] = "PAUSED",
+	[LANE_HELD] = "HELD",
+	[LANE_STOPPED] = "STOPPED",
 };
 
-/*
- * wait is the first pause in seconds; where it is below max, it doubles with
- * each event of trouble in a row.  0: no end of its own.
- */
-static const struct
+static const char *const scope_names[] =
 {
-	LaneState	next;
-	bool		of_account;
-	int			wait;
-	int			max;
-	const char *reason;
-}			lane_events[] =
+	[SCOPE_LANE] = "lane",
+	[SCOPE_ACCOUNT] = "account",
+	[SCOPE_DATABASE] = "database",
+};
+
+/* In the order of the LEFT_BY_ bits. */
+static const char *const exit_names[] =
+{"answer", "time", "reload", "ALTER SERVER", "hubspot_resume()", "hubspot_arm()", "start"};
+
+/* Trouble: tried again now and then, and when somebody may have mended something. */
+#define TRIED_AGAIN (LEFT_BY_TIME | LEFT_BY_RELOAD | LEFT_BY_ALTER)
+
+const LaneRule lane_rules[LANE_EVENT_COUNT] =
 {
 	/* going well */
-	[EVENT_SUCCESS] = {LANE_RUN, false, 0, 0, ""},
-	[EVENT_START] = {LANE_CONNECTING, true, 0, 0, "asking HubSpot for the account"},
+	[EVENT_SUCCESS] = {"success", LANE_RUN, SCOPE_LANE, false, 0, 0, 0, "", NULL},
+	[EVENT_START] = {"start", LANE_CONNECTING, SCOPE_ACCOUNT, false, 0, 0,
+		LEFT_BY_ANSWER,
+	"asking HubSpot for the account", NULL},
+	[EVENT_LEARNING] = {"learning", LANE_CONNECTING, SCOPE_LANE, false, 0, 0,
+		LEFT_BY_ANSWER,
+	"asking HubSpot for the account's properties", NULL},
 
 	/* limits */
-	[EVENT_METERED] = {LANE_LIMITED, false, 0, 0, "the requests that HubSpot grants per 10 seconds are used up"},
-	[EVENT_LIMITED] = {LANE_LIMITED, false, 10, 10, "HubSpot refused a request for its short-time limit"},
-	[EVENT_DAILY] = {LANE_DAILY, true, 600, 600, "the account's requests of the day are used up"},
-	[EVENT_DAILY_SHARE] = {LANE_DAILY, true, 600, 600, "our part of the account's requests of the day is used up"},
+	[EVENT_METERED] = {"metered", LANE_LIMITED, SCOPE_LANE, false, 0, 0,
+		LEFT_BY_TIME,
+	"the requests that HubSpot grants per 10 seconds are used up", NULL},
+	[EVENT_LIMITED] = {"429", LANE_LIMITED, SCOPE_LANE, true, 10, 10,
+		LEFT_BY_TIME,
+	"HubSpot refused a request for its short-time limit", NULL},
+	[EVENT_DAILY] = {"429 of the day", LANE_DAILY, SCOPE_ACCOUNT, true, 600, 600,
+		TRIED_AGAIN,
+		"the account's requests of the day are used up",
+	"wait for the account's next day; make fewer calls, or buy more of HubSpot"},
+	[EVENT_DAILY_SHARE] = {"share of the day", LANE_DAILY, SCOPE_ACCOUNT, true, 600, 600,
+		TRIED_AGAIN,
+		"our part of the account's requests of the day is used up",
+	"wait for the account's next day, or raise the SERVER option daily_limit or quota_share"},
 
 	/* trouble that passes */
-	[EVENT_LOCKED] = {LANE_BACKOFF, false, 2, 16, "HubSpot has locked the records for other writes"},
-	[EVENT_UNAVAILABLE] = {LANE_BACKOFF, false, 1, 60, "HubSpot is not available"},
-	[EVENT_NETWORK] = {LANE_UNREACHABLE, false, 1, 60, "no answer from HubSpot"},
-	[EVENT_MIGRATING] = {LANE_MIGRATING, true, 300, 3600, "HubSpot is moving the account to another data centre"},
+	[EVENT_LOCKED] = {"423", LANE_BACKOFF, SCOPE_LANE, true, 2, 16,
+		TRIED_AGAIN,
+		"HubSpot has locked the records for other writes",
+	"wait"},
+	[EVENT_UNAVAILABLE] = {"5xx", LANE_BACKOFF, SCOPE_LANE, true, 1, 60,
+		TRIED_AGAIN,
+		"HubSpot is not available",
+	"wait; see status.hubspot.com"},
+	[EVENT_NETWORK] = {"no answer", LANE_UNREACHABLE, SCOPE_LANE, true, 1, 60,
+		TRIED_AGAIN,
+		"no answer from HubSpot",
+	"check the network, the proxy and the certificates"},
+	[EVENT_MIGRATING] = {"477", LANE_MIGRATING, SCOPE_ACCOUNT, true, 300, 3600,
+		TRIED_AGAIN,
+		"HubSpot is moving the account to another data centre",
+	"wait"},
 
-	/* trouble that somebody has to mend; tried again now and then */
-	[EVENT_BAD_OPTION] = {LANE_MISCONFIGURED, true, 0, 0, "an option of the SERVER is not usable"},
-	[EVENT_NO_SECRET] = {LANE_UNAUTHORIZED, true, 60, 60, "no token"},
-	[EVENT_UNAUTHORIZED] = {LANE_UNAUTHORIZED, true, 60, 60, "HubSpot does not accept the token"},
-	[EVENT_FORBIDDEN] = {LANE_FORBIDDEN, false, 300, 300, "the token lacks a scope"},
-	[EVENT_WRONG_HUBLET] = {LANE_WRONG_HUBLET, true, 300, 300, "the account lives in another data centre"},
-	[EVENT_MISDIRECTED] = {LANE_MISDIRECTED, false, 300, 300, "the address is not HubSpot's API"},
+	/* trouble that somebody has to mend */
+	[EVENT_BAD_OPTION] = {"bad option", LANE_MISCONFIGURED, SCOPE_ACCOUNT, true, 0, 0,
+		LEFT_BY_ALTER,
+		"an option of the SERVER is not usable",
+	"ALTER SERVER ... OPTIONS (DROP or SET the option)"},
+	[EVENT_NO_SECRET] = {"no token", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
+		TRIED_AGAIN,
+		"no token",
+	"put the token into the account's file in hubspot.secret_directory"},
+	[EVENT_UNAUTHORIZED] = {"401", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
+		TRIED_AGAIN,
+		"HubSpot does not accept the token",
+	"put a valid token into the account's file in hubspot.secret_directory"},
+	[EVENT_FORBIDDEN] = {"403", LANE_FORBIDDEN, SCOPE_LANE, true, 300, 300,
+		TRIED_AGAIN,
+		"the token lacks a scope",
+	"grant the named scopes to the token, in HubSpot"},
+	[EVENT_WRONG_HUBLET] = {"488", LANE_WRONG_HUBLET, SCOPE_ACCOUNT, true, 300, 300,
+		TRIED_AGAIN,
+		"the account lives in another data centre",
+	"make a new token there, or set the SERVER option base_url"},
+	[EVENT_MISDIRECTED] = {"misdirected", LANE_MISDIRECTED, SCOPE_LANE, true, 300, 300,
+		TRIED_AGAIN,
+		"the address is not HubSpot's API",
+	"check the SERVER options base_url and api_version"},
+
+	/* people's orders */
+	[EVENT_PAUSED] = {"paused", LANE_PAUSED, SCOPE_LANE, false, 0, 0,
+		LEFT_BY_RESUME,
+		"the lane is paused",
+	"call hubspot_resume() with the SERVER and the lane when it is to go on"},
+	[EVENT_ACCOUNT_PAUSED] = {"account paused", LANE_PAUSED, SCOPE_ACCOUNT, false, 0, 0,
+		LEFT_BY_RESUME,
+		"the account is paused",
+	"call hubspot_resume() with the SERVER when it is to go on"},
+
+	/* of the whole database: no lane is asked */
+	[EVENT_HELD] = {"held", LANE_HELD, SCOPE_DATABASE, false, 0, 0,
+		LEFT_BY_TIME | LEFT_BY_RELOAD | LEFT_BY_ARM,
+		"the worker may not send",
+	"if this database is the one that should send, call hubspot_arm() or set hubspot.cluster_guard"},
+	[EVENT_STOPPED] = {"no worker", LANE_STOPPED, SCOPE_DATABASE, false, 0, 0,
+		LEFT_BY_START,
+		"no worker reports this account, see hubspot_health()",
+	"see the server log and the view hubspot.workers; check hubspot.databases and max_worker_processes"},
 };
 
 static const char *const family_names[FAMILY_COUNT] = {
@@ -79,36 +148,58 @@ static const char *const family_names[FAMILY_COUNT] = {
 	[FAMILY_SCHEMA] = "schema",
 };
 
+/* Cut at the end of a character when it is too long. */
+static void
+set_reason(LaneStatus *status, const char *reason, const char *detail)
+{
+	int			len;
+
+	if (detail != NULL && detail[0] != '\0')
+		snprintf(status->reason, sizeof(status->reason), "%s: %s", reason, detail);
+	else
+		strlcpy(status->reason, reason, sizeof(status->reason));
+	len = strlen(status->reason);
+	status->reason[pg_mbcliplen(status->reason, len, sizeof(status->reason) - 1)] = '\0';
+}
+
 void
 lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s)
 {
-	int64		wait = lane_events[event].wait;
+	const LaneRule *rule = &lane_rules[event];
+	int64		wait = rule->wait;
 
 	if (event == EVENT_SUCCESS || event == EVENT_START)
 		status->failures = 0;
-	else if (event != EVENT_METERED)
+	else if (rule->is_failure)
 	{
-		for (int i = 0; i < status->failures && wait < lane_events[event].max; i++)
+		for (int i = 0; i < status->failures && wait < rule->longest; i++)
 			wait *= 2;
-		wait = Min(wait, lane_events[event].max);
+		wait = Min(wait, rule->longest);
 		status->failures++;
 		status->trouble_at = clock_us();
 	}
 	if (wait_s > 0)
 		wait = wait_s;
 
-	status->state = lane_events[event].next;
+	status->event = event;
+	status->state = rule->next;
 	status->until = wait > 0 ? clock_us() + wait * 1000000 : 0;
-	if (detail != NULL && detail[0] != '\0')
-		snprintf(status->reason, sizeof(status->reason), "%s: %s", lane_events[event].reason, detail);
-	else
-		strlcpy(status->reason, lane_events[event].reason, sizeof(status->reason));
+	set_reason(status, rule->reason, detail);
+}
+
+void
+lane_reload(LaneStatus *status)
+{
+	if ((lane_rules[status->event].left_by & LEFT_BY_RELOAD) == 0)
+		return;
+	status->failures = 1;
+	status->until = clock_us();
 }
 
 bool
 lane_event_is_known(const LaneStatus *status, LaneEvent event, int64 sent_at)
 {
-	return status->failures > 0 && status->state == lane_events[event].next &&
+	return status->failures > 0 && status->state == lane_rules[event].next &&
 		sent_at < status->trouble_at;
 }
 
@@ -145,19 +236,31 @@ lane_event_of(ReplyClass class)
 bool
 lane_event_is_of_account(LaneEvent event)
 {
-	return lane_events[event].of_account;
+	return lane_rules[event].scope == SCOPE_ACCOUNT;
 }
 
 bool
 lane_may_send(const LaneStatus *status, int64 now)
 {
-	return lane_states[status->state].sends || (status->until != 0 && status->until <= now);
+	return status->state == LANE_RUN || (status->until != 0 && status->until <= now);
 }
 
 const char *
 lane_state_name(LaneState state)
 {
-	return lane_states[state].name;
+	return state_names[state];
+}
+
+const char *
+lane_scope_name(LaneScope scope)
+{
+	return scope_names[scope];
+}
+
+const char *
+lane_exit_name(int n)
+{
+	return n < lengthof(exit_names) ? exit_names[n] : NULL;
 }
 
 LaneFamily
@@ -179,4 +282,13 @@ const char *
 lane_family_name(LaneFamily family)
 {
 	return family_names[family];
+}
+
+int
+lane_find_family(const char *name)
+{
+	for (int i = 0; i < FAMILY_COUNT; i++)
+		if (strcmp(family_names[i], name) == 0)
+			return i;
+	return -1;
 }

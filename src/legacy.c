@@ -102,7 +102,7 @@ append_legacy(Batch *batch, Input *input, const MessageParts *parts)
 	Account    *account = row->key->lane->account;
 	EventSource source = {
 		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
-		.record_id = "", .portal_id = account->portal_id, .id = row->id, .created_at = row->created_at
+		.record_id = "", .portal_id = account->portal_id, .id = row->identity, .called_at = row->called_at
 	};
 	StringInfoData json;
 	StringInfoData warnings;

@@ -95,6 +95,9 @@ extern void mapping_add_event(Mapping *mapping, const MessageParts *parts, bool 
 
 /* The value that a property was given, as JSON text (palloc'd); NULL when it was not written. */
 extern char *mapping_value(const Mapping *mapping, const char *property);
+
+/* Take properties back: those whose flag is set, a flag for each of mapping->names. */
+extern void mapping_leave_out(Mapping *mapping, const bool *chosen);
 extern void mapping_end(Mapping *mapping);
 
 #endif							/* HUBSPOT_MAPPING_H */

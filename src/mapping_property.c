@@ -56,6 +56,34 @@ mapping_value(const Mapping *mapping, const char *property)
 }
 
 void
+mapping_leave_out(Mapping *mapping, const bool *chosen)
+{
+	StringInfo	json = mapping->json;
+	int			kept = 0;
+	int			to = mapping->nnames > 0 ? mapping->names[0].offset - 1 : json->len;
+
+	for (int i = 0; i < mapping->nnames; i++)
+	{
+		MappingName name = mapping->names[i];
+		int			from = name.offset - 1;
+		int			len = name.value_offset + name.value_len - from;
+
+		if (chosen[i])
+			continue;
+		if (kept > 0)
+			json->data[to++] = ',';
+		memmove(json->data + to, json->data + from, len);
+		name.offset += to - from;
+		name.value_offset += to - from;
+		mapping->names[kept++] = name;
+		to += len;
+	}
+	mapping->nnames = kept;
+	json->len = to;
+	json->data[to] = '\0';
+}
+
+void
 mapping_end(Mapping *mapping)
 {
 	pfree(mapping->names);

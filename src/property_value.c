@@ -403,6 +403,14 @@ moment_timestamp(Moment *moment, pg_tz *zone, TimestampTz *result)
 	return tm2timestamp(&moment->tm, moment->fsec, &offset, result) == 0 && is_in_range(*result);
 }
 
+bool
+property_value_read_time(const char *text, pg_tz *zone, TimestampTz *at)
+{
+	Moment		moment;
+
+	return read_moment(trimmed(text, strlen(text)), &moment) && moment_timestamp(&moment, zone, at);
+}
+
 static void
 append_day(StringInfo json, const struct pg_tm *tm)
 {

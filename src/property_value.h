@@ -27,6 +27,9 @@ typedef struct ValueProblem
 extern bool property_value_append(StringInfo json, const Property *property, const JsonbValue *value,
 								  pg_tz *zone, ValueProblem *problem);
 
+/* The moment that a text in ISO 8601 means; zone is that of one without. */
+extern bool property_value_read_time(const char *text, pg_tz *zone, TimestampTz *at);
+
 /* Append a time as HubSpot takes it: UTC, milliseconds cut, in quotes. */
 extern void property_value_append_time(StringInfo json, TimestampTz at);
 

@@ -13,6 +13,7 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "connect.h"
+#include "pause.h"
 #include "publish.h"
 #include "window.h"
 #include "wire.h"
@@ -65,8 +66,8 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	update_rate(lane, now);
 	report->server = lane->account->server;
 	report->family = lane->family;
-	report->state = status.state;
-	shared_copy_text(report->reason, status.reason);
+	report->event = status.event;
+	strlcpy(report->reason, status.reason, sizeof(report->reason));
 	report->until = status.until == 0 ? 0 : GetCurrentTimestamp() + (status.until - now);
 	report->waiting = lane->rows - lane->in_flight + lane->skipped;
 	report->in_flight = lane->in_flight;
@@ -127,7 +128,7 @@ publish_report(WorkerSlot *slot, bool force)
 {
 	int64		now = clock_us();
 	int			nlanes;
-	int64		events = send_requests() + (int64) window.next_seq + ack_total() - wire_in_flight();
+	int64		events = send_requests() + (int64) window.next_seq + ack_total() + pause_changes() - wire_in_flight();
 
 	if (!force && now - published_at < PUBLISH_US)
 		return events != published_events ? published_at + PUBLISH_US - now : -1;

@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "purge.h"
 #include "records.h"
+#include "unchanged.h"
 
 #define ROWS_AT_ONCE	100000
 
@@ -83,11 +84,7 @@ cancel_rows(WorkKey *key, int64 before)
 {
 	while (!dlist_is_empty(&key->rows) && queue_head(key)->id < before)
 		batch_end_unsent(queue_head(key), VERDICT_CANCELLED, "erased", "the contact was erased before the row could be sent");
-	if (!dlist_is_empty(&key->rows) || key->busy)
-		return;
-	if (key->place == PLACE_AWAY)
-		queue_bring_back(key);
-	queue_release_key(key);
+	queue_drop_idle(key);
 }
 
 static void
@@ -127,6 +124,7 @@ purge_begin(Input *input, const AckResult *result)
 	strlcpy(purge->record_id, input->key->record_id, sizeof(purge->record_id));
 	add_key(purge, input->key->key, strlen(input->key->key));
 	add_addresses(purge, input->alias);
+	unchanged_forget(input->key);
 	input->key->record_id[0] = '\0';
 	dlist_push_tail(&purges, &purge->node);
 }
@@ -266,6 +264,9 @@ static const char *const empty_rows =
 static const char *const empty_rest[] = {
 	"UPDATE hubspot.outbox SET key = '', key_property = NULL, message = '{\"gdpr\": true}' WHERE id = ANY ($7)",
 	"UPDATE hubspot.request SET error = NULL WHERE server = $1 AND error IS NOT NULL AND pg_catalog.lower(error) ~ $5",
+	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE r.server = $1 AND r.object = 'contact'"
+	" AND (r.key = ANY ($4) OR ($6 <> '' AND r.record_id = $6))"
+	" AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object",
 	"DELETE FROM hubspot.record WHERE server = $1 AND object = 'contact'"
 	" AND (key = ANY ($4) OR ($6 <> '' AND record_id = $6))",
 };

@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "hubspot.h"
+#include "unchanged.h"
 #include "work.h"
 
 typedef struct KeyName
@@ -226,6 +227,7 @@ drop_key_if_idle(WorkKey *key)
 	keytable_delete(keys, name);
 	if (key->address != NULL)
 		pfree(key->address);
+	unchanged_let_go(key);
 	pfree(key);
 }
 
@@ -271,6 +273,16 @@ queue_release_key(WorkKey *key)
 	wake_waiters(key);
 	make_ready(key);
 	drop_key_if_idle(key);
+}
+
+void
+queue_drop_idle(WorkKey *key)
+{
+	if (!dlist_is_empty(&key->rows) || key->busy)
+		return;
+	if (key->place == PLACE_AWAY)
+		queue_bring_back(key);
+	queue_release_key(key);
 }
 
 /* Behind the last row that was queued before it. */
@@ -319,8 +331,10 @@ queue_put_back(WorkKey *key, Row *const *rows, int nrows)
 	for (int i = nrows - 1; i >= 0; i--)
 	{
 		rows[i]->warnings = NULL;	/* gone with the batch */
+		rows[i]->taken = false;
 		dlist_push_head(&key->rows, &rows[i]->node);
 	}
+	unchanged_forget(key);		/* a part of it may have been written */
 	queue_release_key(key);
 }
 

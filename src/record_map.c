@@ -28,6 +28,7 @@
 
 #include "hubspot.h"
 #include "append.h"
+#include "message.h"
 #include "record_map.h"
 
 #define MAP_ENTRIES		32768	/* that make a flush */
@@ -377,6 +378,19 @@ record_map_find(Oid server, Object object, const char *key_property, const char 
 	if (!find_record(&looked_into, &wanted))
 		return NULL;
 	return TextDatumGetCString(slot_getattr(looked_into.slot, RECORD_RECORD_ID + 1, &isnull));
+}
+
+char *
+record_map_look_up(Oid server, Object object, const char *key_property, const char *key)
+{
+	char	   *id;
+
+	record_map_open();
+	id = record_map_find(server, object, key_property, key);
+	if (id != NULL && strcmp(key_property, MESSAGE_USER_ID) == 0)
+		id = record_map_find(server, object, "email", id);
+	record_map_close();
+	return id;
 }
 
 void

@@ -30,6 +30,9 @@ extern void record_map_open(void);
 extern char *record_map_find(Oid server, Object object, const char *key_property, const char *key);
 extern void record_map_close(void);
 
+/* The same by itself, for a session; a userId leads on to the record of its address. */
+extern char *record_map_look_up(Oid server, Object object, const char *key_property, const char *key);
+
 /* Whether enough has gathered, or nothing else is going on. */
 extern bool record_map_is_due(int64 now, bool idle);
 extern bool record_map_is_empty(void);

@@ -11,6 +11,7 @@
 #include "mapping_property.h"
 #include "records.h"
 #include "schema_sync.h"
+#include "unchanged.h"
 #include "unknown.h"
 #include "value.h"
 
@@ -207,6 +208,17 @@ text_written(const Mapping *mapping, const char *property)
 	return len <= 2 ? NULL : pnstrdup(json + 1, len - 2);
 }
 
+/* Nothing is sent; what the rows tell beside their properties is kept all the same. */
+static BuildResult
+end_as_unchanged(Input *input)
+{
+	const RecordKinds *kinds = records_of(input->key->lane->family);
+
+	if (kinds->confirmed != NULL)
+		kinds->confirmed(input);
+	return BUILD_UNCHANGED;
+}
+
 BuildResult
 records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key)
 {
@@ -220,7 +232,12 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 	for (int i = input->nrows - 1; i >= 0; i--)
 		if (add_row(&mapping, input, input->rows[i], &parts[i]) == BUILD_WAIT)
 			result = BUILD_WAIT;
-	if (with_key && mapping_value(&mapping, key->property) == NULL)
+	if (has_own_property(key))
+		input->alias = text_written(&mapping, kinds->part == SCHEMA_COMPANY ? "domain" : "email");
+	with_key = with_key && mapping_value(&mapping, key->property) == NULL;
+	if (result == BUILD_DONE && unchanged_leave_out(batch, input, &mapping) && !with_key)
+		result = end_as_unchanged(input);
+	if (with_key)
 	{
 		if (mapping.nnames > 0)
 			appendStringInfoChar(body, ',');
@@ -229,8 +246,6 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 		value_append_string(body, key->key, strlen(key->key));
 	}
 	input->stage = text_written(&mapping, "lifecyclestage");
-	if (has_own_property(key))
-		input->alias = text_written(&mapping, kinds->part == SCHEMA_COMPANY ? "domain" : "email");
 	mapping_end(&mapping);
 	return result;
 }

@@ -20,6 +20,7 @@ typedef struct RecordKinds
 	const RequestKind *set_stage;
 	const RequestKind *find;	/* by key, for those whose record the answer did not tell */
 	const RequestKind *resolve; /* a conflict with a record that HubSpot has */
+	const RequestKind *update;	/* by record id: what was left out because of another record */
 	void		(*confirmed) (Input *input);	/* beside the verdict; or NULL */
 	void		(*vanished) (Input *input); /* HubSpot does not have the record that we went by */
 } RecordKinds;
@@ -96,6 +97,9 @@ extern void records_found(Batch *batch, const Reply *reply, AckRequest *request)
 
 /* An answer of no use: the same again, by halves, or the end of the only input. */
 extern void records_refused(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* Whether the answer shows the stage that was sent. */
+extern void records_note_stage(Input *input, const ReplyResult *result);
 
 /* HubSpot has confirmed the record. */
 extern void records_end(Input *input, const char *record_id, int created, int status, AckRequest *request);

@@ -13,6 +13,7 @@
 #include "record_map.h"
 #include "records.h"
 #include "schema_sync.h"
+#include "unchanged.h"
 #include "value.h"
 
 #define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
@@ -24,6 +25,7 @@ typedef enum Onward
 	ONWARD_CLEAR,
 	ONWARD_SET,
 	ONWARD_FIND,
+	ONWARD_WHOLE,
 	ONWARD_RESOLVE
 #define ONWARD_COUNT (ONWARD_RESOLVE + 1)
 } Onward;
@@ -65,6 +67,7 @@ end_reading(Reading *reading)
 		[ONWARD_CLEAR] = reading->kinds->clear_stage,
 		[ONWARD_SET] = reading->kinds->set_stage,
 		[ONWARD_FIND] = reading->kinds->find,
+		[ONWARD_WHOLE] = reading->kinds->update,
 		[ONWARD_RESOLVE] = reading->kinds->resolve,
 	};
 
@@ -121,6 +124,8 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 		if (kinds->confirmed != NULL)
 			kinds->confirmed(input);
 	}
+	input->created = created;
+	unchanged_learn(input, record_id);
 	batch_end_input(input, &result);
 }
 
@@ -131,6 +136,31 @@ stage_was_kept(const Input *input, const ReplyResult *result)
 	const char *stage = result == NULL ? NULL : reply_property(result, "lifecyclestage");
 
 	return input->stage != NULL && stage != NULL && strcmp(stage, input->stage) != 0;
+}
+
+void
+records_note_stage(Input *input, const ReplyResult *result)
+{
+	const char *stage = result == NULL ? NULL : reply_property(result, "lifecyclestage");
+
+	input->stage_taken = input->stage != NULL && stage != NULL && strcmp(stage, input->stage) == 0;
+}
+
+/*
+ * Values were left out because of a record that turns out not to be the one
+ * that HubSpot has written to: all of them are sent to that one.
+ */
+static void
+send_whole(Reading *reading, int i)
+{
+	Input	   *input = &reading->batch->inputs[i];
+
+	unchanged_forget(input->key);
+	input->whole = true;
+	if (input->key->record_id[0] != '\0')
+		send_on(reading, i, ONWARD_WHOLE);
+	else
+		queue_put_back(input->key, input->rows, input->nrows);
 }
 
 static void
@@ -145,13 +175,16 @@ confirm(Reading *reading, int i, const ReplyResult *result)
 		strlcpy(key->record_id, result->id, sizeof(key->record_id));
 	else if (!kind->by_record)
 		key->record_id[0] = '\0';
-	if (result != NULL && result->created >= 0)
+	if (result != NULL && result->created >= 0 && input->created != 1)
 		input->created = result->created;
 	else if (kind->by_record && input->created < 0)
 		input->created = 0;
 
+	records_note_stage(input, result);
 	if (key->record_id[0] == '\0' && kinds->find != NULL && kind != kinds->find)
 		send_on(reading, i, ONWARD_FIND);
+	else if (unchanged_is_elsewhere(input, key->record_id[0] != '\0' ? key->record_id : NULL))
+		send_whole(reading, i);
 	else if (kind == kinds->clear_stage)
 		send_on(reading, i, ONWARD_SET);
 	else if (stage_was_kept(input, result) && key->lane->account->options->lifecycle == LIFECYCLE_ANY &&
@@ -271,6 +304,7 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 	Batch	   *batch = reading->batch;
 	Input	   *input = &batch->inputs[i];
 
+	unchanged_forget(input->key);
 	if (is_about_schema(error) && repair(input))
 		return;
 	if (is_conflict(error, status) && reading->kinds->resolve != NULL && input->category == NULL)

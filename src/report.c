@@ -4,11 +4,16 @@
  *
  * Each copies what it needs out of shared memory under the slot's spinlock
  * and returns rows from the copy.  Without the library preloaded there are no rows.
+ * And the table of lane states, which is the same everywhere.
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "hubspot.h"
 #include "clock.h"
@@ -16,11 +21,58 @@
 #include "meter.h"
 #include "shared.h"
 
+PG_FUNCTION_INFO_V1(hubspot_lane_states);
 PG_FUNCTION_INFO_V1(hubspot_lane_report);
 PG_FUNCTION_INFO_V1(hubspot_flight_report);
 PG_FUNCTION_INFO_V1(hubspot_worker_report);
 PG_FUNCTION_INFO_V1(hubspot_meter_report);
 PG_FUNCTION_INFO_V1(hubspot_launch);
+
+static Datum
+interval_of(int seconds)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = seconds * USECS_PER_SEC;
+	return IntervalPGetDatum(interval);
+}
+
+/* The words of a set of LEFT_BY_ bits, as text[]. */
+static Datum
+exits_of(int left_by)
+{
+	Datum		words[sizeof(int) * BITS_PER_BYTE];
+	int			count = 0;
+
+	for (int i = 0; lane_exit_name(i) != NULL; i++)
+		if ((left_by & (1 << i)) != 0)
+			words[count++] = CStringGetTextDatum(lane_exit_name(i));
+	return PointerGetDatum(construct_array(words, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+Datum
+hubspot_lane_states(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	hubspot_materialized_srf(fcinfo);
+	for (int i = 0; i < LANE_EVENT_COUNT; i++)
+	{
+		const LaneRule *rule = &lane_rules[i];
+		Datum		values[] = {
+			CStringGetTextDatum(lane_state_name(rule->next)), CStringGetTextDatum(rule->event),
+			CStringGetTextDatum(lane_scope_name(rule->scope)), BoolGetDatum(rule->is_failure),
+			interval_of(rule->wait), interval_of(rule->longest), exits_of(rule->left_by),
+			CStringGetTextDatum(rule->reason), CStringGetTextDatum(rule->remedy != NULL ? rule->remedy : "")
+		};
+		bool		nulls[lengthof(values)] = {
+			[4] = rule->wait == 0,[5] = rule->wait == 0,[7] = rule->reason[0] == '\0',[8] = rule->remedy == NULL
+		};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
 
 /* The slot of this database while a worker runs in it. */
 static WorkerSlot *
@@ -67,12 +119,13 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		LaneReport *lane = &lanes[i];
-		Datum		values[10];
-		bool		nulls[10] = {0};
+		const LaneRule *rule = &lane_rules[lane->event];
+		Datum		values[11];
+		bool		nulls[11] = {0};
 
 		values[0] = ObjectIdGetDatum(lane->server);
 		values[1] = CStringGetTextDatum(lane_family_name((LaneFamily) lane->family));
-		values[2] = CStringGetTextDatum(lane_state_name((LaneState) lane->state));
+		values[2] = CStringGetTextDatum(lane_state_name(rule->next));
 		values[3] = CStringGetTextDatum(lane->reason);
 		nulls[3] = lane->reason[0] == '\0';
 		put_time(values, nulls, 4, lane->until);
@@ -81,6 +134,7 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 		put_time(values, nulls, 7, lane->oldest);
 		values[8] = Int64GetDatum(lane->delivered);
 		values[9] = Float8GetDatum(lane->rate);
+		values[10] = CStringGetTextDatum(rule->event);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

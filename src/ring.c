@@ -106,8 +106,12 @@ build_catalog(Oid extension)
 	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
 		catalog.checkpoint[i] = relation_oid(schema, "checkpoint_%d", i);
 	catalog.mapping = relation_oid(schema, "mapping", 0);
+	catalog.pause = relation_oid(schema, "pause", 0);
 	catalog.record = relation_oid(schema, "record", 0);
 	catalog.record_key_hash = relation_oid(schema, "record_key_hash", 0);
+	catalog.confirmed = relation_oid(schema, "confirmed", 0);
+	catalog.confirmed_record = relation_oid(schema, "confirmed_record", 0);
+	catalog.forgotten = relation_oid(schema, "forgotten", 0);
 	enum_oids(schema, "call", ring_call_names, CALL_COUNT, catalog.call);
 	enum_oids(schema, "object", ring_object_names, OBJECT_COUNT, catalog.object);
 	enum_oids(schema, "source", source_names, SOURCE_COUNT, catalog.source);

@@ -85,8 +85,12 @@ typedef struct Catalog
 	Oid			request[RING_CHILDREN];
 	Oid			checkpoint[CHECKPOINT_CHILDREN];
 	Oid			mapping;
+	Oid			pause;
 	Oid			record;
 	Oid			record_key_hash;	/* index on (key_hash) */
+	Oid			confirmed;
+	Oid			confirmed_record;	/* index on (server, record_id) */
+	Oid			forgotten;
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "hubspot.h"
+#include "pause.h"
 #include "schema_reply.h"
 #include "schema_sync.h"
 #include "value.h"
@@ -417,7 +418,7 @@ schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 		Lane	   *lane = schema_sync_lane(account, (SchemaPart) part);
 
 		if (!sync->wanted || sync->asking || sync->answered || account->schema == NULL ||
-			!lane_may_send(&lane->status, now))
+			pause_stops(lane) || !lane_may_send(&lane->status, now))
 			continue;
 		request->part = (SchemaPart) part;
 		if (sync->to_create != NIL)

@@ -16,6 +16,7 @@
 #include "connect.h"
 #include "daily.h"
 #include "path.h"
+#include "pause.h"
 #include "schema_lane.h"
 #include "schema_sync.h"
 #include "value.h"
@@ -273,6 +274,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	Account    *account = lane->account;
 	const RequestKind *kind;
 	Batch	   *batch;
+	int			ended;
 
 	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) ||
 		account->transfers >= account->options->max_connections ||
@@ -292,12 +294,14 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		return false;
 	if (lane->status.failures == 0)
 		lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
+	ended = ack_pending();
 	batch = batch_take(lane, kind);
 	if (batch != NULL)
 		return send_batch(lane, batch);
 	if (kind->meter != METER_NONE)
 		meter_cancel(account->meters[kind->meter]);
-	return false;
+	return ack_pending() > ended && !ack_is_full(); /* rows ended without a request: others may,
+													 * too */
 }
 
 /* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */
@@ -324,7 +328,7 @@ send_what_may(bool more_to_read)
 			ask_account(account, now);
 		if (daily_wants_usage(account, now))
 			ask_usage(account, now);
-		if (account->status.state != LANE_RUN && account->status.until > 0)
+		if (account->status.state != LANE_RUN && account->status.until > 0 && account->pause.state == LANE_RUN)
 			wait_us = sooner(wait_us, Max(account->status.until - now, 0));
 		for (int i = 0; i < FAMILY_COUNT; i++)
 		{
@@ -336,7 +340,8 @@ send_what_may(bool more_to_read)
 		}
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped)
 		{
-			schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
+			if (!pause_stops(&account->lanes[FAMILY_SCHEMA]))
+				schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
 			while (ask_schema(account, now, &wait_us))
 				;
 		}
@@ -489,10 +494,7 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	if (event == EVENT_LIMITED && transfer->meter != NULL)
 		wait_for_meter(status, transfer->meter);
 	if (status->state != before)
-		ereport(LOG,
-				(errmsg("HubSpot account \"%s\"%s%s is in state %s: %s", account->name,
-						lane != NULL ? ", lane " : "", lane != NULL ? lane_family_name(lane->family) : "",
-						lane_state_name(status->state), status->reason)));
+		connect_tell(account, lane, status);
 	if (event == EVENT_UNAUTHORIZED)
 		connect_refused(account);
 	return false;

@@ -50,8 +50,8 @@ typedef struct LaneReport
 {
 	Oid			server;
 	uint8		family;			/* LaneFamily, see lane.h */
-	uint8		state;			/* LaneState */
-	char		reason[SHARED_TEXT];
+	uint8		event;			/* LaneEvent: tells the state */
+	char		reason[SHARED_TEXT];	/* in the encoding of this worker's database */
 	TimestampTz until;			/* 0: none */
 	int64		waiting;		/* rows read and not yet sent */
 	int64		in_flight;		/* rows in requests under way */

@@ -27,6 +27,7 @@
 #include "utils/tuplestore.h"
 
 #include "hubspot.h"
+#include "deadline.h"
 #include "enqueue.h"
 
 #define TRIGGER_GROUP_ROWS 500
@@ -46,7 +47,8 @@ typedef struct TriggerPlan
 	const char *server;			/* NULL: the default */
 	int			ncolumns;
 	TriggerColumn *columns;
-	MessageProblem *problem;	/* the mapping does not fit the table */
+	Interval   *deadline;		/* how long a call may wait; NULL: for ever */
+	MessageProblem *problem;	/* the mapping does not fit the table, or the deadline is none */
 	MemoryContext row;			/* reset for each row */
 } TriggerPlan;
 
@@ -147,6 +149,18 @@ plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 	}
 }
 
+static void
+plan_deadline(TriggerPlan *plan, const char *text)
+{
+	MessageProblem problem;
+
+	plan->deadline = palloc(sizeof(Interval));
+	if (deadline_read_interval(text, plan->deadline, &problem) || plan->problem != NULL)
+		return;
+	plan->problem = palloc(sizeof(MessageProblem));
+	*plan->problem = problem;
+}
+
 static TriggerPlan *
 make_plan(TriggerData *trigger, MemoryContext home)
 {
@@ -155,16 +169,18 @@ make_plan(TriggerData *trigger, MemoryContext home)
 	int			nargs = trigger->tg_trigger->tgnargs;
 	char	  **args = trigger->tg_trigger->tgargs;
 
-	if (nargs < 1 || nargs > 3)
-		misuse("hubspot_trigger needs one to three arguments",
-			   "The arguments are: call, server ('' for the default), column mapping.");
+	if (nargs < 1 || nargs > 4)
+		misuse("hubspot_trigger needs one to four arguments",
+			   "The arguments are: call, server ('' for the default), column mapping ('' for all columns), deadline.");
 	plan->relation = RelationGetRelid(trigger->tg_relation);
 	plan->call = enqueue_call_by_name(args[0]);
 	plan->server = nargs >= 2 && args[1][0] != '\0' ? pstrdup(args[1]) : NULL;
-	if (nargs == 3)
+	if (nargs >= 3 && args[2][0] != '\0')
 		plan_mapped_columns(plan, trigger->tg_relation, args[2]);
 	else
 		plan_all_columns(plan, RelationGetDescr(trigger->tg_relation));
+	if (nargs == 4)
+		plan_deadline(plan, args[3]);
 	plan->row = AllocSetContextCreate(home, "hubspot_trigger row", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(old);
 	return plan;
@@ -267,6 +283,7 @@ hubspot_trigger(PG_FUNCTION_ARGS)
 	enqueue = enqueue_begin(plan->call, SOURCE_TRIGGER, plan->server,
 							trigger->tg_relation->rd_rel->relowner,
 							per_row ? 1 : TRIGGER_GROUP_ROWS);
+	enqueue_set_terms(enqueue, plan->deadline, false);
 	if (!per_row)
 		enqueue_transition_table(plan, enqueue, trigger);
 	else

@@ -52,6 +52,7 @@
 #include "hubspot.h"
 #include "admit.h"
 #include "checkpoint.h"
+#include "confirmed.h"
 #include "connect.h"
 #include "window.h"
 
@@ -551,12 +552,14 @@ window_fetch(void)
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	record_map_open();
+	confirmed_begin_reading();
 	if (main_reader.phase == PHASE_IDLE)
 		begin_main(low, next);
 	(void) read_page(&main_reader);
 	more = main_reader.phase != PHASE_IDLE;
 	more |= read_followers();
 	record_map_close();
+	confirmed_end_reading();
 	PopActiveSnapshot();
 	return more;
 }

@@ -45,6 +45,7 @@ typedef struct Lane
 	struct Account *account;
 	LaneFamily	family;
 	LaneStatus	status;
+	LaneStatus	pause;			/* in RUN unless somebody paused the lane */
 	dlist_head	ready;			/* keys that may be taken, oldest first */
 	int			nready;
 	dlist_head	asking;			/* keys to be looked up in the tables; see await.h */
@@ -96,6 +97,7 @@ typedef struct Account
 	SchemaSync	sync[SCHEMA_PARTS];
 	MappingRules rules[SCHEMA_EVENT];	/* by SchemaPart */
 	LaneStatus	status;			/* trouble of the whole account */
+	LaneStatus	pause;			/* in RUN unless somebody paused the account */
 	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */
 	int			transfers;		/* requests under way */
 	bool		forms_public;	/* the token may not submit forms: their public address takes them */
@@ -109,6 +111,8 @@ typedef struct Account
 	bool		info_changed;	/* to be written to hubspot.account */
 	bool		limits_changed; /* to be written to hubspot.rate_limit */
 	int64		portal_id;		/* 0: not known */
+	uint64		info_of_token;	/* hash of the token of which account-info told that */
+	bool		sheds_confirmed;	/* what hubspot.confirmed holds of it is to go, see forget.h */
 	char		account_type[32];
 	char		time_zone[64];
 	int			utc_offset_ms;
@@ -140,6 +144,8 @@ typedef struct WorkKey
 	dlist_node	node;			/* in the list of its place */
 	int64		until;			/* of a delayed key, µs of the monotonic clock */
 	char	   *address;		/* that a userId has turned out to be; its rows will move there */
+	struct Confirmed *confirmed;	/* what its record is known to hold, with skip_unchanged; NULL:
+									 * nothing */
 	dlist_head	waiters;		/* keys that wait for rows of this one */
 } WorkKey;
 
@@ -160,12 +166,16 @@ typedef struct Row
 	int64		parent;			/* 0: none */
 	uint64		seq;			/* number of the reading */
 	TimestampTz created_at;
+	int64		identity;		/* of the call: its first row, when this one repeats it */
+	TimestampTz called_at;		/* when that was queued */
 	TimestampTz deadline;		/* 0: none */
 	Size		bytes;
 	Call		call;
 	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company;
 											 * "": not known */
+	bool		backfill;		/* makes way for live rows */
 	uint8		looked;			/* Looked */
+	bool		taken;			/* stands in an input, not in its key */
 	bool		lost;			/* was sent, and what became of it is not known */
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
@@ -196,6 +206,12 @@ typedef struct Input
 	const char *category;		/* of a conflict that may yet be resolved, and its words */
 	const char *message;
 	int			status;
+
+	/* with skip_unchanged, see unchanged.h */
+	struct Written *written;	/* what the answer will confirm; NULL: nothing is learnt */
+	bool		left_out;		/* some values were not sent, as the record is known to have them */
+	bool		whole;			/* nothing may be left out */
+	bool		stage_taken;	/* the answer showed the stage that was sent */
 } Input;
 
 typedef struct Batch
@@ -251,6 +267,9 @@ extern void queue_forget_row(Row *row);
 /* The key has no input in a batch any more. */
 extern void queue_release_key(WorkKey *key);
 
+/* The last row that waited left its key: forget it, unless it is busy. */
+extern void queue_drop_idle(WorkKey *key);
+
 /* Rows that a batch took go back to the head of their key, in order; the key is released. */
 extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);
 
@@ -269,7 +288,8 @@ extern uint64 queue_oldest_seq(void);
 typedef enum BuildResult
 {
 	BUILD_DONE,
-	BUILD_WAIT					/* not now: the rows go back to their key */
+	BUILD_WAIT,					/* not now: the rows go back to their key */
+	BUILD_UNCHANGED				/* HubSpot has all of it already: the rows end without a request */
 } BuildResult;
 
 /* Host, path and credentials of a request. */
@@ -309,6 +329,8 @@ typedef struct RequestKind
 								 * request */
 	bool		shares;			/* an input may append nothing, as another has asked for it */
 	bool		gathers;		/* waits a moment for keys that wait for others */
+	bool		finishes;		/* puts back what the request before it took away: goes even while
+								 * the lane is paused */
 	bool		collects;		/* many rows are of few records: waits while there are more to be
 								 * read */
 	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */

@@ -38,9 +38,13 @@
 #include "await.h"
 #include "clock.h"
 #include "checkpoint.h"
+#include "confirmed.h"
 #include "connect.h"
 #include "crash_guard.h"
+#include "expire.h"
+#include "forget.h"
 #include "guard.h"
+#include "pause.h"
 #include "publish.h"
 #include "purge.h"
 #include "record_map.h"
@@ -145,7 +149,9 @@ read_step(void)
 {
 	check_extension();
 	connect_load_accounts();
+	pause_load();
 	more_to_read = window_fetch();
+	forget_look();
 }
 
 static bool writes_records;
@@ -164,6 +170,7 @@ acknowledge_step(void)
 	check_extension();
 	if (ack_pending() > 0 || ack_has_requests())
 		ack_write();
+	confirmed_write();
 	if (writes_records)
 		record_map_write();
 	if (writes_checkpoint)
@@ -184,6 +191,13 @@ erase_step(void)
 {
 	check_extension();
 	purge_step();
+}
+
+static void
+forget_confirmed_step(void)
+{
+	check_extension();
+	forget_step();
 }
 
 static void
@@ -233,8 +247,7 @@ read_rows(int64 now)
 	if (pg_atomic_exchange_u32(&slot->wake, 0) == 0 && !more_to_read &&
 		now < next_look && !window_wants_fetch())
 		return;
-	next_look = now + LOOK_US;
-	(void) in_transaction(read_step, "reading the outbox");
+	next_look = in_transaction(read_step, "reading the outbox") ? now + LOOK_US : now;
 	if (window_took_mark())
 		make_durable();
 }
@@ -264,6 +277,7 @@ acknowledge_all(void)
 	if (!in_transaction(acknowledge_step, "writing results"))
 		return false;
 	ack_written();
+	confirmed_written();
 	record_map_written();
 	return true;
 }
@@ -274,6 +288,14 @@ erase_contacts(void)
 {
 	if (purge_is_due() && acknowledge_all() && in_transaction(erase_step, "removing the traces of a contact"))
 		purge_done();
+}
+
+/* The same for what is to be forgotten. */
+static void
+forget_confirmed(void)
+{
+	if (forget_is_due() && acknowledge_all() && in_transaction(forget_confirmed_step, "forgetting confirmed values"))
+		forget_done();
 }
 
 static int64
@@ -291,6 +313,7 @@ acknowledge(int64 now)
 		if (!in_transaction(acknowledge_step, "writing results"))
 			return -1;
 		ack_written();
+		confirmed_written();
 		if (verdicts)
 			crash_guard_clear();
 		if (writes_records)
@@ -347,6 +370,7 @@ wait_while_held(void)
 		reload_if_asked();
 		(void) in_transaction(guard_step, "checking the installation");
 	}
+	next_look = 0;				/* what was paused meanwhile must be known before anything is sent */
 }
 
 static int64
@@ -371,8 +395,10 @@ one_turn(void)
 		update_schemas();
 		look_up_records();
 		erase_contacts();
+		forget_confirmed();
 	}
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
+	wait_us = sooner(wait_us, expire_overdue(now));
 	wait_us = sooner(wait_us, await_wake(now));
 	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
@@ -383,7 +409,7 @@ one_turn(void)
 		keep_house(now);
 	}
 
-	if ((more_to_read || await_has_look_ups() || purge_is_due()) && !paused)
+	if ((more_to_read || await_has_look_ups() || purge_is_due() || forget_is_due()) && !paused)
 		wait_us = 0;
 	wait_us = sooner(wait_us, publish_report(slot, false));
 	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,

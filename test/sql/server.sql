@@ -3,7 +3,12 @@ CREATE EXTENSION hubspot;
 
 CREATE SERVER s FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'crm', base_url 'https://api.hubapi.com/', burst_limit '190', quota_share '0.5',
 	api_version 'v3', max_connections '8', contact_id_property 'user_id', portal_id '123456', daily_limit '1000');
-CREATE SERVER later FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'crm', skip_unchanged 'on', time_zone 'Europe/Berlin');
+CREATE SERVER later FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'crm', skip_unchanged 'on', confirmed_for '1 day 12:00', time_zone 'Europe/Berlin');
+ALTER SERVER later OPTIONS (SET confirmed_for 'P2W');
+ALTER SERVER later OPTIONS (SET confirmed_for 'a while');
+ALTER SERVER later OPTIONS (SET confirmed_for '0');
+ALTER SERVER later OPTIONS (SET confirmed_for '-1 day');
+ALTER SERVER later OPTIONS (SET confirmed_for '11 years');
 DROP SERVER later;
 
 -- Refused, with what was expected

@@ -202,7 +202,7 @@ allowance(const Meter *meter, int ceiling, double share)
 static bool
 is_stale(const Meter *meter, int64 now)
 {
-	return now - meter->observed_at > meter->round_trip + window_us(meter) / STALE_PART;
+	return now - meter->observed_at > meter->observed_at - meter->observed_sent + window_us(meter) / STALE_PART;
 }
 
 /* Whether others use this limit, or did a moment ago. */
@@ -282,7 +282,7 @@ change_window(Meter *meter, int window_ms, int64 now)
  * between sent_at and now.  Which of ours are among them is not known
  * exactly: at most all that may have been in its window at any such time, at
  * least those that were at each.  The picture of the others is moved as
- * little as makes it possible.
+ * little as makes it possible; fewer are believed of the youngest news only.
  */
 static void
 observe(Meter *meter, int counted, int64 sent_at, int64 now)
@@ -302,10 +302,13 @@ observe(Meter *meter, int counted, int64 sent_at, int64 now)
 		if (!is_stale(meter, now))
 			meter->surge = Max(meter->surge, Min(more, limit_of(meter) * MAX_RESERVE));
 	}
-	else if (fewer > 0)
+	else if (fewer > 0 && sent_at >= meter->observed_sent)
 		tally_remove_oldest(&meter->others, fewer);
-	meter->observed_at = now;
-	meter->round_trip = now - sent_at;
+	if (sent_at >= meter->observed_sent)
+	{
+		meter->observed_at = now;
+		meter->observed_sent = sent_at;
+	}
 }
 
 void

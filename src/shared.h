@@ -127,7 +127,7 @@ typedef struct Meter
 	double		surge;			/* the most of others' that came between two answers; fades */
 	int64		surge_at;		/* when it was last computed */
 	int64		observed_at;	/* when HubSpot last told how many it counts */
-	int64		round_trip;		/* how long that answer took */
+	int64		observed_sent;	/* when the request that it answered was sent */
 	int64		paced_until;	/* none goes before, while others are there */
 	int			refusals;		/* 429 in a row */
 	int64		refused_at;		/* when the last of them came */

@@ -100,7 +100,8 @@ CREATE TABLE hubspot.result (
 	record_id text COLLATE "C",
 	category text COLLATE "C",
 	message text,
-	warnings jsonb
+	warnings jsonb,
+	merged smallint
 ) PARTITION BY LIST (((id / 1000000000) % 8));
 
 COMMENT ON TABLE hubspot.result IS 'verdicts, INSERT only; join it to the outbox by id';
@@ -116,6 +117,7 @@ COMMENT ON COLUMN hubspot.result.record_id IS 'HubSpot''s record id';
 COMMENT ON COLUMN hubspot.result.category IS 'HubSpot''s category or code, or ours in lower case';
 COMMENT ON COLUMN hubspot.result.message IS 'reason in words';
 COMMENT ON COLUMN hubspot.result.warnings IS 'array of {code, property, detail}: what was dropped or changed though the row went out';
+COMMENT ON COLUMN hubspot.result.merged IS 'how many rows were merged into this one; NULL: none';
 
 /* The request ring: one row per HTTP request. */
 CREATE TABLE hubspot.request (
@@ -690,7 +692,8 @@ CREATE VIEW hubspot.outbox_status AS
 	SELECT o.id, o.parent, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
 		'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at AS enqueued_at,
-		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source
+		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source,
+		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of
 	FROM hubspot.outbox o
 	JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
@@ -700,7 +703,7 @@ UNION ALL
 		CASE WHEN r.id IS NOT NULL THEN 'done' WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'waiting' END,
 		r.verdict::text, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at,
-		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text
+		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of
 	FROM hubspot.outbox o
 	LEFT JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
@@ -897,6 +900,236 @@ COMMENT ON FUNCTION @extschema@.hubspot_explain_backlog(name) IS
 'what would go out now, a row per account and lane: rows queued, records they make when those of one key are merged, records left out because HubSpot has them already, requests, and the time these take at the limit that is granted now.  Reads all that waits; sends nothing';
 
 /* ------------------------------------------------------------------------
+ * Calls that are queued again, by the operator
+ * ------------------------------------------------------------------------ */
+CREATE TABLE hubspot.retry (
+	id bigint PRIMARY KEY,
+	retried_as bigint NOT NULL
+);
+COMMENT ON TABLE hubspot.retry IS 'rows that hubspot_retry() has queued again, so that none is queued twice; not dumped';
+COMMENT ON COLUMN hubspot.retry.id IS 'row that had ended';
+COMMENT ON COLUMN hubspot.retry.retried_as IS 'row that repeats it';
+
+CREATE VIEW hubspot.repeatable AS
+	SELECT o.*, t.retried_as,
+		s.oid IS NOT NULL AND o.problem IS NULL AND o.message IS NOT NULL AND (o.key <> '' OR o.call <> 'delete') AS sendable,
+		coalesce('events=legacy' = ANY (s.srvoptions), false) AS legacy
+	FROM hubspot.outbox o
+	LEFT JOIN (pg_catalog.pg_foreign_server s
+		JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot') ON s.oid = o.server
+	LEFT JOIN hubspot.retry t ON t.id = o.id;
+COMMENT ON VIEW hubspot.repeatable IS
+'the outbox, with what a repeat depends on: sendable is false for bad messages, erased rows and dropped SERVERs, retried_as the row that repeats this one, legacy whether the SERVER sends legacy events, whose repeat counts twice';
+
+/* A deadline that has passed would end the new row at once; that of the old one has served its purpose. */
+CREATE FUNCTION hubspot.queue_again(old_ids bigint[], new_ids bigint[], as_backfill boolean) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH pairs AS MATERIALIZED (
+		SELECT p.old_id, p.new_id FROM unnest($1, $2) AS p(old_id, new_id)
+	)
+	INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, replay_of, called_at,
+		key_property, key, message)
+	SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
+		CASE WHEN o.deadline > clock_timestamp() THEN o.deadline END,
+		CASE WHEN $3 THEN true ELSE o.backfill END, coalesce(o.replay_of, o.id), coalesce(o.called_at, o.created_at),
+		o.key_property, o.key, o.message
+	FROM pairs c
+	JOIN hubspot.outbox o ON o.id = c.old_id
+	LEFT JOIN pairs p ON p.old_id = o.parent
+	ORDER BY c.new_id;
+$$;
+COMMENT ON FUNCTION hubspot.queue_again(bigint[], bigint[], boolean) IS
+'repeats the calls of the first array under the ids of the second, which were drawn in this order; for hubspot_retry() and hubspot_replay()';
+
+/*
+ * Rows that were merged into others are known by the others only.  They were
+ * queued not far from them, as a rule, which saves reading all results.
+ */
+CREATE FUNCTION hubspot.retry_rows(carriers bigint[]) RETURNS SETOF bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	reach constant bigint := 100000;
+	expected bigint;
+	merged bigint[];
+	old_ids bigint[];
+	new_ids bigint[];
+BEGIN
+	DELETE FROM hubspot.retry t WHERE t.id < (SELECT min(o.id) FROM hubspot.outbox o);
+	SELECT coalesce(sum(r.merged), 0) INTO expected FROM hubspot.result r WHERE r.id = ANY (carriers);
+	IF expected > 0 THEN
+		SELECT array_agg(r.id) INTO merged
+		FROM hubspot.result r
+		WHERE r.merged_into = ANY (carriers)
+			AND r.id BETWEEN (SELECT min(c) FROM unnest(carriers) c) - reach AND (SELECT max(c) FROM unnest(carriers) c) + reach;
+		IF coalesce(cardinality(merged), 0) < expected THEN
+			SELECT array_agg(r.id) INTO merged FROM hubspot.result r WHERE r.merged_into = ANY (carriers);
+		END IF;
+	END IF;
+
+	WITH chosen AS MATERIALIZED (
+		SELECT o.id FROM hubspot.repeatable o WHERE o.id = ANY (carriers || merged) AND o.sendable ORDER BY o.id
+	), claimed AS (
+		INSERT INTO hubspot.retry (id, retried_as)
+		SELECT c.id, hubspot.next_outbox_id() FROM chosen c
+		ON CONFLICT DO NOTHING
+		RETURNING retry.id, retry.retried_as
+	)
+	SELECT array_agg(c.id ORDER BY c.id), array_agg(c.retried_as ORDER BY c.id) INTO old_ids, new_ids FROM claimed c;
+	PERFORM hubspot.queue_again(old_ids, new_ids, false);
+	RETURN QUERY SELECT unnest(new_ids);
+END
+$$;
+COMMENT ON FUNCTION hubspot.retry_rows(bigint[]) IS
+'queues rows again that have ended, each behind those that were merged into it; returns the ids of the new rows, none for what somebody else retries at this moment';
+
+CREATE FUNCTION @extschema@.hubspot_retry(id bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	target hubspot.repeatable;
+	carrier bigint;
+	verdict hubspot.verdict;
+	fate text;
+BEGIN
+	carrier := hubspot_retry.id;
+	LOOP
+		SELECT o.* INTO target FROM hubspot.repeatable o WHERE o.id = carrier;
+		EXIT WHEN target.retried_as IS NULL;
+		carrier := target.retried_as;
+	END LOOP;
+	IF target.id IS NULL THEN
+		RAISE EXCEPTION 'outbox row % does not exist', carrier
+			USING ERRCODE = 'no_data_found', HINT = 'Rows are kept for hubspot.retention after their verdict.';
+	END IF;
+
+	SELECT coalesce(c.verdict, r.verdict), coalesce(c.id, r.id) INTO verdict, carrier
+	FROM hubspot.result r LEFT JOIN hubspot.result c ON c.id = r.merged_into
+	WHERE r.id = target.id;
+	fate := CASE WHEN verdict IS NULL THEN 'is waiting'
+		WHEN verdict IN ('delivered', 'unchanged', 'sent_unconfirmed') THEN 'was sent: ' || verdict END;
+	IF fate IS NOT NULL AND target.id <> hubspot_retry.id THEN
+		RAISE NOTICE 'outbox row % was retried already, as row %, which %', hubspot_retry.id, target.id, fate;
+		RETURN target.id;
+	ELSIF verdict IS NULL THEN
+		RAISE EXCEPTION 'outbox row % is waiting', target.id USING ERRCODE = 'object_not_in_prerequisite_state';
+	ELSIF fate IS NOT NULL THEN
+		RAISE EXCEPTION 'outbox row % %', target.id, fate
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'hubspot_replay() sends again what was sent.';
+	ELSIF target.problem IS NOT NULL THEN
+		RAISE EXCEPTION 'outbox row % cannot be sent', target.id
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Its message is bad: ' || target.problem,
+				HINT = 'Make a new call with a good message.';
+	ELSIF NOT target.sendable THEN
+		RAISE EXCEPTION 'outbox row % cannot be sent', target.id
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = CASE WHEN target.message IS NULL OR target.key = '' THEN 'Its message has been erased.'
+					ELSE 'Its SERVER has been dropped.' END;
+	END IF;
+	PERFORM hubspot.retry_rows(ARRAY[carrier]);
+	RETURN (SELECT t.retried_as FROM hubspot.retry t WHERE t.id = target.id);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_retry(bigint) IS
+'queues the call of a row again that was not sent (rejected, dead, expired, cancelled) or may not have been (unknown), together with the rows that were merged into it; returns the id of the new row, whose replay_of is this one.  It goes behind what waits for the same key, is mapped anew, and has no deadline that has passed.  What was retried already is not queued twice: a NOTICE, and the id of that retry.  Errors: the row waits or was sent, has a bad message, was erased, its SERVER is gone';
+
+CREATE FUNCTION @extschema@.hubspot_retry(server name DEFAULT NULL, call text DEFAULT NULL, verdict text DEFAULT NULL,
+	category text DEFAULT NULL, key text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+RETURNS SETOF bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	verdicts hubspot.verdict[] := '{rejected,dead,expired,cancelled}';
+	account oid := CASE WHEN hubspot_retry.server IS NOT NULL THEN hubspot.server_oid(hubspot_retry.server) END;
+	chosen bigint[];
+	retried bigint;
+	unsendable bigint;
+BEGIN
+	IF hubspot_retry.verdict::hubspot.verdict = ANY (verdicts || '{unknown}') THEN
+		verdicts := ARRAY[hubspot_retry.verdict::hubspot.verdict];
+	ELSIF hubspot_retry.verdict IS NOT NULL THEN
+		RAISE EXCEPTION 'rows with the verdict "%" are not retried', hubspot_retry.verdict
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'Verdicts of rows that were not sent are: rejected, dead, expired, cancelled; unknown: perhaps it was.',
+				HINT = 'hubspot_replay() sends again what was sent.';
+	END IF;
+	SELECT array_agg(o.id) FILTER (WHERE o.sendable AND o.retried_as IS NULL),
+		count(*) FILTER (WHERE o.retried_as IS NOT NULL), count(*) FILTER (WHERE NOT o.sendable)
+	INTO chosen, retried, unsendable
+	FROM hubspot.result r JOIN hubspot.repeatable o ON o.id = r.id
+	WHERE r.verdict = ANY (verdicts)
+		AND (account IS NULL OR o.server = account)
+		AND (hubspot_retry.call IS NULL OR o.call = hubspot_retry.call::hubspot.call)
+		AND (hubspot_retry.category IS NULL OR r.category = hubspot_retry.category)
+		AND (hubspot_retry.key IS NULL OR o.key IN (hubspot_retry.key, lower(btrim(hubspot_retry.key))))
+		AND (hubspot_retry.since IS NULL OR r.finished_at >= hubspot_retry.since)
+		AND (hubspot_retry.until IS NULL OR r.finished_at < hubspot_retry.until);
+	IF retried > 0 THEN
+		RAISE NOTICE '% of the rows were retried before, and are left out', retried;
+	END IF;
+	IF unsendable > 0 THEN
+		RAISE NOTICE '% of the rows cannot be sent, and are left out: bad messages, erased ones, those of dropped SERVERs', unsendable;
+	END IF;
+	RETURN QUERY SELECT hubspot.retry_rows(chosen) WHERE chosen IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz) IS
+'hubspot_retry(id) for all rows that ended as rejected, dead, expired or cancelled and fit: SERVER, call, verdict (also unknown, which is not retried unless named), category, key, since <= time of the verdict < until; in the order in which they were queued.  Returns the ids of the new rows.  What cannot be sent or was retried before is left out, with a NOTICE';
+
+CREATE FUNCTION @extschema@.hubspot_replay(since timestamptz, until timestamptz, server name DEFAULT NULL, call text DEFAULT NULL,
+	object text DEFAULT NULL, key text DEFAULT NULL, verdict text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	account oid := CASE WHEN hubspot_replay.server IS NOT NULL THEN hubspot.server_oid(hubspot_replay.server) END;
+	old_ids bigint[];
+BEGIN
+	IF hubspot_replay.since IS NULL OR hubspot_replay.until IS NULL THEN
+		RAISE EXCEPTION 'since and until must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	SELECT array_agg(o.id ORDER BY o.id) INTO old_ids
+	FROM hubspot.repeatable o
+	LEFT JOIN hubspot.result r ON r.id = o.id
+	LEFT JOIN hubspot.result c ON c.id = r.merged_into
+	WHERE o.created_at >= hubspot_replay.since AND o.created_at < hubspot_replay.until
+		AND o.sendable AND o.call <> 'refresh_schema'
+		AND (account IS NULL OR o.server = account)
+		AND CASE WHEN hubspot_replay.call IS NULL THEN o.call <> 'form' ELSE o.call = hubspot_replay.call::hubspot.call END
+		AND (hubspot_replay.object IS NULL OR o.object = hubspot_replay.object::hubspot.object)
+		AND (hubspot_replay.key IS NULL OR o.key IN (hubspot_replay.key, lower(btrim(hubspot_replay.key))))
+		AND CASE WHEN hubspot_replay.verdict IS NOT NULL THEN coalesce(c.verdict, r.verdict) = hubspot_replay.verdict::hubspot.verdict
+			ELSE o.object <> 'event' OR NOT o.legacy AND coalesce(r.verdict NOT IN ('sent_unconfirmed', 'unknown'), true) END
+		/* of a call that was repeated, the last time counts */
+		AND NOT EXISTS (SELECT FROM hubspot.outbox n
+			WHERE n.replay_of = coalesce(o.replay_of, o.id) AND n.id > o.id AND n.created_at < hubspot_replay.until);
+	IF old_ids IS NULL THEN
+		RETURN 0;
+	END IF;
+	PERFORM hubspot.queue_again(old_ids, ARRAY(SELECT hubspot.next_outbox_id() FROM unnest(old_ids)), true);
+	RETURN cardinality(old_ids);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text) IS
+'queues again, as a back-fill and in their order, the calls that were queued in [since, until), whatever became of them; returns the number of rows.  Restricted by SERVER, call, object, key, verdict (that of the row that a coalesced one was merged into).  Left out: bad messages, erased rows, those of dropped SERVERs; forms unless call is form, and legacy events unless a verdict is named, as a repeat counts twice.  Values that were queued after until are overwritten by older ones: let until be now where that matters';
+
+CREATE FUNCTION @extschema@.hubspot_drain(timeout interval DEFAULT NULL, server name DEFAULT NULL) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'hubspot_drain';
+COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
+'waits until every row that was committed before the call has its verdict; true when that is so, false after the timeout (NULL: none).  One SERVER, or all.  An error when the calling transaction has queued rows itself.  When what is missing waits for somebody, a WARNING says so, once';
+
+/* ------------------------------------------------------------------------
  * Health: a row per problem, with what to do about it
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION @extschema@.hubspot_health(OUT problem text, OUT remedy text) RETURNS SETOF record
@@ -955,14 +1188,19 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name
 	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
 	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
+	@extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
+	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text), @extschema@.hubspot_drain(interval, name),
+	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
-	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name) TO pg_monitor;
+	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
+	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
-	request_id, enqueued_at, finished_at, next_try_at, merged_into, source)
+	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
 GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
 	request_id) ON hubspot.failures TO pg_monitor;

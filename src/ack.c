@@ -31,7 +31,7 @@ enum ResultColumn
 {
 	RESULT_ID, RESULT_REQUEST_ID, RESULT_FINISHED_AT, RESULT_MERGED_INTO, RESULT_VERDICT,
 	RESULT_HTTP_STATUS, RESULT_ATTEMPT, RESULT_CREATED, RESULT_RECORD_ID, RESULT_CATEGORY,
-	RESULT_MESSAGE, RESULT_WARNINGS
+	RESULT_MESSAGE, RESULT_WARNINGS, RESULT_MERGED
 };
 
 enum RequestColumn
@@ -233,6 +233,8 @@ write_results(const Catalog *catalog)
 		PUT(RESULT_FINISHED_AT, TimestampTzGetDatum(now));
 		if (result->merged_into != 0)
 			PUT(RESULT_MERGED_INTO, Int64GetDatum(result->merged_into));
+		if (result->merged > 0)
+			PUT(RESULT_MERGED, Int16GetDatum(result->merged));
 		PUT(RESULT_VERDICT, ObjectIdGetDatum(catalog->verdict[result->verdict]));
 		if (result->http_status != 0)
 			PUT(RESULT_HTTP_STATUS, Int16GetDatum(result->http_status));

@@ -36,6 +36,7 @@ typedef struct AckResult
 	int64		id;
 	AckRequest *request;		/* NULL: decided without one */
 	int64		merged_into;	/* 0: none */
+	int			merged;			/* rows that this one carried */
 	Verdict		verdict;
 	int			http_status;	/* 0: none */
 	int			attempt;

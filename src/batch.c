@@ -80,6 +80,7 @@ batch_end_input(Input *input, AckResult *result)
 		result->id = row->id;
 		result->verdict = row == carrier ? verdict : VERDICT_COALESCED;
 		result->merged_into = row == carrier ? 0 : carrier->id;
+		result->merged = row == carrier ? input->nrows - 1 : 0;
 		result->warnings = row->warnings;
 		ack_result(result);
 		queue_forget_row(row);

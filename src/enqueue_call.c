@@ -17,6 +17,7 @@
 
 #include "hubspot.h"
 #include "enqueue.h"
+#include "shared.h"
 
 #define ENQUEUE_GROUP_ROWS	500
 
@@ -180,10 +181,11 @@ hubspot_enqueue(PG_FUNCTION_ARGS)
 	SRF_RETURN_DONE(context);
 }
 
-/* Column default, for rows that an administrator inserts by hand. */
+/* Column default, for rows that are inserted in SQL. */
 Datum
 hubspot_next_outbox_id(PG_FUNCTION_ARGS)
 {
 	(void) GetTopFullTransactionId();
+	shared_wake_at_commit();
 	PG_RETURN_INT64(nextval_internal(ring_catalog(false)->outbox_id_seq, false));
 }

@@ -7,7 +7,7 @@
  *
  * What may be left out is decided per input.  Nothing is left out when one of its rows may
  * have been sent before without an answer (the values in HubSpot may be that
- * row's), nor when the request goes by another record than the one that is known.  A
+ * row's) or repeats an earlier one (HubSpot may have lost what it confirmed), nor when the request goes by another record than the one that is known.  A
  * record that was refused, archived, or found to be another one is forgotten.
  */
 #include "postgres.h"
@@ -147,7 +147,7 @@ known_for(const Batch *batch, const Input *input)
 		(batch->kind->by_record && strcmp(confirmed->name.record_id, input->key->record_id) != 0))
 		return NULL;
 	for (int i = 0; i < input->nrows; i++)
-		if (input->rows[i]->lost)
+		if (input->rows[i]->lost || input->rows[i]->identity != input->rows[i]->id)
 			return NULL;
 	return confirmed;
 }

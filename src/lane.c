@@ -100,7 +100,7 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	[EVENT_NO_SECRET] = {"no token", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
 		TRIED_AGAIN,
 		"no token",
-	"put the token into the account's file in hubspot.secret_directory"},
+	"put the token into a file in hubspot.secret_directory, and name that in the SERVER option secret"},
 	[EVENT_UNAUTHORIZED] = {"401", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
 		TRIED_AGAIN,
 		"HubSpot does not accept the token",

@@ -8,8 +8,8 @@
  * that a pause holds over restarts, crashes and failover, and is seen
  * whatever way the row came.  What is under way ends; nothing new begins.
  *
- * Locks: ACCESS SHARE on hubspot.pause in the worker.  Memory: the orders in
- * the worker's turn context; what is shown of them in Account and Lane.
+ * Locks: ACCESS SHARE on hubspot.pause in the worker.  Memory: what is read
+ * goes with the transaction; what is shown of it is in Account and Lane.
  */
 #include "postgres.h"
 

@@ -52,6 +52,7 @@ $primary->safe_psql('postgres', q{
 my $open = $primary->background_psql('postgres');
 $open->query_safe(q{BEGIN; SELECT hubspot_identify('{"email": "open1@example.com"}')});
 queue($primary, 'last', 100);
+$primary->safe_psql('postgres', q{SELECT hubspot_pause(lane => 'forms', reason => 'on the primary')});
 $primary->wait_for_catchup($standby);
 my $requests = $sim->stats->{requests};
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'hubspot%'}),
@@ -73,7 +74,10 @@ is(arrived('prepared'), 1, 'and what committed is');
 queue($standby, 'after', 50);
 wait_drained($standby, 'postgres');
 is(arrived('after'), 50, 'the new primary delivers');
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM hubspot_health()'), '0', 'and is healthy');
+like($standby->safe_psql('postgres', q{SELECT state, reason FROM hubspot.status WHERE lane = 'forms'}),
+	qr/^PAUSED\|.*: on the primary$/, 'what was paused still is');
+is($standby->safe_psql('postgres', q{SELECT hubspot_resume(lane => 'forms')}), 't', 'and can go on');
+$standby->poll_query_until('postgres', 'SELECT count(*) = 0 FROM hubspot_health()') or die;
 is( $standby->safe_psql('postgres',
 		'SELECT count(*) FROM hubspot.outbox o WHERE (SELECT count(*) FROM hubspot.result r WHERE r.id = o.id) <> 1'),
 	'0', 'each row has one verdict');

@@ -136,6 +136,13 @@ ask(q{SELECT hubspot_resume('late')});
 wait_drained($node, 'postgres');
 is($quiet->count, 1, 'until it may');
 
+# A SERVER that is dropped while it is paused: its rows end
+my $orphan = ask(q{SELECT hubspot_pause('late'); SELECT hubspot_identify('{"email": "orphan@example.com"}', 'late')});
+$orphan =~ s/\s//g;
+ask('DROP SERVER late');
+wait_drained($node, 'postgres');
+is(ask("SELECT verdict, category FROM hubspot.outbox_status WHERE id = $orphan"), 'cancelled|server_dropped', 'rows of a dropped account');
+
 #
 # What is under way ends
 #

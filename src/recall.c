@@ -6,8 +6,9 @@
  * it still counts what was sent in the last seconds, perhaps by another server
  * whose standby this was.  So the meters begin with the requests of the log
  * that were answered within the last window, before any worker of this server
- * began.  What was under way at the end is not in the log: the places of that
- * many connections count as used just now.  The first answers' headers
+ * began.  What was under way at the end is not in the log, nor is what a crash
+ * took from its end (asynchronous commits, some tenths of a second): a few places
+ * for each connection count as used just now.  The first answers' headers
  * correct the picture.
  *
  * Hub id and time zone are those that HubSpot told last: where the day is
@@ -26,6 +27,8 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "recall.h"
+
+#define UNLOGGED	4			/* requests of a connection that the log may lack */
 
 /* Requests of one kind, answered at about the same time. */
 typedef struct Recalled
@@ -131,7 +134,7 @@ recall_tell_meters(Account *account)
 		meter_remember(account->meters[recalled->kind], recalled->limit, recalled->window_ms,
 					   now - recalled->at, recalled->count, now);
 	}
-	meter_remember(account->meters[METER_OBJECTS], 0, 0, 0, account->options->max_connections, now);
+	meter_remember(account->meters[METER_OBJECTS], 0, 0, 0, UNLOGGED * account->options->max_connections, now);
 	list_free_deep(account->recalled);
 	account->recalled = NIL;
 }

@@ -94,9 +94,10 @@ $sim->clear_faults;
 $node->safe_psql('twin', 'DROP EXTENSION hubspot CASCADE');
 for my $mode (qw(fast immediate))
 {
+	wait_until(sub { ask('SELECT max(burst_used) FROM hubspot.rate_limits') eq '0' }, 'the window to be empty');
+	my $logged = ask('SELECT coalesce(max(id), 0) FROM hubspot.request');
 	$sim->reset;
 	$sim->config(burst_limit => 40, burst_window_ms => 10000);
-	my $logged = ask('SELECT coalesce(max(id), 0) FROM hubspot.request');
 	queue('postgres', 5500);
 	wait_until(sub { $sim->stats->{max_burst_in_window} >= 40 }, 'the limit to be used up');
 	wait_until(sub { ask("SELECT count(*) FROM hubspot.request WHERE id > $logged") >= scalar(my @all = $sim->requests) &&

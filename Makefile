@@ -80,6 +80,10 @@ fuzz:
 	@test/tools/packages lint
 	@$(MAKE) -C test/fuzz fuzz
 
+# Longer than the tests, too: everything fails at random while sessions call.
+torture:
+	@test/torture/run
+
 bench:
 	@test/tools/packages bench
 	@test/bench/run
@@ -102,7 +106,8 @@ help:
 	@echo 'make lint             formatter, static analysis, house rules'
 	@echo 'make format           put the C files into PostgreSQL'"'"'s layout'
 	@echo 'make fuzz             fuzz the parsers, SECONDS_EACH=120'
+	@echo 'make torture          the fault campaign, FAULTS=1000 MAX_SECONDS=900 SEED=..'
 	@echo 'make bench            measure'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test fuzz check-unit check-simulator check-regress check-isolation check-tap lint format bench simulator pg_config help
+.PHONY: FORCE demo test fuzz torture check-unit check-simulator check-regress check-isolation check-tap lint format bench simulator pg_config help

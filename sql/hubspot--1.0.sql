@@ -415,13 +415,23 @@ COMMENT ON COLUMN hubspot.pause.reason IS 'why, as given';
 CREATE TABLE hubspot.installation (
 	system_identifier bigint NOT NULL,
 	database oid NOT NULL,
-	armed_at timestamptz NOT NULL
+	armed_at timestamptz NOT NULL,
+	home uuid,
+	alive_at timestamptz NOT NULL,
+	held_at timestamptz,
+	held_reason text COLLATE "C"
 );
 COMMENT ON TABLE hubspot.installation IS
-'the cluster and database that may send from these tables; a copy elsewhere is held until hubspot_arm() is called there';
+'the cluster, database and data directory that may send from these tables, one row; a copy elsewhere is held until hubspot_arm() is called there';
 COMMENT ON COLUMN hubspot.installation.system_identifier IS 'of the cluster, as in pg_control_system()';
 COMMENT ON COLUMN hubspot.installation.database IS 'oid of the database';
 COMMENT ON COLUMN hubspot.installation.armed_at IS 'since when';
+COMMENT ON COLUMN hubspot.installation.home IS
+'of the data directory, as in its file hubspot_home; NULL: the first one where a worker runs';
+COMMENT ON COLUMN hubspot.installation.alive_at IS
+'last sign of life of the worker that may send: every 5 minutes, oftener when hubspot.failover_window is short; a standby reads it at its promotion';
+COMMENT ON COLUMN hubspot.installation.held_at IS 'when this was found to be a copy; NULL: it was not';
+COMMENT ON COLUMN hubspot.installation.held_reason IS 'by what it was found to be one';
 
 /* ------------------------------------------------------------------------
  * Accounts
@@ -645,27 +655,27 @@ LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_meter_report';
 COMMENT ON FUNCTION hubspot.meter_report() IS
 'rate limits of this database''s accounts, live: requests used in the last 10 seconds by us and, as far as HubSpot''s headers tell, by others';
 
-INSERT INTO hubspot.installation
-	SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp()
-	FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
-	WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+CREATE FUNCTION hubspot.launch() RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_launch';
+COMMENT ON FUNCTION hubspot.launch() IS 'when this transaction commits, the launcher looks at this database at once';
+
+CREATE FUNCTION hubspot.home_id() RETURNS uuid
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_home_id';
+COMMENT ON FUNCTION hubspot.home_id() IS
+'the random name of this data directory; NULL when it has none yet, as where the library is not preloaded';
 
 CREATE FUNCTION @extschema@.hubspot_arm() RETURNS void
 LANGUAGE sql VOLATILE
 AS $$
 	DELETE FROM hubspot.installation;
-	INSERT INTO hubspot.installation
-		SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp()
+	INSERT INTO hubspot.installation (system_identifier, database, armed_at, home, alive_at)
+		SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp(), hubspot.home_id(), pg_catalog.clock_timestamp()
 		FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
 		WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
 	SELECT hubspot.launch();
 $$;
-
-CREATE FUNCTION hubspot.launch() RETURNS void
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_launch';
-COMMENT ON FUNCTION hubspot.launch() IS 'when this transaction commits, the launcher looks at this database at once';
 COMMENT ON FUNCTION @extschema@.hubspot_arm() IS
-'lets this database send what its outbox holds, after it was found to be a copy (CREATE DATABASE ... TEMPLATE, another cluster, pg_upgrade); owner of the extension only';
+'lets this database send what its outbox holds, after it was found to be a copy (a copied or restored data directory, a stale standby, CREATE DATABASE ... TEMPLATE, pg_upgrade); owner of the extension only';
 
 /* ------------------------------------------------------------------------
  * Views: their first columns are a contract, more may follow
@@ -1164,7 +1174,8 @@ UNION ALL
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
-	SELECT format('the worker is held: %s', w.problem),
+	SELECT format('the worker is held: %s; %s rows wait', w.problem,
+			(SELECT coalesce(sum(s.waiting), 0) FROM hubspot.status s)),
 		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
 	FROM hubspot.worker_report() w
 	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
@@ -1187,7 +1198,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * customers' data is for nobody until the owner grants it.
  * ------------------------------------------------------------------------ */
 REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
-	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.next_outbox_id(), hubspot.lane_report(),
+	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.home_id(), hubspot.next_outbox_id(), hubspot.lane_report(),
 	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
 	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
@@ -1201,11 +1212,11 @@ GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspo
 	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
-	hubspot.last_checkpoint, hubspot.pause TO pg_monitor;
+	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
 	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
 GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
 	request_id) ON hubspot.failures TO pg_monitor;
 
-SELECT hubspot.launch();
+SELECT @extschema@.hubspot_arm();

@@ -24,6 +24,11 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* 15: the timeline that is written to has a function; before, a variable that a look at recovery sets. */
+#if PG_VERSION_NUM < 150000
+#define GetWALInsertionTimeLine() (RecoveryInProgress() ? 0 : ThisTimeLineID)
+#endif
+
 /* 15: shared memory is asked for in a hook; 14 asks in _PG_init() itself. */
 #if PG_VERSION_NUM >= 150000
 #define HUBSPOT_HAVE_SHMEM_REQUEST_HOOK 1

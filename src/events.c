@@ -14,6 +14,7 @@
 #include "await.h"
 #include "event.h"
 #include "legacy.h"
+#include "records.h"
 #include "schema_sync.h"
 #include "value.h"
 #include "work.h"
@@ -210,11 +211,36 @@ events_refused(Batch *batch, const Reply *reply, AckRequest *request)
 		end_refused(input, reply, request);
 }
 
+/*
+ * HubSpot's success has no body.  One that lists results, as those for other
+ * objects do, and not enough of them, is a success of something else.
+ */
+static bool
+leaves_some_out(const Batch *batch, const Reply *reply)
+{
+	return reply_has(reply, "results") && reply->nresults < batch->nrows;
+}
+
+/* All again, which the uuids make safe; rows of one contact fewer at once. */
+static void
+events_again(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool	   *all = palloc(sizeof(bool) * batch->ninputs);
+
+	memset(all, true, sizeof(bool) * batch->ninputs);
+	if (batch->ninputs == 1 && batch->nrows > 1)
+		events_refused(batch, reply, request);
+	else
+		records_again(batch, all, reply, request);
+}
+
 static void
 events_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	if (reply->class != REPLY_RECORDS)
 		events_refused(batch, reply, request);
+	else if (leaves_some_out(batch, reply))
+		events_again(batch, reply, request);
 	else
 		for (int i = 0; i < batch->ninputs; i++)
 			end_delivered(&batch->inputs[i], reply, request);

@@ -20,6 +20,7 @@
 
 #include "hubspot.h"
 #include "ddl.h"
+#include "home.h"
 #include "shared.h"
 #include "url.h"
 
@@ -41,6 +42,7 @@ char	   *hubspot_ca_file = NULL;
 char	   *hubspot_proxy = NULL;
 bool		hubspot_ack_synchronous_commit = false;
 char	   *hubspot_cluster_guard = NULL;
+int			hubspot_failover_window = 60 * 60;
 
 static const struct config_enum_entry on_invalid_words[] = {
 	{"auto", ON_INVALID_AUTO, false},
@@ -218,6 +220,12 @@ define_delivery_settings(void)
 							 "When off, a crash may lose the verdicts of the last moments, and those rows are sent once more.",
 							 &hubspot_ack_synchronous_commit, false, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
+	DefineCustomIntVariable("hubspot.failover_window",
+							"Sets how long a primary may have been silent when a standby is promoted that goes on sending, in seconds.",
+							"A standby whose data is older is taken for a stale copy and held until hubspot_arm() is called.  "
+							"0 means that no promoted standby sends before that.",
+							&hubspot_failover_window, 60 * 60, 0, 30 * 24 * 60 * 60,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("hubspot.cluster_guard",
 							   "Names the cluster that may deliver.",
 							   "When set, workers deliver only where cluster_name has this value and are held elsewhere, "
@@ -290,6 +298,7 @@ _PG_init(void)
 	ddl_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
+		home_note_start();
 		shared_init();
 		register_launcher();
 	}

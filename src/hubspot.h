@@ -37,6 +37,7 @@ extern char *hubspot_ca_file;
 extern char *hubspot_proxy;
 extern bool hubspot_ack_synchronous_commit;
 extern char *hubspot_cluster_guard;
+extern int	hubspot_failover_window;	/* s */
 
 /* Whether hubspot.databases includes this database. */
 extern bool hubspot_serves_database(const char *name);

@@ -128,7 +128,7 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	[EVENT_HELD] = {"held", LANE_HELD, SCOPE_DATABASE, false, 0, 0,
 		LEFT_BY_TIME | LEFT_BY_RELOAD | LEFT_BY_ARM,
 		"the worker may not send",
-	"if this database is the one that should send, call hubspot_arm() or set hubspot.cluster_guard"},
+	"hubspot_explain_backlog() says what would be sent; if it is to be sent from here, call hubspot_arm(), or mend what the reason names"},
 	[EVENT_STOPPED] = {"no worker", LANE_STOPPED, SCOPE_DATABASE, false, 0, 0,
 		LEFT_BY_START,
 		"no worker reports this account, see hubspot_health()",

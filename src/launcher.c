@@ -48,6 +48,7 @@
 
 #include "hubspot.h"
 #include "databases.h"
+#include "home.h"
 #include "shared.h"
 
 #define RESCAN_MS		60000	/* look at the list of databases */
@@ -84,6 +85,7 @@ slot_database(WorkerSlot *slot)
 static void
 read_databases(void)
 {
+	home_settle();				/* before a worker asks; again, if it failed */
 	databases_read();
 	MemoryContextSwitchTo(launcher_context);
 	next_rescan = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCAN_MS);

@@ -191,6 +191,13 @@ shared_tell_launcher(uint32 look_at)
 	wake_process(&hubspot_shared->launcher_procno);
 }
 
+void
+shared_wake_workers(void)
+{
+	for (int i = 0; i < SHARED_MAX_WORKERS; i++)
+		wake_process(&hubspot_shared->slots[i].procno);
+}
+
 static WorkerSlot *
 my_database_slot(void)
 {

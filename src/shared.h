@@ -23,6 +23,8 @@
 #include "storage/spin.h"
 #include "utils/timestamp.h"
 
+#include "home.h"
+
 #define SHARED_MAX_WORKERS		64	/* databases served at once */
 #define SHARED_MAX_LANES		96	/* lanes reported per worker */
 #define SHARED_MAX_TRANSFERS	16	/* as WIRE_MAX_TRANSFERS */
@@ -133,6 +135,7 @@ typedef struct SharedControl
 	pg_atomic_uint32 launcher_procno;	/* plus one */
 	pg_atomic_uint32 look_at;	/* message to the launcher, 0: none */
 	int			launcher_pid;
+	Home		home;			/* of this data directory; written by the launcher, under lock */
 	TimestampTz workers_ended_at;	/* when a worker last ended, or the server came up; under lock */
 	Oid			on_hold[SHARED_MAX_WORKERS];	/* databases under DROP, RENAME or copy: no worker
 												 * may start */
@@ -164,6 +167,9 @@ extern void shared_wake_at_commit(void);
 extern void shared_launch_at_commit(void);
 extern void shared_rescan_at_commit(void);
 extern void shared_tell_launcher(uint32 look_at);
+
+/* Every worker is to look around: what held it may be over. */
+extern void shared_wake_workers(void);
 
 /*
  * Until the end of this transaction no worker may serve the database.  Asks

@@ -66,6 +66,7 @@ static Oid	extension;			/* when we started; another one means: begin anew */
 static int64 next_look;			/* all of these: µs of the monotonic clock */
 static int64 next_rotation;
 static int64 next_save;
+static int64 next_sign;			/* of life, for a failover */
 static int64 pause_until;		/* after an error in a transaction */
 static bool more_to_read;
 static bool may_send = true;	/* see guard.h */
@@ -121,19 +122,6 @@ check_extension(void)
 }
 
 static void
-begin_step(void)
-{
-	char	   *problem;
-
-	check_extension();
-	connect_load_accounts();
-	problem = guard_problem();
-	may_send = problem == NULL;
-	shared_set_state(slot, may_send ? WORKER_RUNNING : WORKER_HELD, problem);
-	window_start();
-}
-
-static void
 guard_step(void)
 {
 	char	   *problem;
@@ -142,6 +130,22 @@ guard_step(void)
 	problem = guard_problem();
 	may_send = problem == NULL;
 	shared_set_state(slot, may_send ? WORKER_RUNNING : WORKER_HELD, problem);
+}
+
+static void
+begin_step(void)
+{
+	check_extension();
+	connect_load_accounts();
+	guard_step();
+	window_start();
+}
+
+static void
+alive_step(void)
+{
+	check_extension();
+	guard_tell_alive();
 }
 
 static void
@@ -341,6 +345,11 @@ keep_house(int64 now)
 		next_rotation = now + ROTATE_US;
 		crash_guard_clear();	/* a minute went well */
 		(void) in_transaction(rotate_step, "rotating the rings");
+	}
+	if (now >= next_sign)
+	{
+		next_sign = now + guard_alive_us();
+		(void) in_transaction(alive_step, "telling that it is alive");
 	}
 }
 

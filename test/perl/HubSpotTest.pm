@@ -16,6 +16,7 @@ use warnings;
 
 use Carp qw(croak);
 use Exporter qw(import);
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More ();
@@ -25,6 +26,7 @@ use HubSpotSimulator;
 
 our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
   stop_delivery resume_delivery worker_pid wait_until wait_drained);
+our @EXPORT_OK = qw(try_ask start_writer);
 
 # The token that accounts and simulators have unless told otherwise.
 our $token = 'pat-na1-11111111-2222-3333-4444-555555555555';
@@ -120,6 +122,37 @@ sub worker_pid
 				  . "WHERE w.database = '$database' AND w.state IN ('running', 'held')");
 		},
 		"a worker for $database");
+}
+
+# What a query says; undef while the server is down.
+sub try_ask
+{
+	my ($node, $query) = @_;
+	my ($result, $out) = eval { $node->psql('postgres', $query) };
+	return defined $result && $result == 0 ? $out : undef;
+}
+
+# A process that runs SQL in one session after the other, whatever becomes of the
+# server, until the file exists.  The code gets 1, 2, 3 ... and returns the text of a
+# session; its random numbers follow from the caller's.  Returns the process id.
+sub start_writer
+{
+	my ($node, $stop_file, $says) = @_;
+	my $seed = int rand 1_000_000;
+	my $pid = fork // croak "fork: $!";
+	return $pid if $pid;
+
+	srand $seed;
+	my $psql = join ' ', map { "'" . s/'/'\\''/gr . "'" } 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1', '-f', '-';
+	for (my $session = 1; !-e $stop_file; $session++)
+	{
+		if (open my $pipe, '|-', "$psql >/dev/null 2>&1")
+		{
+			print $pipe $says->($session);
+			close $pipe or sleep 0.05;    # the server is down
+		}
+	}
+	POSIX::_exit(0);
 }
 
 # Waits until the code returns something true, and returns that.  What it waits

@@ -6,8 +6,7 @@
 use strict;
 use warnings;
 
-use HubSpotTest;
-use POSIX ();
+use HubSpotTest qw(:DEFAULT start_writer try_ask);
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -84,34 +83,11 @@ sub transactions
 
 my $stop_file = PostgreSQL::Test::Utils::tempdir() . '/stop';
 
-sub start_writer
-{
-	my ($writer) = @_;
-	my $writer_seed = int rand 1_000_000;
-	my $pid = fork // die "fork: $!";
-	return $pid if $pid;
-
-	srand $writer_seed;
-	my @psql = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1', '-f', '-');
-	for (my $chunk = 1; !-e $stop_file; $chunk++)
-	{
-		if (open my $psql, '|-', "@{[ map { qq{'$_'} } map { s/'/'\\''/gr } @psql ]} >/dev/null 2>&1")
-		{
-			print $psql transactions($writer, $chunk);
-			close $psql or sleep 0.05;    # the server is down
-		}
-	}
-	POSIX::_exit(0);
-}
-
 $SIG{PIPE} = 'IGNORE';
-my @pids = map { start_writer($_) } 1 .. $writers;
-
-# undef while the server is down
-sub try_ask
+my @pids;
+for my $writer (1 .. $writers)
 {
-	my ($result, $out) = $node->psql('postgres', shift);
-	return defined $result && $result == 0 ? $out : undef;
+	push @pids, start_writer($node, $stop_file, sub { transactions($writer, @_) });
 }
 
 my %crashes = (worker => 0, server => 0);
@@ -120,14 +96,14 @@ for my $round (1 .. $rounds)
 	my $enough = $rows / $rounds * $round;
 	wait_until(
 		sub {
-			(try_ask('SELECT last_value FROM hubspot.outbox_id_seq') // 0) >= $enough
-			  && (try_ask(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hubspot worker'}) // 0) eq '1';
+			(try_ask($node, 'SELECT last_value FROM hubspot.outbox_id_seq') // 0) >= $enough
+			  && (try_ask($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hubspot worker'}) // 0) eq '1';
 		},
 		"round $round of the writers");
 	sleep rand 0.3;
 	if (rand() < 0.65)
 	{
-		my $pid = try_ask(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'});
+		my $pid = try_ask($node, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'});
 		redo unless $pid;
 		kill 'KILL', $pid;
 		$crashes{worker}++;
@@ -144,7 +120,7 @@ open my $file, '>', $stop_file or die "$stop_file: $!";
 close $file;
 waitpid $_, 0 for @pids;
 note "workers killed: $crashes{worker}, servers crashed: $crashes{server}";
-wait_until(sub { try_ask('SELECT 1') }, 'the server');
+wait_until(sub { try_ask($node, 'SELECT 1') }, 'the server');
 wait_drained($node, 'postgres', 90);
 
 #

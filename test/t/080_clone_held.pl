@@ -17,7 +17,7 @@ ask('CREATE DATABASE copy TEMPLATE original');
 write_token($node, 'nofile', $HubSpotTest::token);
 
 wait_until(sub { ask("SELECT state FROM hubspot.workers WHERE database = 'copy'", 'copy') eq 'held' }, 'the copy to be held');
-like(ask('SELECT problem FROM hubspot_health()', 'copy'), qr/held: this database is a copy/, 'health says why');
+like(ask('SELECT problem FROM hubspot_health()', 'copy'), qr/held: this database is a copy of another one, made from a template; 20 rows wait/, 'health says why');
 $node->reload;
 wait_drained($node, 'original');
 is($sim->count, 20, 'the original sends');

@@ -157,6 +157,18 @@ $id = done(q{track('{"event": "order_completed", "messageId": "m-1", "userId": "
 is(verdict_of($id), 'event|delivered', 'the same messageId again: HubSpot has the event');
 is(scalar(grep { ($_->{email} // '') eq 'lost@example.com' } events()), 1, 'still once');
 
+# A success that lists no result confirms none
+$sim->fault(match => { path => 'send/batch' }, action => 'empty_success', times => 2);
+$id = done(q{track('{"event": "order_completed", "userId": "silent@example.com"}')});
+is(verdict_of($id), 'event|delivered', 'a success that names nothing');
+$sim->fault(match => { path => 'send/batch' }, action => 'empty_success', times => 2);
+ask(q{SELECT count(hubspot_track(jsonb_build_object('event', 'order_completed', 'userId', 'silent@example.com'))) FROM generate_series(1, 10)});
+wait_drained($node, 'postgres');
+is(scalar(grep { ($_->{email} // '') eq 'silent@example.com' } events()), 11, 'each is sent again');
+$sim->fault(match => { path => 'send/batch' }, action => 'empty_success', times => 3);
+$id = done(q{track('{"event": "order_completed", "userId": "silent@example.com"}')});
+is(verdict_of($id), 'event|dead|not_confirmed', 'given up after three of them');
+
 # HubSpot has forgotten the record that we remember
 ask(q{SELECT hubspot_identify('{"email": "gone@example.com"}')});
 wait_until(sub { ask(q{SELECT count(*) FROM hubspot.record WHERE key = 'gone@example.com'}) eq '1' }, 'the record id');

@@ -12,7 +12,7 @@ use warnings;
 use JSON::PP ();
 use POSIX ();
 
-use HubSpotTest;
+use HubSpotTest qw(:DEFAULT try_ask);
 use Test::More;
 use PostgreSQL::Test::Utils;
 
@@ -33,14 +33,6 @@ my $node = hubspot_cluster('calls', conf => join "\n", 'restart_after_crash = on
 	'hubspot.window_rows = ' . (rand() < 0.3 ? 100 : 100_000));
 
 sub ask { return $node->safe_psql('postgres', shift) }
-
-# undef while the server is down
-sub try_ask
-{
-	my ($query) = @_;
-	my ($result, $out) = eval { $node->psql('postgres', $query) };
-	return defined $result && $result == 0 ? $out : undef;
-}
 
 #
 # The accounts, which share one portal, and what is there already
@@ -280,7 +272,7 @@ sub some_fault
 sub nothing_waits
 {
 	my ($where) = @_;
-	my $left = try_ask("SELECT pg_reload_conf() FROM hubspot.status WHERE state IN ('BACKOFF', 'UNREACHABLE') LIMIT 1; "
+	my $left = try_ask($node, "SELECT pg_reload_conf() FROM hubspot.status WHERE state IN ('BACKOFF', 'UNREACHABLE') LIMIT 1; "
 		  . "SELECT count(*) FROM hubspot.backlog WHERE $where");
 	return defined $left && $left =~ /^(?:t\n)?0$/;
 }
@@ -290,7 +282,7 @@ sub wait_for_rows
 	my ($where, $what) = @_;
 	my $patience = $lost_creates ? 300 : 90;
 	wait_until(sub { nothing_waits($where) },
-		sub { "$what: " . (try_ask("SELECT * FROM hubspot.status; SELECT id, call, object, key, state, message FROM hubspot.backlog WHERE $where LIMIT 20") // 'no server') },
+		sub { "$what: " . (try_ask($node, "SELECT * FROM hubspot.status; SELECT id, call, object, key, state, message FROM hubspot.backlog WHERE $where LIMIT 20") // 'no server') },
 		$patience);
 }
 
@@ -321,7 +313,7 @@ for my $round (1 .. $rounds)
 	if ($kind eq 'killed')
 	{
 		my $enough = $sim->stats->{requests} + int rand 12;
-		my $worker = try_ask(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'});
+		my $worker = try_ask($node, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'});
 		wait_until(sub { $sim->stats->{requests} >= $enough || nothing_waits('true') }, "round $round: requests", 60);
 		if ($worker)
 		{
@@ -330,7 +322,7 @@ for my $round (1 .. $rounds)
 		}
 	}
 	waitpid $_, 0 for @pids;
-	wait_until(sub { try_ask('SELECT 1') }, 'the server');
+	wait_until(sub { try_ask($node, 'SELECT 1') }, 'the server');
 	resume_delivery($node) if $kind eq 'stopped';
 	if (rand() < 0.4 || $round == $rounds)
 	{

@@ -56,6 +56,8 @@ typedef struct Lane
 	struct Reader *reader;		/* follows behind the main one while the lane lags */
 	int64		skipped;		/* rows the main reader left to that reader */
 	struct Row *oldest;			/* of the lane's rows in the window, NULL: none */
+	int64		strangers;		/* rows in the window that may have been sent, and wait to be told
+								 * of which contact */
 	int64		rows;			/* in the window, in flight or not */
 	int64		bytes;
 	int64		in_flight;		/* rows in requests under way */

@@ -20,6 +20,7 @@
 
 #define REPLY_MAX_DEPTH		32	/* nesting of a body */
 #define REPLY_TEXT_MAX		1024	/* bytes kept of a message */
+#define REPLY_ID_BYTES		24	/* of a record's id, its end included */
 
 /* The headers of an answer that carry meaning; -1 or "" when absent. */
 typedef struct ReplyHeaders
@@ -63,7 +64,8 @@ typedef enum ReplyClass
 
 typedef struct ReplyResult
 {
-	const char *id;				/* HubSpot's record id as text, or NULL */
+	const char *id;				/* HubSpot's record id as text: visible ASCII without quotes,
+								 * shorter than REPLY_ID_BYTES; or NULL */
 	const char *trace;			/* objectWriteTraceId when echoed, or NULL */
 	int			created;		/* 1, 0, or -1 when the answer does not say */
 	struct json_object *properties; /* borrowed, or NULL */

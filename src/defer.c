@@ -14,13 +14,11 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -280,12 +278,6 @@ defer_recall(WorkKey *key)
 
 /* ---- into the window --------------------------------------------------------------- */
 
-static Oid
-relation(const char *name)
-{
-	return get_relname_relid(name, get_namespace_oid(HUBSPOT_SCHEMA, false));
-}
-
 /* Attributes of hubspot.deferred behind those of the outbox. */
 enum DeferredAttribute
 {
@@ -324,7 +316,7 @@ defer_load(WorkKey *key)
 {
 	RingScan	copies;
 
-	ring_scan_open(&copies, relation("deferred"), relation("deferred_id"), 1);
+	ring_scan_open(&copies, ring_catalog(false)->deferred, ring_catalog(false)->deferred_id, 1);
 	while (key->ndeferred > 0)
 	{
 		load_row(key, &copies, key->deferred[0]);

@@ -107,6 +107,8 @@ build_catalog(Oid extension)
 		catalog.checkpoint[i] = relation_oid(schema, "checkpoint_%d", i);
 	catalog.mapping = relation_oid(schema, "mapping", 0);
 	catalog.command = relation_oid(schema, "command", 0);
+	catalog.deferred = relation_oid(schema, "deferred", 0);
+	catalog.deferred_id = relation_oid(schema, "deferred_id", 0);
 	catalog.pause = relation_oid(schema, "pause", 0);
 	catalog.record = relation_oid(schema, "record", 0);
 	catalog.record_key_hash = relation_oid(schema, "record_key_hash", 0);

@@ -86,6 +86,8 @@ typedef struct Catalog
 	Oid			checkpoint[CHECKPOINT_CHILDREN];
 	Oid			mapping;
 	Oid			command;
+	Oid			deferred;
+	Oid			deferred_id;	/* index on (id) */
 	Oid			pause;
 	Oid			record;
 	Oid			record_key_hash;	/* index on (key_hash) */

@@ -82,6 +82,7 @@ is(ask('SELECT count(*) FROM hubspot.deferred'), '0', 'the copy is gone');
 $sim->fault(match => { path => 'batch/upsert', record => 'night@' }, action => 'record_error', times => 1);
 my $night = identify('night', 'one');
 wait_for_state($night, 'deferred');
+is(ask("SELECT hubspot_drain('0.1 s')"), 'f', 'a deferred row is not done');
 queue('pass', 1, 3);
 wait_until(sub { ask("SELECT pg_visible_in_snapshot(o.xid, c.snapshot) FROM hubspot.last_checkpoint c, hubspot.outbox o WHERE o.id = $night") eq 't' },
 	'the checkpoint not to wait for it');

@@ -819,12 +819,13 @@ bring_all_back(dlist_head *list)
 		queue_bring_back(dlist_head_element(WorkKey, node, list));
 }
 
+/* Rows in hubspot.deferred, whether their time has come or not. */
 static void
-cancel_deferred(Lane *lane)
+cancel_deferred(dlist_head *keys)
 {
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &lane->deferred)
+	dlist_foreach_modify(iter, keys)
 		defer_end_key(dlist_container(WorkKey, node, iter.cur), PG_INT64_MAX, VERDICT_CANCELLED, "server_dropped", server_dropped);
 }
 
@@ -840,7 +841,8 @@ batch_cancel_lane(Lane *lane)
 			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
 		MemoryContextDelete(batch->context);
 	}
-	cancel_deferred(lane);
+	cancel_deferred(&lane->deferred);
+	cancel_deferred(&lane->asking);
 	bring_all_back(&lane->asking);
 	bring_all_back(&lane->behind);
 	bring_all_back(&lane->delayed);

@@ -25,6 +25,7 @@
 #include "hubspot.h"
 #include "admit.h"
 #include "clock.h"
+#include "command.h"
 #include "connect.h"
 #include "defer.h"
 #include "value.h"
@@ -244,6 +245,13 @@ defer_ended(const Row *row)
 }
 
 void
+defer_recall(WorkKey *key)
+{
+	if (key->place == PLACE_DEFERRED)
+		unblock_key(key);
+}
+
+void
 defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message)
 {
 	AckResult	result = {.id = id, .verdict = verdict, .created = -1, .category = category, .message = message};
@@ -259,7 +267,7 @@ defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, con
 	key->lane->done++;
 	forget_ids(key, 1);
 	if (key->ndeferred == 0)
-		unblock_key(key);		/* what waits behind it goes on */
+		defer_recall(key);		/* what waits behind it goes on */
 }
 
 void
@@ -267,13 +275,6 @@ defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category,
 {
 	while (key->ndeferred > 0 && key->deferred[0] < before)
 		defer_end_row(key, key->deferred[0], verdict, category, message);
-}
-
-void
-defer_recall(WorkKey *key)
-{
-	if (key->place == PLACE_DEFERRED)
-		unblock_key(key);
 }
 
 /* ---- into the window --------------------------------------------------------------- */
@@ -296,10 +297,12 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	index_rescan(copies->scan, &scankey, 1, NULL, 0);
 	if (!ring_scan_next(copies))
 	{
-		AckResult	result = {.id = id, .verdict = VERDICT_CANCELLED, .created = -1, .category = "removed",
-		.message = "the row was removed from hubspot.deferred"};
-
-		ack_result(&result);
+		defer_end_row(key, id, VERDICT_CANCELLED, "removed", "the row was removed from hubspot.deferred");
+		return;
+	}
+	if (command_cancels(copies->slot))
+	{
+		defer_end_row(key, id, VERDICT_CANCELLED, "cancelled", command_cancelled);
 		return;
 	}
 	row = admit_row(key->lane, copies->slot, false);
@@ -309,6 +312,7 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
 		(bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
 		 DatumGetTimestampTz(slot_getattr(copies->slot, AT_NEXT_TRY_AT, &isnull)) <= started_at);
+	forget_ids(key, 1);
 }
 
 void
@@ -318,10 +322,7 @@ defer_load(WorkKey *key)
 
 	ring_scan_open(&copies, ring_catalog(false)->deferred, ring_catalog(false)->deferred_id, 1);
 	while (key->ndeferred > 0)
-	{
 		load_row(key, &copies, key->deferred[0]);
-		forget_ids(key, 1);
-	}
 	ring_scan_close(&copies);
 }
 

@@ -29,7 +29,7 @@ CREATE INDEX ON applied (marker);
 CREATE TEMP TABLE queued AS
 	SELECT o.id, o.parent, o.object::text, o.key,
 		coalesce(o.message #>> '{traits,city}', o.message #>> '{properties,marker}', o.message ->> 'city') AS marker,
-		r.verdict, r.category, r.merged_into, r.verdicts
+		r.verdict, r.category, r.merged_into, coalesce(r.verdicts, 0) AS verdicts
 	FROM hubspot.outbox o LEFT JOIN
 		(SELECT id, min(verdict::text) AS verdict, min(category) AS category, min(merged_into) AS merged_into, count(*) AS verdicts
 		FROM hubspot.result GROUP BY id) AS r USING (id)

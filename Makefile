@@ -64,9 +64,9 @@ demo:
 	@test/demo/run
 
 test:
-	@test/tools/run-tests unit simulator regress isolation tap
+	@test/tools/run-tests unit fuzz simulator regress isolation tap
 
-check-unit check-simulator check-regress check-isolation check-tap:
+check-unit check-fuzz check-simulator check-regress check-isolation check-tap:
 	@test/tools/run-tests $(@:check-%=%)
 
 lint:
@@ -75,10 +75,10 @@ lint:
 format:
 	@test/tools/lint --format
 
-# Longer than the tests: search for inputs that break a parser.
+# Longer than the tests: search for inputs that break a promise.
 fuzz:
 	@test/tools/packages lint
-	@$(MAKE) -C test/fuzz fuzz
+	@test/fuzz/run
 
 # Longer than the tests, too: everything fails at random while sessions call.
 torture:
@@ -101,13 +101,13 @@ help:
 	@echo 'make install          install it into the PostgreSQL of PG_CONFIG'
 	@echo 'make clean            remove what was built'
 	@echo 'make demo             show it at work on a throw-away cluster; KEEP=1 leaves it running'
-	@echo 'make test             all tests: check-unit, check-simulator, check-regress, check-isolation, check-tap'
+	@echo 'make test             all tests: check-unit, check-fuzz, check-simulator, check-regress, check-isolation, check-tap'
 	@echo '     REGRESS_TESTS=.. ISOLATION_TESTS=.. PROVE_TESTS=..  only these; KEEP=1 keeps the logs'
 	@echo 'make lint             formatter, static analysis, house rules'
 	@echo 'make format           put the C files into PostgreSQL'"'"'s layout'
-	@echo 'make fuzz             fuzz the parsers, SECONDS_EACH=120'
+	@echo 'make fuzz             search for inputs that break it, SECONDS_EACH=120 for each of FUZZ_TARGETS'
 	@echo 'make torture          the fault campaign, FAULTS=1000 MAX_SECONDS=900 SEED=..'
 	@echo 'make bench            measure'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test fuzz torture check-unit check-simulator check-regress check-isolation check-tap lint format bench simulator pg_config help
+.PHONY: FORCE demo test fuzz torture check-unit check-fuzz check-simulator check-regress check-isolation check-tap lint format bench simulator pg_config help

@@ -597,6 +597,12 @@ batch_warn(Input *input, const char *code, const char *property, const char *det
 
 /* ---- verdicts ------------------------------------------------------------------- */
 
+static bool
+is_empty(const char *text)
+{
+	return text == NULL || text[0] == '\0';
+}
+
 void
 batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
 			 int status, AckRequest *request)
@@ -604,6 +610,8 @@ batch_reject(Input *input, Verdict verdict, const char *category, const char *me
 	AckResult	result = {.verdict = verdict, .request = request, .http_status = status,
 	.created = -1, .category = value_from_utf8(category), .message = value_from_utf8(message)};
 
+	if (is_empty(category) && is_empty(message))
+		result.message = "HubSpot has given no reason";
 	batch_end_input(input, &result);
 }
 

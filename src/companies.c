@@ -376,8 +376,21 @@ kind_of_company(WorkKey *key)
 	return &search_companies;
 }
 
+/* A key that was put into the outbox by hand may be of no property. */
+static bool
+check_company(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	if (row->key->property == NULL)
+	{
+		*category = "bad_message";
+		*problem = "the row does not say which property of the company its key is";
+		return false;
+	}
+	return records_check(row, parts, category, problem);
+}
+
 const FamilyWork companies_work = {
 	.kind = &search_companies,
 	.kind_of = kind_of_company,
-	.check = records_check,
+	.check = check_company,
 };

@@ -522,11 +522,24 @@ message_erases(Jsonb *message)
 		value.type == jbvBool && value.val.boolean;
 }
 
+/* "T" stands between digits, "Z" at the end. */
+static bool
+letter_is_in_place(const char *text, int len, int i)
+{
+	if (text[i] == 'T' || text[i] == 't')
+		return i > 0 && i + 1 < len && isdigit((unsigned char) text[i - 1]) && isdigit((unsigned char) text[i + 1]);
+	for (i++; i < len; i++)
+		if (text[i] != ' ')
+			return false;
+	return true;
+}
+
 bool
 message_is_iso(const char *text, int len)
 {
 	for (int i = 0; i < len; i++)
-		if (text[i] == '\0' || strchr("0123456789-+:., TtZz", text[i]) == NULL)
+		if (text[i] == '\0' || strchr("0123456789-+:., TtZz", text[i]) == NULL ||
+			(isalpha((unsigned char) text[i]) && !letter_is_in_place(text, len, i)))
 			return false;
 	return true;
 }

@@ -163,8 +163,9 @@ extern int	message_fold_name(const char *name, int len, char *folded, int size);
 extern bool message_is_envelope(const char *name, int len, Object object);
 
 /*
- * Whether text has only the characters of ISO 8601: digits, signs, "T" and "Z".
- * The server's own parser raises an error for the name of a zone it does not know.
+ * Whether text has only the characters of ISO 8601: digits, signs, and where they belong "T" and "Z".
+ * The server's own parser raises an error for the name of a zone it does not know, which is for it
+ * whatever begins with a letter and goes on with a sign.
  */
 extern bool message_is_iso(const char *text, int len);
 

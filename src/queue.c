@@ -255,6 +255,7 @@ queue_forget_row(Row *row)
 {
 	Lane	   *lane = row->key->lane;
 
+	unchanged_row_leaves(row);
 	if (lane->oldest == row)
 		lane->oldest = next_of_lane(row);
 	dlist_delete(&row->order);
@@ -317,6 +318,7 @@ queue_move(WorkKey *key, const char *address)
 	{
 		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
 
+		unchanged_row_leaves(row);
 		row->key = target;
 		row->looked = LOOKED_NOT;
 		insert_by_id(target, row);

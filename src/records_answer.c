@@ -16,6 +16,8 @@
 #include "unchanged.h"
 #include "value.h"
 
+StaticAssertDecl(REPLY_ID_BYTES <= RECORD_ID_BYTES, "an id that was read can be kept");
+
 #define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
 
 /* Where inputs go that have not ended. */

@@ -19,6 +19,10 @@
 /* What a hostile body may make of 8 MB: json-c spends hundreds of bytes on a "[]". */
 #define MAX_CONTAINERS	200000
 
+/* Bytes of memory for a byte of an answer's body, and for all of it. */
+#define TREE_SHARE		32
+#define TREE_MAX		(3 * 1024 * 1024)
+
 static void
 clean(char *dst, size_t size, const char *src)
 {
@@ -56,6 +60,24 @@ id_member(json_object *object, const char *name)
 	if (value == NULL)
 		value = member(object, name, json_type_int);
 	return value == NULL ? NULL : json_object_get_string(value);
+}
+
+/*
+ * The id of a record, which goes into requests as it is: NULL when it is none,
+ * or of no shape that an id of HubSpot's can have.
+ */
+static const char *
+record_id_member(json_object *object, const char *name)
+{
+	const char *id = id_member(object, name);
+	size_t		len = id == NULL ? 0 : strlen(id);
+
+	if (len == 0 || len >= REPLY_ID_BYTES)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		if (id[i] <= ' ' || id[i] >= 0x7f || id[i] == '"' || id[i] == '\\')
+			return NULL;
+	return id;
 }
 
 static json_object *
@@ -143,6 +165,21 @@ is_blank(const char *text, size_t len)
 	return true;
 }
 
+/*
+ * Whether there is memory for the tree of a body.  json-c (0.16) reads on where it
+ * had none for the name of a member, and crashes: so it does not begin where it would
+ * not end.  What is freed here is what its small allocations are cut from.
+ */
+static bool
+has_memory_for(size_t len)
+{
+	size_t		size = len > TREE_MAX / TREE_SHARE ? TREE_MAX : len * TREE_SHARE + 4096;
+	void	   *volatile room = malloc(size);
+
+	free(room);
+	return room != NULL;
+}
+
 /* NULL when it is not exactly one JSON value, strictly. */
 static json_object *
 parse_json(const char *text, size_t len, enum json_type type)
@@ -151,7 +188,7 @@ parse_json(const char *text, size_t len, enum json_type type)
 	json_object *root;
 	size_t		end;
 
-	if (len > INT32_MAX || has_too_many_containers(text, len))
+	if (len > INT32_MAX || has_too_many_containers(text, len) || !has_memory_for(len))
 		return NULL;
 	tokener = json_tokener_new_ex(REPLY_MAX_DEPTH);
 	if (tokener == NULL)
@@ -374,7 +411,7 @@ read_results(Reply *reply)
 		if (!json_object_is_type(object, json_type_object))
 			continue;
 		reply->nresults++;
-		result->id = id_member(object, "id");
+		result->id = record_id_member(object, "id");
 		result->trace = id_member(object, "objectWriteTraceId");
 		created = member(object, "new", json_type_boolean);
 		result->created = created == NULL ? -1 : json_object_get_boolean(created) ? 1 : 0;

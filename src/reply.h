@@ -20,6 +20,7 @@
 
 #define REPLY_MAX_DEPTH		32	/* nesting of a body */
 #define REPLY_TEXT_MAX		1024	/* bytes kept of a message */
+#define REPLY_ID_BYTES		24	/* of a record's id, its end included */
 
 /* The headers of an answer that carry meaning; -1 or "" when absent. */
 typedef struct ReplyHeaders
@@ -63,7 +64,8 @@ typedef enum ReplyClass
 
 typedef struct ReplyResult
 {
-	const char *id;				/* HubSpot's record id as text, or NULL */
+	const char *id;				/* HubSpot's record id as text: visible ASCII without quotes,
+								 * shorter than REPLY_ID_BYTES; or NULL */
 	const char *trace;			/* objectWriteTraceId when echoed, or NULL */
 	int			created;		/* 1, 0, or -1 when the answer does not say */
 	struct json_object *properties; /* borrowed, or NULL */
@@ -167,6 +169,19 @@ extern const char *reply_code(const Reply *reply);
 
 /* The property that a refused batch complains about, or NULL. */
 extern const char *reply_named_property(const Reply *reply);
+
+/*
+ * The use of the account's day, of the answer to the question for it; false
+ * when it does not tell.  -1: this part is not told.
+ */
+typedef struct ReplyUsage
+{
+	int64_t		limit;
+	int64_t		used;
+	int64_t		resets_at;		/* seconds since 1970 */
+} ReplyUsage;
+
+extern bool reply_usage(const Reply *reply, ReplyUsage *usage);
 
 /* paging.next.after of a list that goes on; "" when it does not. */
 extern const char *reply_next_page(const Reply *reply);

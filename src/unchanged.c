@@ -100,6 +100,20 @@ has_records(const WorkKey *key)
 		(key->property == NULL || strcmp(key->property, MESSAGE_USER_ID) != 0);
 }
 
+/* Whether a row that may have been sent is of a contact that is not known yet. */
+static bool
+is_stranger(const Row *row)
+{
+	return row->lost && row->key->lane->family == FAMILY_CONTACTS && !has_records(row->key);
+}
+
+void
+unchanged_row_leaves(const Row *row)
+{
+	if (is_stranger(row))
+		row->key->lane->strangers--;
+}
+
 void
 unchanged_look_up(const Row *row)
 {
@@ -108,6 +122,8 @@ unchanged_look_up(const Row *row)
 	Object		object = records_of(key->lane->family)->object;
 	const char *record_id = key->record_id;
 
+	if (is_stranger(row))
+		key->lane->strangers++;
 	if (!unchanged_is_on(account) || key->confirmed != NULL || !has_records(key) || queue_head(key) != row)
 		return;
 	if (record_id[0] == '\0')
@@ -131,8 +147,12 @@ unchanged_forget(const WorkKey *key)
 
 	if (key->confirmed != NULL)
 		confirmed_forget(server, key->confirmed->name.object, key->confirmed->name.record_id);
-	if (unchanged_is_on(key->lane->account) && has_records(key) && key->record_id[0] != '\0')
+	if (!unchanged_is_on(key->lane->account))
+		return;
+	if (has_records(key) && key->record_id[0] != '\0')
 		confirmed_forget(server, records_of(key->lane->family)->object, key->record_id);
+	else if (key->lane->family == FAMILY_CONTACTS && !has_records(key))
+		key->lane->account->sheds_confirmed = true; /* it may be any contact */
 }
 
 /* ---- what is sent ------------------------------------------------------------------------- */
@@ -143,7 +163,7 @@ known_for(const Batch *batch, const Input *input)
 {
 	const Confirmed *confirmed = input->key->confirmed;
 
-	if (confirmed == NULL || input->whole ||
+	if (confirmed == NULL || input->whole || batch->lane->strangers > 0 ||
 		(batch->kind->by_record && strcmp(confirmed->name.record_id, input->key->record_id) != 0))
 		return NULL;
 	for (int i = 0; i < input->nrows; i++)

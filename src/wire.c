@@ -114,25 +114,34 @@ keep_freed_memory(void)
 #endif
 }
 
+/* Signals are blocked; false without memory. */
+static bool
+make_multi(void)
+{
+	multi = curl_multi_init();
+	if (multi == NULL)
+		return false;
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) WIRE_MAX_TRANSFERS);
+	curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX);
+	wire_poll_watch(multi);
+	return true;
+}
+
 void
 wire_start(void)
 {
 	sigset_t	old;
+	bool		done;
 
 	keep_freed_memory();
-
+	wire_poll_start();
 	wire_block_signals(&old);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-		multi = curl_multi_init();
+	done = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && make_multi();
 	wire_unblock_signals(&old);
-	if (multi == NULL)
+	if (!done)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("could not initialize libcurl")));
-
-	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) WIRE_MAX_TRANSFERS);
-	curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX);
-	wire_poll_start(multi);
 }
 
 int
@@ -191,97 +200,105 @@ host_is_loopback(const char *host)
 
 /*
  * Plain HTTP is for a HubSpot on this very machine.  The URL is read as
- * libcurl will read it: "http://localhost:x@example.com" is not local.
+ * libcurl will read it: "http://localhost:x@example.com" is not local.  False
+ * when it cannot be read.
  */
 static bool
-is_plain_loopback(const char *url)
+read_url(const char *url, bool *is_plain_loopback)
 {
 	CURLU	   *parts = curl_url();
 	char	   *scheme = NULL;
 	char	   *host = NULL;
-	bool		result;
+	bool		done;
 
-	result = parts != NULL &&
+	done = parts != NULL &&
 		curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
 		curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-		strcmp(scheme, "http") == 0 && host_is_loopback(host);
+		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+	*is_plain_loopback = done && strcmp(scheme, "http") == 0 && host_is_loopback(host);
 	curl_free(scheme);
 	curl_free(host);
 	curl_url_cleanup(parts);
-	return result;
+	return done;
 }
 
-static void
+/*
+ * libcurl copies texts: one that it had no memory for would be another method,
+ * another proxy, other certificates than ours.
+ */
+#define SET(option, value) (curl_easy_setopt(easy, option, value) == CURLE_OK)
+
+static bool
 set_request(WireSlot *slot, const WireRequest *request)
 {
 	CURL	   *easy = slot->easy;
 	bool		is_get = strcmp(request->method, "GET") == 0 || strcmp(request->method, "DELETE") == 0;
+	bool		done;
 
-	curl_easy_setopt(easy, CURLOPT_URL, request->url);
-	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, slot->headers);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "hubspot-postgresql/1.0");
-
-	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->is_once ? 1L : 0L);
-	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->is_once ? 1L : 0L);
+	done = SET(CURLOPT_URL, request->url) &&
+		SET(CURLOPT_CUSTOMREQUEST, request->method) &&
+		SET(CURLOPT_HTTPHEADER, slot->headers) &&
+		SET(CURLOPT_USERAGENT, "hubspot-postgresql/1.0") &&
+		SET(CURLOPT_FRESH_CONNECT, request->is_once ? 1L : 0L) &&
+		SET(CURLOPT_FORBID_REUSE, request->is_once ? 1L : 0L);
 
 	/* a POST or PUT without a body says so: "Content-Length: 0" */
-	if (request->body != NULL || !is_get)
-	{
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-						 (curl_off_t) (request->body != NULL ? request->body_len : 0));
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
-	}
+	if (done && (request->body != NULL || !is_get))
+		done = SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) (request->body != NULL ? request->body_len : 0)) &&
+			SET(CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
 
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
-	wire_poll_prepare(easy);
+	return done &&
+		SET(CURLOPT_ERRORBUFFER, slot->error) &&
+		SET(CURLOPT_WRITEFUNCTION, take_body) &&
+		SET(CURLOPT_WRITEDATA, slot) &&
+		SET(CURLOPT_HEADERFUNCTION, take_header) &&
+		SET(CURLOPT_HEADERDATA, slot) &&
+		SET(CURLOPT_PRIVATE, slot) &&
+		wire_poll_prepare(easy);
 }
 
 /* To whom we talk, and how we make sure of it. */
-static void
+static bool
 set_peer(CURL *easy, const WireSettings *settings, bool plain)
 {
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
-	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "");
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-	if (settings->ca_file != NULL)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
-	curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	const char *protocol = plain ? "http" : "https";
+
+	return SET(CURLOPT_PROTOCOLS_STR, protocol) &&
+		SET(CURLOPT_REDIR_PROTOCOLS_STR, protocol) &&
+		SET(CURLOPT_FOLLOWLOCATION, 0L) &&
+		SET(CURLOPT_SSL_VERIFYPEER, 1L) &&
+		SET(CURLOPT_SSL_VERIFYHOST, 2L) &&
+		SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2) &&
+		(settings->ca_file == NULL || SET(CURLOPT_CAINFO, settings->ca_file)) &&
+		SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
 
 	/* the environment has no say; what goes to this machine in the clear never leaves it */
-	curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy != NULL && !plain ? settings->proxy : "");
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+		SET(CURLOPT_PROXY, settings->proxy != NULL && !plain ? settings->proxy : "") &&
+		SET(CURLOPT_NOPROXY, "");
 }
 
-static void
+/* What serves speed alone is not insisted on: a libcurl may lack it. */
+static bool
 set_transport(CURL *easy, const WireSettings *settings, bool plain)
 {
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-					 (long) (plain ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+	(void) SET(CURLOPT_HTTP_VERSION, (long) (plain ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
 	if (!plain)
 	{
-		curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);	/* one connection for all, if the peer can */
+		(void) SET(CURLOPT_ACCEPT_ENCODING, "");
+		(void) SET(CURLOPT_PIPEWAIT, 1L);	/* one connection for all, if the peer can */
 	}
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 #if CURL_AT_LEAST_VERSION(7, 87, 0)
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	(void) SET(CURLOPT_QUICK_EXIT, 1L);
 #endif
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long) CONNECTION_AGE);
-	curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long) CONNECTION_AGE);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms);
+	(void) SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	(void) SET(CURLOPT_MAXAGE_CONN, (long) CONNECTION_AGE);
+	(void) SET(CURLOPT_MAXLIFETIME_CONN, (long) CONNECTION_AGE);
+	return SET(CURLOPT_NOSIGNAL, 1L) &&
+		SET(CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms) &&
+		SET(CURLOPT_TIMEOUT_MS, settings->timeout_ms);
 }
+
+#undef SET
 
 static WireSlot *
 find_free_slot(void)
@@ -305,7 +322,7 @@ int
 wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 {
 	WireSlot   *slot = find_free_slot();
-	bool		plain = is_plain_loopback(request->url);
+	bool		plain;
 	sigset_t	old;
 	CURLMcode	code;
 
@@ -314,11 +331,11 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	if (slot->easy == NULL && (slot->easy = curl_easy_init()) == NULL)
 		return refuse(NULL, error, "out of memory");
 	curl_easy_reset(slot->easy);
-	if (!make_headers(slot, request))
+	if (!read_url(request->url, &plain))
+		return refuse(slot, error, "the address is no URL, or memory is short");
+	if (!make_headers(slot, request) || !set_request(slot, request) || !set_peer(slot->easy, settings, plain) ||
+		!set_transport(slot->easy, settings, plain))
 		return refuse(slot, error, "out of memory");
-	set_request(slot, request);
-	set_peer(slot->easy, settings, plain);
-	set_transport(slot->easy, settings, plain);
 	reply_headers_init(&slot->reply_headers);
 	slot->owner = request->owner;
 	slot->used = 0;
@@ -329,7 +346,7 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	slot->started_us = clock_us();
 
 	wire_block_signals(&old);
-	code = curl_multi_add_handle(multi, slot->easy);
+	code = multi != NULL || make_multi() ? curl_multi_add_handle(multi, slot->easy) : CURLM_OUT_OF_MEMORY;
 	wire_unblock_signals(&old);
 	if (code != CURLM_OK)
 		return refuse(slot, error, curl_multi_strerror(code));
@@ -339,6 +356,15 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 }
 
 /* ---- waiting --------------------------------------------------------------------- */
+
+static void
+finish_slot(WireSlot *slot, CURLcode result)
+{
+	slot->result = result;
+	slot->finished = true;
+	slot->finished_us = clock_us();
+	nfinished++;
+}
 
 /* Note which transfers have ended. */
 static void
@@ -354,11 +380,37 @@ collect_finished(void)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &slot);
-		slot->result = message->data.result;
-		slot->finished = true;
-		slot->finished_us = clock_us();
-		nfinished++;
+		finish_slot(slot, message->data.result);
 	}
+}
+
+/*
+ * Without memory libcurl may have forgotten which sockets it waits for, or when
+ * it wants to be called, and its tables may be such that the next request would
+ * crash: what is under way ends, and all connections are given up.
+ */
+static void
+begin_anew_if_lost(void)
+{
+	sigset_t	old;
+
+	if (!wire_poll_lost_track())
+		return;
+	wire_block_signals(&old);
+	for (int i = 0; i < WIRE_MAX_TRANSFERS; i++)
+	{
+		WireSlot   *slot = &slots[i];
+
+		if (!slot->busy)
+			continue;
+		curl_multi_remove_handle(multi, slot->easy);
+		if (!slot->finished)
+			finish_slot(slot, CURLE_OUT_OF_MEMORY);
+	}
+	curl_multi_cleanup(multi);
+	wire_poll_watch(NULL);
+	(void) make_multi();
+	wire_unblock_signals(&old);
 }
 
 void
@@ -373,8 +425,10 @@ wire_wait(long timeout_ms, uint32 wait_event_info)
 		/* what was just added is due at once: no need to sleep first */
 		wire_poll_timer();
 		collect_finished();
+		begin_anew_if_lost();
 		latch_was_set = wire_poll_sleep(nfinished > 0 ? 0 : timeout_ms, wait_event_info);
 		collect_finished();
+		begin_anew_if_lost();
 		if (latch_was_set || nfinished > 0)
 			return;
 		if (until >= 0)

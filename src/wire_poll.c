@@ -51,6 +51,7 @@ static int64 timer_at = -1;		/* when libcurl wants to be called, µs; -1: never 
 static WaitEventSet *wait_set;
 static bool set_is_stale;		/* it holds a socket that must leave */
 static MemoryContext wait_context;
+static bool lost_track;			/* libcurl failed since somebody asked */
 
 /* ---- signals ----------------------------------------------------------------- */
 
@@ -166,19 +167,38 @@ close_socket(void *userp, curl_socket_t fd)
 /* ---- sleeping ---------------------------------------------------------------------- */
 
 void
-wire_poll_start(CURLM *of)
+wire_poll_start(void)
 {
-	multi = of;
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, note_socket);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, note_timer);
 	wait_context = AllocSetContextCreate(TopMemoryContext, "hubspot wire", ALLOCSET_SMALL_SIZES);
 }
 
 void
+wire_poll_watch(CURLM *of)
+{
+	multi = of;
+	nsockets = 0;
+	set_is_stale = true;
+	timer_at = -1;
+	if (multi == NULL)
+		return;
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, note_socket);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, note_timer);
+}
+
+bool
 wire_poll_prepare(CURL *easy)
 {
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	return curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket) == CURLE_OK;
+}
+
+bool
+wire_poll_lost_track(void)
+{
+	bool		lost = lost_track;
+
+	lost_track = false;
+	return lost;
 }
 
 /* A set with room for all sockets, and none in it. */
@@ -238,7 +258,8 @@ let_curl_act(curl_socket_t fd, uint32 events)
 	if (events & WL_SOCKET_WRITEABLE)
 		mask |= CURL_CSELECT_OUT;
 	wire_block_signals(&old);
-	(void) curl_multi_socket_action(multi, fd, mask, &running);
+	if (curl_multi_socket_action(multi, fd, mask, &running) != CURLM_OK)
+		lost_track = true;
 	wire_unblock_signals(&old);
 }
 

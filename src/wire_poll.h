@@ -12,10 +12,16 @@
 #include <curl/curl.h>
 #include <signal.h>
 
-extern void wire_poll_start(CURLM *multi);
+extern void wire_poll_start(void);
 
-/* Each transfer is told to open and close its sockets through us. */
-extern void wire_poll_prepare(CURL *easy);
+/* Watch this one's sockets and timer, and forget those of the one before; NULL: none. */
+extern void wire_poll_watch(CURLM *multi);
+
+/* Each transfer is told to open and close its sockets through us; false without memory. */
+extern bool wire_poll_prepare(CURL *easy);
+
+/* Whether libcurl failed, for want of memory, since the last call: transfers may never end. */
+extern bool wire_poll_lost_track(void);
 
 /* Let libcurl act if its timer is due.  Raises no error. */
 extern void wire_poll_timer(void);

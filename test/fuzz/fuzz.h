@@ -2,7 +2,7 @@
  * fuzz.h
  *		What the fuzz targets share.
  *
- * Built with -fsanitize=fuzzer each target is a fuzzer; otherwise fuzz_main.c
+ * Built with -fsanitize=fuzzer each target is a fuzzer; otherwise fuzz_files.c
  * runs it over the files that it is given.
  */
 #ifndef HUBSPOT_FUZZ_H
@@ -11,7 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+typedef int FuzzTarget(const uint8_t *data, size_t size);
+
+/* libFuzzer's, or the one of fuzz_files.c. */
+extern int	LLVMFuzzerRunDriver(int *argc, char ***argv, FuzzTarget * target);
+
+/* The target of a program that needs no server. */
+extern FuzzTarget LLVMFuzzerTestOneInput;
 
 /* A broken promise ends the program, so that the fuzzer keeps the input. */
 extern void expect(int good, const char *promise);

@@ -22,6 +22,8 @@ my @rows = (
 	[ 'an empty key', $server, 'contact', q{''}, q{'{"email": "odd4@example.com"}'}, 'rejected' ],
 	[ 'no such SERVER', 1, 'contact', q{'odd5@example.com'}, q{'{"email": "odd5@example.com"}'}, 'cancelled' ],
 	[ 'an object not sent yet', $server, 'company', q{'odd6.example.com'}, q{'{"email": "odd6@example.com"}'}, 'rejected' ],
+	[ 'a company whose key is of no property', $server, 'company', q{'odd8.example.com'},
+		q{'{"company": {"website": "odd8.example.com"}}'}, 'rejected' ],
 	[ 'no message', $server, 'contact', q{'odd7@example.com'}, 'NULL', 'rejected' ]);
 
 for my $row (@rows)

@@ -232,6 +232,13 @@ test_hostile_bodies(void)
 	check(reply.nresults == 2 && reply.nerrors == 1, "members of odd types are skipped");
 	check(reply.results[0].id == NULL && strcmp(reply.results[1].id, "7") == 0, "ids are texts or numbers");
 	reply_free(&reply);
+	reply = parse_text(200, "{\"results\":[{\"id\":\"\"},{\"id\":\"7\\\"\"},{\"id\":\"7 \"},{\"id\":\"\\u00fc\"},"
+					   "{\"id\":\"123456789012345678901234\"},{\"id\":\"12345678901234567890123\"}]}");
+	check(reply.nresults == 6 && reply.results[0].id == NULL && reply.results[1].id == NULL &&
+		  reply.results[2].id == NULL && reply.results[3].id == NULL && reply.results[4].id == NULL,
+		  "what cannot be a record's id is none");
+	check_text(reply.results[5].id, "12345678901234567890123", "the longest id");
+	reply_free(&reply);
 	reply = parse_text(200, "{\"a\":\"\xff\"}");
 	check(reply.class == REPLY_UNAVAILABLE, "malformed UTF-8 is unreadable");
 	reply_free(&reply);

@@ -1,0 +1,316 @@
+/*
+ * batch_fuzz.c
+ *		Rows through the lanes, against a HubSpot that says anything.
+ *
+ * All of the worker between the outbox and the network runs as in worker.c's
+ * turn: batches are built, sent, answered, bisected, followed up, until each row
+ * has its verdict.  After each step what the lanes count is counted again; at the
+ * end nothing is left of the rows.  See batch_fuzz.h for the input.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "../../src/hubspot.h"
+#include "../../src/await.h"
+#include "../../src/clock.h"
+#include "../../src/connect.h"
+#include "../../src/expire.h"
+#include "../../src/purge.h"
+#include "../../src/schema_sync.h"
+#include "../../src/wire.h"
+#include "backend.h"
+#include "batch_fuzz.h"
+#include "fuzz.h"
+
+#define MAX_TURNS	4000
+#define MAX_BYTES	(64 * 1024 * 1024)	/* of the worker's memory, whatever came before */
+#define LONG_US		(INT64CONST(8) * 86400 * 1000000)	/* after which no pause goes on */
+
+extern void __wrap_schema_store(Oid server, SchemaPart part, const char *json);
+extern Schema *__real_schema_load(Oid server, MemoryContext parent);
+extern Schema *__wrap_schema_load(Oid server, MemoryContext parent);
+
+static int	ncontexts;			/* below "hubspot work", between two inputs */
+
+/* ---- JSON ---------------------------------------------------------------------------- */
+
+static bool
+find_member(JsonbContainer *object, const char *name, JsonbValue *value)
+{
+	return object != NULL && JsonContainerIsObject(object) &&
+		getKeyJsonValueFromContainer(object, name, strlen(name), value) != NULL;
+}
+
+char *
+member_text(JsonbContainer *object, const char *name)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value) && value.type == jbvString
+		? pnstrdup(value.val.string.val, value.val.string.len) : NULL;
+}
+
+int
+member_number(JsonbContainer *object, const char *name)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value) && value.type == jbvNumeric
+		? atoi(message_scalar_text(&value)) : 0;
+}
+
+bool
+member_is_true(JsonbContainer *object, const char *name)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value) && value.type == jbvBool && value.val.boolean;
+}
+
+JsonbContainer *
+member_container(JsonbContainer *object, const char *name)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value) && value.type == jbvBinary ? value.val.binary.data : NULL;
+}
+
+JsonbContainer *
+element(JsonbContainer *array, int i, int *n)
+{
+	JsonbValue *value;
+
+	*n = array != NULL && JsonContainerIsArray(array) ? JsonContainerSize(array) : 0;
+	value = i < *n ? getIthJsonbValueFromContainer(array, i) : NULL;
+	return value != NULL && value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data)
+		? value->val.binary.data : NULL;
+}
+
+/* ---- counted again ---------------------------------------------------------------------- */
+
+static int
+count_list(dlist_head *list)
+{
+	dlist_iter	iter;
+	int			n = 0;
+
+	dlist_foreach(iter, list)
+		n++;
+	return n;
+}
+
+static int
+count_contexts(void)
+{
+	int			n = 0;
+
+	for (MemoryContext child = window.work->firstchild; child != NULL; child = child->nextchild)
+		n++;
+	return n;
+}
+
+static void
+look_at_lane(Lane *lane)
+{
+	expect(lane->rows == rows_left(lane), "a lane counts its rows");
+	expect(lane->nready == count_list(&lane->ready), "a lane counts its ready keys");
+	expect(lane->in_flight >= 0 && lane->in_flight <= lane->rows, "no more rows are under way than there are");
+	expect(lane->bytes >= 0 && (lane->rows > 0 || lane->bytes == 0), "bytes go with the rows");
+	expect((lane->oldest != NULL) == (lane->rows > 0), "a lane with rows has an oldest one");
+	expect(lane->transfers >= 0 && lane->transfers <= WIRE_MAX_TRANSFERS, "a lane counts its requests");
+}
+
+static void
+look_at_everything(void)
+{
+	dlist_iter	iter;
+	int64		nrows = 0;
+	int			transfers = 0;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		transfers += account->transfers;
+		for (int i = 0; i < FAMILY_COUNT; i++)
+		{
+			look_at_lane(&account->lanes[i]);
+			nrows += account->lanes[i].rows;
+		}
+	}
+	expect(window.nrows == nrows && window.nrows == rows_left(NULL), "the window counts its rows");
+	expect(window.nrows == count_list(&window.rows), "the window has its rows");
+	expect(transfers == peer_requests(), "accounts count their requests");
+	for (int slot = 0; slot < WIRE_MAX_TRANSFERS; slot++)
+		rows_look_at_request(slot);
+}
+
+static void
+look_at_end(const Account *account)
+{
+	for (int i = 0; i < FAMILY_COUNT; i++)
+	{
+		Lane	   *lane = unconstify(Lane *, &account->lanes[i]);
+
+		expect(count_list(&lane->asking) + count_list(&lane->behind) + count_list(&lane->delayed) +
+			   count_list(&lane->again) + lane->nready + lane->naway == 0, "no key is left behind");
+		expect(lane->in_flight == 0 && lane->transfers == 0, "nothing is under way");
+	}
+	expect(window.nrows == 0 && window.bytes == 0, "the window is empty");
+	expect(count_contexts() == ncontexts, "each batch gives its memory back");
+	expect(MemoryContextMemAllocated(window.work, true) + MemoryContextMemAllocated(window.memory, true) < MAX_BYTES,
+		   "memory does not grow");
+}
+
+/* ---- turns -------------------------------------------------------------------------------- */
+
+/* What HubSpot tells of the account's properties changes nothing here, but is new. */
+void
+__wrap_schema_store(Oid server, SchemaPart part, const char *json)
+{
+}
+
+Schema *
+__wrap_schema_load(Oid server, MemoryContext parent)
+{
+	Schema	   *schema = __real_schema_load(server, parent);
+
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		schema->refreshed_at[part] = GetCurrentTimestamp();
+	return schema;
+}
+
+static int64
+sooner(int64 a, int64 b)
+{
+	return a < 0 ? b : b < 0 ? a : Min(a, b);
+}
+
+/* The steps of worker.c's turn that touch rows; µs until the next makes sense, -1: not by itself. */
+static int64
+one_turn(void)
+{
+	int64		wait_us;
+
+	if (schema_sync_is_due())
+	{
+		schema_sync_step();
+		schema_sync_done();
+	}
+	if (await_has_look_ups())
+	{
+		await_step();
+		await_done();
+	}
+	if (purge_is_due())
+	{
+		purge_step();
+		purge_done();
+	}
+	wait_us = expire_overdue(clock_us());
+	wait_us = sooner(wait_us, await_wake(clock_us()));
+	wait_us = sooner(wait_us, send_what_may(false));
+	look_at_everything();
+	return await_has_look_ups() || schema_sync_is_due() || purge_is_due() ? 0 : wait_us;
+}
+
+static bool
+is_done(void)
+{
+	return rows_left(NULL) == 0 && peer_requests() == 0 && !purge_is_due() && !schema_sync_is_due();
+}
+
+/* Until every row has its verdict. */
+static void
+take_turns(void)
+{
+	for (int turn = 0; !is_done(); turn++)
+	{
+		int64		wait_us = one_turn();
+
+		expect(turn < MAX_TURNS, "every row ends some time");
+		if (peer_answer())
+		{
+			(void) send_collect();
+			look_at_everything();
+			ack_written();
+		}
+		else if (wait_us != 0 && peer_requests() == 0)
+		{
+			peer_advance(wait_us < 0 ? 1000000 : wait_us);
+			if (wait_us < 0)
+				connect_reload();	/* as an operator would */
+		}
+	}
+}
+
+/* Trouble and its memory end with the input. */
+static void
+forget(Account *account)
+{
+	peer_advance(LONG_US);
+	account->dropped = false;
+	account->forms_public = false;
+	lane_event(&account->status, EVENT_SUCCESS, NULL, 0);
+	for (int i = 0; i < FAMILY_COUNT; i++)
+		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+	record_map_written();
+	ack_written();
+}
+
+static Account *
+account_at(int number)
+{
+	dlist_iter	iter;
+	int			n = number < 0 ? 0 : number % 3;
+
+	dlist_foreach(iter, &accounts)
+		if (n-- == 0)
+		return dlist_container(Account, node, iter.cur);
+	return NULL;
+}
+
+static void
+run(Jsonb *input)
+{
+	Account    *account = account_at(member_number(&input->root, "account"));
+
+	peer_begin(account, member_container(&input->root, "answers"));
+	rows_admit(account, member_container(&input->root, "rows"));
+	take_turns();
+	look_at_end(account);
+	forget(account);
+}
+
+/* As worker.c's start(); then the accounts prove their tokens. */
+static void
+start(void)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	queue_init();
+	ack_init();
+	record_map_init();
+	connect_init();
+	schema_sync_init();
+	connect_load_accounts();
+	peer_begin(account_at(0), NULL);
+	for (int turn = 0; turn < 20; turn++)
+	{
+		(void) one_turn();
+		while (peer_answer())
+			(void) send_collect();
+	}
+	for (int i = 0; i < 3; i++)
+	{
+		expect(account_at(i)->status.state == LANE_RUN, "the account runs");
+		for (int j = 0; j < FAMILY_COUNT; j++)
+			(void) schema_sync_is_settled(&account_at(i)->lanes[j]);
+	}
+	(void) one_turn();
+	MemoryContextSwitchTo(old);
+	ncontexts = count_contexts();
+}
+
+const BackendTarget batch_target = {.name = "batch", .start = start, .run = run};

@@ -29,6 +29,7 @@ my $backlog = 4000;    # rows that may wait before the sessions pause
 
 my ($sim, $node, $directory, $stop_file, $pause_file);
 my %count;             # of faults, by kind
+my $most_deferred = 0;
 
 sub one_of { return $_[ rand @_ ] }
 
@@ -139,15 +140,23 @@ my @faults = (
 		body => { status => 'error', category => 'VALIDATION_ERROR', message => 'Invalid input' } ]);
 # These take seconds each.
 my @slow_faults = ([ 'hang', action => 'hang' ], [ '429 TEN_SECONDLY_ROLLING', action => 'rate_limit', policy => 'TEN_SECONDLY_ROLLING' ]);
+# One contact spoils each request that it is in, for a while.
+sub spoilt_contact
+{
+	return ([ 'one contact fails all', action => 'status', status => one_of(500, 502, 503), body => 'no',
+			match => { record => '"' . contact() . '"' } ], 5 + int rand 10);
+}
+
 my @paths = (('contacts/batch/upsert') x 4, ('companies/batch/upsert') x 2, ('send/batch') x 3, ('/associations/') x 2, 'account-info', '/');
 
 my %kind_of_rule;
 
 sub add_fault
 {
-	my ($kind, %rule) = @{ rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults) };
+	my ($fault, $times) = rand() < 0.02 ? spoilt_contact() : (rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults), 1 + int rand 4);
+	my ($kind, %rule) = @$fault;
 	$rule{match} = { %{ $rule{match} // {} }, path => one_of(@paths) };
-	my $id = $sim->fault(%rule, times => 1 + int rand 4, skip => int rand 3);
+	my $id = $sim->fault(%rule, times => $times, skip => int rand 3);
 	$kind_of_rule{$id} = $kind;
 }
 
@@ -156,6 +165,8 @@ sub count_faults
 {
 	$count{ $kind_of_rule{ $_->{id} } } += $_->{hits} for @{ $sim->faults->{results} };
 	$sim->clear_faults;
+	my $now = try_ask($node, 'SELECT count(*) FROM hubspot.deferred') // 0;
+	$most_deferred = $now if $now > $most_deferred;
 }
 
 sub faults_so_far
@@ -305,6 +316,7 @@ sub settle
 		sub {
 			end_pauses();
 			sleep 0.2;
+			try_ask($node, 'SELECT hubspot_retry(id) FROM hubspot.deferred');
 			my $left = try_ask($node, 'SELECT count(*) FROM hubspot.backlog');
 			return defined $left && $left eq '0';
 		},
@@ -348,7 +360,7 @@ sub torture
 	push @properties, [ 'nothing crashed by itself', scalar(() = slurp_file($node->logfile) =~ /PANIC|TRAP|terminated by signal (?!9)/g), '' ];
 
 	my @table = map { [ "fault: $_", $count{$_}, '' ] } grep { $count{$_} } sort keys %count;
-	push @table, [ 'faults', faults_so_far(), '' ], [ 'seconds', int(time - $begun), $settings ], @lines,
+	push @table, [ 'faults', faults_so_far(), '' ], [ 'seconds', int(time - $begun), $settings ], [ 'most rows deferred at once', $most_deferred, '' ], @lines,
 	  map { [ $_->[0], $_->[1], $_->[1] ? 'FAIL' : 'PASS' ] } @properties;
 	for my $property (@properties)
 	{

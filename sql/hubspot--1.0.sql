@@ -289,9 +289,11 @@ CREATE TABLE hubspot.rate_limit (
 	daily_remaining bigint,
 	state text COLLATE "C" NOT NULL,
 	reason text,
+	burst_window_ms integer,
+	daily_resets_at timestamptz,
 	PRIMARY KEY (server, lane)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE hubspot.rate_limit IS 'limits and lane states as the worker last wrote them, at most every 5 seconds; the live ones are in hubspot.status';
+COMMENT ON TABLE hubspot.rate_limit IS 'limits and lane states as the worker last wrote them, at most every 5 seconds: the row of the contacts when the account was busy, the others when their state changed; the live ones are in hubspot.status';
 COMMENT ON COLUMN hubspot.rate_limit.server IS 'oid of the SERVER';
 COMMENT ON COLUMN hubspot.rate_limit.lane IS 'lane';
 COMMENT ON COLUMN hubspot.rate_limit.updated_at IS 'when this row was written';
@@ -302,6 +304,8 @@ COMMENT ON COLUMN hubspot.rate_limit.daily_limit IS 'requests per day that HubSp
 COMMENT ON COLUMN hubspot.rate_limit.daily_remaining IS 'of these, how many were left';
 COMMENT ON COLUMN hubspot.rate_limit.state IS 'state of the lane';
 COMMENT ON COLUMN hubspot.rate_limit.reason IS 'why, in words';
+COMMENT ON COLUMN hubspot.rate_limit.burst_window_ms IS 'length of the window of burst_limit, milliseconds';
+COMMENT ON COLUMN hubspot.rate_limit.daily_resets_at IS 'when the day of daily_limit ends, if HubSpot told';
 
 /* ------------------------------------------------------------------------
  * What HubSpot knows of the accounts, and what the user says about names
@@ -649,11 +653,15 @@ COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no
 
 CREATE FUNCTION hubspot.meter_report(
 	OUT server oid, OUT burst_limit integer, OUT burst_used integer, OUT burst_others integer,
-	OUT daily_limit bigint, OUT daily_remaining bigint)
+	OUT daily_limit bigint, OUT daily_remaining bigint,
+	OUT burst_window_ms integer, OUT burst_reserve integer, OUT blocked_until timestamptz, OUT daily_resets_at timestamptz,
+	OUT search_limit integer, OUT search_used integer, OUT search_blocked_until timestamptz,
+	OUT association_limit integer, OUT association_used integer, OUT association_blocked_until timestamptz,
+	OUT form_limit integer, OUT form_used integer, OUT form_blocked_until timestamptz)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_meter_report';
 COMMENT ON FUNCTION hubspot.meter_report() IS
-'rate limits of this database''s accounts, live: requests used in the last 10 seconds by us and, as far as HubSpot''s headers tell, by others';
+'rate limits of this database''s accounts, live: requests used in the last window (burst_window_ms) by us and, as far as HubSpot''s headers tell, by others, for whose next ones burst_reserve places are left free; nothing is sent before blocked_until; the meters of their own: search (per second), association and form (without a token; per 10 seconds)';
 
 CREATE FUNCTION hubspot.launch() RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_launch';
@@ -819,7 +827,12 @@ CREATE VIEW hubspot.rate_limits AS
 		m.burst_used, m.burst_others,
 		coalesce(m.daily_limit, r.daily_limit) AS daily_limit,
 		coalesce(m.daily_remaining, r.daily_remaining) AS daily_remaining,
-		r.updated_at, a.token_fingerprint, a.portal_id, a.hublet, a.time_zone
+		r.updated_at, a.token_fingerprint, a.portal_id, a.hublet, a.time_zone,
+		coalesce(m.burst_window_ms, r.burst_window_ms) AS burst_window_ms, m.burst_reserve, m.blocked_until,
+		coalesce(m.daily_resets_at, r.daily_resets_at) AS daily_resets_at,
+		m.search_limit, m.search_used, m.search_blocked_until,
+		m.association_limit, m.association_used, m.association_blocked_until,
+		m.form_limit, m.form_used, m.form_blocked_until
 	FROM hubspot.rate_limit r
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server
 	LEFT JOIN hubspot.account a ON a.server = r.server
@@ -918,24 +931,30 @@ CREATE VIEW hubspot.repeatable AS
 COMMENT ON VIEW hubspot.repeatable IS
 'the outbox, with what a repeat depends on: sendable is false for bad messages, erased rows and dropped SERVERs, retried_as the row that repeats this one, legacy whether the SERVER sends legacy events, whose repeat counts twice';
 
-/* A deadline that has passed would end the new row at once; that of the old one has served its purpose. */
+/*
+ * A deadline that has passed would end the new row at once: it is left out.
+ * Planned anew each time, because there may be one row or a million.
+ */
 CREATE FUNCTION hubspot.queue_again(old_ids bigint[], new_ids bigint[], as_backfill boolean) RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH pairs AS MATERIALIZED (
-		SELECT p.old_id, p.new_id FROM unnest($1, $2) AS p(old_id, new_id)
-	)
-	INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, replay_of, called_at,
-		key_property, key, message)
-	SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
-		CASE WHEN o.deadline > clock_timestamp() THEN o.deadline END,
-		CASE WHEN $3 THEN true ELSE o.backfill END, coalesce(o.replay_of, o.id), coalesce(o.called_at, o.created_at),
-		o.key_property, o.key, o.message
-	FROM pairs c
-	JOIN hubspot.outbox o ON o.id = c.old_id
-	LEFT JOIN pairs p ON p.old_id = o.parent
-	ORDER BY c.new_id;
+BEGIN
+	EXECUTE '
+		WITH pairs AS MATERIALIZED (
+			SELECT p.old_id, p.new_id FROM unnest($1, $2) AS p(old_id, new_id)
+		)
+		INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, replay_of, called_at,
+			key_property, key, message)
+		SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
+			CASE WHEN o.deadline > clock_timestamp() THEN o.deadline END,
+			CASE WHEN $3 THEN true ELSE o.backfill END, coalesce(o.replay_of, o.id), coalesce(o.called_at, o.created_at),
+			o.key_property, o.key, o.message
+		FROM pairs c
+		JOIN hubspot.outbox o ON o.id = c.old_id
+		LEFT JOIN pairs p ON p.old_id = o.parent
+		ORDER BY c.new_id' USING old_ids, new_ids, as_backfill;
+END
 $$;
 COMMENT ON FUNCTION hubspot.queue_again(bigint[], bigint[], boolean) IS
 'repeats the calls of the first array under the ids of the second, which were drawn in this order; for hubspot_retry() and hubspot_replay()';
@@ -1035,11 +1054,16 @@ $$;
 COMMENT ON FUNCTION @extschema@.hubspot_retry(bigint) IS
 'queues the call of a row again that was not sent (rejected, dead, expired, cancelled) or may not have been (unknown), together with the rows that were merged into it; returns the id of the new row, whose replay_of is this one.  It goes behind what waits for the same key, is mapped anew, and has no deadline that has passed.  What was retried already is not queued twice: a NOTICE, and the id of that retry.  Errors: the row waits or was sent, has a bad message, was erased, its SERVER is gone';
 
+/*
+ * The rings are not analyzed, so that the planner takes them for small: of these two, which
+ * read all of them, a nested loop must not come out.
+ */
 CREATE FUNCTION @extschema@.hubspot_retry(server name DEFAULT NULL, call text DEFAULT NULL, verdict text DEFAULT NULL,
 	category text DEFAULT NULL, key text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
 RETURNS SETOF bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1057,10 +1081,14 @@ BEGIN
 				DETAIL = 'Verdicts of rows that were not sent are: rejected, dead, expired, cancelled; unknown: perhaps it was.',
 				HINT = 'hubspot_replay() sends again what was sent.';
 	END IF;
-	SELECT array_agg(o.id) FILTER (WHERE o.sendable AND o.retried_as IS NULL),
-		count(*) FILTER (WHERE o.retried_as IS NOT NULL), count(*) FILTER (WHERE NOT o.sendable)
+	SELECT array_agg(o.id) FILTER (WHERE o.sendable AND o.retried_as IS NULL AND n.last IS NULL),
+		count(*) FILTER (WHERE o.retried_as IS NOT NULL OR n.last IS NOT NULL), count(*) FILTER (WHERE NOT o.sendable)
 	INTO chosen, retried, unsendable
-	FROM hubspot.result r JOIN hubspot.repeatable o ON o.id = r.id
+	FROM hubspot.result r
+	JOIN hubspot.repeatable o ON o.id = r.id
+	/* of a call that was repeated, the last time counts */
+	LEFT JOIN (SELECT x.replay_of, max(x.id) AS last FROM hubspot.outbox x WHERE x.replay_of IS NOT NULL GROUP BY x.replay_of) n
+		ON n.replay_of = coalesce(o.replay_of, o.id) AND n.last > o.id
 	WHERE r.verdict = ANY (verdicts)
 		AND (account IS NULL OR o.server = account)
 		AND (hubspot_retry.call IS NULL OR o.call = hubspot_retry.call::hubspot.call)
@@ -1069,7 +1097,7 @@ BEGIN
 		AND (hubspot_retry.since IS NULL OR r.finished_at >= hubspot_retry.since)
 		AND (hubspot_retry.until IS NULL OR r.finished_at < hubspot_retry.until);
 	IF retried > 0 THEN
-		RAISE NOTICE '% of the rows were retried before, and are left out', retried;
+		RAISE NOTICE '% of the rows were retried or replayed before, and are left out', retried;
 	END IF;
 	IF unsendable > 0 THEN
 		RAISE NOTICE '% of the rows cannot be sent, and are left out: bad messages, erased ones, those of dropped SERVERs', unsendable;
@@ -1078,13 +1106,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz) IS
-'hubspot_retry(id) for all rows that ended as rejected, dead, expired or cancelled and fit: SERVER, call, verdict (also unknown, which is not retried unless named), category, key, since <= time of the verdict < until; in the order in which they were queued.  Returns the ids of the new rows.  What cannot be sent or was retried before is left out, with a NOTICE';
+'hubspot_retry(id) for all rows that ended as rejected, dead, expired or cancelled and fit: SERVER, call, verdict (also unknown, which is not retried unless named), category, key, since <= time of the verdict < until; in the order in which they were queued.  Returns the ids of the new rows.  What cannot be sent, or was retried or replayed before, is left out, with a NOTICE';
 
 CREATE FUNCTION @extschema@.hubspot_replay(since timestamptz, until timestamptz, server name DEFAULT NULL, call text DEFAULT NULL,
 	object text DEFAULT NULL, key text DEFAULT NULL, verdict text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -14,6 +14,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
 #include "utils/builtins.h"
@@ -25,7 +26,9 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "connect.h"
+#include "daily.h"
 #include "pause.h"
+#include "recall.h"
 #include "schema_sync.h"
 #include "value.h"
 
@@ -77,6 +80,7 @@ make_account(Oid server)
 		dlist_init(&account->lanes[i].again);
 	}
 	lane_event(&account->status, EVENT_START, NULL, 0);
+	recall_read(account);
 	dlist_push_tail(&accounts, &account->node);
 	return account;
 }
@@ -185,6 +189,18 @@ connect_load_accounts(void)
 }
 
 /*
+ * The meters of the account's token.  Searches are counted for all tokens of a
+ * hub together, as far as it is known which one it is.
+ */
+static void
+find_meters(Account *account)
+{
+	for (int i = 0; i < METER_COUNT; i++)
+		account->meters[i] = meter_find(i == METER_SEARCH && account->portal_id != 0
+										? (uint64) account->portal_id : account->secret.hash, (MeterKind) i);
+}
+
+/*
  * Read the account's token file.  Returns whether there is a token now that
  * was not there before.
  */
@@ -212,8 +228,8 @@ read_secret(Account *account)
 	}
 	secret_forget(&account->secret);
 	account->secret = fresh;
-	for (int i = 0; i < METER_COUNT; i++)
-		account->meters[i] = meter_find(fresh.hash, (MeterKind) i);
+	find_meters(account);
+	recall_tell_meters(account);
 	return true;
 }
 
@@ -283,7 +299,10 @@ connect_answered(Account *account, const Reply *reply)
 	char		detail[128];
 
 	if (reply->class == REPLY_RECORDS)
+	{
 		read_info(account, reply);
+		find_meters(account);
+	}
 	if (account->options != NULL && account->options->portal_id != 0 && account->portal_id != 0 &&
 		account->options->portal_id != account->portal_id)
 	{
@@ -291,7 +310,7 @@ connect_answered(Account *account, const Reply *reply)
 				 account->portal_id, account->options->portal_id);
 		lane_event(&account->status, EVENT_UNAUTHORIZED, detail, 0);
 	}
-	else
+	else if (!daily_pause_if_used_up(account))
 		lane_event(&account->status, EVENT_SUCCESS, NULL, 0);
 }
 
@@ -326,14 +345,41 @@ save_info(Account *account)
 		elog(ERROR, "could not write hubspot.account");
 }
 
+/* Never 0. */
+static uint32
+status_hash(const LaneStatus *status)
+{
+	uint32		hash = hash_bytes((const unsigned char *) status->reason, strlen(status->reason));
+
+	return (hash ^ (uint32) status->state ^ (uint32) (status->until / USECS_PER_SEC)) | 1;
+}
+
+/*
+ * The contacts' row carries the account's limits.  Of the other lanes there
+ * is nothing to be written while their state stays, nor when they wait for
+ * their meter, for moments only.
+ */
+static bool
+lane_wants_saving(Lane *lane)
+{
+	LaneStatus	status = connect_effective_status(lane);
+
+	if (!connect_lane_is_used(lane))
+		return false;
+	lane->saving = status_hash(&status);
+	return lane->family == FAMILY_CONTACTS || lane->saved == 0 ||
+		(lane->saving != lane->saved && (status.state != LANE_LIMITED || status.failures > 0));
+}
+
 static void
 save_limits(Account *account, Lane *lane)
 {
 	MeterReading reading = {0};
 	LaneStatus	status = connect_effective_status(lane);
-	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, INT8OID};
-	char		nulls[] = "         ";
-	Datum		values[9];
+	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, INT8OID,
+	INT4OID, TIMESTAMPTZOID};
+	char		nulls[] = "           ";
+	Datum		values[11];
 
 	if (account->meters[METER_OBJECTS] != NULL)
 		meter_read(account->meters[METER_OBJECTS], &reading, clock_us());
@@ -346,16 +392,21 @@ save_limits(Account *account, Lane *lane)
 	values[6] = Int32GetDatum(Max(reading.limit - reading.used - reading.others, 0));
 	values[7] = Int64GetDatum(reading.daily_limit);
 	values[8] = Int64GetDatum(reading.daily_remaining);
+	values[9] = Int32GetDatum(reading.window_ms);
+	values[10] = TimestampTzGetDatum(reading.daily_resets_at);
 	nulls[4] = status.until == 0 ? 'n' : ' ';
-	nulls[5] = nulls[6] = reading.limit == 0 ? 'n' : ' ';
+	nulls[5] = nulls[6] = nulls[9] = reading.limit == 0 ? 'n' : ' ';
 	nulls[7] = nulls[8] = reading.limit == 0 || reading.daily_limit < 0 ? 'n' : ' ';
+	nulls[10] = reading.daily_resets_at == 0 ? 'n' : ' ';
 
-	if (SPI_execute_with_args("INSERT INTO hubspot.rate_limit (server, lane, state, reason, until, burst_limit, burst_remaining, daily_limit, daily_remaining, updated_at)"
-							  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 * interval '1 microsecond', $6, $7, $8, $9, pg_catalog.clock_timestamp())"
+	if (SPI_execute_with_args("INSERT INTO hubspot.rate_limit (server, lane, state, reason, until, burst_limit, burst_remaining, daily_limit, daily_remaining,"
+							  " burst_window_ms, daily_resets_at, updated_at)"
+							  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 * interval '1 microsecond', $6, $7, $8, $9, $10, $11, pg_catalog.clock_timestamp())"
 							  " ON CONFLICT (server, lane) DO UPDATE SET state = excluded.state, reason = excluded.reason,"
 							  " until = excluded.until, burst_limit = excluded.burst_limit, burst_remaining = excluded.burst_remaining,"
-							  " daily_limit = excluded.daily_limit, daily_remaining = excluded.daily_remaining, updated_at = excluded.updated_at",
-							  9, types, values, nulls, false, 0) != SPI_OK_INSERT)
+							  " daily_limit = excluded.daily_limit, daily_remaining = excluded.daily_remaining,"
+							  " burst_window_ms = excluded.burst_window_ms, daily_resets_at = excluded.daily_resets_at, updated_at = excluded.updated_at",
+							  11, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write hubspot.rate_limit");
 }
 
@@ -393,7 +444,7 @@ connect_save(void)
 		if (account->info_changed)
 			save_info(account);
 		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (connect_lane_is_used(&account->lanes[i]))
+			if (lane_wants_saving(&account->lanes[i]))
 				save_limits(account, &account->lanes[i]);
 	}
 	PopActiveSnapshot();
@@ -409,7 +460,11 @@ connect_saved(void)
 	{
 		Account    *account = dlist_container(Account, node, iter.cur);
 
+		if (!wants_saving(account))
+			continue;
 		account->info_changed = account->limits_changed = false;
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			account->lanes[i].saved = account->lanes[i].saving;
 	}
 }
 
@@ -417,16 +472,18 @@ LaneStatus
 connect_effective_status(const Lane *lane)
 {
 	LaneStatus	learning = {0};
+	bool		unsettled = lane->status.state == LANE_RUN && lane->rows > 0 &&
+	schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled;
 
 	if (lane->account->pause.state != LANE_RUN)
 		return lane->account->pause;
 	if (lane->pause.state != LANE_RUN)
 		return lane->pause;
 	if (lane->account->status.state != LANE_RUN &&
-		!(lane->account->status.state == LANE_DAILY && batch_family(lane->family)->kind->meter == METER_NONE))
+		(unsettled || lane->account->status.state != LANE_DAILY ||
+		 !meter_is_exempt(batch_family(lane->family)->kind->meter)))
 		return lane->account->status;
-	if (lane->status.state == LANE_RUN && lane->rows > 0 &&
-		schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled)
+	if (unsettled)
 	{
 		lane_event(&learning, EVENT_LEARNING, NULL, 0);
 		return learning;

@@ -248,7 +248,7 @@ events_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 static const RequestKind send_events = {
 	.path = PATH_EVENTS_SEND,
-	.meter = METER_NONE,
+	.meter = METER_EVENTS,
 	.max_inputs = 500,
 	.max_rows = 500,
 	.is_list = true,

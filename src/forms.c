@@ -167,11 +167,15 @@ append_form(Batch *batch, Input *input, const MessageParts *parts)
 	return BUILD_DONE;
 }
 
+static const RequestKind submit_form;
+static const RequestKind submit_public_form;
+
 static void
 form_address(const Batch *batch, Address *address)
 {
 	const Row  *row = batch->inputs[0].rows[0];
 	const Account *account = batch->lane->account;
+	bool		is_public = batch->kind == &submit_public_form;
 	MessageParts parts;
 	MessageProblem problem;
 	StringInfoData path;
@@ -179,10 +183,10 @@ form_address(const Batch *batch, Address *address)
 	if (!message_read(row->message, &parts, &problem))
 		elog(ERROR, "outbox row " INT64_FORMAT " is unreadable: %s", row->id, problem.message);
 	initStringInfo(&path);
-	forms_append_path(&path, &parts, account->portal_id, account->forms_public);
+	forms_append_path(&path, &parts, account->portal_id, is_public);
 	strlcpy(address->path, path.data, sizeof(address->path));
 	address->base_url = account->options->forms_url;
-	address->with_token = !account->forms_public;
+	address->with_token = !is_public;
 	address->is_once = true;
 }
 
@@ -207,6 +211,7 @@ static Settlement
 settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request)
 {
 	Account    *account = batch->lane->account;
+	bool		with_token = batch->kind == &submit_form;
 
 	if (!answered)
 	{
@@ -217,9 +222,10 @@ settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 				 reply, request);
 		return SETTLE_DONE;
 	}
-	if (reply->class == REPLY_FORBIDDEN && !account->forms_public)
+	if (reply->class == REPLY_FORBIDDEN && with_token)
 	{
 		account->forms_public = true;
+		batch->kind = &submit_public_form;
 		return SETTLE_AGAIN;
 	}
 	if (reply->class != REPLY_UNAVAILABLE || reply->status == 503)
@@ -260,7 +266,25 @@ static const RequestKind submit_form = {
 	.answered = form_answered,
 };
 
+/* Without a token, and so with a limit of its own. */
+static const RequestKind submit_public_form = {
+	.meter = METER_FORMS,
+	.max_inputs = 1,
+	.max_rows = 1,
+	.append_input = append_form,
+	.address = form_address,
+	.settle = settle_form,
+	.answered = form_answered,
+};
+
+static const RequestKind *
+kind_of_form(WorkKey *key)
+{
+	return key->lane->account->forms_public ? &submit_public_form : &submit_form;
+}
+
 const FamilyWork forms_work = {
 	.kind = &submit_form,
+	.kind_of = kind_of_form,
 	.check = check_form,
 };

@@ -108,7 +108,7 @@ describe_copy(const Home *home, TimestampTz alive_at)
 			break;
 		case HOME_NEW:
 			return pstrdup("the file \"" HOME_FILE "\" was missing in the data directory when the server started: "
-						   "this is a copy without it, or it was removed");
+						   "this is a copy without it, it was removed, or a restore was begun here");
 		case HOME_COPIED:
 			return pstrdup("the data directory is a copy: its file \"" HOME_FILE "\" is not the one that was written");
 		case HOME_RESTORED:

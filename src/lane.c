@@ -69,6 +69,10 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		TRIED_AGAIN,
 		"the account's requests of the day are used up",
 	"wait for the account's next day; make fewer calls, or buy more of HubSpot"},
+	[EVENT_DAILY_SHARE] = {"share of the day", LANE_DAILY, SCOPE_ACCOUNT, true, 600, 600,
+		TRIED_AGAIN,
+		"our part of the account's requests of the day is used up",
+	"wait for the account's next day, or raise the SERVER option daily_limit or quota_share"},
 
 	/* trouble that passes */
 	[EVENT_LOCKED] = {"423", LANE_BACKOFF, SCOPE_LANE, true, 2, 16,

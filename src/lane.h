@@ -53,6 +53,7 @@ typedef enum LaneEvent
 	EVENT_METERED,				/* our own meter says wait */
 	EVENT_LIMITED,				/* 429 of a short window */
 	EVENT_DAILY,				/* 429 of the day, or none left of it */
+	EVENT_DAILY_SHARE,			/* the part of the day that the SERVER's options grant is used */
 	EVENT_LOCKED,				/* 423 */
 	EVENT_UNAVAILABLE,			/* 5xx, 408, an unreadable answer */
 	EVENT_NETWORK,				/* no answer: DNS, TCP, TLS, timeout */

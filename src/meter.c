@@ -3,98 +3,47 @@
  *		How many requests a token may send now.
  *
  * See meter.h for the idea.  Each Meter is in shared memory under its own
- * spinlock, held for a few instructions.  What this process has booked is
- * remembered here, so that it can be given back when the process ends.
+ * spinlock, held for a few instructions, once per answer for a pass over the
+ * slices.  What this process has booked is remembered here, so that it can be
+ * given back when the process ends.
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "hubspot.h"
 #include "clock.h"
 #include "meter.h"
+#include "tally.h"
 
 #define METER_MARGIN_US		2000	/* clocks tick differently at the two ends */
 #define METER_RETRY_US		5000	/* all places are in flight: look again */
+#define WINDOW_SLICES		1000
+#define MAX_RESERVE			0.2 /* of the limit, whatever others do */
+#define SURGE_WINDOWS		8.0 /* in which the memory of a surge fades to 1/e */
+#define PACE				1.2 /* beside others: times the rate that uses what they leave */
+#define STALE_PART			50	/* the picture is old after this part of the window */
+#define FIRST_BACKOFF_PART	8	/* the pause after a 429 */
+
+StaticAssertDecl(METER_COUNT == SHARED_METER_KINDS, "every kind of meter is reported");
 
 static int	booked[SHARED_MAX_METERS];	/* by this process */
 
-/* Requests per window until HubSpot has said otherwise; it never does for the last two. */
+/* Requests per window until HubSpot has said otherwise; it does for the first one only. */
 static const struct
 {
 	int			limit;
 	int			window_ms;
-}			defaults[METER_COUNT] =
+	bool		is_exempt;		/* of the day's limit */
+	const char *noun;
+}			kinds[METER_COUNT] =
 {
-	[METER_OBJECTS] = {100, METER_WINDOW_MS},
-	[METER_SEARCH] = {5, 1000},
-	[METER_ASSOCIATIONS] = {100, METER_WINDOW_MS},
+	[METER_OBJECTS] = {100, METER_WINDOW_MS, false, "requests"},
+	[METER_SEARCH] = {5, 1000, false, "searches"},
+	[METER_ASSOCIATIONS] = {100, METER_WINDOW_MS, false, "requests for associations"},
+	[METER_FORMS] = {50, METER_WINDOW_MS, false, "forms without a token"},
+	[METER_EVENTS] = {1250, 1000, true, "requests for events"},
 };
-
-static void
-book(Meter *meter, int n)
-{
-	meter->in_flight += n;
-	booked[meter - hubspot_shared->meters] += n;
-}
-
-/* Length of a slice: a thousandth of the window. */
-static int64
-slice_us(const Meter *meter)
-{
-	return Max(meter->window_ms, 1);
-}
-
-/* Slices that a window reaches over, the one being filled and the margin included. */
-static int64
-slices_per_window(const Meter *meter)
-{
-	return 1001 + (METER_MARGIN_US + slice_us(meter) - 1) / slice_us(meter);
-}
-
-static uint32 *
-slice(Meter *meter, int64 number)
-{
-	return &meter->answered[number % SHARED_METER_BUCKETS];
-}
-
-/* Forget what has left the window. */
-static void
-expire(Meter *meter, int64 now)
-{
-	int64		first = now / slice_us(meter) - slices_per_window(meter) + 1;
-
-	if (first - meter->oldest >= SHARED_METER_BUCKETS)
-	{
-		memset(meter->answered, 0, sizeof(meter->answered));
-		meter->used = 0;
-		meter->oldest = first;
-	}
-	for (; meter->oldest < first; meter->oldest++)
-	{
-		meter->used -= *slice(meter, meter->oldest);
-		*slice(meter, meter->oldest) = 0;
-	}
-	if (meter->others_at <= now - (int64) meter->window_ms * 1000)
-		meter->others = 0;
-}
-
-static void
-count_answered(Meter *meter, int64 now)
-{
-	expire(meter, now);
-	(*slice(meter, now / slice_us(meter)))++;
-	meter->used++;
-}
-
-/* When the oldest request leaves the window; there is one. */
-static int64
-next_free_at(Meter *meter)
-{
-	int64		number = meter->oldest;
-
-	while (*slice(meter, number) == 0)
-		number++;
-	return (number + slices_per_window(meter)) * slice_us(meter);
-}
 
 /* What HubSpot grants for associations, by what it grants for the rest. */
 static const struct
@@ -107,30 +56,85 @@ static const struct
 	{190, 150},
 };
 
-void
-meter_set_associations(Meter *associations, const Meter *objects)
+bool
+meter_is_exempt(MeterKind kind)
 {
-	for (int i = 0; i < lengthof(association_limits); i++)
-		if (objects->limit >= association_limits[i].objects)
-		{
-			associations->limit = association_limits[i].associations;
-			return;
-		}
+	return kind == METER_NONE || kinds[kind].is_exempt;
 }
+
+const char *
+meter_noun(MeterKind kind)
+{
+	return kind == METER_NONE ? "requests" : kinds[kind].noun;
+}
+
+static void
+book(Meter *meter, int n)
+{
+	meter->in_flight += n;
+	booked[meter - hubspot_shared->meters] += n;
+}
+
+/* ---- time -------------------------------------------------------------------- */
+
+static int64
+window_us(const Meter *meter)
+{
+	return (int64) meter->window_ms * 1000;
+}
+
+static int64
+slice_us(const Meter *meter)
+{
+	return Max(window_us(meter) / WINDOW_SLICES, 1);
+}
+
+/* Never negative, also on a machine that was switched on a moment ago. */
+static int64
+slice_of(const Meter *meter, int64 time)
+{
+	return time / slice_us(meter) + SHARED_TALLY_SLICES;
+}
+
+/* Slices that a window reaches over, the one being filled and the margin included. */
+static int
+slices_per_window(const Meter *meter)
+{
+	return WINDOW_SLICES + 1 + (METER_MARGIN_US + slice_us(meter) - 1) / slice_us(meter);
+}
+
+static void
+advance(Meter *meter, int64 now)
+{
+	int64		slice = slice_of(meter, now);
+	int			window = slices_per_window(meter);
+
+	tally_advance(&meter->ours, slice, window);
+	tally_advance(&meter->others, slice, window);
+	if (meter->surge > 0)
+		meter->surge *= exp(-(double) (now - meter->surge_at) / (SURGE_WINDOWS * window_us(meter)));
+	meter->surge_at = now;
+}
+
+/* When the oldest request leaves the window; INT64_MAX when there is none. */
+static int64
+next_leaves_at(const Meter *meter, const Tally *tally)
+{
+	if (tally->sum == 0)
+		return PG_INT64_MAX;
+	return (tally_oldest(tally) + slices_per_window(meter) - SHARED_TALLY_SLICES) * slice_us(meter);
+}
+
+/* ---- finding ------------------------------------------------------------------ */
 
 static void
 init_meter(Meter *meter, uint64 key, MeterKind kind)
 {
+	/* all but the lock, which is the first member */
+	memset((char *) meter + offsetof(Meter, key), 0, sizeof(*meter) - offsetof(Meter, key));
 	meter->key = key;
 	meter->kind = kind;
-	meter->limit = 0;
-	meter->window_ms = defaults[kind].window_ms;
-	meter->in_flight = 0;
-	meter->others = 0;
-	meter->blocked_until = 0;
-	meter->used = 0;
-	meter->oldest = 0;
-	memset(meter->answered, 0, sizeof(meter->answered));
+	meter->window_ms = kinds[kind].window_ms;
 	meter->daily_limit = -1;
 	meter->daily_remaining = -1;
 }
@@ -138,7 +142,7 @@ init_meter(Meter *meter, uint64 key, MeterKind kind)
 Meter *
 meter_find(uint64 token, MeterKind kind)
 {
-	uint64		key = token ^ (UINT64CONST(0x9e3779b97f4a7c15) * kind);
+	uint64		key = (kind == METER_FORMS ? 0 : token) ^ (UINT64CONST(0x9e3779b97f4a7c15) * kind);
 	Meter	   *oldest = NULL;
 	Meter	   *found = NULL;
 
@@ -158,60 +162,94 @@ meter_find(uint64 token, MeterKind kind)
 		if (oldest == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("more than %d HubSpot tokens are in use at once", SHARED_MAX_METERS)));
+					 errmsg("more than %d HubSpot tokens are in use at once", SHARED_MAX_METERS / METER_COUNT)));
 		found = oldest;
 		SpinLockAcquire(&found->mutex);
 		init_meter(found, key, kind);
 		SpinLockRelease(&found->mutex);
 	}
-	found->last_used = GetCurrentTimestamp();
+	found->last_used = clock_us();
 	LWLockRelease(hubspot_shared->lock);
 	return found;
+}
+
+/* ---- sending ------------------------------------------------------------------- */
+
+static int
+limit_of(const Meter *meter)
+{
+	return meter->limit > 0 ? meter->limit : kinds[meter->kind].limit;
+}
+
+/* Places that are left to others. */
+static int
+reserve_of(const Meter *meter)
+{
+	return (int) ceil(meter->surge - 0.5);
 }
 
 /* Requests per window that this account may use. */
 static int
 allowance(const Meter *meter, int ceiling, double share)
 {
-	int			limit = meter->limit > 0 ? meter->limit : defaults[meter->kind].limit;
-	int			ours;
+	int			limit = limit_of(meter);
+	int			ours = (int) ((ceiling > 0 ? Min(limit, ceiling) : limit) * share);
 
-	if (ceiling > 0)
-		limit = Min(limit, ceiling);
-	ours = (int) (limit * share);
-	return Max(1, Min(ours, limit - meter->others));
+	return Max(1, Min(ours, limit - meter->others.sum - reserve_of(meter)));
+}
+
+/* Whether it is long ago that HubSpot told what it counts; so it is at first. */
+static bool
+is_stale(const Meter *meter, int64 now)
+{
+	return now - meter->observed_at > meter->observed_at - meter->observed_sent + window_us(meter) / STALE_PART;
+}
+
+/* Whether others use this limit, or did a moment ago. */
+static bool
+has_company(const Meter *meter)
+{
+	return meter->others.sum > 0 || meter->surge >= 0.5;
+}
+
+/* Whether so little is known that a single request must find out. */
+static bool
+must_probe(const Meter *meter, int64 now)
+{
+	if (meter->refusals > 0)
+		return true;
+	if (meter->kind != METER_OBJECTS)
+		return false;
+	return !meter->heard || (has_company(meter) && is_stale(meter, now));
 }
 
 int64
 meter_take(Meter *meter, int ceiling, double share, int64 now)
 {
+	int			allowed;
 	int64		wait = 0;
 
 	SpinLockAcquire(&meter->mutex);
-	expire(meter, now);
+	advance(meter, now);
+	meter->last_used = now;
+	allowed = allowance(meter, ceiling, share);
 	if (meter->blocked_until > now)
 		wait = meter->blocked_until - now;
-	else if (meter->used + meter->in_flight < allowance(meter, ceiling, share))
+	else if (must_probe(meter, now) && meter->in_flight > 0)
+		wait = METER_RETRY_US;
+	else if (has_company(meter) && meter->paced_until > now)
+		wait = meter->paced_until - now;
+	else if (meter->ours.sum + meter->in_flight < allowed)
+	{
 		book(meter, 1);
-	else if (meter->used > 0)
-		wait = Max(next_free_at(meter) - now, 1000);
+		meter->paced_until = now + (int64) (window_us(meter) / (allowed * PACE));
+	}
+	else if (meter->ours.sum + meter->others.sum > 0)
+		wait = Max(Min(next_leaves_at(meter, &meter->ours), next_leaves_at(meter, &meter->others)) - now, 1000);
 	else
 		wait = METER_RETRY_US;
 	SpinLockRelease(&meter->mutex);
 	return wait;
-}
-
-/* Another window has other slices: what is counted so far counts from now. */
-static void
-change_window(Meter *meter, int window_ms, int64 now)
-{
-	int			used = meter->used;
-
-	meter->window_ms = window_ms;
-	meter->oldest = 0;
-	expire(meter, now);
-	*slice(meter, now / slice_us(meter)) = used;
-	meter->used = used;
 }
 
 void
@@ -222,35 +260,89 @@ meter_cancel(Meter *meter)
 	SpinLockRelease(&meter->mutex);
 }
 
-void
-meter_answered(Meter *meter, const ReplyHeaders *headers, int64 now)
-{
-	ReplyHeaders no_headers;
+/* ---- answers -------------------------------------------------------------------- */
 
-	reply_headers_init(&no_headers);
+/* Another window has other slices: what is counted so far counts from now. */
+static void
+change_window(Meter *meter, int window_ms, int64 now)
+{
+	int			ours = meter->ours.sum;
+	int			others = meter->others.sum;
+
+	memset(&meter->ours, 0, sizeof(meter->ours));
+	memset(&meter->others, 0, sizeof(meter->others));
+	meter->window_ms = window_ms;
+	advance(meter, now);
+	tally_add(&meter->ours, ours);
+	tally_add(&meter->others, others);
+}
+
+/*
+ * HubSpot counted so many requests when it took one of ours, at a time
+ * between sent_at and now.  Which of ours are among them is not known
+ * exactly: at most all that may have been in its window at any such time, at
+ * least those that were at each.  The picture of the others is moved as
+ * little as makes it possible; fewer are believed of the youngest news only.
+ */
+static void
+observe(Meter *meter, int counted, int64 sent_at, int64 now)
+{
+	int64		begin = now - window_us(meter);
+	int			at_most = meter->in_flight +
+	tally_between(&meter->ours, slice_of(meter, sent_at - window_us(meter)), meter->ours.newest);
+	int			at_least = 1 + tally_between(&meter->ours, slice_of(meter, begin + (now - sent_at)) + 1,
+											 slice_of(meter, sent_at) - 1);
+	int			more = counted - at_most - meter->others.sum;
+	int			fewer = meter->others.sum - Max(counted - at_least, 0);
+
+	if (more > 0)
+	{
+		tally_add(&meter->others, more);
+		/* what came while nobody looked is no surprise */
+		if (!is_stale(meter, now))
+			meter->surge = Max(meter->surge, Min(more, limit_of(meter) * MAX_RESERVE));
+	}
+	else if (fewer > 0 && sent_at >= meter->observed_sent)
+		tally_remove_oldest(&meter->others, fewer);
+	if (sent_at >= meter->observed_sent)
+	{
+		meter->observed_at = now;
+		meter->observed_sent = sent_at;
+	}
+}
+
+void
+meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 now)
+{
 	SpinLockAcquire(&meter->mutex);
 	book(meter, -1);
-	count_answered(meter, now);
-	if (meter->kind != METER_OBJECTS)
-		headers = &no_headers;	/* they are about the objects' limit, if they are there at all */
-	if (headers->burst_limit > 0)
-		meter->limit = headers->burst_limit;
-	if (headers->burst_interval_ms >= 100 && headers->burst_interval_ms <= 3600000 &&
-		headers->burst_interval_ms != meter->window_ms)
-		change_window(meter, headers->burst_interval_ms, now);
-	if (headers->burst_limit > 0 && headers->burst_remaining >= 0)
+	advance(meter, now);
+	tally_add(&meter->ours, 1);
+	meter->heard = true;
+	if (sent_at >= meter->refused_at)
+		meter->refusals = 0;
+	/* the headers are about the objects' limit, if they are there at all */
+	if (meter->kind == METER_OBJECTS && headers->burst_limit > 0)
 	{
-		int			others = headers->burst_limit - headers->burst_remaining
-		- meter->used - meter->in_flight;
-
-		meter->others = Max(others, 0);
-		meter->others_at = now;
+		meter->limit = headers->burst_limit;
+		if (headers->burst_interval_ms >= 100 && headers->burst_interval_ms <= 3600000 &&
+			headers->burst_interval_ms != meter->window_ms)
+			change_window(meter, headers->burst_interval_ms, now);
+		if (headers->burst_remaining >= 0)
+			observe(meter, headers->burst_limit - headers->burst_remaining, sent_at, now);
 	}
-	if (headers->daily_limit >= 0)
-		meter->daily_limit = headers->daily_limit;
-	if (headers->daily_remaining >= 0)
-		meter->daily_remaining = headers->daily_remaining;
 	SpinLockRelease(&meter->mutex);
+}
+
+void
+meter_set_associations(Meter *associations, const Meter *objects)
+{
+	for (int i = 0; i < lengthof(association_limits); i++)
+		if (objects->limit >= association_limits[i].objects)
+		{
+			associations->limit = association_limits[i].associations;
+			return;
+		}
 }
 
 void
@@ -258,31 +350,112 @@ meter_lost(Meter *meter, int64 now)
 {
 	SpinLockAcquire(&meter->mutex);
 	book(meter, -1);
-	count_answered(meter, now);
+	advance(meter, now);
+	tally_add(&meter->ours, 1);
 	SpinLockRelease(&meter->mutex);
 }
 
+/* How long to wait after a 429 that does not say it itself; refusals counts it already. */
+static int64
+backoff(const Meter *meter, const char *policy)
+{
+	int			doublings = Min(meter->refusals - 1, 10);
+
+	if (strncmp(policy, "SECONDLY", strlen("SECONDLY")) == 0)
+		return Min((int64) meter->refusals * 1000000, METER_WINDOW_MS * 1000);
+	if (strncmp(policy, "TEN_SECONDLY", strlen("TEN_SECONDLY")) == 0)
+		return Min((window_us(meter) / FIRST_BACKOFF_PART) << doublings, window_us(meter));
+	return Max(window_us(meter), METER_WINDOW_MS * 1000);
+}
+
 int64
-meter_block(Meter *meter, int64 wait_s, int64 now)
+meter_refused(Meter *meter, const char *policy, int64 wait_s, int64 sent_at, int64 now)
+{
+	int64		wait;
+
+	SpinLockAcquire(&meter->mutex);
+	book(meter, -1);
+	advance(meter, now);
+	/* it may be counted, too */
+	tally_add(&meter->ours, 1);
+	meter->heard = true;
+	/* others have come, unless it is too much to be believed */
+	if (meter->kind == METER_OBJECTS && meter->ours.sum + meter->others.sum > limit_of(meter) / 2)
+		observe(meter, limit_of(meter) + 1, sent_at, now);
+	/* those that were under way together are one refusal */
+	if (meter->refusals == 0 || sent_at >= meter->refused_at)
+	{
+		meter->refusals++;
+		meter->refused_at = now;
+		wait = wait_s > 0 ? wait_s * 1000000 : backoff(meter, policy);
+		meter->blocked_until = Max(meter->blocked_until, now + wait);
+	}
+	wait = Max(meter->blocked_until - now, 1);
+	SpinLockRelease(&meter->mutex);
+	return wait;
+}
+
+void
+meter_block(Meter *meter, int64 wait_us, int64 now)
 {
 	SpinLockAcquire(&meter->mutex);
-	if (wait_s <= 0)
-		wait_s = Max(meter->window_ms / 1000, 1);
-	meter->blocked_until = Max(meter->blocked_until, now + wait_s * 1000000);
+	meter->blocked_until = Max(meter->blocked_until, now + wait_us);
 	SpinLockRelease(&meter->mutex);
-	return wait_s;
 }
+
+void
+meter_remember(Meter *meter, int limit, int window_ms, int64 ago_us, int count, int64 now)
+{
+	SpinLockAcquire(&meter->mutex);
+	if (!meter->heard && limit > 0)
+		meter->limit = limit;
+	advance(meter, now);
+	if (!meter->heard && window_ms > 0 && window_ms != meter->window_ms)
+		change_window(meter, window_ms, now);
+	tally_add_at(&meter->ours, slice_of(meter, now - ago_us), count);
+	SpinLockRelease(&meter->mutex);
+}
+
+/* ---- the day --------------------------------------------------------------------- */
+
+void
+meter_set_daily(Meter *meter, int64 limit, int64 remaining, bool by_header)
+{
+	SpinLockAcquire(&meter->mutex);
+	if (limit >= 0)
+		meter->daily_limit = limit;
+	if (remaining >= 0)
+		meter->daily_remaining = remaining;
+	if (by_header && remaining >= 0)
+		meter->daily_told = true;
+	SpinLockRelease(&meter->mutex);
+}
+
+void
+meter_set_reset(Meter *meter, TimestampTz resets_at)
+{
+	SpinLockAcquire(&meter->mutex);
+	meter->daily_resets_at = resets_at;
+	SpinLockRelease(&meter->mutex);
+}
+
+/* ---- for others to know ------------------------------------------------------------ */
 
 void
 meter_read(Meter *meter, MeterReading *reading, int64 now)
 {
 	SpinLockAcquire(&meter->mutex);
-	expire(meter, now);
-	reading->limit = meter->limit;
-	reading->used = meter->used + meter->in_flight;
-	reading->others = meter->others;
+	advance(meter, now);
+	reading->limit = meter->kind == METER_OBJECTS ? meter->limit : limit_of(meter);
+	reading->window_ms = meter->window_ms;
+	reading->used = meter->ours.sum + meter->in_flight;
+	reading->others = meter->others.sum;
+	reading->reserve = reserve_of(meter);
+	reading->blocked_us = Max(meter->blocked_until - now, 0);
 	reading->daily_limit = meter->daily_limit;
 	reading->daily_remaining = meter->daily_remaining;
+	reading->daily_told = meter->daily_told;
+	reading->daily_resets_at = meter->daily_resets_at;
 	SpinLockRelease(&meter->mutex);
 }
 

@@ -17,6 +17,10 @@ static const char *const paths[PATH_COUNT][API_V3 + 1] =
 		DATED("/account-info/", "/details"),
 		[API_V3] = "/account-info/v3/details",
 	},
+	[PATH_ACCOUNT_USAGE] = {
+		DATED("/account-info/", "/api-usage/daily/private-apps"),
+		[API_V3] = "/account-info/v3/api-usage/daily/private-apps",
+	},
 	[PATH_CONTACTS_UPSERT] = {
 		DATED("/crm/objects/", "/contacts/batch/upsert"),
 		[API_V3] = "/crm/v3/objects/contacts/batch/upsert",

@@ -74,8 +74,8 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->oldest = lane->oldest != NULL ? lane->oldest->created_at : 0;
 	report->delivered = lane->done;
 	report->rate = lane->rate;
-	report->meter = lane->account->meters[METER_OBJECTS] == NULL ? -1
-		: lane->account->meters[METER_OBJECTS] - hubspot_shared->meters;
+	for (int i = 0; i < METER_COUNT; i++)
+		report->meters[i] = lane->account->meters[i] == NULL ? -1 : lane->account->meters[i] - hubspot_shared->meters;
 }
 
 static int

@@ -170,6 +170,19 @@ extern const char *reply_code(const Reply *reply);
 /* The property that a refused batch complains about, or NULL. */
 extern const char *reply_named_property(const Reply *reply);
 
+/*
+ * The use of the account's day, of the answer to the question for it; false
+ * when it does not tell.  -1: this part is not told.
+ */
+typedef struct ReplyUsage
+{
+	int64_t		limit;
+	int64_t		used;
+	int64_t		resets_at;		/* seconds since 1970 */
+} ReplyUsage;
+
+extern bool reply_usage(const Reply *reply, ReplyUsage *usage);
+
 /* paging.next.after of a list that goes on; "" when it does not. */
 extern const char *reply_next_page(const Reply *reply);
 

@@ -213,6 +213,28 @@ hubspot_worker_report(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Of the meters beside the ordinary one: limit, used, blocked until. */
+static const MeterKind reported_kinds[] = {METER_SEARCH, METER_ASSOCIATIONS, METER_FORMS};
+
+#define METER_COLUMNS	(10 + 3 * lengthof(reported_kinds))
+
+static void
+put_blocked(Datum *values, bool *nulls, int column, const MeterReading *reading)
+{
+	put_time(values, nulls, column, reading->blocked_us == 0 ? 0 : GetCurrentTimestamp() + reading->blocked_us);
+}
+
+static void
+put_meter(Datum *values, bool *nulls, int column, Meter *meter)
+{
+	MeterReading reading;
+
+	meter_read(meter, &reading, clock_us());
+	values[column] = Int32GetDatum(reading.limit);
+	values[column + 1] = Int32GetDatum(reading.used);
+	put_blocked(values, nulls, column + 2, &reading);
+}
+
 Datum
 hubspot_meter_report(PG_FUNCTION_ARGS)
 {
@@ -225,15 +247,16 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 	lanes = copy_lanes(&count);
 	for (int i = 0; i < count; i++)
 	{
+		Meter	   *meters = hubspot_shared->meters;
 		MeterReading reading;
-		Datum		values[6];
-		bool		nulls[6] = {0};
+		Datum		values[METER_COLUMNS];
+		bool		nulls[METER_COLUMNS] = {0};
 
-		/* lanes of one account stand together and share its meter */
-		if (lanes[i].meter < 0 || lanes[i].server == last)
+		/* lanes of one account stand together and share its meters */
+		if (lanes[i].meters[METER_OBJECTS] < 0 || lanes[i].server == last)
 			continue;
 		last = lanes[i].server;
-		meter_read(&hubspot_shared->meters[lanes[i].meter], &reading, clock_us());
+		meter_read(&meters[lanes[i].meters[METER_OBJECTS]], &reading, clock_us());
 		values[0] = ObjectIdGetDatum(lanes[i].server);
 		values[1] = Int32GetDatum(reading.limit);
 		nulls[1] = reading.limit == 0;
@@ -243,6 +266,12 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 		nulls[4] = reading.daily_limit < 0;
 		values[5] = Int64GetDatum(reading.daily_remaining);
 		nulls[5] = reading.daily_remaining < 0;
+		values[6] = Int32GetDatum(reading.window_ms);
+		values[7] = Int32GetDatum(reading.reserve);
+		put_blocked(values, nulls, 8, &reading);
+		put_time(values, nulls, 9, reading.daily_resets_at);
+		for (int j = 0; j < lengthof(reported_kinds); j++)
+			put_meter(values, nulls, 10 + 3 * j, &meters[lanes[i].meters[reported_kinds[j]]]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

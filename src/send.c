@@ -14,6 +14,7 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "connect.h"
+#include "daily.h"
 #include "path.h"
 #include "pause.h"
 #include "schema_lane.h"
@@ -23,12 +24,16 @@
 
 #define HOLD_PARTIAL_US		20000	/* wait this long for a batch to fill up */
 #define COLLECT_US			500000	/* and this long for more rows of the same records */
+#define OWN_DAY_US			(600 * USECS_PER_SEC)	/* a meter's own day is used up: until when is
+													 * not known */
+#define LOOK_AGAIN_US		1000000 /* a meter of its own stops what a lane can send */
 
 typedef struct Transfer
 {
 	Account    *account;
-	Lane	   *lane;			/* NULL: account-info */
-	Batch	   *batch;			/* NULL: account-info, or a part of the schema */
+	Lane	   *lane;			/* NULL: account-info, or the use of the day */
+	Batch	   *batch;			/* NULL: neither is this one, but a part of the schema */
+	bool		is_usage;		/* the use of the day */
 	SchemaPart	part;			/* of the latter */
 	Meter	   *meter;			/* where it is booked */
 	uint64		token_hash;		/* the token that it went out with */
@@ -81,6 +86,7 @@ start_transfer(Account *account, Lane *lane, Meter *meter, const Address *addres
 	strlcpy(transfers[slot].path, address->path, sizeof(transfers[slot].path));
 	strlcpy(transfers[slot].method, method, sizeof(transfers[slot].method));
 	account->transfers++;
+	account->requests++;
 	requests_sent++;
 	return &transfers[slot];
 }
@@ -121,6 +127,23 @@ ask_account(Account *account, int64 now)
 		account->status.until = now + wait;
 	else
 		account->asking = start_transfer(account, NULL, account->meters[METER_OBJECTS], &address, "GET", NULL, 0) != NULL;
+}
+
+/* Ask how much of the day is used, and when it ends. */
+static void
+ask_usage(Account *account, int64 now)
+{
+	Address		address = api_address(account, path_of(PATH_ACCOUNT_USAGE, account->options));
+	Transfer   *transfer;
+
+	if (wire_in_flight() >= WIRE_MAX_TRANSFERS || take_place(account, METER_OBJECTS, now) > 0)
+		return;
+	daily_asking(account, now);
+	transfer = start_transfer(account, NULL, account->meters[METER_OBJECTS], &address, "GET", NULL, 0);
+	if (transfer == NULL)
+		account->asking_usage = false;
+	else
+		transfer->is_usage = true;
 }
 
 /* Ask for a part of the account's schema; false when nothing is wanted or nothing may be sent. */
@@ -212,6 +235,7 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 {
 	int			busy = 0;
 	int64		least = -1;
+	MeterKind	soonest = METER_OBJECTS;
 	const RequestKind *kind;
 
 	while ((kind = batch_next_kind(lane, busy)) != NULL)
@@ -226,12 +250,17 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		wait = take_place(lane->account, kind->meter, now);
 		if (wait <= 0)
 			break;
+		if (least < 0 || wait < least)
+			soonest = kind->meter;
 		least = sooner(least, wait);
 		busy |= 1 << kind->meter;
 	}
 	if (kind == NULL && least >= 0)
 	{
-		lane_event(&lane->status, EVENT_METERED, NULL, 0);
+		/* meanwhile there may come rows that another meter lets go */
+		if (soonest != METER_OBJECTS)
+			least = Min(least, LOOK_AGAIN_US);
+		lane_event(&lane->status, EVENT_METERED, soonest != METER_OBJECTS ? meter_noun(soonest) : NULL, 0);
 		lane->status.until = now + least;
 		*wait_us = sooner(*wait_us, least);
 	}
@@ -281,7 +310,7 @@ account_lets(const Account *account, LaneFamily family)
 {
 	return account->options != NULL &&
 		(account->status.state == LANE_RUN ||
-		 (account->status.state == LANE_DAILY && batch_family(family)->kind->meter == METER_NONE));
+		 (account->status.state == LANE_DAILY && meter_is_exempt(batch_family(family)->kind->meter)));
 }
 
 int64
@@ -297,6 +326,8 @@ send_what_may(bool more_to_read)
 
 		if (connect_wants_asking(account, now))
 			ask_account(account, now);
+		if (daily_wants_usage(account, now))
+			ask_usage(account, now);
 		if (account->status.state != LANE_RUN && account->status.until > 0 && account->pause.state == LANE_RUN)
 			wait_us = sooner(wait_us, Max(account->status.until - now, 0));
 		for (int i = 0; i < FAMILY_COUNT; i++)
@@ -345,37 +376,32 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 }
 
 static void
-meter_response(const Transfer *transfer, const WireResponse *response)
+meter_response(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
+	Account    *account = transfer->account;
 	int64		now = clock_us();
 
 	if (transfer->meter == NULL)
 		return;
-	if (response->answered)
+	if (response->answered && reply->class == REPLY_LIMITED)
+		(void) meter_refused(transfer->meter, reply->policy, response->headers.retry_after, response->started_us, now);
+	else if (response->answered)
 	{
-		meter_answered(transfer->meter, &response->headers, now);
-		meter_set_associations(transfer->account->meters[METER_ASSOCIATIONS], transfer->account->meters[METER_OBJECTS]);
+		meter_answered(transfer->meter, &response->headers, response->started_us, now);
+		if (transfer->token_hash == account->secret.hash)
+			daily_headers(account, &response->headers);
+		meter_set_associations(account->meters[METER_ASSOCIATIONS], account->meters[METER_OBJECTS]);
 	}
 	else if (response->reached)
 		meter_lost(transfer->meter, now);
 	else
 		meter_cancel(transfer->meter);
-	transfer->account->limits_changed = true;
-}
-
-/* Seconds until the account's day ends, by the zone that account-info told. */
-static int64
-seconds_to_midnight(const Account *account)
-{
-	int64		now = GetCurrentTimestamp() / USECS_PER_SEC + account->utc_offset_ms / 1000;
-	int64		of_day = now % SECS_PER_DAY;
-
-	return SECS_PER_DAY - (of_day < 0 ? of_day + SECS_PER_DAY : of_day) + 5;
+	account->limits_changed = true;
 }
 
 /* The event that an answer, or its absence, is; with the words and the time that go with it. */
 static LaneEvent
-event_of(const Account *account, const WireResponse *response, const Reply *reply,
+event_of(const WireResponse *response, const Reply *reply,
 		 const char **detail, int64 *wait_s)
 {
 	LaneEvent	event;
@@ -392,24 +418,46 @@ event_of(const Account *account, const WireResponse *response, const Reply *repl
 		*detail = reply->scopes;
 	else if (event == EVENT_WRONG_HUBLET && reply->correct_hublet[0] != '\0')
 		*detail = reply->correct_hublet;
-	if (event == EVENT_DAILY)
-		*wait_s = seconds_to_midnight(account);
-	else if (response->headers.retry_after > 0)
+	if (response->headers.retry_after > 0)
 		*wait_s = response->headers.retry_after;
 	return event;
 }
 
-/* Whether the SERVER's own ceiling for the day is reached; HubSpot counts for all its clients. */
+/*
+ * 429.  Whose meter is its own stops there: returns true, and no lane is
+ * moved.  Associations have a day of their own, too: while the account's is
+ * known to go on, only they stop; so do events, which the account's does not
+ * concern.
+ */
 static bool
-day_is_used_up(const Account *account)
+is_of_one_meter(const Transfer *transfer, LaneEvent event)
 {
+	Account    *account = transfer->account;
 	MeterReading reading;
+	TimestampTz ends_at;
 
-	if (account->options == NULL || account->options->daily_limit == 0)
+	if (event == EVENT_LIMITED)
+		return transfer->meter != NULL && transfer->meter->kind != METER_OBJECTS;
+	if (event != EVENT_DAILY || transfer->meter == NULL)
 		return false;
 	meter_read(account->meters[METER_OBJECTS], &reading, clock_us());
-	return reading.daily_limit >= 0 && reading.daily_remaining >= 0 &&
-		reading.daily_limit - reading.daily_remaining >= account->options->daily_limit;
+	if (!meter_is_exempt((MeterKind) transfer->meter->kind) &&
+		(transfer->meter->kind != METER_ASSOCIATIONS || reading.daily_remaining <= 0))
+		return false;
+	ends_at = daily_ends_at(account);
+	meter_block(transfer->meter, ends_at == 0 ? OWN_DAY_US : ends_at - GetCurrentTimestamp(), clock_us());
+	return true;
+}
+
+/* The lane of an ordinary request waits as long as its meter. */
+static void
+wait_for_meter(LaneStatus *status, Meter *meter)
+{
+	MeterReading reading;
+	int64		now = clock_us();
+
+	meter_read(meter, &reading, now);
+	status->until = now + Max(reading.blocked_us, 1);
 }
 
 /*
@@ -424,25 +472,27 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	Lane	   *lane = transfer->lane;
 	const char *detail;
 	int64		wait_s;
-	LaneEvent	event = event_of(account, response, reply, &detail, &wait_s);
+	LaneEvent	event = event_of(response, reply, &detail, &wait_s);
 	LaneStatus *status = lane == NULL || lane_event_is_of_account(event) ? &account->status : &lane->status;
 	LaneState	before = status->state;
 
-	if (event == EVENT_LIMITED && transfer->meter != NULL)
-		wait_s = meter_block(transfer->meter, wait_s, clock_us());
 	if (event == EVENT_SUCCESS)
 	{
 		if (lane != NULL)
 			lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
-		if (lane != NULL && !account->dropped && day_is_used_up(account))
-			lane_event(&account->status, EVENT_DAILY, "the SERVER option daily_limit is reached",
-					   seconds_to_midnight(account));
+		if (lane != NULL && account->status.state == LANE_RUN && !account->dropped)
+			(void) daily_pause_if_used_up(account);
 		return true;
 	}
-	if (transfer->token_hash != account->secret.hash ||
+	if (transfer->token_hash != account->secret.hash || is_of_one_meter(transfer, event) ||
 		lane_event_is_known(status, event, response->started_us))
 		return false;
-	lane_event(status, event, value_from_utf8(detail), wait_s);
+	if (event == EVENT_DAILY)
+		daily_pause(account, event, value_from_utf8(detail));
+	else
+		lane_event(status, event, value_from_utf8(detail), wait_s);
+	if (event == EVENT_LIMITED && transfer->meter != NULL)
+		wait_for_meter(status, transfer->meter);
 	if (status->state != before)
 		connect_tell(account, lane, status);
 	if (event == EVENT_UNAUTHORIZED)
@@ -474,6 +524,16 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
 	(refused || apply_event(transfer, response, reply));
 
 	schema_sync_answered(transfer->account, transfer->part, reply, useful);
+}
+
+static void
+finish_usage(const Transfer *transfer, const Reply *reply)
+{
+	Account    *account = transfer->account;
+
+	account->asking_usage = false;
+	if (!account->dropped && transfer->token_hash == account->secret.hash)
+		daily_answered(account, reply);
 }
 
 static void
@@ -521,12 +581,14 @@ send_collect(void)
 					response.body, response.body_len);
 		transfers[response.slot].account = NULL;
 		transfer.account->transfers--;
-		meter_response(&transfer, &response);
+		meter_response(&transfer, &response, &reply);
 		request = log_request(&transfer, &response, &reply);
 		if (transfer.batch != NULL)
 			finish_batch(&transfer, &response, &reply, request);
 		else if (transfer.lane != NULL)
 			finish_schema(&transfer, &response, &reply);
+		else if (transfer.is_usage)
+			finish_usage(&transfer, &reply);
 		else
 			finish_account(&transfer, &response, &reply);
 		reply_free(&reply);

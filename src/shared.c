@@ -460,6 +460,17 @@ shared_workers_ended_at(void)
 	return at;
 }
 
+TimestampTz
+shared_workers_began_at(void)
+{
+	TimestampTz at;
+
+	LWLockAcquire(hubspot_shared->lock, LW_SHARED);
+	at = hubspot_shared->workers_began_at;
+	LWLockRelease(hubspot_shared->lock);
+	return at;
+}
+
 static void
 reset_report(WorkerSlot *slot)
 {
@@ -493,6 +504,8 @@ shared_attach(int index, int generation)
 		my_generation = generation;
 		slot->state = WORKER_PROBING;
 		slot->changed_at = GetCurrentTimestamp();
+		if (hubspot_shared->workers_began_at == 0)
+			hubspot_shared->workers_began_at = slot->changed_at;
 		reset_report(slot);
 		pg_atomic_write_u32(&slot->procno, HUBSPOT_MY_PROC_NUMBER + 1);
 	}

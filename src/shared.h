@@ -29,8 +29,9 @@
 #define SHARED_MAX_LANES		96	/* lanes reported per worker */
 #define SHARED_MAX_TRANSFERS	16	/* as WIRE_MAX_TRANSFERS */
 #define SHARED_MAX_FLIGHT_IDS	512 /* outbox ids shown per transfer; more show as waiting */
-#define SHARED_MAX_METERS		128 /* tokens x kinds of limit */
-#define SHARED_METER_BUCKETS	1024	/* slices of a rolling window, and some to spare */
+#define SHARED_MAX_METERS		256 /* tokens x kinds of limit */
+#define SHARED_METER_KINDS		5	/* as METER_COUNT */
+#define SHARED_TALLY_SLICES		1280	/* a rolling window has 1000 */
 #define SHARED_TEXT				256
 
 /* What a worker is doing; the words stand in shared_worker_states[]. */
@@ -59,7 +60,7 @@ typedef struct LaneReport
 	TimestampTz oldest;			/* created_at of the oldest of both, 0: none */
 	int64		delivered;		/* rows with a verdict since the worker's start */
 	double		rate;			/* verdicts per second, a moving average */
-	int			meter;			/* index of the account's meter, -1: none yet */
+	int16		meters[SHARED_METER_KINDS]; /* indexes of the account's meters, -1: none yet */
 } LaneReport;
 
 typedef struct FlightReport
@@ -100,9 +101,19 @@ typedef struct WorkerSlot
 	FlightReport flights[SHARED_MAX_TRANSFERS];
 } WorkerSlot;
 
+/* How many requests happened when, see tally.h. */
+typedef struct Tally
+{
+	int64		oldest;			/* number of the oldest slice inside the window */
+	int64		newest;			/* and of the one that is being filled */
+	int			sum;			/* of the slices inside */
+	uint32		counts[SHARED_TALLY_SLICES];	/* by number of the slice modulo size */
+} Tally;
+
 /*
  * A rate meter: one per token and kind of limit, shared by every worker that
- * uses the token.  See meter.h for its arithmetic.
+ * uses the token.  See meter.h for its arithmetic.  Times are µs of the
+ * monotonic clock, but those of the day.
  */
 typedef struct Meter
 {
@@ -111,18 +122,23 @@ typedef struct Meter
 	int			kind;			/* MeterKind */
 	int			limit;			/* requests per window as HubSpot says, 0: not known */
 	int			window_ms;
+	bool		heard;			/* HubSpot has answered */
 	int			in_flight;		/* sent, not yet answered */
-	int			others;			/* requests of other clients seen in the window */
-	int64		others_at;		/* when, µs of the monotonic clock */
-	int64		blocked_until;	/* after a 429, µs of the monotonic clock */
-	int64		oldest;			/* number of the oldest slice that counts */
-	int			used;			/* sum of the counts from there on */
-	uint32		answered[SHARED_METER_BUCKETS]; /* requests by the slice in which they were
-												 * answered, number modulo size */
+	Tally		ours;			/* our requests, by when they were answered */
+	Tally		others;			/* those of other clients, by when we learnt of them */
+	double		surge;			/* the most of others' that came between two answers; fades */
+	int64		surge_at;		/* when it was last computed */
+	int64		observed_at;	/* when HubSpot last told how many it counts */
+	int64		observed_sent;	/* when the request that it answered was sent */
+	int64		paced_until;	/* none goes before, while others are there */
+	int			refusals;		/* 429 in a row */
+	int64		refused_at;		/* when the last of them came */
+	int64		blocked_until;	/* after a 429 */
 	int64		daily_limit;	/* -1: not known */
 	int64		daily_remaining;
-	TimestampTz daily_at;		/* when HubSpot said so */
-	TimestampTz last_used;
+	bool		daily_told;		/* by the headers of an answer */
+	TimestampTz daily_resets_at;	/* when HubSpot's day ends, 0: not known */
+	int64		last_used;
 } Meter;
 
 /* What the launcher is to look at, beside the OID of a database. */
@@ -137,6 +153,7 @@ typedef struct SharedControl
 	int			launcher_pid;
 	Home		home;			/* of this data directory; written by the launcher, under lock */
 	TimestampTz workers_ended_at;	/* when a worker last ended, or the server came up; under lock */
+	TimestampTz workers_began_at;	/* when the first worker attached, 0: none has; under lock */
 	Oid			on_hold[SHARED_MAX_WORKERS];	/* databases under DROP, RENAME or copy: no worker
 												 * may start */
 	int			on_hold_by[SHARED_MAX_WORKERS]; /* pid of the backend that asked */
@@ -208,6 +225,9 @@ extern WorkerSlot *shared_attach(int slot, int generation);
  * been sent by anybody before.
  */
 extern TimestampTz shared_workers_ended_at(void);
+
+/* Since when the meters have counted: whatever was sent before, they do not know of. */
+extern TimestampTz shared_workers_began_at(void);
 
 /* Tell the state; a NULL problem means "". */
 extern void shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem);

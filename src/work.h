@@ -67,6 +67,8 @@ typedef struct Lane
 	double		rate;			/* of verdicts per second, moving average */
 	int64		rate_done;		/* done when the rate was last computed */
 	int64		rate_at;		/* when, µs of the monotonic clock */
+	uint32		saved;			/* hash of the status that hubspot.rate_limit shows, 0: none */
+	uint32		saving;			/* and of the one that is being written */
 } Lane;
 
 /* How far the worker is with reading a part of an account's schema. */
@@ -102,6 +104,12 @@ typedef struct Account
 	int			transfers;		/* requests under way */
 	bool		forms_public;	/* the token may not submit forms: their public address takes them */
 	bool		asking;			/* the account-info request is under way */
+	bool		asking_usage;	/* the request for the use of the day is, see daily.h */
+	bool		wants_day_end;	/* it is to be asked for, once in this pause */
+	int64		usage_not_before;	/* µs: it is not asked for earlier */
+	int64		requests;		/* sent since the start */
+	int64		usage_requests; /* of these, when it was last asked for */
+	List	   *recalled;		/* of the request log, see recall.h */
 	bool		info_changed;	/* to be written to hubspot.account */
 	bool		limits_changed; /* to be written to hubspot.rate_limit */
 	int64		portal_id;		/* 0: not known */

@@ -137,7 +137,6 @@ begin_step(void)
 {
 	check_extension();
 	connect_load_accounts();
-	guard_step();
 	window_start();
 }
 
@@ -438,6 +437,7 @@ pin_settings(void)
 		{"default_transaction_read_only", "off"},
 		{"statement_timeout", "0"},
 		{"lock_timeout", "1000"},
+		{"deadlock_timeout", "100"},	/* who drops the extension shall not be the one to fail */
 		{"idle_in_transaction_session_timeout", "0"},
 		{"jit", "off"},
 		{"zero_damaged_pages", "off"},
@@ -478,7 +478,7 @@ wait_after_crashes(int crashes)
 		CHECK_FOR_INTERRUPTS();
 		wire_wait(Max((until - clock_us()) / 1000, 1), publish_wait_event(PUBLISH_IDLE));
 	}
-	shared_set_state(slot, WORKER_RUNNING, NULL);
+	(void) in_transaction(guard_step, "checking the installation");
 }
 
 /* SIGTERM came: what is known is written, what is under way is forgotten. */
@@ -526,7 +526,14 @@ hubspot_worker_main(Datum arg)
 {
 	start(arg);
 
-	/* the first step tells whether there is anything to do here */
+	/*
+	 * The first step tells whether there is anything to do here.  It keeps a lock on a table that
+	 * it may have written to, so the rest, which reads others, comes after it: DROP EXTENSION
+	 * locks them in an order of its own.
+	 */
+	StartTransactionCommand();
+	guard_step();
+	CommitTransactionCommand();
 	StartTransactionCommand();
 	begin_step();
 	CommitTransactionCommand();

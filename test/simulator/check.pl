@@ -264,7 +264,14 @@ ask('POST', '/crm/v3/objects/contacts/search', {});
 is("$status $data->{category} " . ($data->{policyName} // 'none'), '429 RATE_LIMITS none', 'search limit');
 ask('POST', '/_sim/config', { burst_limit => 0, search_limit => 0, daily_used => 9, daily_limit => 10 });
 is(join(' ', map { (ask('GET', '/account-info/v3/details'))[0] } 1 .. 2), '200 429', 'daily limit');
-ask('POST', '/_sim/config', { daily_used => 0, daily_limit => 625000 });
+ask('POST', '/_sim/config', { oauth => JSON::PP::true });
+($status, $data, $headers) = ask('GET', '/account-info/v3/details');
+is("$status " . exists $headers->{'x-hubspot-ratelimit-daily'}, '200 ', 'a public application has no day');
+ask('POST', '/_sim/config', { oauth => JSON::PP::false, daily_used => 7, daily_limit => 625000, time_zone => 'XXX+05:30' });
+my $usage = (ask('GET', '/account-info/v3/api-usage/daily/private-apps'))[1]{results}[0];
+ok($usage->{resetsAt} =~ /T05:30:00(\.000)?Z$/, 'the day ends at midnight of the zone');
+is("$usage->{usageLimit} $usage->{currentUsage}", '625000 8', 'the use of the day');
+ask('POST', '/_sim/config', { daily_used => 0, time_zone => 'US/Eastern' });
 is((ask('POST', '/_sim/config', { nonsense => 1 }))[0], 400, 'unknown configuration key');
 
 # Faults

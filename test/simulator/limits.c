@@ -124,12 +124,14 @@ daily_open(int64_t now)
 		associations_today = 0;
 		next_reset_ms = limits_daily_reset_ms();
 	}
-	return config.daily_limit == 0 || config.daily_used < config.daily_limit;
+	return config.oauth || config.daily_limit == 0 || config.daily_used < config.daily_limit;
 }
 
 static void
 daily_take(Request *request)
 {
+	if (config.oauth)			/* a public application has no day */
+		return;
 	config.daily_used++;
 	if (config.daily_limit != 0)
 		request->daily_remaining = config.daily_limit - config.daily_used;
@@ -202,7 +204,7 @@ limits_headers(Request *request, Meter meter)
 {
 	if (!config.rate_headers)
 		return;
-	if (request->daily_remaining >= 0 && !config.oauth)
+	if (request->daily_remaining >= 0)
 	{
 		number_header(request, "X-HubSpot-RateLimit-Daily", config.daily_limit);
 		number_header(request, "X-HubSpot-RateLimit-Daily-Remaining", request->daily_remaining);

@@ -190,6 +190,16 @@ chmod 0600, $file or die "chmod: $!";
 $copied->reload;
 sends($copied, 'readable', 'and goes on when it can be read');
 
+# A restore that was begun and given up may have changed anything
+$copied->stop;
+$copied->set_recovery_mode;
+is($copied->start(fail_ok => 1), 0, 'a restore without a source fails');
+unlink $copied->data_dir . '/recovery.signal' or die "unlink: $!";
+$copied->start;
+held($copied, qr/^the file "hubspot_home" was missing .* or a restore was begun here$/);
+$copied->safe_psql('postgres', 'SELECT hubspot_arm()');
+sends($copied, 'givenup', 'and is armed');
+
 # Where the file system knows no time of birth, the inode decides
 sub edit_note
 {

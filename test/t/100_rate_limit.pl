@@ -35,10 +35,80 @@ is(ask('SELECT burst_limit FROM hubspot.rate_limits'), '20', 'the limit was lear
 # A share for others
 $sim->reset;
 ask("ALTER SERVER crm OPTIONS (ADD quota_share '0.5')", $_) for qw(postgres twin);
-ask("SELECT pg_sleep(0)");
 queue('postgres', 3000);
 wait_drained($node, 'postgres');
 cmp_ok($sim->stats->{max_burst_in_window}, '<=', 20, 'quota_share leaves room');
 is($sim->stats->{rate_limited}, 0, 'still none refused');
+
+# A 429 stops the meter that it is about, and nothing else
+ask("ALTER SERVER crm OPTIONS (DROP quota_share)", $_) for qw(postgres twin);
+$sim->reset;
+$sim->config(burst_limit => 1000, burst_window_ms => 10000);
+
+sub blocked { return ask("SELECT $_[0]_blocked_until IS NOT NULL FROM hubspot.rate_limits WHERE lane = 'contacts'") eq 't' }
+
+sub goes_on
+{
+	my ($what) = @_;
+	my $id = ask(q{SELECT hubspot_identify(jsonb_build_object('email', 'beside' || nextval('beside') || '@example.com'))});
+	wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $id") eq 'delivered' }, "$what: the contacts to go on");
+	is(ask("SELECT state FROM hubspot.status WHERE lane = 'contacts'"), 'RUN', "$what: the contacts go on");
+}
+
+ask('CREATE SEQUENCE beside');
+my %search = (
+	'without a policy' => { status => 429, content_type => 'application/json',
+		body => { status => 'error', message => 'You have reached your secondly limit.', category => 'RATE_LIMITS' } },
+	'with a policy' => { status => 429, content_type => 'application/json',
+		body => { status => 'error', message => 'Wait.', errorType => 'RATE_LIMIT', policyName => 'SECONDLY' } },
+	'with no words that are known' => { status => 429, content_type => 'text/plain', body => 'slow down' });
+for my $shape (sort keys %search)
+{
+	my $fault = $sim->fault(match => { path => 'companies/search' }, action => 'status', times => 0, %{ $search{$shape} });
+	my $id = ask(qq{SELECT hubspot_group('{"userId": "u", "groupId": "x", "traits": {"name": "A", "domain": "@{[ $shape =~ tr/ /-/r ]}.example.com"}}')});
+	wait_until(sub { blocked('search') }, "the searches to stop, $shape");
+	goes_on("a search refused $shape");
+	is(ask('SELECT blocked_until IS NULL FROM hubspot.rate_limits LIMIT 1'), 't', 'the ordinary meter is not blocked');
+	my ($state, $reason) = split /\|/, wait_until(sub { my $row = ask(q{SELECT state, reason FROM hubspot.status WHERE lane = 'companies'}); $row =~ /LIMITED/ && $row }, 'LIMITED');
+	like($reason, qr/searches/, 'the lane says what it waits for');
+	is(ask(q{SELECT search_blocked_until - now() > interval '3 s' FROM hubspot.rate_limits LIMIT 1}),
+		$shape =~ /no words/ ? 't' : 'f', 'an answer that is not understood is followed by a longer pause');
+	$sim->clear_faults;
+	wait_until(sub { ask("SELECT count(*) FROM hubspot.outbox_status WHERE id = $id AND verdict IS NOT NULL") eq '1' }, 'the search to be made');
+}
+my @searches = grep { $_->{path} =~ /search/ } $sim->requests;
+is(scalar(grep { $searches[$_]{at_us} - $searches[ $_ - 1 ]{at_us} < 900_000 && $searches[ $_ - 1 ]{status} == 429 } 1 .. $#searches), 0,
+	'no search goes within a second of a refused one');
+
+# Associations have a day of their own
+$sim->fault(match => { path => 'associations' }, action => 'rate_limit', policy => 'DAILY', times => 1);
+ask(q{SELECT hubspot_identify('{"userId": "a@example.com", "traits": {"company": {"id": "c1", "name": "Acme", "domain": "acme-day.com"}}}')});
+wait_until(sub { blocked('association') }, 'the associations to stop for the day');
+goes_on('the day of the associations');
+is(ask(q{SELECT association_blocked_until > now() + interval '1 minute' OR extract(hour FROM now() AT TIME ZONE 'US/Eastern') = 23
+	FROM hubspot.rate_limits LIMIT 1}), 't', 'until it ends');
+
+# A server that starts anew does not know what it sent, but its log does: the
+# limit was used up a moment ago, and HubSpot remembers.
+$sim->clear_faults;
+$node->safe_psql('twin', 'DROP EXTENSION hubspot CASCADE');
+for my $mode (qw(fast immediate))
+{
+	wait_until(sub { ask('SELECT max(burst_used) FROM hubspot.rate_limits') eq '0' }, 'the window to be empty');
+	my $logged = ask('SELECT coalesce(max(id), 0) FROM hubspot.request');
+	$sim->reset;
+	$sim->config(burst_limit => 40, burst_window_ms => 10000);
+	queue('postgres', 5500);
+	wait_until(sub { $sim->stats->{max_burst_in_window} >= 40 }, 'the limit to be used up');
+	wait_until(sub { ask("SELECT count(*) FROM hubspot.request WHERE id > $logged") >= scalar(my @all = $sim->requests) &&
+		ask(q{SELECT burst_limit FROM hubspot.rate_limit WHERE lane = 'contacts'}) eq '40' }, 'the log to tell');
+	my $written = ask('SELECT pg_current_wal_insert_lsn()');
+	wait_until(sub { ask("SELECT pg_current_wal_flush_lsn() >= '$written'") eq 't' }, 'the log to be on disk');
+	$node->stop($mode);
+	$node->start;
+	wait_drained($node, 'postgres');
+	is($sim->stats->{rate_limited}, 0, "$mode restart in the middle: nothing is refused");
+	cmp_ok($sim->stats->{max_burst_in_window}, '<=', 40, "$mode restart: the limit is kept");
+}
 
 done_testing();

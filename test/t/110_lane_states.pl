@@ -15,7 +15,7 @@ my $healthy = start_simulator(token => 'pat-na1-other', config => { burst_limit 
 my $node = hubspot_cluster('states',
 	tokens => { crm => $HubSpotTest::token, other => 'pat-na1-other' },
 	conf => "hubspot.timeout = '30s'\nautovacuum = off");
-create_account($node, 'postgres', 'crm', $sim, max_connections => 4);
+create_account($node, 'postgres', 'crm', $sim, max_connections => 4, daily_limit => 500000);
 create_account($node, 'postgres', 'other', $healthy, secret => 'other');
 
 sub ask { return $node->safe_psql('postgres', shift) }
@@ -97,6 +97,14 @@ my %cases = (
 	'429 of the day' => {
 		break => sub { $sim->fault(match => { path => 'batch/upsert' }, action => 'rate_limit', policy => 'DAILY', times => 0) },
 		spares_events => 1 },
+	'share of the day' => {
+		break => sub {
+			$sim->config(daily_used => 500000);
+			ask(q{SELECT hubspot_identify('{"email": "last@example.com"}', 'crm')});
+			wait_until(sub { (state_of('contacts'))[0] eq 'DAILY' }, 'DAILY', 60);
+		},
+		mend => sub { $sim->config(daily_used => 0) },
+		spares_events => 1 },
 	423 => { break => answer(423) },
 	'5xx' => { break => answer(503, body => '<html>busy</html>', content_type => 'text/html') },
 	'no answer' => {
@@ -141,7 +149,7 @@ my %usual_exits = (
 	'ALTER SERVER' => \&alter_server);
 
 # Exits that take a minute and more; 080_clone_held has the last one.
-my %not_here = ('no token' => ['time'], '429 of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
+my %not_here = ('no token' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
 
 sub check_round
 {

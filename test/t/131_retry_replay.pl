@@ -76,7 +76,7 @@ for my $id ($carrier, $merged[1])
 }
 my ($out, $err) = say_of('SELECT hubspot_retry()');
 is($out, '', 'nor by a search');
-like($err, qr/1 of the rows were retried before/, 'which says so');
+like($err, qr/1 of the rows were retried or replayed before/, 'which says so');
 ($out, $err) = say_of("SELECT hubspot_retry($new)");
 like($err, qr/outbox row $new was sent: delivered.*HINT:  hubspot_replay/s, 'what was delivered is no failure');
 ($out, $err) = say_of('SELECT hubspot_retry(999999)');
@@ -201,6 +201,14 @@ drained();
 is(scalar(grep { $_->{op} eq 'form' } $sim->log($mark)), 1, 'which is a second submission');
 ($out, $err) = say_of('SELECT hubspot_replay(NULL, now())');
 like($err, qr/since and until must not be null/, 'no replay without bounds');
+
+# What was replayed is no failure any more
+$since = ask('SELECT clock_timestamp()');
+ask(q{SELECT hubspot_identify('{"traits": {"email": "joe@example.com"}, "deadline": "2024-01-01T00:00:00Z"}')});
+drained();
+is(ask("SELECT hubspot_replay('$since', now(), verdict => 'expired')"), '1', 'what had expired is replayed');
+drained();
+is(ask("SELECT count(*) FROM hubspot_retry(since => '$since')"), '0', 'and not retried');
 
 # What HubSpot has confirmed is sent again all the same: it may have lost it
 ask(q{ALTER SERVER crm OPTIONS (ADD skip_unchanged 'on')});

@@ -1,0 +1,16 @@
+/*
+ * recall.h
+ *		What the tables know of an account from before this server came up.
+ */
+#ifndef HUBSPOT_RECALL_H
+#define HUBSPOT_RECALL_H
+
+#include "work.h"
+
+/* Read it, for an account that appears; in a transaction. */
+extern void recall_read(Account *account);
+
+/* The account's meters are there: tell them. */
+extern void recall_tell_meters(Account *account);
+
+#endif							/* HUBSPOT_RECALL_H */

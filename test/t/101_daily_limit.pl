@@ -1,0 +1,160 @@
+# The day's limit: everything that counts waits until HubSpot's own day ends,
+# and nobody asks before.
+use strict;
+use warnings;
+
+use HubSpotTest;
+use JSON::PP ();
+use POSIX qw(strftime);
+use Test::More;
+use Time::HiRes qw(time);
+
+my $sim = start_simulator(config => { burst_limit => 10000 });
+my $node = hubspot_cluster('daily');
+create_account($node, 'postgres', 'crm', $sim);
+
+sub ask { return $node->safe_psql('postgres', $_[0]) }
+
+my $contacts = 0;
+sub queue
+{
+	my ($count) = @_;
+	ask("SELECT count(hubspot_identify(jsonb_build_object('email', 'daily' || i || '\@example.com'))) FROM generate_series($contacts + 1, $contacts + $count) i");
+	$contacts += $count;
+}
+
+sub state_of { return ask("SELECT concat_ws(' ', state, reason) FROM hubspot.status WHERE lane = 'contacts'") }
+
+sub wait_for_state
+{
+	my ($pattern) = @_;
+	my $seen;
+	return wait_until(sub { ($seen = state_of()) =~ $pattern && $seen }, sub { "$pattern, now $seen" });
+}
+
+# Seconds since 1970 at which the lane goes on by itself.
+sub goes_on_at { return ask("SELECT coalesce(extract(epoch FROM until), 0) FROM hubspot.status WHERE lane = 'contacts'") }
+
+# A POSIX time zone in which it is midnight in so many seconds.
+sub zone_with_midnight_in
+{
+	my ($seconds) = @_;
+	my $west = int(time + $seconds) % 86400;
+	$west -= 86400 if $west > 43200;
+	return sprintf 'SIM%s%02d:%02d:%02d', $west < 0 ? '-' : '+', (gmtime abs $west)[ 2, 1, 0 ];
+}
+
+sub mend
+{
+	$sim->clear_faults;
+	$sim->config(daily_used => 0, daily_limit => 625000);
+	$node->reload;
+	wait_drained($node, 'postgres');
+}
+
+sub usage_says
+{
+	my ($resets_at) = @_;
+	$sim->fault(match => { path => 'api-usage' }, action => 'status', status => 200, times => 0, content_type => 'application/json',
+		body => { results => [ { name => 'private-apps-api-calls-daily', usageLimit => 1000, currentUsage => 1000,
+			collectedAt => '2026-01-01T00:00:00Z', fetchStatus => 'SUCCESS',
+			resetsAt => strftime('%Y-%m-%dT%H:%M:%S.000Z', gmtime $resets_at) } ] });
+}
+
+# How many requests came since the code began.
+sub requests_during
+{
+	my ($code) = @_;
+	my @before = $sim->requests;
+	$code->();
+	return scalar(my @new = $sim->requests(scalar @before));
+}
+
+queue(1);
+wait_drained($node, 'postgres');
+
+# The last requests of the day are used, none more is made, the next day goes on.
+my $midnight = int(time) + 15;
+$sim->config(time_zone => zone_with_midnight_in(15), daily_limit => 1000, daily_used => 994);
+$node->reload;
+queue(1000);
+wait_for_state(qr/^DAILY the account's requests of the day are used up/);
+cmp_ok(abs(goes_on_at() - $midnight), '<=', 10, 'until midnight where the account is');
+is(ask("SELECT daily_used - daily_limit FROM hubspot.status WHERE lane = 'contacts'"), '0', 'the day is seen as used up');
+wait_drained($node, 'postgres');
+cmp_ok($sim->stats->{rate_limited}, '<=', 5, 'at most what was under way, and one question, was refused');
+cmp_ok(ask("SELECT extract(epoch FROM max(started_at)) FROM hubspot.request"), '>=', $midnight, 'the rest went on the next day');
+
+# HubSpot refuses and tells nothing else: midnight in a zone that PostgreSQL knows
+# by name.  A new worker need not ask again.
+my $eastern = q{extract(epoch FROM (date_trunc('day', now() AT TIME ZONE 'US/Eastern') + interval '1 day') AT TIME ZONE 'US/Eastern')};
+$sim->config(time_zone => 'US/Eastern', daily_limit => 625000, daily_used => 0);
+$node->restart;
+queue(1);
+wait_drained($node, 'postgres');
+$sim->fault(action => 'rate_limit', policy => 'DAILY', times => 0);
+queue(1);
+wait_for_state(qr/^DAILY/);
+cmp_ok(abs(goes_on_at() - ask("SELECT $eastern")), '<=', 20, 'until midnight of the zone');
+my $requests = requests_during(sub { $node->restart; wait_for_state(qr/^DAILY/) });
+cmp_ok(abs(goes_on_at() - ask("SELECT $eastern")), '<=', 20, 'also for a worker that starts on such a day');
+cmp_ok($requests, '<=', 3, 'which asks for the account and the usage, once');
+mend();
+
+# HubSpot tells the time itself; when that is too early the next question waits
+# for minutes.
+my $resets_at = time + 3600;
+usage_says($resets_at);
+$sim->fault(match => { path => 'batch/upsert' }, action => 'rate_limit', policy => 'DAILY', times => 0);
+queue(1);
+wait_for_state(qr/^DAILY/);
+wait_until(sub { abs(goes_on_at() - $resets_at) <= 20 }, 'the time that HubSpot tells');
+is(ask(q{SELECT daily_resets_at - interval '59 minutes' > now() FROM hubspot.rate_limits WHERE lane = 'contacts'}), 't', 'which is shown');
+is(ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE '%crm%day%'}), '1', 'health tells');
+mend();
+
+$node->restart;
+queue(1);
+wait_drained($node, 'postgres');
+usage_says(time + 2);
+$sim->fault(action => 'rate_limit', policy => 'DAILY', times => 0);
+queue(1);
+wait_for_state(qr/^DAILY/);
+$requests = requests_during(sub { wait_until(sub { my $at = goes_on_at(); $at > time + 300 && $at < time + 700 }, 'a longer pause after a question that was too early') });
+cmp_ok($requests, '<=', 4, 'no storm of questions');
+mend();
+
+# The SERVER's own limits of the day; those of other applications count.
+sub refused { return $sim->stats->{rate_limited} }
+my $refused = refused();
+$sim->config(daily_limit => 1000, daily_used => 400);
+for my $case ([ daily_limit => 500, 'the SERVER option daily_limit is reached' ],
+	[ quota_share => 0.5, 'the SERVER option quota_share leaves the rest' ])
+{
+	my ($option, $value, $reason) = @$case;
+	ask("ALTER SERVER crm OPTIONS (ADD $option '$value')");
+	queue(1);
+	wait_drained($node, 'postgres');
+	$sim->config(daily_limit => 1000, daily_used => 499);
+	queue(1);
+	wait_for_state(qr/^DAILY our part of the account's requests of the day is used up: $reason/);
+	queue(1);
+	cmp_ok(abs(goes_on_at() - ask("SELECT $eastern")), '<=', 20, "$option: until the day ends");
+	is($sim->config->{daily_used} < 510, 1, "$option: the rest is left to others");
+	ask("ALTER SERVER crm OPTIONS (DROP $option)");
+	wait_drained($node, 'postgres');
+	$sim->config(daily_limit => 1000, daily_used => 400);
+}
+is(refused(), $refused, 'none of this was refused by HubSpot');
+
+# A token whose answers carry no daily headers: the usage tells.
+$sim->config(oauth => JSON::PP::true, daily_used => 123, daily_limit => 5000);
+my $other = hubspot_cluster('oauth');
+create_account($other, 'postgres', 'crm', $sim);
+$other->safe_psql('postgres', q{SELECT hubspot_identify('{"email": "oauth@example.com"}')});
+wait_until(sub { $other->safe_psql('postgres', q{SELECT daily_used BETWEEN 123 AND 140 AND daily_limit = 5000 FROM hubspot.status WHERE lane = 'contacts'}) eq 't' },
+	'the use of the day without headers');
+wait_drained($other, 'postgres');
+pass('daily_used and daily_limit of a token without daily headers');
+
+done_testing();

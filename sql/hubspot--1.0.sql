@@ -199,6 +199,81 @@ INSERT INTO hubspot.checkpoint
 	VALUES (1, pg_catalog.clock_timestamp(), 0, pg_catalog.pg_current_snapshot(),
 		pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()));
 
+/*
+ * Rows whose own fault may pass, and those that were given up: the first
+ * columns are the outbox's, in its order (src/defer.c relies on that), so that
+ * the outbox may be given back meanwhile.
+ */
+CREATE TABLE hubspot.deferred (
+	LIKE hubspot.outbox INCLUDING COMMENTS,
+	attempt integer NOT NULL,
+	lost boolean NOT NULL,
+	next_try_at timestamptz NOT NULL,
+	http_status smallint,
+	category text COLLATE "C",
+	last_error text,
+	request_id bigint,
+	failed_at timestamptz NOT NULL
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX deferred_id ON hubspot.deferred (id);
+COMMENT ON TABLE hubspot.deferred IS
+'rows that failed for a reason of their own that may pass, with a copy of the call: tried again at next_try_at; rows of the same key wait behind them';
+COMMENT ON COLUMN hubspot.deferred.attempt IS 'faults of its own so far; after the SERVER option max_attempts the row is dead';
+COMMENT ON COLUMN hubspot.deferred.lost IS 'whether it may have been carried out though no good answer came';
+COMMENT ON COLUMN hubspot.deferred.next_try_at IS 'when it is tried again';
+COMMENT ON COLUMN hubspot.deferred.http_status IS 'HTTP status of the last answer, NULL when none came';
+COMMENT ON COLUMN hubspot.deferred.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.deferred.last_error IS 'reason in words';
+COMMENT ON COLUMN hubspot.deferred.request_id IS 'the HTTP request that failed last, see hubspot.request';
+COMMENT ON COLUMN hubspot.deferred.failed_at IS 'when it did';
+
+CREATE TABLE hubspot.dead (
+	LIKE hubspot.outbox INCLUDING COMMENTS,
+	attempt integer NOT NULL,
+	http_status smallint,
+	category text COLLATE "C",
+	last_error text,
+	request_id bigint,
+	failed_at timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX dead_id ON hubspot.dead (id);
+COMMENT ON TABLE hubspot.dead IS
+'rows that were given up after max_attempts faults of their own, with a copy of the call that outlives the outbox''s retention; hubspot_retry() queues them again, DELETE forgets them';
+COMMENT ON COLUMN hubspot.dead.attempt IS 'how often it failed';
+COMMENT ON COLUMN hubspot.dead.http_status IS 'HTTP status of the last answer, NULL when none came';
+COMMENT ON COLUMN hubspot.dead.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.dead.last_error IS 'reason in words';
+COMMENT ON COLUMN hubspot.dead.request_id IS 'the HTTP request that failed last';
+COMMENT ON COLUMN hubspot.dead.failed_at IS 'when it did';
+
+CREATE TABLE hubspot.command (
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	cancels boolean NOT NULL,
+	last_id bigint NOT NULL,
+	ids bigint[],
+	server oid,
+	call hubspot.call,
+	object hubspot.object,
+	key text COLLATE "C",
+	backfill boolean,
+	given_by name NOT NULL DEFAULT session_user,
+	given_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE hubspot.command IS
+'what hubspot_cancel() and hubspot_retry() have asked of the worker and it has not done yet; it means rows for which all that is not NULL fits';
+COMMENT ON SEQUENCE hubspot.command_id_seq IS 'numbers the commands';
+COMMENT ON COLUMN hubspot.command.id IS 'number of the command';
+COMMENT ON COLUMN hubspot.command.cancels IS 'true: the rows are not to be sent; false: those that are deferred are to be tried at once';
+COMMENT ON COLUMN hubspot.command.last_id IS 'rows with a higher id are not meant';
+COMMENT ON COLUMN hubspot.command.ids IS 'rows that are meant';
+COMMENT ON COLUMN hubspot.command.server IS 'oid of their SERVER';
+COMMENT ON COLUMN hubspot.command.call IS 'their call';
+COMMENT ON COLUMN hubspot.command.object IS 'what they write';
+COMMENT ON COLUMN hubspot.command.key IS 'their key, as in the outbox';
+COMMENT ON COLUMN hubspot.command.backfill IS 'whether they are a back-fill';
+COMMENT ON COLUMN hubspot.command.given_by IS 'who called';
+COMMENT ON COLUMN hubspot.command.given_at IS 'and when';
+
 CREATE TABLE hubspot.record (
 	key_hash bigint NOT NULL,
 	server oid NOT NULL,
@@ -625,7 +700,8 @@ COMMENT ON FUNCTION @extschema@.hubspot_resume(name, text) IS
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION hubspot.lane_report(
 	OUT server oid, OUT lane text, OUT state text, OUT reason text, OUT until timestamptz,
-	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision, OUT event text)
+	OUT waiting bigint, OUT in_flight bigint, OUT oldest timestamptz, OUT done bigint, OUT rate double precision, OUT event text,
+	OUT deferred bigint)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_lane_report';
 COMMENT ON FUNCTION hubspot.lane_report() IS
@@ -719,9 +795,19 @@ UNION ALL
 	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
 	WHERE o.xid >= (SELECT pg_catalog.pg_snapshot_xmin(c.snapshot) FROM hubspot.last_checkpoint c)
-		AND NOT pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c));
+		AND NOT pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c))
+		AND NOT EXISTS (SELECT FROM hubspot.deferred d WHERE d.id = o.id)
+UNION ALL
+	SELECT d.id, d.parent, s.srvname, d.call::text, d.object::text, d.key,
+		CASE WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'deferred' END,
+		NULL::text, d.attempt::smallint, d.http_status, NULL::text,
+		NULL::boolean, d.category, d.last_error, NULL::jsonb, d.request_id, d.created_at,
+		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of
+	FROM hubspot.deferred d
+	LEFT JOIN hubspot.flight_report() f ON f.id = d.id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;
 COMMENT ON VIEW hubspot.outbox_status IS
-'a row per queued row: state is waiting, in_flight, deferred or done; verdict is NULL until done';
+'a row per queued row: state is waiting, in_flight, deferred or done; verdict is NULL until done; of a deferred row category and message say what went wrong last, next_try_at when it is tried again';
 
 CREATE VIEW hubspot.backlog AS
 	SELECT o.* FROM hubspot.outbox_status o WHERE o.state <> 'done';
@@ -797,7 +883,7 @@ CREATE VIEW hubspot.status AS
 		CASE WHEN w.held THEN NULL ELSE l.until END AS until,
 		coalesce(l.waiting, 0) + coalesce(u.waiting, 0) AS waiting,
 		coalesce(l.in_flight, 0) AS in_flight,
-		0::bigint AS deferred,
+		coalesce(l.deferred, 0) AS deferred,
 		least(l.oldest, u.oldest) AS oldest,
 		coalesce(l.rate, 0) AS rate,
 		m.daily_limit - m.daily_remaining AS daily_used,
@@ -924,12 +1010,16 @@ CREATE VIEW hubspot.repeatable AS
 	SELECT o.*, t.retried_as,
 		s.oid IS NOT NULL AND o.problem IS NULL AND o.message IS NOT NULL AND (o.key <> '' OR o.call <> 'delete') AS sendable,
 		coalesce('events=legacy' = ANY (s.srvoptions), false) AS legacy
-	FROM hubspot.outbox o
+	FROM (SELECT x.* FROM hubspot.outbox x
+		UNION ALL
+		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.object, d.source, d.parent, d.deadline, d.backfill, d.replay_of,
+			d.called_at, d.key_property, d.key, d.problem, d.message
+		FROM hubspot.dead d WHERE NOT EXISTS (SELECT FROM hubspot.outbox x WHERE x.id = d.id)) o
 	LEFT JOIN (pg_catalog.pg_foreign_server s
 		JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot') ON s.oid = o.server
 	LEFT JOIN hubspot.retry t ON t.id = o.id;
 COMMENT ON VIEW hubspot.repeatable IS
-'the outbox, with what a repeat depends on: sendable is false for bad messages, erased rows and dropped SERVERs, retried_as the row that repeats this one, legacy whether the SERVER sends legacy events, whose repeat counts twice';
+'the outbox and hubspot.dead, with what a repeat depends on: sendable is false for bad messages, erased rows and dropped SERVERs, retried_as the row that repeats this one, legacy whether the SERVER sends legacy events, whose repeat counts twice';
 
 /*
  * A deadline that has passed would end the new row at once: it is left out.
@@ -951,7 +1041,7 @@ BEGIN
 			CASE WHEN $3 THEN true ELSE o.backfill END, coalesce(o.replay_of, o.id), coalesce(o.called_at, o.created_at),
 			o.key_property, o.key, o.message
 		FROM pairs c
-		JOIN hubspot.outbox o ON o.id = c.old_id
+		JOIN hubspot.repeatable o ON o.id = c.old_id
 		LEFT JOIN pairs p ON p.old_id = o.parent
 		ORDER BY c.new_id' USING old_ids, new_ids, as_backfill;
 END
@@ -996,6 +1086,7 @@ BEGIN
 	)
 	SELECT array_agg(c.id ORDER BY c.id), array_agg(c.retried_as ORDER BY c.id) INTO old_ids, new_ids FROM claimed c;
 	PERFORM hubspot.queue_again(old_ids, new_ids, false);
+	DELETE FROM hubspot.dead d WHERE d.id = ANY (old_ids);
 	RETURN QUERY SELECT unnest(new_ids);
 END
 $$;
@@ -1024,9 +1115,18 @@ BEGIN
 			USING ERRCODE = 'no_data_found', HINT = 'Rows are kept for hubspot.retention after their verdict.';
 	END IF;
 
+	IF EXISTS (SELECT FROM hubspot.deferred d WHERE d.id = target.id) THEN
+		INSERT INTO hubspot.command (cancels, last_id, ids) VALUES (false, target.id, ARRAY[target.id]);
+		PERFORM hubspot.wake();
+		RETURN target.id;
+	END IF;
 	SELECT coalesce(c.verdict, r.verdict), coalesce(c.id, r.id) INTO verdict, carrier
 	FROM hubspot.result r LEFT JOIN hubspot.result c ON c.id = r.merged_into
 	WHERE r.id = target.id;
+	IF verdict IS NULL AND EXISTS (SELECT FROM hubspot.dead d WHERE d.id = target.id) THEN
+		verdict := 'dead';
+		carrier := target.id;
+	END IF;
 	fate := CASE WHEN verdict IS NULL THEN 'is waiting'
 		WHEN verdict IN ('delivered', 'unchanged', 'sent_unconfirmed') THEN 'was sent: ' || verdict END;
 	IF fate IS NOT NULL AND target.id <> hubspot_retry.id THEN
@@ -1052,7 +1152,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_retry(bigint) IS
-'queues the call of a row again that was not sent (rejected, dead, expired, cancelled) or may not have been (unknown), together with the rows that were merged into it; returns the id of the new row, whose replay_of is this one.  It goes behind what waits for the same key, is mapped anew, and has no deadline that has passed.  What was retried already is not queued twice: a NOTICE, and the id of that retry.  Errors: the row waits or was sent, has a bad message, was erased, its SERVER is gone';
+'queues the call of a row again that was not sent (rejected, dead, expired, cancelled) or may not have been (unknown), together with the rows that were merged into it; returns the id of the new row, whose replay_of is this one.  It goes behind what waits for the same key, is mapped anew, and has no deadline that has passed.  A deferred row is tried at once, and its own id returned.  What was retried already is not queued twice: a NOTICE, and the id of that retry.  Errors: the row waits or was sent, has a bad message, was erased, its SERVER is gone';
 
 /*
  * The rings are not analyzed, so that the planner takes them for small: of these two, which
@@ -1148,6 +1248,60 @@ $$;
 COMMENT ON FUNCTION @extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text) IS
 'queues again, as a back-fill and in their order, the calls that were queued in [since, until), whatever became of them; returns the number of rows.  Restricted by SERVER, call, object, key, verdict (that of the row that a coalesced one was merged into).  Left out: bad messages, erased rows, those of dropped SERVERs; forms unless call is form, and legacy events unless a verdict is named, as a repeat counts twice.  Values that were queued after until are overwritten by older ones: let until be now where that matters';
 
+CREATE FUNCTION @extschema@.hubspot_cancel(id bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	chosen bigint[];
+BEGIN
+	SELECT array_agg(b.id) INTO chosen FROM hubspot.outbox_status b
+	WHERE (b.id = hubspot_cancel.id OR b.parent = hubspot_cancel.id) AND b.state IN ('waiting', 'deferred');
+	IF chosen IS NULL AND NOT EXISTS (SELECT FROM hubspot.outbox_status b WHERE b.id = hubspot_cancel.id) THEN
+		RAISE EXCEPTION 'outbox row % does not exist', hubspot_cancel.id USING ERRCODE = 'no_data_found',
+			HINT = 'Rows are kept for hubspot.retention after their verdict; those of an open transaction are cancelled by its rollback.';
+	END IF;
+	INSERT INTO hubspot.command (cancels, last_id, ids)
+		SELECT true, (SELECT max(c) FROM unnest(chosen) c), chosen WHERE chosen IS NOT NULL;
+	PERFORM hubspot.wake();
+	RETURN chosen IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_cancel(bigint) IS
+'at this transaction''s commit a row that waits or is deferred, and the rows that were queued with it, are not sent any more: they end as cancelled.  False: it is under way, or done.  One that may have reached HubSpot already is not cancelled';
+
+CREATE FUNCTION @extschema@.hubspot_cancel(server name DEFAULT NULL, call text DEFAULT NULL, object text DEFAULT NULL,
+	key text DEFAULT NULL, backfill boolean DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	account oid := CASE WHEN hubspot_cancel.server IS NOT NULL THEN hubspot.server_oid(hubspot_cancel.server) END;
+	normal_key text := CASE WHEN position('@' IN hubspot_cancel.key) > 0 THEN lower(btrim(hubspot_cancel.key)) ELSE hubspot_cancel.key END;
+	last_id bigint := (SELECT q.last_value FROM hubspot.outbox_id_seq q WHERE q.is_called);
+BEGIN
+	IF last_id IS NULL THEN
+		RETURN 0;
+	END IF;
+	INSERT INTO hubspot.command (cancels, last_id, server, call, object, key, backfill)
+		VALUES (true, last_id, account, hubspot_cancel.call::hubspot.call, hubspot_cancel.object::hubspot.object, normal_key, hubspot_cancel.backfill);
+	PERFORM hubspot.wake();
+	RETURN (SELECT count(*) FROM hubspot.outbox_status b
+		LEFT JOIN pg_foreign_server s ON s.srvname = b.server
+		WHERE b.state IN ('waiting', 'deferred') AND b.id <= last_id
+			AND (account IS NULL OR s.oid = account)
+			AND (hubspot_cancel.call IS NULL OR b.call = hubspot_cancel.call)
+			AND (hubspot_cancel.object IS NULL OR b.object = hubspot_cancel.object)
+			AND (normal_key IS NULL OR b.key = normal_key)
+			AND (hubspot_cancel.backfill IS NULL OR b.backfill = hubspot_cancel.backfill));
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_cancel(name, text, text, text, boolean) IS
+'hubspot_cancel(id) for all rows that wait or are deferred now and fit: SERVER, call, object, key, back-fill or not; without an argument all.  Returns how many wait at this moment; those that the worker sends before the commit are not cancelled';
+
 CREATE FUNCTION @extschema@.hubspot_drain(timeout interval DEFAULT NULL, server name DEFAULT NULL) RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1218,6 +1372,7 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name
 REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
 	@extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
 	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text), @extschema@.hubspot_drain(interval, name),
+	@extschema@.hubspot_cancel(bigint), @extschema@.hubspot_cancel(name, text, text, text, boolean),
 	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;

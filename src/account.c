@@ -95,6 +95,7 @@ static const AccountOption account_options[] = {
 	{"burst_limit", KIND_INT, 1, 1000, NULL, NULL, AT(burst_limit), false, true},
 	{"daily_limit", KIND_INT, 1, 1000000000, NULL, NULL, AT(daily_limit), false, true},
 	{"quota_share", KIND_NUMBER, 0.01, 1, NULL, "1", AT(quota_share), false, true},
+	{"max_attempts", KIND_INT, 1, 1000, NULL, "10", AT(max_attempts), false, true},
 	{"max_connections", KIND_INT, 1, 16, NULL, "4", AT(max_connections), false, true},
 
 	/* what a call becomes */

@@ -57,6 +57,7 @@ typedef struct AccountOptions
 	int			daily_limit;	/* ceiling, requests per day; 0: as HubSpot says */
 	double		quota_share;	/* 0 < share <= 1 */
 	int			max_connections;
+	int			max_attempts;	/* faults of a record's own before its rows are dead */
 	int			unknown_properties; /* UnknownProperties */
 	int			lifecycle;		/* LifecyclePolicy */
 	int			events;			/* EventsPolicy */

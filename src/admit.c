@@ -249,14 +249,20 @@ read_columns(Row *row, TupleTableSlot *slot)
 	row->erases = row->call == CALL_DELETE && message_erases(row->message);
 }
 
-static bool
-is_user_id(const text * property)
+void
+admit_resolve(const Lane *lane, const char **property, const char **key)
 {
-	return VARSIZE_ANY_EXHDR(property) == strlen(MESSAGE_USER_ID) &&
-		memcmp(VARDATA_ANY(property), MESSAGE_USER_ID, strlen(MESSAGE_USER_ID)) == 0;
+	const char *address = NULL;
+
+	if (*property != NULL && strcmp(*property, MESSAGE_USER_ID) == 0)
+		address = address_of(lane, *key);
+	if (address == NULL)
+		return;
+	*property = NULL;
+	*key = address;
 }
 
-void
+Row *
 admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 {
 	bool		isnull;
@@ -264,9 +270,8 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	Row		   *row = MemoryContextAlloc(window.memory, size);
 	Datum		datum = slot_getattr(slot, AT_MESSAGE, &isnull);
 	struct varlena *message = PG_DETOAST_DATUM(datum);
-	text	   *key = DatumGetTextPP(slot_getattr(slot, AT_KEY, &isnull));
-	text	   *property = NULL;
-	const char *address = NULL;
+	const char *key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	const char *property;
 
 	memset(row, 0, sizeof(Row));
 	row->message = (Jsonb *) memcpy(row + 1, message, VARSIZE(message));
@@ -276,17 +281,12 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	read_columns(row, slot);
 	row->lost = maybe_sent && row->created_at <= nobody_since;
 	datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
-	if (!isnull)
-		property = DatumGetTextPP(datum);
-	if (property != NULL && is_user_id(property))
-		address = address_of(lane, text_to_cstring(key));
-	if (address != NULL)
-		queue_add(lane, NULL, 0, address, strlen(address), row);
-	else
-		queue_add(lane, property ? VARDATA_ANY(property) : NULL, property ? VARSIZE_ANY_EXHDR(property) : 0,
-				  VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), row);
+	property = isnull ? NULL : TextDatumGetCString(datum);
+	admit_resolve(lane, &property, &key);
+	queue_add(lane, property, key, row);
 	find_record(row);
 	expire_note(row);
+	return row;
 }
 
 /* ---- what an earlier worker has learnt ---------------------------------------------- */

@@ -16,6 +16,7 @@ enum OutboxAttribute
 {
 	AT_ID = 1, AT_XID, AT_CREATED_AT, AT_SERVER, AT_CALL, AT_OBJECT, AT_SOURCE, AT_PARENT,
 	AT_DEADLINE, AT_BACKFILL, AT_REPLAY_OF, AT_CALLED_AT, AT_KEY_PROPERTY, AT_KEY, AT_PROBLEM, AT_MESSAGE
+#define AT_LAST	AT_MESSAGE
 };
 
 /* Why a row has no lane, and therefore ends unsent.  Texts are palloc'd or constant. */
@@ -35,8 +36,15 @@ extern void admit_refuse(int64 id, const Refusal *why);
 /* Bytes that a row will take in the window. */
 extern Size admit_size(TupleTableSlot *slot);
 
+/*
+ * The name that a row's key has in the window: a userId that is known to be an
+ * address becomes that.  property NULL: an address.  Inside a transaction, with
+ * the record map open.
+ */
+extern void admit_resolve(const Lane *lane, const char **property, const char **key);
+
 /* Bring a row into the window.  maybe_sent: a worker before this one may have read it. */
-extern void admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent);
+extern Row *admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent);
 
 /*
  * Whether a row had its verdict when the worker started.  The probe is open

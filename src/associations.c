@@ -23,6 +23,7 @@
 #include "hubspot.h"
 #include "await.h"
 #include "clock.h"
+#include "defer.h"
 #include "record_map.h"
 #include "records.h"
 #include "ring_scan.h"
@@ -474,6 +475,8 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 	Row		   *row = carrier(input);
 	MessageKey	company = company_of(row);
 
+	if (reply_is_transient(error) && defer_input(input, error->category, error->message, reply->status, request))
+		return;
 	if (row->repaired)
 	{
 		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,

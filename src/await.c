@@ -10,6 +10,7 @@
 #include "hubspot.h"
 #include "await.h"
 #include "clock.h"
+#include "defer.h"
 
 #define LOOK_UPS_AT_ONCE	5000	/* in one transaction */
 
@@ -31,7 +32,8 @@ await_look_up(WorkKey *key)
 bool
 await_is_first(const Row *row, const Lane *lane)
 {
-	return (lane->reader == NULL || lane == row->key->lane) && (lane->oldest == NULL || lane->oldest->id >= row->id);
+	return (lane->reader == NULL || lane == row->key->lane) && (lane->oldest == NULL || lane->oldest->id >= row->id) &&
+		defer_oldest(lane) >= row->id;
 }
 
 /*
@@ -217,7 +219,10 @@ await_step(void)
 	{
 		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
 
-		batch_family(key->lane->family)->look_up(key);
+		if (key->ndeferred > 0)
+			defer_load(key);
+		else if (!dlist_is_empty(&key->rows) && batch_family(key->lane->family)->look_up != NULL)
+			batch_family(key->lane->family)->look_up(key);
 	}
 	record_map_close();
 }

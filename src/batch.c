@@ -16,6 +16,7 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "defer.h"
 #include "expire.h"
 #include "pause.h"
 #include "schema_sync.h"
@@ -85,6 +86,7 @@ batch_end_input(Input *input, AckResult *result)
 		ack_result(result);
 		queue_forget_row(row);
 	}
+	input->key->lane->successes += result->request != NULL;
 	queue_release_key(input->key);
 }
 
@@ -99,6 +101,23 @@ batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *me
 	dlist_delete(&row->node);
 	ack_result(&result);
 	queue_forget_row(row);
+}
+
+/*
+ * A key that waits for something on account of its first row asks anew what
+ * the next one needs, but for a time, which is the record's.
+ */
+void
+batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message)
+{
+	WorkKey    *key = row->key;
+	bool		was_head = queue_head(key) == row;
+
+	batch_end_unsent(row, verdict, category, message);
+	if (dlist_is_empty(&key->rows))
+		queue_drop_idle(key);
+	else if (was_head && key->place == PLACE_AWAY && key->until <= clock_us())
+		queue_bring_back(key);
 }
 
 /* Whether a row can be sent; if not, it ends here. */
@@ -318,6 +337,7 @@ fill(Batch *batch, Lane *lane)
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 	int			looked = 0;
+	bool		alone;
 
 	dlist_foreach_modify(iter, &lane->ready)
 	{
@@ -328,6 +348,9 @@ fill(Batch *batch, Lane *lane)
 			break;
 		if (kind_of(key) != batch->kind || !fits(batch, key))
 			continue;
+		alone = queue_head(key)->is_suspect;
+		if (alone && batch->ninputs > 0)
+			continue;
 		dlist_delete(&key->node);
 		key->place = PLACE_NONE;
 		lane->nready--;
@@ -336,6 +359,12 @@ fill(Batch *batch, Lane *lane)
 			queue_release_key(key);
 		else if (append_input(batch, input) == BUILD_WAIT)
 			break;
+		else if (alone && batch->ninputs > 0)
+		{
+			batch->is_suspect = true;
+			batch->met_at = key->met_at;
+			break;
+		}
 	}
 }
 
@@ -345,9 +374,23 @@ may_use(const RequestKind *kind, int busy_meters)
 	return kind->meter == METER_NONE || (busy_meters & (1 << kind->meter)) == 0;
 }
 
-/* The first batch to be sent as it is whose meter is free; of a paused lane, one that finishes what has begun. */
+/*
+ * Whether a batch has met trouble, and nothing has gone well since that would
+ * tell whose trouble it is.  Parts of one that was at fault are looked into
+ * without asking again, but for a single record, whose rows would pay for it.
+ */
+static bool
+is_in_doubt(const Batch *batch)
+{
+	return batch->is_suspect && batch->met_at == batch->lane->successes && !(batch->is_blamed && batch->ninputs > 1);
+}
+
+/*
+ * The first batch to be sent as it is whose meter is free; those in doubt are
+ * the last resort.  Of a paused lane, one that finishes what has begun.
+ */
 static Batch *
-first_again(Lane *lane, bool paused, int busy_meters)
+first_again(Lane *lane, bool paused, int busy_meters, bool in_doubt)
 {
 	dlist_iter	iter;
 
@@ -355,7 +398,7 @@ first_again(Lane *lane, bool paused, int busy_meters)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (may_use(batch->kind, busy_meters) && (!paused || batch->kind->finishes))
+		if (may_use(batch->kind, busy_meters) && is_in_doubt(batch) == in_doubt && (!paused || batch->kind->finishes))
 			return batch;
 	}
 	return NULL;
@@ -365,21 +408,21 @@ const RequestKind *
 batch_next_kind(Lane *lane, int busy_meters)
 {
 	bool		paused = pause_stops(lane);
-	const Batch *batch = first_again(lane, paused, busy_meters);
+	const Batch *batch = first_again(lane, paused, busy_meters, false);
 	dlist_mutable_iter iter;
 
 	if (batch != NULL)
 		return batch->kind;
-	if (paused)
-		return NULL;
-	dlist_foreach_modify(iter, &lane->ready)
+	if (!paused)
+		dlist_foreach_modify(iter, &lane->ready)
 	{
 		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
 
 		if (kind != NULL && may_use(kind, busy_meters))
 			return kind;
 	}
-	return NULL;
+	batch = first_again(lane, paused, busy_meters, true);
+	return batch == NULL ? NULL : batch->kind;
 }
 
 static int64 built;				/* batches of ready keys since the start */
@@ -410,8 +453,9 @@ batch_tell(void)
 	elog(DEBUG1, "building " INT64_FORMAT " requests took " INT64_FORMAT " us", built, built_us);
 }
 
-Batch *
-batch_take(Lane *lane, const RequestKind *kind)
+/* The first batch of a kind that is to be sent as it is. */
+static Batch *
+take_again(Lane *lane, const RequestKind *kind, bool in_doubt)
 {
 	dlist_iter	iter;
 
@@ -419,13 +463,23 @@ batch_take(Lane *lane, const RequestKind *kind)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (batch->kind == kind)
+		if (batch->kind == kind && is_in_doubt(batch) == in_doubt)
 		{
 			dlist_delete(&batch->node);
 			return batch;
 		}
 	}
-	return take_ready(lane, kind);
+	return NULL;
+}
+
+Batch *
+batch_take(Lane *lane, const RequestKind *kind)
+{
+	Batch	   *batch = take_again(lane, kind, false);
+
+	if (batch == NULL)
+		batch = take_ready(lane, kind);
+	return batch != NULL ? batch : take_again(lane, kind, true);
 }
 
 /* ---- rows that are not merged ---- */
@@ -445,6 +499,7 @@ batch_end_rows(Input *input, AckResult *result)
 {
 	for (int i = 0; i < input->nrows; i++)
 		batch_end_row(input, input->rows[i], result);
+	input->key->lane->successes += result->request != NULL;
 	queue_release_key(input->key);
 }
 
@@ -468,6 +523,48 @@ void
 batch_free(Batch *batch)
 {
 	MemoryContextDelete(batch->context);
+}
+
+static bool
+has_row(const Batch *batch, RowTest test, const void *arg)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		for (int j = 0; j < batch->inputs[i].nrows; j++)
+			if (test(batch->inputs[i].rows[j], arg))
+				return true;
+	return false;
+}
+
+static void
+dissolve(Lane *lane, RowTest test, const void *arg)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		if (batch->kind->finishes || !has_row(batch, test, arg))
+			continue;
+		dlist_delete(&batch->node);
+		for (int i = 0; i < batch->ninputs; i++)
+			queue_put_back(batch->inputs[i].key, batch->inputs[i].rows, batch->inputs[i].nrows);
+		batch_free(batch);
+	}
+}
+
+void
+batch_dissolve(RowTest test, const void *arg)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			dissolve(&account->lanes[i], test, arg);
+	}
 }
 
 /* Hand an input of one batch to another, with all that it knows but its JSON. */
@@ -514,6 +611,9 @@ batch_split_off(Batch *batch, const bool *chosen)
 	MemoryContext old = MemoryContextSwitchTo(part->context);
 
 	part->path = batch->path;
+	part->is_suspect = batch->is_suspect;
+	part->is_blamed = batch->is_blamed;
+	part->met_at = batch->lane->successes;
 	begin_body(part);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
@@ -666,11 +766,67 @@ batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_reject(&batch->inputs[0], VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
 }
 
+/* ---- whose fault ----------------------------------------------------------------- */
+
+void
+batch_narrow(Batch *batch)
+{
+	Input	   *input = &batch->inputs[0];
+
+	input->key->chunk = input->nrows / 2;
+	queue_put_back(input->key, input->rows, input->nrows);
+}
+
+/* What the request's line of the log says, which is more than the answer when there was none. */
+static bool
+blame(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	batch->is_blamed = true;
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else if (batch->kind->counts_rows && batch->nrows > 1)
+		batch_narrow(batch);
+	else
+		return defer_input(&batch->inputs[0], reply->status == 0 ? "no_answer" : "unavailable",
+						   request->error != NULL ? request->error : reply->message, reply->status, request);
+	return true;
+}
+
+bool
+batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool		met_before = batch->is_suspect;
+
+	if (met_before && !is_in_doubt(batch))
+	{
+		if (!blame(batch, reply, request))
+			return false;
+		batch_free(batch);
+		return true;
+	}
+	batch->is_suspect = true;
+	batch->met_at = batch->lane->successes;
+	if (!met_before || batch->lane->nready == 0)
+		return false;
+	batch_again(batch);
+	return true;
+}
+
 static void
 bring_all_back(dlist_head *list)
 {
 	while (!dlist_is_empty(list))
 		queue_bring_back(dlist_head_element(WorkKey, node, list));
+}
+
+/* Rows in hubspot.deferred, whether their time has come or not. */
+static void
+cancel_deferred(dlist_head *keys)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, keys)
+		defer_end_key(dlist_container(WorkKey, node, iter.cur), PG_INT64_MAX, VERDICT_CANCELLED, "server_dropped", server_dropped);
 }
 
 /* Rows that wait for those of another lane come back when these have been cancelled. */
@@ -685,6 +841,8 @@ batch_cancel_lane(Lane *lane)
 			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
 		MemoryContextDelete(batch->context);
 	}
+	cancel_deferred(&lane->deferred);
+	cancel_deferred(&lane->asking);
 	bring_all_back(&lane->asking);
 	bring_all_back(&lane->behind);
 	bring_all_back(&lane->delayed);

@@ -17,6 +17,7 @@
 #include "hubspot.h"
 #include "await.h"
 #include "clock.h"
+#include "defer.h"
 #include "record_map.h"
 #include "records.h"
 #include "schema_sync.h"
@@ -251,11 +252,12 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			records_note_stage(input, result);
 			records_end(input, result->id, 1, reply->status, request);
 		}
-		else if (matched[i].outcome == REPLY_FAILED)
+		else if (matched[i].outcome != REPLY_FAILED)
+			left_out[i] = true;
+		else if (!reply_is_transient(error) ||
+				 !defer_input(input, error->category, error->message, reply->status, request))
 			batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category, error->message,
 						 reply->status, request);
-		else
-			left_out[i] = true;
 	}
 	search_later(batch, left_out);
 }

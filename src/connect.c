@@ -77,6 +77,7 @@ make_account(Oid server)
 		dlist_init(&account->lanes[i].asking);
 		dlist_init(&account->lanes[i].behind);
 		dlist_init(&account->lanes[i].delayed);
+		dlist_init(&account->lanes[i].deferred);
 		dlist_init(&account->lanes[i].again);
 	}
 	lane_event(&account->status, EVENT_START, NULL, 0);
@@ -514,6 +515,6 @@ connect_effective_status(const Lane *lane)
 bool
 connect_lane_is_used(const Lane *lane)
 {
-	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->done > 0 ||
+	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->ndeferred > 0 || lane->done > 0 ||
 		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN;
 }

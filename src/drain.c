@@ -118,13 +118,17 @@ has_result(RingScan *results, int64 id)
 }
 
 static bool
-is_wanted(const Drain *drain, TupleTableSlot *slot, FullTransactionId xid)
+is_of_server(const Drain *drain, TupleTableSlot *slot)
 {
 	bool		isnull;
 
-	return snapshot_sees(drain->wanted, xid) && !snapshot_sees(drain->done, xid) &&
-		(drain->server == InvalidOid ||
-		 drain->server == DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull)));
+	return drain->server == InvalidOid || drain->server == DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull));
+}
+
+static bool
+is_wanted(const Drain *drain, TupleTableSlot *slot, FullTransactionId xid)
+{
+	return snapshot_sees(drain->wanted, xid) && !snapshot_sees(drain->done, xid) && is_of_server(drain, slot);
 }
 
 /* Go on from the place through what the scan finds; false at a row without a verdict. */
@@ -177,6 +181,24 @@ child_is_done(const Drain *drain, int child, Place *place)
 	return done;
 }
 
+/* Rows that failed and are tried again later may be behind the checkpoint. */
+static bool
+has_deferred(const Drain *drain)
+{
+	const Catalog *catalog = ring_catalog(false);
+	RingScan	rows;
+	bool		found = false;
+	bool		isnull;
+
+	ring_scan_open(&rows, catalog->deferred, catalog->deferred_id, 0);
+	index_rescan(rows.scan, NULL, 0, NULL, 0);
+	while (!found && ring_scan_next(&rows))
+		found = snapshot_sees(drain->wanted, DatumGetFullTransactionId(slot_getattr(rows.slot, AT_XID, &isnull))) &&
+			is_of_server(drain, rows.slot);
+	ring_scan_close(&rows);
+	return found;
+}
+
 static bool
 is_done(Drain *drain)
 {
@@ -186,6 +208,7 @@ is_done(Drain *drain)
 	PushActiveSnapshot(GetLatestSnapshot());
 	for (int i = 0; done && i < RING_CHILDREN; i++)
 		done = child_is_done(drain, i, &drain->places[i]);
+	done = done && !has_deferred(drain);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(drain->memory);

@@ -198,17 +198,12 @@ end_refused(Input *input, const Reply *reply, AckRequest *request)
 static void
 events_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	Input	   *input = &batch->inputs[0];
-
 	if (batch->ninputs > 1)
 		batch_bisect(batch, reply);
-	else if (input->nrows > 1)
-	{
-		input->key->chunk = input->nrows / 2;
-		queue_put_back(input->key, input->rows, input->nrows);
-	}
+	else if (batch->nrows > 1)
+		batch_narrow(batch);
 	else
-		end_refused(input, reply, request);
+		end_refused(&batch->inputs[0], reply, request);
 }
 
 /*

@@ -18,6 +18,8 @@
 static TimestampTz earliest;	/* of the window's deadlines, or before it; 0: none */
 static int64 next_pass;			/* µs of the monotonic clock */
 
+static const char *const too_late = "the row's deadline had passed before it could be sent";
+
 void
 expire_note(const Row *row)
 {
@@ -28,73 +30,13 @@ expire_note(const Row *row)
 void
 expire_row(Row *row)
 {
-	batch_end_unsent(row, VERDICT_EXPIRED, "expired", "the row's deadline had passed before it could be sent");
+	batch_end_unsent(row, VERDICT_EXPIRED, "expired", too_late);
 }
 
 static bool
-is_overdue(const Row *row, TimestampTz now)
+is_overdue(const Row *row, const void *now)
 {
-	return row->deadline != 0 && row->deadline < now;
-}
-
-static bool
-batch_is_overdue(const Batch *batch, TimestampTz now)
-{
-	for (int i = 0; i < batch->ninputs; i++)
-		for (int j = 0; j < batch->inputs[i].nrows; j++)
-			if (is_overdue(batch->inputs[i].rows[j], now))
-				return true;
-	return false;
-}
-
-/* A request that was to be sent as it is holds values of an overdue row: its rows begin anew. */
-static void
-dissolve_batches(Lane *lane, TimestampTz now)
-{
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &lane->again)
-	{
-		Batch	   *batch = dlist_container(Batch, node, iter.cur);
-
-		if (!batch_is_overdue(batch, now))
-			continue;
-		dlist_delete(&batch->node);
-		for (int i = 0; i < batch->ninputs; i++)
-			queue_put_back(batch->inputs[i].key, batch->inputs[i].rows, batch->inputs[i].nrows);
-		batch_free(batch);
-	}
-}
-
-static void
-dissolve_all_batches(TimestampTz now)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &accounts)
-	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			dissolve_batches(&account->lanes[i], now);
-	}
-}
-
-/*
- * The key goes on without its row.  One that waits for something on account
- * of its first row asks anew what the next one needs, but for a time, which is the record's.
- */
-static void
-end_row(Row *row)
-{
-	WorkKey    *key = row->key;
-	bool		was_head = queue_head(key) == row;
-
-	expire_row(row);
-	if (dlist_is_empty(&key->rows))
-		queue_drop_idle(key);
-	else if (was_head && key->place == PLACE_AWAY && key->until <= clock_us())
-		queue_bring_back(key);
+	return row->deadline != 0 && row->deadline < *(const TimestampTz *) now;
 }
 
 int64
@@ -109,13 +51,13 @@ expire_overdue(int64 now)
 		return Max((int64) (earliest - time) + 1, next_pass - now);
 	next_pass = now + LOOK_US;
 	earliest = 0;
-	dissolve_all_batches(time);
+	batch_dissolve(is_overdue, &time);
 	dlist_foreach_modify(iter, &window.rows)
 	{
 		Row		   *row = dlist_container(Row, order, iter.cur);
 
-		if (is_overdue(row, time) && !row->taken)
-			end_row(row);
+		if (is_overdue(row, &time) && !row->taken)
+			batch_end_waiting(row, VERDICT_EXPIRED, "expired", too_late);
 		else
 			expire_note(row);
 	}

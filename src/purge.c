@@ -23,6 +23,7 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "defer.h"
 #include "purge.h"
 #include "records.h"
 #include "unchanged.h"
@@ -82,9 +83,14 @@ add_addresses(Purge *purge, const char *list)
 static void
 cancel_rows(WorkKey *key, int64 before)
 {
+	static const char *const why = "the contact was erased before the row could be sent";
+
 	while (!dlist_is_empty(&key->rows) && queue_head(key)->id < before)
-		batch_end_unsent(queue_head(key), VERDICT_CANCELLED, "erased", "the contact was erased before the row could be sent");
-	queue_drop_idle(key);
+		batch_end_unsent(queue_head(key), VERDICT_CANCELLED, "erased", why);
+	if (key->ndeferred > 0)
+		defer_end_key(key, before, VERDICT_CANCELLED, "erased", why);
+	else
+		queue_drop_idle(key);
 }
 
 static void
@@ -264,6 +270,10 @@ static const char *const empty_rows =
 static const char *const empty_rest[] = {
 	"UPDATE hubspot.outbox SET key = '', key_property = NULL, message = '{\"gdpr\": true}' WHERE id = ANY ($7)",
 	"UPDATE hubspot.request SET error = NULL WHERE server = $1 AND error IS NOT NULL AND pg_catalog.lower(error) ~ $5",
+	"DELETE FROM hubspot.dead WHERE server = $1 AND (key = ANY ($4) AND object NOT IN ('company', 'schema')"
+	" OR pg_catalog.lower(message::pg_catalog.text) ~ $5 OR pg_catalog.lower(last_error) ~ $5)",
+	"UPDATE hubspot.deferred SET last_error = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[]"
+	" WHERE server = $1 AND (pg_catalog.lower(message::pg_catalog.text) ~ $5 OR pg_catalog.lower(last_error) ~ $5)",
 	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE r.server = $1 AND r.object = 'contact'"
 	" AND (r.key = ANY ($4) OR ($6 <> '' AND r.record_id = $6))"
 	" AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object",

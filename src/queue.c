@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "hubspot.h"
+#include "defer.h"
 #include "unchanged.h"
 #include "work.h"
 
@@ -133,6 +134,30 @@ queue_send_away(WorkKey *key, dlist_head *list)
 }
 
 void
+queue_defer_key(WorkKey *key)
+{
+	Assert(!key->busy);
+	if (key->place == PLACE_READY)
+	{
+		dlist_delete(&key->node);
+		key->lane->nready--;
+	}
+	dlist_push_tail(&key->lane->deferred, &key->node);
+	key->place = PLACE_DEFERRED;
+}
+
+/* By way of a look-up, which loads its rows. */
+void
+queue_recall_key(WorkKey *key)
+{
+	Assert(key->place == PLACE_DEFERRED);
+	dlist_delete(&key->node);
+	dlist_push_tail(&key->lane->asking, &key->node);
+	key->place = PLACE_AWAY;
+	key->lane->naway++;
+}
+
+void
 queue_bring_back(WorkKey *key)
 {
 	Assert(key->place == PLACE_AWAY);
@@ -140,6 +165,8 @@ queue_bring_back(WorkKey *key)
 	key->place = PLACE_NONE;
 	key->lane->naway--;
 	make_ready(key);
+	if (dlist_is_empty(&key->rows))
+		queue_release_key(key);
 }
 
 static void
@@ -167,7 +194,7 @@ queue_head(const WorkKey *key)
 bool
 queue_has_older(const WorkKey *key, int64 id)
 {
-	return (key->busy && key->busy_id < id) ||
+	return (key->busy && key->busy_id < id) || (key->ndeferred > 0 && key->deferred[0] < id) ||
 		(!dlist_is_empty(unconstify(dlist_head *, &key->rows)) && queue_head(key)->id < id);
 }
 
@@ -186,21 +213,39 @@ find_or_make(KeyName name)
 	return entry->value;
 }
 
-void
-queue_add(Lane *lane, const char *property, int property_len, const char *text, int len, Row *row)
+WorkKey *
+queue_make(Lane *lane, const char *property, const char *key)
 {
-	KeyName		name = {.lane = lane, .key = text, .key_len = len};
-	char		property_text[NAMEDATALEN * 2];
+	KeyName		name = {.lane = lane, .property = property, .key = key, .key_len = strlen(key)};
 
-	if (property != NULL)
+	return find_or_make(name);
+}
+
+/* Behind the last row that was queued before it. */
+static void
+insert_by_id(WorkKey *key, Row *row)
+{
+	dlist_node *before = &key->rows.head;
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &key->rows)
 	{
-		snprintf(property_text, sizeof(property_text), "%.*s", property_len, property);
-		name.property = property_text;
+		if (dlist_container(Row, node, iter.cur)->id < row->id)
+		{
+			before = iter.cur;
+			break;
+		}
 	}
-	row->key = find_or_make(name);
+	dlist_insert_after(before, &row->node);
+}
+
+void
+queue_add(Lane *lane, const char *property, const char *key, Row *row)
+{
+	row->key = queue_make(lane, property, key);
 	row->seq = window.next_seq++;
 	dlist_push_tail(&window.rows, &row->order);
-	dlist_push_tail(&row->key->rows, &row->node);
+	insert_by_id(row->key, row);
 	window.nrows++;
 	window.bytes += row->bytes;
 	lane->rows++;
@@ -217,7 +262,7 @@ drop_key_if_idle(WorkKey *key)
 	KeyName		name = {.lane = key->lane, .property = key->property, .key = key->key,
 	.key_len = strlen(key->key)};
 
-	if (key->busy || !dlist_is_empty(&key->rows))
+	if (key->busy || !dlist_is_empty(&key->rows) || key->ndeferred > 0)
 		return;
 	if (key->place == PLACE_READY)
 	{
@@ -227,6 +272,8 @@ drop_key_if_idle(WorkKey *key)
 	keytable_delete(keys, name);
 	if (key->address != NULL)
 		pfree(key->address);
+	if (key->deferred != NULL)
+		pfree(key->deferred);
 	unchanged_let_go(key);
 	pfree(key);
 }
@@ -251,7 +298,7 @@ next_of_lane(const Row *row)
 }
 
 void
-queue_forget_row(Row *row)
+queue_drop_row(Row *row)
 {
 	Lane	   *lane = row->key->lane;
 
@@ -263,8 +310,16 @@ queue_forget_row(Row *row)
 	window.bytes -= row->bytes;
 	lane->rows--;
 	lane->bytes -= row->bytes;
-	lane->done++;
 	pfree(row);
+}
+
+void
+queue_forget_row(Row *row)
+{
+	if (row->deferred)
+		defer_ended(row);
+	row->key->lane->done++;
+	queue_drop_row(row);
 }
 
 void
@@ -279,29 +334,12 @@ queue_release_key(WorkKey *key)
 void
 queue_drop_idle(WorkKey *key)
 {
-	if (!dlist_is_empty(&key->rows) || key->busy)
+	if (!dlist_is_empty(&key->rows) || key->busy || key->place == PLACE_DEFERRED)
 		return;
 	if (key->place == PLACE_AWAY)
 		queue_bring_back(key);
-	queue_release_key(key);
-}
-
-/* Behind the last row that was queued before it. */
-static void
-insert_by_id(WorkKey *key, Row *row)
-{
-	dlist_node *before = &key->rows.head;
-	dlist_iter	iter;
-
-	dlist_reverse_foreach(iter, &key->rows)
-	{
-		if (dlist_container(Row, node, iter.cur)->id < row->id)
-		{
-			before = iter.cur;
-			break;
-		}
-	}
-	dlist_insert_after(before, &row->node);
+	else
+		queue_release_key(key);
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "defer.h"
 #include "record_map.h"
 #include "records.h"
 #include "schema_sync.h"
@@ -83,28 +84,36 @@ end_reading(Reading *reading)
 	}
 }
 
+/*
+ * One answer that says nothing may be an accident.  When it says nothing at all,
+ * the lane waits, unless it has worked since this batch was first passed over
+ * in silence, or the batch has been so too often: then it is looked into.
+ */
 void
 records_again(Batch *batch, const bool *open, const Reply *reply, AckRequest *request)
 {
+	static const char *const silence = "HubSpot answered with success but did not say anything about this record";
+	bool		is_known = batch->is_suspect && batch->lane->successes > batch->met_at;
+	int			attempts = batch->attempts + 1;
 	int			nopen = 0;
 
 	for (int i = 0; i < batch->ninputs; i++)
 		nopen += open[i];
-	if (nopen == batch->ninputs && ++batch->attempts >= MAX_SILENT_ANSWERS && nopen == 1)
-		batch_reject(&batch->inputs[0], VERDICT_DEAD, "not_confirmed",
-					 "HubSpot answered with success but did not say anything about this record",
-					 reply->status, request);
-	else if (nopen == batch->ninputs && batch->attempts >= MAX_SILENT_ANSWERS)
-		batch_bisect(batch, reply);
-	else if (nopen > 0)
+	if (nopen == 0)
+		return;
+	if (nopen == batch->ninputs && (is_known || attempts >= MAX_SILENT_ANSWERS))
 	{
-		int			attempts = batch->attempts;
-
-		lane_event(&batch->lane->status, EVENT_UNAVAILABLE,
-				   "it answered with success but left records out", 0);
-		batch_split_off(batch, open);
-		dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
+		if (nopen > 1)
+			batch_bisect(batch, reply);
+		else if (!defer_input(&batch->inputs[0], "not_confirmed", silence, reply->status, request))
+			batch_reject(&batch->inputs[0], VERDICT_DEAD, "not_confirmed", silence, reply->status, request);
+		return;
 	}
+	if (nopen == batch->ninputs)
+		lane_event(&batch->lane->status, EVENT_UNAVAILABLE, "it answered with success but left records out", 0);
+	batch->is_suspect = true;
+	batch_split_off(batch, open);
+	dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
 }
 
 /* ---- confirmed ------------------------------------------------------------------------- */
@@ -307,6 +316,9 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 	Input	   *input = &batch->inputs[i];
 
 	unchanged_forget(input->key);
+	if (status == 0 && reply_is_transient(error) &&
+		defer_input(input, category, message, reading->reply->status, reading->request))
+		return;
 	if (is_about_schema(error) && repair(input))
 		return;
 	if (is_conflict(error, status) && reading->kinds->resolve != NULL && input->category == NULL)

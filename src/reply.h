@@ -164,6 +164,9 @@ extern bool reply_names(const Reply *reply, const char *key);
 /* Whether an error's context names this id. */
 extern bool reply_error_names(const ReplyError *error, const char *id);
 
+/* Whether an error of one record is a passing one: the same may work later. */
+extern bool reply_is_transient(const ReplyError *error);
+
 /* What a refused request is called: its code says more than its category. */
 extern const char *reply_code(const Reply *reply);
 

@@ -259,6 +259,21 @@ reply_names(const Reply *reply, const char *key)
 		(strlen(key) >= 3 && quotes(reply->error.message != NULL ? reply->error.message : reply->message, key));
 }
 
+bool
+reply_is_transient(const ReplyError *error)
+{
+	static const char *const categories[] = {
+		"RATE_LIMITS", "RATE_LIMIT", "INTERNAL_ERROR", "INTERNAL_SERVER_ERROR", "SERVER_ERROR", "SERVICE_UNAVAILABLE",
+		"TEMPORARILY_UNAVAILABLE", "TIMEOUT", "GATEWAY_TIMEOUT", "LOCKED", "OBJECT_LOCKED"
+	};
+
+	for (size_t i = 0; i < sizeof(categories) / sizeof(categories[0]); i++)
+		if ((error->category != NULL && strcasecmp(error->category, categories[i]) == 0) ||
+			(error->code != NULL && strcasecmp(error->code, categories[i]) == 0))
+			return true;
+	return false;
+}
+
 const char *
 reply_code(const Reply *reply)
 {

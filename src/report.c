@@ -120,8 +120,8 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 	{
 		LaneReport *lane = &lanes[i];
 		const LaneRule *rule = &lane_rules[lane->event];
-		Datum		values[11];
-		bool		nulls[11] = {0};
+		Datum		values[12];
+		bool		nulls[12] = {0};
 
 		values[0] = ObjectIdGetDatum(lane->server);
 		values[1] = CStringGetTextDatum(lane_family_name((LaneFamily) lane->family));
@@ -135,6 +135,7 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 		values[8] = Int64GetDatum(lane->delivered);
 		values[9] = Float8GetDatum(lane->rate);
 		values[10] = CStringGetTextDatum(rule->event);
+		values[11] = Int64GetDatum(lane->deferred);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

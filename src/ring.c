@@ -106,6 +106,9 @@ build_catalog(Oid extension)
 	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
 		catalog.checkpoint[i] = relation_oid(schema, "checkpoint_%d", i);
 	catalog.mapping = relation_oid(schema, "mapping", 0);
+	catalog.command = relation_oid(schema, "command", 0);
+	catalog.deferred = relation_oid(schema, "deferred", 0);
+	catalog.deferred_id = relation_oid(schema, "deferred_id", 0);
 	catalog.pause = relation_oid(schema, "pause", 0);
 	catalog.record = relation_oid(schema, "record", 0);
 	catalog.record_key_hash = relation_oid(schema, "record_key_hash", 0);
@@ -161,6 +164,15 @@ ring_enum_position(const Oid *labels, int count, Oid value)
 			return i;
 	elog(ERROR, "unknown enum value %u in the outbox", value);
 	return -1;
+}
+
+int
+ring_compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
 }
 
 /*

@@ -85,6 +85,9 @@ typedef struct Catalog
 	Oid			request[RING_CHILDREN];
 	Oid			checkpoint[CHECKPOINT_CHILDREN];
 	Oid			mapping;
+	Oid			command;
+	Oid			deferred;
+	Oid			deferred_id;	/* index on (id) */
 	Oid			pause;
 	Oid			record;
 	Oid			record_key_hash;	/* index on (key_hash) */
@@ -113,6 +116,9 @@ extern const char *const ring_object_names[OBJECT_COUNT];
 
 /* Last value handed out by a sequence of ours, 0 when it was never used. */
 extern int64 ring_last_id(Oid sequence);
+
+/* Ids in ascending order, for qsort() and bsearch(). */
+extern int	ring_compare_ids(const void *a, const void *b);
 
 /* TRUNCATE one of our tables, in the current transaction. */
 extern void ring_truncate(Oid relation);

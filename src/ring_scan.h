@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_RING_SCAN_H
 #define HUBSPOT_RING_SCAN_H
 
-#include "access/relscan.h"
+#include "access/genam.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 

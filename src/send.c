@@ -526,6 +526,16 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
 	schema_sync_answered(transfer->account, transfer->part, reply, useful);
 }
 
+/*
+ * Whether an answer, or its absence, may be owed to what was asked for: to one
+ * record that HubSpot stumbles over.
+ */
+static bool
+may_be_of_batch(const WireResponse *response, const Reply *reply)
+{
+	return response->answered ? reply->class == REPLY_UNAVAILABLE : response->reached;
+}
+
 static void
 finish_usage(const Transfer *transfer, const Reply *reply)
 {
@@ -546,6 +556,8 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 
 	lane->transfers--;
 	lane->in_flight -= batch->nrows;
+	if (may_be_of_batch(response, reply))
+		batch_was_lost(batch);
 	if (batch->kind->settle != NULL)
 		settlement = batch->kind->settle(batch, reply, response->answered, response->reached, request);
 	if (settlement == SETTLE_AGAIN)
@@ -555,14 +567,12 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 		(void) apply_event(transfer, response, reply);
 		batch_free(batch);
 	}
+	else if (may_be_of_batch(response, reply) && batch_suspect(batch, reply, request))
+		return;
 	else if (apply_event(transfer, response, reply))
 		batch_answered(batch, reply, request);
 	else
-	{
-		if (!response->answered ? response->reached : reply->class == REPLY_UNAVAILABLE)
-			batch_was_lost(batch);
 		batch_again(batch);
-	}
 }
 
 int

@@ -57,6 +57,7 @@ typedef struct LaneReport
 	TimestampTz until;			/* 0: none */
 	int64		waiting;		/* rows read and not yet sent */
 	int64		in_flight;		/* rows in requests under way */
+	int64		deferred;		/* rows in hubspot.deferred */
 	TimestampTz oldest;			/* created_at of the oldest of both, 0: none */
 	int64		delivered;		/* rows with a verdict since the worker's start */
 	double		rate;			/* verdicts per second, a moving average */

@@ -52,7 +52,9 @@
 #include "hubspot.h"
 #include "admit.h"
 #include "checkpoint.h"
+#include "command.h"
 #include "confirmed.h"
+#include "defer.h"
 #include "connect.h"
 #include "window.h"
 
@@ -248,7 +250,16 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 			admit_remember(lane, slot, probe);
 		return ADMIT_DONE;
 	}
+	if (reader->recheck && defer_has(id))
+		return ADMIT_DONE;
 	checkpoint_count_row();
+	if (lane != NULL && command_cancels(slot))
+	{
+		if (reader->lane != NULL)
+			lane->skipped--;
+		admit_refuse(id, &(Refusal) {VERDICT_CANCELLED, "cancelled", command_cancelled});
+		return ADMIT_DONE;
+	}
 	if (reader->lane != NULL)
 		return follow_row(lane, slot, reader->recheck);
 	if (lane != NULL)
@@ -295,15 +306,6 @@ read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 		reader->position = last;
 	ring_scan_close(&child);
 	return fits;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
 }
 
 /*
@@ -355,7 +357,7 @@ collect_old_ids(Reader *reader, int *count)
 		}
 		ring_scan_close(&child);
 	}
-	qsort(ids, *count, sizeof(int64), compare_ids);
+	qsort(ids, *count, sizeof(int64), ring_compare_ids);
 	while (*count > 0 && ids[*count - 1] > horizon)
 		(*count)--;
 	return ids;
@@ -577,6 +579,30 @@ int64
 window_read_id(void)
 {
 	return main_reader.phase == PHASE_NEW ? main_reader.position : main_reader.from.low;
+}
+
+static bool
+has_read(const Reader *reader, int64 id)
+{
+	return reader->from.low >= id || (reader->phase == PHASE_NEW && reader->position >= id);
+}
+
+bool
+window_has_read(int64 id)
+{
+	dlist_iter	iter;
+
+	if (!has_read(&main_reader, id))
+		return false;
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			if (account->lanes[i].reader != NULL && !has_read(account->lanes[i].reader, id))
+				return false;
+	}
+	return true;
 }
 
 /* ---- checkpoints ---------------------------------------------------------- */

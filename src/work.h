@@ -21,6 +21,7 @@
 #define HUBSPOT_WORK_H
 
 #include "lib/ilist.h"
+#include "lib/pairingheap.h"
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -52,6 +53,8 @@ typedef struct Lane
 	dlist_head	behind;			/* keys, also of other lanes, that wait for this lane's older rows */
 	dlist_head	delayed;		/* keys that wait for a time, by time */
 	int			naway;			/* keys of this lane that wait for anything */
+	dlist_head	deferred;		/* keys whose rows wait in hubspot.deferred; see defer.h */
+	int64		ndeferred;		/* these rows */
 	dlist_head	again;			/* batches to be sent as they are */
 	struct Reader *reader;		/* follows behind the main one while the lane lags */
 	int64		skipped;		/* rows the main reader left to that reader */
@@ -63,6 +66,7 @@ typedef struct Lane
 	int64		in_flight;		/* rows in requests under way */
 	int			transfers;		/* requests under way */
 	int64		held_since;		/* µs: a partial batch waits for more rows; 0: none */
+	int64		successes;		/* answers about records since the start */
 	int64		done;			/* rows with a verdict since the start */
 	double		rate;			/* of verdicts per second, moving average */
 	int64		rate_done;		/* done when the rate was last computed */
@@ -128,7 +132,8 @@ typedef enum KeyPlace
 {
 	PLACE_NONE,					/* it has none, or is busy */
 	PLACE_READY,				/* in lane->ready */
-	PLACE_AWAY					/* waits for something, see await.h */
+	PLACE_AWAY,					/* waits for something, see await.h */
+	PLACE_DEFERRED				/* in lane->deferred */
 } KeyPlace;
 
 typedef struct WorkKey
@@ -144,7 +149,11 @@ typedef struct WorkKey
 	int			chunk;			/* rows to be taken at once, while a culprit is looked for; 0: all */
 	KeyPlace	place;
 	dlist_node	node;			/* in the list of its place */
-	int64		until;			/* of a delayed key, µs of the monotonic clock */
+	int64		until;			/* of a delayed or deferred key, µs of the monotonic clock */
+	pairingheap_node due;		/* of a deferred key */
+	int			ndeferred;		/* rows of it in hubspot.deferred and not in the window */
+	int64	   *deferred;		/* their ids, ascending; NULL: none */
+	int64		met_at;			/* successes of the lane when they were deferred */
 	char	   *address;		/* that a userId has turned out to be; its rows will move there */
 	struct Confirmed *confirmed;	/* what its record is known to hold, with skip_unchanged; NULL:
 									 * nothing */
@@ -172,6 +181,7 @@ typedef struct Row
 	TimestampTz called_at;		/* when that was queued */
 	TimestampTz deadline;		/* 0: none */
 	Size		bytes;
+	int			attempt;		/* faults of its own so far */
 	Call		call;
 	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company;
 											 * "": not known */
@@ -182,6 +192,8 @@ typedef struct Row
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */
+	bool		deferred;		/* has a copy in hubspot.deferred */
+	bool		is_suspect;		/* made requests fail as a whole: sent alone */
 	WorkKey    *key;
 	Jsonb	   *message;		/* behind the struct */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
@@ -228,6 +240,9 @@ typedef struct Batch
 	const char *page;			/* of an answer in several pages, NULL: the first */
 	int			nrows;			/* of all inputs */
 	int			attempts;		/* answers that said nothing of any input */
+	bool		is_suspect;		/* met trouble that may be of its own making */
+	bool		is_blamed;		/* ... of its own, as the rest of the lane has shown */
+	int64		met_at;			/* successes of the lane when it last did */
 	dlist_node	node;			/* in lane->again */
 } Batch;
 
@@ -251,8 +266,7 @@ extern void queue_init(void);
 
 /* Whether the lane may take another row of this size now. */
 extern bool queue_has_room(const Lane *lane, Size bytes);
-extern void queue_add(Lane *lane, const char *property, int property_len,
-					  const char *key, int key_len, Row *row);
+extern void queue_add(Lane *lane, const char *property, const char *key, Row *row);
 
 /* The key of this name while it has rows in the window, else NULL. */
 extern WorkKey *queue_find(const Lane *lane, const char *property, const char *key);
@@ -266,6 +280,9 @@ extern bool queue_has_older(const WorkKey *key, int64 id);
 /* The row left its input with a verdict, or is not wanted any more. */
 extern void queue_forget_row(Row *row);
 
+/* The row leaves memory without a verdict: it is in hubspot.deferred. */
+extern void queue_drop_row(Row *row);
+
 /* The key has no input in a batch any more. */
 extern void queue_release_key(WorkKey *key);
 
@@ -278,6 +295,13 @@ extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);
 /* A ready key is put into one of the lists of keys that wait; it comes back. */
 extern void queue_send_away(WorkKey *key, dlist_head *list);
 extern void queue_bring_back(WorkKey *key);
+
+/* A key without an input in a batch waits with its rows, and comes back. */
+extern void queue_defer_key(WorkKey *key);
+extern void queue_recall_key(WorkKey *key);
+
+/* The key of this name; it is made if need be, and stays while it has rows. */
+extern WorkKey *queue_make(Lane *lane, const char *property, const char *key);
 
 /* The rows of a key that waits join those of an address, in the order of their ids; the key is gone. */
 extern void queue_move(WorkKey *key, const char *address);
@@ -394,6 +418,14 @@ extern void batch_reject(Input *input, Verdict verdict, const char *category, co
 
 /* A verdict for a row that leaves its key without having been sent. */
 extern void batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message);
+
+/* The same for one that waits in the window: its key goes on without it. */
+extern void batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message);
+
+/* Requests that were to be sent as they are, and have such a row, are taken apart: their rows begin anew. */
+typedef bool (*RowTest) (const Row *row, const void *arg);
+extern void batch_dissolve(RowTest test, const void *arg);
+
 extern void batch_split_off(Batch *batch, const bool *chosen);
 extern void batch_bisect(Batch *batch, const Reply *reply);
 
@@ -429,6 +461,17 @@ extern void batch_answered(Batch *batch, const Reply *reply, AckRequest *request
 
 /* The request may have taken effect though no good answer came. */
 extern void batch_was_lost(Batch *batch);
+
+/*
+ * The request met trouble (no answer, 5xx) that others of its lane may not
+ * meet.  Returns true when it has been dealt with: the batch is at fault
+ * itself, for the lane has worked since it last failed, and the part at fault
+ * is looked for; or others go first, to tell.  False: it is the lane's.
+ */
+extern bool batch_suspect(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* Half as many rows of the only input's key at once, where rows are not merged. */
+extern void batch_narrow(Batch *batch);
 
 /* The request met trouble of its lane: the same is sent again later. */
 extern void batch_again(Batch *batch);

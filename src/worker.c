@@ -39,8 +39,10 @@
 #include "clock.h"
 #include "checkpoint.h"
 #include "confirmed.h"
+#include "command.h"
 #include "connect.h"
 #include "crash_guard.h"
+#include "defer.h"
 #include "expire.h"
 #include "forget.h"
 #include "guard.h"
@@ -137,6 +139,7 @@ begin_step(void)
 {
 	check_extension();
 	connect_load_accounts();
+	defer_start();
 	window_start();
 }
 
@@ -153,6 +156,9 @@ read_step(void)
 	check_extension();
 	connect_load_accounts();
 	pause_load();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	command_look();
+	PopActiveSnapshot();
 	more_to_read = window_fetch();
 	forget_look();
 }
@@ -173,6 +179,10 @@ acknowledge_step(void)
 	check_extension();
 	if (ack_pending() > 0 || ack_has_requests())
 		ack_write();
+	if (defer_has_changes())
+		defer_write();
+	if (command_is_done())
+		command_write();
 	confirmed_write();
 	if (writes_records)
 		record_map_write();
@@ -280,6 +290,8 @@ acknowledge_all(void)
 	if (!in_transaction(acknowledge_step, "writing results"))
 		return false;
 	ack_written();
+	defer_written();
+	command_written();
 	confirmed_written();
 	record_map_written();
 	return true;
@@ -311,11 +323,13 @@ acknowledge(int64 now)
 	writes_checkpoint = window_checkpoint_due(now);
 	/* rows that the checkpoint covers are not read again: what they told must be there */
 	writes_records = record_map_is_due(now, idle) || (writes_checkpoint && !record_map_is_empty());
-	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint)
+	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint || command_is_done())
 	{
 		if (!in_transaction(acknowledge_step, "writing results"))
 			return -1;
 		ack_written();
+		defer_written();
+		command_written();
 		confirmed_written();
 		if (verdicts)
 			crash_guard_clear();
@@ -408,6 +422,7 @@ one_turn(void)
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
 	wait_us = sooner(wait_us, expire_overdue(now));
 	wait_us = sooner(wait_us, await_wake(now));
+	wait_us = sooner(wait_us, defer_wake(now));
 	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
 	{
@@ -514,6 +529,7 @@ start(Datum arg)
 	MemoryContextSwitchTo(turn_context);
 	queue_init();
 	ack_init();
+	defer_init();
 	record_map_init();
 	connect_init();
 	schema_sync_init();

@@ -10,6 +10,7 @@ measure_requests() {
 	ask 'SELECT pg_reload_conf()' >/dev/null
 	fresh
 	measure_contacts "$calls"
+	measure_unchanged "$((100000 / scale))"
 	measure_groups "$calls" segment_group_id
 	measure_groups "$calls"
 	measure_events "$calls"
@@ -42,6 +43,40 @@ measure_contacts() {
 	deliver_all
 	after=$(requests_like contacts/batch)
 	row "requests for $1 changed contacts" "$((after - before))" "<= $(($1 / 100))" "$after - $before <= $1 / 100"
+}
+
+# pass CALLS PLAN: deliver so many contacts of ten properties; leaves rows per second, WAL per row and requests in $rate, $wal, $requests.
+pass() {
+	local last lsn
+	delivery off
+	last=$(ask 'SELECT coalesce(max(id), 0) FROM hubspot.outbox')
+	ask "SELECT count(hubspot_identify(jsonb_build_object('email', 'user' || i || '@shop-example.de', 'plan', '$2', 'city', 'Berlin', 'zip', i, 'phone', '0123',
+		'country', 'Germany', 'state', 'BE', 'firstName', 'First' || i, 'lastName', 'Last' || i, 'total_spent', i, 'website', 'shop-example.de')))
+		FROM generate_series(1, $1) i" >/dev/null
+	lsn=$(ask 'SELECT pg_current_wal_lsn()')
+	requests=$(requests_like contacts/batch)
+	deliver_all
+	rate=$(ask "SELECT round(count(*) / greatest(extract(epoch FROM max(finished_at) - min(finished_at)), 0.001)) FROM hubspot.result WHERE id > $last")
+	wal=$(ask "SELECT round(pg_wal_lsn_diff(pg_current_wal_lsn(), '$lsn') / $1)")
+	requests=$(($(requests_like contacts/batch) - requests))
+}
+
+# The same calls again, and one property changed, with skip_unchanged and without.
+measure_unchanged() {
+	local rate wal requests changed sent
+	fresh
+	pass "$1" free
+	pass "$1" pro
+	sent=$wal
+	fresh "skip_unchanged 'on'"
+	pass "$1" free
+	row "$1 contacts, new to HubSpot, with skip_unchanged: rows/s" "$rate" '' ''
+	pass "$1" pro
+	changed="$rate; $((wal - sent)) bytes"
+	pass "$1" pro
+	row 'the same calls again: requests' "$requests" '0' "$requests == 0"
+	row '... rows/s; WAL per row' "$rate; $wal bytes" '' ''
+	row '... one value of ten changed: rows/s; WAL of the confirmation' "$changed" '' ''
 }
 
 # As many calls for a tenth of companies, each with its contact, known to nobody before.

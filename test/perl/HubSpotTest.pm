@@ -31,7 +31,7 @@ our @EXPORT_OK = qw(try_ask start_writer);
 # The token that accounts and simulators have unless told otherwise.
 our $token = 'pat-na1-11111111-2222-3333-4444-555555555555';
 
-my $patience = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
+my $patience = $ENV{HUBSPOT_PATIENCE} || $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
 
 # A simulator; options as in HubSpotSimulator->start().
 sub start_simulator

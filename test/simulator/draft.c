@@ -255,7 +255,7 @@ draft_check(Draft *draft, Table *claims)
 bool
 draft_failed(const Draft *draft)
 {
-	return draft->missing || draft->conflict || draft->problems.first != NULL;
+	return draft->missing || draft->stumbled || draft->conflict || draft->problems.first != NULL;
 }
 
 static const char *

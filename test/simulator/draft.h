@@ -41,6 +41,7 @@ typedef struct Draft
 
 	Object	   *target;			/* NULL: to be created */
 	bool		missing;		/* an update without its record */
+	bool		stumbled;		/* failed for no reason of its own */
 	bool		created;
 	Setting    *settings;
 	int			setting_count;

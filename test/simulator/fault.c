@@ -26,6 +26,7 @@ typedef enum Action
 	ACTION_SHUFFLE,
 	ACTION_UNTRACED_ERRORS,
 	ACTION_CONFLICT,
+	ACTION_RECORD_ERROR,
 	ACTION_BIG,
 	ACTION_SLOW_BODY
 } Action;
@@ -53,6 +54,7 @@ static const ActionName actions[] = {
 	{"shuffle", ACTION_SHUFFLE, true},
 	{"untraced_errors", ACTION_UNTRACED_ERRORS, true},
 	{"conflict", ACTION_CONFLICT, false},
+	{"record_error", ACTION_RECORD_ERROR, true},
 	{"big", ACTION_BIG, false},
 	{"slow_body", ACTION_SLOW_BODY, true},
 };
@@ -79,6 +81,7 @@ struct FaultRule
 	int64_t		bytes;
 	int64_t		after_bytes;
 	char	   *policy;
+	char	   *category;
 	char	   *body;
 	char	   *content_type;
 	struct json_object *headers;
@@ -133,7 +136,7 @@ description_fault(struct json_object *description)
 {
 	static const char *const known[] = {
 		"match", "skip", "times", "probability", "seed", "action", "apply", "status", "body",
-		"headers", "content_type", "policy", "ms", "bytes", "after_bytes", NULL
+		"headers", "content_type", "policy", "category", "ms", "bytes", "after_bytes", NULL
 	};
 	static const char *const known_match[] = {"method", "path", "record", NULL};
 	struct json_object *match;
@@ -195,6 +198,7 @@ fault_add(struct json_object *description, const char **error)
 	rule->bytes = member_number(description, "bytes", 0);
 	rule->after_bytes = member_number(description, "after_bytes", 0);
 	rule->policy = member_text(description, "policy");
+	rule->category = member_text(description, "category");
 	rule->body = member_text(description, "body");
 	rule->content_type = member_text(description, "content_type");
 	if (json_object_object_get_ex(description, "headers", &member))
@@ -277,6 +281,19 @@ const char *
 fault_action(const FaultRule *rule)
 {
 	return rule->action->name;
+}
+
+bool
+fault_fails_record(const Request *request, const char *id, const char **category, const char **message)
+{
+	const FaultRule *rule = request->fault;
+
+	if (rule == NULL || rule->action->action != ACTION_RECORD_ERROR || id == NULL ||
+		rule->record == NULL || strstr(id, rule->record) == NULL)
+		return false;
+	*category = rule->category != NULL ? rule->category : "INTERNAL_ERROR";
+	*message = rule->body != NULL ? rule->body : "internal error";
+	return true;
 }
 
 bool
@@ -422,6 +439,7 @@ fault_reply(Request *request)
 			reply_rate_limited(request, rule->policy ? rule->policy : "TEN_SECONDLY_ROLLING");
 			break;
 		case ACTION_DELAY:
+		case ACTION_RECORD_ERROR:
 			break;
 		case ACTION_HANG:
 			request->delivery = DELIVER_NEVER;

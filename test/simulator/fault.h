@@ -24,6 +24,9 @@ extern void fault_clear(void);
 extern FaultRule *fault_match(const Request *request);
 extern const char *fault_action(const FaultRule *rule);
 
+/* Does this record of a batch fail by itself, for a reason that is not its own? */
+extern bool fault_fails_record(const Request *request, const char *id, const char **category, const char **message);
+
 /* A pretended 429 must not use up the window. */
 extern bool fault_is_refusal(const FaultRule *rule);
 

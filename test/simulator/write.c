@@ -12,6 +12,7 @@
 #include "config.h"
 #include "draft.h"
 #include "error.h"
+#include "fault.h"
 
 #define MAX_INPUTS	100
 
@@ -141,6 +142,28 @@ report_missing(Batch *batch)
 	batch_missing(&batch->errors, batch->request->type, ids, count);
 }
 
+/* A record that HubSpot stumbles over; its error is told, the others are written. */
+static bool
+stumbles(Batch *batch, Draft *draft)
+{
+	const char *category;
+	const char *message;
+
+	if (!fault_fails_record(batch->request, draft->id, &category, &message))
+		return false;
+	draft->stumbled = true;
+	if (batch->error_count++ > 0)
+		buffer_puts(&batch->errors, ",");
+	buffer_puts(&batch->errors, "{\"status\":\"error\",\"category\":");
+	buffer_json(&batch->errors, category);
+	buffer_puts(&batch->errors, ",\"message\":");
+	buffer_json(&batch->errors, message);
+	buffer_puts(&batch->errors, ",\"context\":{\"objectWriteTraceId\":[");
+	buffer_json(&batch->errors, draft->trace);
+	buffer_puts(&batch->errors, "]}}");
+	return true;
+}
+
 static void
 write_each(Batch *batch)
 {
@@ -148,6 +171,8 @@ write_each(Batch *batch)
 	{
 		Draft	   *draft = &batch->drafts[i];
 
+		if (stumbles(batch, draft))
+			continue;
 		draft_check(draft, NULL);
 		if (!draft_failed(draft))
 			draft_apply(batch->request, draft);

@@ -1,0 +1,327 @@
+/*
+ * command.c
+ *		What hubspot_cancel() and hubspot_retry() ask of the worker.
+ *
+ * A command to cancel is carried out in three places: at once for rows in the
+ * window and for deferred ones, and, as long as rows that it may mean have not
+ * been read, for each row on its way into the window.  What is under way, or
+ * may have been carried out by HubSpot, is not cancelled.
+ *
+ * Locks: ACCESS SHARE, and ROW EXCLUSIVE for the removal, on hubspot.command.
+ * Memory: a context for each command, below "hubspot work".
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "storage/bufmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "admit.h"
+#include "command.h"
+#include "defer.h"
+#include "window.h"
+
+/* Rows that a command means: all that is given has to fit. */
+typedef struct Command
+{
+	MemoryContext context;
+	int64		id;
+	bool		cancels;		/* else deferred rows are tried at once */
+	int64		last_id;		/* rows queued up to then */
+	int64	   *ids;			/* ascending; NULL: not restricted to these */
+	int			nids;
+	Oid			server;			/* each of these InvalidOid or NULL: any */
+	Oid			call;
+	Oid			object;
+	const char *key;
+	int			backfill;		/* 1, 0, or -1: either */
+} Command;
+
+/* What a command looks at, of a row in whatever form. */
+typedef struct Subject
+{
+	int64		id;
+	Oid			server;
+	Oid			call;
+	Oid			object;
+	const char *key;
+	bool		backfill;
+} Subject;
+
+const char *const command_cancelled = "hubspot_cancel() was called before the row could be sent";
+
+static List *commands;			/* to cancel what is still to be read */
+static int64 last_command;		/* numbers up to this one have been seen */
+static List *done;				/* numbers, as Command, to be removed from the table */
+
+static bool
+means(const Command *command, const Subject *subject)
+{
+	return subject->id <= command->last_id &&
+		(command->ids == NULL || bsearch(&subject->id, command->ids, command->nids, sizeof(int64), ring_compare_ids) != NULL) &&
+		(!OidIsValid(command->server) || command->server == subject->server) &&
+		(!OidIsValid(command->call) || command->call == subject->call) &&
+		(!OidIsValid(command->object) || command->object == subject->object) &&
+		(command->key == NULL || strcmp(command->key, subject->key) == 0) &&
+		(command->backfill < 0 || (command->backfill == 1) == subject->backfill);
+}
+
+static Oid
+object_of(const Lane *lane)
+{
+	for (int i = 0; i < OBJECT_COUNT; i++)
+		if (lane_family_of((Object) i) == lane->family)
+			return ring_catalog(false)->object[i];
+	return InvalidOid;
+}
+
+/* ---- rows that are there ---------------------------------------------------------- */
+
+static bool
+means_row(const Row *row, const void *command)
+{
+	const Lane *lane = row->key->lane;
+	Subject		subject = {
+		.id = row->id, .server = lane->account->server, .call = ring_catalog(false)->call[row->call],
+		.object = object_of(lane), .key = row->key->key, .backfill = row->backfill
+	};
+
+	return !row->lost && means(command, &subject);
+}
+
+static void
+cancel_rows(const Command *command)
+{
+	dlist_mutable_iter iter;
+
+	batch_dissolve(means_row, command);
+	dlist_foreach_modify(iter, &window.rows)
+	{
+		Row		   *row = dlist_container(Row, order, iter.cur);
+
+		if (!row->taken && means_row(row, command))
+			batch_end_waiting(row, VERDICT_CANCELLED, "cancelled", command_cancelled);
+	}
+}
+
+/* Rows in hubspot.deferred: by id, for all else the table knows. */
+static void
+carry_out_for_deferred(const Command *command, const DeferredRow *row)
+{
+	Subject		subject = {
+		.id = row->id, .server = row->server, .call = row->call, .object = row->object, .key = row->text,
+		.backfill = row->backfill
+	};
+
+	if (!means(command, &subject))
+		return;
+	if (command->cancels)
+		defer_end_row(row->key, row->id, VERDICT_CANCELLED, "cancelled", command_cancelled);
+	else
+		defer_recall(row->key);
+}
+
+static void
+carry_out(Command *command)
+{
+	List	   *rows = defer_rows();
+	ListCell   *cell;
+
+	foreach(cell, rows)
+		carry_out_for_deferred(command, lfirst(cell));
+	if (command->cancels)
+		cancel_rows(command);
+}
+
+/* ---- rows that are still to be read ------------------------------------------------- */
+
+bool
+command_cancels(TupleTableSlot *slot)
+{
+	bool		isnull;
+	bool		is_live;
+	ListCell   *cell;
+	Subject		subject;
+
+	if (commands == NIL)
+		return false;
+	subject.id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
+	subject.server = DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull));
+	subject.call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+	subject.object = DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull));
+	subject.key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	subject.backfill = DatumGetBool(slot_getattr(slot, AT_BACKFILL, &is_live)) && !is_live;
+	foreach(cell, commands)
+		if (means(lfirst(cell), &subject))
+		return true;
+	return false;
+}
+
+/* ---- the table ------------------------------------------------------------------------- */
+
+/* Columns of the query below. */
+enum CommandColumn
+{
+	COMMAND_ID = 1, COMMAND_CANCELS, COMMAND_LAST_ID, COMMAND_IDS, COMMAND_SERVER, COMMAND_CALL, COMMAND_OBJECT,
+	COMMAND_KEY, COMMAND_BACKFILL
+};
+
+static Datum
+column(int row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+static Oid
+oid_column(int row, int number)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+static void
+read_ids(Command *command, ArrayType *array)
+{
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL, &count);
+	command->ids = MemoryContextAlloc(command->context, sizeof(int64) * Max(count, 1));
+	command->nids = count;
+	for (int i = 0; i < count; i++)
+		command->ids[i] = DatumGetInt64(elements[i]);
+	qsort(command->ids, count, sizeof(int64), ring_compare_ids);
+}
+
+static Command *
+read_command(int row)
+{
+	MemoryContext context = AllocSetContextCreate(window.work, "hubspot command", ALLOCSET_SMALL_SIZES);
+	Command    *command = MemoryContextAllocZero(context, sizeof(Command));
+	bool		isnull;
+	Datum		value;
+	char	   *key = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COMMAND_KEY);
+
+	command->context = context;
+	command->id = DatumGetInt64(column(row, COMMAND_ID, &isnull));
+	command->cancels = DatumGetBool(column(row, COMMAND_CANCELS, &isnull));
+	command->last_id = DatumGetInt64(column(row, COMMAND_LAST_ID, &isnull));
+	value = column(row, COMMAND_IDS, &isnull);
+	if (!isnull)
+		read_ids(command, DatumGetArrayTypeP(value));
+	command->server = oid_column(row, COMMAND_SERVER);
+	command->call = oid_column(row, COMMAND_CALL);
+	command->object = oid_column(row, COMMAND_OBJECT);
+	command->key = key == NULL ? NULL : MemoryContextStrdup(context, key);
+	value = column(row, COMMAND_BACKFILL, &isnull);
+	command->backfill = isnull ? -1 : DatumGetBool(value);
+	return command;
+}
+
+static bool
+table_is_empty(void)
+{
+	Relation	rel = table_open(ring_catalog(false)->command, AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(rel) == 0;
+
+	table_close(rel, AccessShareLock);
+	return empty;
+}
+
+static void
+remember(List **list, Command *command)
+{
+	MemoryContext old = MemoryContextSwitchTo(window.work);
+
+	*list = lappend(*list, command);
+	MemoryContextSwitchTo(old);
+}
+
+void
+command_look(void)
+{
+	Oid			type = INT8OID;
+	Datum		value = Int64GetDatum(last_command);
+	List	   *fresh = NIL;
+	ListCell   *cell;
+
+	if (table_is_empty())
+		return;
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT id, cancels, last_id, ids, server, call, object, key, backfill FROM hubspot.command"
+							  " WHERE id > $1 ORDER BY id", 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.command");
+	for (int i = 0; i < SPI_processed; i++)
+	{
+		Command    *command = read_command(i);
+
+		last_command = command->id;
+		fresh = lappend(fresh, command);
+	}
+	foreach(cell, fresh)
+	{
+		Command    *command = lfirst(cell);
+
+		carry_out(command);
+		remember(command->cancels ? &commands : &done, command);
+	}
+	SPI_finish();
+}
+
+bool
+command_is_done(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, commands)
+	{
+		Command    *command = lfirst(cell);
+
+		if (!window_has_read(command->last_id))
+			continue;
+		commands = foreach_delete_current(commands, cell);
+		remember(&done, command);
+	}
+	return done != NIL;
+}
+
+void
+command_write(void)
+{
+	Oid			type = INT8ARRAYOID;
+	Datum	   *ids = palloc(sizeof(Datum) * list_length(done));
+	Datum		array;
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, done)
+		ids[n++] = Int64GetDatum(((Command *) lfirst(cell))->id);
+	array = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (SPI_execute_with_args("DELETE FROM hubspot.command WHERE id = ANY ($1)", 1, &type, &array, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not remove what hubspot_cancel() or hubspot_retry() has asked for");
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+void
+command_written(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, done)
+		MemoryContextDelete(((Command *) lfirst(cell))->context);
+	list_free(done);
+	done = NIL;
+}

@@ -1,0 +1,607 @@
+/*
+ * defer.c
+ *		Rows that failed for their own sake and are tried again later.
+ *
+ * See defer.h.  In memory stand the ids and keys of what waits, in the table
+ * everything else; a row is read again from there when its time has come.
+ * Copies are made by SQL from the outbox, where the row still is when it fails
+ * for the first time, in the transaction that writes verdicts.
+ *
+ * Memory: keys and ids in "hubspot work", at most DEFER_MAX_ROWS; changes not
+ * yet written in a context of their own.  Locks: ROW EXCLUSIVE on
+ * hubspot.deferred and hubspot.dead until the caller's commit.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "admit.h"
+#include "clock.h"
+#include "command.h"
+#include "connect.h"
+#include "defer.h"
+#include "value.h"
+
+#define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
+#define LONGEST_WAIT_S	3600	/* ... up to this */
+
+typedef enum ChangeKind
+{
+	CHANGE_WAIT,				/* the row waits (again) */
+	CHANGE_DEAD,				/* it has ended as dead */
+	CHANGE_ENDED				/* it has ended otherwise */
+} ChangeKind;
+
+typedef struct Change
+{
+	ChangeKind	kind;
+	int64		id;
+	int			attempt;
+	int			status;
+	int64		wait_s;
+	bool		lost;
+	AckRequest *request;		/* has its number once it was written, before us */
+	const char *category;
+	const char *message;
+} Change;
+
+static MemoryContext context;	/* of the changes */
+static List *changes;			/* of Change */
+static int64 nrows;				/* that wait, of all lanes */
+static int64 *at_start;			/* ids that waited at the start, ascending */
+static int	nat_start;
+static TimestampTz started_at;
+
+static int
+compare_due(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const WorkKey *x = pairingheap_const_container(WorkKey, due, a);
+	const WorkKey *y = pairingheap_const_container(WorkKey, due, b);
+
+	return x->until < y->until ? 1 : x->until > y->until ? -1 : 0;
+}
+
+static pairingheap due = {.ph_compare = compare_due};	/* keys by their time */
+
+void
+defer_init(void)
+{
+	context = AllocSetContextCreate(TopMemoryContext, "hubspot deferrals", ALLOCSET_SMALL_SIZES);
+}
+
+/* ---- keys that wait ---------------------------------------------------------- */
+
+static void
+add_id(WorkKey *key, int64 id)
+{
+	int			n = key->ndeferred++;
+
+	if (n == 0)
+		key->deferred = MemoryContextAlloc(window.work, sizeof(int64) * 4);
+	else if (n >= 4 && (n & (n - 1)) == 0)
+		key->deferred = repalloc(key->deferred, sizeof(int64) * n * 2);
+	key->deferred[n] = id;
+	key->lane->ndeferred++;
+	nrows++;
+}
+
+static void
+forget_ids(WorkKey *key, int n)
+{
+	key->lane->ndeferred -= n;
+	nrows -= n;
+	key->ndeferred -= n;
+	memmove(key->deferred, key->deferred + n, sizeof(int64) * key->ndeferred);
+	if (key->ndeferred > 0)
+		return;
+	pfree(key->deferred);
+	key->deferred = NULL;
+}
+
+static void
+block_key(WorkKey *key, int64 until)
+{
+	key->until = until;
+	queue_defer_key(key);
+	pairingheap_add(&due, &key->due);
+}
+
+static void
+unblock_key(WorkKey *key)
+{
+	pairingheap_remove(&due, &key->due);
+	key->until = 0;
+	queue_recall_key(key);
+}
+
+int64
+defer_oldest(const Lane *lane)
+{
+	int64		oldest = PG_INT64_MAX;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &unconstify(Lane *, lane)->deferred)
+		oldest = Min(oldest, dlist_container(WorkKey, node, iter.cur)->deferred[0]);
+	return oldest;
+}
+
+int64
+defer_wake(int64 now)
+{
+	while (!pairingheap_is_empty(&due))
+	{
+		WorkKey    *key = pairingheap_container(WorkKey, due, pairingheap_first(&due));
+
+		if (key->until > now)
+			return key->until - now;
+		unblock_key(key);
+	}
+	return -1;
+}
+
+/* ---- faults and ends ----------------------------------------------------------- */
+
+static Change *
+add_change(ChangeKind kind, int64 id)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Change	   *change = palloc0(sizeof(Change));
+
+	change->kind = kind;
+	change->id = id;
+	changes = lappend(changes, change);
+	MemoryContextSwitchTo(old);
+	return change;
+}
+
+/* Seconds until the next try after so many faults; a deadline is not slept through. */
+static int64
+wait_after(const Input *input, int attempt)
+{
+	int64		wait = FIRST_WAIT_S;
+
+	for (int i = 1; i < attempt && wait < LONGEST_WAIT_S; i++)
+		wait *= 2;
+	wait = Min(wait, LONGEST_WAIT_S);
+	for (int i = 0; i < input->nrows; i++)
+		if (input->rows[i]->deadline != 0)
+			wait = Min(wait, Max((input->rows[i]->deadline - GetCurrentTimestamp()) / USECS_PER_SEC + 1, 0));
+	return wait;
+}
+
+static int
+faults_of(const Input *input)
+{
+	int			faults = 0;
+
+	for (int i = 0; i < input->nrows; i++)
+		faults = Max(faults, input->rows[i]->attempt);
+	return faults + 1;
+}
+
+static void
+note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckResult *fault)
+{
+	for (int i = 0; i < input->nrows; i++)
+	{
+		Change	   *change = add_change(kind, input->rows[i]->id);
+
+		change->attempt = attempt;
+		change->status = fault->http_status;
+		change->wait_s = wait_s;
+		change->lost = input->rows[i]->lost;
+		change->request = fault->request;
+		change->category = fault->category == NULL ? NULL : MemoryContextStrdup(context, fault->category);
+		change->message = fault->message == NULL ? NULL : MemoryContextStrdup(context, fault->message);
+	}
+}
+
+bool
+defer_input(Input *input, const char *category, const char *message, int status, AckRequest *request)
+{
+	WorkKey    *key = input->key;
+	int			attempt = faults_of(input);
+	int64		wait_s;
+	AckResult	fault = {.verdict = VERDICT_DEAD, .request = request, .http_status = status, .created = -1,
+	.category = value_from_utf8(category), .message = value_from_utf8(message)};
+
+	if (nrows + input->nrows > DEFER_MAX_ROWS)
+		return false;
+	if (attempt >= key->lane->account->options->max_attempts)
+	{
+		note_fault(input, CHANGE_DEAD, attempt, 0, &fault);
+		for (int i = 0; i < input->nrows; i++)
+			input->rows[i]->deferred = false;	/* the change removes the copy */
+		input->attempts = attempt;
+		batch_end_input(input, &fault);
+		return true;
+	}
+	wait_s = wait_after(input, attempt);
+	note_fault(input, CHANGE_WAIT, attempt, wait_s, &fault);
+	for (int i = 0; i < input->nrows; i++)
+	{
+		add_id(key, input->rows[i]->id);
+		queue_drop_row(input->rows[i]);
+	}
+	key->busy = false;
+	key->met_at = key->lane->successes;
+	block_key(key, clock_us() + wait_s * 1000000);
+	queue_release_key(key);
+	return true;
+}
+
+void
+defer_ended(const Row *row)
+{
+	(void) add_change(CHANGE_ENDED, row->id);
+}
+
+void
+defer_recall(WorkKey *key)
+{
+	if (key->place == PLACE_DEFERRED)
+		unblock_key(key);
+}
+
+void
+defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message)
+{
+	AckResult	result = {.id = id, .verdict = verdict, .created = -1, .category = category, .message = message};
+	int			i = 0;
+
+	while (i < key->ndeferred && key->deferred[i] != id)
+		i++;
+	if (i == key->ndeferred)
+		return;
+	memmove(key->deferred + 1, key->deferred, sizeof(int64) * i);
+	ack_result(&result);
+	(void) add_change(CHANGE_ENDED, id);
+	key->lane->done++;
+	forget_ids(key, 1);
+	if (key->ndeferred == 0)
+		defer_recall(key);		/* what waits behind it goes on */
+}
+
+void
+defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category, const char *message)
+{
+	while (key->ndeferred > 0 && key->deferred[0] < before)
+		defer_end_row(key, key->deferred[0], verdict, category, message);
+}
+
+/* ---- into the window --------------------------------------------------------------- */
+
+/* Attributes of hubspot.deferred behind those of the outbox. */
+enum DeferredAttribute
+{
+	AT_ATTEMPT = AT_LAST + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS
+};
+
+/* One row, by its id; a copy that somebody has removed is a row that nobody wants any more. */
+static void
+load_row(WorkKey *key, RingScan *copies, int64 id)
+{
+	ScanKeyData scankey;
+	bool		isnull;
+	Row		   *row;
+
+	ScanKeyInit(&scankey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	index_rescan(copies->scan, &scankey, 1, NULL, 0);
+	if (!ring_scan_next(copies))
+	{
+		defer_end_row(key, id, VERDICT_CANCELLED, "removed", "the row was removed from hubspot.deferred");
+		return;
+	}
+	if (command_cancels(copies->slot))
+	{
+		defer_end_row(key, id, VERDICT_CANCELLED, "cancelled", command_cancelled);
+		return;
+	}
+	row = admit_row(key->lane, copies->slot, false);
+	row->deferred = true;
+	row->attempt = DatumGetInt32(slot_getattr(copies->slot, AT_ATTEMPT, &isnull));
+	row->is_suspect = DatumGetInt16(slot_getattr(copies->slot, AT_HTTP_STATUS, &isnull)) >= 500 || isnull;
+	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
+		(bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
+		 DatumGetTimestampTz(slot_getattr(copies->slot, AT_NEXT_TRY_AT, &isnull)) <= started_at);
+	forget_ids(key, 1);
+}
+
+void
+defer_load(WorkKey *key)
+{
+	RingScan	copies;
+
+	ring_scan_open(&copies, ring_catalog(false)->deferred, ring_catalog(false)->deferred_id, 1);
+	while (key->ndeferred > 0)
+		load_row(key, &copies, key->deferred[0]);
+	ring_scan_close(&copies);
+}
+
+/* ---- the table ------------------------------------------------------------------------ */
+
+bool
+defer_has_changes(void)
+{
+	return changes != NIL;
+}
+
+/* The changes of some kinds, column by column. */
+enum ChangeParameter
+{
+	CHANGED_ID, CHANGED_ATTEMPT, CHANGED_LOST, CHANGED_STATUS, CHANGED_WAIT, CHANGED_REQUEST, CHANGED_CATEGORY, CHANGED_MESSAGE
+#define CHANGE_PARAMETERS (CHANGED_MESSAGE + 1)
+};
+
+typedef struct ChangeArrays
+{
+	int			n;
+	Datum	   *values[CHANGE_PARAMETERS];
+	bool	   *nulls[CHANGE_PARAMETERS];
+} ChangeArrays;
+
+static void
+put_text(ChangeArrays *arrays, int column, const char *text)
+{
+	arrays->nulls[column][arrays->n] = text == NULL;
+	arrays->values[column][arrays->n] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+static void
+collect(ChangeArrays *arrays, ChangeKind kind)
+{
+	ListCell   *cell;
+
+	arrays->n = 0;
+	for (int i = 0; i < CHANGE_PARAMETERS; i++)
+	{
+		arrays->values[i] = palloc(sizeof(Datum) * list_length(changes));
+		arrays->nulls[i] = palloc0(sizeof(bool) * list_length(changes));
+	}
+	foreach(cell, changes)
+	{
+		const Change *change = lfirst(cell);
+
+		if (change->kind != kind)
+			continue;
+		arrays->values[CHANGED_ID][arrays->n] = Int64GetDatum(change->id);
+		arrays->values[CHANGED_ATTEMPT][arrays->n] = Int32GetDatum(change->attempt);
+		arrays->values[CHANGED_LOST][arrays->n] = BoolGetDatum(change->lost);
+		arrays->values[CHANGED_STATUS][arrays->n] = Int32GetDatum(change->status);
+		arrays->values[CHANGED_WAIT][arrays->n] = Int64GetDatum(change->wait_s);
+		arrays->nulls[CHANGED_REQUEST][arrays->n] = change->request == NULL;
+		arrays->values[CHANGED_REQUEST][arrays->n] = Int64GetDatum(change->request == NULL ? 0 : change->request->id);
+		put_text(arrays, CHANGED_CATEGORY, change->category);
+		put_text(arrays, CHANGED_MESSAGE, change->message);
+		arrays->n++;
+	}
+}
+
+/* Run a statement whose parameters are the arrays, the first nparameters of them. */
+static void
+execute(const ChangeArrays *arrays, int nparameters, const char *sql)
+{
+	static const struct
+	{
+		Oid			element;
+		Oid			array;
+		int16		len;
+		bool		by_value;
+		char		align;
+	}			columns[CHANGE_PARAMETERS] =
+	{
+		[CHANGED_ID] = {INT8OID, INT8ARRAYOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
+		[CHANGED_ATTEMPT] = {INT4OID, INT4ARRAYOID, 4, true, TYPALIGN_INT},
+		[CHANGED_LOST] = {BOOLOID, BOOLARRAYOID, 1, true, TYPALIGN_CHAR},
+		[CHANGED_STATUS] = {INT4OID, INT4ARRAYOID, 4, true, TYPALIGN_INT},
+		[CHANGED_WAIT] = {INT8OID, INT8ARRAYOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
+		[CHANGED_REQUEST] = {INT8OID, INT8ARRAYOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
+		[CHANGED_CATEGORY] = {TEXTOID, TEXTARRAYOID, -1, false, TYPALIGN_INT},
+		[CHANGED_MESSAGE] = {TEXTOID, TEXTARRAYOID, -1, false, TYPALIGN_INT},
+	};
+	Oid			types[CHANGE_PARAMETERS];
+	Datum		values[CHANGE_PARAMETERS];
+	int			lower_bound = 1;
+	int			n = arrays->n;
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < nparameters; i++)
+	{
+		types[i] = columns[i].array;
+		values[i] = PointerGetDatum(construct_md_array(arrays->values[i], arrays->nulls[i], 1, &n, &lower_bound,
+													   columns[i].element, columns[i].len, columns[i].by_value, columns[i].align));
+	}
+	if (SPI_execute_with_args(sql, nparameters, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not write hubspot.deferred");
+}
+
+#define CHANGED \
+	"unnest($1, $2, $3, $4, $5, $6, $7, $8) AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
+#define CALL_COLUMNS \
+	"id, xid, created_at, server, call, object, source, parent, deadline, backfill, replay_of, called_at, " \
+	"key_property, key, problem, message"
+#define FAULT_COLUMNS \
+	"attempt, lost, next_try_at, http_status, category, last_error, request_id, failed_at"
+#define FAULT_OF_CHANGE \
+	"d.attempt, d.lost, now() + d.wait_s * interval '1 second', nullif(d.status, 0), d.category, d.message, d.request_id, now()"
+
+/* A row that waits again is there; one that waits for the first time is copied from the outbox. */
+static const char *const write_waiting[] = {
+	"UPDATE hubspot.deferred r SET (" FAULT_COLUMNS ") = (SELECT " FAULT_OF_CHANGE ") FROM " CHANGED " WHERE r.id = d.id",
+	"INSERT INTO hubspot.deferred (" CALL_COLUMNS ", " FAULT_COLUMNS ")"
+	" SELECT o.*, " FAULT_OF_CHANGE " FROM " CHANGED " JOIN hubspot.outbox o ON o.id = d.id"
+	" WHERE NOT EXISTS (SELECT FROM hubspot.deferred r WHERE r.id = d.id)",
+};
+
+static const char *const write_dead[] = {
+	"INSERT INTO hubspot.dead (" CALL_COLUMNS ", attempt, http_status, category, last_error, request_id, failed_at)"
+	" SELECT o.*, d.attempt, nullif(d.status, 0), d.category, d.message, d.request_id, now()"
+	" FROM " CHANGED " JOIN LATERAL (SELECT " CALL_COLUMNS " FROM hubspot.deferred r WHERE r.id = d.id UNION ALL"
+	" SELECT " CALL_COLUMNS " FROM hubspot.outbox x WHERE x.id = d.id LIMIT 1) o ON true",
+	"DELETE FROM hubspot.deferred r USING " CHANGED " WHERE r.id = d.id",
+};
+
+void
+defer_write(void)
+{
+	ChangeArrays arrays;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	collect(&arrays, CHANGE_WAIT);
+	for (int i = 0; i < lengthof(write_waiting); i++)
+		execute(&arrays, CHANGE_PARAMETERS, write_waiting[i]);
+	collect(&arrays, CHANGE_DEAD);
+	for (int i = 0; i < lengthof(write_dead); i++)
+		execute(&arrays, CHANGE_PARAMETERS, write_dead[i]);
+	collect(&arrays, CHANGE_ENDED);
+	execute(&arrays, 1, "DELETE FROM hubspot.deferred WHERE id = ANY ($1)");
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+void
+defer_written(void)
+{
+	MemoryContextReset(context);
+	changes = NIL;
+}
+
+/* ---- the worker's start, and changes by hand --------------------------------------------- */
+
+static int64
+column_int64(int row, int column)
+{
+	bool		isnull;
+
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull));
+}
+
+static Oid
+column_oid(int row, int column)
+{
+	bool		isnull;
+
+	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull));
+}
+
+/* A row of hubspot.deferred, from the first columns of a query. */
+typedef struct Copy
+{
+	int64		id;
+	Lane	   *lane;			/* NULL: the SERVER is gone */
+	const char *property;
+	const char *key;
+} Copy;
+
+#define COPY_COLUMNS	"id, server, object, key_property, key"
+
+static Copy
+read_copy(int i)
+{
+	Copy		copy = {.id = column_int64(i, 1)};
+	Account    *account = connect_find(column_oid(i, 2));
+	Object		object = (Object) ring_enum_position(ring_catalog(false)->object, OBJECT_COUNT, column_oid(i, 3));
+
+	if (account == NULL)
+		return copy;
+	copy.lane = &account->lanes[lane_family_of(object)];
+	copy.property = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
+	copy.key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
+	admit_resolve(copy.lane, &copy.property, &copy.key);
+	return copy;
+}
+
+/* Keys are blocked until their time; a row of no SERVER has ended. */
+static void
+remember(const Copy *copy, int64 wait_us)
+{
+	WorkKey    *key;
+
+	at_start[nat_start++] = copy->id;
+	if (copy->lane == NULL)
+	{
+		AckResult	result = {.id = copy->id, .verdict = VERDICT_CANCELLED, .created = -1, .category = "server_dropped",
+		.message = "the SERVER that this row was queued for does not exist any more"};
+
+		ack_result(&result);
+		(void) add_change(CHANGE_ENDED, copy->id);
+		return;
+	}
+	key = queue_make(copy->lane, copy->property, copy->key);
+	add_id(key, copy->id);
+	if (key->ndeferred == 1)
+		block_key(key, clock_us() + Max(wait_us, 0));
+}
+
+static void
+select_copies(const char *sql)
+{
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.deferred");
+}
+
+void
+defer_start(void)
+{
+	started_at = GetCurrentTimestamp();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	record_map_open();
+	SPI_connect();
+	select_copies("SELECT " COPY_COLUMNS ", (extract(epoch FROM next_try_at - clock_timestamp()) * 1000000)::int8"
+				  " FROM hubspot.deferred ORDER BY id");
+	at_start = MemoryContextAlloc(window.work, sizeof(int64) * Max(SPI_processed, 1));
+	for (int i = 0; i < SPI_processed; i++)
+	{
+		Copy		copy = read_copy(i);
+
+		remember(&copy, column_int64(i, 6));
+	}
+	SPI_finish();
+	record_map_close();
+	PopActiveSnapshot();
+}
+
+bool
+defer_has(int64 id)
+{
+	return nat_start > 0 && bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL;
+}
+
+List *
+defer_rows(void)
+{
+	List	   *rows = NIL;
+
+	if (nrows == 0)
+		return NIL;
+	record_map_open();
+	select_copies("SELECT " COPY_COLUMNS ", call, backfill FROM hubspot.deferred ORDER BY id");
+	for (int i = 0; i < SPI_processed; i++)
+	{
+		Copy		copy = read_copy(i);
+		DeferredRow *row = palloc(sizeof(DeferredRow));
+		bool		is_live;
+
+		row->id = copy.id;
+		row->key = copy.lane == NULL ? NULL : queue_find(copy.lane, copy.property, copy.key);
+		row->server = column_oid(i, 2);
+		row->object = column_oid(i, 3);
+		row->call = column_oid(i, 6);
+		row->text = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
+		row->backfill = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7, &is_live)) && !is_live;
+		if (row->key != NULL && row->key->place == PLACE_DEFERRED)
+			rows = lappend(rows, row);
+	}
+	record_map_close();
+	return rows;
+}

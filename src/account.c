@@ -159,6 +159,19 @@ is_zone(const char *value)
 	return zone != NULL && pg_tz_acceptable(zone);
 }
 
+/* Without memory to tell, it is an error that is no problem of the option's. */
+static bool
+is_url(const char *value)
+{
+	const char *problem = url_problem(value, URL_API);
+
+	if (problem == url_no_memory)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	return problem == NULL;
+}
+
 static bool
 is_text(const AccountOption *option, const char *value)
 {
@@ -167,7 +180,7 @@ is_text(const AccountOption *option, const char *value)
 		case KIND_SECRET:
 			return secret_name_is_valid(value);
 		case KIND_URL:
-			return url_problem(value, URL_API) == NULL;
+			return is_url(value);
 		case KIND_PATH:
 			return is_path(value);
 		case KIND_NAME:

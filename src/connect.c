@@ -134,6 +134,11 @@ load_account(Account *account)
 
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
+		if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		{
+			MemoryContextDelete(context);
+			PG_RE_THROW();
+		}
 		FlushErrorState();
 		strlcpy(problem, error->message, sizeof(problem));
 		FreeErrorData(error);
@@ -155,17 +160,13 @@ load_account(Account *account)
 		lane_event(&account->status, EVENT_BAD_OPTION, problem, 0);
 }
 
-void
-connect_load_accounts(void)
+static void
+load_accounts(void)
 {
-	List	   *servers;
+	List	   *servers = account_list();
 	ListCell   *cell;
 	dlist_iter	iter;
 
-	if (!servers_changed)
-		return;
-	servers_changed = false;
-	servers = account_list();
 	dlist_foreach(iter, &accounts)
 	{
 		Account    *account = dlist_container(Account, node, iter.cur);
@@ -187,6 +188,25 @@ connect_load_accounts(void)
 	}
 	list_free(servers);
 	pause_load();				/* a new one may be paused from its first moment */
+}
+
+/* If it fails, the next transaction tries again. */
+void
+connect_load_accounts(void)
+{
+	if (!servers_changed)
+		return;
+	servers_changed = false;
+	PG_TRY();
+	{
+		load_accounts();
+	}
+	PG_CATCH();
+	{
+		servers_changed = true;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 /*

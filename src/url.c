@@ -20,6 +20,8 @@
 
 #define URL_MAX_LENGTH 1024
 
+const char *const url_no_memory = "Out of memory.";
+
 static const char *const api_schemes[] = {"https", "http", NULL};
 static const char *const proxy_schemes[] = {
 	"http", "https", "socks4", "socks4a", "socks5", "socks5h", NULL
@@ -96,6 +98,19 @@ parts_problem(const char *scheme, const char *host, const char *path, UrlUse use
 	return NULL;
 }
 
+/* Take a URL apart, as far as every one has the parts; the texts are the caller's to free. */
+static CURLUcode
+take_apart(CURLU *parts, const char *url, char **scheme, char **host)
+{
+	CURLUcode	code = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+
+	if (code == CURLUE_OK)
+		code = curl_url_get(parts, CURLUPART_SCHEME, scheme, 0);
+	if (code == CURLUE_OK)
+		code = curl_url_get(parts, CURLUPART_HOST, host, 0);
+	return code;
+}
+
 const char *
 url_problem(const char *url, UrlUse use)
 {
@@ -104,24 +119,21 @@ url_problem(const char *url, UrlUse use)
 	char	   *host = NULL;
 	char	   *path = NULL;
 	CURLU	   *parts;
+	CURLUcode	code;
 
 	if (problem != NULL)
 		return problem;
 	parts = curl_url();
-	if (parts == NULL)
-		return "Out of memory.";
+	code = parts == NULL ? CURLUE_OUT_OF_MEMORY : take_apart(parts, url, &scheme, &host);
+	if (code == CURLUE_OK)
+		code = curl_url_get(parts, CURLUPART_PATH, &path, 0);
 
-	if (strstr(url, "://") == NULL ||
-		curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
-		curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-		curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-		host[0] == '\0')
+	if (code == CURLUE_OUT_OF_MEMORY)
+		problem = url_no_memory;
+	else if (scheme == NULL || host == NULL || host[0] == '\0' || strstr(url, "://") == NULL)
 		problem = "A URL like \"https://host\" or \"https://host:port/path\" is expected.";
 	else
-	{
-		(void) curl_url_get(parts, CURLUPART_PATH, &path, 0);
 		problem = parts_problem(scheme, host, path, use);
-	}
 
 	curl_free(scheme);
 	curl_free(host);

@@ -16,8 +16,10 @@ typedef enum UrlUse
 /*
  * Why this URL may not be used, as a sentence, or NULL when it may.  The
  * sentence is a constant: it never repeats the URL, which could hold a
- * password.  Allocates nothing that outlives the call; raises no error.
+ * password.  Allocates nothing that outlives the call; raises no error: without
+ * memory to read the URL, it returns url_no_memory.
  */
 extern const char *url_problem(const char *url, UrlUse use);
+extern const char *const url_no_memory;
 
 #endif							/* HUBSPOT_URL_H */

@@ -56,7 +56,7 @@ DECLARE
 	row_id bigint := hubspot_identify(jsonb_build_object('email', 'n' || n || '@example.com', 'plan', 'pro'));
 BEGIN
 	COMMIT;
-	FOR i IN 1 .. 2000 LOOP
+	FOR i IN 1 .. 5000 LOOP
 		SELECT verdict INTO outcome FROM hubspot.outbox_status WHERE id = row_id;
 		EXIT WHEN outcome IS NOT NULL;
 		IF i % 10 = 0 AND EXISTS (SELECT FROM hubspot.status WHERE state <> 'RUN') THEN
@@ -107,6 +107,46 @@ $sim->fault(match => { path => 'batch/upsert' }, times => 0, action => 'status',
 	headers => { Connection => 'close' }, body => { status => 'COMPLETE', results => [ { id => '4711' } ] });
 torture('a new connection');
 $sim->clear_faults;
+
+# ---- PostgreSQL's own: outside of a transaction it ends the worker, and another one starts
+
+# Whoever delivers it in the end; returns how many allocations failed.
+sub torture_everything
+{
+	my $failed = 0;
+	my @bad;
+
+	for (my $n = 1;; $n += $step)
+	{
+		control(everything => 1, countdown => $n, seen => 0, failed => 0, pid => $worker);
+		my $outcome = $node->safe_psql('postgres', 'CALL deliver(' . ++$number . ', NULL)');
+		my %state = control(pid => 0);
+		push @bad, "$n: $outcome" if $outcome !~ /^delivered\b/;
+		$failed += $state{failed};
+		last if $state{failed} == 0 || @bad > 5;
+		$worker = worker_pid($node, 'postgres');
+	}
+	is(join("\n", @bad), '', 'PostgreSQL: the row is delivered, whatever fails');
+	return $failed;
+}
+
+my $failed = torture_everything();
+cmp_ok($failed, '>', 2, "PostgreSQL: $failed allocations failed");
+
+# ---- the start of a worker
+
+my @bad;
+for (my $n = 1;; $n += $step)
+{
+	stop_delivery($node);
+	control(everything => 0, countdown => $n, seen => 0, failed => 0, pid => -1);
+	resume_delivery($node);
+	my $outcome = $node->safe_psql('postgres', 'CALL deliver(' . ++$number . ', NULL)');
+	my %state = control(pid => 0);
+	push @bad, "$n: $outcome" if $outcome !~ /^delivered\b/;
+	last if $state{failed} == 0 || @bad > 5;
+}
+is(join("\n", @bad), '', 'a worker starts, whatever fails at first');
 is(crashes(), 0, 'no process crashed');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM hubspot.failures'), '0', 'no row is blamed');
 

@@ -26,8 +26,7 @@
 #include "command.h"
 #include "park.h"
 
-#define KEY_ROWS			2000	/* of one key in the window */
-#define KEY_ROWS_BLOCKED	100 /* of one that waits for a deferred row */
+#define KEY_ROWS			2000	/* of one key in the window; KEY_CROWDED of one that waits for a deferred row */
 #define BACKFILL_SHARE		4	/* a back-fill may have this part of the window */
 #define ROWS_AT_ONCE		2000	/* brought in by one transaction, for one queue */
 #define FIRST_SIZE			1024
@@ -212,7 +211,7 @@ bring_in_first(Lane *lane, Parked *parked)
 static int
 limit_of(const WorkKey *key)
 {
-	return key->place == PLACE_DEFERRED ? KEY_ROWS_BLOCKED : KEY_ROWS;
+	return key->place == PLACE_DEFERRED ? KEY_CROWDED : KEY_ROWS;
 }
 
 bool
@@ -392,7 +391,7 @@ park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	WorkKey    *key;
 
 	/* the usual case costs nothing more */
-	if (dlist_is_empty(&keys) && lane->parked == NULL && !is_backfill && lane->rows < KEY_ROWS_BLOCKED)
+	if (dlist_is_empty(&keys) && lane->parked == NULL && !is_backfill && lane->ncrowded == 0)
 		return PARK_NOT;
 
 	property_datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);

@@ -260,6 +260,14 @@ insert_by_id(WorkKey *key, Row *row)
 	dlist_insert_after(before, &row->node);
 }
 
+static void
+count_row(WorkKey *key, int change)
+{
+	key->lane->ncrowded -= key->nrows >= KEY_CROWDED;
+	key->nrows += change;
+	key->lane->ncrowded += key->nrows >= KEY_CROWDED;
+}
+
 void
 queue_add(Lane *lane, const char *property, const char *key, Row *row)
 {
@@ -272,7 +280,7 @@ queue_add(Lane *lane, const char *property, const char *key, Row *row)
 	lane->rows++;
 	lane->bytes += row->bytes;
 	lane->nbackfill += row->backfill;
-	row->key->nrows++;
+	count_row(row->key, 1);
 	if (lane->oldest == NULL)
 		lane->oldest = row;
 	if (!row->backfill && row->key->place == PLACE_READY)
@@ -364,7 +372,7 @@ queue_drop_row(Row *row)
 	lane->rows--;
 	lane->bytes -= row->bytes;
 	lane->nbackfill -= row->backfill;
-	row->key->nrows--;
+	count_row(row->key, -1);
 	pfree(row);
 }
 
@@ -413,8 +421,8 @@ queue_move(WorkKey *key, const char *address)
 
 		unchanged_row_leaves(row);
 		row->key = target;
-		key->nrows--;
-		target->nrows++;
+		count_row(key, -1);
+		count_row(target, 1);
 		row->looked = LOOKED_NOT;
 		insert_by_id(target, row);
 	}

@@ -66,6 +66,7 @@ typedef struct Lane
 	struct Parked *parked;		/* of its back-fill, see park.h; NULL: nothing */
 	int64		nparked;		/* parked rows, also of single keys */
 	int64		nbackfill;		/* rows of a back-fill in the window */
+	int			ncrowded;		/* keys with KEY_CROWDED rows in the window, or more */
 	dlist_head	again;			/* batches to be sent as they are */
 	struct Reader *reader;		/* follows behind the main one while the lane lags */
 	int64		skipped;		/* rows the main reader left to that reader */
@@ -137,6 +138,8 @@ typedef struct Account
 	Lane		lanes[FAMILY_COUNT];
 	dlist_node	node;
 } Account;
+
+#define KEY_CROWDED 100			/* rows of a key from which on park.c looks at it */
 
 /* Where a key stands that has waiting rows and none in a batch. */
 typedef enum KeyPlace

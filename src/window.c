@@ -611,7 +611,8 @@ window_has_read(int64 id)
 		Account    *account = dlist_container(Account, node, iter.cur);
 
 		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (account->lanes[i].reader != NULL && !has_read(account->lanes[i].reader, id))
+			if ((account->lanes[i].reader != NULL && !has_read(account->lanes[i].reader, id)) ||
+				park_oldest_id(&account->lanes[i]) <= id)
 				return false;
 	}
 	return true;

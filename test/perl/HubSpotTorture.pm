@@ -29,13 +29,15 @@ my $backlog = 4000;    # rows that may wait before the sessions pause
 
 my ($sim, $node, $directory, $stop_file, $pause_file);
 my %count;             # of faults, by kind
+my $most_deferred = 0;
 
 sub one_of { return $_[ rand @_ ] }
 
 #
 # What sessions do
 #
-sub contact { return 'c' . int(rand $contacts) . '@example.com' }
+# Some contacts are called for more often than others.
+sub contact { return 'c' . int($contacts * rand() ** 2) . '@example.com' }
 sub company { return 'group' . int rand $companies }
 
 # One call of a key that others call, too; keys grow within a transaction, so that two do not deadlock.
@@ -95,6 +97,8 @@ sub transaction
 		return $sql . $end;
 	}
 	return $sql . copy($marker, $server) . $end if $kind < 0.15;
+	return $sql . "SELECT call('" . one_of(qw(contact event)) . "', '" . contact() . "', '$marker-' || i) FROM generate_series(1, " . int(rand 150) . ") i;\n" . $end
+	  if $kind < 0.17;
 	return $sql . "SELECT call_many('$marker', " . int(rand 300) . ", '" . one_of(qw(enqueue statement)) . "');\n" . $end if $kind < 0.2;
 	return $sql . "SELECT call('bad', 'bad-$marker\@example.nosuchtld', '$marker-bad');\n" . $end if $kind < 0.24;
 
@@ -136,15 +140,23 @@ my @faults = (
 		body => { status => 'error', category => 'VALIDATION_ERROR', message => 'Invalid input' } ]);
 # These take seconds each.
 my @slow_faults = ([ 'hang', action => 'hang' ], [ '429 TEN_SECONDLY_ROLLING', action => 'rate_limit', policy => 'TEN_SECONDLY_ROLLING' ]);
+# One contact spoils each request that it is in, for a while.
+sub spoilt_contact
+{
+	return ([ 'one contact fails all', action => 'status', status => one_of(500, 502, 503), body => 'no',
+			match => { record => '"' . contact() . '"' } ], 5 + int rand 10);
+}
+
 my @paths = (('contacts/batch/upsert') x 4, ('companies/batch/upsert') x 2, ('send/batch') x 3, ('/associations/') x 2, 'account-info', '/');
 
 my %kind_of_rule;
 
 sub add_fault
 {
-	my ($kind, %rule) = @{ rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults) };
+	my ($fault, $times) = rand() < 0.02 ? spoilt_contact() : (rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults), 1 + int rand 4);
+	my ($kind, %rule) = @$fault;
 	$rule{match} = { %{ $rule{match} // {} }, path => one_of(@paths) };
-	my $id = $sim->fault(%rule, times => 1 + int rand 4, skip => int rand 3);
+	my $id = $sim->fault(%rule, times => $times, skip => int rand 3);
 	$kind_of_rule{$id} = $kind;
 }
 
@@ -153,6 +165,8 @@ sub count_faults
 {
 	$count{ $kind_of_rule{ $_->{id} } } += $_->{hits} for @{ $sim->faults->{results} };
 	$sim->clear_faults;
+	my $now = try_ask($node, 'SELECT count(*) FROM hubspot.deferred') // 0;
+	$most_deferred = $now if $now > $most_deferred;
 }
 
 sub faults_so_far
@@ -167,6 +181,19 @@ sub end_pauses
 {
 	my ($postmaster) = eval { slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/ };
 	kill 'HUP', $postmaster if $postmaster;
+}
+
+my @lanes = qw(contacts companies associations events);
+
+# An operator stops a lane, or all, and lets it go on.
+sub pause
+{
+	try_ask($node, "SELECT hubspot_pause('crm', " . one_of('NULL', map { "'$_'" } @lanes) . ')');
+}
+
+sub resume
+{
+	try_ask($node, join ' ', map { "SELECT hubspot_resume('crm', $_);" } 'NULL', map { "'$_'" } @lanes);
 }
 
 # Limits that are low for a while are no faults.
@@ -184,7 +211,7 @@ my @crashes = (
 	[ 'worker ended', 2, sub { kill 'TERM', worker() // return } ],
 	[ 'server stopped immediately', 6, sub { $node->stop('immediate'); sleep rand 0.5; $node->start } ],
 	[ 'server restarted', 1, sub { $node->restart } ],
-	[ 'sessions killed', 3, sub { try_ask($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'psql'") } ]);
+	[ 'sessions killed', 3, sub { try_ask($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()") } ]);
 
 sub worker
 {
@@ -220,7 +247,7 @@ sub finish_prepared
 #
 sub set_up
 {
-	my $ack = rand() < 0.5 ? 'on' : 'off';
+	my ($ack, $skip) = map { one_of('on', 'off') } 1 .. 2;
 
 	$sim = start_simulator(log => "$directory/applied",
 		config => { burst_limit => 100_000, event_limit => 100_000, association_limit => 100_000, daily_limit => 0, latency_ms => 2, latency_jitter_ms => 30 });
@@ -228,15 +255,17 @@ sub set_up
 	$node = hubspot_cluster('torture', conf => join "\n", 'restart_after_crash = on', 'max_prepared_transactions = 50',
 		'log_statement = none', 'checkpoint_timeout = 30s', "hubspot.timeout = '3s'", "hubspot.ack_synchronous_commit = $ack",
 		'hubspot.window_rows = ' . one_of(300, 5000, 50_000));
-	create_account($node, 'postgres', 'crm', $sim, company_id_property => 'segment_group_id');
+	create_account($node, 'postgres', 'crm', $sim, company_id_property => 'segment_group_id', skip_unchanged => $skip);
 	$node->{hubspot_server} = $node->safe_psql('postgres', q{SELECT oid FROM pg_foreign_server WHERE srvname = 'crm'});
 	$node->safe_psql('postgres', q{SELECT hubspot_create_event('thing', '{"n": "string", "marker": "string"}')});
 	wait_drained($node, 'postgres');
 	$node->safe_psql('postgres', q{ALTER DATABASE postgres SET torture.first_id = } . $node->safe_psql('postgres', 'SELECT max(id) FROM hubspot.outbox'));
+	# from one table of the ring to the next
+	$node->safe_psql('postgres', q{SELECT setval('hubspot.outbox_id_seq', 2000000000 - } . one_of(1000, 10_000) . ')') if rand() < 0.5;
 	$node->safe_psql('postgres', slurp_file('test/torture/setup.sql'));
 	$node->safe_psql('postgres', qq{SELECT call('contact', 'c' || i || '\@example.com', 'first-' || i) FROM generate_series(0, $contacts - 1) i});
 	wait_drained($node, 'postgres');
-	return $ack;
+	return "acknowledged with synchronous_commit = $ack, skip_unchanged = $skip";
 }
 
 sub misbehave
@@ -257,6 +286,8 @@ sub misbehave
 			else { unlink $pause_file }
 			count_faults();
 			change_limits() if rand() < 0.2;
+			resume();
+			pause() if rand() < 0.1;
 			finish_prepared(0.1);
 			$next_look = time + 1;
 		}
@@ -280,10 +311,12 @@ sub settle
 	$sim->config(burst_limit => 100_000, event_limit => 100_000, association_limit => 100_000);
 	wait_until(sub { defined try_ask($node, 'SELECT 1') }, 'the server');
 	finish_prepared(1);
+	wait_until(sub { defined resume() }, 'the lanes to be resumed');
 	wait_until(
 		sub {
 			end_pauses();
 			sleep 0.2;
+			try_ask($node, 'SELECT hubspot_retry(id) FROM hubspot.deferred');
 			my $left = try_ask($node, 'SELECT count(*) FROM hubspot.backlog');
 			return defined $left && $left eq '0';
 		},
@@ -311,7 +344,7 @@ sub torture
 	$SIG{PIPE} = 'IGNORE';
 	$directory = PostgreSQL::Test::Utils::tempdir();
 	($stop_file, $pause_file) = ("$directory/stop", "$directory/pause");
-	my $ack = set_up();
+	my $settings = set_up();
 	my @sessions;
 	for my $session (1 .. $options{sessions} // 4)
 	{
@@ -327,7 +360,7 @@ sub torture
 	push @properties, [ 'nothing crashed by itself', scalar(() = slurp_file($node->logfile) =~ /PANIC|TRAP|terminated by signal (?!9)/g), '' ];
 
 	my @table = map { [ "fault: $_", $count{$_}, '' ] } grep { $count{$_} } sort keys %count;
-	push @table, [ 'faults', faults_so_far(), '' ], [ 'seconds', int(time - $begun), "acknowledged with synchronous_commit = $ack" ], @lines,
+	push @table, [ 'faults', faults_so_far(), '' ], [ 'seconds', int(time - $begun), $settings ], [ 'most rows deferred at once', $most_deferred, '' ], @lines,
 	  map { [ $_->[0], $_->[1], $_->[1] ? 'FAIL' : 'PASS' ] } @properties;
 	for my $property (@properties)
 	{

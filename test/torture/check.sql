@@ -29,7 +29,7 @@ CREATE INDEX ON applied (marker);
 CREATE TEMP TABLE queued AS
 	SELECT o.id, o.parent, o.object::text, o.key,
 		coalesce(o.message #>> '{traits,city}', o.message #>> '{properties,marker}', o.message ->> 'city') AS marker,
-		r.verdict, r.category, r.merged_into, r.verdicts
+		r.verdict, r.category, r.merged_into, coalesce(r.verdicts, 0) AS verdicts
 	FROM hubspot.outbox o LEFT JOIN
 		(SELECT id, min(verdict::text) AS verdict, min(category) AS category, min(merged_into) AS merged_into, count(*) AS verdicts
 		FROM hubspot.result GROUP BY id) AS r USING (id)
@@ -68,10 +68,10 @@ UNION ALL
 SELECT 'every verdict is the right one', format('%s %s %s: %s %s', id, object, q.key, verdict, category)
 FROM queued q LEFT JOIN ledger l USING (marker)
 WHERE CASE WHEN l.kind = 'bad' THEN (verdict, category) IS DISTINCT FROM ('rejected', 'INVALID_EMAIL')
-	ELSE verdict IS NULL OR verdict NOT IN ('delivered', 'coalesced') END
+	ELSE verdict IS NULL OR verdict NOT IN ('delivered', 'coalesced', 'unchanged') END
 UNION ALL
 SELECT 'what was delivered has arrived', format('%s %s %s %s', id, object, key, marker)
-FROM queued q WHERE verdict = 'delivered' AND object <> 'association' AND NOT EXISTS (SELECT FROM applied a WHERE a.marker = q.marker)
+FROM queued q WHERE verdict IN ('delivered', 'unchanged') AND object <> 'association' AND NOT EXISTS (SELECT FROM applied a WHERE a.marker = q.marker)
 UNION ALL
 SELECT 'what was not committed has not arrived', format('%s %s', seq, marker)
 FROM applied WHERE kind IS NOT NULL AND marker IS NOT NULL AND key IS NULL
@@ -81,7 +81,7 @@ FROM applied a JOIN ledger l USING (marker) WHERE l.kind = 'bad'
 UNION ALL
 SELECT 'what was merged names the newer row of its key', format('%s %s into %s', q.id, q.key, q.merged_into)
 FROM queued q JOIN ledger l USING (marker) LEFT JOIN queued other ON other.id = q.merged_into LEFT JOIN ledger o ON o.marker = other.marker
-WHERE q.verdict = 'coalesced' AND (other.verdict IS DISTINCT FROM 'delivered' OR o.key <> l.key OR o.kind <> l.kind OR o.n <= l.n)
+WHERE q.verdict = 'coalesced' AND (coalesce(other.verdict, '') NOT IN ('delivered', 'unchanged') OR o.key <> l.key OR o.kind <> l.kind OR o.n <= l.n)
 UNION ALL
 SELECT 'values of a key never go back in the life of a worker', format('%s %s: %s after %s, line %s of life %s', kind, key, n, before, seq, life)
 FROM (SELECT *, max(n) OVER (PARTITION BY kind, key, life ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before

@@ -54,7 +54,8 @@ BEGIN
 		IF how = 'enqueue' THEN
 			PERFORM hubspot_enqueue(name, ARRAY[body], 'crm');
 		ELSE
-			EXECUTE format('SELECT hubspot_%s($1, $2)', name) USING body, 'crm'::name;
+			EXECUTE format('SELECT hubspot_%s($1, $2, deadline => $3)', name) USING body, 'crm'::name,
+				CASE WHEN number % 2 = 0 THEN interval '1 hour' END;
 		END IF;
 	END IF;
 END $$;
@@ -68,8 +69,8 @@ BEGIN
 	IF how = 'statement' THEN
 		INSERT INTO by_statement SELECT marker || '-' || i || '@example.com', 1, marker || '-' || i FROM generate_series(1, count) i;
 	ELSE
-		PERFORM hubspot_enqueue('identify', array_agg(message('contact', marker || '-' || i || '@example.com', 1, marker || '-' || i, NULL)), 'crm')
-		FROM generate_series(1, count) i;
+		PERFORM hubspot_enqueue('identify', array_agg(message('contact', marker || '-' || i || '@example.com', 1, marker || '-' || i, NULL)), 'crm',
+			backfill => count % 2 = 0) FROM generate_series(1, count) i;
 	END IF;
 END $$;
 

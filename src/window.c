@@ -269,7 +269,7 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 		return ADMIT_DONE;
 	}
 	if (reader->lane != NULL)
-		return follow_row(lane, slot, id, reader->recheck);
+		return follow_row(reader->lane, slot, id, reader->recheck);
 	if (lane != NULL)
 		read_row(lane, slot, id, reader->recheck);
 	else

@@ -71,9 +71,8 @@ measure_break() {
 	good=$(rate_from "$(ask "SELECT min(started_at) + interval '1 s' FROM hubspot.request WHERE records > 0 AND started_at > '$start'")" 2)
 
 	"break_$1"
-	# what was under way, and its verdicts, are not of the outage
-	sleep 3
-	ask 'CHECKPOINT'
+	# what was under way, its verdicts and what is noted each 5 s of the limits are not of the outage
+	sleep 6
 	before=$(lsn) from=$(now)
 	sleep "$2"
 	written=$(ask "SELECT pg_wal_lsn_diff('$(lsn)', '$before')")

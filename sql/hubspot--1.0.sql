@@ -1354,6 +1354,11 @@ UNION ALL
 	JOIN hubspot.lane_states() x ON x.event = l.event AND x.remedy IS NOT NULL
 	JOIN pg_foreign_server s ON s.oid = l.server
 UNION ALL
+	SELECT format('%s rows were given up within the last day, most recently at %s', count(*), date_trunc('second', max(d.failed_at))),
+		'hubspot.failures says why; hubspot_retry(verdict => ''dead'') sends them again, DELETE FROM hubspot.dead takes note of them'
+	FROM hubspot.dead d WHERE d.failed_at > now() - interval '1 day'
+	HAVING count(*) > 0
+UNION ALL
 	SELECT format('the cache of the sequence hubspot.outbox_id_seq is %s: rows could be overlooked', q.seqcache),
 		'ALTER SEQUENCE hubspot.outbox_id_seq CACHE 1'
 	FROM pg_sequence q WHERE q.seqrelid = 'hubspot.outbox_id_seq'::regclass AND q.seqcache <> 1
@@ -1381,6 +1386,7 @@ GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspo
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
+GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
 	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;

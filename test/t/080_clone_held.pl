@@ -28,6 +28,24 @@ ask('SELECT hubspot_arm()', 'copy');
 wait_drained($node, 'copy');
 is(scalar(@log = $sim->log), 40, 'until it is told to');
 
+# Or it is to have nothing of the queue, but what comes afterwards
+write_token($node, 'nofile', 'not yet');
+$node->reload;
+ask(q{SELECT count(hubspot_identify(jsonb_build_object('email', 'old' || i || '@example.com'))) FROM generate_series(1, 30) i}, 'original');
+wait_until(sub { ask("SELECT state FROM hubspot.status WHERE lane = 'contacts'", 'original') eq 'UNAUTHORIZED' }, 'the token to be refused');
+ask('CREATE DATABASE second TEMPLATE original');
+wait_until(sub { ask("SELECT state FROM hubspot.workers WHERE database = 'second'", 'second') eq 'held' }, 'the second copy to be held');
+ask('BEGIN; SELECT hubspot_cancel(); SELECT hubspot_arm(); COMMIT', 'second');
+ask(q{SELECT hubspot_identify('{"email": "new@example.com"}')}, 'second');
+write_token($node, 'nofile', $HubSpotTest::token);
+ask('ALTER SERVER crm OPTIONS (ADD max_connections \'2\')', 'second');
+wait_drained($node, 'second');
+is(ask("SELECT verdict || count(*) FROM hubspot.outbox_status WHERE key LIKE 'old%' GROUP BY verdict", 'second'), 'cancelled30', 'a copy whose rows are cancelled');
+is(ask("SELECT verdict FROM hubspot.outbox_status WHERE key = 'new\@example.com'", 'second'), 'delivered', 'sends what is queued afterwards');
+$node->reload;
+wait_drained($node, 'original');
+is(scalar(grep { ($_->{key} // '') =~ /^old/ } $sim->log), 30, 'the original sends its own, once');
+
 # A physical copy is told apart by its configuration; the test's cluster has its node's name
 $node->append_conf('postgresql.conf', "hubspot.cluster_guard = 'production'");
 $node->restart;

@@ -102,6 +102,9 @@ is(ask("SELECT verdict || attempt || category || message FROM hubspot.outbox_sta
 is(ask("SELECT id || key || attempt || last_error FROM hubspot.dead"), "${never}never\@example.com3not today", 'and kept');
 is(ask("SELECT verdict FROM hubspot.failures WHERE id = $never"), 'dead', 'among the failures');
 is(ask('SELECT count(*) FROM hubspot.deferred'), '0', 'nothing of it waits');
+like(ask('SET ROLE pg_monitor; SELECT problem FROM hubspot_health()'), qr/^1 rows were given up within the last day/, 'hubspot_health() tells whoever watches');
+ask("UPDATE hubspot.dead SET failed_at = failed_at - interval '25 hours'");
+is(ask('SELECT problem FROM hubspot_health()'), '', 'for a day');
 $sim->clear_faults;
 
 # A record that makes HubSpot stumble as a whole

@@ -153,7 +153,7 @@ my %kind_of_rule;
 
 sub add_fault
 {
-	my ($fault, $times) = rand() < 0.02 ? spoilt_contact() : (rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults), 1 + int rand 4);
+	my ($fault, $times) = rand() < 0.08 ? spoilt_contact() : (rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults), 1 + int rand 4);
 	my ($kind, %rule) = @$fault;
 	$rule{match} = { %{ $rule{match} // {} }, path => one_of(@paths) };
 	my $id = $sim->fault(%rule, times => $times, skip => int rand 3);

@@ -332,14 +332,14 @@ kind_of(WorkKey *key)
 
 /* Take ready keys, oldest first, as long as they fit into one request. */
 static void
-fill(Batch *batch, Lane *lane)
+fill_from(Batch *batch, Lane *lane, dlist_head *keys)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 	int			looked = 0;
 	bool		alone;
 
-	dlist_foreach_modify(iter, &lane->ready)
+	dlist_foreach_modify(iter, keys)
 	{
 		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
 		Input	   *input = &batch->inputs[batch->ninputs];
@@ -366,6 +366,14 @@ fill(Batch *batch, Lane *lane)
 			break;
 		}
 	}
+}
+
+/* A live batch is filled up with what would go next. */
+static void
+fill(Batch *batch, Lane *lane)
+{
+	for (int i = 0; i < READY_COUNT && !batch->is_suspect; i++)
+		fill_from(batch, lane, &lane->ready[i]);
 }
 
 static bool
@@ -413,8 +421,8 @@ batch_next_kind(Lane *lane, int busy_meters)
 
 	if (batch != NULL)
 		return batch->kind;
-	if (!paused)
-		dlist_foreach_modify(iter, &lane->ready)
+	for (int i = 0; i < READY_COUNT && !paused; i++)
+		dlist_foreach_modify(iter, &lane->ready[i])
 	{
 		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
 

@@ -147,7 +147,6 @@ bool
 command_cancels(TupleTableSlot *slot)
 {
 	bool		isnull;
-	bool		is_live;
 	ListCell   *cell;
 	Subject		subject;
 
@@ -158,7 +157,7 @@ command_cancels(TupleTableSlot *slot)
 	subject.call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
 	subject.object = DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull));
 	subject.key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
-	subject.backfill = DatumGetBool(slot_getattr(slot, AT_BACKFILL, &is_live)) && !is_live;
+	subject.backfill = admit_is_backfill(slot);
 	foreach(cell, commands)
 		if (means(lfirst(cell), &subject))
 		return true;

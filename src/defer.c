@@ -28,6 +28,7 @@
 #include "command.h"
 #include "connect.h"
 #include "defer.h"
+#include "unchanged.h"
 #include "value.h"
 
 #define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
@@ -225,6 +226,7 @@ defer_input(Input *input, const char *category, const char *message, int status,
 		return true;
 	}
 	wait_s = wait_after(input, attempt);
+	unchanged_forget(key);
 	note_fault(input, CHANGE_WAIT, attempt, wait_s, &fault);
 	for (int i = 0; i < input->nrows; i++)
 	{

@@ -15,6 +15,7 @@
 #include "../../src/await.h"
 #include "../../src/clock.h"
 #include "../../src/connect.h"
+#include "../../src/defer.h"
 #include "../../src/expire.h"
 #include "../../src/purge.h"
 #include "../../src/schema_sync.h"
@@ -210,6 +211,7 @@ one_turn(void)
 	}
 	wait_us = expire_overdue(clock_us());
 	wait_us = sooner(wait_us, await_wake(clock_us()));
+	wait_us = sooner(wait_us, defer_wake(clock_us()));
 	wait_us = sooner(wait_us, send_what_may(false));
 	look_at_everything();
 	return await_has_look_ups() || schema_sync_is_due() || purge_is_due() ? 0 : wait_us;
@@ -256,6 +258,7 @@ forget(Account *account)
 	for (int i = 0; i < FAMILY_COUNT; i++)
 		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
 	record_map_written();
+	defer_written();
 	ack_written();
 }
 
@@ -291,6 +294,7 @@ start(void)
 
 	queue_init();
 	ack_init();
+	defer_init();
 	record_map_init();
 	connect_init();
 	schema_sync_init();

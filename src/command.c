@@ -56,7 +56,7 @@ typedef struct Subject
 	bool		backfill;
 } Subject;
 
-const char *const command_cancelled = "hubspot_cancel() was called before the row could be sent";
+const Refusal command_refusal = {VERDICT_CANCELLED, "cancelled", "hubspot_cancel() was called before the row could be sent"};
 
 static List *commands;			/* to cancel what is still to be read */
 static int64 last_command;		/* numbers up to this one have been seen */
@@ -108,7 +108,7 @@ cancel_rows(const Command *command)
 		Row		   *row = dlist_container(Row, order, iter.cur);
 
 		if (!row->taken && means_row(row, command))
-			batch_end_waiting(row, VERDICT_CANCELLED, "cancelled", command_cancelled);
+			batch_end_waiting(row, command_refusal.verdict, command_refusal.category, command_refusal.message);
 	}
 }
 
@@ -124,7 +124,7 @@ carry_out_for_deferred(const Command *command, const DeferredRow *row)
 	if (!means(command, &subject))
 		return;
 	if (command->cancels)
-		defer_end_row(row->key, row->id, VERDICT_CANCELLED, "cancelled", command_cancelled);
+		defer_end_row(row->key, row->id, command_refusal.verdict, command_refusal.category, command_refusal.message);
 	else
 		defer_recall(row->key);
 }

@@ -26,7 +26,8 @@
 #include "command.h"
 #include "park.h"
 
-#define KEY_ROWS			2000	/* of one key in the window; KEY_CROWDED of one that waits for a deferred row */
+#define KEY_ROWS			2000	/* of one key in the window; KEY_CROWDED of one that waits for
+									 * a deferred row */
 #define BACKFILL_SHARE		4	/* a back-fill may have this part of the window */
 #define ROWS_AT_ONCE		2000	/* brought in by one transaction, for one queue */
 #define FIRST_SIZE			1024
@@ -192,7 +193,7 @@ bring_in(const ParkedRow *parked)
 	if (lane == NULL)
 		admit_refuse(id, &why);
 	else if (command_cancels(rows.slot))
-		admit_refuse(id, &(Refusal) {VERDICT_CANCELLED, "cancelled", command_cancelled});
+		admit_refuse(id, &command_refusal);
 	else
 		queue_keep_seq(admit_row(lane, rows.slot, (parked->id & SENT) != 0), parked->seq);
 	ring_scan_close(&rows);

@@ -25,7 +25,8 @@ typedef enum ParkResult
 {
 	PARK_NOT,					/* the row is to come into the window */
 	PARK_DONE,
-	PARK_FULL					/* it would be parked, but there is no room for that: stop before it */
+	PARK_FULL					/* it would be parked, but there is no room for that: stop before
+								 * it */
 } ParkResult;
 
 /*

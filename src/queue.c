@@ -73,7 +73,8 @@ same_name(KeyName a, KeyName b)
 
 Window		window;
 static keytable_hash *keys;
-static Row *early;				/* in the window, near the place of what was brought in last; or NULL */
+static Row *early;				/* in the window, near the place of what was brought in last; or
+								 * NULL */
 
 void
 queue_init(void)

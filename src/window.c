@@ -265,7 +265,7 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	{
 		if (reader->lane != NULL)
 			lane->skipped--;
-		admit_refuse(id, &(Refusal) {VERDICT_CANCELLED, "cancelled", command_cancelled});
+		admit_refuse(id, &command_refusal);
 		return ADMIT_DONE;
 	}
 	if (reader->lane != NULL)

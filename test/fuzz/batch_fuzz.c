@@ -115,7 +115,7 @@ static void
 look_at_lane(Lane *lane)
 {
 	expect(lane->rows == rows_left(lane), "a lane counts its rows");
-	expect(lane->nready == count_list(&lane->ready), "a lane counts its ready keys");
+	expect(lane->nready == count_list(&lane->ready[READY_LIVE]) + count_list(&lane->ready[READY_BACKFILL]), "a lane counts its ready keys");
 	expect(lane->in_flight >= 0 && lane->in_flight <= lane->rows, "no more rows are under way than there are");
 	expect(lane->bytes >= 0 && (lane->rows > 0 || lane->bytes == 0), "bytes go with the rows");
 	expect((lane->oldest != NULL) == (lane->rows > 0), "a lane with rows has an oldest one");
@@ -240,7 +240,8 @@ take_turns(void)
 		}
 		else if (wait_us != 0 && peer_requests() == 0)
 		{
-			peer_advance(wait_us < 0 ? 1000000 : wait_us);
+			/* some waits are of a day, looked at each second */
+			peer_advance(Max(wait_us < 0 ? 1000000 : wait_us, (int64) turn * 20000));
 			if (wait_us < 0)
 				connect_reload();	/* as an operator would */
 		}

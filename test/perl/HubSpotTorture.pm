@@ -355,6 +355,15 @@ sub table
 sub torture
 {
 	my (%options) = @_;
+	my $faults = eval { run(%options) };
+	return $faults if defined $faults;
+	diag "SEED=$options{seed}\n$@";
+	die $@;
+}
+
+sub run
+{
+	my (%options) = @_;
 	my $seed = $options{seed};
 	my $begun = time;
 

@@ -16,6 +16,7 @@
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -120,22 +121,20 @@ carry_out_for_deferred(const Command *command, const DeferredRow *row)
 		.id = row->id, .server = row->server, .call = row->call, .object = row->object, .key = row->text,
 		.backfill = row->backfill
 	};
+	WorkKey    *key = means(command, &subject) ? defer_key(row) : NULL;
 
-	if (!means(command, &subject))
-		return;
-	if (command->cancels)
-		defer_end_row(row->key, row->id, VERDICT_CANCELLED, "cancelled", command_cancelled);
-	else
-		defer_recall(row->key);
+	if (key != NULL && command->cancels)
+		defer_end_row(key, row->id, VERDICT_CANCELLED, "cancelled", command_cancelled);
+	else if (key != NULL)
+		defer_recall(key);
 }
 
 static void
-carry_out(Command *command)
+carry_out(Command *command, List *deferred)
 {
-	List	   *rows = defer_rows();
 	ListCell   *cell;
 
-	foreach(cell, rows)
+	foreach(cell, deferred)
 		carry_out_for_deferred(command, lfirst(cell));
 	if (command->cancels)
 		cancel_rows(command);
@@ -253,6 +252,7 @@ command_look(void)
 	Oid			type = INT8OID;
 	Datum		value = Int64GetDatum(last_command);
 	List	   *fresh = NIL;
+	List	   *deferred;
 	ListCell   *cell;
 
 	if (table_is_empty())
@@ -268,11 +268,13 @@ command_look(void)
 		last_command = command->id;
 		fresh = lappend(fresh, command);
 	}
+	deferred = fresh == NIL ? NIL : defer_rows();
 	foreach(cell, fresh)
 	{
 		Command    *command = lfirst(cell);
 
-		carry_out(command);
+		CHECK_FOR_INTERRUPTS();
+		carry_out(command, deferred);
 		remember(command->cancels ? &commands : &done, command);
 	}
 	SPI_finish();

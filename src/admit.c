@@ -152,6 +152,15 @@ admit_refuse(int64 id, const Refusal *why)
 
 /* ---- into the window ---------------------------------------------------------------- */
 
+bool
+admit_is_backfill(TupleTableSlot *slot)
+{
+	bool		is_live;
+	Datum		backfill = slot_getattr(slot, AT_BACKFILL, &is_live);
+
+	return !is_live && DatumGetBool(backfill);
+}
+
 Size
 admit_size(TupleTableSlot *slot)
 {

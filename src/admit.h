@@ -33,6 +33,9 @@ extern Lane *admit_lane(TupleTableSlot *slot, Refusal *why);
 /* Write the verdict of a row that has no lane. */
 extern void admit_refuse(int64 id, const Refusal *why);
 
+/* Whether a row makes way for live ones. */
+extern bool admit_is_backfill(TupleTableSlot *slot);
+
 /* Bytes that a row will take in the window. */
 extern Size admit_size(TupleTableSlot *slot);
 

@@ -85,7 +85,7 @@ waits_for(WorkKey *key, WorkKey *other, bool is_known)
 static bool
 waits_for_reader(WorkKey *key, Lane *lane)
 {
-	if (lane->reader == NULL)
+	if (lane->reader == NULL && lane->nparked == 0)
 		return false;
 	queue_head(key)->looked = LOOKED_NOT;
 	await_older(key, lane);

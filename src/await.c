@@ -11,6 +11,7 @@
 #include "await.h"
 #include "clock.h"
 #include "defer.h"
+#include "park.h"
 
 #define LOOK_UPS_AT_ONCE	5000	/* in one transaction */
 
@@ -33,7 +34,7 @@ bool
 await_is_first(const Row *row, const Lane *lane)
 {
 	return (lane->reader == NULL || lane == row->key->lane) && (lane->oldest == NULL || lane->oldest->id >= row->id) &&
-		defer_oldest(lane) >= row->id;
+		Min(defer_oldest(lane), park_oldest_id(lane)) >= row->id;
 }
 
 /*

@@ -1,12 +1,10 @@
 /*
  * batch.c
- *		Requests of many records: taken from ready keys, read back by record.
+ *		Requests of many records: taken from ready keys, put together.
  *
- * A batch owns its rows from batch_take() until each has a verdict.  HubSpot
- * may refuse a batch as a whole for the sake of one record: then it is cut in
- * two, the part that the answer points at first, until the culprit stands
- * alone.  An answer that does not account for a record is no success: what it
- * leaves open is sent again.
+ * A batch owns its rows from batch_take() until each has a verdict
+ * (batch_end.c) or is sent again (batch_again.c).  An answer that does not account for
+ * a record is no success: what it leaves open is sent again.
  *
  * Memory: each batch in a context of its own, a child of "hubspot work".
  */
@@ -15,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "hubspot.h"
+#include "batch_build.h"
 #include "clock.h"
 #include "defer.h"
 #include "expire.h"
@@ -48,8 +47,8 @@ batch_family(LaneFamily family)
 static const char *const server_dropped =
 "the SERVER that this row was queued for does not exist any more";
 
-static Batch *
-make_batch(Lane *lane, const RequestKind *kind, int max_inputs)
+Batch *
+batch_make(Lane *lane, const RequestKind *kind, int max_inputs)
 {
 	MemoryContext context = AllocSetContextCreate(window.work, "hubspot batch", ALLOCSET_DEFAULT_SIZES);
 	Batch	   *batch = MemoryContextAllocZero(context, sizeof(Batch));
@@ -63,62 +62,6 @@ make_batch(Lane *lane, const RequestKind *kind, int max_inputs)
 }
 
 /* ---- taking ------------------------------------------------------------------ */
-
-/* End an input: its carrier gets the verdict, the rows merged into it share it. */
-void
-batch_end_input(Input *input, AckResult *result)
-{
-	Row		   *carrier = input->rows[input->nrows - 1];
-	Verdict		verdict = result->verdict;
-
-	if (verdict != VERDICT_DELIVERED && verdict != VERDICT_UNCHANGED)
-		unchanged_forget(input->key);
-	result->attempt = input->attempts;
-	for (int i = 0; i < input->nrows; i++)
-	{
-		Row		   *row = input->rows[i];
-
-		result->id = row->id;
-		result->verdict = row == carrier ? verdict : VERDICT_COALESCED;
-		result->merged_into = row == carrier ? 0 : carrier->id;
-		result->merged = row == carrier ? input->nrows - 1 : 0;
-		result->warnings = row->warnings;
-		ack_result(result);
-		queue_forget_row(row);
-	}
-	input->key->lane->successes += result->request != NULL;
-	queue_release_key(input->key);
-}
-
-void
-batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message)
-{
-	AckResult	result = {.id = row->id, .verdict = verdict, .created = -1,
-	.category = category, .message = message};
-
-	if (row->lost)
-		unchanged_forget(row->key);
-	dlist_delete(&row->node);
-	ack_result(&result);
-	queue_forget_row(row);
-}
-
-/*
- * A key that waits for something on account of its first row asks anew what
- * the next one needs, but for a time, which is the record's.
- */
-void
-batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message)
-{
-	WorkKey    *key = row->key;
-	bool		was_head = queue_head(key) == row;
-
-	batch_end_unsent(row, verdict, category, message);
-	if (dlist_is_empty(&key->rows))
-		queue_drop_idle(key);
-	else if (was_head && key->place == PLACE_AWAY && key->until <= clock_us())
-		queue_bring_back(key);
-}
 
 /* Whether a row can be sent; if not, it ends here. */
 static bool
@@ -176,22 +119,22 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 }
 
 /* Inputs stand in an array, with commas between those that say something. */
-static void
-append_comma(Batch *batch)
+void
+batch_append_comma(Batch *batch)
 {
 	if (batch->kind->is_list && batch->ninputs > 0)
 		appendStringInfoChar(&batch->body, ',');
 }
 
 /* Put an input's JSON behind the others. */
-static BuildResult
-append_json(Batch *batch, Input *input)
+BuildResult
+batch_append_json(Batch *batch, Input *input)
 {
 	StringInfo	body = &batch->body;
 	int			start = body->len;
 	BuildResult result;
 
-	append_comma(batch);
+	batch_append_comma(batch);
 	snprintf(input->trace, sizeof(input->trace), INT64_FORMAT, input->rows[input->nrows - 1]->id);
 	input->offset = body->len;
 	result = batch->kind->append_input(batch, input, input_parts);
@@ -218,8 +161,8 @@ end_unchanged(Input *input)
  * The same, for any row: one that raises an error ends as rejected, together
  * with those it was merged with, and keeps nobody else from being sent.
  */
-static BuildResult
-append_input(Batch *batch, Input *input)
+BuildResult
+batch_append_input(Batch *batch, Input *input)
 {
 	int			start = batch->body.len;
 	MemoryContext context = CurrentMemoryContext;
@@ -228,7 +171,7 @@ append_input(Batch *batch, Input *input)
 
 	PG_TRY();
 	{
-		built = append_json(batch, input);
+		built = batch_append_json(batch, input);
 	}
 	PG_CATCH();
 	{
@@ -257,8 +200,8 @@ append_input(Batch *batch, Input *input)
 	return built;
 }
 
-static void
-begin_body(Batch *batch)
+void
+batch_begin_body(Batch *batch)
 {
 	initStringInfo(&batch->body);
 	if (batch->kind->begin_body != NULL)
@@ -267,8 +210,8 @@ begin_body(Batch *batch)
 		appendStringInfoString(&batch->body, "{\"inputs\":[");
 }
 
-static void
-end_body(Batch *batch)
+void
+batch_end_body(Batch *batch)
 {
 	if (batch->kind->end_body != NULL)
 		batch->kind->end_body(batch);
@@ -284,8 +227,8 @@ same_property(const WorkKey *a, const WorkKey *b)
 }
 
 /* Whether the record of a key stands in the batch already. */
-static bool
-has_record(const Batch *batch, const WorkKey *key)
+bool
+batch_has_record(const Batch *batch, const WorkKey *key)
 {
 	for (int i = 0; i < batch->ninputs; i++)
 		if (strcmp(batch->inputs[i].key->record_id, key->record_id) == 0)
@@ -301,7 +244,7 @@ fits(const Batch *batch, const WorkKey *key)
 
 	if (kind->one_property && batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
 		return false;
-	return !kind->by_record || !has_record(batch, key);
+	return !kind->by_record || !batch_has_record(batch, key);
 }
 
 /* Rows of a key that the next input may have. */
@@ -332,14 +275,14 @@ kind_of(WorkKey *key)
 
 /* Take ready keys, oldest first, as long as they fit into one request. */
 static void
-fill(Batch *batch, Lane *lane)
+fill_from(Batch *batch, Lane *lane, dlist_head *keys)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 	int			looked = 0;
 	bool		alone;
 
-	dlist_foreach_modify(iter, &lane->ready)
+	dlist_foreach_modify(iter, keys)
 	{
 		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
 		Input	   *input = &batch->inputs[batch->ninputs];
@@ -357,7 +300,7 @@ fill(Batch *batch, Lane *lane)
 		key->busy = true;
 		if (!take_rows(input, key, row_limit(batch, key), now))
 			queue_release_key(key);
-		else if (append_input(batch, input) == BUILD_WAIT)
+		else if (batch_append_input(batch, input) == BUILD_WAIT)
 			break;
 		else if (alone && batch->ninputs > 0)
 		{
@@ -368,21 +311,18 @@ fill(Batch *batch, Lane *lane)
 	}
 }
 
+/* A live batch is filled up with what would go next. */
+static void
+fill(Batch *batch, Lane *lane)
+{
+	for (int i = 0; i < READY_COUNT && !batch->is_suspect; i++)
+		fill_from(batch, lane, &lane->ready[i]);
+}
+
 static bool
 may_use(const RequestKind *kind, int busy_meters)
 {
 	return kind->meter == METER_NONE || (busy_meters & (1 << kind->meter)) == 0;
-}
-
-/*
- * Whether a batch has met trouble, and nothing has gone well since that would
- * tell whose trouble it is.  Parts of one that was at fault are looked into
- * without asking again, but for a single record, whose rows would pay for it.
- */
-static bool
-is_in_doubt(const Batch *batch)
-{
-	return batch->is_suspect && batch->met_at == batch->lane->successes && !(batch->is_blamed && batch->ninputs > 1);
 }
 
 /*
@@ -398,7 +338,7 @@ first_again(Lane *lane, bool paused, int busy_meters, bool in_doubt)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (may_use(batch->kind, busy_meters) && is_in_doubt(batch) == in_doubt && (!paused || batch->kind->finishes))
+		if (may_use(batch->kind, busy_meters) && batch_is_in_doubt(batch) == in_doubt && (!paused || batch->kind->finishes))
 			return batch;
 	}
 	return NULL;
@@ -413,8 +353,8 @@ batch_next_kind(Lane *lane, int busy_meters)
 
 	if (batch != NULL)
 		return batch->kind;
-	if (!paused)
-		dlist_foreach_modify(iter, &lane->ready)
+	for (int i = 0; i < READY_COUNT && !paused; i++)
+		dlist_foreach_modify(iter, &lane->ready[i])
 	{
 		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
 
@@ -432,12 +372,12 @@ static Batch *
 take_ready(Lane *lane, const RequestKind *kind)
 {
 	int64		start = clock_us();
-	Batch	   *batch = make_batch(lane, kind, kind->max_inputs);
+	Batch	   *batch = batch_make(lane, kind, kind->max_inputs);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
-	begin_body(batch);
+	batch_begin_body(batch);
 	fill(batch, lane);
-	end_body(batch);
+	batch_end_body(batch);
 	MemoryContextSwitchTo(old);
 	built += batch->ninputs > 0;
 	built_us += clock_us() - start;
@@ -463,7 +403,7 @@ take_again(Lane *lane, const RequestKind *kind, bool in_doubt)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (batch->kind == kind && is_in_doubt(batch) == in_doubt)
+		if (batch->kind == kind && batch_is_in_doubt(batch) == in_doubt)
 		{
 			dlist_delete(&batch->node);
 			return batch;
@@ -482,165 +422,9 @@ batch_take(Lane *lane, const RequestKind *kind)
 	return batch != NULL ? batch : take_again(lane, kind, true);
 }
 
-/* ---- rows that are not merged ---- */
-
-void
-batch_end_row(Input *input, Row *row, AckResult *result)
-{
-	result->id = row->id;
-	result->attempt = input->attempts;
-	result->warnings = row->warnings;
-	ack_result(result);
-	queue_forget_row(row);
-}
-
-void
-batch_end_rows(Input *input, AckResult *result)
-{
-	for (int i = 0; i < input->nrows; i++)
-		batch_end_row(input, input->rows[i], result);
-	input->key->lane->successes += result->request != NULL;
-	queue_release_key(input->key);
-}
-
-void
-batch_was_lost(Batch *batch)
-{
-	for (int i = 0; i < batch->ninputs; i++)
-		for (int j = 0; j < batch->inputs[i].nrows; j++)
-			batch->inputs[i].rows[j]->lost = true;
-}
-
-/* ---- again -------------------------------------------------------------------- */
-
-void
-batch_again(Batch *batch)
-{
-	dlist_push_tail(&batch->lane->again, &batch->node);
-}
-
-void
-batch_free(Batch *batch)
-{
-	MemoryContextDelete(batch->context);
-}
-
-static bool
-has_row(const Batch *batch, RowTest test, const void *arg)
-{
-	for (int i = 0; i < batch->ninputs; i++)
-		for (int j = 0; j < batch->inputs[i].nrows; j++)
-			if (test(batch->inputs[i].rows[j], arg))
-				return true;
-	return false;
-}
-
-static void
-dissolve(Lane *lane, RowTest test, const void *arg)
-{
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &lane->again)
-	{
-		Batch	   *batch = dlist_container(Batch, node, iter.cur);
-
-		if (batch->kind->finishes || !has_row(batch, test, arg))
-			continue;
-		dlist_delete(&batch->node);
-		for (int i = 0; i < batch->ninputs; i++)
-			queue_put_back(batch->inputs[i].key, batch->inputs[i].rows, batch->inputs[i].nrows);
-		batch_free(batch);
-	}
-}
-
-void
-batch_dissolve(RowTest test, const void *arg)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &accounts)
-	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			dissolve(&account->lanes[i], test, arg);
-	}
-}
-
-/* Hand an input of one batch to another, with all that it knows but its JSON. */
-static Input *
-move_input(Batch *part, const Input *from)
-{
-	Input	   *input = &part->inputs[part->ninputs];
-
-	*input = *from;
-	input->rows = palloc(sizeof(Row *) * input->nrows);
-	memcpy(input->rows, from->rows, sizeof(Row *) * input->nrows);
-	for (int i = 0; i < input->nrows; i++)
-		if (input->rows[i]->warnings != NULL)
-			input->rows[i]->warnings = pstrdup(input->rows[i]->warnings);
-	input->written = unchanged_copy(from->written);
-	input->stage = from->stage != NULL ? pstrdup(from->stage) : NULL;
-	input->alias = from->alias != NULL ? pstrdup(from->alias) : NULL;
-	input->category = from->category != NULL ? pstrdup(from->category) : NULL;
-	input->message = from->message != NULL ? pstrdup(from->message) : NULL;
-	return input;
-}
-
-/* A batch that goes before all others of its lane, unless it is empty. */
-static Batch *
-push(Batch *part)
-{
-	if (part->ninputs > 0)
-	{
-		dlist_push_head(&part->lane->again, &part->node);
-		return part;
-	}
-	MemoryContextDelete(part->context);
-	return NULL;
-}
-
-/*
- * A batch of those inputs whose flag is set, to be sent before anything else.
- * The rows change hands; the JSON is copied.
- */
-void
-batch_split_off(Batch *batch, const bool *chosen)
-{
-	Batch	   *part = make_batch(batch->lane, batch->kind, batch->ninputs);
-	MemoryContext old = MemoryContextSwitchTo(part->context);
-
-	part->path = batch->path;
-	part->is_suspect = batch->is_suspect;
-	part->is_blamed = batch->is_blamed;
-	part->met_at = batch->lane->successes;
-	begin_body(part);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input;
-
-		if (!chosen[i])
-			continue;
-		input = move_input(part, &batch->inputs[i]);
-		if (part->kind->shares)
-		{
-			(void) append_json(part, input);
-			continue;
-		}
-		append_comma(part);
-		input->offset = part->body.len;
-		appendBinaryStringInfo(&part->body, batch->body.data + batch->inputs[i].offset, input->len);
-		part->nrows += input->nrows;
-		part->ninputs++;
-	}
-	end_body(part);
-	MemoryContextSwitchTo(old);
-	(void) push(part);
-}
-
 /* Take the messages of an input's rows apart; they have been read before. */
-static void
-read_parts(const Input *input)
+void
+batch_read_parts(const Input *input)
 {
 	MessageProblem problem;
 
@@ -649,166 +433,7 @@ read_parts(const Input *input)
 			elog(ERROR, "outbox row " INT64_FORMAT " is unreadable: %s", input->rows[i]->id, problem.message);
 }
 
-Batch *
-batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind)
-{
-	Batch	   *part = make_batch(batch->lane, kind, batch->ninputs);
-	MemoryContext old = MemoryContextSwitchTo(part->context);
-
-	begin_body(part);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
-		if (!chosen[i])
-			continue;
-		if (kind->by_record && has_record(part, input->key))
-			queue_put_back(input->key, input->rows, input->nrows);
-		else
-		{
-			read_parts(input);
-			(void) append_input(part, move_input(part, input));
-		}
-	}
-	end_body(part);
-	MemoryContextSwitchTo(old);
-	return push(part);
-}
-
-void
-batch_warn(Input *input, const char *code, const char *property, const char *detail)
-{
-	Row		   *row = input->rows[input->nrows - 1];
-	const char *before = row->warnings;
-	StringInfoData json;
-
-	initStringInfo(&json);
-	if (before != NULL)
-		appendBinaryStringInfo(&json, before, strlen(before) - 1);
-	else
-		appendStringInfoChar(&json, '[');
-	appendStringInfo(&json, "%s{\"code\":\"%s\",\"property\":", before != NULL ? "," : "", code);
-	value_append_string(&json, property, strlen(property));
-	appendStringInfoString(&json, ",\"detail\":");
-	value_append_string(&json, detail, strlen(detail));
-	appendStringInfoString(&json, "}]");
-	row->warnings = json.data;
-}
-
-/* ---- verdicts ------------------------------------------------------------------- */
-
-static bool
-is_empty(const char *text)
-{
-	return text == NULL || text[0] == '\0';
-}
-
-void
-batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
-			 int status, AckRequest *request)
-{
-	AckResult	result = {.verdict = verdict, .request = request, .http_status = status,
-	.created = -1, .category = value_from_utf8(category), .message = value_from_utf8(message)};
-
-	if (is_empty(category) && is_empty(message))
-		result.message = "HubSpot has given no reason";
-	batch_end_input(input, &result);
-}
-
-static bool
-input_has_property(const Batch *batch, const Input *input, const char *property)
-{
-	char		member[128];
-	int			len = snprintf(member, sizeof(member), "\"%s\":", property);
-
-	return len < sizeof(member) &&
-		memmem(batch->body.data + input->offset, input->len, member, len) != NULL;
-}
-
-/*
- * The batch got an answer of no use as a whole: the inputs that its answer points at
- * (by key, by property) are tried apart from the rest, else the batch is halved.
- */
-void
-batch_bisect(Batch *batch, const Reply *reply)
-{
-	const char *property = reply_named_property(reply);
-	bool	   *named = palloc0(sizeof(bool) * batch->ninputs);
-	int			nnamed = 0;
-
-	for (int i = 0; i < batch->ninputs; i++)
-		if ((named[i] = reply_names(reply, batch->inputs[i].key->key)))
-			nnamed++;
-	if (nnamed == 0 && property != NULL)
-		for (int i = 0; i < batch->ninputs; i++)
-			if ((named[i] = input_has_property(batch, &batch->inputs[i], property)))
-				nnamed++;
-	if (nnamed == 0 || nnamed == batch->ninputs)
-		for (int i = 0; i < batch->ninputs; i++)
-			named[i] = i < batch->ninputs / 2;
-
-	/* pushed to the front: what is pushed last goes first */
-	for (int i = 0; i < batch->ninputs; i++)
-		named[i] = !named[i];
-	batch_split_off(batch, named);
-	for (int i = 0; i < batch->ninputs; i++)
-		named[i] = !named[i];
-	batch_split_off(batch, named);
-	pfree(named);
-}
-
-void
-batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
-{
-	if (batch->ninputs > 1)
-		batch_bisect(batch, reply);
-	else
-		batch_reject(&batch->inputs[0], VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
-}
-
-/* ---- whose fault ----------------------------------------------------------------- */
-
-void
-batch_narrow(Batch *batch)
-{
-	Input	   *input = &batch->inputs[0];
-
-	input->key->chunk = input->nrows / 2;
-	queue_put_back(input->key, input->rows, input->nrows);
-}
-
-/* What the request's line of the log says, which is more than the answer when there was none. */
-static void
-blame(Batch *batch, const Reply *reply, AckRequest *request)
-{
-	batch->is_blamed = true;
-	if (batch->ninputs > 1)
-		batch_bisect(batch, reply);
-	else if (batch->kind->counts_rows && batch->nrows > 1)
-		batch_narrow(batch);
-	else
-		defer_input(&batch->inputs[0], reply->status == 0 ? "no_answer" : "unavailable",
-					request->error != NULL ? request->error : reply->message, reply->status, request);
-}
-
-bool
-batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
-{
-	bool		met_before = batch->is_suspect;
-
-	if (met_before && !is_in_doubt(batch))
-	{
-		blame(batch, reply, request);
-		batch_free(batch);
-		return true;
-	}
-	batch->is_suspect = true;
-	batch->met_at = batch->lane->successes;
-	if (!met_before || batch->lane->nready == 0)
-		return false;
-	batch_again(batch);
-	return true;
-}
+/* ---- the end of a lane, of a batch ------------------------------------------------ */
 
 static void
 bring_all_back(dlist_head *list)

@@ -57,7 +57,7 @@ typedef struct Subject
 	bool		backfill;
 } Subject;
 
-const char *const command_cancelled = "hubspot_cancel() was called before the row could be sent";
+const Refusal command_refusal = {VERDICT_CANCELLED, "cancelled", "hubspot_cancel() was called before the row could be sent"};
 
 static List *commands;			/* to cancel what is still to be read */
 static int64 last_command;		/* numbers up to this one have been seen */
@@ -109,7 +109,7 @@ cancel_rows(const Command *command)
 		Row		   *row = dlist_container(Row, order, iter.cur);
 
 		if (!row->taken && means_row(row, command))
-			batch_end_waiting(row, VERDICT_CANCELLED, "cancelled", command_cancelled);
+			batch_end_waiting(row, command_refusal.verdict, command_refusal.category, command_refusal.message);
 	}
 }
 
@@ -124,7 +124,7 @@ carry_out_for_deferred(const Command *command, const DeferredRow *row)
 	WorkKey    *key = means(command, &subject) ? defer_key(row) : NULL;
 
 	if (key != NULL && command->cancels)
-		defer_end_row(key, row->id, VERDICT_CANCELLED, "cancelled", command_cancelled);
+		defer_end_row(key, row->id, command_refusal.verdict, command_refusal.category, command_refusal.message);
 	else if (key != NULL)
 		defer_recall(key);
 }
@@ -146,7 +146,6 @@ bool
 command_cancels(TupleTableSlot *slot)
 {
 	bool		isnull;
-	bool		is_live;
 	ListCell   *cell;
 	Subject		subject;
 
@@ -157,7 +156,7 @@ command_cancels(TupleTableSlot *slot)
 	subject.call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
 	subject.object = DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull));
 	subject.key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
-	subject.backfill = DatumGetBool(slot_getattr(slot, AT_BACKFILL, &is_live)) && !is_live;
+	subject.backfill = admit_is_backfill(slot);
 	foreach(cell, commands)
 		if (means(lfirst(cell), &subject))
 		return true;

@@ -73,7 +73,8 @@ make_account(Oid server)
 	{
 		account->lanes[i].account = account;
 		account->lanes[i].family = (LaneFamily) i;
-		dlist_init(&account->lanes[i].ready);
+		for (int j = 0; j < READY_COUNT; j++)
+			dlist_init(&account->lanes[i].ready[j]);
 		dlist_init(&account->lanes[i].asking);
 		dlist_init(&account->lanes[i].behind);
 		dlist_init(&account->lanes[i].delayed);
@@ -515,6 +516,6 @@ connect_effective_status(const Lane *lane)
 bool
 connect_lane_is_used(const Lane *lane)
 {
-	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->ndeferred > 0 || lane->done > 0 ||
+	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->ndeferred > 0 || lane->nparked > 0 || lane->done > 0 ||
 		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN;
 }

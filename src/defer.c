@@ -4,12 +4,10 @@
  *
  * See defer.h.  In memory stand the ids and keys of what waits, in the table
  * everything else; a row is read again from there when its time has come.
- * Copies are made by SQL from the outbox, where the row still is when it fails
- * for the first time, in the transaction that writes verdicts.
+ * What changes is written by defer_write.c.
  *
- * Memory: keys and ids in "hubspot work", at most DEFER_MAX_ROWS; changes not
- * yet written in a context of their own.  Locks: ROW EXCLUSIVE on
- * hubspot.deferred and hubspot.dead until the caller's commit.
+ * Memory: keys and ids in "hubspot work", at most DEFER_MAX_ROWS.  Locks:
+ * ACCESS SHARE on hubspot.deferred.
  */
 #include "postgres.h"
 
@@ -28,34 +26,14 @@
 #include "command.h"
 #include "connect.h"
 #include "defer.h"
+#include "defer_write.h"
+#include "unchanged.h"
 #include "value.h"
 
 #define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
 #define LONGEST_WAIT_S	3600	/* ... up to this */
 #define NO_ROOM_US		1000000 /* the window is full: look again */
 
-typedef enum ChangeKind
-{
-	CHANGE_WAIT,				/* the row waits (again) */
-	CHANGE_DEAD,				/* it has ended as dead */
-	CHANGE_ENDED				/* it has ended otherwise */
-} ChangeKind;
-
-typedef struct Change
-{
-	ChangeKind	kind;
-	int64		id;
-	int			attempt;
-	int			status;
-	int64		wait_s;
-	bool		lost;
-	AckRequest *request;		/* has its number once it was written, before us */
-	const char *category;
-	const char *message;
-} Change;
-
-static MemoryContext context;	/* of the changes */
-static List *changes;			/* of Change */
 static int64 nrows;				/* that wait, of all lanes */
 static int64 *at_start;			/* ids that waited at the start, ascending */
 static int	nat_start;
@@ -71,12 +49,6 @@ compare_due(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 }
 
 static pairingheap due = {.ph_compare = compare_due};	/* keys by their time */
-
-void
-defer_init(void)
-{
-	context = AllocSetContextCreate(TopMemoryContext, "hubspot deferrals", ALLOCSET_SMALL_SIZES);
-}
 
 /* ---- keys that wait ---------------------------------------------------------- */
 
@@ -150,19 +122,6 @@ defer_wake(int64 now)
 
 /* ---- faults and ends ----------------------------------------------------------- */
 
-static Change *
-add_change(ChangeKind kind, int64 id)
-{
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Change	   *change = palloc0(sizeof(Change));
-
-	change->kind = kind;
-	change->id = id;
-	changes = lappend(changes, change);
-	MemoryContextSwitchTo(old);
-	return change;
-}
-
 /* Seconds until the next try after so many faults; a deadline is not slept through. */
 static int64
 wait_after(const Input *input, int attempt)
@@ -193,15 +152,15 @@ note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckRe
 {
 	for (int i = 0; i < input->nrows; i++)
 	{
-		Change	   *change = add_change(kind, input->rows[i]->id);
+		Change	   *change = defer_change(kind, input->rows[i]->id);
 
 		change->attempt = attempt;
 		change->status = fault->http_status;
 		change->wait_s = wait_s;
 		change->lost = input->rows[i]->lost;
 		change->request = fault->request;
-		change->category = fault->category == NULL ? NULL : MemoryContextStrdup(context, fault->category);
-		change->message = fault->message == NULL ? NULL : MemoryContextStrdup(context, fault->message);
+		change->category = defer_text(fault->category);
+		change->message = defer_text(fault->message);
 	}
 }
 
@@ -240,6 +199,7 @@ defer_input(Input *input, const char *category, const char *message, int status,
 		return;
 	}
 	wait_s = wait_after(input, attempt);
+	unchanged_forget(key);
 	note_fault(input, CHANGE_WAIT, attempt, wait_s, &fault);
 	for (int i = 0; i < input->nrows; i++)
 	{
@@ -255,7 +215,7 @@ defer_input(Input *input, const char *category, const char *message, int status,
 void
 defer_ended(const Row *row)
 {
-	(void) add_change(CHANGE_ENDED, row->id);
+	(void) defer_change(CHANGE_ENDED, row->id);
 }
 
 void
@@ -277,7 +237,7 @@ defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, con
 		return;
 	memmove(key->deferred + 1, key->deferred, sizeof(int64) * i);
 	ack_result(&result);
-	(void) add_change(CHANGE_ENDED, id);
+	(void) defer_change(CHANGE_ENDED, id);
 	key->lane->done++;
 	forget_ids(key, 1);
 	if (key->ndeferred == 0)
@@ -316,7 +276,7 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	}
 	if (command_cancels(copies->slot))
 	{
-		defer_end_row(key, id, VERDICT_CANCELLED, "cancelled", command_cancelled);
+		defer_end_row(key, id, command_refusal.verdict, command_refusal.category, command_refusal.message);
 		return;
 	}
 	row = admit_row(key->lane, copies->slot, false);
@@ -352,156 +312,6 @@ void
 defer_postpone(WorkKey *key)
 {
 	block_key(key, clock_us() + NO_ROOM_US);
-}
-
-/* ---- the table ------------------------------------------------------------------------ */
-
-bool
-defer_has_changes(void)
-{
-	return changes != NIL;
-}
-
-/* The changes of some kinds, column by column. */
-enum ChangeParameter
-{
-	CHANGED_ID, CHANGED_ATTEMPT, CHANGED_LOST, CHANGED_STATUS, CHANGED_WAIT, CHANGED_REQUEST, CHANGED_CATEGORY, CHANGED_MESSAGE
-#define CHANGE_PARAMETERS (CHANGED_MESSAGE + 1)
-};
-
-typedef struct ChangeArrays
-{
-	int			n;
-	Datum	   *values[CHANGE_PARAMETERS];
-	bool	   *nulls[CHANGE_PARAMETERS];
-} ChangeArrays;
-
-static void
-put_text(ChangeArrays *arrays, int column, const char *text)
-{
-	arrays->nulls[column][arrays->n] = text == NULL;
-	arrays->values[column][arrays->n] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-static void
-collect(ChangeArrays *arrays, ChangeKind kind)
-{
-	ListCell   *cell;
-
-	arrays->n = 0;
-	for (int i = 0; i < CHANGE_PARAMETERS; i++)
-	{
-		arrays->values[i] = palloc(sizeof(Datum) * list_length(changes));
-		arrays->nulls[i] = palloc0(sizeof(bool) * list_length(changes));
-	}
-	foreach(cell, changes)
-	{
-		const Change *change = lfirst(cell);
-
-		if (change->kind != kind)
-			continue;
-		arrays->values[CHANGED_ID][arrays->n] = Int64GetDatum(change->id);
-		arrays->values[CHANGED_ATTEMPT][arrays->n] = Int32GetDatum(change->attempt);
-		arrays->values[CHANGED_LOST][arrays->n] = BoolGetDatum(change->lost);
-		arrays->values[CHANGED_STATUS][arrays->n] = Int32GetDatum(change->status);
-		arrays->values[CHANGED_WAIT][arrays->n] = Int64GetDatum(change->wait_s);
-		arrays->nulls[CHANGED_REQUEST][arrays->n] = change->request == NULL;
-		arrays->values[CHANGED_REQUEST][arrays->n] = Int64GetDatum(change->request == NULL ? 0 : change->request->id);
-		put_text(arrays, CHANGED_CATEGORY, change->category);
-		put_text(arrays, CHANGED_MESSAGE, change->message);
-		arrays->n++;
-	}
-}
-
-/* Run a statement whose parameters are the arrays, the first nparameters of them. */
-static void
-execute(const ChangeArrays *arrays, int nparameters, const char *sql)
-{
-	static const struct
-	{
-		Oid			element;
-		Oid			array;
-		int16		len;
-		bool		by_value;
-		char		align;
-	}			columns[CHANGE_PARAMETERS] =
-	{
-		[CHANGED_ID] = {INT8OID, INT8ARRAYOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
-		[CHANGED_ATTEMPT] = {INT4OID, INT4ARRAYOID, 4, true, TYPALIGN_INT},
-		[CHANGED_LOST] = {BOOLOID, BOOLARRAYOID, 1, true, TYPALIGN_CHAR},
-		[CHANGED_STATUS] = {INT4OID, INT4ARRAYOID, 4, true, TYPALIGN_INT},
-		[CHANGED_WAIT] = {INT8OID, INT8ARRAYOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
-		[CHANGED_REQUEST] = {INT8OID, INT8ARRAYOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
-		[CHANGED_CATEGORY] = {TEXTOID, TEXTARRAYOID, -1, false, TYPALIGN_INT},
-		[CHANGED_MESSAGE] = {TEXTOID, TEXTARRAYOID, -1, false, TYPALIGN_INT},
-	};
-	Oid			types[CHANGE_PARAMETERS];
-	Datum		values[CHANGE_PARAMETERS];
-	int			lower_bound = 1;
-	int			n = arrays->n;
-
-	if (n == 0)
-		return;
-	for (int i = 0; i < nparameters; i++)
-	{
-		types[i] = columns[i].array;
-		values[i] = PointerGetDatum(construct_md_array(arrays->values[i], arrays->nulls[i], 1, &n, &lower_bound,
-													   columns[i].element, columns[i].len, columns[i].by_value, columns[i].align));
-	}
-	if (SPI_execute_with_args(sql, nparameters, types, values, NULL, false, 0) < 0)
-		elog(ERROR, "could not write hubspot.deferred");
-}
-
-#define CHANGED \
-	"unnest($1, $2, $3, $4, $5, $6, $7, $8) AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
-#define CALL_COLUMNS \
-	"id, xid, created_at, server, call, object, source, parent, deadline, backfill, replay_of, called_at, " \
-	"key_property, key, problem, message"
-#define FAULT_COLUMNS \
-	"attempt, lost, next_try_at, http_status, category, last_error, request_id, failed_at"
-#define FAULT_OF_CHANGE \
-	"d.attempt, d.lost, now() + d.wait_s * interval '1 second', nullif(d.status, 0), d.category, d.message, d.request_id, now()"
-
-/* A row that waits again is there; one that waits for the first time is copied from the outbox. */
-static const char *const write_waiting[] = {
-	"UPDATE hubspot.deferred r SET (" FAULT_COLUMNS ") = (SELECT " FAULT_OF_CHANGE ") FROM " CHANGED " WHERE r.id = d.id",
-	"INSERT INTO hubspot.deferred (" CALL_COLUMNS ", " FAULT_COLUMNS ")"
-	" SELECT o.*, " FAULT_OF_CHANGE " FROM " CHANGED " JOIN hubspot.outbox o ON o.id = d.id"
-	" WHERE NOT EXISTS (SELECT FROM hubspot.deferred r WHERE r.id = d.id)",
-};
-
-static const char *const write_dead[] = {
-	"INSERT INTO hubspot.dead (" CALL_COLUMNS ", attempt, http_status, category, last_error, request_id, failed_at)"
-	" SELECT o.*, d.attempt, nullif(d.status, 0), d.category, d.message, d.request_id, now()"
-	" FROM " CHANGED " JOIN LATERAL (SELECT " CALL_COLUMNS " FROM hubspot.deferred r WHERE r.id = d.id UNION ALL"
-	" SELECT " CALL_COLUMNS " FROM hubspot.outbox x WHERE x.id = d.id LIMIT 1) o ON true",
-	"DELETE FROM hubspot.deferred r USING " CHANGED " WHERE r.id = d.id",
-};
-
-void
-defer_write(void)
-{
-	ChangeArrays arrays;
-
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	collect(&arrays, CHANGE_WAIT);
-	for (int i = 0; i < lengthof(write_waiting); i++)
-		execute(&arrays, CHANGE_PARAMETERS, write_waiting[i]);
-	collect(&arrays, CHANGE_DEAD);
-	for (int i = 0; i < lengthof(write_dead); i++)
-		execute(&arrays, CHANGE_PARAMETERS, write_dead[i]);
-	collect(&arrays, CHANGE_ENDED);
-	execute(&arrays, 1, "DELETE FROM hubspot.deferred WHERE id = ANY ($1)");
-	SPI_finish();
-	PopActiveSnapshot();
-}
-
-void
-defer_written(void)
-{
-	MemoryContextReset(context);
-	changes = NIL;
 }
 
 /* ---- the worker's start, and changes by hand --------------------------------------------- */
@@ -562,7 +372,7 @@ remember(const Copy *copy, int64 wait_us)
 		.message = "the SERVER that this row was queued for does not exist any more"};
 
 		ack_result(&result);
-		(void) add_change(CHANGE_ENDED, copy->id);
+		(void) defer_change(CHANGE_ENDED, copy->id);
 		return;
 	}
 	key = queue_make(copy->lane, copy->property, copy->key);

@@ -21,7 +21,8 @@
 #define WINDOW_SLICES		1000
 #define MAX_RESERVE			0.2 /* of the limit, whatever others do */
 #define SURGE_WINDOWS		8.0 /* in which the memory of a surge fades to 1/e */
-#define PACE				1.2 /* beside others: times the rate that uses what they leave */
+#define PACE				1.2 /* where requests are spread: times the rate that would use all
+								 * places */
 #define STALE_PART			50	/* the picture is old after this part of the window */
 #define FIRST_BACKOFF_PART	8	/* the pause after a 429 */
 
@@ -224,7 +225,7 @@ must_probe(const Meter *meter, int64 now)
 }
 
 int64
-meter_take(Meter *meter, int ceiling, double share, int64 now)
+meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now)
 {
 	int			allowed;
 	int64		wait = 0;
@@ -237,7 +238,7 @@ meter_take(Meter *meter, int ceiling, double share, int64 now)
 		wait = meter->blocked_until - now;
 	else if (must_probe(meter, now) && meter->in_flight > 0)
 		wait = METER_RETRY_US;
-	else if (has_company(meter) && meter->paced_until > now)
+	else if ((paced || has_company(meter)) && meter->paced_until > now)
 		wait = meter->paced_until - now;
 	else if (meter->ours.sum + meter->in_flight < allowed)
 	{

@@ -55,9 +55,10 @@ extern const char *meter_noun(MeterKind kind);
 
 /*
  * Ask to send one request; ceiling (0: none) and share come from the
- * account's options.  Returns 0 and books it, or the µs to wait.
+ * account's options; paced: the requests of a window are spread over it, so
+ * that a place comes free at any time.  Returns 0 and books it, or the µs to wait.
  */
-extern int64 meter_take(Meter *meter, int ceiling, double share, int64 now);
+extern int64 meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now);
 
 /* The request was not sent after all. */
 extern void meter_cancel(Meter *meter);

@@ -69,7 +69,7 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->event = status.event;
 	strlcpy(report->reason, status.reason, sizeof(report->reason));
 	report->until = status.until == 0 ? 0 : GetCurrentTimestamp() + (status.until - now);
-	report->waiting = lane->rows - lane->in_flight + lane->skipped;
+	report->waiting = lane->rows - lane->in_flight + lane->skipped + lane->nparked;
 	report->in_flight = lane->in_flight;
 	report->deferred = lane->ndeferred;
 	report->oldest = lane->oldest != NULL ? lane->oldest->created_at : 0;

@@ -18,6 +18,7 @@
 
 #include "hubspot.h"
 #include "defer.h"
+#include "park.h"
 #include "unchanged.h"
 #include "work.h"
 
@@ -72,6 +73,8 @@ same_name(KeyName a, KeyName b)
 
 Window		window;
 static keytable_hash *keys;
+static Row *early;				/* in the window, near the place of what was brought in last; or
+								 * NULL */
 
 void
 queue_init(void)
@@ -112,12 +115,31 @@ make_key(KeyName name)
 	return key;
 }
 
+/* As a rule the first row tells. */
+static Readiness
+readiness_of(const WorkKey *key)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &unconstify(WorkKey *, key)->rows)
+		if (!dlist_container(Row, node, iter.cur)->backfill)
+		return READY_LIVE;
+	return READY_BACKFILL;
+}
+
+bool
+queue_only_backfill(const Lane *lane)
+{
+	return dlist_is_empty(unconstify(dlist_head *, &lane->ready[READY_LIVE])) &&
+		dlist_is_empty(unconstify(dlist_head *, &lane->again));
+}
+
 static void
 make_ready(WorkKey *key)
 {
 	if (key->busy || key->place != PLACE_NONE || dlist_is_empty(&key->rows))
 		return;
-	dlist_push_tail(&key->lane->ready, &key->node);
+	dlist_push_tail(&key->lane->ready[readiness_of(key)], &key->node);
 	key->place = PLACE_READY;
 	key->lane->nready++;
 }
@@ -244,6 +266,14 @@ insert_by_id(WorkKey *key, Row *row)
 	dlist_insert_after(before, &row->node);
 }
 
+static void
+count_row(WorkKey *key, int change)
+{
+	key->lane->ncrowded -= key->nrows >= KEY_CROWDED;
+	key->nrows += change;
+	key->lane->ncrowded += key->nrows >= KEY_CROWDED;
+}
+
 void
 queue_add(Lane *lane, const char *property, const char *key, Row *row)
 {
@@ -255,9 +285,38 @@ queue_add(Lane *lane, const char *property, const char *key, Row *row)
 	window.bytes += row->bytes;
 	lane->rows++;
 	lane->bytes += row->bytes;
+	lane->nbackfill += row->backfill;
+	count_row(row->key, 1);
 	if (lane->oldest == NULL)
 		lane->oldest = row;
+	if (!row->backfill && row->key->place == PLACE_READY)
+	{
+		/* it may have been there for a back-fill alone */
+		dlist_delete(&row->key->node);
+		dlist_push_tail(&lane->ready[READY_LIVE], &row->key->node);
+	}
 	make_ready(row->key);
+}
+
+/*
+ * What was parked came early, one after the other: the search for its place
+ * begins where the last one was found.
+ */
+void
+queue_keep_seq(Row *row, uint64 seq)
+{
+	Lane	   *lane = row->key->lane;
+	dlist_node *before = early != NULL && early->seq < seq ? &early->order : &window.rows.head;
+
+	row->seq = seq;
+	dlist_delete(&row->order);
+	while (dlist_has_next(&window.rows, before) &&
+		   dlist_container(Row, order, dlist_next_node(&window.rows, before))->seq < seq)
+		before = dlist_next_node(&window.rows, before);
+	dlist_insert_after(before, &row->order);
+	early = row;
+	if (lane->oldest == NULL || lane->oldest->seq > seq)
+		lane->oldest = row;
 }
 
 /* Forget a key that has no rows. */
@@ -267,7 +326,7 @@ drop_key_if_idle(WorkKey *key)
 	KeyName		name = {.lane = key->lane, .property = key->property, .key = key->key,
 	.key_len = strlen(key->key)};
 
-	if (key->busy || !dlist_is_empty(&key->rows) || key->ndeferred > 0)
+	if (key->busy || !dlist_is_empty(&key->rows) || key->ndeferred > 0 || park_keeps(key))
 		return;
 	if (key->place == PLACE_READY)
 	{
@@ -318,11 +377,16 @@ queue_drop_row(Row *row)
 	unchanged_row_leaves(row);
 	if (lane->oldest == row)
 		lane->oldest = next_of_lane(row);
+	if (early == row)
+		early = dlist_has_prev(&window.rows, &row->order) ?
+			dlist_container(Row, order, dlist_prev_node(&window.rows, &row->order)) : NULL;
 	dlist_delete(&row->order);
 	window.nrows--;
 	window.bytes -= row->bytes;
 	lane->rows--;
 	lane->bytes -= row->bytes;
+	lane->nbackfill -= row->backfill;
+	count_row(row->key, -1);
 	pfree(row);
 }
 
@@ -371,6 +435,8 @@ queue_move(WorkKey *key, const char *address)
 
 		unchanged_row_leaves(row);
 		row->key = target;
+		count_row(key, -1);
+		count_row(target, 1);
 		row->looked = LOOKED_NOT;
 		insert_by_id(target, row);
 	}
@@ -394,7 +460,9 @@ queue_put_back(WorkKey *key, Row *const *rows, int nrows)
 uint64
 queue_oldest_seq(void)
 {
+	uint64		parked = park_oldest_seq();
+
 	if (dlist_is_empty(&window.rows))
-		return PG_UINT64_MAX;
-	return dlist_head_element(Row, order, &window.rows)->seq;
+		return parked;
+	return Min(dlist_head_element(Row, order, &window.rows)->seq, parked);
 }

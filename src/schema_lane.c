@@ -125,12 +125,12 @@ end_refresh(WorkKey *key)
  * Rows at the head of their keys that only want the schema to be read: the
  * first sight starts that, and when all of it has been read they are done.
  */
-void
-schema_lane_refresh(Lane *lane)
+static void
+refresh_for(Lane *lane, dlist_head *keys)
 {
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &lane->ready)
+	dlist_foreach_modify(iter, keys)
 	{
 		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
 		Row		   *row = queue_head(key);
@@ -145,4 +145,11 @@ schema_lane_refresh(Lane *lane)
 		if (schema_sync_is_fresh(lane->account))
 			end_refresh(key);
 	}
+}
+
+void
+schema_lane_refresh(Lane *lane)
+{
+	for (int i = 0; i < READY_COUNT; i++)
+		refresh_for(lane, &lane->ready[i]);
 }

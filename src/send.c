@@ -93,12 +93,12 @@ start_transfer(Account *account, Lane *lane, Meter *meter, const Address *addres
 
 /* µs to wait before this account may send one more request; 0: it is booked. */
 static int64
-take_place(Account *account, MeterKind kind, int64 now)
+take_place(Account *account, MeterKind kind, bool paced, int64 now)
 {
 	if (kind == METER_NONE)
 		return 0;
 	return meter_take(account->meters[kind], kind == METER_OBJECTS ? account->options->burst_limit : 0,
-					  account->options->quota_share, now);
+					  account->options->quota_share, paced, now);
 }
 
 static int64
@@ -121,7 +121,7 @@ static void
 ask_account(Account *account, int64 now)
 {
 	Address		address = api_address(account, path_of(PATH_ACCOUNT_INFO, account->options));
-	int64		wait = take_place(account, METER_OBJECTS, now);
+	int64		wait = take_place(account, METER_OBJECTS, false, now);
 
 	if (wait > 0)
 		account->status.until = now + wait;
@@ -136,7 +136,7 @@ ask_usage(Account *account, int64 now)
 	Address		address = api_address(account, path_of(PATH_ACCOUNT_USAGE, account->options));
 	Transfer   *transfer;
 
-	if (wire_in_flight() >= WIRE_MAX_TRANSFERS || take_place(account, METER_OBJECTS, now) > 0)
+	if (wire_in_flight() >= WIRE_MAX_TRANSFERS || take_place(account, METER_OBJECTS, false, now) > 0)
 		return;
 	daily_asking(account, now);
 	transfer = start_transfer(account, NULL, account->meters[METER_OBJECTS], &address, "GET", NULL, 0);
@@ -160,7 +160,7 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 		wire_in_flight() >= WIRE_MAX_TRANSFERS || !schema_sync_next(account, now, &request))
 		return false;
 	lane = schema_sync_lane(account, request.part);
-	wait = take_place(account, METER_OBJECTS, now);
+	wait = take_place(account, METER_OBJECTS, false, now);
 	if (wait > 0)
 	{
 		*wait_us = sooner(*wait_us, wait);
@@ -212,7 +212,7 @@ send_batch(Lane *lane, Batch *batch)
 static int64
 hold(Lane *lane, const RequestKind *kind, bool more_to_read, int64 now)
 {
-	bool		more = more_to_read || lane->skipped > 0 || (kind->gathers && lane->naway > 0);
+	bool		more = more_to_read || lane->skipped > 0 || lane->nparked > 0 || (kind->gathers && lane->naway > 0);
 	bool		is_full = kind->counts_rows ? lane->rows - lane->in_flight >= kind->max_rows
 	: lane->nready >= kind->max_inputs;
 
@@ -247,7 +247,7 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 			*wait_us = sooner(*wait_us, wait);
 			return NULL;
 		}
-		wait = take_place(lane->account, kind->meter, now);
+		wait = take_place(lane->account, kind->meter, queue_only_backfill(lane), now);
 		if (wait <= 0)
 			break;
 		if (least < 0 || wait < least)
@@ -276,8 +276,11 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	Batch	   *batch;
 	int			ended;
 
+	bool		only_backfill = queue_only_backfill(lane);
+
+	/* a back-fill leaves one connection to what may come */
 	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) ||
-		account->transfers >= account->options->max_connections ||
+		account->transfers >= account->options->max_connections - (only_backfill && account->options->max_connections > 1) ||
 		wire_in_flight() >= WIRE_MAX_TRANSFERS ||
 		(lane->status.failures > 0 && lane->transfers > 0)) /* after trouble one goes first */
 		return false;

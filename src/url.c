@@ -100,7 +100,7 @@ parts_problem(const char *scheme, const char *host, const char *path, UrlUse use
 
 /* Take a URL apart, as far as every one has the parts; the texts are the caller's to free. */
 static CURLUcode
-take_apart(CURLU *parts, const char *url, char **scheme, char **host)
+take_apart(CURLU * parts, const char *url, char **scheme, char **host)
 {
 	CURLUcode	code = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
 

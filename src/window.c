@@ -56,6 +56,7 @@
 #include "confirmed.h"
 #include "defer.h"
 #include "connect.h"
+#include "park.h"
 #include "window.h"
 
 #define PAGE_ROWS			2000	/* rows looked at per reader and transaction */
@@ -209,12 +210,15 @@ make_follower(Lane *lane, int64 position)
 
 /* What a lane's reader does with a row of that lane. */
 static Admission
-follow_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
+follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
-	if (!queue_has_room(lane, admit_size(slot)))
+	ParkResult	parked = park_row(lane, slot, id, maybe_sent);
+
+	if (parked == PARK_FULL || (parked == PARK_NOT && !queue_has_room(lane, admit_size(slot))))
 		return ADMIT_FULL;
 	lane->skipped--;
-	admit_row(lane, slot, maybe_sent);
+	if (parked == PARK_NOT)
+		(void) admit_row(lane, slot, maybe_sent);
 	return ADMIT_DONE;
 }
 
@@ -222,12 +226,16 @@ follow_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 static void
 read_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
-	if (lane->reader == NULL && !queue_has_room(lane, admit_size(slot)))
+	ParkResult	parked = lane->reader == NULL ? park_row(lane, slot, id, maybe_sent) : PARK_NOT;
+
+	if (parked == PARK_DONE)
+		return;
+	if (lane->reader == NULL && (parked == PARK_FULL || !queue_has_room(lane, admit_size(slot))))
 		lane->reader = make_follower(lane, id - 1);
 	if (lane->reader != NULL)
 		lane->skipped++;
 	else
-		admit_row(lane, slot, maybe_sent);
+		(void) admit_row(lane, slot, maybe_sent);
 }
 
 static Admission
@@ -257,11 +265,11 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	{
 		if (reader->lane != NULL)
 			lane->skipped--;
-		admit_refuse(id, &(Refusal) {VERDICT_CANCELLED, "cancelled", command_cancelled});
+		admit_refuse(id, &command_refusal);
 		return ADMIT_DONE;
 	}
 	if (reader->lane != NULL)
-		return follow_row(lane, slot, reader->recheck);
+		return follow_row(lane, slot, id, reader->recheck);
 	if (lane != NULL)
 		read_row(lane, slot, id, reader->recheck);
 	else
@@ -498,6 +506,9 @@ window_wants_fetch(void)
 {
 	dlist_iter	iter;
 
+	if (park_is_due())
+		return true;
+
 	dlist_foreach(iter, &accounts)
 	{
 		Account    *account = dlist_container(Account, node, iter.cur);
@@ -560,6 +571,7 @@ window_fetch(void)
 	(void) read_page(&main_reader);
 	more = main_reader.phase != PHASE_IDLE;
 	more |= read_followers();
+	park_step();
 	record_map_close();
 	confirmed_end_reading();
 	PopActiveSnapshot();
@@ -599,7 +611,8 @@ window_has_read(int64 id)
 		Account    *account = dlist_container(Account, node, iter.cur);
 
 		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (account->lanes[i].reader != NULL && !has_read(account->lanes[i].reader, id))
+			if ((account->lanes[i].reader != NULL && !has_read(account->lanes[i].reader, id)) ||
+				park_oldest_id(&account->lanes[i]) <= id)
 				return false;
 	}
 	return true;

@@ -37,7 +37,7 @@ extern int64 window_read_id(void);
  */
 extern bool window_checkpoint_due(int64 now);
 
-/* Whether every row up to this id that could be seen has been met by all readers. */
+/* Whether every row up to this id that could be seen has come into the window, or ended. */
 extern bool window_has_read(int64 id);
 
 #endif							/* HUBSPOT_WINDOW_H */

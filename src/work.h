@@ -41,13 +41,21 @@
 
 struct Reader;					/* window.c */
 
+/* Keys with a live row go before those that a back-fill alone has rows of. */
+typedef enum Readiness
+{
+	READY_LIVE,
+	READY_BACKFILL
+#define READY_COUNT (READY_BACKFILL + 1)
+} Readiness;
+
 typedef struct Lane
 {
 	struct Account *account;
 	LaneFamily	family;
 	LaneStatus	status;
 	LaneStatus	pause;			/* in RUN unless somebody paused the lane */
-	dlist_head	ready;			/* keys that may be taken, oldest first */
+	dlist_head	ready[READY_COUNT]; /* keys that may be taken, oldest first */
 	int			nready;
 	dlist_head	asking;			/* keys to be looked up in the tables; see await.h */
 	dlist_head	behind;			/* keys, also of other lanes, that wait for this lane's older rows */
@@ -56,6 +64,10 @@ typedef struct Lane
 	dlist_head	deferred;		/* keys whose rows wait in hubspot.deferred; see defer.h */
 	int64		ndeferred;		/* these rows */
 	int64		nrecalled;		/* rows with a copy there that are in the window */
+	struct Parked *parked;		/* of its back-fill, see park.h; NULL: nothing */
+	int64		nparked;		/* parked rows, also of single keys */
+	int64		nbackfill;		/* rows of a back-fill in the window */
+	int			ncrowded;		/* keys with KEY_CROWDED rows in the window, or more */
 	dlist_head	again;			/* batches to be sent as they are */
 	struct Reader *reader;		/* follows behind the main one while the lane lags */
 	int64		skipped;		/* rows the main reader left to that reader */
@@ -128,11 +140,13 @@ typedef struct Account
 	dlist_node	node;
 } Account;
 
+#define KEY_CROWDED 100			/* rows of a key from which on park.c looks at it */
+
 /* Where a key stands that has waiting rows and none in a batch. */
 typedef enum KeyPlace
 {
 	PLACE_NONE,					/* it has none, or is busy */
-	PLACE_READY,				/* in lane->ready */
+	PLACE_READY,				/* in one of lane->ready */
 	PLACE_AWAY,					/* waits for something, see await.h */
 	PLACE_DEFERRED				/* in lane->deferred */
 } KeyPlace;
@@ -155,6 +169,9 @@ typedef struct WorkKey
 	int			ndeferred;		/* rows of it in hubspot.deferred and not in the window */
 	int64	   *deferred;		/* their ids, ascending; NULL: none */
 	int64		met_at;			/* successes of the lane when they were deferred */
+	int			nrows;			/* in the window, in a batch or not */
+	struct Parked *parked;		/* more of them, see park.h; NULL: none */
+	dlist_node	parked_node;	/* among the keys that have some */
 	char	   *address;		/* that a userId has turned out to be; its rows will move there */
 	struct Confirmed *confirmed;	/* what its record is known to hold, with skip_unchanged; NULL:
 									 * nothing */
@@ -277,6 +294,12 @@ extern Row *queue_head(const WorkKey *key);
 
 /* Whether a row of the key that was queued before this one has no verdict yet. */
 extern bool queue_has_older(const WorkKey *key, int64 id);
+
+/* The row just added was read before, as number seq. */
+extern void queue_keep_seq(Row *row, uint64 seq);
+
+/* Whether nothing but rows of a back-fill could be taken now. */
+extern bool queue_only_backfill(const Lane *lane);
 
 /* The row left its input with a verdict, or is not wanted any more. */
 extern void queue_forget_row(Row *row);

@@ -15,6 +15,7 @@
 #include "../../src/await.h"
 #include "../../src/clock.h"
 #include "../../src/connect.h"
+#include "../../src/defer.h"
 #include "../../src/expire.h"
 #include "../../src/purge.h"
 #include "../../src/schema_sync.h"
@@ -114,7 +115,7 @@ static void
 look_at_lane(Lane *lane)
 {
 	expect(lane->rows == rows_left(lane), "a lane counts its rows");
-	expect(lane->nready == count_list(&lane->ready), "a lane counts its ready keys");
+	expect(lane->nready == count_list(&lane->ready[READY_LIVE]) + count_list(&lane->ready[READY_BACKFILL]), "a lane counts its ready keys");
 	expect(lane->in_flight >= 0 && lane->in_flight <= lane->rows, "no more rows are under way than there are");
 	expect(lane->bytes >= 0 && (lane->rows > 0 || lane->bytes == 0), "bytes go with the rows");
 	expect((lane->oldest != NULL) == (lane->rows > 0), "a lane with rows has an oldest one");
@@ -210,6 +211,7 @@ one_turn(void)
 	}
 	wait_us = expire_overdue(clock_us());
 	wait_us = sooner(wait_us, await_wake(clock_us()));
+	wait_us = sooner(wait_us, defer_wake(clock_us()));
 	wait_us = sooner(wait_us, send_what_may(false));
 	look_at_everything();
 	return await_has_look_ups() || schema_sync_is_due() || purge_is_due() ? 0 : wait_us;
@@ -238,7 +240,8 @@ take_turns(void)
 		}
 		else if (wait_us != 0 && peer_requests() == 0)
 		{
-			peer_advance(wait_us < 0 ? 1000000 : wait_us);
+			/* some waits are of a day, looked at each second */
+			peer_advance(Max(wait_us < 0 ? 1000000 : wait_us, (int64) turn * 20000));
 			if (wait_us < 0)
 				connect_reload();	/* as an operator would */
 		}
@@ -256,6 +259,7 @@ forget(Account *account)
 	for (int i = 0; i < FAMILY_COUNT; i++)
 		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
 	record_map_written();
+	defer_written();
 	ack_written();
 }
 
@@ -291,6 +295,7 @@ start(void)
 
 	queue_init();
 	ack_init();
+	defer_init();
 	record_map_init();
 	connect_init();
 	schema_sync_init();

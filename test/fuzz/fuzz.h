@@ -20,7 +20,14 @@ extern int	LLVMFuzzerRunDriver(int *argc, char ***argv, FuzzTarget * target);
 extern FuzzTarget LLVMFuzzerTestOneInput;
 
 /* A broken promise ends the program, so that the fuzzer keeps the input. */
-extern void expect(int good, const char *promise);
+extern void broken(const char *promise) __attribute__((noreturn));
+
+static inline void
+expect(int good, const char *promise)
+{
+	if (!good)
+		broken(promise);
+}
 
 /* Ended within its buffer, valid UTF-8, no control characters. */
 extern void expect_clean(const char *text, size_t size);

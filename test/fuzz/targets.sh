@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 #
 # The fuzz targets, for the scripts that run them inside in_workspace, after
 # stage (test/tools/lib.sh).

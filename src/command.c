@@ -12,16 +12,12 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "hubspot.h"
@@ -226,16 +222,6 @@ read_command(int row)
 	return command;
 }
 
-static bool
-table_is_empty(void)
-{
-	Relation	rel = table_open(ring_catalog(false)->command, AccessShareLock);
-	bool		empty = RelationGetNumberOfBlocks(rel) == 0;
-
-	table_close(rel, AccessShareLock);
-	return empty;
-}
-
 static void
 remember(List **list, Command *command)
 {
@@ -254,7 +240,7 @@ command_look(void)
 	List	   *deferred;
 	ListCell   *cell;
 
-	if (table_is_empty())
+	if (ring_is_empty(ring_catalog(false)->command))
 		return;
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT id, cancels, last_id, ids, server, call, object, key, backfill FROM hubspot.command"

@@ -16,7 +16,6 @@
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -43,16 +42,6 @@ anybody_skips(void)
 }
 
 static bool
-is_empty(Oid table)
-{
-	Relation	rel = table_open(table, AccessShareLock);
-	bool		empty = RelationGetNumberOfBlocks(rel) == 0;
-
-	table_close(rel, AccessShareLock);
-	return empty;
-}
-
-static bool
 has_orders(void)
 {
 	Relation	rel = table_open(ring_catalog(false)->forgotten, AccessShareLock);
@@ -69,7 +58,7 @@ has_orders(void)
 void
 forget_look(void)
 {
-	if (ordered || !anybody_skips() || is_empty(ring_catalog(false)->forgotten))
+	if (ordered || !anybody_skips() || ring_is_empty(ring_catalog(false)->forgotten))
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	ordered = has_orders();
@@ -173,7 +162,7 @@ forget_step(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	orders = order_ids();
-	finished = is_empty(ring_catalog(false)->confirmed) ||
+	finished = ring_is_empty(ring_catalog(false)->confirmed) ||
 		(forget_servers() < ROWS_AT_ONCE && (orders == (Datum) 0 || obey(orders) < ROWS_AT_ONCE));
 	if (finished && orders != (Datum) 0)
 		(void) execute("DELETE FROM hubspot.forgotten WHERE id = ANY ($1)", INT8OID, orders);

@@ -120,6 +120,9 @@ extern int64 ring_last_id(Oid sequence);
 /* Ids in ascending order, for qsort() and bsearch(). */
 extern int	ring_compare_ids(const void *a, const void *b);
 
+/* Whether a table has no pages: a look that costs next to nothing. */
+extern bool ring_is_empty(Oid relation);
+
 /* TRUNCATE one of our tables, in the current transaction. */
 extern void ring_truncate(Oid relation);
 

@@ -17,7 +17,7 @@ my $harness = TAP::Harness->new(
 		failures => 1,
 		timer => 1,
 		verbosity => $ENV{VERBOSE} ? 1 : 0,
-		jobs => $ENV{TEST_JOBS} || 1,
+		jobs => $ENV{TEST_JOBS} || 4,
 	});
 my $aggregate = $harness->runtests(@files);
 

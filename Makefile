@@ -88,6 +88,11 @@ bench:
 	@test/tools/packages bench
 	@test/bench/run
 
+# Hours of traffic and trouble: nothing may grow.
+soak:
+	@test/tools/packages bench
+	@PARTS=soak STRICT=1 test/bench/run
+
 simulator:
 	@test/tools/packages simulator
 	@$(MAKE) -C test/simulator
@@ -107,7 +112,8 @@ help:
 	@echo 'make format           put the C files into PostgreSQL'"'"'s layout'
 	@echo 'make fuzz             search for inputs that break it, SECONDS_EACH=120 for each of FUZZ_TARGETS'
 	@echo 'make torture          the fault campaign, FAULTS=1000 MAX_SECONDS=900 SEED=..'
-	@echo 'make bench            measure'
+	@echo 'make bench            measure; QUICK=1 with a tenth of the rows, PARTS=.. only some'
+	@echo 'make soak             steady traffic and trouble for SOAK_SECONDS=7200: does anything grow?'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test fuzz torture check-unit check-fuzz check-simulator check-regress check-isolation check-tap lint format bench simulator pg_config help
+.PHONY: FORCE demo test fuzz torture check-unit check-fuzz check-simulator check-regress check-isolation check-tap lint format bench soak simulator pg_config help

@@ -74,16 +74,20 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		"our part of the account's requests of the day is used up",
 	"wait for the account's next day, or raise the SERVER option daily_limit or quota_share"},
 
-	/* trouble that passes */
+	/*
+	 * Trouble that passes.  The first wait is short, for one record may be to blame; the longest
+	 * is what delivery lags behind the end of an outage, and a request in this time costs nobody
+	 * much.
+	 */
 	[EVENT_LOCKED] = {"423", LANE_BACKOFF, SCOPE_LANE, true, 2, 16,
 		TRIED_AGAIN,
 		"HubSpot has locked the records for other writes",
 	"wait"},
-	[EVENT_UNAVAILABLE] = {"5xx", LANE_BACKOFF, SCOPE_LANE, true, 1, 60,
+	[EVENT_UNAVAILABLE] = {"5xx", LANE_BACKOFF, SCOPE_LANE, true, 0.1, 4,
 		TRIED_AGAIN,
 		"HubSpot is not available",
 	"wait; see status.hubspot.com"},
-	[EVENT_NETWORK] = {"no answer", LANE_UNREACHABLE, SCOPE_LANE, true, 1, 60,
+	[EVENT_NETWORK] = {"no answer", LANE_UNREACHABLE, SCOPE_LANE, true, 0.1, 4,
 		TRIED_AGAIN,
 		"no answer from HubSpot",
 	"check the network, the proxy and the certificates"},
@@ -166,7 +170,7 @@ void
 lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s)
 {
 	const LaneRule *rule = &lane_rules[event];
-	int64		wait = rule->wait;
+	double		wait = rule->wait;
 
 	if (event == EVENT_SUCCESS || event == EVENT_START)
 		status->failures = 0;
@@ -183,7 +187,7 @@ lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s
 
 	status->event = event;
 	status->state = rule->next;
-	status->until = wait > 0 ? clock_us() + wait * 1000000 : 0;
+	status->until = wait > 0 ? clock_us() + (int64) (wait * 1000000) : 0;
 	set_reason(status, rule->reason, detail);
 }
 

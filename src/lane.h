@@ -96,9 +96,9 @@ typedef struct LaneRule
 	LaneState	next;
 	LaneScope	scope;
 	bool		is_failure;		/* the next wait is longer; one request goes first */
-	int			wait;			/* seconds; below longest it doubles with each failure in a row; 0:
+	double		wait;			/* seconds; below longest it doubles with each failure in a row; 0:
 								 * no end of its own */
-	int			longest;
+	double		longest;
 	int			left_by;
 	const char *reason;			/* for the user, completed by a detail */
 	const char *remedy;			/* what a person can do; NULL: nothing is wrong */

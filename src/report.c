@@ -29,11 +29,11 @@ PG_FUNCTION_INFO_V1(hubspot_meter_report);
 PG_FUNCTION_INFO_V1(hubspot_launch);
 
 static Datum
-interval_of(int seconds)
+interval_of(double seconds)
 {
 	Interval   *interval = palloc0(sizeof(Interval));
 
-	interval->time = seconds * USECS_PER_SEC;
+	interval->time = (TimeOffset) (seconds * USECS_PER_SEC);
 	return IntervalPGetDatum(interval);
 }
 

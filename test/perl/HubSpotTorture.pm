@@ -153,7 +153,7 @@ my %kind_of_rule;
 
 sub add_fault
 {
-	my ($fault, $times) = rand() < 0.02 ? spoilt_contact() : (rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults), 1 + int rand 4);
+	my ($fault, $times) = rand() < 0.08 ? spoilt_contact() : (rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults), 1 + int rand 4);
 	my ($kind, %rule) = @$fault;
 	$rule{match} = { %{ $rule{match} // {} }, path => one_of(@paths) };
 	my $id = $sim->fault(%rule, times => $times, skip => int rand 3);
@@ -206,30 +206,48 @@ sub change_limits
 #
 # What ends workers, sessions and the server
 #
-my @crashes = (
-	[ 'worker killed', 8, sub { kill 'KILL', worker() // return } ],
-	[ 'worker ended', 2, sub { kill 'TERM', worker() // return } ],
-	[ 'server stopped immediately', 6, sub { $node->stop('immediate'); sleep rand 0.5; $node->start } ],
-	[ 'server restarted', 1, sub { $node->restart } ],
-	[ 'sessions killed', 3, sub { try_ask($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()") } ]);
+my @crash_log;
 
-sub worker
+# From here on requests are another worker's; called when the old one is gone and the next one not there.
+sub note_crash { push @crash_log, [ int(time * 1e6), shift ] }
+
+sub end_worker
 {
-	my $pid = try_ask($node, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'});
-	return $pid ? $pid : undef;
+	my ($signal, $what) = @_;
+	my $pid = try_ask($node, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'}) or return 0;
+	kill $signal, $pid;
+	wait_until(sub { !kill 0, $pid }, "$what: the worker to be gone");
+	note_crash($what);
+	return 1;
 }
 
-my @crash_log;
+sub end_server
+{
+	my ($mode, $what) = @_;
+	$node->stop($mode);
+	note_crash($what);
+	sleep rand 0.5;
+	$node->start;
+	return 1;
+}
+
+sub end_sessions
+{
+	return defined try_ask($node, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()});
+}
+
+my @crashes = (
+	[ 'worker killed', 8, sub { end_worker('KILL', @_) } ],
+	[ 'worker ended', 2, sub { end_worker('TERM', @_) } ],
+	[ 'server stopped immediately', 6, sub { end_server('immediate', @_) } ],
+	[ 'server restarted', 1, sub { end_server('fast', @_) } ],
+	[ 'sessions ended', 3, \&end_sessions ]);
 
 sub crash
 {
 	my ($what, undef, $act) = @{ one_of(map { ($_) x $_->[1] } @crashes) };
-	my $pid = worker();
-	$act->() or return;
-	$count{$what}++;
-	return if $what eq 'sessions killed' || !$pid;
-	wait_until(sub { !kill 0, $pid }, "$what: the worker to be gone");
-	push @crash_log, [ int(time * 1e6), $what ];
+	$count{$what}++ if $act->($what);
 }
 
 sub finish_prepared
@@ -335,6 +353,15 @@ sub table
 }
 
 sub torture
+{
+	my (%options) = @_;
+	my $faults = eval { run(%options) };
+	return $faults if defined $faults;
+	diag "SEED=$options{seed}\n$@";
+	die $@;
+}
+
+sub run
 {
 	my (%options) = @_;
 	my $seed = $options{seed};

@@ -166,11 +166,12 @@ new_cluster() {
 }
 
 # A simulator on a free port that ends with process PID; its address goes to
-# $simulator_url.  Further arguments are the simulator's.
+# $simulator_url, its process to $simulator_pid.  Further arguments are the simulator's.
 new_simulator() {
 	local i port_file=$work/simulator.port
-	as_user "$simulator" --port 0 --port-file "$port_file" --watch-pid "$1" "${@:2}" \
+	"${run_as[@]}" "$simulator" --port 0 --port-file "$port_file" --watch-pid "$1" "${@:2}" \
 		>"$work/simulator.out" 2>&1 &
+	simulator_pid=$!
 	for ((i = 0; i < 100; i++)); do
 		if [ -e "$port_file" ]; then
 			simulator_url=http://127.0.0.1:$(cat "$port_file")

@@ -23,6 +23,7 @@
 #include "clock.h"
 
 #define ACK_ROWS		1000	/* verdicts that make a flush */
+#define ACK_MAX_ROWS	10000	/* that are not written, for whatever reason, before more are made */
 #define ACK_WAIT_US		50000	/* longest wait of a verdict */
 #define ACK_GROUP		200		/* rows handed to the table at once */
 
@@ -125,6 +126,12 @@ bool
 ack_is_full(void)
 {
 	return nresults >= ACK_ROWS;
+}
+
+bool
+ack_is_stuck(void)
+{
+	return nresults >= ACK_MAX_ROWS;
 }
 
 bool

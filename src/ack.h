@@ -59,6 +59,7 @@ extern void ack_result(const AckResult *result);
 /* Verdicts waiting to be written; whether requests do; verdicts since the start. */
 extern int	ack_pending(void);
 extern bool ack_is_full(void);	/* there are enough for a flush */
+extern bool ack_is_stuck(void); /* so many that there shall be no more before they are written */
 extern bool ack_has_requests(void);
 extern int64 ack_total(void);
 

@@ -475,8 +475,11 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 	Row		   *row = carrier(input);
 	MessageKey	company = company_of(row);
 
-	if (reply_is_transient(error) && defer_input(input, error->category, error->message, reply->status, request))
+	if (reply_is_transient(error))
+	{
+		defer_input(input, error->category, error->message, reply->status, request);
 		return;
+	}
 	if (row->repaired)
 	{
 		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,

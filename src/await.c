@@ -235,7 +235,9 @@ await_done(void)
 	{
 		WorkKey    *key = dlist_head_element(WorkKey, node, &looked_up);
 
-		if (key->address != NULL)
+		if (key->ndeferred > 0)
+			defer_postpone(key);
+		else if (key->address != NULL)
 			queue_move(key, key->address);
 		else
 			queue_bring_back(key);

@@ -247,7 +247,7 @@ batch_narrow(Batch *batch)
 }
 
 /* What the request's line of the log says, which is more than the answer when there was none. */
-static bool
+static void
 blame(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	batch->is_blamed = true;
@@ -256,9 +256,8 @@ blame(Batch *batch, const Reply *reply, AckRequest *request)
 	else if (batch->kind->counts_rows && batch->nrows > 1)
 		batch_narrow(batch);
 	else
-		return defer_input(&batch->inputs[0], reply->status == 0 ? "no_answer" : "unavailable",
-						   request->error != NULL ? request->error : reply->message, reply->status, request);
-	return true;
+		defer_input(&batch->inputs[0], reply->status == 0 ? "no_answer" : "unavailable",
+					request->error != NULL ? request->error : reply->message, reply->status, request);
 }
 
 bool
@@ -268,8 +267,7 @@ batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
 
 	if (met_before && !batch_is_in_doubt(batch))
 	{
-		if (!blame(batch, reply, request))
-			return false;
+		blame(batch, reply, request);
 		batch_free(batch);
 		return true;
 	}

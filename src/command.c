@@ -14,6 +14,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -116,22 +117,20 @@ carry_out_for_deferred(const Command *command, const DeferredRow *row)
 		.id = row->id, .server = row->server, .call = row->call, .object = row->object, .key = row->text,
 		.backfill = row->backfill
 	};
+	WorkKey    *key = means(command, &subject) ? defer_key(row) : NULL;
 
-	if (!means(command, &subject))
-		return;
-	if (command->cancels)
-		defer_end_row(row->key, row->id, command_refusal.verdict, command_refusal.category, command_refusal.message);
-	else
-		defer_recall(row->key);
+	if (key != NULL && command->cancels)
+		defer_end_row(key, row->id, command_refusal.verdict, command_refusal.category, command_refusal.message);
+	else if (key != NULL)
+		defer_recall(key);
 }
 
 static void
-carry_out(Command *command)
+carry_out(Command *command, List *deferred)
 {
-	List	   *rows = defer_rows();
 	ListCell   *cell;
 
-	foreach(cell, rows)
+	foreach(cell, deferred)
 		carry_out_for_deferred(command, lfirst(cell));
 	if (command->cancels)
 		cancel_rows(command);
@@ -238,6 +237,7 @@ command_look(void)
 	Oid			type = INT8OID;
 	Datum		value = Int64GetDatum(last_command);
 	List	   *fresh = NIL;
+	List	   *deferred;
 	ListCell   *cell;
 
 	if (ring_is_empty(ring_catalog(false)->command))
@@ -253,11 +253,13 @@ command_look(void)
 		last_command = command->id;
 		fresh = lappend(fresh, command);
 	}
+	deferred = fresh == NIL ? NIL : defer_rows();
 	foreach(cell, fresh)
 	{
 		Command    *command = lfirst(cell);
 
-		carry_out(command);
+		CHECK_FOR_INTERRUPTS();
+		carry_out(command, deferred);
 		remember(command->cancels ? &commands : &done, command);
 	}
 	SPI_finish();

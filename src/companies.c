@@ -254,8 +254,9 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		}
 		else if (matched[i].outcome != REPLY_FAILED)
 			left_out[i] = true;
-		else if (!reply_is_transient(error) ||
-				 !defer_input(input, error->category, error->message, reply->status, request))
+		else if (reply_is_transient(error))
+			defer_input(input, error->category, error->message, reply->status, request);
+		else
 			batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category, error->message,
 						 reply->status, request);
 	}

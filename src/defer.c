@@ -32,6 +32,7 @@
 
 #define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
 #define LONGEST_WAIT_S	3600	/* ... up to this */
+#define NO_ROOM_US		1000000 /* the window is full: look again */
 
 static int64 nrows;				/* that wait, of all lanes */
 static int64 *at_start;			/* ids that waited at the start, ascending */
@@ -163,7 +164,18 @@ note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckRe
 	}
 }
 
-bool
+/* There is no room for more deferred rows: these begin anew, when the lane goes on. */
+static void
+hold_lane(Input *input)
+{
+	LaneStatus *status = &input->key->lane->status;
+
+	if (status->state == LANE_RUN)
+		lane_event(status, EVENT_UNAVAILABLE, "too many records fail for a reason of their own", 0);
+	queue_put_back(input->key, input->rows, input->nrows);
+}
+
+void
 defer_input(Input *input, const char *category, const char *message, int status, AckRequest *request)
 {
 	WorkKey    *key = input->key;
@@ -173,15 +185,18 @@ defer_input(Input *input, const char *category, const char *message, int status,
 	.category = value_from_utf8(category), .message = value_from_utf8(message)};
 
 	if (nrows + input->nrows > DEFER_MAX_ROWS)
-		return false;
+	{
+		hold_lane(input);
+		return;
+	}
 	if (attempt >= key->lane->account->options->max_attempts)
 	{
 		note_fault(input, CHANGE_DEAD, attempt, 0, &fault);
 		for (int i = 0; i < input->nrows; i++)
-			input->rows[i]->deferred = false;	/* the change removes the copy */
+			queue_lose_copy(input->rows[i]);	/* the change removes it */
 		input->attempts = attempt;
 		batch_end_input(input, &fault);
-		return true;
+		return;
 	}
 	wait_s = wait_after(input, attempt);
 	unchanged_forget(key);
@@ -195,7 +210,6 @@ defer_input(Input *input, const char *category, const char *message, int status,
 	key->met_at = key->lane->successes;
 	block_key(key, clock_us() + wait_s * 1000000);
 	queue_release_key(key);
-	return true;
 }
 
 void
@@ -267,6 +281,7 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	}
 	row = admit_row(key->lane, copies->slot, false);
 	row->deferred = true;
+	key->lane->nrecalled++;
 	row->attempt = DatumGetInt32(slot_getattr(copies->slot, AT_ATTEMPT, &isnull));
 	row->is_suspect = DatumGetInt16(slot_getattr(copies->slot, AT_HTTP_STATUS, &isnull)) >= 500 || isnull;
 	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
@@ -275,15 +290,28 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	forget_ids(key, 1);
 }
 
+/*
+ * All rows of a key, or none, for they are merged.  Where the window has no
+ * room one key of the lane comes in after the other: what fills it may wait
+ * for just these rows.
+ */
 void
 defer_load(WorkKey *key)
 {
 	RingScan	copies;
 
+	if (!queue_has_room(key->lane, 0) && key->lane->nrecalled > 0)
+		return;
 	ring_scan_open(&copies, ring_catalog(false)->deferred, ring_catalog(false)->deferred_id, 1);
 	while (key->ndeferred > 0)
 		load_row(key, &copies, key->deferred[0]);
 	ring_scan_close(&copies);
+}
+
+void
+defer_postpone(WorkKey *key)
+{
+	block_key(key, clock_us() + NO_ROOM_US);
 }
 
 /* ---- the worker's start, and changes by hand --------------------------------------------- */
@@ -403,15 +431,24 @@ defer_rows(void)
 		bool		is_live;
 
 		row->id = copy.id;
-		row->key = copy.lane == NULL ? NULL : queue_find(copy.lane, copy.property, copy.key);
+		row->lane = copy.lane;
+		row->property = copy.property;
+		row->name = copy.key;
 		row->server = column_oid(i, 2);
 		row->object = column_oid(i, 3);
 		row->call = column_oid(i, 6);
 		row->text = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
 		row->backfill = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7, &is_live)) && !is_live;
-		if (row->key != NULL && row->key->place == PLACE_DEFERRED)
-			rows = lappend(rows, row);
+		rows = lappend(rows, row);
 	}
 	record_map_close();
 	return rows;
+}
+
+WorkKey *
+defer_key(const DeferredRow *row)
+{
+	WorkKey    *key = row->lane == NULL ? NULL : queue_find(row->lane, row->property, row->name);
+
+	return key != NULL && key->place == PLACE_DEFERRED ? key : NULL;
 }

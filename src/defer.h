@@ -29,9 +29,9 @@ extern bool defer_has(int64 id);
 
 /*
  * A fault of the input's own that may pass: its rows are tried again later, or
- * end as dead.  False: there is no room for more, the lane has to wait.
+ * end as dead.  If there is no room for more, the lane has to wait.
  */
-extern bool defer_input(Input *input, const char *category, const char *message, int status, AckRequest *request);
+extern void defer_input(Input *input, const char *category, const char *message, int status, AckRequest *request);
 
 /* A row with a copy has got its verdict. */
 extern void defer_ended(const Row *row);
@@ -45,8 +45,12 @@ extern int64 defer_oldest(const Lane *lane);
 /* Recall keys whose time has come; returns µs until the next, -1: none waits. */
 extern int64 defer_wake(int64 now);
 
-/* Bring the rows of a recalled key into the window; inside a transaction. */
+/*
+ * Bring the rows of a recalled key into the window; inside a transaction.
+ * Those that find no room are put off after it.
+ */
 extern void defer_load(WorkKey *key);
+extern void defer_postpone(WorkKey *key);
 
 /* Copies and their removal, with the verdicts of the same transaction. */
 extern bool defer_has_changes(void);
@@ -57,7 +61,9 @@ extern void defer_written(void);
 typedef struct DeferredRow
 {
 	int64		id;
-	WorkKey    *key;			/* that is blocked by it */
+	const Lane *lane;			/* NULL: the SERVER is gone */
+	const char *property;		/* of the key that is blocked by it */
+	const char *name;			/* and that key's own name */
 	Oid			server;
 	Oid			call;
 	Oid			object;
@@ -66,6 +72,9 @@ typedef struct DeferredRow
 } DeferredRow;
 
 extern List *defer_rows(void);
+
+/* The key that is blocked by it, NULL: it is not any more. */
+extern WorkKey *defer_key(const DeferredRow *row);
 
 /* One of them gets this verdict; a key is recalled before its time. */
 extern void defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message);

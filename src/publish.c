@@ -79,19 +79,20 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 		report->meters[i] = lane->account->meters[i] == NULL ? -1 : lane->account->meters[i] - hubspot_shared->meters;
 }
 
+/* The first lane of every account first: an account without it counts as one that nobody serves. */
 static int
 describe_lanes(int64 now)
 {
 	int			n = 0;
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
+	for (int i = 0; i < FAMILY_COUNT; i++)
+		dlist_foreach(iter, &accounts)
 	{
 		Account    *account = dlist_container(Account, node, iter.cur);
 
-		for (int i = 0; i < FAMILY_COUNT && n < SHARED_MAX_LANES && !account->dropped; i++)
-			if (connect_lane_is_used(&account->lanes[i]))
-				describe_lane(&account->lanes[i], &reports[n++], now);
+		if (n < SHARED_MAX_LANES && !account->dropped && connect_lane_is_used(&account->lanes[i]))
+			describe_lane(&account->lanes[i], &reports[n++], now);
 	}
 	return n;
 }

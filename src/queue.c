@@ -164,6 +164,11 @@ queue_defer_key(WorkKey *key)
 		dlist_delete(&key->node);
 		key->lane->nready--;
 	}
+	else if (key->place == PLACE_AWAY)
+	{
+		dlist_delete(&key->node);
+		key->lane->naway--;
+	}
 	dlist_push_tail(&key->lane->deferred, &key->node);
 	key->place = PLACE_DEFERRED;
 }
@@ -357,10 +362,18 @@ next_of_lane(const Row *row)
 }
 
 void
+queue_lose_copy(Row *row)
+{
+	row->key->lane->nrecalled -= row->deferred;
+	row->deferred = false;
+}
+
+void
 queue_drop_row(Row *row)
 {
 	Lane	   *lane = row->key->lane;
 
+	queue_lose_copy(row);
 	unchanged_row_leaves(row);
 	if (lane->oldest == row)
 		lane->oldest = next_of_lane(row);

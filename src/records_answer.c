@@ -105,8 +105,8 @@ records_again(Batch *batch, const bool *open, const Reply *reply, AckRequest *re
 	{
 		if (nopen > 1)
 			batch_bisect(batch, reply);
-		else if (!defer_input(&batch->inputs[0], "not_confirmed", silence, reply->status, request))
-			batch_reject(&batch->inputs[0], VERDICT_DEAD, "not_confirmed", silence, reply->status, request);
+		else
+			defer_input(&batch->inputs[0], "not_confirmed", silence, reply->status, request);
 		return;
 	}
 	if (nopen == batch->ninputs)
@@ -316,9 +316,11 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 	Input	   *input = &batch->inputs[i];
 
 	unchanged_forget(input->key);
-	if (status == 0 && reply_is_transient(error) &&
-		defer_input(input, category, message, reading->reply->status, reading->request))
+	if (status == 0 && reply_is_transient(error))
+	{
+		defer_input(input, category, message, reading->reply->status, reading->request);
 		return;
+	}
 	if (is_about_schema(error) && repair(input))
 		return;
 	if (is_conflict(error, status) && reading->kinds->resolve != NULL && input->category == NULL)

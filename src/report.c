@@ -242,7 +242,6 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			count;
 	LaneReport *lanes;
-	Oid			last = InvalidOid;
 
 	hubspot_materialized_srf(fcinfo);
 	lanes = copy_lanes(&count);
@@ -253,10 +252,9 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 		Datum		values[METER_COLUMNS];
 		bool		nulls[METER_COLUMNS] = {0};
 
-		/* lanes of one account stand together and share its meters */
-		if (lanes[i].meters[METER_OBJECTS] < 0 || lanes[i].server == last)
+		/* the lanes of an account share its meters, and this one is always reported */
+		if (lanes[i].meters[METER_OBJECTS] < 0 || lanes[i].family != FAMILY_CONTACTS)
 			continue;
-		last = lanes[i].server;
 		meter_read(&meters[lanes[i].meters[METER_OBJECTS]], &reading, clock_us());
 		values[0] = ObjectIdGetDatum(lanes[i].server);
 		values[1] = Int32GetDatum(reading.limit);

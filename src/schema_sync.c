@@ -23,6 +23,7 @@
 #include "value.h"
 
 #define REFRESH_SECONDS	3600
+#define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
 #define MAX_CREATED		100		/* properties in a request */
 #define MAX_TRIED		2000	/* names that are created by themselves, until the next refresh */
 
@@ -437,7 +438,16 @@ schema_sync_asking(Account *account, SchemaPart part)
 	account->sync[part].creating = account->sync[part].to_create != NIL;
 }
 
-/* A page of a list; the last one completes the answer. */
+/* HubSpot does not tell. */
+static void
+take_refusal(SchemaSync *sync)
+{
+	forget_pages(sync);
+	sync->answered = true;
+	sync->wanted = false;
+}
+
+/* A page of a list; the last one completes the answer.  A list without an end tells nothing. */
 static void
 take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
 {
@@ -456,7 +466,9 @@ take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
 	if (sync->next_page != NULL)
 		pfree(sync->next_page);
 	sync->next_page = next[0] != '\0' && strspn(next, "0123456789") == strlen(next) ? pstrdup(next) : NULL;
-	if (sync->next_page == NULL)
+	if (sync->json->len > MAX_LISTED)
+		take_refusal(sync);
+	else if (sync->next_page == NULL)
 	{
 		appendStringInfoChar(sync->json, ']');
 		sync->answered = true;
@@ -487,9 +499,5 @@ schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool
 	else if (reply->class == REPLY_RECORDS)
 		take_page(sync, part, reply);
 	else
-	{
-		forget_pages(sync);
-		sync->answered = true;
-		sync->wanted = false;
-	}
+		take_refusal(sync);
 }

@@ -26,7 +26,7 @@
 #include "home.h"
 
 #define SHARED_MAX_WORKERS		64	/* databases served at once */
-#define SHARED_MAX_LANES		96	/* lanes reported per worker */
+#define SHARED_MAX_LANES		384 /* lanes reported per worker */
 #define SHARED_MAX_TRANSFERS	16	/* as WIRE_MAX_TRANSFERS */
 #define SHARED_MAX_FLIGHT_IDS	512 /* outbox ids shown per transfer; more show as waiting */
 #define SHARED_MAX_METERS		256 /* tokens x kinds of limit */

@@ -63,6 +63,7 @@ typedef struct Lane
 	int			naway;			/* keys of this lane that wait for anything */
 	dlist_head	deferred;		/* keys whose rows wait in hubspot.deferred; see defer.h */
 	int64		ndeferred;		/* these rows */
+	int64		nrecalled;		/* rows with a copy there that are in the window */
 	struct Parked *parked;		/* of its back-fill, see park.h; NULL: nothing */
 	int64		nparked;		/* parked rows, also of single keys */
 	int64		nbackfill;		/* rows of a back-fill in the window */
@@ -306,6 +307,9 @@ extern void queue_forget_row(Row *row);
 /* The row leaves memory without a verdict: it is in hubspot.deferred. */
 extern void queue_drop_row(Row *row);
 
+/* What the row has there is of no concern any more. */
+extern void queue_lose_copy(Row *row);
+
 /* The key has no input in a batch any more. */
 extern void queue_release_key(WorkKey *key);
 
@@ -319,7 +323,7 @@ extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);
 extern void queue_send_away(WorkKey *key, dlist_head *list);
 extern void queue_bring_back(WorkKey *key);
 
-/* A key without an input in a batch waits with its rows, and comes back. */
+/* A key without an input in a batch waits with its rows, wherever it stood, and comes back. */
 extern void queue_defer_key(WorkKey *key);
 extern void queue_recall_key(WorkKey *key);
 

@@ -407,11 +407,12 @@ one_turn(void)
 	int64		now = clock_us();
 	int64		wait_us;
 	bool		paused = now < pause_until;
+	bool		stuck = ack_is_stuck();
 
 	MemoryContextReset(MessageContext);
 	MemoryContextReset(turn_context);
 
-	if (!paused)
+	if (!paused && !stuck)
 	{
 		read_rows(now);
 		update_schemas();
@@ -423,7 +424,8 @@ one_turn(void)
 	wait_us = sooner(wait_us, expire_overdue(now));
 	wait_us = sooner(wait_us, await_wake(now));
 	wait_us = sooner(wait_us, defer_wake(now));
-	wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
+	if (!stuck)
+		wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
 	{
 		int64		ack_wait = acknowledge(now);

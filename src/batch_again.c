@@ -120,7 +120,7 @@ batch_split_off(Batch *batch, const bool *chosen)
 	part->path = batch->path;
 	part->is_suspect = batch->is_suspect;
 	part->is_blamed = batch->is_blamed;
-	part->met_at = batch->lane->successes;
+	part->met_at = batch->is_blamed ? batch->met_at : batch->lane->successes;
 	batch_begin_body(part);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
@@ -250,6 +250,9 @@ batch_narrow(Batch *batch)
 static void
 blame(Batch *batch, const Reply *reply, AckRequest *request)
 {
+	/* its parts are judged by what goes well from here on */
+	if (!batch->is_blamed)
+		batch->met_at = batch->lane->successes;
 	batch->is_blamed = true;
 	if (batch->ninputs > 1)
 		batch_bisect(batch, reply);

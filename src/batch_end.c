@@ -96,7 +96,7 @@ batch_was_lost(Batch *batch)
 {
 	for (int i = 0; i < batch->ninputs; i++)
 		for (int j = 0; j < batch->inputs[i].nrows; j++)
-			batch->inputs[i].rows[j]->lost = true;
+			batch->inputs[i].rows[j]->lost = batch->inputs[i].rows[j]->sent = true;
 }
 
 /* ---- what goes with a verdict -------------------------------------------------------- */

@@ -91,7 +91,7 @@ means_row(const Row *row, const void *command)
 		.object = object_of(lane), .key = row->key->key, .backfill = row->backfill
 	};
 
-	return !row->lost && means(command, &subject);
+	return !row->sent && means(command, &subject);
 }
 
 static void
@@ -250,7 +250,6 @@ command_look(void)
 	{
 		Command    *command = read_command(i);
 
-		last_command = command->id;
 		fresh = lappend(fresh, command);
 	}
 	deferred = fresh == NIL ? NIL : defer_rows();
@@ -261,6 +260,7 @@ command_look(void)
 		CHECK_FOR_INTERRUPTS();
 		carry_out(command, deferred);
 		remember(command->cancels ? &commands : &done, command);
+		last_command = command->id;
 	}
 	SPI_finish();
 }

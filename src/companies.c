@@ -198,7 +198,7 @@ search_later(Batch *batch, const bool *chosen)
 		if (chosen != NULL && !chosen[i])
 			continue;
 		for (int j = 0; j < input->nrows; j++)
-			input->rows[j]->lost = true;
+			input->rows[j]->lost = input->rows[j]->sent = true;
 		input->key->until = clock_us() + INDEX_US;
 		queue_put_back(input->key, input->rows, input->nrows);
 	}

@@ -268,6 +268,7 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 		admit_refuse(id, &command_refusal);
 		return ADMIT_DONE;
 	}
+	Assert(reader->lane == NULL || lane == reader->lane);
 	if (reader->lane != NULL)
 		return follow_row(reader->lane, slot, id, reader->recheck);
 	if (lane != NULL)

@@ -206,7 +206,9 @@ typedef struct Row
 	bool		backfill;		/* makes way for live rows */
 	uint8		looked;			/* Looked */
 	bool		taken;			/* stands in an input, not in its key */
-	bool		lost;			/* was sent, and what became of it is not known */
+	bool		lost;			/* was sent, by a worker before this one perhaps, and what became
+								 * of it is not known */
+	bool		sent;			/* the same, by this worker */
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */

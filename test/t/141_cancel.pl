@@ -77,6 +77,18 @@ ask("SELECT hubspot_retry($slow + 1)");
 wait_drained($node, 'postgres');
 is(verdicts('slow'), 'cancelled1 delivered1', 'and is delivered');
 
+# Rows that an earlier worker may have sent are cancelled as well
+$sim->fault(match => { path => 'batch/upsert' }, action => 'rate_limit', times => 0);
+queue('restart', 300);
+wait_until(sub { ask("SELECT coalesce(sum(waiting), 0) FROM hubspot.status") >= 300 }, 'the rows to be read');
+stop_delivery($node);
+resume_delivery($node);
+wait_until(sub { ask("SELECT coalesce(sum(waiting), 0) FROM hubspot.status") >= 300 }, 'the rows to be read again');
+ask("SELECT hubspot_cancel('crm')");
+wait_until(sub { ask("SELECT count(*) FROM hubspot.backlog WHERE server = 'crm'") eq '0' }, 'their verdicts');
+is(verdicts('restart'), 'cancelled300', 'after a restart of the worker');
+$sim->clear_faults;
+
 # A command outlives a crash
 stop_delivery($node);
 my $crash = queue('crash', 50);

@@ -5,7 +5,7 @@
  * Between the lanes with their batches on one side and wire.c on the other.
  * Everything here runs outside of transactions; verdicts go to ack.c.  A
  * transfer remembers whose it is; at most WIRE_MAX_TRANSFERS are under way, at
- * most max_connections of one account, but for one of each lane.
+ * most max_connections of one account, but for the first two of each lane.
  */
 #include "postgres.h"
 
@@ -27,6 +27,7 @@
 #define OWN_DAY_US			(600 * USECS_PER_SEC)	/* a meter's own day is used up: until when is
 													 * not known */
 #define LOOK_AGAIN_US		1000000 /* a meter of its own stops what a lane can send */
+#define OWN_TRANSFERS		2		/* a lane may have so many, whatever the account's others do */
 #define SPARE_TRANSFERS		4	/* only for lanes that have none under way */
 
 typedef struct Transfer
@@ -270,19 +271,22 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 
 /*
  * Whether there is a connection for one more request of the lane.  Its first
- * one may always go: a lane whose requests hang would otherwise take all
- * connections and stop the others, too.  A back-fill leaves one to what may
- * come.
+ * ones may go whatever the others do: a lane whose requests hang would
+ * otherwise take all connections and stop the others, too.  A back-fill leaves
+ * one to what may come.
  */
 static bool
 has_place(const Lane *lane)
 {
 	int			most = lane->account->options->max_connections;
+	bool		only_backfill = most > 1 && queue_only_backfill(lane);
 
 	if (lane->transfers == 0)
 		return wire_in_flight() < WIRE_MAX_TRANSFERS;
-	return lane->account->transfers < most - (most > 1 && queue_only_backfill(lane)) &&
-		wire_in_flight() < WIRE_MAX_TRANSFERS - SPARE_TRANSFERS;
+	if (wire_in_flight() >= WIRE_MAX_TRANSFERS - SPARE_TRANSFERS)
+		return false;
+	return lane->account->transfers < most - only_backfill ||
+		(lane->transfers < Min(OWN_TRANSFERS, most) && !only_backfill);
 }
 
 /* Send one batch of a lane; false when none may go, with the time until one may. */

@@ -103,11 +103,11 @@ FROM (SELECT kind, key, max(n) AS should FROM ledger WHERE kind IN ('contact', '
 WHERE is_last IS DISTINCT FROM should;
 
 -- What was sent in one life and again in a later one had no verdict on disk when the
--- first one ended: 5 requests of 100 records were under way, 1000 verdicts not written,
+-- first one ended: 6 requests of 100 records were under way, 1000 verdicts not written,
 -- and of those that were written asynchronously the last moments lost.
 CREATE TEMP TABLE repeats AS
 	SELECT life, count(DISTINCT marker) AS repeats,
-		1500 + (SELECT count(*) FROM applied a JOIN life e ON e.life = again.life + 1
+		1600 + (SELECT count(*) FROM applied a JOIN life e ON e.life = again.life + 1
 			WHERE a.at_us BETWEEN e.crash_us - e.ack_lost_us AND e.crash_us) AS bound
 	FROM (SELECT life, marker, lead(life) OVER (PARTITION BY marker ORDER BY seq) AS next_life
 		FROM applied WHERE kind IN ('contact', 'company') AND marker IS NOT NULL) AS again

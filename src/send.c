@@ -27,7 +27,7 @@
 #define OWN_DAY_US			(600 * USECS_PER_SEC)	/* a meter's own day is used up: until when is
 													 * not known */
 #define LOOK_AGAIN_US		1000000 /* a meter of its own stops what a lane can send */
-#define OWN_TRANSFERS		2		/* a lane may have so many, whatever the account's others do */
+#define OWN_TRANSFERS		2	/* a lane may have so many, whatever the account's others do */
 #define SPARE_TRANSFERS		4	/* only for lanes that have none under way */
 
 typedef struct Transfer

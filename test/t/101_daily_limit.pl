@@ -96,6 +96,7 @@ $sim->fault(action => 'rate_limit', policy => 'DAILY', times => 0);
 queue(1);
 wait_for_state(qr/^DAILY/);
 cmp_ok(abs(goes_on_at() - ask("SELECT $eastern")), '<=', 20, 'until midnight of the zone');
+wait_until(sub { ask('SELECT DISTINCT time_zone FROM hubspot.account') eq 'US/Eastern' }, 'the zone to be written down');
 my $requests = requests_during(sub { $node->restart; wait_for_state(qr/^DAILY/) });
 cmp_ok(abs(goes_on_at() - ask("SELECT $eastern")), '<=', 20, 'also for a worker that starts on such a day');
 cmp_ok($requests, '<=', 3, 'which asks for the account and the usage, once');

@@ -191,13 +191,10 @@ sub while_stopped
 	resume_delivery($node);
 }
 
-# One bad moment is one event, however many requests it hits
+# One bad moment, which four requests meet at once
 $sim->config(latency_ms => 200);
 $sim->fault(match => { path => 'batch/upsert' }, action => 'html', status => 503, times => 4);
 while_stopped(1000);
-wait_until(sub { state_of_crm() =~ /^BACKOFF/ }, 'BACKOFF');
-is( ask(q{SELECT until - now() <= interval '3 s' FROM hubspot.status WHERE server = 'crm'}),
-	't', 'a bad moment that hits four requests is followed by a short pause');
 wait_delivered(1000, 'four times 503 at once', 60);
 $sim->clear_faults;
 

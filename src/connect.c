@@ -266,6 +266,9 @@ connect_reload(void)
 
 		if (account->dropped || account->options == NULL)
 			continue;
+		if (account->meters[METER_OBJECTS] != NULL)
+			for (int i = 0; i < METER_COUNT; i++)
+				meter_unblock(account->meters[i]);
 		if (read_secret(account) || (account->secret.token != NULL && account->status.state != LANE_RUN))
 			restart(account);
 		else

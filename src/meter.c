@@ -199,6 +199,13 @@ allowance(const Meter *meter, int ceiling, double share)
 	return Max(1, Min(ours, limit - meter->others.sum - reserve_of(meter)));
 }
 
+/* When HubSpot may take requests again, after what it has said. */
+static int64
+open_at(const Meter *meter)
+{
+	return Max(meter->blocked_until, meter->day_until);
+}
+
 /* Whether it is long ago that HubSpot told what it counts; so it is at first. */
 static bool
 is_stale(const Meter *meter, int64 now)
@@ -234,8 +241,8 @@ meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now)
 	advance(meter, now);
 	meter->last_used = now;
 	allowed = allowance(meter, ceiling, share);
-	if (meter->blocked_until > now)
-		wait = meter->blocked_until - now;
+	if (open_at(meter) > now)
+		wait = open_at(meter) - now;
 	else if (must_probe(meter, now) && meter->in_flight > 0)
 		wait = METER_RETRY_US;
 	else if ((paced || has_company(meter)) && meter->paced_until > now)
@@ -400,7 +407,15 @@ void
 meter_block(Meter *meter, int64 wait_us, int64 now)
 {
 	SpinLockAcquire(&meter->mutex);
-	meter->blocked_until = Max(meter->blocked_until, now + wait_us);
+	meter->day_until = Max(meter->day_until, now + wait_us);
+	SpinLockRelease(&meter->mutex);
+}
+
+void
+meter_unblock(Meter *meter)
+{
+	SpinLockAcquire(&meter->mutex);
+	meter->day_until = 0;
 	SpinLockRelease(&meter->mutex);
 }
 
@@ -452,7 +467,7 @@ meter_read(Meter *meter, MeterReading *reading, int64 now)
 	reading->used = meter->ours.sum + meter->in_flight;
 	reading->others = meter->others.sum;
 	reading->reserve = reserve_of(meter);
-	reading->blocked_us = Max(meter->blocked_until - now, 0);
+	reading->blocked_us = Max(open_at(meter) - now, 0);
 	reading->daily_limit = meter->daily_limit;
 	reading->daily_remaining = meter->daily_remaining;
 	reading->daily_told = meter->daily_told;

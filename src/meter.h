@@ -81,6 +81,9 @@ extern int64 meter_refused(Meter *meter, const char *policy, int64 wait_s, int64
 /* Nothing is left for so long; of associations, whose day is their own. */
 extern void meter_block(Meter *meter, int64 wait_us, int64 now);
 
+/* Somebody reloads: perhaps the day has been made longer, so the next request shall find out. */
+extern void meter_unblock(Meter *meter);
+
 /* A request was answered before this server came up: so long ago.  limit: what HubSpot granted, 0: not known. */
 extern void meter_remember(Meter *meter, int limit, int window_ms, int64 ago_us, int count, int64 now);
 

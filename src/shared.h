@@ -135,6 +135,7 @@ typedef struct Meter
 	int			refusals;		/* 429 in a row */
 	int64		refused_at;		/* when the last of them came */
 	int64		blocked_until;	/* after a 429 */
+	int64		day_until;		/* its own day is used up; a reload ends that, too */
 	int64		daily_limit;	/* -1: not known */
 	int64		daily_remaining;
 	bool		daily_told;		/* by the headers of an answer */

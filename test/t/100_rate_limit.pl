@@ -87,6 +87,9 @@ wait_until(sub { blocked('association') }, 'the associations to stop for the day
 goes_on('the day of the associations');
 is(ask(q{SELECT association_blocked_until > now() + interval '1 minute' OR extract(hour FROM now() AT TIME ZONE 'US/Eastern') = 23
 	FROM hubspot.rate_limits LIMIT 1}), 't', 'until it ends');
+$node->reload;
+wait_until(sub { !blocked('association') }, 'a reload to end it');
+wait_drained($node, 'postgres');
 
 # A server that starts anew does not know what it sent, but its log does: the
 # limit was used up a moment ago, and HubSpot remembers.

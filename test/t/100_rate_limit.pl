@@ -52,7 +52,8 @@ sub goes_on
 	my ($what) = @_;
 	my $id = ask(q{SELECT hubspot_identify(jsonb_build_object('email', 'beside' || nextval('beside') || '@example.com'))});
 	wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $id") eq 'delivered' }, "$what: the contacts to go on");
-	is(ask("SELECT state FROM hubspot.status WHERE lane = 'contacts'"), 'RUN', "$what: the contacts go on");
+	wait_until(sub { ask("SELECT state FROM hubspot.status WHERE lane = 'contacts'") eq 'RUN' }, "$what: the view to show it");
+	pass("$what: the contacts go on");
 }
 
 ask('CREATE SEQUENCE beside');

@@ -1,0 +1,323 @@
+/*
+ * sync.c
+ *		Definitions: declared syncs, audiences, computed traits (hubspot.sync).
+ *
+ * Called by the functions that declare and refresh, by the triggers of
+ * followed tables and by the refresher, each inside a transaction.
+ *
+ * Locks: ROW SHARE on hubspot.sync_state and the lock of one of its rows, by
+ * sync_lock(); ACCESS SHARE on hubspot.sync.  Memory: the caller's context.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
+
+#include "hubspot.h"
+#include "sync.h"
+
+const char *const sync_kind_names[SYNC_KINDS] = {"sync", "audience", "trait"};
+const char *const sync_mode_names[SYNC_MODES] = {"upsert", "update", "create", "mirror"};
+const char *const sync_deletes_names[SYNC_DELETES] = {"ignore", "clear", "archive"};
+const char *const sync_level_names[SYNC_LEVELS] = {"user", "account", "account_users"};
+
+static const char *const missing_words[] = {"clear", "keep"};
+
+static const struct
+{
+	const char *name;
+	int			output;
+}			output_names[] =
+{
+	{"property", SYNC_OUTPUT_PROPERTY},
+	{"event", SYNC_OUTPUT_EVENT},
+	{"list", SYNC_OUTPUT_LIST},
+};
+
+/* ---- on whose behalf -------------------------------------------------------------- */
+
+static Oid
+extension_owner(void)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			owner = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(ring_catalog(false)->extension));
+	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return owner;
+}
+
+static void
+act_as(Oid role, int flags, const char *search_path, SyncIdentity *before)
+{
+	GetUserIdAndSecContext(&before->user, &before->context);
+	before->guc_level = NewGUCNestLevel();
+	SetUserIdAndSecContext(role, before->context | flags);
+	(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+sync_act_as_extension(SyncIdentity *before)
+{
+	act_as(extension_owner(), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
+}
+
+void
+sync_act_as_owner(const Sync *sync, SyncIdentity *before)
+{
+	Oid			role = get_role_oid(sync->owner, true);
+
+	if (!OidIsValid(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\", the owner of \"%s\", does not exist any more", sync->owner, sync->name),
+				 errhint("Declare \"%s\" again as another role.", sync->name)));
+	if (superuser_arg(role))
+		role = ROLE_PG_READ_ALL_DATA;
+	act_as(role, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION, sync->search_path, before);
+}
+
+void
+sync_act_back(const SyncIdentity *before)
+{
+	AtEOXact_GUC(false, before->guc_level);
+	SetUserIdAndSecContext(before->user, before->context);
+}
+
+void
+sync_check_owner(const Sync *sync)
+{
+	Oid			role = get_role_oid(sync->owner, true);
+
+	if (OidIsValid(role) ? has_privs_of_role(GetUserId(), role) : superuser())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("must be owner of %s \"%s\"", sync_kind_names[sync->kind], sync->name)));
+}
+
+/* ---- a row of hubspot.sync ---------------------------------------------------------- */
+
+/* Columns of the statement below. */
+enum
+{
+	COL_ID = 1, COL_NAME, COL_KIND, COL_OWNER, COL_SERVER, COL_OBJECT, COL_RELATION, COL_SOURCE, COL_SEARCH_PATH,
+	COL_FOLLOWS, COL_KEY_COLUMN, COL_COLUMNS, COL_MODE, COL_DELETES, COL_EVENT, COL_LEVEL, COL_OUTPUTS, COL_PROPERTY,
+	COL_LIST, COL_ON_MISSING, COL_EVERY, COL_TIMEOUT_MS, COL_MAX_SHRINK, COL_CREATE, COL_HELD
+};
+
+static const char *const load_sql =
+"SELECT id, name, kind, owner, server, object, relation, source, search_path,"
+" follows, key_column, columns, mode, deletes, event, level, outputs, property,"
+" list, on_missing, every, LEAST(extract(epoch FROM timeout) * 1000, 2147483647)::int4, max_shrink::float8, create_in_hubspot, held"
+" FROM hubspot.sync WHERE name OPERATOR(pg_catalog.=) $1";
+
+static Datum
+column(int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, isnull);
+}
+
+/* A text of the row in context, NULL when it is null. */
+static char *
+text_column(int number, MemoryContext context)
+{
+	char	   *text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number);
+
+	return text != NULL ? MemoryContextStrdup(context, text) : NULL;
+}
+
+/* Position of a word; 0 when it is null. */
+static int
+word_column(int number, const char *const *words, int count)
+{
+	char	   *word = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number);
+
+	for (int i = 0; word != NULL && i < count; i++)
+		if (strcmp(words[i], word) == 0)
+			return i;
+	if (word != NULL)
+		elog(ERROR, "unknown word \"%s\" in hubspot.sync", word);
+	return 0;
+}
+
+static int
+read_outputs(void)
+{
+	bool		isnull;
+	Datum		datum = column(COL_OUTPUTS, &isnull);
+	Datum	   *names;
+	int			count;
+	int			outputs = 0;
+
+	if (isnull)
+		return 0;
+	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
+	for (int i = 0; i < count; i++)
+		for (int j = 0; j < lengthof(output_names); j++)
+			if (strcmp(TextDatumGetCString(names[i]), output_names[j].name) == 0)
+				outputs |= output_names[j].output;
+	return outputs;
+}
+
+static char *
+member_text(JsonbContainer *object, const char *name)
+{
+	JsonbValue	found;
+
+	if (getKeyJsonValueFromContainer(object, name, strlen(name), &found) == NULL || found.type != jbvString)
+		elog(ERROR, "no \"%s\" in hubspot.sync.columns", name);
+	return pnstrdup(found.val.string.val, found.val.string.len);
+}
+
+static AttrNumber
+member_attnum(JsonbContainer *object)
+{
+	JsonbValue	found;
+
+	if (getKeyJsonValueFromContainer(object, "attnum", 6, &found) == NULL || found.type != jbvNumeric)
+		return InvalidAttrNumber;
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(found.val.numeric)));
+}
+
+static List *
+read_columns(MemoryContext context)
+{
+	bool		isnull;
+	Datum		datum = column(COL_COLUMNS, &isnull);
+	List	   *columns = NIL;
+	Jsonb	   *array;
+	MemoryContext old;
+
+	if (isnull)
+		return NIL;
+	old = MemoryContextSwitchTo(context);
+	array = DatumGetJsonbPCopy(datum);
+	for (uint32 i = 0; i < JB_ROOT_COUNT(array); i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(&array->root, i);
+		SyncColumn *one = palloc(sizeof(SyncColumn));
+
+		if (element->type != jbvBinary)
+			elog(ERROR, "element of hubspot.sync.columns is no object");
+		one->property = member_text(element->val.binary.data, "property");
+		one->column = member_text(element->val.binary.data, "column");
+		one->attnum = member_attnum(element->val.binary.data);
+		columns = lappend(columns, one);
+	}
+	MemoryContextSwitchTo(old);
+	return columns;
+}
+
+static Interval *
+interval_column(int number, MemoryContext context)
+{
+	bool		isnull;
+	Datum		datum = column(number, &isnull);
+
+	return isnull ? NULL : memcpy(MemoryContextAlloc(context, sizeof(Interval)), DatumGetIntervalP(datum), sizeof(Interval));
+}
+
+static Sync *
+read_row(MemoryContext context)
+{
+	Sync	   *sync = MemoryContextAllocZero(context, sizeof(Sync));
+	bool		isnull;
+
+	sync->id = DatumGetInt32(column(COL_ID, &isnull));
+	sync->name = text_column(COL_NAME, context);
+	sync->kind = word_column(COL_KIND, sync_kind_names, SYNC_KINDS);
+	sync->owner = text_column(COL_OWNER, context);
+	sync->server = text_column(COL_SERVER, context);
+	sync->object = word_column(COL_OBJECT, ring_object_names, OBJECT_COUNT);
+	sync->relation = DatumGetObjectId(column(COL_RELATION, &isnull));
+	sync->source = text_column(COL_SOURCE, context);
+	sync->search_path = text_column(COL_SEARCH_PATH, context);
+	sync->follows = DatumGetBool(column(COL_FOLLOWS, &isnull));
+	sync->key_column = text_column(COL_KEY_COLUMN, context);
+	sync->columns = read_columns(context);
+	sync->mode = word_column(COL_MODE, sync_mode_names, SYNC_MODES);
+	sync->deletes = word_column(COL_DELETES, sync_deletes_names, SYNC_DELETES);
+	sync->event = text_column(COL_EVENT, context);
+	sync->level = word_column(COL_LEVEL, sync_level_names, SYNC_LEVELS);
+	sync->outputs = read_outputs();
+	sync->property = text_column(COL_PROPERTY, context);
+	sync->list = text_column(COL_LIST, context);
+	sync->keeps_missing = word_column(COL_ON_MISSING, missing_words, lengthof(missing_words)) == 1;
+	sync->every = interval_column(COL_EVERY, context);
+	sync->timeout_ms = DatumGetInt32(column(COL_TIMEOUT_MS, &isnull));
+	sync->max_shrink = DatumGetFloat8(column(COL_MAX_SHRINK, &isnull));
+	sync->create_in_hubspot = DatumGetBool(column(COL_CREATE, &isnull));
+	sync->held = text_column(COL_HELD, context);
+	return sync;
+}
+
+Sync *
+sync_load(const char *name, bool missing_ok)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SyncIdentity before;
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(name);
+	Sync	   *sync = NULL;
+
+	sync_act_as_extension(&before);
+	SPI_connect();
+	if (SPI_execute_with_args(load_sql, 1, &type, &value, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.sync");
+	if (SPI_processed == 1)
+		sync = read_row(context);
+	SPI_finish();
+	sync_act_back(&before);
+	if (sync == NULL && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("no sync, audience or trait of the name \"%s\" is declared", name),
+				 errhint("The view hubspot.syncs lists them.")));
+	return sync;
+}
+
+bool
+sync_lock(const Sync *sync, bool wait)
+{
+	SyncIdentity before;
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(sync->id);
+	bool		locked;
+
+	sync_act_as_extension(&before);
+	SPI_connect();
+	if (SPI_execute_with_args(wait
+							  ? "SELECT 1 FROM hubspot.sync_state WHERE sync OPERATOR(pg_catalog.=) $1 FOR UPDATE"
+							  : "SELECT 1 FROM hubspot.sync_state WHERE sync OPERATOR(pg_catalog.=) $1 FOR UPDATE SKIP LOCKED",
+							  1, &type, &value, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock a row of hubspot.sync_state");
+	locked = SPI_processed == 1;
+	SPI_finish();
+	sync_act_back(&before);
+	return locked;
+}

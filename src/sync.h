@@ -1,0 +1,138 @@
+/*
+ * sync.h
+ *		Definitions: declared syncs, audiences, computed traits (hubspot.sync).
+ *
+ *	sync_load()		the definition of a name
+ *	sync_lock()		one refresh or back-fill at a time
+ *	sync_act_as_..	on whose behalf the next statements run
+ *
+ * A definition belongs to the role that declared it.  What comes from the user
+ * (a query, a column's output function) runs as that role, restricted as the
+ * query of a materialized view is, and never as a superuser; what concerns the
+ * extension's tables runs as the extension's owner, over plain values only.
+ */
+#ifndef HUBSPOT_SYNC_H
+#define HUBSPOT_SYNC_H
+
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+#include "ring.h"
+
+typedef enum SyncKind
+{
+	SYNC_IS_SYNC,
+	SYNC_IS_AUDIENCE,
+	SYNC_IS_TRAIT
+#define SYNC_KINDS (SYNC_IS_TRAIT + 1)
+} SyncKind;
+
+typedef enum SyncMode
+{
+	SYNC_UPSERT,
+	SYNC_UPDATE,				/* only records that HubSpot has */
+	SYNC_CREATE,				/* only such as it has not */
+	SYNC_MIRROR					/* and archive what has left the source */
+#define SYNC_MODES (SYNC_MIRROR + 1)
+} SyncMode;
+
+typedef enum SyncDeletes
+{
+	SYNC_DELETES_IGNORE,
+	SYNC_DELETES_CLEAR,
+	SYNC_DELETES_ARCHIVE
+#define SYNC_DELETES (SYNC_DELETES_ARCHIVE + 1)
+} SyncDeletes;
+
+typedef enum SyncLevel
+{
+	SYNC_LEVEL_USER,
+	SYNC_LEVEL_ACCOUNT,
+	SYNC_LEVEL_ACCOUNT_USERS
+#define SYNC_LEVELS (SYNC_LEVEL_ACCOUNT_USERS + 1)
+} SyncLevel;
+
+/* Outputs of an audience, a set. */
+#define SYNC_OUTPUT_PROPERTY	0x01
+#define SYNC_OUTPUT_EVENT		0x02
+#define SYNC_OUTPUT_LIST		0x04
+
+/* Words of these, as in the table. */
+extern const char *const sync_kind_names[SYNC_KINDS];
+extern const char *const sync_mode_names[SYNC_MODES];
+extern const char *const sync_deletes_names[SYNC_DELETES];
+extern const char *const sync_level_names[SYNC_LEVELS];
+
+/* A column of the source, and the property that it becomes. */
+typedef struct SyncColumn
+{
+	char	   *property;
+	char	   *column;			/* name when it was declared */
+	AttrNumber	attnum;			/* of a table's or view's column, which may have been renamed since */
+} SyncColumn;
+
+/* A row of hubspot.sync.  Everything is palloc'd in the context of sync_load()'s caller. */
+typedef struct Sync
+{
+	int			id;
+	char	   *name;
+	SyncKind	kind;
+	char	   *owner;			/* name of the role */
+	char	   *server;			/* name of the SERVER */
+	Object		object;
+	Oid			relation;		/* InvalidOid: a query */
+	char	   *source;			/* the query, or the name of the relation as declared */
+	char	   *search_path;
+	bool		follows;		/* by triggers, else by comparison */
+	char	   *key_column;		/* NULL: the first */
+	List	   *columns;		/* of SyncColumn; NIL: all, by their names */
+	SyncMode	mode;
+	SyncDeletes deletes;
+	char	   *event;			/* or NULL */
+	SyncLevel	level;
+	int			outputs;		/* SYNC_OUTPUT_ */
+	char	   *property;		/* or NULL */
+	char	   *list;			/* or NULL */
+	bool		keeps_missing;	/* of a trait */
+	Interval   *every;			/* or NULL */
+	int			timeout_ms;
+	double		max_shrink;		/* 0 to 1 */
+	bool		create_in_hubspot;
+	char	   *held;			/* or NULL */
+} Sync;
+
+/* The definition of this name; NULL, or an error unless missing_ok, when there is none. */
+extern Sync *sync_load(const char *name, bool missing_ok);
+
+/*
+ * Take the row lock of the definition's state, so that one refresh or chunk of
+ * a back-fill runs at a time: waits for it, or returns false.
+ */
+extern bool sync_lock(const Sync *sync, bool wait);
+
+/* An error unless the current user may change and run the definition. */
+extern void sync_check_owner(const Sync *sync);
+
+/*
+ * On whose behalf the next statements run.  An error resets it by itself, as
+ * the transaction does; sync_act_back() otherwise, in reverse order.
+ */
+typedef struct SyncIdentity
+{
+	Oid			user;
+	int			context;
+	int			guc_level;
+} SyncIdentity;
+
+/* The owner of the extension: for its tables, over plain values. */
+extern void sync_act_as_extension(SyncIdentity *before);
+
+/*
+ * The owner of the definition, with its search_path, unable to change role or
+ * make objects that outlive the statement; for a superuser pg_read_all_data
+ * acts.
+ */
+extern void sync_act_as_owner(const Sync *sync, SyncIdentity *before);
+extern void sync_act_back(const SyncIdentity *before);
+
+#endif							/* HUBSPOT_SYNC_H */

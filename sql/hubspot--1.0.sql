@@ -630,6 +630,7 @@ CREATE TABLE hubspot.member (
 	failed text,
 	PRIMARY KEY (sync, key)
 ) WITH (fillfactor = 90);
+CREATE INDEX member_left ON hubspot.member (sync) WHERE NOT present;
 COMMENT ON TABLE hubspot.member IS 'what each audience, trait and compared sync has queued for which key: the state that the next refresh is compared with';
 COMMENT ON COLUMN hubspot.member.sync IS 'id of the definition';
 COMMENT ON COLUMN hubspot.member.present IS 'false: it has left, and the row stays until HubSpot knows';

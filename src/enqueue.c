@@ -48,6 +48,7 @@ struct Enqueue
 	bool		record_problems;	/* else they are raised */
 	const Interval *wait;		/* of the argument deadline, NULL: none */
 	bool		backfill;
+	int64		parent;			/* of all rows, in place of their own; 0: each its own */
 	TimestampTz deadline;		/* of the message's rows, 0: none */
 	const Catalog *catalog;
 	FullTransactionId xid;
@@ -148,6 +149,12 @@ enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill)
 	enqueue->backfill = backfill;
 }
 
+void
+enqueue_set_parent(Enqueue *enqueue, int64 parent)
+{
+	enqueue->parent = parent;
+}
+
 /* Have the child of this id open. */
 static void
 open_child(Enqueue *enqueue, int64 id)
@@ -199,8 +206,8 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	PUT(OUTBOX_CALL, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
 	PUT(OUTBOX_OBJECT, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
 	PUT(OUTBOX_SOURCE, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
-	if (work->parent != 0)
-		PUT(OUTBOX_PARENT, Int64GetDatum(work->parent));
+	if (work->parent != 0 || enqueue->parent != 0)
+		PUT(OUTBOX_PARENT, Int64GetDatum(enqueue->parent != 0 ? enqueue->parent : work->parent));
 	if (enqueue->deadline != 0)
 		PUT(OUTBOX_DEADLINE, TimestampTzGetDatum(enqueue->deadline));
 	if (enqueue->backfill)

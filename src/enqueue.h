@@ -44,6 +44,9 @@ extern Enqueue *enqueue_begin(Call call, Source source, const char *server, Oid 
 extern void enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill);
 extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
 
+/* All rows of the messages to come belong to this one; 0: to their own message's, as usual. */
+extern void enqueue_set_parent(Enqueue *enqueue, int64 parent);
+
 /* Write a row that has been checked; returns its id. */
 extern int64 enqueue_work(Enqueue *enqueue, const Work *work);
 

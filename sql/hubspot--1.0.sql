@@ -596,7 +596,8 @@ CREATE TABLE hubspot.sync_state (
 	fill_total bigint,
 	fill_started_at timestamptz,
 	fill_finished_at timestamptz,
-	problem text
+	problem text,
+	resend boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hubspot.sync_state IS 'how each definition of hubspot.sync stands; its row lock keeps refreshes of one definition apart; not dumped';
 COMMENT ON COLUMN hubspot.sync_state.sync IS 'id of the definition';
@@ -618,6 +619,7 @@ COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as 
 COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was asked for; NULL: none was';
 COMMENT ON COLUMN hubspot.sync_state.fill_finished_at IS 'when it had read all of the table; NULL: it has not';
 COMMENT ON COLUMN hubspot.sync_state.problem IS 'what keeps the definition from working as declared, in words; NULL: nothing is known';
+COMMENT ON COLUMN hubspot.sync_state.resend IS 'true: the next refresh queues every member anew, as hubspot_resync() asked';
 
 CREATE TABLE hubspot.member (
 	sync integer NOT NULL,

@@ -61,6 +61,7 @@ CREATE TABLE hubspot.outbox (
 	parent bigint,
 	deadline timestamptz,
 	backfill boolean,
+	mode "char" CHECK (mode IN ('u', 'c')),
 	replay_of bigint,
 	called_at timestamptz,
 	key_property text COLLATE "C",
@@ -80,6 +81,7 @@ COMMENT ON COLUMN hubspot.outbox.source IS 'function, trigger or sync';
 COMMENT ON COLUMN hubspot.outbox.parent IS 'row that this one was queued with, when one call makes several';
 COMMENT ON COLUMN hubspot.outbox.deadline IS 'not sent after this time';
 COMMENT ON COLUMN hubspot.outbox.backfill IS 'true: a bulk of old data, which makes way for live calls; NULL: live';
+COMMENT ON COLUMN hubspot.outbox.mode IS 'u: only updates a record that HubSpot has; c: only creates one that it has not; NULL: either';
 COMMENT ON COLUMN hubspot.outbox.replay_of IS 'row whose call this one repeats, the first of them when it was repeated before; NULL: none';
 COMMENT ON COLUMN hubspot.outbox.called_at IS 'of a row that repeats a call: when that was made; NULL: created_at';
 COMMENT ON COLUMN hubspot.outbox.key_property IS 'HubSpot property that the key is a value of; NULL: the e-mail address';
@@ -929,7 +931,7 @@ CREATE VIEW hubspot.outbox_status AS
 		'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at AS enqueued_at,
 		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source,
-		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of
+		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of, CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END AS mode
 	FROM hubspot.outbox o
 	JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
@@ -939,7 +941,8 @@ UNION ALL
 		CASE WHEN r.id IS NOT NULL THEN 'done' WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'waiting' END,
 		r.verdict::text, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at,
-		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of
+		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of,
+		CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END
 	FROM hubspot.outbox o
 	LEFT JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
@@ -952,7 +955,8 @@ UNION ALL
 		CASE WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'deferred' END,
 		NULL::text, d.attempt::smallint, d.http_status, NULL::text,
 		NULL::boolean, d.category, d.last_error, NULL::jsonb, d.request_id, d.created_at,
-		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of
+		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of,
+		CASE d.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END
 	FROM hubspot.deferred d
 	LEFT JOIN hubspot.flight_report() f ON f.id = d.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;
@@ -1162,8 +1166,8 @@ CREATE VIEW hubspot.repeatable AS
 		coalesce('events=legacy' = ANY (s.srvoptions), false) AS legacy
 	FROM (SELECT x.* FROM hubspot.outbox x
 		UNION ALL
-		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.object, d.source, d.parent, d.deadline, d.backfill, d.replay_of,
-			d.called_at, d.key_property, d.key, d.problem, d.message
+		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.object, d.source, d.parent, d.deadline, d.backfill, d.mode,
+			d.replay_of, d.called_at, d.key_property, d.key, d.problem, d.message
 		FROM hubspot.dead d WHERE NOT EXISTS (SELECT FROM hubspot.outbox x WHERE x.id = d.id)) o
 	LEFT JOIN (pg_catalog.pg_foreign_server s
 		JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot') ON s.oid = o.server
@@ -1184,12 +1188,12 @@ BEGIN
 		WITH pairs AS MATERIALIZED (
 			SELECT p.old_id, p.new_id FROM unnest($1, $2) AS p(old_id, new_id)
 		)
-		INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, replay_of, called_at,
-			key_property, key, message)
+		INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, mode, replay_of,
+			called_at, key_property, key, message)
 		SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
 			CASE WHEN o.deadline > clock_timestamp() THEN o.deadline END,
-			CASE WHEN $3 THEN true ELSE o.backfill END, coalesce(o.replay_of, o.id), coalesce(o.called_at, o.created_at),
-			o.key_property, o.key, o.message
+			CASE WHEN $3 THEN true ELSE o.backfill END, o.mode, coalesce(o.replay_of, o.id),
+			coalesce(o.called_at, o.created_at), o.key_property, o.key, o.message
 		FROM pairs c
 		JOIN hubspot.repeatable o ON o.id = c.old_id
 		LEFT JOIN pairs p ON p.old_id = o.parent
@@ -1538,7 +1542,7 @@ GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.re
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
-	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of)
+	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
 GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
 	request_id) ON hubspot.failures TO pg_monitor;

@@ -61,6 +61,7 @@ CREATE TABLE hubspot.outbox (
 	parent bigint,
 	deadline timestamptz,
 	backfill boolean,
+	mode "char" CHECK (mode IN ('u', 'c')),
 	replay_of bigint,
 	called_at timestamptz,
 	key_property text COLLATE "C",
@@ -80,6 +81,7 @@ COMMENT ON COLUMN hubspot.outbox.source IS 'function, trigger or sync';
 COMMENT ON COLUMN hubspot.outbox.parent IS 'row that this one was queued with, when one call makes several';
 COMMENT ON COLUMN hubspot.outbox.deadline IS 'not sent after this time';
 COMMENT ON COLUMN hubspot.outbox.backfill IS 'true: a bulk of old data, which makes way for live calls; NULL: live';
+COMMENT ON COLUMN hubspot.outbox.mode IS 'u: only updates a record that HubSpot has; c: only creates one that it has not; NULL: either';
 COMMENT ON COLUMN hubspot.outbox.replay_of IS 'row whose call this one repeats, the first of them when it was repeated before; NULL: none';
 COMMENT ON COLUMN hubspot.outbox.called_at IS 'of a row that repeats a call: when that was made; NULL: created_at';
 COMMENT ON COLUMN hubspot.outbox.key_property IS 'HubSpot property that the key is a value of; NULL: the e-mail address';
@@ -596,7 +598,8 @@ CREATE TABLE hubspot.sync_state (
 	fill_total bigint,
 	fill_started_at timestamptz,
 	fill_finished_at timestamptz,
-	problem text
+	problem text,
+	resend boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hubspot.sync_state IS 'how each definition of hubspot.sync stands; its row lock keeps refreshes of one definition apart; not dumped';
 COMMENT ON COLUMN hubspot.sync_state.sync IS 'id of the definition';
@@ -618,6 +621,7 @@ COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as 
 COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was asked for; NULL: none was';
 COMMENT ON COLUMN hubspot.sync_state.fill_finished_at IS 'when it had read all of the table; NULL: it has not';
 COMMENT ON COLUMN hubspot.sync_state.problem IS 'what keeps the definition from working as declared, in words; NULL: nothing is known';
+COMMENT ON COLUMN hubspot.sync_state.resend IS 'true: the next refresh queues every member anew, as hubspot_resync() asked';
 
 CREATE TABLE hubspot.member (
 	sync integer NOT NULL,
@@ -928,7 +932,7 @@ CREATE VIEW hubspot.outbox_status AS
 		'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at AS enqueued_at,
 		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source,
-		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of
+		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of, CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END AS mode
 	FROM hubspot.outbox o
 	JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
@@ -938,7 +942,8 @@ UNION ALL
 		CASE WHEN r.id IS NOT NULL THEN 'done' WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'waiting' END,
 		r.verdict::text, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at,
-		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of
+		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of,
+		CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END
 	FROM hubspot.outbox o
 	LEFT JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
@@ -951,7 +956,8 @@ UNION ALL
 		CASE WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'deferred' END,
 		NULL::text, d.attempt::smallint, d.http_status, NULL::text,
 		NULL::boolean, d.category, d.last_error, NULL::jsonb, d.request_id, d.created_at,
-		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of
+		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of,
+		CASE d.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END
 	FROM hubspot.deferred d
 	LEFT JOIN hubspot.flight_report() f ON f.id = d.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;
@@ -1161,8 +1167,8 @@ CREATE VIEW hubspot.repeatable AS
 		coalesce('events=legacy' = ANY (s.srvoptions), false) AS legacy
 	FROM (SELECT x.* FROM hubspot.outbox x
 		UNION ALL
-		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.object, d.source, d.parent, d.deadline, d.backfill, d.replay_of,
-			d.called_at, d.key_property, d.key, d.problem, d.message
+		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.object, d.source, d.parent, d.deadline, d.backfill, d.mode,
+			d.replay_of, d.called_at, d.key_property, d.key, d.problem, d.message
 		FROM hubspot.dead d WHERE NOT EXISTS (SELECT FROM hubspot.outbox x WHERE x.id = d.id)) o
 	LEFT JOIN (pg_catalog.pg_foreign_server s
 		JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot') ON s.oid = o.server
@@ -1183,12 +1189,12 @@ BEGIN
 		WITH pairs AS MATERIALIZED (
 			SELECT p.old_id, p.new_id FROM unnest($1, $2) AS p(old_id, new_id)
 		)
-		INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, replay_of, called_at,
-			key_property, key, message)
+		INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, mode, replay_of,
+			called_at, key_property, key, message)
 		SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
 			CASE WHEN o.deadline > clock_timestamp() THEN o.deadline END,
-			CASE WHEN $3 THEN true ELSE o.backfill END, coalesce(o.replay_of, o.id), coalesce(o.called_at, o.created_at),
-			o.key_property, o.key, o.message
+			CASE WHEN $3 THEN true ELSE o.backfill END, o.mode, coalesce(o.replay_of, o.id),
+			coalesce(o.called_at, o.created_at), o.key_property, o.key, o.message
 		FROM pairs c
 		JOIN hubspot.repeatable o ON o.id = c.old_id
 		LEFT JOIN pairs p ON p.old_id = o.parent
@@ -1537,7 +1543,7 @@ GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.re
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
-	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of)
+	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
 GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
 	request_id) ON hubspot.failures TO pg_monitor;

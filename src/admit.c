@@ -249,6 +249,8 @@ read_columns(Row *row, TupleTableSlot *slot)
 	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
 	datum = slot_getattr(slot, AT_BACKFILL, &isnull);
 	row->backfill = !isnull && DatumGetBool(datum);
+	datum = slot_getattr(slot, AT_MODE, &isnull);
+	row->mode = isnull ? MODE_UPSERT : (RowMode) DatumGetChar(datum);
 	datum = slot_getattr(slot, AT_REPLAY_OF, &isnull);
 	row->identity = isnull ? row->id : DatumGetInt64(datum);
 	datum = slot_getattr(slot, AT_CALLED_AT, &isnull);

@@ -151,7 +151,7 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 #define CHANGED \
 	"unnest($1, $2, $3, $4, $5, $6, $7, $8) AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
 #define CALL_COLUMNS \
-	"id, xid, created_at, server, call, object, source, parent, deadline, backfill, replay_of, called_at, " \
+	"id, xid, created_at, server, call, object, source, parent, deadline, backfill, mode, replay_of, called_at, " \
 	"key_property, key, problem, message"
 #define FAULT_COLUMNS \
 	"attempt, lost, next_try_at, http_status, category, last_error, request_id, failed_at"

@@ -35,7 +35,7 @@
 enum OutboxColumn
 {
 	OUTBOX_ID, OUTBOX_XID, OUTBOX_CREATED_AT, OUTBOX_SERVER, OUTBOX_CALL, OUTBOX_OBJECT,
-	OUTBOX_SOURCE, OUTBOX_PARENT, OUTBOX_DEADLINE, OUTBOX_BACKFILL, OUTBOX_REPLAY_OF, OUTBOX_CALLED_AT,
+	OUTBOX_SOURCE, OUTBOX_PARENT, OUTBOX_DEADLINE, OUTBOX_BACKFILL, OUTBOX_MODE, OUTBOX_REPLAY_OF, OUTBOX_CALLED_AT,
 	OUTBOX_KEY_PROPERTY, OUTBOX_KEY, OUTBOX_PROBLEM, OUTBOX_MESSAGE
 };
 
@@ -49,6 +49,7 @@ struct Enqueue
 	const Interval *wait;		/* of the argument deadline, NULL: none */
 	bool		backfill;
 	int64		parent;			/* of all rows, in place of their own; 0: each its own */
+	RowMode		mode;
 	TimestampTz deadline;		/* of the message's rows, 0: none */
 	const Catalog *catalog;
 	FullTransactionId xid;
@@ -155,6 +156,12 @@ enqueue_set_parent(Enqueue *enqueue, int64 parent)
 	enqueue->parent = parent;
 }
 
+void
+enqueue_set_mode(Enqueue *enqueue, RowMode mode)
+{
+	enqueue->mode = mode;
+}
+
 /* Have the child of this id open. */
 static void
 open_child(Enqueue *enqueue, int64 id)
@@ -169,6 +176,14 @@ open_child(Enqueue *enqueue, int64 id)
 	enqueue->child = RING_CHILD(id);
 	enqueue->append = append_open(enqueue->catalog->outbox[enqueue->child], enqueue->capacity);
 	MemoryContextSwitchTo(old);
+}
+
+/* The mode is about records, which an event or a form is not; a deletion is neither. */
+static bool
+has_mode(const Enqueue *enqueue, Object object)
+{
+	return enqueue->mode != MODE_UPSERT && enqueue->call != CALL_DELETE &&
+		(object == OBJECT_IS_CONTACT || object == OBJECT_IS_COMPANY || object == OBJECT_IS_ASSOCIATION);
 }
 
 /* In a group, rows outlive the message that they were made of: keep a copy. */
@@ -212,6 +227,8 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 		PUT(OUTBOX_DEADLINE, TimestampTzGetDatum(enqueue->deadline));
 	if (enqueue->backfill)
 		PUT(OUTBOX_BACKFILL, BoolGetDatum(true));
+	if (has_mode(enqueue, work->object))
+		PUT(OUTBOX_MODE, CharGetDatum((char) enqueue->mode));
 	if (work->key.property != NULL)
 		PUT(OUTBOX_KEY_PROPERTY, CStringGetTextDatum(work->key.property));
 	PUT(OUTBOX_KEY, CStringGetTextDatum(work->key.key != NULL ? work->key.key : ""));
@@ -276,6 +293,11 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, Mes
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
 			return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+		case CALL_IDENTIFY:
+			/* what a sync tells of a contact may be less than what told of it first */
+			if (enqueue->source == SOURCE_SYNC)
+				return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+			/* FALLTHROUGH */
 		default:
 			return message_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
 	}

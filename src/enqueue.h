@@ -42,6 +42,12 @@ extern Enqueue *enqueue_begin(Call call, Source source, const char *server, Oid 
  * bulk of old data.  The interval is borrowed.
  */
 extern void enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill);
+
+/*
+ * For the messages to come: what their contacts and companies, and associations, may do to the
+ * records in HubSpot.
+ */
+extern void enqueue_set_mode(Enqueue *enqueue, RowMode mode);
 extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
 
 /* All rows of the messages to come belong to this one; 0: to their own message's, as usual. */

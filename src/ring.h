@@ -57,6 +57,14 @@ typedef enum Source
 #define SOURCE_COUNT (SOURCE_SYNC + 1)
 } Source;
 
+/* What a row may do to the record in HubSpot; the letters stand in the outbox, NULL for the first. */
+typedef enum RowMode
+{
+	MODE_UPSERT = 0,
+	MODE_UPDATE = 'u',			/* only a record that HubSpot has */
+	MODE_CREATE = 'c'			/* only one that it has not */
+} RowMode;
+
 typedef enum Verdict
 {
 	VERDICT_DELIVERED,

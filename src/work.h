@@ -201,6 +201,7 @@ typedef struct Row
 	Size		bytes;
 	int			attempt;		/* faults of its own so far */
 	Call		call;
+	RowMode		mode;
 	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company;
 											 * "": not known */
 	bool		backfill;		/* makes way for live rows */

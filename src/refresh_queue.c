@@ -14,6 +14,7 @@
 
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "hubspot.h"
@@ -31,6 +32,7 @@ struct RefreshQueue
 	bool		by_domain;		/* companies have no key of their own */
 	const char *contact_id_property;	/* or NULL */
 	const char *key_property;	/* that the sync's key column is mapped to, or NULL */
+	RowMode		mode;
 	MemoryContext context;		/* of what is below */
 	Enqueue    *enqueues[CALL_COUNT];	/* NULL: not begun */
 	int64		first;			/* row of the change at hand; 0: none yet */
@@ -163,6 +165,7 @@ queue_message(RefreshQueue *queue, Call call, JsonbParseState **state)
 		queue->enqueues[call] = enqueue_begin(call, SOURCE_SYNC, queue->sync->server,
 											  get_role_oid(queue->sync->owner, false), GROUP_ROWS);
 		enqueue_set_terms(queue->enqueues[call], NULL, queue->backfill);
+		enqueue_set_mode(queue->enqueues[call], queue->mode);
 		MemoryContextSwitchTo(old);
 	}
 	enqueue_set_parent(queue->enqueues[call], queue->first);
@@ -341,6 +344,13 @@ static void (*const add_by_kind[SYNC_KINDS]) (RefreshQueue *queue, const Refresh
 
 /* ---- the queue ---------------------------------------------------------------------- */
 
+/* Of contacts and companies; an upsert for all else. */
+static const RowMode row_modes[SYNC_MODES] =
+{
+	[SYNC_UPDATE] = MODE_UPDATE,
+	[SYNC_CREATE] = MODE_CREATE,
+};
+
 static const char *
 find_key_property(const Sync *sync)
 {
@@ -368,6 +378,7 @@ refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill)
 	queue->by_domain = options->company_id_property == NULL;
 	if (options->contact_id_property != NULL)
 		queue->contact_id_property = pstrdup(options->contact_id_property);
+	queue->mode = row_modes[sync->mode];
 	queue->key_property = find_key_property(sync);
 	queue->context = AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh queue", ALLOCSET_DEFAULT_SIZES);
 	return queue;

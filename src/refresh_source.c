@@ -24,6 +24,7 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 
 #include "hubspot.h"
 #include "account.h"
@@ -122,8 +123,8 @@ source_expression(const Sync *sync)
  * As a sub-query the user's cannot be anything but a SELECT: neither DML nor
  * one that hides it in WITH.
  */
-char *
-refresh_statement(const Sync *sync)
+static char *
+source_statement(const Sync *sync)
 {
 	StringInfoData sql;
 
@@ -143,6 +144,48 @@ refresh_statement(const Sync *sync)
 			break;
 	}
 	return sql.data;
+}
+
+/* Parse analysis alone, as the owner. */
+static TupleDesc
+describe(const Sync *sync, const char *sql)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SyncIdentity before;
+	SPIPlanPtr	plan;
+	TupleDesc	desc;
+
+	sync_act_as_owner(sync, &before);
+	SPI_connect();
+	plan = SPI_prepare(sql, 0, NULL);
+	if (plan == NULL || list_length(SPI_plan_get_plan_sources(plan)) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("the query of \"%s\" is not one SELECT", sync->name)));
+	desc = ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->resultDesc;
+	if (desc != NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		desc = CreateTupleDescCopy(desc);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	sync_act_back(&before);
+	return desc;
+}
+
+TupleDesc
+refresh_describe(const Sync *sync)
+{
+	(void) describe(sync, source_statement(sync));
+	return describe(sync, psprintf("SELECT * FROM %s q", source_expression(sync)));
+}
+
+Oid
+refresh_value_type(const Sync *sync)
+{
+	return TupleDescAttr(describe(sync, psprintf("SELECT q.value FROM %s q(key, value)", source_expression(sync))), 0)->atttypid;
 }
 
 /* ---- keys --------------------------------------------------------------------------- */
@@ -243,7 +286,7 @@ run_query(const Sync *sync, SourceReceiver *receiver)
 {
 	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver->receiver};
 	SyncIdentity before;
-	char	   *sql = refresh_statement(sync);
+	char	   *sql = source_statement(sync);
 
 	sync_act_as_owner(sync, &before);
 	SPI_connect();

@@ -34,9 +34,12 @@ typedef struct RefreshSource
 extern void refresh_read_source(const Sync *sync, RefreshSource *source);
 
 /*
- * The statement that this runs: key as text, value as jsonb.  Also used to
- * check a definition when it is declared.
+ * The types of the columns of the definition's query, found without running
+ * it.  Raises what is wrong with the query.
  */
-extern char *refresh_statement(const Sync *sync);
+extern TupleDesc refresh_describe(const Sync *sync);
+
+/* The type of a trait's value. */
+extern Oid	refresh_value_type(const Sync *sync);
 
 #endif							/* HUBSPOT_REFRESH_SOURCE_H */

@@ -25,6 +25,7 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "hubspot.h"
@@ -48,10 +49,23 @@ static const struct
 	{"list", SYNC_OUTPUT_LIST},
 };
 
+int
+sync_output_by_name(const char *name)
+{
+	for (int i = 0; i < lengthof(output_names); i++)
+		if (strcmp(name, output_names[i].name) == 0)
+			return output_names[i].output;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown output \"%s\"", name),
+			 errhint("Valid values are: property, event, list.")));
+}
+
 /* ---- on whose behalf -------------------------------------------------------------- */
 
+/* Owner of the extension, and the schema of its functions. */
 static Oid
-extension_owner(void)
+extension_owner(Oid *schema)
 {
 	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -64,10 +78,22 @@ extension_owner(void)
 	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
+	{
 		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+		*schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return owner;
+}
+
+const char *
+sync_functions_schema(void)
+{
+	Oid			schema = InvalidOid;
+
+	(void) extension_owner(&schema);
+	return quote_identifier(get_namespace_name(schema));
 }
 
 static void
@@ -83,7 +109,9 @@ act_as(Oid role, int flags, const char *search_path, SyncIdentity *before)
 void
 sync_act_as_extension(SyncIdentity *before)
 {
-	act_as(extension_owner(), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
+	Oid			schema;
+
+	act_as(extension_owner(&schema), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
 }
 
 void
@@ -178,9 +206,7 @@ read_outputs(void)
 		return 0;
 	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
 	for (int i = 0; i < count; i++)
-		for (int j = 0; j < lengthof(output_names); j++)
-			if (strcmp(TextDatumGetCString(names[i]), output_names[j].name) == 0)
-				outputs |= output_names[j].output;
+		outputs |= sync_output_by_name(TextDatumGetCString(names[i]));
 	return outputs;
 }
 

@@ -63,6 +63,9 @@ extern const char *const sync_mode_names[SYNC_MODES];
 extern const char *const sync_deletes_names[SYNC_DELETES];
 extern const char *const sync_level_names[SYNC_LEVELS];
 
+/* SYNC_OUTPUT_ of a word; an error that lists the valid ones. */
+extern int	sync_output_by_name(const char *name);
+
 /* A column of the source, and the property that it becomes. */
 typedef struct SyncColumn
 {
@@ -134,5 +137,8 @@ extern void sync_act_as_extension(SyncIdentity *before);
  */
 extern void sync_act_as_owner(const Sync *sync, SyncIdentity *before);
 extern void sync_act_back(const SyncIdentity *before);
+
+/* The schema of the extension's functions, quoted, for statements that call them. */
+extern const char *sync_functions_schema(void);
 
 #endif							/* HUBSPOT_SYNC_H */

@@ -833,6 +833,39 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
 
 /* ------------------------------------------------------------------------
+ * Audiences, computed traits, refreshes
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_audience(name text, query text, level text DEFAULT 'user',
+	outputs text[] DEFAULT '{property}', property text DEFAULT NULL, list text DEFAULT NULL, every interval DEFAULT NULL,
+	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_audience';
+COMMENT ON FUNCTION @extschema@.hubspot_audience(text, text, text, text[], text, text, interval, boolean, real, interval, name) IS
+'declares an audience, or changes it: whom the query returns is in.  The first column is the key: an e-mail address or userId (level user), a groupId or domain (account: the companies; account_users: the contacts that group calls have put into them).  outputs: property (a single checkbox, true and false), event (Audience Entered, Audience Exited), list (a static list).  property: its internal name, by default made of the audience''s; list: its name, by default the audience''s.  every: refreshed by the worker; NULL: by hubspot_refresh() only.  create_in_hubspot: what is missing is created, otherwise it is an error.  max_shrink: share of the members that may leave in one refresh.  The caller becomes the owner, the query runs with his rights (those of pg_read_all_data for a superuser) and his present search_path';
+
+CREATE FUNCTION @extschema@.hubspot_trait(name text, query text, level text DEFAULT 'user',
+	property text DEFAULT NULL, on_missing text DEFAULT 'clear', every interval DEFAULT NULL,
+	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trait';
+COMMENT ON FUNCTION @extschema@.hubspot_trait(text, text, text, text, text, interval, boolean, real, interval, name) IS
+'declares a computed trait, or changes it: the query returns a key, as of hubspot_audience(), and the value of the property.  A key that is not returned any more has its value cleared, unless on_missing is keep.  A property that is created (create_in_hubspot) has the type of the second column: number, bool, date, datetime, enumeration with an enum''s labels, else string';
+
+CREATE FUNCTION @extschema@.hubspot_refresh(name text, confirm boolean DEFAULT false,
+	OUT source_rows bigint, OUT entered bigint, OUT changed bigint, OUT exited bigint, OUT bad bigint)
+RETURNS record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh';
+COMMENT ON FUNCTION @extschema@.hubspot_refresh(text, boolean) IS
+'runs the query of an audience, trait or compared sync and queues what differs from the last time, in this transaction; returns how many rows the query returned, how many keys are new, have another value, have gone, and how many rows had no key.  Waits for another refresh of the same definition.  confirm: more may leave than max_shrink allows.  For the owner of the definition';
+
+CREATE FUNCTION @extschema@.hubspot_refresh_preview(name text, max_rows bigint DEFAULT 100,
+	OUT change text, OUT key text, OUT value jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh_preview';
+COMMENT ON FUNCTION @extschema@.hubspot_refresh_preview(text, bigint) IS
+'what hubspot_refresh() would do now, a row per key that is entered, changed or exited, with its value; queues nothing.  For the owner of the definition';
+
+/* ------------------------------------------------------------------------
  * Pausing
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION @extschema@.hubspot_pause(server name DEFAULT NULL, lane text DEFAULT NULL, reason text DEFAULT NULL)
@@ -1465,6 +1498,42 @@ COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
 'waits until every row that was committed before the call has its verdict; true when that is so, false after the timeout (NULL: none).  One SERVER, or all.  An error when the calling transaction has queued rows itself.  When what is missing waits for somebody, a WARNING says so, once';
 
 /* ------------------------------------------------------------------------
+ * How syncs, audiences and traits stand
+ * ------------------------------------------------------------------------ */
+CREATE VIEW hubspot.syncs AS
+	SELECT d.name, d.kind, d.owner, d.server, d.object, d.level,
+		CASE WHEN d.held IS NOT NULL THEN 'held'
+			WHEN t.failed_at IS NOT NULL THEN 'failing'
+			WHEN t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL THEN 'filling'
+			WHEN d.follows THEN 'following'
+			WHEN t.refreshed_at IS NULL THEN 'new'
+			WHEN d.every IS NOT NULL THEN 'scheduled'
+			ELSE 'on demand' END AS state,
+		coalesce(d.held, t.error, t.problem) AS problem,
+		(SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND m.present) AS members,
+		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
+		t.failures, t.failed_at, CASE WHEN d.held IS NULL THEN t.next_at END AS next_at, d.defined_at
+	FROM hubspot.sync d
+	LEFT JOIN hubspot.sync_state t ON t.sync = d.id;
+COMMENT ON VIEW hubspot.syncs IS
+'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why); counts are those of the last refresh';
+
+CREATE VIEW hubspot.members AS
+	SELECT d.name, d.kind, m.key, m.value, m.present, m.since,
+		CASE WHEN m.failed IS NOT NULL THEN false
+			WHEN r.id IS NOT NULL THEN coalesce(c.verdict, r.verdict) IN ('delivered', 'unchanged', 'sent_unconfirmed')
+			ELSE o.id IS NULL END AS confirmed,
+		CASE WHEN m.failed IS NULL THEN coalesce(c.finished_at, r.finished_at) END AS confirmed_at,
+		coalesce(c.verdict, r.verdict)::text AS verdict, coalesce(m.failed, c.message, r.message) AS message, m.outbox_id
+	FROM hubspot.member m
+	JOIN hubspot.sync d ON d.id = m.sync
+	LEFT JOIN hubspot.result r ON r.id = m.outbox_id
+	LEFT JOIN hubspot.result c ON c.id = r.merged_into
+	LEFT JOIN hubspot.outbox o ON o.id = m.outbox_id;
+COMMENT ON VIEW hubspot.members IS
+'who is in which audience, who has which value of a trait, since when, and whether HubSpot has confirmed it: confirmed is false while the call waits, and when it failed (verdict and message say why); present is false for those who have left and of whom HubSpot is still to hear';
+
+/* ------------------------------------------------------------------------
  * Health: a row per problem, with what to do about it
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION @extschema@.hubspot_health(OUT problem text, OUT remedy text) RETURNS SETOF record
@@ -1539,7 +1608,7 @@ GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
 	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
-GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
+GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,

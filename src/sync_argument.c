@@ -21,13 +21,13 @@
 char *
 sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what)
 {
-	char	   *text = PG_ARGISNULL(n) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(n));
+	char	   *argument = PG_ARGISNULL(n) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(n));
 
-	if (text[0] == '\0')
+	if (argument[0] == '\0')
 		ereport(ERROR,
 				(errcode(PG_ARGISNULL(n) ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must not be %s", what, PG_ARGISNULL(n) ? "null" : "empty")));
-	return text;
+	return argument;
 }
 
 int

@@ -106,7 +106,7 @@ read_outputs(FunctionCallInfo fcinfo, int n, Sync *sync)
 static void
 check_query(const Sync *sync)
 {
-	static const int needed[SYNC_KINDS] = {[SYNC_IS_AUDIENCE] = 1,[SYNC_IS_TRAIT] = 2};
+	static const int needed[SYNC_KINDS] = {[SYNC_IS_AUDIENCE] = 1, [SYNC_IS_TRAIT] = 2};
 	TupleDesc	desc = refresh_describe(sync);
 
 	if (desc->natts >= needed[sync->kind])
@@ -169,7 +169,7 @@ declare(Sync *sync)
 Datum
 hubspot_audience(PG_FUNCTION_ARGS)
 {
-	static const CommonArguments at = {.property = 4,.every = 6,.create_in_hubspot = 7,.max_shrink = 8,.timeout = 9,.server = 10};
+	static const CommonArguments at = {.property = 4, .every = 6, .create_in_hubspot = 7, .max_shrink = 8, .timeout = 9, .server = 10};
 	Sync	   *sync = read_arguments(fcinfo, SYNC_IS_AUDIENCE, &at);
 
 	read_outputs(fcinfo, 3, sync);
@@ -181,12 +181,12 @@ hubspot_audience(PG_FUNCTION_ARGS)
 Datum
 hubspot_trait(PG_FUNCTION_ARGS)
 {
-	static const char *const on_missing[] = {"clear", "keep"};
-	static const CommonArguments at = {.property = 3,.every = 5,.create_in_hubspot = 6,.max_shrink = 7,.timeout = 8,.server = 9};
+
+	static const CommonArguments at = {.property = 3, .every = 5, .create_in_hubspot = 6, .max_shrink = 7, .timeout = 8, .server = 9};
 	Sync	   *sync = read_arguments(fcinfo, SYNC_IS_TRAIT, &at);
 
 	sync->outputs = SYNC_OUTPUT_PROPERTY;
-	sync->keeps_missing = sync_word_argument(fcinfo, 4, "on_missing", on_missing, lengthof(on_missing)) == 1;
+	sync->keeps_missing = sync_word_argument(fcinfo, 4, "on_missing", sync_missing_names, lengthof(sync_missing_names)) == 1;
 	declare(sync);
 	PG_RETURN_VOID();
 }

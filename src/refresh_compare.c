@@ -82,7 +82,7 @@ find_change(int row, bool resend, bool present, RefreshDifference *difference)
 	bool		here = flag(row, COL_HERE);
 	bool		isnull;
 	bool		same = here == present &&
-		(!here || difference->digest == DatumGetInt64(column(row, COL_MEMBER_DIGEST, &isnull)));
+	(!here || difference->digest == DatumGetInt64(column(row, COL_MEMBER_DIGEST, &isnull)));
 
 	difference->repeats = same && (again || (resend && here));
 	if (same && !difference->repeats)

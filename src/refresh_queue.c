@@ -338,8 +338,8 @@ add_sync(RefreshQueue *queue, const RefreshDifference *difference)
 static void (*const add_by_kind[SYNC_KINDS]) (RefreshQueue *queue, const RefreshDifference *difference) =
 {
 	[SYNC_IS_SYNC] = add_sync,
-	[SYNC_IS_AUDIENCE] = add_audience,
-	[SYNC_IS_TRAIT] = add_trait,
+		[SYNC_IS_AUDIENCE] = add_audience,
+		[SYNC_IS_TRAIT] = add_trait,
 };
 
 /* ---- the queue ---------------------------------------------------------------------- */

@@ -32,7 +32,8 @@
 #include "message.h"
 #include "refresh_source.h"
 
-#define MAX_PAIRS	50			/* of jsonb_build_object(), which takes as many arguments as any function */
+#define MAX_PAIRS	50			/* of jsonb_build_object(), which takes as many arguments as any
+								 * function */
 
 /* ---- the statement ------------------------------------------------------------------ */
 

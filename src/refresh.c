@@ -45,7 +45,7 @@ typedef struct Refresh
 	TimestampTz at;
 	int64		queued;
 	int64		left;			/* members that the source does not return */
-	int64		new_rows;		/* rows of the source without a member */
+	int64		new_rows;		/* differences without a member */
 	StringInfoData last_key;	/* of a new member: the next may be the same one */
 	bool		has_last_key;
 	MemoryContext context;
@@ -97,30 +97,15 @@ write_state(const Refresh *refresh, int64 added)
 
 /* ---- differences ---------------------------------------------------------------------- */
 
-static void
-refuse_double_key(const Sync *sync, const char *key)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CARDINALITY_VIOLATION),
-			 errmsg("the query of \"%s\" returns a key more than once", sync->name),
-			 key != NULL ? errdetail("The key is \"%s\".", key) : 0,
-			 errhint("A key has one value: use GROUP BY, or DISTINCT ON.")));
-}
-
-/*
- * The same key again, new as well.  To be a member twice is to be one; which of
- * two values counts would be chance.
- */
+/* The same key again: the differences come in their order. */
 static bool
 is_double(Refresh *refresh, const RefreshDifference *difference)
 {
-	if (difference->is_known)
-		return false;
-	refresh->new_rows++;
+	refresh->new_rows += !difference->is_known;
 	if (refresh->has_last_key && strcmp(refresh->last_key.data, difference->key) == 0)
 	{
 		if (refresh->sync->kind != SYNC_IS_AUDIENCE)
-			refuse_double_key(refresh->sync, difference->key);
+			refresh_refuse_double_key(refresh->sync, difference->key);
 		return true;
 	}
 	resetStringInfo(&refresh->last_key);
@@ -168,15 +153,15 @@ apply(const RefreshDifference *difference, void *arg)
 }
 
 /*
- * Rows of the source that met a member are more than the members that were
- * met: some key is there twice.
+ * Without a filter, which sees them: rows of the source that met a member are
+ * more than the members that were met, so that some key is there twice.
  */
 static void
-check_double_keys(const Refresh *refresh)
+check_double_keys(const Refresh *refresh, const RefreshSource *source)
 {
-	if (refresh->sync->kind != SYNC_IS_AUDIENCE && refresh->sync->level != SYNC_LEVEL_ACCOUNT_USERS &&
+	if (source->filter == NULL && refresh->sync->kind != SYNC_IS_AUDIENCE && refresh->sync->level != SYNC_LEVEL_ACCOUNT_USERS &&
 		refresh->counts->source_rows - refresh->new_rows > refresh->members - refresh->left)
-		refuse_double_key(refresh->sync, NULL);
+		refresh_refuse_double_key(refresh->sync, NULL);
 }
 
 /* A source that has lost its rows by a mistake is not to take HubSpot's records with it. */
@@ -197,6 +182,13 @@ check_shrinkage(const Refresh *refresh)
 			 errdetail("%lld of %lld records would leave, at most %g %% may.",
 					   (long long) exited, (long long) refresh->members, 100 * sync->max_shrink),
 			 errhint("If that is meant, SELECT hubspot_refresh(%s, confirm => true).", quote_literal_cstr(sync->name))));
+}
+
+/* Of companies' contacts the source has not the keys; those that are all to be sent are all different. */
+static RefreshFilter *
+make_filter(const Sync *sync, int64 members, bool resend)
+{
+	return resend || sync->level == SYNC_LEVEL_ACCOUNT_USERS ? NULL : refresh_filter_make(sync, members);
 }
 
 static void
@@ -230,13 +222,13 @@ refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 	refresh.at = GetCurrentTimestamp();
 	initStringInfo(&refresh.last_key);
 
-	refresh_read_source(sync, &source);
+	refresh_read_source(sync, make_filter(sync, refresh.members, refresh.resend), &source);
 	counts->source_rows = source.nrows;
 	counts->bad = source.bad;
 	refresh.queue = refresh_queue_begin(sync, refresh.at, refresh.resend);
 	refresh.writer = member_begin(sync, refresh.at);
 	refresh_compare(sync, &source, refresh.resend, apply, &refresh);
-	check_double_keys(&refresh);
+	check_double_keys(&refresh, &source);
 	if (!confirm)
 		check_shrinkage(&refresh);
 	refresh_queue_end(refresh.queue);
@@ -275,7 +267,7 @@ refresh_look(const Sync *sync, RefreshFunction function, void *arg, RefreshCount
 
 	memset(counts, 0, sizeof(*counts));
 	check_is_compared(sync);
-	refresh_read_source(sync, &source);
+	refresh_read_source(sync, NULL, &source);
 	counts->source_rows = source.nrows;
 	counts->bad = source.bad;
 	refresh_compare(sync, &source, false, look, &looking);

@@ -25,8 +25,9 @@
 #define PAGE_ROWS	1000
 
 /*
- * The statement: %s is what stands for the source's rows.  $1 the definition,
- * $2 whether all are to be sent again, $3 the SERVER's name.
+ * The statement: %s and %s are what stands for the source's rows, and for the
+ * members.  $1 the definition, $2 whether all are to be sent again, $3 the SERVER's
+ * name, $4 the members that the filter has left.
  *
  * A call that was rejected is not repeated by itself, for it will be rejected
  * again; one that was given up, cancelled or came too late is.
@@ -35,13 +36,16 @@ static const char *const compare_sql =
 "SELECT coalesce(s.key, m.key) AS key, s.key IS NOT NULL AS here, s.digest, s.value, m.present, m.digest,"
 " f.again, f.reason, f.event, m.failed IS NOT NULL"
 " FROM %s s"
-" FULL JOIN (SELECT * FROM hubspot.member WHERE sync OPERATOR(pg_catalog.=) $1) m ON m.key OPERATOR(pg_catalog.=) s.key"
+" FULL JOIN (SELECT * FROM hubspot.member WHERE %s) m ON m.key OPERATOR(pg_catalog.=) s.key"
 " LEFT JOIN (SELECT id, bool_or(verdict <> 'rejected') AS again, bool_or(object = 'event') AS event,"
 "   string_agg(DISTINCT concat_ws(': ', category, message), '; ') AS reason"
 "  FROM hubspot.failed_sync_rows GROUP BY id) f ON f.id = m.outbox_id"
 " WHERE s.key IS NULL OR m.key IS NULL OR NOT m.present OR m.digest <> s.digest OR $2"
 "  OR f.again OR f.id IS NOT NULL AND m.failed IS NULL"
 " ORDER BY 1";
+
+static const char *const all_members = "sync OPERATOR(pg_catalog.=) $1 AND $4 IS NULL";
+static const char *const some_members = "ctid OPERATOR(pg_catalog.=) ANY ($4) AND sync OPERATOR(pg_catalog.=) $1";
 
 static const char *const plain_source = "source";
 
@@ -164,11 +168,12 @@ void
 refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFunction function, void *arg)
 {
 	EphemeralNamedRelationData relation = {
-		.md = {.name = "source", .tupdesc = source->desc, .enrtype = ENR_NAMED_TUPLESTORE, .enrtuples = source->nrows},
+		.md = {.name = "source", .tupdesc = source->desc, .enrtype = ENR_NAMED_TUPLESTORE, .enrtuples = source->nkept},
 		.reldata = source->rows
 	};
-	Oid			types[] = {INT4OID, BOOLOID, NAMEOID};
-	Datum		values[3];
+	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID};
+	Datum		values[4];
+	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n'};
 	SyncIdentity before;
 	Portal		portal;
 	NameData	server;
@@ -177,13 +182,15 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	values[0] = Int32GetDatum(sync->id);
 	values[1] = BoolGetDatum(resend);
 	values[2] = NameGetDatum(&server);
+	values[3] = source->filter != NULL ? refresh_filter_rest(source->filter) : (Datum) 0;
 	sync_act_as_extension(&before);
 	prefer_hash_join();
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the rows of the source");
-	portal = SPI_cursor_open_with_args(NULL, psprintf(compare_sql, sync->level == SYNC_LEVEL_ACCOUNT_USERS ? users_source : plain_source),
-									   3, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
+	portal = SPI_cursor_open_with_args(NULL, psprintf(compare_sql, sync->level == SYNC_LEVEL_ACCOUNT_USERS ? users_source : plain_source,
+													  source->filter != NULL ? some_members : all_members),
+									   lengthof(types), types, values, nulls, false, CURSOR_OPT_NO_SCROLL);
 	take_differences(portal, resend, function, arg);
 	SPI_cursor_close(portal);
 	SPI_finish();

@@ -197,69 +197,108 @@ is_company_key(const Sync *sync)
 	return sync->kind == SYNC_IS_SYNC ? sync->object == OBJECT_IS_COMPANY : sync->level != SYNC_LEVEL_USER;
 }
 
-/*
- * A key as the outbox has it, so that spellings of one record are one member.
- * One that is no good stays as it is: its row of the outbox will say why.
- */
-static char *
-normal_key(const char *key, bool by_domain, bool may_be_address)
-{
-	const char *why;
-	char	   *normal = NULL;
-
-	if (by_domain)
-		normal = domain_of_website(key, strlen(key), &why);
-	else if (may_be_address && strchr(key, '@') != NULL)
-		normal = message_normalise_email(key, strlen(key), &why);
-	return normal != NULL ? normal : pstrdup(key);
-}
-
-/* ---- what the query returns ------------------------------------------------------------ */
-
 typedef struct SourceReceiver
 {
 	DestReceiver receiver;
+	const Sync *sync;
 	RefreshSource *source;
 	bool		by_domain;		/* keys are companies' domains */
 	bool		may_be_address;
 	MemoryContext row;			/* reset for each */
 } SourceReceiver;
 
+/* Whether text has nothing that an address or domain in its normal form lacks. */
+static bool
+is_plain(const char *text, int len)
+{
+	for (int i = 0; i < len; i++)
+		if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9') || strchr("@.-_+", text[i]) != NULL))
+			return false;
+	return true;
+}
+
+/*
+ * A key as the outbox has it, so that spellings of one record are one member.
+ * One that is no good stays as it is: its row of the outbox will say why.
+ */
+static Datum
+normal_key(const SourceReceiver *receiver, Datum key)
+{
+	text	   *given = DatumGetTextPP(key);
+	const char *start = VARDATA_ANY(given);
+	int			len = VARSIZE_ANY_EXHDR(given);
+	const char *why;
+	char	   *normal = NULL;
+
+	if (receiver->by_domain)
+		normal = domain_of_website(start, len, &why);
+	else if (receiver->may_be_address && !is_plain(start, len) && memchr(start, '@', len) != NULL)
+		normal = message_normalise_email(start, len, &why);
+	return normal != NULL ? CStringGetTextDatum(normal) : PointerGetDatum(given);
+}
+
+/* ---- what the query returns ------------------------------------------------------------ */
+
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+}
+
+/*
+ * Whether there is something to be compared.  To be a member twice is to be
+ * one; which of two values counts would be chance.
+ */
+static bool
+is_wanted(const SourceReceiver *receiver, Datum key, int64 digest)
+{
+	text	   *given = DatumGetTextPP(key);
+	FilterAnswer answer;
+
+	if (receiver->source->filter == NULL)
+		return true;
+	answer = refresh_filter_test(receiver->source->filter, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given), digest);
+	if (answer == FILTER_TWICE && receiver->sync->kind != SYNC_IS_AUDIENCE)
+		refresh_refuse_double_key(receiver->sync, TextDatumGetCString(key));
+	return answer == FILTER_OTHER;
+}
+
+static void
+keep_row(const SourceReceiver *receiver, Datum key, Datum value, bool no_value)
+{
+	RefreshSource *source = receiver->source;
+	Datum		values[SOURCE_COLUMNS];
+	bool		isnull[SOURCE_COLUMNS] = {false};
+	int64		digest = 0;
+
+	if (!no_value)
+	{
+		Jsonb	   *jsonb = DatumGetJsonbP(value);
+
+		digest = (int64) hash_bytes_extended((unsigned char *) VARDATA(jsonb), VARSIZE(jsonb) - VARHDRSZ, 0);
+		value = JsonbPGetDatum(jsonb);
+	}
+	source->nrows++;
+	if (!is_wanted(receiver, key, digest))
+		return;
+	values[SOURCE_KEY - 1] = key;
+	values[SOURCE_DIGEST - 1] = Int64GetDatum(digest);
+	values[SOURCE_VALUE - 1] = value;
+	isnull[SOURCE_VALUE - 1] = no_value;
+	tuplestore_putvalues(source->rows, source->desc, values, isnull);
+	source->nkept++;
 }
 
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	SourceReceiver *receiver = (SourceReceiver *) self;
-	RefreshSource *source = receiver->source;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row);
-	Datum		values[SOURCE_COLUMNS];
-	bool		isnull[SOURCE_COLUMNS] = {false};
-	char	   *key;
 
 	slot_getallattrs(slot);
-	key = slot->tts_isnull[0] ? "" : TextDatumGetCString(slot->tts_values[0]);
-	key = normal_key(key, receiver->by_domain, receiver->may_be_address);
-	if (key[0] == '\0')
-		source->bad++;
+	if (slot->tts_isnull[0] || VARSIZE_ANY_EXHDR(DatumGetTextPP(slot->tts_values[0])) == 0)
+		receiver->source->bad++;
 	else
-	{
-		values[SOURCE_KEY - 1] = CStringGetTextDatum(key);
-		values[SOURCE_DIGEST - 1] = Int64GetDatum(0);
-		isnull[SOURCE_VALUE - 1] = slot->tts_isnull[1];
-		if (!slot->tts_isnull[1])
-		{
-			Jsonb	   *value = DatumGetJsonbP(slot->tts_values[1]);
-
-			values[SOURCE_VALUE - 1] = JsonbPGetDatum(value);
-			values[SOURCE_DIGEST - 1] = Int64GetDatum((int64) hash_bytes_extended((unsigned char *) VARDATA(value), VARSIZE(value) - VARHDRSZ, 0));
-		}
-		tuplestore_putvalues(source->rows, source->desc, values, isnull);
-		source->nrows++;
-	}
+		keep_row(receiver, normal_key(receiver, slot->tts_values[0]), slot->tts_values[1], slot->tts_isnull[1]);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->row);
 	return true;
@@ -274,7 +313,7 @@ static void
 init_source(RefreshSource *source)
 {
 	source->rows = tuplestore_begin_heap(false, false, maintenance_work_mem);
-	source->nrows = source->bad = 0;
+	source->nkept = source->nrows = source->bad = 0;
 	source->desc = CreateTemplateTupleDesc(SOURCE_COLUMNS);
 	TupleDescInitEntry(source->desc, SOURCE_KEY, "key", TEXTOID, -1, 0);
 	TupleDescInitEntryCollation(source->desc, SOURCE_KEY, C_COLLATION_OID);
@@ -298,17 +337,29 @@ run_query(const Sync *sync, SourceReceiver *receiver)
 }
 
 void
-refresh_read_source(const Sync *sync, RefreshSource *source)
+refresh_refuse_double_key(const Sync *sync, const char *key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CARDINALITY_VIOLATION),
+			 errmsg("the query of \"%s\" returns a key more than once", sync->name),
+			 key != NULL ? errdetail("The key is \"%s\".", key) : 0,
+			 errhint("A key has one value: use GROUP BY, or DISTINCT ON.")));
+}
+
+void
+refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *source)
 {
 	const CallOptions *options = account_call_options(account_resolve(sync->server));
 	SourceReceiver receiver = {
-		.receiver = {receive_row, receiver_startup, receiver_end, receiver_end, DestNone},
+		.receiver = {receive_row, receiver_startup, receiver_end, receiver_end, DestTuplestore},
+		.sync = sync,
 		.source = source,
 		.by_domain = is_company_key(sync) && options->company_id_property == NULL,
 		.may_be_address = !is_company_key(sync) && sync->object != OBJECT_IS_EVENT,
 	};
 
 	init_source(source);
+	source->filter = filter;
 	receiver.row = AllocSetContextCreate(CurrentMemoryContext, "hubspot source row", ALLOCSET_DEFAULT_SIZES);
 	run_query(sync, &receiver);
 	MemoryContextDelete(receiver.row);

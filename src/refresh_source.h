@@ -8,7 +8,7 @@
 #include "access/tupdesc.h"
 #include "utils/tuplestore.h"
 
-#include "sync.h"
+#include "refresh_filter.h"
 
 /* Columns of the rows. */
 enum
@@ -24,14 +24,21 @@ typedef struct RefreshSource
 {
 	Tuplestorestate *rows;		/* spills to disk beyond maintenance_work_mem */
 	TupleDesc	desc;
-	int64		nrows;
-	int64		bad;			/* rows left out, as their key is null or empty */
+	int64		nkept;			/* in the tuplestore */
+	int64		nrows;			/* with a key, that the query returned */
+	int64		bad;			/* without one: left out */
+	RefreshFilter *filter;		/* that knew the others to be the same as before; NULL: none */
 } RefreshSource;
 
 /*
- * Run the definition's query as its owner and keep what it returns.  Raises what the query raises.
+ * Run the definition's query as its owner and keep what it returns, but for
+ * what the filter (or NULL) knows.  Raises what the query raises, and an error
+ * when a key comes twice that may not.
  */
-extern void refresh_read_source(const Sync *sync, RefreshSource *source);
+extern void refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *source);
+
+/* The error for a key (NULL: not known which) that the source has more than once. */
+extern void refresh_refuse_double_key(const Sync *sync, const char *key) pg_attribute_noreturn();
 
 /*
  * The types of the columns of the definition's query, found without running

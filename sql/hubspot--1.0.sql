@@ -850,6 +850,11 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 /* ------------------------------------------------------------------------
  * Syncs
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_sync_trigger() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_trigger';
+COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
+'queues the changes of a table that hubspot_sync() follows; its argument is the name of the sync.  hubspot_sync() makes the triggers, which need not be dumped or restored in any special way: they do nothing while the sync is held, gone or of another table';
+
 CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
 COMMENT ON FUNCTION @extschema@.hubspot_drop_sync(text) IS

@@ -269,11 +269,12 @@ find_deadline(Enqueue *enqueue, const MessageParts *parts, MessageProblem *probl
 	return deadline_of_message(parts, enqueue->options.zone, &enqueue->deadline, problem);
 }
 
-/* The key of a call's own row, or why it has none. */
+/* The key of a call's own row, and what a deletion is of; or why it has none. */
 static bool
-find_key(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
+find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProblem *problem)
 {
 	const CallOptions *options = &enqueue->options;
+	MessageKey *key = &work->key;
 
 	switch (enqueue->call)
 	{
@@ -285,7 +286,7 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, Mes
 		case CALL_FORM:
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
-			return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+			return message_deleted_key(parts, options->contact_id_property, options->company_id_property, &work->object, key, problem);
 		case CALL_IDENTIFY:
 			/* what a sync tells of a contact may be less than what told of it first */
 			if (enqueue->source == SOURCE_SYNC)
@@ -389,7 +390,7 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		return enqueue_problem(enqueue, NULL, &problem);
 	}
 	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
-		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work.key, &problem) || !find_member(enqueue, &parts, &member, &problem))
+		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work, &problem) || !find_member(enqueue, &parts, &member, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	earlier = earlier_row(enqueue, &parts, &work);
 	if (earlier != 0)

@@ -152,12 +152,10 @@ push_flat_key(JsonbParseState **state, const RefreshQueue *queue, const char *ke
 
 /* ---- rows -------------------------------------------------------------------------- */
 
-static void
-queue_message(RefreshQueue *queue, Call call, JsonbParseState **state)
+/* The queue for a call, ready for the rows of the change at hand. */
+static Enqueue *
+queue_for(RefreshQueue *queue, Call call)
 {
-	Jsonb	   *message = JsonbValueToJsonb(end_object(state));
-	int64		id;
-
 	if (queue->enqueues[call] == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(queue->context);
@@ -169,7 +167,14 @@ queue_message(RefreshQueue *queue, Call call, JsonbParseState **state)
 		MemoryContextSwitchTo(old);
 	}
 	enqueue_set_parent(queue->enqueues[call], queue->first);
-	id = enqueue_message(queue->enqueues[call], message);
+	return queue->enqueues[call];
+}
+
+static void
+queue_message(RefreshQueue *queue, Call call, JsonbParseState **state)
+{
+	int64		id = enqueue_message(queue_for(queue, call), JsonbValueToJsonb(end_object(state)));
+
 	if (queue->first == 0)
 		queue->first = id;
 }
@@ -318,6 +323,35 @@ queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 	queue_message(queue, CALL_TRACK, &state);
 }
 
+/* That a contact belongs to a company: columns "contact" and "company". */
+static void
+queue_association(RefreshQueue *queue, const RefreshDifference *difference)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	contact;
+	JsonbValue	company;
+
+	if (getKeyJsonValueFromContainer(&difference->value->root, "contact", 7, &contact) == NULL ||
+		getKeyJsonValueFromContainer(&difference->value->root, "company", 7, &company) == NULL)
+		return;
+	begin_object(&state, NULL);
+	push_text(&state, WJB_KEY, "userId");
+	(void) pushJsonbValue(&state, WJB_VALUE, &contact);
+	if (!queue->by_domain)
+	{
+		push_text(&state, WJB_KEY, "groupId");
+		(void) pushJsonbValue(&state, WJB_VALUE, &company);
+	}
+	begin_object(&state, "traits");
+	if (queue->by_domain)
+	{
+		push_text(&state, WJB_KEY, "domain");
+		(void) pushJsonbValue(&state, WJB_VALUE, &company);
+	}
+	(void) end_object(&state);
+	queue->first = enqueue_membership(queue_for(queue, CALL_GROUP), JsonbValueToJsonb(end_object(&state)));
+}
+
 static void
 add_sync(RefreshQueue *queue, const RefreshDifference *difference)
 {
@@ -325,6 +359,8 @@ add_sync(RefreshQueue *queue, const RefreshDifference *difference)
 
 	if (sync->object == OBJECT_IS_EVENT && difference->change != REFRESH_EXITED)
 		queue_source_event(queue, difference);
+	else if (sync->object == OBJECT_IS_ASSOCIATION && difference->change != REFRESH_EXITED)
+		queue_association(queue, difference);
 	else if (sync->object == OBJECT_IS_EVENT || sync->object == OBJECT_IS_ASSOCIATION)
 		return;
 	else if (difference->change != REFRESH_EXITED)

@@ -427,7 +427,8 @@ enqueue_membership(Enqueue *enqueue, Jsonb *message)
 	MessageKey	contact;
 
 	enqueue->deadline = 0;
-	if (!message_read(message, &parts, &problem) || !find_key(enqueue, &parts, &company, &problem) ||
+	if (!message_read(message, &parts, &problem) ||
+		!message_company_key(&parts, enqueue->options.company_id_property, &company, &problem) ||
 		!message_known_contact_key(enqueue->call, &parts, enqueue->options.contact_id_property, &contact, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	return enqueue_association(enqueue, &contact, &company, 0);

@@ -2,7 +2,7 @@
  * company_contact.c
  *		Which contacts belong to which company: hubspot.company_contact.
  *
- * Called by enqueue.c in the user's backend and transaction.  The pairs of a group of calls are looked for in the
+ * Written by enqueue.c in the user's backend and transaction.  The pairs of a group of calls are looked for in the
  * order of the index and written together, without a plan; the caller needs no right on the table.
  *
  * Locks: ACCESS SHARE on the table and its index, ROW EXCLUSIVE on the table when there is a new pair, until the
@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "common/hashfn.h"
@@ -220,4 +221,29 @@ company_contact_end(CompanyContacts *pairs)
 		write_pairs(pairs);
 	MemoryContextDelete(pairs->texts);
 	pfree(pairs);
+}
+
+/* ---- a contact is gone ---------------------------------------------------------------- */
+
+void
+company_contact_remove(const char *server, const char *contact)
+{
+	const Catalog *catalog = ring_catalog(false);
+	Relation	heap = table_open(catalog->company_contact, RowExclusiveLock);
+	Relation	index = index_open(catalog->company_contact_pair_hash, AccessShareLock);
+	IndexScanDesc scan = hubspot_index_beginscan(heap, index, SnapshotSelf, 2);
+	TupleTableSlot *slot = table_slot_create(heap, NULL);
+	uint64		first = (uint64) hash_text(contact) << 32;
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum((int64) first));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum((int64) (first | PG_UINT32_MAX)));
+	index_rescan(scan, keys, 2, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+		if (column_is(slot, PAIR_CONTACT, contact) && column_is(slot, PAIR_SERVER, server))
+			simple_heap_delete(heap, &slot->tts_tid);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
 }

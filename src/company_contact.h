@@ -5,6 +5,7 @@
  *	company_contact_begin()	for one account, in the session that queues
  *	company_contact_add()	a pair that an association was queued for
  *	company_contact_end()	write those that are new
+ *	company_contact_remove()	a contact is gone; called by the worker
  *
  * A pair that the table has already costs one look into an index.  Nobody waits for another session: of two that
  * queue the same new pair at the same time both write it, and readers take each pair once.
@@ -23,5 +24,8 @@ typedef struct CompanyContacts CompanyContacts;
 extern CompanyContacts *company_contact_begin(const char *server, int capacity);
 extern void company_contact_add(CompanyContacts *pairs, const MessageKey *company, const MessageKey *contact);
 extern void company_contact_end(CompanyContacts *pairs);
+
+/* Remove all pairs of a contact's key, whatever property it is a value of, in the current transaction. */
+extern void company_contact_remove(const char *server, const char *contact);
 
 #endif							/* HUBSPOT_COMPANY_CONTACT_H */

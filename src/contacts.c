@@ -21,12 +21,6 @@
 #include "records.h"
 #include "value.h"
 
-static bool
-is_by_user_id(const WorkKey *key)
-{
-	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
-}
-
 /* ---- conflicts ------------------------------------------------------------------ */
 
 /* It stays what HubSpot said at first. */
@@ -278,7 +272,7 @@ kind_of_contact(WorkKey *key)
 {
 	if (queue_head(key)->call == CALL_DELETE)
 		return deletes_kind_of(key);
-	return !is_by_user_id(key) || await_contact(key) ? &upsert_contacts : NULL;
+	return !records_is_by_user_id(key) || await_contact(key) ? &upsert_contacts : NULL;
 }
 
 /* Deletions are not merged with what comes before and after them. */
@@ -291,7 +285,7 @@ contact_joins(const Row *first, Row *next)
 static bool
 check_contact(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
-	if (is_by_user_id(row->key))
+	if (records_is_by_user_id(row->key))
 	{
 		*category = "contact_not_found";
 		*problem = "no call has told yet which contact this userId is";

@@ -22,10 +22,10 @@ COMMENT ON SCHEMA hubspot IS 'tables and views of the extension hubspot';
  * The order of the labels is known to src/ring.h: add new ones at the end.
  */
 CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',
-	'refresh_schema', 'create_property', 'create_event');
+	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list');
 COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
 
-CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema');
+CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema', 'list');
 COMMENT ON TYPE hubspot.object IS 'what a row writes in HubSpot';
 
 CREATE TYPE hubspot.source AS ENUM ('function', 'trigger', 'sync');
@@ -737,6 +737,20 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
 COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name, interval, boolean) IS
 'queues the archiving of a contact, by userId or e-mail address, or with "object": "company" of a company, by groupId or domain; returns the outbox id.  unchanged: HubSpot has no such record.  With "gdpr": true HubSpot erases a contact for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
 
+CREATE FUNCTION @extschema@.hubspot_add_to_list(list text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_add_to_list';
+COMMENT ON FUNCTION @extschema@.hubspot_add_to_list(text, jsonb, name, interval, boolean) IS
+'queues that a contact becomes a member of the static list of this name in HubSpot; the message names the contact by an e-mail address or userId, or with "object": "company" a company as hubspot_group() does, of a list of companies; returns the outbox id.  unchanged: it is a member already.  rejected: list_not_found, see hubspot_create_list(), list_not_static, contact_not_found or company_not_found.  A message without a usable key, or a list''s name of more than 250 bytes, raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_remove_from_list(list text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_remove_from_list';
+COMMENT ON FUNCTION @extschema@.hubspot_remove_from_list(text, jsonb, name, interval, boolean) IS
+'queues that a contact or company is a member of the static list no longer; arguments, verdicts and errors as hubspot_add_to_list.  unchanged: it is not a member, or HubSpot does not have it at all';
+
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
 RETURNS SETOF bigint
@@ -833,6 +847,12 @@ RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_event';
 COMMENT ON FUNCTION @extschema@.hubspot_create_event(text, jsonb, text, name) IS
 'queues the definition of a custom event in HubSpot; properties is an object of name -> type (string, number, bool, date, datetime), beside HubSpot''s default ones; returns the outbox id.  unchanged: HubSpot has it already.  A definition''s types cannot be changed later';
+
+CREATE FUNCTION @extschema@.hubspot_create_list(name text, object text DEFAULT 'contact', server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_list';
+COMMENT ON FUNCTION @extschema@.hubspot_create_list(text, text, name) IS
+'queues the creation of a static list in HubSpot, whose members hubspot_add_to_list() and hubspot_remove_from_list() change; object is contact or company; returns the outbox id.  unchanged: HubSpot has it already.  rejected: another list has this name';
 
 CREATE FUNCTION @extschema@.hubspot_explain(call text, message jsonb, server name DEFAULT NULL,
 	OUT object text, OUT key_property text, OUT key text, OUT properties jsonb, OUT warnings jsonb,
@@ -1126,7 +1146,7 @@ CREATE VIEW hubspot.status AS
 	FROM pg_catalog.pg_foreign_server s
 	JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot'
 	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object), ('companies', 'company'), ('associations', 'association'),
-		('events', 'event'), ('forms', 'form'), ('schema', 'schema')) AS lane(name, object)
+		('events', 'event'), ('forms', 'form'), ('schema', 'schema'), ('lists', 'list')) AS lane(name, object)
 	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
 	/* a lane that the worker has not begun with is in no trouble of its own */
 	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
@@ -1186,7 +1206,7 @@ AS $$
 		WHERE p.option_name = 'skip_unchanged' AND p.option_value::boolean
 	), waiting AS (
 		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
-			CASE WHEN o.object = 'association' THEN o.message END AS company,
+			CASE o.object WHEN 'association' THEN o.message WHEN 'list' THEN jsonb_build_array(o.message->'list', o.message->'object') END AS other,
 			o.id, o.call, CASE WHEN o.object IN ('contact', 'company') AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
 				THEN o.message END AS values_of
 		FROM hubspot.outbox o
@@ -1196,10 +1216,10 @@ AS $$
 	), families(object, lane, merges, per_request, per_window) AS (
 		VALUES ('contact'::hubspot.object, 'contacts', true, 100, NULL::integer), ('company', 'companies', true, 100, NULL),
 			('association', 'associations', true, 100, 100), ('event', 'events', false, 500, 0),
-			('form', 'forms', false, 1, NULL), ('schema', 'schema', false, 1, NULL)
+			('form', 'forms', false, 1, NULL), ('schema', 'schema', false, 1, NULL), ('list', 'lists', true, 500, NULL)
 	), counted AS (
 		SELECT w.server, w.object, count(*) AS queued,
-			count(DISTINCT (w.deletes, w.key_property, w.key, w.company)) AS keys
+			count(DISTINCT (w.deletes, w.key_property, w.key, w.other)) AS keys
 		FROM waiting w GROUP BY w.server, w.object
 	), unchanged AS (
 		SELECT k.server, k.object, count(*) AS records

@@ -76,6 +76,8 @@ static const struct
 	[CALL_PAGE] = {true, OBJECT_IS_EVENT},
 	[CALL_FORM] = {true, OBJECT_IS_FORM},
 	[CALL_DELETE] = {true, OBJECT_IS_CONTACT},
+	[CALL_ADD_TO_LIST] = {true, OBJECT_IS_LIST},
+	[CALL_REMOVE_FROM_LIST] = {true, OBJECT_IS_LIST},
 };
 
 Call
@@ -297,6 +299,10 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
 			return message_deleted_key(parts, options->contact_id_property, options->company_id_property, &work->object, key, problem);
+		case CALL_ADD_TO_LIST:
+		case CALL_REMOVE_FROM_LIST:
+			return message_member_key(enqueue->call, parts, options->contact_id_property, options->company_id_property,
+									  key, problem);
 		case CALL_IDENTIFY:
 			/* what a sync tells of a contact may be less than what told of it first */
 			if (enqueue->source == SOURCE_SYNC)

@@ -1564,6 +1564,14 @@ COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
 /* ------------------------------------------------------------------------
  * How syncs, audiences and traits stand
  * ------------------------------------------------------------------------ */
+/* What failed of the rows that syncs, audiences and traits have queued. */
+CREATE VIEW hubspot.failed_sync_rows AS
+	SELECT coalesce(o.parent, o.id) AS id, o.object, r.verdict, r.category, r.message
+	FROM hubspot.result r
+	JOIN hubspot.outbox o ON o.id = r.id
+	WHERE r.verdict IN ('rejected', 'expired', 'cancelled', 'dead') AND o.source = 'sync';
+COMMENT ON VIEW hubspot.failed_sync_rows IS 'rows of source sync that HubSpot will not hear of, with the id of the first row of their change';
+
 CREATE VIEW hubspot.syncs AS
 	SELECT d.name, d.kind, d.owner, d.server, d.object, d.level,
 		CASE WHEN d.held IS NOT NULL THEN 'held'

@@ -54,6 +54,8 @@ is(in_list('VIP'), 'bob cy', '... in the list, too');
 #
 # Events
 #
+ask(q{SELECT hubspot_refresh_schema()});
+wait_drained($node, 'postgres');
 like(error_of(q{SELECT hubspot_audience('buyers', 'SELECT email FROM vips', outputs => '{event}')}), qr/event "audience_entered" does not exist.*hubspot_create_event\('audience_entered'/s,
 	'an event that is not defined is named, with the statement');
 ask(q{SELECT hubspot_audience('buyers', 'SELECT email FROM vips', outputs => '{event,property,list}', create_in_hubspot => true)});

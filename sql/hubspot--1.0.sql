@@ -734,7 +734,7 @@ CREATE FUNCTION @extschema@.hubspot_delete(message jsonb, server name DEFAULT NU
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
 COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name, interval, boolean) IS
-'queues the archiving of a contact, by userId or e-mail address; returns the outbox id.  unchanged: HubSpot has no such contact.  With "gdpr": true HubSpot erases it for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
+'queues the archiving of a contact, by userId or e-mail address, or with "object": "company" of a company, by groupId or domain; returns the outbox id.  unchanged: HubSpot has no such record.  With "gdpr": true HubSpot erases a contact for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
 
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
@@ -850,6 +850,11 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 /* ------------------------------------------------------------------------
  * Syncs
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_sync_trigger() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_trigger';
+COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
+'queues the changes of a table that hubspot_sync() follows; its argument is the name of the sync.  hubspot_sync() makes the triggers, which need not be dumped or restored in any special way: they do nothing while the sync is held, gone or of another table';
+
 CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
 COMMENT ON FUNCTION @extschema@.hubspot_drop_sync(text) IS

@@ -130,7 +130,7 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	account_check_usage(enqueue->server, role);
 	enqueue->options = *account_call_options(enqueue->server);
 	keep_properties(&enqueue->options);
-	enqueue->record_problems = hubspot_on_invalid == ON_INVALID_RECORD ||
+	enqueue->record_problems = source == SOURCE_SYNC || hubspot_on_invalid == ON_INVALID_RECORD ||
 		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
 	enqueue->catalog = ring_catalog(false);
 	enqueue->xid = GetTopFullTransactionId();
@@ -269,11 +269,12 @@ find_deadline(Enqueue *enqueue, const MessageParts *parts, MessageProblem *probl
 	return deadline_of_message(parts, enqueue->options.zone, &enqueue->deadline, problem);
 }
 
-/* The key of a call's own row, or why it has none. */
+/* The key of a call's own row, and what a deletion is of; or why it has none. */
 static bool
-find_key(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
+find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProblem *problem)
 {
 	const CallOptions *options = &enqueue->options;
+	MessageKey *key = &work->key;
 
 	switch (enqueue->call)
 	{
@@ -285,7 +286,7 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, Mes
 		case CALL_FORM:
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
-			return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+			return message_deleted_key(parts, options->contact_id_property, options->company_id_property, &work->object, key, problem);
 		case CALL_IDENTIFY:
 			/* what a sync tells of a contact may be less than what told of it first */
 			if (enqueue->source == SOURCE_SYNC)
@@ -306,13 +307,13 @@ find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, 
 }
 
 /* A contact belongs to a company: {"property": .., "company": ..}. */
-static void
+static int64
 enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company, int64 parent)
 {
 	Work		work = {.object = OBJECT_IS_ASSOCIATION, .parent = parent, .key = *contact};
 
 	work.message = message_make_association(company);
-	(void) enqueue_work(enqueue, &work);
+	return enqueue_work(enqueue, &work);
 }
 
 /* A company among the traits of a contact is queued as if by a group call; see contacts.c for one that cannot be. */
@@ -326,7 +327,7 @@ enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, con
 		!message_contact_company(enqueue->call, parts, enqueue->options.company_id_property, &work.key, &why))
 		return;
 	(void) enqueue_work(enqueue, &work);
-	enqueue_association(enqueue, contact, &work.key, parent);
+	(void) enqueue_association(enqueue, contact, &work.key, parent);
 }
 
 /* The contact's part of a track or group call goes out as an identify would. */
@@ -355,7 +356,7 @@ enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, co
 	{
 		if (message_has_traits(parts->context_traits))
 			enqueue_contact(enqueue, message, parts, member, work->id);
-		enqueue_association(enqueue, member, &work->key, work->id);
+		(void) enqueue_association(enqueue, member, &work->key, work->id);
 	}
 }
 
@@ -389,7 +390,7 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		return enqueue_problem(enqueue, NULL, &problem);
 	}
 	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
-		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work.key, &problem) || !find_member(enqueue, &parts, &member, &problem))
+		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work, &problem) || !find_member(enqueue, &parts, &member, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	earlier = earlier_row(enqueue, &parts, &work);
 	if (earlier != 0)
@@ -397,6 +398,21 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 	(void) enqueue_work(enqueue, &work);
 	enqueue_children(enqueue, message, &parts, &work, &member);
 	return work.id;
+}
+
+int64
+enqueue_membership(Enqueue *enqueue, Jsonb *message)
+{
+	MessageParts parts;
+	MessageProblem problem;
+	MessageKey	company;
+	MessageKey	contact;
+
+	enqueue->deadline = 0;
+	if (!message_read(message, &parts, &problem) || !find_key(enqueue, &parts, &company, &problem) ||
+		!message_known_contact_key(enqueue->call, &parts, enqueue->options.contact_id_property, &contact, &problem))
+		return enqueue_problem(enqueue, message, &problem);
+	return enqueue_association(enqueue, &contact, &company, 0);
 }
 
 void

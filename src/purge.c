@@ -314,6 +314,7 @@ purge_done(void)
 	if (!purge->is_last)
 		return;
 	dlist_delete(&purge->node);
+	purge->input.key->record_id[0] = '\0';
 	batch_end_input(&purge->input, &purge->result);
 	MemoryContextDelete(purge->context);
 }

@@ -662,14 +662,14 @@ COMMENT ON COLUMN hubspot.member.failed IS 'why HubSpot does not know, when the 
 
 CREATE TABLE hubspot.company_contact (
 	pair_hash bigint NOT NULL,
-	server name NOT NULL,
+	server text COLLATE "C" NOT NULL,
 	company text COLLATE "C" NOT NULL,
 	contact_property text COLLATE "C",
 	contact text COLLATE "C" NOT NULL
 );
 CREATE INDEX company_contact_pair_hash ON hubspot.company_contact (pair_hash);
-COMMENT ON TABLE hubspot.company_contact IS 'which contacts hubspot_group() has put into which company; INSERT only';
-COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hash of all other columns: what the index is on, so that a pair is found however many contacts its company has';
+COMMENT ON TABLE hubspot.company_contact IS 'which contacts associations were queued for with which company, by hubspot_group(), a contact''s company or a sync; two sessions at once may write a pair twice: read hubspot.company_contacts';
+COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hashtext(contact) in the upper half, a hash of all other columns in the lower one: what the index is on, so that a pair is found however many contacts its company has, and all pairs of a contact stand together';
 COMMENT ON COLUMN hubspot.company_contact.server IS 'name of the SERVER';
 COMMENT ON COLUMN hubspot.company_contact.company IS 'key of the company as in the outbox: groupId or domain';
 COMMENT ON COLUMN hubspot.company_contact.contact_property IS 'HubSpot property that the contact''s key is a value of; "userId": of a remembered userId; NULL: an address';
@@ -1007,6 +1007,24 @@ CREATE VIEW hubspot.failures AS
 	WHERE r.verdict IN ('rejected', 'dead', 'unknown')
 	ORDER BY r.finished_at DESC;
 COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
+
+/*
+ * A contact that is known by userId and by address is one.  Two branches, so that pairs of addresses, the most of
+ * them as a rule, need no look at the record map.
+ */
+CREATE VIEW hubspot.company_contacts AS
+	SELECT p.server::name AS server, p.company, p.contact, p.contact_property
+	FROM hubspot.company_contact p WHERE p.contact_property IS DISTINCT FROM 'userId'
+UNION
+	SELECT p.server::name, p.company, coalesce(r.record_id, p.contact), CASE WHEN r.record_id IS NULL THEN p.contact_property END
+	FROM hubspot.company_contact p
+	LEFT JOIN (hubspot.record r
+		JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server)
+		ON r.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND r.key = p.contact AND s.srvname = p.server
+			AND r.object = 'contact' AND r.key_property = 'userId'
+	WHERE p.contact_property = 'userId';
+COMMENT ON VIEW hubspot.company_contacts IS
+'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address, "userId" for a userId whose address nobody has told yet';
 
 CREATE VIEW hubspot.unknown_properties AS
 	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,

@@ -25,6 +25,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "append.h"
+#include "company_contact.h"
 #include "deadline.h"
 #include "enqueue.h"
 #include "shared.h"
@@ -58,6 +59,7 @@ struct Enqueue
 	MemoryContext home;			/* for the Appender */
 	MemoryContext rows;			/* for rows not yet written; home when capacity is 1 */
 	Size		bytes;			/* in rows */
+	CompanyContacts *pairs;		/* of the associations, NULL before the first one */
 };
 
 /* Calls that carry a message, and what the row of a call writes in HubSpot. */
@@ -107,8 +109,9 @@ enqueue_raise(const MessageProblem *problem)
 
 /* The cache of the options may be emptied while messages are queued. */
 static void
-keep_properties(CallOptions *options)
+keep_texts(CallOptions *options)
 {
+	options->server_name = pstrdup(options->server_name);
 	if (options->contact_id_property != NULL)
 		options->contact_id_property = pstrdup(options->contact_id_property);
 	if (options->company_id_property != NULL)
@@ -129,7 +132,7 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	enqueue->server = account_resolve(server);
 	account_check_usage(enqueue->server, role);
 	enqueue->options = *account_call_options(enqueue->server);
-	keep_properties(&enqueue->options);
+	keep_texts(&enqueue->options);
 	enqueue->record_problems = source == SOURCE_SYNC || hubspot_on_invalid == ON_INVALID_RECORD ||
 		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
 	enqueue->catalog = ring_catalog(false);
@@ -306,6 +309,20 @@ find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, 
 		message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, key, problem);
 }
 
+/* Remember who belongs to whom. */
+static void
+note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company)
+{
+	if (enqueue->pairs == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(enqueue->home);
+
+		enqueue->pairs = company_contact_begin(enqueue->options.server_name, enqueue->capacity);
+		MemoryContextSwitchTo(old);
+	}
+	company_contact_add(enqueue->pairs, company, contact);
+}
+
 /* A contact belongs to a company: {"property": .., "company": ..}. */
 static int64
 enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company, int64 parent)
@@ -313,6 +330,7 @@ enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKe
 	Work		work = {.object = OBJECT_IS_ASSOCIATION, .parent = parent, .key = *contact};
 
 	work.message = message_make_association(company);
+	note_pair(enqueue, contact, company);
 	return enqueue_work(enqueue, &work);
 }
 
@@ -409,7 +427,8 @@ enqueue_membership(Enqueue *enqueue, Jsonb *message)
 	MessageKey	contact;
 
 	enqueue->deadline = 0;
-	if (!message_read(message, &parts, &problem) || !find_key(enqueue, &parts, &company, &problem) ||
+	if (!message_read(message, &parts, &problem) ||
+		!message_company_key(&parts, enqueue->options.company_id_property, &company, &problem) ||
 		!message_known_contact_key(enqueue->call, &parts, enqueue->options.contact_id_property, &contact, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	return enqueue_association(enqueue, &contact, &company, 0);
@@ -420,6 +439,8 @@ enqueue_end(Enqueue *enqueue)
 {
 	if (enqueue->append != NULL)
 		append_close(enqueue->append);
+	if (enqueue->pairs != NULL)
+		company_contact_end(enqueue->pairs);
 	if (enqueue->rows != enqueue->home)
 		MemoryContextDelete(enqueue->rows);
 	pfree(enqueue);

@@ -535,6 +535,7 @@ CREATE TABLE hubspot.sync (
 	search_path text NOT NULL,
 	follows boolean NOT NULL,
 	key_column text,
+	key_attnum smallint,
 	columns jsonb,
 	mode text COLLATE "C" NOT NULL DEFAULT 'upsert' CHECK (mode IN ('upsert', 'update', 'create', 'mirror')),
 	deletes text COLLATE "C" NOT NULL DEFAULT 'ignore' CHECK (deletes IN ('ignore', 'clear', 'archive')),
@@ -563,6 +564,7 @@ COMMENT ON COLUMN hubspot.sync.source IS 'the query, or the qualified name that 
 COMMENT ON COLUMN hubspot.sync.search_path IS 'search_path of the session that declared it, which the query runs with';
 COMMENT ON COLUMN hubspot.sync.follows IS 'true: triggers on the table queue its changes; false: the source is compared with hubspot.member at each refresh';
 COMMENT ON COLUMN hubspot.sync.key_column IS 'column of the source that identifies the record; NULL: the first one';
+COMMENT ON COLUMN hubspot.sync.key_attnum IS 'number of that column of a table or view, which may have been renamed since';
 COMMENT ON COLUMN hubspot.sync.columns IS 'array of {property, column, attnum}: which column becomes which property; NULL: all, by their names';
 COMMENT ON COLUMN hubspot.sync.mode IS 'upsert; update: only records that HubSpot has; create: only such as it has not; mirror: upsert, and archive what has left the source';
 COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive';
@@ -578,6 +580,20 @@ COMMENT ON COLUMN hubspot.sync.max_shrink IS 'share of its members, 0 to 1, that
 COMMENT ON COLUMN hubspot.sync.create_in_hubspot IS 'whether a missing property, list or event definition is created';
 COMMENT ON COLUMN hubspot.sync.held IS 'why nothing is done until hubspot_resync(); NULL: it is not held';
 COMMENT ON COLUMN hubspot.sync.defined_at IS 'when it was declared, or last changed';
+
+CREATE FUNCTION hubspot.sync_restored() RETURNS trigger
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_sync_restored';
+COMMENT ON FUNCTION hubspot.sync_restored() IS 'holds what comes into hubspot.sync otherwise than by a declaration, as from a dump';
+CREATE TRIGGER sync_restored BEFORE INSERT ON hubspot.sync
+	FOR EACH ROW EXECUTE FUNCTION hubspot.sync_restored();
+ALTER TABLE hubspot.sync ENABLE ALWAYS TRIGGER sync_restored;
+
+CREATE FUNCTION hubspot.sync_changed() RETURNS trigger
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_sync_changed';
+COMMENT ON FUNCTION hubspot.sync_changed() IS 'makes sessions read the definitions anew after the commit';
+CREATE TRIGGER sync_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.sync
+	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.sync_changed();
+ALTER TABLE hubspot.sync ENABLE ALWAYS TRIGGER sync_changed;
 
 CREATE TABLE hubspot.sync_state (
 	sync integer PRIMARY KEY,
@@ -830,6 +846,14 @@ CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
 COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
+
+/* ------------------------------------------------------------------------
+ * Syncs
+ * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
+COMMENT ON FUNCTION @extschema@.hubspot_drop_sync(text) IS
+'takes back hubspot_sync(), hubspot_audience() or hubspot_trait(): removes the definition, its members and the triggers of its table.  What is queued is still sent, nothing is changed in HubSpot.  For the owner of the definition; raises undefined_object when there is none of this name';
 
 /* ------------------------------------------------------------------------
  * Pausing

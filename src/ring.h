@@ -102,6 +102,7 @@ typedef struct Catalog
 	Oid			confirmed;
 	Oid			confirmed_record;	/* index on (server, record_id) */
 	Oid			forgotten;
+	Oid			sync;
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

@@ -26,6 +26,7 @@
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "hubspot.h"
 #include "sync.h"
@@ -35,13 +36,9 @@ const char *const sync_mode_names[SYNC_MODES] = {"upsert", "update", "create", "
 const char *const sync_deletes_names[SYNC_DELETES] = {"ignore", "clear", "archive"};
 const char *const sync_level_names[SYNC_LEVELS] = {"user", "account", "account_users"};
 
-static const char *const missing_words[] = {"clear", "keep"};
+const char *const sync_missing_names[] = {"clear", "keep"};
 
-static const struct
-{
-	const char *name;
-	int			output;
-}			output_names[] =
+const SyncOutput sync_outputs[SYNC_OUTPUTS] =
 {
 	{"property", SYNC_OUTPUT_PROPERTY},
 	{"event", SYNC_OUTPUT_EVENT},
@@ -126,15 +123,15 @@ sync_check_owner(const Sync *sync)
 enum
 {
 	COL_ID = 1, COL_NAME, COL_KIND, COL_OWNER, COL_SERVER, COL_OBJECT, COL_RELATION, COL_SOURCE, COL_SEARCH_PATH,
-	COL_FOLLOWS, COL_KEY_COLUMN, COL_COLUMNS, COL_MODE, COL_DELETES, COL_EVENT, COL_LEVEL, COL_OUTPUTS, COL_PROPERTY,
+	COL_FOLLOWS, COL_KEY_COLUMN, COL_KEY_ATTNUM, COL_COLUMNS, COL_MODE, COL_DELETES, COL_EVENT, COL_LEVEL, COL_OUTPUTS, COL_PROPERTY,
 	COL_LIST, COL_ON_MISSING, COL_EVERY, COL_TIMEOUT_MS, COL_MAX_SHRINK, COL_CREATE, COL_HELD
 };
 
 static const char *const load_sql =
 "SELECT id, name, kind, owner, server, object, relation, source, search_path,"
-" follows, key_column, columns, mode, deletes, event, level, outputs, property,"
+" follows, key_column, key_attnum, columns, mode, deletes, event, level, outputs, property,"
 " list, on_missing, every, LEAST(extract(epoch FROM timeout) * 1000, 2147483647)::int4, max_shrink::float8, create_in_hubspot, held"
-" FROM hubspot.sync WHERE name OPERATOR(pg_catalog.=) $1";
+" FROM hubspot.sync WHERE ";
 
 static Datum
 column(int number, bool *isnull)
@@ -178,9 +175,9 @@ read_outputs(void)
 		return 0;
 	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
 	for (int i = 0; i < count; i++)
-		for (int j = 0; j < lengthof(output_names); j++)
-			if (strcmp(TextDatumGetCString(names[i]), output_names[j].name) == 0)
-				outputs |= output_names[j].output;
+		for (int j = 0; j < SYNC_OUTPUTS; j++)
+			if (strcmp(TextDatumGetCString(names[i]), sync_outputs[j].name) == 0)
+				outputs |= sync_outputs[j].output;
 	return outputs;
 }
 
@@ -246,6 +243,7 @@ static Sync *
 read_row(MemoryContext context)
 {
 	Sync	   *sync = MemoryContextAllocZero(context, sizeof(Sync));
+	Datum		attnum;
 	bool		isnull;
 
 	sync->id = DatumGetInt32(column(COL_ID, &isnull));
@@ -259,6 +257,8 @@ read_row(MemoryContext context)
 	sync->search_path = text_column(COL_SEARCH_PATH, context);
 	sync->follows = DatumGetBool(column(COL_FOLLOWS, &isnull));
 	sync->key_column = text_column(COL_KEY_COLUMN, context);
+	attnum = column(COL_KEY_ATTNUM, &isnull);
+	sync->key_attnum = isnull ? InvalidAttrNumber : DatumGetInt16(attnum);
 	sync->columns = read_columns(context);
 	sync->mode = word_column(COL_MODE, sync_mode_names, SYNC_MODES);
 	sync->deletes = word_column(COL_DELETES, sync_deletes_names, SYNC_DELETES);
@@ -267,7 +267,7 @@ read_row(MemoryContext context)
 	sync->outputs = read_outputs();
 	sync->property = text_column(COL_PROPERTY, context);
 	sync->list = text_column(COL_LIST, context);
-	sync->keeps_missing = word_column(COL_ON_MISSING, missing_words, lengthof(missing_words)) == 1;
+	sync->keeps_missing = word_column(COL_ON_MISSING, sync_missing_names, lengthof(sync_missing_names)) == 1;
 	sync->every = interval_column(COL_EVERY, context);
 	sync->timeout_ms = DatumGetInt32(column(COL_TIMEOUT_MS, &isnull));
 	sync->max_shrink = DatumGetFloat8(column(COL_MAX_SHRINK, &isnull));
@@ -276,28 +276,53 @@ read_row(MemoryContext context)
 	return sync;
 }
 
-Sync *
-sync_load(const char *name, bool missing_ok)
+/*
+ * The row that the condition on $1 names.  Of a transaction that keeps one snapshot, as it is
+ * now: a trigger of a followed table must not work by what was declared before.
+ */
+static Sync *
+load_row(const char *condition, Oid type, Datum value)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SyncIdentity before;
-	Oid			type = TEXTOID;
-	Datum		value = CStringGetTextDatum(name);
+	char	   *sql = psprintf("%s%s", load_sql, condition);
 	Sync	   *sync = NULL;
 
 	sync_act_as_extension(&before);
+	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
-	if (SPI_execute_with_args(load_sql, 1, &type, &value, NULL, false, 1) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.sync");
 	if (SPI_processed == 1)
 		sync = read_row(context);
 	SPI_finish();
+	PopActiveSnapshot();
 	sync_act_back(&before);
+	return sync;
+}
+
+Sync *
+sync_load(const char *name, bool missing_ok)
+{
+	Sync	   *sync = load_row("name OPERATOR(pg_catalog.=) $1", TEXTOID, CStringGetTextDatum(name));
+
 	if (sync == NULL && !missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("no sync, audience or trait of the name \"%s\" is declared", name),
 				 errhint("The view hubspot.syncs lists them.")));
+	return sync;
+}
+
+Sync *
+sync_load_by_id(int id, bool missing_ok)
+{
+	Sync	   *sync = load_row("id OPERATOR(pg_catalog.=) $1", INT4OID, Int32GetDatum(id));
+
+	if (sync == NULL && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("no sync, audience or trait of the number %d is declared", id)));
 	return sync;
 }
 

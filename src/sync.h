@@ -5,6 +5,7 @@
  *	sync_load()		the definition of a name
  *	sync_lock()		one refresh or back-fill at a time
  *	sync_act_as_..	on whose behalf the next statements run
+ *	sync_replaced(), sync_save(), sync_drop()	for what declares (sync_store.c)
  *
  * A definition belongs to the role that declared it.  What comes from the user
  * (a query, a column's output function) runs as that role, restricted as the
@@ -62,6 +63,15 @@ extern const char *const sync_kind_names[SYNC_KINDS];
 extern const char *const sync_mode_names[SYNC_MODES];
 extern const char *const sync_deletes_names[SYNC_DELETES];
 extern const char *const sync_level_names[SYNC_LEVELS];
+extern const char *const sync_missing_names[2]; /* of keeps_missing false, true */
+
+#define SYNC_OUTPUTS	3
+typedef struct SyncOutput
+{
+	const char *name;
+	int			output;
+} SyncOutput;
+extern const SyncOutput sync_outputs[SYNC_OUTPUTS];
 
 /* A column of the source, and the property that it becomes. */
 typedef struct SyncColumn
@@ -84,7 +94,8 @@ typedef struct Sync
 	char	   *source;			/* the query, or the name of the relation as declared */
 	char	   *search_path;
 	bool		follows;		/* by triggers, else by comparison */
-	char	   *key_column;		/* NULL: the first */
+	char	   *key_column;		/* name when it was declared; NULL: the first */
+	AttrNumber	key_attnum;		/* as SyncColumn.attnum */
 	List	   *columns;		/* of SyncColumn; NIL: all, by their names */
 	SyncMode	mode;
 	SyncDeletes deletes;
@@ -101,8 +112,12 @@ typedef struct Sync
 	char	   *held;			/* or NULL */
 } Sync;
 
-/* The definition of this name; NULL, or an error unless missing_ok, when there is none. */
+/*
+ * The definition of this name, or number, as committed last (or changed by this
+ * transaction); NULL, or an error unless missing_ok, when there is none.
+ */
 extern Sync *sync_load(const char *name, bool missing_ok);
+extern Sync *sync_load_by_id(int id, bool missing_ok);
 
 /*
  * Take the row lock of the definition's state, so that one refresh or chunk of
@@ -134,5 +149,32 @@ extern void sync_act_as_extension(SyncIdentity *before);
  */
 extern void sync_act_as_owner(const Sync *sync, SyncIdentity *before);
 extern void sync_act_back(const SyncIdentity *before);
+
+/* ---- declaring ---------------------------------------------------------------------- */
+
+/*
+ * What a declaration of this name replaces, NULL when the name is new.  Until
+ * the end of the transaction nobody else declares this name, nor refreshes it.
+ * An error when it is of another kind, or somebody else's.
+ */
+extern Sync *sync_replaced(const char *name, SyncKind kind);
+
+/* What becomes of a back-fill. */
+typedef enum SyncFill
+{
+	SYNC_FILL_AS_IT_IS,			/* under way, finished or never asked for */
+	SYNC_FILL_NONE,
+	SYNC_FILL_ANEW
+} SyncFill;
+
+/*
+ * Write a definition and its state, in place of before (or NULL); sets id.  What is declared is
+ * not held.  With forget, members of hubspot.member go: they were of other
+ * keys or another account.  The processes are told at commit.
+ */
+extern void sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget);
+
+/* Remove a definition, its state, its members and its triggers. */
+extern void sync_drop(const Sync *sync);
 
 #endif							/* HUBSPOT_SYNC_H */

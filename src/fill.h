@@ -49,7 +49,10 @@ extern void fill_report(WorkerSlot *slot);
 /* The transaction under way queued this row for the definition of fill_step(). */
 extern void fill_add(int64 id);
 
-/* The definition of fill_step() is not to be tried before this time. */
-extern void fill_delay(int64 until);
+/*
+ * The definition of fill_step() could not go on, and is to be tried again soon.
+ * Returns for how many µs that has been so.
+ */
+extern int64 fill_contested(int64 now);
 
 #endif							/* HUBSPOT_FILL_H */

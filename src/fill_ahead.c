@@ -33,6 +33,7 @@
 #define STREAK			200
 #define PAUSE_US		1000000 /* after a failure, then twice, four times as long ... */
 #define LONGEST_PAUSE_S 300
+#define CONTESTED_US	100000	/* until the next try, when a row is being changed */
 
 typedef struct Fill
 {
@@ -42,6 +43,7 @@ typedef struct Fill
 	int			room;
 	int			failures;		/* in a row */
 	int64		not_before;
+	int64		contested_since;	/* 0: it is not */
 	int			added;			/* ids of the transaction under way, at the end of ids */
 } Fill;
 
@@ -166,10 +168,13 @@ fill_add(int64 id)
 	current->added++;
 }
 
-void
-fill_delay(int64 until)
+int64
+fill_contested(int64 now)
 {
-	current->not_before = until;
+	if (current->contested_since == 0)
+		current->contested_since = now;
+	current->not_before = now + CONTESTED_US;
+	return now - current->contested_since;
 }
 
 void
@@ -184,7 +189,10 @@ fill_ran(int sync, bool done, int64 now)
 		fill->failures++;
 	}
 	else if (fill->added > 0)
+	{
 		fill->failures = 0;
+		fill->contested_since = 0;
+	}
 	fill->added = 0;
 }
 
@@ -277,6 +285,7 @@ fill_report(WorkerSlot *slot)
 		if (fill->sync == 0 || count == SHARED_MAX_FILLS)
 			continue;
 		reports[count].sync = fill->sync;
+		reports[count].waits = !has_room(fill);
 		reports[count++].unfinished = fill->count;
 	}
 	SpinLockAcquire(&slot->mutex);

@@ -168,15 +168,15 @@ look(int64 now)
 	end_transaction();
 }
 
-/* The name may have been dropped, or declared anew, since the list was read. */
+/* The definition may have been dropped, or declared anew, since the list was read. */
 static void
 refresh_step(const ScheduleItem *item)
 {
 	TimestampTz began = GetCurrentTimestamp();
-	Sync	   *sync = sync_load(item->name, true);
+	Sync	   *sync = sync_load_by_id(item->sync, true);
 	RefreshCounts counts;
 
-	if (sync == NULL || sync->id != item->sync || sync->held != NULL || sync->follows)
+	if (sync == NULL || sync->held != NULL || sync->follows)
 		return;
 	if (!sync_lock(sync, false))
 	{

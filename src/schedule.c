@@ -15,16 +15,19 @@
 #include "hubspot.h"
 #include "schedule.h"
 
-/* A back-fill is due at once; a schedule only matters to what is compared. */
+/* When a compared definition is to be refreshed; one that never was, at once. */
+#define NEXT_AT "coalesce(s.next_at, CASE WHEN y.every IS NOT NULL THEN y.defined_at END)"
+
+/* A back-fill is due at once. */
 static const char *const next_sql =
-"SELECT min(CASE WHEN y.follows THEN s.fill_started_at ELSE s.next_at END)"
+"SELECT min(CASE WHEN y.follows THEN s.fill_started_at ELSE " NEXT_AT " END)"
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
 " WHERE y.held IS NULL AND (NOT y.follows OR $1 AND s.fill_finished_at IS NULL)";
 
 static const char *const due_sql =
-"SELECT y.id, y.name FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
-" WHERE y.held IS NULL AND NOT y.follows AND s.next_at <= clock_timestamp()"
-" ORDER BY s.next_at, y.id";
+"SELECT y.id, y.name, " NEXT_AT " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
+" WHERE y.held IS NULL AND NOT y.follows AND " NEXT_AT " <= clock_timestamp()"
+" ORDER BY 3, y.id";
 
 static const char *const fills_sql =
 "SELECT y.id, y.name FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"

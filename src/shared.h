@@ -76,6 +76,7 @@ typedef struct FillReport
 {
 	int			sync;			/* id of the definition */
 	int			unfinished;		/* rows that it has queued and that have no verdict */
+	bool		waits;			/* so many that it reads no more */
 } FillReport;
 
 /* The database's refresher, a process beside the worker: see refresher.h. */

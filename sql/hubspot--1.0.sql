@@ -662,14 +662,14 @@ COMMENT ON COLUMN hubspot.member.failed IS 'why HubSpot does not know, when the 
 
 CREATE TABLE hubspot.company_contact (
 	pair_hash bigint NOT NULL,
-	server name NOT NULL,
+	server text COLLATE "C" NOT NULL,
 	company text COLLATE "C" NOT NULL,
 	contact_property text COLLATE "C",
 	contact text COLLATE "C" NOT NULL
 );
 CREATE INDEX company_contact_pair_hash ON hubspot.company_contact (pair_hash);
-COMMENT ON TABLE hubspot.company_contact IS 'which contacts hubspot_group() has put into which company; INSERT only';
-COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hash of all other columns: what the index is on, so that a pair is found however many contacts its company has';
+COMMENT ON TABLE hubspot.company_contact IS 'which contacts associations were queued for with which company, by hubspot_group(), a contact''s company or a sync; two sessions at once may write a pair twice: read hubspot.company_contacts';
+COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hashtext(contact) in the upper half, a hash of all other columns in the lower one: what the index is on, so that a pair is found however many contacts its company has, and all pairs of a contact stand together';
 COMMENT ON COLUMN hubspot.company_contact.server IS 'name of the SERVER';
 COMMENT ON COLUMN hubspot.company_contact.company IS 'key of the company as in the outbox: groupId or domain';
 COMMENT ON COLUMN hubspot.company_contact.contact_property IS 'HubSpot property that the contact''s key is a value of; "userId": of a remembered userId; NULL: an address';
@@ -734,7 +734,7 @@ CREATE FUNCTION @extschema@.hubspot_delete(message jsonb, server name DEFAULT NU
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
 COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name, interval, boolean) IS
-'queues the archiving of a contact, by userId or e-mail address; returns the outbox id.  unchanged: HubSpot has no such contact.  With "gdpr": true HubSpot erases it for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
+'queues the archiving of a contact, by userId or e-mail address, or with "object": "company" of a company, by groupId or domain; returns the outbox id.  unchanged: HubSpot has no such record.  With "gdpr": true HubSpot erases a contact for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
 
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
@@ -850,6 +850,11 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 /* ------------------------------------------------------------------------
  * Syncs
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_sync_trigger() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_trigger';
+COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
+'queues the changes of a table that hubspot_sync() follows; its argument is the name of the sync.  hubspot_sync() makes the triggers, which need not be dumped or restored in any special way: they do nothing while the sync is held, gone or of another table';
+
 CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
 CREATE FUNCTION @extschema@.hubspot_resync(name text) RETURNS void
@@ -1013,6 +1018,24 @@ CREATE VIEW hubspot.failures AS
 	WHERE r.verdict IN ('rejected', 'dead', 'unknown')
 	ORDER BY r.finished_at DESC;
 COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
+
+/*
+ * A contact that is known by userId and by address is one.  Two branches, so that pairs of addresses, the most of
+ * them as a rule, need no look at the record map.
+ */
+CREATE VIEW hubspot.company_contacts AS
+	SELECT p.server::name AS server, p.company, p.contact, p.contact_property
+	FROM hubspot.company_contact p WHERE p.contact_property IS DISTINCT FROM 'userId'
+UNION
+	SELECT p.server::name, p.company, coalesce(r.record_id, p.contact), CASE WHEN r.record_id IS NULL THEN p.contact_property END
+	FROM hubspot.company_contact p
+	LEFT JOIN (hubspot.record r
+		JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server)
+		ON r.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND r.key = p.contact AND s.srvname = p.server
+			AND r.object = 'contact' AND r.key_property = 'userId'
+	WHERE p.contact_property = 'userId';
+COMMENT ON VIEW hubspot.company_contacts IS
+'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address, "userId" for a userId whose address nobody has told yet';
 
 CREATE VIEW hubspot.unknown_properties AS
 	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,
@@ -1523,6 +1546,432 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'hubspot_drain';
 COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
 'waits until every row that was committed before the call has its verdict; true when that is so, false after the timeout (NULL: none).  One SERVER, or all.  An error when the calling transaction has queued rows itself.  When what is missing waits for somebody, a WARNING says so, once';
+
+/* ------------------------------------------------------------------------
+ * Previews: what a declaration would do
+ * ------------------------------------------------------------------------
+ * The source has been read before, with the rights of who asks.  What is
+ * here runs as the owner of the extension over plain values, and returns of
+ * the extension's tables the account's schema alone.
+ */
+CREATE FUNCTION hubspot.server_option(server oid, name text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT o.option_value FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o WHERE s.oid = $1 AND o.option_name = $2
+$$;
+COMMENT ON FUNCTION hubspot.server_option(oid, text) IS 'option of a SERVER, NULL where it has its default';
+
+/*
+ * A message with one trait, beside the key, says which property the trait is,
+ * whether its value would be taken or not.
+ */
+CREATE FUNCTION hubspot.property_of_trait(server oid, object text, event text, trait text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(x.properties->0->>'property', x.warnings->0->>'property')
+	FROM pg_foreign_server s
+	CROSS JOIN LATERAL (SELECT jsonb_build_object(trait, 'someone@example.com') AS one,
+		CASE WHEN hubspot.server_option($1, 'contact_id_property') IS NULL THEN 'someone@example.com' ELSE 'someone' END AS contact) v
+	CROSS JOIN LATERAL @extschema@.hubspot_explain(
+		CASE object WHEN 'company' THEN 'group' WHEN 'event' THEN 'track' ELSE 'identify' END,
+		CASE WHEN object = 'event' THEN jsonb_build_object('event', event, 'userId', v.contact, 'properties', v.one)
+			WHEN object = 'contact' THEN jsonb_build_object('userId', v.contact, 'traits', v.one)
+			WHEN hubspot.server_option($1, 'company_id_property') IS NULL
+				THEN jsonb_build_object('traits', '{"domain": "example.com"}'::jsonb || v.one)
+			ELSE jsonb_build_object('groupId', 'someone', 'traits', v.one) END,
+		s.srvname) x
+	WHERE s.oid = $1 AND x.object = $2
+$$;
+COMMENT ON FUNCTION hubspot.property_of_trait(oid, text, text, text) IS
+'HubSpot property that a trait of a contact, company or event is, as far as HubSpot''s properties are known; NULL: it is the key, or is not sent';
+
+CREATE FUNCTION hubspot.event_full_name(server oid, event text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT x.body->'inputs'->0->>'eventName' FROM pg_foreign_server s,
+		@extschema@.hubspot_explain('track', jsonb_build_object('event', event, 'userId', 'someone@example.com'), s.srvname) x WHERE s.oid = $1);
+EXCEPTION WHEN undefined_object THEN
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION hubspot.event_full_name(oid, text) IS 'fully qualified name of the event that a track call would send; NULL: HubSpot has no such event';
+
+/* Rules of docs/mapping.md about values, seen from a column's type. */
+CREATE FUNCTION hubspot.column_fit(column_type oid, property_type text, field_type text, options jsonb, time_zone text,
+	OUT fit text, OUT note text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH kinds AS (
+		SELECT CASE WHEN t.typtype = 'e' THEN 'enum' WHEN t.typcategory = 'A' THEN 'array' WHEN t.typcategory = 'S' THEN 'text'
+				WHEN t.typname IN ('int2', 'int4', 'int8', 'numeric') THEN 'number' WHEN t.typname IN ('float4', 'float8') THEN 'float'
+				WHEN t.typname IN ('bool', 'date', 'timestamp', 'timestamptz') THEN t.typname ELSE 'other' END AS kind,
+			CASE WHEN t.typname = 'bool' THEN '{true,false}'
+				ELSE ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid IN (t.oid, t.typelem) ORDER BY e.enumsortorder) END AS labels,
+			CASE WHEN $2 = 'enumeration' AND $3 = 'checkbox' THEN 'checkboxes'
+				WHEN $2 IN ('number', 'bool', 'enumeration', 'date', 'datetime') THEN $2 ELSE 'string' END AS target
+		FROM pg_type t WHERE t.oid = $1
+	), rules(target, kind, fit, note) AS (
+		VALUES ('string', 'array', 'changed', 'as compact JSON'), ('string', 'other', 'changed', 'as text, or compact JSON'),
+			('string', '', 'fits', NULL),
+			('number', 'number', 'fits', NULL), ('number', 'float', 'fits', 'NaN and Infinity are left out'),
+			('number', 'text', 'partly', 'only texts that are one decimal number (invalid_number)'),
+			('number', 'enum', 'partly', 'only labels that are one decimal number (invalid_number)'),
+			('number', '', 'no', 'left out (invalid_number)'),
+			('bool', 'bool', 'fits', NULL), ('bool', 'number', 'partly', 'only 1 and 0 (invalid_boolean)'),
+			('bool', 'text', 'partly', 'only true, t, yes, on, 1, false, f, no, off, 0 (invalid_boolean)'),
+			('bool', 'enum', 'partly', 'only true, t, yes, on, 1, false, f, no, off, 0 (invalid_boolean)'),
+			('bool', '', 'no', 'left out (invalid_boolean)'),
+			('date', 'date', 'fits', NULL), ('date', 'timestamp', 'changed', 'its day'),
+			('date', 'timestamptz', 'changed', 'its day in the time zone %s'),
+			('date', 'text', 'partly', 'only texts in ISO 8601 (invalid_date)'), ('date', '', 'no', 'left out (invalid_date)'),
+			('datetime', 'timestamptz', 'fits', 'to the millisecond'), ('datetime', 'timestamp', 'changed', 'taken as a time in the time zone %s'),
+			('datetime', 'date', 'changed', 'midnight in the time zone %s'),
+			('datetime', 'number', 'partly', 'only milliseconds since 1970, of at least 12 digits (invalid_datetime)'),
+			('datetime', 'text', 'partly', 'only texts in ISO 8601 (invalid_datetime)'), ('datetime', '', 'no', 'left out (invalid_datetime)'),
+			('enumeration', 'text', 'partly', 'only its options (invalid_option)'), ('enumeration', 'enum', 'fits', NULL),
+			('enumeration', 'number', 'partly', 'only its options (invalid_option)'), ('enumeration', 'bool', 'fits', NULL),
+			('enumeration', '', 'no', 'left out (invalid_option)'),
+			('checkboxes', 'array', 'partly', 'only its options (invalid_option)'), ('checkboxes', 'enum', 'fits', NULL),
+			('checkboxes', 'text', 'partly', 'only its options, several with ";" between them (invalid_option)'),
+			('checkboxes', 'bool', 'fits', NULL), ('checkboxes', '', 'no', 'left out (invalid_option)')
+	), refused AS (
+		SELECT string_agg(l.label, ', ' ORDER BY l.n) AS labels
+		FROM kinds k, unnest(k.labels) WITH ORDINALITY AS l(label, n)
+		WHERE k.target IN ('enumeration', 'checkboxes') AND jsonb_array_length($4) > 0
+			AND NOT EXISTS (SELECT FROM jsonb_to_recordset($4) AS o(value text, label text) WHERE o.value = l.label OR lower(o.label) = lower(l.label))
+	)
+	SELECT CASE WHEN x.labels IS NOT NULL THEN 'partly' WHEN k.kind = 'array' AND k.labels <> '{}' AND r.fit = 'partly' THEN 'fits' ELSE r.fit END,
+		CASE WHEN x.labels IS NOT NULL THEN format('left out, as HubSpot has no such option (invalid_option): %s', x.labels)
+			WHEN k.kind = 'array' AND k.labels <> '{}' AND r.fit = 'partly' THEN NULL ELSE replace(r.note, '%s', $5) END
+	FROM kinds k
+	JOIN rules r ON r.target = k.target AND r.kind IN (k.kind, '')
+	CROSS JOIN refused x
+	ORDER BY r.kind DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION hubspot.column_fit(oid, text, text, jsonb, text) IS
+'whether values of a column''s type are taken by a property: fits; changed; partly, some values are left out; no, all are; and a note in words';
+
+CREATE FUNCTION hubspot.property_type_for(column_type oid) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN t.typtype = 'e' THEN 'enumeration' WHEN t.typname IN ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8') THEN 'number'
+		WHEN t.typname = 'bool' THEN 'bool' WHEN t.typname = 'date' THEN 'date'
+		WHEN t.typname IN ('timestamp', 'timestamptz') THEN 'datetime' ELSE 'string' END
+	FROM pg_type t WHERE t.oid = $1
+$$;
+COMMENT ON FUNCTION hubspot.property_type_for(oid) IS 'type of a HubSpot property for the values of a column''s type';
+
+CREATE FUNCTION hubspot.statement_for_property(server oid, object text, property text, column_type oid) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT %I.hubspot_create_property(%L, %L, %L%s, server => %L)', '@extschema@', object, property, hubspot.property_type_for($4),
+		(SELECT ', options => ' || quote_literal(array_agg(e.enumlabel::text ORDER BY e.enumsortorder)) FROM pg_enum e WHERE e.enumtypid = $4 HAVING count(*) > 0),
+		s.srvname)
+	FROM pg_foreign_server s WHERE s.oid = $1
+$$;
+COMMENT ON FUNCTION hubspot.statement_for_property(oid, text, text, oid) IS 'the statement that creates a property for the values of a column';
+
+CREATE FUNCTION hubspot.check_mapping(source jsonb, mapping jsonb) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	missing text;
+BEGIN
+	IF jsonb_typeof(mapping) <> 'object' OR EXISTS (SELECT FROM jsonb_each(mapping) m WHERE jsonb_typeof(m.value) <> 'string') THEN
+		RAISE EXCEPTION 'mapping must be an object of property -> column' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT m.value INTO missing FROM jsonb_each_text(mapping) m
+	WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c WHERE c->>'name' = m.value) LIMIT 1;
+	IF missing IS NOT NULL THEN
+		RAISE EXCEPTION 'column "%" of the source does not exist', missing USING ERRCODE = 'undefined_column',
+			HINT = 'Its columns are: ' || (SELECT string_agg(c->>'name', ', ') FROM jsonb_array_elements(source->'columns') c) || '.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hubspot.check_mapping(jsonb, jsonb) IS 'an error unless all columns of a mapping are the source''s';
+
+/*
+ * Columns of a source and what becomes of each.  An event's reserved names are
+ * not properties, nor are the two keys of an association.
+ */
+CREATE FUNCTION hubspot.preview_columns(server oid, source jsonb, object text, mapping jsonb, event text)
+RETURNS TABLE (number bigint, column_name text, label text, column_type oid, trait text, property text)
+LANGUAGE sql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.n, c.it->>'name', c.it->>'label', (c.it->>'type')::oid, m.trait,
+		CASE WHEN object = 'association' OR object = 'event' AND m.trait IN ('email', 'userId', 'timestamp') THEN NULL
+			WHEN object = 'event' AND hubspot.event_full_name(server, event) IS NULL THEN m.trait
+			ELSE hubspot.property_of_trait(server, object, event, m.trait) END
+	FROM jsonb_array_elements(source->'columns') WITH ORDINALITY AS c(it, n)
+	JOIN LATERAL (SELECT c.it->>'name' AS trait WHERE mapping IS NULL
+		UNION ALL SELECT e.key FROM jsonb_each_text(mapping) e WHERE e.value = c.it->>'name') m ON true
+	ORDER BY c.n, m.trait
+$$;
+COMMENT ON FUNCTION hubspot.preview_columns(oid, jsonb, text, jsonb, text) IS
+'mapped columns of a source, and the trait and property that each is; property NULL: it is the key or a reserved name, or is not sent';
+
+CREATE FUNCTION hubspot.preview_key(server oid, source jsonb, object text, key text, mapping jsonb) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	wanted text[] := CASE object
+		WHEN 'contact' THEN ARRAY[hubspot.server_option(server, 'contact_id_property'), 'userId', 'email']
+		WHEN 'company' THEN ARRAY[hubspot.server_option(server, 'company_id_property'), 'groupId', 'domain', 'website']
+		ELSE '{}' END;
+	found text;
+BEGIN
+	SELECT c->>'name' INTO found FROM jsonb_array_elements(source->'columns') c WHERE key IS NULL OR c->>'name' = key LIMIT 1;
+	IF found IS NULL THEN
+		RAISE EXCEPTION 'column "%" of the source does not exist', key USING ERRCODE = 'undefined_column';
+	ELSIF key IS NOT NULL THEN
+		RETURN key;
+	ELSIF object IN ('event', 'association') THEN
+		RETURN coalesce(source->>'key', found);
+	END IF;
+	SELECT c.it->>'name' INTO found
+	FROM unnest(wanted) WITH ORDINALITY AS w(trait, n), jsonb_array_elements(source->'columns') AS c(it)
+	WHERE (mapping IS NULL OR EXISTS (SELECT FROM jsonb_each_text(mapping) m WHERE m.value = c.it->>'name'))
+		AND lower(translate(w.trait, '_- ', '')) = lower(translate(coalesce(
+			(SELECT m.key FROM jsonb_each_text(mapping) m WHERE m.value = c.it->>'name' ORDER BY m.key = w.trait DESC LIMIT 1), c.it->>'name'), '_- ', ''))
+	ORDER BY w.n LIMIT 1;
+	IF found IS NULL THEN
+		RAISE EXCEPTION 'no column says which % a row is', object USING ERRCODE = 'invalid_parameter_value',
+			HINT = format('Map a column to %s, or give key.', array_to_string(wanted, ', '));
+	END IF;
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION hubspot.preview_key(oid, jsonb, text, text, jsonb) IS 'column of a source that says which record a row is';
+
+/* The message that a row of the source becomes. */
+CREATE FUNCTION hubspot.preview_message(server oid, object text, event text, key_column text, columns jsonb, source_row jsonb) RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH parts AS (
+		SELECT coalesce(jsonb_object_agg(c->>'trait', source_row->(c->>'column')), '{}') AS traits, source_row->>key_column AS key,
+			coalesce(bool_or(c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) IN ('email', 'domain', 'website')), false) AS key_is_trait,
+			max(source_row->>(c->>'column')) FILTER (WHERE c->>'trait' = 'contact') AS contact,
+			max(source_row->>(c->>'column')) FILTER (WHERE c->>'trait' = 'company') AS company
+		FROM jsonb_array_elements(columns) c
+	), by AS (
+		SELECT hubspot.server_option($1, 'company_id_property') IS NULL AS domain,
+			hubspot.server_option($1, 'contact_id_property') IS NULL AND p.key LIKE '%@%' AS address FROM parts p
+	)
+	SELECT CASE object
+		WHEN 'contact' THEN CASE WHEN p.key_is_trait THEN jsonb_build_object('traits', p.traits)
+			WHEN b.address THEN jsonb_build_object('traits', p.traits || jsonb_build_object('email', p.key))
+			ELSE jsonb_build_object('userId', p.key, 'traits', p.traits) END
+		WHEN 'company' THEN CASE WHEN NOT b.domain THEN jsonb_build_object('groupId', p.key, 'traits', p.traits)
+			WHEN p.key_is_trait THEN jsonb_build_object('traits', p.traits)
+			ELSE jsonb_build_object('traits', p.traits || jsonb_build_object('domain', p.key)) END
+		WHEN 'event' THEN jsonb_strip_nulls(jsonb_build_object('event', event, 'messageId', p.key, 'userId', p.traits->'userId', 'timestamp', p.traits->'timestamp'))
+			|| jsonb_build_object('properties', p.traits - '{userId,timestamp}'::text[])
+		ELSE jsonb_build_object('userId', p.contact, 'groupId', p.company, 'traits', jsonb_build_object('domain', p.company)) END
+	FROM parts p, by b
+$$;
+COMMENT ON FUNCTION hubspot.preview_message(oid, text, text, text, jsonb, jsonb) IS 'message that a row of the source becomes; columns is an array of {column, trait}';
+
+/* A bad message is what a preview is for: its error is what would be recorded. */
+CREATE FUNCTION hubspot.preview_sample(server oid, object text, call text, message jsonb, key text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	account name := (SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = server);
+	why text;
+BEGIN
+	RETURN QUERY
+		SELECT 'sample', x.key, (SELECT string_agg(format('%s %s: %s', w->>'code', w->>'property', w->>'detail'), '; ') FROM jsonb_array_elements(x.warnings) w), x.body
+		FROM @extschema@.hubspot_explain(call, message, account) AS x
+		WHERE preview_sample.object <> 'association' OR x.object = 'association';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+	RETURN QUERY SELECT 'sample', key, concat_ws(': ', 'rejected', SQLERRM, nullif(why, '')), NULL::jsonb;
+END
+$$;
+COMMENT ON FUNCTION hubspot.preview_sample(oid, text, text, jsonb, text) IS 'what a message would send, as a row of a preview';
+
+CREATE FUNCTION hubspot.preview_cost(server oid, object text, records bigint)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH families(object, lane, per_request, per_window) AS (
+		VALUES ('contact', 'contacts', 100, NULL::integer), ('company', 'companies', 100, NULL), ('association', 'associations', 100, 100),
+			('event', 'events', 500, 0), ('list', 'lists', 100, NULL)
+	), told AS (
+		SELECT coalesce(m.burst_limit, r.burst_limit) AS burst, coalesce(m.daily_limit, r.daily_limit) AS daily,
+			hubspot.server_option($1, 'burst_limit')::integer AS burst_option,
+			coalesce(hubspot.server_option($1, 'quota_share')::numeric, 1) AS share
+		FROM (SELECT) one
+		LEFT JOIN hubspot.rate_limit r ON r.server = $1 AND r.lane = 'contacts'
+		LEFT JOIN hubspot.meter_report() m ON m.server = $1
+	), cost AS (
+		SELECT f.lane, f.per_request, (records + f.per_request - 1) / f.per_request AS requests, t.daily, t.share, f.per_window IS NULL AS counts,
+			coalesce(f.per_window, least(coalesce(t.burst, 100), t.burst_option)) AS per_window, t.burst IS NOT NULL OR f.per_window IS NOT NULL AS known
+		FROM families f, told t WHERE f.object = $2
+	), sized AS (
+		SELECT c.*, CASE WHEN c.per_window > 0 THEN ceil(c.requests * 10 / (c.per_window * c.share)) ELSE 0 END AS seconds FROM cost c
+	)
+	SELECT 'requests', z.lane, format('%s of up to %s records', z.requests, z.per_request),
+		jsonb_build_object('requests', z.requests, 'records', records, 'per_request', z.per_request)
+	FROM sized z
+	UNION ALL
+	SELECT 'time', z.lane,
+		concat_ws('; ',
+			CASE WHEN z.per_window = 0 THEN 'HubSpot does not limit events by time'
+				ELSE format('%s at %s requests per 10 s%s%s', make_interval(secs => z.seconds::float8), z.per_window,
+					CASE WHEN NOT z.known THEN ' (assumed: HubSpot has not told yet)' END, CASE WHEN z.share < 1 THEN format(', of which our share is %s', z.share) END) END,
+			CASE WHEN z.counts AND z.daily > 0 THEN format('%s %% of the %s requests of a day', round(z.requests * 100.0 / z.daily, 2), z.daily) END),
+		jsonb_build_object('seconds', z.seconds, 'per_window', z.per_window, 'share', z.share, 'daily_limit', z.daily)
+	FROM sized z
+$$;
+COMMENT ON FUNCTION hubspot.preview_cost(oid, text, bigint) IS 'how many requests so many records take, and how long, as rows of a preview';
+
+/* What is said of the account: that its schema is not known, and what HubSpot would be asked to create. */
+CREATE FUNCTION hubspot.preview_schema(server oid, object text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'schema', $2,
+		CASE WHEN k.known IS NULL THEN format('HubSpot has not told yet which %s there are, so names and types are not checked: call hubspot_refresh_schema()',
+				CASE object WHEN 'event' THEN 'events' ELSE 'properties' END)
+			ELSE 'the token may not read this part of the schema, so names and types are not checked' END, NULL::jsonb
+	FROM (SELECT) one
+	LEFT JOIN hubspot.schema k ON k.server = $1 AND k.part = $2
+	WHERE $2 <> 'association' AND k.known IS NOT TRUE
+$$;
+COMMENT ON FUNCTION hubspot.preview_schema(oid, text) IS 'a row of a preview when properties or events of the account are not known';
+
+CREATE FUNCTION hubspot.preview_known(server oid, object text, event text, property text,
+	OUT type text, OUT field_type text, OUT options jsonb, OUT read_only boolean)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT p.type, p.field_type, p.options, p.read_only FROM hubspot.property p
+	WHERE p.server = $1 AND p.object::text = $2 AND p.name = $4
+	UNION ALL
+	SELECT p.type, p.field_type, coalesce(p.options, '[]'), false
+	FROM hubspot.event_definition d, jsonb_to_recordset(d.properties) AS p(name text, type text, field_type text, options jsonb)
+	WHERE $2 = 'event' AND d.server = $1 AND d.full_name = hubspot.event_full_name($1, $3) AND p.name = $4
+$$;
+COMMENT ON FUNCTION hubspot.preview_known(oid, text, text, text) IS 'a property as HubSpot has it; NULL: it has none';
+
+CREATE FUNCTION hubspot.preview_sync_columns(server oid, object text, event text, key_column text, columns jsonb)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH given AS (
+		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, $2 <> 'association' AND c."column" = key_column AND c.property IS NULL AS is_key,
+			$2 = 'association' OR $2 = 'event' AND c.trait IN ('email', 'userId', 'timestamp') AS reserved, k.type AS property_type,
+			k.field_type, k.options, k.read_only, coalesce(hubspot.server_option($1, 'time_zone'), 'UTC') AS time_zone,
+			EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
+				AND ($2 <> 'event' OR hubspot.event_full_name($1, $3) IS NOT NULL) AS schema_known
+		FROM jsonb_to_recordset($5) AS c(n bigint, "column" text, label text, type oid, trait text, property text)
+		LEFT JOIN LATERAL hubspot.preview_known($1, $2, $3, c.property) k ON true
+	), judged AS (
+		SELECT g.*, CASE WHEN g.is_key THEN 'key' WHEN g.reserved THEN 'reserved' WHEN g.property IS NULL THEN 'unmapped' WHEN NOT g.schema_known THEN 'not checked'
+				WHEN g.property_type IS NULL THEN 'unknown' WHEN g.read_only THEN 'read-only' ELSE f.fit END AS fit, f.note
+		FROM given g
+		LEFT JOIN LATERAL hubspot.column_fit(g.type, g.property_type, g.field_type, g.options, g.time_zone) f ON g.property_type IS NOT NULL
+	)
+	SELECT 'column', j."column",
+		concat_ws(': ', format('%s -> %s', j.label, concat_ws(' ', coalesce(j.property, j.trait), '(' || j.property_type || ')')),
+			CASE j.fit WHEN 'key' THEN 'the key' WHEN 'reserved' THEN 'not a property, but what its name says' WHEN 'unmapped' THEN 'not sent, as hubspot_map() says'
+				WHEN 'unknown' THEN 'left out, as HubSpot has no such property (unknown_property)' WHEN 'read-only' THEN 'left out, as only HubSpot may write it (read_only_property)'
+				WHEN 'no' THEN NULL ELSE j.fit END, CASE WHEN j.fit <> 'read-only' THEN j.note END),
+		jsonb_build_object('property', j.property, 'column_type', j.label, 'property_type', j.property_type, 'fit', j.fit)
+	FROM judged j
+	UNION ALL
+	SELECT 'unknown', j."column", CASE WHEN $2 = 'event' THEN 'a definition has the properties that it was created with'
+			ELSE hubspot.statement_for_property($1, $2, j.property, j.type) END, jsonb_build_object('property', j.property)
+	FROM judged j WHERE j.fit = 'unknown'
+$$;
+COMMENT ON FUNCTION hubspot.preview_sync_columns(oid, text, text, text, jsonb) IS 'whether columns fit the properties that they become, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_sync_creates(server oid, object text, event text, mode text, columns jsonb)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'create', c.property, 'property, as the SERVER option create_properties is on', NULL::jsonb
+	FROM jsonb_to_recordset($5) AS c(property text)
+	WHERE coalesce(hubspot.server_option($1, 'create_properties')::boolean, false) AND $2 IN ('contact', 'company') AND c.property IS NOT NULL
+		AND EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
+		AND NOT EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object::text = $2 AND p.name = c.property)
+	UNION ALL
+	SELECT 'create', $3, CASE WHEN hubspot.server_option($1, 'create_events')::boolean THEN 'event definition, as the SERVER option create_events is on'
+			ELSE format('HubSpot has no such event, and rows would be rejected (unknown_event): %s',
+				(SELECT format('SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', '@extschema@', lower(regexp_replace($3, '[^a-zA-Z0-9]+', '_', 'g')),
+					(SELECT coalesce(jsonb_object_agg(c.property, CASE t.type WHEN 'enumeration' THEN 'string' ELSE t.type END), '{}')
+						FROM jsonb_to_recordset($5) AS c(property text, type oid), LATERAL (SELECT hubspot.property_type_for(c.type)) AS t(type)
+						WHERE c.property IS NOT NULL), $3, s.srvname)
+				FROM pg_foreign_server s WHERE s.oid = $1)) END, NULL
+	WHERE $2 = 'event' AND hubspot.event_full_name($1, $3) IS NULL
+	UNION ALL
+	SELECT 'create', CASE $2 WHEN 'contact' THEN 'contacts' WHEN 'company' THEN 'companies' ELSE $2 || 's' END,
+		CASE WHEN $2 = 'event' THEN 'an occurrence for each row'
+			WHEN $2 = 'association' THEN 'between contacts and companies that HubSpot has' || CASE WHEN hubspot.server_option($1, 'create_missing')::boolean THEN ', or that are created for it' ELSE '' END
+			WHEN $4 = 'update' THEN 'none: only records that HubSpot has are written'
+			ELSE 'those that HubSpot does not have; how many these are is not known before' END, NULL
+$$;
+COMMENT ON FUNCTION hubspot.preview_sync_creates(oid, text, text, text, jsonb) IS 'what a sync would create in HubSpot, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key text, mapping jsonb, mode text, deletes text, event text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE plpgsql STABLE ROWS 30
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key_column text;
+	columns jsonb;
+	follows boolean := (source->>'is_table')::boolean AND mode <> 'mirror';
+	rows bigint := (source->>'rows')::bigint;
+BEGIN
+	PERFORM hubspot.check_mapping(source, mapping);
+	key_column := hubspot.preview_key(server, source, object, key, mapping);
+	columns := (SELECT coalesce(jsonb_agg(jsonb_build_object('n', c.number, 'column', c.column_name, 'label', c.label, 'type', c.column_type,
+		'trait', c.trait, 'property', c.property)), '[]') FROM hubspot.preview_columns(server, source, object, mapping, event) c);
+	RETURN QUERY SELECT 'source', NULL::text, format('%s, %s; rows: %s%s', source->>'what',
+			CASE WHEN follows THEN 'followed by triggers' ELSE 'compared at each refresh' END,
+			CASE WHEN (source->>'exact')::boolean THEN '' ELSE 'about ' END, rows),
+		jsonb_build_object('follows', follows, 'rows', rows, 'exact', source->'exact', 'mode', mode, 'deletes', deletes);
+	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
+	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
+		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
+	RETURN QUERY SELECT * FROM hubspot.preview_sync_columns(server, object, event, key_column, columns);
+	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns);
+	RETURN QUERY SELECT s.*
+		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
+			hubspot.preview_sample(server, object, CASE object WHEN 'contact' THEN 'identify' WHEN 'event' THEN 'track' ELSE 'group' END,
+				hubspot.preview_message(server, object, event, key_column, columns, r.it), r.it->>key_column) s
+		ORDER BY r.n;
+	RETURN QUERY SELECT * FROM hubspot.preview_cost(server, object, rows);
+END
+$$;
+COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, jsonb, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/preview_source.h says';
+
+CREATE FUNCTION @extschema@.hubspot_sync_preview(source text, object text DEFAULT 'contact', key text DEFAULT NULL, mapping jsonb DEFAULT NULL,
+	mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL, server name DEFAULT NULL,
+	OUT item text, OUT name text, OUT detail text, OUT body jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'hubspot_sync_preview';
+COMMENT ON FUNCTION @extschema@.hubspot_sync_preview(text, text, text, jsonb, text, text, text, name) IS
+'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, schema (only when HubSpot has not told it), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
 
 /* ------------------------------------------------------------------------
  * Health: a row per problem, with what to do about it

@@ -181,6 +181,8 @@ find_record(Row *row)
 
 	if (key->lane->family == FAMILY_EVENTS)
 		found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
+	else if (key->lane->family == FAMILY_CONTACTS && row->mode != MODE_UPSERT && key->record_id[0] == '\0')
+		found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
 	else if (key->lane->family == FAMILY_COMPANIES && key->record_id[0] == '\0')
 		found = record_map_find(server, OBJECT_IS_COMPANY, property, key->key);
 	if (found != NULL)

@@ -271,6 +271,13 @@ go_on(Onward *onward, const Batch *batch, int i, const Reply *reply, AckRequest 
 		batch_reject(input, VERDICT_REJECTED, "company_not_found", company_problem(&company), reply->status, request);
 }
 
+/* A row that only updates makes no record, not even the one that it is about. */
+static bool
+may_make(const Input *input)
+{
+	return input->key->lane->account->options->create_missing && carrier(input)->mode != MODE_UPDATE;
+}
+
 static void
 take_contact(WorkKey *key, const ReplyResult *result)
 {
@@ -316,7 +323,7 @@ read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		}
 		else if (!complete)
 			open[i] = true;
-		else if (key->lane->account->options->create_missing)
+		else if (may_make(input))
 			send_on(&onward, i, &make_contacts);
 		else
 			batch_reject(input, VERDICT_REJECTED, "contact_not_found", "HubSpot has no such contact", reply->status, request);
@@ -354,7 +361,7 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		}
 		else if (!complete)
 			open[i] = true;
-		else if (batch->lane->account->options->create_missing)
+		else if (may_make(&batch->inputs[i]))
 			send_on(&onward, i, &make_companies);
 		else
 			batch_reject(&batch->inputs[i], VERDICT_REJECTED, "company_not_found", "HubSpot has no such company",
@@ -626,7 +633,7 @@ static const RequestKind make_companies = {
 static bool
 association_joins(const Row *first, Row *next)
 {
-	if (VARSIZE(first->message) != VARSIZE(next->message) ||
+	if (first->mode != next->mode || VARSIZE(first->message) != VARSIZE(next->message) ||
 		memcmp(first->message, next->message, VARSIZE(first->message)) != 0)
 		return false;
 	strlcpy(next->record_id, first->record_id, sizeof(next->record_id));

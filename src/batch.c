@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "defer.h"
 #include "expire.h"
+#include "modes.h"
 #include "pause.h"
 #include "schema_sync.h"
 #include "unchanged.h"
@@ -148,12 +149,16 @@ batch_append_json(Batch *batch, Input *input)
 	return BUILD_DONE;
 }
 
-/* HubSpot has the record as the input would make it. */
+/* HubSpot has the record, as the input would make it or as it was not to be touched. */
 static void
 end_unchanged(Input *input)
 {
-	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = unchanged_record(input)};
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1};
 
+	if (input->rows[0]->mode == MODE_CREATE)
+		result = modes_exists(input);
+	else
+		result.record_id = unchanged_record(input);
 	batch_end_input(input, &result);
 }
 

@@ -6,6 +6,7 @@
  *	search		by domain, where no record is known yet
  *	create		no company of this domain was found
  *	update		by record id
+ *	seek		whether HubSpot has it, for rows that only update or only create
  *
  * Domains are not unique, so that a create is not to be repeated when its
  * answer was lost: half a minute later, when HubSpot's index has had time to
@@ -18,6 +19,8 @@
 #include "await.h"
 #include "clock.h"
 #include "defer.h"
+#include "deletes.h"
+#include "modes.h"
 #include "record_map.h"
 #include "records.h"
 #include "schema_sync.h"
@@ -83,7 +86,7 @@ typedef struct Found
 {
 	const ReplyResult *company; /* the oldest that may be it */
 	bool		several;
-	bool		is_ours;		/* it has our key already */
+	const ReplyResult *ours;	/* it has our key already */
 } Found;
 
 static bool
@@ -101,7 +104,7 @@ look_at(Found *found, const Input *input, const ReplyResult *result)
 	if (domain == NULL || pg_strcasecmp(domain, input->alias) != 0 || result->id == NULL)
 		return;
 	if (key != NULL && strcmp(key, input->key->key) == 0)
-		found->is_ours = true;
+		found->ours = result;
 	if (key != NULL && key[0] != '\0')
 		return;
 	found->several = found->company != NULL;
@@ -130,6 +133,7 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
 	bool	   *upsert = palloc0(sizeof(bool) * batch->ninputs);
 	bool	   *again = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *archive = palloc0(sizeof(bool) * batch->ninputs);
 	bool		is_page = reply->nresults > 0 && reply_next_page(reply)[0] != '\0';
 
 	if (reply->class != REPLY_RECORDS)
@@ -150,16 +154,27 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 		for (int j = 0; j < reply->nresults; j++)
 			look_at(&found, input, &reply->results[j]);
-		if (found.is_ours)
+		input->several = found.several && is_by_domain(input->key);
+		if (input->rows[0]->call == CALL_DELETE && (found.company != NULL || !is_page))
+		{
+			archive[i] = deletes_found(input, found.company != NULL ? found.company->id : NULL, reply, request);
+			continue;
+		}
+		found.company = found.ours != NULL ? found.ours : found.company;
+		if (found.company != NULL && !modes_may_update(input, found.company->id, reply, request))
+			continue;
+		if (found.ours != NULL && input->rows[0]->mode == MODE_UPSERT)
 			upsert[i] = true;
 		else if (found.company != NULL)
 		{
 			strlcpy(input->key->record_id, found.company->id, sizeof(input->key->record_id));
-			input->several = found.several && is_by_domain(input->key);
+			input->adopts = found.ours == NULL;
 			update[i] = true;
 		}
 		else if (is_page)
 			again[i] = true;
+		else if (!modes_may_create(input, reply, request))
+			continue;
 		else if (is_by_domain(input->key))
 			create[i] = true;
 		else
@@ -168,6 +183,7 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	/* those that the first page did not tell are asked for by themselves */
 	if (is_page)
 		batch_split_off(batch, again);
+	(void) batch_follow(batch, archive, &archive_companies);
 	(void) batch_follow(batch, create, &create_companies);
 	(void) batch_follow(batch, upsert, &upsert_companies);
 	(void) batch_follow(batch, update, &update_companies);
@@ -342,12 +358,33 @@ static const RequestKind set_stage = {
 	.answered = records_answered,
 };
 
+static BuildResult
+append_sought(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return modes_append_key(batch, input, is_by_domain(input->key) ? NULL : domain_of(input, parts));
+}
+
+static const RequestKind seek_companies = {
+	.path = PATH_COMPANIES_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.end_body = records_end_read,
+	.append_input = append_sought,
+	.answered = modes_answered,
+};
+
 const RecordKinds company_kinds = {
 	.part = SCHEMA_COMPANY,
 	.object = OBJECT_IS_COMPANY,
 	.clear_stage = &clear_stage,
 	.set_stage = &set_stage,
 	.update = &update_companies,
+	.upsert = &upsert_companies,
+	.seek = &seek_companies,
+	.seek_elsewhere = &search_companies,
 	.vanished = forget_company,
 };
 
@@ -365,6 +402,13 @@ tells_domain(const WorkKey *key)
 static const RequestKind *
 kind_of_company(WorkKey *key)
 {
+	const RequestKind *kind = modes_kind_of(key);
+
+	if (queue_head(key)->call == CALL_DELETE)
+		return is_by_domain(key) && key->record_id[0] == '\0' ? &search_companies : deletes_kind_of(key);
+	/* by domain, one that is not known is searched for whatever the mode */
+	if (kind != NULL && (!is_by_domain(key) || key->record_id[0] != '\0'))
+		return kind;
 	if (!is_by_domain(key))
 		return key->record_id[0] != '\0' || !tells_domain(key) ? &upsert_companies : &search_companies;
 	if (key->record_id[0] != '\0')
@@ -389,11 +433,24 @@ check_company(Row *row, const MessageParts *parts, const char **category, const 
 		*problem = "the row does not say which property of the company its key is";
 		return false;
 	}
-	return records_check(row, parts, category, problem);
+	if (row->erases)
+	{
+		*category = "bad_message";
+		*problem = "only a contact can be erased, a company is archived";
+		return false;
+	}
+	return row->call == CALL_DELETE || records_check(row, parts, category, problem);
+}
+
+static bool
+company_joins(const Row *first, Row *next)
+{
+	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && modes_join(first, next);
 }
 
 const FamilyWork companies_work = {
 	.kind = &search_companies,
 	.kind_of = kind_of_company,
+	.joins = company_joins,
 	.check = check_company,
 };

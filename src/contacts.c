@@ -7,6 +7,7 @@
  *	find		the record ids that an answer did not tell, as of a contact
  *				that was found by one of its additional addresses
  *	resolve		HubSpot has such a contact: by the same key, or by the address
+ *	seek		whether HubSpot has it, for rows that only update or only create
  *
  * Deletions are in deletes.c; they share the lane, so that a contact's calls
  * keep their order.
@@ -17,6 +18,7 @@
 #include "await.h"
 #include "clock.h"
 #include "deletes.h"
+#include "modes.h"
 #include "record_map.h"
 #include "records.h"
 #include "value.h"
@@ -36,6 +38,7 @@ reject_conflict(Input *input, AckRequest *request)
 	batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status, request);
 }
 
+static const RequestKind upsert_contacts;
 static const RequestKind update_contact;
 static const RequestKind read_by_address;
 
@@ -84,6 +87,8 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	{
 		Input	   *input = &batch->inputs[i];
 
+		if (found[i] != NULL && !modes_may_update(input, found[i]->id, reply, request))
+			continue;
 		if (found[i] != NULL && input->key->property == NULL)
 		{
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
@@ -115,6 +120,7 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	const char **addresses = palloc(sizeof(char *) * batch->ninputs);
 	bool	   *adopt = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *create = palloc0(sizeof(bool) * batch->ninputs);
 	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool		complete;
 
@@ -134,6 +140,8 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 		if (found[i] == NULL && !complete)
 			open[i] = true;
+		else if (found[i] == NULL && input->category == NULL)
+			create[i] = modes_may_create(input, reply, request);
 		else if (found[i] == NULL)
 		{
 			if (!try_again(input))
@@ -143,16 +151,18 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			batch_reject(input, VERDICT_REJECTED, "conflicting_key",
 						 psprintf("the address %s is of contact %s, whose %s is \"%s\"", input->alias, found[i]->id,
 								  property, key), reply->status, request);
-		else
+		else if (modes_may_update(input, found[i]->id, reply, request))
 		{
 			const char *primary = reply_property(found[i], "email");
 
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
 			input->keeps_address = primary != NULL && pg_strcasecmp(primary, input->alias) != 0;
+			input->adopts = true;
 			adopt[i] = true;
 		}
 	}
 	records_again(batch, open, reply, request);
+	(void) batch_follow(batch, create, &upsert_contacts);
 	(void) batch_follow(batch, adopt, &update_contact);
 }
 
@@ -187,6 +197,17 @@ forget_record(Input *input)
 }
 
 /* ---- which request ------------------------------------------------------------------ */
+
+/* A contact that goes by another property may be known by its address, by the newest row that tells. */
+static BuildResult
+append_sought(Batch *batch, Input *input, const MessageParts *parts)
+{
+	const char *address = NULL;
+
+	for (int i = input->nrows - 1; i >= 0 && address == NULL && input->key->property != NULL; i--)
+		address = message_email(input->rows[i]->call, &parts[i]);
+	return modes_append_key(batch, input, address);
+}
 
 static const RequestKind upsert_contacts = {
 	.path = PATH_CONTACTS_UPSERT,
@@ -261,6 +282,18 @@ static const RequestKind read_by_address = {
 	.answered = address_answered,
 };
 
+static const RequestKind seek_contacts = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.end_body = records_end_read,
+	.append_input = append_sought,
+	.answered = modes_answered,
+};
+
 const RecordKinds contact_kinds = {
 	.part = SCHEMA_CONTACT,
 	.object = OBJECT_IS_CONTACT,
@@ -269,6 +302,9 @@ const RecordKinds contact_kinds = {
 	.find = &find_contacts,
 	.resolve = &read_by_key,
 	.update = &update_contact,
+	.upsert = &upsert_contacts,
+	.seek = &seek_contacts,
+	.seek_elsewhere = &read_by_address,
 	.confirmed = remember_user_ids,
 	.vanished = forget_record,
 };
@@ -276,16 +312,22 @@ const RecordKinds contact_kinds = {
 static const RequestKind *
 kind_of_contact(WorkKey *key)
 {
+	const RequestKind *kind;
+
 	if (queue_head(key)->call == CALL_DELETE)
 		return deletes_kind_of(key);
-	return !is_by_user_id(key) || await_contact(key) ? &upsert_contacts : NULL;
+	if (is_by_user_id(key) && !await_contact(key))
+		return NULL;
+	kind = modes_kind_of(key);
+	return kind != NULL ? kind : &upsert_contacts;
 }
 
 /* Deletions are not merged with what comes before and after them. */
 static bool
 contact_joins(const Row *first, Row *next)
 {
-	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && first->erases == next->erases;
+	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && first->erases == next->erases &&
+		modes_join(first, next);
 }
 
 static bool

@@ -1,9 +1,10 @@
 /*
  * deletes.c
- *		Contacts are archived, or erased without a trace.
+ *		Contacts and companies are archived, contacts erased without a trace.
  *
  * HubSpot archives by record id only, and says nothing of ids that it does not
- * have: so each contact is read first, by its key.  Erasure goes by the
+ * have: so each record is read first, by its key; a company that goes by its
+ * domain by the id that is known, or it is searched for (companies.c).  Erasure goes by the
  * address where that is the key, for then HubSpot blocks one that it does not
  * know; the traces here are removed by purge.c before the row has its verdict.
  */
@@ -32,22 +33,57 @@ end_unchanged(Input *input, const Reply *reply, AckRequest *request)
 
 /* Events that wait go by the address again. */
 static void
-forget(const WorkKey *key)
+forget_in_events(const WorkKey *key)
 {
 	WorkKey    *events = queue_find(&key->lane->account->lanes[FAMILY_EVENTS], key->property, key->key);
 	dlist_iter	iter;
 
-	if (events != NULL)
-	{
-		events->record_id[0] = '\0';
-		dlist_foreach(iter, &events->rows)
-			dlist_container(Row, node, iter.cur)->record_id[0] = '\0';
-	}
-	record_map_remove(key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, clock_us());
+	if (events == NULL)
+		return;
+	events->record_id[0] = '\0';
+	dlist_foreach(iter, &events->rows)
+		dlist_container(Row, node, iter.cur)->record_id[0] = '\0';
+}
+
+static void
+forget(WorkKey *key)
+{
+	if (key->lane->family == FAMILY_CONTACTS)
+		forget_in_events(key);
+	record_map_remove(key->lane->account->server, records_of(key->lane->family)->object, records_id_property(key), key->key,
+					  clock_us());
 	unchanged_forget(key);
+	key->record_id[0] = '\0';
 }
 
 /* ---- archived ----------------------------------------------------------------------- */
+
+bool
+deletes_found(Input *input, const char *record_id, const Reply *reply, AckRequest *request)
+{
+	if (record_id != NULL)
+	{
+		strlcpy(input->key->record_id, record_id, sizeof(input->key->record_id));
+		return true;
+	}
+	forget(input->key);
+	end_unchanged(input, reply, request);
+	return false;
+}
+
+/* Records that were read by their ids. */
+static bool
+match_records(const Batch *batch, const Reply *reply, const ReplyResult **found)
+{
+	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+	bool		complete;
+
+	for (int i = 0; i < batch->ninputs; i++)
+		ids[i] = batch->inputs[i].key->record_id;
+	complete = records_match_read(batch, reply, NULL, ids, found);
+	pfree(ids);
+	return complete;
+}
 
 static void
 read_answered(Batch *batch, const Reply *reply, AckRequest *request)
@@ -62,26 +98,16 @@ read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_refused(batch, reply, request);
 		return;
 	}
-	complete = records_match_keys(batch, reply, found);
+	complete = batch->kind->by_record ? match_records(batch, reply, found) : records_match_keys(batch, reply, found);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
-		Input	   *input = &batch->inputs[i];
-
-		if (found[i] != NULL)
-		{
-			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
-			archive[i] = true;
-		}
-		else if (!complete)
+		if (found[i] == NULL && !complete)
 			open[i] = true;
 		else
-		{
-			forget(input->key);
-			end_unchanged(input, reply, request);
-		}
+			archive[i] = deletes_found(&batch->inputs[i], found[i] != NULL ? found[i]->id : NULL, reply, request);
 	}
 	records_again(batch, open, reply, request);
-	(void) batch_follow(batch, archive, &archive_contacts);
+	(void) batch_follow(batch, archive, batch->lane->family == FAMILY_COMPANIES ? &archive_companies : &archive_contacts);
 }
 
 static BuildResult
@@ -92,11 +118,15 @@ append_record(Batch *batch, Input *input, const MessageParts *parts)
 }
 
 static void
-end_delivered(Input *input, const Reply *reply, AckRequest *request)
+end_archived(Input *input, const Reply *reply, AckRequest *request)
 {
+	char		record_id[RECORD_ID_BYTES];
 	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
-	.created = -1, .record_id = input->key->record_id[0] != '\0' ? input->key->record_id : NULL};
+	.created = -1, .record_id = record_id};
 
+	strlcpy(record_id, input->key->record_id, sizeof(record_id));
+	if (input->several)
+		batch_warn(input, "several_companies", "domain", "HubSpot has several companies of this domain: the oldest was taken");
 	forget(input->key);
 	batch_end_input(input, &result);
 }
@@ -109,7 +139,7 @@ archive_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	else
 		for (int i = 0; i < batch->ninputs; i++)
 		{
-			end_delivered(&batch->inputs[i], reply, request);
+			end_archived(&batch->inputs[i], reply, request);
 		}
 }
 
@@ -203,6 +233,46 @@ static const RequestKind archive_contacts = {
 	.answered = archive_answered,
 };
 
+static void
+end_read_records(Batch *batch)
+{
+	appendStringInfoString(&batch->body, "],\"properties\":[\"domain\"]}");
+}
+
+static const RequestKind read_companies_by_key = {
+	.path = PATH_COMPANIES_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = read_answered,
+};
+
+static const RequestKind read_companies_by_record = {
+	.path = PATH_COMPANIES_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.by_record = true,
+	.end_body = end_read_records,
+	.append_input = append_record,
+	.answered = read_answered,
+};
+
+const RequestKind archive_companies = {
+	.path = PATH_COMPANIES_ARCHIVE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.append_input = append_record,
+	.answered = archive_answered,
+};
+
 static const RequestKind read_for_erasure = {
 	.path = PATH_CONTACTS_READ,
 	.meter = METER_OBJECTS,
@@ -227,6 +297,9 @@ deletes_kind_of(WorkKey *key)
 {
 	Row		   *row = queue_head(key);
 
+	if (key->lane->family == FAMILY_COMPANIES)
+		return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) == 0 ? &read_companies_by_record
+			: &read_companies_by_key;
 	if (key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0 && !await_contact(key))
 		return NULL;
 	return row->erases ? &read_for_erasure : &read_for_archive;

@@ -25,6 +25,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "append.h"
+#include "company_contact.h"
 #include "deadline.h"
 #include "enqueue.h"
 #include "shared.h"
@@ -58,6 +59,7 @@ struct Enqueue
 	MemoryContext home;			/* for the Appender */
 	MemoryContext rows;			/* for rows not yet written; home when capacity is 1 */
 	Size		bytes;			/* in rows */
+	CompanyContacts *pairs;		/* of the associations, NULL before the first one */
 };
 
 /* Calls that carry a message, and what the row of a call writes in HubSpot. */
@@ -107,8 +109,9 @@ enqueue_raise(const MessageProblem *problem)
 
 /* The cache of the options may be emptied while messages are queued. */
 static void
-keep_properties(CallOptions *options)
+keep_texts(CallOptions *options)
 {
+	options->server_name = pstrdup(options->server_name);
 	if (options->contact_id_property != NULL)
 		options->contact_id_property = pstrdup(options->contact_id_property);
 	if (options->company_id_property != NULL)
@@ -129,8 +132,8 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	enqueue->server = account_resolve(server);
 	account_check_usage(enqueue->server, role);
 	enqueue->options = *account_call_options(enqueue->server);
-	keep_properties(&enqueue->options);
-	enqueue->record_problems = hubspot_on_invalid == ON_INVALID_RECORD ||
+	keep_texts(&enqueue->options);
+	enqueue->record_problems = source == SOURCE_SYNC || hubspot_on_invalid == ON_INVALID_RECORD ||
 		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
 	enqueue->catalog = ring_catalog(false);
 	enqueue->xid = GetTopFullTransactionId();
@@ -269,11 +272,12 @@ find_deadline(Enqueue *enqueue, const MessageParts *parts, MessageProblem *probl
 	return deadline_of_message(parts, enqueue->options.zone, &enqueue->deadline, problem);
 }
 
-/* The key of a call's own row, or why it has none. */
+/* The key of a call's own row, and what a deletion is of; or why it has none. */
 static bool
-find_key(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
+find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProblem *problem)
 {
 	const CallOptions *options = &enqueue->options;
+	MessageKey *key = &work->key;
 
 	switch (enqueue->call)
 	{
@@ -285,7 +289,7 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, Mes
 		case CALL_FORM:
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
-			return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+			return message_deleted_key(parts, options->contact_id_property, options->company_id_property, &work->object, key, problem);
 		case CALL_IDENTIFY:
 			/* what a sync tells of a contact may be less than what told of it first */
 			if (enqueue->source == SOURCE_SYNC)
@@ -305,14 +309,29 @@ find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, 
 		message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, key, problem);
 }
 
-/* A contact belongs to a company: {"property": .., "company": ..}. */
+/* Remember who belongs to whom. */
 static void
+note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company)
+{
+	if (enqueue->pairs == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(enqueue->home);
+
+		enqueue->pairs = company_contact_begin(enqueue->options.server_name, enqueue->capacity);
+		MemoryContextSwitchTo(old);
+	}
+	company_contact_add(enqueue->pairs, company, contact);
+}
+
+/* A contact belongs to a company: {"property": .., "company": ..}. */
+static int64
 enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company, int64 parent)
 {
 	Work		work = {.object = OBJECT_IS_ASSOCIATION, .parent = parent, .key = *contact};
 
 	work.message = message_make_association(company);
-	(void) enqueue_work(enqueue, &work);
+	note_pair(enqueue, contact, company);
+	return enqueue_work(enqueue, &work);
 }
 
 /* A company among the traits of a contact is queued as if by a group call; see contacts.c for one that cannot be. */
@@ -326,7 +345,7 @@ enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, con
 		!message_contact_company(enqueue->call, parts, enqueue->options.company_id_property, &work.key, &why))
 		return;
 	(void) enqueue_work(enqueue, &work);
-	enqueue_association(enqueue, contact, &work.key, parent);
+	(void) enqueue_association(enqueue, contact, &work.key, parent);
 }
 
 /* The contact's part of a track or group call goes out as an identify would. */
@@ -355,7 +374,7 @@ enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, co
 	{
 		if (message_has_traits(parts->context_traits))
 			enqueue_contact(enqueue, message, parts, member, work->id);
-		enqueue_association(enqueue, member, &work->key, work->id);
+		(void) enqueue_association(enqueue, member, &work->key, work->id);
 	}
 }
 
@@ -389,7 +408,7 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		return enqueue_problem(enqueue, NULL, &problem);
 	}
 	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
-		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work.key, &problem) || !find_member(enqueue, &parts, &member, &problem))
+		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work, &problem) || !find_member(enqueue, &parts, &member, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	earlier = earlier_row(enqueue, &parts, &work);
 	if (earlier != 0)
@@ -399,11 +418,29 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 	return work.id;
 }
 
+int64
+enqueue_membership(Enqueue *enqueue, Jsonb *message)
+{
+	MessageParts parts;
+	MessageProblem problem;
+	MessageKey	company;
+	MessageKey	contact;
+
+	enqueue->deadline = 0;
+	if (!message_read(message, &parts, &problem) ||
+		!message_company_key(&parts, enqueue->options.company_id_property, &company, &problem) ||
+		!message_known_contact_key(enqueue->call, &parts, enqueue->options.contact_id_property, &contact, &problem))
+		return enqueue_problem(enqueue, message, &problem);
+	return enqueue_association(enqueue, &contact, &company, 0);
+}
+
 void
 enqueue_end(Enqueue *enqueue)
 {
 	if (enqueue->append != NULL)
 		append_close(enqueue->append);
+	if (enqueue->pairs != NULL)
+		company_contact_end(enqueue->pairs);
 	if (enqueue->rows != enqueue->home)
 		MemoryContextDelete(enqueue->rows);
 	pfree(enqueue);

@@ -50,6 +50,12 @@ extern void enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool b
 extern void enqueue_set_mode(Enqueue *enqueue, RowMode mode);
 extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
 
+/*
+ * Of a group message queue the association alone: its contact (userId or
+ * context.traits.email) belongs to its company.
+ */
+extern int64 enqueue_membership(Enqueue *enqueue, Jsonb *message);
+
 /* Write a row that has been checked; returns its id. */
 extern int64 enqueue_work(Enqueue *enqueue, const Work *work);
 

@@ -322,14 +322,17 @@ static void
 explain_delete(Explain *explain, bool erases)
 {
 	Explained	work;
+	Object		object;
 	MessageKey	key;
 	MessageProblem problem;
 	const char *id;
 
-	if (!message_known_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &key, &problem))
+	if (!message_deleted_key(&explain->parts, explain->options->contact_id_property, explain->options->company_id_property,
+							 &object, &key, &problem))
 		enqueue_raise(&problem);
-	begin_work(&work, explain, OBJECT_IS_CONTACT, &key, erases ? PATH_CONTACTS_ERASE : PATH_CONTACTS_ARCHIVE);
-	id = known_record(explain, OBJECT_IS_CONTACT, &key);
+	begin_work(&work, explain, object, &key, object == OBJECT_IS_COMPANY ? PATH_COMPANIES_ARCHIVE
+			   : erases ? PATH_CONTACTS_ERASE : PATH_CONTACTS_ARCHIVE);
+	id = known_record(explain, object, &key);
 	appendStringInfoString(&work.body, erases ? "{\"objectId\":" : "{\"inputs\":[{\"id\":");
 	append_id(&work.body, erases && key.property == NULL ? key.key : id);
 	appendStringInfoString(&work.body, !erases ? "}]}" : key.property == NULL ? ",\"idProperty\":\"email\"}" : "}");

@@ -112,6 +112,13 @@ extern bool message_hutk(const MessageParts *parts, JsonbValue *value);
 extern bool message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key,
 								MessageProblem *problem);
 
+/*
+ * What a delete call removes: a contact, by message_known_contact_key(); or,
+ * when its "object" is "company", a company as above.
+ */
+extern bool message_deleted_key(const MessageParts *parts, const char *contact_id_property, const char *company_id_property,
+								Object *object, MessageKey *key, MessageProblem *problem);
+
 /* The traits of the company, of a group call or within those of a contact; NULL when there are none. */
 extern JsonbContainer *message_company_traits(Call call, const MessageParts *parts);
 

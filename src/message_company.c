@@ -1,6 +1,6 @@
 /*
  * message_company.c
- *		The company of a message: of a group call, or in a contact's traits.
+ *		The company of a message: of a group or delete call, or in a contact's traits.
  *
  * Pure, as message.c.
  */
@@ -94,8 +94,8 @@ id_key(const JsonbValue *id, const char *property, MessageKey *key)
 	return key->key != NULL;
 }
 
-bool
-message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
+static bool
+company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
 {
 	JsonbContainer *traits = message_company_traits(CALL_GROUP, parts);
 	JsonbValue	value;
@@ -108,7 +108,7 @@ message_company_key(const MessageParts *parts, const char *id_property, MessageK
 			message_bad(problem, "field \"groupId\" of the message is not a key",
 						psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
 	if (traits == NULL || !find_website(traits, &value, &field))
-		return message_bad(problem, "group message has no company key",
+		return message_bad(problem, psprintf("%s message has no company key", ring_call_names[call]),
 						   id_property != NULL
 						   ? psprintf("Expected groupId (the account keeps it in property \"%s\"), or a website or domain in traits.", id_property)
 						   : "Expected a website or domain in traits, such as \"https://www.example.com\".");
@@ -120,6 +120,36 @@ message_company_key(const MessageParts *parts, const char *id_property, MessageK
 					: psprintf("field \"%s\" of the company is not a domain: \"%s\"", field,
 							   pnstrdup(value.val.string.val, pg_mbcliplen(value.val.string.val, value.val.string.len, 100))),
 					why);
+}
+
+bool
+message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
+{
+	return company_key(CALL_GROUP, parts, id_property, key, problem);
+}
+
+static bool
+deletes_company(const MessageParts *parts)
+{
+	JsonbValue	value;
+
+	return message_member(parts->root, "object", &value) && value.type == jbvString &&
+		value.val.string.len == strlen("company") && memcmp(value.val.string.val, "company", value.val.string.len) == 0;
+}
+
+bool
+message_deleted_key(const MessageParts *parts, const char *contact_id_property, const char *company_id_property,
+					Object *object, MessageKey *key, MessageProblem *problem)
+{
+	JsonbValue	value;
+
+	*object = deletes_company(parts) ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
+	if (*object == OBJECT_IS_CONTACT)
+		return message_known_contact_key(CALL_DELETE, parts, contact_id_property, key, problem);
+	if (message_member(parts->root, "gdpr", &value) && value.type == jbvBool && value.val.boolean)
+		return message_bad(problem, "a company cannot be erased",
+						   "HubSpot erases contacts only; without \"gdpr\" the company is archived.");
+	return company_key(CALL_DELETE, parts, company_id_property, key, problem);
 }
 
 bool

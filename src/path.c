@@ -61,6 +61,10 @@ static const char *const paths[PATH_COUNT][API_V3 + 1] =
 		DATED("/crm/objects/", "/companies/search"),
 		[API_V3] = "/crm/v3/objects/companies/search",
 	},
+	[PATH_COMPANIES_ARCHIVE] = {
+		DATED("/crm/objects/", "/companies/batch/archive"),
+		[API_V3] = "/crm/v3/objects/companies/batch/archive",
+	},
 	[PATH_ASSOCIATE_DEFAULT] = {
 		DATED("/crm/associations/", "/contact/company/batch/associate/default"),
 		[API_V3] = "/crm/v4/associations/contact/company/batch/associate/default",

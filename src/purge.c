@@ -23,6 +23,7 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "company_contact.h"
 #include "defer.h"
 #include "purge.h"
 #include "records.h"
@@ -281,6 +282,16 @@ static const char *const empty_rest[] = {
 	" AND (key = ANY ($4) OR ($6 <> '' AND record_id = $6))",
 };
 
+static void
+empty_pairs(const Purge *purge)
+{
+	const char *server = purge->input.key->lane->account->name;
+	ListCell   *cell;
+
+	foreach(cell, purge->keys)
+		company_contact_remove(server, lfirst(cell));
+}
+
 void
 purge_step(void)
 {
@@ -299,8 +310,11 @@ purge_step(void)
 	if (!purge->is_last)
 		execute(purge, empty_rows);
 	else
+	{
 		for (int i = 0; i < lengthof(empty_rest); i++)
 			execute(purge, empty_rest[i]);
+		empty_pairs(purge);
+	}
 	SPI_finish();
 	PopActiveSnapshot();
 }
@@ -314,6 +328,7 @@ purge_done(void)
 	if (!purge->is_last)
 		return;
 	dlist_delete(&purge->node);
+	purge->input.key->record_id[0] = '\0';
 	batch_end_input(&purge->input, &purge->result);
 	MemoryContextDelete(purge->context);
 }

@@ -267,7 +267,7 @@ records_append_update(Batch *batch, Input *input, const MessageParts *parts)
 	BuildResult result;
 
 	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
-	result = records_append_properties(batch, input, parts, has_own_property(input->key));
+	result = records_append_properties(batch, input, parts, input->adopts && has_own_property(input->key));
 	records_end_input(&batch->body);
 	return result;
 }

@@ -21,6 +21,10 @@ typedef struct RecordKinds
 	const RequestKind *find;	/* by key, for those whose record the answer did not tell */
 	const RequestKind *resolve; /* a conflict with a record that HubSpot has */
 	const RequestKind *update;	/* by record id: what was left out because of another record */
+	const RequestKind *upsert;	/* by key */
+	const RequestKind *seek;	/* for rows that only update or only create, see modes.h: by key
+								 * ... */
+	const RequestKind *seek_elsewhere;	/* ... and by the alias, when that has found nothing */
 	void		(*confirmed) (Input *input);	/* beside the verdict; or NULL */
 	void		(*vanished) (Input *input); /* HubSpot does not have the record that we went by */
 } RecordKinds;
@@ -58,7 +62,7 @@ extern bool records_wait_for_key(const WorkKey *key);
 /* An upsert by the key. */
 extern BuildResult records_append_upsert(Batch *batch, Input *input, const MessageParts *parts);
 
-/* An update by record id, which gives the record the key as well, where that is a property of its own. */
+/* An update by record id, which gives a record that is adopted the key as well, where that is a property of its own. */
 extern BuildResult records_append_update(Batch *batch, Input *input, const MessageParts *parts);
 
 /* The two steps of a lifecycle stage backwards, by record id. */

@@ -11,6 +11,7 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "defer.h"
+#include "modes.h"
 #include "record_map.h"
 #include "records.h"
 #include "schema_sync.h"
@@ -331,7 +332,8 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 		send_on(reading, i, ONWARD_RESOLVE);
 		return;
 	}
-	if (is_vanished(error, status) && try_without_record(batch, input))
+	if (is_vanished(error, status) && batch->kind->by_record &&
+		(try_without_record(batch, input) || !modes_may_create(input, reading->reply, reading->request)))
 		return;
 	batch_reject(input, VERDICT_REJECTED, category, message, reading->reply->status, reading->request);
 }

@@ -103,6 +103,8 @@ typedef struct Catalog
 	Oid			confirmed_record;	/* index on (server, record_id) */
 	Oid			forgotten;
 	Oid			sync;
+	Oid			company_contact;
+	Oid			company_contact_pair_hash;	/* index on (pair_hash) */
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

@@ -14,14 +14,9 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
@@ -29,16 +24,9 @@
 #include "hubspot.h"
 #include "deadline.h"
 #include "enqueue.h"
+#include "row_column.h"
 
 #define TRIGGER_GROUP_ROWS 500
-
-typedef struct TriggerColumn
-{
-	const char *trait;			/* its name in the message */
-	int			trait_len;
-	AttrNumber	attno;
-	FmgrInfo	to_jsonb;		/* for the column's type */
-} TriggerColumn;
 
 typedef struct TriggerPlan
 {
@@ -46,7 +34,7 @@ typedef struct TriggerPlan
 	Call		call;
 	const char *server;			/* NULL: the default */
 	int			ncolumns;
-	TriggerColumn *columns;
+	RowColumn  *columns;
 	Interval   *deadline;		/* how long a call may wait; NULL: for ever */
 	MessageProblem *problem;	/* the mapping does not fit the table, or the deadline is none */
 	MemoryContext row;			/* reset for each row */
@@ -63,47 +51,18 @@ misuse(const char *what, const char *hint)
 			 hint ? errhint("%s", hint) : 0));
 }
 
-/* Prepare to_jsonb() for a column, which learns its argument's type from the call's expression. */
-static void
-plan_column(TriggerColumn *column, const char *trait, Form_pg_attribute attribute)
-{
-	Expr	   *argument = (Expr *) makeNullConst(attribute->atttypid, attribute->atttypmod,
-												  attribute->attcollation);
-
-	column->trait = trait;
-	column->trait_len = strlen(trait);
-	column->attno = attribute->attnum;
-	fmgr_info(F_TO_JSONB, &column->to_jsonb);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
-					   &column->to_jsonb);
-}
-
 static void
 plan_all_columns(TriggerPlan *plan, TupleDesc desc)
 {
-	plan->columns = palloc0(sizeof(TriggerColumn) * desc->natts);
+	plan->columns = palloc0(sizeof(RowColumn) * desc->natts);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
 		if (!attribute->attisdropped)
-			plan_column(&plan->columns[plan->ncolumns++],
-						pstrdup(NameStr(attribute->attname)), attribute);
+			row_column_init(&plan->columns[plan->ncolumns++],
+							pstrdup(NameStr(attribute->attname)), attribute);
 	}
-}
-
-static Form_pg_attribute
-find_column(TupleDesc desc, const char *name)
-{
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-
-		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
-			return attribute;
-	}
-	return NULL;
 }
 
 /*
@@ -122,7 +81,7 @@ plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 	if (!JB_ROOT_IS_OBJECT(jsonb) || JB_ROOT_COUNT(jsonb) == 0)
 		misuse("third argument of hubspot_trigger is not a column mapping",
 			   "Expected a JSON object of trait and column, such as {\"email\": \"mail_address\"}.");
-	plan->columns = palloc0(sizeof(TriggerColumn) * JB_ROOT_COUNT(jsonb));
+	plan->columns = palloc0(sizeof(RowColumn) * JB_ROOT_COUNT(jsonb));
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		Form_pg_attribute attribute;
@@ -135,9 +94,9 @@ plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 		if (value.type != jbvString)
 			misuse("column mapping of hubspot_trigger holds something else than column names", NULL);
 		column = pnstrdup(value.val.string.val, value.val.string.len);
-		attribute = find_column(RelationGetDescr(rel), column);
+		attribute = row_find_attribute(RelationGetDescr(rel), column);
 		if (attribute != NULL)
-			plan_column(&plan->columns[plan->ncolumns++], trait, attribute);
+			row_column_init(&plan->columns[plan->ncolumns++], trait, attribute);
 		else if (plan->problem == NULL)
 		{
 			plan->problem = palloc0(sizeof(MessageProblem));
@@ -195,29 +154,7 @@ row_message(TriggerPlan *plan, TupleTableSlot *slot)
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < plan->ncolumns; i++)
-	{
-		TriggerColumn *column = &plan->columns[i];
-		JsonbValue	value;
-		bool		isnull;
-		Datum		datum = slot_getattr(slot, column->attno, &isnull);
-
-		value.type = jbvString;
-		value.val.string.val = (char *) column->trait;
-		value.val.string.len = column->trait_len;
-		pushJsonbValue(&state, WJB_KEY, &value);
-
-		if (isnull)
-			value.type = jbvNull;
-		else
-		{
-			Jsonb	   *jsonb = DatumGetJsonbP(FunctionCall1(&column->to_jsonb, datum));
-
-			value.type = jbvBinary;
-			value.val.binary.data = &jsonb->root;
-			value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-		}
-		pushJsonbValue(&state, WJB_VALUE, &value);
-	}
+		row_column_push(&plan->columns[i], slot, &state);
 	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	return JsonbValueToJsonb(object);
 }

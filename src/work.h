@@ -234,6 +234,7 @@ typedef struct Input
 	/* what is found out on the way; texts in the batch's context */
 	int			created;		/* 1, 0, or -1: not known */
 	bool		several;		/* HubSpot has several companies of this domain */
+	bool		adopts;			/* a record that has no key yet is given ours */
 	bool		keeps_address;	/* ours is an additional one, and is not to become the primary one */
 	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */
 	const char *alias;			/* e-mail address or domain by which HubSpot may know the record,

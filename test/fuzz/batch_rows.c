@@ -123,6 +123,8 @@ object_of(Call call, JsonbContainer *description)
 
 	if (text != NULL && strcmp(text, "association") == 0)
 		return OBJECT_IS_ASSOCIATION;
+	if (call == CALL_DELETE && text != NULL && strcmp(text, "company") == 0)
+		return OBJECT_IS_COMPANY;
 	return call == CALL_TRACK || call == CALL_PAGE ? OBJECT_IS_EVENT : call == CALL_GROUP ? OBJECT_IS_COMPANY :
 		call == CALL_FORM ? OBJECT_IS_FORM : OBJECT_IS_CONTACT;
 }
@@ -183,6 +185,7 @@ admit(Account *account, JsonbContainer *description, TupleTableSlot *slot)
 	Object		object;
 	Jsonb	   *message;
 	MessageKey	key;
+	const char *mode = member_text(description, "mode");
 	FuzzRow    *row = &rows[nrows];
 	Refusal		why;
 	Lane	   *lane;
@@ -202,6 +205,8 @@ admit(Account *account, JsonbContainer *description, TupleTableSlot *slot)
 		PUT(AT_DEADLINE, TimestampTzGetDatum(GetCurrentTimestamp()));
 	if (member_is_true(description, "backfill"))
 		PUT(AT_BACKFILL, BoolGetDatum(true));
+	if (mode != NULL && (mode[0] == MODE_UPDATE || mode[0] == MODE_CREATE))
+		PUT(AT_MODE, CharGetDatum(mode[0]));
 	if (key.property != NULL)
 		PUT(AT_KEY_PROPERTY, CStringGetTextDatum(key.property));
 	PUT(AT_KEY, CStringGetTextDatum(key.key));

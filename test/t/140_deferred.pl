@@ -65,7 +65,7 @@ is(ask("SELECT attempt || category || message FROM hubspot.outbox_status WHERE i
 	'the row is deferred with HubSpot\'s reason');
 is(ask("SELECT next_try_at > failed_at AND next_try_at < failed_at + interval '1 minute' FROM hubspot.deferred WHERE id = $slow"), 't',
 	'it says when it is tried again');
-is(ask("SELECT deferred FROM hubspot.status WHERE lane = 'contacts'"), '1', 'and so does the lane');
+ok(wait_until(sub { ask("SELECT deferred FROM hubspot.status WHERE lane = 'contacts'") eq '1' }, 'the lane to tell'), 'and so does the lane');
 my $later = identify('slow', 'two');
 queue('other', 100, 150);
 wait_until(sub { $sim->contact('other150@example.com') }, 'others to be delivered');

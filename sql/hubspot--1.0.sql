@@ -22,10 +22,10 @@ COMMENT ON SCHEMA hubspot IS 'tables and views of the extension hubspot';
  * The order of the labels is known to src/ring.h: add new ones at the end.
  */
 CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',
-	'refresh_schema', 'create_property', 'create_event');
+	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list');
 COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
 
-CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema');
+CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema', 'list');
 COMMENT ON TYPE hubspot.object IS 'what a row writes in HubSpot';
 
 CREATE TYPE hubspot.source AS ENUM ('function', 'trigger', 'sync');
@@ -650,6 +650,7 @@ CREATE TABLE hubspot.member (
 	failed text,
 	PRIMARY KEY (sync, key)
 ) WITH (fillfactor = 90);
+CREATE INDEX member_left ON hubspot.member (sync) WHERE NOT present;
 COMMENT ON TABLE hubspot.member IS 'what each audience, trait and compared sync has queued for which key: the state that the next refresh is compared with';
 COMMENT ON COLUMN hubspot.member.sync IS 'id of the definition';
 COMMENT ON COLUMN hubspot.member.present IS 'false: it has left, and the row stays until HubSpot knows';
@@ -735,6 +736,20 @@ RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
 COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name, interval, boolean) IS
 'queues the archiving of a contact, by userId or e-mail address, or with "object": "company" of a company, by groupId or domain; returns the outbox id.  unchanged: HubSpot has no such record.  With "gdpr": true HubSpot erases a contact for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
+
+CREATE FUNCTION @extschema@.hubspot_add_to_list(list text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_add_to_list';
+COMMENT ON FUNCTION @extschema@.hubspot_add_to_list(text, jsonb, name, interval, boolean) IS
+'queues that a contact becomes a member of the static list of this name in HubSpot; the message names the contact by an e-mail address or userId, or with "object": "company" a company as hubspot_group() does, of a list of companies; returns the outbox id.  unchanged: it is a member already.  rejected: list_not_found, see hubspot_create_list(), list_not_static, contact_not_found or company_not_found.  A message without a usable key, or a list''s name of more than 250 bytes, raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_remove_from_list(list text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_remove_from_list';
+COMMENT ON FUNCTION @extschema@.hubspot_remove_from_list(text, jsonb, name, interval, boolean) IS
+'queues that a contact or company is a member of the static list no longer; arguments, verdicts and errors as hubspot_add_to_list.  unchanged: it is not a member, or HubSpot does not have it at all';
 
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
@@ -833,6 +848,12 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_event'
 COMMENT ON FUNCTION @extschema@.hubspot_create_event(text, jsonb, text, name) IS
 'queues the definition of a custom event in HubSpot; properties is an object of name -> type (string, number, bool, date, datetime), beside HubSpot''s default ones; returns the outbox id.  unchanged: HubSpot has it already.  A definition''s types cannot be changed later';
 
+CREATE FUNCTION @extschema@.hubspot_create_list(name text, object text DEFAULT 'contact', server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_list';
+COMMENT ON FUNCTION @extschema@.hubspot_create_list(text, text, name) IS
+'queues the creation of a static list in HubSpot, whose members hubspot_add_to_list() and hubspot_remove_from_list() change; object is contact or company; returns the outbox id.  unchanged: HubSpot has it already.  rejected: another list has this name';
+
 CREATE FUNCTION @extschema@.hubspot_explain(call text, message jsonb, server name DEFAULT NULL,
 	OUT object text, OUT key_property text, OUT key text, OUT properties jsonb, OUT warnings jsonb,
 	OUT method text, OUT path text, OUT body jsonb)
@@ -848,8 +869,38 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
 
 /* ------------------------------------------------------------------------
- * Syncs
+ * Syncs, audiences, computed traits
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_audience(name text, query text, level text DEFAULT 'user',
+	outputs text[] DEFAULT '{property}', property text DEFAULT NULL, list text DEFAULT NULL, every interval DEFAULT NULL,
+	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_audience';
+COMMENT ON FUNCTION @extschema@.hubspot_audience(text, text, text, text[], text, text, interval, boolean, real, interval, name) IS
+'declares an audience, or changes it: whom the query returns is in.  The first column is the key: an e-mail address or userId (level user), a groupId or domain (account: the companies; account_users: the contacts that group calls have put into them).  outputs: property (a single checkbox, true and false), event (Audience Entered, Audience Exited), list (a static list).  property: its internal name, by default made of the audience''s; list: its name, by default the audience''s.  every: refreshed by the worker; NULL: by hubspot_refresh() only.  create_in_hubspot: what is missing is created, otherwise it is an error.  max_shrink: share of the members that may leave in one refresh.  The caller becomes the owner, the query runs with his rights (those of pg_read_all_data for a superuser) and his present search_path';
+
+CREATE FUNCTION @extschema@.hubspot_trait(name text, query text, level text DEFAULT 'user',
+	property text DEFAULT NULL, on_missing text DEFAULT 'clear', every interval DEFAULT NULL,
+	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trait';
+COMMENT ON FUNCTION @extschema@.hubspot_trait(text, text, text, text, text, interval, boolean, real, interval, name) IS
+'declares a computed trait, or changes it: the query returns a key, as of hubspot_audience(), and the value of the property.  A key that is not returned any more has its value cleared, unless on_missing is keep.  A property that is created (create_in_hubspot) has the type of the second column: number, bool, date, datetime, enumeration with an enum''s labels, else string';
+
+CREATE FUNCTION @extschema@.hubspot_refresh(name text, confirm boolean DEFAULT false,
+	OUT source_rows bigint, OUT entered bigint, OUT changed bigint, OUT exited bigint, OUT bad bigint)
+RETURNS record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh';
+COMMENT ON FUNCTION @extschema@.hubspot_refresh(text, boolean) IS
+'runs the query of an audience, trait or compared sync and queues what differs from the last time, in this transaction; returns how many rows the query returned, how many keys are new, have another value, have gone, and how many rows had no key.  Waits for another refresh of the same definition.  confirm: more may leave than max_shrink allows.  For the owner of the definition';
+
+CREATE FUNCTION @extschema@.hubspot_refresh_preview(name text, max_rows bigint DEFAULT 100,
+	OUT change text, OUT key text, OUT value jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh_preview';
+COMMENT ON FUNCTION @extschema@.hubspot_refresh_preview(text, bigint) IS
+'what hubspot_refresh() would do now, a row per key that is entered, changed or exited, with its value; queues nothing.  For the owner of the definition';
+
 CREATE FUNCTION @extschema@.hubspot_sync_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_trigger';
 COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
@@ -1106,7 +1157,7 @@ CREATE VIEW hubspot.status AS
 	FROM pg_catalog.pg_foreign_server s
 	JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot'
 	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object), ('companies', 'company'), ('associations', 'association'),
-		('events', 'event'), ('forms', 'form'), ('schema', 'schema')) AS lane(name, object)
+		('events', 'event'), ('forms', 'form'), ('schema', 'schema'), ('lists', 'list')) AS lane(name, object)
 	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
 	/* a lane that the worker has not begun with is in no trouble of its own */
 	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
@@ -1192,7 +1243,7 @@ AS $$
 		WHERE p.option_name = 'skip_unchanged' AND p.option_value::boolean
 	), waiting AS (
 		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
-			CASE WHEN o.object = 'association' THEN o.message END AS company,
+			CASE o.object WHEN 'association' THEN o.message WHEN 'list' THEN jsonb_build_array(o.message->'list', o.message->'object') END AS other,
 			o.id, o.call, CASE WHEN o.object IN ('contact', 'company') AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
 				THEN o.message END AS values_of
 		FROM hubspot.outbox o
@@ -1202,10 +1253,10 @@ AS $$
 	), families(object, lane, merges, per_request, per_window) AS (
 		VALUES ('contact'::hubspot.object, 'contacts', true, 100, NULL::integer), ('company', 'companies', true, 100, NULL),
 			('association', 'associations', true, 100, 100), ('event', 'events', false, 500, 0),
-			('form', 'forms', false, 1, NULL), ('schema', 'schema', false, 1, NULL)
+			('form', 'forms', false, 1, NULL), ('schema', 'schema', false, 1, NULL), ('list', 'lists', true, 500, NULL)
 	), counted AS (
 		SELECT w.server, w.object, count(*) AS queued,
-			count(DISTINCT (w.deletes, w.key_property, w.key, w.company)) AS keys
+			count(DISTINCT (w.deletes, w.key_property, w.key, w.other)) AS keys
 		FROM waiting w GROUP BY w.server, w.object
 	), unchanged AS (
 		SELECT k.server, k.object, count(*) AS records
@@ -1547,6 +1598,49 @@ AS 'MODULE_PATHNAME', 'hubspot_drain';
 COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
 'waits until every row that was committed before the call has its verdict; true when that is so, false after the timeout (NULL: none).  One SERVER, or all.  An error when the calling transaction has queued rows itself.  When what is missing waits for somebody, a WARNING says so, once';
 
+/* ------------------------------------------------------------------------
+ * How syncs, audiences and traits stand
+ * ------------------------------------------------------------------------ */
+/* What failed of the rows that syncs, audiences and traits have queued. */
+CREATE VIEW hubspot.failed_sync_rows AS
+	SELECT coalesce(o.parent, o.id) AS id, o.object, r.verdict, r.category, r.message
+	FROM hubspot.result r
+	JOIN hubspot.outbox o ON o.id = r.id
+	WHERE r.verdict IN ('rejected', 'expired', 'cancelled', 'dead') AND o.source = 'sync';
+COMMENT ON VIEW hubspot.failed_sync_rows IS 'rows of source sync that HubSpot will not hear of, with the id of the first row of their change';
+
+CREATE VIEW hubspot.syncs AS
+	SELECT d.name, d.kind, d.owner, d.server, d.object, d.level,
+		CASE WHEN d.held IS NOT NULL THEN 'held'
+			WHEN t.failed_at IS NOT NULL THEN 'failing'
+			WHEN t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL THEN 'filling'
+			WHEN d.follows THEN 'following'
+			WHEN t.refreshed_at IS NULL THEN 'new'
+			WHEN d.every IS NOT NULL THEN 'scheduled'
+			ELSE 'on demand' END AS state,
+		coalesce(d.held, t.error, t.problem) AS problem,
+		(SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND m.present) AS members,
+		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
+		t.failures, t.failed_at, CASE WHEN d.held IS NULL THEN t.next_at END AS next_at, d.defined_at
+	FROM hubspot.sync d
+	LEFT JOIN hubspot.sync_state t ON t.sync = d.id;
+COMMENT ON VIEW hubspot.syncs IS
+'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why); counts are those of the last refresh';
+
+CREATE VIEW hubspot.members AS
+	SELECT d.name, d.kind, m.key, m.value, m.present, m.since,
+		CASE WHEN m.failed IS NOT NULL THEN false
+			WHEN r.id IS NOT NULL THEN coalesce(c.verdict, r.verdict) IN ('delivered', 'unchanged', 'sent_unconfirmed')
+			ELSE o.id IS NULL END AS confirmed,
+		CASE WHEN m.failed IS NULL THEN coalesce(c.finished_at, r.finished_at) END AS confirmed_at,
+		coalesce(c.verdict, r.verdict)::text AS verdict, coalesce(m.failed, c.message, r.message) AS message, m.outbox_id
+	FROM hubspot.member m
+	JOIN hubspot.sync d ON d.id = m.sync
+	LEFT JOIN hubspot.result r ON r.id = m.outbox_id
+	LEFT JOIN hubspot.result c ON c.id = r.merged_into
+	LEFT JOIN hubspot.outbox o ON o.id = m.outbox_id;
+COMMENT ON VIEW hubspot.members IS
+'who is in which audience, who has which value of a trait, since when, and whether HubSpot has confirmed it: confirmed is false while the call waits, and when it failed (verdict and message say why); present is false for those who have left and of whom HubSpot is still to hear';
 /* ------------------------------------------------------------------------
  * Previews: what a declaration would do
  * ------------------------------------------------------------------------
@@ -2052,7 +2146,7 @@ GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
 	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
-GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
+GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,

@@ -37,6 +37,7 @@ static const FamilyWork *const families[FAMILY_COUNT] = {
 	[FAMILY_EVENTS] = &events_work,
 	[FAMILY_FORMS] = &forms_work,
 	[FAMILY_SCHEMA] = &schema_work,
+	[FAMILY_LISTS] = &lists_work,
 };
 
 const FamilyWork *
@@ -248,6 +249,8 @@ fits(const Batch *batch, const WorkKey *key)
 	const RequestKind *kind = batch->kind;
 
 	if (kind->one_property && batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
+		return false;
+	if (kind->fits != NULL && batch->ninputs > 0 && !kind->fits(batch, key))
 		return false;
 	return !kind->by_record || !batch_has_record(batch, key);
 }

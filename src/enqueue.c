@@ -49,6 +49,7 @@ struct Enqueue
 	bool		record_problems;	/* else they are raised */
 	const Interval *wait;		/* of the argument deadline, NULL: none */
 	bool		backfill;
+	int64		parent;			/* of all rows, in place of their own; 0: each its own */
 	RowMode		mode;
 	TimestampTz deadline;		/* of the message's rows, 0: none */
 	const Catalog *catalog;
@@ -75,6 +76,8 @@ static const struct
 	[CALL_PAGE] = {true, OBJECT_IS_EVENT},
 	[CALL_FORM] = {true, OBJECT_IS_FORM},
 	[CALL_DELETE] = {true, OBJECT_IS_CONTACT},
+	[CALL_ADD_TO_LIST] = {true, OBJECT_IS_LIST},
+	[CALL_REMOVE_FROM_LIST] = {true, OBJECT_IS_LIST},
 };
 
 Call
@@ -153,6 +156,12 @@ enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill)
 }
 
 void
+enqueue_set_parent(Enqueue *enqueue, int64 parent)
+{
+	enqueue->parent = parent;
+}
+
+void
 enqueue_set_mode(Enqueue *enqueue, RowMode mode)
 {
 	enqueue->mode = mode;
@@ -217,8 +226,8 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	PUT(OUTBOX_CALL, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
 	PUT(OUTBOX_OBJECT, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
 	PUT(OUTBOX_SOURCE, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
-	if (work->parent != 0)
-		PUT(OUTBOX_PARENT, Int64GetDatum(work->parent));
+	if (work->parent != 0 || enqueue->parent != 0)
+		PUT(OUTBOX_PARENT, Int64GetDatum(enqueue->parent != 0 ? enqueue->parent : work->parent));
 	if (enqueue->deadline != 0)
 		PUT(OUTBOX_DEADLINE, TimestampTzGetDatum(enqueue->deadline));
 	if (enqueue->backfill)
@@ -290,6 +299,10 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
 			return message_deleted_key(parts, options->contact_id_property, options->company_id_property, &work->object, key, problem);
+		case CALL_ADD_TO_LIST:
+		case CALL_REMOVE_FROM_LIST:
+			return message_member_key(enqueue->call, parts, options->contact_id_property, options->company_id_property,
+									  key, problem);
 		case CALL_IDENTIFY:
 			/* what a sync tells of a contact may be less than what told of it first */
 			if (enqueue->source == SOURCE_SYNC)

@@ -101,7 +101,7 @@ write_progress(const Sync *sync, Relation rel, const Progress *before, FillOrder
 	SPI_connect();
 	run("UPDATE hubspot.sync_state SET fill_position = $2, fill_finished_at = CASE WHEN $3 THEN clock_timestamp() END,"
 		" fill_rows = CASE WHEN $5 IS NULL THEN coalesce(fill_rows, 0) ELSE 0 END + $4, fill_total = coalesce($5, fill_total),"
-		" failures = 0, error = NULL,"
+		" failures = 0, failed_at = NULL, error = NULL,"
 		" problem = CASE WHEN $6 IS NOT NULL THEN $6 WHEN starts_with(problem, '" NO_INDEX "') THEN NULL ELSE problem END"
 		" WHERE sync = $1",
 		lengthof(types), types, values, nulls);

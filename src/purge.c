@@ -97,7 +97,7 @@ cancel_rows(WorkKey *key, int64 before)
 static void
 cancel_others(const Purge *purge)
 {
-	static const LaneFamily families[] = {FAMILY_ASSOCIATIONS, FAMILY_EVENTS, FAMILY_FORMS};
+	static const LaneFamily families[] = {FAMILY_ASSOCIATIONS, FAMILY_EVENTS, FAMILY_FORMS, FAMILY_LISTS};
 	Account    *account = purge->input.key->lane->account;
 	const char *const properties[] = {NULL, MESSAGE_USER_ID, account->options->contact_id_property};
 	int64		before = purge->input.rows[purge->input.nrows - 1]->id;

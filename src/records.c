@@ -21,6 +21,12 @@ records_of(LaneFamily family)
 	return family == FAMILY_COMPANIES ? &company_kinds : &contact_kinds;
 }
 
+bool
+records_is_by_user_id(const WorkKey *key)
+{
+	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
+}
+
 const char *
 records_id_property(const WorkKey *key)
 {

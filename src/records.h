@@ -33,6 +33,9 @@ extern const RecordKinds contact_kinds;
 extern const RecordKinds company_kinds;
 extern const RecordKinds *records_of(LaneFamily family);
 
+/* Whether a key is a userId, of which is not known yet whose it is. */
+extern bool records_is_by_user_id(const WorkKey *key);
+
 /* The HubSpot property that a key is a value of. */
 extern const char *records_id_property(const WorkKey *key);
 

@@ -31,9 +31,10 @@
 
 const char *const ring_call_names[CALL_COUNT] =
 {"identify", "track", "group", "page", "form", "delete",
-"refresh_schema", "create_property", "create_event"};
+	"refresh_schema", "create_property", "create_event",
+"add_to_list", "remove_from_list", "create_list"};
 const char *const ring_object_names[OBJECT_COUNT] =
-{"contact", "company", "association", "event", "form", "schema"};
+{"contact", "company", "association", "event", "form", "schema", "list"};
 
 static const char *const source_names[SOURCE_COUNT] = {"function", "trigger", "sync"};
 static const char *const verdict_names[VERDICT_COUNT] =

@@ -35,7 +35,7 @@ static const char *const fills_sql =
 " ORDER BY s.fill_started_at, y.id";
 
 static const char *const succeeded_sql =
-"UPDATE hubspot.sync_state s SET error = NULL, failures = 0, next_at ="
+"UPDATE hubspot.sync_state s SET error = NULL, failed_at = NULL, failures = 0, next_at ="
 " CASE WHEN s.next_at + y.every > clock_timestamp() THEN s.next_at + y.every ELSE $2 + y.every END"
 " FROM hubspot.sync y WHERE y.id = s.sync AND s.sync = $1";
 

@@ -198,6 +198,7 @@ static const int parts_of_families[FAMILY_COUNT] = {
 	[FAMILY_EVENTS] = SCHEMA_EVENT,
 	[FAMILY_FORMS] = -1,
 	[FAMILY_SCHEMA] = -1,
+	[FAMILY_LISTS] = -1,
 };
 
 static const LaneFamily families_of_parts[SCHEMA_PARTS] = {

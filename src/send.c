@@ -193,7 +193,7 @@ send_batch(Lane *lane, Batch *batch)
 	if (kind->address != NULL)
 		kind->address(batch, &address);
 	transfer = start_transfer(account, lane, kind->meter == METER_NONE ? NULL : account->meters[kind->meter], &address,
-							  kind->is_get ? "GET" : "POST", kind->is_get ? NULL : body, kind->is_get ? 0 : len);
+							  kind->is_get ? "GET" : kind->is_put ? "PUT" : "POST", kind->is_get ? NULL : body, kind->is_get ? 0 : len);
 	MemoryContextSwitchTo(old);
 	if (transfer == NULL)
 	{

@@ -126,6 +126,7 @@ typedef struct Account
 	int64		usage_not_before;	/* µs: it is not asked for earlier */
 	int64		requests;		/* sent since the start */
 	int64		usage_requests; /* of these, when it was last asked for */
+	List	   *lists;			/* static lists that are known, see lists.h */
 	List	   *recalled;		/* of the request log, see recall.h */
 	bool		info_changed;	/* to be written to hubspot.account */
 	bool		limits_changed; /* to be written to hubspot.rate_limit */
@@ -354,7 +355,7 @@ typedef struct Address
 {
 	const char *base_url;
 	char		path[PATH_BYTES];
-	const char *query;			/* not logged; NULL: none.  In the batch's context */
+	const char *query;			/* behind the path, not logged; NULL: none.  In the batch's context */
 	bool		with_token;
 	bool		is_once;		/* must not be sent twice, whatever happens */
 } Address;
@@ -380,6 +381,7 @@ typedef struct RequestKind
 	bool		is_list;		/* {"inputs": [...]}, or begin and end below; else the input is the
 								 * body */
 	bool		is_get;
+	bool		is_put;
 	bool		counts_rows;	/* rows are not merged; max_rows is the request's bound */
 	bool		one_property;	/* all inputs of a request are keyed by one property */
 	bool		by_record;		/* goes by the key's record_id, which must not stand twice in a
@@ -395,6 +397,9 @@ typedef struct RequestKind
 
 	/* parts: the messages of the input's rows. */
 	BuildResult (*append_input) (Batch *batch, Input *input, const MessageParts *parts);
+
+	/* Whether a key may stand beside the inputs there are, of which there is one; NULL: any may. */
+	bool		(*fits) (const Batch *batch, const WorkKey *key);
 
 	/* Where a request goes that is not of path.c's table; NULL: all are. */
 	void		(*address) (const Batch *batch, Address *address);
@@ -435,6 +440,7 @@ extern const FamilyWork associations_work;
 extern const FamilyWork events_work;
 extern const FamilyWork forms_work;
 extern const FamilyWork schema_work;
+extern const FamilyWork lists_work;
 
 extern const FamilyWork *batch_family(LaneFamily family);
 

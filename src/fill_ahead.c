@@ -37,7 +37,8 @@
 
 typedef struct Fill
 {
-	int			sync;			/* id; 0: rows of back-fills that are over, or of an earlier refresher */
+	int			sync;			/* id; 0: rows of back-fills that are over, or of an earlier
+								 * refresher */
 	int64	   *ids;			/* in the order of queueing */
 	int			count;
 	int			room;
@@ -93,7 +94,7 @@ is_listed(const List *items, int sync)
 
 	foreach(cell, items)
 		if (((const ScheduleItem *) lfirst(cell))->sync == sync)
-			return true;
+		return true;
 	return false;
 }
 
@@ -241,7 +242,7 @@ fill_wants_look(int64 now)
 		return false;
 	foreach(cell, fills)
 		if (((Fill *) lfirst(cell))->count > 0)
-			return true;
+		return true;
 	return false;
 }
 

@@ -248,7 +248,7 @@ is_wanted(const Sync *sync, AttrNumber attnum)
 
 	foreach(cell, sync->columns)
 		if (((const SyncColumn *) lfirst(cell))->attnum == attnum)
-			return true;
+		return true;
 	return sync->columns == NIL;
 }
 

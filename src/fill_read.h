@@ -36,7 +36,8 @@ typedef enum FillOutcome
 {
 	FILL_READ,					/* and locked until the end of the transaction */
 	FILL_FINISHED,				/* the same, and there are no further rows */
-	FILL_CONTESTED				/* some row is being changed: nothing is to be made of what was read */
+	FILL_CONTESTED				/* some row is being changed: nothing is to be made of what was
+								 * read */
 } FillOutcome;
 
 /*

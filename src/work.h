@@ -215,8 +215,8 @@ typedef struct Row
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */
-	bool		begins;			/* is not merged with rows before it, as it waits for what they do not
-								 * need; see schema_lane.h */
+	bool		begins;			/* is not merged with rows before it, as it waits for what they do
+								 * not need; see schema_lane.h */
 	bool		deferred;		/* has a copy in hubspot.deferred */
 	bool		is_suspect;		/* made requests fail as a whole: sent alone */
 	WorkKey    *key;
@@ -243,7 +243,8 @@ typedef struct Input
 	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */
 	const char *alias;			/* e-mail address or domain by which HubSpot may know the record,
 								 * beside its key; NULL: none */
-	const char *awaits;			/* key in the schema lane whose rows the first row waits for; NULL: none */
+	const char *awaits;			/* key in the schema lane whose rows the first row waits for; NULL:
+								 * none */
 	const char *category;		/* of a conflict that may yet be resolved, and its words */
 	const char *message;
 	int			status;

@@ -22,10 +22,10 @@ COMMENT ON SCHEMA hubspot IS 'tables and views of the extension hubspot';
  * The order of the labels is known to src/ring.h: add new ones at the end.
  */
 CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',
-	'refresh_schema', 'create_property', 'create_event');
+	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list');
 COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
 
-CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema');
+CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema', 'list');
 COMMENT ON TYPE hubspot.object IS 'what a row writes in HubSpot';
 
 CREATE TYPE hubspot.source AS ENUM ('function', 'trigger', 'sync');
@@ -631,7 +631,7 @@ COMMENT ON COLUMN hubspot.sync_state.next_at IS 'when the schedule refreshes it 
 COMMENT ON COLUMN hubspot.sync_state.failures IS 'scheduled refreshes that failed since the last one that did not';
 COMMENT ON COLUMN hubspot.sync_state.failed_at IS 'when the last one failed';
 COMMENT ON COLUMN hubspot.sync_state.error IS 'with this error';
-COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'key up to which the back-fill has read the table; NULL: from its beginning';
+COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'where the back-fill is: number of the column that it reads by, =, value of its last row; NULL: at the beginning';
 COMMENT ON COLUMN hubspot.sync_state.fill_rows IS 'rows that the back-fill has queued';
 COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as estimated, when the back-fill began';
 COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was asked for; NULL: none was';
@@ -650,6 +650,7 @@ CREATE TABLE hubspot.member (
 	failed text,
 	PRIMARY KEY (sync, key)
 ) WITH (fillfactor = 90);
+CREATE INDEX member_left ON hubspot.member (sync) WHERE NOT present;
 COMMENT ON TABLE hubspot.member IS 'what each audience, trait and compared sync has queued for which key: the state that the next refresh is compared with';
 COMMENT ON COLUMN hubspot.member.sync IS 'id of the definition';
 COMMENT ON COLUMN hubspot.member.present IS 'false: it has left, and the row stays until HubSpot knows';
@@ -662,14 +663,14 @@ COMMENT ON COLUMN hubspot.member.failed IS 'why HubSpot does not know, when the 
 
 CREATE TABLE hubspot.company_contact (
 	pair_hash bigint NOT NULL,
-	server name NOT NULL,
+	server text COLLATE "C" NOT NULL,
 	company text COLLATE "C" NOT NULL,
 	contact_property text COLLATE "C",
 	contact text COLLATE "C" NOT NULL
 );
 CREATE INDEX company_contact_pair_hash ON hubspot.company_contact (pair_hash);
-COMMENT ON TABLE hubspot.company_contact IS 'which contacts hubspot_group() has put into which company; INSERT only';
-COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hash of all other columns: what the index is on, so that a pair is found however many contacts its company has';
+COMMENT ON TABLE hubspot.company_contact IS 'which contacts associations were queued for with which company, by hubspot_group(), a contact''s company or a sync; two sessions at once may write a pair twice: read hubspot.company_contacts';
+COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hashtext(contact) in the upper half, a hash of all other columns in the lower one: what the index is on, so that a pair is found however many contacts its company has, and all pairs of a contact stand together';
 COMMENT ON COLUMN hubspot.company_contact.server IS 'name of the SERVER';
 COMMENT ON COLUMN hubspot.company_contact.company IS 'key of the company as in the outbox: groupId or domain';
 COMMENT ON COLUMN hubspot.company_contact.contact_property IS 'HubSpot property that the contact''s key is a value of; "userId": of a remembered userId; NULL: an address';
@@ -735,6 +736,20 @@ RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
 COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name, interval, boolean) IS
 'queues the archiving of a contact, by userId or e-mail address, or with "object": "company" of a company, by groupId or domain; returns the outbox id.  unchanged: HubSpot has no such record.  With "gdpr": true HubSpot erases a contact for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
+
+CREATE FUNCTION @extschema@.hubspot_add_to_list(list text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_add_to_list';
+COMMENT ON FUNCTION @extschema@.hubspot_add_to_list(text, jsonb, name, interval, boolean) IS
+'queues that a contact becomes a member of the static list of this name in HubSpot; the message names the contact by an e-mail address or userId, or with "object": "company" a company as hubspot_group() does, of a list of companies; returns the outbox id.  unchanged: it is a member already.  rejected: list_not_found, see hubspot_create_list(), list_not_static, contact_not_found or company_not_found.  A message without a usable key, or a list''s name of more than 250 bytes, raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_remove_from_list(list text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_remove_from_list';
+COMMENT ON FUNCTION @extschema@.hubspot_remove_from_list(text, jsonb, name, interval, boolean) IS
+'queues that a contact or company is a member of the static list no longer; arguments, verdicts and errors as hubspot_add_to_list.  unchanged: it is not a member, or HubSpot does not have it at all';
 
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
@@ -833,6 +848,12 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_event'
 COMMENT ON FUNCTION @extschema@.hubspot_create_event(text, jsonb, text, name) IS
 'queues the definition of a custom event in HubSpot; properties is an object of name -> type (string, number, bool, date, datetime), beside HubSpot''s default ones; returns the outbox id.  unchanged: HubSpot has it already.  A definition''s types cannot be changed later';
 
+CREATE FUNCTION @extschema@.hubspot_create_list(name text, object text DEFAULT 'contact', server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_list';
+COMMENT ON FUNCTION @extschema@.hubspot_create_list(text, text, name) IS
+'queues the creation of a static list in HubSpot, whose members hubspot_add_to_list() and hubspot_remove_from_list() change; object is contact or company; returns the outbox id.  unchanged: HubSpot has it already.  rejected: another list has this name';
+
 CREATE FUNCTION @extschema@.hubspot_explain(call text, message jsonb, server name DEFAULT NULL,
 	OUT object text, OUT key_property text, OUT key text, OUT properties jsonb, OUT warnings jsonb,
 	OUT method text, OUT path text, OUT body jsonb)
@@ -848,7 +869,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
 
 /* ------------------------------------------------------------------------
- * Syncs
+ * Syncs, audiences, computed traits
  * ------------------------------------------------------------------------ */
 CREATE FUNCTION @extschema@.hubspot_sync(name text, source text, object text DEFAULT 'contact', key text DEFAULT NULL,
 	mapping jsonb DEFAULT NULL, mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL,
@@ -858,6 +879,36 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync';
 COMMENT ON FUNCTION @extschema@.hubspot_sync(text, text, text, text, jsonb, text, text, text, interval, boolean, real, interval, name) IS
 'declares that HubSpot follows a table, view or query, or changes what is declared by this name.  object: contact, company, event, association.  mapping: object of property -> column, NULL: all columns by their names.  key: column that says which record a row is, NULL: the one mapped to the account''s id property, email or domain; of events the primary key.  mode: upsert, update, create, mirror.  deletes: ignore, clear, archive.  The changes of a table are followed by triggers, in the transaction of who makes them; a view, a query or the mode mirror is compared every so often, and no more than max_shrink of its records (0 to 1) may leave at once.  backfill: also what is there already.  Needs USAGE on the SERVER, SELECT on the columns and TRIGGER on a table; the caller becomes the owner.  What is no good raises invalid_parameter_value, undefined_column, undefined_table or insufficient_privilege';
 
+CREATE FUNCTION @extschema@.hubspot_audience(name text, query text, level text DEFAULT 'user',
+	outputs text[] DEFAULT '{property}', property text DEFAULT NULL, list text DEFAULT NULL, every interval DEFAULT NULL,
+	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_audience';
+COMMENT ON FUNCTION @extschema@.hubspot_audience(text, text, text, text[], text, text, interval, boolean, real, interval, name) IS
+'declares an audience, or changes it: whom the query returns is in.  The first column is the key: an e-mail address or userId (level user), a groupId or domain (account: the companies; account_users: the contacts that group calls have put into them).  outputs: property (a single checkbox, true and false), event (Audience Entered, Audience Exited), list (a static list).  property: its internal name, by default made of the audience''s; list: its name, by default the audience''s.  every: refreshed by the worker; NULL: by hubspot_refresh() only.  create_in_hubspot: what is missing is created, otherwise it is an error.  max_shrink: share of the members that may leave in one refresh.  The caller becomes the owner, the query runs with his rights (those of pg_read_all_data for a superuser) and his present search_path';
+
+CREATE FUNCTION @extschema@.hubspot_trait(name text, query text, level text DEFAULT 'user',
+	property text DEFAULT NULL, on_missing text DEFAULT 'clear', every interval DEFAULT NULL,
+	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trait';
+COMMENT ON FUNCTION @extschema@.hubspot_trait(text, text, text, text, text, interval, boolean, real, interval, name) IS
+'declares a computed trait, or changes it: the query returns a key, as of hubspot_audience(), and the value of the property.  A key that is not returned any more has its value cleared, unless on_missing is keep.  A property that is created (create_in_hubspot) has the type of the second column: number, bool, date, datetime, enumeration with an enum''s labels, else string';
+
+CREATE FUNCTION @extschema@.hubspot_refresh(name text, confirm boolean DEFAULT false,
+	OUT source_rows bigint, OUT entered bigint, OUT changed bigint, OUT exited bigint, OUT bad bigint)
+RETURNS record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh';
+COMMENT ON FUNCTION @extschema@.hubspot_refresh(text, boolean) IS
+'runs the query of an audience, trait or compared sync and queues what differs from the last time, in this transaction; returns how many rows the query returned, how many keys are new, have another value, have gone, and how many rows had no key.  Waits for another refresh of the same definition.  confirm: more may leave than max_shrink allows.  For the owner of the definition';
+
+CREATE FUNCTION @extschema@.hubspot_refresh_preview(name text, max_rows bigint DEFAULT 100,
+	OUT change text, OUT key text, OUT value jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh_preview';
+COMMENT ON FUNCTION @extschema@.hubspot_refresh_preview(text, bigint) IS
+'what hubspot_refresh() would do now, a row per key that is entered, changed or exited, with its value; queues nothing.  For the owner of the definition';
+
 CREATE FUNCTION @extschema@.hubspot_sync_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_trigger';
 COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
@@ -865,6 +916,11 @@ COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
 
 CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
+CREATE FUNCTION @extschema@.hubspot_resync(name text) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_resync';
+COMMENT ON FUNCTION @extschema@.hubspot_resync(text) IS
+'queues everything of a definition anew: of a followed table by a back-fill from its beginning, of everything else by a refresh at once.  Ends a hold, as after a restore; then the source is looked up again by its name.  For the owner of the definition; raises undefined_object when there is none of this name, undefined_table when its source has gone';
+
 COMMENT ON FUNCTION @extschema@.hubspot_drop_sync(text) IS
 'takes back hubspot_sync(), hubspot_audience() or hubspot_trait(): removes the definition, its members and the triggers of its table.  What is queued is still sent, nothing is changed in HubSpot.  For the owner of the definition; raises undefined_object when there is none of this name';
 
@@ -911,10 +967,16 @@ COMMENT ON FUNCTION hubspot.flight_report() IS 'outbox ids in requests under way
 CREATE FUNCTION hubspot.worker_report(
 	OUT database oid, OUT pid integer, OUT state text, OUT problem text, OUT started_at timestamptz,
 	OUT last_turn_at timestamptz, OUT failures integer, OUT window_rows bigint, OUT window_bytes bigint,
-	OUT read_id bigint, OUT requests bigint, OUT done bigint)
+	OUT read_id bigint, OUT requests bigint, OUT done bigint, OUT refresher_pid integer, OUT refresher_problem text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_worker_report';
 COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no rows when the library is not preloaded';
+
+CREATE FUNCTION hubspot.fill_report(OUT sync integer, OUT unfinished integer, OUT waits boolean)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_fill_report';
+COMMENT ON FUNCTION hubspot.fill_report() IS
+'back-fills under way in this database, live: rows queued that have no verdict, and whether they are so many that no more is read';
 
 CREATE FUNCTION hubspot.meter_report(
 	OUT server oid, OUT burst_limit integer, OUT burst_used integer, OUT burst_others integer,
@@ -1016,6 +1078,24 @@ CREATE VIEW hubspot.failures AS
 	ORDER BY r.finished_at DESC;
 COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
 
+/*
+ * A contact that is known by userId and by address is one.  Two branches, so that pairs of addresses, the most of
+ * them as a rule, need no look at the record map.
+ */
+CREATE VIEW hubspot.company_contacts AS
+	SELECT p.server::name AS server, p.company, p.contact, p.contact_property
+	FROM hubspot.company_contact p WHERE p.contact_property IS DISTINCT FROM 'userId'
+UNION
+	SELECT p.server::name, p.company, coalesce(r.record_id, p.contact), CASE WHEN r.record_id IS NULL THEN p.contact_property END
+	FROM hubspot.company_contact p
+	LEFT JOIN (hubspot.record r
+		JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server)
+		ON r.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND r.key = p.contact AND s.srvname = p.server
+			AND r.object = 'contact' AND r.key_property = 'userId'
+	WHERE p.contact_property = 'userId';
+COMMENT ON VIEW hubspot.company_contacts IS
+'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address, "userId" for a userId whose address nobody has told yet';
+
 CREATE VIEW hubspot.unknown_properties AS
 	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,
 		pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L, server => %L)', '@extschema@', u.object, u.name, u.type, s.srvname)
@@ -1085,7 +1165,7 @@ CREATE VIEW hubspot.status AS
 	FROM pg_catalog.pg_foreign_server s
 	JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot'
 	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object), ('companies', 'company'), ('associations', 'association'),
-		('events', 'event'), ('forms', 'form'), ('schema', 'schema')) AS lane(name, object)
+		('events', 'event'), ('forms', 'form'), ('schema', 'schema'), ('lists', 'list')) AS lane(name, object)
 	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
 	/* a lane that the worker has not begun with is in no trouble of its own */
 	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
@@ -1118,10 +1198,36 @@ COMMENT ON VIEW hubspot.rate_limits IS 'limits of each account, live where the w
 
 CREATE VIEW hubspot.workers AS
 	SELECT d.datname AS database, w.pid, w.state, nullif(w.problem, '') AS problem, w.started_at, w.last_turn_at,
-		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done
+		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done, w.refresher_pid, w.refresher_problem
 	FROM hubspot.worker_report() w
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
-COMMENT ON VIEW hubspot.workers IS 'the workers of the cluster, one per database that has the extension';
+COMMENT ON VIEW hubspot.workers IS
+'the workers of the cluster, one per database that has the extension; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started';
+
+CREATE VIEW hubspot.backfills AS
+	SELECT y.name, y.server,
+		CASE WHEN y.held IS NOT NULL THEN 'held'
+			WHEN s.fill_finished_at IS NOT NULL THEN 'done'
+			WHEN s.failures > 0 THEN 'failed'
+			WHEN f.waits THEN 'waiting for HubSpot'
+			ELSE 'reading' END AS state,
+		coalesce(s.fill_rows, 0) AS rows_read,
+		CASE WHEN s.fill_finished_at IS NOT NULL THEN s.fill_rows ELSE greatest(s.fill_total, s.fill_rows) END AS rows_total,
+		CASE WHEN s.fill_finished_at IS NOT NULL THEN 1.0::float8
+			WHEN s.fill_total > s.fill_rows THEN s.fill_rows / s.fill_total::float8 END AS share,
+		r.rate AS rows_per_second,
+		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
+			THEN pg_catalog.make_interval(secs => (s.fill_total - s.fill_rows) / r.rate) END AS eta,
+		s.fill_started_at AS started_at, s.fill_finished_at AS finished_at,
+		coalesce(y.held, s.error, s.problem) AS error
+	FROM hubspot.sync y
+	JOIN hubspot.sync_state s ON s.sync = y.id AND s.fill_started_at IS NOT NULL
+	LEFT JOIN hubspot.fill_report() f ON f.sync = y.id
+	CROSS JOIN LATERAL (SELECT s.fill_rows / nullif(extract(epoch FROM
+		coalesce(s.fill_finished_at, pg_catalog.clock_timestamp()) - s.fill_started_at), 0)::float8 AS rate) r
+	WHERE y.follows;
+COMMENT ON VIEW hubspot.backfills IS
+'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), done (all is read and queued), held or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';
 
 /*
  * Rows of one key are one record; a request takes 100 records, 500 events, one
@@ -1145,7 +1251,7 @@ AS $$
 		WHERE p.option_name = 'skip_unchanged' AND p.option_value::boolean
 	), waiting AS (
 		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
-			CASE WHEN o.object = 'association' THEN o.message END AS company,
+			CASE o.object WHEN 'association' THEN o.message WHEN 'list' THEN jsonb_build_array(o.message->'list', o.message->'object') END AS other,
 			o.id, o.call, CASE WHEN o.object IN ('contact', 'company') AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
 				THEN o.message END AS values_of
 		FROM hubspot.outbox o
@@ -1155,10 +1261,10 @@ AS $$
 	), families(object, lane, merges, per_request, per_window) AS (
 		VALUES ('contact'::hubspot.object, 'contacts', true, 100, NULL::integer), ('company', 'companies', true, 100, NULL),
 			('association', 'associations', true, 100, 100), ('event', 'events', false, 500, 0),
-			('form', 'forms', false, 1, NULL), ('schema', 'schema', false, 1, NULL)
+			('form', 'forms', false, 1, NULL), ('schema', 'schema', false, 1, NULL), ('list', 'lists', true, 500, NULL)
 	), counted AS (
 		SELECT w.server, w.object, count(*) AS queued,
-			count(DISTINCT (w.deletes, w.key_property, w.key, w.company)) AS keys
+			count(DISTINCT (w.deletes, w.key_property, w.key, w.other)) AS keys
 		FROM waiting w GROUP BY w.server, w.object
 	), unchanged AS (
 		SELECT k.server, k.object, count(*) AS records
@@ -1501,6 +1607,49 @@ COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
 'waits until every row that was committed before the call has its verdict; true when that is so, false after the timeout (NULL: none).  One SERVER, or all.  An error when the calling transaction has queued rows itself.  When what is missing waits for somebody, a WARNING says so, once';
 
 /* ------------------------------------------------------------------------
+ * How syncs, audiences and traits stand
+ * ------------------------------------------------------------------------ */
+/* What failed of the rows that syncs, audiences and traits have queued. */
+CREATE VIEW hubspot.failed_sync_rows AS
+	SELECT coalesce(o.parent, o.id) AS id, o.object, r.verdict, r.category, r.message
+	FROM hubspot.result r
+	JOIN hubspot.outbox o ON o.id = r.id
+	WHERE r.verdict IN ('rejected', 'expired', 'cancelled', 'dead') AND o.source = 'sync';
+COMMENT ON VIEW hubspot.failed_sync_rows IS 'rows of source sync that HubSpot will not hear of, with the id of the first row of their change';
+
+CREATE VIEW hubspot.syncs AS
+	SELECT d.name, d.kind, d.owner, d.server, d.object, d.level,
+		CASE WHEN d.held IS NOT NULL THEN 'held'
+			WHEN t.failed_at IS NOT NULL THEN 'failing'
+			WHEN t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL THEN 'filling'
+			WHEN d.follows THEN 'following'
+			WHEN t.refreshed_at IS NULL THEN 'new'
+			WHEN d.every IS NOT NULL THEN 'scheduled'
+			ELSE 'on demand' END AS state,
+		coalesce(d.held, t.error, t.problem) AS problem,
+		(SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND m.present) AS members,
+		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
+		t.failures, t.failed_at, CASE WHEN d.held IS NULL THEN t.next_at END AS next_at, d.defined_at
+	FROM hubspot.sync d
+	LEFT JOIN hubspot.sync_state t ON t.sync = d.id;
+COMMENT ON VIEW hubspot.syncs IS
+'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why); counts are those of the last refresh';
+
+CREATE VIEW hubspot.members AS
+	SELECT d.name, d.kind, m.key, m.value, m.present, m.since,
+		CASE WHEN m.failed IS NOT NULL THEN false
+			WHEN r.id IS NOT NULL THEN coalesce(c.verdict, r.verdict) IN ('delivered', 'unchanged', 'sent_unconfirmed')
+			ELSE o.id IS NULL END AS confirmed,
+		CASE WHEN m.failed IS NULL THEN coalesce(c.finished_at, r.finished_at) END AS confirmed_at,
+		coalesce(c.verdict, r.verdict)::text AS verdict, coalesce(m.failed, c.message, r.message) AS message, m.outbox_id
+	FROM hubspot.member m
+	JOIN hubspot.sync d ON d.id = m.sync
+	LEFT JOIN hubspot.result r ON r.id = m.outbox_id
+	LEFT JOIN hubspot.result c ON c.id = r.merged_into
+	LEFT JOIN hubspot.outbox o ON o.id = m.outbox_id;
+COMMENT ON VIEW hubspot.members IS
+'who is in which audience, who has which value of a trait, since when, and whether HubSpot has confirmed it: confirmed is false while the call waits, and when it failed (verdict and message say why); present is false for those who have left and of whom HubSpot is still to hear';
+/* ------------------------------------------------------------------------
  * Previews: what a declaration would do
  * ------------------------------------------------------------------------
  * The source has been read before, with the rights of who asks.  What is
@@ -1745,6 +1894,10 @@ DECLARE
 	account name := (SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = server);
 	why text;
 BEGIN
+	IF call = 'identify' AND message->>'userId' NOT LIKE '%@%' AND hubspot.server_option(server, 'contact_id_property') IS NULL THEN
+		RETURN QUERY SELECT 'sample', key, 'updates the contact that this userId was seen with, else rejected (contact_not_found)', NULL::jsonb;
+		RETURN;
+	END IF;
 	RETURN QUERY
 		SELECT 'sample', x.key, (SELECT string_agg(format('%s %s: %s', w->>'code', w->>'property', w->>'detail'), '; ') FROM jsonb_array_elements(x.warnings) w), x.body
 		FROM @extschema@.hubspot_explain(call, message, account) AS x
@@ -1763,7 +1916,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH families(object, lane, per_request, per_window) AS (
 		VALUES ('contact', 'contacts', 100, NULL::integer), ('company', 'companies', 100, NULL), ('association', 'associations', 100, 100),
-			('event', 'events', 500, 0), ('list', 'lists', 100, NULL)
+			('event', 'events', 500, 0), ('list', 'lists', 500, NULL)
 	), told AS (
 		SELECT coalesce(m.burst_limit, r.burst_limit) AS burst, coalesce(m.daily_limit, r.daily_limit) AS daily,
 			hubspot.server_option($1, 'burst_limit')::integer AS burst_option,
@@ -1926,6 +2079,109 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'hubspot_sync_
 COMMENT ON FUNCTION @extschema@.hubspot_sync_preview(text, text, text, jsonb, text, text, text, name) IS
 'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, schema (only when HubSpot has not told it), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
 
+/* Whether HubSpot has what an audience writes. */
+CREATE FUNCTION hubspot.preview_outputs(server oid, object text, outputs text[], property text, list text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 4
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'property', $4, CASE WHEN k.known IS NOT TRUE THEN 'not checked'
+			WHEN p.type IS NULL THEN 'HubSpot has no such property: ' || hubspot.statement_for_property($1, $2, $4, 'bool'::regtype)
+			WHEN p.read_only THEN 'only HubSpot may write it'
+			WHEN f.fit = 'fits' THEN format('HubSpot has it (%s)', p.type)
+			ELSE concat_ws(': ', format('HubSpot has it (%s)', p.type), f.note) END,
+		jsonb_build_object('exists', CASE WHEN k.known THEN p.type IS NOT NULL END)
+	FROM (SELECT) one
+	LEFT JOIN hubspot.schema k ON k.server = $1 AND k.part = $2
+	LEFT JOIN LATERAL hubspot.preview_known($1, $2, NULL, $4) p ON true
+	LEFT JOIN LATERAL hubspot.column_fit('bool'::regtype, p.type, p.field_type, p.options, 'UTC') f ON p.type IS NOT NULL
+	WHERE 'property' = ANY ($3)
+	UNION ALL
+	SELECT 'event', e.event, CASE WHEN k.known IS NOT TRUE THEN 'not checked' WHEN e.full_name IS NOT NULL THEN format('HubSpot has it (%s)', e.full_name)
+			ELSE format('HubSpot has no such event: SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', '@extschema@',
+				lower(replace(e.event, ' ', '_')), '{"audience_key": "string", "audience_name": "string"}', e.event, s.srvname) END,
+		jsonb_build_object('exists', CASE WHEN k.known THEN e.full_name IS NOT NULL END)
+	FROM pg_foreign_server s
+	CROSS JOIN (SELECT v.event, hubspot.event_full_name($1, v.event) AS full_name FROM (VALUES ('Audience Entered'), ('Audience Exited')) AS v(event)) e
+	LEFT JOIN hubspot.schema k ON k.server = $1 AND k.part = 'event'
+	WHERE s.oid = $1 AND 'event' = ANY ($3)
+	UNION ALL
+	SELECT 'list', $5, 'a static list, looked up when the first member is sent', NULL WHERE 'list' = ANY ($3)
+$$;
+COMMENT ON FUNCTION hubspot.preview_outputs(oid, text, text[], text, text) IS 'whether property, events and list of an audience exist, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_keys(server oid, facts jsonb, level text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 4
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'source', NULL, format('query; rows: %s, keys: %s', facts->>'rows', facts->'counts'->>'keys'),
+		jsonb_build_object('rows', facts->'rows', 'keys', facts->'counts'->'keys', 'empty', facts->'empty', 'bad', facts->'bad')
+	UNION ALL
+	SELECT 'key', NULL, CASE level WHEN 'user' THEN 'contacts, by e-mail address or userId'
+			ELSE format('companies, by %s', CASE WHEN hubspot.server_option($1, 'company_id_property') IS NULL THEN 'domain' ELSE 'groupId' END) END, NULL
+	UNION ALL
+	SELECT 'bad', NULL, v.detail, v.body
+	FROM (VALUES ((facts->>'empty')::bigint, format('rows without a key, which are left out: %s', facts->>'empty'), NULL),
+			((facts->>'bad')::bigint, format('keys that would be rejected: %s; %s', facts->>'bad',
+				(SELECT string_agg(e, '; ') FROM jsonb_array_elements_text(facts->'bad_examples') e)), facts->'bad_examples'),
+			((facts->'counts'->>'strangers')::bigint, format('userIds that were not seen with an address, so that their calls would be rejected (contact_not_found): %s',
+				facts->'counts'->>'strangers'), NULL)) AS v(count, detail, body)
+	WHERE v.count > 0
+	UNION ALL
+	SELECT 'contacts', NULL, format('contacts of these companies, as hubspot_group() calls have said: %s', facts->'counts'->>'contacts'),
+		jsonb_build_object('contacts', facts->'counts'->'contacts')
+	WHERE level = 'account_users'
+$$;
+COMMENT ON FUNCTION hubspot.preview_keys(oid, jsonb, text) IS 'what the keys of an audience are, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_audience(server oid, facts jsonb, level text, outputs text[], property text, list text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE plpgsql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	object text := CASE level WHEN 'account' THEN 'company' ELSE 'contact' END;
+	of_contacts boolean := level = 'account_users';
+	/* who belongs to a company is not for everybody who may queue */
+	keys jsonb := CASE WHEN of_contacts THEN '["someone@example.com"]' ELSE facts->'sample' END;
+	records bigint := CASE WHEN of_contacts THEN facts->'counts'->>'contacts' ELSE facts->'counts'->>'keys' END;
+BEGIN
+	IF outputs IS NULL OR outputs = '{}' OR NOT outputs <@ '{property,event,list}' THEN
+		RAISE EXCEPTION 'outputs of an audience must be some of property, event, list' USING ERRCODE = 'invalid_parameter_value';
+	ELSIF 'property' = ANY (outputs) AND property IS NULL THEN
+		RAISE EXCEPTION 'property must not be null' USING ERRCODE = 'null_value_not_allowed',
+			HINT = 'An audience has that of its name; a preview has no name.';
+	END IF;
+	RETURN QUERY SELECT * FROM hubspot.preview_keys(server, facts, level);
+	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
+	RETURN QUERY SELECT * FROM hubspot.preview_outputs(server, object, outputs, property, list);
+	RETURN QUERY
+		SELECT s.*
+		FROM jsonb_array_elements_text(keys) WITH ORDINALITY AS k(key, n)
+		CROSS JOIN LATERAL (SELECT hubspot.preview_message(server, object, NULL, 'key', jsonb_build_array(jsonb_build_object('column', 'in', 'trait', property)),
+			jsonb_build_object('key', k.key, 'in', true)) AS call) m
+		CROSS JOIN LATERAL (VALUES ('property', CASE object WHEN 'company' THEN 'group' ELSE 'identify' END, m.call),
+			('event', 'track', (m.call - 'traits') || jsonb_build_object('event', 'Audience Entered', 'properties',
+				(m.call->'traits') - property || jsonb_build_object('audience_key', property)))) AS v(output, call, message)
+		CROSS JOIN LATERAL hubspot.preview_sample(server, object, v.call, v.message, k.key) s
+		WHERE v.output = ANY (outputs)
+		ORDER BY k.n, v.output DESC;
+	RETURN QUERY SELECT c.* FROM (VALUES (1, 'property', object), (2, 'event', 'event'), (3, 'list', 'list')) AS v(n, output, object)
+		CROSS JOIN LATERAL hubspot.preview_cost(server, v.object, records) c
+		WHERE v.output = ANY (outputs) ORDER BY c.item, v.n;
+END
+$$;
+COMMENT ON FUNCTION hubspot.preview_audience(oid, jsonb, text, text[], text, text) IS 'hubspot_audience_preview() of a query that has been run; facts is what src/preview_audience.c found';
+
+CREATE FUNCTION @extschema@.hubspot_audience_preview(query text, level text DEFAULT 'user', outputs text[] DEFAULT '{property}',
+	property text DEFAULT NULL, list text DEFAULT NULL, server name DEFAULT NULL,
+	OUT item text, OUT name text, OUT detail text, OUT body jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20 AS 'MODULE_PATHNAME', 'hubspot_audience_preview';
+COMMENT ON FUNCTION @extschema@.hubspot_audience_preview(text, text, text[], text, text, name) IS
+'what hubspot_audience() with these arguments would do, without declaring or sending anything: source (rows and keys of the query now), key, bad (what would be left out or rejected, with examples), contacts (of account_users), schema (only when HubSpot has not told it), property, event, list (whether they exist, or the statement that creates them), sample (up to 3 keys: the request), requests, time (of the first refresh).  Runs the query as a refresh would, as the caller, who needs USAGE on the SERVER';
+
 /* ------------------------------------------------------------------------
  * Health: a row per problem, with what to do about it
  * ------------------------------------------------------------------------ */
@@ -1958,6 +2214,10 @@ UNION ALL
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
+	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem), 'raise max_worker_processes and restart the server'
+	FROM hubspot.worker_report() w
+	WHERE w.refresher_problem IS NOT NULL AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
 	SELECT format('the worker is held: %s; %s rows wait', w.problem,
 			(SELECT coalesce(sum(s.waiting), 0) FROM hubspot.status s)),
 		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
@@ -1988,7 +2248,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * ------------------------------------------------------------------------ */
 REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
 	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.home_id(), hubspot.next_outbox_id(), hubspot.lane_report(),
-	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
+	hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
 	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
@@ -1998,10 +2258,10 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
 	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
-GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
+GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
 	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
-GRANT SELECT ON hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
+GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,

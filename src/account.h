@@ -94,6 +94,7 @@ extern void account_check_usage(Oid server, Oid role);
  */
 typedef struct CallOptions
 {
+	const char *server_name;
 	const char *contact_id_property;	/* NULL: not set */
 	const char *company_id_property;
 	bool		associate_company_trait;

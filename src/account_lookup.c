@@ -226,13 +226,15 @@ keep(const char *text)
 static void
 read_options(Oid server, CallOptions *options)
 {
+	ForeignServer *found = GetForeignServer(server);
 	ListCell   *cell;
 
+	options->server_name = found->servername;
 	options->contact_id_property = options->company_id_property = NULL;
 	options->associate_company_trait = true;
 	options->legacy_events = false;
 	options->zone = NULL;
-	foreach(cell, GetForeignServer(server)->options)
+	foreach(cell, found->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 		const char *value = defGetString(option);
@@ -271,6 +273,7 @@ account_call_options(Oid server)
 		open_options();
 	entry = hash_search(known_options, &server, HASH_ENTER, NULL);
 	entry->options = found;
+	entry->options.server_name = keep(found.server_name);
 	entry->options.contact_id_property = keep(found.contact_id_property);
 	entry->options.company_id_property = keep(found.company_id_property);
 	return &entry->options;

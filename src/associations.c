@@ -39,12 +39,6 @@ static const RequestKind make_contacts;
 static const RequestKind make_companies;
 
 static bool
-is_by_user_id(const WorkKey *key)
-{
-	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
-}
-
-static bool
 is_by_domain(const MessageKey *company)
 {
 	return strcmp(company->property, MESSAGE_DOMAIN) == 0;
@@ -68,30 +62,6 @@ company_of(const Row *row)
 
 /* ---- what a row waits for ------------------------------------------------------------ */
 
-/* Send the key away until nothing of the other key stands before its head row. */
-static bool
-waits_for(WorkKey *key, WorkKey *other, bool is_known)
-{
-	Row		   *row = queue_head(key);
-
-	if (other == NULL || (is_known && !queue_has_older(other, row->id)))
-		return false;
-	row->looked = LOOKED_NOT;
-	await_key(key, other);
-	return true;
-}
-
-/* Rows of the other side may be on their way into the window. */
-static bool
-waits_for_reader(WorkKey *key, Lane *lane)
-{
-	if (lane->reader == NULL && lane->nparked == 0)
-		return false;
-	queue_head(key)->looked = LOOKED_NOT;
-	await_older(key, lane);
-	return true;
-}
-
 /* Whether both sides are known, or certainly not; else the key has been sent away. */
 static bool
 is_settled(WorkKey *key)
@@ -104,10 +74,10 @@ is_settled(WorkKey *key)
 	bool		has_contact = key->record_id[0] != '\0';
 	bool		has_company = row->record_id[0] != '\0';
 
-	if (is_by_user_id(key))
+	if (records_is_by_user_id(key))
 		return await_contact(key);
-	if (waits_for(key, queue_find(companies, company.property, company.key), has_company) ||
-		waits_for(key, queue_find(contacts, key->property, key->key), has_contact))
+	if (await_other(key, queue_find(companies, company.property, company.key), has_company) ||
+		await_other(key, queue_find(contacts, key->property, key->key), has_contact))
 		return false;
 	if (has_contact && has_company)
 		return true;
@@ -119,7 +89,7 @@ is_settled(WorkKey *key)
 		await_look_up(key);
 		return false;
 	}
-	return !(has_company ? waits_for_reader(key, contacts) : waits_for_reader(key, companies));
+	return !(has_company ? await_reader(key, contacts) : await_reader(key, companies));
 }
 
 static const RequestKind *
@@ -130,7 +100,7 @@ kind_of_association(WorkKey *key)
 
 	if (!is_settled(key))
 		return NULL;
-	if (key->record_id[0] == '\0' && !is_by_user_id(key))
+	if (key->record_id[0] == '\0' && !records_is_by_user_id(key))
 		return &read_contacts;
 	company = company_of(row);
 	if (row->record_id[0] == '\0' && key->record_id[0] != '\0' && !is_by_domain(&company))
@@ -652,7 +622,7 @@ check_association(Row *row, const MessageParts *parts, const char **category, co
 		return false;
 	*category = "contact_not_found";
 	*problem = "no call has told yet which contact this userId is";
-	if (is_by_user_id(row->key))
+	if (records_is_by_user_id(row->key))
 		return false;
 	*category = "company_not_found";
 	*problem = company_problem(&company);

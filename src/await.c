@@ -60,6 +60,28 @@ await_older(WorkKey *key, Lane *lane)
 	dlist_insert_after(before, &key->node);
 }
 
+bool
+await_other(WorkKey *key, WorkKey *other, bool is_known)
+{
+	Row		   *row = queue_head(key);
+
+	if (other == NULL || (is_known && !queue_has_older(other, row->id)))
+		return false;
+	row->looked = LOOKED_NOT;
+	await_key(key, other);
+	return true;
+}
+
+bool
+await_reader(WorkKey *key, Lane *lane)
+{
+	if (lane->reader == NULL && lane->nparked == 0)
+		return false;
+	queue_head(key)->looked = LOOKED_NOT;
+	await_older(key, lane);
+	return true;
+}
+
 void
 await_time(WorkKey *key, int64 until)
 {

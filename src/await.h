@@ -20,6 +20,15 @@ extern void await_look_up(WorkKey *key);
 /* Until every row of the lane that was queued before the key's head row has its verdict. */
 extern void await_older(WorkKey *key, Lane *lane);
 
+/*
+ * The same, until nothing of the other key stands before the head row, or, when what it would tell
+ * is not known, until the other key has no rows at all.  Returns whether the key was sent away.
+ */
+extern bool await_other(WorkKey *key, WorkKey *other, bool is_known);
+
+/* Rows of another lane may be on their way into the window.  Returns whether the key was sent away until they are done. */
+extern bool await_reader(WorkKey *key, Lane *lane);
+
 /* Whether that is so. */
 extern bool await_is_first(const Row *row, const Lane *lane);
 

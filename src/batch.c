@@ -19,6 +19,7 @@
 #include "expire.h"
 #include "modes.h"
 #include "pause.h"
+#include "schema_lane.h"
 #include "schema_sync.h"
 #include "unchanged.h"
 #include "value.h"
@@ -37,6 +38,7 @@ static const FamilyWork *const families[FAMILY_COUNT] = {
 	[FAMILY_EVENTS] = &events_work,
 	[FAMILY_FORMS] = &forms_work,
 	[FAMILY_SCHEMA] = &schema_work,
+	[FAMILY_LISTS] = &lists_work,
 };
 
 const FamilyWork *
@@ -99,7 +101,7 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 	{
 		Row		   *row = queue_head(key);
 
-		if (input->nrows > 0 && family->joins != NULL && !family->joins(input->rows[0], row))
+		if (input->nrows > 0 && (row->begins || (family->joins != NULL && !family->joins(input->rows[0], row))))
 			break;
 		if (!is_sendable(row, &input_parts[input->nrows], now))
 		{
@@ -199,7 +201,11 @@ batch_append_input(Batch *batch, Input *input)
 		batch->body.data[start] = '\0';
 	}
 	if (built == BUILD_WAIT)
+	{
 		queue_put_back(input->key, input->rows, input->nrows);
+		if (input->awaits != NULL)
+			schema_lane_send_away(input->key, input->awaits);
+	}
 	else if (built == BUILD_UNCHANGED)
 		end_unchanged(input);
 	return built;
@@ -248,6 +254,8 @@ fits(const Batch *batch, const WorkKey *key)
 	const RequestKind *kind = batch->kind;
 
 	if (kind->one_property && batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
+		return false;
+	if (kind->fits != NULL && batch->ninputs > 0 && !kind->fits(batch, key))
 		return false;
 	return !kind->by_record || !batch_has_record(batch, key);
 }
@@ -306,7 +314,10 @@ fill_from(Batch *batch, Lane *lane, dlist_head *keys)
 		if (!take_rows(input, key, row_limit(batch, key), now))
 			queue_release_key(key);
 		else if (batch_append_input(batch, input) == BUILD_WAIT)
-			break;
+		{
+			if (key->place == PLACE_READY)
+				break;
+		}
 		else if (alone && batch->ninputs > 0)
 		{
 			batch->is_suspect = true;

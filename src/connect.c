@@ -27,6 +27,7 @@
 #include "clock.h"
 #include "connect.h"
 #include "daily.h"
+#include "lists.h"
 #include "pause.h"
 #include "recall.h"
 #include "schema_sync.h"
@@ -95,6 +96,7 @@ restart(Account *account)
 	for (int i = 0; i < FAMILY_COUNT; i++)
 		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
 	schema_sync_restart(account);
+	lists_forget_all(account);
 }
 
 /* Options in a context of their own. */

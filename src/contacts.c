@@ -23,12 +23,6 @@
 #include "records.h"
 #include "value.h"
 
-static bool
-is_by_user_id(const WorkKey *key)
-{
-	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
-}
-
 /* ---- conflicts ------------------------------------------------------------------ */
 
 /* It stays what HubSpot said at first. */
@@ -316,7 +310,7 @@ kind_of_contact(WorkKey *key)
 
 	if (queue_head(key)->call == CALL_DELETE)
 		return deletes_kind_of(key);
-	if (is_by_user_id(key) && !await_contact(key))
+	if (records_is_by_user_id(key) && !await_contact(key))
 		return NULL;
 	kind = modes_kind_of(key);
 	return kind != NULL ? kind : &upsert_contacts;
@@ -333,7 +327,7 @@ contact_joins(const Row *first, Row *next)
 static bool
 check_contact(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
-	if (is_by_user_id(row->key))
+	if (records_is_by_user_id(row->key))
 	{
 		*category = "contact_not_found";
 		*problem = "no call has told yet which contact this userId is";

@@ -25,6 +25,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "append.h"
+#include "company_contact.h"
 #include "deadline.h"
 #include "enqueue.h"
 #include "shared.h"
@@ -48,6 +49,7 @@ struct Enqueue
 	bool		record_problems;	/* else they are raised */
 	const Interval *wait;		/* of the argument deadline, NULL: none */
 	bool		backfill;
+	int64		parent;			/* of all rows, in place of their own; 0: each its own */
 	RowMode		mode;
 	TimestampTz deadline;		/* of the message's rows, 0: none */
 	const Catalog *catalog;
@@ -58,6 +60,7 @@ struct Enqueue
 	MemoryContext home;			/* for the Appender */
 	MemoryContext rows;			/* for rows not yet written; home when capacity is 1 */
 	Size		bytes;			/* in rows */
+	CompanyContacts *pairs;		/* of the associations, NULL before the first one */
 };
 
 /* Calls that carry a message, and what the row of a call writes in HubSpot. */
@@ -73,6 +76,8 @@ static const struct
 	[CALL_PAGE] = {true, OBJECT_IS_EVENT},
 	[CALL_FORM] = {true, OBJECT_IS_FORM},
 	[CALL_DELETE] = {true, OBJECT_IS_CONTACT},
+	[CALL_ADD_TO_LIST] = {true, OBJECT_IS_LIST},
+	[CALL_REMOVE_FROM_LIST] = {true, OBJECT_IS_LIST},
 };
 
 Call
@@ -107,8 +112,9 @@ enqueue_raise(const MessageProblem *problem)
 
 /* The cache of the options may be emptied while messages are queued. */
 static void
-keep_properties(CallOptions *options)
+keep_texts(CallOptions *options)
 {
+	options->server_name = pstrdup(options->server_name);
 	if (options->contact_id_property != NULL)
 		options->contact_id_property = pstrdup(options->contact_id_property);
 	if (options->company_id_property != NULL)
@@ -129,7 +135,7 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	enqueue->server = account_resolve(server);
 	account_check_usage(enqueue->server, role);
 	enqueue->options = *account_call_options(enqueue->server);
-	keep_properties(&enqueue->options);
+	keep_texts(&enqueue->options);
 	enqueue->record_problems = source == SOURCE_SYNC || hubspot_on_invalid == ON_INVALID_RECORD ||
 		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
 	enqueue->catalog = ring_catalog(false);
@@ -147,6 +153,12 @@ enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill)
 {
 	enqueue->wait = deadline;
 	enqueue->backfill = backfill;
+}
+
+void
+enqueue_set_parent(Enqueue *enqueue, int64 parent)
+{
+	enqueue->parent = parent;
 }
 
 void
@@ -214,8 +226,8 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	PUT(OUTBOX_CALL, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
 	PUT(OUTBOX_OBJECT, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
 	PUT(OUTBOX_SOURCE, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
-	if (work->parent != 0)
-		PUT(OUTBOX_PARENT, Int64GetDatum(work->parent));
+	if (work->parent != 0 || enqueue->parent != 0)
+		PUT(OUTBOX_PARENT, Int64GetDatum(enqueue->parent != 0 ? enqueue->parent : work->parent));
 	if (enqueue->deadline != 0)
 		PUT(OUTBOX_DEADLINE, TimestampTzGetDatum(enqueue->deadline));
 	if (enqueue->backfill)
@@ -287,6 +299,10 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
 			return message_deleted_key(parts, options->contact_id_property, options->company_id_property, &work->object, key, problem);
+		case CALL_ADD_TO_LIST:
+		case CALL_REMOVE_FROM_LIST:
+			return message_member_key(enqueue->call, parts, options->contact_id_property, options->company_id_property,
+									  key, problem);
 		case CALL_IDENTIFY:
 			/* what a sync tells of a contact may be less than what told of it first */
 			if (enqueue->source == SOURCE_SYNC)
@@ -306,6 +322,20 @@ find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, 
 		message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, key, problem);
 }
 
+/* Remember who belongs to whom. */
+static void
+note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company)
+{
+	if (enqueue->pairs == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(enqueue->home);
+
+		enqueue->pairs = company_contact_begin(enqueue->options.server_name, enqueue->capacity);
+		MemoryContextSwitchTo(old);
+	}
+	company_contact_add(enqueue->pairs, company, contact);
+}
+
 /* A contact belongs to a company: {"property": .., "company": ..}. */
 static int64
 enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company, int64 parent)
@@ -313,6 +343,7 @@ enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKe
 	Work		work = {.object = OBJECT_IS_ASSOCIATION, .parent = parent, .key = *contact};
 
 	work.message = message_make_association(company);
+	note_pair(enqueue, contact, company);
 	return enqueue_work(enqueue, &work);
 }
 
@@ -421,6 +452,8 @@ enqueue_end(Enqueue *enqueue)
 {
 	if (enqueue->append != NULL)
 		append_close(enqueue->append);
+	if (enqueue->pairs != NULL)
+		company_contact_end(enqueue->pairs);
 	if (enqueue->rows != enqueue->home)
 		MemoryContextDelete(enqueue->rows);
 	pfree(enqueue);

@@ -50,6 +50,9 @@ extern void enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool b
 extern void enqueue_set_mode(Enqueue *enqueue, RowMode mode);
 extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
 
+/* All rows of the messages to come belong to this one; 0: to their own message's, as usual. */
+extern void enqueue_set_parent(Enqueue *enqueue, int64 parent);
+
 /*
  * Of a group message queue the association alone: its contact (userId or
  * context.traits.email) belongs to its company.

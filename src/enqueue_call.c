@@ -27,6 +27,8 @@ PG_FUNCTION_INFO_V1(hubspot_group);
 PG_FUNCTION_INFO_V1(hubspot_page);
 PG_FUNCTION_INFO_V1(hubspot_form);
 PG_FUNCTION_INFO_V1(hubspot_delete);
+PG_FUNCTION_INFO_V1(hubspot_add_to_list);
+PG_FUNCTION_INFO_V1(hubspot_remove_from_list);
 PG_FUNCTION_INFO_V1(hubspot_enqueue);
 PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
@@ -61,20 +63,42 @@ begin_call(Call call, const Terms *terms, int capacity)
 }
 
 static int64
+queue_message(Call call, Jsonb *message, const Terms *terms)
+{
+	Enqueue    *enqueue = begin_call(call, terms, 1);
+	int64		id = enqueue_message(enqueue, message);
+
+	enqueue_end(enqueue);
+	return id;
+}
+
+static int64
 queue_call(Call call, FunctionCallInfo fcinfo)
 {
 	Terms		terms = terms_argument(fcinfo, 1);
-	Enqueue    *enqueue;
-	int64		id;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("message must not be null")));
-	enqueue = begin_call(call, &terms, 1);
-	id = enqueue_message(enqueue, PG_GETARG_JSONB_P(0));
-	enqueue_end(enqueue);
-	return id;
+	return queue_message(call, PG_GETARG_JSONB_P(0), &terms);
+}
+
+/* The list becomes a member of the message, so that the row says all of the call. */
+static int64
+queue_member(Call call, FunctionCallInfo fcinfo)
+{
+	Terms		terms = terms_argument(fcinfo, 2);
+	Jsonb	   *message;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("list and message must not be null")));
+	message = PG_GETARG_JSONB_P(1);
+	if (JB_ROOT_IS_OBJECT(message))
+		message = message_set_list(message, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return queue_message(call, message, &terms);
 }
 
 Datum
@@ -111,6 +135,18 @@ Datum
 hubspot_delete(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(queue_call(CALL_DELETE, fcinfo));
+}
+
+Datum
+hubspot_add_to_list(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_member(CALL_ADD_TO_LIST, fcinfo));
+}
+
+Datum
+hubspot_remove_from_list(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_member(CALL_REMOVE_FROM_LIST, fcinfo));
 }
 
 /* Queue all elements; returns their ids in the current context. */

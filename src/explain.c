@@ -26,6 +26,7 @@
 #include "event.h"
 #include "forms.h"
 #include "legacy.h"
+#include "lists.h"
 #include "mapping.h"
 #include "path.h"
 #include "record_map.h"
@@ -339,6 +340,33 @@ explain_delete(Explain *explain, bool erases)
 	end_work(explain, &work);
 }
 
+/* The worker asks HubSpot for the id of the list, and for that of a record which is not known. */
+static void
+explain_member(Explain *explain)
+{
+	const AccountOptions *options = explain->options;
+	bool		adds = explain->call == CALL_ADD_TO_LIST;
+	MessageList list;
+	MessageKey	key;
+	MessageProblem problem;
+	Explained	work;
+	char		path[PATH_BYTES];
+
+	if (!message_list(explain->parts.root, &list, &problem) ||
+		!message_member_key(explain->call, &explain->parts, options->contact_id_property, options->company_id_property,
+							&key, &problem))
+		enqueue_raise(&problem);
+	begin_work(&work, explain, OBJECT_IS_LIST, &key, PATH_LISTS);
+	work.method = "PUT";
+	strlcpy(path, work.path, sizeof(path));
+	lists_append_change_path(path, sizeof(path), "{listId}");
+	work.path = path;
+	appendStringInfoString(&work.body, adds ? "{\"recordIdsToAdd\":[" : "{\"recordIdsToAdd\":[],\"recordIdsToRemove\":[");
+	append_id(&work.body, known_record(explain, list.of_companies ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT, &key));
+	appendStringInfoString(&work.body, adds ? "],\"recordIdsToRemove\":[]}" : "]}");
+	end_work(explain, &work);
+}
+
 static void
 explain_group(Explain *explain)
 {
@@ -396,6 +424,10 @@ explain_call(Explain *explain, Jsonb *message)
 			break;
 		case CALL_FORM:
 			explain_form(explain);
+			break;
+		case CALL_ADD_TO_LIST:
+		case CALL_REMOVE_FROM_LIST:
+			explain_member(explain);
 			break;
 		case CALL_DELETE:
 			explain_delete(explain, message_erases(message));

@@ -150,6 +150,7 @@ static const char *const family_names[FAMILY_COUNT] = {
 	[FAMILY_EVENTS] = "events",
 	[FAMILY_FORMS] = "forms",
 	[FAMILY_SCHEMA] = "schema",
+	[FAMILY_LISTS] = "lists",
 };
 
 /* Cut at the end of a character when it is too long. */
@@ -277,6 +278,7 @@ lane_family_of(Object object)
 		[OBJECT_IS_EVENT] = FAMILY_EVENTS,
 		[OBJECT_IS_FORM] = FAMILY_FORMS,
 		[OBJECT_IS_SCHEMA] = FAMILY_SCHEMA,
+		[OBJECT_IS_LIST] = FAMILY_LISTS,
 	};
 
 	return families[object];

@@ -21,8 +21,9 @@ typedef enum LaneFamily
 	FAMILY_ASSOCIATIONS,
 	FAMILY_EVENTS,
 	FAMILY_FORMS,
-	FAMILY_SCHEMA
-#define FAMILY_COUNT (FAMILY_SCHEMA + 1)
+	FAMILY_SCHEMA,
+	FAMILY_LISTS
+#define FAMILY_COUNT (FAMILY_LISTS + 1)
 } LaneFamily;
 
 typedef enum LaneState

@@ -18,30 +18,13 @@
 
 const char *const legacy_path = "/v1/event";
 
-/* Percent-encoded, but for what HubSpot wants as it is. */
-static void
-append_encoded(StringInfo query, const char *text, int len)
-{
-	char	   *utf8 = value_to_utf8(pnstrdup(text, len), &len);
-
-	for (int i = 0; i < len; i++)
-	{
-		unsigned char c = utf8[i];
-
-		if (c < 0x80 && (isalnum(c) || strchr("@-_.", c) != NULL))
-			appendStringInfoChar(query, c);
-		else
-			appendStringInfo(query, "%%%02X", c);
-	}
-}
-
 static void
 append_parameter(StringInfo query, const char *name, const char *value, int len)
 {
 	appendStringInfoChar(query, query->len == 0 ? '?' : '&');
-	append_encoded(query, name, strlen(name));
+	value_append_encoded(query, name, strlen(name));
 	appendStringInfoChar(query, '=');
-	append_encoded(query, value, len);
+	value_append_encoded(query, value, len);
 }
 
 /* "revenue" of the properties is added to the contact's. */

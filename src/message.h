@@ -139,6 +139,31 @@ extern bool message_form_key(const MessageParts *parts, MessageKey *key, Message
 extern Jsonb *message_make_association(const MessageKey *company);
 extern bool message_read_association(Jsonb *message, MessageKey *company);
 
+/*
+ * The list that a message is about: {"list": "VIP"}, with "object": "company"
+ * one of companies.  False, with the problem filled in, when it names none.
+ */
+#define MESSAGE_MAX_LIST 250	/* bytes of a list's name */
+#define MESSAGE_LIST "list"		/* property of the key of a list itself */
+typedef struct MessageList
+{
+	bool		of_companies;
+	const char *name;			/* borrowed, not NUL-terminated */
+	int			len;
+} MessageList;
+
+extern bool message_list(JsonbContainer *message, MessageList *list, MessageProblem *problem);
+
+/* The same message about this list. */
+extern Jsonb *message_set_list(Jsonb *message, const char *list);
+
+/* The key of a list, as that of the row that creates it. */
+extern MessageKey message_list_key(const MessageList *list);
+
+/* Who is to become a member of the list, or is one no longer: a contact or a company. */
+extern bool message_member_key(Call call, const MessageParts *parts, const char *contact_property,
+							   const char *company_property, MessageKey *key, MessageProblem *problem);
+
 /* A text member of the message's top level; false when absent or no text. */
 extern bool message_text(const MessageParts *parts, const char *name, JsonbValue *value);
 

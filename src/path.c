@@ -97,6 +97,10 @@ static const char *const paths[PATH_COUNT][API_V3 + 1] =
 		DATED("/events/", "/send/batch"),
 		[API_V3] = "/events/v3/send/batch",
 	},
+	[PATH_LISTS] = {
+		DATED("/crm/lists/", ""),
+		[API_V3] = "/crm/v3/lists",
+	},
 };
 
 /* What stands behind the option events_path. */

@@ -29,8 +29,9 @@ typedef enum PathName
 	PATH_COMPANY_PROPERTIES,
 	PATH_COMPANY_PROPERTIES_CREATE,
 	PATH_EVENT_DEFINITIONS,
-	PATH_EVENTS_SEND
-#define PATH_COUNT (PATH_EVENTS_SEND + 1)
+	PATH_EVENTS_SEND,
+	PATH_LISTS					/* creates one; the others stand below it */
+#define PATH_COUNT (PATH_LISTS + 1)
 } PathName;
 
 #define PATH_BYTES	320

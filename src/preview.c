@@ -20,8 +20,9 @@
 
 #include "hubspot.h"
 #include "account.h"
+#include "preview.h"
 #include "preview_source.h"
-#include "sync.h"
+#include "sync_argument.h"
 
 PG_FUNCTION_INFO_V1(hubspot_sync_preview);
 
@@ -33,74 +34,8 @@ enum
 
 static const char *const object_names[] = {"contact", "company", "event", "association"};
 
-/* What may be said of an argument. */
-static const struct
-{
-	int			arg;
-	const char *name;
-	const char *const *words;
-	int			count;
-}			word_args[] =
-{
-	{ARG_OBJECT, "object", object_names, lengthof(object_names)},
-	{ARG_MODE, "mode", sync_mode_names, SYNC_MODES},
-	{ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES},
-};
-
-static void
-check_word(const char *name, const char *word, const char *const *words, int count)
-{
-	StringInfoData valid;
-
-	initStringInfo(&valid);
-	for (int i = 0; i < count; i++)
-	{
-		if (strcmp(words[i], word) == 0)
-			return;
-		appendStringInfo(&valid, "%s%s", i > 0 ? ", " : "", words[i]);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for \"%s\": \"%s\"", name, word),
-			 errhint("Valid values are: %s.", valid.data)));
-}
-
-static void
-check_arguments(FunctionCallInfo fcinfo)
-{
-	for (int i = 0; i < lengthof(word_args); i++)
-	{
-		int			arg = word_args[i].arg;
-
-		if (PG_ARGISNULL(arg))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", word_args[i].name)));
-		check_word(word_args[i].name, text_to_cstring(PG_GETARG_TEXT_PP(arg)), word_args[i].words, word_args[i].count);
-	}
-	if (PG_ARGISNULL(ARG_SOURCE))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", "source")));
-	if (PG_ARGISNULL(ARG_EVENT) && strcmp(text_to_cstring(PG_GETARG_TEXT_PP(ARG_OBJECT)), ring_object_names[OBJECT_IS_EVENT]) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("a sync of events needs the name of the event")));
-}
-
-/* The SERVER that is meant, which the caller may use. */
-static Oid
-usable_server(FunctionCallInfo fcinfo, int arg)
-{
-	Oid			server = account_resolve(PG_ARGISNULL(arg) ? NULL : NameStr(*PG_GETARG_NAME(arg)));
-
-	account_check_usage(server, GetUserId());
-	return server;
-}
-
-/* Rows of a statement, run as the extension's owner, as the function's result. */
-static void
-return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
+void
+preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	SyncIdentity before;
@@ -123,17 +58,34 @@ hubspot_sync_preview(PG_FUNCTION_ARGS)
 	Oid			types[] = {OIDOID, JSONBOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[lengthof(types)];
 	char		nulls[lengthof(types) + 1] = "        ";
+	char	   *source;
 	char	   *description;
+	int			object;
+	int			mode;
+	int			deletes;
+	Oid			server;
 
-	check_arguments(fcinfo);
-	values[0] = ObjectIdGetDatum(usable_server(fcinfo, ARG_SERVER));
-	description = preview_describe_source(text_to_cstring(PG_GETARG_TEXT_PP(ARG_SOURCE)));
+	source = sync_text_argument(fcinfo, ARG_SOURCE, "source");
+	object = sync_word_argument(fcinfo, ARG_OBJECT, "object", object_names, lengthof(object_names));
+	mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
+	deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
+	if (strcmp(object_names[object], "event") == 0)
+		(void) sync_text_argument(fcinfo, ARG_EVENT, "event");
+	server = account_resolve(PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
+	account_check_usage(server, GetUserId());
+
+	values[0] = ObjectIdGetDatum(server);
+	description = preview_describe_source(source);
 	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(description));
 	for (int arg = ARG_OBJECT; arg <= ARG_EVENT; arg++)
 	{
 		values[arg + 1] = PG_GETARG_DATUM(arg);
 		nulls[arg + 1] = PG_ARGISNULL(arg) ? 'n' : ' ';
 	}
-	return_rows(fcinfo, sql, lengthof(types), types, values, nulls);
+	values[ARG_OBJECT + 1] = CStringGetTextDatum(object_names[object]);
+	values[ARG_MODE + 1] = CStringGetTextDatum(sync_mode_names[mode]);
+	values[ARG_DELETES + 1] = CStringGetTextDatum(sync_deletes_names[deletes]);
+	nulls[ARG_OBJECT + 1] = nulls[ARG_MODE + 1] = nulls[ARG_DELETES + 1] = ' ';
+	preview_return_rows(fcinfo, sql, lengthof(types), types, values, nulls);
 	return (Datum) 0;
 }

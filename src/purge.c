@@ -23,6 +23,7 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "company_contact.h"
 #include "defer.h"
 #include "purge.h"
 #include "records.h"
@@ -96,7 +97,7 @@ cancel_rows(WorkKey *key, int64 before)
 static void
 cancel_others(const Purge *purge)
 {
-	static const LaneFamily families[] = {FAMILY_ASSOCIATIONS, FAMILY_EVENTS, FAMILY_FORMS};
+	static const LaneFamily families[] = {FAMILY_ASSOCIATIONS, FAMILY_EVENTS, FAMILY_FORMS, FAMILY_LISTS};
 	Account    *account = purge->input.key->lane->account;
 	const char *const properties[] = {NULL, MESSAGE_USER_ID, account->options->contact_id_property};
 	int64		before = purge->input.rows[purge->input.nrows - 1]->id;
@@ -281,6 +282,16 @@ static const char *const empty_rest[] = {
 	" AND (key = ANY ($4) OR ($6 <> '' AND record_id = $6))",
 };
 
+static void
+empty_pairs(const Purge *purge)
+{
+	const char *server = purge->input.key->lane->account->name;
+	ListCell   *cell;
+
+	foreach(cell, purge->keys)
+		company_contact_remove(server, lfirst(cell));
+}
+
 void
 purge_step(void)
 {
@@ -299,8 +310,11 @@ purge_step(void)
 	if (!purge->is_last)
 		execute(purge, empty_rows);
 	else
+	{
 		for (int i = 0; i < lengthof(empty_rest); i++)
 			execute(purge, empty_rest[i]);
+		empty_pairs(purge);
+	}
 	SPI_finish();
 	PopActiveSnapshot();
 }

@@ -33,6 +33,9 @@ extern const RecordKinds contact_kinds;
 extern const RecordKinds company_kinds;
 extern const RecordKinds *records_of(LaneFamily family);
 
+/* Whether a key is a userId, of which is not known yet whose it is. */
+extern bool records_is_by_user_id(const WorkKey *key);
+
 /* The HubSpot property that a key is a value of. */
 extern const char *records_id_property(const WorkKey *key);
 
@@ -55,9 +58,9 @@ extern void records_warn_of_company(Mapping *mapping, Call call, const MessagePa
 
 /*
  * Whether the key's property has to come first: HubSpot lacks it, and it is
- * being created, or looked for again.
+ * being created, or to be created, or looked for again.
  */
-extern bool records_wait_for_key(const WorkKey *key);
+extern bool records_wait_for_key(Input *input);
 
 /* An upsert by the key. */
 extern BuildResult records_append_upsert(Batch *batch, Input *input, const MessageParts *parts);

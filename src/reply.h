@@ -186,6 +186,21 @@ typedef struct ReplyUsage
 
 extern bool reply_usage(const Reply *reply, ReplyUsage *usage);
 
+/*
+ * The list that an answer is about: "list": {"listId": .., "processingType": ..}; false when
+ * it tells of none.
+ */
+typedef struct ReplyList
+{
+	char		id[REPLY_ID_BYTES];
+	bool		is_dynamic;		/* HubSpot finds its members itself */
+} ReplyList;
+
+extern bool reply_list(const Reply *reply, ReplyList *list);
+
+/* Whether an array of the body's top level has this id. */
+extern bool reply_lists_id(const Reply *reply, const char *array, const char *id);
+
 /* paging.next.after of a list that goes on; "" when it does not. */
 extern const char *reply_next_page(const Reply *reply);
 

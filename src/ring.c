@@ -31,9 +31,10 @@
 
 const char *const ring_call_names[CALL_COUNT] =
 {"identify", "track", "group", "page", "form", "delete",
-"refresh_schema", "create_property", "create_event"};
+	"refresh_schema", "create_property", "create_event",
+"add_to_list", "remove_from_list", "create_list"};
 const char *const ring_object_names[OBJECT_COUNT] =
-{"contact", "company", "association", "event", "form", "schema"};
+{"contact", "company", "association", "event", "form", "schema", "list"};
 
 static const char *const source_names[SOURCE_COUNT] = {"function", "trigger", "sync"};
 static const char *const verdict_names[VERDICT_COUNT] =
@@ -117,6 +118,8 @@ build_catalog(Oid extension)
 	catalog.confirmed_record = relation_oid(schema, "confirmed_record", 0);
 	catalog.forgotten = relation_oid(schema, "forgotten", 0);
 	catalog.sync = relation_oid(schema, "sync", 0);
+	catalog.company_contact = relation_oid(schema, "company_contact", 0);
+	catalog.company_contact_pair_hash = relation_oid(schema, "company_contact_pair_hash", 0);
 	enum_oids(schema, "call", ring_call_names, CALL_COUNT, catalog.call);
 	enum_oids(schema, "object", ring_object_names, OBJECT_COUNT, catalog.object);
 	enum_oids(schema, "source", source_names, SOURCE_COUNT, catalog.source);

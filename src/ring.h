@@ -34,8 +34,11 @@ typedef enum Call
 	CALL_DELETE,
 	CALL_REFRESH_SCHEMA,
 	CALL_CREATE_PROPERTY,
-	CALL_CREATE_EVENT
-#define CALL_COUNT (CALL_CREATE_EVENT + 1)
+	CALL_CREATE_EVENT,
+	CALL_ADD_TO_LIST,
+	CALL_REMOVE_FROM_LIST,
+	CALL_CREATE_LIST
+#define CALL_COUNT (CALL_CREATE_LIST + 1)
 } Call;
 
 typedef enum Object
@@ -45,8 +48,9 @@ typedef enum Object
 	OBJECT_IS_ASSOCIATION,
 	OBJECT_IS_EVENT,
 	OBJECT_IS_FORM,
-	OBJECT_IS_SCHEMA
-#define OBJECT_COUNT (OBJECT_IS_SCHEMA + 1)
+	OBJECT_IS_SCHEMA,
+	OBJECT_IS_LIST
+#define OBJECT_COUNT (OBJECT_IS_LIST + 1)
 } Object;
 
 typedef enum Source
@@ -103,6 +107,8 @@ typedef struct Catalog
 	Oid			confirmed_record;	/* index on (server, record_id) */
 	Oid			forgotten;
 	Oid			sync;
+	Oid			company_contact;
+	Oid			company_contact_pair_hash;	/* index on (pair_hash) */
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

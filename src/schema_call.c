@@ -1,8 +1,8 @@
 /*
  * schema_call.c
- *		SQL functions about an account's schema: refresh, create, map.
+ *		SQL functions about an account's schema and lists: refresh, create, map.
  *
- * They queue rows for the schema lane, in the caller's transaction, as
+ * They queue rows for the lanes of the schema and of lists, in the caller's transaction, as
  * enqueue.c does for calls.
  */
 #include "postgres.h"
@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(hubspot_server_oid);
 PG_FUNCTION_INFO_V1(hubspot_refresh_schema);
 PG_FUNCTION_INFO_V1(hubspot_create_property);
 PG_FUNCTION_INFO_V1(hubspot_create_event);
+PG_FUNCTION_INFO_V1(hubspot_create_list);
 
 Datum
 hubspot_mapping_changed(PG_FUNCTION_ARGS)
@@ -54,16 +55,23 @@ hubspot_server_oid(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(account_resolve(server_argument(fcinfo, 0)));
 }
 
+static int64
+queue_one(Call call, const char *server, const Work *work)
+{
+	Enqueue    *enqueue = enqueue_begin(call, SOURCE_FUNCTION, server, GetUserId(), 1);
+	int64		id = enqueue_work(enqueue, work);
+
+	enqueue_end(enqueue);
+	return id;
+}
+
 /* Queue one row for the schema lane. */
 static int64
 queue_schema_work(Call call, const char *server, const char *key, Jsonb *message)
 {
-	Enqueue    *enqueue = enqueue_begin(call, SOURCE_FUNCTION, server, GetUserId(), 1);
 	Work		work = {.object = OBJECT_IS_SCHEMA, .key = {.key = key}, .message = message};
-	int64		id = enqueue_work(enqueue, &work);
 
-	enqueue_end(enqueue);
-	return id;
+	return queue_one(call, server, &work);
 }
 
 Datum
@@ -158,6 +166,16 @@ append_options(StringInfo json, const char *type, ArrayType *options)
 	appendStringInfoChar(json, ']');
 }
 
+static void
+check_object(const char *object)
+{
+	if (strcmp(object, "contact") != 0 && strcmp(object, "company") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown object \"%s\"", object),
+				 errhint("Valid objects are: contact, company.")));
+}
+
 /* The row's message is HubSpot's request body, and says in "object" what it is for. */
 Datum
 hubspot_create_property(PG_FUNCTION_ARGS)
@@ -167,11 +185,7 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 	char	   *type = text_argument(fcinfo, 2, "type");
 	StringInfoData json;
 
-	if (strcmp(object, "contact") != 0 && strcmp(object, "company") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown object \"%s\"", object),
-				 errhint("Valid objects are: contact, company.")));
+	check_object(object);
 	check_name(name, MAX_NAME);
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
@@ -251,4 +265,25 @@ hubspot_create_event(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_EVENT, server_argument(fcinfo, 3),
 									  psprintf("event %s", name),
 									  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))));
+}
+
+/* ---- creating a list ----------------------------------------------------------------- */
+
+/* The row of a list keeps its place among those of its members, in the lane of lists. */
+Datum
+hubspot_create_list(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0, "name");
+	char	   *object = text_argument(fcinfo, 1, "object");
+	Work		work = {.object = OBJECT_IS_LIST};
+	MessageList list;
+	MessageProblem problem;
+
+	check_object(object);
+	work.message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"object\":\"%s\"}", object))));
+	work.message = message_set_list(work.message, name);
+	if (!message_list(&work.message->root, &list, &problem))
+		enqueue_raise(&problem);
+	work.key = message_list_key(&list);
+	PG_RETURN_INT64(queue_one(CALL_CREATE_LIST, server_argument(fcinfo, 2), &work));
 }

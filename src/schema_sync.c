@@ -198,6 +198,7 @@ static const int parts_of_families[FAMILY_COUNT] = {
 	[FAMILY_EVENTS] = SCHEMA_EVENT,
 	[FAMILY_FORMS] = -1,
 	[FAMILY_SCHEMA] = -1,
+	[FAMILY_LISTS] = -1,
 };
 
 static const LaneFamily families_of_parts[SCHEMA_PARTS] = {
@@ -274,7 +275,7 @@ schema_sync_refresh_all(Account *account)
 	{
 		SchemaSync *sync = &account->sync[part];
 
-		sync->wanted = true;
+		schema_sync_refresh(account, (SchemaPart) part);
 		sync->fresh = false;
 		if (sync->to_create == NIL)
 		{

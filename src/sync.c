@@ -25,6 +25,7 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -45,10 +46,23 @@ const SyncOutput sync_outputs[SYNC_OUTPUTS] =
 	{"list", SYNC_OUTPUT_LIST},
 };
 
+int
+sync_output_by_name(const char *name)
+{
+	for (int i = 0; i < SYNC_OUTPUTS; i++)
+		if (strcmp(name, sync_outputs[i].name) == 0)
+			return sync_outputs[i].output;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown output \"%s\"", name),
+			 errhint("Valid values are: property, event, list.")));
+}
+
 /* ---- on whose behalf -------------------------------------------------------------- */
 
+/* Owner of the extension, and the schema of its functions. */
 static Oid
-extension_owner(void)
+extension_owner(Oid *schema)
 {
 	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -61,10 +75,22 @@ extension_owner(void)
 	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
+	{
 		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+		*schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return owner;
+}
+
+const char *
+sync_functions_schema(void)
+{
+	Oid			schema = InvalidOid;
+
+	(void) extension_owner(&schema);
+	return quote_identifier(get_namespace_name(schema));
 }
 
 static void
@@ -80,7 +106,9 @@ act_as(Oid role, int flags, const char *search_path, SyncIdentity *before)
 void
 sync_act_as_extension(SyncIdentity *before)
 {
-	act_as(extension_owner(), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
+	Oid			schema;
+
+	act_as(extension_owner(&schema), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
 }
 
 void
@@ -175,9 +203,7 @@ read_outputs(void)
 		return 0;
 	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
 	for (int i = 0; i < count; i++)
-		for (int j = 0; j < SYNC_OUTPUTS; j++)
-			if (strcmp(TextDatumGetCString(names[i]), sync_outputs[j].name) == 0)
-				outputs |= sync_outputs[j].output;
+		outputs |= sync_output_by_name(TextDatumGetCString(names[i]));
 	return outputs;
 }
 

@@ -73,6 +73,9 @@ typedef struct SyncOutput
 } SyncOutput;
 extern const SyncOutput sync_outputs[SYNC_OUTPUTS];
 
+/* SYNC_OUTPUT_ of a word; an error that lists the valid ones. */
+extern int	sync_output_by_name(const char *name);
+
 /* A column of the source, and the property that it becomes. */
 typedef struct SyncColumn
 {
@@ -149,6 +152,9 @@ extern void sync_act_as_extension(SyncIdentity *before);
  */
 extern void sync_act_as_owner(const Sync *sync, SyncIdentity *before);
 extern void sync_act_back(const SyncIdentity *before);
+
+/* The schema of the extension's functions, quoted, for statements that call them. */
+extern const char *sync_functions_schema(void);
 
 /* ---- declaring ---------------------------------------------------------------------- */
 

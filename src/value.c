@@ -187,3 +187,19 @@ value_from_utf8(const char *text)
 			*c = '?';
 	return copy;
 }
+
+void
+value_append_encoded(StringInfo url, const char *text, int len)
+{
+	char	   *utf8 = value_to_utf8(pnstrdup(text, len), &len);
+
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = utf8[i];
+
+		if (c < 0x80 && (isalnum(c) || strchr("@-_.", c) != NULL))
+			appendStringInfoChar(url, c);
+		else
+			appendStringInfo(url, "%%%02X", c);
+	}
+}

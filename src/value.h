@@ -26,6 +26,9 @@ extern bool value_append(StringInfo json, const JsonbValue *value);
 /* Append a value as compact JSON, without white space. */
 extern void value_append_compact(StringInfo json, const JsonbValue *value);
 
+/* Append text percent-encoded, for a URL, but for what HubSpot wants as it is. */
+extern void value_append_encoded(StringInfo url, const char *text, int len);
+
 /* Text in the server's encoding as UTF-8, and back (what does not fit becomes "?"). */
 extern char *value_to_utf8(const char *text, int *len);
 extern const char *value_from_utf8(const char *text);

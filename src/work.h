@@ -80,6 +80,7 @@ typedef struct Lane
 	int			transfers;		/* requests under way */
 	int64		held_since;		/* µs: a partial batch waits for more rows; 0: none */
 	int64		successes;		/* answers about records since the start */
+	int64		splits;			/* inputs that were not to be merged as they were, since the start */
 	int64		done;			/* rows with a verdict since the start */
 	double		rate;			/* of verdicts per second, moving average */
 	int64		rate_done;		/* done when the rate was last computed */
@@ -126,6 +127,7 @@ typedef struct Account
 	int64		usage_not_before;	/* µs: it is not asked for earlier */
 	int64		requests;		/* sent since the start */
 	int64		usage_requests; /* of these, when it was last asked for */
+	List	   *lists;			/* static lists that are known, see lists.h */
 	List	   *recalled;		/* of the request log, see recall.h */
 	bool		info_changed;	/* to be written to hubspot.account */
 	bool		limits_changed; /* to be written to hubspot.rate_limit */
@@ -213,6 +215,8 @@ typedef struct Row
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */
+	bool		begins;			/* is not merged with rows before it, as it waits for what they do
+								 * not need; see schema_lane.h */
 	bool		deferred;		/* has a copy in hubspot.deferred */
 	bool		is_suspect;		/* made requests fail as a whole: sent alone */
 	WorkKey    *key;
@@ -239,6 +243,8 @@ typedef struct Input
 	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */
 	const char *alias;			/* e-mail address or domain by which HubSpot may know the record,
 								 * beside its key; NULL: none */
+	const char *awaits;			/* key in the schema lane whose rows the first row waits for; NULL:
+								 * none */
 	const char *category;		/* of a conflict that may yet be resolved, and its words */
 	const char *message;
 	int			status;
@@ -320,6 +326,9 @@ extern void queue_release_key(WorkKey *key);
 /* The last row that waited left its key: forget it, unless it is busy. */
 extern void queue_drop_idle(WorkKey *key);
 
+/* Keys that wait for rows of this one ask anew what they need. */
+extern void queue_wake_waiters(WorkKey *key);
+
 /* Rows that a batch took go back to the head of their key, in order; the key is released. */
 extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);
 
@@ -354,7 +363,7 @@ typedef struct Address
 {
 	const char *base_url;
 	char		path[PATH_BYTES];
-	const char *query;			/* not logged; NULL: none.  In the batch's context */
+	const char *query;			/* behind the path, not logged; NULL: none.  In the batch's context */
 	bool		with_token;
 	bool		is_once;		/* must not be sent twice, whatever happens */
 } Address;
@@ -380,6 +389,7 @@ typedef struct RequestKind
 	bool		is_list;		/* {"inputs": [...]}, or begin and end below; else the input is the
 								 * body */
 	bool		is_get;
+	bool		is_put;
 	bool		counts_rows;	/* rows are not merged; max_rows is the request's bound */
 	bool		one_property;	/* all inputs of a request are keyed by one property */
 	bool		by_record;		/* goes by the key's record_id, which must not stand twice in a
@@ -395,6 +405,9 @@ typedef struct RequestKind
 
 	/* parts: the messages of the input's rows. */
 	BuildResult (*append_input) (Batch *batch, Input *input, const MessageParts *parts);
+
+	/* Whether a key may stand beside the inputs there are, of which there is one; NULL: any may. */
+	bool		(*fits) (const Batch *batch, const WorkKey *key);
 
 	/* Where a request goes that is not of path.c's table; NULL: all are. */
 	void		(*address) (const Batch *batch, Address *address);
@@ -435,6 +448,7 @@ extern const FamilyWork associations_work;
 extern const FamilyWork events_work;
 extern const FamilyWork forms_work;
 extern const FamilyWork schema_work;
+extern const FamilyWork lists_work;
 
 extern const FamilyWork *batch_family(LaneFamily family);
 

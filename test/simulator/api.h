@@ -70,6 +70,7 @@ extern void form_read(Request *request);
 
 /* list.c: section 3.12 */
 extern void list_create(Request *request);
+extern void list_delete(Request *request);
 extern void list_read(Request *request);
 extern void list_by_name(Request *request);
 extern void list_members(Request *request);

@@ -22,24 +22,26 @@ typedef struct List
 
 static List **lists;
 static int	list_count;
+static int	last_id;
 
 static List *
 find_list(const char *id)
 {
 	for (int i = 0; i < list_count; i++)
 	{
-		if (lists[i]->id == atoi(id))
+		if (strspn(id, "0123456789") == strlen(id) && lists[i]->id == atoi(id))
 			return lists[i];
 	}
 	return NULL;
 }
 
+/* A name is unique in the account, whatever the list is of. */
 static List *
-find_name(const ObjectType *type, const char *name)
+find_name(const char *name)
 {
 	for (int i = 0; i < list_count; i++)
 	{
-		if (lists[i]->type == type && strcmp(lists[i]->name, name) == 0)
+		if (strcmp(lists[i]->name, name) == 0)
 			return lists[i];
 	}
 	return NULL;
@@ -64,6 +66,18 @@ reply_list(Request *request, const List *list)
 	reply_json(request, 200);
 }
 
+static void
+log_list(Request *request, const List *list, const char *op)
+{
+	Buffer	   *line = journal_begin(request, op, "lists");
+
+	if (line == NULL)
+		return;
+	buffer_printf(line, ",\"id\":\"%d\",\"name\":", list->id);
+	buffer_json(line, list->name);
+	journal_end(line);
+}
+
 void
 list_create(Request *request)
 {
@@ -85,7 +99,7 @@ list_create(Request *request)
 		reply_error(request, 400, "VALIDATION_ERROR", "Unknown processingType %s", processing);
 		return;
 	}
-	if (find_name(type, name) != NULL)
+	if (find_name(name) != NULL)
 	{
 		reply_error(request, 400, "VALIDATION_ERROR", "List with name %s already exists", name);
 		request->reply.len--;
@@ -93,12 +107,13 @@ list_create(Request *request)
 		return;
 	}
 	list = must_alloc(sizeof(List));
-	list->id = list_count + 1;
+	list->id = ++last_id;
 	list->name = must_strdup(name);
 	list->processing = must_strdup(processing);
 	list->type = type;
 	lists = must_realloc(lists, sizeof(List *) * (size_t) (list_count + 1));
 	lists[list_count++] = list;
+	log_list(request, list, "list_create");
 	reply_list(request, list);
 }
 
@@ -113,7 +128,9 @@ list_by_name(Request *request)
 {
 	ObjectType *type = object_type(request->args[0]);
 
-	reply_list(request, type ? find_name(type, request->args[1]) : NULL);
+	List	   *list = find_name(request->args[1]);
+
+	reply_list(request, list != NULL && list->type == type ? list : NULL);
 }
 
 void
@@ -163,7 +180,8 @@ log_member(Request *request, const List *list, const char *op, const char *id)
 
 	if (line == NULL)
 		return;
-	buffer_printf(line, ",\"id\":\"%s\",\"list\":\"%d\"", id, list->id);
+	buffer_printf(line, ",\"id\":\"%s\",\"list\":\"%d\",\"name\":", id, list->id);
+	buffer_json(line, list->name);
 	journal_end(line);
 }
 
@@ -258,15 +276,39 @@ list_remove(Request *request)
 	change(request, NULL, request->json);
 }
 
+static void
+free_list(List *list)
+{
+	table_clear(&list->members);
+	free(list->name);
+	free(list->processing);
+	free(list);
+}
+
+void
+list_delete(Request *request)
+{
+	List	   *list = find_list(request->args[0]);
+
+	if (list == NULL)
+	{
+		reply_not_found(request);
+		return;
+	}
+	for (int i = 0; i < list_count; i++)
+	{
+		if (lists[i] == list)
+			lists[i] = lists[--list_count];
+	}
+	log_list(request, list, "list_delete");
+	free_list(list);
+	reply_empty(request, 204);
+}
+
 void
 list_reset(void)
 {
 	for (int i = 0; i < list_count; i++)
-	{
-		table_clear(&lists[i]->members);
-		free(lists[i]->name);
-		free(lists[i]->processing);
-		free(lists[i]);
-	}
+		free_list(lists[i]);
 	list_count = 0;
 }

@@ -97,6 +97,7 @@ static const Route routes[] = {
 	{"POST", "lists", "", list_create, METER_STANDARD, WRITE_LISTS, true, false},
 	{"GET", "lists", "object-type-id/*/name/*", list_by_name, METER_STANDARD, READ_LISTS, false, false},
 	{"GET", "lists", "*", list_read, METER_STANDARD, READ_LISTS, false, false},
+	{"DELETE", "lists", "*", list_delete, METER_STANDARD, WRITE_LISTS, false, false},
 	{"GET", "lists", "*/memberships", list_members, METER_STANDARD, READ_LISTS, false, false},
 	{"PUT", "lists", "*/memberships/add-and-remove", list_change, METER_STANDARD, WRITE_LISTS, true, false},
 	{"PUT", "lists", "*/memberships/add", list_add, METER_STANDARD, WRITE_LISTS, true, false},

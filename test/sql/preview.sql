@@ -47,6 +47,17 @@ SELECT item, name, detail, body->'inputs'->0->'properties' AS properties FROM hu
 	mapping => '{"email": "email", "tier": "tier", "score": "score", "timestamp": "seen"}');
 SELECT item, name, detail, body FROM hubspot_sync_preview('SELECT email, ''acme.com'' AS domain FROM customers', 'association', mapping => '{"contact": "email", "company": "domain"}');
 
+-- Audiences
+SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT email FROM customers UNION ALL SELECT NULL UNION ALL SELECT ''u1'' UNION ALL SELECT ''x@'';', property => 'vip');
+SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT email FROM customers WHERE id = 1', outputs => '{property,event,list}', property => 'at_risk', list => 'At risk');
+SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT website FROM accounts', 'account', property => 'name');
+INSERT INTO hubspot.company_contact (pair_hash, server, company, contact) VALUES (1, 'crm', 'acme.com', 'ada@example.com'), (2, 'crm', 'acme.com', 'cyd@example.com');
+SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT website FROM accounts', 'account_users', property => 'vip');
+SELECT hubspot_audience_preview('SELECT 1', property => NULL);
+SELECT hubspot_audience_preview('SELECT 1', outputs => '{mail}', property => 'vip');
+SELECT hubspot_audience_preview('SELECT 1', 'team', property => 'vip');
+SELECT hubspot_audience_preview('SELECT 1/0', property => 'vip');
+
 -- A role without rights on the extension's tables
 CREATE ROLE regress_previewer;
 GRANT SELECT ON accounts TO regress_previewer;
@@ -56,6 +67,8 @@ RESET ROLE;
 GRANT USAGE ON FOREIGN SERVER crm TO regress_previewer;
 SET ROLE regress_previewer;
 SELECT item, count(*) FROM hubspot_sync_preview('accounts', 'company') GROUP BY item ORDER BY item;
+SELECT item, count(*) FROM hubspot_audience_preview('SELECT name || ''@example.com'' FROM accounts', property => 'vip') GROUP BY item ORDER BY item;
+SELECT count(*) FROM hubspot_audience_preview('SELECT email FROM customers', property => 'vip');
 SELECT count(*) FROM hubspot_sync_preview('customers');
 SELECT count(*) FROM hubspot_sync_preview('SELECT id FROM hubspot.outbox');
 RESET ROLE;

@@ -11,20 +11,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 
 #include "hubspot.h"
 #include "account.h"
-#include "foreign/foreign.h"
 #include "mapping_name.h"
 #include "sync.h"
+#include "sync_argument.h"
 #include "sync_follow.h"
 #include "sync_source.h"
 
@@ -39,11 +33,6 @@ enum
 	ARG_MAX_SHRINK, ARG_TIMEOUT, ARG_SERVER
 };
 
-static const char *const arg_names[] = {
-	"name", "source", "object", "key", "mapping", "mode", "deletes", "event", "every", "backfill",
-	"max_shrink", "timeout", "server"
-};
-
 /* Objects that a sync writes; the first ones of the enum. */
 #define SYNC_OBJECTS (OBJECT_IS_EVENT + 1)
 
@@ -56,12 +45,12 @@ typedef struct KeyNames
 /* ---- arguments ------------------------------------------------------------------------- */
 
 static void
-need(FunctionCallInfo fcinfo, int arg)
+need(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	if (PG_ARGISNULL(arg))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", arg_names[arg])));
+				 errmsg("%s must not be null", name)));
 }
 
 /* Text of an argument; NULL when it is null. */
@@ -71,70 +60,13 @@ text_argument(FunctionCallInfo fcinfo, int arg)
 	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
 }
 
-static int
-word_argument(FunctionCallInfo fcinfo, int arg, const char *const *words, int count)
-{
-	StringInfoData valid;
-	char	   *word;
-
-	need(fcinfo, arg);
-	word = text_argument(fcinfo, arg);
-	initStringInfo(&valid);
-	for (int i = 0; i < count; i++)
-	{
-		if (strcmp(words[i], word) == 0)
-			return i;
-		appendStringInfo(&valid, "%s%s", i > 0 ? ", " : "", words[i]);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for \"%s\": \"%s\"", arg_names[arg], word),
-			 errhint("Valid values are: %s.", valid.data)));
-}
-
-static double
-interval_seconds(const Interval *interval)
-{
-	return interval->time / (double) USECS_PER_SEC + (interval->month * (double) DAYS_PER_MONTH + interval->day) * SECS_PER_DAY;
-}
-
-static void
-check_interval(FunctionCallInfo fcinfo, int arg, double least)
-{
-	if (interval_seconds(PG_GETARG_INTERVAL_P(arg)) < least)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be at least %g s", arg_names[arg], least)));
-}
-
-static void
-read_limits(FunctionCallInfo fcinfo, Sync *sync)
-{
-	need(fcinfo, ARG_BACKFILL);
-	need(fcinfo, ARG_MAX_SHRINK);
-	need(fcinfo, ARG_TIMEOUT);
-	sync->max_shrink = PG_GETARG_FLOAT4(ARG_MAX_SHRINK);
-	if (!(sync->max_shrink >= 0 && sync->max_shrink <= 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_shrink must be between 0 and 1"),
-				 errdetail("It is the share of the members that may leave in one refresh.")));
-	if (!PG_ARGISNULL(ARG_EVERY))
-	{
-		check_interval(fcinfo, ARG_EVERY, 1);
-		sync->every = PG_GETARG_INTERVAL_P(ARG_EVERY);
-	}
-	check_interval(fcinfo, ARG_TIMEOUT, 0.001);
-	sync->timeout_ms = Min(interval_seconds(PG_GETARG_INTERVAL_P(ARG_TIMEOUT)) * 1000, INT_MAX);
-}
-
 static void
 check_name(const char *name)
 {
-	if (name[0] == '\0' || strlen(name) > MAX_NAME)
+	if (strlen(name) > MAX_NAME)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the name of a sync must have 1 to %d bytes", MAX_NAME)));
+				 errmsg("name must not have more than %d bytes", MAX_NAME)));
 }
 
 static void
@@ -168,49 +100,20 @@ check_combination(const Sync *sync)
 		   "mode \"mirror\" archives what has left the source", "Leave out deletes, or choose another mode.");
 }
 
-/* The present search_path by names, so that the query finds the same whoever runs it. */
-static char *
-present_search_path(void)
-{
-	StringInfoData path;
-	ListCell   *cell;
-
-	initStringInfo(&path);
-	foreach(cell, fetch_search_path(false))
-	{
-		Oid			schema = lfirst_oid(cell);
-		char	   *name = isAnyTempNamespace(schema) ? NULL : get_namespace_name(schema);
-
-		if (name != NULL)
-			appendStringInfo(&path, "%s%s", path.len > 0 ? ", " : "", quote_identifier(name));
-	}
-	if (path.len == 0)
-		appendStringInfoString(&path, "pg_catalog");
-	return path.data;
-}
-
 static void
 read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 {
-	Oid			server;
-
-	need(fcinfo, ARG_NAME);
-	need(fcinfo, ARG_SOURCE);
-	sync->name = text_argument(fcinfo, ARG_NAME);
-	check_name(sync->name);
 	sync->kind = SYNC_IS_SYNC;
-	sync->owner = GetUserNameFromId(GetUserId(), false);
-	sync->object = word_argument(fcinfo, ARG_OBJECT, ring_object_names, SYNC_OBJECTS);
-	sync->mode = word_argument(fcinfo, ARG_MODE, sync_mode_names, SYNC_MODES);
-	sync->deletes = word_argument(fcinfo, ARG_DELETES, sync_deletes_names, SYNC_DELETES);
+	sync->name = sync_text_argument(fcinfo, ARG_NAME, "name");
+	check_name(sync->name);
+	need(fcinfo, ARG_BACKFILL, "backfill");
+	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", ring_object_names, SYNC_OBJECTS);
+	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
+	sync->deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
 	sync->event = text_argument(fcinfo, ARG_EVENT);
-	read_limits(fcinfo, sync);
+	sync_schedule_arguments(fcinfo, sync, ARG_EVERY, ARG_TIMEOUT, ARG_MAX_SHRINK);
 	check_combination(sync);
-	sync->search_path = present_search_path();
-
-	server = account_resolve(PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
-	account_check_usage(server, GetUserId());
-	sync->server = GetForeignServer(server)->servername;
+	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 }
 
 /* ---- columns --------------------------------------------------------------------------- */
@@ -505,7 +408,7 @@ hubspot_sync(PG_FUNCTION_ARGS)
 	Sync	   *before;
 
 	read_arguments(fcinfo, &sync);
-	sync_source_look(text_argument(fcinfo, ARG_SOURCE), &source);
+	sync_source_look(sync_text_argument(fcinfo, ARG_SOURCE, "source"), &source);
 	sync.relation = source.relation;
 	sync.source = unconstify(char *, source.text);
 	sync.follows = source.can_follow && sync.mode != SYNC_MIRROR;
@@ -518,6 +421,6 @@ hubspot_sync(PG_FUNCTION_ARGS)
 	before = sync_replaced(sync.name, SYNC_IS_SYNC);
 	tell_method(&sync, &source);
 	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)), before != NULL && is_other(before, &sync));
-	sync_follow(&sync, fcinfo->flinfo->fn_oid);
+	sync_follow(&sync);
 	PG_RETURN_VOID();
 }

@@ -183,11 +183,11 @@ drop_trigger(const Found *found)
 }
 
 static void
-make_trigger(const Sync *sync, int i, Oid function)
+make_trigger(const Sync *sync, int i)
 {
-	execute(psprintf("CREATE OR REPLACE TRIGGER %s AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)",
+	execute(psprintf("CREATE OR REPLACE TRIGGER %s AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s.%s(%s)",
 					 quote_identifier(trigger_name(sync->name, i)), triggers[i].event, table_name(sync->relation), triggers[i].tables,
-					 quote_qualified_identifier(get_namespace_name(get_func_namespace(function)), TRIGGER_FUNCTION),
+					 sync_functions_schema(), TRIGGER_FUNCTION,
 					 quote_literal_cstr(sync->name)));
 }
 
@@ -201,7 +201,7 @@ is_wanted(const Sync *sync, const Found *found)
 }
 
 void
-sync_follow(const Sync *sync, Oid function)
+sync_follow(const Sync *sync)
 {
 	ListCell   *cell;
 
@@ -210,7 +210,7 @@ sync_follow(const Sync *sync, Oid function)
 		drop_trigger(lfirst(cell));
 	for (int i = 0; i < lengthof(triggers); i++)
 		if (is_needed(sync, i))
-			make_trigger(sync, i, function);
+			make_trigger(sync, i);
 }
 
 void

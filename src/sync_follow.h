@@ -11,10 +11,9 @@
  * Make the triggers that the definition needs on its table, as the current user,
  * who needs the TRIGGER privilege; none when it does not follow.  Triggers that the same
  * name has elsewhere, or no more use for, are dropped where the user owns the
- * table, and do nothing otherwise, of which a NOTICE tells.  function: oid of a
- * function in the extension's schema.
+ * table, and do nothing otherwise, of which a NOTICE tells.
  */
-extern void sync_follow(const Sync *sync, Oid function);
+extern void sync_follow(const Sync *sync);
 
 /* Drop all triggers of a definition, in the same way. */
 extern void sync_unfollow(const char *name);

@@ -570,7 +570,7 @@ COMMENT ON COLUMN hubspot.sync.mode IS 'upsert; update: only records that HubSpo
 COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive';
 COMMENT ON COLUMN hubspot.sync.event IS 'of a sync of events: their name';
 COMMENT ON COLUMN hubspot.sync.level IS 'of an audience or trait: user (the query returns contacts), account (companies), account_users (companies, meaning their contacts)';
-COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list';
+COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list; of a trait: property';
 COMMENT ON COLUMN hubspot.sync.property IS 'property that holds the membership or the value';
 COMMENT ON COLUMN hubspot.sync.list IS 'name of the static list in HubSpot';
 COMMENT ON COLUMN hubspot.sync.on_missing IS 'of a trait, what becomes of the value of a key that the query does not return any more: clear or keep';

@@ -146,9 +146,10 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 	put_text(values, nulls, PUT_DELETES, sync_deletes_names[sync->deletes]);
 	put_text(values, nulls, PUT_EVENT, sync->event);
 	if (sync->kind != SYNC_IS_SYNC)
+	{
 		put_text(values, nulls, PUT_LEVEL, sync_level_names[sync->level]);
-	if (sync->kind == SYNC_IS_AUDIENCE)
 		put(values, nulls, PUT_OUTPUTS, outputs_array(sync->outputs));
+	}
 	put_text(values, nulls, PUT_PROPERTY, sync->property);
 	put_text(values, nulls, PUT_LIST, sync->list);
 	if (sync->kind == SYNC_IS_TRAIT)

@@ -871,6 +871,14 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 /* ------------------------------------------------------------------------
  * Syncs, audiences, computed traits
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_sync(name text, source text, object text DEFAULT 'contact', key text DEFAULT NULL,
+	mapping jsonb DEFAULT NULL, mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL,
+	every interval DEFAULT NULL, backfill boolean DEFAULT true, max_shrink real DEFAULT 0.2,
+	timeout interval DEFAULT '5 minutes', server name DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync';
+COMMENT ON FUNCTION @extschema@.hubspot_sync(text, text, text, text, jsonb, text, text, text, interval, boolean, real, interval, name) IS
+'declares that HubSpot follows a table, view or query, or changes what is declared by this name.  object: contact, company, event, association.  mapping: object of property -> column, NULL: all columns by their names.  key: column that says which record a row is, NULL: the one mapped to the account''s id property, email or domain; of events the primary key.  mode: upsert, update, create, mirror.  deletes: ignore, clear, archive.  The changes of a table are followed by triggers, in the transaction of who makes them; a view, a query or the mode mirror is compared every so often, and no more than max_shrink of its records (0 to 1) may leave at once.  backfill: also what is there already.  Needs USAGE on the SERVER, SELECT on the columns and TRIGGER on a table; the caller becomes the owner.  What is no good raises invalid_parameter_value, undefined_column, undefined_table or insufficient_privilege';
+
 CREATE FUNCTION @extschema@.hubspot_audience(name text, query text, level text DEFAULT 'user',
 	outputs text[] DEFAULT '{property}', property text DEFAULT NULL, list text DEFAULT NULL, every interval DEFAULT NULL,
 	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)

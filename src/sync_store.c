@@ -25,6 +25,7 @@
 #include "hubspot.h"
 #include "shared.h"
 #include "sync.h"
+#include "sync_follow.h"
 
 PG_FUNCTION_INFO_V1(hubspot_sync_restored);
 PG_FUNCTION_INFO_V1(hubspot_sync_changed);
@@ -273,6 +274,7 @@ sync_drop(const Sync *sync)
 	SyncIdentity identity;
 
 	(void) sync_lock(sync, true);
+	sync_unfollow(sync->name);
 	sync_act_as_extension(&identity);
 	SPI_connect();
 	run("DELETE FROM hubspot.sync WHERE id = $1", sync->id);

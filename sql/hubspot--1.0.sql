@@ -631,7 +631,7 @@ COMMENT ON COLUMN hubspot.sync_state.next_at IS 'when the schedule refreshes it 
 COMMENT ON COLUMN hubspot.sync_state.failures IS 'scheduled refreshes that failed since the last one that did not';
 COMMENT ON COLUMN hubspot.sync_state.failed_at IS 'when the last one failed';
 COMMENT ON COLUMN hubspot.sync_state.error IS 'with this error';
-COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'key up to which the back-fill has read the table; NULL: from its beginning';
+COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'where the back-fill is: number of the column that it reads by, =, value of its last row; NULL: at the beginning';
 COMMENT ON COLUMN hubspot.sync_state.fill_rows IS 'rows that the back-fill has queued';
 COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as estimated, when the back-fill began';
 COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was asked for; NULL: none was';
@@ -908,6 +908,11 @@ COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
 
 CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
+CREATE FUNCTION @extschema@.hubspot_resync(name text) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_resync';
+COMMENT ON FUNCTION @extschema@.hubspot_resync(text) IS
+'queues everything of a definition anew: of a followed table by a back-fill from its beginning, of everything else by a refresh at once.  Ends a hold, as after a restore; then the source is looked up again by its name.  For the owner of the definition; raises undefined_object when there is none of this name, undefined_table when its source has gone';
+
 COMMENT ON FUNCTION @extschema@.hubspot_drop_sync(text) IS
 'takes back hubspot_sync(), hubspot_audience() or hubspot_trait(): removes the definition, its members and the triggers of its table.  What is queued is still sent, nothing is changed in HubSpot.  For the owner of the definition; raises undefined_object when there is none of this name';
 
@@ -954,10 +959,16 @@ COMMENT ON FUNCTION hubspot.flight_report() IS 'outbox ids in requests under way
 CREATE FUNCTION hubspot.worker_report(
 	OUT database oid, OUT pid integer, OUT state text, OUT problem text, OUT started_at timestamptz,
 	OUT last_turn_at timestamptz, OUT failures integer, OUT window_rows bigint, OUT window_bytes bigint,
-	OUT read_id bigint, OUT requests bigint, OUT done bigint)
+	OUT read_id bigint, OUT requests bigint, OUT done bigint, OUT refresher_pid integer, OUT refresher_problem text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_worker_report';
 COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no rows when the library is not preloaded';
+
+CREATE FUNCTION hubspot.fill_report(OUT sync integer, OUT unfinished integer, OUT waits boolean)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_fill_report';
+COMMENT ON FUNCTION hubspot.fill_report() IS
+'back-fills under way in this database, live: rows queued that have no verdict, and whether they are so many that no more is read';
 
 CREATE FUNCTION hubspot.meter_report(
 	OUT server oid, OUT burst_limit integer, OUT burst_used integer, OUT burst_others integer,
@@ -1179,10 +1190,36 @@ COMMENT ON VIEW hubspot.rate_limits IS 'limits of each account, live where the w
 
 CREATE VIEW hubspot.workers AS
 	SELECT d.datname AS database, w.pid, w.state, nullif(w.problem, '') AS problem, w.started_at, w.last_turn_at,
-		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done
+		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done, w.refresher_pid, w.refresher_problem
 	FROM hubspot.worker_report() w
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
-COMMENT ON VIEW hubspot.workers IS 'the workers of the cluster, one per database that has the extension';
+COMMENT ON VIEW hubspot.workers IS
+'the workers of the cluster, one per database that has the extension; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started';
+
+CREATE VIEW hubspot.backfills AS
+	SELECT y.name, y.server,
+		CASE WHEN y.held IS NOT NULL THEN 'held'
+			WHEN s.fill_finished_at IS NOT NULL THEN 'done'
+			WHEN s.failures > 0 THEN 'failed'
+			WHEN f.waits THEN 'waiting for HubSpot'
+			ELSE 'reading' END AS state,
+		coalesce(s.fill_rows, 0) AS rows_read,
+		CASE WHEN s.fill_finished_at IS NOT NULL THEN s.fill_rows ELSE greatest(s.fill_total, s.fill_rows) END AS rows_total,
+		CASE WHEN s.fill_finished_at IS NOT NULL THEN 1.0::float8
+			WHEN s.fill_total > s.fill_rows THEN s.fill_rows / s.fill_total::float8 END AS share,
+		r.rate AS rows_per_second,
+		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
+			THEN pg_catalog.make_interval(secs => (s.fill_total - s.fill_rows) / r.rate) END AS eta,
+		s.fill_started_at AS started_at, s.fill_finished_at AS finished_at,
+		coalesce(y.held, s.error, s.problem) AS error
+	FROM hubspot.sync y
+	JOIN hubspot.sync_state s ON s.sync = y.id AND s.fill_started_at IS NOT NULL
+	LEFT JOIN hubspot.fill_report() f ON f.sync = y.id
+	CROSS JOIN LATERAL (SELECT s.fill_rows / nullif(extract(epoch FROM
+		coalesce(s.fill_finished_at, pg_catalog.clock_timestamp()) - s.fill_started_at), 0)::float8 AS rate) r
+	WHERE y.follows;
+COMMENT ON VIEW hubspot.backfills IS
+'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), done (all is read and queued), held or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';
 
 /*
  * Rows of one key are one record; a request takes 100 records, 500 events, one
@@ -2169,6 +2206,10 @@ UNION ALL
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
+	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem), 'raise max_worker_processes and restart the server'
+	FROM hubspot.worker_report() w
+	WHERE w.refresher_problem IS NOT NULL AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
 	SELECT format('the worker is held: %s; %s rows wait', w.problem,
 			(SELECT coalesce(sum(s.waiting), 0) FROM hubspot.status s)),
 		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
@@ -2199,7 +2240,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * ------------------------------------------------------------------------ */
 REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
 	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.home_id(), hubspot.next_outbox_id(), hubspot.lane_report(),
-	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
+	hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
 	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
@@ -2209,10 +2250,10 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
 	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
-GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
+GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
 	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
-GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
+GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,

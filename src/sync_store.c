@@ -263,7 +263,7 @@ sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget)
 	write_state(sync, before, fill, forget);
 	SPI_finish();
 	sync_act_back(&identity);
-	shared_wake_at_commit();
+	shared_look_at_syncs_at_commit();
 }
 
 void

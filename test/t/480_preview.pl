@@ -25,7 +25,7 @@ sub requests_of { return ask("SELECT count(*) FROM hubspot.requests WHERE lane =
 
 $sim->add_property('contacts', name => 'points', type => 'number', fieldType => 'number');
 $sim->add_property('contacts', name => 'tier', type => 'enumeration', fieldType => 'select',
-	options => [ map { { value => $_, label => ucfirst } } qw(gold silver) ]);
+	options => [ map { { value => $_, label => ucfirst, hidden => JSON::PP::false() } } qw(gold silver) ]);
 ask(q{
 	CREATE TYPE tier AS ENUM ('gold', 'tin');
 	CREATE TABLE people (id int PRIMARY KEY, email text UNIQUE, first_name text, points text, tier tier);

@@ -570,7 +570,7 @@ COMMENT ON COLUMN hubspot.sync.mode IS 'upsert; update: only records that HubSpo
 COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive';
 COMMENT ON COLUMN hubspot.sync.event IS 'of a sync of events: their name';
 COMMENT ON COLUMN hubspot.sync.level IS 'of an audience or trait: user (the query returns contacts), account (companies), account_users (companies, meaning their contacts)';
-COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list';
+COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list; of a trait: property';
 COMMENT ON COLUMN hubspot.sync.property IS 'property that holds the membership or the value';
 COMMENT ON COLUMN hubspot.sync.list IS 'name of the static list in HubSpot';
 COMMENT ON COLUMN hubspot.sync.on_missing IS 'of a trait, what becomes of the value of a key that the query does not return any more: clear or keep';
@@ -871,6 +871,14 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 /* ------------------------------------------------------------------------
  * Syncs, audiences, computed traits
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_sync(name text, source text, object text DEFAULT 'contact', key text DEFAULT NULL,
+	mapping jsonb DEFAULT NULL, mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL,
+	every interval DEFAULT NULL, backfill boolean DEFAULT true, max_shrink real DEFAULT 0.2,
+	timeout interval DEFAULT '5 minutes', server name DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync';
+COMMENT ON FUNCTION @extschema@.hubspot_sync(text, text, text, text, jsonb, text, text, text, interval, boolean, real, interval, name) IS
+'declares that HubSpot follows a table, view or query, or changes what is declared by this name.  object: contact, company, event, association.  mapping: object of property -> column, NULL: all columns by their names.  key: column that says which record a row is, NULL: the one mapped to the account''s id property, email or domain; of events the primary key.  mode: upsert, update, create, mirror.  deletes: ignore, clear, archive.  The changes of a table are followed by triggers, in the transaction of who makes them; a view, a query or the mode mirror is compared every so often, and no more than max_shrink of its records (0 to 1) may leave at once.  backfill: also what is there already.  Needs USAGE on the SERVER, SELECT on the columns and TRIGGER on a table; the caller becomes the owner.  What is no good raises invalid_parameter_value, undefined_column, undefined_table or insufficient_privilege';
+
 CREATE FUNCTION @extschema@.hubspot_audience(name text, query text, level text DEFAULT 'user',
 	outputs text[] DEFAULT '{property}', property text DEFAULT NULL, list text DEFAULT NULL, every interval DEFAULT NULL,
 	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)

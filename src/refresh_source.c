@@ -179,7 +179,6 @@ describe(const Sync *sync, const char *sql)
 TupleDesc
 refresh_describe(const Sync *sync)
 {
-	(void) describe(sync, source_statement(sync));
 	return describe(sync, psprintf("SELECT * FROM %s q", source_expression(sync)));
 }
 

@@ -124,8 +124,8 @@ source_expression(const Sync *sync)
  * As a sub-query the user's cannot be anything but a SELECT: neither DML nor
  * one that hides it in WITH.
  */
-static char *
-source_statement(const Sync *sync)
+char *
+refresh_statement(const Sync *sync)
 {
 	StringInfoData sql;
 
@@ -325,7 +325,7 @@ run_query(const Sync *sync, SourceReceiver *receiver)
 {
 	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver->receiver};
 	SyncIdentity before;
-	char	   *sql = source_statement(sync);
+	char	   *sql = refresh_statement(sync);
 
 	sync_act_as_owner(sync, &before);
 	SPI_connect();

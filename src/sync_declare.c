@@ -17,8 +17,8 @@
 #include "hubspot.h"
 #include "account.h"
 #include "mapping_name.h"
-#include "sync.h"
 #include "sync_argument.h"
+#include "sync_declare.h"
 #include "sync_follow.h"
 #include "sync_source.h"
 
@@ -32,9 +32,6 @@ enum
 	ARG_NAME, ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT, ARG_EVERY, ARG_BACKFILL,
 	ARG_MAX_SHRINK, ARG_TIMEOUT, ARG_SERVER
 };
-
-/* Objects that a sync writes; the first ones of the enum. */
-#define SYNC_OBJECTS (OBJECT_IS_EVENT + 1)
 
 /* What a company, or a contact, may be known by: properties that its key's column can be mapped to. */
 typedef struct KeyNames
@@ -79,9 +76,8 @@ refuse(bool refused, const char *message, const char *hint)
 				 errhint("%s", hint)));
 }
 
-/* What does not go together. */
-static void
-check_combination(const Sync *sync)
+void
+sync_check_combination(const Sync *sync)
 {
 	bool		is_event = sync->object == OBJECT_IS_EVENT;
 	bool		is_record = sync->object == OBJECT_IS_CONTACT || sync->object == OBJECT_IS_COMPANY;
@@ -112,7 +108,7 @@ read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
 	sync->event = text_argument(fcinfo, ARG_EVENT);
 	sync_schedule_arguments(fcinfo, sync, ARG_EVERY, ARG_TIMEOUT, ARG_MAX_SHRINK);
-	check_combination(sync);
+	sync_check_combination(sync);
 	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 }
 
@@ -335,6 +331,19 @@ check_unique(const Sync *sync, const SyncSource *source)
 			 errhint("Create a unique index on it, or give another column as key.")));
 }
 
+void
+sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const char *key)
+{
+	sync->relation = source->relation;
+	sync->source = unconstify(char *, source->text);
+	sync->follows = source->can_follow && sync->mode != SYNC_MIRROR;
+	take_columns(sync, source, mapping);
+	check_object(sync, source);
+	take_key(sync, source, key);
+	check_unique(sync, source);
+	sync_source_check_rights(source, sync);
+}
+
 /* ---- what it replaces ---------------------------------------------------------------------- */
 
 static bool
@@ -409,14 +418,7 @@ hubspot_sync(PG_FUNCTION_ARGS)
 
 	read_arguments(fcinfo, &sync);
 	sync_source_look(sync_text_argument(fcinfo, ARG_SOURCE, "source"), &source);
-	sync.relation = source.relation;
-	sync.source = unconstify(char *, source.text);
-	sync.follows = source.can_follow && sync.mode != SYNC_MIRROR;
-	take_columns(&sync, &source, PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING));
-	check_object(&sync, &source);
-	take_key(&sync, &source, text_argument(fcinfo, ARG_KEY));
-	check_unique(&sync, &source);
-	sync_source_check_rights(&source, &sync);
+	sync_take_source(&sync, &source, PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING), text_argument(fcinfo, ARG_KEY));
 
 	before = sync_replaced(sync.name, SYNC_IS_SYNC);
 	tell_method(&sync, &source);

@@ -570,7 +570,7 @@ COMMENT ON COLUMN hubspot.sync.mode IS 'upsert; update: only records that HubSpo
 COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive';
 COMMENT ON COLUMN hubspot.sync.event IS 'of a sync of events: their name';
 COMMENT ON COLUMN hubspot.sync.level IS 'of an audience or trait: user (the query returns contacts), account (companies), account_users (companies, meaning their contacts)';
-COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list';
+COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list; of a trait: property';
 COMMENT ON COLUMN hubspot.sync.property IS 'property that holds the membership or the value';
 COMMENT ON COLUMN hubspot.sync.list IS 'name of the static list in HubSpot';
 COMMENT ON COLUMN hubspot.sync.on_missing IS 'of a trait, what becomes of the value of a key that the query does not return any more: clear or keep';
@@ -871,6 +871,14 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 /* ------------------------------------------------------------------------
  * Syncs, audiences, computed traits
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_sync(name text, source text, object text DEFAULT 'contact', key text DEFAULT NULL,
+	mapping jsonb DEFAULT NULL, mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL,
+	every interval DEFAULT NULL, backfill boolean DEFAULT true, max_shrink real DEFAULT 0.2,
+	timeout interval DEFAULT '5 minutes', server name DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync';
+COMMENT ON FUNCTION @extschema@.hubspot_sync(text, text, text, text, jsonb, text, text, text, interval, boolean, real, interval, name) IS
+'declares that HubSpot follows a table, view or query, or changes what is declared by this name.  object: contact, company, event, association.  mapping: object of property -> column, NULL: all columns by their names.  key: column that says which record a row is, NULL: the one mapped to the account''s id property, email or domain; of events the primary key.  mode: upsert, update, create, mirror.  deletes: ignore, clear, archive.  The changes of a table are followed by triggers, in the transaction of who makes them; a view, a query or the mode mirror is compared every so often, and no more than max_shrink of its records (0 to 1) may leave at once.  backfill: also what is there already.  Needs USAGE on the SERVER, SELECT on the columns and TRIGGER on a table; the caller becomes the owner.  What is no good raises invalid_parameter_value, undefined_column, undefined_table or insufficient_privilege';
+
 CREATE FUNCTION @extschema@.hubspot_audience(name text, query text, level text DEFAULT 'user',
 	outputs text[] DEFAULT '{property}', property text DEFAULT NULL, list text DEFAULT NULL, every interval DEFAULT NULL,
 	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)
@@ -1772,109 +1780,58 @@ AS $$
 $$;
 COMMENT ON FUNCTION hubspot.statement_for_property(oid, text, text, oid) IS 'the statement that creates a property for the values of a column';
 
-CREATE FUNCTION hubspot.check_mapping(source jsonb, mapping jsonb) RETURNS void
-LANGUAGE plpgsql STABLE
+/* Names of a mapping that say whose the record is, or what, and are no property. */
+CREATE FUNCTION hubspot.is_reserved(object text, trait text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	missing text;
-BEGIN
-	IF jsonb_typeof(mapping) <> 'object' OR EXISTS (SELECT FROM jsonb_each(mapping) m WHERE jsonb_typeof(m.value) <> 'string') THEN
-		RAISE EXCEPTION 'mapping must be an object of property -> column' USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	SELECT m.value INTO missing FROM jsonb_each_text(mapping) m
-	WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c WHERE c->>'name' = m.value) LIMIT 1;
-	IF missing IS NOT NULL THEN
-		RAISE EXCEPTION 'column "%" of the source does not exist', missing USING ERRCODE = 'undefined_column',
-			HINT = 'Its columns are: ' || (SELECT string_agg(c->>'name', ', ') FROM jsonb_array_elements(source->'columns') c) || '.';
-	END IF;
-END
+	SELECT object = 'association' OR lower(translate(trait, '_- ', '')) = ANY (CASE object
+		WHEN 'contact' THEN '{userid}' WHEN 'company' THEN '{groupid}' WHEN 'event' THEN '{email,userid,timestamp}' ELSE '{}' END::text[])
 $$;
-COMMENT ON FUNCTION hubspot.check_mapping(jsonb, jsonb) IS 'an error unless all columns of a mapping are the source''s';
+COMMENT ON FUNCTION hubspot.is_reserved(text, text) IS 'whether a name of a mapping is part of the call, and not a property';
 
-/*
- * Columns of a source and what becomes of each.  An event's reserved names are
- * not properties, nor are the two keys of an association.
- */
-CREATE FUNCTION hubspot.preview_columns(server oid, source jsonb, object text, mapping jsonb, event text)
-RETURNS TABLE (number bigint, column_name text, label text, column_type oid, trait text, property text)
-LANGUAGE sql STABLE ROWS 20
+CREATE FUNCTION hubspot.preview_columns(server oid, object text, event text, columns jsonb) RETURNS jsonb
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT c.n, c.it->>'name', c.it->>'label', (c.it->>'type')::oid, m.trait,
-		CASE WHEN object = 'association' OR object = 'event' AND m.trait IN ('email', 'userId', 'timestamp') THEN NULL
-			WHEN object = 'event' AND hubspot.event_full_name(server, event) IS NULL THEN m.trait
-			ELSE hubspot.property_of_trait(server, object, event, m.trait) END
-	FROM jsonb_array_elements(source->'columns') WITH ORDINALITY AS c(it, n)
-	JOIN LATERAL (SELECT c.it->>'name' AS trait WHERE mapping IS NULL
-		UNION ALL SELECT e.key FROM jsonb_each_text(mapping) e WHERE e.value = c.it->>'name') m ON true
-	ORDER BY c.n, m.trait
+	WITH event AS MATERIALIZED (
+		SELECT $2 = 'event' AND hubspot.event_full_name($1, $3) IS NULL AS missing
+	)
+	SELECT coalesce(jsonb_agg(c.it || jsonb_build_object('property', CASE WHEN hubspot.is_reserved(object, c.it->>'trait') THEN NULL
+		WHEN e.missing THEN c.it->>'trait' ELSE hubspot.property_of_trait(server, object, event, c.it->>'trait') END) ORDER BY c.n), '[]')
+	FROM jsonb_array_elements(columns) WITH ORDINALITY AS c(it, n), event e
 $$;
-COMMENT ON FUNCTION hubspot.preview_columns(oid, jsonb, text, jsonb, text) IS
-'mapped columns of a source, and the trait and property that each is; property NULL: it is the key or a reserved name, or is not sent';
-
-CREATE FUNCTION hubspot.preview_key(server oid, source jsonb, object text, key text, mapping jsonb) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	wanted text[] := CASE object
-		WHEN 'contact' THEN ARRAY[hubspot.server_option(server, 'contact_id_property'), 'userId', 'email']
-		WHEN 'company' THEN ARRAY[hubspot.server_option(server, 'company_id_property'), 'groupId', 'domain', 'website']
-		ELSE '{}' END;
-	found text;
-BEGIN
-	SELECT c->>'name' INTO found FROM jsonb_array_elements(source->'columns') c WHERE key IS NULL OR c->>'name' = key LIMIT 1;
-	IF found IS NULL THEN
-		RAISE EXCEPTION 'column "%" of the source does not exist', key USING ERRCODE = 'undefined_column';
-	ELSIF key IS NOT NULL THEN
-		RETURN key;
-	ELSIF object IN ('event', 'association') THEN
-		RETURN coalesce(source->>'key', found);
-	END IF;
-	SELECT c.it->>'name' INTO found
-	FROM unnest(wanted) WITH ORDINALITY AS w(trait, n), jsonb_array_elements(source->'columns') AS c(it)
-	WHERE (mapping IS NULL OR EXISTS (SELECT FROM jsonb_each_text(mapping) m WHERE m.value = c.it->>'name'))
-		AND lower(translate(w.trait, '_- ', '')) = lower(translate(coalesce(
-			(SELECT m.key FROM jsonb_each_text(mapping) m WHERE m.value = c.it->>'name' ORDER BY m.key = w.trait DESC LIMIT 1), c.it->>'name'), '_- ', ''))
-	ORDER BY w.n LIMIT 1;
-	IF found IS NULL THEN
-		RAISE EXCEPTION 'no column says which % a row is', object USING ERRCODE = 'invalid_parameter_value',
-			HINT = format('Map a column to %s, or give key.', array_to_string(wanted, ', '));
-	END IF;
-	RETURN found;
-END
-$$;
-COMMENT ON FUNCTION hubspot.preview_key(oid, jsonb, text, text, jsonb) IS 'column of a source that says which record a row is';
+COMMENT ON FUNCTION hubspot.preview_columns(oid, text, text, jsonb) IS
+'columns with the property that each is; property null: it is the key or a reserved name, or is not sent';
 
 /* The message that a row of the source becomes. */
-CREATE FUNCTION hubspot.preview_message(server oid, object text, event text, key_column text, columns jsonb, source_row jsonb) RETURNS jsonb
+CREATE FUNCTION hubspot.preview_message(server oid, object text, event text, key text, key_is_trait boolean, traits jsonb) RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH parts AS (
-		SELECT coalesce(jsonb_object_agg(c->>'trait', source_row->(c->>'column')), '{}') AS traits, source_row->>key_column AS key,
-			coalesce(bool_or(c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) IN ('email', 'domain', 'website')), false) AS key_is_trait,
-			max(source_row->>(c->>'column')) FILTER (WHERE c->>'trait' = 'contact') AS contact,
-			max(source_row->>(c->>'column')) FILTER (WHERE c->>'trait' = 'company') AS company
-		FROM jsonb_array_elements(columns) c
-	), by AS (
-		SELECT hubspot.server_option($1, 'company_id_property') IS NULL AS domain,
-			hubspot.server_option($1, 'contact_id_property') IS NULL AND p.key LIKE '%@%' AS address FROM parts p
+		SELECT coalesce(jsonb_object_agg(t.key, t.value) FILTER (WHERE NOT hubspot.is_reserved(object, t.key)), '{}') AS traits,
+			max(t.value #>> '{}') FILTER (WHERE t.name = 'userid') AS user_id, max(t.value #>> '{}') FILTER (WHERE t.name = 'email') AS email,
+			max(t.value #>> '{}') FILTER (WHERE t.name = 'timestamp') AS at, max(t.value #>> '{}') FILTER (WHERE t.name = 'contact') AS contact,
+			max(t.value #>> '{}') FILTER (WHERE t.name = 'company') AS company,
+			hubspot.server_option($1, 'company_id_property') IS NULL AS by_domain,
+			hubspot.server_option($1, 'contact_id_property') IS NULL AND $4 LIKE '%@%' AS by_address
+		FROM (SELECT e.key, e.value, lower(translate(e.key, '_- ', '')) AS name FROM jsonb_each($6) e) t
 	)
 	SELECT CASE object
-		WHEN 'contact' THEN CASE WHEN p.key_is_trait THEN jsonb_build_object('traits', p.traits)
-			WHEN b.address THEN jsonb_build_object('traits', p.traits || jsonb_build_object('email', p.key))
-			ELSE jsonb_build_object('userId', p.key, 'traits', p.traits) END
-		WHEN 'company' THEN CASE WHEN NOT b.domain THEN jsonb_build_object('groupId', p.key, 'traits', p.traits)
-			WHEN p.key_is_trait THEN jsonb_build_object('traits', p.traits)
-			ELSE jsonb_build_object('traits', p.traits || jsonb_build_object('domain', p.key)) END
-		WHEN 'event' THEN jsonb_strip_nulls(jsonb_build_object('event', event, 'messageId', p.key, 'userId', p.traits->'userId', 'timestamp', p.traits->'timestamp'))
-			|| jsonb_build_object('properties', p.traits - '{userId,timestamp}'::text[])
+		WHEN 'contact' THEN CASE WHEN key_is_trait THEN jsonb_build_object('traits', p.traits)
+			WHEN p.by_address THEN jsonb_build_object('traits', p.traits || jsonb_build_object('email', $4))
+			ELSE jsonb_build_object('userId', $4, 'traits', p.traits) END
+		WHEN 'company' THEN CASE WHEN NOT p.by_domain THEN jsonb_build_object('groupId', $4, 'traits', p.traits)
+			WHEN key_is_trait THEN jsonb_build_object('traits', p.traits)
+			ELSE jsonb_build_object('traits', p.traits || jsonb_build_object('domain', $4)) END
+		WHEN 'event' THEN jsonb_strip_nulls(jsonb_build_object('event', event, 'messageId', $4, 'userId', p.user_id, 'email', p.email, 'timestamp', p.at))
+			|| jsonb_build_object('properties', p.traits)
 		ELSE jsonb_build_object('userId', p.contact, 'groupId', p.company, 'traits', jsonb_build_object('domain', p.company)) END
-	FROM parts p, by b
+	FROM parts p
 $$;
-COMMENT ON FUNCTION hubspot.preview_message(oid, text, text, text, jsonb, jsonb) IS 'message that a row of the source becomes; columns is an array of {column, trait}';
+COMMENT ON FUNCTION hubspot.preview_message(oid, text, text, text, boolean, jsonb) IS
+'message that a row of the source becomes; key_is_trait: its key is an address or a domain among the traits';
 
 /* A bad message is what a preview is for: its error is what would be recorded. */
 CREATE FUNCTION hubspot.preview_sample(server oid, object text, call text, message jsonb, key text)
@@ -1974,8 +1931,8 @@ LANGUAGE sql STABLE ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH given AS (
-		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, $2 <> 'association' AND c."column" = key_column AND c.property IS NULL AS is_key,
-			$2 = 'association' OR $2 = 'event' AND c.trait IN ('email', 'userId', 'timestamp') AS reserved, k.type AS property_type,
+		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, $2 IN ('contact', 'company') AND c."column" = key_column AND c.property IS NULL AS is_key,
+			hubspot.is_reserved($2, c.trait) AS reserved, k.type AS property_type,
 			k.field_type, k.options, k.read_only, coalesce(hubspot.server_option($1, 'time_zone'), 'UTC') AS time_zone,
 			EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
 				AND ($2 <> 'event' OR hubspot.event_full_name($1, $3) IS NOT NULL) AS schema_known
@@ -2029,25 +1986,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION hubspot.preview_sync_creates(oid, text, text, text, jsonb) IS 'what a sync would create in HubSpot, as rows of a preview';
 
-CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key text, mapping jsonb, mode text, deletes text, event text)
+CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key_column text, mode text, deletes text, event text)
 RETURNS TABLE (item text, name text, detail text, body jsonb)
 LANGUAGE plpgsql STABLE ROWS 30
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	key_column text;
-	columns jsonb;
-	follows boolean := (source->>'is_table')::boolean AND mode <> 'mirror';
+	columns jsonb := hubspot.preview_columns(server, object, event, source->'columns');
+	key_is_trait boolean := EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c
+		WHERE c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) IN ('email', 'domain', 'website'));
 	rows bigint := (source->>'rows')::bigint;
 BEGIN
-	PERFORM hubspot.check_mapping(source, mapping);
-	key_column := hubspot.preview_key(server, source, object, key, mapping);
-	columns := (SELECT coalesce(jsonb_agg(jsonb_build_object('n', c.number, 'column', c.column_name, 'label', c.label, 'type', c.column_type,
-		'trait', c.trait, 'property', c.property)), '[]') FROM hubspot.preview_columns(server, source, object, mapping, event) c);
 	RETURN QUERY SELECT 'source', NULL::text, format('%s, %s; rows: %s%s', source->>'what',
-			CASE WHEN follows THEN 'followed by triggers' ELSE 'compared at each refresh' END,
+			CASE WHEN (source->>'follows')::boolean THEN 'followed by triggers' ELSE 'compared at each refresh' END,
 			CASE WHEN (source->>'exact')::boolean THEN '' ELSE 'about ' END, rows),
-		jsonb_build_object('follows', follows, 'rows', rows, 'exact', source->'exact', 'mode', mode, 'deletes', deletes);
+		jsonb_build_object('follows', source->'follows', 'rows', rows, 'exact', source->'exact', 'mode', mode, 'deletes', deletes);
 	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
 	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
 		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
@@ -2056,12 +2009,12 @@ BEGIN
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
 			hubspot.preview_sample(server, object, CASE object WHEN 'contact' THEN 'identify' WHEN 'event' THEN 'track' ELSE 'group' END,
-				hubspot.preview_message(server, object, event, key_column, columns, r.it), r.it->>key_column) s
+				hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key') s
 		ORDER BY r.n;
 	RETURN QUERY SELECT * FROM hubspot.preview_cost(server, object, rows);
 END
 $$;
-COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, jsonb, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/preview_source.h says';
+COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/preview_source.h says';
 
 CREATE FUNCTION @extschema@.hubspot_sync_preview(source text, object text DEFAULT 'contact', key text DEFAULT NULL, mapping jsonb DEFAULT NULL,
 	mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL, server name DEFAULT NULL,
@@ -2151,8 +2104,7 @@ BEGIN
 	RETURN QUERY
 		SELECT s.*
 		FROM jsonb_array_elements_text(keys) WITH ORDINALITY AS k(key, n)
-		CROSS JOIN LATERAL (SELECT hubspot.preview_message(server, object, NULL, 'key', jsonb_build_array(jsonb_build_object('column', 'in', 'trait', property)),
-			jsonb_build_object('key', k.key, 'in', true)) AS call) m
+		CROSS JOIN LATERAL (SELECT hubspot.preview_message(server, object, NULL, k.key, false, CASE WHEN property IS NULL THEN '{}' ELSE jsonb_build_object(property, true) END) AS call) m
 		CROSS JOIN LATERAL (VALUES ('property', CASE object WHEN 'company' THEN 'group' ELSE 'identify' END, m.call),
 			('event', 'track', (m.call - 'traits') || jsonb_build_object('event', 'Audience Entered', 'properties',
 				(m.call->'traits') - property || jsonb_build_object('audience_key', property)))) AS v(output, call, message)

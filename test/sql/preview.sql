@@ -41,7 +41,7 @@ ALTER SERVER crm OPTIONS (DROP time_zone, DROP create_properties, DROP quota_sha
 CREATE TABLE accounts (id int PRIMARY KEY, website text, name text);
 INSERT INTO accounts VALUES (1, 'https://www.acme.com', 'Acme'), (2, 'gmail.com', 'Nobody');
 SELECT item, name, detail, body FROM hubspot_sync_preview('accounts', 'company', mapping => '{"website": "website", "name": "name"}', mode => 'mirror') WHERE item <> 'column';
-SELECT item, name, detail FROM hubspot_sync_preview('SELECT * FROM customers', 'event', event => 'Tier Reached', mapping => '{"email": "email", "tier": "tier", "timestamp": "seen"}') WHERE item <> 'sample';
+SELECT item, name, detail FROM hubspot_sync_preview('SELECT * FROM customers', 'event', event => 'Tier Reached', key => 'id', mapping => '{"email": "email", "tier": "tier", "timestamp": "seen"}') WHERE item <> 'sample';
 INSERT INTO hubspot.event_definition SELECT oid, 'tier_reached', 'pe1_tier_reached', 'Tier Reached', '[{"name": "tier", "type": "string"}]' FROM pg_foreign_server;
 SELECT item, name, detail, body->'inputs'->0->'properties' AS properties FROM hubspot_sync_preview('customers', 'event', event => 'Tier Reached',
 	mapping => '{"email": "email", "tier": "tier", "score": "score", "timestamp": "seen"}');
@@ -79,6 +79,14 @@ CREATE TABLE elsewhere.customers (email text);
 SET search_path = elsewhere, public;
 SELECT detail FROM hubspot_sync_preview('customers') WHERE item = 'source';
 RESET search_path;
+
+-- A column may be the caller's without the others
+REVOKE SELECT ON accounts FROM regress_previewer;
+GRANT SELECT (id, website) ON accounts TO regress_previewer;
+SET ROLE regress_previewer;
+SELECT item, name, detail FROM hubspot_sync_preview('public.accounts', 'company', mapping => '{"website": "website"}') WHERE item IN ('source', 'sample');
+SELECT count(*) FROM hubspot_sync_preview('public.accounts', 'company', mapping => '{"website": "website", "name": "name"}');
+RESET ROLE;
 
 -- What is no good
 SELECT hubspot_sync_preview(NULL);

@@ -17,6 +17,7 @@
 
 #include "hubspot.h"
 #include "sync.h"
+#include "sync_follow.h"
 
 PG_FUNCTION_INFO_V1(hubspot_resync);
 
@@ -34,12 +35,21 @@ column_number(const Sync *sync, Oid relation, const char *column)
 	return attnum;
 }
 
+/* The relation by its name, unless there is a table that has the definition's triggers, whatever it is called. */
+static Oid
+find_source(const Sync *sync)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(sync->source));
+	Oid			followed = sync->follows ? sync_followed_table(sync->name) : InvalidOid;
+
+	return OidIsValid(followed) ? followed : RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, true);
+}
+
 /* A restored table has another oid, and its columns other numbers. */
 static void
 look_up_source(Sync *sync)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(sync->source));
-	Oid			relation = RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, true);
+	Oid			relation = find_source(sync);
 	ListCell   *cell;
 
 	if (!OidIsValid(relation))
@@ -90,5 +100,7 @@ hubspot_resync(PG_FUNCTION_ARGS)
 	sync_save(sync, before, sync->follows ? SYNC_FILL_ANEW : SYNC_FILL_AS_IT_IS, false);
 	if (!sync->follows)
 		ask_for_refresh(sync);
+	else if (sync_follow_problem(sync) != NULL)
+		sync_follow(sync);
 	PG_RETURN_VOID();
 }

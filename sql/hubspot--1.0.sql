@@ -574,7 +574,7 @@ COMMENT ON COLUMN hubspot.sync.mode IS 'upsert; update: only records that HubSpo
 COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive';
 COMMENT ON COLUMN hubspot.sync.event IS 'of a sync of events: their name';
 COMMENT ON COLUMN hubspot.sync.level IS 'of an audience or trait: user (the query returns contacts), account (companies), account_users (companies, meaning their contacts)';
-COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list';
+COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list; of a trait: property';
 COMMENT ON COLUMN hubspot.sync.property IS 'property that holds the membership or the value';
 COMMENT ON COLUMN hubspot.sync.list IS 'name of the static list in HubSpot';
 COMMENT ON COLUMN hubspot.sync.on_missing IS 'of a trait, what becomes of the value of a key that the query does not return any more: clear or keep';
@@ -635,7 +635,7 @@ COMMENT ON COLUMN hubspot.sync_state.next_at IS 'when the schedule refreshes it 
 COMMENT ON COLUMN hubspot.sync_state.failures IS 'scheduled refreshes that failed since the last one that did not';
 COMMENT ON COLUMN hubspot.sync_state.failed_at IS 'when the last one failed';
 COMMENT ON COLUMN hubspot.sync_state.error IS 'with this error';
-COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'key up to which the back-fill has read the table; NULL: from its beginning';
+COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'where the back-fill is: number of the column that it reads by, =, value of its last row; NULL: at the beginning';
 COMMENT ON COLUMN hubspot.sync_state.fill_rows IS 'rows that the back-fill has queued';
 COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as estimated, when the back-fill began';
 COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was asked for; NULL: none was';
@@ -875,6 +875,14 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 /* ------------------------------------------------------------------------
  * Syncs, audiences, computed traits
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION @extschema@.hubspot_sync(name text, source text, object text DEFAULT 'contact', key text DEFAULT NULL,
+	mapping jsonb DEFAULT NULL, mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL,
+	every interval DEFAULT NULL, backfill boolean DEFAULT true, max_shrink real DEFAULT 0.2,
+	timeout interval DEFAULT '5 minutes', server name DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync';
+COMMENT ON FUNCTION @extschema@.hubspot_sync(text, text, text, text, jsonb, text, text, text, interval, boolean, real, interval, name) IS
+'declares that HubSpot follows a table, view or query, or changes what is declared by this name.  object: contact, company, event, association.  mapping: object of property -> column, NULL: all columns by their names.  key: column that says which record a row is, NULL: the one mapped to the account''s id property, email or domain; of events the primary key.  mode: upsert, update, create, mirror.  deletes: ignore, clear, archive.  The changes of a table are followed by triggers, in the transaction of who makes them; a view, a query or the mode mirror is compared every so often, and no more than max_shrink of its records (0 to 1) may leave at once.  backfill: also what is there already.  Needs USAGE on the SERVER, SELECT on the columns and TRIGGER on a table; the caller becomes the owner.  What is no good raises invalid_parameter_value, undefined_column, undefined_table or insufficient_privilege';
+
 CREATE FUNCTION @extschema@.hubspot_audience(name text, query text, level text DEFAULT 'user',
 	outputs text[] DEFAULT '{property}', property text DEFAULT NULL, list text DEFAULT NULL, every interval DEFAULT NULL,
 	create_in_hubspot boolean DEFAULT false, max_shrink real DEFAULT 1, timeout interval DEFAULT '5 minutes', server name DEFAULT NULL)
@@ -912,6 +920,11 @@ COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
 
 CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
+CREATE FUNCTION @extschema@.hubspot_resync(name text) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_resync';
+COMMENT ON FUNCTION @extschema@.hubspot_resync(text) IS
+'queues everything of a definition anew: of a followed table by a back-fill from its beginning, of everything else by a refresh at once.  Ends a hold, as after a restore; then the source is looked up again by its name.  For the owner of the definition; raises undefined_object when there is none of this name, undefined_table when its source has gone';
+
 COMMENT ON FUNCTION @extschema@.hubspot_drop_sync(text) IS
 'takes back hubspot_sync(), hubspot_audience() or hubspot_trait(): removes the definition, its members and the triggers of its table.  What is queued is still sent, nothing is changed in HubSpot.  For the owner of the definition; raises undefined_object when there is none of this name';
 
@@ -958,10 +971,16 @@ COMMENT ON FUNCTION hubspot.flight_report() IS 'outbox ids in requests under way
 CREATE FUNCTION hubspot.worker_report(
 	OUT database oid, OUT pid integer, OUT state text, OUT problem text, OUT started_at timestamptz,
 	OUT last_turn_at timestamptz, OUT failures integer, OUT window_rows bigint, OUT window_bytes bigint,
-	OUT read_id bigint, OUT requests bigint, OUT done bigint)
+	OUT read_id bigint, OUT requests bigint, OUT done bigint, OUT refresher_pid integer, OUT refresher_problem text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_worker_report';
 COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no rows when the library is not preloaded';
+
+CREATE FUNCTION hubspot.fill_report(OUT sync integer, OUT unfinished integer, OUT waits boolean)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_fill_report';
+COMMENT ON FUNCTION hubspot.fill_report() IS
+'back-fills under way in this database, live: rows queued that have no verdict, and whether they are so many that no more is read';
 
 CREATE FUNCTION hubspot.meter_report(
 	OUT server oid, OUT burst_limit integer, OUT burst_used integer, OUT burst_others integer,
@@ -1183,10 +1202,36 @@ COMMENT ON VIEW hubspot.rate_limits IS 'limits of each account, live where the w
 
 CREATE VIEW hubspot.workers AS
 	SELECT d.datname AS database, w.pid, w.state, nullif(w.problem, '') AS problem, w.started_at, w.last_turn_at,
-		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done
+		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done, w.refresher_pid, w.refresher_problem
 	FROM hubspot.worker_report() w
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
-COMMENT ON VIEW hubspot.workers IS 'the workers of the cluster, one per database that has the extension';
+COMMENT ON VIEW hubspot.workers IS
+'the workers of the cluster, one per database that has the extension; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started';
+
+CREATE VIEW hubspot.backfills AS
+	SELECT y.name, y.server,
+		CASE WHEN y.held IS NOT NULL THEN 'held'
+			WHEN s.fill_finished_at IS NOT NULL THEN 'done'
+			WHEN s.failures > 0 THEN 'failed'
+			WHEN f.waits THEN 'waiting for HubSpot'
+			ELSE 'reading' END AS state,
+		coalesce(s.fill_rows, 0) AS rows_read,
+		CASE WHEN s.fill_finished_at IS NOT NULL THEN s.fill_rows ELSE greatest(s.fill_total, s.fill_rows) END AS rows_total,
+		CASE WHEN s.fill_finished_at IS NOT NULL THEN 1.0::float8
+			WHEN s.fill_total > s.fill_rows THEN s.fill_rows / s.fill_total::float8 END AS share,
+		r.rate AS rows_per_second,
+		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
+			THEN pg_catalog.make_interval(secs => (s.fill_total - s.fill_rows) / r.rate) END AS eta,
+		s.fill_started_at AS started_at, s.fill_finished_at AS finished_at,
+		coalesce(y.held, s.error, s.problem) AS error
+	FROM hubspot.sync y
+	JOIN hubspot.sync_state s ON s.sync = y.id AND s.fill_started_at IS NOT NULL
+	LEFT JOIN hubspot.fill_report() f ON f.sync = y.id
+	CROSS JOIN LATERAL (SELECT s.fill_rows / nullif(extract(epoch FROM
+		coalesce(s.fill_finished_at, pg_catalog.clock_timestamp()) - s.fill_started_at), 0)::float8 AS rate) r
+	WHERE y.follows;
+COMMENT ON VIEW hubspot.backfills IS
+'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), done (all is read and queued), held or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';
 
 /*
  * Rows of one key are one record; a request takes 100 records, 500 events, one
@@ -1768,109 +1813,58 @@ AS $$
 $$;
 COMMENT ON FUNCTION hubspot.statement_for_property(oid, text, text, oid) IS 'the statement that creates a property for the values of a column';
 
-CREATE FUNCTION hubspot.check_mapping(source jsonb, mapping jsonb) RETURNS void
-LANGUAGE plpgsql STABLE
+/* Names of a mapping that say whose the record is, or what, and are no property. */
+CREATE FUNCTION hubspot.is_reserved(object text, trait text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	missing text;
-BEGIN
-	IF jsonb_typeof(mapping) <> 'object' OR EXISTS (SELECT FROM jsonb_each(mapping) m WHERE jsonb_typeof(m.value) <> 'string') THEN
-		RAISE EXCEPTION 'mapping must be an object of property -> column' USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	SELECT m.value INTO missing FROM jsonb_each_text(mapping) m
-	WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c WHERE c->>'name' = m.value) LIMIT 1;
-	IF missing IS NOT NULL THEN
-		RAISE EXCEPTION 'column "%" of the source does not exist', missing USING ERRCODE = 'undefined_column',
-			HINT = 'Its columns are: ' || (SELECT string_agg(c->>'name', ', ') FROM jsonb_array_elements(source->'columns') c) || '.';
-	END IF;
-END
+	SELECT object = 'association' OR lower(translate(trait, '_- ', '')) = ANY (CASE object
+		WHEN 'contact' THEN '{userid}' WHEN 'company' THEN '{groupid}' WHEN 'event' THEN '{email,userid,timestamp}' ELSE '{}' END::text[])
 $$;
-COMMENT ON FUNCTION hubspot.check_mapping(jsonb, jsonb) IS 'an error unless all columns of a mapping are the source''s';
+COMMENT ON FUNCTION hubspot.is_reserved(text, text) IS 'whether a name of a mapping is part of the call, and not a property';
 
-/*
- * Columns of a source and what becomes of each.  An event's reserved names are
- * not properties, nor are the two keys of an association.
- */
-CREATE FUNCTION hubspot.preview_columns(server oid, source jsonb, object text, mapping jsonb, event text)
-RETURNS TABLE (number bigint, column_name text, label text, column_type oid, trait text, property text)
-LANGUAGE sql STABLE ROWS 20
+CREATE FUNCTION hubspot.preview_columns(server oid, object text, event text, columns jsonb) RETURNS jsonb
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT c.n, c.it->>'name', c.it->>'label', (c.it->>'type')::oid, m.trait,
-		CASE WHEN object = 'association' OR object = 'event' AND m.trait IN ('email', 'userId', 'timestamp') THEN NULL
-			WHEN object = 'event' AND hubspot.event_full_name(server, event) IS NULL THEN m.trait
-			ELSE hubspot.property_of_trait(server, object, event, m.trait) END
-	FROM jsonb_array_elements(source->'columns') WITH ORDINALITY AS c(it, n)
-	JOIN LATERAL (SELECT c.it->>'name' AS trait WHERE mapping IS NULL
-		UNION ALL SELECT e.key FROM jsonb_each_text(mapping) e WHERE e.value = c.it->>'name') m ON true
-	ORDER BY c.n, m.trait
+	WITH event AS MATERIALIZED (
+		SELECT $2 = 'event' AND hubspot.event_full_name($1, $3) IS NULL AS missing
+	)
+	SELECT coalesce(jsonb_agg(c.it || jsonb_build_object('property', CASE WHEN hubspot.is_reserved(object, c.it->>'trait') THEN NULL
+		WHEN e.missing THEN c.it->>'trait' ELSE hubspot.property_of_trait(server, object, event, c.it->>'trait') END) ORDER BY c.n), '[]')
+	FROM jsonb_array_elements(columns) WITH ORDINALITY AS c(it, n), event e
 $$;
-COMMENT ON FUNCTION hubspot.preview_columns(oid, jsonb, text, jsonb, text) IS
-'mapped columns of a source, and the trait and property that each is; property NULL: it is the key or a reserved name, or is not sent';
-
-CREATE FUNCTION hubspot.preview_key(server oid, source jsonb, object text, key text, mapping jsonb) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	wanted text[] := CASE object
-		WHEN 'contact' THEN ARRAY[hubspot.server_option(server, 'contact_id_property'), 'userId', 'email']
-		WHEN 'company' THEN ARRAY[hubspot.server_option(server, 'company_id_property'), 'groupId', 'domain', 'website']
-		ELSE '{}' END;
-	found text;
-BEGIN
-	SELECT c->>'name' INTO found FROM jsonb_array_elements(source->'columns') c WHERE key IS NULL OR c->>'name' = key LIMIT 1;
-	IF found IS NULL THEN
-		RAISE EXCEPTION 'column "%" of the source does not exist', key USING ERRCODE = 'undefined_column';
-	ELSIF key IS NOT NULL THEN
-		RETURN key;
-	ELSIF object IN ('event', 'association') THEN
-		RETURN coalesce(source->>'key', found);
-	END IF;
-	SELECT c.it->>'name' INTO found
-	FROM unnest(wanted) WITH ORDINALITY AS w(trait, n), jsonb_array_elements(source->'columns') AS c(it)
-	WHERE (mapping IS NULL OR EXISTS (SELECT FROM jsonb_each_text(mapping) m WHERE m.value = c.it->>'name'))
-		AND lower(translate(w.trait, '_- ', '')) = lower(translate(coalesce(
-			(SELECT m.key FROM jsonb_each_text(mapping) m WHERE m.value = c.it->>'name' ORDER BY m.key = w.trait DESC LIMIT 1), c.it->>'name'), '_- ', ''))
-	ORDER BY w.n LIMIT 1;
-	IF found IS NULL THEN
-		RAISE EXCEPTION 'no column says which % a row is', object USING ERRCODE = 'invalid_parameter_value',
-			HINT = format('Map a column to %s, or give key.', array_to_string(wanted, ', '));
-	END IF;
-	RETURN found;
-END
-$$;
-COMMENT ON FUNCTION hubspot.preview_key(oid, jsonb, text, text, jsonb) IS 'column of a source that says which record a row is';
+COMMENT ON FUNCTION hubspot.preview_columns(oid, text, text, jsonb) IS
+'columns with the property that each is; property null: it is the key or a reserved name, or is not sent';
 
 /* The message that a row of the source becomes. */
-CREATE FUNCTION hubspot.preview_message(server oid, object text, event text, key_column text, columns jsonb, source_row jsonb) RETURNS jsonb
+CREATE FUNCTION hubspot.preview_message(server oid, object text, event text, key text, key_is_trait boolean, traits jsonb) RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH parts AS (
-		SELECT coalesce(jsonb_object_agg(c->>'trait', source_row->(c->>'column')), '{}') AS traits, source_row->>key_column AS key,
-			coalesce(bool_or(c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) IN ('email', 'domain', 'website')), false) AS key_is_trait,
-			max(source_row->>(c->>'column')) FILTER (WHERE c->>'trait' = 'contact') AS contact,
-			max(source_row->>(c->>'column')) FILTER (WHERE c->>'trait' = 'company') AS company
-		FROM jsonb_array_elements(columns) c
-	), by AS (
-		SELECT hubspot.server_option($1, 'company_id_property') IS NULL AS domain,
-			hubspot.server_option($1, 'contact_id_property') IS NULL AND p.key LIKE '%@%' AS address FROM parts p
+		SELECT coalesce(jsonb_object_agg(t.key, t.value) FILTER (WHERE NOT hubspot.is_reserved(object, t.key)), '{}') AS traits,
+			max(t.value #>> '{}') FILTER (WHERE t.name = 'userid') AS user_id, max(t.value #>> '{}') FILTER (WHERE t.name = 'email') AS email,
+			max(t.value #>> '{}') FILTER (WHERE t.name = 'timestamp') AS at, max(t.value #>> '{}') FILTER (WHERE t.name = 'contact') AS contact,
+			max(t.value #>> '{}') FILTER (WHERE t.name = 'company') AS company,
+			hubspot.server_option($1, 'company_id_property') IS NULL AS by_domain,
+			hubspot.server_option($1, 'contact_id_property') IS NULL AND $4 LIKE '%@%' AS by_address
+		FROM (SELECT e.key, e.value, lower(translate(e.key, '_- ', '')) AS name FROM jsonb_each($6) e) t
 	)
 	SELECT CASE object
-		WHEN 'contact' THEN CASE WHEN p.key_is_trait THEN jsonb_build_object('traits', p.traits)
-			WHEN b.address THEN jsonb_build_object('traits', p.traits || jsonb_build_object('email', p.key))
-			ELSE jsonb_build_object('userId', p.key, 'traits', p.traits) END
-		WHEN 'company' THEN CASE WHEN NOT b.domain THEN jsonb_build_object('groupId', p.key, 'traits', p.traits)
-			WHEN p.key_is_trait THEN jsonb_build_object('traits', p.traits)
-			ELSE jsonb_build_object('traits', p.traits || jsonb_build_object('domain', p.key)) END
-		WHEN 'event' THEN jsonb_strip_nulls(jsonb_build_object('event', event, 'messageId', p.key, 'userId', p.traits->'userId', 'timestamp', p.traits->'timestamp'))
-			|| jsonb_build_object('properties', p.traits - '{userId,timestamp}'::text[])
+		WHEN 'contact' THEN CASE WHEN key_is_trait THEN jsonb_build_object('traits', p.traits)
+			WHEN p.by_address THEN jsonb_build_object('traits', p.traits || jsonb_build_object('email', $4))
+			ELSE jsonb_build_object('userId', $4, 'traits', p.traits) END
+		WHEN 'company' THEN CASE WHEN NOT p.by_domain THEN jsonb_build_object('groupId', $4, 'traits', p.traits)
+			WHEN key_is_trait THEN jsonb_build_object('traits', p.traits)
+			ELSE jsonb_build_object('traits', p.traits || jsonb_build_object('domain', $4)) END
+		WHEN 'event' THEN jsonb_strip_nulls(jsonb_build_object('event', event, 'messageId', $4, 'userId', p.user_id, 'email', p.email, 'timestamp', p.at))
+			|| jsonb_build_object('properties', p.traits)
 		ELSE jsonb_build_object('userId', p.contact, 'groupId', p.company, 'traits', jsonb_build_object('domain', p.company)) END
-	FROM parts p, by b
+	FROM parts p
 $$;
-COMMENT ON FUNCTION hubspot.preview_message(oid, text, text, text, jsonb, jsonb) IS 'message that a row of the source becomes; columns is an array of {column, trait}';
+COMMENT ON FUNCTION hubspot.preview_message(oid, text, text, text, boolean, jsonb) IS
+'message that a row of the source becomes; key_is_trait: its key is an address or a domain among the traits';
 
 /* A bad message is what a preview is for: its error is what would be recorded. */
 CREATE FUNCTION hubspot.preview_sample(server oid, object text, call text, message jsonb, key text)
@@ -1882,6 +1876,10 @@ DECLARE
 	account name := (SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = server);
 	why text;
 BEGIN
+	IF call = 'identify' AND message->>'userId' NOT LIKE '%@%' AND hubspot.server_option(server, 'contact_id_property') IS NULL THEN
+		RETURN QUERY SELECT 'sample', key, 'updates the contact that this userId was seen with, else rejected (contact_not_found)', NULL::jsonb;
+		RETURN;
+	END IF;
 	RETURN QUERY
 		SELECT 'sample', x.key, (SELECT string_agg(format('%s %s: %s', w->>'code', w->>'property', w->>'detail'), '; ') FROM jsonb_array_elements(x.warnings) w), x.body
 		FROM @extschema@.hubspot_explain(call, message, account) AS x
@@ -1900,7 +1898,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH families(object, lane, per_request, per_window) AS (
 		VALUES ('contact', 'contacts', 100, NULL::integer), ('company', 'companies', 100, NULL), ('association', 'associations', 100, 100),
-			('event', 'events', 500, 0), ('list', 'lists', 100, NULL)
+			('event', 'events', 500, 0), ('list', 'lists', 500, NULL)
 	), told AS (
 		SELECT coalesce(m.burst_limit, r.burst_limit) AS burst, coalesce(m.daily_limit, r.daily_limit) AS daily,
 			hubspot.server_option($1, 'burst_limit')::integer AS burst_option,
@@ -1966,8 +1964,8 @@ LANGUAGE sql STABLE ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH given AS (
-		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, $2 <> 'association' AND c."column" = key_column AND c.property IS NULL AS is_key,
-			$2 = 'association' OR $2 = 'event' AND c.trait IN ('email', 'userId', 'timestamp') AS reserved, k.type AS property_type,
+		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, $2 IN ('contact', 'company') AND c."column" = key_column AND c.property IS NULL AS is_key,
+			hubspot.is_reserved($2, c.trait) AS reserved, k.type AS property_type,
 			k.field_type, k.options, k.read_only, coalesce(hubspot.server_option($1, 'time_zone'), 'UTC') AS time_zone,
 			EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
 				AND ($2 <> 'event' OR hubspot.event_full_name($1, $3) IS NOT NULL) AS schema_known
@@ -2021,25 +2019,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION hubspot.preview_sync_creates(oid, text, text, text, jsonb) IS 'what a sync would create in HubSpot, as rows of a preview';
 
-CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key text, mapping jsonb, mode text, deletes text, event text)
+CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key_column text, mode text, deletes text, event text)
 RETURNS TABLE (item text, name text, detail text, body jsonb)
 LANGUAGE plpgsql STABLE ROWS 30
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	key_column text;
-	columns jsonb;
-	follows boolean := (source->>'is_table')::boolean AND mode <> 'mirror';
+	columns jsonb := hubspot.preview_columns(server, object, event, source->'columns');
+	key_is_trait boolean := EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c
+		WHERE c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) IN ('email', 'domain', 'website'));
 	rows bigint := (source->>'rows')::bigint;
 BEGIN
-	PERFORM hubspot.check_mapping(source, mapping);
-	key_column := hubspot.preview_key(server, source, object, key, mapping);
-	columns := (SELECT coalesce(jsonb_agg(jsonb_build_object('n', c.number, 'column', c.column_name, 'label', c.label, 'type', c.column_type,
-		'trait', c.trait, 'property', c.property)), '[]') FROM hubspot.preview_columns(server, source, object, mapping, event) c);
 	RETURN QUERY SELECT 'source', NULL::text, format('%s, %s; rows: %s%s', source->>'what',
-			CASE WHEN follows THEN 'followed by triggers' ELSE 'compared at each refresh' END,
+			CASE WHEN (source->>'follows')::boolean THEN 'followed by triggers' ELSE 'compared at each refresh' END,
 			CASE WHEN (source->>'exact')::boolean THEN '' ELSE 'about ' END, rows),
-		jsonb_build_object('follows', follows, 'rows', rows, 'exact', source->'exact', 'mode', mode, 'deletes', deletes);
+		jsonb_build_object('follows', source->'follows', 'rows', rows, 'exact', source->'exact', 'mode', mode, 'deletes', deletes);
 	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
 	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
 		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
@@ -2048,12 +2042,12 @@ BEGIN
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
 			hubspot.preview_sample(server, object, CASE object WHEN 'contact' THEN 'identify' WHEN 'event' THEN 'track' ELSE 'group' END,
-				hubspot.preview_message(server, object, event, key_column, columns, r.it), r.it->>key_column) s
+				hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key') s
 		ORDER BY r.n;
 	RETURN QUERY SELECT * FROM hubspot.preview_cost(server, object, rows);
 END
 $$;
-COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, jsonb, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/preview_source.h says';
+COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/preview_source.h says';
 
 CREATE FUNCTION @extschema@.hubspot_sync_preview(source text, object text DEFAULT 'contact', key text DEFAULT NULL, mapping jsonb DEFAULT NULL,
 	mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL, server name DEFAULT NULL,
@@ -2062,6 +2056,108 @@ RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'hubspot_sync_preview';
 COMMENT ON FUNCTION @extschema@.hubspot_sync_preview(text, text, text, jsonb, text, text, text, name) IS
 'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, schema (only when HubSpot has not told it), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
+
+/* Whether HubSpot has what an audience writes. */
+CREATE FUNCTION hubspot.preview_outputs(server oid, object text, outputs text[], property text, list text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 4
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'property', $4, CASE WHEN k.known IS NOT TRUE THEN 'not checked'
+			WHEN p.type IS NULL THEN 'HubSpot has no such property: ' || hubspot.statement_for_property($1, $2, $4, 'bool'::regtype)
+			WHEN p.read_only THEN 'only HubSpot may write it'
+			WHEN f.fit = 'fits' THEN format('HubSpot has it (%s)', p.type)
+			ELSE concat_ws(': ', format('HubSpot has it (%s)', p.type), f.note) END,
+		jsonb_build_object('exists', CASE WHEN k.known THEN p.type IS NOT NULL END)
+	FROM (SELECT) one
+	LEFT JOIN hubspot.schema k ON k.server = $1 AND k.part = $2
+	LEFT JOIN LATERAL hubspot.preview_known($1, $2, NULL, $4) p ON true
+	LEFT JOIN LATERAL hubspot.column_fit('bool'::regtype, p.type, p.field_type, p.options, 'UTC') f ON p.type IS NOT NULL
+	WHERE 'property' = ANY ($3)
+	UNION ALL
+	SELECT 'event', e.event, CASE WHEN k.known IS NOT TRUE THEN 'not checked' WHEN e.full_name IS NOT NULL THEN format('HubSpot has it (%s)', e.full_name)
+			ELSE format('HubSpot has no such event: SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', '@extschema@',
+				lower(replace(e.event, ' ', '_')), '{"audience_key": "string", "audience_name": "string"}', e.event, s.srvname) END,
+		jsonb_build_object('exists', CASE WHEN k.known THEN e.full_name IS NOT NULL END)
+	FROM pg_foreign_server s
+	CROSS JOIN (SELECT v.event, hubspot.event_full_name($1, v.event) AS full_name FROM (VALUES ('Audience Entered'), ('Audience Exited')) AS v(event)) e
+	LEFT JOIN hubspot.schema k ON k.server = $1 AND k.part = 'event'
+	WHERE s.oid = $1 AND 'event' = ANY ($3)
+	UNION ALL
+	SELECT 'list', $5, 'a static list, looked up when the first member is sent', NULL WHERE 'list' = ANY ($3)
+$$;
+COMMENT ON FUNCTION hubspot.preview_outputs(oid, text, text[], text, text) IS 'whether property, events and list of an audience exist, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_keys(server oid, facts jsonb, level text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 4
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'source', NULL, format('query; rows: %s, keys: %s', facts->>'rows', facts->'counts'->>'keys'),
+		jsonb_build_object('rows', facts->'rows', 'keys', facts->'counts'->'keys', 'empty', facts->'empty', 'bad', facts->'bad')
+	UNION ALL
+	SELECT 'key', NULL, CASE level WHEN 'user' THEN 'contacts, by e-mail address or userId'
+			ELSE format('companies, by %s', CASE WHEN hubspot.server_option($1, 'company_id_property') IS NULL THEN 'domain' ELSE 'groupId' END) END, NULL
+	UNION ALL
+	SELECT 'bad', NULL, v.detail, v.body
+	FROM (VALUES ((facts->>'empty')::bigint, format('rows without a key, which are left out: %s', facts->>'empty'), NULL),
+			((facts->>'bad')::bigint, format('keys that would be rejected: %s; %s', facts->>'bad',
+				(SELECT string_agg(e, '; ') FROM jsonb_array_elements_text(facts->'bad_examples') e)), facts->'bad_examples'),
+			((facts->'counts'->>'strangers')::bigint, format('userIds that were not seen with an address, so that their calls would be rejected (contact_not_found): %s',
+				facts->'counts'->>'strangers'), NULL)) AS v(count, detail, body)
+	WHERE v.count > 0
+	UNION ALL
+	SELECT 'contacts', NULL, format('contacts of these companies, as hubspot_group() calls have said: %s', facts->'counts'->>'contacts'),
+		jsonb_build_object('contacts', facts->'counts'->'contacts')
+	WHERE level = 'account_users'
+$$;
+COMMENT ON FUNCTION hubspot.preview_keys(oid, jsonb, text) IS 'what the keys of an audience are, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_audience(server oid, facts jsonb, level text, outputs text[], property text, list text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE plpgsql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	object text := CASE level WHEN 'account' THEN 'company' ELSE 'contact' END;
+	of_contacts boolean := level = 'account_users';
+	/* who belongs to a company is not for everybody who may queue */
+	keys jsonb := CASE WHEN of_contacts THEN '["someone@example.com"]' ELSE facts->'sample' END;
+	records bigint := CASE WHEN of_contacts THEN facts->'counts'->>'contacts' ELSE facts->'counts'->>'keys' END;
+BEGIN
+	IF outputs IS NULL OR outputs = '{}' OR NOT outputs <@ '{property,event,list}' THEN
+		RAISE EXCEPTION 'outputs of an audience must be some of property, event, list' USING ERRCODE = 'invalid_parameter_value';
+	ELSIF 'property' = ANY (outputs) AND property IS NULL THEN
+		RAISE EXCEPTION 'property must not be null' USING ERRCODE = 'null_value_not_allowed',
+			HINT = 'An audience has that of its name; a preview has no name.';
+	END IF;
+	RETURN QUERY SELECT * FROM hubspot.preview_keys(server, facts, level);
+	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
+	RETURN QUERY SELECT * FROM hubspot.preview_outputs(server, object, outputs, property, list);
+	RETURN QUERY
+		SELECT s.*
+		FROM jsonb_array_elements_text(keys) WITH ORDINALITY AS k(key, n)
+		CROSS JOIN LATERAL (SELECT hubspot.preview_message(server, object, NULL, k.key, false, CASE WHEN property IS NULL THEN '{}' ELSE jsonb_build_object(property, true) END) AS call) m
+		CROSS JOIN LATERAL (VALUES ('property', CASE object WHEN 'company' THEN 'group' ELSE 'identify' END, m.call),
+			('event', 'track', (m.call - 'traits') || jsonb_build_object('event', 'Audience Entered', 'properties',
+				(m.call->'traits') - property || jsonb_build_object('audience_key', property)))) AS v(output, call, message)
+		CROSS JOIN LATERAL hubspot.preview_sample(server, object, v.call, v.message, k.key) s
+		WHERE v.output = ANY (outputs)
+		ORDER BY k.n, v.output DESC;
+	RETURN QUERY SELECT c.* FROM (VALUES (1, 'property', object), (2, 'event', 'event'), (3, 'list', 'list')) AS v(n, output, object)
+		CROSS JOIN LATERAL hubspot.preview_cost(server, v.object, records) c
+		WHERE v.output = ANY (outputs) ORDER BY c.item, v.n;
+END
+$$;
+COMMENT ON FUNCTION hubspot.preview_audience(oid, jsonb, text, text[], text, text) IS 'hubspot_audience_preview() of a query that has been run; facts is what src/preview_audience.c found';
+
+CREATE FUNCTION @extschema@.hubspot_audience_preview(query text, level text DEFAULT 'user', outputs text[] DEFAULT '{property}',
+	property text DEFAULT NULL, list text DEFAULT NULL, server name DEFAULT NULL,
+	OUT item text, OUT name text, OUT detail text, OUT body jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20 AS 'MODULE_PATHNAME', 'hubspot_audience_preview';
+COMMENT ON FUNCTION @extschema@.hubspot_audience_preview(text, text, text[], text, text, name) IS
+'what hubspot_audience() with these arguments would do, without declaring or sending anything: source (rows and keys of the query now), key, bad (what would be left out or rejected, with examples), contacts (of account_users), schema (only when HubSpot has not told it), property, event, list (whether they exist, or the statement that creates them), sample (up to 3 keys: the request), requests, time (of the first refresh).  Runs the query as a refresh would, as the caller, who needs USAGE on the SERVER';
 
 /* ------------------------------------------------------------------------
  * Health: a row per problem, with what to do about it
@@ -2095,6 +2191,10 @@ UNION ALL
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
+	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem), 'raise max_worker_processes and restart the server'
+	FROM hubspot.worker_report() w
+	WHERE w.refresher_problem IS NOT NULL AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
 	SELECT format('the worker is held: %s; %s rows wait', w.problem,
 			(SELECT coalesce(sum(s.waiting), 0) FROM hubspot.status s)),
 		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
@@ -2125,7 +2225,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * ------------------------------------------------------------------------ */
 REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
 	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.home_id(), hubspot.next_outbox_id(), hubspot.lane_report(),
-	hubspot.flight_report(), hubspot.worker_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
+	hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
 	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
@@ -2135,10 +2235,10 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
 	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]), hubspot.failed_sync_report() FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
-GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(),
+GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
 	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
-GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.requests, hubspot.unread,
+GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,

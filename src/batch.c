@@ -19,6 +19,7 @@
 #include "expire.h"
 #include "modes.h"
 #include "pause.h"
+#include "schema_lane.h"
 #include "schema_sync.h"
 #include "unchanged.h"
 #include "value.h"
@@ -100,7 +101,7 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 	{
 		Row		   *row = queue_head(key);
 
-		if (input->nrows > 0 && family->joins != NULL && !family->joins(input->rows[0], row))
+		if (input->nrows > 0 && (row->begins || (family->joins != NULL && !family->joins(input->rows[0], row))))
 			break;
 		if (!is_sendable(row, &input_parts[input->nrows], now))
 		{
@@ -200,7 +201,11 @@ batch_append_input(Batch *batch, Input *input)
 		batch->body.data[start] = '\0';
 	}
 	if (built == BUILD_WAIT)
+	{
 		queue_put_back(input->key, input->rows, input->nrows);
+		if (input->awaits != NULL)
+			schema_lane_send_away(input->key, input->awaits);
+	}
 	else if (built == BUILD_UNCHANGED)
 		end_unchanged(input);
 	return built;
@@ -309,7 +314,10 @@ fill_from(Batch *batch, Lane *lane, dlist_head *keys)
 		if (!take_rows(input, key, row_limit(batch, key), now))
 			queue_release_key(key);
 		else if (batch_append_input(batch, input) == BUILD_WAIT)
-			break;
+		{
+			if (key->place == PLACE_READY)
+				break;
+		}
 		else if (alone && batch->ninputs > 0)
 		{
 			batch->is_suspect = true;

@@ -75,7 +75,7 @@ append_domain(Batch *batch, Input *input, const MessageParts *parts)
 {
 	input->alias = is_by_domain(input->key) ? input->key->key : domain_of(input, parts);
 	/* the row that had one was not to be sent any more; or the next search has room for it */
-	if (input->alias == NULL || records_wait_for_key(input->key) || batch->body.len + strlen(input->alias) > SEARCH_BYTES)
+	if (input->alias == NULL || records_wait_for_key(input) || batch->body.len + strlen(input->alias) > SEARCH_BYTES)
 		return BUILD_WAIT;
 	value_append_string(&batch->body, input->alias, strlen(input->alias));
 	return BUILD_DONE;

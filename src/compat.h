@@ -56,11 +56,15 @@
 	pg_foreign_server_aclcheck(server, role, mode)
 #define hubspot_database_ownercheck(database, role) \
 	pg_database_ownercheck(database, role)
+#define hubspot_table_ownercheck(table, role) \
+	pg_class_ownercheck(table, role)
 #else
 #define hubspot_server_aclcheck(server, role, mode) \
 	object_aclcheck(ForeignServerRelationId, server, role, mode)
 #define hubspot_database_ownercheck(database, role) \
 	object_ownercheck(DatabaseRelationId, database, role)
+#define hubspot_table_ownercheck(table, role) \
+	object_ownercheck(RelationRelationId, table, role)
 #endif
 
 /* 17: a process knows its number by a variable of its own. */

@@ -1,12 +1,12 @@
 /*
  * crash_guard.c
- *		A worker that crashes the server must not do so all day.
+ *		A process that crashes the server must not do so all day.
  *
  * A crash takes the launcher's book-keeping in shared memory with it, so the
- * count stands in a small file of the data directory, one per database,
- * written at each start and removed as soon as a verdict was written or the
- * worker ends in order.  What is left after three crashes in a row is most likely the
- * worker's own fault: then it waits before it does anything.
+ * count stands in a small file of the data directory, one per database
+ * and kind of process, written at each start and removed as soon as something was done or the
+ * process ends in order.  What is left after three crashes in a row is most likely
+ * its own fault: then it waits before it does anything.
  */
 #include "postgres.h"
 
@@ -21,13 +21,13 @@
 #define FREE_CRASHES	3
 #define MAX_DELAY_S		60
 
-static bool noted = false;
+static const char *noted = NULL;	/* the kind of process; NULL: nothing is noted */
 
 /* Relative to the data directory, where every server process is at home. */
 static void
-file_name(char *name, size_t size)
+file_name(const char *kind, char *name, size_t size)
 {
-	snprintf(name, size, "hubspot_starts.%u", MyDatabaseId);
+	snprintf(name, size, "hubspot_%s_starts.%u", kind, MyDatabaseId);
 }
 
 static int
@@ -45,14 +45,14 @@ read_count(const char *name)
 }
 
 int
-crash_guard_start(void)
+crash_guard_start(const char *kind)
 {
 	char		name[64];
 	char		text[16];
 	int			count;
 	int			fd;
 
-	file_name(name, sizeof(name));
+	file_name(kind, name, sizeof(name));
 	count = read_count(name);
 	snprintf(text, sizeof(text), "%d\n", Min(count + 1, 1000));
 	fd = OpenTransientFile(name, O_RDWR | O_CREAT | O_TRUNC | PG_BINARY);
@@ -62,7 +62,7 @@ crash_guard_start(void)
 				 errmsg("could not write file \"%s\": %m", name)));
 	if (fd >= 0)
 		CloseTransientFile(fd);
-	noted = true;
+	noted = kind;
 	return count;
 }
 
@@ -71,10 +71,10 @@ crash_guard_clear(void)
 {
 	char		name[64];
 
-	if (!noted)
+	if (noted == NULL)
 		return;
-	noted = false;
-	file_name(name, sizeof(name));
+	file_name(noted, name, sizeof(name));
+	noted = NULL;
 	(void) unlink(name);
 }
 

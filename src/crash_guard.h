@@ -1,18 +1,18 @@
 /*
  * crash_guard.h
- *		A worker that crashes the server must not do so all day.
+ *		A process that crashes the server must not do so all day.
  */
 #ifndef HUBSPOT_CRASH_GUARD_H
 #define HUBSPOT_CRASH_GUARD_H
 
 /*
- * Note durably that this database's worker starts.  Returns how many starts
- * before this one ended in a crash of the server, in a row and without having
- * acknowledged anything.
+ * Note durably that this database's process of this kind starts, "worker" or
+ * "refresher".  Returns how many starts before this one ended in a crash of the
+ * server, in a row and without having got anything done.
  */
-extern int	crash_guard_start(void);
+extern int	crash_guard_start(const char *kind);
 
-/* The worker got something done, or ends in order: the row of crashes is over. */
+/* The process got something done, or ends in order: the row of crashes is over. */
 extern void crash_guard_clear(void);
 
 /* Seconds to wait after so many crashes: 0 for the first ones, then up to a minute. */

@@ -6,7 +6,7 @@
  *
  *	DROP DATABASE, ALTER DATABASE .. RENAME TO, .. SET TABLESPACE and CREATE
  *	DATABASE .. TEMPLATE refuse to run while anyone is connected to the
- *	database.  Its worker is asked to leave first, and no other comes until
+ *	database.  Its worker and refresher are asked to leave first, and no other comes until
  *	the transaction has ended, in whichever way.  Only for who owns the
  *	database: a stranger's statement is going to fail, and disturbs nobody.
  *
@@ -84,7 +84,8 @@ static void
 vacate(const char *name)
 {
 	Oid			database;
-	int			pid;
+	int			pids[SHARED_PROCESSES];
+	int			count;
 
 	if (hubspot_shared == NULL || name == NULL)
 		return;
@@ -92,9 +93,9 @@ vacate(const char *name)
 	if (!OidIsValid(database) ||
 		!hubspot_database_ownercheck(database, GetUserId()))
 		return;
-	pid = shared_hold_database(database);
-	if (pid != 0)
-		wait_for_end(pid);
+	count = shared_hold_database(database, pids);
+	for (int i = 0; i < count; i++)
+		wait_for_end(pids[i]);
 }
 
 /* The same for a statement that is refused in the database it is about. */

@@ -15,6 +15,7 @@
 #include "event.h"
 #include "legacy.h"
 #include "records.h"
+#include "schema_lane.h"
 #include "schema_sync.h"
 #include "value.h"
 #include "work.h"
@@ -67,6 +68,8 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	if (event_definition(&source, account->options, account->schema, &full_name) != NULL || full_name != NULL)
 		return true;
 	name = schema_event_name(wanted, len);
+	if (name != NULL && schema_lane_is_awaited(row, SCHEMA_EVENT, name))
+		return true;
 	if (account->options->create_events && name != NULL && !schema_sync_was_tried(account, SCHEMA_EVENT, name))
 		return true;
 	if (name == NULL)
@@ -77,22 +80,25 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	return false;
 }
 
-/* Have the event created before anything more of this lane is sent. */
+/* Wait for the event, or have it created before anything more of this lane is sent. */
 static BuildResult
-create_event(Account *account, const EventSource *source)
+create_event(Input *input, Row *row, const EventSource *source)
 {
+	Account    *account = row->key->lane->account;
 	int			len;
 	const char *wanted = event_wanted(source, account->options, &len);
 	UnknownProperty event = {0};
 
 	event.name = schema_event_name(wanted, len);
+	if (schema_lane_await(input, row, SCHEMA_EVENT, event.name))
+		return BUILD_WAIT;
 	event.type = event_definition_body(source, account->options);
 	(void) schema_sync_create(account, SCHEMA_EVENT, &event);
 	return BUILD_WAIT;
 }
 
 static BuildResult
-append_row(Batch *batch, Row *row, const MessageParts *parts)
+append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 {
 	Account    *account = row->key->lane->account;
 	EventSource source = source_of(row, parts);
@@ -103,7 +109,7 @@ append_row(Batch *batch, Row *row, const MessageParts *parts)
 	StringInfoData warnings;
 
 	if (full_name == NULL)
-		return create_event(account, &source);
+		return create_event(input, row, &source);
 	rules.object = OBJECT_IS_EVENT;
 	rules.properties = event != NULL ? event->properties : NULL;
 	initStringInfo(&warnings);
@@ -122,7 +128,7 @@ append_events(Batch *batch, Input *input, const MessageParts *parts)
 	{
 		if (i > 0)
 			appendStringInfoChar(&batch->body, ',');
-		if (append_row(batch, input->rows[i], &parts[i]) == BUILD_WAIT)
+		if (append_row(batch, input, input->rows[i], &parts[i]) == BUILD_WAIT)
 			return BUILD_WAIT;
 	}
 	return BUILD_DONE;

@@ -45,5 +45,6 @@ extern bool hubspot_serves_database(const char *name);
 /* Background worker entry points, found by name in this library. */
 extern PGDLLEXPORT void hubspot_launcher_main(Datum arg);
 extern PGDLLEXPORT void hubspot_worker_main(Datum arg);
+extern PGDLLEXPORT void hubspot_refresher_main(Datum arg);
 
 #endif							/* HUBSPOT_H */

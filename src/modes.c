@@ -40,7 +40,7 @@ modes_append_key(Batch *batch, Input *input, const char *alias)
 	input->alias = alias;
 	if (mode_of(input) == MODE_CREATE && input->key->record_id[0] != '\0')
 		return BUILD_UNCHANGED;
-	if (records_wait_for_key(input->key))
+	if (records_wait_for_key(input))
 		return BUILD_WAIT;
 	return records_append_id(batch, input, NULL);
 }

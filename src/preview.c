@@ -2,9 +2,10 @@
  * preview.c
  *		What a sync would do: hubspot_sync_preview().
  *
- * The source is read as the caller; what is then said about it comes from the
- * extension's tables, by a function in SQL that runs as the extension's owner
- * over plain values.  Nothing is written, no network is asked.
+ * The definition is made as hubspot_sync() makes it, and its source read as a
+ * refresh reads it, but nothing is saved.  What is then said about it comes
+ * from the extension's tables, by a function in SQL that runs as the
+ * extension's owner over plain values.  Nothing is written, no network is asked.
  *
  * Locks: ACCESS SHARE.  Memory: the caller's context.
  */
@@ -13,15 +14,16 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/tuplestore.h"
 
 #include "hubspot.h"
 #include "account.h"
+#include "preview.h"
 #include "preview_source.h"
-#include "sync.h"
+#include "sync_argument.h"
+#include "sync_declare.h"
 
 PG_FUNCTION_INFO_V1(hubspot_sync_preview);
 
@@ -31,76 +33,8 @@ enum
 	ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT, ARG_SERVER
 };
 
-static const char *const object_names[] = {"contact", "company", "event", "association"};
-
-/* What may be said of an argument. */
-static const struct
-{
-	int			arg;
-	const char *name;
-	const char *const *words;
-	int			count;
-}			word_args[] =
-{
-	{ARG_OBJECT, "object", object_names, lengthof(object_names)},
-	{ARG_MODE, "mode", sync_mode_names, SYNC_MODES},
-	{ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES},
-};
-
-static void
-check_word(const char *name, const char *word, const char *const *words, int count)
-{
-	StringInfoData valid;
-
-	initStringInfo(&valid);
-	for (int i = 0; i < count; i++)
-	{
-		if (strcmp(words[i], word) == 0)
-			return;
-		appendStringInfo(&valid, "%s%s", i > 0 ? ", " : "", words[i]);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for \"%s\": \"%s\"", name, word),
-			 errhint("Valid values are: %s.", valid.data)));
-}
-
-static void
-check_arguments(FunctionCallInfo fcinfo)
-{
-	for (int i = 0; i < lengthof(word_args); i++)
-	{
-		int			arg = word_args[i].arg;
-
-		if (PG_ARGISNULL(arg))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", word_args[i].name)));
-		check_word(word_args[i].name, text_to_cstring(PG_GETARG_TEXT_PP(arg)), word_args[i].words, word_args[i].count);
-	}
-	if (PG_ARGISNULL(ARG_SOURCE))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", "source")));
-	if (PG_ARGISNULL(ARG_EVENT) && strcmp(text_to_cstring(PG_GETARG_TEXT_PP(ARG_OBJECT)), ring_object_names[OBJECT_IS_EVENT]) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("a sync of events needs the name of the event")));
-}
-
-/* The SERVER that is meant, which the caller may use. */
-static Oid
-usable_server(FunctionCallInfo fcinfo, int arg)
-{
-	Oid			server = account_resolve(PG_ARGISNULL(arg) ? NULL : NameStr(*PG_GETARG_NAME(arg)));
-
-	account_check_usage(server, GetUserId());
-	return server;
-}
-
-/* Rows of a statement, run as the extension's owner, as the function's result. */
-static void
-return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
+void
+preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	SyncIdentity before;
@@ -116,24 +50,47 @@ return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Dat
 	sync_act_back(&before);
 }
 
+/* The definition that hubspot_sync() would save, and what its source is. */
+static void
+read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
+{
+	char	   *name_or_query = sync_text_argument(fcinfo, ARG_SOURCE, "source");
+
+	sync->name = pstrdup("preview");
+	sync->kind = SYNC_IS_SYNC;
+	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", ring_object_names, SYNC_OBJECTS);
+	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
+	sync->deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
+	sync->event = PG_ARGISNULL(ARG_EVENT) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_EVENT));
+	sync_check_combination(sync);
+	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
+	sync_source_look(name_or_query, source);
+	sync_take_source(sync, source, PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING),
+					 PG_ARGISNULL(ARG_KEY) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_KEY)));
+}
+
 Datum
 hubspot_sync_preview(PG_FUNCTION_ARGS)
 {
-	static const char *const sql = "SELECT * FROM hubspot.preview_sync($1, $2, $3, $4, $5, $6, $7, $8)";
-	Oid			types[] = {OIDOID, JSONBOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID};
+	static const char *const sql = "SELECT * FROM hubspot.preview_sync($1, $2, $3, $4, $5, $6, $7)";
+	Oid			types[] = {OIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[lengthof(types)];
-	char		nulls[lengthof(types) + 1] = "        ";
+	char		nulls[lengthof(types) + 1] = "       ";
+	Sync		sync = {0};
+	SyncSource	source;
 	char	   *description;
 
-	check_arguments(fcinfo);
-	values[0] = ObjectIdGetDatum(usable_server(fcinfo, ARG_SERVER));
-	description = preview_describe_source(text_to_cstring(PG_GETARG_TEXT_PP(ARG_SOURCE)));
+	read_definition(fcinfo, &sync, &source);
+	description = preview_describe_source(&sync, &source);
+	values[0] = ObjectIdGetDatum(account_resolve(sync.server));
 	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(description));
-	for (int arg = ARG_OBJECT; arg <= ARG_EVENT; arg++)
-	{
-		values[arg + 1] = PG_GETARG_DATUM(arg);
-		nulls[arg + 1] = PG_ARGISNULL(arg) ? 'n' : ' ';
-	}
-	return_rows(fcinfo, sql, lengthof(types), types, values, nulls);
+	values[2] = CStringGetTextDatum(ring_object_names[sync.object]);
+	values[3] = CStringGetTextDatum(sync.key_column);
+	values[4] = CStringGetTextDatum(sync_mode_names[sync.mode]);
+	values[5] = CStringGetTextDatum(sync_deletes_names[sync.deletes]);
+	nulls[6] = sync.event == NULL ? 'n' : ' ';
+	if (sync.event != NULL)
+		values[6] = CStringGetTextDatum(sync.event);
+	preview_return_rows(fcinfo, sql, lengthof(types), types, values, nulls);
 	return (Datum) 0;
 }

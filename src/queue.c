@@ -196,8 +196,8 @@ queue_bring_back(WorkKey *key)
 		queue_release_key(key);
 }
 
-static void
-wake_waiters(WorkKey *key)
+void
+queue_wake_waiters(WorkKey *key)
 {
 	while (!dlist_is_empty(&key->waiters))
 		queue_bring_back(dlist_head_element(WorkKey, node, &key->waiters));
@@ -403,7 +403,7 @@ void
 queue_release_key(WorkKey *key)
 {
 	key->busy = false;
-	wake_waiters(key);
+	queue_wake_waiters(key);
 	make_ready(key);
 	drop_key_if_idle(key);
 }

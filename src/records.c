@@ -10,6 +10,7 @@
 #include "hubspot.h"
 #include "mapping_property.h"
 #include "records.h"
+#include "schema_lane.h"
 #include "schema_sync.h"
 #include "unchanged.h"
 #include "unknown.h"
@@ -49,15 +50,18 @@ is_creatable(const char *name)
 	return name[0] >= 'a' && name[0] <= 'z' && strlen(name) <= 100;
 }
 
-/* They are counted, or created if the account wants that. */
+/* They are waited for, created if the account wants that, or counted. */
 static BuildResult
-deal_with_unknown(Account *account, SchemaPart part, const Mapping *mapping, const Row *row)
+deal_with_unknown(Input *input, Row *row, SchemaPart part, const Mapping *mapping)
 {
+	Account    *account = row->key->lane->account;
 	BuildResult result = BUILD_DONE;
 
 	for (int i = 0; i < mapping->nunknown; i++)
 	{
-		if (account->options->create_properties && is_creatable(mapping->unknown[i].name) && schema_sync_create(account, part, &mapping->unknown[i]))
+		if (schema_lane_await(input, row, part, mapping->unknown[i].name))
+			result = BUILD_WAIT;
+		else if (account->options->create_properties && is_creatable(mapping->unknown[i].name) && schema_sync_create(account, part, &mapping->unknown[i]))
 			result = BUILD_WAIT;
 		else
 			unknown_note(account->server, part, &mapping->unknown[i], row->id);
@@ -77,14 +81,17 @@ lacks_key_property(const WorkKey *key)
 #define SCHEMA_IS_FRESH_MS	60000
 
 bool
-records_wait_for_key(const WorkKey *key)
+records_wait_for_key(Input *input)
 {
+	const WorkKey *key = input->key;
 	Account    *account = key->lane->account;
 	SchemaPart	part = records_of(key->lane->family)->part;
 	UnknownProperty property = {.name = key->property, .type = "string", .is_key = true};
 
 	if (!lacks_key_property(key))
 		return false;
+	if (schema_lane_await(input, input->rows[0], part, key->property))
+		return true;
 	if (account->options->create_properties)
 		return schema_sync_create(account, part, &property);
 	schema_sync_refresh(account, part);
@@ -93,12 +100,13 @@ records_wait_for_key(const WorkKey *key)
 
 /* A row whose key HubSpot cannot hold is refused when what we know of HubSpot is not old. */
 static bool
-check_key_property(const WorkKey *key, const char **category, const char **problem)
+check_key_property(const Row *row, const char **category, const char **problem)
 {
+	const WorkKey *key = row->key;
 	Account    *account = key->lane->account;
 	SchemaPart	part = records_of(key->lane->family)->part;
 
-	if (!lacks_key_property(key) ||
+	if (!lacks_key_property(key) || schema_lane_is_awaited(row, part, key->property) ||
 		(account->options->create_properties && !schema_sync_was_tried(account, part, key->property)) ||
 		(!account->options->create_properties &&
 		 TimestampDifferenceExceeds(account->schema->refreshed_at[part], GetCurrentTimestamp(), SCHEMA_IS_FRESH_MS)))
@@ -128,8 +136,9 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	StringInfoData json;
 	StringInfoData warnings;
 	Mapping		mapping;
+	int			nawaited = 0;
 
-	if (!check_key_property(row->key, category, problem))
+	if (!check_key_property(row, category, problem))
 		return false;
 	if (account->options->unknown_properties != UNKNOWN_REJECT || account->options->create_properties)
 		return true;
@@ -137,15 +146,17 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &json, &account->rules[part]);
 	map_row(&mapping, row, parts, row->key->property, &warnings);
-	if (mapping.nunknown > 0)
+	while (nawaited < mapping.nunknown && schema_lane_is_awaited(row, part, mapping.unknown[nawaited].name))
+		nawaited++;
+	if (nawaited < mapping.nunknown)
 	{
 		*category = "unknown_property";
-		*problem = psprintf("HubSpot has no property \"%s\"", mapping.unknown[0].name);
-		unknown_note(account->server, part, &mapping.unknown[0], row->id);
+		*problem = psprintf("HubSpot has no property \"%s\"", mapping.unknown[nawaited].name);
+		unknown_note(account->server, part, &mapping.unknown[nawaited], row->id);
 	}
 	pfree(json.data);
 	pfree(warnings.data);
-	return mapping.nunknown == 0;
+	return nawaited == mapping.nunknown;
 }
 
 /* ---- inputs that write ------------------------------------------------------------------ */
@@ -188,7 +199,7 @@ records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, 
 
 /* Add one row's properties below those of newer rows. */
 static BuildResult
-add_row(Mapping *mapping, const Input *input, Row *row, const MessageParts *parts)
+add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
 {
 	StringInfoData warnings;
 	BuildResult result;
@@ -197,7 +208,7 @@ add_row(Mapping *mapping, const Input *input, Row *row, const MessageParts *part
 	map_row(mapping, row, parts, input->keeps_address ? NULL : row->key->property, &warnings);
 	if (mapping->rules->object == OBJECT_IS_CONTACT)
 		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
-	result = deal_with_unknown(row->key->lane->account, records_of(row->key->lane->family)->part, mapping, row);
+	result = deal_with_unknown(input, row, records_of(row->key->lane->family)->part, mapping);
 	row->has_user_id = row->key->property == NULL && parts->user_id.type != jbvNull;
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
 	pfree(warnings.data);
@@ -232,7 +243,7 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 	const RecordKinds *kinds = records_of(key->lane->family);
 	StringInfo	body = &batch->body;
 	Mapping		mapping;
-	BuildResult result = records_wait_for_key(key) ? BUILD_WAIT : BUILD_DONE;
+	BuildResult result = records_wait_for_key(input) ? BUILD_WAIT : BUILD_DONE;
 
 	mapping_begin(&mapping, body, &key->lane->account->rules[kinds->part]);
 	for (int i = input->nrows - 1; i >= 0; i--)

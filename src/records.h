@@ -58,9 +58,9 @@ extern void records_warn_of_company(Mapping *mapping, Call call, const MessagePa
 
 /*
  * Whether the key's property has to come first: HubSpot lacks it, and it is
- * being created, or looked for again.
+ * being created, or to be created, or looked for again.
  */
-extern bool records_wait_for_key(const WorkKey *key);
+extern bool records_wait_for_key(Input *input);
 
 /* An upsert by the key. */
 extern BuildResult records_append_upsert(Batch *batch, Input *input, const MessageParts *parts);

@@ -124,8 +124,8 @@ source_expression(const Sync *sync)
  * As a sub-query the user's cannot be anything but a SELECT: neither DML nor
  * one that hides it in WITH.
  */
-static char *
-source_statement(const Sync *sync)
+char *
+refresh_statement(const Sync *sync)
 {
 	StringInfoData sql;
 
@@ -179,7 +179,6 @@ describe(const Sync *sync, const char *sql)
 TupleDesc
 refresh_describe(const Sync *sync)
 {
-	(void) describe(sync, source_statement(sync));
 	return describe(sync, psprintf("SELECT * FROM %s q", source_expression(sync)));
 }
 
@@ -326,7 +325,7 @@ run_query(const Sync *sync, SourceReceiver *receiver)
 {
 	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver->receiver};
 	SyncIdentity before;
-	char	   *sql = source_statement(sync);
+	char	   *sql = refresh_statement(sync);
 
 	sync_act_as_owner(sync, &before);
 	SPI_connect();

@@ -37,6 +37,9 @@ typedef struct RefreshSource
  */
 extern void refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *source);
 
+/* The statement that this runs, as the definition's owner: key as text, value as jsonb. */
+extern char *refresh_statement(const Sync *sync);
+
 /* The error for a key (NULL: not known which) that the source has more than once. */
 extern void refresh_refuse_double_key(const Sync *sync, const char *key) pg_attribute_noreturn();
 

@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(hubspot_lane_states);
 PG_FUNCTION_INFO_V1(hubspot_lane_report);
 PG_FUNCTION_INFO_V1(hubspot_flight_report);
 PG_FUNCTION_INFO_V1(hubspot_worker_report);
+PG_FUNCTION_INFO_V1(hubspot_fill_report);
 PG_FUNCTION_INFO_V1(hubspot_meter_report);
 PG_FUNCTION_INFO_V1(hubspot_launch);
 
@@ -120,8 +121,8 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 	{
 		LaneReport *lane = &lanes[i];
 		const LaneRule *rule = &lane_rules[lane->event];
-		Datum		values[12];
-		bool		nulls[12] = {0};
+		Datum		values[14];
+		bool		nulls[14] = {0};
 
 		values[0] = ObjectIdGetDatum(lane->server);
 		values[1] = CStringGetTextDatum(lane_family_name((LaneFamily) lane->family));
@@ -171,12 +172,15 @@ static bool
 describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 {
 	char		problem[SHARED_TEXT];
+	char		refresher_problem[SHARED_TEXT];
 	WorkerState state;
 
 	LWLockAcquire(hubspot_shared->lock, LW_SHARED);
 	state = slot->state;
 	values[0] = ObjectIdGetDatum(pg_atomic_read_u32(&slot->database));
 	values[6] = Int32GetDatum(slot->failures);
+	values[12] = Int32GetDatum(slot->refresher.pid);
+	nulls[12] = slot->refresher.pid == 0;
 	LWLockRelease(hubspot_shared->lock);
 	if (state == WORKER_NONE)
 		return false;
@@ -191,7 +195,10 @@ describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 	values[9] = Int64GetDatum(slot->read_id);
 	values[10] = Int64GetDatum(slot->requests);
 	values[11] = Int64GetDatum(slot->rows_done);
+	strlcpy(refresher_problem, slot->refresher.problem, sizeof(refresher_problem));
 	SpinLockRelease(&slot->mutex);
+	values[13] = CStringGetTextDatum(refresher_problem);
+	nulls[13] = refresher_problem[0] == '\0';
 	values[2] = CStringGetTextDatum(shared_worker_states[state]);
 	values[3] = CStringGetTextDatum(problem);
 	return true;
@@ -205,11 +212,38 @@ hubspot_worker_report(PG_FUNCTION_ARGS)
 	hubspot_materialized_srf(fcinfo);
 	for (int i = 0; hubspot_shared != NULL && i < SHARED_MAX_WORKERS; i++)
 	{
-		Datum		values[12];
-		bool		nulls[12] = {0};
+		Datum		values[14];
+		bool		nulls[14] = {0};
 
 		if (describe_worker(&hubspot_shared->slots[i], values, nulls))
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* Back-fills under way in this database. */
+Datum
+hubspot_fill_report(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	WorkerSlot *slot = my_running_slot();
+	FillReport	fills[SHARED_MAX_FILLS];
+	int			count = 0;
+
+	hubspot_materialized_srf(fcinfo);
+	if (slot != NULL)
+	{
+		SpinLockAcquire(&slot->mutex);
+		count = slot->refresher.nfills;
+		memcpy(fills, slot->refresher.fills, sizeof(fills));
+		SpinLockRelease(&slot->mutex);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		Datum		values[] = {Int32GetDatum(fills[i].sync), Int32GetDatum(fills[i].unfinished), BoolGetDatum(fills[i].waits)};
+		bool		nulls[lengthof(values)] = {0};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }

@@ -3,13 +3,15 @@
  *		The schema lane: properties to be created, schemas to be read again.
  *
  * A row is a request of its own; its message is HubSpot's body.  A row that
- * asks for a refresh needs none: it ends when all parts have been read.
+ * asks for a refresh needs none: it ends when all parts have been read.  Its
+ * key says what it creates (schema_call.c), by which others find it that wait.
  */
 #include "postgres.h"
 
 #include "utils/builtins.h"
 
 #include "hubspot.h"
+#include "await.h"
 #include "schema_lane.h"
 #include "schema_sync.h"
 #include "value.h"
@@ -108,6 +110,114 @@ const FamilyWork schema_work = {
 	.kind_of = kind_of_schema_row,
 	.check = check_schema_row,
 };
+
+/* ---- rows that need what is created here ------------------------------------------- */
+
+/*
+ * Without the right to create, or where nobody takes a creation, the wait would
+ * have no end; every other state, a pause included, has one.
+ */
+static bool
+may_create(const Lane *lane)
+{
+	return lane->status.state != LANE_FORBIDDEN && lane->status.state != LANE_MISDIRECTED;
+}
+
+/* Whether rows of the lane are not in the window yet, and may be what is looked for. */
+static bool
+has_unread(const Lane *lane)
+{
+	return lane->reader != NULL || lane->nparked > 0;
+}
+
+static Lane *
+schema_lane_of(const Row *row)
+{
+	return &row->key->lane->account->lanes[FAMILY_SCHEMA];
+}
+
+static bool
+is_older(const Lane *lane, const char *awaits, const Row *row)
+{
+	const WorkKey *other = queue_find(lane, NULL, awaits);
+
+	return other != NULL && queue_has_older(other, row->id);
+}
+
+bool
+schema_lane_is_awaited(const Row *row, SchemaPart part, const char *name)
+{
+	const Lane *lane = schema_lane_of(row);
+	char		awaits[256];
+
+	if ((lane->rows == 0 && lane->ndeferred == 0 && !has_unread(lane)) || !may_create(lane))
+		return false;
+	snprintf(awaits, sizeof(awaits), "%s %s", schema_part_names[part], name);
+	return is_older(lane, awaits, row) || (has_unread(lane) && !await_is_first(row, lane));
+}
+
+bool
+schema_lane_await(Input *input, Row *row, SchemaPart part, const char *name)
+{
+	if (!schema_lane_is_awaited(row, part, name))
+		return false;
+	if (row == input->rows[0])
+		input->awaits = psprintf("%s %s", schema_part_names[part], name);
+	else if (!row->begins)
+	{
+		row->begins = true;
+		row->key->lane->splits++;
+	}
+	return true;
+}
+
+void
+schema_lane_send_away(WorkKey *key, const char *awaits)
+{
+	Row		   *row = queue_head(key);
+	Lane	   *lane = schema_lane_of(row);
+
+	if (key->place != PLACE_READY)
+		return;
+	if (is_older(lane, awaits, row))
+		await_key(key, queue_find(lane, NULL, awaits));
+	else if (!await_is_first(row, lane))
+		await_older(key, lane);
+}
+
+static void
+wake_for(dlist_head *keys)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, keys)
+		queue_wake_waiters(dlist_container(WorkKey, node, iter.cur));
+}
+
+void
+schema_lane_give_up(Lane *lane)
+{
+	dlist_iter	iter;
+
+	if (may_create(lane))
+		return;
+	for (int i = 0; i < READY_COUNT; i++)
+		wake_for(&lane->ready[i]);
+	wake_for(&lane->asking);
+	wake_for(&lane->delayed);
+	wake_for(&lane->deferred);
+	dlist_foreach(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		for (int i = 0; i < batch->ninputs; i++)
+			queue_wake_waiters(batch->inputs[i].key);
+	}
+	while (!dlist_is_empty(&lane->behind))
+		queue_bring_back(dlist_head_element(WorkKey, node, &lane->behind));
+}
+
+/* ---- rows that want the schema to be read ------------------------------------------- */
 
 static void
 end_refresh(WorkKey *key)

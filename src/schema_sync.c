@@ -275,7 +275,7 @@ schema_sync_refresh_all(Account *account)
 	{
 		SchemaSync *sync = &account->sync[part];
 
-		sync->wanted = true;
+		schema_sync_refresh(account, (SchemaPart) part);
 		sync->fresh = false;
 		if (sync->to_create == NIL)
 		{

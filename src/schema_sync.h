@@ -29,7 +29,7 @@ extern void schema_sync_refresh(Account *account, SchemaPart part);
 /* The SERVER's options changed, perhaps because HubSpot's properties did: read again what was read. */
 extern void schema_sync_again(Account *account);
 
-/* Read all parts again, for hubspot_refresh_schema(); true when all have been read since. */
+/* Read all parts again, for hubspot_refresh_schema(), before anything more is sent; whether all have been read since. */
 extern void schema_sync_refresh_all(Account *account);
 
 /* A new token may read what the old one might not. */

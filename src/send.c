@@ -297,6 +297,8 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	const RequestKind *kind;
 	Batch	   *batch;
 	int			ended;
+	int			nready = lane->nready;
+	int64		splits = lane->splits;
 
 	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) || !has_place(lane) ||
 		(lane->status.failures > 0 && lane->transfers > 0)) /* after trouble one goes first */
@@ -320,8 +322,8 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		return send_batch(lane, batch);
 	if (kind->meter != METER_NONE)
 		meter_cancel(account->meters[kind->meter]);
-	return ack_pending() > ended && !ack_is_full(); /* rows ended without a request: others may,
-													 * too */
+	/* rows ended without a request, were sent away or split from others: there may be more to do */
+	return (ack_pending() > ended || lane->nready < nready || lane->splits > splits) && !ack_is_full();
 }
 
 /* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */
@@ -350,6 +352,10 @@ send_what_may(bool more_to_read)
 			ask_usage(account, now);
 		if (account->status.state != LANE_RUN && account->status.until > 0 && account->pause.state == LANE_RUN)
 			wait_us = sooner(wait_us, Max(account->status.until - now, 0));
+		schema_lane_give_up(&account->lanes[FAMILY_SCHEMA]);
+		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped &&
+			!pause_stops(&account->lanes[FAMILY_SCHEMA]))
+			schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
 		for (int i = 0; i < FAMILY_COUNT; i++)
 		{
 			if (account->dropped)
@@ -359,12 +365,8 @@ send_what_may(bool more_to_read)
 					;
 		}
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped)
-		{
-			if (!pause_stops(&account->lanes[FAMILY_SCHEMA]))
-				schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
 			while (ask_schema(account, now, &wait_us))
 				;
-		}
 	}
 	return wait_us;
 }

@@ -47,6 +47,7 @@ static shmem_request_hook_type prev_shmem_request_hook = NULL;
 /* What this transaction asked for; see at_transaction_end(). */
 static bool callback_registered = false;
 static bool wake_wanted = false;
+static bool syncs_changed = false;
 static uint32 look_wanted = 0;
 static bool holding = false;
 
@@ -97,6 +98,8 @@ initialize_control(SharedControl *control)
 		pg_atomic_init_u32(&slot->database, InvalidOid);
 		pg_atomic_init_u32(&slot->procno, 0);
 		pg_atomic_init_u32(&slot->wake, 0);
+		pg_atomic_init_u32(&slot->syncs_changed, 0);
+		pg_atomic_init_u32(&slot->refresher.procno, 0);
 		SpinLockInit(&slot->mutex);
 	}
 	for (int i = 0; i < SHARED_MAX_METERS; i++)
@@ -230,8 +233,16 @@ wake_worker(void)
 			shared_tell_launcher(MyDatabaseId);
 		launcher_told = true;
 	}
-	else if (pg_atomic_exchange_u32(&slot->wake, 1) == 0)
-		wake_process(&slot->procno);
+	else
+	{
+		if (syncs_changed)
+		{
+			pg_atomic_write_u32(&slot->syncs_changed, 1);
+			wake_process(&slot->refresher.procno);
+		}
+		if (pg_atomic_exchange_u32(&slot->wake, 1) == 0)
+			wake_process(&slot->procno);
+	}
 }
 
 static void
@@ -264,7 +275,7 @@ at_transaction_end(XactEvent event, void *arg)
 		wake_worker();
 	if (event == XACT_EVENT_COMMIT && look_wanted != 0)
 		shared_tell_launcher(look_wanted);
-	wake_wanted = false;
+	wake_wanted = syncs_changed = false;
 	look_wanted = 0;
 }
 
@@ -290,6 +301,13 @@ shared_wake_at_commit(void)
 {
 	if (!wake_wanted)
 		wake_wanted = watch_transaction();
+}
+
+void
+shared_look_at_syncs_at_commit(void)
+{
+	shared_wake_at_commit();
+	syncs_changed = wake_wanted;
 }
 
 void
@@ -322,10 +340,10 @@ enter_hold(Oid database)
 }
 
 int
-shared_hold_database(Oid database)
+shared_hold_database(Oid database, int *pids)
 {
 	WorkerSlot *slot;
-	int			pid = 0;
+	int			count = 0;
 
 	if (!watch_transaction())
 		return 0;
@@ -335,9 +353,16 @@ shared_hold_database(Oid database)
 	enter_hold(database);
 	slot = slot_of_database(database);
 	if (slot != NULL)
-		pid = shared_stop_worker(slot);
+	{
+		int			pid = shared_stop_worker(slot);
+
+		if (pid != 0)
+			pids[count++] = pid;
+		if (slot->refresher.pid != 0)
+			pids[count++] = slot->refresher.pid;
+	}
 	LWLockRelease(hubspot_shared->lock);
-	return pid;
+	return count;
 }
 
 bool
@@ -364,6 +389,8 @@ shared_stop_worker(WorkerSlot *slot)
 		slot->changed_at = GetCurrentTimestamp();
 	}
 	slot->stop_wanted = true;
+	if (slot->refresher.pid != 0)
+		(void) kill(slot->refresher.pid, SIGTERM);
 	if (number == 0)
 		return 0;
 

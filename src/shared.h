@@ -32,6 +32,7 @@
 #define SHARED_MAX_METERS		256 /* tokens x kinds of limit */
 #define SHARED_METER_KINDS		5	/* as METER_COUNT */
 #define SHARED_TALLY_SLICES		1280	/* a rolling window has 1000 */
+#define SHARED_MAX_FILLS		16	/* back-fills under way that are reported */
 #define SHARED_TEXT				256
 
 /* What a worker is doing; the words stand in shared_worker_states[]. */
@@ -70,11 +71,35 @@ typedef struct FlightReport
 	int64		ids[SHARED_MAX_FLIGHT_IDS];
 } FlightReport;
 
+/* A back-fill under way. */
+typedef struct FillReport
+{
+	int			sync;			/* id of the definition */
+	int			unfinished;		/* rows that it has queued and that have no verdict */
+	bool		waits;			/* so many that it reads no more */
+} FillReport;
+
+/* The database's refresher, a process beside the worker: see refresher.h. */
+typedef struct RefresherReport
+{
+	pg_atomic_uint32 procno;	/* number of the PGPROC plus one, 0 when none runs */
+
+	/* Under control->lock. */
+	int			pid;			/* 0: none runs */
+	bool		ended_well;		/* the last one did not end by an error */
+
+	/* Under the slot's mutex. */
+	char		problem[SHARED_TEXT];	/* why none can be started, "" when well */
+	int			nfills;
+	FillReport	fills[SHARED_MAX_FILLS];
+} RefresherReport;
+
 typedef struct WorkerSlot
 {
 	pg_atomic_uint32 database;	/* Oid, 0 when the slot is free */
 	pg_atomic_uint32 procno;	/* number of the PGPROC plus one, 0 when no worker runs */
 	pg_atomic_uint32 wake;		/* 1: new rows were committed */
+	pg_atomic_uint32 syncs_changed; /* 1: a definition may have come due */
 
 	/* Under control->lock: the launcher's book-keeping. */
 	WorkerState state;
@@ -100,6 +125,8 @@ typedef struct WorkerSlot
 	int			nlanes;
 	LaneReport	lanes[SHARED_MAX_LANES];
 	FlightReport flights[SHARED_MAX_TRANSFERS];
+
+	RefresherReport refresher;
 } WorkerSlot;
 
 /* How many requests happened when, see tally.h. */
@@ -191,17 +218,25 @@ extern void shared_tell_launcher(uint32 look_at);
 extern void shared_wake_workers(void);
 
 /*
- * Until the end of this transaction no worker may serve the database.  Asks
- * its worker to end; returns the worker's pid, or 0 if there is none.
+ * The same, and a definition may have come due: worker and refresher look at
+ * hubspot.sync_state.
  */
-extern int	shared_hold_database(Oid database);
+extern void shared_look_at_syncs_at_commit(void);
+
+/*
+ * Until the end of this transaction no worker may serve the database.  Asks
+ * its worker and refresher to end; returns how many there are, and their pids.
+ */
+#define SHARED_PROCESSES	2	/* of a database */
+extern int	shared_hold_database(Oid database, int *pids);
 
 /* Whether somebody holds it; the caller has control->lock. */
 extern bool shared_is_on_hold(Oid database);
 
 /*
- * Ask the worker of a slot to end; the caller has control->lock exclusively.
- * One that has not attached yet is turned away.  Returns the pid, or 0.
+ * Ask the worker of a slot, and its refresher, to end; the caller has
+ * control->lock exclusively.  One that has not attached yet is turned away.
+ * Returns the worker's pid, or 0.
  */
 extern int	shared_stop_worker(WorkerSlot *slot);
 
@@ -230,6 +265,18 @@ extern TimestampTz shared_workers_ended_at(void);
 
 /* Since when the meters have counted: whatever was sent before, they do not know of. */
 extern TimestampTz shared_workers_began_at(void);
+
+/*
+ * The refresher's side, as above: NULL when the worker that ordered it has gone,
+ * when there is another, or when the database is to be left.
+ */
+extern WorkerSlot *shared_attach_refresher(const WorkerOrder *order);
+
+/* Whether the worker that ordered it is there and may send. */
+extern bool shared_refresher_may_run(WorkerSlot *slot, int generation);
+
+/* The worker's side: what keeps a refresher from starting; a NULL problem means "". */
+extern void shared_set_refresher_problem(WorkerSlot *slot, const char *problem);
 
 /* Tell the state; a NULL problem means "". */
 extern void shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem);

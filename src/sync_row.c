@@ -30,6 +30,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "enqueue.h"
+#include "mapping_name.h"
 #include "row_column.h"
 #include "sync_row.h"
 
@@ -89,7 +90,7 @@ static const Call call_of_object[OBJECT_COUNT] = {
 	[OBJECT_IS_EVENT] = CALL_TRACK,
 };
 
-/* Names of a mapping that stand beside the traits, in messages of an object, and as what. */
+/* Properties of a mapping that stand beside the traits, in messages of an object; and as what. */
 static const struct
 {
 	Object		object;
@@ -98,11 +99,8 @@ static const struct
 }			top_names[] =
 {
 	{OBJECT_IS_CONTACT, "userId", "userId"},
-	{OBJECT_IS_CONTACT, "user_id", "userId"},
 	{OBJECT_IS_COMPANY, "groupId", "groupId"},
-	{OBJECT_IS_COMPANY, "group_id", "groupId"},
 	{OBJECT_IS_EVENT, "userId", "userId"},
-	{OBJECT_IS_EVENT, "user_id", "userId"},
 	{OBJECT_IS_EVENT, "email", "email"},
 	{OBJECT_IS_EVENT, "timestamp", "timestamp"},
 	{OBJECT_IS_ASSOCIATION, "contact", "userId"},
@@ -149,6 +147,12 @@ add_compared(SyncRowPlan *plan, Form_pg_attribute attribute)
 	plan->ncompared++;
 }
 
+static bool
+is_name(const char *property, const char *name)
+{
+	return same_folded_name(property, strlen(property), name, strlen(name));
+}
+
 /* The name beside the traits that a property has; NULL: it is one of them. */
 static const char *
 top_name(const Sync *sync, const CallOptions *options, const char *property)
@@ -158,20 +162,19 @@ top_name(const Sync *sync, const CallOptions *options, const char *property)
 
 	if (id_property != NULL && strcmp(property, id_property) == 0)
 		return sync->object == OBJECT_IS_COMPANY ? "groupId" : "userId";
-	if (sync->object == OBJECT_IS_ASSOCIATION && strcmp(property, "company") == 0)
+	if (sync->object == OBJECT_IS_ASSOCIATION && is_name(property, "company"))
 		return options->company_id_property != NULL ? "groupId" : NULL;
 	for (int i = 0; i < lengthof(top_names); i++)
-		if (top_names[i].object == sync->object && strcmp(top_names[i].property, property) == 0)
+		if (top_names[i].object == sync->object && is_name(property, top_names[i].property))
 			return top_names[i].name;
 	return NULL;
 }
 
-/* A company that is known by its domain needs no member of the key's own. */
+/* Whether a property is a key by itself, among the traits. */
 static bool
 is_key_trait(const Sync *sync, const char *property)
 {
-	return sync->object == OBJECT_IS_CONTACT ? strcmp(property, "email") == 0
-		: strcmp(property, "domain") == 0 || strcmp(property, "website") == 0;
+	return sync->object == OBJECT_IS_CONTACT ? is_name(property, "email") : is_name(property, "domain") || is_name(property, "website");
 }
 
 static bool

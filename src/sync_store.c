@@ -25,6 +25,7 @@
 #include "hubspot.h"
 #include "shared.h"
 #include "sync.h"
+#include "sync_follow.h"
 
 PG_FUNCTION_INFO_V1(hubspot_sync_restored);
 PG_FUNCTION_INFO_V1(hubspot_sync_changed);
@@ -145,9 +146,10 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 	put_text(values, nulls, PUT_DELETES, sync_deletes_names[sync->deletes]);
 	put_text(values, nulls, PUT_EVENT, sync->event);
 	if (sync->kind != SYNC_IS_SYNC)
+	{
 		put_text(values, nulls, PUT_LEVEL, sync_level_names[sync->level]);
-	if (sync->kind == SYNC_IS_AUDIENCE)
 		put(values, nulls, PUT_OUTPUTS, outputs_array(sync->outputs));
+	}
 	put_text(values, nulls, PUT_PROPERTY, sync->property);
 	put_text(values, nulls, PUT_LIST, sync->list);
 	if (sync->kind == SYNC_IS_TRAIT)
@@ -263,7 +265,7 @@ sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget)
 	write_state(sync, before, fill, forget);
 	SPI_finish();
 	sync_act_back(&identity);
-	shared_wake_at_commit();
+	shared_look_at_syncs_at_commit();
 }
 
 void
@@ -272,6 +274,7 @@ sync_drop(const Sync *sync)
 	SyncIdentity identity;
 
 	(void) sync_lock(sync, true);
+	sync_unfollow(sync->name);
 	sync_act_as_extension(&identity);
 	SPI_connect();
 	run("DELETE FROM hubspot.sync WHERE id = $1", sync->id);

@@ -80,6 +80,7 @@ typedef struct Lane
 	int			transfers;		/* requests under way */
 	int64		held_since;		/* µs: a partial batch waits for more rows; 0: none */
 	int64		successes;		/* answers about records since the start */
+	int64		splits;			/* inputs that were not to be merged as they were, since the start */
 	int64		done;			/* rows with a verdict since the start */
 	double		rate;			/* of verdicts per second, moving average */
 	int64		rate_done;		/* done when the rate was last computed */
@@ -214,6 +215,8 @@ typedef struct Row
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */
+	bool		begins;			/* is not merged with rows before it, as it waits for what they do
+								 * not need; see schema_lane.h */
 	bool		deferred;		/* has a copy in hubspot.deferred */
 	bool		is_suspect;		/* made requests fail as a whole: sent alone */
 	WorkKey    *key;
@@ -240,6 +243,8 @@ typedef struct Input
 	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */
 	const char *alias;			/* e-mail address or domain by which HubSpot may know the record,
 								 * beside its key; NULL: none */
+	const char *awaits;			/* key in the schema lane whose rows the first row waits for; NULL:
+								 * none */
 	const char *category;		/* of a conflict that may yet be resolved, and its words */
 	const char *message;
 	int			status;
@@ -320,6 +325,9 @@ extern void queue_release_key(WorkKey *key);
 
 /* The last row that waited left its key: forget it, unless it is busy. */
 extern void queue_drop_idle(WorkKey *key);
+
+/* Keys that wait for rows of this one ask anew what they need. */
+extern void queue_wake_waiters(WorkKey *key);
 
 /* Rows that a batch took go back to the head of their key, in order; the key is released. */
 extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);

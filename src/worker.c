@@ -50,7 +50,9 @@
 #include "publish.h"
 #include "purge.h"
 #include "record_map.h"
+#include "refresher.h"
 #include "schema_sync.h"
+#include "settings.h"
 #include "unknown.h"
 #include "window.h"
 #include "wire.h"
@@ -158,6 +160,7 @@ read_step(void)
 	pause_load();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	command_look();
+	refresher_look(slot, clock_us());
 	PopActiveSnapshot();
 	more_to_read = window_fetch();
 	forget_look();
@@ -373,8 +376,7 @@ reload_if_asked(void)
 		return;
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
-	SetConfigOption("synchronous_commit", hubspot_ack_synchronous_commit ? "on" : "off",
-					PGC_SUSET, PGC_S_OVERRIDE);
+	settings_pin_commit();
 	connect_reload();
 	(void) in_transaction(guard_step, "checking the installation");
 }
@@ -421,6 +423,8 @@ one_turn(void)
 		forget_confirmed();
 	}
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
+	refresher_tend(slot, now);
+	wait_us = sooner(wait_us, refresher_wake(now));
 	wait_us = sooner(wait_us, expire_overdue(now));
 	wait_us = sooner(wait_us, await_wake(now));
 	wait_us = sooner(wait_us, defer_wake(now));
@@ -443,31 +447,6 @@ one_turn(void)
 }
 
 /* ---- start and end -------------------------------------------------------------- */
-
-/* The database's and role's settings are for people; these are for us. */
-static void
-pin_settings(void)
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"statement_timeout", "0"},
-		{"lock_timeout", "1000"},
-		{"deadlock_timeout", "100"},	/* who drops the extension shall not be the one to fail */
-		{"idle_in_transaction_session_timeout", "0"},
-		{"jit", "off"},
-		{"zero_damaged_pages", "off"},
-		{"row_security", "off"},
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
-	if (GetConfigOption("transaction_timeout", true, false) != NULL)
-		SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("synchronous_commit", hubspot_ack_synchronous_commit ? "on" : "off",
-					PGC_SUSET, PGC_S_OVERRIDE);
-}
 
 static void
 at_exit(int code, Datum arg)
@@ -524,7 +503,7 @@ start(Datum arg)
 		proc_exit(0);
 	before_shmem_exit(at_exit, (Datum) 0);
 	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
-	pin_settings();
+	settings_pin();
 
 	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext", ALLOCSET_DEFAULT_SIZES);
 	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot turn", ALLOCSET_DEFAULT_SIZES);
@@ -556,7 +535,7 @@ hubspot_worker_main(Datum arg)
 	begin_step();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(turn_context);
-	wait_after_crashes(crash_guard_start());
+	wait_after_crashes(crash_guard_start("worker"));
 	next_rotation = clock_us() + ROTATE_US;
 
 	while (!ShutdownRequestPending)

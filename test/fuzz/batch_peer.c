@@ -253,6 +253,10 @@ kind_body(StringInfo json, const Request *request)
 
 	if (strstr(url, "/details") != NULL)
 		appendStringInfoString(json, "{\"portalId\":1234567,\"timeZone\":\"UTC\",\"utcOffsetMilliseconds\":0}");
+	else if (strstr(url, "add-and-remove") != NULL)
+		appendStringInfoString(json, "{\"recordsIdsAdded\":[],\"recordIdsRemoved\":[],\"recordIdsMissing\":[]}");
+	else if (strstr(url, "/lists/") != NULL)
+		appendStringInfoString(json, "{\"list\":{\"listId\":\"1\",\"processingType\":\"MANUAL\"}}");
 	else if (strstr(url, "/search") != NULL)
 		appendStringInfoString(json, "{\"total\":0,\"results\":[]}");
 	else if (strstr(url, "/archive") != NULL || strstr(url, "gdpr-delete") != NULL || strstr(url, "/send") != NULL)

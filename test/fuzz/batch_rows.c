@@ -123,6 +123,8 @@ object_of(Call call, JsonbContainer *description)
 
 	if (text != NULL && strcmp(text, "association") == 0)
 		return OBJECT_IS_ASSOCIATION;
+	if (call >= CALL_ADD_TO_LIST)
+		return OBJECT_IS_LIST;
 	if (call == CALL_DELETE && text != NULL && strcmp(text, "company") == 0)
 		return OBJECT_IS_COMPANY;
 	return call == CALL_TRACK || call == CALL_PAGE ? OBJECT_IS_EVENT : call == CALL_GROUP ? OBJECT_IS_COMPANY :
@@ -147,6 +149,8 @@ find_key(const Account *account, Call call, Object object, Jsonb *message, Messa
 			return message_company_key(&parts, options->company_id_property, key, &problem);
 		case OBJECT_IS_FORM:
 			return message_form_key(&parts, key, &problem);
+		case OBJECT_IS_LIST:
+			return message_member_key(call, &parts, options->contact_id_property, options->company_id_property, key, &problem);
 		case OBJECT_IS_ASSOCIATION:
 			return false;
 		default:
@@ -160,10 +164,10 @@ describe(const Account *account, JsonbContainer *description, Call *call, Object
 	const char *name = member_text(description, "call");
 	JsonbValue	value;
 
-	for (*call = CALL_IDENTIFY; *call <= CALL_DELETE; (*call)++)
+	for (*call = CALL_IDENTIFY; *call < CALL_COUNT; (*call)++)
 		if (name != NULL && strcmp(ring_call_names[*call], name) == 0)
 			break;
-	if (*call > CALL_DELETE ||
+	if (*call == CALL_COUNT || (*call > CALL_DELETE && *call < CALL_ADD_TO_LIST) ||
 		getKeyJsonValueFromContainer(description, "message", strlen("message"), &value) == NULL)
 		return false;
 	*message = JsonbValueToJsonb(&value);

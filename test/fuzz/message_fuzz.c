@@ -119,6 +119,9 @@ look_at_keys(Call call, const MessageParts *parts, const char *id_property)
 	expect_key(good, &key);
 	if (good)
 		look_at_company(&key);
+	good = message_member_key(call, parts, id_property, id_property, &key, &problem);
+	expect_problem(good, &problem);
+	expect_key(good, &key);
 	good = message_contact_company(call, parts, id_property, &key, &why);
 	if (!good && why != NULL)
 		expect_text(why);

@@ -30,6 +30,8 @@ take_status(const char **body, size_t *len)
 static void
 look_at_texts(const Reply *reply)
 {
+	ReplyList	list;
+
 	expect_clean(reply->message, sizeof(reply->message));
 	expect_clean(reply->category, sizeof(reply->category));
 	expect_clean(reply->policy, sizeof(reply->policy));
@@ -40,6 +42,9 @@ look_at_texts(const Reply *reply)
 	expect(reply->class == REPLY_RECORDS || reply->message[0] != '\0', "a failure has a message");
 	(void) strlen(reply_text(reply, "status"));
 	(void) reply_number(reply, "portalId");
+	(void) reply_lists_id(reply, "recordIdsMissing", "99");
+	if (reply_list(reply, &list))
+		expect(list.id[0] != '\0' && strlen(list.id) < sizeof(list.id), "an id of a list is one");
 	(void) reply_names(reply, "ada@example.com");
 	(void) reply_named_property(reply);
 }

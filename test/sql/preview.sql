@@ -41,11 +41,22 @@ ALTER SERVER crm OPTIONS (DROP time_zone, DROP create_properties, DROP quota_sha
 CREATE TABLE accounts (id int PRIMARY KEY, website text, name text);
 INSERT INTO accounts VALUES (1, 'https://www.acme.com', 'Acme'), (2, 'gmail.com', 'Nobody');
 SELECT item, name, detail, body FROM hubspot_sync_preview('accounts', 'company', mapping => '{"website": "website", "name": "name"}', mode => 'mirror') WHERE item <> 'column';
-SELECT item, name, detail FROM hubspot_sync_preview('SELECT * FROM customers', 'event', event => 'Tier Reached', mapping => '{"email": "email", "tier": "tier", "timestamp": "seen"}') WHERE item <> 'sample';
+SELECT item, name, detail FROM hubspot_sync_preview('SELECT * FROM customers', 'event', event => 'Tier Reached', key => 'id', mapping => '{"email": "email", "tier": "tier", "timestamp": "seen"}') WHERE item <> 'sample';
 INSERT INTO hubspot.event_definition SELECT oid, 'tier_reached', 'pe1_tier_reached', 'Tier Reached', '[{"name": "tier", "type": "string"}]' FROM pg_foreign_server;
 SELECT item, name, detail, body->'inputs'->0->'properties' AS properties FROM hubspot_sync_preview('customers', 'event', event => 'Tier Reached',
 	mapping => '{"email": "email", "tier": "tier", "score": "score", "timestamp": "seen"}');
 SELECT item, name, detail, body FROM hubspot_sync_preview('SELECT email, ''acme.com'' AS domain FROM customers', 'association', mapping => '{"contact": "email", "company": "domain"}');
+
+-- Audiences
+SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT email FROM customers UNION ALL SELECT NULL UNION ALL SELECT ''u1'' UNION ALL SELECT ''x@'';', property => 'vip');
+SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT email FROM customers WHERE id = 1', outputs => '{property,event,list}', property => 'at_risk', list => 'At risk');
+SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT website FROM accounts', 'account', property => 'name');
+INSERT INTO hubspot.company_contact (pair_hash, server, company, contact) VALUES (1, 'crm', 'acme.com', 'ada@example.com'), (2, 'crm', 'acme.com', 'cyd@example.com');
+SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT website FROM accounts', 'account_users', property => 'vip');
+SELECT hubspot_audience_preview('SELECT 1', property => NULL);
+SELECT hubspot_audience_preview('SELECT 1', outputs => '{mail}', property => 'vip');
+SELECT hubspot_audience_preview('SELECT 1', 'team', property => 'vip');
+SELECT hubspot_audience_preview('SELECT 1/0', property => 'vip');
 
 -- A role without rights on the extension's tables
 CREATE ROLE regress_previewer;
@@ -56,6 +67,8 @@ RESET ROLE;
 GRANT USAGE ON FOREIGN SERVER crm TO regress_previewer;
 SET ROLE regress_previewer;
 SELECT item, count(*) FROM hubspot_sync_preview('accounts', 'company') GROUP BY item ORDER BY item;
+SELECT item, count(*) FROM hubspot_audience_preview('SELECT name || ''@example.com'' FROM accounts', property => 'vip') GROUP BY item ORDER BY item;
+SELECT count(*) FROM hubspot_audience_preview('SELECT email FROM customers', property => 'vip');
 SELECT count(*) FROM hubspot_sync_preview('customers');
 SELECT count(*) FROM hubspot_sync_preview('SELECT id FROM hubspot.outbox');
 RESET ROLE;
@@ -66,6 +79,14 @@ CREATE TABLE elsewhere.customers (email text);
 SET search_path = elsewhere, public;
 SELECT detail FROM hubspot_sync_preview('customers') WHERE item = 'source';
 RESET search_path;
+
+-- A column may be the caller's without the others
+REVOKE SELECT ON accounts FROM regress_previewer;
+GRANT SELECT (id, website) ON accounts TO regress_previewer;
+SET ROLE regress_previewer;
+SELECT item, name, detail FROM hubspot_sync_preview('public.accounts', 'company', mapping => '{"website": "website"}') WHERE item IN ('source', 'sample');
+SELECT count(*) FROM hubspot_sync_preview('public.accounts', 'company', mapping => '{"website": "website", "name": "name"}');
+RESET ROLE;
 
 -- What is no good
 SELECT hubspot_sync_preview(NULL);

@@ -32,7 +32,8 @@ sub queue_all
 	  qq{SELECT hubspot_group('{"website": "base.com", "userId": "base\@example.com"}')},
 	  qq{SELECT hubspot_track('{"event": "looked", "userId": "base\@example.com"}')},
 	  qq{SELECT hubspot_form('{"formId": "f-1", "fields": [{"name": "email", "value": "f$round\@example.com"}]}')},
-	  qq{SELECT hubspot_create_property('contact', 'p$round', 'string')};
+	  qq{SELECT hubspot_create_property('contact', 'p$round', 'string')},
+	  qq{SELECT hubspot_create_list('l$round')};
 }
 
 sub waiting
@@ -61,7 +62,7 @@ wait_drained($node, 'postgres');
 # Each lane by itself: an association needs its company
 #
 my %stops = (contacts => 'contact', companies => 'association company', associations => 'association', events => 'event',
-	forms => 'form', schema => 'schema');
+	forms => 'form', schema => 'schema', lists => 'list');
 for my $lane (sort keys %stops)
 {
 	# in one transaction with rows: not one of them goes
@@ -92,7 +93,7 @@ $node->reload;
 other_goes_on();
 ask(q{ALTER SERVER crm OPTIONS (SET max_connections '4')});
 other_goes_on();
-is(waiting(), 'association company contact event form schema', 'all rows of a paused account wait');
+is(waiting(), 'association company contact event form list schema', 'all rows of a paused account wait');
 is(ask(q{SELECT count(*) FROM hubspot.backlog WHERE server = 'crm' AND (attempt > 0 OR state <> 'waiting')}), '0', 'untouched');
 is(ask(q{SELECT count(*) FROM hubspot.status WHERE server = 'crm' AND (state <> 'PAUSED' OR reason !~ 'the account is paused: .*: maintenance$')}),
 	'0', 'all lanes say so');

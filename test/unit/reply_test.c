@@ -336,6 +336,36 @@ test_match_details(void)
 	reply_free(&reply);
 }
 
+static void
+test_lists(void)
+{
+	ReplyList	list;
+	Reply		reply = parse_seed("200-list");
+
+	check(reply_list(&reply, &list) && list.is_dynamic, "a dynamic list");
+	check_text(list.id, "7", "its id");
+	reply_free(&reply);
+
+	reply = parse_text(200, "{\"list\":{\"listId\":12,\"processingType\":\"MANUAL\"}}");
+	check(reply_list(&reply, &list) && !list.is_dynamic, "a static list");
+	check_text(list.id, "12", "an id that is a number");
+	reply_free(&reply);
+
+	reply = parse_text(200, "{\"list\":{\"listId\":\"1/../2\"}}");
+	check(!reply_list(&reply, &list), "an id that would lead elsewhere");
+	reply_free(&reply);
+
+	reply = parse_text(404, "{\"category\":\"OBJECT_NOT_FOUND\",\"list\":{\"listId\":\"7\"}}");
+	check(!reply_list(&reply, &list), "a refusal tells of no list");
+	reply_free(&reply);
+
+	reply = parse_seed("200-list-members");
+	check(reply_lists_id(&reply, "recordsIdsAdded", "1") && reply_lists_id(&reply, "recordsIdsAdded", "2"), "members that came");
+	check(!reply_lists_id(&reply, "recordIdsRemoved", "1"), "nobody went");
+	check(reply_lists_id(&reply, "recordIdsMissing", "99") && !reply_lists_id(&reply, "recordIdsMissing", "9"), "who is missing");
+	reply_free(&reply);
+}
+
 /* A hundred inputs must not take their square. */
 static void
 test_speed(void)
@@ -439,6 +469,7 @@ main(int argc, char **argv)
 	test_hostile_bodies();
 	test_matches();
 	test_match_details();
+	test_lists();
 	test_speed();
 	test_headers();
 	test_clean_text();

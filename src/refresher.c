@@ -1,0 +1,370 @@
+/*
+ * refresher.c
+ *		A process beside the worker: refreshes on schedule, back-fills.
+ *
+ * One per database at most, started by the worker (refresher_launch.c) when
+ * something is due.  Each turn runs at most one refresh and gives each open
+ * back-fill the chance to read its next rows; every refresh and every chunk is
+ * a transaction of its own.  It ends when nothing has been due for IDLE_US.
+ *
+ * An error of a definition is written to its row of hubspot.sync_state, which
+ * also says when it is tried again, and concerns no other definition.  Any other
+ * error ends the process; the worker starts it again after a pause.
+ *
+ * SIGTERM ends it at once, also inside a user's query: what that transaction
+ * has queued is gone with it.  Between two transactions no lock and no snapshot is held.
+ * DROP DATABASE and the like ask it to leave, see ddl.c.
+ *
+ * Memory: turn_context, reset each turn; tasks_context for the list of what
+ * is to be done, read again each second, or when a transaction says so.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/wait_event.h"
+
+#include "hubspot.h"
+#include "clock.h"
+#include "crash_guard.h"
+#include "fill.h"
+#include "refresh.h"
+#include "refresher.h"
+#include "schedule.h"
+#include "settings.h"
+
+#define LOOK_US			1000000
+#define IDLE_US			10000000
+#define BUSY_US			1000000 /* until the next try, when somebody else refreshes it */
+#define PAUSE_US		5000000 /* after an error that could not be written down */
+
+static WorkerSlot *slot;
+static WorkerOrder order;
+static Oid	extension;			/* when we started */
+
+static MemoryContext turn_context;
+static MemoryContext tasks_context;
+static List *due = NIL;			/* of ScheduleItem, in tasks_context, as fills */
+static List *fills = NIL;
+static TimestampTz next_due = DT_NOEND;
+static int64 next_look = 0;		/* µs of the monotonic clock, as all below */
+static int64 last_task = 0;
+static int64 pause_until = 0;
+
+/* ---- transactions ------------------------------------------------------------- */
+
+static void
+begin_transaction(const char *activity)
+{
+	const Catalog *catalog;
+
+	SetCurrentStatementStartTimestamp();
+	pgstat_report_activity(STATE_RUNNING, activity);
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	catalog = ring_catalog(true);
+	if (catalog == NULL || (OidIsValid(extension) && catalog->extension != extension))
+	{
+		AbortOutOfAnyTransaction();
+		proc_exit(0);			/* dropped, perhaps created again: there is another worker then */
+	}
+	extension = catalog->extension;
+}
+
+static void
+end_transaction(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(turn_context);
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* Write down what has failed; when that fails as well, nothing is tried for a while. */
+static void
+note_failure(const ScheduleItem *item, bool is_fill, const ErrorData *error)
+{
+	PG_TRY();
+	{
+		begin_transaction("noting a failure");
+		schedule_failed(item, is_fill, error->message, error->detail);
+		end_transaction();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortOutOfAnyTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+		pause_until = clock_us() + PAUSE_US;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(turn_context);
+}
+
+/* Run a definition's task in a transaction of its own; false when it failed. */
+static bool
+run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool is_fill)
+{
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		begin_transaction(psprintf(is_fill ? "back-fill of \"%s\"" : "refresh of \"%s\"", item->name));
+		task(item);
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		end_transaction();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		QueryCancelPending = false; /* a second one would end the noting of the first */
+		MemoryContextSwitchTo(turn_context);
+		error = CopyErrorData();
+		AbortOutOfAnyTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(turn_context);
+	pgstat_report_stat(false);
+	if (error != NULL)
+		note_failure(item, is_fill, error);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return error == NULL;
+}
+
+/* ---- tasks ---------------------------------------------------------------------- */
+
+static void
+look(int64 now)
+{
+	MemoryContext old;
+
+	if (pg_atomic_exchange_u32(&slot->syncs_changed, 0) == 0 && now < next_look &&
+		(due != NIL || next_due > GetCurrentTimestamp()))
+		return;
+	next_look = now + LOOK_US;
+	MemoryContextReset(tasks_context);
+	begin_transaction("looking for what is due");
+	old = MemoryContextSwitchTo(tasks_context);
+	due = schedule_due();
+	fills = schedule_fills();
+	next_due = schedule_next(false);
+	MemoryContextSwitchTo(old);
+	end_transaction();
+}
+
+/* The definition may have been dropped, or declared anew, since the list was read. */
+static void
+refresh_step(const ScheduleItem *item)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	Sync	   *sync = sync_load_by_id(item->sync, true);
+	RefreshCounts counts;
+
+	if (sync == NULL || sync->held != NULL || sync->follows)
+		return;
+	if (!sync_lock(sync, false))
+	{
+		next_look = clock_us() + BUSY_US;
+		return;
+	}
+	/* its timeout is enough */
+	(void) set_config_option("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	enable_timeout_after(STATEMENT_TIMEOUT, sync->timeout_ms);
+	refresh_run(sync, false, &counts);
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	schedule_succeeded(sync, began);
+}
+
+static void
+run_refresh(void)
+{
+	const ScheduleItem *item;
+
+	if (due == NIL)
+		return;
+	item = linitial(due);
+	due = list_delete_first(due);
+	next_due = DT_NOEND;
+	next_look = 0;				/* it has another time now */
+	(void) run_task(refresh_step, item, false);
+	last_task = clock_us();
+}
+
+/* Back-fills take turns: each reads one chunk.  Returns after how many µs to come again, or -1. */
+static int64
+run_fills(int64 now)
+{
+	int64		wait = -1;
+	ListCell   *cell;
+
+	foreach(cell, fills)
+	{
+		const ScheduleItem *item = lfirst(cell);
+		int64		until = fill_ready_at(item->sync, now);
+
+		if (until <= now)
+		{
+			fill_ran(item->sync, run_task(fill_step, item, true), clock_us());
+			until = fill_ready_at(item->sync, clock_us());
+		}
+		wait = wait < 0 ? Max(until - now, 0) : Min(wait, Max(until - now, 0));
+		last_task = clock_us();
+	}
+	return wait;
+}
+
+/* Which of the rows queued have a verdict by now. */
+static void
+count_verdicts(int64 now)
+{
+	if (!fill_wants_look(now))
+		return;
+	begin_transaction("looking for verdicts");
+	fill_look(now);
+	end_transaction();
+}
+
+/* ---- the process ------------------------------------------------------------------ */
+
+static void
+serve_signals(void)
+{
+	if (ProcDiePending)
+		proc_exit(0);
+	QueryCancelPending = false; /* there is none */
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		settings_pin_commit();
+	}
+}
+
+static void
+sleep_for(int64 us)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 (us + 999) / 1000, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
+/*
+ * One turn; returns how long to sleep.  Nobody tells when HubSpot has taken
+ * rows, so that an open back-fill is asked about ten times a second: fast
+ * enough for HubSpot's limit, and a handful of index look-ups each.
+ */
+static int64
+one_turn(void)
+{
+	int64		now = clock_us();
+	int64		wait;
+
+	MemoryContextReset(turn_context);
+	if (now < pause_until)
+		return pause_until - now;
+	look(now);
+	run_refresh();
+	fill_keep(fills);
+	count_verdicts(clock_us());
+	wait = run_fills(clock_us());
+	fill_report(slot);
+	if (due != NIL)
+		return 0;
+	if (wait < 0 || wait > LOOK_US)
+		wait = LOOK_US;
+	if (next_due != DT_NOEND)
+		wait = Min(wait, (int64) TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_due) * 1000);
+	return next_look == 0 ? 0 : wait;
+}
+
+/* Nothing to do, and nothing soon. */
+static bool
+is_idle(void)
+{
+	return due == NIL && fills == NIL && clock_us() - last_task > IDLE_US &&
+		(next_due == DT_NOEND ||
+		 TimestampDifferenceExceeds(GetCurrentTimestamp(), next_due, IDLE_US / 1000));
+}
+
+/* After several crashes of the server in a row, wait before doing anything that may cause one more. */
+static void
+wait_after_crashes(int crashes)
+{
+	int64		until = clock_us() + (int64) crash_guard_delay(crashes) * 1000000;
+
+	if (until <= clock_us())
+		return;
+	ereport(WARNING,
+			(errmsg("the server crashed %d times in a row while the hubspot refresher ran: it waits %d s before it goes on",
+					crashes, crash_guard_delay(crashes))));
+	while (clock_us() < until && shared_refresher_may_run(slot, order.generation))
+	{
+		serve_signals();
+		sleep_for(Min(until - clock_us(), LOOK_US));
+	}
+}
+
+static void
+at_exit(int code, Datum arg)
+{
+	crash_guard_clear();
+}
+
+static void
+start(void)
+{
+	shared_read_order(&order);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	slot = shared_attach_refresher(&order);
+	if (slot == NULL)
+		proc_exit(0);
+	before_shmem_exit(at_exit, (Datum) 0);
+	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
+	settings_pin_for_queries();
+
+	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot refresher turn", ALLOCSET_DEFAULT_SIZES);
+	tasks_context = AllocSetContextCreate(TopMemoryContext, "hubspot refresher tasks", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(turn_context);
+	wait_after_crashes(crash_guard_start("refresher"));
+	last_task = clock_us();
+	begin_transaction("looking for unfinished back-fills");
+	fill_start();
+	end_transaction();
+}
+
+void
+hubspot_refresher_main(Datum arg)
+{
+	start();
+	while (shared_refresher_may_run(slot, order.generation))
+	{
+		int64		wait;
+
+		serve_signals();
+		wait = one_turn();
+		if (is_idle())
+			break;
+		if (wait > 0)
+			sleep_for(wait);
+	}
+	proc_exit(0);
+}

@@ -1,0 +1,168 @@
+/*
+ * schedule.c
+ *		What is due: refreshes by their schedule, open back-fills.
+ *
+ * Called by the worker (schedule_next) and by the refresher, inside their
+ * transactions.  Locks: ACCESS SHARE on hubspot.sync, ROW EXCLUSIVE on
+ * hubspot.sync_state where it is written.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#include "hubspot.h"
+#include "schedule.h"
+
+/* When a compared definition is to be refreshed; one that never was, at once. */
+#define NEXT_AT "coalesce(s.next_at, CASE WHEN y.every IS NOT NULL THEN y.defined_at END)"
+
+/* A back-fill is due at once. */
+static const char *const next_sql =
+"SELECT min(CASE WHEN y.follows THEN s.fill_started_at ELSE " NEXT_AT " END)"
+" FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
+" WHERE y.held IS NULL AND (NOT y.follows OR $1 AND s.fill_finished_at IS NULL)";
+
+static const char *const due_sql =
+"SELECT y.id, y.name, " NEXT_AT " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
+" WHERE y.held IS NULL AND NOT y.follows AND " NEXT_AT " <= clock_timestamp()"
+" ORDER BY 3, y.id";
+
+static const char *const fills_sql =
+"SELECT y.id, y.name FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
+" WHERE y.held IS NULL AND y.follows AND s.fill_started_at IS NOT NULL AND s.fill_finished_at IS NULL"
+" ORDER BY s.fill_started_at, y.id";
+
+static const char *const succeeded_sql =
+"UPDATE hubspot.sync_state s SET error = NULL, failed_at = NULL, failures = 0, next_at ="
+" CASE WHEN s.next_at + y.every > clock_timestamp() THEN s.next_at + y.every ELSE $2 + y.every END"
+" FROM hubspot.sync y WHERE y.id = s.sync AND s.sync = $1";
+
+/* Without "every" somebody asked for this one refresh: it is tried again until it is done. */
+static const char *const failed_sql =
+"UPDATE hubspot.sync_state s SET error = $2, failed_at = clock_timestamp(), failures = s.failures + 1,"
+" next_at = CASE WHEN $3 THEN s.next_at ELSE clock_timestamp() +"
+" least(coalesce(y.every, '1 minute') * 2 ^ least(s.failures, 20), greatest(y.every, '1 hour')) END"
+" FROM hubspot.sync y, (SELECT x.error, x.failures FROM hubspot.sync_state x WHERE x.sync = $1 FOR UPDATE) old"
+" WHERE y.id = s.sync AND s.sync = $1"
+" RETURNING old.failures > 0 AND old.error = $2";
+
+/* Run one of these, and hand its rows to a function. */
+static void
+run(const char *sql, int nargs, Oid *types, Datum *values, void (*take) (void *arg), void *arg)
+{
+	SyncIdentity before;
+
+	sync_act_as_extension(&before);
+	SPI_connect();
+	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not read or write hubspot.sync_state");
+	if (take != NULL)
+		take(arg);
+	SPI_finish();
+	sync_act_back(&before);
+}
+
+static Datum
+column(uint64 row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+static void
+take_time(void *arg)
+{
+	bool		isnull;
+	Datum		time = column(0, 1, &isnull);
+
+	*(TimestampTz *) arg = isnull ? DT_NOEND : DatumGetTimestampTz(time);
+}
+
+TimestampTz
+schedule_next(bool with_fills)
+{
+	Oid			type = BOOLOID;
+	Datum		value = BoolGetDatum(with_fills);
+	TimestampTz next;
+
+	run(next_sql, 1, &type, &value, take_time, &next);
+	return next;
+}
+
+typedef struct Items
+{
+	List	   *list;
+	MemoryContext context;
+} Items;
+
+static void
+take_items(void *arg)
+{
+	Items	   *items = arg;
+	MemoryContext old = MemoryContextSwitchTo(items->context);
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		ScheduleItem *item = palloc(sizeof(ScheduleItem));
+		bool		isnull;
+
+		item->sync = DatumGetInt32(column(i, 1, &isnull));
+		item->name = TextDatumGetCString(column(i, 2, &isnull));
+		items->list = lappend(items->list, item);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static List *
+read_items(const char *sql)
+{
+	Items		items = {NIL, CurrentMemoryContext};
+
+	run(sql, 0, NULL, NULL, take_items, &items);
+	return items.list;
+}
+
+List *
+schedule_due(void)
+{
+	return read_items(due_sql);
+}
+
+List *
+schedule_fills(void)
+{
+	return read_items(fills_sql);
+}
+
+void
+schedule_succeeded(const Sync *sync, TimestampTz began)
+{
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(sync->id), TimestampTzGetDatum(began)};
+
+	run(succeeded_sql, lengthof(types), types, values, NULL, NULL);
+}
+
+static void
+take_known(void *arg)
+{
+	bool		isnull;
+
+	*(bool *) arg = SPI_processed == 0 || DatumGetBool(column(0, 1, &isnull));
+}
+
+void
+schedule_failed(const ScheduleItem *item, bool is_fill, const char *message, const char *detail)
+{
+	Oid			types[] = {INT4OID, TEXTOID, BOOLOID};
+	Datum		values[] = {Int32GetDatum(item->sync), CStringGetTextDatum(message), BoolGetDatum(is_fill)};
+	bool		is_known;		/* or dropped meanwhile */
+
+	run(failed_sql, lengthof(types), types, values, take_known, &is_known);
+	if (!is_known)
+		ereport(WARNING,
+				(errmsg(is_fill ? "back-fill of \"%s\" failed: %s" : "refresh of \"%s\" failed: %s", item->name, message),
+				 detail != NULL ? errdetail_internal("%s", detail) : 0,
+				 errhint("It is tried again; hubspot.sync_state says when.  The message is not repeated.")));
+}

@@ -1,0 +1,17 @@
+/*
+ * settings.h
+ *		Settings of our background processes, whatever those of the database are.
+ */
+#ifndef HUBSPOT_SETTINGS_H
+#define HUBSPOT_SETTINGS_H
+
+/* After connecting: the database's and role's settings are for people; these are for us. */
+extern void settings_pin(void);
+
+/* Verdicts and positions wait for the disk only when hubspot.ack_synchronous_commit says so. */
+extern void settings_pin_commit(void);
+
+/* After connecting, for a process that runs users' queries as well. */
+extern void settings_pin_for_queries(void);
+
+#endif							/* HUBSPOT_SETTINGS_H */

@@ -1649,6 +1649,10 @@ COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
 /* ------------------------------------------------------------------------
  * How syncs, audiences and traits stand
  * ------------------------------------------------------------------------ */
+CREATE FUNCTION hubspot.sync_problem(sync integer) RETURNS text
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_problem';
+COMMENT ON FUNCTION hubspot.sync_problem(integer) IS
+'what keeps the definition of this number from working as declared, as the catalogs are now: its source, a mapped column, a trigger, the owner or his right on the SERVER is gone; NULL: nothing, or it is held';
 
 CREATE VIEW hubspot.syncs AS
 	SELECT d.name, d.kind, d.owner, d.server, d.object, d.level,
@@ -1659,7 +1663,7 @@ CREATE VIEW hubspot.syncs AS
 			WHEN t.refreshed_at IS NULL THEN 'new'
 			WHEN d.every IS NOT NULL THEN 'scheduled'
 			ELSE 'on demand' END AS state,
-		coalesce(d.held, t.error, t.problem) AS problem,
+		coalesce(d.held, t.error, hubspot.sync_problem(d.id), t.problem) AS problem,
 		(SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND m.present) AS members,
 		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
 		t.failures, t.failed_at, CASE WHEN d.held IS NULL THEN t.next_at END AS next_at, d.defined_at
@@ -2216,6 +2220,12 @@ UNION ALL
 	SELECT format('the cache of the sequence hubspot.outbox_id_seq is %s: rows could be overlooked', q.seqcache),
 		'ALTER SEQUENCE hubspot.outbox_id_seq CACHE 1'
 	FROM pg_sequence q WHERE q.seqrelid = 'hubspot.outbox_id_seq'::regclass AND q.seqcache <> 1
+UNION ALL
+	SELECT format('%s "%s": %s', y.kind, y.name, y.problem),
+		CASE y.state WHEN 'held' THEN format('SELECT hubspot_resync(%L)', y.name)
+			WHEN 'failing' THEN format('it is tried again at %s', date_trunc('second', y.next_at))
+			ELSE format('undo what has changed, or declare it anew; then SELECT hubspot_resync(%L) tells HubSpot what it has missed', y.name) END
+	FROM hubspot.syncs y WHERE y.problem IS NOT NULL
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row each; empty when all is well';
 

@@ -17,6 +17,7 @@
 #include "utils/varlena.h"
 
 #include "hubspot.h"
+#include "sync.h"
 #include "sync_follow.h"
 
 PG_FUNCTION_INFO_V1(hubspot_resync);
@@ -35,16 +36,23 @@ column_number(const Sync *sync, Oid relation, const char *column)
 	return attnum;
 }
 
-/* A restored table has another oid, and its columns other numbers; it may have been renamed, but has its triggers. */
+/* The relation by its name, unless there is a table that has the definition's triggers, whatever it is called. */
+static Oid
+find_source(const Sync *sync)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(sync->source));
+	Oid			followed = sync->follows ? sync_followed_table(sync->name) : InvalidOid;
+
+	return OidIsValid(followed) ? followed : RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, true);
+}
+
+/* A restored table has another oid, and its columns other numbers. */
 static void
 look_up_source(Sync *sync)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(sync->source));
-	Oid			relation = sync->follows ? sync_followed_table(sync->name) : InvalidOid;
+	Oid			relation = find_source(sync);
 	ListCell   *cell;
 
-	if (!OidIsValid(relation))
-		relation = RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, true);
 	if (!OidIsValid(relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),

@@ -91,10 +91,13 @@ ALTER TABLE customers RENAME COLUMN mail TO address;
 UPDATE customers SET plan = 8;
 ALTER TABLE customers ALTER COLUMN plan TYPE int USING plan::int;
 UPDATE customers SET plan = 9;
+SELECT hubspot.sync_problem(id) FROM hubspot.sync WHERE name = 'c';
 ALTER TABLE customers DROP COLUMN plan;
+SELECT hubspot.sync_problem(id) FROM hubspot.sync WHERE name = 'c';
 INSERT INTO customers VALUES (2, 'bob@example.com', 'Bob');
 ALTER TABLE customers DROP COLUMN address;
 INSERT INTO customers VALUES (3, 'Cyd');
+SELECT problem, remedy FROM hubspot_health() WHERE problem LIKE 'sync "c"%';
 SELECT * FROM queued;
 SELECT forget();
 
@@ -145,10 +148,20 @@ INSERT INTO mine VALUES ('ada@example.com', 'pro');
 RESET ROLE;
 REVOKE USAGE ON FOREIGN SERVER crm FROM regress_owner;
 INSERT INTO mine VALUES ('bob@example.com', 'pro');
+SELECT state, problem FROM hubspot.syncs WHERE name = 'mine';
 GRANT USAGE ON FOREIGN SERVER crm TO regress_owner;
 INSERT INTO mine VALUES ('cyd@example.com', 'pro');
 SELECT key FROM queued;
 SELECT forget();
+
+ALTER TABLE mine DISABLE TRIGGER hubspot_sync_update_mine;
+SELECT problem FROM hubspot.syncs WHERE name = 'mine';
+ALTER TABLE mine ENABLE TRIGGER hubspot_sync_update_mine;
+SELECT problem FROM hubspot.syncs WHERE name = 'mine';
+CREATE TABLE gone (email text);
+SELECT hubspot_sync('gone', 'gone', backfill => false);
+DROP TABLE gone;
+SELECT problem FROM hubspot.syncs WHERE name = 'gone';
 
 -- A trigger on another table, by hand; a trigger that was left behind
 CREATE TABLE theirs (email text, plan text);

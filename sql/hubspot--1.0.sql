@@ -168,6 +168,10 @@ BEGIN
 		EXECUTE pg_catalog.format('CREATE TABLE hubspot.result_%s PARTITION OF hubspot.result FOR VALUES IN (%s)
 			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);
 		EXECUTE pg_catalog.format('CREATE INDEX result_%s_id ON hubspot.result_%s (id)', child, child);
+		/* Next to nothing for what goes well. */
+		EXECUTE pg_catalog.format('CREATE INDEX result_%s_failed ON hubspot.result_%s (id)
+			WHERE verdict IN (''rejected'', ''expired'', ''cancelled'', ''dead'', ''unknown'')', child, child);
+		EXECUTE pg_catalog.format('CREATE INDEX result_%s_merged ON hubspot.result_%s (merged_into) WHERE merged_into IS NOT NULL', child, child);
 		EXECUTE pg_catalog.format('CREATE TABLE hubspot.request_%s PARTITION OF hubspot.request FOR VALUES IN (%s)
 			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);
 		EXECUTE pg_catalog.format('CREATE UNIQUE INDEX request_%s_id ON hubspot.request_%s (id)', child, child);
@@ -1303,6 +1307,52 @@ COMMENT ON TABLE hubspot.retry IS 'rows that hubspot_retry() has queued again, s
 COMMENT ON COLUMN hubspot.retry.id IS 'row that had ended';
 COMMENT ON COLUMN hubspot.retry.retried_as IS 'row that repeats it';
 
+CREATE TABLE hubspot.repeat (
+	replay_of bigint NOT NULL,
+	id bigint NOT NULL
+);
+CREATE INDEX repeat_replay_of ON hubspot.repeat (replay_of);
+COMMENT ON TABLE hubspot.repeat IS 'outbox rows that repeat others, to be found by those; not dumped';
+COMMENT ON COLUMN hubspot.repeat.replay_of IS 'row whose call is repeated, as in the outbox';
+COMMENT ON COLUMN hubspot.repeat.id IS 'row that repeats it';
+
+/*
+ * Few results are failures: they are found by index, and what belongs to each is looked up.  The planner, for which
+ * the rings are not analyzed, would take them for many: OFFSET 0 keeps it from another order.
+ */
+CREATE FUNCTION hubspot.failed_sync_report(
+	OUT id bigint, OUT object hubspot.object, OUT verdict hubspot.verdict, OUT category text, OUT message text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
+AS $$
+	WITH failed AS MATERIALIZED (
+		SELECT r.id, r.verdict, r.category, r.message, r.merged FROM hubspot.result r
+		WHERE r.verdict IN ('rejected', 'expired', 'cancelled', 'dead')
+	), rows AS (
+		SELECT f.id, f.verdict, f.category, f.message FROM failed f
+		UNION ALL
+		SELECT m.id, f.verdict, f.category, f.message
+		FROM failed f, LATERAL (SELECT x.id FROM hubspot.result x WHERE x.merged_into = f.id OFFSET 0) m
+		WHERE f.merged > 0
+	)
+	SELECT coalesce(o.parent, o.id), o.object, f.verdict, f.category, f.message
+	FROM rows f, LATERAL (SELECT x.id, x.parent, x.object, x.source, x.replay_of FROM hubspot.outbox x WHERE x.id = f.id OFFSET 0) o
+	WHERE o.source = 'sync' AND NOT EXISTS (SELECT FROM hubspot.repeat p,
+			LATERAL (SELECT x.verdict, x.merged_into FROM hubspot.result x WHERE x.id = p.id OFFSET 0) r
+			LEFT JOIN LATERAL (SELECT x.verdict FROM hubspot.result x WHERE x.id = r.merged_into OFFSET 0) c ON true
+		WHERE p.replay_of = coalesce(o.replay_of, o.id) AND p.id > o.id
+			AND coalesce(c.verdict, r.verdict) IN ('delivered', 'unchanged', 'sent_unconfirmed') OFFSET 0)
+$$;
+COMMENT ON FUNCTION hubspot.failed_sync_report() IS 'what the view hubspot.failed_sync_rows shows';
+
+CREATE VIEW hubspot.failed_sync_rows AS
+	SELECT f.id, f.object, f.verdict, f.category, f.message FROM hubspot.failed_sync_report() f;
+COMMENT ON VIEW hubspot.failed_sync_rows IS
+'rows that a sync, audience or trait has queued and HubSpot does not have: rejected, expired, cancelled, dead, or merged into such a row, and not repeated with success since; within hubspot.retention.  id: the first row of the change, which hubspot.member.outbox_id names';
+
 CREATE VIEW hubspot.repeatable AS
 	SELECT o.*, t.retried_as,
 		s.oid IS NOT NULL AND o.problem IS NULL AND o.message IS NOT NULL AND (o.key <> '' OR o.call <> 'delete') AS sendable,
@@ -1330,7 +1380,7 @@ BEGIN
 	EXECUTE '
 		WITH pairs AS MATERIALIZED (
 			SELECT p.old_id, p.new_id FROM unnest($1, $2) AS p(old_id, new_id)
-		)
+		), written AS (
 		INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, mode, replay_of,
 			called_at, key_property, key, message)
 		SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
@@ -1340,38 +1390,26 @@ BEGIN
 		FROM pairs c
 		JOIN hubspot.repeatable o ON o.id = c.old_id
 		LEFT JOIN pairs p ON p.old_id = o.parent
-		ORDER BY c.new_id' USING old_ids, new_ids, as_backfill;
+		ORDER BY c.new_id
+		RETURNING replay_of, id
+		) INSERT INTO hubspot.repeat (replay_of, id) SELECT w.replay_of, w.id FROM written w' USING old_ids, new_ids, as_backfill;
 END
 $$;
 COMMENT ON FUNCTION hubspot.queue_again(bigint[], bigint[], boolean) IS
 'repeats the calls of the first array under the ids of the second, which were drawn in this order; for hubspot_retry() and hubspot_replay()';
 
-/*
- * Rows that were merged into others are known by the others only.  They were
- * queued not far from them, as a rule, which saves reading all results.
- */
 CREATE FUNCTION hubspot.retry_rows(carriers bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	reach constant bigint := 100000;
-	expected bigint;
 	merged bigint[];
 	old_ids bigint[];
 	new_ids bigint[];
 BEGIN
 	DELETE FROM hubspot.retry t WHERE t.id < (SELECT min(o.id) FROM hubspot.outbox o);
-	SELECT coalesce(sum(r.merged), 0) INTO expected FROM hubspot.result r WHERE r.id = ANY (carriers);
-	IF expected > 0 THEN
-		SELECT array_agg(r.id) INTO merged
-		FROM hubspot.result r
-		WHERE r.merged_into = ANY (carriers)
-			AND r.id BETWEEN (SELECT min(c) FROM unnest(carriers) c) - reach AND (SELECT max(c) FROM unnest(carriers) c) + reach;
-		IF coalesce(cardinality(merged), 0) < expected THEN
-			SELECT array_agg(r.id) INTO merged FROM hubspot.result r WHERE r.merged_into = ANY (carriers);
-		END IF;
-	END IF;
+	SELECT array_agg(r.id) INTO merged FROM hubspot.result r
+	WHERE r.merged_into = ANY (carriers) AND r.merged_into IS NOT NULL;
 
 	WITH chosen AS MATERIALIZED (
 		SELECT o.id FROM hubspot.repeatable o WHERE o.id = ANY (carriers || merged) AND o.sendable ORDER BY o.id
@@ -1484,9 +1522,11 @@ BEGIN
 	FROM hubspot.result r
 	JOIN hubspot.repeatable o ON o.id = r.id
 	/* of a call that was repeated, the last time counts */
-	LEFT JOIN (SELECT x.replay_of, max(x.id) AS last FROM hubspot.outbox x WHERE x.replay_of IS NOT NULL GROUP BY x.replay_of) n
+	LEFT JOIN (SELECT x.replay_of, max(x.id) AS last FROM hubspot.repeat x GROUP BY x.replay_of) n
 		ON n.replay_of = coalesce(o.replay_of, o.id) AND n.last > o.id
 	WHERE r.verdict = ANY (verdicts)
+		/* as the index has it */
+		AND r.verdict IN ('rejected', 'expired', 'cancelled', 'dead', 'unknown')
 		AND (account IS NULL OR o.server = account)
 		AND (hubspot_retry.call IS NULL OR o.call = hubspot_retry.call::hubspot.call)
 		AND (hubspot_retry.category IS NULL OR r.category = hubspot_retry.category)
@@ -1613,14 +1653,6 @@ CREATE FUNCTION hubspot.sync_problem(sync integer) RETURNS text
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_problem';
 COMMENT ON FUNCTION hubspot.sync_problem(integer) IS
 'what keeps the definition of this number from working as declared, as the catalogs are now: its source, a mapped column, a trigger, the owner or his right on the SERVER is gone; NULL: nothing, or it is held';
-
-/* What failed of the rows that syncs, audiences and traits have queued. */
-CREATE VIEW hubspot.failed_sync_rows AS
-	SELECT coalesce(o.parent, o.id) AS id, o.object, r.verdict, r.category, r.message
-	FROM hubspot.result r
-	JOIN hubspot.outbox o ON o.id = r.id
-	WHERE r.verdict IN ('rejected', 'expired', 'cancelled', 'dead') AND o.source = 'sync';
-COMMENT ON VIEW hubspot.failed_sync_rows IS 'rows of source sync that HubSpot will not hear of, with the id of the first row of their change';
 
 CREATE VIEW hubspot.syncs AS
 	SELECT d.name, d.kind, d.owner, d.server, d.object, d.level,
@@ -2210,7 +2242,7 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
 	@extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
 	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text), @extschema@.hubspot_drain(interval, name),
 	@extschema@.hubspot_cancel(bigint), @extschema@.hubspot_cancel(name, text, text, text, boolean),
-	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]) FROM PUBLIC;
+	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]), hubspot.failed_sync_report() FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),

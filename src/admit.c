@@ -259,6 +259,7 @@ read_columns(Row *row, TupleTableSlot *slot)
 	row->called_at = isnull ? row->created_at : DatumGetTimestampTz(datum);
 	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
 										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
+	row->is_sync = DatumGetObjectId(slot_getattr(slot, AT_SOURCE, &isnull)) == catalog->source[SOURCE_SYNC];
 	row->erases = row->call == CALL_DELETE && message_erases(row->message);
 }
 

@@ -11,10 +11,12 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/rel.h"
 
 #include "hubspot.h"
@@ -29,7 +31,62 @@ struct Appender
 	int			used;			/* slots filled and not yet written */
 	TupleTableSlot **slots;		/* made when first needed */
 	bool	   *duplicate;		/* of the last write, NULL: not watched */
+	ExprContext *predicates;	/* in which those of indexes are judged, NULL: there are none */
 };
+
+static bool
+is_foreign_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* Whether an expression could run somebody's code: it would do so in every call, and as the worker. */
+static bool
+runs_foreign_code(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Const:
+		case T_List:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_OpExpr:
+		case T_ScalarArrayOpExpr:
+			return check_functions_in_node(node, is_foreign_function, NULL) ||
+				expression_tree_walker(node, runs_foreign_code, NULL);
+		default:
+			return true;
+	}
+}
+
+/* Refuse indexes that are more than columns and a plain predicate; prepare the predicates. */
+static void
+prepare_indexes(Appender *append)
+{
+	ResultRelInfo *info = append->info;
+
+	append->predicates = NULL;
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		IndexInfo  *index = info->ri_IndexRelationInfo[i];
+
+		if (index->ii_Expressions != NIL || runs_foreign_code((Node *) index->ii_Predicate, NULL))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("index \"%s\" on \"%s\" has an expression or a predicate with functions",
+							RelationGetRelationName(info->ri_IndexRelationDescs[i]),
+							RelationGetRelationName(append->rel)),
+					 errhint("Drop this index: the extension's tables take indexes on columns only, with a plain predicate.")));
+		if (index->ii_Predicate == NIL)
+			continue;
+		index->ii_PredicateState = ExecInitQual(index->ii_Predicate, NULL);
+		if (append->predicates == NULL)
+			append->predicates = CreateStandaloneExprContext();
+	}
+}
 
 Appender *
 append_open(Oid relation, int capacity)
@@ -41,6 +98,7 @@ append_open(Oid relation, int capacity)
 	append->info = makeNode(ResultRelInfo);
 	append->info->ri_RelationDesc = append->rel;
 	ExecOpenIndices(append->info, false);
+	prepare_indexes(append);
 	append->capacity = capacity;
 	append->used = 0;
 	append->slots = palloc0(sizeof(TupleTableSlot *) * capacity);
@@ -99,6 +157,18 @@ uniqueness_check(const Appender *append, const IndexInfo *index)
 	return append->duplicate != NULL ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_NO;
 }
 
+/* Whether a written row belongs into an index. */
+static bool
+is_indexed(Appender *append, const IndexInfo *index, TupleTableSlot *slot)
+{
+	if (!index->ii_ReadyForInserts)
+		return false;
+	if (index->ii_PredicateState == NULL)
+		return true;
+	append->predicates->ecxt_scantuple = slot;
+	return ExecQualAndReset(index->ii_PredicateState, append->predicates);
+}
+
 /*
  * Enter one written row into all indexes of its table; false when an index
  * that is watched may have had such an entry.
@@ -115,15 +185,8 @@ index_row(Appender *append, TupleTableSlot *slot)
 	{
 		IndexInfo  *index = info->ri_IndexRelationInfo[i];
 
-		if (!index->ii_ReadyForInserts)
+		if (!is_indexed(append, index, slot))
 			continue;
-		if (index->ii_Expressions != NIL || index->ii_Predicate != NIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("index \"%s\" on \"%s\" has an expression or a predicate",
-							RelationGetRelationName(info->ri_IndexRelationDescs[i]),
-							RelationGetRelationName(append->rel)),
-					 errhint("Drop this index: the extension's tables take plain indexes only.")));
 		FormIndexDatum(index, slot, NULL, values, isnull);
 		if (!index_insert(info->ri_IndexRelationDescs[i], values, isnull, &slot->tts_tid,
 						  append->rel, uniqueness_check(append, index), false, index) &&
@@ -174,6 +237,8 @@ append_close(Appender *append)
 	append_flush(append);
 	for (int i = 0; i < append->capacity && append->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(append->slots[i]);
+	if (append->predicates != NULL)
+		FreeExprContext(append->predicates, true);
 	close_indexes(append->info);
 	table_close(append->rel, NoLock);
 	pfree(append->slots);

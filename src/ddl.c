@@ -13,6 +13,9 @@
  *	CREATE and ALTER EXTENSION, CREATE and ALTER DATABASE: the launcher is
  *	told at commit.
  *
+ *	Whatever renames: definitions keep the names of their sources, see
+ *	sync_rename.c.
+ *
  *	ALTER SERVER: its name is kept for the validator, see account.c.
  *
  * DROP EXTENSION needs nothing: the worker looks for the extension in each of
@@ -36,6 +39,7 @@
 #include "hubspot.h"
 #include "ddl.h"
 #include "shared.h"
+#include "sync.h"
 
 #define LEAVE_MS	2000		/* PostgreSQL itself waits another 5 s */
 #define POLL_MS		10
@@ -143,6 +147,10 @@ after_statement(NodeTag kind)
 		case T_CreatedbStmt:
 		case T_AlterDatabaseStmt:
 			shared_rescan_at_commit();
+			break;
+		case T_RenameStmt:
+		case T_AlterObjectSchemaStmt:
+			sync_follow_names();
 			break;
 		default:
 			break;

@@ -136,11 +136,12 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	StringInfoData json;
 	StringInfoData warnings;
 	Mapping		mapping;
+	bool		rejects = account->options->unknown_properties == UNKNOWN_REJECT;
 	int			nawaited = 0;
 
 	if (!check_key_property(row, category, problem))
 		return false;
-	if (account->options->unknown_properties != UNKNOWN_REJECT || account->options->create_properties)
+	if (account->options->create_properties || !(rejects || row->is_sync))
 		return true;
 	initStringInfo(&json);
 	initStringInfo(&warnings);
@@ -148,6 +149,10 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	map_row(&mapping, row, parts, row->key->property, &warnings);
 	while (nawaited < mapping.nunknown && schema_lane_is_awaited(row, part, mapping.unknown[nawaited].name))
 		nawaited++;
+
+	/* a member of an audience without its property would seem to be told */
+	if (!rejects && mapping.nnames > 0)
+		nawaited = mapping.nunknown;
 	if (nawaited < mapping.nunknown)
 	{
 		*category = "unknown_property";

@@ -45,6 +45,7 @@ typedef struct Refresh
 	TimestampTz at;
 	int64		queued;
 	int64		left;			/* members that the source does not return */
+	int64		had_left;		/* of these, such as had left before */
 	int64		new_rows;		/* differences without a member */
 	StringInfoData last_key;	/* of a new member: the next may be the same one */
 	bool		has_last_key;
@@ -135,7 +136,10 @@ apply(const RefreshDifference *difference, void *arg)
 		return true;
 	count(refresh->counts, difference->change);
 	if (difference->change == REFRESH_EXITED || difference->change == REFRESH_GONE)
+	{
 		refresh->left++;
+		refresh->had_left += difference->change == REFRESH_GONE || difference->repeats;
+	}
 	if (difference->change < REFRESH_FAILED)
 	{
 		if (refresh->queued++ == BULK_ROWS)
@@ -164,15 +168,23 @@ check_double_keys(const Refresh *refresh, const RefreshSource *source)
 		refresh_refuse_double_key(refresh->sync, NULL);
 }
 
+/* Whether HubSpot loses something by a record that leaves. */
+static bool
+takes_away(const Sync *sync)
+{
+	return sync->kind != SYNC_IS_SYNC || sync->mode == SYNC_MIRROR || sync->deletes != SYNC_DELETES_IGNORE;
+}
+
 /* A source that has lost its rows by a mistake is not to take HubSpot's records with it. */
 static void
 check_shrinkage(const Refresh *refresh)
 {
 	const Sync *sync = refresh->sync;
-	int64		exited = refresh->counts->exited;
+	int64		were_there = refresh->members - refresh->had_left;
+	int64		exited = refresh->left - refresh->had_left;
 
-	if (sync->max_shrink >= 1 || exited == 0 ||
-		(refresh->counts->source_rows > 0 && exited <= sync->max_shrink * refresh->members))
+	if (sync->max_shrink >= 1 || exited == 0 || !takes_away(sync) ||
+		(refresh->counts->source_rows > 0 && exited <= sync->max_shrink * were_there))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -180,7 +192,7 @@ check_shrinkage(const Refresh *refresh)
 			 ? errmsg("the source of \"%s\" is empty", sync->name)
 			 : errmsg("the source of \"%s\" has shrunk by more than max_shrink allows", sync->name),
 			 errdetail("%lld of %lld records would leave, at most %g %% may.",
-					   (long long) exited, (long long) refresh->members, 100 * sync->max_shrink),
+					   (long long) exited, (long long) were_there, 100 * sync->max_shrink),
 			 errhint("If that is meant, SELECT hubspot_refresh(%s, confirm => true).", quote_literal_cstr(sync->name))));
 }
 

@@ -61,22 +61,6 @@ present_name(const Sync *sync, const char *column, AttrNumber attnum)
 	return name != NULL ? name : column;
 }
 
-/* The key's column, which may be one of the mapped ones. */
-static const char *
-key_name(const Sync *sync)
-{
-	ListCell   *cell;
-
-	foreach(cell, sync->columns)
-	{
-		SyncColumn *column = lfirst(cell);
-
-		if (strcmp(column->column, sync->key_column) == 0)
-			return present_name(sync, column->column, column->attnum);
-	}
-	return sync->key_column;
-}
-
 /* Objects of property -> value, joined. */
 static void
 append_properties(StringInfo sql, const Sync *sync)
@@ -139,7 +123,7 @@ refresh_statement(const Sync *sync)
 			appendStringInfo(&sql, "SELECT q.key::pg_catalog.text, pg_catalog.to_jsonb(q.value) FROM %s q(key, value)", source_expression(sync));
 			break;
 		case SYNC_IS_SYNC:
-			appendStringInfo(&sql, "SELECT q.%s::pg_catalog.text, ", quote_identifier(key_name(sync)));
+			appendStringInfo(&sql, "SELECT q.%s::pg_catalog.text, ", quote_identifier(present_name(sync, sync->key_column, sync->key_attnum)));
 			append_properties(&sql, sync);
 			appendStringInfo(&sql, " FROM %s q", source_expression(sync));
 			break;
@@ -176,10 +160,27 @@ describe(const Sync *sync, const char *sql)
 	return desc;
 }
 
+/* EXPLAIN asks for the rights that the query needs, and runs nothing. */
+static void
+check_rights(const Sync *sync, const char *sql)
+{
+	SyncIdentity before;
+
+	sync_act_as_owner(sync, &before);
+	SPI_connect();
+	if (SPI_execute(psprintf("EXPLAIN %s", sql), false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not explain the query of \"%s\"", sync->name);
+	SPI_finish();
+	sync_act_back(&before);
+}
+
 TupleDesc
 refresh_describe(const Sync *sync)
 {
-	return describe(sync, psprintf("SELECT * FROM %s q", source_expression(sync)));
+	char	   *sql = psprintf("SELECT * FROM %s q", source_expression(sync));
+
+	check_rights(sync, sql);
+	return describe(sync, sql);
 }
 
 Oid

@@ -45,7 +45,8 @@ extern void refresh_refuse_double_key(const Sync *sync, const char *key) pg_attr
 
 /*
  * The types of the columns of the definition's query, found without running
- * it.  Raises what is wrong with the query.
+ * it.  Raises what is wrong with the query, rights that its owner lacks
+ * included.
  */
 extern TupleDesc refresh_describe(const Sync *sync);
 

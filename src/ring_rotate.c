@@ -117,17 +117,21 @@ older_than(TimestampTz time, int64 minutes)
 	return GetCurrentTimestamp() - time > minutes * USECS_PER_MINUTE;
 }
 
-/* Rows of messageIds whose outbox rows are gone. */
+/* What says something of outbox rows that are gone. */
 static void
-forget_message_ids(int64 first, int64 last)
+forget_rows(int64 first, int64 last)
 {
+	static const char *const statements[] = {
+		"DELETE FROM hubspot.message_id WHERE id BETWEEN $1 AND $2",
+		"DELETE FROM hubspot.repeat WHERE id BETWEEN $1 AND $2",
+	};
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		values[] = {Int64GetDatum(first), Int64GetDatum(last)};
 
 	SPI_connect();
-	if (SPI_execute_with_args("DELETE FROM hubspot.message_id WHERE id BETWEEN $1 AND $2",
-							  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not remove old messageIds");
+	for (int i = 0; i < lengthof(statements); i++)
+		if (SPI_execute_with_args(statements[i], 2, types, values, NULL, false, 0) != SPI_OK_DELETE)
+			elog(ERROR, "could not remove what is known of old rows");
 	SPI_finish();
 }
 
@@ -151,7 +155,7 @@ give_back(const Catalog *catalog, int child, const Snap *checkpoint, int64 reten
 		ring_truncate(catalog->outbox[child]);
 		ring_truncate(catalog->result[child]);
 		ring_truncate(catalog->request[child]);
-		forget_message_ids(RING_FIRST(id), RING_FIRST(id) + RING_SPAN - 1);
+		forget_rows(RING_FIRST(id), RING_FIRST(id) + RING_SPAN - 1);
 	}
 	PopActiveSnapshot();
 }

@@ -180,6 +180,9 @@ typedef enum SyncFill
  */
 extern void sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget);
 
+/* Write down what the definitions' sources and their columns are called now; after a statement that has renamed something. */
+extern void sync_follow_names(void);
+
 /* Remove a definition, its state, its members and its triggers. */
 extern void sync_drop(const Sync *sync);
 

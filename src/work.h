@@ -215,6 +215,7 @@ typedef struct Row
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */
+	bool		is_sync;		/* of a declared sync, audience or trait */
 	bool		begins;			/* is not merged with rows before it, as it waits for what they do
 								 * not need; see schema_lane.h */
 	bool		deferred;		/* has a copy in hubspot.deferred */

@@ -48,4 +48,17 @@ is($sim->contact('ada@example.com')->{properties}{plan}, 'team', 'and what was t
 is(ask(q{SELECT coalesce(problem, 'none') FROM hubspot.syncs WHERE name = 'followed'}, 'copy'), 'none', 'nothing stands against it');
 isnt(ask(q{SELECT held FROM hubspot.sync WHERE name = 'compared'}, 'copy'), '', 'the other one is still held');
 
+#
+# Columns and tables that were renamed before the dump are found by their present names
+#
+ask(q{ALTER TABLE customers RENAME COLUMN mail TO address; ALTER TABLE customers RENAME TO clients});
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres') ], 'dump after renaming');
+ask('CREATE DATABASE renamed');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('renamed'), $dump ], 'restore');
+ask(q{SELECT hubspot_resync('followed')}, 'renamed');
+ask(q{INSERT INTO clients VALUES (4, 'dan@example.com', 'free')}, 'renamed');
+wait_until(sub { $sim->contact('dan@example.com') }, 'the new row to arrive');
+pass('a renamed table is followed after a resync');
+is(ask(q{SELECT source, key_column FROM hubspot.sync WHERE name = 'followed'}, 'renamed'), 'public.clients|address', 'by its present name');
+
 done_testing();

@@ -59,4 +59,13 @@ is(ask(q{SELECT count(*) FROM hubspot.member}), 2, '... and who has left is forg
 is(ask(q{SELECT name || ' ' || kind || ' ' || state || ' ' || members FROM hubspot.syncs}),
 	'order_completed_last_30days audience on demand 2', 'the view of definitions');
 
+#
+# A property that is missing, and was not known to be: no member counts as told.
+#
+ask(q{DELETE FROM hubspot.schema; SELECT hubspot_audience('nowhere', 'SELECT email FROM orders')});
+is(refresh('nowhere'), '4 0 0', 'a schema that is not known is no obstacle');
+wait_drained($node, 'postgres');
+is(ask(q{SELECT DISTINCT concat_ws(' ', verdict, confirmed, message) FROM hubspot.members WHERE name = 'nowhere'}),
+	'rejected f HubSpot has no property "nowhere"', '... but each member is rejected, and says why');
+
 done_testing();

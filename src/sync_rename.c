@@ -1,0 +1,49 @@
+/*
+ * sync_rename.c
+ *		Definitions follow the names of their sources.
+ *
+ * At run time a table and its columns are known by oid and number, which a
+ * dump does not keep: there the names count.  So they are written down anew
+ * whenever something is renamed, in the transaction that does so.
+ *
+ * Called by the ProcessUtility hook (ddl.c), in any session.  Locks: ROW
+ * EXCLUSIVE on hubspot.sync, and rows of the renamed table's definitions.
+ * Memory: the statement's.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+
+#include "hubspot.h"
+#include "sync.h"
+
+static const char *const rename_sql =
+"UPDATE hubspot.sync s SET source = n.source, key_column = n.key_column, columns = n.columns FROM ("
+"SELECT d.id, pg_catalog.format('%I.%I', p.nspname, c.relname) AS source,"
+" coalesce(k.attname::text, d.key_column) AS key_column,"
+" (SELECT jsonb_agg(CASE WHEN a.attname IS NULL THEN e.it ELSE e.it || jsonb_build_object('column', a.attname) END ORDER BY e.n)"
+" FROM jsonb_array_elements(d.columns) WITH ORDINALITY e(it, n) LEFT JOIN pg_attribute a"
+" ON a.attrelid = d.relation AND a.attnum = (e.it->>'attnum')::int AND NOT a.attisdropped) AS columns"
+" FROM hubspot.sync d JOIN pg_class c ON c.oid = d.relation JOIN pg_namespace p ON p.oid = c.relnamespace"
+" LEFT JOIN pg_attribute k ON k.attrelid = d.relation AND k.attnum = d.key_attnum AND NOT k.attisdropped"
+" WHERE d.held IS NULL) n"
+" WHERE n.id = s.id AND (s.source, s.key_column, s.columns) IS DISTINCT FROM (n.source, n.key_column, n.columns)";
+
+void
+sync_follow_names(void)
+{
+	SyncIdentity before;
+
+	/* where one snapshot is kept, a definition that somebody has changed since would be an error */
+	if (!OidIsValid(get_extension_oid(HUBSPOT_EXTENSION, true)) || IsolationUsesXactSnapshot())
+		return;
+	CommandCounterIncrement();
+	sync_act_as_extension(&before);
+	SPI_connect();
+	if (SPI_execute(rename_sql, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not write hubspot.sync");
+	SPI_finish();
+	sync_act_back(&before);
+}

@@ -346,8 +346,8 @@ explain_member(Explain *explain)
 {
 	const AccountOptions *options = explain->options;
 	bool		adds = explain->call == CALL_ADD_TO_LIST;
-	MessageList list;
-	MessageKey	key = {0};
+	MessageList list = {0};
+	MessageKey	key = {.key = NULL};
 	MessageProblem problem;
 	Explained	work;
 	char		path[PATH_BYTES];
@@ -391,7 +391,7 @@ static void
 explain_occurrence(Explain *explain)
 {
 	const char *id_property = explain->options->contact_id_property;
-	MessageKey	key = {0};
+	MessageKey	key;
 	MessageProblem problem;
 
 	if (!message_event_key(explain->call, &explain->parts, id_property, &key, &problem))
@@ -410,7 +410,7 @@ explain_occurrence(Explain *explain)
 static void
 explain_call(Explain *explain, Jsonb *message)
 {
-	MessageKey	key = {0};
+	MessageKey	key;
 	MessageProblem problem;
 
 	switch (explain->call)

@@ -339,7 +339,9 @@ admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
 	if ((!is_contact && lane->family != FAMILY_COMPANIES) || strcmp(name, MESSAGE_USER_ID) == 0)
 		return;
 	record_id = slot_getattr(probe->scan.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
-	if (call == ring_catalog(false)->call[CALL_DELETE])
+	if (call == ring_catalog(false)->call[CALL_DELETE] && is_contact && !isnull)
+		record_map_archive(server, name, key, clock_us());
+	else if (call == ring_catalog(false)->call[CALL_DELETE])
 		record_map_remove(server, object, name, key, clock_us());
 	else if (!isnull)
 	{

@@ -14,7 +14,9 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -246,4 +248,28 @@ company_contact_remove(const char *server, const char *contact)
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	table_close(heap, NoLock);
+}
+
+/* Reads all of the record map: what it has an index on is the userId. */
+static const char *const all_keys =
+"SELECT s.srvname::pg_catalog.text, g.key FROM ("
+" SELECT a.server, a.key FROM ROWS FROM (unnest($1), unnest($2)) a(server, key)"
+" UNION SELECT r.server, r.key FROM ROWS FROM (unnest($1), unnest($2)) a(server, key)"
+" JOIN hubspot.record r ON r.server = a.server AND r.record_id = a.key"
+" WHERE r.object = 'contact' AND r.key_property = 'userId') g"
+" JOIN pg_catalog.pg_foreign_server s ON s.oid = g.server";
+
+void
+company_contact_remove_all(Datum servers, Datum contacts)
+{
+	Oid			types[] = {OIDARRAYOID, TEXTARRAYOID};
+	Datum		values[] = {servers, contacts};
+
+	SPI_connect();
+	if (SPI_execute_with_args(all_keys, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.record");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		company_contact_remove(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
+							   SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
+	SPI_finish();
 }

@@ -28,4 +28,10 @@ extern void company_contact_end(CompanyContacts *pairs);
 /* Remove all pairs of a contact's key, whatever property it is a value of, in the current transaction. */
 extern void company_contact_remove(const char *server, const char *contact);
 
+/*
+ * The same for many: an array of oids of SERVERs, and one of as many keys.  userIds that were seen with one of these
+ * addresses are keys of the same contacts.  Needs a snapshot.
+ */
+extern void company_contact_remove_all(Datum servers, Datum contacts);
+
 #endif							/* HUBSPOT_COMPANY_CONTACT_H */

@@ -45,13 +45,27 @@ forget_in_events(const WorkKey *key)
 		dlist_container(Row, node, iter.cur)->record_id[0] = '\0';
 }
 
+/* The contact belongs to no company any more, unless it is about to be put into one again. */
+static void
+forget_contact(const WorkKey *key)
+{
+	const Account *account = key->lane->account;
+	WorkKey    *associations = queue_find(unconstify(Lane *, &account->lanes[FAMILY_ASSOCIATIONS]), key->property, key->key);
+
+	forget_in_events(key);
+	if (associations != NULL && !dlist_is_empty(&associations->rows))
+		record_map_remove(account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, clock_us());
+	else
+		record_map_archive(account->server, records_id_property(key), key->key, clock_us());
+}
+
 static void
 forget(WorkKey *key)
 {
 	if (key->lane->family == FAMILY_CONTACTS)
-		forget_in_events(key);
-	record_map_remove(key->lane->account->server, records_of(key->lane->family)->object, records_id_property(key), key->key,
-					  clock_us());
+		forget_contact(key);
+	else
+		record_map_remove(key->lane->account->server, OBJECT_IS_COMPANY, records_id_property(key), key->key, clock_us());
 	unchanged_forget(key);
 	key->record_id[0] = '\0';
 }

@@ -29,6 +29,7 @@
 #include "records.h"
 #include "unchanged.h"
 
+#define RETRY_US		1000000 /* until a refresh that goes on is looked for again */
 #define ROWS_AT_ONCE	100000
 
 typedef struct Purge
@@ -44,6 +45,8 @@ typedef struct Purge
 	int64		position;		/* rows up to this id are done */
 	int64		next;			/* ... and up to this one, when the transaction has committed */
 	bool		is_last;		/* that transaction goes to the end */
+	bool		is_blocked;		/* ... but a refresh goes on meanwhile */
+	int64		retry_at;
 } Purge;
 
 static dlist_head purges = DLIST_STATIC_INIT(purges);
@@ -139,7 +142,7 @@ purge_begin(Input *input, const AckResult *result)
 bool
 purge_is_due(void)
 {
-	return !dlist_is_empty(&purges);
+	return !dlist_is_empty(&purges) && dlist_head_element(Purge, node, &purges)->retry_at <= clock_us();
 }
 
 /* ---- the tables ---------------------------------------------------------------------- */
@@ -282,6 +285,42 @@ static const char *const empty_rest[] = {
 	" AND (key = ANY ($4) OR ($6 <> '' AND record_id = $6))",
 };
 
+/*
+ * Definitions that know the contact, or whose state says something of it.  A membership is the contact's unless its
+ * keys are companies' or events'.
+ */
+#define KEYS_OF_CONTACTS \
+	" m.key = ANY ($4) AND m.sync = ANY (ARRAY(SELECT d.id FROM hubspot.sync d" \
+	"  WHERE d.server = (SELECT s.srvname FROM pg_catalog.pg_foreign_server s WHERE s.oid = $1)" \
+	"  AND d.object IN ('contact', 'association') AND d.level IS DISTINCT FROM 'account'))"
+#define STATES_OF_CONTACT \
+	" FROM hubspot.sync_state t WHERE t.sync IN (SELECT m.sync FROM hubspot.member m WHERE" KEYS_OF_CONTACTS ")" \
+	" OR pg_catalog.lower(t.error) ~ $5 OR t.fill_finished_at IS NOT NULL AND pg_catalog.lower(t.fill_position) ~ $5"
+
+static const char *const empty_members[] = {
+	"WITH gone AS (DELETE FROM hubspot.member m WHERE" KEYS_OF_CONTACTS " RETURNING m.sync)"
+	" UPDATE hubspot.sync_state t SET members = t.members - g.n"
+	" FROM (SELECT sync, pg_catalog.count(*) AS n FROM gone GROUP BY sync) g WHERE g.sync = t.sync",
+	"UPDATE hubspot.sync_state t SET error = 'erased' WHERE pg_catalog.lower(t.error) ~ $5",
+	"UPDATE hubspot.sync_state t SET fill_position = NULL"
+	" WHERE t.fill_finished_at IS NOT NULL AND pg_catalog.lower(t.fill_position) ~ $5",
+};
+
+static uint64
+rows_of(const Purge *purge, const char *sql)
+{
+	execute(purge, sql);
+	return SPI_processed;
+}
+
+/* Keep refreshes off what is to be changed; false when one of them goes on now, which may take long. */
+static bool
+lock_states(const Purge *purge)
+{
+	return rows_of(purge, "SELECT 1" STATES_OF_CONTACT) ==
+		rows_of(purge, "SELECT 1" STATES_OF_CONTACT " FOR UPDATE OF t SKIP LOCKED");
+}
+
 static void
 empty_pairs(const Purge *purge)
 {
@@ -290,6 +329,16 @@ empty_pairs(const Purge *purge)
 
 	foreach(cell, purge->keys)
 		company_contact_remove(server, lfirst(cell));
+}
+
+static void
+empty_tables(const Purge *purge)
+{
+	for (int i = 0; i < lengthof(empty_members); i++)
+		execute(purge, empty_members[i]);
+	for (int i = 0; i < lengthof(empty_rest); i++)
+		execute(purge, empty_rest[i]);
+	empty_pairs(purge);
 }
 
 void
@@ -306,15 +355,14 @@ purge_step(void)
 		make_pattern(purge);
 		cancel_others(purge);
 	}
+	purge->is_blocked = false;
 	find_next(purge);
 	if (!purge->is_last)
 		execute(purge, empty_rows);
+	else if (lock_states(purge))
+		empty_tables(purge);
 	else
-	{
-		for (int i = 0; i < lengthof(empty_rest); i++)
-			execute(purge, empty_rest[i]);
-		empty_pairs(purge);
-	}
+		purge->is_blocked = true;
 	SPI_finish();
 	PopActiveSnapshot();
 }
@@ -324,6 +372,11 @@ purge_done(void)
 {
 	Purge	   *purge = dlist_head_element(Purge, node, &purges);
 
+	if (purge->is_blocked)
+	{
+		purge->retry_at = clock_us() + RETRY_US;
+		return;
+	}
 	purge->position = purge->next;
 	if (!purge->is_last)
 		return;

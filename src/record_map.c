@@ -19,7 +19,9 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -28,6 +30,7 @@
 
 #include "hubspot.h"
 #include "append.h"
+#include "company_contact.h"
 #include "message.h"
 #include "record_map.h"
 
@@ -45,6 +48,7 @@ typedef struct MapEntry
 {
 	int			number;			/* in the order of the answers */
 	bool		is_new;			/* HubSpot created it just now */
+	bool		archived;		/* a contact that belongs to no company any more */
 	int64		key_hash;		/* as hashtextextended(key, 0) computes it */
 	Oid			server;
 	Object		object;
@@ -127,7 +131,7 @@ hash_name(const MapEntry *entry)
 	return hash_combine64(hash, hash_bytes((const unsigned char *) property, strlen(property)));
 }
 
-static void
+static MapEntry *
 add_entry(Oid server, Object object, const char *key_property, const char *key, const char *record_id,
 		  bool is_new, int64 now)
 {
@@ -136,6 +140,7 @@ add_entry(Oid server, Object object, const char *key_property, const char *key, 
 
 	entry->key_hash = hash_key(key);
 	entry->is_new = is_new;
+	entry->archived = false;
 	entry->server = server;
 	entry->object = object;
 	entry->key_property = MemoryContextStrdup(context, key_property);
@@ -144,19 +149,26 @@ add_entry(Oid server, Object object, const char *key_property, const char *key, 
 	if (by_name == NULL)
 		by_name = places_create(context, 512, NULL);
 	places_insert(by_name, hash_name(entry), &found)->place = entry->number;
+	return entry;
 }
 
 void
 record_map_add(Oid server, Object object, const char *key_property, const char *key,
 			   const char *record_id, bool is_new, int64 now)
 {
-	add_entry(server, object, key_property, key, record_id, is_new, now);
+	(void) add_entry(server, object, key_property, key, record_id, is_new, now);
 }
 
 void
 record_map_remove(Oid server, Object object, const char *key_property, const char *key, int64 now)
 {
-	add_entry(server, object, key_property, key, NULL, false, now);
+	(void) add_entry(server, object, key_property, key, NULL, false, now);
+}
+
+void
+record_map_archive(Oid server, const char *key_property, const char *key, int64 now)
+{
+	add_entry(server, OBJECT_IS_CONTACT, key_property, key, NULL, false, now)->archived = true;
 }
 
 bool
@@ -393,6 +405,25 @@ record_map_look_up(Oid server, Object object, const char *key_property, const ch
 	return id;
 }
 
+/* Contacts that were archived, and not made anew since, leave their companies. */
+static void
+write_archived(const MapEntry *const *sorted)
+{
+	ArrayBuildState *servers = NULL;
+	ArrayBuildState *keys = NULL;
+
+	if (ring_is_empty(ring_catalog(false)->company_contact))
+		return;
+	for (int i = 0; i < nentries; i++)
+		if (sorted[i]->archived && (i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0))
+		{
+			servers = accumArrayResult(servers, ObjectIdGetDatum(sorted[i]->server), false, OIDOID, CurrentMemoryContext);
+			keys = accumArrayResult(keys, CStringGetTextDatum(sorted[i]->key), false, TEXTOID, CurrentMemoryContext);
+		}
+	if (keys != NULL)
+		company_contact_remove_all(makeArrayResult(servers, CurrentMemoryContext), makeArrayResult(keys, CurrentMemoryContext));
+}
+
 void
 record_map_write(void)
 {
@@ -419,6 +450,7 @@ record_map_write(void)
 	settle(&table);
 	append_close(table.append);
 	close_table(&table);
+	write_archived(sorted);
 	PopActiveSnapshot();
 	pfree(sorted);
 }

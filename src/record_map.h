@@ -18,6 +18,9 @@ extern void record_map_add(Oid server, Object object, const char *key_property, 
 /* HubSpot has no such record any more. */
 extern void record_map_remove(Oid server, Object object, const char *key_property, const char *key, int64 now);
 
+/* A contact was archived: it has no record, and belongs to no company, under any of its keys. */
+extern void record_map_archive(Oid server, const char *key_property, const char *key, int64 now);
+
 /*
  * The record of a key, what this process has not written yet included;
  * palloc'd, NULL when there is none.  Inside a transaction with a snapshot,

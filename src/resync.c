@@ -2,7 +2,8 @@
  * resync.c
  *		hubspot_resync(): everything of a definition is queued anew.
  *
- * In the user's transaction.  Locks: those of sync_replaced(), until its end.
+ * In the user's transaction.  Locks: those of sync_replaced(), until its end, and
+ * when triggers are made again those of sync_follow().
  * Memory: the caller's context.
  */
 #include "postgres.h"
@@ -89,18 +90,18 @@ Datum
 hubspot_resync(PG_FUNCTION_ARGS)
 {
 	const char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	Sync	   *sync = sync_load(name, false);
-	Sync	   *before = sync_replaced(name, sync->kind);
+	Sync	   *sync = sync_replaced(name, sync_load(name, false)->kind);
+	bool		was_held;
 
-	if (before == NULL)
-		(void) sync_load(name, false);	/* dropped while we waited */
-	sync = before;
-	if (OidIsValid(sync->relation) && sync->held != NULL)
+	if (sync == NULL)
+		(void) sync_load(name, false);	/* dropped while we waited: an error */
+	was_held = sync->held != NULL;
+	if (was_held && OidIsValid(sync->relation))
 		look_up_source(sync);
-	sync_save(sync, before, sync->follows ? SYNC_FILL_ANEW : SYNC_FILL_AS_IT_IS, false);
+	sync_save(sync, sync, sync->follows ? SYNC_FILL_ANEW : SYNC_FILL_AS_IT_IS, false);
 	if (!sync->follows)
 		ask_for_refresh(sync);
-	else if (sync_follow_problem(sync) != NULL)
-		sync_follow(sync);
+	else if (was_held || sync_follow_problem(sync) != NULL)
+		sync_follow(sync);		/* which also waits for those whose changes were not followed */
 	PG_RETURN_VOID();
 }

@@ -346,8 +346,8 @@ explain_member(Explain *explain)
 {
 	const AccountOptions *options = explain->options;
 	bool		adds = explain->call == CALL_ADD_TO_LIST;
-	MessageList list;
-	MessageKey	key;
+	MessageList list = {0};
+	MessageKey	key = {.key = NULL};
 	MessageProblem problem;
 	Explained	work;
 	char		path[PATH_BYTES];

@@ -1,6 +1,6 @@
 /*
  * lists.h
- *		Static lists that an account is known to have, by name.
+ *		Static lists: those that an account is known to have, and rows about them.
  *
  * HubSpot's requests go by a list's id.  It is remembered in memory for an
  * hour; a request that HubSpot refuses has it asked for again.  Entries are good until
@@ -47,7 +47,35 @@ extern const char *lists_objection(const KnownList *known, const Row *row);
 extern void lists_ask(KnownList *known, const WorkKey *key);
 extern WorkKey *lists_asker(const KnownList *known, const Lane *lane);
 
-/* For hubspot_explain(), too. */
+/* Why rows end, and what else may be against a list. */
+extern const char *const lists_not_found;
+
+/* ---- lists_row.c: what a row says ---------------------------------------------------- */
+
+/* The list that a row names; false for one that names none, which is refused before it is sent. */
+extern bool lists_read(const Row *row, MessageList *list);
+
+/* The entry of that list; of a row that has been checked. */
+extern KnownList *lists_of(const Row *row);
+
+/* Whether two rows are about one list. */
+extern bool lists_same(const Row *a, const Row *b);
+extern bool lists_is_of_company(const Row *row);
+
+/* The record id of a member: a contact's is the key's, a company's the row's, as the two may have keys of one name. */
+extern char *lists_record(Row *row);
+
+/* Whether HubSpot can be asked for the record of a key. */
+extern bool lists_goes_by_key(const WorkKey *key, bool of_company);
+extern Row *lists_carrier(const Input *input);
+
+/* ---- lists_member.c: requests about members ---------------------------------------- */
+
+extern const RequestKind lists_read_contacts;
+extern const RequestKind lists_read_companies;
+extern const RequestKind lists_change_members;
+
+/* ---- for hubspot_explain(), too ------------------------------------------------------ */
 extern const char *lists_type_id(bool of_companies);
 extern void lists_append_change_path(char *path, size_t size, const char *id);
 

@@ -81,7 +81,7 @@ bool
 message_member_key(Call call, const MessageParts *parts, const char *contact_property, const char *company_property,
 				   MessageKey *key, MessageProblem *problem)
 {
-	MessageList list;
+	MessageList list = {0};
 
 	if (!message_list(parts->root, &list, problem))
 		return false;

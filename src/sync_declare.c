@@ -140,7 +140,7 @@ read_mapping(Sync *sync, const SyncSource *source, Jsonb *mapping)
 			property = pnstrdup(value.val.string.val, value.val.string.len);
 		if (token != WJB_VALUE)
 			continue;
-		is_object = property[0] != '\0' && value.type == jbvString;
+		is_object = property != NULL && property[0] != '\0' && value.type == jbvString;
 		if (is_object)
 			add_column(sync, source, property, sync_source_column(source, pnstrdup(value.val.string.val, value.val.string.len)));
 	}

@@ -255,7 +255,7 @@ sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem)
 		*problem = psprintf("the server \"%s\" does not exist any more", sync->server);
 	else if (key == NULL)
 		*problem = psprintf("the key's column \"%s\" does not exist any more", sync->key_column);
-	if (*problem != NULL)
+	if (server == NULL || key == NULL)
 		return NULL;
 
 	initStringInfo(&gone);

@@ -19,6 +19,8 @@ my @rows = (
 	[ 'a message that is a text', $server, 'contact', q{'odd2@example.com'}, q{'"text"'}, 'rejected' ],
 	[ 'a message without a key', $server, 'contact', q{'odd3@example.com'}, q{'{"foo": 1}'}, 'delivered' ],
 	[ 'a schema call that nobody knows', $server, 'schema', q{'odd'}, q{'{"foo": 1}'}, 'rejected' ],
+	[ 'a member of no list', $server, 'list', q{'odd9@example.com'}, q{'["VIP"]'}, 'rejected' ],
+	[ 'a list call that nobody knows', $server, 'list', q{'odd9@example.com'}, q{'{"list": "VIP"}'}, 'rejected' ],
 	[ 'an empty key', $server, 'contact', q{''}, q{'{"email": "odd4@example.com"}'}, 'rejected' ],
 	[ 'no such SERVER', 1, 'contact', q{'odd5@example.com'}, q{'{"email": "odd5@example.com"}'}, 'cancelled' ],
 	[ 'an object not sent yet', $server, 'company', q{'odd6.example.com'}, q{'{"email": "odd6@example.com"}'}, 'rejected' ],

@@ -94,7 +94,7 @@ hubspot_resync(PG_FUNCTION_ARGS)
 	bool		was_held;
 
 	if (sync == NULL)
-		(void) sync_load(name, false);	/* dropped while we waited: an error */
+		sync = sync_load(name, false);	/* dropped while we waited: an error */
 	was_held = sync->held != NULL;
 	if (was_held && OidIsValid(sync->relation))
 		look_up_source(sync);

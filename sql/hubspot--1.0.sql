@@ -1664,7 +1664,7 @@ CREATE VIEW hubspot.syncs AS
 			WHEN d.every IS NOT NULL THEN 'scheduled'
 			ELSE 'on demand' END AS state,
 		coalesce(d.held, t.error, hubspot.sync_problem(d.id), t.problem) AS problem,
-		(SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND m.present) AS members,
+		t.members - (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND NOT m.present) AS members,
 		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
 		t.failures, t.failed_at, CASE WHEN d.held IS NULL THEN t.next_at END AS next_at, d.defined_at
 	FROM hubspot.sync d

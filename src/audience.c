@@ -30,6 +30,7 @@
 #include "refresh_check.h"
 #include "refresh_source.h"
 #include "sync_argument.h"
+#include "sync_source.h"
 
 PG_FUNCTION_INFO_V1(hubspot_audience);
 PG_FUNCTION_INFO_V1(hubspot_trait);
@@ -68,7 +69,7 @@ read_arguments(FunctionCallInfo fcinfo, SyncKind kind, const CommonArguments *at
 
 	sync->kind = kind;
 	sync->name = sync_text_argument(fcinfo, 0, "name");
-	sync->source = sync_text_argument(fcinfo, 1, "query");
+	sync->source = sync_source_bare_query(sync_text_argument(fcinfo, 1, "query"));
 	sync->level = sync_word_argument(fcinfo, 2, "level", sync_level_names, SYNC_LEVELS);
 	sync->object = sync->level == SYNC_LEVEL_ACCOUNT ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
 	sync->property = PG_ARGISNULL(at->property) ? internal_name(sync->name) : sync_text_argument(fcinfo, at->property, "property");

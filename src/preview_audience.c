@@ -26,6 +26,7 @@
 #include "preview.h"
 #include "refresh_source.h"
 #include "sync_argument.h"
+#include "sync_source.h"
 #include "value.h"
 
 #define EXAMPLES	3			/* of good keys, and of bad ones */
@@ -184,7 +185,7 @@ hubspot_audience_preview(PG_FUNCTION_ARGS)
 
 	sync->name = "preview";
 	sync->kind = SYNC_IS_AUDIENCE;
-	sync->source = sync_text_argument(fcinfo, ARG_QUERY, "query");
+	sync->source = sync_source_bare_query(sync_text_argument(fcinfo, ARG_QUERY, "query"));
 	sync->level = sync_word_argument(fcinfo, ARG_LEVEL, "level", sync_level_names, SYNC_LEVELS);
 	sync->object = sync->level == SYNC_LEVEL_ACCOUNT ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
 	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));

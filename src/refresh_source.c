@@ -37,18 +37,6 @@
 
 /* ---- the statement ------------------------------------------------------------------ */
 
-/* The query without the semicolon and white space that it may end with. */
-static char *
-bare_query(const char *query)
-{
-	char	   *bare = pstrdup(query);
-	size_t		len = strlen(bare);
-
-	while (len > 0 && (isspace((unsigned char) bare[len - 1]) || bare[len - 1] == ';'))
-		bare[--len] = '\0';
-	return bare;
-}
-
 /* What a column of the source is called now: a relation's may have been renamed. */
 static const char *
 present_name(const Sync *sync, const char *column, AttrNumber attnum)
@@ -70,7 +58,7 @@ append_properties(StringInfo sql, const Sync *sync)
 
 	if (sync->columns == NIL)
 	{
-		appendStringInfoString(sql, "pg_catalog.to_jsonb(q)");
+		appendStringInfoString(sql, "pg_catalog.to_jsonb(q.*)");
 		return;
 	}
 	foreach(cell, sync->columns)
@@ -94,7 +82,7 @@ source_expression(const Sync *sync)
 	char	   *name;
 
 	if (!OidIsValid(sync->relation))
-		return psprintf("(%s\n)", bare_query(sync->source));
+		return psprintf("(%s\n)", sync->source);
 	name = get_rel_name(sync->relation);
 	if (name == NULL)
 		ereport(ERROR,

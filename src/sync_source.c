@@ -78,8 +78,16 @@ check_relation(Relation rel)
 static void
 look_at_relation(const char *text, SyncSource *source)
 {
-	RangeVar   *name = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(text)));
+	List	   *parts;
+	RangeVar   *name;
 	Relation	rel;
+
+	if (!SplitIdentifierString(pstrdup(text), '.', &parts) || parts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("the source is neither a query nor a name"),
+				 errhint("Expected a SELECT, or the name of a table or view.")));
+	name = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(text)));
 
 	source->relation = RangeVarGetRelid(name, AccessShareLock, false);
 	rel = relation_open(source->relation, NoLock);
@@ -206,9 +214,8 @@ is_query(const char *text)
 	return false;
 }
 
-/* The query without white space around it and the semicolon that it may end with. */
-static char *
-bare_query(const char *query)
+char *
+sync_source_bare_query(const char *query)
 {
 	size_t		len;
 
@@ -224,7 +231,7 @@ bare_query(const char *query)
 static void
 look_at_query(const char *text, SyncSource *source)
 {
-	char	   *query = bare_query(text);
+	char	   *query = sync_source_bare_query(text);
 	MemoryContext context = CurrentMemoryContext;
 	SPIPlanPtr	plan;
 	List	   *statements;

@@ -17,6 +17,9 @@ typedef struct SyncSource
 	TupleDesc	desc;			/* its columns */
 } SyncSource;
 
+/* The query without white space around it and the semicolon that it may end with. */
+extern char *sync_source_bare_query(const char *query);
+
 /*
  * Look at a source as the current user, with his search_path: a text that begins with
  * SELECT, WITH, VALUES or TABLE is a query, which is analysed and not run; any

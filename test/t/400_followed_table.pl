@@ -83,14 +83,14 @@ is(ask('SELECT problem FROM hubspot.syncs'), '', 'and no problem');
 change(q{ALTER TABLE clients DROP COLUMN tariff},
 	q{INSERT INTO clients VALUES (6, 'fay@example.com', 'Fay')});
 is(property('fay@example.com', 'firstname'), 'Fay', 'the others of a dropped column go on');
-like(ask('SELECT problem FROM hubspot.syncs'), qr/mapped columns.*"tariff"|mapped columns.*"plan"/, 'and the view says what is missing');
+like(ask('SELECT problem FROM hubspot.syncs'), qr/mapped columns.*"tariff"/, 'and the view says what is missing');
 
 change(q{ALTER TABLE clients DROP COLUMN mail},
 	q{INSERT INTO clients VALUES (7, 'Guy')});
 like(ask('SELECT problem FROM hubspot_health()'), qr/the key's column "mail" does not exist/, 'the key is gone: so is the sync, with a word');
 
 ask('DROP TABLE clients');
-like(ask('SELECT problem FROM hubspot.syncs'), qr/its source public\.\w+ does not exist/, 'and so the table');
+like(ask('SELECT problem FROM hubspot.syncs'), qr/its source public\.clients does not exist/, 'and so the table');
 
 #
 # Declared anew on another table, then dropped

@@ -86,5 +86,19 @@ is(ask("SET enable_seqscan = off; $count verdict IN ('rejected', 'expired', 'can
 	'which has them all');
 is(ask("SET enable_seqscan = off; $count merged_into IS NOT NULL"), ask("$count verdict = 'coalesced'"), 'as merged rows have');
 
+
+#
+# Other partial indexes are maintained as well, but nobody's code runs in them
+#
+stop_delivery($node);
+ask(q{DO $$ BEGIN FOR i IN 0 .. 7 LOOP EXECUTE format('CREATE INDEX ON hubspot.outbox_%s (key) WHERE call = %L', i, 'track'); END LOOP; END $$});
+ask(q{SELECT hubspot_track('{"event": "x", "userId": "ev@example.com"}'), hubspot_identify('{"email": "id@example.com"}')});
+like(ask("SET enable_seqscan = off; EXPLAIN SELECT FROM hubspot.outbox WHERE call = 'track'"), qr/outbox_0_key_idx/, 'a partial index of the administrator');
+is(ask("SET enable_seqscan = off; SELECT key FROM hubspot.outbox WHERE call = 'track'"), 'ev@example.com', 'is maintained');
+ask(q{CREATE FUNCTION theirs(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+	DO $$ BEGIN FOR i IN 0 .. 7 LOOP EXECUTE format('CREATE INDEX theirs_%s ON hubspot.outbox_%s (id) WHERE theirs(key)', i, i); END LOOP; END $$});
+isnt($node->psql('postgres', q{SELECT hubspot_identify('{"email": "id@example.com"}')}, stderr => \my $refusal), 0, 'one with a function is not');
+like($refusal, qr/index "theirs_\d" on "outbox_\d" has an expression or a predicate with functions/, 'which is said');
+
 $node->stop;
 done_testing();

@@ -104,6 +104,8 @@ fill_keep(const List *items)
 	Fill	   *others = find(0);
 	ListCell   *cell;
 
+	foreach(cell, items)
+		(void) find(((const ScheduleItem *) lfirst(cell))->sync);
 	foreach(cell, fills)
 	{
 		Fill	   *fill = lfirst(cell);
@@ -139,6 +141,15 @@ fill_start(void)
 
 /* ---- bounds --------------------------------------------------------------------- */
 
+/* Each has an equal share of what all may have. */
+static int
+share(void)
+{
+	int			open = list_length(fills) - 1;
+
+	return Max(Min(FILL_AHEAD, FILL_AHEAD_ALL / Max(open, 1)), FILL_CHUNK);
+}
+
 static bool
 has_room(const Fill *fill)
 {
@@ -148,7 +159,7 @@ has_room(const Fill *fill)
 	foreach(cell, fills)
 		all += ((Fill *) lfirst(cell))->count;
 	/* of whom those of an earlier refresher are is not known: they count for each */
-	return fill->count + find(0)->count + FILL_CHUNK <= FILL_AHEAD && all + FILL_CHUNK <= FILL_AHEAD_ALL;
+	return fill->count + find(0)->count + FILL_CHUNK <= share() && all + FILL_CHUNK <= FILL_AHEAD_ALL;
 }
 
 int64

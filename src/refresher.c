@@ -206,16 +206,21 @@ run_refresh(void)
 	last_task = clock_us();
 }
 
-/* Back-fills take turns: each reads one chunk.  Returns after how many µs to come again, or -1. */
+/*
+ * Back-fills take turns: each reads one chunk, and another one is the first
+ * each time.  Returns after how many µs to come again, or -1.
+ */
 static int64
 run_fills(int64 now)
 {
+	static int	first = 0;
 	int64		wait = -1;
-	ListCell   *cell;
+	int			count = list_length(fills);
 
-	foreach(cell, fills)
+	first++;
+	for (int i = 0; i < count; i++)
 	{
-		const ScheduleItem *item = lfirst(cell);
+		const ScheduleItem *item = list_nth(fills, (first + i) % count);
 		int64		until = fill_ready_at(item->sync, now);
 
 		if (until <= now)

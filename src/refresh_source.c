@@ -76,6 +76,26 @@ append_properties(StringInfo sql, const Sync *sync)
 	appendStringInfoChar(sql, ')');
 }
 
+/* A contact may belong to several companies: of an association both are the key. */
+static const char *
+sync_key_expression(const Sync *sync)
+{
+	StringInfoData both;
+	ListCell   *cell;
+
+	if (sync->object != OBJECT_IS_ASSOCIATION)
+		return psprintf("q.%s::pg_catalog.text", quote_identifier(present_name(sync, sync->key_column, sync->key_attnum)));
+	initStringInfo(&both);
+	foreach(cell, sync->columns)
+	{
+		SyncColumn *column = lfirst(cell);
+
+		appendStringInfo(&both, "%sq.%s::pg_catalog.text", both.len > 0 ? " OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) " : "",
+						 quote_identifier(present_name(sync, column->column, column->attnum)));
+	}
+	return both.data;
+}
+
 static char *
 source_expression(const Sync *sync)
 {
@@ -111,7 +131,7 @@ refresh_statement(const Sync *sync)
 			appendStringInfo(&sql, "SELECT q.key::pg_catalog.text, pg_catalog.to_jsonb(q.value) FROM %s q(key, value)", source_expression(sync));
 			break;
 		case SYNC_IS_SYNC:
-			appendStringInfo(&sql, "SELECT q.%s::pg_catalog.text, ", quote_identifier(present_name(sync, sync->key_column, sync->key_attnum)));
+			appendStringInfo(&sql, "SELECT %s, ", sync_key_expression(sync));
 			append_properties(&sql, sync);
 			appendStringInfo(&sql, " FROM %s q", source_expression(sync));
 			break;
@@ -343,7 +363,7 @@ refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *sour
 		.sync = sync,
 		.source = source,
 		.by_domain = is_company_key(sync) && options->company_id_property == NULL,
-		.may_be_address = !is_company_key(sync) && sync->object != OBJECT_IS_EVENT,
+		.may_be_address = !is_company_key(sync) && sync->object == OBJECT_IS_CONTACT,
 	};
 
 	init_source(source);

@@ -17,6 +17,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "mapping_name.h"
+#include "refresh_source.h"
 #include "sync_argument.h"
 #include "sync_declare.h"
 #include "sync_follow.h"
@@ -424,5 +425,7 @@ hubspot_sync(PG_FUNCTION_ARGS)
 	tell_method(&sync, &source);
 	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)), before != NULL && is_other(before, &sync));
 	sync_follow(&sync);
+	if (!sync.follows)
+		(void) refresh_describe(&sync); /* its owner may run it, also as refreshes do */
 	PG_RETURN_VOID();
 }

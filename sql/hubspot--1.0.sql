@@ -1654,6 +1654,10 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_p
 COMMENT ON FUNCTION hubspot.sync_problem(integer) IS
 'what keeps the definition of this number from working as declared, as the catalogs are now: its source, a mapped column, a trigger, the owner or his right on the SERVER is gone; NULL: nothing, or it is held';
 
+/*
+ * sync_state counts the members, so that nobody counts a million of them to see how they stand; what was restored
+ * has no state yet.
+ */
 CREATE VIEW hubspot.syncs AS
 	SELECT d.name, d.kind, d.owner, d.server, d.object, d.level,
 		CASE WHEN d.held IS NOT NULL THEN 'held'
@@ -1664,7 +1668,8 @@ CREATE VIEW hubspot.syncs AS
 			WHEN d.every IS NOT NULL THEN 'scheduled'
 			ELSE 'on demand' END AS state,
 		coalesce(d.held, t.error, hubspot.sync_problem(d.id), t.problem) AS problem,
-		t.members - (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND NOT m.present) AS members,
+		coalesce(t.members, (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id))
+			- (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND NOT m.present) AS members,
 		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
 		t.failures, t.failed_at, CASE WHEN d.held IS NULL THEN t.next_at END AS next_at, d.defined_at
 	FROM hubspot.sync d
@@ -1672,6 +1677,10 @@ CREATE VIEW hubspot.syncs AS
 COMMENT ON VIEW hubspot.syncs IS
 'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why); counts are those of the last refresh';
 
+/*
+ * Nothing tells the planner that ids are unique in a ring of tables; LIMIT 1 does, so that the look at one member
+ * is neither a join of everything nor worth compiling.
+ */
 CREATE VIEW hubspot.members AS
 	SELECT d.name, d.kind, m.key, m.value, m.present, m.since,
 		CASE WHEN m.failed IS NOT NULL THEN false
@@ -1681,9 +1690,9 @@ CREATE VIEW hubspot.members AS
 		coalesce(c.verdict, r.verdict)::text AS verdict, coalesce(m.failed, c.message, r.message) AS message, m.outbox_id
 	FROM hubspot.member m
 	JOIN hubspot.sync d ON d.id = m.sync
-	LEFT JOIN hubspot.result r ON r.id = m.outbox_id
-	LEFT JOIN hubspot.result c ON c.id = r.merged_into
-	LEFT JOIN hubspot.outbox o ON o.id = m.outbox_id;
+	LEFT JOIN LATERAL (SELECT x.* FROM hubspot.result x WHERE x.id = m.outbox_id LIMIT 1) r ON true
+	LEFT JOIN LATERAL (SELECT x.* FROM hubspot.result x WHERE x.id = r.merged_into LIMIT 1) c ON true
+	LEFT JOIN LATERAL (SELECT x.id FROM hubspot.outbox x WHERE x.id = m.outbox_id LIMIT 1) o ON true;
 COMMENT ON VIEW hubspot.members IS
 'who is in which audience, who has which value of a trait, since when, and whether HubSpot has confirmed it: confirmed is false while the call waits, and when it failed (verdict and message say why); present is false for those who have left and of whom HubSpot is still to hear';
 /* ------------------------------------------------------------------------

@@ -211,7 +211,9 @@ static const char *const fill_sql[] = {
 static void
 write_state(const Sync *sync, const Sync *before, SyncFill fill, bool forget)
 {
-	run("INSERT INTO hubspot.sync_state AS s (sync) VALUES ($1)"
+	/* one that was restored has members already */
+	run("INSERT INTO hubspot.sync_state AS s (sync, members) SELECT $1, CASE WHEN NOT EXISTS (SELECT FROM hubspot.sync_state WHERE sync = $1)"
+		" THEN (SELECT pg_catalog.count(*) FROM hubspot.member WHERE sync = $1) ELSE 0 END"
 		" ON CONFLICT (sync) DO UPDATE SET next_at = NULL, failures = 0, failed_at = NULL, error = NULL, problem = NULL",
 		sync->id);
 	if (fill != SYNC_FILL_AS_IT_IS)

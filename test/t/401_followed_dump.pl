@@ -47,6 +47,11 @@ is($sim->contact('cyd@example.com')->{properties}{plan}, 'pro', 'after a resync 
 is($sim->contact('ada@example.com')->{properties}{plan}, 'team', 'and what was there arrives');
 is(ask(q{SELECT coalesce(problem, 'none') FROM hubspot.syncs WHERE name = 'followed'}, 'copy'), 'none', 'nothing stands against it');
 isnt(ask(q{SELECT held FROM hubspot.sync WHERE name = 'compared'}, 'copy'), '', 'the other one is still held');
+is(ask(q{SELECT members FROM hubspot.syncs WHERE name = 'compared'}, 'copy'), '1', 'with its members');
+ask(q{SELECT hubspot_resync('compared')}, 'copy');
+wait_until(sub { ask(q{SELECT state FROM hubspot.syncs WHERE name = 'compared'}, 'copy') eq 'scheduled' },
+	sub { 'the refresh of the copy: ' . ask(q{SELECT problem FROM hubspot.syncs WHERE name = 'compared'}, 'copy') });
+is(ask(q{SELECT members FROM hubspot.syncs WHERE name = 'compared'}, 'copy'), '2', 'which are known when it goes on');
 
 #
 # Columns and tables that were renamed before the dump are found by their present names

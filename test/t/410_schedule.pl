@@ -82,6 +82,14 @@ wait_until(sub { state_of('slow') eq 'failing' }, 'the timeout');
 like(ask(q{SELECT problem FROM hubspot.syncs WHERE name = 'slow'}), qr/timeout/, 'a query ends at its timeout');
 ask(q{SELECT hubspot_drop_sync('slow')});
 
+# One that somebody ends, as he waits for it
+ask(q{SELECT hubspot_trait('long', 'SELECT email, pg_sleep(600)::text FROM buyers', property => 'zip', every => '1 minute')});
+wait_until(sub { ask(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hubspot refresher' AND query = 'refresh of "long"'}) }, 'a long refresh');
+ask(q{SELECT pg_cancel_backend(refresher_pid) FROM hubspot.workers});
+wait_until(sub { state_of('long') eq 'failing' }, 'its end');
+is(ask(q{SELECT problem FROM hubspot.syncs WHERE name = 'long'}), 'canceling statement due to user request', 'a refresh can be cancelled');
+ask(q{SELECT hubspot_drop_sync('long')});
+
 # Somebody else refreshes it: it waits for nobody
 my $session = $node->background_psql('postgres');
 $session->query_safe(q{BEGIN; SELECT hubspot_refresh('runs_as_ann')});

@@ -48,8 +48,11 @@ wait_until(sub { ask(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type 
 $node->stop('smart');
 pass('nor does a smart shutdown wait for it');
 is(scalar(() = glob $node->data_dir . '/hubspot_refresher_starts.*'), 0, 'which is no crash');
+$node->append_conf('postgresql.conf', 'hubspot.enabled = off');
 $node->start;
 ask(q{SELECT hubspot_drop_sync('sleeper')});
+$node->append_conf('postgresql.conf', 'hubspot.enabled = on');
+$node->reload;
 
 # A copy does not refresh
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE postgres');

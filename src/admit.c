@@ -13,7 +13,6 @@
 #include "access/genam.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
@@ -64,7 +63,6 @@ admit_has_result(ResultProbe *probe, int64 id)
 {
 	const Catalog *catalog = ring_catalog(false);
 	int			child = RING_CHILD(id);
-	ScanKeyData key;
 
 	if (id > highest_result[child])
 		return false;
@@ -74,9 +72,7 @@ admit_has_result(ResultProbe *probe, int64 id)
 		ring_scan_open(&probe->scan, catalog->result[child], catalog->result_id[child], 1);
 		probe->child = child;
 	}
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	index_rescan(probe->scan.scan, &key, 1, NULL, 0);
-	return ring_scan_next(&probe->scan);
+	return ring_scan_find(&probe->scan, id);
 }
 
 /* ---- whose row it is ------------------------------------------------------------ */

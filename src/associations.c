@@ -16,9 +16,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 
 #include "hubspot.h"
 #include "await.h"
@@ -114,13 +112,10 @@ find_parent(Row *row)
 {
 	const Catalog *catalog = ring_catalog(false);
 	RingScan	child;
-	ScanKeyData key;
 	bool		isnull;
 
 	ring_scan_open(&child, catalog->result[RING_CHILD(row->parent)], catalog->result_id[RING_CHILD(row->parent)], 1);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(row->parent));
-	index_rescan(child.scan, &key, 1, NULL, 0);
-	if (ring_scan_next(&child))
+	if (ring_scan_find(&child, row->parent))
 	{
 		Datum		record_id = slot_getattr(child.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
 

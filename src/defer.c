@@ -11,12 +11,10 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -263,13 +261,10 @@ enum DeferredAttribute
 static void
 load_row(WorkKey *key, RingScan *copies, int64 id)
 {
-	ScanKeyData scankey;
 	bool		isnull;
 	Row		   *row;
 
-	ScanKeyInit(&scankey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	index_rescan(copies->scan, &scankey, 1, NULL, 0);
-	if (!ring_scan_next(copies))
+	if (!ring_scan_find(copies, id))
 	{
 		defer_end_row(key, id, VERDICT_CANCELLED, "removed", "the row was removed from hubspot.deferred");
 		return;

@@ -108,16 +108,6 @@ take_checkpoint(Drain *drain)
 /* ---- looking ------------------------------------------------------------------------ */
 
 static bool
-has_result(RingScan *results, int64 id)
-{
-	ScanKeyData key;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	index_rescan(results->scan, &key, 1, NULL, 0);
-	return ring_scan_next(results);
-}
-
-static bool
 is_of_server(const Drain *drain, TupleTableSlot *slot)
 {
 	bool		isnull;
@@ -144,7 +134,7 @@ walk(const Drain *drain, Place *place, RingScan *rows, RingScan *results)
 		CHECK_FOR_INTERRUPTS();
 		if (!FullTransactionIdPrecedes(xid, drain->wanted->xmax))
 			break;
-		if (is_wanted(drain, rows->slot, xid) && !has_result(results, id))
+		if (is_wanted(drain, rows->slot, xid) && !ring_scan_find(results, id))
 			return false;
 		place->xid = xid;
 		place->id = id;

@@ -16,10 +16,8 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
 #include "hubspot.h"
@@ -210,16 +208,6 @@ fill_ran(int sync, bool done, int64 now)
 
 /* ---- verdicts ---------------------------------------------------------------------- */
 
-static bool
-is_deferred(RingScan *deferred, int64 id)
-{
-	ScanKeyData key;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	index_rescan(deferred->scan, &key, 1, NULL, 0);
-	return ring_scan_next(deferred);
-}
-
 /* Keep the ids that have no verdict; returns how many went. */
 static int
 drop_done(Fill *fill, bool all, ResultProbe *probe, RingScan *deferred)
@@ -231,7 +219,7 @@ drop_done(Fill *fill, bool all, ResultProbe *probe, RingScan *deferred)
 	for (i = 0; i < fill->count && (all || streak < STREAK); i++)
 	{
 		if (admit_has_result(probe, fill->ids[i]) ||
-			(deferred != NULL && is_deferred(deferred, fill->ids[i])))
+			(deferred != NULL && ring_scan_find(deferred, fill->ids[i])))
 			streak = 0;
 		else
 		{

@@ -15,10 +15,8 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
 #include "hubspot.h"
@@ -180,14 +178,11 @@ bring_in(const ParkedRow *parked)
 	int64		id = ID(parked->id);
 	int			child = RING_CHILD(id);
 	RingScan	rows;
-	ScanKeyData key;
 	Refusal		why;
 	Lane	   *lane;
 
 	ring_scan_open(&rows, catalog->outbox[child], catalog->outbox_id[child], 1);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	index_rescan(rows.scan, &key, 1, NULL, 0);
-	if (!ring_scan_next(&rows))
+	if (!ring_scan_find(&rows, id))
 		elog(ERROR, "outbox row " INT64_FORMAT " has gone before it had a verdict", id);
 	lane = admit_lane(rows.slot, &why);
 	if (lane == NULL)

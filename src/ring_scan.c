@@ -10,6 +10,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
 #include "hubspot.h"
@@ -22,6 +23,16 @@ ring_scan_open(RingScan *child, Oid heap, Oid index, int nkeys)
 	child->index = index_open(index, AccessShareLock);
 	child->scan = hubspot_index_beginscan(child->heap, child->index, GetActiveSnapshot(), nkeys);
 	child->slot = table_slot_create(child->heap, NULL);
+}
+
+bool
+ring_scan_find(RingScan *child, int64 id)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	index_rescan(child->scan, &key, 1, NULL, 0);
+	return ring_scan_next(child);
 }
 
 bool

@@ -339,14 +339,6 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- a side that is made ------------------------------------------------------------------ */
 
 static BuildResult
-append_new_contact(Batch *batch, Input *input, const MessageParts *parts)
-{
-	records_begin_input(&batch->body, records_id_property(input->key), input->key->key, input->trace);
-	records_end_input(&batch->body);
-	return BUILD_DONE;
-}
-
-static BuildResult
 append_new_company(Batch *batch, Input *input, const MessageParts *parts)
 {
 	MessageKey	company = company_of(carrier(input));
@@ -580,7 +572,7 @@ static const RequestKind make_contacts = {
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
-	.append_input = append_new_contact,
+	.append_input = records_append_new,
 	.answered = made_answered,
 };
 

@@ -36,14 +36,6 @@ is_read(const Batch *batch)
 	return batch->kind == &lists_read_contacts || batch->kind == &lists_read_companies;
 }
 
-static BuildResult
-append_new_record(Batch *batch, Input *input, const MessageParts *parts)
-{
-	records_begin_input(&batch->body, records_id_property(input->key), input->key->key, input->trace);
-	records_end_input(&batch->body);
-	return BUILD_DONE;
-}
-
 static void
 end_not_found(Input *input, const char *message, const Reply *reply, AckRequest *request)
 {
@@ -317,7 +309,7 @@ static const RequestKind make_contacts = {
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
-	.append_input = append_new_record,
+	.append_input = records_append_new,
 	.answered = record_answered,
 };
 
@@ -326,6 +318,6 @@ static const RequestKind make_companies = {
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
-	.append_input = append_new_record,
+	.append_input = records_append_new,
 	.answered = record_answered,
 };

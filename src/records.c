@@ -327,6 +327,14 @@ append_id(StringInfo body, const char *id)
 }
 
 BuildResult
+records_append_new(Batch *batch, Input *input, const MessageParts *parts)
+{
+	records_begin_input(&batch->body, records_id_property(input->key), input->key->key, input->trace);
+	records_end_input(&batch->body);
+	return BUILD_DONE;
+}
+
+BuildResult
 records_append_id(Batch *batch, Input *input, const MessageParts *parts)
 {
 	return append_id(&batch->body, input->key->key);

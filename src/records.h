@@ -72,6 +72,9 @@ extern BuildResult records_append_update(Batch *batch, Input *input, const Messa
 extern BuildResult records_append_cleared_stage(Batch *batch, Input *input, const MessageParts *parts);
 extern BuildResult records_append_stage(Batch *batch, Input *input, const MessageParts *parts);
 
+/* An upsert that writes nothing but the key: the record is made where HubSpot has it not. */
+extern BuildResult records_append_new(Batch *batch, Input *input, const MessageParts *parts);
+
 /* A batch/read by the key of the inputs: one input, and the end of the body. */
 extern BuildResult records_append_id(Batch *batch, Input *input, const MessageParts *parts);
 extern void records_end_read(Batch *batch);

@@ -15,7 +15,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -140,21 +139,6 @@ has_other_outputs(const Sync *sync, const Sync *before)
 }
 
 static void
-ask_to_resend(const Sync *sync)
-{
-	Oid			type = INT4OID;
-	Datum		value = Int32GetDatum(sync->id);
-	SyncIdentity before;
-
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args("UPDATE hubspot.sync_state SET resend = true WHERE sync = $1", 1, &type, &value, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write hubspot.sync_state");
-	SPI_finish();
-	sync_act_back(&before);
-}
-
-static void
 declare(Sync *sync)
 {
 	const Sync *before = sync_replaced(sync->name, sync->kind);
@@ -164,7 +148,7 @@ declare(Sync *sync)
 	refresh_create_list(sync);
 	sync_save(sync, before, SYNC_FILL_NONE, has_other_keys(sync, before));
 	if (has_other_outputs(sync, before))
-		ask_to_resend(sync);
+		sync_resend(sync, false);
 }
 
 Datum
@@ -182,7 +166,6 @@ hubspot_audience(PG_FUNCTION_ARGS)
 Datum
 hubspot_trait(PG_FUNCTION_ARGS)
 {
-
 	static const CommonArguments at = {.property = 3, .every = 5, .create_in_hubspot = 6, .max_shrink = 7, .timeout = 8, .server = 9};
 	Sync	   *sync = read_arguments(fcinfo, SYNC_IS_TRAIT, &at);
 

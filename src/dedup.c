@@ -9,25 +9,12 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 
 #include "hubspot.h"
 #include "enqueue.h"
-
-static Oid
-tables_owner(void)
-{
-	Relation	rel = table_open(ring_catalog(false)->record, AccessShareLock);
-	Oid			owner = rel->rd_rel->relowner;
-
-	table_close(rel, AccessShareLock);
-	return owner;
-}
 
 static uint64
 run(const char *query, Oid server, const char *message_id, int64 id)
@@ -48,7 +35,7 @@ dedup_message_id(Oid server, const char *message_id, int64 id)
 	int64		earlier = 0;
 
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(tables_owner(), context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(ring_tables_owner(), context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	SPI_connect();
 	if (run("INSERT INTO hubspot.message_id (server, message_id, id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 			server, message_id, id) == 0 &&

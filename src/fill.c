@@ -31,48 +31,43 @@
 /* How far it is: the fill_ columns of hubspot.sync_state. */
 typedef struct Progress
 {
+	MemoryContext context;		/* of position */
 	bool		is_open;
 	AttrNumber	order;			/* column that the position is a value of; 0: at the beginning */
 	char	   *position;
 } Progress;
 
-static void
-run(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
-{
-	if (SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0) < 0)
-		elog(ERROR, "could not read or write hubspot.sync_state");
-}
-
 /* A position is the number of the column and the value. */
 static void
-read_position(Progress *progress, const char *text, MemoryContext context)
+read_position(Progress *progress, const char *text)
 {
 	const char *value = text != NULL ? strchr(text, '=') : NULL;
 
 	if (value == NULL)
 		return;
 	progress->order = atoi(text);
-	progress->position = MemoryContextStrdup(context, value + 1);
+	progress->position = MemoryContextStrdup(progress->context, value + 1);
+}
+
+static void
+take_progress(void *arg)
+{
+	Progress   *progress = arg;
+
+	progress->is_open = SPI_processed == 1;
+	if (progress->is_open)
+		read_position(progress, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 }
 
 static Progress
 read_progress(const Sync *sync)
 {
-	MemoryContext context = CurrentMemoryContext;
-	Progress	progress = {false, 0, NULL};
+	Progress	progress = {.context = CurrentMemoryContext};
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(sync->id);
-	SyncIdentity before;
 
-	sync_act_as_extension(&before);
-	SPI_connect();
-	run("SELECT fill_position FROM hubspot.sync_state WHERE sync = $1 AND fill_started_at IS NOT NULL AND fill_finished_at IS NULL",
-		1, &type, &value, NULL);
-	progress.is_open = SPI_processed == 1;
-	if (progress.is_open)
-		read_position(&progress, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), context);
-	SPI_finish();
-	sync_act_back(&before);
+	(void) sync_execute("SELECT fill_position FROM hubspot.sync_state WHERE sync = $1 AND fill_started_at IS NOT NULL AND fill_finished_at IS NULL",
+						1, &type, &value, NULL, take_progress, &progress);
 	return progress;
 }
 
@@ -85,7 +80,6 @@ write_progress(const Sync *sync, Relation rel, const Progress *before, FillOrder
 	Oid			types[] = {INT4OID, TEXTOID, BOOLOID, INT8OID, INT8OID, TEXTOID};
 	char		nulls[] = {' ', position != NULL ? ' ' : 'n', ' ', ' ', before->position == NULL ? ' ' : 'n', order.is_indexed || finished ? 'n' : ' '};
 	Datum		values[lengthof(types)] = {Int32GetDatum(sync->id)};
-	SyncIdentity identity;
 
 	if (position != NULL)
 		values[1] = CStringGetTextDatum(psprintf("%d=%s", order.attnum, position));
@@ -97,16 +91,12 @@ write_progress(const Sync *sync, Relation rel, const Progress *before, FillOrder
 		values[5] = CStringGetTextDatum(psprintf(NO_INDEX "%s (%s)",
 												 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)),
 												 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel), order.attnum - 1)->attname))));
-	sync_act_as_extension(&identity);
-	SPI_connect();
-	run("UPDATE hubspot.sync_state SET fill_position = $2, fill_finished_at = CASE WHEN $3 THEN clock_timestamp() END,"
-		" fill_rows = CASE WHEN $5 IS NULL THEN coalesce(fill_rows, 0) ELSE 0 END + $4, fill_total = coalesce($5, fill_total),"
-		" failures = 0, failed_at = NULL, error = NULL,"
-		" problem = CASE WHEN $6 IS NOT NULL THEN $6 WHEN starts_with(problem, '" NO_INDEX "') THEN NULL ELSE problem END"
-		" WHERE sync = $1",
-		lengthof(types), types, values, nulls);
-	SPI_finish();
-	sync_act_back(&identity);
+	(void) sync_execute("UPDATE hubspot.sync_state SET fill_position = $2, fill_finished_at = CASE WHEN $3 THEN clock_timestamp() END,"
+						" fill_rows = CASE WHEN $5 IS NULL THEN coalesce(fill_rows, 0) ELSE 0 END + $4, fill_total = coalesce($5, fill_total),"
+						" failures = 0, failed_at = NULL, error = NULL,"
+						" problem = CASE WHEN $6 IS NOT NULL THEN $6 WHEN starts_with(problem, '" NO_INDEX "') THEN NULL ELSE problem END"
+						" WHERE sync = $1",
+						lengthof(types), types, values, nulls, NULL, NULL);
 }
 
 /* What fill_read() hands over. */

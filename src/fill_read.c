@@ -60,8 +60,9 @@
 
 /* ---- the column to read by ------------------------------------------------------- */
 
-AttrNumber
-fill_key(const Sync *sync, Relation rel)
+/* The number of the definition's key column; an error when the table has it no more. */
+static AttrNumber
+find_key(const Sync *sync, Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
@@ -94,7 +95,7 @@ leading_column(Relation index)
 FillOrder
 fill_choose_order(const Sync *sync, Relation rel)
 {
-	FillOrder	order = {fill_key(sync, rel), false};
+	FillOrder	order = {find_key(sync, rel), false};
 	AttrNumber	primary = 0;
 	ListCell   *cell;
 
@@ -198,7 +199,7 @@ make_statement(const Sync *sync, Relation rel, AttrNumber order)
 	statement.type = format_type_extended(attribute->atttypid, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	statement.greater = operator_text(type, BTGreaterStrategyNumber);
 	statement.not_greater = operator_text(type, BTLessEqualStrategyNumber);
-	statement.condition = psprintf("%s IS NOT NULL", column_name(rel, fill_key(sync, rel)));
+	statement.condition = psprintf("%s IS NOT NULL", column_name(rel, find_key(sync, rel)));
 	return statement;
 }
 
@@ -257,7 +258,7 @@ static void
 read_rows(const Sync *sync, Relation rel, const Statement *statement, const char *start, const char *end)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	AttrNumber	key = fill_key(sync, rel);
+	AttrNumber	key = find_key(sync, rel);
 	StringInfoData sql;
 
 	initStringInfo(&sql);

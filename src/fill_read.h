@@ -23,9 +23,6 @@ typedef struct FillOrder
  */
 extern FillOrder fill_choose_order(const Sync *sync, Relation rel);
 
-/* The number of the definition's key column; an error when the table has it no more. */
-extern AttrNumber fill_key(const Sync *sync, Relation rel);
-
 /* How many rows the table has, as far as its size tells. */
 extern int64 fill_estimate(Relation rel);
 

@@ -47,7 +47,7 @@ typedef struct Refresh
 	int64		left;			/* members that the source does not return */
 	int64		had_left;		/* of these, such as had left before */
 	int64		new_rows;		/* differences without a member */
-	StringInfoData last_key;	/* of a new member: the next may be the same one */
+	StringInfoData last_key;	/* of the difference before: the next may be of the same one */
 	bool		has_last_key;
 	MemoryContext context;
 } Refresh;
@@ -55,22 +55,24 @@ typedef struct Refresh
 /* ---- the state of the definition -------------------------------------------------------- */
 
 static void
+take_state(void *arg)
+{
+	Refresh    *refresh = arg;
+	bool		isnull;
+
+	if (SPI_processed != 1)
+		elog(ERROR, "definition \"%s\" has no state", refresh->sync->name);
+	refresh->members = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	refresh->resend = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+}
+
+static void
 read_state(Refresh *refresh)
 {
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(refresh->sync->id);
-	SyncIdentity before;
-	bool		isnull;
 
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args("SELECT members, resend FROM hubspot.sync_state WHERE sync = $1", 1, &type, &value, NULL, false, 1) != SPI_OK_SELECT ||
-		SPI_processed != 1)
-		elog(ERROR, "definition \"%s\" has no state", refresh->sync->name);
-	refresh->members = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	refresh->resend = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	SPI_finish();
-	sync_act_back(&before);
+	(void) sync_execute("SELECT members, resend FROM hubspot.sync_state WHERE sync = $1", 1, &type, &value, NULL, take_state, refresh);
 }
 
 static void
@@ -83,17 +85,11 @@ write_state(const Refresh *refresh, int64 added)
 		Int64GetDatum(counts->source_rows), Int64GetDatum(counts->entered), Int64GetDatum(counts->changed),
 		Int64GetDatum(counts->exited), Int64GetDatum(counts->bad)
 	};
-	SyncIdentity before;
 
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args("UPDATE hubspot.sync_state SET members = $2, refreshed_at = $3, duration = clock_timestamp() - $3,"
-							  " source_rows = $4, entered = $5, changed = $6, exited = $7, bad = $8, resend = false,"
-							  " failures = 0, failed_at = NULL, error = NULL WHERE sync = $1",
-							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write hubspot.sync_state");
-	SPI_finish();
-	sync_act_back(&before);
+	(void) sync_execute("UPDATE hubspot.sync_state SET members = $2, refreshed_at = $3, duration = clock_timestamp() - $3,"
+						" source_rows = $4, entered = $5, changed = $6, exited = $7, bad = $8, resend = false,"
+						" failures = 0, failed_at = NULL, error = NULL WHERE sync = $1",
+						lengthof(types), types, values, NULL, NULL, NULL);
 }
 
 /* ---- differences ---------------------------------------------------------------------- */
@@ -253,36 +249,16 @@ refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 
 /* ---- a look -------------------------------------------------------------------------- */
 
-typedef struct Look
-{
-	RefreshFunction function;
-	void	   *arg;
-	RefreshCounts *counts;
-} Look;
-
-static bool
-look(const RefreshDifference *difference, void *arg)
-{
-	Look	   *looking = arg;
-
-	count(looking->counts, difference->change);
-	return looking->function(difference, looking->arg);
-}
-
 void
-refresh_look(const Sync *sync, RefreshFunction function, void *arg, RefreshCounts *counts)
+refresh_look(const Sync *sync, RefreshFunction function, void *arg)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Look		looking = {.function = function, .arg = arg, .counts = counts};
 	RefreshSource source;
 
-	memset(counts, 0, sizeof(*counts));
 	check_is_compared(sync);
 	refresh_read_source(sync, NULL, &source);
-	counts->source_rows = source.nrows;
-	counts->bad = source.bad;
-	refresh_compare(sync, &source, false, look, &looking);
+	refresh_compare(sync, &source, false, function, arg);
 	tuplestore_end(source.rows);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

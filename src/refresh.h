@@ -33,6 +33,6 @@ extern void refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts);
  * The same as far as reading goes: nothing is locked or written.  Each
  * difference is given to the function, see refresh_compare.h.
  */
-extern void refresh_look(const Sync *sync, RefreshFunction function, void *arg, RefreshCounts *counts);
+extern void refresh_look(const Sync *sync, RefreshFunction function, void *arg);
 
 #endif							/* HUBSPOT_REFRESH_H */

@@ -80,9 +80,8 @@ hubspot_refresh_preview(PG_FUNCTION_ARGS)
 {
 	Sync	   *sync = own_definition(fcinfo);
 	Preview		preview = {.result = (ReturnSetInfo *) fcinfo->resultinfo, .left = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1)};
-	RefreshCounts counts;
 
 	hubspot_materialized_srf(fcinfo);
-	refresh_look(sync, show, &preview, &counts);
+	refresh_look(sync, show, &preview);
 	PG_RETURN_NULL();
 }

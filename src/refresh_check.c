@@ -54,37 +54,41 @@ static const struct
 	{TIMESTAMPTZOID, "datetime"},
 };
 
+/* 0 when there is none. */
+typedef struct Labels
+{
+	Datum		labels;
+	MemoryContext context;
+} Labels;
+
+static void
+take_labels(void *arg)
+{
+	Labels	   *labels = arg;
+	bool		isnull;
+	Datum		array = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(labels->context);
+
+	labels->labels = isnull ? (Datum) 0 : PointerGetDatum(DatumGetArrayTypePCopy(array));
+	MemoryContextSwitchTo(old);
+}
+
 /* Labels of an enum type as text[], in their order. */
 static Datum
 enum_labels(Oid type)
 {
-	Datum		labels;
-	bool		isnull;
 	Oid			parameter = OIDOID;
 	Datum		value = ObjectIdGetDatum(type);
-	MemoryContext context = CurrentMemoryContext;
-	SyncIdentity before;
+	Labels		labels = {0, CurrentMemoryContext};
 
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args("SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_catalog.pg_enum WHERE enumtypid = $1",
-							  1, &parameter, &value, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the labels of an enum");
-	labels = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	if (!isnull)
-	{
-		MemoryContext old = MemoryContextSwitchTo(context);
-
-		labels = PointerGetDatum(DatumGetArrayTypePCopy(labels));
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	sync_act_back(&before);
-	return isnull ? (Datum) 0 : labels;
+	(void) sync_execute("SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_catalog.pg_enum WHERE enumtypid = $1",
+						1, &parameter, &value, NULL, take_labels, &labels);
+	return labels.labels;
 }
 
-const char *
-refresh_property_type(Oid type, Datum *options)
+/* HubSpot's type for a column's; an enum's labels become options (else 0). */
+static const char *
+property_type(Oid type, Datum *options)
 {
 	Oid			base = getBaseType(type);
 
@@ -120,7 +124,7 @@ create_property_sql(const Sync *sync, const char *object)
 	StringInfoData sql;
 
 	if (sync->kind == SYNC_IS_TRAIT)
-		type = refresh_property_type(refresh_value_type(sync), &options);
+		type = property_type(refresh_value_type(sync), &options);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s.hubspot_create_property(%s, %s, %s, label => %s", sync_functions_schema(),
 					 quote_literal_cstr(object), quote_literal_cstr(sync->property), quote_literal_cstr(type),
@@ -147,30 +151,29 @@ typedef enum Existence
 	EXISTS_UNKNOWN				/* the account's schema has not been read */
 } Existence;
 
+static void
+take_existence(void *arg)
+{
+	bool		isnull;
+	bool		exists = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+
+	*(Existence *) arg = isnull ? EXISTS_UNKNOWN : exists ? EXISTS : EXISTS_NOT;
+}
+
 static Existence
 look_up(const Sync *sync, const char *exists_sql, const char *part, const char *name)
 {
 	Oid			types[] = {OIDOID, NAMEOID, TEXTOID, TEXTOID};
 	Datum		values[4];
 	NameData	server;
-	SyncIdentity before;
 	Existence	existence;
-	bool		isnull;
-	bool		exists;
 
 	namestrcpy(&server, sync->server);
 	values[0] = ObjectIdGetDatum(account_resolve(sync->server));
 	values[1] = NameGetDatum(&server);
 	values[2] = CStringGetTextDatum(part);
 	values[3] = CStringGetTextDatum(name);
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args(exists_sql, lengthof(types), types, values, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the account's schema");
-	exists = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	existence = isnull ? EXISTS_UNKNOWN : exists ? EXISTS : EXISTS_NOT;
-	SPI_finish();
-	sync_act_back(&before);
+	(void) sync_execute(exists_sql, lengthof(types), types, values, NULL, take_existence, &existence);
 	return existence;
 }
 
@@ -178,22 +181,22 @@ look_up(const Sync *sync, const char *exists_sql, const char *part, const char *
 static void
 create(const Sync *sync, const char *sql)
 {
-	SyncIdentity before;
-
 	account_check_usage(account_resolve(sync->server), get_role_oid(sync->owner, false));
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not queue a creation");
-	SPI_finish();
-	sync_act_back(&before);
+	(void) sync_execute(sql, 0, NULL, NULL, NULL, NULL, NULL);
+}
+
+/* Whether something has to be done about a thing that the definition writes to. */
+static bool
+is_lacking(const Sync *sync, const char *exists_sql, const char *part, const char *name)
+{
+	Existence	existence = look_up(sync, exists_sql, part, name);
+
+	return existence == EXISTS_NOT || (existence == EXISTS_UNKNOWN && sync->create_in_hubspot);
 }
 
 static void
-require(const Sync *sync, Existence existence, const char *what, const char *name, char *create_sql)
+provide(const Sync *sync, const char *what, const char *name, const char *create_sql)
 {
-	if (existence == EXISTS || (existence == EXISTS_UNKNOWN && !sync->create_in_hubspot))
-		return;
 	if (sync->create_in_hubspot)
 		create(sync, create_sql);
 	else
@@ -207,7 +210,8 @@ require(const Sync *sync, Existence existence, const char *what, const char *nam
 static void
 require_event(const Sync *sync, const char *name, const char *label)
 {
-	require(sync, look_up(sync, event_sql, "event", name), "event", name, create_event_sql(sync, name, label));
+	if (is_lacking(sync, event_sql, "event", name))
+		provide(sync, "event", name, create_event_sql(sync, name, label));
 }
 
 void
@@ -217,9 +221,8 @@ refresh_check_outputs(const Sync *sync)
 
 	if (sync->kind == SYNC_IS_SYNC)
 		return;
-	if (sync->outputs & SYNC_OUTPUT_PROPERTY)
-		require(sync, look_up(sync, property_sql, object, sync->property),
-				psprintf("%s property", object), sync->property, create_property_sql(sync, object));
+	if (sync->outputs & SYNC_OUTPUT_PROPERTY && is_lacking(sync, property_sql, object, sync->property))
+		provide(sync, psprintf("%s property", object), sync->property, create_property_sql(sync, object));
 	if (sync->outputs & SYNC_OUTPUT_EVENT)
 	{
 		require_event(sync, "audience_entered", "Audience Entered");

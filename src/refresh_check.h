@@ -18,7 +18,4 @@ extern void refresh_check_outputs(const Sync *sync);
 /* Queue the creation of the static list, when the definition has one and says so. */
 extern void refresh_create_list(const Sync *sync);
 
-/* HubSpot's type for a column's; an enum's labels become options (else NULL). */
-extern const char *refresh_property_type(Oid type, Datum *options);
-
 #endif							/* HUBSPOT_REFRESH_CHECK_H */

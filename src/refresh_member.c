@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -82,23 +81,6 @@ group_array(MemberWriter *writer, int column, Oid type, int16 length, bool byval
 											  type, length, byval, align));
 }
 
-/* As the extension's owner; returns how many rows it wrote. */
-static uint64
-run(const char *sql, int nparameters, Oid *types, Datum *values)
-{
-	SyncIdentity before;
-	uint64		written;
-
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args(sql, nparameters, types, values, NULL, false, 0) < 0)
-		elog(ERROR, "could not write hubspot.member");
-	written = SPI_processed;
-	SPI_finish();
-	sync_act_back(&before);
-	return written;
-}
-
 static void
 write_group(MemberWriter *writer)
 {
@@ -114,7 +96,7 @@ write_group(MemberWriter *writer)
 		group_array(writer, NOTE_FAILED, TEXTOID, -1, false, TYPALIGN_INT),
 	};
 
-	(void) run(write_sql, lengthof(types), types, values);
+	(void) sync_execute(write_sql, lengthof(types), types, values, NULL, NULL, NULL);
 	writer->n = 0;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(writer->group);
@@ -164,7 +146,7 @@ member_end(MemberWriter *writer)
 	if (writer->n > 0)
 		write_group(writer);
 	if (writer->any_gone)
-		writer->added -= run(forget_sql, lengthof(types), types, values);
+		writer->added -= sync_execute(forget_sql, lengthof(types), types, values, NULL, NULL, NULL);
 	added = writer->added;
 	MemoryContextDelete(writer->group);
 	pfree(writer);

@@ -10,8 +10,6 @@
 
 #include "access/relation.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
@@ -69,23 +67,6 @@ look_up_source(Sync *sync)
 	}
 }
 
-/* The next refresh, at once, takes nothing for known. */
-static void
-ask_for_refresh(const Sync *sync)
-{
-	Oid			type = INT4OID;
-	Datum		value = Int32GetDatum(sync->id);
-	SyncIdentity before;
-
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args("UPDATE hubspot.sync_state SET resend = true, next_at = clock_timestamp() WHERE sync = $1",
-							  1, &type, &value, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write hubspot.sync_state");
-	SPI_finish();
-	sync_act_back(&before);
-}
-
 Datum
 hubspot_resync(PG_FUNCTION_ARGS)
 {
@@ -100,7 +81,7 @@ hubspot_resync(PG_FUNCTION_ARGS)
 		look_up_source(sync);
 	sync_save(sync, sync, sync->follows ? SYNC_FILL_ANEW : SYNC_FILL_AS_IT_IS, false);
 	if (!sync->follows)
-		ask_for_refresh(sync);
+		sync_resend(sync, true);
 	else if (was_held || sync_follow_problem(sync) != NULL)
 		sync_follow(sync);		/* which also waits for those whose changes were not followed */
 	PG_RETURN_VOID();

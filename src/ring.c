@@ -215,3 +215,13 @@ ring_is_empty(Oid relation)
 	table_close(rel, AccessShareLock);
 	return empty;
 }
+
+Oid
+ring_tables_owner(void)
+{
+	Relation	rel = table_open(ring_catalog(false)->record, AccessShareLock);
+	Oid			owner = rel->rd_rel->relowner;
+
+	table_close(rel, AccessShareLock);
+	return owner;
+}

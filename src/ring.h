@@ -138,6 +138,9 @@ extern int	ring_compare_ids(const void *a, const void *b);
 /* Whether a table has no pages: a look that costs next to nothing. */
 extern bool ring_is_empty(Oid relation);
 
+/* Who owns our tables: on whose behalf they are written where the caller has no right on them. */
+extern Oid	ring_tables_owner(void);
+
 /* TRUNCATE one of our tables, in the current transaction. */
 extern void ring_truncate(Oid relation);
 

@@ -48,22 +48,6 @@ static const char *const failed_sql =
 " WHERE y.id = s.sync AND s.sync = $1"
 " RETURNING old.failures > 0 AND old.error = $2";
 
-/* Run one of these, and hand its rows to a function. */
-static void
-run(const char *sql, int nargs, Oid *types, Datum *values, void (*take) (void *arg), void *arg)
-{
-	SyncIdentity before;
-
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) < 0)
-		elog(ERROR, "could not read or write hubspot.sync_state");
-	if (take != NULL)
-		take(arg);
-	SPI_finish();
-	sync_act_back(&before);
-}
-
 static Datum
 column(uint64 row, int number, bool *isnull)
 {
@@ -86,7 +70,7 @@ schedule_next(bool with_fills)
 	Datum		value = BoolGetDatum(with_fills);
 	TimestampTz next;
 
-	run(next_sql, 1, &type, &value, take_time, &next);
+	(void) sync_execute(next_sql, 1, &type, &value, NULL, take_time, &next);
 	return next;
 }
 
@@ -119,7 +103,7 @@ read_items(const char *sql)
 {
 	Items		items = {NIL, CurrentMemoryContext};
 
-	run(sql, 0, NULL, NULL, take_items, &items);
+	(void) sync_execute(sql, 0, NULL, NULL, NULL, take_items, &items);
 	return items.list;
 }
 
@@ -141,7 +125,7 @@ schedule_succeeded(const Sync *sync, TimestampTz began)
 	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int32GetDatum(sync->id), TimestampTzGetDatum(began)};
 
-	run(succeeded_sql, lengthof(types), types, values, NULL, NULL);
+	(void) sync_execute(succeeded_sql, lengthof(types), types, values, NULL, NULL, NULL);
 }
 
 static void
@@ -159,7 +143,7 @@ schedule_failed(const ScheduleItem *item, bool is_fill, const char *message, con
 	Datum		values[] = {Int32GetDatum(item->sync), CStringGetTextDatum(message), BoolGetDatum(is_fill)};
 	bool		is_known;		/* or dropped meanwhile */
 
-	run(failed_sql, lengthof(types), types, values, take_known, &is_known);
+	(void) sync_execute(failed_sql, lengthof(types), types, values, NULL, take_known, &is_known);
 	if (!is_known)
 		ereport(WARNING,
 				(errmsg(is_fill ? "back-fill of \"%s\" failed: %s" : "refresh of \"%s\" failed: %s", item->name, message),

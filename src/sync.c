@@ -34,6 +34,10 @@
 
 const char *const sync_kind_names[SYNC_KINDS] = {"sync", "audience", "trait"};
 const char *const sync_mode_names[SYNC_MODES] = {"upsert", "update", "create", "mirror"};
+const RowMode sync_row_modes[SYNC_MODES] = {
+	[SYNC_UPDATE] = MODE_UPDATE,
+	[SYNC_CREATE] = MODE_CREATE,
+};
 const char *const sync_deletes_names[SYNC_DELETES] = {"ignore", "clear", "archive"};
 const char *const sync_level_names[SYNC_LEVELS] = {"user", "account", "account_users"};
 
@@ -60,36 +64,23 @@ sync_output_by_name(const char *name)
 
 /* ---- on whose behalf -------------------------------------------------------------- */
 
-/* Owner of the extension, and the schema of its functions. */
-static Oid
-extension_owner(Oid *schema)
+const char *
+sync_functions_schema(void)
 {
 	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	Oid			owner = InvalidOid;
+	Oid			schema = InvalidOid;
 
 	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(ring_catalog(false)->extension));
 	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
-		*schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
-	}
+		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return owner;
-}
-
-const char *
-sync_functions_schema(void)
-{
-	Oid			schema = InvalidOid;
-
-	(void) extension_owner(&schema);
 	return quote_identifier(get_namespace_name(schema));
 }
 
@@ -106,9 +97,7 @@ act_as(Oid role, int flags, const char *search_path, SyncIdentity *before)
 void
 sync_act_as_extension(SyncIdentity *before)
 {
-	Oid			schema;
-
-	act_as(extension_owner(&schema), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
+	act_as(ring_tables_owner(), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
 }
 
 void
@@ -131,6 +120,24 @@ sync_act_back(const SyncIdentity *before)
 {
 	AtEOXact_GUC(false, before->guc_level);
 	SetUserIdAndSecContext(before->user, before->context);
+}
+
+uint64
+sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, SyncTake take, void *arg)
+{
+	SyncIdentity before;
+	uint64		rows;
+
+	sync_act_as_extension(&before);
+	SPI_connect();
+	if (SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0) < 0)
+		elog(ERROR, "could not read or write what is known of the definitions");
+	rows = SPI_processed;
+	if (take != NULL)
+		take(arg);
+	SPI_finish();
+	sync_act_back(&before);
+	return rows;
 }
 
 void
@@ -355,20 +362,11 @@ sync_load_by_id(int id, bool missing_ok)
 bool
 sync_lock(const Sync *sync, bool wait)
 {
-	SyncIdentity before;
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(sync->id);
-	bool		locked;
+	const char *sql = wait
+	? "SELECT 1 FROM hubspot.sync_state WHERE sync = $1 FOR UPDATE"
+	: "SELECT 1 FROM hubspot.sync_state WHERE sync = $1 FOR UPDATE SKIP LOCKED";
 
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute_with_args(wait
-							  ? "SELECT 1 FROM hubspot.sync_state WHERE sync OPERATOR(pg_catalog.=) $1 FOR UPDATE"
-							  : "SELECT 1 FROM hubspot.sync_state WHERE sync OPERATOR(pg_catalog.=) $1 FOR UPDATE SKIP LOCKED",
-							  1, &type, &value, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not lock a row of hubspot.sync_state");
-	locked = SPI_processed == 1;
-	SPI_finish();
-	sync_act_back(&before);
-	return locked;
+	return sync_execute(sql, 1, &type, &value, NULL, NULL, NULL) == 1;
 }

@@ -5,7 +5,8 @@
  *	sync_load()		the definition of a name
  *	sync_lock()		one refresh or back-fill at a time
  *	sync_act_as_..	on whose behalf the next statements run
- *	sync_replaced(), sync_save(), sync_drop()	for what declares (sync_store.c)
+ *	sync_execute()	a statement about the extension's tables
+ *	sync_replaced(), sync_save()	for what declares (sync_store.c)
  *
  * A definition belongs to the role that declared it.  What comes from the user
  * (a query, a column's output function) runs as that role, restricted as the
@@ -61,6 +62,7 @@ typedef enum SyncLevel
 /* Words of these, as in the table. */
 extern const char *const sync_kind_names[SYNC_KINDS];
 extern const char *const sync_mode_names[SYNC_MODES];
+extern const RowMode sync_row_modes[SYNC_MODES];	/* of its rows */
 extern const char *const sync_deletes_names[SYNC_DELETES];
 extern const char *const sync_level_names[SYNC_LEVELS];
 extern const char *const sync_missing_names[2]; /* of keeps_missing false, true */
@@ -153,6 +155,13 @@ extern void sync_act_as_extension(SyncIdentity *before);
 extern void sync_act_as_owner(const Sync *sync, SyncIdentity *before);
 extern void sync_act_back(const SyncIdentity *before);
 
+/*
+ * Run one statement as the extension's owner; returns how many rows it read or
+ * wrote.  take (or NULL) sees them in SPI_tuptable, in memory that goes when it returns.
+ */
+typedef void (*SyncTake) (void *arg);
+extern uint64 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, SyncTake take, void *arg);
+
 /* The schema of the extension's functions, quoted, for statements that call them. */
 extern const char *sync_functions_schema(void);
 
@@ -180,10 +189,10 @@ typedef enum SyncFill
  */
 extern void sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget);
 
+/* The next refresh queues everybody, as changed; at_once: it is due now. */
+extern void sync_resend(const Sync *sync, bool at_once);
+
 /* Write down what the definitions' sources and their columns are called now; after a statement that has renamed something. */
 extern void sync_follow_names(void);
-
-/* Remove a definition, its state, its members and its triggers. */
-extern void sync_drop(const Sync *sync);
 
 #endif							/* HUBSPOT_SYNC_H */

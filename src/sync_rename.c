@@ -14,7 +14,6 @@
 
 #include "access/xact.h"
 #include "commands/extension.h"
-#include "executor/spi.h"
 
 #include "hubspot.h"
 #include "sync.h"
@@ -34,16 +33,9 @@ static const char *const rename_sql =
 void
 sync_follow_names(void)
 {
-	SyncIdentity before;
-
 	/* where one snapshot is kept, a definition that somebody has changed since would be an error */
 	if (!OidIsValid(get_extension_oid(HUBSPOT_EXTENSION, true)) || IsolationUsesXactSnapshot())
 		return;
 	CommandCounterIncrement();
-	sync_act_as_extension(&before);
-	SPI_connect();
-	if (SPI_execute(rename_sql, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write hubspot.sync");
-	SPI_finish();
-	sync_act_back(&before);
+	(void) sync_execute(rename_sql, 0, NULL, NULL, NULL, NULL, NULL);
 }

@@ -271,7 +271,18 @@ sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget)
 }
 
 void
-sync_drop(const Sync *sync)
+sync_resend(const Sync *sync, bool at_once)
+{
+	Oid			types[] = {INT4OID, BOOLOID};
+	Datum		values[] = {Int32GetDatum(sync->id), BoolGetDatum(at_once)};
+
+	(void) sync_execute("UPDATE hubspot.sync_state SET resend = true, next_at = CASE WHEN $2 THEN clock_timestamp() ELSE next_at END WHERE sync = $1",
+						lengthof(types), types, values, NULL, NULL, NULL);
+}
+
+/* Remove a definition, its state, its members and its triggers. */
+static void
+drop(const Sync *sync)
 {
 	SyncIdentity identity;
 
@@ -295,7 +306,7 @@ hubspot_drop_sync(PG_FUNCTION_ARGS)
 	lock_name(name);
 	sync = sync_load(name, false);
 	sync_check_owner(sync);
-	sync_drop(sync);
+	drop(sync);
 	PG_RETURN_VOID();
 }
 

@@ -11,6 +11,7 @@
 #include "hubspot.h"
 #include "domain.h"
 #include "message.h"
+#include "value.h"
 
 /* Where a company's domain may stand, in order. */
 static const char *const domain_fields[] = {"domain", "website"};
@@ -182,26 +183,14 @@ message_contact_company(Call call, const MessageParts *parts, const char *id_pro
 
 /* ---- associations ------------------------------------------------------------------ */
 
-static void
-push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = strlen(text);
-	(void) pushJsonbValue(state, token, &value);
-}
-
 Jsonb *
 message_make_association(const MessageKey *company)
 {
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, WJB_KEY, "company");
-	push_text(&state, WJB_VALUE, company->key);
-	push_text(&state, WJB_KEY, "property");
-	push_text(&state, WJB_VALUE, company->property);
+	value_push_pair(&state, "company", company->key);
+	value_push_pair(&state, "property", company->property);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 

@@ -21,6 +21,7 @@
 #include "account.h"
 #include "enqueue.h"
 #include "refresh_queue.h"
+#include "value.h"
 
 #define GROUP_ROWS	500
 
@@ -40,30 +41,13 @@ struct RefreshQueue
 
 /* ---- messages --------------------------------------------------------------------- */
 
-static void
-push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = strlen(text);
-	(void) pushJsonbValue(state, token, &value);
-}
-
-static void
-push_pair(JsonbParseState **state, const char *name, const char *text)
-{
-	push_text(state, WJB_KEY, name);
-	push_text(state, WJB_VALUE, text);
-}
-
 /* A value of any kind; NULL: null. */
 static void
 push_value(JsonbParseState **state, const char *name, Jsonb *value)
 {
 	JsonbValue	pushed = {.type = jbvNull};
 
-	push_text(state, WJB_KEY, name);
+	value_push_name(state, name);
 	if (value != NULL && JB_ROOT_IS_SCALAR(value))
 		(void) JsonbExtractScalar(&value->root, &pushed);
 	else if (value != NULL)
@@ -79,7 +63,7 @@ static void
 begin_object(JsonbParseState **state, const char *name)
 {
 	if (name != NULL)
-		push_text(state, WJB_KEY, name);
+		value_push_name(state, name);
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 }
 
@@ -147,7 +131,7 @@ push_flat_key(JsonbParseState **state, const RefreshQueue *queue, const char *ke
 {
 	const char *name = envelope_name(queue, key);
 
-	push_pair(state, name != NULL ? name : trait_name(queue), key);
+	value_push_pair(state, name != NULL ? name : trait_name(queue), key);
 }
 
 /* ---- rows -------------------------------------------------------------------------- */
@@ -188,14 +172,14 @@ queue_record(RefreshQueue *queue, const char *key, const char *property, Jsonb *
 
 	begin_object(&state, NULL);
 	if (name != NULL)
-		push_pair(&state, name, key);
+		value_push_pair(&state, name, key);
 	begin_object(&state, "traits");
 	if (property != NULL)
 		push_value(&state, property, value);
 	else
 		push_members(&state, value, NULL, 0);
 	if (name == NULL)
-		push_pair(&state, trait_name(queue), key);
+		value_push_pair(&state, trait_name(queue), key);
 	(void) end_object(&state);
 	queue_message(queue, is_company(queue->sync) ? CALL_GROUP : CALL_IDENTIFY, &state);
 }
@@ -203,9 +187,10 @@ queue_record(RefreshQueue *queue, const char *key, const char *property, Jsonb *
 static void
 queue_membership(RefreshQueue *queue, const char *key, bool member)
 {
-	Jsonb	   *value = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(member ? "true" : "false")));
+	JsonbValue	value = {.type = jbvBool};
 
-	queue_record(queue, key, queue->sync->property, value);
+	value.val.boolean = member;
+	queue_record(queue, key, queue->sync->property, JsonbValueToJsonb(&value));
 }
 
 /* Of a repeated refresh at the same time there is none: the event of a change is one, however often it is queued. */
@@ -217,15 +202,15 @@ queue_event(RefreshQueue *queue, const char *key, bool entered)
 	const char *event = entered ? "Audience Entered" : "Audience Exited";
 
 	begin_object(&state, NULL);
-	push_pair(&state, "event", event);
-	push_pair(&state, "messageId", psprintf("%s:%s:%s:" INT64_FORMAT, queue->sync->name, key, event, (int64) queue->at));
+	value_push_pair(&state, "event", event);
+	value_push_pair(&state, "messageId", psprintf("%s:%s:%s:" INT64_FORMAT, queue->sync->name, key, event, (int64) queue->at));
 	if (name != NULL)
-		push_pair(&state, name, key);
+		value_push_pair(&state, name, key);
 	begin_object(&state, "properties");
 	if (name == NULL)
-		push_pair(&state, trait_name(queue), key);
-	push_pair(&state, "audience_key", queue->sync->property);
-	push_pair(&state, "audience_name", queue->sync->name);
+		value_push_pair(&state, trait_name(queue), key);
+	value_push_pair(&state, "audience_key", queue->sync->property);
+	value_push_pair(&state, "audience_name", queue->sync->name);
 	(void) end_object(&state);
 	queue_message(queue, CALL_TRACK, &state);
 }
@@ -236,9 +221,9 @@ queue_list(RefreshQueue *queue, const char *key, bool member)
 	JsonbParseState *state = NULL;
 
 	begin_object(&state, NULL);
-	push_pair(&state, "list", queue->sync->list);
+	value_push_pair(&state, "list", queue->sync->list);
 	if (is_company(queue->sync))
-		push_pair(&state, "object", "company");
+		value_push_pair(&state, "object", "company");
 	push_flat_key(&state, queue, key);
 	queue_message(queue, member ? CALL_ADD_TO_LIST : CALL_REMOVE_FROM_LIST, &state);
 }
@@ -250,7 +235,7 @@ queue_deletion(RefreshQueue *queue, const char *key)
 
 	begin_object(&state, NULL);
 	if (is_company(queue->sync))
-		push_pair(&state, "object", "company");
+		value_push_pair(&state, "object", "company");
 	push_flat_key(&state, queue, key);
 	queue_message(queue, CALL_DELETE, &state);
 }
@@ -309,12 +294,12 @@ queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 	JsonbValue	found;
 
 	begin_object(&state, NULL);
-	push_pair(&state, "event", queue->sync->event);
-	push_pair(&state, "messageId", psprintf("%s:%s", queue->sync->name, difference->key));
+	value_push_pair(&state, "event", queue->sync->event);
+	value_push_pair(&state, "messageId", psprintf("%s:%s", queue->sync->name, difference->key));
 	for (int i = 0; i < lengthof(reserved); i++)
 		if (getKeyJsonValueFromContainer(&difference->value->root, reserved[i], strlen(reserved[i]), &found) != NULL)
 		{
-			push_text(&state, WJB_KEY, reserved[i]);
+			value_push_name(&state, reserved[i]);
 			(void) pushJsonbValue(&state, WJB_VALUE, &found);
 		}
 	begin_object(&state, "properties");
@@ -335,17 +320,17 @@ queue_association(RefreshQueue *queue, const RefreshDifference *difference)
 		getKeyJsonValueFromContainer(&difference->value->root, "company", 7, &company) == NULL)
 		return;
 	begin_object(&state, NULL);
-	push_text(&state, WJB_KEY, "userId");
+	value_push_name(&state, "userId");
 	(void) pushJsonbValue(&state, WJB_VALUE, &contact);
 	if (!queue->by_domain)
 	{
-		push_text(&state, WJB_KEY, "groupId");
+		value_push_name(&state, "groupId");
 		(void) pushJsonbValue(&state, WJB_VALUE, &company);
 	}
 	begin_object(&state, "traits");
 	if (queue->by_domain)
 	{
-		push_text(&state, WJB_KEY, "domain");
+		value_push_name(&state, "domain");
 		(void) pushJsonbValue(&state, WJB_VALUE, &company);
 	}
 	(void) end_object(&state);
@@ -380,13 +365,6 @@ static void (*const add_by_kind[SYNC_KINDS]) (RefreshQueue *queue, const Refresh
 
 /* ---- the queue ---------------------------------------------------------------------- */
 
-/* Of contacts and companies; an upsert for all else. */
-static const RowMode row_modes[SYNC_MODES] =
-{
-	[SYNC_UPDATE] = MODE_UPDATE,
-	[SYNC_CREATE] = MODE_CREATE,
-};
-
 static const char *
 find_key_property(const Sync *sync)
 {
@@ -414,7 +392,7 @@ refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill)
 	queue->by_domain = options->company_id_property == NULL;
 	if (options->contact_id_property != NULL)
 		queue->contact_id_property = pstrdup(options->contact_id_property);
-	queue->mode = row_modes[sync->mode];
+	queue->mode = sync_row_modes[sync->mode];
 	queue->key_property = find_key_property(sync);
 	queue->context = AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh queue", ALLOCSET_DEFAULT_SIZES);
 	return queue;

@@ -19,6 +19,7 @@
 
 #include "hubspot.h"
 #include "row_column.h"
+#include "value.h"
 
 /* to_jsonb() learns its argument's type from the call's expression. */
 void
@@ -47,17 +48,6 @@ row_column_may_fail(const RowColumn *column)
 	return type == JSONOID || (type >= FirstNormalObjectId && !type_is_enum(type));
 }
 
-void
-row_push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text, int len)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = len;
-	(void) pushJsonbValue(state, token, &value);
-}
-
 /* Short ways; false: there is none for this type. */
 static bool
 push_common(Oid type, Datum datum, JsonbParseState **state)
@@ -72,7 +62,7 @@ push_common(Oid type, Datum datum, JsonbParseState **state)
 			{
 				text	   *words = DatumGetTextPP(datum);
 
-				row_push_text(state, WJB_VALUE, VARDATA_ANY(words), VARSIZE_ANY_EXHDR(words));
+				value_push_text(state, WJB_VALUE, VARDATA_ANY(words), VARSIZE_ANY_EXHDR(words));
 				return true;
 			}
 		case BOOLOID:
@@ -112,7 +102,7 @@ row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbParseState **state
 		row_column_push_null(column, state);
 		return;
 	}
-	row_push_text(state, WJB_KEY, column->name, column->name_len);
+	value_push_text(state, WJB_KEY, column->name, column->name_len);
 	if (push_common(column->type, datum, state))
 		return;
 	jsonb = DatumGetJsonbP(FunctionCall1(&column->to_jsonb, datum));
@@ -127,7 +117,7 @@ row_column_push_null(const RowColumn *column, JsonbParseState **state)
 {
 	JsonbValue	value;
 
-	row_push_text(state, WJB_KEY, column->name, column->name_len);
+	value_push_text(state, WJB_KEY, column->name, column->name_len);
 	value.type = jbvNull;
 	(void) pushJsonbValue(state, WJB_VALUE, &value);
 }

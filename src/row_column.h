@@ -32,9 +32,8 @@ extern bool row_column_may_fail(const RowColumn *column);
 /* Push the member's name and value, into an object that has been begun. */
 extern void row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbParseState **state);
 
-/* The same with the name alone, or with other values. */
+/* The same with null for the value. */
 extern void row_column_push_null(const RowColumn *column, JsonbParseState **state);
-extern void row_push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text, int len);
 
 /* The attribute of this name that is not dropped, or NULL. */
 extern Form_pg_attribute row_find_attribute(TupleDesc desc, const char *name);

@@ -28,6 +28,7 @@
 #include "hubspot.h"
 #include "enqueue.h"
 #include "sync_row_plan.h"
+#include "value.h"
 
 #define BACKFILL_GROUP_ROWS 500
 
@@ -61,15 +62,6 @@ has_key(const SyncRowPlan *plan, TupleTableSlot *slot)
 
 /* ---- messages ---------------------------------------------------------------------- */
 
-#define PUSH_NAME(state, name) row_push_text(state, WJB_KEY, name, strlen(name))
-
-static void
-push_pair(JsonbParseState **state, const char *name, const char *text)
-{
-	PUSH_NAME(state, name);
-	row_push_text(state, WJB_VALUE, text, strlen(text));
-}
-
 /* The text of the key, as its type prints it. */
 static char *
 key_text(const RowColumn *column, TupleTableSlot *slot)
@@ -93,10 +85,10 @@ push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbParseState **state)
 		if (member->place == PLACE_TOP)
 			row_column_push(&member->column, slot, state);
 		else if (member->place == PLACE_MESSAGE_ID)
-			push_pair(state, "messageId", psprintf("%s:%s", plan->sync->name, key_text(&member->column, slot)));
+			value_push_pair(state, "messageId", psprintf("%s:%s", plan->sync->name, key_text(&member->column, slot)));
 	}
 	if (plan->sync->object == OBJECT_IS_EVENT)
-		push_pair(state, "event", plan->sync->event);
+		value_push_pair(state, "event", plan->sync->event);
 }
 
 /* The traits; of a cleared record all but the key are null. */
@@ -123,7 +115,7 @@ make_message(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared)
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_top(plan, slot, &state);
-	PUSH_NAME(&state, plan->container);
+	value_push_name(&state, plan->container);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_traits(plan, slot, cleared, &state);
 	(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
@@ -138,7 +130,7 @@ make_deletion(SyncRowPlan *plan, TupleTableSlot *slot)
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (plan->sync->object == OBJECT_IS_COMPANY)
-		push_pair(&state, "object", "company");
+		value_push_pair(&state, "object", "company");
 	for (int i = 0; i < plan->nmembers; i++)
 		if (plan->members[i].is_key || sync_row_is_key_trait(plan->sync, plan->members[i].column.name))
 			row_column_push(&plan->members[i].column, slot, &state);
@@ -226,16 +218,12 @@ is_too_large(SyncRowPlan *plan, TupleTableSlot *slot, MessageProblem *problem)
 static Enqueue *
 begin(SyncRows *queue, Call call)
 {
-	static const RowMode modes[SYNC_MODES] = {
-		[SYNC_UPDATE] = MODE_UPDATE,
-		[SYNC_CREATE] = MODE_CREATE,
-	};
 	const Sync *sync = queue->plan->sync;
 	MemoryContext old = MemoryContextSwitchTo(queue->home);
 	Enqueue    *enqueue = enqueue_begin(call, SOURCE_SYNC, sync->server, get_role_oid(sync->owner, false), queue->capacity);
 
 	enqueue_set_terms(enqueue, NULL, queue->backfill);
-	enqueue_set_mode(enqueue, modes[sync->mode]);
+	enqueue_set_mode(enqueue, sync_row_modes[sync->mode]);
 	MemoryContextSwitchTo(old);
 	return enqueue;
 }

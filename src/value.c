@@ -203,3 +203,27 @@ value_append_encoded(StringInfo url, const char *text, int len)
 			appendStringInfo(url, "%%%02X", c);
 	}
 }
+
+void
+value_push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text, int len)
+{
+	JsonbValue	value;
+
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = len;
+	(void) pushJsonbValue(state, token, &value);
+}
+
+void
+value_push_name(JsonbParseState **state, const char *name)
+{
+	value_push_text(state, WJB_KEY, name, strlen(name));
+}
+
+void
+value_push_pair(JsonbParseState **state, const char *name, const char *text)
+{
+	value_push_name(state, name);
+	value_push_text(state, WJB_VALUE, text, strlen(text));
+}

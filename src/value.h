@@ -1,6 +1,6 @@
 /*
  * value.h
- *		jsonb values as the JSON strings that HubSpot takes.
+ *		jsonb values as the JSON strings that HubSpot takes, and texts as jsonb.
  *
  * Requests are written from jsonb by these functions, never through a JSON
  * library that would turn numeric into double.
@@ -28,6 +28,11 @@ extern void value_append_compact(StringInfo json, const JsonbValue *value);
 
 /* Append text percent-encoded, for a URL, but for what HubSpot wants as it is. */
 extern void value_append_encoded(StringInfo url, const char *text, int len);
+
+/* Push a key or a text of its own, or both, into a jsonb object that has been begun. */
+extern void value_push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text, int len);
+extern void value_push_name(JsonbParseState **state, const char *name);
+extern void value_push_pair(JsonbParseState **state, const char *name, const char *text);
 
 /* Text in the server's encoding as UTF-8, and back (what does not fit becomes "?"). */
 extern char *value_to_utf8(const char *text, int *len);

@@ -75,17 +75,17 @@ read_progress(const Sync *sync)
 
 /* Write the position; at the beginning also how many rows are expected, and what makes it slow. */
 static void
-write_progress(const Sync *sync, Relation rel, const Progress *before, FillOrder order, const char *position, bool finished, int64 rows)
+write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, const char *position, bool finished, int64 rows)
 {
 	Oid			types[] = {INT4OID, TEXTOID, BOOLOID, INT8OID, INT8OID, TEXTOID};
-	char		nulls[] = {' ', position != NULL ? ' ' : 'n', ' ', ' ', before->position == NULL ? ' ' : 'n', order.is_indexed || finished ? 'n' : ' '};
+	char		nulls[] = {' ', position != NULL ? ' ' : 'n', ' ', ' ', begins ? ' ' : 'n', order.is_indexed || finished ? 'n' : ' '};
 	Datum		values[lengthof(types)] = {Int32GetDatum(sync->id)};
 
 	if (position != NULL)
 		values[1] = CStringGetTextDatum(psprintf("%d=%s", order.attnum, position));
 	values[2] = BoolGetDatum(finished);
 	values[3] = Int64GetDatum(rows);
-	if (before->position == NULL)
+	if (begins)
 		values[4] = Int64GetDatum(fill_estimate(rel));
 	if (nulls[5] == ' ')
 		values[5] = CStringGetTextDatum(psprintf(NO_INDEX "%s (%s)",
@@ -129,32 +129,31 @@ wait_for_row(Relation rel)
 }
 
 static void
-fill_table(const Sync *sync, Relation rel)
+fill_table(const Sync *sync, Relation rel, const Progress *progress)
 {
-	Progress	progress = read_progress(sync);
 	FillOrder	order = fill_choose_order(sync, rel);
 	char	   *position;
+	bool		begins;
 	FillOutcome outcome;
 	Rows		rows = {NULL, 0};
 
-	if (!progress.is_open)
-		return;
-	if (progress.order != order.attnum)
-		progress.position = NULL;	/* an index was made or dropped: begin anew */
-	position = progress.position;
+	/* when an index was made or dropped, it begins anew */
+	position = progress->order == order.attnum ? progress->position : NULL;
+	begins = position == NULL;
 	rows.rows = sync_rows_begin(sync, rel);
 	outcome = fill_read(sync, rel, order.attnum, &position, queue_row, &rows);
 	sync_rows_end(rows.rows);
 	if (outcome == FILL_CONTESTED)
 		wait_for_row(rel);
 	else
-		write_progress(sync, rel, &progress, order, position, outcome == FILL_FINISHED, rows.count);
+		write_progress(sync, rel, begins, order, position, outcome == FILL_FINISHED, rows.count);
 }
 
 void
 fill_step(const ScheduleItem *item)
 {
 	Sync	   *sync = sync_load_by_id(item->sync, true);
+	Progress	progress;
 	Relation	rel;
 
 	if (sync == NULL || sync->held != NULL || !sync->follows)
@@ -164,6 +163,9 @@ fill_step(const ScheduleItem *item)
 		(void) fill_contested(clock_us());
 		return;
 	}
+	progress = read_progress(sync);
+	if (!progress.is_open)
+		return;					/* it has ended since the list of tasks was read */
 	enable_timeout_after(STATEMENT_TIMEOUT, sync->timeout_ms);
 	rel = try_relation_open(sync->relation, RowShareLock);
 	if (rel == NULL)
@@ -171,7 +173,7 @@ fill_step(const ScheduleItem *item)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s\" does not exist any more", sync->source),
 				 errhint("hubspot_resync(%s) looks it up anew.", quote_literal_cstr(sync->name))));
-	fill_table(sync, rel);
+	fill_table(sync, rel, &progress);
 	relation_close(rel, NoLock);
 	disable_timeout(STATEMENT_TIMEOUT, false);
 }

@@ -2,7 +2,7 @@
 CREATE EXTENSION hubspot;
 CREATE SERVER crm FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'nofile', time_zone 'Europe/Berlin');
 SET timezone = 'UTC';
-CREATE VIEW queued AS SELECT call, object, key, date_trunc('minute', deadline - created_at + '1s') AS within, backfill, problem
+CREATE VIEW queued AS SELECT call, object, key, justify_hours(date_trunc('minute', deadline - created_at + '1s')) AS within, backfill, problem
 	FROM hubspot.outbox ORDER BY id DESC;
 
 -- The argument

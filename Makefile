@@ -1,6 +1,7 @@
 # Builds the extension with PGXS; "make help" lists the targets.
 #
-#	PG_CONFIG=/path/to/pg_config	build for this PostgreSQL (14 to 18)
+#	PG_CONFIG=/path/to/pg_config	build for this PostgreSQL (15 to 19)
+#	PG=17				build for this version of Debian's packages
 #	WERROR=				warnings are not errors
 
 MODULE_big = hubspot
@@ -30,11 +31,12 @@ SHLIB_LINK := $(or $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null),\
 
 # The first of these that can build extensions: a pg_config may come without
 # PGXS or the server's headers, or not be in the PATH.
-candidates = $(shell command -v pg_config) \
-	$(shell ls -d /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -rV)
+candidates = $(if $(PG),,$(shell command -v pg_config)) \
+	$(shell ls -d /usr/lib/postgresql/$(or $(PG),*)/bin/pg_config 2>/dev/null | sort -rV)
 usable = $(and $(wildcard $(shell $(1) --includedir-server 2>/dev/null)/postgres.h),\
 	$(wildcard $(shell $(1) --pgxs 2>/dev/null)))
-PG_CONFIG ?= $(firstword $(foreach c,$(candidates),$(if $(call usable,$(c)),$(c))) pg_config)
+PG_CONFIG ?= $(firstword $(foreach c,$(candidates),$(if $(call usable,$(c)),$(c))) $(if $(PG),/usr/lib/postgresql/$(PG)/bin/)pg_config)
+export PG
 PGXS := $(call usable,$(PG_CONFIG))
 
 # Bitcode for inlining by the JIT has no use here, and would need clang.
@@ -68,6 +70,21 @@ test:
 
 check-unit check-fuzz check-simulator check-regress check-isolation check-tap:
 	@test/tools/run-tests $(@:check-%=%)
+
+# The versions of PostgreSQL that Debian's archive offers, each in a chroot.
+test-all:
+	@test/versions/all
+
+# No more than compiling, against the headers of the others.
+check-headers:
+	@test/versions/headers
+
+# Do README's commands work where nothing is installed?
+check-bare:
+	@test/versions/bare
+
+clean-all:
+	@test/versions/remove
 
 lint:
 	@test/tools/lint
@@ -108,6 +125,10 @@ help:
 	@echo 'make demo             show it at work on a throw-away cluster; KEEP=1 leaves it running'
 	@echo 'make test             all tests: check-unit, check-fuzz, check-simulator, check-regress, check-isolation, check-tap'
 	@echo '     REGRESS_TESTS=.. ISOLATION_TESTS=.. PROVE_TESTS=..  only these; KEEP=1 keeps the logs'
+	@echo 'make test-all         all tests with each PostgreSQL that Debian offers, in chroots; VERSIONS="17 18"'
+	@echo 'make check-headers    compile against the headers of PostgreSQL 17, 18 and 19'
+	@echo 'make check-bare       the commands of README on a bare Debian 12 and 13'
+	@echo 'make clean-all        remove the chroots, too'
 	@echo 'make lint             formatter, static analysis, house rules'
 	@echo 'make format           put the C files into PostgreSQL'"'"'s layout'
 	@echo 'make fuzz             search for inputs that break it, SECONDS_EACH=120 for each of FUZZ_TARGETS'
@@ -116,4 +137,4 @@ help:
 	@echo 'make soak             steady traffic and trouble for SOAK_SECONDS=7200: does anything grow?'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test fuzz torture check-unit check-fuzz check-simulator check-regress check-isolation check-tap lint format bench soak simulator pg_config help
+.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz torture check-unit check-fuzz check-simulator check-regress check-isolation check-tap lint format bench soak simulator pg_config help

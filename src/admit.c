@@ -12,6 +12,7 @@
 #include "access/detoast.h"
 #include "access/genam.h"
 #include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -20,6 +21,7 @@
 #include "admit.h"
 #include "clock.h"
 #include "connect.h"
+#include "encoding.h"
 #include "expire.h"
 #include "shared.h"
 #include "unchanged.h"
@@ -112,6 +114,23 @@ is_erasure_done(TupleTableSlot *slot)
 	return VARSIZE_ANY_EXHDR(key) == 0 && call == ring_catalog(false)->call[CALL_DELETE];
 }
 
+/* What HubSpot could not read is not sent. */
+static const char *
+objection_to_encoding(TupleTableSlot *slot)
+{
+	bool		isnull;
+	bool		by_address;
+	Datum		property;
+	Datum		key;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return NULL;
+	property = slot_getattr(slot, AT_KEY_PROPERTY, &by_address);
+	key = slot_getattr(slot, AT_KEY, &isnull);
+	return encoding_objection(by_address ? NULL : TextDatumGetCString(property), TextDatumGetCString(key),
+							  DatumGetJsonbP(slot_getattr(slot, AT_MESSAGE, &isnull)));
+}
+
 Lane *
 admit_lane(TupleTableSlot *slot, Refusal *why)
 {
@@ -120,6 +139,7 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 	Datum		problem = slot_getattr(slot, AT_PROBLEM, &isnull);
 	Account    *account;
 	Object		object;
+	const char *objection;
 
 	if (!isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
@@ -134,6 +154,9 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 	(void) slot_getattr(slot, AT_MESSAGE, &isnull);
 	if (isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
+	objection = objection_to_encoding(slot);
+	if (objection != NULL)
+		return refuse(why, VERDICT_REJECTED, "bad_message", objection);
 	return &account->lanes[lane_family_of(object)];
 }
 

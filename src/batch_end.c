@@ -134,7 +134,7 @@ batch_reject(Input *input, Verdict verdict, const char *category, const char *me
 			 int status, AckRequest *request)
 {
 	AckResult	result = {.verdict = verdict, .request = request, .http_status = status,
-	.created = -1, .category = value_from_utf8(category), .message = value_from_utf8(message)};
+	.created = -1, .category = category, .message = message};
 
 	if (is_empty(category) && is_empty(message))
 		result.message = "HubSpot has given no reason";

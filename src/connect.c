@@ -27,6 +27,7 @@
 #include "clock.h"
 #include "connect.h"
 #include "daily.h"
+#include "encoding.h"
 #include "lists.h"
 #include "pause.h"
 #include "recall.h"
@@ -303,9 +304,7 @@ connect_wants_asking(Account *account, int64 now)
 static void
 copy_text(char *to, size_t size, const Reply *reply, const char *name)
 {
-	const char *text = reply_text(reply, name);
-
-	reply_clean_text(to, size, text, strlen(text));
+	encoding_copy(to, size, reply_text(reply, name));
 }
 
 static void

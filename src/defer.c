@@ -180,7 +180,7 @@ defer_input(Input *input, const char *category, const char *message, int status,
 	int			attempt = faults_of(input);
 	int64		wait_s;
 	AckResult	fault = {.verdict = VERDICT_DEAD, .request = request, .http_status = status, .created = -1,
-	.category = value_from_utf8(category), .message = value_from_utf8(message)};
+	.category = category, .message = message};
 
 	if (nrows + input->nrows > DEFER_MAX_ROWS)
 	{

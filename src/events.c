@@ -190,8 +190,8 @@ end_refused(Input *input, const Reply *reply, AckRequest *request)
 	bool		repeat = was_received(row, reply) || (row->lost && reply->status == 409);
 	AckResult	result = {.verdict = repeat ? VERDICT_DELIVERED : VERDICT_REJECTED,
 		.request = request, .http_status = reply->status, .created = -1,
-		.category = repeat ? NULL : value_from_utf8(reply_code(reply)),
-	.message = repeat ? NULL : value_from_utf8(reply->message)};
+		.category = repeat ? NULL : reply_code(reply),
+	.message = repeat ? NULL : reply->message};
 
 	if (repeat || !try_address(input))
 		batch_end_rows(input, &result);

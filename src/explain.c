@@ -22,6 +22,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "deadline.h"
+#include "encoding.h"
 #include "enqueue.h"
 #include "event.h"
 #include "forms.h"
@@ -498,6 +499,11 @@ hubspot_explain(PG_FUNCTION_ARGS)
 		!message_check_envelope(&explain.parts, &problem) ||
 		!deadline_of_message(&explain.parts, explain.rules.zone, &deadline, &problem))
 		enqueue_raise(&problem);
+	problem.message = encoding_objection(NULL, "", message);
+	if (problem.message != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				 errmsg("%s", problem.message)));
 	explain_call(&explain, message);
 	return (Datum) 0;
 }

@@ -197,7 +197,7 @@ end_form(Batch *batch, Verdict verdict, const char *category, const char *messag
 		 AckRequest *request)
 {
 	AckResult	result = {.verdict = verdict, .request = request, .http_status = reply->status, .created = -1,
-	.category = category, .message = value_from_utf8(message)};
+	.category = category, .message = message};
 
 	batch_end_input(&batch->inputs[0], &result);
 }
@@ -252,7 +252,7 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		queue_put_back(input->key, input->rows, input->nrows);
 	}
 	else
-		end_form(batch, VERDICT_REJECTED, value_from_utf8(code),
+		end_form(batch, VERDICT_REJECTED, code,
 				 reply->error.detail != NULL ? reply->error.detail : reply->message, reply, request);
 }
 

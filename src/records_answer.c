@@ -206,7 +206,7 @@ confirm(Reading *reading, int i, const ReplyResult *result)
 	{
 		if (stage_was_kept(input, result))
 			batch_warn(input, "lifecycle_kept", "lifecyclestage",
-					   psprintf("HubSpot has kept the stage \"%s\"", value_from_utf8(reply_property(result, "lifecyclestage"))));
+					   psprintf("HubSpot has kept the stage \"%s\"", reply_property(result, "lifecyclestage")));
 		records_end(input, key->record_id[0] != '\0' ? key->record_id : NULL, input->created, reading->reply->status,
 					reading->request);
 	}

@@ -15,6 +15,7 @@
 #include <json-c/json.h>
 
 #include "reply.h"
+#include "reply_translate.h"
 
 /* What a hostile body may make of 8 MB: json-c spends hundreds of bytes on a "[]". */
 #define MAX_CONTAINERS	200000
@@ -227,8 +228,10 @@ static json_object *
 parse_details(json_object *error, const char *text)
 {
 	const char *end = strrchr(text, ']');
-	json_object *details;
+	json_object *details = member(error, "embedded details", json_type_array);
 
+	if (details != NULL)
+		return first_of(details);	/* read before the texts were translated */
 	if (end == NULL)
 		return NULL;
 	details = parse_json(text, end + 1 - text, json_type_array);
@@ -470,6 +473,13 @@ read_body(Reply *reply)
 	read_hublet(reply);
 }
 
+/* Each record of a 2xx; false when there is no memory. */
+static bool
+read_each(Reply *reply)
+{
+	return read_results(reply) && read_errors(reply);
+}
+
 /* Words for a status whose answer brought none. */
 static void
 make_message(Reply *reply, const char *body, size_t len)
@@ -508,7 +518,7 @@ reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *b
 	if (reply->class == REPLY_RECORDS)
 	{
 		if (reply->is_json)
-			complete = read_results(reply) && read_errors(reply);
+			complete = read_each(reply);
 		if (!complete || (!reply->is_json && status != 204))
 			reply->class = REPLY_UNAVAILABLE;
 	}
@@ -517,6 +527,30 @@ reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *b
 		read_policy(reply);
 	else if (reply->class == REPLY_FORBIDDEN)
 		read_scopes(reply);
+}
+
+/* What points into the tree is read again. */
+void
+reply_translate(Reply *reply, ReplyTranslator translator)
+{
+	bool		complete = true;
+
+	if (reply->root == NULL)
+		return;
+	free(reply->results);
+	free(reply->errors);
+	reply->results = NULL;
+	reply->errors = NULL;
+	reply->nresults = reply->nerrors = 0;
+	memset(&reply->error, 0, sizeof(reply->error));
+	if (!reply_translate_tree(&reply->root, translator))
+		complete = false;
+	else if (reply->status < 200 || reply->status > 299)
+		read_error(&reply->error, reply->root);
+	else if (reply->class == REPLY_RECORDS)
+		complete = read_each(reply);
+	if (!complete && reply->class == REPLY_RECORDS)
+		reply->class = REPLY_UNAVAILABLE;
 }
 
 void

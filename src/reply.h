@@ -117,6 +117,15 @@ extern void reply_parse(Reply *reply, int status, const ReplyHeaders *headers,
 						const char *body, size_t len);
 extern void reply_free(Reply *reply);
 
+/*
+ * Have the texts of the answer's JSON in another encoding than UTF-8.  The function
+ * returns the text in malloc'd memory, ending in '\0', or NULL when there is none: then the
+ * answer is unreadable.  Asked only for what is not ASCII; the Reply's own arrays stay.
+ */
+typedef char *(*ReplyTranslator) (const char *text, size_t len, size_t *new_len);
+
+extern void reply_translate(Reply *reply, ReplyTranslator translator);
+
 /* The text of a result's property; NULL when absent or null. */
 extern const char *reply_property(const ReplyResult *result, const char *name);
 

@@ -3,7 +3,6 @@
  *		HubSpot's list of properties and event definitions, as our tables hold them.
  *
  * Reads what json-c made of an answer (owned by the Reply), writes JSON text.
- * Text is converted to the database's encoding.
  */
 #include "postgres.h"
 
@@ -39,10 +38,8 @@ is_true(json_object *object, const char *name)
 }
 
 static void
-append_text(StringInfo json, const char *name, const char *utf8)
+append_text(StringInfo json, const char *name, const char *text)
 {
-	const char *text = value_from_utf8(utf8);
-
 	appendStringInfo(json, "\"%s\":", name);
 	value_append_string(json, text, strlen(text));
 }

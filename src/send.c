@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "connect.h"
 #include "daily.h"
+#include "encoding.h"
 #include "path.h"
 #include "pause.h"
 #include "schema_lane.h"
@@ -58,26 +59,33 @@ current_settings(WireSettings *settings)
 	settings->proxy = hubspot_proxy[0] != '\0' ? hubspot_proxy : NULL;
 }
 
-/* Hand a request to wire.c; a place of the meter has been taken.  Its transfer, NULL if it will not go. */
+/*
+ * Hand a request to wire.c, as UTF-8; a place of the meter has been taken.
+ * Its transfer, NULL if it will not go.
+ */
 static Transfer *
 start_transfer(Account *account, Lane *lane, Meter *meter, const Address *address, const char *method,
 			   const char *body, int body_len)
 {
 	char	   *url = psprintf("%s%s%s", address->base_url, address->path, address->query != NULL ? address->query : "");
+	int			url_len = strlen(url);
 	char		error[256];
 	WireSettings settings;
-	WireRequest request = {.method = method, .url = url, .token = address->with_token ? account->secret.token : NULL,
-		.is_once = address->is_once,
-	.body = body, .body_len = body_len};
+	WireRequest request = {.method = method, .token = address->with_token ? account->secret.token : NULL,
+	.is_once = address->is_once};
 	int			slot;
 
+	request.url = encoding_to_wire(url, &url_len);
+	if (body != NULL)
+		request.body = encoding_to_wire(body, &body_len);
+	request.body_len = body_len;
 	current_settings(&settings);
 	slot = wire_send(&request, &settings, error);
 	if (slot < 0)
 	{
 		if (meter != NULL)
 			meter_cancel(meter);
-		lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK, error, 0);
+		lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK, encoding_from_wire(error), 0);
 		return NULL;
 	}
 	transfers[slot] = (Transfer)
@@ -178,13 +186,10 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 	return true;
 }
 
-/* The body as it goes out: UTF-8, whatever the database's encoding is. */
 static bool
 send_batch(Lane *lane, Batch *batch)
 {
-	int			len = batch->body.len;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
-	char	   *body = value_to_utf8(batch->body.data, &len);
 	Account    *account = lane->account;
 	const RequestKind *kind = batch->kind;
 	Address		address = api_address(account, path_of(batch->path, account->options));
@@ -193,7 +198,7 @@ send_batch(Lane *lane, Batch *batch)
 	if (kind->address != NULL)
 		kind->address(batch, &address);
 	transfer = start_transfer(account, lane, kind->meter == METER_NONE ? NULL : account->meters[kind->meter], &address,
-							  kind->is_get ? "GET" : kind->is_put ? "PUT" : "POST", kind->is_get ? NULL : body, kind->is_get ? 0 : len);
+							  kind->is_get ? "GET" : kind->is_put ? "PUT" : "POST", kind->is_get ? NULL : batch->body.data, kind->is_get ? 0 : batch->body.len);
 	MemoryContextSwitchTo(old);
 	if (transfer == NULL)
 	{
@@ -391,9 +396,9 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 	request->bytes_received = response->bytes_received;
 	request->started_at = transfer->started_at;
 	request->duration_ms = (response->finished_us - response->started_us) / 1000.0;
-	request->correlation_id = ack_text(value_from_utf8(reply->correlation_id));
-	request->error = ack_text(!response->answered ? response->error :
-							  reply->class != REPLY_RECORDS ? value_from_utf8(reply->message) : NULL);
+	request->correlation_id = ack_text(reply->correlation_id);
+	request->error = ack_text(!response->answered ? encoding_from_wire(response->error) :
+							  reply->class != REPLY_RECORDS ? reply->message : NULL);
 	return request;
 }
 
@@ -431,7 +436,7 @@ event_of(const WireResponse *response, const Reply *reply,
 	*wait_s = 0;
 	if (!response->answered)
 	{
-		*detail = response->error;
+		*detail = encoding_from_wire(response->error);
 		return EVENT_NETWORK;
 	}
 	event = lane_event_of(reply->class);
@@ -510,9 +515,9 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 		lane_event_is_known(status, event, response->started_us))
 		return false;
 	if (event == EVENT_DAILY)
-		daily_pause(account, event, value_from_utf8(detail));
+		daily_pause(account, event, detail);
 	else
-		lane_event(status, event, value_from_utf8(detail), wait_s);
+		lane_event(status, event, detail, wait_s);
 	if (event == EVENT_LIMITED && transfer->meter != NULL)
 		wait_for_meter(status, transfer->meter);
 	if (status->state != before)
@@ -611,6 +616,7 @@ send_collect(void)
 
 		reply_parse(&reply, response.answered ? response.status : 0, &response.headers,
 					response.body, response.body_len);
+		encoding_of_reply(&reply);
 		transfers[response.slot].account = NULL;
 		transfer.account->transfers--;
 		meter_response(&transfer, &response, &reply);

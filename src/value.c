@@ -11,6 +11,7 @@
 #include "utils/numeric.h"
 
 #include "hubspot.h"
+#include "encoding.h"
 #include "value.h"
 
 void
@@ -164,34 +165,10 @@ value_append(StringInfo json, const JsonbValue *value)
 	return cut < len;
 }
 
-char *
-value_to_utf8(const char *text, int *len)
-{
-	char	   *utf8 = pg_server_to_any(text, *len, PG_UTF8);
-
-	if (utf8 != text)
-		*len = strlen(utf8);
-	return utf8;
-}
-
-const char *
-value_from_utf8(const char *text)
-{
-	char	   *copy;
-
-	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
-		return text;
-	copy = pstrdup(text);
-	for (char *c = copy; *c != '\0'; c++)
-		if (IS_HIGHBIT_SET(*c))
-			*c = '?';
-	return copy;
-}
-
 void
 value_append_encoded(StringInfo url, const char *text, int len)
 {
-	char	   *utf8 = value_to_utf8(pnstrdup(text, len), &len);
+	char	   *utf8 = encoding_to_wire(pnstrdup(text, len), &len);
 
 	for (int i = 0; i < len; i++)
 	{

@@ -34,8 +34,4 @@ extern void value_push_text(JsonbParseState **state, JsonbIteratorToken token, c
 extern void value_push_name(JsonbParseState **state, const char *name);
 extern void value_push_pair(JsonbParseState **state, const char *name, const char *text);
 
-/* Text in the server's encoding as UTF-8, and back (what does not fit becomes "?"). */
-extern char *value_to_utf8(const char *text, int *len);
-extern const char *value_from_utf8(const char *text);
-
 #endif							/* HUBSPOT_VALUE_H */

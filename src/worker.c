@@ -43,6 +43,7 @@
 #include "connect.h"
 #include "crash_guard.h"
 #include "defer.h"
+#include "encoding.h"
 #include "expire.h"
 #include "forget.h"
 #include "guard.h"
@@ -140,6 +141,7 @@ static void
 begin_step(void)
 {
 	check_extension();
+	encoding_prepare();
 	connect_load_accounts();
 	defer_start();
 	window_start();

@@ -77,6 +77,36 @@ look_at_match(const Reply *reply, const char *key_property)
 	expect(confirmed <= reply->nresults, "no more confirmed than there are results");
 }
 
+/* A character for each that is not ASCII, as an encoding of one byte does it. */
+static char *
+to_one_byte(const char *text, size_t len, size_t *new_len)
+{
+	char	   *result = malloc(len + 1);
+	size_t		used = 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (((unsigned char) text[i] & 0xc0) != 0x80)
+			result[used++] = text[i];
+	result[used] = '\0';
+	*new_len = used;
+	return result;
+}
+
+/* In another encoding the answer says the same of the records. */
+static void
+look_at_translation(Reply *reply)
+{
+	ReplyClass	class = reply->class;
+	int			nresults = reply->nresults;
+	int			nerrors = reply->nerrors;
+
+	reply_translate(reply, to_one_byte);
+	expect(reply->class == class, "the class stays when the texts are translated");
+	expect(reply->nresults == nresults && reply->nerrors == nerrors, "so do results and errors");
+	look_at_match(reply, "email");
+	look_at_match(reply, NULL);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -91,6 +121,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	look_at_class(&reply);
 	look_at_match(&reply, "email");
 	look_at_match(&reply, NULL);
+	look_at_translation(&reply);
 	reply_free(&reply);
 	return 0;
 }

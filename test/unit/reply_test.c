@@ -153,6 +153,66 @@ test_errors(void)
 	test_error("500-control", NULL, NULL, "a b c d €");
 }
 
+/* Each character that is not ASCII becomes one "#". */
+static char *
+to_hashes(const char *text, size_t len, size_t *new_len)
+{
+	char	   *result = malloc(len + 1);
+	size_t		used = 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (((unsigned char) text[i] & 0xc0) != 0x80)
+			result[used++] = (unsigned char) text[i] < 0x80 ? text[i] : '#';
+	result[used] = '\0';
+	*new_len = used;
+	return result;
+}
+
+static char *
+no_memory(const char *text, size_t len, size_t *new_len)
+{
+	(void) text, (void) len, (void) new_len;
+	return NULL;
+}
+
+static void
+test_translation(void)
+{
+	static const char *const good = "{\"results\":[{\"id\":\"7\",\"properties\":{\"größe\":\"日本\",\"plain\":\"€\"}}],"
+	"\"errors\":[{\"category\":\"Ä\",\"context\":{\"ids\":[\"ü\"]}}]}";
+	static const char *const refused = "{\"category\":\"Ä\",\"message\":\"ü: [{\\\"message\\\":\\\"d\\\\u00e4\\\","
+	"\\\"error\\\":\\\"CODE\\\",\\\"name\\\":\\\"größe\\\"}]\"}";
+	Reply		reply = parse_text(207, good);
+
+	reply_translate(&reply, to_hashes);
+	check(reply.class == REPLY_RECORDS && reply.nresults == 1 && reply.nerrors == 1, "a translated answer has its records");
+	check_text(reply.nresults == 1 ? reply_property(&reply.results[0], "gr##e") : NULL, "##", "names and values are translated");
+	check_text(reply.nresults == 1 ? reply_property(&reply.results[0], "plain") : NULL, "#", "those with ASCII names, too");
+	check_text(reply.nresults == 1 ? reply.results[0].id : NULL, "7", "ASCII stays");
+	check_text(reply.nerrors == 1 ? reply.errors[0].category : NULL, "#", "errors are translated");
+	check(reply.nerrors == 1 && reply_error_names(&reply.errors[0], "#"), "and what they name");
+	reply_free(&reply);
+
+	reply = parse_text(400, refused);
+	reply_translate(&reply, to_hashes);
+	check_text(reply.error.message, "d#", "details within a message were read as UTF-8");
+	check_text(reply_named_property(&reply), "gr##e", "all of them");
+	reply_free(&reply);
+
+	reply = parse_text(207, good);
+	reply_translate(&reply, no_memory);
+	check(reply.class == REPLY_UNAVAILABLE && reply.nresults == 0 && reply.nerrors == 0, "without memory it is unreadable");
+	reply_free(&reply);
+	reply = parse_text(400, refused);
+	reply_translate(&reply, no_memory);
+	check(reply.class == REPLY_REFUSED && reply.error.message == NULL, "a refusal stays one");
+	reply_free(&reply);
+	reply = parse_text(204, NULL);
+	reply_translate(&reply, no_memory);
+	check(reply.class == REPLY_RECORDS, "what has no text stays");
+	reply_free(&reply);
+}
+
 static void
 test_hints(void)
 {
@@ -464,6 +524,7 @@ main(int argc, char **argv)
 	test_classes();
 	test_bare_statuses();
 	test_errors();
+	test_translation();
 	test_hints();
 	test_scopes_fit();
 	test_hostile_bodies();

@@ -2,7 +2,7 @@
 #
 #	PG_CONFIG=/path/to/pg_config	build for this PostgreSQL (15 to 19)
 #	PG=17				build for this version of Debian's packages
-#	WERROR=				warnings are not errors
+#	WERROR=-Werror		warnings are errors, as for the tests; a newer compiler knows more of them
 
 MODULE_big = hubspot
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
@@ -11,7 +11,6 @@ DATA = $(wildcard sql/hubspot--*.sql)
 EXTRA_CLEAN = $(OBJS:.o=.d) src/.built-for
 
 PKG_CONFIG ?= pkg-config
-WERROR ?= -Werror
 
 # PostgreSQL's callbacks have fixed parameter lists; its headers and idioms
 # (lengthof) compare int with size_t.

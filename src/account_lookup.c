@@ -21,6 +21,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
+#include "nodes/pg_list.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -192,7 +193,7 @@ account_resolve(const char *name)
 void
 account_check_usage(Oid server, Oid role)
 {
-	AclResult	result = hubspot_server_aclcheck(server, role, ACL_USAGE);
+	AclResult	result = object_aclcheck(ForeignServerRelationId, server, role, ACL_USAGE);
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_FOREIGN_SERVER, GetForeignServer(server)->servername);

@@ -17,6 +17,7 @@
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
+#include "nodes/pg_list.h"
 #include "utils/rel.h"
 
 #include "hubspot.h"

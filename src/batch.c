@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "hubspot.h"
 #include "batch_build.h"

@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/xid8.h"
 
 #include "hubspot.h"
@@ -59,7 +60,7 @@ checkpoint_read(Mark *mark)
 	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
 	{
 		Relation	rel = table_open(catalog->checkpoint[i], AccessShareLock);
-		TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+		TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL, SO_NONE);
 		TupleTableSlot *slot = table_slot_create(rel, NULL);
 
 		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))

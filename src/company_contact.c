@@ -160,7 +160,7 @@ choose_new(CompanyContacts *pairs, const Catalog *catalog)
 	/* what this transaction has written counts, what others have not committed does not */
 	Relation	heap = table_open(catalog->company_contact, AccessShareLock);
 	Relation	index = index_open(catalog->company_contact_pair_hash, AccessShareLock);
-	IndexScanDesc scan = hubspot_index_beginscan(heap, index, SnapshotSelf, 1);
+	IndexScanDesc scan = index_beginscan(heap, index, SnapshotSelf, NULL, 1, 0, SO_NONE);
 	TupleTableSlot *slot = table_slot_create(heap, NULL);
 	int			chosen = 0;
 
@@ -233,7 +233,7 @@ company_contact_remove(const char *server, const char *contact)
 	const Catalog *catalog = ring_catalog(false);
 	Relation	heap = table_open(catalog->company_contact, RowExclusiveLock);
 	Relation	index = index_open(catalog->company_contact_pair_hash, AccessShareLock);
-	IndexScanDesc scan = hubspot_index_beginscan(heap, index, SnapshotSelf, 2);
+	IndexScanDesc scan = index_beginscan(heap, index, SnapshotSelf, NULL, 2, 0, SO_NONE);
 	TupleTableSlot *slot = table_slot_create(heap, NULL);
 	uint64		first = (uint64) hash_text(contact) << 32;
 	ScanKeyData keys[2];

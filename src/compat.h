@@ -1,141 +1,134 @@
 /*
  * compat.h
- *		The only place that knows PostgreSQL versions (14 to 18).
+ *		The only place that knows PostgreSQL versions (15 to 19).
  *
- * Each shim carries the newest version's spelling; older servers get it here.
- * When a version leaves the range, its block leaves this file, and nothing
+ * Each shim carries the newest version's spelling; older servers get it here,
+ * and all other code is written for the newest version alone.  A shim includes
+ * what its macros name, before them: a declaration that came after a macro of
+ * its name would be expanded by it.
+ *
+ * When a version leaves the range, its blocks leave this file, and nothing
  * else changes.
  */
 #ifndef HUBSPOT_COMPAT_H
 #define HUBSPOT_COMPAT_H
 
-#include "miscadmin.h"
-#include "storage/proc.h"
-#include "pgtime.h"
-#include "utils/acl.h"
-#include "utils/guc.h"
-
-#if PG_VERSION_NUM < 140000
-#error "hubspot needs PostgreSQL 14 or newer"
-#endif
-
-/* 15: MarkGUCPrefixReserved() succeeds EmitWarningsOnPlaceholders(). */
 #if PG_VERSION_NUM < 150000
-#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#error "hubspot needs PostgreSQL 15 or newer"
 #endif
 
-/* 15: the timeline that is written to has a function; before, a variable that a look at recovery sets. */
-#if PG_VERSION_NUM < 150000
-#define GetWALInsertionTimeLine() (RecoveryInProgress() ? 0 : ThisTimeLineID)
-#endif
-
-/* 15: shared memory is asked for in a hook; 14 asks in _PG_init() itself. */
-#if PG_VERSION_NUM >= 150000
-#define HUBSPOT_HAVE_SHMEM_REQUEST_HOOK 1
-#endif
-
-/* 15: a set-returning function asks for its tuplestore in one call. */
-#if PG_VERSION_NUM >= 150000
-#define hubspot_materialized_srf(fcinfo) \
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC)
-#else
-#define hubspot_materialized_srf(fcinfo) \
-	do { \
-		ReturnSetInfo *rsinfo_ = (ReturnSetInfo *) (fcinfo)->resultinfo; \
-		MemoryContext old_ = MemoryContextSwitchTo(rsinfo_->econtext->ecxt_per_query_memory); \
-		rsinfo_->returnMode = SFRM_Materialize; \
-		rsinfo_->setDesc = CreateTupleDescCopy(rsinfo_->expectedDesc); \
-		rsinfo_->setResult = tuplestore_begin_heap(false, false, work_mem); \
-		MemoryContextSwitchTo(old_); \
-	} while (0)
-#endif
-
-/* 16: one family of rights checks by catalog instead of one per object. */
+/* 16: one family of rights checks by catalog instead of one per kind of object. */
 #if PG_VERSION_NUM < 160000
-#define hubspot_server_aclcheck(server, role, mode) \
-	pg_foreign_server_aclcheck(server, role, mode)
-#define hubspot_database_ownercheck(database, role) \
-	pg_database_ownercheck(database, role)
-#define hubspot_table_ownercheck(table, role) \
-	pg_class_ownercheck(table, role)
-#else
-#define hubspot_server_aclcheck(server, role, mode) \
-	object_aclcheck(ForeignServerRelationId, server, role, mode)
-#define hubspot_database_ownercheck(database, role) \
-	object_ownercheck(DatabaseRelationId, database, role)
-#define hubspot_table_ownercheck(table, role) \
-	object_ownercheck(RelationRelationId, table, role)
-#endif
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_foreign_server.h"
+#include "utils/acl.h"
 
-/* 17: a process knows its number by a variable of its own. */
-#if PG_VERSION_NUM < 170000
-#define HUBSPOT_MY_PROC_NUMBER	(MyProc->pgprocno)
-#else
-#define HUBSPOT_MY_PROC_NUMBER	MyProcNumber
+static inline AclResult
+object_aclcheck(Oid catalog, Oid object, Oid role, AclMode mode)
+{
+	Assert(catalog == ForeignServerRelationId);
+	return pg_foreign_server_aclcheck(object, role, mode);
+}
+
+static inline bool
+object_ownercheck(Oid catalog, Oid object, Oid role)
+{
+	Assert(catalog == DatabaseRelationId || catalog == RelationRelationId);
+	return catalog == DatabaseRelationId ? pg_database_ownercheck(object, role) : pg_class_ownercheck(object, role);
+}
 #endif
 
 /* 16: DecodeDateTime() reports what was wrong. */
 #if PG_VERSION_NUM < 160000
-#define hubspot_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
-	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz)
-#else
-#define hubspot_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
-	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
-#endif
+#include "utils/datetime.h"
 
-/* 15: an interval's parts are read into a struct of their own. */
-#if PG_VERSION_NUM < 150000
-typedef struct hubspot_itm
+typedef struct DateTimeErrorExtra
 {
-	struct pg_tm tm;
-	fsec_t		fsec;
-} hubspot_itm;
-#define hubspot_decode_interval(field, ftype, nf, dtype, itm) \
-	DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, dtype, &(itm)->tm, &(itm)->fsec)
-#define hubspot_decode_iso8601_interval(text, dtype, itm) \
-	DecodeISO8601Interval(text, dtype, &(itm)->tm, &(itm)->fsec)
-#define hubspot_itm2interval(itm, interval) tm2interval(&(itm)->tm, (itm)->fsec, interval)
-#else
-typedef struct pg_itm_in hubspot_itm;
-#define hubspot_decode_interval(field, ftype, nf, dtype, itm) \
-	DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, dtype, itm)
-#define hubspot_decode_iso8601_interval(text, dtype, itm) DecodeISO8601Interval(text, dtype, itm)
-#define hubspot_itm2interval(itm, interval) itmin2interval(itm, interval)
-#endif
+	char		unused;
+} DateTimeErrorExtra;
 
-/* 17: a set of wait events belongs to a resource owner, or to none; before, to a context. */
-#if PG_VERSION_NUM < 170000
-#define hubspot_create_wait_event_set(context, n) CreateWaitEventSet(context, n)
-#else
-#define hubspot_create_wait_event_set(context, n) CreateWaitEventSet(NULL, n)
-#endif
-
-/* 17: extensions name their wait events; the name is looked up once per process. */
-#if PG_VERSION_NUM < 170000
-#define hubspot_wait_event(name) ((void) (name), PG_WAIT_EXTENSION)
-#else
-#define hubspot_wait_event(name) WaitEventExtensionNew(name)
-#endif
-
-/* 15: the timeline that is written to has a function of its own; 14 keeps it in a variable. */
-#if PG_VERSION_NUM < 150000
-#define hubspot_timeline() (RecoveryInProgress() ? 0 : ThisTimeLineID)
-#else
-#define hubspot_timeline() GetWALInsertionTimeLine()
-#endif
-
-/* 18: a scan takes a place to count its index searches in. */
-#if PG_VERSION_NUM < 180000
-#define hubspot_index_beginscan(heap, index, snapshot, nkeys) \
-	index_beginscan(heap, index, snapshot, nkeys, 0)
-#else
-#define hubspot_index_beginscan(heap, index, snapshot, nkeys) \
-	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#define DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp, extra) \
+	((void) (extra), DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp))
 #endif
 
 /* 16: the server's headers declare _PG_init(). */
 #if PG_VERSION_NUM < 160000
 extern PGDLLEXPORT void _PG_init(void);
+#endif
+
+/* 17: a process knows its number by a variable of its own. */
+#if PG_VERSION_NUM < 170000
+#include "storage/proc.h"
+
+#define MyProcNumber	(MyProc->pgprocno)
+#endif
+
+/* 17: a set of wait events belongs to a resource owner, or to none; before, to a memory context. */
+#if PG_VERSION_NUM < 170000
+#include "storage/latch.h"
+#include "utils/memutils.h"
+
+#define CreateWaitEventSet(resowner, nevents) \
+	((void) (resowner), CreateWaitEventSet(TopMemoryContext, nevents))
+#endif
+
+/* 17: extensions name their wait events. */
+#if PG_VERSION_NUM < 170000
+#include "utils/wait_event.h"
+
+#define WaitEventExtensionNew(name)	((void) (name), PG_WAIT_EXTENSION)
+#endif
+
+/* 18: that a function does not return is said before its declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn	pg_attribute_noreturn()
+#endif
+
+/* 19: a scan of a table takes flags. */
+#if PG_VERSION_NUM < 190000
+#include "access/tableam.h"
+
+#define SO_NONE	0
+#define table_beginscan(rel, snapshot, nkeys, key, flags) \
+	((void) (flags), table_beginscan(rel, snapshot, nkeys, key))
+#endif
+
+/* 19: so does one of an index; since 18, it takes a place to count its searches in. */
+#if PG_VERSION_NUM < 180000
+#include "access/genam.h"
+
+#define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys, flags) \
+	((void) (instrument), (void) (flags), index_beginscan(heap, index, snapshot, nkeys, norderbys))
+#elif PG_VERSION_NUM < 190000
+#include "access/genam.h"
+
+#define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys, flags) \
+	((void) (flags), index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys))
+#endif
+
+/* 19: get_database_name() is one of lsyscache.h. */
+#if PG_VERSION_NUM < 190000
+#include "commands/dbcommands.h"
+#endif
+
+/* 19: what a jsonb value is built in is a struct, with the finished value in it. */
+#if PG_VERSION_NUM < 190000
+#include "utils/jsonb.h"
+
+typedef struct JsonbInState
+{
+	JsonbValue *result;
+	JsonbParseState *parseState;
+} JsonbInState;
+
+static inline void
+hubspot_push_jsonb_value(JsonbInState *state, JsonbIteratorToken seq, JsonbValue *value)
+{
+	state->result = pushJsonbValue(&state->parseState, seq, value);
+}
+
+#define pushJsonbValue(state, seq, value)	hubspot_push_jsonb_value(state, seq, value)
 #endif
 
 #endif							/* HUBSPOT_COMPAT_H */

@@ -29,10 +29,13 @@
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "nodes/pg_list.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -95,7 +98,7 @@ vacate(const char *name)
 		return;
 	database = get_database_oid(name, true);
 	if (!OidIsValid(database) ||
-		!hubspot_database_ownercheck(database, GetUserId()))
+		!object_ownercheck(DatabaseRelationId, database, GetUserId()))
 		return;
 	count = shared_hold_database(database, pids);
 	for (int i = 0; i < count; i++)

@@ -43,15 +43,15 @@ deadline_decode_interval(const char *text, Interval *interval)
 	int			ftype[MAXDATEFIELDS];
 	int			nf;
 	int			dtype;
-	hubspot_itm itm = {0};
+	struct pg_itm_in itm = {0};
 	int			error;
 
 	error = ParseDateTime(text, workbuf, sizeof(workbuf), field, ftype, MAXDATEFIELDS, &nf);
 	if (error == 0)
-		error = hubspot_decode_interval(field, ftype, nf, &dtype, &itm);
+		error = DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &itm);
 	if (error == DTERR_BAD_FORMAT)
-		error = hubspot_decode_iso8601_interval(pstrdup(text), &dtype, &itm);
-	return error == 0 && dtype == DTK_DELTA && hubspot_itm2interval(&itm, interval) == 0;
+		error = DecodeISO8601Interval(pstrdup(text), &dtype, &itm);
+	return error == 0 && dtype == DTK_DELTA && itmin2interval(&itm, interval) == 0;
 }
 
 bool

@@ -14,7 +14,9 @@
 
 #include "access/genam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
@@ -23,6 +25,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 #include "utils/xid8.h"
 
 #include "hubspot.h"
@@ -275,7 +278,7 @@ end_of(FunctionCallInfo fcinfo)
 static void
 pause_for(long ms)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, hubspot_wait_event("HubspotDrain"));
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, WaitEventExtensionNew("HubspotDrain"));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }

@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "commands/sequence.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"

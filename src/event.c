@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 #include "hubspot.h"
 #include "event.h"
 #include "mapping_name.h"

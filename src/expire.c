@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "hubspot.h"
 #include "clock.h"
 #include "expire.h"

@@ -243,7 +243,7 @@ explain_contact(Explain *explain, const MessageKey *key)
 }
 
 static EventSource
-event_source(const Explain *explain, const MessageKey *key)
+source_of_event(const Explain *explain, const MessageKey *key)
 {
 	EventSource source = {.call = explain->call, .parts = &explain->parts, .key_property = key->property, .key = key->key,
 	.record_id = "", .portal_id = explain->portal_id, .called_at = GetCurrentTimestamp()};
@@ -257,7 +257,7 @@ event_source(const Explain *explain, const MessageKey *key)
 static void
 explain_legacy_event(Explain *explain, const MessageKey *key)
 {
-	EventSource source = event_source(explain, key);
+	EventSource source = source_of_event(explain, key);
 	StringInfoData query;
 	StringInfoData json;
 	Explained	work;
@@ -277,7 +277,7 @@ explain_legacy_event(Explain *explain, const MessageKey *key)
 static void
 explain_event(Explain *explain, const MessageKey *key)
 {
-	EventSource source = event_source(explain, key);
+	EventSource source = source_of_event(explain, key);
 	MappingRules rules = explain->rules;
 	const EventDefinition *event;
 	const char *full_name;
@@ -487,7 +487,7 @@ hubspot_explain(PG_FUNCTION_ARGS)
 	TimestampTz deadline;
 	Jsonb	   *message;
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

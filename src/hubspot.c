@@ -14,8 +14,10 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "postmaster/bgworker.h"
+#include "utils/guc.h"
 #include "utils/varlena.h"
 
 #include "hubspot.h"

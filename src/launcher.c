@@ -37,13 +37,17 @@
 
 #include <signal.h>
 
+#include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "storage/procarray.h"
 #include "tcop/tcopprot.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "hubspot.h"
@@ -537,7 +541,7 @@ enter(void)
 	before_shmem_exit(leave, (Datum) 0);
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
 	hubspot_shared->launcher_pid = MyProcPid;
-	pg_atomic_write_u32(&hubspot_shared->launcher_procno, HUBSPOT_MY_PROC_NUMBER + 1);
+	pg_atomic_write_u32(&hubspot_shared->launcher_procno, MyProcNumber + 1);
 	LWLockRelease(hubspot_shared->lock);
 }
 

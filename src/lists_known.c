@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
 #include "hubspot.h"

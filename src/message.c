@@ -561,13 +561,14 @@ timestamp_is_readable(const char *text, int len)
 	fsec_t		fsec;
 	struct pg_tm tm;
 	char		copy[MAXDATELEN + 1];
+	DateTimeErrorExtra extra;
 
 	if (len < 8 || len > MAXDATELEN || !isdigit((unsigned char) text[0]) || !message_is_iso(text, len))
 		return false;
 	memcpy(copy, text, len);
 	copy[len] = '\0';
 	return ParseDateTime(copy, workbuf, sizeof(workbuf), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
-		hubspot_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) == 0 &&
+		DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, &tz, &extra) == 0 &&
 		dtype == DTK_DATE;
 }
 

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "utils/jsonb.h"
 
 #include "hubspot.h"
 #include "domain.h"
@@ -186,12 +187,12 @@ message_contact_company(Call call, const MessageParts *parts, const char *id_pro
 Jsonb *
 message_make_association(const MessageKey *company)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	value_push_pair(&state, "company", company->key);
 	value_push_pair(&state, "property", company->property);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return value_end_object(&state);
 }
 
 bool

@@ -39,7 +39,7 @@ preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *ty
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	SyncIdentity before;
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	sync_act_as_extension(&before);
 	SPI_connect();
 	if (SPI_execute_with_args(sql, nargs, types, values, nulls, true, 0) != SPI_OK_SELECT)

@@ -13,6 +13,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
+#include "nodes/pg_list.h"
 #include "nodes/plannodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/numeric.h"
@@ -370,6 +371,7 @@ read_moment(Text text, Moment *moment)
 	int			ftype[MAXDATEFIELDS];
 	int			nf;
 	int			dtype;
+	DateTimeErrorExtra extra;
 
 	if (text.len < 10 || text.len > MAXDATELEN || !message_is_iso(text.data, text.len) || text.data[4] != '-' || text.data[7] != '-' ||
 		strspn(text.data, "0123456789") < 4)
@@ -380,7 +382,7 @@ read_moment(Text text, Moment *moment)
 	moment->has_zone = names_zone(text);
 	moment->has_time = text.len > 10;
 	return ParseDateTime(copy, workbuf, sizeof(workbuf), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
-		hubspot_decode_datetime(field, ftype, nf, &dtype, &moment->tm, &moment->fsec, &moment->zone) == 0 &&
+		DecodeDateTime(field, ftype, nf, &dtype, &moment->tm, &moment->fsec, &moment->zone, &extra) == 0 &&
 		dtype == DTK_DATE;
 }
 

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "hubspot.h"
@@ -160,6 +162,6 @@ publish_wait_event(PublishWait wait)
 	static uint32 events[lengthof(names)];
 
 	if (events[wait] == 0)
-		events[wait] = hubspot_wait_event(names[wait]);
+		events[wait] = WaitEventExtensionNew(names[wait]);
 	return events[wait];
 }

@@ -333,7 +333,7 @@ open_table(RecordTable *table, LOCKMODE mode)
 	table->ngroup = 0;
 	table->heap = table_open(table->catalog->record, mode);
 	table->index = index_open(table->catalog->record_key_hash, AccessShareLock);
-	table->scan = hubspot_index_beginscan(table->heap, table->index, GetActiveSnapshot(), 1);
+	table->scan = index_beginscan(table->heap, table->index, GetActiveSnapshot(), NULL, 1, 0, SO_NONE);
 	table->slot = table_slot_create(table->heap, NULL);
 }
 

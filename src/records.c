@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "hubspot.h"
 #include "mapping_property.h"
 #include "records.h"

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -81,7 +82,7 @@ hubspot_refresh_preview(PG_FUNCTION_ARGS)
 	Sync	   *sync = own_definition(fcinfo);
 	Preview		preview = {.result = (ReturnSetInfo *) fcinfo->resultinfo, .left = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1)};
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	refresh_look(sync, show, &preview);
 	PG_RETURN_NULL();
 }

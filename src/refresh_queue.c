@@ -12,8 +12,10 @@
  */
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -43,7 +45,7 @@ struct RefreshQueue
 
 /* A value of any kind; NULL: null. */
 static void
-push_value(JsonbParseState **state, const char *name, Jsonb *value)
+push_value(JsonbInState *state, const char *name, Jsonb *value)
 {
 	JsonbValue	pushed = {.type = jbvNull};
 
@@ -56,26 +58,26 @@ push_value(JsonbParseState **state, const char *name, Jsonb *value)
 		pushed.val.binary.data = &value->root;
 		pushed.val.binary.len = VARSIZE(value) - VARHDRSZ;
 	}
-	(void) pushJsonbValue(state, WJB_VALUE, &pushed);
+	pushJsonbValue(state, WJB_VALUE, &pushed);
 }
 
 static void
-begin_object(JsonbParseState **state, const char *name)
+begin_object(JsonbInState *state, const char *name)
 {
 	if (name != NULL)
 		value_push_name(state, name);
-	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 }
 
-static JsonbValue *
-end_object(JsonbParseState **state)
+static void
+end_object(JsonbInState *state)
 {
-	return pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
 /* The members of an object, one by one; those of reserved names are left out. */
 static void
-push_members(JsonbParseState **state, Jsonb *object, const char *const *reserved, int nreserved)
+push_members(JsonbInState *state, Jsonb *object, const char *const *reserved, int nreserved)
 {
 	JsonbIterator *it = JsonbIteratorInit(&object->root);
 	JsonbIteratorToken token;
@@ -93,7 +95,7 @@ push_members(JsonbParseState **state, Jsonb *object, const char *const *reserved
 					memcmp(reserved[i], value.val.string.val, value.val.string.len) == 0;
 		}
 		if (!skip)
-			(void) pushJsonbValue(state, token, &value);
+			pushJsonbValue(state, token, &value);
 	}
 }
 
@@ -127,7 +129,7 @@ trait_name(const RefreshQueue *queue)
 
 /* {"userId": key} or {"email": key}, as members of an object that has been begun. */
 static void
-push_flat_key(JsonbParseState **state, const RefreshQueue *queue, const char *key)
+push_flat_key(JsonbInState *state, const RefreshQueue *queue, const char *key)
 {
 	const char *name = envelope_name(queue, key);
 
@@ -155,9 +157,9 @@ queue_for(RefreshQueue *queue, Call call)
 }
 
 static void
-queue_message(RefreshQueue *queue, Call call, JsonbParseState **state)
+queue_message(RefreshQueue *queue, Call call, JsonbInState *state)
 {
-	int64		id = enqueue_message(queue_for(queue, call), JsonbValueToJsonb(end_object(state)));
+	int64		id = enqueue_message(queue_for(queue, call), value_end_object(state));
 
 	if (queue->first == 0)
 		queue->first = id;
@@ -167,7 +169,7 @@ queue_message(RefreshQueue *queue, Call call, JsonbParseState **state)
 static void
 queue_record(RefreshQueue *queue, const char *key, const char *property, Jsonb *value)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 	const char *name = envelope_name(queue, key);
 
 	begin_object(&state, NULL);
@@ -180,7 +182,7 @@ queue_record(RefreshQueue *queue, const char *key, const char *property, Jsonb *
 		push_members(&state, value, NULL, 0);
 	if (name == NULL)
 		value_push_pair(&state, trait_name(queue), key);
-	(void) end_object(&state);
+	end_object(&state);
 	queue_message(queue, is_company(queue->sync) ? CALL_GROUP : CALL_IDENTIFY, &state);
 }
 
@@ -197,7 +199,7 @@ queue_membership(RefreshQueue *queue, const char *key, bool member)
 static void
 queue_event(RefreshQueue *queue, const char *key, bool entered)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 	const char *name = envelope_name(queue, key);
 	const char *event = entered ? "Audience Entered" : "Audience Exited";
 
@@ -211,14 +213,14 @@ queue_event(RefreshQueue *queue, const char *key, bool entered)
 		value_push_pair(&state, trait_name(queue), key);
 	value_push_pair(&state, "audience_key", queue->sync->property);
 	value_push_pair(&state, "audience_name", queue->sync->name);
-	(void) end_object(&state);
+	end_object(&state);
 	queue_message(queue, CALL_TRACK, &state);
 }
 
 static void
 queue_list(RefreshQueue *queue, const char *key, bool member)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
 	begin_object(&state, NULL);
 	value_push_pair(&state, "list", queue->sync->list);
@@ -231,7 +233,7 @@ queue_list(RefreshQueue *queue, const char *key, bool member)
 static void
 queue_deletion(RefreshQueue *queue, const char *key)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
 	begin_object(&state, NULL);
 	if (is_company(queue->sync))
@@ -272,7 +274,7 @@ add_trait(RefreshQueue *queue, const RefreshDifference *difference)
 static void
 queue_cleared(RefreshQueue *queue, const char *key)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 	ListCell   *cell;
 
 	begin_object(&state, NULL);
@@ -283,14 +285,14 @@ queue_cleared(RefreshQueue *queue, const char *key)
 		if (strcmp(column->column, queue->sync->key_column) != 0)
 			push_value(&state, column->property, NULL);
 	}
-	queue_record(queue, key, NULL, JsonbValueToJsonb(end_object(&state)));
+	queue_record(queue, key, NULL, value_end_object(&state));
 }
 
 static void
 queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 {
 	static const char *const reserved[] = {"userId", "timestamp"};
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 	JsonbValue	found;
 
 	begin_object(&state, NULL);
@@ -300,11 +302,11 @@ queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 		if (getKeyJsonValueFromContainer(&difference->value->root, reserved[i], strlen(reserved[i]), &found) != NULL)
 		{
 			value_push_name(&state, reserved[i]);
-			(void) pushJsonbValue(&state, WJB_VALUE, &found);
+			pushJsonbValue(&state, WJB_VALUE, &found);
 		}
 	begin_object(&state, "properties");
 	push_members(&state, difference->value, reserved, lengthof(reserved));
-	(void) end_object(&state);
+	end_object(&state);
 	queue_message(queue, CALL_TRACK, &state);
 }
 
@@ -312,7 +314,7 @@ queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 static void
 queue_association(RefreshQueue *queue, const RefreshDifference *difference)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 	JsonbValue	contact;
 	JsonbValue	company;
 
@@ -321,20 +323,20 @@ queue_association(RefreshQueue *queue, const RefreshDifference *difference)
 		return;
 	begin_object(&state, NULL);
 	value_push_name(&state, "userId");
-	(void) pushJsonbValue(&state, WJB_VALUE, &contact);
+	pushJsonbValue(&state, WJB_VALUE, &contact);
 	if (!queue->by_domain)
 	{
 		value_push_name(&state, "groupId");
-		(void) pushJsonbValue(&state, WJB_VALUE, &company);
+		pushJsonbValue(&state, WJB_VALUE, &company);
 	}
 	begin_object(&state, "traits");
 	if (queue->by_domain)
 	{
 		value_push_name(&state, "domain");
-		(void) pushJsonbValue(&state, WJB_VALUE, &company);
+		pushJsonbValue(&state, WJB_VALUE, &company);
 	}
-	(void) end_object(&state);
-	queue->first = enqueue_membership(queue_for(queue, CALL_GROUP), JsonbValueToJsonb(end_object(&state)));
+	end_object(&state);
+	queue->first = enqueue_membership(queue_for(queue, CALL_GROUP), value_end_object(&state));
 }
 
 static void

@@ -19,6 +19,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"

@@ -41,7 +41,7 @@ extern void refresh_read_source(const Sync *sync, RefreshFilter *filter, Refresh
 extern char *refresh_statement(const Sync *sync);
 
 /* The error for a key (NULL: not known which) that the source has more than once. */
-extern void refresh_refuse_double_key(const Sync *sync, const char *key) pg_attribute_noreturn();
+pg_noreturn extern void refresh_refuse_double_key(const Sync *sync, const char *key);
 
 /*
  * The types of the columns of the definition's query, found without running

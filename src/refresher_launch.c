@@ -16,8 +16,11 @@
 #include "postgres.h"
 
 #include "commands/dbcommands.h"
+#include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "hubspot.h"
 #include "clock.h"

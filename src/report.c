@@ -11,9 +11,11 @@
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "hubspot.h"
 #include "clock.h"
@@ -56,7 +58,7 @@ hubspot_lane_states(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < LANE_EVENT_COUNT; i++)
 	{
 		const LaneRule *rule = &lane_rules[i];
@@ -115,7 +117,7 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 	int			count;
 	LaneReport *lanes;
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	lanes = copy_lanes(&count);
 	for (int i = 0; i < count; i++)
 	{
@@ -149,7 +151,7 @@ hubspot_flight_report(PG_FUNCTION_ARGS)
 	WorkerSlot *slot = my_running_slot();
 	FlightReport *flight = palloc(sizeof(FlightReport));
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; slot != NULL && i < SHARED_MAX_TRANSFERS; i++)
 	{
 		SpinLockAcquire(&slot->mutex);
@@ -209,7 +211,7 @@ hubspot_worker_report(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; hubspot_shared != NULL && i < SHARED_MAX_WORKERS; i++)
 	{
 		Datum		values[14];
@@ -230,7 +232,7 @@ hubspot_fill_report(PG_FUNCTION_ARGS)
 	FillReport	fills[SHARED_MAX_FILLS];
 	int			count = 0;
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (slot != NULL)
 	{
 		SpinLockAcquire(&slot->mutex);
@@ -277,7 +279,7 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 	int			count;
 	LaneReport *lanes;
 
-	hubspot_materialized_srf(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	lanes = copy_lanes(&count);
 	for (int i = 0; i < count; i++)
 	{

@@ -10,6 +10,7 @@
 
 #include "access/relation.h"
 #include "catalog/namespace.h"
+#include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"

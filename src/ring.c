@@ -189,7 +189,7 @@ ring_last_id(Oid sequence)
 {
 	Relation	rel = table_open(sequence, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, SnapshotAny, 0, NULL);
+	TableScanDesc scan = table_beginscan(rel, SnapshotAny, 0, NULL, SO_NONE);
 	int64		last = 0;
 
 	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))

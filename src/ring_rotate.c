@@ -22,6 +22,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
+#include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
@@ -32,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/xid8.h"
 
 #include "hubspot.h"
@@ -57,7 +59,7 @@ first_row(Oid heap_oid, Oid index_oid, ScanKey keys, int nkeys, bool backward, i
 {
 	Relation	heap = table_open(heap_oid, AccessShareLock);
 	Relation	index = index_open(index_oid, AccessShareLock);
-	IndexScanDesc scan = hubspot_index_beginscan(heap, index, GetActiveSnapshot(), nkeys);
+	IndexScanDesc scan = index_beginscan(heap, index, GetActiveSnapshot(), NULL, nkeys, 0, SO_NONE);
 	TupleTableSlot *slot = table_slot_create(heap, NULL);
 	bool		found;
 

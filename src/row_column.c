@@ -12,6 +12,7 @@
 #include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
+#include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -50,7 +51,7 @@ row_column_may_fail(const RowColumn *column)
 
 /* Short ways; false: there is none for this type. */
 static bool
-push_common(Oid type, Datum datum, JsonbParseState **state)
+push_common(Oid type, Datum datum, JsonbInState *state)
 {
 	JsonbValue	value;
 
@@ -85,12 +86,12 @@ push_common(Oid type, Datum datum, JsonbParseState **state)
 		default:
 			return false;
 	}
-	(void) pushJsonbValue(state, WJB_VALUE, &value);
+	pushJsonbValue(state, WJB_VALUE, &value);
 	return true;
 }
 
 void
-row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbParseState **state)
+row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbInState *state)
 {
 	JsonbValue	value;
 	Jsonb	   *jsonb;
@@ -109,17 +110,17 @@ row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbParseState **state
 	value.type = jbvBinary;
 	value.val.binary.data = &jsonb->root;
 	value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-	(void) pushJsonbValue(state, WJB_VALUE, &value);
+	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 void
-row_column_push_null(const RowColumn *column, JsonbParseState **state)
+row_column_push_null(const RowColumn *column, JsonbInState *state)
 {
 	JsonbValue	value;
 
 	value_push_text(state, WJB_KEY, column->name, column->name_len);
 	value.type = jbvNull;
-	(void) pushJsonbValue(state, WJB_VALUE, &value);
+	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 Form_pg_attribute

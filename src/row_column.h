@@ -30,10 +30,10 @@ extern void row_column_init(RowColumn *column, const char *name, Form_pg_attribu
 extern bool row_column_may_fail(const RowColumn *column);
 
 /* Push the member's name and value, into an object that has been begun. */
-extern void row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbParseState **state);
+extern void row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbInState *state);
 
 /* The same with null for the value. */
-extern void row_column_push_null(const RowColumn *column, JsonbParseState **state);
+extern void row_column_push_null(const RowColumn *column, JsonbInState *state);
 
 /* The attribute of this name that is not dropped, or NULL. */
 extern Form_pg_attribute row_find_attribute(TupleDesc desc, const char *name);

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "hubspot.h"
 #include "clock.h"

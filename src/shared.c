@@ -20,6 +20,7 @@
 #include <signal.h>
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -40,9 +41,7 @@ const char *const shared_worker_states[] = {
 };
 
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
-#ifdef HUBSPOT_HAVE_SHMEM_REQUEST_HOOK
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
-#endif
 
 /* What this transaction asked for; see at_transaction_end(). */
 static bool callback_registered = false;
@@ -66,21 +65,13 @@ static emit_log_hook_type prev_emit_log_hook = NULL;
  */
 
 static void
-request_shared_memory(void)
-{
-	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedControl)));
-	RequestNamedLWLockTranche(TRANCHE, 1);
-}
-
-#ifdef HUBSPOT_HAVE_SHMEM_REQUEST_HOOK
-static void
 on_shmem_request(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	request_shared_memory();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedControl)));
+	RequestNamedLWLockTranche(TRANCHE, 1);
 }
-#endif
 
 static void
 initialize_control(SharedControl *control)
@@ -125,12 +116,8 @@ on_shmem_startup(void)
 void
 shared_init(void)
 {
-#ifdef HUBSPOT_HAVE_SHMEM_REQUEST_HOOK
 	prev_shmem_request_hook = shmem_request_hook;
 	shmem_request_hook = on_shmem_request;
-#else
-	request_shared_memory();
-#endif
 	prev_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = on_shmem_startup;
 }
@@ -534,7 +521,7 @@ shared_attach(int index, int generation)
 		if (hubspot_shared->workers_began_at == 0)
 			hubspot_shared->workers_began_at = slot->changed_at;
 		reset_report(slot);
-		pg_atomic_write_u32(&slot->procno, HUBSPOT_MY_PROC_NUMBER + 1);
+		pg_atomic_write_u32(&slot->procno, MyProcNumber + 1);
 	}
 	LWLockRelease(hubspot_shared->lock);
 

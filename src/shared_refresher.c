@@ -10,7 +10,9 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "storage/ipc.h"
+#include "storage/proc.h"
 
 #include "hubspot.h"
 #include "shared.h"
@@ -52,7 +54,7 @@ shared_attach_refresher(const WorkerOrder *order)
 	if (mine)
 	{
 		slot->refresher.pid = MyProcPid;
-		pg_atomic_write_u32(&slot->refresher.procno, HUBSPOT_MY_PROC_NUMBER + 1);
+		pg_atomic_write_u32(&slot->refresher.procno, MyProcNumber + 1);
 	}
 	LWLockRelease(hubspot_shared->lock);
 	return mine ? slot : NULL;

@@ -13,12 +13,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -174,7 +176,7 @@ execute(const char *sql)
 static void
 drop_trigger(const Found *found)
 {
-	if (hubspot_table_ownercheck(found->relation, GetUserId()))
+	if (object_ownercheck(RelationRelationId, found->relation, GetUserId()))
 		execute(psprintf("DROP TRIGGER %s ON %s", quote_identifier(found->name), table_name(found->relation)));
 	else
 		ereport(NOTICE,

@@ -9,7 +9,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_foreign_server.h"
 #include "foreign/foreign.h"
+#include "nodes/pg_list.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -218,7 +220,7 @@ sync_row_refusal(const Sync *sync)
 		return psprintf("the server \"%s\" does not exist any more", sync->server);
 	if (!OidIsValid(owner))
 		return psprintf("its owner, the role \"%s\", does not exist any more", sync->owner);
-	if (hubspot_server_aclcheck(server->serverid, owner, ACL_USAGE) != ACLCHECK_OK)
+	if (object_aclcheck(ForeignServerRelationId, server->serverid, owner, ACL_USAGE) != ACLCHECK_OK)
 		return psprintf("its owner, the role \"%s\", has no USAGE on the server \"%s\" any more", sync->owner, sync->server);
 	return NULL;
 }

@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -76,7 +77,7 @@ key_text(const RowColumn *column, TupleTableSlot *slot)
 }
 
 static void
-push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbParseState **state)
+push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState *state)
 {
 	for (int i = 0; i < plan->nmembers; i++)
 	{
@@ -93,7 +94,7 @@ push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbParseState **state)
 
 /* The traits; of a cleared record all but the key are null. */
 static void
-push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbParseState **state)
+push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbInState *state)
 {
 	for (int i = 0; i < plan->nmembers; i++)
 	{
@@ -111,30 +112,30 @@ push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbParseSta
 static Jsonb *
 make_message(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_top(plan, slot, &state);
 	value_push_name(&state, plan->container);
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_traits(plan, slot, cleared, &state);
-	(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return value_end_object(&state);
 }
 
 /* A delete call: a flat message with what names the record. */
 static Jsonb *
 make_deletion(SyncRowPlan *plan, TupleTableSlot *slot)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (plan->sync->object == OBJECT_IS_COMPANY)
 		value_push_pair(&state, "object", "company");
 	for (int i = 0; i < plan->nmembers; i++)
 		if (plan->members[i].is_key || sync_row_is_key_trait(plan->sync, plan->members[i].column.name))
 			row_column_push(&plan->members[i].column, slot, &state);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return value_end_object(&state);
 }
 
 /* ---- making them without failing ------------------------------------------------------ */

@@ -14,8 +14,11 @@
  */
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
@@ -24,7 +27,7 @@
 #include "deadline.h"
 #include "enqueue.h"
 #include "row_column.h"
-#include "trigger_call.h"
+#include "value.h"
 
 #define TRIGGER_GROUP_ROWS 500
 
@@ -128,6 +131,9 @@ make_plan(TriggerData *trigger, MemoryContext home)
 	int			nargs = trigger->tg_trigger->tgnargs;
 	char	  **args = trigger->tg_trigger->tgargs;
 
+	if (nargs < 1 || nargs > 4)
+		misuse("hubspot_trigger needs one to four arguments",
+			   "The arguments are: call, server ('' for the default), column mapping ('' for all columns), deadline.");
 	plan->relation = RelationGetRelid(trigger->tg_relation);
 	plan->call = enqueue_call_by_name(args[0]);
 	plan->server = nargs >= 2 && args[1][0] != '\0' ? pstrdup(args[1]) : NULL;
@@ -146,14 +152,12 @@ make_plan(TriggerData *trigger, MemoryContext home)
 static Jsonb *
 row_message(TriggerPlan *plan, TupleTableSlot *slot)
 {
-	JsonbParseState *state = NULL;
-	JsonbValue *object;
+	JsonbInState state = {0};
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < plan->ncolumns; i++)
 		row_column_push(&plan->columns[i], slot, &state);
-	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return JsonbValueToJsonb(object);
+	return value_end_object(&state);
 }
 
 static void
@@ -190,23 +194,21 @@ enqueue_transition_table(TriggerPlan *plan, Enqueue *enqueue, TriggerData *trigg
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-static const TriggerUse use = {
-	.function = "hubspot_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_INSERT | TRIGGER_ON_UPDATE,
-	.for_row = true, .for_statement = true,
-	.min_args = 1, .max_args = 4,
-	.expected = "AFTER INSERT or UPDATE",
-	.hint = "A row that goes away has no call of its own.",
-	.args_hint = "The arguments are: call, server ('' for the default), column mapping ('' for all columns), deadline."
-};
-
 Datum
 hubspot_trigger(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = trigger_call(fcinfo, &use, InvalidOid);
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TriggerPlan *plan;
 	Enqueue    *enqueue;
-	bool		per_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
+	bool		per_row;
 
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		misuse("hubspot_trigger can only be called as a trigger", NULL);
+	if (!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		(!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)))
+		misuse("hubspot_trigger must be fired AFTER INSERT or UPDATE",
+			   "A row that goes away has no call of its own.");
+	per_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
 	if (!per_row && trigger->tg_newtable == NULL)
 		misuse("hubspot_trigger FOR EACH STATEMENT needs a transition table",
 			   "Add REFERENCING NEW TABLE AS changed to CREATE TRIGGER.");

@@ -14,6 +14,7 @@
 
 #include "access/xlog.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "hubspot.h"
@@ -43,7 +44,7 @@ hash_text(const char *text, int len, uint64 seed)
 uint64
 unchanged_seed(const char *base_url, int64 portal_id, const char *fingerprint)
 {
-	uint64		hash = hash_text(base_url, strlen(base_url), hubspot_timeline());
+	uint64		hash = hash_text(base_url, strlen(base_url), GetWALInsertionTimeLine());
 
 	hash = hash_combine64(hash, GetSystemIdentifier());
 	hash = hash_combine64(hash, MyDatabaseId);

@@ -182,25 +182,32 @@ value_append_encoded(StringInfo url, const char *text, int len)
 }
 
 void
-value_push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text, int len)
+value_push_text(JsonbInState *state, JsonbIteratorToken token, const char *text, int len)
 {
 	JsonbValue	value;
 
 	value.type = jbvString;
 	value.val.string.val = unconstify(char *, text);
 	value.val.string.len = len;
-	(void) pushJsonbValue(state, token, &value);
+	pushJsonbValue(state, token, &value);
 }
 
 void
-value_push_name(JsonbParseState **state, const char *name)
+value_push_name(JsonbInState *state, const char *name)
 {
 	value_push_text(state, WJB_KEY, name, strlen(name));
 }
 
 void
-value_push_pair(JsonbParseState **state, const char *name, const char *text)
+value_push_pair(JsonbInState *state, const char *name, const char *text)
 {
 	value_push_name(state, name);
 	value_push_text(state, WJB_VALUE, text, strlen(text));
+}
+
+Jsonb *
+value_end_object(JsonbInState *state)
+{
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(state->result);
 }

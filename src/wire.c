@@ -134,7 +134,6 @@ wire_start(void)
 	bool		done;
 
 	keep_freed_memory();
-	wire_poll_start();
 	wire_block_signals(&old);
 	done = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && make_multi();
 	wire_unblock_signals(&old);

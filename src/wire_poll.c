@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
@@ -50,7 +51,6 @@ static int	nsockets;
 static int64 timer_at = -1;		/* when libcurl wants to be called, µs; -1: never */
 static WaitEventSet *wait_set;
 static bool set_is_stale;		/* it holds a socket that must leave */
-static MemoryContext wait_context;
 static bool lost_track;			/* libcurl failed since somebody asked */
 
 /* ---- signals ----------------------------------------------------------------- */
@@ -167,12 +167,6 @@ close_socket(void *userp, curl_socket_t fd)
 /* ---- sleeping ---------------------------------------------------------------------- */
 
 void
-wire_poll_start(void)
-{
-	wait_context = AllocSetContextCreate(TopMemoryContext, "hubspot wire", ALLOCSET_SMALL_SIZES);
-}
-
-void
 wire_poll_watch(CURLM *of)
 {
 	multi = of;
@@ -212,7 +206,7 @@ build_wait_set(void)
 		FreeWaitEventSet(old);
 	for (int i = 0; i < nsockets; i++)
 		sockets[i].position = -1;
-	wait_set = hubspot_create_wait_event_set(wait_context, MAX_SOCKETS + 2);
+	wait_set = CreateWaitEventSet(NULL, MAX_SOCKETS + 2);
 	set_is_stale = true;		/* until it is complete */
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);

@@ -12,8 +12,6 @@
 #include <curl/curl.h>
 #include <signal.h>
 
-extern void wire_poll_start(void);
-
 /* Watch this one's sockets and timer, and forget those of the one before; NULL: none. */
 extern void wire_poll_watch(CURLM *multi);
 

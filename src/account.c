@@ -27,6 +27,7 @@
 
 #include "access/reloptions.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -490,6 +491,12 @@ hubspot_fdw_validator(PG_FUNCTION_ARGS)
 
 	if (catalog == ForeignServerRelationId)
 		validate_server(options);
+	else if (catalog == ForeignTableRelationId)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign-data wrapper \"%s\" has no foreign tables", ACCOUNT_WRAPPER),
+				 errdetail("A SERVER is an account that calls are queued for; nothing is read from HubSpot."),
+				 errhint("Queue with hubspot_identify() and the like, or declare a table with hubspot_sync().")));
 	else if (options != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

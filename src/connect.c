@@ -309,12 +309,24 @@ copy_text(char *to, size_t size, const Reply *reply, const char *name)
 	encoding_copy(to, size, reply_text(reply, name));
 }
 
+#define MAX_HUB_ID			INT64CONST(999999999999)	/* as of the option portal_id */
+#define MAX_UTC_OFFSET_MS	(24 * 3600 * 1000)
+
+/* What is out of all bounds tells nothing. */
+static int64
+number_within(const Reply *reply, const char *name, int64 least, int64 most)
+{
+	int64		number = reply_number(reply, name);
+
+	return number < least || number > most ? 0 : number;
+}
+
 static void
 read_info(Account *account, const Reply *reply)
 {
-	account->portal_id = reply_number(reply, "portalId");
+	account->portal_id = number_within(reply, "portalId", 1, MAX_HUB_ID);
 	account->info_of_token = account->secret.hash;
-	account->utc_offset_ms = (int) reply_number(reply, "utcOffsetMilliseconds");
+	account->utc_offset_ms = (int) number_within(reply, "utcOffsetMilliseconds", -MAX_UTC_OFFSET_MS, MAX_UTC_OFFSET_MS);
 	copy_text(account->account_type, sizeof(account->account_type), reply, "accountType");
 	copy_text(account->time_zone, sizeof(account->time_zone), reply, "timeZone");
 	copy_text(account->hublet, sizeof(account->hublet), reply, "dataHostingLocation");

@@ -223,6 +223,9 @@ hubspot_enqueue(PG_FUNCTION_ARGS)
 Datum
 hubspot_next_outbox_id(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("queueing a HubSpot call");
+	PreventCommandIfParallelMode("queueing a HubSpot call");
+	PreventCommandDuringRecovery("queueing a HubSpot call");
 	(void) GetTopFullTransactionId();
 	shared_wake_at_commit();
 	PG_RETURN_INT64(nextval_internal(ring_catalog(false)->outbox_id_seq, false));

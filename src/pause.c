@@ -121,7 +121,7 @@ hubspot_pause(PG_FUNCTION_ARGS)
 
 /* What else keeps the lane, or lanes of the account, from going on. */
 static void
-tell_what_is_left(const Datum *values)
+tell_what_is_left(const Datum *values, const char *nulls)
 {
 	char	   *server;
 	char	   *lanes;
@@ -129,7 +129,7 @@ tell_what_is_left(const Datum *values)
 	(void) execute("SELECT s.srvname, pg_catalog.string_agg(p.lane, ', ' ORDER BY p.lane)"
 				   " FROM hubspot.pause p JOIN pg_catalog.pg_foreign_server s ON s.oid = p.server"
 				   " WHERE p.server = $1 AND (p.lane = '') <> ($2 = '') GROUP BY s.srvname",
-				   SPI_OK_SELECT, values, NULL);
+				   SPI_OK_SELECT, values, nulls);
 	if (SPI_processed == 0)
 		return;
 	server = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
@@ -147,13 +147,15 @@ hubspot_resume(PG_FUNCTION_ARGS)
 {
 	const char *server = PG_ARGISNULL(0) ? NULL : NameStr(*PG_GETARG_NAME(0));
 	Datum		values[] = {ObjectIdGetDatum(account_resolve(server)), lane_argument(fcinfo, 1), (Datum) 0};
+	const char *nulls = "  n";	/* also where $3 is not used: parameters are copied for parallel
+								 * workers */
 	bool		was_paused;
 
 	PreventCommandIfReadOnly("hubspot_resume()");
 	SPI_connect();
 	was_paused = execute("DELETE FROM hubspot.pause WHERE server = $1 AND lane = $2",
-						 SPI_OK_DELETE, values, "  n") > 0;
-	tell_what_is_left(values);
+						 SPI_OK_DELETE, values, nulls) > 0;
+	tell_what_is_left(values, nulls);
 	SPI_finish();
 	tell_worker();
 	PG_RETURN_BOOL(was_paused);

@@ -63,22 +63,40 @@ id_member(json_object *object, const char *name)
 	return value == NULL ? NULL : json_object_get_string(value);
 }
 
-/*
- * The id of a record, which goes into requests as it is: NULL when it is none,
- * or of no shape that an id of HubSpot's can have.
- */
-static const char *
-record_id_member(json_object *object, const char *name)
+bool
+reply_is_id(const char *text)
 {
-	const char *id = id_member(object, name);
-	size_t		len = id == NULL ? 0 : strlen(id);
+	size_t		len = strspn(text, "0123456789");
 
-	if (len == 0 || len >= REPLY_ID_BYTES)
+	return len > 0 && len < REPLY_ID_BYTES && text[len] == '\0' && text[0] != '0';
+}
+
+const char *
+reply_id_of(json_object *value)
+{
+	bool		is_text = json_object_is_type(value, json_type_string);
+	const char *text = is_text || json_object_is_type(value, json_type_int) ? json_object_get_string(value) : NULL;
+
+	/* a text may go on behind a '\0' */
+	if (text == NULL || !reply_is_id(text) || (is_text && strlen(text) != (size_t) json_object_get_string_len(value)))
 		return NULL;
-	for (size_t i = 0; i < len; i++)
-		if (id[i] <= ' ' || id[i] >= 0x7f || id[i] == '"' || id[i] == '\\')
-			return NULL;
-	return id;
+	return text;
+}
+
+/*
+ * The id of a record, which goes into requests and addresses as it is; NULL when the answer
+ * has none.  False when it has something else in its place.
+ */
+static bool
+read_id(json_object *object, const char *name, const char **id)
+{
+	json_object *value = NULL;
+
+	*id = NULL;
+	if (!json_object_object_get_ex(object, name, &value) || value == NULL)
+		return true;
+	*id = reply_id_of(value);
+	return *id != NULL;
 }
 
 static json_object *
@@ -411,16 +429,15 @@ read_results(Reply *reply)
 		ReplyResult *result = &reply->results[reply->nresults];
 		json_object *created;
 
-		if (!json_object_is_type(object, json_type_object))
+		/* a record that is named by no id says nothing of any */
+		if (!json_object_is_type(object, json_type_object) || !read_id(object, "id", &result->id) ||
+			!read_id(object, "fromObjectId", &result->from_id) || !read_id(object, "toObjectId", &result->to_id))
 			continue;
 		reply->nresults++;
-		result->id = record_id_member(object, "id");
 		result->trace = id_member(object, "objectWriteTraceId");
 		created = member(object, "new", json_type_boolean);
 		result->created = created == NULL ? -1 : json_object_get_boolean(created) ? 1 : 0;
 		result->properties = member(object, "properties", json_type_object);
-		result->from_id = id_member(object, "fromObjectId");
-		result->to_id = id_member(object, "toObjectId");
 		result->created_at = text_member(object, "createdAt");
 	}
 	return true;

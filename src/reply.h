@@ -64,8 +64,7 @@ typedef enum ReplyClass
 
 typedef struct ReplyResult
 {
-	const char *id;				/* HubSpot's record id as text: visible ASCII without quotes,
-								 * shorter than REPLY_ID_BYTES; or NULL */
+	const char *id;				/* HubSpot's record id as text, or NULL; see reply_is_id() */
 	const char *trace;			/* objectWriteTraceId when echoed, or NULL */
 	int			created;		/* 1, 0, or -1 when the answer does not say */
 	struct json_object *properties; /* borrowed, or NULL */
@@ -125,6 +124,15 @@ extern void reply_free(Reply *reply);
 typedef char *(*ReplyTranslator) (const char *text, size_t len, size_t *new_len);
 
 extern void reply_translate(Reply *reply, ReplyTranslator translator);
+
+/*
+ * Whether a text is an id of HubSpot's, of whatever object: a positive number shorter than
+ * REPLY_ID_BYTES.  A result whose id is something else is none, as if the answer had left it out.
+ */
+extern bool reply_is_id(const char *text);
+
+/* The id that a JSON value is, a text or a number; NULL when it is none. */
+extern const char *reply_id_of(struct json_object *value);
 
 /* The text of a result's property; NULL when absent or null. */
 extern const char *reply_property(const ReplyResult *result, const char *name);

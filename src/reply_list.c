@@ -25,16 +25,13 @@ text_of(json_object *value)
 		? json_object_get_string(value) : "";
 }
 
-/* The id goes into the address of requests: letters and digits, or it is none. */
 bool
 reply_list(const Reply *reply, ReplyList *list)
 {
 	json_object *object = member(reply->root, "list");
-	const char *id = text_of(member(object, "listId"));
-	size_t		len = strlen(id);
+	const char *id = reply_id_of(member(object, "listId"));
 
-	if (reply->class != REPLY_RECORDS || len == 0 || len >= sizeof(list->id) ||
-		strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != len)
+	if (reply->class != REPLY_RECORDS || id == NULL)
 		return false;
 	strcpy(list->id, id);
 	list->is_dynamic = strcmp(text_of(member(object, "processingType")), "DYNAMIC") == 0;

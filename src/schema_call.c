@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -20,6 +19,7 @@
 #include "account.h"
 #include "enqueue.h"
 #include "schema.h"
+#include "trigger_call.h"
 #include "value.h"
 
 #define MAX_NAME	100			/* of a property at HubSpot */
@@ -32,14 +32,18 @@ PG_FUNCTION_INFO_V1(hubspot_create_property);
 PG_FUNCTION_INFO_V1(hubspot_create_event);
 PG_FUNCTION_INFO_V1(hubspot_create_list);
 
+static const TriggerUse mapping_use = {
+	.function = "mapping_changed", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY, .for_statement = true,
+	.expected = "AFTER a statement"
+};
+
 Datum
 hubspot_mapping_changed(PG_FUNCTION_ARGS)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager", "mapping_changed")));
-	CacheInvalidateRelcacheByRelid(ring_catalog(false)->mapping);
+	Oid			relation = ring_catalog(false)->mapping;
+
+	(void) trigger_call(fcinfo, &mapping_use, relation);
+	CacheInvalidateRelcacheByRelid(relation);
 	PG_RETURN_POINTER(NULL);
 }
 

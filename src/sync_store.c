@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "nodes/pg_list.h"
@@ -27,6 +26,7 @@
 #include "shared.h"
 #include "sync.h"
 #include "sync_follow.h"
+#include "trigger_call.h"
 
 PG_FUNCTION_INFO_V1(hubspot_sync_restored);
 PG_FUNCTION_INFO_V1(hubspot_sync_changed);
@@ -313,14 +313,15 @@ hubspot_drop_sync(PG_FUNCTION_ARGS)
 
 /* ---- triggers of hubspot.sync ------------------------------------------------------------ */
 
-static void
-check_trigger(FunctionCallInfo fcinfo, const char *name)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager", name)));
-}
+static const TriggerUse restored_use = {
+	.function = "sync_restored", .timing = TRIGGER_EVENT_BEFORE, .events = TRIGGER_ON_INSERT, .for_row = true,
+	.expected = "BEFORE INSERT FOR EACH ROW"
+};
+
+static const TriggerUse changed_use = {
+	.function = "sync_changed", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY, .for_statement = true,
+	.expected = "AFTER a statement"
+};
 
 /*
  * BEFORE INSERT: a row that is not written by sync_save() comes from a dump.
@@ -330,15 +331,16 @@ check_trigger(FunctionCallInfo fcinfo, const char *name)
 Datum
 hubspot_sync_restored(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = trigger_call(fcinfo, &restored_use, ring_catalog(false)->sync);
 	int			attnum;
 	Datum		value;
 	bool		isnull = false;
 
-	check_trigger(fcinfo, "sync_restored");
 	if (saving)
 		return PointerGetDatum(trigger->tg_trigtuple);
 	attnum = SPI_fnumber(trigger->tg_relation->rd_att, "held");
+	if (attnum <= 0 || SPI_gettypeid(trigger->tg_relation->rd_att, attnum) != TEXTOID)
+		elog(ERROR, "hubspot.sync has no column \"held\" of type text");
 	value = CStringGetTextDatum("restored from a dump");
 	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple, trigger->tg_relation->rd_att,
 													 1, &attnum, &value, &isnull));
@@ -348,7 +350,9 @@ hubspot_sync_restored(PG_FUNCTION_ARGS)
 Datum
 hubspot_sync_changed(PG_FUNCTION_ARGS)
 {
-	check_trigger(fcinfo, "sync_changed");
-	CacheInvalidateRelcacheByRelid(ring_catalog(false)->sync);
+	Oid			relation = ring_catalog(false)->sync;
+
+	(void) trigger_call(fcinfo, &changed_use, relation);
+	CacheInvalidateRelcacheByRelid(relation);
 	PG_RETURN_POINTER(NULL);
 }

@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
@@ -31,6 +30,7 @@
 #include "hubspot.h"
 #include "ring.h"
 #include "sync_row.h"
+#include "trigger_call.h"
 
 #define GROUP_ROWS	500
 #define MAX_PLANS	256
@@ -352,18 +352,20 @@ is_empty(TriggerData *trigger)
 		(trigger->tg_newtable == NULL || tuplestore_tuple_count(trigger->tg_newtable) == 0);
 }
 
+static const TriggerUse use = {
+	.function = "hubspot_sync_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY, .for_statement = true,
+	.min_args = 1, .max_args = 1,
+	.expected = "AFTER a statement, as hubspot_sync() declares it",
+	.hint = "Declare the table with hubspot_sync().",
+	.args_hint = "Declare the table with hubspot_sync()."
+};
+
 Datum
 hubspot_sync_trigger(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = trigger_call(fcinfo, &use, InvalidOid);
 	TriggerPlan *plan;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
-		trigger->tg_trigger->tgnargs != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("hubspot_sync_trigger is for the triggers that hubspot_sync() makes"),
-				 errhint("Declare the table with hubspot_sync().")));
 	if (is_empty(trigger))
 		PG_RETURN_POINTER(NULL);
 	plan = find_plan(trigger);

@@ -14,7 +14,6 @@
  */
 #include "postgres.h"
 
-#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -27,6 +26,7 @@
 #include "deadline.h"
 #include "enqueue.h"
 #include "row_column.h"
+#include "trigger_call.h"
 #include "value.h"
 
 #define TRIGGER_GROUP_ROWS 500
@@ -131,9 +131,6 @@ make_plan(TriggerData *trigger, MemoryContext home)
 	int			nargs = trigger->tg_trigger->tgnargs;
 	char	  **args = trigger->tg_trigger->tgargs;
 
-	if (nargs < 1 || nargs > 4)
-		misuse("hubspot_trigger needs one to four arguments",
-			   "The arguments are: call, server ('' for the default), column mapping ('' for all columns), deadline.");
 	plan->relation = RelationGetRelid(trigger->tg_relation);
 	plan->call = enqueue_call_by_name(args[0]);
 	plan->server = nargs >= 2 && args[1][0] != '\0' ? pstrdup(args[1]) : NULL;
@@ -194,21 +191,23 @@ enqueue_transition_table(TriggerPlan *plan, Enqueue *enqueue, TriggerData *trigg
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+static const TriggerUse use = {
+	.function = "hubspot_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_INSERT | TRIGGER_ON_UPDATE,
+	.for_row = true, .for_statement = true,
+	.min_args = 1, .max_args = 4,
+	.expected = "AFTER INSERT or UPDATE",
+	.hint = "A row that goes away has no call of its own.",
+	.args_hint = "The arguments are: call, server ('' for the default), column mapping ('' for all columns), deadline."
+};
+
 Datum
 hubspot_trigger(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = trigger_call(fcinfo, &use, InvalidOid);
 	TriggerPlan *plan;
 	Enqueue    *enqueue;
-	bool		per_row;
+	bool		per_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		misuse("hubspot_trigger can only be called as a trigger", NULL);
-	if (!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
-		(!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)))
-		misuse("hubspot_trigger must be fired AFTER INSERT or UPDATE",
-			   "A row that goes away has no call of its own.");
-	per_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
 	if (!per_row && trigger->tg_newtable == NULL)
 		misuse("hubspot_trigger FOR EACH STATEMENT needs a transition table",
 			   "Add REFERENCING NEW TABLE AS changed to CREATE TRIGGER.");

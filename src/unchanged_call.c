@@ -169,20 +169,36 @@ map_calls(FunctionCallInfo fcinfo, Mapping *mapping, const char *key_property)
 	return true;
 }
 
+/* Of a row that somebody wrote into the outbox by hand, anything may be missing; such a row confirms nothing. */
+static bool
+is_complete(FunctionCallInfo fcinfo)
+{
+	for (int i = 0; i < PG_NARGS(); i++)
+		if (PG_ARGISNULL(i) && i != 2)
+			return false;
+	return GetForeignServerExtended(PG_GETARG_OID(0), FSV_MISSING_OK) != NULL;
+}
+
 Datum
 hubspot_all_confirmed(PG_FUNCTION_ARGS)
 {
-	Judge	   *judge = judge_of(fcinfo, PG_GETARG_OID(0));
-	Object		object = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(1)), "company") == 0 ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
-	MessageKey	key = {.property = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
-	.key = text_to_cstring(PG_GETARG_TEXT_PP(3))};
-	MappingRules rules = rules_of(judge, object);
-	const char *record_id = record_map_look_up(judge->session.server, object,
-											   key.property != NULL ? key.property : "email", key.key);
+	Judge	   *judge;
+	Object		object;
+	MessageKey	key;
+	MappingRules rules;
+	const char *record_id;
 	StringInfoData json;
 	Mapping		mapping;
 	bool		nothing_left;
 
+	if (!is_complete(fcinfo))
+		PG_RETURN_BOOL(false);
+	judge = judge_of(fcinfo, PG_GETARG_OID(0));
+	object = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(1)), "company") == 0 ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
+	key.property = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	key.key = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	rules = rules_of(judge, object);
+	record_id = record_map_look_up(judge->session.server, object, key.property != NULL ? key.property : "email", key.key);
 	if (key.property != NULL && strcmp(key.property, MESSAGE_USER_ID) == 0)
 		key.property = NULL;
 	initStringInfo(&json);

@@ -44,7 +44,14 @@ look_at_texts(const Reply *reply)
 	(void) reply_number(reply, "portalId");
 	(void) reply_lists_id(reply, "recordIdsMissing", "99");
 	if (reply_list(reply, &list))
-		expect(list.id[0] != '\0' && strlen(list.id) < sizeof(list.id), "an id of a list is one");
+		expect(reply_is_id(list.id), "an id of a list is one");
+	for (int i = 0; i < reply->nresults; i++)
+	{
+		const char *ids[] = {reply->results[i].id, reply->results[i].from_id, reply->results[i].to_id};
+
+		for (int j = 0; j < 3; j++)
+			expect(ids[j] == NULL || (reply_is_id(ids[j]) && strlen(ids[j]) < REPLY_ID_BYTES), "an id is one");
+	}
 	(void) reply_names(reply, "ada@example.com");
 	(void) reply_named_property(reply);
 }

@@ -26,6 +26,15 @@ ALTER SERVER s OPTIONS (SET secret '../passwd');
 ALTER SERVER s OPTIONS (SET contact_id_property 'User Id');
 ALTER FOREIGN DATA WRAPPER hubspot OPTIONS (ADD secret 'x');
 
+-- A SERVER is for calls only: no tables, nothing to import, no users
+CREATE FOREIGN TABLE contacts (email text) SERVER s;
+CREATE FOREIGN TABLE contacts (email text) SERVER s OPTIONS (table_name 'contacts');
+CREATE TABLE parted (email text) PARTITION BY LIST (email);
+CREATE FOREIGN TABLE contacts PARTITION OF parted DEFAULT SERVER s;
+DROP TABLE parted;
+IMPORT FOREIGN SCHEMA crm FROM SERVER s INTO public;
+CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (user 'x');
+
 -- Who may set what
 CREATE ROLE regress_owner;
 GRANT USAGE ON FOREIGN DATA WRAPPER hubspot TO regress_owner;

@@ -289,18 +289,55 @@ test_hostile_bodies(void)
 	free(body);
 
 	reply = parse_text(200, "{\"results\":[1,null,[],{\"id\":{}},{\"id\":7}],\"errors\":[null,\"x\",{\"context\":[]}]}");
-	check(reply.nresults == 2 && reply.nerrors == 1, "members of odd types are skipped");
-	check(reply.results[0].id == NULL && strcmp(reply.results[1].id, "7") == 0, "ids are texts or numbers");
-	reply_free(&reply);
-	reply = parse_text(200, "{\"results\":[{\"id\":\"\"},{\"id\":\"7\\\"\"},{\"id\":\"7 \"},{\"id\":\"\\u00fc\"},"
-					   "{\"id\":\"123456789012345678901234\"},{\"id\":\"12345678901234567890123\"}]}");
-	check(reply.nresults == 6 && reply.results[0].id == NULL && reply.results[1].id == NULL &&
-		  reply.results[2].id == NULL && reply.results[3].id == NULL && reply.results[4].id == NULL,
-		  "what cannot be a record's id is none");
-	check_text(reply.results[5].id, "12345678901234567890123", "the longest id");
+	check(reply.nresults == 1 && reply.nerrors == 1, "members of odd types are skipped");
+	check_text(reply.results[0].id, "7", "an id may be a number");
 	reply_free(&reply);
 	reply = parse_text(200, "{\"a\":\"\xff\"}");
 	check(reply.class == REPLY_UNAVAILABLE, "malformed UTF-8 is unreadable");
+	reply_free(&reply);
+}
+
+/* What HubSpot may say of ids: of a result, of the ends of an association, of a list. */
+static void
+test_ids(void)
+{
+	static const char *const none[] = {
+		"\"\"", "\"7\\\"\"", "\"7 \"", "\" 7\"", "\"\\u00fc\"", "\"123456789012345678901234\"", "\"NaN\"", "\"1e400\"", "\"-7\"",
+		"\"+7\"", "\"7.0\"", "\"0\"", "\"007\"", "\"0x7\"", "\"7\\u00008\"", "\"ada\"", "NaN", "Infinity", "1e400", "-7", "7.5", "0",
+		"true", "{}", "[7]"
+	};
+	static const char *const shapes[] = {
+		"{\"results\":[{\"id\":%s,\"objectWriteTraceId\":\"918273\",\"properties\":{\"email\":\"ada@example.com\"}}]}",
+		"{\"results\":[{\"fromObjectId\":%s,\"toObjectId\":7,\"objectWriteTraceId\":\"918273\"}]}",
+		"{\"results\":[{\"fromObjectId\":7,\"toObjectId\":%s,\"objectWriteTraceId\":\"918273\"}]}"
+	};
+	char		body[256];
+	char		what[128];
+	ReplyList	list;
+	Reply		reply;
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+	{
+		for (size_t j = 0; j < sizeof(shapes) / sizeof(shapes[0]); j++)
+		{
+			ReplyInput	input = {.trace = "918273", .key = "ada@example.com"};
+
+			snprintf(body, sizeof(body), shapes[j], none[i]);
+			reply = parse_text(200, body);
+			reply_match(&reply, "email", &input, 1);
+			snprintf(what, sizeof(what), "%s confirms nobody (%zu)", none[i], j);
+			check(reply.nresults == 0 && input.outcome == REPLY_UNKNOWN, what);
+			reply_free(&reply);
+		}
+		snprintf(body, sizeof(body), "{\"list\":{\"listId\":%s}}", none[i]);
+		reply = parse_text(200, body);
+		snprintf(what, sizeof(what), "%s is no list", none[i]);
+		check(!reply_list(&reply, &list), what);
+		reply_free(&reply);
+	}
+	reply = parse_text(200, "{\"results\":[{\"id\":\"12345678901234567890123\"},{\"id\":null},{}]}");
+	check(reply.nresults == 3 && reply.results[1].id == NULL && reply.results[2].id == NULL, "what has no id at all is a result");
+	check_text(reply.results[0].id, "12345678901234567890123", "the longest id");
 	reply_free(&reply);
 }
 
@@ -351,7 +388,6 @@ test_matches(void)
 	test_match(BODY(RESULT("x@y.z") "," RESULT("z@y.x"), ""), "email", 1, "U", "more results than inputs");
 	test_match(BODY("", "{\"context\":{\"ids\":[\"ADA@example.com\",\"eve@example.com\"]}}"), "email", 3, "FUF",
 			   "one error of two inputs, by id");
-	test_match(BODY("{\"id\":\"ada@example.com\"}", ""), NULL, 2, "CU", "without a property, by id");
 	test_match(BODY("", "{\"context\":{\"ids\":[null,{},1.5,true,42]}}"), "email", 2, "UU", "odd names name nobody");
 	test_match(BODY(RESULT("bob@example.com"), "{\"category\":\"X\"}"), "email", 2, "FC",
 			   "an error without a name is the last open input's");
@@ -528,6 +564,7 @@ main(int argc, char **argv)
 	test_hints();
 	test_scopes_fit();
 	test_hostile_bodies();
+	test_ids();
 	test_matches();
 	test_match_details();
 	test_lists();

@@ -554,13 +554,15 @@ CREATE TABLE hubspot.sync (
 	max_shrink real NOT NULL,
 	create_in_hubspot boolean NOT NULL,
 	held text,
-	defined_at timestamptz NOT NULL
+	defined_at timestamptz NOT NULL,
+	owner_oid oid,
+	row_security boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE hubspot.sync IS 'declared syncs, audiences and computed traits, written by hubspot_sync(), hubspot_audience() and hubspot_trait()';
 COMMENT ON COLUMN hubspot.sync.id IS 'number of the definition';
 COMMENT ON COLUMN hubspot.sync.name IS 'name of the definition';
 COMMENT ON COLUMN hubspot.sync.kind IS 'sync, audience or trait';
-COMMENT ON COLUMN hubspot.sync.owner IS 'role that defined it: its query runs with the rights of that role, and USAGE on the SERVER is checked for it';
+COMMENT ON COLUMN hubspot.sync.owner IS 'name of the role that defined it, as it was last known: its query runs with the rights of that role, and USAGE on the SERVER is checked for it';
 COMMENT ON COLUMN hubspot.sync.server IS 'name of the SERVER';
 COMMENT ON COLUMN hubspot.sync.object IS 'what it writes in HubSpot: contact, company, event or association';
 COMMENT ON COLUMN hubspot.sync.relation IS 'oid of the source when that is a table or view; NULL: a query';
@@ -584,6 +586,8 @@ COMMENT ON COLUMN hubspot.sync.max_shrink IS 'share of its members, 0 to 1, that
 COMMENT ON COLUMN hubspot.sync.create_in_hubspot IS 'whether a missing property, list or event definition is created';
 COMMENT ON COLUMN hubspot.sync.held IS 'why nothing is done until hubspot_resync(); NULL: it is not held';
 COMMENT ON COLUMN hubspot.sync.defined_at IS 'when it was declared, or last changed';
+COMMENT ON COLUMN hubspot.sync.owner_oid IS 'that role, whatever it is called now; NULL: restored from a dump, hubspot_resync() looks it up by its name';
+COMMENT ON COLUMN hubspot.sync.row_security IS 'true: when it was declared policies hid rows from its owner, and they apply; false: a policy that would hide rows is an error';
 
 CREATE FUNCTION hubspot.sync_restored() RETURNS trigger
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_sync_restored';
@@ -917,6 +921,11 @@ CREATE FUNCTION @extschema@.hubspot_sync_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_trigger';
 COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
 'queues the changes of a table that hubspot_sync() follows; its argument is the name of the sync.  hubspot_sync() makes the triggers, which need not be dumped or restored in any special way: they do nothing while the sync is held, gone or of another table';
+
+CREATE FUNCTION @extschema@.hubspot_alter_owner(name text, role name) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_alter_owner';
+COMMENT ON FUNCTION @extschema@.hubspot_alter_owner(text, name) IS
+'gives a sync, audience or trait to another role, with whose rights it reads and queues from then on.  For its owner, who must be able to SET ROLE to the new one, and superusers; the new owner needs what he would need to declare it: USAGE on the SERVER and SELECT on what it reads.  Raises undefined_object or insufficient_privilege';
 
 CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
@@ -1659,7 +1668,8 @@ COMMENT ON FUNCTION hubspot.sync_problem(integer) IS
  * has no state yet.
  */
 CREATE VIEW hubspot.syncs AS
-	SELECT d.name, d.kind, d.owner, d.server, d.object, d.level,
+	SELECT d.name, d.kind, coalesce((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = d.owner_oid), d.owner) AS owner,
+		d.server, d.object, d.level,
 		CASE WHEN d.held IS NOT NULL THEN 'held'
 			WHEN t.failed_at IS NOT NULL THEN 'failing'
 			WHEN t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL THEN 'filling'

@@ -104,7 +104,7 @@ read_outputs(FunctionCallInfo fcinfo, int n, Sync *sync)
 
 /* The query alone is looked at: how many columns, and is it one at all. */
 static void
-check_query(const Sync *sync)
+check_query(Sync *sync)
 {
 	static const int needed[SYNC_KINDS] = {[SYNC_IS_AUDIENCE] = 1, [SYNC_IS_TRAIT] = 2};
 	TupleDesc	desc = refresh_describe(sync);

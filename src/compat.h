@@ -37,6 +37,9 @@ object_ownercheck(Oid catalog, Oid object, Oid role)
 	Assert(catalog == DatabaseRelationId || catalog == RelationRelationId);
 	return catalog == DatabaseRelationId ? pg_database_ownercheck(object, role) : pg_class_ownercheck(object, role);
 }
+
+/* 16: to be a member of a role and to be able to become it are two things. */
+#define check_can_set_role(member, role) check_is_member_of_role(member, role)
 #endif
 
 /* 16: DecodeDateTime() reports what was wrong. */

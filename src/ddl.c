@@ -13,8 +13,10 @@
  *	CREATE and ALTER EXTENSION, CREATE and ALTER DATABASE: the launcher is
  *	told at commit.
  *
- *	Whatever renames: definitions keep the names of their sources, see
+ *	Whatever renames: definitions keep the names of their sources and owners, see
  *	sync_rename.c.
+ *
+ *	DROP ROLE, DROP OWNED, REASSIGN OWNED: see sync_owner.c.
  *
  *	ALTER SERVER: its name is kept for the validator, see account.c.
  *
@@ -42,7 +44,7 @@
 #include "hubspot.h"
 #include "ddl.h"
 #include "shared.h"
-#include "sync.h"
+#include "sync_owner.h"
 
 #define LEAVE_MS	2000		/* PostgreSQL itself waits another 5 s */
 #define POLL_MS		10
@@ -180,6 +182,8 @@ on_process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	Node	   *statement = pstmt->utilityStmt;
 	NodeTag		kind = nodeTag(statement);	/* a ROLLBACK may free the statement */
 	const char *outer = altered_server;
+	RoleStatement about;
+	bool		is_about_roles = sync_owner_concerns(statement, &about);
 
 	before_statement(statement);
 	altered_server = altered_by(statement, outer);
@@ -198,6 +202,8 @@ on_process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	}
 	PG_END_TRY();
 	after_statement(kind);
+	if (is_about_roles)
+		sync_owner_follow(&about);
 }
 
 void

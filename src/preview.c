@@ -22,6 +22,7 @@
 #include "account.h"
 #include "preview.h"
 #include "preview_source.h"
+#include "refresh_source.h"
 #include "sync_argument.h"
 #include "sync_declare.h"
 
@@ -81,6 +82,8 @@ hubspot_sync_preview(PG_FUNCTION_ARGS)
 	char	   *description;
 
 	read_definition(fcinfo, &sync, &source);
+	if (!sync.follows)
+		(void) refresh_describe(&sync);
 	description = preview_describe_source(&sync, &source);
 	values[0] = ObjectIdGetDatum(account_resolve(sync.server));
 	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(description));

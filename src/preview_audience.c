@@ -191,6 +191,7 @@ hubspot_audience_preview(PG_FUNCTION_ARGS)
 	sync->object = sync->level == SYNC_LEVEL_ACCOUNT ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
 	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 	server = account_resolve(sync->server);
+	(void) refresh_describe(sync);
 
 	values[0] = ObjectIdGetDatum(server);
 	values[1] = describe_keys(sync, server);

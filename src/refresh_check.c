@@ -181,7 +181,7 @@ look_up(const Sync *sync, const char *exists_sql, const char *part, const char *
 static void
 create(const Sync *sync, const char *sql)
 {
-	account_check_usage(account_resolve(sync->server), get_role_oid(sync->owner, false));
+	account_check_usage(account_resolve(sync->server), sync_need_owner(sync));
 	(void) sync_execute(sql, 0, NULL, NULL, NULL, NULL, NULL);
 }
 

@@ -147,7 +147,7 @@ queue_for(RefreshQueue *queue, Call call)
 		MemoryContext old = MemoryContextSwitchTo(queue->context);
 
 		queue->enqueues[call] = enqueue_begin(call, SOURCE_SYNC, queue->sync->server,
-											  get_role_oid(queue->sync->owner, false), GROUP_ROWS);
+											  sync_need_owner(queue->sync), GROUP_ROWS);
 		enqueue_set_terms(queue->enqueues[call], NULL, queue->backfill);
 		enqueue_set_mode(queue->enqueues[call], queue->mode);
 		MemoryContextSwitchTo(old);

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -26,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
+#include "utils/resowner.h"
 
 #include "hubspot.h"
 #include "account.h"
@@ -183,12 +185,62 @@ check_rights(const Sync *sync, const char *sql)
 	sync_act_back(&before);
 }
 
+/*
+ * Whether policies take part: what may be read with row_security on is refused
+ * with it off.  Statements inside of functions are not looked at.
+ */
+static bool
+is_filtered(Sync *sync, const char *sql)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool filtered = false;
+
+	sync->row_security = true;
+	check_rights(sync, sql);
+	sync->row_security = false;
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		check_rights(sync, sql);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		filtered = true;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return filtered;
+}
+
+/* A superuser's is to see everything, or fail. */
+static void
+settle_row_security(Sync *sync, const char *sql)
+{
+	sync->row_security = false;
+	if (superuser_arg(sync_need_owner(sync)))
+		check_rights(sync, sql);
+	else
+		sync->row_security = is_filtered(sync, sql);
+	if (sync->row_security)
+		ereport(NOTICE,
+				(errmsg("row security applies to what \"%s\" reads", sync->name),
+				 errdetail("Only rows that policies show to the role \"%s\" are sent.", sync->owner)));
+}
+
 TupleDesc
-refresh_describe(const Sync *sync)
+refresh_describe(Sync *sync)
 {
 	char	   *sql = psprintf("SELECT * FROM %s q", source_expression(sync));
 
-	check_rights(sync, sql);
+	settle_row_security(sync, sql);
 	return describe(sync, sql);
 }
 

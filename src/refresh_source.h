@@ -48,7 +48,7 @@ pg_noreturn extern void refresh_refuse_double_key(const Sync *sync, const char *
  * it.  Raises what is wrong with the query, rights that its owner lacks
  * included.
  */
-extern TupleDesc refresh_describe(const Sync *sync);
+extern TupleDesc refresh_describe(Sync *sync);
 
 /* The type of a trait's value. */
 extern Oid	refresh_value_type(const Sync *sync);

@@ -78,6 +78,7 @@ hubspot_resync(PG_FUNCTION_ARGS)
 	if (sync == NULL)
 		sync = sync_load(name, false);	/* dropped while we waited: an error */
 	was_held = sync->held != NULL;
+	sync->role = sync_need_owner(sync);
 	if (was_held && OidIsValid(sync->relation))
 		look_up_source(sync);
 	sync_save(sync, sync, sync->follows ? SYNC_FILL_ANEW : SYNC_FILL_AS_IT_IS, false);

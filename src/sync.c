@@ -28,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "hubspot.h"
 #include "sync.h"
@@ -100,19 +101,41 @@ sync_act_as_extension(SyncIdentity *before)
 	act_as(ring_tables_owner(), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
 }
 
-void
-sync_act_as_owner(const Sync *sync, SyncIdentity *before)
+Oid
+sync_owner_role(const Sync *sync)
 {
-	Oid			role = get_role_oid(sync->owner, true);
+	return OidIsValid(sync->role) && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(sync->role)) ? sync->role : InvalidOid;
+}
+
+Oid
+sync_need_owner(const Sync *sync)
+{
+	Oid			role = sync_owner_role(sync);
 
 	if (!OidIsValid(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role \"%s\", the owner of \"%s\", does not exist any more", sync->owner, sync->name),
-				 errhint("Declare \"%s\" again as another role.", sync->name)));
-	if (superuser_arg(role))
-		role = ROLE_PG_READ_ALL_DATA;
-	act_as(role, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION, sync->search_path, before);
+				 OidIsValid(get_role_oid(sync->owner, true)) ? errdetail("The role of this name is another one.") : 0,
+				 errhint("hubspot_alter_owner() gives the definition to another role, for a superuser.")));
+	return role;
+}
+
+Oid
+sync_reader(const Sync *sync)
+{
+	Oid			role = sync_owner_role(sync);
+
+	return OidIsValid(role) && superuser_arg(role) ? ROLE_PG_READ_ALL_DATA : role;
+}
+
+void
+sync_act_as_owner(const Sync *sync, SyncIdentity *before)
+{
+	(void) sync_need_owner(sync);
+	act_as(sync_reader(sync), SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION, sync->search_path, before);
+	(void) set_config_option("row_security", sync->row_security ? "on" : "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 }
 
 void
@@ -143,7 +166,7 @@ sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *
 void
 sync_check_owner(const Sync *sync)
 {
-	Oid			role = get_role_oid(sync->owner, true);
+	Oid			role = sync_owner_role(sync);
 
 	if (OidIsValid(role) ? has_privs_of_role(GetUserId(), role) : superuser())
 		return;
@@ -159,13 +182,13 @@ enum
 {
 	COL_ID = 1, COL_NAME, COL_KIND, COL_OWNER, COL_SERVER, COL_OBJECT, COL_RELATION, COL_SOURCE, COL_SEARCH_PATH,
 	COL_FOLLOWS, COL_KEY_COLUMN, COL_KEY_ATTNUM, COL_COLUMNS, COL_MODE, COL_DELETES, COL_EVENT, COL_LEVEL, COL_OUTPUTS, COL_PROPERTY,
-	COL_LIST, COL_ON_MISSING, COL_EVERY, COL_TIMEOUT_MS, COL_MAX_SHRINK, COL_CREATE, COL_HELD
+	COL_LIST, COL_ON_MISSING, COL_EVERY, COL_TIMEOUT_MS, COL_MAX_SHRINK, COL_CREATE, COL_HELD, COL_OWNER_OID, COL_ROW_SECURITY
 };
 
 static const char *const load_sql =
 "SELECT id, name, kind, owner, server, object, relation, source, search_path,"
 " follows, key_column, key_attnum, columns, mode, deletes, event, level, outputs, property,"
-" list, on_missing, every, LEAST(extract(epoch FROM timeout) * 1000, 2147483647)::int4, max_shrink::float8, create_in_hubspot, held"
+" list, on_missing, every, LEAST(extract(epoch FROM timeout) * 1000, 2147483647)::int4, max_shrink::float8, create_in_hubspot, held, owner_oid, row_security"
 " FROM hubspot.sync WHERE ";
 
 static Datum
@@ -272,6 +295,21 @@ interval_column(int number, MemoryContext context)
 	return isnull ? NULL : memcpy(MemoryContextAlloc(context, sizeof(Interval)), DatumGetIntervalP(datum), sizeof(Interval));
 }
 
+/* A definition belongs to a role, whatever that is called; of one that comes from a dump the name is all there is. */
+static void
+read_owner(Sync *sync, MemoryContext context)
+{
+	bool		isnull;
+	Oid			oid = DatumGetObjectId(column(COL_OWNER_OID, &isnull));
+	char	   *name;
+
+	sync->owner = text_column(COL_OWNER, context);
+	sync->role = isnull ? get_role_oid(sync->owner, true) : oid;
+	name = OidIsValid(sync->role) ? GetUserNameFromId(sync->role, true) : NULL;
+	if (name != NULL)
+		sync->owner = MemoryContextStrdup(context, name);
+}
+
 static Sync *
 read_row(MemoryContext context)
 {
@@ -282,7 +320,7 @@ read_row(MemoryContext context)
 	sync->id = DatumGetInt32(column(COL_ID, &isnull));
 	sync->name = text_column(COL_NAME, context);
 	sync->kind = word_column(COL_KIND, sync_kind_names, SYNC_KINDS);
-	sync->owner = text_column(COL_OWNER, context);
+	read_owner(sync, context);
 	sync->server = text_column(COL_SERVER, context);
 	sync->object = word_column(COL_OBJECT, ring_object_names, OBJECT_COUNT);
 	sync->relation = DatumGetObjectId(column(COL_RELATION, &isnull));
@@ -306,6 +344,7 @@ read_row(MemoryContext context)
 	sync->max_shrink = DatumGetFloat8(column(COL_MAX_SHRINK, &isnull));
 	sync->create_in_hubspot = DatumGetBool(column(COL_CREATE, &isnull));
 	sync->held = text_column(COL_HELD, context);
+	sync->row_security = DatumGetBool(column(COL_ROW_SECURITY, &isnull));
 	return sync;
 }
 

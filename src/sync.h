@@ -92,7 +92,9 @@ typedef struct Sync
 	int			id;
 	char	   *name;
 	SyncKind	kind;
-	char	   *owner;			/* name of the role */
+	char	   *owner;			/* name of the role, of one that has gone its last known */
+	Oid			role;			/* the same; InvalidOid: it has gone */
+	bool		row_security;	/* declared as one that policies filter, see sync_act_as_owner() */
 	char	   *server;			/* name of the SERVER */
 	Object		object;
 	Oid			relation;		/* InvalidOid: a query */
@@ -130,6 +132,16 @@ extern Sync *sync_load_by_id(int id, bool missing_ok);
  */
 extern bool sync_lock(const Sync *sync, bool wait);
 
+/* The role that owns the definition; an error, or InvalidOid, when it does not exist any more. */
+extern Oid	sync_owner_role(const Sync *sync);
+extern Oid	sync_need_owner(const Sync *sync);
+
+/*
+ * As whom the definition reads: its owner, but pg_read_all_data for a superuser;
+ * InvalidOid when the owner is gone.
+ */
+extern Oid	sync_reader(const Sync *sync);
+
 /* An error unless the current user may change and run the definition. */
 extern void sync_check_owner(const Sync *sync);
 
@@ -150,7 +162,10 @@ extern void sync_act_as_extension(SyncIdentity *before);
 /*
  * The owner of the definition, with its search_path, unable to change role or
  * make objects that outlive the statement; for a superuser pg_read_all_data
- * acts.
+ * acts.  A policy that would filter is an error, so that HubSpot is not told
+ * that everybody has left when row security is enabled for a table; but a
+ * definition whose owner saw only some rows when he declared it (row_security)
+ * goes on to see those that his policies show.
  */
 extern void sync_act_as_owner(const Sync *sync, SyncIdentity *before);
 extern void sync_act_back(const SyncIdentity *before);
@@ -192,7 +207,10 @@ extern void sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget
 /* The next refresh queues everybody, as changed; at_once: it is due now. */
 extern void sync_resend(const Sync *sync, bool at_once);
 
-/* Write down what the definitions' sources and their columns are called now; after a statement that has renamed something. */
+/* Write down what the definitions' sources, their columns and owners are called now; after a statement that has renamed something. */
 extern void sync_follow_names(void);
+
+/* Remove a definition, its state, its members and its triggers. */
+extern void sync_drop(const Sync *sync);
 
 #endif							/* HUBSPOT_SYNC_H */

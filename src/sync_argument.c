@@ -119,7 +119,8 @@ sync_set_owner(Sync *sync, const char *server)
 	Oid			oid = account_resolve(server);
 
 	account_check_usage(oid, GetUserId());
-	sync->owner = GetUserNameFromId(GetUserId(), false);
+	sync->role = GetUserId();
+	sync->owner = GetUserNameFromId(sync->role, false);
 	sync->server = GetForeignServer(oid)->servername;
 	sync->search_path = present_search_path();
 }

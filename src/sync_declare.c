@@ -343,7 +343,9 @@ sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const cha
 	check_object(sync, source);
 	take_key(sync, source, key);
 	check_unique(sync, source);
-	sync_source_check_rights(source, sync);
+	sync_source_check_rights(source->relation, sync, GetUserId());
+	if (sync->follows)
+		sync_source_check_row_security(sync);
 }
 
 /* ---- what it replaces ---------------------------------------------------------------------- */
@@ -424,9 +426,9 @@ hubspot_sync(PG_FUNCTION_ARGS)
 
 	before = sync_replaced(sync.name, SYNC_IS_SYNC);
 	tell_method(&sync, &source);
-	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)), before != NULL && is_other(before, &sync));
-	sync_follow(&sync);
 	if (!sync.follows)
 		(void) refresh_describe(&sync); /* its owner may run it, also as refreshes do */
+	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)), before != NULL && is_other(before, &sync));
+	sync_follow(&sync);
 	PG_RETURN_VOID();
 }

@@ -15,6 +15,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/rls.h"
 
 #include "hubspot.h"
 #include "account.h"
@@ -214,14 +215,16 @@ const char *
 sync_row_refusal(const Sync *sync)
 {
 	ForeignServer *server = GetForeignServerByName(sync->server, true);
-	Oid			owner = get_role_oid(sync->owner, true);
+	Oid			owner = sync_owner_role(sync);
 
 	if (server == NULL)
 		return psprintf("the server \"%s\" does not exist any more", sync->server);
 	if (!OidIsValid(owner))
-		return psprintf("its owner, the role \"%s\", does not exist any more", sync->owner);
+		return psprintf("its owner, the role \"%s\", does not exist any more: hubspot_alter_owner() gives it to another", sync->owner);
 	if (object_aclcheck(ForeignServerRelationId, server->serverid, owner, ACL_USAGE) != ACLCHECK_OK)
 		return psprintf("its owner, the role \"%s\", has no USAGE on the server \"%s\" any more", sync->owner, sync->server);
+	if (sync->follows && !superuser_arg(owner) && check_enable_rls(sync->relation, owner, true) == RLS_ENABLED)
+		return psprintf("row security of its table hides rows from its owner, the role \"%s\"", sync->owner);
 	return NULL;
 }
 

@@ -221,7 +221,7 @@ begin(SyncRows *queue, Call call)
 {
 	const Sync *sync = queue->plan->sync;
 	MemoryContext old = MemoryContextSwitchTo(queue->home);
-	Enqueue    *enqueue = enqueue_begin(call, SOURCE_SYNC, sync->server, get_role_oid(sync->owner, false), queue->capacity);
+	Enqueue    *enqueue = enqueue_begin(call, SOURCE_SYNC, sync->server, sync_need_owner(sync), queue->capacity);
 
 	enqueue_set_terms(enqueue, NULL, queue->backfill);
 	enqueue_set_mode(enqueue, sync_row_modes[sync->mode]);

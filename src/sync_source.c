@@ -25,6 +25,7 @@
 #include "utils/partcache.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
@@ -103,24 +104,37 @@ look_at_relation(const char *text, SyncSource *source)
 }
 
 void
-sync_source_check_rights(const SyncSource *source, const Sync *sync)
+sync_source_check_rights(Oid relation, const Sync *sync, Oid role)
 {
-	Oid			user = GetUserId();
 	AclResult	result;
 	ListCell   *cell;
 
-	if (!OidIsValid(source->relation) || pg_class_aclcheck(source->relation, user, ACL_SELECT) == ACLCHECK_OK)
+	if (!OidIsValid(relation) || pg_class_aclcheck(relation, role, ACL_SELECT) == ACLCHECK_OK)
 		return;
-	result = pg_attribute_aclcheck(source->relation, sync->key_attnum, user, ACL_SELECT);
+	result = pg_attribute_aclcheck(relation, sync->key_attnum, role, ACL_SELECT);
 	foreach(cell, sync->columns)
 	{
 		const SyncColumn *column = lfirst(cell);
 
 		if (result == ACLCHECK_OK)
-			result = pg_attribute_aclcheck(source->relation, column->attnum, user, ACL_SELECT);
+			result = pg_attribute_aclcheck(relation, column->attnum, role, ACL_SELECT);
 	}
 	if (result != ACLCHECK_OK)
-		aclcheck_error(result, get_relkind_objtype(get_rel_relkind(source->relation)), get_rel_name(source->relation));
+		aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relation)), get_rel_name(relation));
+}
+
+void
+sync_source_check_row_security(const Sync *sync)
+{
+	if (check_enable_rls(sync->relation, sync_reader(sync), true) != RLS_ENABLED)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("row security hides rows of table \"%s\" from role \"%s\"", get_rel_name(sync->relation),
+					GetUserNameFromId(sync_reader(sync), false)),
+			 superuser_arg(sync->role) ? errdetail("What a superuser declares is read with the rights of pg_read_all_data, which policies apply to.") : 0,
+			 errhint("Declare \"%s\" as the owner of the table or as a role that has BYPASSRLS%s.", sync->name,
+					 superuser_arg(sync->role) ? "" : ", or compare what the role sees: declare a view, or SELECT * FROM the table, with every")));
 }
 
 /* Whether all other columns of an index are those that the table is partitioned by. */

@@ -28,8 +28,14 @@ extern char *sync_source_bare_query(const char *query);
  */
 extern void sync_source_look(const char *text, SyncSource *source);
 
-/* An error unless the current user may read the columns, and the key's, of a relation. */
-extern void sync_source_check_rights(const SyncSource *source, const Sync *sync);
+/* An error unless the role may read the columns, and the key's, of a relation. */
+extern void sync_source_check_rights(Oid relation, const Sync *sync, Oid role);
+
+/*
+ * An error when policies hide rows of a table that is to be followed from who
+ * reads it: its triggers would see them all the same.
+ */
+extern void sync_source_check_row_security(const Sync *sync);
 
 /* The attribute of this name; an error that lists those there are. */
 extern Form_pg_attribute sync_source_column(const SyncSource *source, const char *name);

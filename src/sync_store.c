@@ -42,8 +42,9 @@ enum
 {
 	PUT_NAME, PUT_KIND, PUT_OWNER, PUT_SERVER, PUT_OBJECT, PUT_RELATION, PUT_SOURCE, PUT_SEARCH_PATH, PUT_FOLLOWS,
 	PUT_KEY_COLUMN, PUT_KEY_ATTNUM, PUT_COLUMNS, PUT_MODE, PUT_DELETES, PUT_EVENT, PUT_LEVEL, PUT_OUTPUTS,
-	PUT_PROPERTY, PUT_LIST, PUT_ON_MISSING, PUT_EVERY, PUT_TIMEOUT_MS, PUT_MAX_SHRINK, PUT_CREATE
-#define PUT_COUNT (PUT_CREATE + 1)
+	PUT_PROPERTY, PUT_LIST, PUT_ON_MISSING, PUT_EVERY, PUT_TIMEOUT_MS, PUT_MAX_SHRINK, PUT_CREATE,
+	PUT_OWNER_OID, PUT_ROW_SECURITY
+#define PUT_COUNT (PUT_ROW_SECURITY + 1)
 };
 
 static const Oid put_types[PUT_COUNT] = {
@@ -52,16 +53,17 @@ static const Oid put_types[PUT_COUNT] = {
 	[PUT_KEY_COLUMN] = TEXTOID, [PUT_KEY_ATTNUM] = INT2OID, [PUT_COLUMNS] = TEXTOID, [PUT_MODE] = TEXTOID,
 	[PUT_DELETES] = TEXTOID, [PUT_EVENT] = TEXTOID, [PUT_LEVEL] = TEXTOID, [PUT_OUTPUTS] = TEXTARRAYOID,
 	[PUT_PROPERTY] = TEXTOID, [PUT_LIST] = TEXTOID, [PUT_ON_MISSING] = TEXTOID, [PUT_EVERY] = INTERVALOID,
-	[PUT_TIMEOUT_MS] = INT4OID, [PUT_MAX_SHRINK] = FLOAT8OID, [PUT_CREATE] = BOOLOID
+	[PUT_TIMEOUT_MS] = INT4OID, [PUT_MAX_SHRINK] = FLOAT8OID, [PUT_CREATE] = BOOLOID,
+	[PUT_OWNER_OID] = OIDOID, [PUT_ROW_SECURITY] = BOOLOID
 };
 
 static const char *const put_sql =
 "INSERT INTO hubspot.sync (name, kind, owner, server, object, relation, source, search_path, follows,"
 " key_column, key_attnum, columns, mode, deletes, event, level, outputs,"
-" property, list, on_missing, every, timeout, max_shrink, create_in_hubspot, held, defined_at)"
+" property, list, on_missing, every, timeout, max_shrink, create_in_hubspot, owner_oid, row_security, held, defined_at)"
 " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17,"
-" $18, $19, $20, $21, pg_catalog.make_interval(secs => $22 / 1000.0), $23, $24, NULL, pg_catalog.now())"
-" ON CONFLICT (name) DO UPDATE SET owner = EXCLUDED.owner, server = EXCLUDED.server, object = EXCLUDED.object,"
+" $18, $19, $20, $21, pg_catalog.make_interval(secs => $22 / 1000.0), $23, $24, $25, $26, NULL, pg_catalog.now())"
+" ON CONFLICT (name) DO UPDATE SET owner = EXCLUDED.owner, owner_oid = EXCLUDED.owner_oid, row_security = EXCLUDED.row_security, server = EXCLUDED.server, object = EXCLUDED.object,"
 " relation = EXCLUDED.relation, source = EXCLUDED.source, search_path = EXCLUDED.search_path,"
 " follows = EXCLUDED.follows, key_column = EXCLUDED.key_column, key_attnum = EXCLUDED.key_attnum,"
 " columns = EXCLUDED.columns, mode = EXCLUDED.mode, deletes = EXCLUDED.deletes, event = EXCLUDED.event,"
@@ -160,6 +162,8 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 	put(values, nulls, PUT_TIMEOUT_MS, Int32GetDatum(sync->timeout_ms));
 	put(values, nulls, PUT_MAX_SHRINK, Float8GetDatum(sync->max_shrink));
 	put(values, nulls, PUT_CREATE, BoolGetDatum(sync->create_in_hubspot));
+	put(values, nulls, PUT_OWNER_OID, ObjectIdGetDatum(sync->role));
+	put(values, nulls, PUT_ROW_SECURITY, BoolGetDatum(sync->row_security));
 }
 
 /* Run a statement about one definition that returns nothing. */
@@ -281,9 +285,8 @@ sync_resend(const Sync *sync, bool at_once)
 						lengthof(types), types, values, NULL, NULL, NULL);
 }
 
-/* Remove a definition, its state, its members and its triggers. */
-static void
-drop(const Sync *sync)
+void
+sync_drop(const Sync *sync)
 {
 	SyncIdentity identity;
 
@@ -307,7 +310,7 @@ hubspot_drop_sync(PG_FUNCTION_ARGS)
 	lock_name(name);
 	sync = sync_load(name, false);
 	sync_check_owner(sync);
-	drop(sync);
+	sync_drop(sync);
 	PG_RETURN_VOID();
 }
 
@@ -326,24 +329,28 @@ static const TriggerUse changed_use = {
 /*
  * BEFORE INSERT: a row that is not written by sync_save() comes from a dump.
  * Its source and its account may be others than when it was declared, so it
- * does nothing until somebody says that it may.
+ * does nothing until somebody says that it may.  The role's number means
+ * nothing here: it is looked up by its name then.
  */
 Datum
 hubspot_sync_restored(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = trigger_call(fcinfo, &restored_use, ring_catalog(false)->sync);
-	int			attnum;
-	Datum		value;
-	bool		isnull = false;
+	TupleDesc	desc = trigger->tg_relation->rd_att;
+	int			attnums[2];
+	Datum		values[2];
+	bool		isnull[2] = {false, true};
 
 	if (saving)
 		return PointerGetDatum(trigger->tg_trigtuple);
-	attnum = SPI_fnumber(trigger->tg_relation->rd_att, "held");
-	if (attnum <= 0 || SPI_gettypeid(trigger->tg_relation->rd_att, attnum) != TEXTOID)
-		elog(ERROR, "hubspot.sync has no column \"held\" of type text");
-	value = CStringGetTextDatum("restored from a dump");
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple, trigger->tg_relation->rd_att,
-													 1, &attnum, &value, &isnull));
+	attnums[0] = SPI_fnumber(desc, "held");
+	attnums[1] = SPI_fnumber(desc, "owner_oid");
+	if (attnums[0] <= 0 || SPI_gettypeid(desc, attnums[0]) != TEXTOID || attnums[1] <= 0)
+		elog(ERROR, "hubspot.sync has no columns \"held\" of type text and \"owner_oid\"");
+	values[0] = CStringGetTextDatum("restored from a dump");
+	values[1] = (Datum) 0;
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple, desc,
+													 lengthof(attnums), attnums, values, isnull));
 }
 
 /* What backends know of the definitions is stale once the transaction has ended. */

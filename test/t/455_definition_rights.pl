@@ -76,14 +76,5 @@ ask(q{CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.who (email text); CREATE 
 ask(q{SET search_path = a, public; SELECT hubspot_audience('path', 'SELECT email FROM who'); SET search_path = b, public; SELECT hubspot_refresh('path')});
 is(ask(q{SELECT key FROM hubspot.members WHERE name = 'path'}), 'from_a@example.com', 'a query means what it meant when it was declared');
 
-#
-# The owner goes.
-#
-ask(q{CREATE ROLE leaver; GRANT USAGE ON FOREIGN SERVER crm TO leaver; GRANT SELECT ON shown TO leaver});
-as('leaver', q{SELECT hubspot_audience('shadow', 'SELECT email FROM shown')});
-ask(q{DROP OWNED BY leaver; DROP ROLE leaver});
-like(error_of('postgres', q{SELECT hubspot_refresh('shadow')}), qr/role "leaver", the owner of "shadow", does not exist any more/, 'an owner who is gone is named');
-ask(q{SELECT hubspot_drop_sync('shadow')});
-is(ask(q{SELECT count(*) FROM hubspot.sync WHERE name = 'shadow'}), 0, '... and a superuser drops what is left');
 
 done_testing();

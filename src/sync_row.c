@@ -12,6 +12,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "foreign/foreign.h"
 #include "nodes/pg_list.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"

@@ -1012,6 +1012,10 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_home_id';
 COMMENT ON FUNCTION hubspot.home_id() IS
 'the random name of this data directory; NULL when it has none yet, as where the library is not preloaded';
 
+CREATE FUNCTION hubspot.knows_time_zone(name text) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'hubspot_knows_time_zone';
+COMMENT ON FUNCTION hubspot.knows_time_zone(text) IS 'whether the server has the time zone that HubSpot calls so';
+
 CREATE FUNCTION @extschema@.hubspot_arm() RETURNS void
 LANGUAGE sql VOLATILE
 AS $$
@@ -2231,6 +2235,14 @@ UNION ALL
 	JOIN hubspot.lane_states() x ON x.event = l.event AND x.remedy IS NOT NULL
 	JOIN pg_foreign_server s ON s.oid = l.server
 UNION ALL
+	SELECT format('account %s: this server does not know the time zone "%s": its day is taken to end at midnight of UTC%s%s',
+			s.srvname, a.time_zone, CASE WHEN a.utc_offset_ms < 0 THEN '-' ELSE '+' END,
+			to_char(make_interval(secs => abs(a.utc_offset_ms) / 1000), 'HH24:MI')),
+		'install the system''s time zone data with that name (on Debian 13 old names are in the package tzdata-legacy); no restart is needed'
+	FROM hubspot.account a
+	JOIN pg_foreign_server s ON s.oid = a.server
+	WHERE a.time_zone <> '' AND NOT hubspot.knows_time_zone(a.time_zone)
+UNION ALL
 	SELECT format('%s rows were given up within the last day, most recently at %s', count(*), date_trunc('second', max(d.failed_at))),
 		'hubspot.failures says why; hubspot_retry(verdict => ''dead'') sends them again, DELETE FROM hubspot.dead takes note of them'
 	FROM hubspot.dead d WHERE d.failed_at > now() - interval '1 day'
@@ -2273,6 +2285,7 @@ GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspo
 GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
+GRANT SELECT (server, time_zone, utc_offset_ms) ON hubspot.account TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
 	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;

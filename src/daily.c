@@ -22,6 +22,7 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "daily.h"
+#include "zone.h"
 
 #define MARGIN_S		5		/* clocks differ */
 #define LONGEST_DAY_S	(26 * SECS_PER_HOUR)
@@ -30,11 +31,15 @@
 #define ASK_US			(300 * USECS_PER_SEC)	/* HubSpot's own picture is minutes old */
 #define ASK_AGAIN_US	(3600 * USECS_PER_SEC)	/* it does not tell */
 
-/* Midnight after now where the account is, its clock changes included. */
+/*
+ * Midnight after now where the account is, its clock changes included.  Where
+ * the server does not know HubSpot's name of the zone, by the offset that
+ * HubSpot told when the account started (hubspot_health() says so).
+ */
 static TimestampTz
 next_midnight(const Account *account, TimestampTz now)
 {
-	pg_tz	   *zone = account->time_zone[0] != '\0' ? pg_tzset(account->time_zone) : NULL;
+	pg_tz	   *zone = zone_of_account(account->time_zone);
 	struct pg_tm tm;
 	fsec_t		fraction;
 	int			offset;

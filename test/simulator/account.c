@@ -19,7 +19,7 @@ account_details(Request *request)
 	buffer_printf(out, "{\"portalId\":%lld,\"accountType\":", (long long) config.portal_id);
 	buffer_json(out, config.account_type);
 	buffer_puts(out, ",\"timeZone\":");
-	buffer_json(out, config.time_zone);
+	buffer_json(out, config.time_zone_name[0] != '\0' ? config.time_zone_name : config.time_zone);
 	buffer_printf(out, ",\"companyCurrency\":\"USD\",\"additionalCurrencies\":[\"EUR\"],"
 				  "\"utcOffset\":\"%c%02d:%02d\",\"utcOffsetMilliseconds\":%d,"
 				  "\"uiDomain\":\"app.hubspot.com\",\"dataHostingLocation\":",

@@ -271,7 +271,10 @@ ask('POST', '/_sim/config', { oauth => JSON::PP::false, daily_used => 7, daily_l
 my $usage = (ask('GET', '/account-info/v3/api-usage/daily/private-apps'))[1]{results}[0];
 ok($usage->{resetsAt} =~ /T05:30:00(\.000)?Z$/, 'the day ends at midnight of the zone');
 is("$usage->{usageLimit} $usage->{currentUsage}", '625000 8', 'the use of the day');
-ask('POST', '/_sim/config', { daily_used => 0, time_zone => 'US/Eastern' });
+ask('POST', '/_sim/config', { daily_used => 0, time_zone => 'UTC+5', time_zone_name => 'Old/Name' });
+$data = (ask('GET', '/account-info/v3/details'))[1];
+is("$data->{timeZone} $data->{utcOffset} $data->{utcOffsetMilliseconds}", 'Old/Name -05:00 -18000000', 'an account may call its zone by another name');
+ask('POST', '/_sim/config', { time_zone => 'America/New_York', time_zone_name => '' });
 is((ask('POST', '/_sim/config', { nonsense => 1 }))[0], 400, 'unknown configuration key');
 
 # Faults

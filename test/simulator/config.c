@@ -41,6 +41,7 @@ static const ConfigKey keys[] = {
 	{"oauth", CONFIG_BOOL, &config.oauth},
 	{"portal_id", CONFIG_INT, &config.portal_id},
 	{"time_zone", CONFIG_STRING, &config.time_zone},
+	{"time_zone_name", CONFIG_STRING, &config.time_zone_name},
 	{"hublet", CONFIG_STRING, &config.hublet},
 	{"account_type", CONFIG_STRING, &config.account_type},
 	{"tokens", CONFIG_LIST, &config.tokens},
@@ -65,7 +66,8 @@ config_init(void)
 	config.form_limit = 50;
 	config.rate_headers = true;
 	config.portal_id = 1234567;
-	config.time_zone = must_strdup("US/Eastern");
+	config.time_zone = must_strdup("America/New_York");
+	config.time_zone_name = must_strdup("");
 	config.hublet = must_strdup("na1");
 	config.account_type = must_strdup("STANDARD");
 	config.trace_ids_partial = true;

@@ -40,7 +40,8 @@ typedef struct Config
 	bool		oauth;			/* an OAuth token sees no daily headers */
 
 	int64_t		portal_id;
-	char	   *time_zone;
+	char	   *time_zone;		/* one that this machine knows */
+	char	   *time_zone_name; /* what the account calls it; "": the same */
 	char	   *hublet;
 	char	   *account_type;
 

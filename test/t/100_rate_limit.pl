@@ -86,7 +86,7 @@ $sim->fault(match => { path => 'associations' }, action => 'rate_limit', policy 
 ask(q{SELECT hubspot_identify('{"userId": "a@example.com", "traits": {"company": {"id": "c1", "name": "Acme", "domain": "acme-day.com"}}}')});
 wait_until(sub { blocked('association') }, 'the associations to stop for the day');
 goes_on('the day of the associations');
-is(ask(q{SELECT association_blocked_until > now() + interval '1 minute' OR extract(hour FROM now() AT TIME ZONE 'US/Eastern') = 23
+is(ask(q{SELECT association_blocked_until > now() + interval '1 minute' OR extract(hour FROM now() AT TIME ZONE 'America/New_York') = 23
 	FROM hubspot.rate_limits LIMIT 1}), 't', 'until it ends');
 $node->reload;
 wait_until(sub { !blocked('association') }, 'a reload to end it');

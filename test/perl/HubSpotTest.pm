@@ -31,7 +31,32 @@ our @EXPORT_OK = qw(try_ask start_writer);
 # The token that accounts and simulators have unless told otherwise.
 our $token = 'pat-na1-11111111-2222-3333-4444-555555555555';
 
-my $patience = $ENV{HUBSPOT_PATIENCE} || $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
+my $patience = $PostgreSQL::Test::Utils::timeout_default;    # of PG_TEST_TIMEOUT_DEFAULT
+
+# A session that stays open (background_psql) has a timer that began with the session: it
+# would end a long test on a slow machine.  Here it is one of each statement.
+{
+	package HubSpotTest::Session;
+	our @ISA = ('PostgreSQL::Test::BackgroundPsql');
+
+	sub quit
+	{
+		my ($self) = @_;
+		$self->{timeout}->start;
+		return $self->SUPER::quit;
+	}
+
+	package HubSpotTest::Cluster;
+	our @ISA = ('PostgreSQL::Test::Cluster');
+
+	sub background_psql
+	{
+		my ($self, @arguments) = @_;
+		my $session = bless $self->SUPER::background_psql(@arguments), 'HubSpotTest::Session';
+		$session->set_query_timer_restart;
+		return $session;
+	}
+}
 
 # A simulator; options as in HubSpotSimulator->start().
 sub start_simulator
@@ -47,7 +72,7 @@ sub start_simulator
 sub hubspot_cluster
 {
 	my ($name, %options) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = HubSpotTest::Cluster->new($name);
 	my $secrets = $node->basedir . '/secrets';
 	my $tokens = $options{tokens} // { crm => $token };
 

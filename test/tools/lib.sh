@@ -19,10 +19,14 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 pg_config=$(make -s --no-print-directory -C "$root" pg_config)
 
-# The caller's settings of make, PostgreSQL and proxies are for other things.
+# The caller's settings of make, PostgreSQL and proxies are for other things; how long
+# a test waits before it gives up is for us (PG_TEST_TIMEOUT_DEFAULT, seconds).
 unset MAKEFLAGS MFLAGS MAKELEVEL CDPATH
 for name in $(compgen -e PG) http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY; do
-	[ "$name" = PG_CONFIG ] || unset "$name"
+	case $name in
+		PG_CONFIG | PG_TEST_TIMEOUT_DEFAULT) ;;
+		*) unset "$name" ;;
+	esac
 done
 for name in $(compgen -e LC_); do unset "$name"; done
 export LANG=C.UTF-8

@@ -13,6 +13,15 @@
 -- complain if the script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION hubspot" to load this file. \quit
 
+/*
+ * The target schema may belong to somebody who is not trusted: an operator or
+ * a function that he planted there would be taken where pg_catalog has none of
+ * exactly these types, run by this script, and kept in views and partition
+ * keys.  So nothing is looked up outside pg_catalog, and what we make is named
+ * with its schema.
+ */
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 CREATE SCHEMA hubspot;
 COMMENT ON SCHEMA hubspot IS 'tables and views of the extension hubspot';
 
@@ -68,7 +77,7 @@ CREATE TABLE hubspot.outbox (
 	key text COLLATE "C" NOT NULL,
 	problem text,
 	message jsonb
-) PARTITION BY LIST (((id / 1000000000) % 8));
+) PARTITION BY LIST (((id / 1000000000::bigint) % 8::bigint));
 
 COMMENT ON TABLE hubspot.outbox IS 'queued calls, INSERT only; one row is one piece of work for HubSpot';
 COMMENT ON COLUMN hubspot.outbox.id IS 'number of the row, returned by the function that queued it';
@@ -104,7 +113,7 @@ CREATE TABLE hubspot.result (
 	message text,
 	warnings jsonb,
 	merged smallint
-) PARTITION BY LIST (((id / 1000000000) % 8));
+) PARTITION BY LIST (((id / 1000000000::bigint) % 8::bigint));
 
 COMMENT ON TABLE hubspot.result IS 'verdicts, INSERT only; join it to the outbox by id';
 COMMENT ON COLUMN hubspot.result.id IS 'id of the outbox row';
@@ -137,7 +146,7 @@ CREATE TABLE hubspot.request (
 	lane text COLLATE "C" NOT NULL,
 	correlation_id text COLLATE "C",
 	error text
-) PARTITION BY LIST (((id / 1000000000) % 8));
+) PARTITION BY LIST (((id / 1000000000::bigint) % 8::bigint));
 
 COMMENT ON TABLE hubspot.request IS 'log of HTTP requests, INSERT only; holds no bodies and no token';
 COMMENT ON COLUMN hubspot.request.id IS 'number of the request';
@@ -188,7 +197,7 @@ CREATE TABLE hubspot.checkpoint (
 	last_id bigint NOT NULL,
 	snapshot pg_snapshot NOT NULL,
 	next_xid xid8 NOT NULL
-) PARTITION BY LIST (((id / 1000) % 2));
+) PARTITION BY LIST (((id / 1000::bigint) % 2::bigint));
 CREATE TABLE hubspot.checkpoint_0 PARTITION OF hubspot.checkpoint FOR VALUES IN (0);
 CREATE TABLE hubspot.checkpoint_1 PARTITION OF hubspot.checkpoint FOR VALUES IN (1);
 CREATE UNIQUE INDEX checkpoint_0_id ON hubspot.checkpoint_0 (id);
@@ -481,6 +490,7 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_mapping_changed';
 COMMENT ON FUNCTION hubspot.mapping_changed() IS 'tells the worker at commit that the table hubspot.mapping has changed';
 CREATE TRIGGER mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.mapping
 	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.mapping_changed();
+ALTER TABLE hubspot.mapping ENABLE ALWAYS TRIGGER mapping_changed;
 
 CREATE TABLE hubspot.pause (
 	server oid NOT NULL,
@@ -805,7 +815,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_refresh_schema(name) IS
 CREATE FUNCTION hubspot.records_of_key(key text, OUT server oid, OUT object hubspot.object, OUT record_id text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
-AS $$
+BEGIN ATOMIC
 	WITH given AS (
 		SELECT r.server, r.object, r.key_property, r.record_id FROM hubspot.record r
 		WHERE r.key_hash IN (pg_catalog.hashtextextended($1, 0), pg_catalog.hashtextextended(pg_catalog.lower($1), 0))
@@ -817,8 +827,8 @@ AS $$
 	FROM given g
 	JOIN hubspot.record r ON r.key_hash = pg_catalog.hashtextextended(g.record_id, 0)
 		AND r.key = g.record_id AND r.server = g.server AND r.object = g.object AND r.key_property = 'email'
-	WHERE g.key_property = 'userId'
-$$;
+	WHERE g.key_property = 'userId';
+END;
 COMMENT ON FUNCTION hubspot.records_of_key(text) IS 'records of all accounts that a key is known to mean';
 
 CREATE FUNCTION hubspot.wake() RETURNS void
@@ -870,6 +880,25 @@ LANGUAGE c STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'hubspot_explain';
 COMMENT ON FUNCTION @extschema@.hubspot_explain(text, jsonb, name) IS
 'what the call would send, a row per piece of work: the key, the properties with trait and rule, what would be dropped or changed and why, the request.  Goes by what is known of the account''s properties; sends and queues nothing.  A bad message is the error that the call would raise';
+
+/*
+ * For the functions below, which run as the extension's owner: in the schema
+ * that CREATE EXTENSION chose somebody may plant others of the name.
+ */
+CREATE FUNCTION hubspot.explain(call text, message jsonb, server name,
+	OUT object text, OUT key_property text, OUT key text, OUT properties jsonb, OUT warnings jsonb,
+	OUT method text, OUT path text, OUT body jsonb)
+RETURNS SETOF record
+LANGUAGE c STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'hubspot_explain';
+COMMENT ON FUNCTION hubspot.explain(text, jsonb, name) IS 'hubspot_explain(), for the extension''s own functions';
+
+CREATE FUNCTION hubspot.functions_schema() RETURNS name
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'hubspot';
+END;
+COMMENT ON FUNCTION hubspot.functions_schema() IS 'schema of the functions hubspot_*, for statements that are proposed';
 
 CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
@@ -1018,14 +1047,14 @@ COMMENT ON FUNCTION hubspot.knows_time_zone(text) IS 'whether the server has the
 
 CREATE FUNCTION @extschema@.hubspot_arm() RETURNS void
 LANGUAGE sql VOLATILE
-AS $$
+BEGIN ATOMIC
 	DELETE FROM hubspot.installation;
 	INSERT INTO hubspot.installation (system_identifier, database, armed_at, home, alive_at)
 		SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp(), hubspot.home_id(), pg_catalog.clock_timestamp()
 		FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
-		WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+		WHERE d.datname = pg_catalog.current_database();
 	SELECT hubspot.launch();
-$$;
+END;
 COMMENT ON FUNCTION @extschema@.hubspot_arm() IS
 'lets this database send what its outbox holds, after it was found to be a copy (a copied or restored data directory, a stale standby, CREATE DATABASE ... TEMPLATE, pg_upgrade); owner of the extension only';
 
@@ -1115,7 +1144,7 @@ COMMENT ON VIEW hubspot.company_contacts IS
 
 CREATE VIEW hubspot.unknown_properties AS
 	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,
-		pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L, server => %L)', '@extschema@', u.object, u.name, u.type, s.srvname)
+		pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L, server => %L)', hubspot.functions_schema(), u.object, u.name, u.type, s.srvname)
 			AS statement,
 		u.last_at
 	FROM hubspot.unknown_property u
@@ -1265,7 +1294,7 @@ AS $$
 		SELECT c.snapshot, pg_snapshot_xmin(c.snapshot) AS xmin FROM hubspot.last_checkpoint c
 	), skipping AS (
 		SELECT s.oid AS server FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) p
-		WHERE p.option_name = 'skip_unchanged' AND p.option_value::boolean
+		WHERE CASE p.option_name WHEN 'skip_unchanged' THEN p.option_value::boolean END
 	), waiting AS (
 		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
 			CASE o.object WHEN 'association' THEN o.message WHEN 'list' THEN jsonb_build_array(o.message->'list', o.message->'object') END AS other,
@@ -1736,7 +1765,7 @@ AS $$
 	FROM pg_foreign_server s
 	CROSS JOIN LATERAL (SELECT jsonb_build_object(trait, 'someone@example.com') AS one,
 		CASE WHEN hubspot.server_option($1, 'contact_id_property') IS NULL THEN 'someone@example.com' ELSE 'someone' END AS contact) v
-	CROSS JOIN LATERAL @extschema@.hubspot_explain(
+	CROSS JOIN LATERAL hubspot.explain(
 		CASE object WHEN 'company' THEN 'group' WHEN 'event' THEN 'track' ELSE 'identify' END,
 		CASE WHEN object = 'event' THEN jsonb_build_object('event', event, 'userId', v.contact, 'properties', v.one)
 			WHEN object = 'contact' THEN jsonb_build_object('userId', v.contact, 'traits', v.one)
@@ -1755,7 +1784,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (SELECT x.body->'inputs'->0->>'eventName' FROM pg_foreign_server s,
-		@extschema@.hubspot_explain('track', jsonb_build_object('event', event, 'userId', 'someone@example.com'), s.srvname) x WHERE s.oid = $1);
+		hubspot.explain('track', jsonb_build_object('event', event, 'userId', 'someone@example.com'), s.srvname) x WHERE s.oid = $1);
 EXCEPTION WHEN undefined_object THEN
 	RETURN NULL;
 END
@@ -1833,7 +1862,7 @@ CREATE FUNCTION hubspot.statement_for_property(server oid, object text, property
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT %I.hubspot_create_property(%L, %L, %L%s, server => %L)', '@extschema@', object, property, hubspot.property_type_for($4),
+	SELECT format('SELECT %I.hubspot_create_property(%L, %L, %L%s, server => %L)', hubspot.functions_schema(), object, property, hubspot.property_type_for($4),
 		(SELECT ', options => ' || quote_literal(array_agg(e.enumlabel::text ORDER BY e.enumsortorder)) FROM pg_enum e WHERE e.enumtypid = $4 HAVING count(*) > 0),
 		s.srvname)
 	FROM pg_foreign_server s WHERE s.oid = $1
@@ -1909,7 +1938,7 @@ BEGIN
 	END IF;
 	RETURN QUERY
 		SELECT 'sample', x.key, (SELECT string_agg(format('%s %s: %s', w->>'code', w->>'property', w->>'detail'), '; ') FROM jsonb_array_elements(x.warnings) w), x.body
-		FROM @extschema@.hubspot_explain(call, message, account) AS x
+		FROM hubspot.explain(call, message, account) AS x
 		WHERE preview_sample.object <> 'association' OR x.object = 'association';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
@@ -2031,7 +2060,7 @@ AS $$
 	UNION ALL
 	SELECT 'create', $3, CASE WHEN hubspot.server_option($1, 'create_events')::boolean THEN 'event definition, as the SERVER option create_events is on'
 			ELSE format('HubSpot has no such event, and rows would be rejected (unknown_event): %s',
-				(SELECT format('SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', '@extschema@', lower(regexp_replace($3, '[^a-zA-Z0-9]+', '_', 'g')),
+				(SELECT format('SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', hubspot.functions_schema(), lower(regexp_replace($3, '[^a-zA-Z0-9]+', '_', 'g')),
 					(SELECT coalesce(jsonb_object_agg(c.property, CASE t.type WHEN 'enumeration' THEN 'string' ELSE t.type END), '{}')
 						FROM jsonb_to_recordset($5) AS c(property text, type oid), LATERAL (SELECT hubspot.property_type_for(c.type)) AS t(type)
 						WHERE c.property IS NOT NULL), $3, s.srvname)
@@ -2103,7 +2132,7 @@ AS $$
 	WHERE 'property' = ANY ($3)
 	UNION ALL
 	SELECT 'event', e.event, CASE WHEN k.known IS NOT TRUE THEN 'not checked' WHEN e.full_name IS NOT NULL THEN format('HubSpot has it (%s)', e.full_name)
-			ELSE format('HubSpot has no such event: SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', '@extschema@',
+			ELSE format('HubSpot has no such event: SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', hubspot.functions_schema(),
 				lower(replace(e.event, ' ', '_')), '{"audience_key": "string", "audience_name": "string"}', e.event, s.srvname) END,
 		jsonb_build_object('exists', CASE WHEN k.known THEN e.full_name IS NOT NULL END)
 	FROM pg_foreign_server s
@@ -2195,7 +2224,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'the library hubspot is not preloaded: rows are queued but never sent',
 		'add hubspot to shared_preload_libraries and restart the server'
-	WHERE NOT ('hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '\s*,\s*')))
+	WHERE NOT ('hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '[[:space:]]*,[[:space:]]*')))
 UNION ALL
 	SELECT 'no account is defined',
 		'CREATE SERVER crm FOREIGN DATA WRAPPER hubspot OPTIONS (secret ''crm'')'
@@ -2214,7 +2243,7 @@ UNION ALL
 				'not started yet, or hubspot.databases leaves it out')),
 		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED')
 	WHERE NOT pg_is_in_recovery()
-		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '\s*,\s*'))
+		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '[[:space:]]*,[[:space:]]*'))
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
@@ -2264,23 +2293,21 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * Rights: calls are for everybody who has USAGE on the SERVER; what carries
  * customers' data is for nobody until the owner grants it.
  * ------------------------------------------------------------------------ */
-REVOKE ALL ON FUNCTION @extschema@.hubspot_arm(), @extschema@.hubspot_pause(name, text, text),
-	@extschema@.hubspot_resume(name, text), hubspot.launch(), hubspot.home_id(), hubspot.next_outbox_id(), hubspot.lane_report(),
-	hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(), hubspot.meter_report(), @extschema@.hubspot_health(),
+/* Of the schema hubspot nobody needs anything but what is granted here. */
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hubspot FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.functions_schema() TO PUBLIC;
+
+/* PostgreSQL calls the validator itself, and asks for no right then. */
+REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschema@.hubspot_arm(),
+	@extschema@.hubspot_pause(name, text, text), @extschema@.hubspot_resume(name, text), @extschema@.hubspot_health(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
-	hubspot.records_of_key(text), hubspot.wake(), hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) FROM PUBLIC;
--- nobody calls these: PostgreSQL does, which asks for no right then
-REVOKE ALL ON FUNCTION hubspot.sync_restored(), hubspot.sync_changed(), hubspot.mapping_changed(),
-	@extschema@.hubspot_fdw_validator(text[], oid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.hubspot_retry(bigint),
-	@extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
+	@extschema@.hubspot_retry(bigint), @extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
 	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text), @extschema@.hubspot_drain(interval, name),
-	@extschema@.hubspot_cancel(bigint), @extschema@.hubspot_cancel(name, text, text, text, boolean),
-	hubspot.queue_again(bigint[], bigint[], boolean), hubspot.retry_rows(bigint[]), hubspot.failed_sync_report() FROM PUBLIC;
+	@extschema@.hubspot_cancel(bigint), @extschema@.hubspot_cancel(name, text, text, text, boolean) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
-	hubspot.meter_report(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
+	hubspot.meter_report(), hubspot.sync_problem(integer), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;

@@ -25,6 +25,7 @@
 #include "admit.h"
 #include "command.h"
 #include "defer.h"
+#include "statement.h"
 #include "window.h"
 
 /* Rows that a command means: all that is given has to fit. */
@@ -244,8 +245,8 @@ command_look(void)
 	if (ring_is_empty(ring_catalog(false)->command))
 		return;
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT id, cancels, last_id, ids, server, call, object, key, backfill FROM hubspot.command"
-							  " WHERE id > $1 ORDER BY id", 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+	if (statement_execute("SELECT id, cancels, last_id, ids, server, call, object, key, backfill FROM hubspot.command"
+						  " WHERE id > $1 ORDER BY id", 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.command");
 	for (int i = 0; i < SPI_processed; i++)
 	{
@@ -297,7 +298,7 @@ command_write(void)
 	array = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	if (SPI_execute_with_args("DELETE FROM hubspot.command WHERE id = ANY ($1)", 1, &type, &array, NULL, false, 0) != SPI_OK_DELETE)
+	if (statement_execute("DELETE FROM hubspot.command WHERE id = ANY ($1)", 1, &type, &array, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not remove what hubspot_cancel() or hubspot_retry() has asked for");
 	SPI_finish();
 	PopActiveSnapshot();

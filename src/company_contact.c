@@ -25,6 +25,7 @@
 #include "hubspot.h"
 #include "append.h"
 #include "company_contact.h"
+#include "statement.h"
 
 /* Columns of hubspot.company_contact, in the order of the script. */
 enum PairColumn
@@ -266,7 +267,7 @@ company_contact_remove_all(Datum servers, Datum contacts)
 	Datum		values[] = {servers, contacts};
 
 	SPI_connect();
-	if (SPI_execute_with_args(all_keys, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
+	if (statement_execute(all_keys, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.record");
 	for (uint64 i = 0; i < SPI_processed; i++)
 		company_contact_remove(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),

@@ -34,6 +34,7 @@
 #include "pause.h"
 #include "recall.h"
 #include "schema_sync.h"
+#include "statement.h"
 #include "value.h"
 
 dlist_head	accounts = DLIST_STATIC_INIT(accounts);
@@ -376,12 +377,12 @@ save_info(Account *account)
 		CStringGetTextDatum(account->secret.fingerprint)
 	};
 
-	if (SPI_execute_with_args("INSERT INTO hubspot.account (server, checked_at, portal_id, account_type, time_zone, utc_offset_ms, hublet, token_fingerprint)"
-							  " VALUES ($1, pg_catalog.clock_timestamp(), nullif($2, 0), nullif($3, ''), nullif($4, ''), $5, nullif($6, ''), $7)"
-							  " ON CONFLICT (server) DO UPDATE SET checked_at = excluded.checked_at, portal_id = excluded.portal_id,"
-							  " account_type = excluded.account_type, time_zone = excluded.time_zone,"
-							  " utc_offset_ms = excluded.utc_offset_ms, hublet = excluded.hublet, token_fingerprint = excluded.token_fingerprint",
-							  7, types, values, NULL, false, 0) != SPI_OK_INSERT)
+	if (statement_execute("INSERT INTO hubspot.account (server, checked_at, portal_id, account_type, time_zone, utc_offset_ms, hublet, token_fingerprint)"
+						  " VALUES ($1, pg_catalog.clock_timestamp(), nullif($2, 0), nullif($3, ''), nullif($4, ''), $5, nullif($6, ''), $7)"
+						  " ON CONFLICT (server) DO UPDATE SET checked_at = excluded.checked_at, portal_id = excluded.portal_id,"
+						  " account_type = excluded.account_type, time_zone = excluded.time_zone,"
+						  " utc_offset_ms = excluded.utc_offset_ms, hublet = excluded.hublet, token_fingerprint = excluded.token_fingerprint",
+						  7, types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write hubspot.account");
 }
 
@@ -439,14 +440,14 @@ save_limits(Account *account, Lane *lane)
 	nulls[7] = nulls[8] = reading.limit == 0 || reading.daily_limit < 0 ? 'n' : ' ';
 	nulls[10] = reading.daily_resets_at == 0 ? 'n' : ' ';
 
-	if (SPI_execute_with_args("INSERT INTO hubspot.rate_limit (server, lane, state, reason, until, burst_limit, burst_remaining, daily_limit, daily_remaining,"
-							  " burst_window_ms, daily_resets_at, updated_at)"
-							  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 * interval '1 microsecond', $6, $7, $8, $9, $10, $11, pg_catalog.clock_timestamp())"
-							  " ON CONFLICT (server, lane) DO UPDATE SET state = excluded.state, reason = excluded.reason,"
-							  " until = excluded.until, burst_limit = excluded.burst_limit, burst_remaining = excluded.burst_remaining,"
-							  " daily_limit = excluded.daily_limit, daily_remaining = excluded.daily_remaining,"
-							  " burst_window_ms = excluded.burst_window_ms, daily_resets_at = excluded.daily_resets_at, updated_at = excluded.updated_at",
-							  11, types, values, nulls, false, 0) != SPI_OK_INSERT)
+	if (statement_execute("INSERT INTO hubspot.rate_limit (server, lane, state, reason, until, burst_limit, burst_remaining, daily_limit, daily_remaining,"
+						  " burst_window_ms, daily_resets_at, updated_at)"
+						  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 * interval '1 microsecond', $6, $7, $8, $9, $10, $11, pg_catalog.clock_timestamp())"
+						  " ON CONFLICT (server, lane) DO UPDATE SET state = excluded.state, reason = excluded.reason,"
+						  " until = excluded.until, burst_limit = excluded.burst_limit, burst_remaining = excluded.burst_remaining,"
+						  " daily_limit = excluded.daily_limit, daily_remaining = excluded.daily_remaining,"
+						  " burst_window_ms = excluded.burst_window_ms, daily_resets_at = excluded.daily_resets_at, updated_at = excluded.updated_at",
+						  11, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write hubspot.rate_limit");
 }
 

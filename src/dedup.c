@@ -16,6 +16,7 @@
 
 #include "hubspot.h"
 #include "enqueue.h"
+#include "statement.h"
 
 static uint64
 run(const char *query, Oid server, const char *message_id, int64 id)
@@ -23,7 +24,7 @@ run(const char *query, Oid server, const char *message_id, int64 id)
 	Oid			types[] = {OIDOID, TEXTOID, INT8OID};
 	Datum		values[] = {ObjectIdGetDatum(server), CStringGetTextDatum(message_id), Int64GetDatum(id)};
 
-	if (SPI_execute_with_args(query, 3, types, values, NULL, false, 0) < 0)
+	if (statement_execute(query, 3, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not look up messageId");
 	return SPI_processed;
 }

@@ -27,6 +27,7 @@
 #include "connect.h"
 #include "defer.h"
 #include "defer_write.h"
+#include "statement.h"
 #include "unchanged.h"
 #include "value.h"
 
@@ -381,7 +382,7 @@ remember(const Copy *copy, int64 wait_us)
 static void
 select_copies(const char *sql)
 {
-	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+	if (statement_execute(sql, 0, NULL, NULL, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.deferred");
 }
 

@@ -22,6 +22,7 @@
 #include "hubspot.h"
 #include "defer.h"
 #include "defer_write.h"
+#include "statement.h"
 
 static MemoryContext context;	/* of the changes */
 static List *changes;			/* of Change */
@@ -145,7 +146,7 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 		values[i] = PointerGetDatum(construct_md_array(arrays->values[i], arrays->nulls[i], 1, &n, &lower_bound,
 													   columns[i].element, columns[i].len, columns[i].by_value, columns[i].align));
 	}
-	if (SPI_execute_with_args(sql, nparameters, types, values, NULL, false, 0) < 0)
+	if (statement_execute(sql, nparameters, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not write hubspot.deferred");
 }
 

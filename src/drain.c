@@ -33,6 +33,7 @@
 #include "admit.h"
 #include "ring.h"
 #include "snapshot.h"
+#include "statement.h"
 
 #define FIRST_PAUSE_MS	10		/* between two looks, doubled each time ... */
 #define LONGEST_PAUSE_MS	500 /* ... up to this */
@@ -77,7 +78,7 @@ query(Drain *drain, const char *sql, void (*take) (Drain *drain))
 	MemoryContextSwitchTo(context);
 	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
-	if (SPI_execute_with_args(sql, 1, &type, &value, &null, true, 0) != SPI_OK_SELECT)
+	if (statement_execute(sql, 1, &type, &value, &null, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look at the state of delivery");
 	take(drain);
 	SPI_finish();

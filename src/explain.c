@@ -33,6 +33,7 @@
 #include "record_map.h"
 #include "records.h"
 #include "schema.h"
+#include "statement.h"
 #include "unchanged_call.h"
 #include "value.h"
 
@@ -450,8 +451,8 @@ portal_id_of(Oid server)
 	bool		isnull;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT portal_id FROM hubspot.account WHERE server = $1", 1, &type, &value,
-							  NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
+	if (statement_execute("SELECT portal_id FROM hubspot.account WHERE server = $1", 1, &type, &value,
+						  NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
 	{
 		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 		portal_id = isnull ? 0 : DatumGetInt64(value);

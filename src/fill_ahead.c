@@ -25,6 +25,7 @@
 #include "admit.h"
 #include "clock.h"
 #include "fill.h"
+#include "statement.h"
 
 #define LOOK_US			100000
 #define LONGEST_LOOK_US 2000000
@@ -125,9 +126,9 @@ fill_start(void)
 	Fill	   *others = find(0);
 
 	SPI_connect();
-	if (SPI_execute("SELECT b.id FROM hubspot.outbox_status b"
-					" WHERE b.state IN ('waiting', 'in_flight') AND b.backfill AND b.source = 'sync' ORDER BY b.id",
-					true, FILL_AHEAD_ALL) != SPI_OK_SELECT)
+	if (statement_execute("SELECT b.id FROM hubspot.outbox_status b"
+						  " WHERE b.state IN ('waiting', 'in_flight') AND b.backfill AND b.source = 'sync' ORDER BY b.id", 0, NULL, NULL, NULL,
+						  true, FILL_AHEAD_ALL) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.outbox_status");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -23,6 +23,7 @@
 #include "hubspot.h"
 #include "confirmed.h"
 #include "forget.h"
+#include "statement.h"
 #include "unchanged.h"
 
 #define ROWS_AT_ONCE	50000	/* taken out of the table in a transaction */
@@ -88,7 +89,7 @@ execute(const char *sql, Oid element_type, Datum array)
 {
 	Oid			type = get_array_type(element_type);
 
-	if (SPI_execute_with_args(sql, 1, &type, &array, NULL, false, 0) < 0)
+	if (statement_execute(sql, 1, &type, &array, NULL, false, 0) < 0)
 		elog(ERROR, "could not forget confirmed values");
 	return SPI_processed;
 }
@@ -148,7 +149,7 @@ order_ids(void)
 	bool		isnull;
 	Datum		ids;
 
-	if (SPI_execute("SELECT pg_catalog.array_agg(id) FROM hubspot.forgotten", false, 0) != SPI_OK_SELECT)
+	if (statement_execute("SELECT pg_catalog.array_agg(id) FROM hubspot.forgotten", 0, NULL, NULL, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.forgotten");
 	ids = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	return isnull ? (Datum) 0 : ids;

@@ -36,6 +36,7 @@
 #include "guard.h"
 #include "home.h"
 #include "shared.h"
+#include "statement.h"
 
 #define ALIVE_MAX_US	INT64CONST(300000000)
 #define ALIVE_MIN_US	1000000
@@ -58,7 +59,7 @@ typedef struct Installation
 static bool
 change(const char *sql, Datum argument, Oid type)
 {
-	return SPI_execute_with_args(sql, 1, &type, &argument, NULL, false, 0) == SPI_OK_UPDATE && SPI_processed > 0;
+	return statement_execute(sql, 1, &type, &argument, NULL, false, 0) == SPI_OK_UPDATE && SPI_processed > 0;
 }
 
 static Datum
@@ -74,8 +75,8 @@ read_installation(Installation *row)
 	bool		isnull;
 	Datum		home;
 
-	if (SPI_execute("SELECT system_identifier, database, home, alive_at, CASE WHEN held_at IS NOT NULL THEN coalesce(held_reason, '') END"
-					" FROM hubspot.installation ORDER BY armed_at DESC LIMIT 1", true, 1) != SPI_OK_SELECT)
+	if (statement_execute("SELECT system_identifier, database, home, alive_at, CASE WHEN held_at IS NOT NULL THEN coalesce(held_reason, '') END"
+						  " FROM hubspot.installation ORDER BY armed_at DESC LIMIT 1", 0, NULL, NULL, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.installation");
 	if (SPI_processed == 0)
 		return false;

@@ -30,6 +30,7 @@
 #include "connect.h"
 #include "pause.h"
 #include "shared.h"
+#include "statement.h"
 
 #define WHOLE_ACCOUNT ""		/* hubspot.pause.lane */
 
@@ -81,7 +82,7 @@ execute(const char *sql, int expected, const Datum *values, const char *nulls)
 {
 	Oid			types[] = {OIDOID, TEXTOID, TEXTOID};
 
-	if (SPI_execute_with_args(sql, lengthof(types), types, (Datum *) values, nulls, false, 0) != expected)
+	if (statement_execute(sql, lengthof(types), types, (Datum *) values, nulls, false, 0) != expected)
 		elog(ERROR, "could not write or read hubspot.pause");
 	return SPI_processed;
 }

@@ -23,6 +23,7 @@
 #include "preview.h"
 #include "preview_source.h"
 #include "refresh_source.h"
+#include "statement.h"
 #include "sync_argument.h"
 #include "sync_declare.h"
 
@@ -43,7 +44,7 @@ preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *ty
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	sync_act_as_extension(&before);
 	SPI_connect();
-	if (SPI_execute_with_args(sql, nargs, types, values, nulls, true, 0) != SPI_OK_SELECT)
+	if (statement_execute(sql, nargs, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not run a preview");
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);

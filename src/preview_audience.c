@@ -26,6 +26,7 @@
 #include "message.h"
 #include "preview.h"
 #include "refresh_source.h"
+#include "statement.h"
 #include "sync_argument.h"
 #include "sync_source.h"
 #include "value.h"
@@ -145,7 +146,7 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 	sync_act_as_extension(&before);
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER ||
-		SPI_execute_with_args(counts_sql, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
+		statement_execute(counts_sql, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not count the keys");
 	counts = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	SPI_finish();

@@ -28,6 +28,7 @@
 #include "defer.h"
 #include "purge.h"
 #include "records.h"
+#include "statement.h"
 #include "unchanged.h"
 
 #define RETRY_US		1000000 /* until a refresh that goes on is looked for again */
@@ -186,7 +187,7 @@ execute(const Purge *purge, const char *sql)
 		row_array(purge)
 	};
 
-	if (SPI_execute_with_args(sql, PURGE_PARAMETERS, types, values, NULL, false, 0) < 0)
+	if (statement_execute(sql, PURGE_PARAMETERS, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not remove the traces of an erased contact");
 }
 

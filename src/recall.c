@@ -28,6 +28,7 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "recall.h"
+#include "statement.h"
 
 #define UNLOGGED	4			/* requests of a connection that the log may lack */
 
@@ -108,11 +109,11 @@ recall_read(Account *account)
 
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (SPI_execute_with_args(account_sql, 2, types, values, NULL, true, 1) != SPI_OK_SELECT)
+	if (statement_execute(account_sql, 2, types, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.account");
 	if (SPI_processed == 1)
 		read_account(account);
-	if (SPI_execute_with_args(requests_sql, 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
+	if (statement_execute(requests_sql, 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.request");
 	for (int row = 0; row < SPI_processed; row++)
 		read_request_count(account, row);

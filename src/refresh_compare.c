@@ -21,6 +21,7 @@
 
 #include "hubspot.h"
 #include "refresh_compare.h"
+#include "statement.h"
 
 #define PAGE_ROWS	1000
 
@@ -188,9 +189,9 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the rows of the source");
-	portal = SPI_cursor_open_with_args(NULL, psprintf(compare_sql, sync->level == SYNC_LEVEL_ACCOUNT_USERS ? users_source : plain_source,
-													  source->filter != NULL ? some_members : all_members),
-									   lengthof(types), types, values, nulls, false, CURSOR_OPT_NO_SCROLL);
+	portal = statement_open(psprintf(compare_sql, sync->level == SYNC_LEVEL_ACCOUNT_USERS ? users_source : plain_source,
+									 source->filter != NULL ? some_members : all_members),
+							lengthof(types), types, values, nulls, false, CURSOR_OPT_NO_SCROLL);
 	take_differences(portal, resend, function, arg);
 	SPI_cursor_close(portal);
 	SPI_finish();

@@ -29,6 +29,7 @@
 
 #include "hubspot.h"
 #include "refresh_filter.h"
+#include "statement.h"
 
 typedef struct Entry
 {
@@ -131,7 +132,7 @@ fill(RefreshFilter *filter, const Sync *sync)
 	options.params->params[0].isnull = false;
 	options.params->params[0].pflags = PARAM_FLAG_CONST;
 	options.params->params[0].ptype = INT4OID;
-	if (SPI_execute_extended(members_sql, &options) != SPI_OK_SELECT)
+	if (statement_execute_extended(members_sql, &options) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.member");
 	SPI_finish();
 	sync_act_back(&before);

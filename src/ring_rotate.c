@@ -39,6 +39,7 @@
 #include "hubspot.h"
 #include "ring.h"
 #include "snapshot.h"
+#include "statement.h"
 
 /* Generations that hold rows at the same time, beside the one being filled. */
 #define RING_KEPT	(RING_CHILDREN - 2)
@@ -132,7 +133,7 @@ forget_rows(int64 first, int64 last)
 
 	SPI_connect();
 	for (int i = 0; i < lengthof(statements); i++)
-		if (SPI_execute_with_args(statements[i], 2, types, values, NULL, false, 0) != SPI_OK_DELETE)
+		if (statement_execute(statements[i], 2, types, values, NULL, false, 0) != SPI_OK_DELETE)
 			elog(ERROR, "could not remove what is known of old rows");
 	SPI_finish();
 }

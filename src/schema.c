@@ -21,6 +21,7 @@
 #include "hubspot.h"
 #include "message.h"
 #include "schema.h"
+#include "statement.h"
 
 #define EVENT_NAME_MAX 50
 
@@ -260,7 +261,7 @@ query(const char *sql, Oid server)
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(server);
 
-	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+	if (statement_execute(sql, 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the schema of a HubSpot account");
 }
 
@@ -355,7 +356,7 @@ execute(const char *sql, Oid server, SchemaPart part, const char *json)
 	};
 	char		nulls[] = {' ', ' ', json == NULL ? 'n' : ' ', '\0'};
 
-	if (SPI_execute_with_args(sql, 3, types, values, nulls, false, 0) < 0)
+	if (statement_execute(sql, 3, types, values, nulls, false, 0) < 0)
 		elog(ERROR, "could not write the schema of a HubSpot account");
 }
 

@@ -1,11 +1,18 @@
 /*
  * settings.c
- *		Settings of our background processes, whatever those of the database are.
+ *		Settings of our background processes and of our own SQL, whatever those of the database are.
  *
- * Called once by each worker and refresher, outside a transaction.
+ * A database's owner may set what he likes for all who connect to his database,
+ * our processes among them, and a session what it likes for itself.
+ *
+ * settings_pin() and settings_pin_for_queries() are called once by each worker
+ * and refresher, outside a transaction; settings_pin_for_statement() by
+ * src/statement.c for each statement.
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "hubspot.h"
@@ -17,8 +24,16 @@ typedef struct Setting
 	const char *value;
 } Setting;
 
+/* What a statement of ours means, or whether it may run at all, depends on these: in sessions as well. */
+static const Setting for_statements[] = {
+	{"search_path", "pg_catalog, pg_temp"},
+	{"standard_conforming_strings", "on"},
+	{"transform_null_equals", "off"},
+	{"array_nulls", "on"},
+	{"restrict_nonsystem_relation_kind", ""},
+};
+
 static const Setting for_us[] = {
-	{"search_path", "pg_catalog"},
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_read_only", "off"},
 	{"statement_timeout", "0"},
@@ -28,6 +43,9 @@ static const Setting for_us[] = {
 	{"jit", "off"},
 	{"zero_damaged_pages", "off"},
 	{"row_security", "off"},
+	{"exit_on_error", "off"},
+	{"transaction_timeout", "0"},
+	{"default_transaction_deferrable", "off"},
 };
 
 /* Row security holds for users' queries, and positions are texts that must be read as they were written. */
@@ -40,11 +58,35 @@ static const Setting for_queries[] = {
 	{"hubspot.on_invalid", "record"},
 };
 
+/* Not every PostgreSQL has every setting. */
 static void
 set_all(const Setting *settings, int count)
 {
 	for (int i = 0; i < count; i++)
-		SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+		if (GetConfigOption(settings[i].name, true, false) != NULL)
+			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* ALTER DATABASE ... SET role makes even a background worker that role. */
+static void
+pin_identity(void)
+{
+	SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
+	SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+settings_pin_for_statement(void)
+{
+	for (int i = 0; i < lengthof(for_statements); i++)
+	{
+		const Setting *setting = &for_statements[i];
+		const char *present = GetConfigOption(setting->name, true, false);
+
+		if (present != NULL && strcmp(present, setting->value) != 0)
+			(void) set_config_option(setting->name, setting->value, PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
+	}
 }
 
 void
@@ -57,9 +99,9 @@ settings_pin_commit(void)
 void
 settings_pin(void)
 {
+	pin_identity();
+	set_all(for_statements, lengthof(for_statements));
 	set_all(for_us, lengthof(for_us));
-	if (GetConfigOption("transaction_timeout", true, false) != NULL)
-		SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	settings_pin_commit();
 }
 

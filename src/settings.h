@@ -1,6 +1,6 @@
 /*
  * settings.h
- *		Settings of our background processes, whatever those of the database are.
+ *		Settings of our background processes and of our own SQL, whatever those of the database are.
  */
 #ifndef HUBSPOT_SETTINGS_H
 #define HUBSPOT_SETTINGS_H
@@ -13,5 +13,8 @@ extern void settings_pin_commit(void);
 
 /* After connecting, for a process that runs users' queries as well. */
 extern void settings_pin_for_queries(void);
+
+/* Until the end of the GUC nesting level: what a statement of ours depends on. */
+extern void settings_pin_for_statement(void);
 
 #endif							/* HUBSPOT_SETTINGS_H */

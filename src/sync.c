@@ -31,6 +31,7 @@
 #include "utils/syscache.h"
 
 #include "hubspot.h"
+#include "statement.h"
 #include "sync.h"
 
 const char *const sync_kind_names[SYNC_KINDS] = {"sync", "audience", "trait"};
@@ -153,7 +154,7 @@ sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *
 
 	sync_act_as_extension(&before);
 	SPI_connect();
-	if (SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0) < 0)
+	if (statement_execute(sql, nargs, types, values, nulls, false, 0) < 0)
 		elog(ERROR, "could not read or write what is known of the definitions");
 	rows = SPI_processed;
 	if (take != NULL)
@@ -363,7 +364,7 @@ load_row(const char *condition, Oid type, Datum value)
 	sync_act_as_extension(&before);
 	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
-	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
+	if (statement_execute(sql, 1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.sync");
 	if (SPI_processed == 1)
 		sync = read_row(context);

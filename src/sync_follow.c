@@ -26,6 +26,7 @@
 #include "utils/lsyscache.h"
 
 #include "hubspot.h"
+#include "statement.h"
 #include "sync_follow.h"
 
 #define TRIGGER_FUNCTION "hubspot_sync_trigger"
@@ -95,7 +96,7 @@ find_triggers(const char *name)
 
 	sync_act_as_extension(&before);
 	SPI_connect();
-	if (SPI_execute_with_args(find_sql, 1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
+	if (statement_execute(find_sql, 1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read pg_trigger");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -168,7 +169,7 @@ static void
 execute(const char *sql)
 {
 	SPI_connect();
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+	if (statement_execute(sql, 0, NULL, NULL, NULL, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not execute \"%s\"", sql);
 	SPI_finish();
 }

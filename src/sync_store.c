@@ -24,6 +24,7 @@
 
 #include "hubspot.h"
 #include "shared.h"
+#include "statement.h"
 #include "sync.h"
 #include "sync_follow.h"
 #include "trigger_call.h"
@@ -173,7 +174,7 @@ run(const char *sql, int id)
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(id);
 
-	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, false, 0) < 0)
+	if (statement_execute(sql, 1, &type, &value, NULL, false, 0) < 0)
 		elog(ERROR, "could not write the state of a definition");
 }
 
@@ -190,7 +191,7 @@ write_row(const Sync *sync)
 	saving = true;
 	PG_TRY();
 	{
-		if (SPI_execute_with_args(put_sql, PUT_COUNT, (Oid *) put_types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING)
+		if (statement_execute(put_sql, PUT_COUNT, (Oid *) put_types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING)
 			elog(ERROR, "could not write hubspot.sync");
 		id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	}

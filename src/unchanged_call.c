@@ -20,6 +20,7 @@
 #include "enqueue.h"
 #include "record_map.h"
 #include "shared.h"
+#include "statement.h"
 #include "unchanged_call.h"
 
 PG_FUNCTION_INFO_V1(hubspot_wake);
@@ -43,8 +44,8 @@ session_seed(Oid server, const AccountOptions *options)
 	uint64		seed;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT coalesce(portal_id, 0), token_fingerprint FROM hubspot.account WHERE server = $1",
-							  1, &type, &value, NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
+	if (statement_execute("SELECT coalesce(portal_id, 0), token_fingerprint FROM hubspot.account WHERE server = $1",
+						  1, &type, &value, NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
 	{
 		bool		isnull;
 

@@ -15,6 +15,7 @@
 #include "utils/snapmgr.h"
 
 #include "hubspot.h"
+#include "statement.h"
 #include "unknown.h"
 
 #define MAX_UNKNOWN		2000	/* names counted between two writes */
@@ -96,12 +97,12 @@ unknown_save(void)
 			Int64GetDatum(entry->times), Int64GetDatum(entry->last_id)
 		};
 
-		if (SPI_execute_with_args("INSERT INTO hubspot.unknown_property (server, object, name, type, times, last_id, last_at)"
-								  " VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp())"
-								  " ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type,"
-								  " times = unknown_property.times + excluded.times, last_id = excluded.last_id,"
-								  " last_at = excluded.last_at",
-								  6, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		if (statement_execute("INSERT INTO hubspot.unknown_property (server, object, name, type, times, last_id, last_at)"
+							  " VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp())"
+							  " ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type,"
+							  " times = unknown_property.times + excluded.times, last_id = excluded.last_id,"
+							  " last_at = excluded.last_at",
+							  6, types, values, NULL, false, 0) != SPI_OK_INSERT)
 			elog(ERROR, "could not write hubspot.unknown_property");
 	}
 	PopActiveSnapshot();

@@ -1,0 +1,20 @@
+/*
+ * statement.h
+ *		The extension's own SQL, run by sessions, the worker and the refresher.
+ */
+#ifndef HUBSPOT_STATEMENT_H
+#define HUBSPOT_STATEMENT_H
+
+#include "executor/spi.h"
+
+/*
+ * As SPI_execute_with_args(), SPI_execute_extended() and SPI_cursor_open_with_args(), for statements that we wrote:
+ * names mean what stands in pg_catalog and texts are read as they were written, whatever the session, the role or the
+ * database has set.  Users' queries go through SPI itself, inside sync_act_as_owner().
+ */
+extern int	statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, long count);
+extern int	statement_execute_extended(const char *sql, const SPIExecuteOptions *options);
+extern Portal statement_open(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only,
+							 int cursor_options);
+
+#endif							/* HUBSPOT_STATEMENT_H */

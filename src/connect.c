@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -39,6 +40,15 @@
 
 dlist_head	accounts = DLIST_STATIC_INIT(accounts);
 
+/* The same, by SERVER: a row of the outbox names it. */
+typedef struct AccountEntry
+{
+	Oid			server;			/* the key, first */
+	Account    *account;
+} AccountEntry;
+
+static HTAB *by_server = NULL;
+
 static bool servers_changed = true;
 
 static void
@@ -50,22 +60,18 @@ server_changed(Datum arg, int cacheid, uint32 hashvalue)
 void
 connect_init(void)
 {
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(AccountEntry), .hcxt = window.work};
+
+	by_server = hash_create("hubspot accounts", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
 }
 
 Account *
 connect_find(Oid server)
 {
-	dlist_iter	iter;
+	AccountEntry *entry = by_server == NULL ? NULL : hash_search(by_server, &server, HASH_FIND, NULL);
 
-	dlist_foreach(iter, &accounts)
-	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		if (account->server == server)
-			return account;
-	}
-	return NULL;
+	return entry == NULL ? NULL : entry->account;
 }
 
 static Account *
@@ -87,9 +93,64 @@ make_account(Oid server)
 		dlist_init(&account->lanes[i].again);
 	}
 	lane_event(&account->status, EVENT_START, NULL, 0);
-	recall_read(account);
+	account->to_recall = true;
 	dlist_push_tail(&accounts, &account->node);
+	((AccountEntry *) hash_search(by_server, &server, HASH_ENTER, NULL))->account = account;
 	return account;
+}
+
+static void
+release_meters(Account *account)
+{
+	for (int i = 0; i < METER_COUNT; i++)
+	{
+		if (account->meters[i] != NULL)
+			meter_release(account->meters[i]);
+		account->meters[i] = NULL;
+	}
+}
+
+/* The meters of the account's token, all or none: false when too many tokens are in use. */
+static bool
+hold_meters(Account *account)
+{
+	Meter	   *fresh[METER_COUNT] = {NULL};
+	bool		complete = true;
+
+	for (int i = 0; i < METER_COUNT && complete; i++)
+	{
+		fresh[i] = meter_hold(account->secret.hash, (MeterKind) i);
+		complete = fresh[i] != NULL;
+	}
+	/* those of the last token after that, for it may be the same */
+	release_meters(account);
+	memcpy(account->meters, fresh, sizeof(fresh));
+	if (!complete)
+		release_meters(account);
+	return complete;
+}
+
+/*
+ * Searches are counted for all tokens of a hub together, as far as it is known which one it is, and a
+ * meter is free.
+ */
+static void
+share_searches(Account *account)
+{
+	Meter	   *shared = account->portal_id != 0 ? meter_hold((uint64) account->portal_id, METER_SEARCH) : NULL;
+
+	if (shared == NULL)
+		return;
+	meter_release(account->meters[METER_SEARCH]);
+	account->meters[METER_SEARCH] = shared;
+}
+
+/* Without a token there is nothing to be counted. */
+static void
+forget_token(Account *account)
+{
+	secret_forget(&account->secret);
+	release_meters(account);
 }
 
 /* Start anew: nothing that was wrong before need be wrong now. */
@@ -144,6 +205,7 @@ load_account(Account *account)
 		if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
 		{
 			MemoryContextDelete(context);
+			account->xmin = InvalidTransactionId;	/* once more */
 			PG_RE_THROW();
 		}
 		FlushErrorState();
@@ -161,16 +223,38 @@ load_account(Account *account)
 	account->dropped = false;
 	if (options != NULL)
 		account->sheds_confirmed = !options->skip_unchanged && !was_off;
-	secret_forget(&account->secret);
+	forget_token(account);
 	restart(account);
 	if (options == NULL)
 		lane_event(&account->status, EVENT_BAD_OPTION, problem, 0);
+}
+
+/*
+ * Whether the SERVER is another one than it was read; so that an ALTER of one
+ * lets a thousand others go on.
+ */
+static bool
+was_altered(Account *account)
+{
+	HeapTuple	tuple = SearchSysCache1(FOREIGNSERVEROID, ObjectIdGetDatum(account->server));
+	TransactionId xmin;
+	bool		altered;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	altered = account->xmin != xmin || !ItemPointerEquals(&account->tid, &tuple->t_self);
+	account->xmin = xmin;
+	account->tid = tuple->t_self;
+	ReleaseSysCache(tuple);
+	return altered;
 }
 
 static void
 load_accounts(void)
 {
 	List	   *servers = account_list();
+	List	   *fresh = NIL;
 	ListCell   *cell;
 	dlist_iter	iter;
 
@@ -182,7 +266,7 @@ load_accounts(void)
 		{
 			account->dropped = true;
 			account->sheds_confirmed = true;
-			secret_forget(&account->secret);
+			forget_token(account);
 			for (int i = 0; i < FAMILY_COUNT; i++)
 				lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
 		}
@@ -191,8 +275,18 @@ load_accounts(void)
 	{
 		Account    *account = connect_find(lfirst_oid(cell));
 
-		load_account(account != NULL ? account : make_account(lfirst_oid(cell)));
+		if (account == NULL)
+			account = make_account(lfirst_oid(cell));
+		if (account->to_recall)
+			fresh = lappend_oid(fresh, account->server);
+		if (was_altered(account))
+			load_account(account);
 	}
+	if (fresh != NIL)
+		recall_read(fresh);
+	foreach(cell, fresh)
+		connect_find(lfirst_oid(cell))->to_recall = false;
+	list_free(fresh);
 	list_free(servers);
 	pause_load();				/* a new one may be paused from its first moment */
 }
@@ -217,18 +311,6 @@ connect_load_accounts(void)
 }
 
 /*
- * The meters of the account's token.  Searches are counted for all tokens of a
- * hub together, as far as it is known which one it is.
- */
-static void
-find_meters(Account *account)
-{
-	for (int i = 0; i < METER_COUNT; i++)
-		account->meters[i] = meter_find(i == METER_SEARCH && account->portal_id != 0
-										? (uint64) account->portal_id : account->secret.hash, (MeterKind) i);
-}
-
-/*
  * Read the account's token file.  Returns whether there is a token now that
  * was not there before.
  */
@@ -245,7 +327,7 @@ read_secret(Account *account)
 	}
 	if (!secret_read(hubspot_secret_directory, account->options->secret, &fresh, problem))
 	{
-		secret_forget(&account->secret);
+		forget_token(account);
 		lane_event(&account->status, EVENT_NO_SECRET, problem, 0);
 		return false;
 	}
@@ -256,7 +338,14 @@ read_secret(Account *account)
 	}
 	secret_forget(&account->secret);
 	account->secret = fresh;
-	find_meters(account);
+	if (!hold_meters(account))
+	{
+		forget_token(account);
+		snprintf(problem, sizeof(problem), "%d in use", hubspot_max_tokens);
+		lane_event(&account->status, EVENT_NO_METER, problem, 0);
+		return false;
+	}
+	share_searches(account);
 	recall_tell_meters(account);
 	return true;
 }
@@ -305,7 +394,7 @@ connect_wants_asking(Account *account, int64 now)
 /* ---- what account-info says -------------------------------------------------- */
 
 static void
-copy_text(char *to, size_t size, const Reply *reply, const char *name)
+copy_text(char *to, size_t size, const Reply * reply, const char *name)
 {
 	encoding_copy(to, size, reply_text(reply, name));
 }
@@ -315,7 +404,7 @@ copy_text(char *to, size_t size, const Reply *reply, const char *name)
 
 /* What is out of all bounds tells nothing. */
 static int64
-number_within(const Reply *reply, const char *name, int64 least, int64 most)
+number_within(const Reply * reply, const char *name, int64 least, int64 most)
 {
 	int64		number = reply_number(reply, name);
 
@@ -323,7 +412,7 @@ number_within(const Reply *reply, const char *name, int64 least, int64 most)
 }
 
 static void
-read_info(Account *account, const Reply *reply)
+read_info(Account *account, const Reply * reply)
 {
 	account->portal_id = number_within(reply, "portalId", 1, MAX_HUB_ID);
 	account->info_of_token = account->secret.hash;
@@ -335,14 +424,14 @@ read_info(Account *account, const Reply *reply)
 }
 
 void
-connect_answered(Account *account, const Reply *reply)
+connect_answered(Account *account, const Reply * reply)
 {
 	char		detail[128];
 
 	if (reply->class == REPLY_RECORDS)
 	{
 		read_info(account, reply);
-		find_meters(account);
+		share_searches(account);
 	}
 	if (account->options != NULL && account->options->portal_id != 0 && account->portal_id != 0 &&
 		account->options->portal_id != account->portal_id)

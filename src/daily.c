@@ -122,7 +122,7 @@ daily_pause_if_used_up(Account *account)
 }
 
 void
-daily_headers(Account *account, const ReplyHeaders *headers)
+daily_headers(Account *account, const ReplyHeaders * headers)
 {
 	if (headers->daily_limit >= 0 || headers->daily_remaining >= 0)
 		meter_set_daily(account->meters[METER_OBJECTS], headers->daily_limit, headers->daily_remaining, true);
@@ -130,8 +130,9 @@ daily_headers(Account *account, const ReplyHeaders *headers)
 
 /* ---- the account's usage ---------------------------------------------------------- */
 
+/* Asked each turn, of each account: what only a request can change is looked at after a request. */
 bool
-daily_wants_usage(const Account *account, int64 now)
+daily_wants_usage(Account *account, int64 now)
 {
 	MeterReading reading;
 
@@ -140,12 +141,16 @@ daily_wants_usage(const Account *account, int64 now)
 		return false;
 	if (account->status.state == LANE_DAILY)
 		return account->wants_day_end;
-	if (account->status.state != LANE_RUN || now < account->usage_not_before)
+	if (account->status.state != LANE_RUN || now < account->usage_not_before ||
+		account->requests == account->usage_requests || account->requests == account->usage_enough)
 		return false;
 	read_meter(account, &reading);
 	if (!reading.daily_told)
-		return account->requests != account->usage_requests;
-	return reading.daily_resets_at <= GetCurrentTimestamp() && reading.daily_remaining < reading.daily_limit / ASK_PART;
+		return true;
+	if (reading.daily_resets_at <= GetCurrentTimestamp() && reading.daily_remaining < reading.daily_limit / ASK_PART)
+		return true;
+	account->usage_enough = account->requests;
+	return false;
 }
 
 void
@@ -159,7 +164,7 @@ daily_asking(Account *account, int64 now)
 
 /* Whatever it says, it moves no lane: it is asked for the sake of the others. */
 void
-daily_answered(Account *account, const Reply *reply)
+daily_answered(Account *account, const Reply * reply)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz resets_at;

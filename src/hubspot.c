@@ -45,6 +45,7 @@ char	   *hubspot_proxy = NULL;
 bool		hubspot_ack_synchronous_commit = false;
 char	   *hubspot_cluster_guard = NULL;
 int			hubspot_failover_window = 60 * 60;
+int			hubspot_max_tokens = 1024;
 
 static const struct config_enum_entry on_invalid_words[] = {
 	{"auto", ON_INVALID_AUTO, false},
@@ -269,6 +270,17 @@ define_network_settings(void)
 }
 
 static void
+define_memory_settings(void)
+{
+	DefineCustomIntVariable("hubspot.max_tokens",
+							"Sets how many access tokens may be in use at once, in all databases together.",
+							"Shared memory holds some 21 kB for the limits of each.  "
+							"An account whose token finds no place waits, and says so in hubspot.status.",
+							&hubspot_max_tokens, 1024, 1, 50000,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
+static void
 register_launcher(void)
 {
 	BackgroundWorker worker;
@@ -291,6 +303,8 @@ _PG_init(void)
 	define_queue_settings();
 	define_delivery_settings();
 	define_network_settings();
+	if (process_shared_preload_libraries_in_progress)
+		define_memory_settings();
 	MarkGUCPrefixReserved("hubspot");
 
 	/* pg_upgrade must find the databases as it left them */

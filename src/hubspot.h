@@ -38,6 +38,7 @@ extern char *hubspot_proxy;
 extern bool hubspot_ack_synchronous_commit;
 extern char *hubspot_cluster_guard;
 extern int	hubspot_failover_window;	/* s */
+extern int	hubspot_max_tokens;
 
 /* Whether hubspot.databases includes this database. */
 extern bool hubspot_serves_database(const char *name);

@@ -61,6 +61,7 @@ typedef enum LaneEvent
 	EVENT_MIGRATING,			/* 477 */
 	EVENT_BAD_OPTION,			/* an option of the SERVER is not usable */
 	EVENT_NO_SECRET,			/* the token file cannot be read */
+	EVENT_NO_METER,				/* too many tokens are in use */
 	EVENT_UNAUTHORIZED,			/* 401 */
 	EVENT_FORBIDDEN,			/* 403 */
 	EVENT_WRONG_HUBLET,			/* 488 */

@@ -4,18 +4,24 @@
  *
  * See meter.h for the idea.  Each Meter is in shared memory under its own
  * spinlock, held for a few instructions, once per answer for a pass over the
- * slices.  What this process has booked is remembered here, so that it can be
- * given back when the process ends.
+ * slices.  Whose they are stands in an array of entries beside them, under
+ * control->lock: a hash table whose entries are never emptied, only given to another
+ * key.  What this process holds and has booked is remembered here, so that it can be
+ * given back when the process ends, and so that each use is checked.
  */
 #include "postgres.h"
 
 #include <math.h>
+
+#include "storage/shmem.h"
+#include "utils/memutils.h"
 
 #include "hubspot.h"
 #include "clock.h"
 #include "meter.h"
 #include "tally.h"
 
+#define KINDS_PER_TOKEN		(METER_COUNT - 1)	/* forms have one for all */
 #define METER_MARGIN_US		2000	/* clocks tick differently at the two ends */
 #define METER_RETRY_US		5000	/* all places are in flight: look again */
 #define WINDOW_SLICES		1000
@@ -28,7 +34,25 @@
 
 StaticAssertDecl(METER_COUNT == SHARED_METER_KINDS, "every kind of meter is reported");
 
-static int	booked[SHARED_MAX_METERS];	/* by this process */
+/* Whose a meter is. */
+typedef struct MeterEntry
+{
+	uint64		key;			/* hash of the token, mixed with the kind; 0: nobody's yet */
+	int			references;		/* of all processes */
+} MeterEntry;
+
+/* In shared memory, meter_count() of each; NULL when the library is not preloaded. */
+static MeterEntry *entries = NULL;
+static Meter *meters = NULL;
+
+/* By this process, of each meter; NULL before it holds one. */
+typedef struct MeterUse
+{
+	int			held;			/* references */
+	int			booked;			/* requests under way */
+} MeterUse;
+
+static MeterUse *uses = NULL;
 
 /* Requests per window until HubSpot has said otherwise; it does for the first one only. */
 static const struct
@@ -73,7 +97,7 @@ static void
 book(Meter *meter, int n)
 {
 	meter->in_flight += n;
-	booked[meter - hubspot_shared->meters] += n;
+	uses[meter - meters].booked += n;
 }
 
 /* ---- time -------------------------------------------------------------------- */
@@ -126,13 +150,60 @@ next_leaves_at(const Meter *meter, const Tally *tally)
 	return (tally_oldest(tally) + slices_per_window(meter) - SHARED_TALLY_SLICES) * slice_us(meter);
 }
 
-/* ---- finding ------------------------------------------------------------------ */
+/* ---- shared memory -------------------------------------------------------------- */
+
+static int
+meter_count(void)
+{
+	return hubspot_max_tokens * KINDS_PER_TOKEN + 1;
+}
+
+Size
+meter_shared_size(void)
+{
+	return MAXALIGN(mul_size(sizeof(MeterEntry), meter_count())) + MAXALIGN(mul_size(sizeof(Meter), meter_count()));
+}
+
+/* A meter is initialized when it gets its key, so that those that nobody needs cost address space only. */
+void
+meter_shared_startup(void)
+{
+	Size		size = MAXALIGN(mul_size(sizeof(MeterEntry), meter_count()));
+	bool		found;
+
+	entries = ShmemInitStruct("hubspot meters", meter_shared_size(), &found);
+	meters = (Meter *) ((char *) entries + size);
+	if (!found)
+		memset(entries, 0, size);
+}
+
+/* ---- holding ------------------------------------------------------------------------ */
+
+/*
+ * The only way to a meter.  Who uses one has a reference, or a request under way that it
+ * is booked for; otherwise it may be another token's by now.
+ */
+static void
+lock_meter(Meter *meter)
+{
+	int			index = meter - meters;
+
+	if (uses == NULL || (uses[index].held == 0 && uses[index].booked == 0))
+		elog(ERROR, "a meter is used by who does not hold it");
+	SpinLockAcquire(&meter->mutex);
+}
+
+static void
+unlock_meter(Meter *meter)
+{
+	SpinLockRelease(&meter->mutex);
+}
 
 static void
 init_meter(Meter *meter, uint64 key, MeterKind kind)
 {
-	/* all but the lock, which is the first member */
-	memset((char *) meter + offsetof(Meter, key), 0, sizeof(*meter) - offsetof(Meter, key));
+	memset(meter, 0, sizeof(*meter));
+	SpinLockInit(&meter->mutex);
 	meter->key = key;
 	meter->kind = kind;
 	meter->window_ms = kinds[kind].window_ms;
@@ -140,38 +211,84 @@ init_meter(Meter *meter, uint64 key, MeterKind kind)
 	meter->daily_remaining = -1;
 }
 
+/* Whether nothing depends on what a meter that nobody holds remembers. */
+static bool
+is_forgettable(Meter *meter, int64 now)
+{
+	bool		result;
+
+	SpinLockAcquire(&meter->mutex);
+	advance(meter, now);
+	result = meter->in_flight == 0 && meter->ours.sum == 0 && meter->blocked_until <= now;
+	SpinLockRelease(&meter->mutex);
+	return result;
+}
+
+/*
+ * The entry of a key, else one for it: nobody's yet, else one that nobody
+ * holds.  -1: neither is there.  The caller has control->lock.
+ */
+static int
+find_entry(uint64 key, int64 now)
+{
+	int			count = meter_count();
+	int			first = key % count;
+	int			idle = -1;
+
+	for (int i = 0; i < count; i++)
+	{
+		int			index = (first + i) % count;
+
+		if (entries[index].key == key || entries[index].key == 0)
+			return index;
+		if (idle < 0 && entries[index].references == 0 && is_forgettable(&meters[index], now))
+			idle = index;
+	}
+	return idle;
+}
+
 Meter *
-meter_find(uint64 token, MeterKind kind)
+meter_hold(uint64 token, MeterKind kind)
 {
 	uint64		key = (kind == METER_FORMS ? 0 : token) ^ (UINT64CONST(0x9e3779b97f4a7c15) * kind);
-	Meter	   *oldest = NULL;
-	Meter	   *found = NULL;
+	int			index;
 
+	if (uses == NULL)
+		uses = MemoryContextAllocZero(TopMemoryContext, sizeof(MeterUse) * meter_count());
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < SHARED_MAX_METERS && found == NULL; i++)
+	index = find_entry(key, clock_us());
+	if (index >= 0)
 	{
-		Meter	   *meter = &hubspot_shared->meters[i];
-
-		if (meter->key == key)
-			found = meter;
-		else if (meter->in_flight == 0 &&
-				 (oldest == NULL || meter->last_used < oldest->last_used))
-			oldest = meter;
+		if (entries[index].key != key)
+		{
+			Assert(entries[index].references == 0);
+			init_meter(&meters[index], key, kind);
+			entries[index].key = key;
+		}
+		entries[index].references++;
+		uses[index].held++;
 	}
-	if (found == NULL)
-	{
-		if (oldest == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("more than %d HubSpot tokens are in use at once", SHARED_MAX_METERS / METER_COUNT)));
-		found = oldest;
-		SpinLockAcquire(&found->mutex);
-		init_meter(found, key, kind);
-		SpinLockRelease(&found->mutex);
-	}
-	found->last_used = clock_us();
 	LWLockRelease(hubspot_shared->lock);
-	return found;
+	return index < 0 ? NULL : &meters[index];
+}
+
+void
+meter_release(Meter *meter)
+{
+	int			index = meter - meters;
+
+	Assert(uses[index].held > 0 && entries[index].references > 0);
+	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
+	entries[index].references--;
+	uses[index].held--;
+	LWLockRelease(hubspot_shared->lock);
+}
+
+int
+meter_index(const Meter *meter, uint64 *key)
+{
+	*key = meter == NULL ? 0 : meter->key;
+	return meter == NULL ? -1 : meter - meters;
 }
 
 /* ---- sending ------------------------------------------------------------------- */
@@ -237,9 +354,8 @@ meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now)
 	int			allowed;
 	int64		wait = 0;
 
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	advance(meter, now);
-	meter->last_used = now;
 	allowed = allowance(meter, ceiling, share);
 	if (open_at(meter) > now)
 		wait = open_at(meter) - now;
@@ -256,16 +372,16 @@ meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now)
 		wait = Max(Min(next_leaves_at(meter, &meter->ours), next_leaves_at(meter, &meter->others)) - now, 1000);
 	else
 		wait = METER_RETRY_US;
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 	return wait;
 }
 
 void
 meter_cancel(Meter *meter)
 {
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	book(meter, -1);
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 }
 
 /* ---- answers -------------------------------------------------------------------- */
@@ -320,9 +436,9 @@ observe(Meter *meter, int counted, int64 sent_at, int64 now)
 }
 
 void
-meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 now)
+meter_answered(Meter *meter, const ReplyHeaders * headers, int64 sent_at, int64 now)
 {
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	book(meter, -1);
 	advance(meter, now);
 	tally_add(&meter->ours, 1);
@@ -339,7 +455,7 @@ meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 n
 		if (headers->burst_remaining >= 0)
 			observe(meter, headers->burst_limit - headers->burst_remaining, sent_at, now);
 	}
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 }
 
 void
@@ -356,11 +472,11 @@ meter_set_associations(Meter *associations, const Meter *objects)
 void
 meter_lost(Meter *meter, int64 now)
 {
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	book(meter, -1);
 	advance(meter, now);
 	tally_add(&meter->ours, 1);
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 }
 
 /* How long to wait after a 429 that does not say it itself; refusals counts it already. */
@@ -381,7 +497,7 @@ meter_refused(Meter *meter, const char *policy, int64 wait_s, int64 sent_at, int
 {
 	int64		wait;
 
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	book(meter, -1);
 	advance(meter, now);
 	/* it may be counted, too */
@@ -399,37 +515,37 @@ meter_refused(Meter *meter, const char *policy, int64 wait_s, int64 sent_at, int
 		meter->blocked_until = Max(meter->blocked_until, now + wait);
 	}
 	wait = Max(meter->blocked_until - now, 1);
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 	return wait;
 }
 
 void
 meter_block(Meter *meter, int64 wait_us, int64 now)
 {
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	meter->day_until = Max(meter->day_until, now + wait_us);
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 }
 
 void
 meter_unblock(Meter *meter)
 {
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	meter->day_until = 0;
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 }
 
 void
 meter_remember(Meter *meter, int limit, int window_ms, int64 ago_us, int count, int64 now)
 {
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	if (!meter->heard && limit > 0)
 		meter->limit = limit;
 	advance(meter, now);
 	if (!meter->heard && window_ms > 0 && window_ms != meter->window_ms)
 		change_window(meter, window_ms, now);
 	tally_add_at(&meter->ours, slice_of(meter, now - ago_us), count);
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 }
 
 /* ---- the day --------------------------------------------------------------------- */
@@ -437,30 +553,29 @@ meter_remember(Meter *meter, int limit, int window_ms, int64 ago_us, int count, 
 void
 meter_set_daily(Meter *meter, int64 limit, int64 remaining, bool by_header)
 {
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	if (limit >= 0)
 		meter->daily_limit = limit;
 	if (remaining >= 0)
 		meter->daily_remaining = remaining;
 	if (by_header && remaining >= 0)
 		meter->daily_told = true;
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 }
 
 void
 meter_set_reset(Meter *meter, TimestampTz resets_at)
 {
-	SpinLockAcquire(&meter->mutex);
+	lock_meter(meter);
 	meter->daily_resets_at = resets_at;
-	SpinLockRelease(&meter->mutex);
+	unlock_meter(meter);
 }
 
 /* ---- for others to know ------------------------------------------------------------ */
 
-void
-meter_read(Meter *meter, MeterReading *reading, int64 now)
+static void
+read_locked(Meter *meter, MeterReading *reading, int64 now)
 {
-	SpinLockAcquire(&meter->mutex);
 	advance(meter, now);
 	reading->limit = meter->kind == METER_OBJECTS ? meter->limit : limit_of(meter);
 	reading->window_ms = meter->window_ms;
@@ -472,7 +587,34 @@ meter_read(Meter *meter, MeterReading *reading, int64 now)
 	reading->daily_remaining = meter->daily_remaining;
 	reading->daily_told = meter->daily_told;
 	reading->daily_resets_at = meter->daily_resets_at;
-	SpinLockRelease(&meter->mutex);
+}
+
+void
+meter_read(Meter *meter, MeterReading *reading, int64 now)
+{
+	lock_meter(meter);
+	read_locked(meter, reading, now);
+	unlock_meter(meter);
+}
+
+/* Under control->lock no meter gets another key. */
+bool
+meter_read_index(int index, uint64 key, MeterReading *reading, int64 now)
+{
+	bool		result;
+
+	if (index < 0 || index >= meter_count())
+		return false;
+	LWLockAcquire(hubspot_shared->lock, LW_SHARED);
+	result = entries[index].key == key;
+	if (result)
+	{
+		SpinLockAcquire(&meters[index].mutex);
+		read_locked(&meters[index], reading, now);
+		SpinLockRelease(&meters[index].mutex);
+	}
+	LWLockRelease(hubspot_shared->lock);
+	return result;
 }
 
 void
@@ -480,7 +622,14 @@ meter_abandon_all(void)
 {
 	int64		now = clock_us();
 
-	for (int i = 0; i < SHARED_MAX_METERS; i++)
-		while (booked[i] > 0)
-			meter_lost(&hubspot_shared->meters[i], now);
+	if (uses == NULL)
+		return;
+	LWLockReleaseAll();			/* this process may end with control->lock */
+	for (int i = 0; i < meter_count(); i++)
+	{
+		while (uses[i].booked > 0)
+			meter_lost(&meters[i], now);
+		while (uses[i].held > 0)
+			meter_release(&meters[i]);
+	}
 }

@@ -18,7 +18,9 @@
  * One goes first as well before HubSpot has ever answered.
  *
  * Meters live in shared memory, one per token and kind of limit: two databases with one token
- * share one budget.  Each is under its own spinlock; all times are microseconds
+ * share one budget.  There are as many as hubspot.max_tokens asks for.  Who uses one
+ * holds it: a meter is given to another token only when nobody holds it, none of its requests is under
+ * way, and what it has counted has left the window; each use checks that.  Each is under its own spinlock; all times are microseconds
  * of CLOCK_MONOTONIC, which all processes of a machine share.
  */
 #ifndef HUBSPOT_METER_H
@@ -42,10 +44,13 @@ typedef enum MeterKind
 } MeterKind;
 
 /*
- * The meter of a token (by its hash) for a kind of requests; the longest
- * unused one makes room.  Forms without a token have one for all.
+ * The meter of a token (by its hash) for a kind of requests, with one more
+ * reference; NULL when none is free.  Forms without a token have one for all.
  */
-extern Meter *meter_find(uint64 token, MeterKind kind);
+extern Meter *meter_hold(uint64 token, MeterKind kind);
+
+/* Give the reference back; requests that are booked may still be told of. */
+extern void meter_release(Meter *meter);
 
 /* Whether requests of this kind do not count for the day. */
 extern bool meter_is_exempt(MeterKind kind);
@@ -64,7 +69,7 @@ extern int64 meter_take(Meter *meter, int ceiling, double share, bool paced, int
 extern void meter_cancel(Meter *meter);
 
 /* The request that was sent then was answered, but not with 429; headers tell what HubSpot counts. */
-extern void meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 now);
+extern void meter_answered(Meter *meter, const ReplyHeaders * headers, int64 sent_at, int64 now);
 
 /* The limit of associations goes with that of the rest, which HubSpot's answers tell. */
 extern void meter_set_associations(Meter *associations, const Meter *objects);
@@ -108,7 +113,18 @@ typedef struct MeterReading
 
 extern void meter_read(Meter *meter, MeterReading *reading, int64 now);
 
-/* Give back what this process had booked and not seen answered; at exit. */
+/*
+ * For those who hold none: the number of a meter (-1 of NULL) and its key, by which it is
+ * read later; false when it is another token's by then.
+ */
+extern int	meter_index(const Meter *meter, uint64 *key);
+extern bool meter_read_index(int index, uint64 key, MeterReading *reading, int64 now);
+
+/* The memory, asked for and set up with the rest of the shared memory. */
+extern Size meter_shared_size(void);
+extern void meter_shared_startup(void);
+
+/* Give back what this process holds, and had booked and not seen answered; at exit. */
 extern void meter_abandon_all(void);
 
 #endif							/* HUBSPOT_METER_H */

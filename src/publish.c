@@ -3,7 +3,8 @@
  *		What the worker tells others while it works.
  *
  * The report in the worker's slot is written under its spinlock: small
- * copies of numbers and short texts, prepared outside.  The id lists of
+ * copies of numbers and short texts, prepared outside; the lanes, of which there
+ * may be thousands, under a lock of their own.  The id lists of
  * requests under way are copied only when they changed.
  */
 #include "postgres.h"
@@ -17,6 +18,7 @@
 #include "connect.h"
 #include "pause.h"
 #include "publish.h"
+#include "shared_lanes.h"
 #include "window.h"
 #include "wire.h"
 
@@ -25,7 +27,9 @@
 
 static int64 published_at;
 static int64 published_events;	/* sum of counters: differs when anything happened */
-static LaneReport reports[SHARED_MAX_LANES];
+static LaneReport *reports = NULL;	/* what is told next, in "hubspot work" */
+static int	nreports = 0;
+static int	max_reports = 0;
 
 void
 publish_start(WorkerSlot *slot)
@@ -33,7 +37,6 @@ publish_start(WorkerSlot *slot)
 	SpinLockAcquire(&slot->mutex);
 	slot->pid = MyProcPid;
 	slot->started_at = GetCurrentTimestamp();
-	slot->nlanes = 0;
 	memset(slot->flights, 0, sizeof(slot->flights));
 	SpinLockRelease(&slot->mutex);
 }
@@ -78,32 +81,42 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->delivered = lane->done;
 	report->rate = lane->rate;
 	for (int i = 0; i < METER_COUNT; i++)
-		report->meters[i] = lane->account->meters[i] == NULL ? -1 : lane->account->meters[i] - hubspot_shared->meters;
+		report->meters[i] = meter_index(lane->account->meters[i], &report->meter_keys[i]);
 }
 
-/* The first lane of every account first: an account without it counts as one that nobody serves. */
-static int
+static LaneReport *
+next_report(void)
+{
+	if (nreports == max_reports)
+	{
+		max_reports = Max(max_reports * 2, 64);
+		reports = reports == NULL ? MemoryContextAlloc(window.work, sizeof(LaneReport) * max_reports) :
+			repalloc_huge(reports, sizeof(LaneReport) * max_reports);
+	}
+	return &reports[nreports++];
+}
+
+static void
 describe_lanes(int64 now)
 {
-	int			n = 0;
 	dlist_iter	iter;
 
-	for (int i = 0; i < FAMILY_COUNT; i++)
-		dlist_foreach(iter, &accounts)
+	nreports = 0;
+	dlist_foreach(iter, &accounts)
 	{
 		Account    *account = dlist_container(Account, node, iter.cur);
 
-		if (n < SHARED_MAX_LANES && !account->dropped && connect_lane_is_used(&account->lanes[i]))
-			describe_lane(&account->lanes[i], &reports[n++], now);
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			if (!account->dropped && connect_lane_is_used(&account->lanes[i]))
+				describe_lane(&account->lanes[i], next_report(), now);
 	}
-	return n;
 }
 
 /* Whether a lane's rate is still on its way to zero. */
 static bool
-rates_move(int nlanes)
+rates_move(void)
 {
-	for (int i = 0; i < nlanes; i++)
+	for (int i = 0; i < nreports; i++)
 		if (reports[i].rate > 0)
 			return true;
 	return false;
@@ -131,7 +144,6 @@ int64
 publish_report(WorkerSlot *slot, bool force)
 {
 	int64		now = clock_us();
-	int			nlanes;
 	int64		events = send_requests() + (int64) window.next_seq + ack_total() + pause_changes() - wire_in_flight();
 
 	if (!force && now - published_at < PUBLISH_US)
@@ -139,12 +151,11 @@ publish_report(WorkerSlot *slot, bool force)
 
 	published_at = now;
 	published_events = events;
-	nlanes = describe_lanes(now);
+	describe_lanes(now);
+	shared_lanes_report(slot, reports, nreports);
 	copy_flights(slot);
 
 	SpinLockAcquire(&slot->mutex);
-	memcpy(slot->lanes, reports, sizeof(LaneReport) * nlanes);
-	slot->nlanes = nlanes;
 	slot->last_turn_at = GetCurrentTimestamp();
 	slot->window_rows = window.nrows;
 	slot->window_bytes = window.bytes;
@@ -152,7 +163,7 @@ publish_report(WorkerSlot *slot, bool force)
 	slot->requests = send_requests();
 	slot->rows_done = ack_total();
 	SpinLockRelease(&slot->mutex);
-	return wire_in_flight() > 0 || window.nrows > 0 ? PUBLISH_US : rates_move(nlanes) ? RATE_US : -1;
+	return wire_in_flight() > 0 || window.nrows > 0 ? PUBLISH_US : rates_move() ? RATE_US : -1;
 }
 
 uint32

@@ -21,12 +21,14 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "hubspot.h"
 #include "clock.h"
+#include "connect.h"
 #include "recall.h"
 #include "statement.h"
 
@@ -42,21 +44,21 @@ typedef struct Recalled
 	int			count;
 } Recalled;
 
-/* $1 is the SERVER, $2 when the first worker of this server began. */
+/* $1 are the SERVERs, all at once, for the log is read once; $2 is when the first worker of this server began. */
 static const char account_sql[] =
-"SELECT portal_id, time_zone, utc_offset_ms FROM hubspot.account WHERE server = $1 AND $2 IS NOT NULL";
+"SELECT server, portal_id, time_zone, utc_offset_ms FROM hubspot.account WHERE server = ANY ($1) AND $2 IS NOT NULL";
 
 /* Times to the hundredth of a second; the last 5000 requests are more than any window grants. */
 static const char requests_sql[] =
-"SELECT CASE WHEN q.path ~ '/search$' THEN 'search' WHEN q.path ~ '/associations/.*/batch/' THEN 'associations'"
+"SELECT q.server, CASE WHEN q.path ~ '/search$' THEN 'search' WHEN q.path ~ '/associations/.*/batch/' THEN 'associations'"
 " WHEN q.path ~ '/integration/submit/' THEN 'forms' ELSE 'objects' END, l.burst_limit, l.burst_window_ms,"
 " pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - q.ended_at) * 100)::pg_catalog.int8 * 10000 AS ago, pg_catalog.count(*)"
 " FROM (SELECT r.server, r.path, r.lane, r.started_at + r.duration_ms * interval '1 millisecond' AS ended_at"
 " FROM hubspot.request r ORDER BY r.id DESC LIMIT 5000) q"
 " LEFT JOIN hubspot.rate_limit l ON l.server = q.server AND l.lane = 'contacts'"
-" WHERE q.server = $1 AND q.ended_at < $2 AND q.lane <> 'events'"
+" WHERE q.server = ANY ($1) AND q.ended_at < $2 AND q.lane <> 'events'"
 " AND q.ended_at > pg_catalog.clock_timestamp() - coalesce(l.burst_window_ms, 10000) * interval '1 millisecond'"
-" GROUP BY 1, 2, 3, 4";
+" GROUP BY 1, 2, 3, 4, 5";
 
 static int64
 number_at(int row, int column)
@@ -67,13 +69,13 @@ number_at(int row, int column)
 }
 
 static void
-read_account(Account *account)
+read_account(Account *account, int row)
 {
-	char	   *zone = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+	char	   *zone = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3);
 
-	account->portal_id = number_at(0, 1);
+	account->portal_id = number_at(row, 2);
 	strlcpy(account->time_zone, zone != NULL ? zone : "", sizeof(account->time_zone));
-	account->utc_offset_ms = (int) number_at(0, 3);
+	account->utc_offset_ms = (int) number_at(row, 4);
 }
 
 static MeterKind
@@ -89,34 +91,51 @@ read_request_count(Account *account, int row)
 {
 	MemoryContext old = MemoryContextSwitchTo(window.work);
 	Recalled   *recalled = palloc(sizeof(Recalled));
-	char	   *name = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+	char	   *name = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2);
 
 	recalled->kind = kind_named(name);
 	pfree(name);
-	recalled->limit = recalled->kind == METER_OBJECTS ? (int) number_at(row, 2) : 0;
-	recalled->window_ms = recalled->kind == METER_OBJECTS ? (int) number_at(row, 3) : 0;
-	recalled->at = clock_us() - Max(number_at(row, 4), 0);
-	recalled->count = (int) number_at(row, 5);
+	recalled->limit = recalled->kind == METER_OBJECTS ? (int) number_at(row, 3) : 0;
+	recalled->window_ms = recalled->kind == METER_OBJECTS ? (int) number_at(row, 4) : 0;
+	recalled->at = clock_us() - Max(number_at(row, 5), 0);
+	recalled->count = (int) number_at(row, 6);
 	account->recalled = lappend(account->recalled, recalled);
 	MemoryContextSwitchTo(old);
 }
 
-void
-recall_read(Account *account)
+/* The account that a row is of. */
+static Account *
+account_at(int row)
 {
-	Oid			types[] = {OIDOID, TIMESTAMPTZOID};
-	Datum		values[] = {ObjectIdGetDatum(account->server), TimestampTzGetDatum(shared_workers_began_at())};
+	return connect_find((Oid) number_at(row, 1));
+}
+
+static Datum
+server_array(List *servers)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * list_length(servers));
+
+	for (int i = 0; i < list_length(servers); i++)
+		elements[i] = ObjectIdGetDatum(list_nth_oid(servers, i));
+	return PointerGetDatum(construct_array(elements, list_length(servers), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+void
+recall_read(List *servers)
+{
+	Oid			types[] = {OIDARRAYOID, TIMESTAMPTZOID};
+	Datum		values[] = {server_array(servers), TimestampTzGetDatum(shared_workers_began_at())};
 
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (statement_execute(account_sql, 2, types, values, NULL, true, 1) != SPI_OK_SELECT)
+	if (statement_execute(account_sql, 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.account");
-	if (SPI_processed == 1)
-		read_account(account);
+	for (int row = 0; row < SPI_processed; row++)
+		read_account(account_at(row), row);
 	if (statement_execute(requests_sql, 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.request");
 	for (int row = 0; row < SPI_processed; row++)
-		read_request_count(account, row);
+		read_request_count(account_at(row), row);
 	PopActiveSnapshot();
 	SPI_finish();
 }

@@ -7,8 +7,8 @@
 
 #include "work.h"
 
-/* Read it, for an account that appears; in a transaction. */
-extern void recall_read(Account *account);
+/* Read it, for accounts that appear, a list of their SERVERs; in a transaction. */
+extern void recall_read(List *servers);
 
 /* The account's meters are there: tell them. */
 extern void recall_tell_meters(Account *account);

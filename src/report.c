@@ -22,6 +22,7 @@
 #include "lane.h"
 #include "meter.h"
 #include "shared.h"
+#include "shared_lanes.h"
 
 PG_FUNCTION_INFO_V1(hubspot_lane_states);
 PG_FUNCTION_INFO_V1(hubspot_lane_report);
@@ -91,16 +92,9 @@ static LaneReport *
 copy_lanes(int *count)
 {
 	WorkerSlot *slot = my_running_slot();
-	LaneReport *lanes = palloc(sizeof(LaneReport) * SHARED_MAX_LANES);
 
 	*count = 0;
-	if (slot == NULL)
-		return lanes;
-	SpinLockAcquire(&slot->mutex);
-	*count = slot->nlanes;
-	memcpy(lanes, slot->lanes, sizeof(LaneReport) * slot->nlanes);
-	SpinLockRelease(&slot->mutex);
-	return lanes;
+	return slot == NULL ? NULL : shared_lanes_copy(slot, count);
 }
 
 static void
@@ -261,12 +255,23 @@ put_blocked(Datum *values, bool *nulls, int column, const MeterReading *reading)
 	put_time(values, nulls, column, reading->blocked_us == 0 ? 0 : GetCurrentTimestamp() + reading->blocked_us);
 }
 
+/* The meter of a kind, as far as it is still the account's. */
+static bool
+read_meter(const LaneReport *lane, MeterKind kind, MeterReading *reading)
+{
+	return meter_read_index(lane->meters[kind], lane->meter_keys[kind], reading, clock_us());
+}
+
 static void
-put_meter(Datum *values, bool *nulls, int column, Meter *meter)
+put_meter(Datum *values, bool *nulls, int column, const LaneReport *lane, MeterKind kind)
 {
 	MeterReading reading;
 
-	meter_read(meter, &reading, clock_us());
+	if (!read_meter(lane, kind, &reading))
+	{
+		nulls[column] = nulls[column + 1] = nulls[column + 2] = true;
+		return;
+	}
 	values[column] = Int32GetDatum(reading.limit);
 	values[column + 1] = Int32GetDatum(reading.used);
 	put_blocked(values, nulls, column + 2, &reading);
@@ -283,15 +288,13 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 	lanes = copy_lanes(&count);
 	for (int i = 0; i < count; i++)
 	{
-		Meter	   *meters = hubspot_shared->meters;
 		MeterReading reading;
 		Datum		values[METER_COLUMNS];
 		bool		nulls[METER_COLUMNS] = {0};
 
 		/* the lanes of an account share its meters, and this one is always reported */
-		if (lanes[i].meters[METER_OBJECTS] < 0 || lanes[i].family != FAMILY_CONTACTS)
+		if (lanes[i].family != FAMILY_CONTACTS || !read_meter(&lanes[i], METER_OBJECTS, &reading))
 			continue;
-		meter_read(&meters[lanes[i].meters[METER_OBJECTS]], &reading, clock_us());
 		values[0] = ObjectIdGetDatum(lanes[i].server);
 		values[1] = Int32GetDatum(reading.limit);
 		nulls[1] = reading.limit == 0;
@@ -306,7 +309,7 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 		put_blocked(values, nulls, 8, &reading);
 		put_time(values, nulls, 9, reading.daily_resets_at);
 		for (int j = 0; j < lengthof(reported_kinds); j++)
-			put_meter(values, nulls, 10 + 3 * j, &meters[lanes[i].meters[reported_kinds[j]]]);
+			put_meter(values, nulls, 10 + 3 * j, &lanes[i], reported_kinds[j]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

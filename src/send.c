@@ -6,6 +6,10 @@
  * Everything here runs outside of transactions; verdicts go to ack.c.  A
  * transfer remembers whose it is; at most WIRE_MAX_TRANSFERS are under way, at
  * most max_connections of one account, but for the first two of each lane.
+ *
+ * Every sender asks for a place first (take_place), and gives it to
+ * start_transfer().  That there is none is no trouble: the end of any request wakes
+ * the worker, and all ask again.
  */
 #include "postgres.h"
 
@@ -60,14 +64,71 @@ current_settings(WireSettings *settings)
 	settings->proxy = hubspot_proxy[0] != '\0' ? hubspot_proxy : NULL;
 }
 
-/*
- * Hand a request to wire.c, as UTF-8; a place of the meter has been taken.
- * Its transfer, NULL if it will not go.
- */
-static Transfer *
-start_transfer(Account *account, Lane *lane, Meter *meter, const Address *address, const char *method,
-			   const char *body, int body_len)
+/* The right to send one request. */
+typedef struct Place
 {
+	Account    *account;
+	Lane	   *lane;			/* NULL: of the account itself */
+	Meter	   *meter;			/* where it is booked; NULL: not limited */
+} Place;
+
+static void
+give_place_back(Place *place)
+{
+	if (place->meter != NULL)
+		meter_cancel(place->meter);
+	place->meter = NULL;
+}
+
+/*
+ * Whether there is a connection for one more request.  A lane's first
+ * ones may go whatever the others do: a lane whose requests hang would
+ * otherwise take all connections and stop the others, too.  A back-fill leaves
+ * one to what may come.  The account's own are few, and never more than two.
+ */
+static bool
+has_connection(const Account *account, const Lane *lane)
+{
+	int			most = account->options->max_connections;
+	bool		only_backfill = lane != NULL && most > 1 && queue_only_backfill(lane);
+
+	if (lane == NULL || lane->transfers == 0)
+		return wire_in_flight() < WIRE_MAX_TRANSFERS;
+	if (wire_in_flight() >= WIRE_MAX_TRANSFERS - SPARE_TRANSFERS)
+		return false;
+	return account->transfers < most - only_backfill ||
+		(lane->transfers < Min(OWN_TRANSFERS, most) && !only_backfill);
+}
+
+/*
+ * A connection and, of that kind's meter, a place.  Returns 0, or the µs until one may be
+ * free, of which NO_CONNECTION says nothing: a request that ends wakes the worker.
+ */
+#define NO_CONNECTION	(-1)
+
+static int64
+take_place(Account *account, Lane *lane, MeterKind kind, bool paced, int64 now, Place *place)
+{
+	int64		wait = 0;
+
+	if (!has_connection(account, lane))
+		return NO_CONNECTION;
+	*place = (Place)
+	{
+		.account = account, .lane = lane, .meter = kind == METER_NONE ? NULL : account->meters[kind]
+	};
+	if (place->meter != NULL)
+		wait = meter_take(place->meter, kind == METER_OBJECTS ? account->options->burst_limit : 0,
+						  account->options->quota_share, paced, now);
+	return wait;
+}
+
+/* Hand a request to wire.c, as UTF-8.  Its transfer; NULL if it will not go, and the place is given back. */
+static Transfer *
+start_transfer(Place *place, const Address *address, const char *method, const char *body, int body_len)
+{
+	Account    *account = place->account;
+	Lane	   *lane = place->lane;
 	char	   *url = psprintf("%s%s%s", address->base_url, address->path, address->query != NULL ? address->query : "");
 	int			url_len = strlen(url);
 	char		error[256];
@@ -84,14 +145,14 @@ start_transfer(Account *account, Lane *lane, Meter *meter, const Address *addres
 	slot = wire_send(&request, &settings, error);
 	if (slot < 0)
 	{
-		if (meter != NULL)
-			meter_cancel(meter);
-		lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK, encoding_from_wire(error), 0);
+		give_place_back(place);
+		if (slot == WIRE_FAILED)
+			lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK, encoding_from_wire(error), 0);
 		return NULL;
 	}
 	transfers[slot] = (Transfer)
 	{
-		.account = account, .lane = lane, .meter = meter, .token_hash = account->secret.hash,
+		.account = account, .lane = lane, .meter = place->meter, .token_hash = account->secret.hash,
 			.started_at = GetCurrentTimestamp()
 	};
 	strlcpy(transfers[slot].path, address->path, sizeof(transfers[slot].path));
@@ -100,16 +161,6 @@ start_transfer(Account *account, Lane *lane, Meter *meter, const Address *addres
 	account->requests++;
 	requests_sent++;
 	return &transfers[slot];
-}
-
-/* µs to wait before this account may send one more request; 0: it is booked. */
-static int64
-take_place(Account *account, MeterKind kind, bool paced, int64 now)
-{
-	if (kind == METER_NONE)
-		return 0;
-	return meter_take(account->meters[kind], kind == METER_OBJECTS ? account->options->burst_limit : 0,
-					  account->options->quota_share, paced, now);
 }
 
 static int64
@@ -132,12 +183,13 @@ static void
 ask_account(Account *account, int64 now)
 {
 	Address		address = api_address(account, path_of(PATH_ACCOUNT_INFO, account->options));
-	int64		wait = take_place(account, METER_OBJECTS, false, now);
+	Place		place;
+	int64		wait = take_place(account, NULL, METER_OBJECTS, false, now, &place);
 
 	if (wait > 0)
 		account->status.until = now + wait;
-	else
-		account->asking = start_transfer(account, NULL, account->meters[METER_OBJECTS], &address, "GET", NULL, 0) != NULL;
+	else if (wait == 0)
+		account->asking = start_transfer(&place, &address, "GET", NULL, 0) != NULL;
 }
 
 /* Ask how much of the day is used, and when it ends. */
@@ -145,12 +197,13 @@ static void
 ask_usage(Account *account, int64 now)
 {
 	Address		address = api_address(account, path_of(PATH_ACCOUNT_USAGE, account->options));
+	Place		place;
 	Transfer   *transfer;
 
-	if (wire_in_flight() >= WIRE_MAX_TRANSFERS || take_place(account, METER_OBJECTS, false, now) > 0)
+	if (take_place(account, NULL, METER_OBJECTS, false, now, &place) != 0)
 		return;
 	daily_asking(account, now);
-	transfer = start_transfer(account, NULL, account->meters[METER_OBJECTS], &address, "GET", NULL, 0);
+	transfer = start_transfer(&place, &address, "GET", NULL, 0);
 	if (transfer == NULL)
 		account->asking_usage = false;
 	else
@@ -164,21 +217,20 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 	SchemaRequest request;
 	Address		address;
 	Transfer   *transfer;
-	Lane	   *lane;
+	Place		place;
 	int64		wait;
 
-	if (account->transfers >= account->options->max_connections ||
-		wire_in_flight() >= WIRE_MAX_TRANSFERS || !schema_sync_next(account, now, &request))
+	if (account->transfers >= account->options->max_connections || !has_connection(account, NULL) ||
+		!schema_sync_next(account, now, &request))
 		return false;
-	lane = schema_sync_lane(account, request.part);
-	wait = take_place(account, METER_OBJECTS, false, now);
+	wait = take_place(account, NULL, METER_OBJECTS, false, now, &place);
 	if (wait > 0)
-	{
 		*wait_us = sooner(*wait_us, wait);
+	if (wait != 0)
 		return false;
-	}
+	place.lane = schema_sync_lane(account, request.part);
 	address = api_address(account, request.path);
-	transfer = start_transfer(account, lane, account->meters[METER_OBJECTS], &address, request.method, request.body,
+	transfer = start_transfer(&place, &address, request.method, request.body,
 							  request.body != NULL ? strlen(request.body) : 0);
 	if (transfer == NULL)
 		return false;
@@ -188,8 +240,9 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 }
 
 static bool
-send_batch(Lane *lane, Batch *batch)
+send_batch(Place *place, Batch *batch)
 {
+	Lane	   *lane = place->lane;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	Account    *account = lane->account;
 	const RequestKind *kind = batch->kind;
@@ -198,7 +251,7 @@ send_batch(Lane *lane, Batch *batch)
 
 	if (kind->address != NULL)
 		kind->address(batch, &address);
-	transfer = start_transfer(account, lane, kind->meter == METER_NONE ? NULL : account->meters[kind->meter], &address,
+	transfer = start_transfer(place, &address,
 							  kind->is_get ? "GET" : kind->is_put ? "PUT" : "POST", kind->is_get ? NULL : batch->body.data, kind->is_get ? 0 : batch->body.len);
 	MemoryContextSwitchTo(old);
 	if (transfer == NULL)
@@ -239,7 +292,7 @@ hold(Lane *lane, const RequestKind *kind, bool more_to_read, int64 now)
  * go.  A kind whose meter has none left does not stop the others.
  */
 static const RequestKind *
-book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
+book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us, Place *place)
 {
 	int			busy = 0;
 	int64		least = -1;
@@ -255,8 +308,10 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 			*wait_us = sooner(*wait_us, wait);
 			return NULL;
 		}
-		wait = take_place(lane->account, kind->meter, queue_only_backfill(lane), now);
-		if (wait <= 0)
+		wait = take_place(lane->account, lane, kind->meter, queue_only_backfill(lane), now, place);
+		if (wait == NO_CONNECTION)
+			return NULL;
+		if (wait == 0)
 			break;
 		if (least < 0 || wait < least)
 			soonest = kind->meter;
@@ -275,38 +330,18 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	return kind;
 }
 
-/*
- * Whether there is a connection for one more request of the lane.  Its first
- * ones may go whatever the others do: a lane whose requests hang would
- * otherwise take all connections and stop the others, too.  A back-fill leaves
- * one to what may come.
- */
-static bool
-has_place(const Lane *lane)
-{
-	int			most = lane->account->options->max_connections;
-	bool		only_backfill = most > 1 && queue_only_backfill(lane);
-
-	if (lane->transfers == 0)
-		return wire_in_flight() < WIRE_MAX_TRANSFERS;
-	if (wire_in_flight() >= WIRE_MAX_TRANSFERS - SPARE_TRANSFERS)
-		return false;
-	return lane->account->transfers < most - only_backfill ||
-		(lane->transfers < Min(OWN_TRANSFERS, most) && !only_backfill);
-}
-
 /* Send one batch of a lane; false when none may go, with the time until one may. */
 static bool
 send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 {
-	Account    *account = lane->account;
 	const RequestKind *kind;
 	Batch	   *batch;
+	Place		place;
 	int			ended;
 	int			nready = lane->nready;
 	int64		splits = lane->splits;
 
-	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) || !has_place(lane) ||
+	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) || !has_connection(lane->account, lane) ||
 		(lane->status.failures > 0 && lane->transfers > 0)) /* after trouble one goes first */
 		return false;
 	if (!lane_may_send(&lane->status, now))
@@ -317,7 +352,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	}
 	if (!schema_sync_is_settled(lane))
 		return false;
-	kind = book_kind(lane, more_to_read, now, wait_us);
+	kind = book_kind(lane, more_to_read, now, wait_us, &place);
 	if (kind == NULL)
 		return false;
 	if (lane->status.failures == 0)
@@ -325,9 +360,8 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	ended = ack_pending();
 	batch = batch_take(lane, kind);
 	if (batch != NULL)
-		return send_batch(lane, batch);
-	if (kind->meter != METER_NONE)
-		meter_cancel(account->meters[kind->meter]);
+		return send_batch(&place, batch);
+	give_place_back(&place);
 	/* rows ended without a request, were sent away or split from others: there may be more to do */
 	return (ack_pending() > ended || lane->nready < nready || lane->splits > splits) && !ack_is_full();
 }
@@ -356,8 +390,9 @@ send_what_may(bool more_to_read)
 			ask_account(account, now);
 		if (daily_wants_usage(account, now))
 			ask_usage(account, now);
-		if (account->status.state != LANE_RUN && account->status.until > 0 && account->pause.state == LANE_RUN)
-			wait_us = sooner(wait_us, Max(account->status.until - now, 0));
+		/* when that is over already, it waits for an answer, or for a place */
+		if (account->status.state != LANE_RUN && account->status.until > now && account->pause.state == LANE_RUN)
+			wait_us = sooner(wait_us, account->status.until - now);
 		schema_lane_give_up(&account->lanes[FAMILY_SCHEMA]);
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped &&
 			!pause_stops(&account->lanes[FAMILY_SCHEMA]))
@@ -381,7 +416,7 @@ send_what_may(bool more_to_read)
 
 /* Write the request's line of the log. */
 static AckRequest *
-log_request(const Transfer *transfer, const WireResponse *response, const Reply *reply)
+log_request(const Transfer *transfer, const WireResponse *response, const Reply * reply)
 {
 	AckRequest *request = ack_request();
 
@@ -404,7 +439,7 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 }
 
 static void
-meter_response(const Transfer *transfer, const WireResponse *response, const Reply *reply)
+meter_response(const Transfer *transfer, const WireResponse *response, const Reply * reply)
 {
 	Account    *account = transfer->account;
 	int64		now = clock_us();
@@ -418,7 +453,8 @@ meter_response(const Transfer *transfer, const WireResponse *response, const Rep
 		meter_answered(transfer->meter, &response->headers, response->started_us, now);
 		if (transfer->token_hash == account->secret.hash)
 			daily_headers(account, &response->headers);
-		meter_set_associations(account->meters[METER_ASSOCIATIONS], account->meters[METER_OBJECTS]);
+		if (account->meters[METER_OBJECTS] != NULL)
+			meter_set_associations(account->meters[METER_ASSOCIATIONS], account->meters[METER_OBJECTS]);
 	}
 	else if (response->reached)
 		meter_lost(transfer->meter, now);
@@ -429,7 +465,7 @@ meter_response(const Transfer *transfer, const WireResponse *response, const Rep
 
 /* The event that an answer, or its absence, is; with the words and the time that go with it. */
 static LaneEvent
-event_of(const WireResponse *response, const Reply *reply,
+event_of(const WireResponse *response, const Reply * reply,
 		 const char **detail, int64 *wait_s)
 {
 	LaneEvent	event;
@@ -494,7 +530,7 @@ wait_for_meter(LaneStatus *status, Meter *meter)
  * the new one.
  */
 static bool
-apply_event(const Transfer *transfer, const WireResponse *response, const Reply *reply)
+apply_event(const Transfer *transfer, const WireResponse *response, const Reply * reply)
 {
 	Account    *account = transfer->account;
 	Lane	   *lane = transfer->lane;
@@ -530,7 +566,7 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 
 /* account-info: an address without it is no reason not to try the rest. */
 static void
-finish_account(const Transfer *transfer, const WireResponse *response, const Reply *reply)
+finish_account(const Transfer *transfer, const WireResponse *response, const Reply * reply)
 {
 	Account    *account = transfer->account;
 
@@ -545,7 +581,7 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 
 /* A part of the schema: a refusal is an answer, too. */
 static void
-finish_schema(const Transfer *transfer, const WireResponse *response, const Reply *reply)
+finish_schema(const Transfer *transfer, const WireResponse *response, const Reply * reply)
 {
 	bool		refused = response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN);
 	bool		useful = transfer->token_hash == transfer->account->secret.hash &&
@@ -559,13 +595,13 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
  * record that HubSpot stumbles over.
  */
 static bool
-may_be_of_batch(const WireResponse *response, const Reply *reply)
+may_be_of_batch(const WireResponse *response, const Reply * reply)
 {
 	return response->answered ? reply->class == REPLY_UNAVAILABLE : response->reached;
 }
 
 static void
-finish_usage(const Transfer *transfer, const Reply *reply)
+finish_usage(const Transfer *transfer, const Reply * reply)
 {
 	Account    *account = transfer->account;
 
@@ -575,8 +611,8 @@ finish_usage(const Transfer *transfer, const Reply *reply)
 }
 
 static void
-finish_batch(const Transfer *transfer, const WireResponse *response, const Reply *reply,
-			 AckRequest *request)
+finish_batch(const Transfer *transfer, const WireResponse *response, const Reply * reply,
+			 AckRequest * request)
 {
 	Batch	   *batch = transfer->batch;
 	Lane	   *lane = batch->lane;

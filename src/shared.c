@@ -28,13 +28,18 @@
 #include "storage/shmem.h"
 
 #include "hubspot.h"
+#include "meter.h"
 #include "shared.h"
+#include "shared_lanes.h"
 
 #define TRANCHE "hubspot"
 
 StaticAssertDecl(sizeof(WorkerOrder) <= BGW_EXTRALEN, "an order must fit into bgw_extra");
 
 SharedControl *hubspot_shared = NULL;
+
+/* The tranche: control->lock, and one per slot. */
+static LWLockPadded *locks = NULL;
 
 const char *const shared_worker_states[] = {
 	"none", "starting", "probing", "running", "held", "stopped", "absent"
@@ -69,15 +74,15 @@ on_shmem_request(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedControl)));
-	RequestNamedLWLockTranche(TRANCHE, 1);
+	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedControl)) + meter_shared_size());
+	RequestNamedLWLockTranche(TRANCHE, 1 + SHARED_MAX_WORKERS);
 }
 
 static void
 initialize_control(SharedControl *control)
 {
 	memset(control, 0, sizeof(*control));
-	control->lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+	control->lock = &locks[0].lock;
 	pg_atomic_init_u32(&control->launcher_procno, 0);
 	pg_atomic_init_u32(&control->look_at, 0);
 	control->workers_ended_at = GetCurrentTimestamp();
@@ -92,9 +97,8 @@ initialize_control(SharedControl *control)
 		pg_atomic_init_u32(&slot->syncs_changed, 0);
 		pg_atomic_init_u32(&slot->refresher.procno, 0);
 		SpinLockInit(&slot->mutex);
+		slot->lanes = DSM_HANDLE_INVALID;
 	}
-	for (int i = 0; i < SHARED_MAX_METERS; i++)
-		SpinLockInit(&control->meters[i].mutex);
 }
 
 /* Also runs after a crash of some process, on new memory. */
@@ -108,8 +112,10 @@ on_shmem_startup(void)
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	hubspot_shared = ShmemInitStruct("hubspot", sizeof(SharedControl), &found);
+	locks = GetNamedLWLockTranche(TRANCHE);
 	if (!found)
 		initialize_control(hubspot_shared);
+	meter_shared_startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -136,6 +142,12 @@ slot_of_database(Oid database)
 			return &hubspot_shared->slots[i];
 	}
 	return NULL;
+}
+
+LWLock *
+shared_lanes_lock(const WorkerSlot *slot)
+{
+	return &locks[1 + (slot - hubspot_shared->slots)].lock;
 }
 
 WorkerSlot *
@@ -444,6 +456,7 @@ detach(int code, Datum arg)
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
 	if (slot->generation == my_generation && slot->pid == MyProcPid)
 	{
+		shared_lanes_withdraw(slot);
 		pg_atomic_write_u32(&slot->procno, 0);
 		explain_end(slot, code);
 		slot->pid = 0;
@@ -493,7 +506,6 @@ reset_report(WorkerSlot *slot)
 	slot->started_at = slot->last_turn_at = slot->changed_at;
 	slot->window_rows = slot->window_bytes = slot->read_id = 0;
 	slot->requests = slot->rows_done = 0;
-	slot->nlanes = 0;
 	for (int i = 0; i < SHARED_MAX_TRANSFERS; i++)
 		slot->flights[i].nids = 0;
 	SpinLockRelease(&slot->mutex);

@@ -2,23 +2,27 @@
  * shared.h
  *		Shared memory: who works for which database, and what it tells.
  *
- * One fixed array of WorkerSlots, one of Meters.  No pointer, no descriptor
- * ever stands in here; a process that dies leaves numbers behind, nothing
- * that could be freed twice.
+ * One fixed array of WorkerSlots; one of Meters, as many as hubspot.max_tokens
+ * asks for; of each worker a dynamic segment with its lanes, which grows with
+ * them.  No pointer ever stands in here; a process that dies leaves numbers
+ * behind, nothing that could be freed twice.
  *
  * Locking:
  *	control->lock (LWLock)	taking and giving back a slot, the launcher's
  *							orders, databases on hold; held for moments, never over I/O
- *	slot->mutex (spinlock)	the slot's report: lanes, in-flight ids, texts.
+ *	slot->mutex (spinlock)	the slot's report: in-flight ids, texts.
  *							Written by its worker only, copied out by readers.
+ *	a slot's lanes lock (LWLock)	the lanes in the worker's segment, and which that is
+ *							(see shared_lanes.h); taken inside control->lock, never the other way round
  *	atomics					wake, procno, database: read at commit without
  *							any lock (see shared_wake_at_commit)
- *	meter->mutex			one meter
+ *	meter->mutex			one meter; who may use one, and which are free: control->lock
  */
 #ifndef HUBSPOT_SHARED_H
 #define HUBSPOT_SHARED_H
 
 #include "port/atomics.h"
+#include "storage/dsm.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 #include "utils/timestamp.h"
@@ -26,10 +30,8 @@
 #include "home.h"
 
 #define SHARED_MAX_WORKERS		64	/* databases served at once */
-#define SHARED_MAX_LANES		384 /* lanes reported per worker */
 #define SHARED_MAX_TRANSFERS	16	/* as WIRE_MAX_TRANSFERS */
 #define SHARED_MAX_FLIGHT_IDS	512 /* outbox ids shown per transfer; more show as waiting */
-#define SHARED_MAX_METERS		256 /* tokens x kinds of limit */
 #define SHARED_METER_KINDS		5	/* as METER_COUNT */
 #define SHARED_TALLY_SLICES		1280	/* a rolling window has 1000 */
 #define SHARED_MAX_FILLS		16	/* back-fills under way that are reported */
@@ -62,7 +64,8 @@ typedef struct LaneReport
 	TimestampTz oldest;			/* created_at of the oldest of both, 0: none */
 	int64		delivered;		/* rows with a verdict since the worker's start */
 	double		rate;			/* verdicts per second, a moving average */
-	int16		meters[SHARED_METER_KINDS]; /* indexes of the account's meters, -1: none yet */
+	int			meters[SHARED_METER_KINDS]; /* indexes of the account's meters, -1: none yet ... */
+	uint64		meter_keys[SHARED_METER_KINDS]; /* ... and whose they were */
 } LaneReport;
 
 typedef struct FlightReport
@@ -122,11 +125,13 @@ typedef struct WorkerSlot
 	int64		read_id;		/* rows with a higher id are not read yet */
 	int64		requests;
 	int64		rows_done;
-	int			nlanes;
-	LaneReport	lanes[SHARED_MAX_LANES];
 	FlightReport flights[SHARED_MAX_TRANSFERS];
 
 	RefresherReport refresher;
+
+	/* Under the slot's lanes lock. */
+	dsm_handle	lanes;			/* of the worker's segment; DSM_HANDLE_INVALID: it reports none */
+	int			nlanes;
 } WorkerSlot;
 
 /* How many requests happened when, see tally.h. */
@@ -135,18 +140,18 @@ typedef struct Tally
 	int64		oldest;			/* number of the oldest slice inside the window */
 	int64		newest;			/* and of the one that is being filled */
 	int			sum;			/* of the slices inside */
-	uint32		counts[SHARED_TALLY_SLICES];	/* by number of the slice modulo size */
+	uint16		counts[SHARED_TALLY_SLICES];	/* by number of the slice modulo size */
 } Tally;
 
 /*
  * A rate meter: one per token and kind of limit, shared by every worker that
- * uses the token.  See meter.h for its arithmetic.  Times are µs of the
- * monotonic clock, but those of the day.
+ * uses the token.  See meter.h for its arithmetic, and for who may use it.
+ * Times are µs of the monotonic clock, but those of the day.
  */
 typedef struct Meter
 {
 	slock_t		mutex;
-	uint64		key;			/* hash of the token, mixed with the kind; 0: free */
+	uint64		key;			/* hash of the token, mixed with the kind */
 	int			kind;			/* MeterKind */
 	int			limit;			/* requests per window as HubSpot says, 0: not known */
 	int			window_ms;
@@ -167,7 +172,6 @@ typedef struct Meter
 	int64		daily_remaining;
 	bool		daily_told;		/* by the headers of an answer */
 	TimestampTz daily_resets_at;	/* when HubSpot's day ends, 0: not known */
-	int64		last_used;
 } Meter;
 
 /* What the launcher is to look at, beside the OID of a database. */
@@ -187,13 +191,15 @@ typedef struct SharedControl
 												 * may start */
 	int			on_hold_by[SHARED_MAX_WORKERS]; /* pid of the backend that asked */
 	WorkerSlot	slots[SHARED_MAX_WORKERS];
-	Meter		meters[SHARED_MAX_METERS];
 } SharedControl;
 
 extern SharedControl *hubspot_shared;	/* NULL when not preloaded */
 
 /* From _PG_init: asks for the memory and the lock, installs the hooks. */
 extern void shared_init(void);
+
+/* The lock of what a slot reports of its lanes, in the tranche "hubspot". */
+extern LWLock *shared_lanes_lock(const WorkerSlot *slot);
 
 /* The slot of a database, or NULL; a hint without a lock, checked by its user. */
 extern WorkerSlot *shared_find_slot(Oid database);

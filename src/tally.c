@@ -9,7 +9,7 @@
 
 #include "tally.h"
 
-static uint32 *
+static uint16 *
 count_of(Tally *tally, int64 slice)
 {
 	return &tally->counts[slice % SHARED_TALLY_SLICES];
@@ -34,11 +34,21 @@ tally_advance(Tally *tally, int64 slice, int window)
 		*count_of(tally, tally->newest + 1) = 0;
 }
 
+/* What a slice cannot hold is no longer counted: beyond any limit of HubSpot's. */
+static void
+add_to(Tally *tally, int64 slice, int count)
+{
+	uint16	   *place = count_of(tally, slice);
+
+	count = Min(count, PG_UINT16_MAX - *place);
+	*place += count;
+	tally->sum += count;
+}
+
 void
 tally_add(Tally *tally, int count)
 {
-	*count_of(tally, tally->newest) += count;
-	tally->sum += count;
+	add_to(tally, tally->newest, count);
 }
 
 void
@@ -46,8 +56,7 @@ tally_add_at(Tally *tally, int64 slice, int count)
 {
 	if (slice < tally->oldest || slice > tally->newest)
 		return;
-	*count_of(tally, slice) += count;
-	tally->sum += count;
+	add_to(tally, slice, count);
 }
 
 void

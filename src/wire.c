@@ -326,7 +326,7 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	CURLMcode	code;
 
 	if (slot == NULL)
-		return refuse(NULL, error, "all transfers are in use");
+		return WIRE_NO_PLACE;
 	if (slot->easy == NULL && (slot->easy = curl_easy_init()) == NULL)
 		return refuse(NULL, error, "out of memory");
 	curl_easy_reset(slot->easy);

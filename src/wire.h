@@ -69,9 +69,11 @@ typedef struct WireResponse
 extern void wire_start(void);
 
 /*
- * Begin a transfer; returns its slot, or -1 when none is free or libcurl
- * refuses (then error, of 256 bytes, says why).
+ * Begin a transfer; returns its slot, or one of these.  Only of a failure is
+ * there something to say, in error, of 256 bytes.
  */
+#define WIRE_FAILED		(-1)	/* libcurl refuses */
+#define WIRE_NO_PLACE	(-2)	/* all transfers are in use: later */
 extern int	wire_send(const WireRequest *request, const WireSettings *settings,
 					  char *error);
 extern int	wire_in_flight(void);

@@ -23,6 +23,7 @@
 #include "lib/ilist.h"
 #include "lib/pairingheap.h"
 #include "lib/stringinfo.h"
+#include "storage/itemptr.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -110,6 +111,8 @@ typedef struct Account
 	char		name[NAMEDATALEN];
 	MemoryContext context;		/* of options; replaced when the SERVER changes */
 	AccountOptions *options;
+	TransactionId xmin;			/* of the SERVER's row that they are of ... */
+	ItemPointerData tid;		/* ... and where that is */
 	bool		dropped;		/* the SERVER is gone: its rows are cancelled */
 	Secret		secret;
 	Schema	   *schema;			/* NULL before it was loaded */
@@ -126,9 +129,11 @@ typedef struct Account
 	bool		wants_day_end;	/* it is to be asked for, once in this pause */
 	int64		usage_not_before;	/* µs: it is not asked for earlier */
 	int64		requests;		/* sent since the start */
-	int64		usage_requests; /* of these, when it was last asked for */
+	int64		usage_requests; /* of these, when it was last asked for ... */
+	int64		usage_enough;	/* ... and when there was enough left not to ask */
 	List	   *lists;			/* static lists that are known, see lists.h */
-	List	   *recalled;		/* of the request log, see recall.h */
+	bool		to_recall;		/* what the tables know of it is still to be read, see recall.h */
+	List	   *recalled;		/* of the request log */
 	bool		info_changed;	/* to be written to hubspot.account */
 	bool		limits_changed; /* to be written to hubspot.rate_limit */
 	int64		portal_id;		/* 0: not known */

@@ -454,7 +454,7 @@ COMMENT ON COLUMN hubspot.event_definition.properties IS 'array of properties, w
 CREATE TABLE hubspot.mapping (
 	server name NOT NULL,
 	object text COLLATE "C" NOT NULL CHECK (object IN ('contact', 'company', 'event')),
-	trait text COLLATE "C" NOT NULL CHECK (trait <> ''),
+	trait text COLLATE "C" NOT NULL CHECK (trait <> '' AND pg_catalog.octet_length(trait) <= 1024),
 	property text COLLATE "C",
 	PRIMARY KEY (server, object, trait)
 );
@@ -644,7 +644,7 @@ COMMENT ON COLUMN hubspot.sync_state.source_rows IS 'rows that the query returne
 COMMENT ON COLUMN hubspot.sync_state.entered IS 'keys that were new then';
 COMMENT ON COLUMN hubspot.sync_state.changed IS 'keys with another value than before';
 COMMENT ON COLUMN hubspot.sync_state.exited IS 'keys that had gone';
-COMMENT ON COLUMN hubspot.sync_state.bad IS 'rows of the source without a usable key';
+COMMENT ON COLUMN hubspot.sync_state.bad IS 'rows of the source without a usable key: NULL, empty, longer than 1,024 bytes';
 COMMENT ON COLUMN hubspot.sync_state.next_at IS 'when the schedule refreshes it next';
 COMMENT ON COLUMN hubspot.sync_state.failures IS 'scheduled refreshes that failed since the last one that did not';
 COMMENT ON COLUMN hubspot.sync_state.failed_at IS 'when the last one failed';
@@ -903,7 +903,7 @@ COMMENT ON FUNCTION hubspot.functions_schema() IS 'schema of the functions hubsp
 CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
 COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
-'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table; a bad row never fails the statement (see hubspot.on_invalid)';
+'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table, and for whoever creates the trigger, who must own the table when it names no server; a bad row never fails the statement (see hubspot.on_invalid)';
 
 /* ------------------------------------------------------------------------
  * Syncs, audiences, computed traits
@@ -2156,7 +2156,7 @@ AS $$
 			ELSE format('companies, by %s', CASE WHEN hubspot.server_option($1, 'company_id_property') IS NULL THEN 'domain' ELSE 'groupId' END) END, NULL
 	UNION ALL
 	SELECT 'bad', NULL, v.detail, v.body
-	FROM (VALUES ((facts->>'empty')::bigint, format('rows without a key, which are left out: %s', facts->>'empty'), NULL),
+	FROM (VALUES ((facts->>'empty')::bigint, format('rows without a key, or with one of more than 1,024 bytes, which are left out: %s', facts->>'empty'), NULL),
 			((facts->>'bad')::bigint, format('keys that would be rejected: %s; %s', facts->>'bad',
 				(SELECT string_agg(e, '; ') FROM jsonb_array_elements_text(facts->'bad_examples') e)), facts->'bad_examples'),
 			((facts->'counts'->>'strangers')::bigint, format('userIds that were not seen with an address, so that their calls would be rejected (contact_not_found): %s',

@@ -55,6 +55,13 @@ typedef struct DateTimeErrorExtra
 	((void) (extra), DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp))
 #endif
 
+/* 16: what a setting keeps beside its value is allocated by the server's function. */
+#if PG_VERSION_NUM < 160000
+#define hubspot_guc_malloc(elevel, size) malloc(size)
+#else
+#define hubspot_guc_malloc(elevel, size) guc_malloc(elevel, size)
+#endif
+
 /* 16: the server's headers declare _PG_init(). */
 #if PG_VERSION_NUM < 160000
 extern PGDLLEXPORT void _PG_init(void);

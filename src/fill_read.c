@@ -56,6 +56,7 @@
 #include "hubspot.h"
 #include "fill.h"
 #include "fill_read.h"
+#include "user_table.h"
 
 #define ATTEMPTS		3		/* when rows change between reading and locking */
 #define SYSTEM_COLUMNS	3		/* of the statement, before the table's */
@@ -130,7 +131,7 @@ fill_estimate(Relation rel)
 	{
 		Relation	part = table_open(lfirst_oid(cell), NoLock);
 
-		if (part->rd_rel->relkind == RELKIND_RELATION &&
+		if (user_table_has_storage(part) &&
 			(part == rel || rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE))
 		{
 			BlockNumber pages;
@@ -311,7 +312,7 @@ lock_row(Locker *locker, Oid table, ItemPointer tid)
 	if (locker->rel == NULL || RelationGetRelid(locker->rel) != table)
 	{
 		unlock_table(locker);
-		locker->rel = table_open(table, RowShareLock);
+		locker->rel = user_table_open(table, RowShareLock);
 		locker->slot = table_slot_create(locker->rel, NULL);
 	}
 	return table_tuple_lock(locker->rel, tid, GetActiveSnapshot(), locker->slot, GetCurrentCommandId(false),
@@ -334,6 +335,20 @@ lock_rows(void)
 	}
 	unlock_table(&locker);
 	return all;
+}
+
+/* The rows of a foreign table have no lock, and no trigger with transition tables sees their changes. */
+static void
+refuse_foreign_partition(Relation rel)
+{
+	Oid			partition = user_table_foreign_partition(RelationGetRelid(rel));
+
+	if (OidIsValid(partition))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("partition \"%s\" of table \"%s\" is a foreign table", get_rel_name(partition), RelationGetRelationName(rel)),
+				 errdetail("Its rows cannot be locked, nor its changes followed."),
+				 errhint("Detach it, or declare a query, which is compared.")));
 }
 
 /* ---- a chunk ------------------------------------------------------------------------------ */
@@ -369,6 +384,7 @@ fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, Fil
 	SyncIdentity before;
 
 	LockRelationOid(RelationGetRelid(rel), RowShareLock);
+	refuse_foreign_partition(rel);
 	sync_act_as_owner(sync, &before);
 	SPI_connect();
 	for (int i = 0; i < ATTEMPTS && outcome == FILL_CONTESTED; i++)

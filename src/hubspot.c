@@ -24,6 +24,7 @@
 #include "ddl.h"
 #include "home.h"
 #include "shared.h"
+#include "trigger_creator.h"
 #include "url.h"
 
 PG_MODULE_MAGIC;
@@ -32,6 +33,7 @@ bool		hubspot_enabled = true;
 char	   *hubspot_databases = NULL;
 char	   *hubspot_secret_directory = NULL;
 char	   *hubspot_server = NULL;
+bool		hubspot_server_by_user = false;
 int			hubspot_on_invalid = ON_INVALID_AUTO;
 int			hubspot_max_message_size = 1024 * 1024;
 int			hubspot_window_rows = 50000;
@@ -152,13 +154,26 @@ check_proxy(char **value, void **extra, GucSource source)
 	return false;
 }
 
+/* Remembers whether a user chose it for himself: see hubspot_server_by_user. */
 static bool
 check_server(char **value, void **extra, GucSource source)
 {
+	bool	   *by_user = hubspot_guc_malloc(LOG, sizeof(bool));
+
+	if (by_user == NULL)
+		return false;
+	*by_user = source > PGC_S_DATABASE;
+	*extra = by_user;
 	if (strlen(*value) < NAMEDATALEN)
 		return true;
 	GUC_check_errdetail("The name of a server has at most %d bytes.", NAMEDATALEN - 1);
 	return false;
+}
+
+static void
+assign_server(const char *value, void *extra)
+{
+	hubspot_server_by_user = extra != NULL && *(bool *) extra;
 }
 
 static void
@@ -170,7 +185,7 @@ define_queue_settings(void)
 							   "It is used by calls that name no server.  "
 							   "Empty means the only SERVER there is; with several, a call without a name is an error.",
 							   &hubspot_server, "", PGC_USERSET, 0,
-							   check_server, NULL, NULL);
+							   check_server, assign_server, NULL);
 	DefineCustomEnumVariable("hubspot.on_invalid",
 							 "Sets what a message that cannot be queued does.",
 							 "\"error\" raises an error and so aborts the statement; \"record\" stores the row as rejected with its reason; "
@@ -312,6 +327,7 @@ _PG_init(void)
 		return;
 
 	ddl_init();
+	trigger_creator_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		home_note_start();

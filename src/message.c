@@ -467,7 +467,7 @@ message_user_id(const MessageParts *parts)
 {
 	char	   *text = parts->user_id.type == jbvBool ? NULL : message_scalar_text(&parts->user_id);
 
-	return text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY ? NULL : text;
+	return text == NULL || !message_is_key_length(strlen(text)) ? NULL : text;
 }
 
 bool
@@ -486,7 +486,7 @@ bool
 message_hutk(const MessageParts *parts, JsonbValue *value)
 {
 	return parts->context != NULL && message_member(parts->context, "hutk", value) &&
-		value->type == jbvString && value->val.string.len > 0 && value->val.string.len <= MESSAGE_MAX_KEY;
+		value->type == jbvString && message_is_key_length(value->val.string.len);
 }
 
 bool
@@ -586,7 +586,7 @@ message_check_envelope(const MessageParts *parts, MessageProblem *problem)
 	{
 		char	   *text = message_scalar_text(&parts->message_id);
 
-		if (text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY)
+		if (text == NULL || !message_is_key_length(strlen(text)))
 			return message_bad(problem, "field \"messageId\" of the message is not usable",
 							   psprintf("Expected a text of 1 to %d bytes.", MESSAGE_MAX_KEY));
 	}

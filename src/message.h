@@ -13,8 +13,19 @@
 
 #include "ring.h"
 
-#define MESSAGE_MAX_KEY		1024	/* bytes of a key */
+/*
+ * Bytes of a key, an id, a name that comes from outside.  They stand in btree
+ * indexes, whose rows have at most 2704 bytes: whatever is longer would fail
+ * the statement, and all rows that it is about.
+ */
+#define MESSAGE_MAX_KEY		1024
 #define MESSAGE_MAX_EMAIL	254
+
+static inline bool
+message_is_key_length(size_t length)
+{
+	return length > 0 && length <= MESSAGE_MAX_KEY;
+}
 
 /*
  * Why a message is bad.  Texts are palloc'd or constant; the same words are

@@ -85,7 +85,7 @@ id_text(const JsonbValue *id)
 {
 	char	   *text = id->type == jbvBool ? NULL : message_scalar_text(id);
 
-	return text == NULL || text[0] == '\0' || strlen(text) > MESSAGE_MAX_KEY ? NULL : text;
+	return text == NULL || !message_is_key_length(strlen(text)) ? NULL : text;
 }
 
 static bool

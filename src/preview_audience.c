@@ -59,8 +59,6 @@ why_bad(const KeyFacts *facts, const Sync *sync, const char *key)
 {
 	const char *why = NULL;
 
-	if (strlen(key) > MESSAGE_MAX_KEY)
-		return "It is too long.";
 	if (facts->by_domain)
 		(void) domain_of_website(key, strlen(key), &why);
 	else if (sync->level == SYNC_LEVEL_USER && strchr(key, '@') != NULL)

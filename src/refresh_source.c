@@ -354,12 +354,15 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	SourceReceiver *receiver = (SourceReceiver *) self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row);
+	Datum		key = (Datum) 0;
 
 	slot_getallattrs(slot);
-	if (slot->tts_isnull[0] || VARSIZE_ANY_EXHDR(DatumGetTextPP(slot->tts_values[0])) == 0)
-		receiver->source->bad++;
+	if (!slot->tts_isnull[0])
+		key = normal_key(receiver, slot->tts_values[0]);
+	if (!slot->tts_isnull[0] && message_is_key_length(VARSIZE_ANY_EXHDR(DatumGetTextPP(key))))
+		keep_row(receiver, key, slot->tts_values[1], slot->tts_isnull[1]);
 	else
-		keep_row(receiver, normal_key(receiver, slot->tts_values[0]), slot->tts_values[1], slot->tts_isnull[1]);
+		receiver->source->bad++;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->row);
 	return true;

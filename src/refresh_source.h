@@ -26,7 +26,7 @@ typedef struct RefreshSource
 	TupleDesc	desc;
 	int64		nkept;			/* in the tuplestore */
 	int64		nrows;			/* with a key, that the query returned */
-	int64		bad;			/* without one: left out */
+	int64		bad;			/* without one, or with one that is too long: left out */
 	RefreshFilter *filter;		/* that knew the others to be the same as before; NULL: none */
 } RefreshSource;
 

@@ -14,6 +14,7 @@
 #include "nodes/pg_list.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/jsonb.h"
 
 #include "hubspot.h"
@@ -24,6 +25,7 @@
 #include "sync_declare.h"
 #include "sync_follow.h"
 #include "sync_source.h"
+#include "user_table.h"
 
 #define MAX_NAME	200			/* bytes of a definition's name */
 
@@ -334,12 +336,27 @@ check_unique(const Sync *sync, const SyncSource *source)
 			 errhint("Create a unique index on it, or give another column as key.")));
 }
 
+static void
+refuse_foreign_partition(const SyncSource *source)
+{
+	Oid			partition = user_table_foreign_partition(source->relation);
+
+	if (OidIsValid(partition))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table %s cannot be followed", source->text),
+				 errdetail("Its partition \"%s\" is a foreign table, of which no trigger sees all changes.", get_rel_name(partition)),
+				 errhint("Declare a query, as 'SELECT * FROM %s', or mode \"mirror\": both are compared.", source->text)));
+}
+
 void
 sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const char *key)
 {
 	sync->relation = source->relation;
 	sync->source = unconstify(char *, source->text);
 	sync->follows = source->can_follow && sync->mode != SYNC_MIRROR;
+	if (sync->follows)
+		refuse_foreign_partition(source);
 	take_columns(sync, source, mapping);
 	check_object(sync, source);
 	take_key(sync, source, key);

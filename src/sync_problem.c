@@ -20,6 +20,7 @@
 #include "hubspot.h"
 #include "sync_follow.h"
 #include "sync_row.h"
+#include "user_table.h"
 
 PG_FUNCTION_INFO_V1(hubspot_sync_problem);
 
@@ -30,6 +31,15 @@ problem_of_columns(const Sync *sync, Relation rel)
 
 	(void) sync_row_plan(sync, RelationGetDescr(rel), &problem);
 	return problem;
+}
+
+static const char *
+problem_of_partitions(Oid relation)
+{
+	Oid			partition = user_table_foreign_partition(relation);
+
+	return OidIsValid(partition) ? psprintf("its partition \"%s\" is a foreign table, whose changes cannot be followed: detach it, or declare a query",
+											get_rel_name(partition)) : NULL;
 }
 
 /* Of a source that is a relation. */
@@ -48,6 +58,8 @@ problem_of_relation(const Sync *sync)
 	{
 		if (sync->kind == SYNC_IS_SYNC)
 			problem = problem_of_columns(sync, rel);
+		if (problem == NULL && sync->follows)
+			problem = problem_of_partitions(sync->relation);
 		if (problem == NULL && sync->follows)
 			problem = sync_follow_problem(sync);
 		relation_close(rel, NoLock);

@@ -6,7 +6,7 @@
  * the latter queues in groups and is the one to use.  A new row becomes a flat
  * message, column name to value, or the columns of a mapping.  USAGE on the
  * SERVER is checked for the owner of the table, so that no business user needs
- * a grant.  Bad rows are recorded and rejected by the worker rather than
+ * a grant; whoever creates the trigger needs one, see trigger_creator.c.  Bad rows are recorded and rejected by the worker rather than
  * raised (hubspot.on_invalid): the business transaction goes on.
  *
  * Memory: the plan (arguments, columns) lives as long as the trigger's
@@ -23,6 +23,7 @@
 #include "utils/tuplestore.h"
 
 #include "hubspot.h"
+#include "account.h"
 #include "deadline.h"
 #include "enqueue.h"
 #include "row_column.h"
@@ -216,6 +217,9 @@ hubspot_trigger(PG_FUNCTION_ARGS)
 	if (plan == NULL || plan->relation != RelationGetRelid(trigger->tg_relation))
 		fcinfo->flinfo->fn_extra = plan = make_plan(trigger, fcinfo->flinfo->fn_mcxt);
 
+	/* the owner's right is for the account that the table's owner or the administrator chose */
+	if (plan->server == NULL && hubspot_server_by_user)
+		account_check_usage(account_resolve(NULL), GetUserId());
 	MemoryContextReset(plan->row);
 	enqueue = enqueue_begin(plan->call, SOURCE_TRIGGER, plan->server,
 							trigger->tg_relation->rd_rel->relowner,

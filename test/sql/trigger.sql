@@ -55,6 +55,63 @@ CREATE TRIGGER t AFTER INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION hubspot_tri
 INSERT INTO wrong VALUES ('x@example.com');
 SELECT hubspot_trigger();
 
+-- Who creates a trigger needs USAGE himself, or all rights of the table's owner
+CREATE SERVER theirs FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'nofile');
+CREATE ROLE regress_creator;
+CREATE ROLE regress_table_owner;
+GRANT USAGE ON FOREIGN SERVER crm, theirs TO regress_table_owner;
+GRANT USAGE ON FOREIGN SERVER theirs TO regress_creator;
+CREATE TABLE shop (email text);
+ALTER TABLE shop OWNER TO regress_table_owner;
+GRANT INSERT, TRIGGER ON shop TO regress_creator;
+SET ROLE regress_creator;
+CREATE TRIGGER t AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('delete', 'crm');
+CREATE CONSTRAINT TRIGGER t AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('delete', 'crm');
+CREATE TRIGGER t AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('delete');
+CREATE TRIGGER t AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('delete', '', '', '1 day');
+CREATE TRIGGER t AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('delete', 'to come');
+CREATE TRIGGER t AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('identify', 'theirs');
+CREATE OR REPLACE TRIGGER t AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('identify', 'crm');
+RESET ROLE;
+INSERT INTO shop VALUES ('eve@example.com');
+SELECT tgname, encode(tgargs, 'escape') FROM pg_trigger WHERE tgrelid = 'shop'::regclass;
+SELECT s.srvname, o.call, o.key FROM hubspot.outbox o JOIN pg_foreign_server s ON s.oid = o.server ORDER BY o.id DESC LIMIT 1;
+DROP TRIGGER t ON shop;
+
+-- The owner may; then no user's setting chooses among his accounts, but the administrator's does
+SET ROLE regress_table_owner;
+CREATE TRIGGER t AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('identify');
+SET ROLE regress_creator;
+SET hubspot.server = 'crm';
+INSERT INTO shop VALUES ('fay@example.com');
+SET hubspot.server = 'theirs';
+INSERT INTO shop VALUES ('fay@example.com');
+RESET ROLE;
+RESET hubspot.server;
+ALTER DATABASE contrib_regression SET hubspot.server = 'crm';
+\c -
+SET ROLE regress_creator;
+INSERT INTO shop VALUES ('gil@example.com');
+RESET ROLE;
+ALTER DATABASE contrib_regression RESET hubspot.server;
+\c -
+SELECT s.srvname, o.key FROM hubspot.outbox o JOIN pg_foreign_server s ON s.oid = o.server ORDER BY o.id DESC LIMIT 2;
+
+-- Partitions get copies of a trigger that was checked
+CREATE TABLE parted (email text) PARTITION BY LIST (email);
+CREATE TRIGGER t AFTER INSERT ON parted FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('identify', 'crm');
+ALTER TABLE parted OWNER TO regress_creator;
+GRANT CREATE ON SCHEMA public TO regress_creator;
+SET ROLE regress_creator;
+CREATE TABLE parted_1 PARTITION OF parted DEFAULT;
+INSERT INTO parted VALUES ('hal@example.com');
+RESET ROLE;
+REVOKE CREATE ON SCHEMA public FROM regress_creator;
+DROP TABLE shop, parted;
+DROP SERVER theirs;
+DROP OWNED BY regress_table_owner, regress_creator;
+DROP ROLE regress_creator, regress_table_owner;
+
 DROP TABLE customers, wrong CASCADE;
 DROP VIEW queued;
 DROP ROLE regress_business;

@@ -2264,6 +2264,12 @@ UNION ALL
 	JOIN hubspot.lane_states() x ON x.event = l.event AND x.remedy IS NOT NULL
 	JOIN pg_foreign_server s ON s.oid = l.server
 UNION ALL
+	SELECT format('account %s: %s', s.srvname, l.reason),
+		'end that transaction, if need be with pg_terminate_backend(); other erasures and deliveries go on meanwhile'
+	FROM hubspot.lane_report() l
+	JOIN pg_foreign_server s ON s.oid = l.server
+	WHERE l.event = 'success' AND l.reason IS NOT NULL
+UNION ALL
 	SELECT format('account %s: this server does not know the time zone "%s": its day is taken to end at midnight of UTC%s%s',
 			s.srvname, a.time_zone, CASE WHEN a.utc_offset_ms < 0 THEN '-' ELSE '+' END,
 			to_char(make_interval(secs => abs(a.utc_offset_ms) / 1000), 'HH24:MI')),

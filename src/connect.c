@@ -394,7 +394,7 @@ connect_wants_asking(Account *account, int64 now)
 /* ---- what account-info says -------------------------------------------------- */
 
 static void
-copy_text(char *to, size_t size, const Reply * reply, const char *name)
+copy_text(char *to, size_t size, const Reply *reply, const char *name)
 {
 	encoding_copy(to, size, reply_text(reply, name));
 }
@@ -404,7 +404,7 @@ copy_text(char *to, size_t size, const Reply * reply, const char *name)
 
 /* What is out of all bounds tells nothing. */
 static int64
-number_within(const Reply * reply, const char *name, int64 least, int64 most)
+number_within(const Reply *reply, const char *name, int64 least, int64 most)
 {
 	int64		number = reply_number(reply, name);
 
@@ -412,7 +412,7 @@ number_within(const Reply * reply, const char *name, int64 least, int64 most)
 }
 
 static void
-read_info(Account *account, const Reply * reply)
+read_info(Account *account, const Reply *reply)
 {
 	account->portal_id = number_within(reply, "portalId", 1, MAX_HUB_ID);
 	account->info_of_token = account->secret.hash;
@@ -424,7 +424,7 @@ read_info(Account *account, const Reply * reply)
 }
 
 void
-connect_answered(Account *account, const Reply * reply)
+connect_answered(Account *account, const Reply *reply)
 {
 	char		detail[128];
 

@@ -122,7 +122,7 @@ daily_pause_if_used_up(Account *account)
 }
 
 void
-daily_headers(Account *account, const ReplyHeaders * headers)
+daily_headers(Account *account, const ReplyHeaders *headers)
 {
 	if (headers->daily_limit >= 0 || headers->daily_remaining >= 0)
 		meter_set_daily(account->meters[METER_OBJECTS], headers->daily_limit, headers->daily_remaining, true);
@@ -164,7 +164,7 @@ daily_asking(Account *account, int64 now)
 
 /* Whatever it says, it moves no lane: it is asked for the sake of the others. */
 void
-daily_answered(Account *account, const Reply * reply)
+daily_answered(Account *account, const Reply *reply)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz resets_at;

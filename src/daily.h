@@ -20,11 +20,11 @@ extern void daily_pause(Account *account, LaneEvent event, const char *detail);
 extern bool daily_pause_if_used_up(Account *account);
 
 /* HubSpot told of the day in the headers of an answer. */
-extern void daily_headers(Account *account, const ReplyHeaders * headers);
+extern void daily_headers(Account *account, const ReplyHeaders *headers);
 
 /* Whether HubSpot is to be asked for the use of the day now; it is being asked; it has answered. */
 extern bool daily_wants_usage(Account *account, int64 now);
 extern void daily_asking(Account *account, int64 now);
-extern void daily_answered(Account *account, const Reply * reply);
+extern void daily_answered(Account *account, const Reply *reply);
 
 #endif							/* HUBSPOT_DAILY_H */

@@ -436,7 +436,7 @@ observe(Meter *meter, int counted, int64 sent_at, int64 now)
 }
 
 void
-meter_answered(Meter *meter, const ReplyHeaders * headers, int64 sent_at, int64 now)
+meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 now)
 {
 	lock_meter(meter);
 	book(meter, -1);

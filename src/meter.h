@@ -69,7 +69,7 @@ extern int64 meter_take(Meter *meter, int ceiling, double share, bool paced, int
 extern void meter_cancel(Meter *meter);
 
 /* The request that was sent then was answered, but not with 429; headers tell what HubSpot counts. */
-extern void meter_answered(Meter *meter, const ReplyHeaders * headers, int64 sent_at, int64 now);
+extern void meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 now);
 
 /* The limit of associations goes with that of the rest, which HubSpot's answers tell. */
 extern void meter_set_associations(Meter *associations, const Meter *objects);

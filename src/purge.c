@@ -4,10 +4,13 @@
  *
  * The one exception to the rule that outbox and results are never updated.
  * The rows stay, so that everything still has its verdict; messages, keys and
- * what HubSpot said are emptied.  The outbox is gone through by id, a stretch
- * in each transaction, so that the worker goes on delivering meanwhile.  A
- * crash begins anew: the row of the deletion has no verdict before the end.
+ * what HubSpot said are emptied.  All erasures that wait go through the large tables
+ * together (purge_pass.c), in slices between which the worker delivers.  After
+ * that each goes its own way: what is left are rows found by an index, and
+ * definitions that know the contact.  Who refreshes one of these holds it up, and
+ * it alone; the lane's reason and hubspot_health() say who that is.
  *
+ * A crash begins anew: the row of the deletion has no verdict before the end.
  * Old versions of the rows are in the tables' files until VACUUM comes by.
  *
  * Memory: a context for each deletion under way.
@@ -27,51 +30,44 @@
 #include "company_contact.h"
 #include "defer.h"
 #include "purge.h"
+#include "purge_pass.h"
 #include "records.h"
 #include "statement.h"
 #include "unchanged.h"
 
 #define RETRY_US		1000000 /* until a refresh that goes on is looked for again */
-#define ROWS_AT_ONCE	100000
+#define STEP_US			10000	/* for erasures at their end, in one transaction */
+
+typedef enum Stand
+{
+	STAND_WAITS,				/* for the next pass */
+	STAND_PASSES,				/* is in the one under way */
+	STAND_SWEPT,				/* only its end is left */
+	STAND_DONE					/* that, too, when the transaction has committed */
+} Stand;
 
 typedef struct Purge
 {
 	dlist_node	node;
+	Stand		stand;
 	MemoryContext context;
 	Input		input;
 	AckResult	result;
-	Oid			server;
 	char		record_id[RECORD_ID_BYTES];
-	List	   *keys;			/* of the contact, as text */
-	char	   *pattern;		/* of its addresses; NULL when they are not known yet */
-	int64		position;		/* rows up to this id are done */
-	int64		next;			/* ... and up to this one, when the transaction has committed */
-	bool		is_last;		/* that transaction goes to the end */
-	bool		is_blocked;		/* ... but a refresh goes on meanwhile */
+	Erased		erased;			/* its keys, as text, among others */
+	char	   *pattern;		/* of its addresses, for texts of definitions */
 	int64		retry_at;
+	char		obstacle[SHARED_TEXT];	/* what it waits for, "": nothing */
 } Purge;
 
 static dlist_head purges = DLIST_STATIC_INIT(purges);
 
+/* The pass under way, of all in STAND_PASSES; NULL: none. */
+static Pass *pass = NULL;
+static MemoryContext pass_context = NULL;
+static bool steps_pass = false; /* the step is one of the pass, not an end */
+
 /* ---- what the contact is known by ------------------------------------------------- */
-
-static void
-add_key(Purge *purge, const char *text, int len)
-{
-	MemoryContext old;
-	ListCell   *cell;
-	char	   *key;
-
-	if (len == 0)
-		return;
-	foreach(cell, purge->keys)
-		if (strlen(lfirst(cell)) == len && pg_strncasecmp(lfirst(cell), text, len) == 0)
-		return;
-	old = MemoryContextSwitchTo(purge->context);
-	key = pnstrdup(text, len);
-	purge->keys = lappend(purge->keys, key);
-	MemoryContextSwitchTo(old);
-}
 
 static void
 add_addresses(Purge *purge, const char *list)
@@ -80,7 +76,7 @@ add_addresses(Purge *purge, const char *list)
 	{
 		size_t		len = strcspn(list, ";");
 
-		add_key(purge, list, len);
+		erased_add_key(&purge->erased, list, len);
 		list += len + strspn(list + len, "; ");
 	}
 }
@@ -108,7 +104,7 @@ cancel_others(const Purge *purge)
 	int64		before = purge->input.rows[purge->input.nrows - 1]->id;
 	ListCell   *cell;
 
-	foreach(cell, purge->keys)
+	foreach(cell, purge->erased.keys)
 		for (int i = 0; i < lengthof(families); i++)
 		for (int j = 0; j < lengthof(properties); j++)
 		{
@@ -126,7 +122,6 @@ purge_begin(Input *input, const AckResult *result)
 	Purge	   *purge = MemoryContextAllocZero(context, sizeof(Purge));
 
 	purge->context = context;
-	purge->server = input->key->lane->account->server;
 	purge->input = *input;
 	purge->input.rows = MemoryContextAlloc(context, sizeof(Row *) * input->nrows);
 	memcpy(purge->input.rows, input->rows, sizeof(Row *) * input->nrows);
@@ -134,7 +129,11 @@ purge_begin(Input *input, const AckResult *result)
 	purge->result.request = NULL;	/* it will have been written, and forgotten, before the verdict
 									 * is */
 	strlcpy(purge->record_id, input->key->record_id, sizeof(purge->record_id));
-	add_key(purge, input->key->key, strlen(input->key->key));
+	purge->erased = (Erased)
+	{
+		.server = input->key->lane->account->server, .before = input->rows[0]->id, .record_id = purge->record_id, .context = context
+	};
+	erased_add_key(&purge->erased, input->key->key, strlen(input->key->key));
 	add_addresses(purge, input->alias);
 	unchanged_forget(input->key);
 	input->key->record_id[0] = '\0';
@@ -144,7 +143,53 @@ purge_begin(Input *input, const AckResult *result)
 bool
 purge_is_due(void)
 {
-	return !dlist_is_empty(&purges) && dlist_head_element(Purge, node, &purges)->retry_at <= clock_us();
+	int64		now = clock_us();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &purges)
+	{
+		const Purge *purge = dlist_container(Purge, node, iter.cur);
+
+		if (purge->stand != STAND_SWEPT || purge->retry_at <= now)
+			return true;
+	}
+	return false;
+}
+
+int64
+purge_wake(int64 now)
+{
+	int64		wait = -1;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &purges)
+	{
+		const Purge *purge = dlist_container(Purge, node, iter.cur);
+		int64		its = Max(purge->retry_at - now, 0);
+
+		wait = wait < 0 ? its : Min(wait, its);
+	}
+	return wait;
+}
+
+bool
+purge_obstacle(const Account *account, char *reason, size_t size)
+{
+	int			count = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &purges)
+	{
+		const Purge *purge = dlist_container(Purge, node, iter.cur);
+
+		if (purge->obstacle[0] == '\0' || purge->input.key->lane->account != account)
+			continue;
+		if (count++ == 0)
+			strlcpy(reason, purge->obstacle, size);
+	}
+	if (count > 1)
+		snprintf(reason + strlen(reason), size - strlen(reason), "; %d more erasures wait", count - 1);
+	return count > 0;
 }
 
 /* ---- the tables ---------------------------------------------------------------------- */
@@ -152,18 +197,18 @@ purge_is_due(void)
 /* The parameters that all statements have. */
 enum PurgeParameter
 {
-	PURGE_SERVER, PURGE_FROM, PURGE_TO, PURGE_KEYS, PURGE_PATTERN, PURGE_RECORD, PURGE_ROWS
+	PURGE_SERVER, PURGE_KEYS, PURGE_PATTERN, PURGE_RECORD, PURGE_ROWS
 #define PURGE_PARAMETERS (PURGE_ROWS + 1)
 };
 
 static Datum
 key_array(const Purge *purge)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * list_length(purge->keys));
+	Datum	   *elements = palloc(sizeof(Datum) * list_length(purge->erased.keys));
 
-	for (int i = 0; i < list_length(purge->keys); i++)
-		elements[i] = CStringGetTextDatum(list_nth(purge->keys, i));
-	return PointerGetDatum(construct_array(elements, list_length(purge->keys), TEXTOID, -1, false, TYPALIGN_INT));
+	for (int i = 0; i < list_length(purge->erased.keys); i++)
+		elements[i] = CStringGetTextDatum(list_nth(purge->erased.keys, i));
+	return PointerGetDatum(construct_array(elements, list_length(purge->erased.keys), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 static Datum
@@ -180,29 +225,15 @@ row_array(const Purge *purge)
 static void
 execute(const Purge *purge, const char *sql)
 {
-	Oid			types[PURGE_PARAMETERS] = {OIDOID, INT8OID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, INT8ARRAYOID};
+	Oid			types[PURGE_PARAMETERS] = {OIDOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT8ARRAYOID};
 	Datum		values[PURGE_PARAMETERS] = {
-		ObjectIdGetDatum(purge->server), Int64GetDatum(purge->position), Int64GetDatum(purge->next), key_array(purge),
-		CStringGetTextDatum(purge->pattern != NULL ? purge->pattern : ""), CStringGetTextDatum(purge->record_id),
+		ObjectIdGetDatum(purge->erased.server), key_array(purge), CStringGetTextDatum(purge->pattern),
+		CStringGetTextDatum(purge->record_id),
 		row_array(purge)
 	};
 
 	if (statement_execute(sql, PURGE_PARAMETERS, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not remove the traces of an erased contact");
-}
-
-/* Other keys of the same record: addresses and userIds that were seen with it. */
-static void
-find_keys(Purge *purge)
-{
-	execute(purge, "SELECT key FROM hubspot.record WHERE server = $1 AND object = 'contact'"
-			" AND (($6 <> '' AND record_id = $6) OR (key_property = 'userId' AND record_id = ANY ($4)))");
-	for (int i = 0; i < SPI_processed; i++)
-	{
-		char	   *key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-
-		add_key(purge, key, strlen(key));
-	}
 }
 
 /* A regular expression for the addresses, each as a whole word; one that matches nothing when there are none. */
@@ -216,7 +247,7 @@ make_pattern(Purge *purge)
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, "(^|[^a-z0-9._%+-])(");
-	foreach(cell, purge->keys)
+	foreach(cell, purge->erased.keys)
 	{
 		const char *key = lfirst(cell);
 
@@ -237,54 +268,18 @@ make_pattern(Purge *purge)
 	MemoryContextSwitchTo(old);
 }
 
-/* The end of the next stretch of the outbox. */
-static void
-find_next(Purge *purge)
-{
-	bool		isnull;
+/* By the keys, which the pass has found all of, so that an index does it. */
+#define RECORDS_OF_CONTACT \
+	" r.key_hash = ANY (ARRAY(SELECT pg_catalog.hashtextextended(k, 0) FROM pg_catalog.unnest($2) k))" \
+	" AND r.server = $1 AND r.object = 'contact' AND r.key = ANY ($2)"
 
-	purge->next = purge->input.rows[0]->id;
-	execute(purge, "SELECT max(id) FROM (SELECT id FROM hubspot.outbox WHERE id > $2 AND id < $3"
-			" ORDER BY id LIMIT " CppAsString2(ROWS_AT_ONCE) ") x");
-	purge->next = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	purge->is_last = isnull;
-}
-
-/*
- * Rows of the contact lose message and key; rows that merely mention it lose
- * the message, of a group call only the contact's part.
- */
-static const char *const empty_rows =
-"WITH found AS ("
-" SELECT id, call, key = ANY ($4) AND object NOT IN ('company', 'schema') AS own, message FROM hubspot.outbox"
-" WHERE server = $1 AND id > $2 AND id <= $3"
-" AND (key = ANY ($4) AND object NOT IN ('company', 'schema') OR pg_catalog.lower(message::pg_catalog.text) ~ $5)"
-"), emptied AS ("
-" UPDATE hubspot.outbox o SET key = CASE WHEN f.own THEN '' ELSE o.key END,"
-" key_property = CASE WHEN f.own THEN NULL ELSE o.key_property END, problem = NULL,"
-" message = CASE WHEN NOT f.own AND f.call = 'group'"
-" AND pg_catalog.lower((f.message - '{context,userId,user_id}'::pg_catalog.text[])::pg_catalog.text) !~ $5"
-" THEN f.message - '{context,userId,user_id}'::pg_catalog.text[] END"
-" FROM found f WHERE o.id = f.id AND o.id > $2 AND o.id <= $3 RETURNING o.id, f.own"
-"), forgotten AS ("
-" DELETE FROM hubspot.message_id m USING emptied e WHERE m.server = $1 AND m.id = e.id"
-") UPDATE hubspot.result r SET record_id = NULL, message = NULL, warnings = NULL"
-" WHERE r.id > $2 AND r.id <= $3 AND (r.id IN (SELECT id FROM emptied WHERE own)"
-" OR pg_catalog.lower(r.message) ~ $5 OR pg_catalog.lower(r.warnings::pg_catalog.text) ~ $5)";
-
-/* The row of the deletion itself, last: admit.c knows by it that all is done. */
+/* The row of the deletion itself is the sign for admit.c that all is done. */
 static const char *const empty_rest[] = {
-	"UPDATE hubspot.outbox SET key = '', key_property = NULL, message = '{\"gdpr\": true}' WHERE id = ANY ($7)",
-	"UPDATE hubspot.request SET error = NULL WHERE server = $1 AND error IS NOT NULL AND pg_catalog.lower(error) ~ $5",
-	"DELETE FROM hubspot.dead WHERE server = $1 AND (key = ANY ($4) AND object NOT IN ('company', 'schema')"
-	" OR pg_catalog.lower(message::pg_catalog.text) ~ $5 OR pg_catalog.lower(last_error) ~ $5)",
-	"UPDATE hubspot.deferred SET last_error = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[]"
-	" WHERE server = $1 AND (pg_catalog.lower(message::pg_catalog.text) ~ $5 OR pg_catalog.lower(last_error) ~ $5)",
-	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE r.server = $1 AND r.object = 'contact'"
-	" AND (r.key = ANY ($4) OR ($6 <> '' AND r.record_id = $6))"
+	"UPDATE hubspot.outbox SET key = '', key_property = NULL, message = '{\"gdpr\": true}' WHERE id = ANY ($5)",
+	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE" RECORDS_OF_CONTACT
 	" AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object",
-	"DELETE FROM hubspot.record WHERE server = $1 AND object = 'contact'"
-	" AND (key = ANY ($4) OR ($6 <> '' AND record_id = $6))",
+	"DELETE FROM hubspot.confirmed WHERE server = $1 AND object = 'contact' AND record_id = $4",
+	"DELETE FROM hubspot.record r WHERE" RECORDS_OF_CONTACT,
 };
 
 /*
@@ -292,20 +287,21 @@ static const char *const empty_rest[] = {
  * keys are companies' or events'.
  */
 #define KEYS_OF_CONTACTS \
-	" m.key = ANY ($4) AND m.sync = ANY (ARRAY(SELECT d.id FROM hubspot.sync d" \
+	" m.key = ANY ($2) AND m.sync = ANY (ARRAY(SELECT d.id FROM hubspot.sync d" \
 	"  WHERE d.server = (SELECT s.srvname FROM pg_catalog.pg_foreign_server s WHERE s.oid = $1)" \
 	"  AND d.object IN ('contact', 'association') AND d.level IS DISTINCT FROM 'account'))"
-#define STATES_OF_CONTACT \
-	" FROM hubspot.sync_state t WHERE t.sync IN (SELECT m.sync FROM hubspot.member m WHERE" KEYS_OF_CONTACTS ")" \
-	" OR pg_catalog.lower(t.error) ~ $5 OR t.fill_finished_at IS NOT NULL AND pg_catalog.lower(t.fill_position) ~ $5"
+#define STATES_OF_CONTACT STATES_OF_CONTACT_WITH("")
+#define STATES_OF_CONTACT_WITH(joined) \
+	" FROM hubspot.sync_state t" joined " WHERE (t.sync IN (SELECT m.sync FROM hubspot.member m WHERE" KEYS_OF_CONTACTS ")" \
+	" OR pg_catalog.lower(t.error) ~ $3 OR t.fill_finished_at IS NOT NULL AND pg_catalog.lower(t.fill_position) ~ $3)"
 
 static const char *const empty_members[] = {
 	"WITH gone AS (DELETE FROM hubspot.member m WHERE" KEYS_OF_CONTACTS " RETURNING m.sync)"
 	" UPDATE hubspot.sync_state t SET members = t.members - g.n"
 	" FROM (SELECT sync, pg_catalog.count(*) AS n FROM gone GROUP BY sync) g WHERE g.sync = t.sync",
-	"UPDATE hubspot.sync_state t SET error = 'erased' WHERE pg_catalog.lower(t.error) ~ $5",
+	"UPDATE hubspot.sync_state t SET error = 'erased' WHERE pg_catalog.lower(t.error) ~ $3",
 	"UPDATE hubspot.sync_state t SET fill_position = NULL"
-	" WHERE t.fill_finished_at IS NOT NULL AND pg_catalog.lower(t.fill_position) ~ $5",
+	" WHERE t.fill_finished_at IS NOT NULL AND pg_catalog.lower(t.fill_position) ~ $3",
 };
 
 static uint64
@@ -315,12 +311,35 @@ rows_of(const Purge *purge, const char *sql)
 	return SPI_processed;
 }
 
-/* Keep refreshes off what is to be changed; false when one of them goes on now, which may take long. */
+/*
+ * Keep refreshes off what is to be changed; false when one of them goes on now, which may take long.
+ */
 static bool
 lock_states(const Purge *purge)
 {
 	return rows_of(purge, "SELECT 1" STATES_OF_CONTACT) ==
 		rows_of(purge, "SELECT 1" STATES_OF_CONTACT " FOR UPDATE OF t SKIP LOCKED");
+}
+
+/* Who has one of these rows: its transaction stands in the row's xmax. */
+static void
+name_obstacle(Purge *purge)
+{
+	int64		id = purge->erased.before;
+
+	if (rows_of(purge, "SELECT d.name, l.pid, t.xmax" STATES_OF_CONTACT_WITH(
+																			 " JOIN hubspot.sync d ON d.id = t.sync"
+																			 " JOIN pg_catalog.pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = t.xmax AND l.granted"
+																			 " AND l.pid <> pg_catalog.pg_backend_pid()")
+				" LIMIT 1") > 0)
+		snprintf(purge->obstacle, sizeof(purge->obstacle),
+				 "erasure of row " INT64_FORMAT " waits for transaction %s of process %s, which refreshes \"%s\"", id,
+				 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3),
+				 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2),
+				 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	else
+		snprintf(purge->obstacle, sizeof(purge->obstacle),
+				 "erasure of row " INT64_FORMAT " waits for a transaction that refreshes what knows the contact", id);
 }
 
 static void
@@ -329,7 +348,7 @@ empty_pairs(const Purge *purge)
 	const char *server = purge->input.key->lane->account->name;
 	ListCell   *cell;
 
-	foreach(cell, purge->keys)
+	foreach(cell, purge->erased.keys)
 		company_contact_remove(server, lfirst(cell));
 }
 
@@ -343,28 +362,114 @@ empty_tables(const Purge *purge)
 	empty_pairs(purge);
 }
 
-void
-purge_step(void)
-{
-	Purge	   *purge = dlist_head_element(Purge, node, &purges);
+/* ---- steps -------------------------------------------------------------------------- */
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	if (purge->pattern == NULL)
+/* Those that wait are gone through the tables for, together. */
+static void
+begin_pass(void)
+{
+	MemoryContext old;
+	List	   *erased = NIL;
+	dlist_iter	iter;
+
+	pass_context = AllocSetContextCreate(window.work, "hubspot purges", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(pass_context);
+	dlist_foreach(iter, &purges)
 	{
-		find_keys(purge);		/* addresses of the record ... */
-		find_keys(purge);		/* ... and the userIds of these */
+		Purge	   *purge = dlist_container(Purge, node, iter.cur);
+
+		if (purge->stand != STAND_WAITS)
+			continue;
+		purge->stand = STAND_PASSES;
+		erased = lappend(erased, &purge->erased);
+	}
+	pass = pass_begin(erased);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+all_known(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &purges)
+	{
+		Purge	   *purge = dlist_container(Purge, node, iter.cur);
+
+		if (purge->stand != STAND_PASSES)
+			continue;
 		make_pattern(purge);
 		cancel_others(purge);
 	}
-	purge->is_blocked = false;
-	find_next(purge);
-	if (!purge->is_last)
-		execute(purge, empty_rows);
-	else if (lock_states(purge))
-		empty_tables(purge);
+}
+
+/* Whether there is one at its end that nobody holds up, as far as is known. */
+static bool
+may_end_some(void)
+{
+	int64		now = clock_us();
+	bool		result = false;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &purges)
+	{
+		Purge	   *purge = dlist_container(Purge, node, iter.cur);
+
+		if (purge->stand == STAND_DONE)
+			purge->stand = STAND_SWEPT; /* the transaction before failed */
+		result = result || (purge->stand == STAND_SWEPT && purge->retry_at <= now);
+	}
+	return result;
+}
+
+/* The ends of those that have been through; who is held up lets the others pass. */
+static void
+end_some(void)
+{
+	int64		now = clock_us();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &purges)
+	{
+		Purge	   *purge = dlist_container(Purge, node, iter.cur);
+
+		if (purge->stand != STAND_SWEPT || purge->retry_at > now)
+			continue;
+		if (lock_states(purge))
+		{
+			empty_tables(purge);
+			purge->stand = STAND_DONE;
+		}
+		else
+		{
+			name_obstacle(purge);
+			purge->retry_at = clock_us() + RETRY_US;
+		}
+		if (clock_us() > now + STEP_US)
+			break;
+	}
+}
+
+bool
+purge_wants_all_written(void)
+{
+	return pass == NULL || may_end_some();
+}
+
+void
+purge_step(void)
+{
+	bool		ends = may_end_some();
+
+	if (pass == NULL && !ends)
+		begin_pass();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	steps_pass = !ends;
+	if (ends)
+		end_some();
 	else
-		purge->is_blocked = true;
+		pass_step(pass, all_known);
 	SPI_finish();
 	PopActiveSnapshot();
 }
@@ -372,18 +477,26 @@ purge_step(void)
 void
 purge_done(void)
 {
-	Purge	   *purge = dlist_head_element(Purge, node, &purges);
+	bool		swept = steps_pass && pass_committed(pass);
+	dlist_mutable_iter iter;
 
-	if (purge->is_blocked)
+	if (swept)
 	{
-		purge->retry_at = clock_us() + RETRY_US;
-		return;
+		pass_end(pass);
+		MemoryContextDelete(pass_context);
+		pass = NULL;
 	}
-	purge->position = purge->next;
-	if (!purge->is_last)
-		return;
-	dlist_delete(&purge->node);
-	purge->input.key->record_id[0] = '\0';
-	batch_end_input(&purge->input, &purge->result);
-	MemoryContextDelete(purge->context);
+	dlist_foreach_modify(iter, &purges)
+	{
+		Purge	   *purge = dlist_container(Purge, node, iter.cur);
+
+		if (swept && purge->stand == STAND_PASSES)
+			purge->stand = STAND_SWEPT;
+		if (purge->stand != STAND_DONE)
+			continue;
+		dlist_delete(&purge->node);
+		purge->input.key->record_id[0] = '\0';
+		batch_end_input(&purge->input, &purge->result);
+		MemoryContextDelete(purge->context);
+	}
 }

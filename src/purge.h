@@ -19,4 +19,13 @@ extern bool purge_is_due(void);
 extern void purge_step(void);
 extern void purge_done(void);
 
+/* Whether what the worker knows is to be written before the step, so that it is found; at the bounds of a pass. */
+extern bool purge_wants_all_written(void);
+
+/* The µs until something is due; -1: nothing will be. */
+extern int64 purge_wake(int64 now);
+
+/* What an erasure of the account waits for, as text; false when none waits for anybody. */
+extern bool purge_obstacle(const Account *account, char *reason, size_t size);
+
 #endif							/* HUBSPOT_PURGE_H */

@@ -107,7 +107,7 @@ make_set(MemoryContext context)
 }
 
 static void
-add_to_set(PropertySet * set, Property * property)
+add_to_set(PropertySet *set, Property *property)
 {
 	PropertyName name = {property->name, strlen(property->name)};
 	bool		found;
@@ -115,8 +115,8 @@ add_to_set(PropertySet * set, Property * property)
 	propertytable_insert(set->table, name, &found)->property = property;
 }
 
-const		Property *
-schema_property(const PropertySet * set, const char *name, int len)
+const Property *
+schema_property(const PropertySet *set, const char *name, int len)
 {
 	PropertyName wanted = {name, len};
 	PropertyEntry *entry = propertytable_lookup(set->table, wanted);
@@ -195,7 +195,7 @@ read_option(JsonbContainer *object, void *arg)
 }
 
 static void
-read_options(MemoryContext context, Property * property, JsonbContainer *object)
+read_options(MemoryContext context, Property *property, JsonbContainer *object)
 {
 	OptionReader reader = {context, property};
 	JsonbValue	value;
@@ -266,7 +266,7 @@ query(const char *sql, Oid server)
 }
 
 static void
-load_properties(Schema * schema, Oid server)
+load_properties(Schema *schema, Oid server)
 {
 	query("SELECT s.part, s.refreshed_at, s.known,"
 		  " (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p)) FROM hubspot.property p"
@@ -291,7 +291,7 @@ load_properties(Schema * schema, Oid server)
 }
 
 static void
-load_events(Schema * schema, Oid server)
+load_events(Schema *schema, Oid server)
 {
 	query("SELECT name, full_name, label, properties FROM hubspot.event_definition WHERE server = $1", server);
 	schema->nevents = SPI_processed;
@@ -306,7 +306,7 @@ load_events(Schema * schema, Oid server)
 }
 
 static void
-load_maps(Schema * schema, Oid server)
+load_maps(Schema *schema, Oid server)
 {
 	query("SELECT object, trait, property FROM hubspot.mapping WHERE server = ''"
 		  " OR server = (SELECT s.srvname FROM pg_catalog.pg_foreign_server s WHERE s.oid = $1)"
@@ -429,29 +429,29 @@ schema_event_name(const char *name, int len)
 	return used > 0 ? result : NULL;
 }
 
-typedef const char *(*EventField) (const EventDefinition * event);
+typedef const char *(*EventField) (const EventDefinition *event);
 
 static const char *
-full_name_of(const EventDefinition * event)
+full_name_of(const EventDefinition *event)
 {
 	return event->full_name;
 }
 
 static const char *
-name_of(const EventDefinition * event)
+name_of(const EventDefinition *event)
 {
 	return event->name;
 }
 
 static const char *
-label_of(const EventDefinition * event)
+label_of(const EventDefinition *event)
 {
 	return event->label;
 }
 
 /* The definition whose field is this text; names may differ in case. */
 static const EventDefinition *
-find_event(const Schema * schema, EventField field, const char *text, int len)
+find_event(const Schema *schema, EventField field, const char *text, int len)
 {
 	for (int i = 0; i < schema->nevents; i++)
 	{
@@ -463,15 +463,15 @@ find_event(const Schema * schema, EventField field, const char *text, int len)
 	return NULL;
 }
 
-const		EventDefinition *
-schema_event(const Schema * schema, const char *name, int len)
+const EventDefinition *
+schema_event(const Schema *schema, const char *name, int len)
 {
 	static const EventField fields[] = {full_name_of, name_of, label_of};
 	const char *normal;
 
 	for (int i = 0; i < lengthof(fields); i++)
 	{
-		const		EventDefinition *event = find_event(schema, fields[i], name, len);
+		const EventDefinition *event = find_event(schema, fields[i], name, len);
 
 		if (event != NULL)
 			return event;

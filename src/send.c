@@ -416,7 +416,7 @@ send_what_may(bool more_to_read)
 
 /* Write the request's line of the log. */
 static AckRequest *
-log_request(const Transfer *transfer, const WireResponse *response, const Reply * reply)
+log_request(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
 	AckRequest *request = ack_request();
 
@@ -439,7 +439,7 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 }
 
 static void
-meter_response(const Transfer *transfer, const WireResponse *response, const Reply * reply)
+meter_response(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
 	Account    *account = transfer->account;
 	int64		now = clock_us();
@@ -465,7 +465,7 @@ meter_response(const Transfer *transfer, const WireResponse *response, const Rep
 
 /* The event that an answer, or its absence, is; with the words and the time that go with it. */
 static LaneEvent
-event_of(const WireResponse *response, const Reply * reply,
+event_of(const WireResponse *response, const Reply *reply,
 		 const char **detail, int64 *wait_s)
 {
 	LaneEvent	event;
@@ -530,7 +530,7 @@ wait_for_meter(LaneStatus *status, Meter *meter)
  * the new one.
  */
 static bool
-apply_event(const Transfer *transfer, const WireResponse *response, const Reply * reply)
+apply_event(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
 	Account    *account = transfer->account;
 	Lane	   *lane = transfer->lane;
@@ -566,7 +566,7 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 
 /* account-info: an address without it is no reason not to try the rest. */
 static void
-finish_account(const Transfer *transfer, const WireResponse *response, const Reply * reply)
+finish_account(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
 	Account    *account = transfer->account;
 
@@ -581,7 +581,7 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 
 /* A part of the schema: a refusal is an answer, too. */
 static void
-finish_schema(const Transfer *transfer, const WireResponse *response, const Reply * reply)
+finish_schema(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
 	bool		refused = response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN);
 	bool		useful = transfer->token_hash == transfer->account->secret.hash &&
@@ -595,13 +595,13 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
  * record that HubSpot stumbles over.
  */
 static bool
-may_be_of_batch(const WireResponse *response, const Reply * reply)
+may_be_of_batch(const WireResponse *response, const Reply *reply)
 {
 	return response->answered ? reply->class == REPLY_UNAVAILABLE : response->reached;
 }
 
 static void
-finish_usage(const Transfer *transfer, const Reply * reply)
+finish_usage(const Transfer *transfer, const Reply *reply)
 {
 	Account    *account = transfer->account;
 
@@ -611,8 +611,8 @@ finish_usage(const Transfer *transfer, const Reply * reply)
 }
 
 static void
-finish_batch(const Transfer *transfer, const WireResponse *response, const Reply * reply,
-			 AckRequest * request)
+finish_batch(const Transfer *transfer, const WireResponse *response, const Reply *reply,
+			 AckRequest *request)
 {
 	Batch	   *batch = transfer->batch;
 	Lane	   *lane = batch->lane;

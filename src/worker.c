@@ -307,7 +307,7 @@ acknowledge_all(void)
 static void
 erase_contacts(void)
 {
-	if (purge_is_due() && acknowledge_all() && in_transaction(erase_step, "removing the traces of a contact"))
+	if (purge_is_due() && (!purge_wants_all_written() || acknowledge_all()) && in_transaction(erase_step, "removing the traces of a contact"))
 		purge_done();
 }
 
@@ -431,6 +431,8 @@ one_turn(void)
 	wait_us = sooner(wait_us, expire_overdue(now));
 	wait_us = sooner(wait_us, await_wake(now));
 	wait_us = sooner(wait_us, defer_wake(now));
+	if (!paused && !stuck)
+		wait_us = sooner(wait_us, purge_wake(now));
 	if (!stuck)
 		wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)

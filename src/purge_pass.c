@@ -1,0 +1,465 @@
+/*
+ * purge_pass.c
+ *		The tables are gone through once, for all erasures that wait.
+ *
+ * First the record map, twice, by blocks: other keys of the erased records,
+ * then userIds seen with these.  Then the tables of rows, by id, in the order of stages[].  An index
+ * by key would cost each call, and would not find who is only mentioned; a row looked
+ * at costs a microsecond or two, however many contacts are erased.
+ *
+ * A slice ends after SLICE_US: a chunk of rows is left where that is over, or where
+ * MAX_FOUND of them are to be changed, which is done with the chunk.  So neither a large outbox
+ * nor a contact with many rows makes a slice long.
+ *
+ * Memory: a context of the pass; what a chunk needs goes with its transaction.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/itemptr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "clock.h"
+#include "purge_pass.h"
+#include "statement.h"
+
+#define SLICE_US		10000
+#define CHUNK_ROWS		2000
+#define CHUNK_BLOCKS	128		/* of the record map */
+#define MAX_FOUND		300		/* rows that are changed with a chunk */
+
+/* What is to become of rows. */
+typedef enum Found
+{
+	FOUND_OWN,					/* of the contact */
+	FOUND_MENTION,				/* mentions it */
+	FOUND_PART					/* a group call that mentions it only where it speaks of its
+								 * contact */
+#define FOUND_KINDS (FOUND_PART + 1)
+} Found;
+
+/* A table by id: the rows behind $1 in their order, and what is done to those that are found, by arrays of ids. */
+typedef struct Stage
+{
+	const char *sql;			/* id, server, key (NULL: none of a contact), call, JSON, text,
+								 * text as JSON */
+	const char *empty[FOUND_KINDS];
+	bool		has_order;		/* ids are those of the outbox */
+} Stage;
+
+#define OWN_KEY "CASE WHEN object NOT IN ('company', 'schema') THEN key END"
+#define NEXT_ROWS " WHERE id > $1 ORDER BY id LIMIT " CppAsString2(CHUNK_ROWS)
+
+static const Stage stages[] = {
+	{"SELECT id, server, " OWN_KEY ", call::pg_catalog.text, message, problem, NULL::pg_catalog.jsonb FROM hubspot.outbox" NEXT_ROWS,
+		{
+			"WITH emptied AS (UPDATE hubspot.outbox SET key = '', key_property = NULL, problem = NULL, message = NULL WHERE id = ANY ($1))"
+			" UPDATE hubspot.result SET record_id = NULL, message = NULL, warnings = NULL WHERE id = ANY ($1)",
+			"UPDATE hubspot.outbox SET problem = NULL, message = NULL WHERE id = ANY ($1)",
+			"UPDATE hubspot.outbox SET problem = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[] WHERE id = ANY ($1)",
+	}, true},
+	/* most have no text, and need not tell of which account they are */
+	{"SELECT r.id, CASE WHEN r.message IS NOT NULL OR r.warnings IS NOT NULL"
+		" THEN (SELECT o.server FROM hubspot.outbox o WHERE o.id = r.id) END, NULL::pg_catalog.text, NULL::pg_catalog.text,"
+		" NULL::pg_catalog.jsonb, r.message, r.warnings FROM (SELECT id, message, warnings FROM hubspot.result" NEXT_ROWS ") r ORDER BY r.id",
+		{
+			NULL,
+			"UPDATE hubspot.result SET record_id = NULL, message = NULL, warnings = NULL WHERE id = ANY ($1)",
+	}, true},
+	{"SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, NULL::pg_catalog.jsonb, error, NULL::pg_catalog.jsonb FROM hubspot.request" NEXT_ROWS,
+		{
+			NULL,
+			"UPDATE hubspot.request SET error = NULL WHERE id = ANY ($1)",
+	}, false},
+	{"SELECT id, server, " OWN_KEY ", NULL::pg_catalog.text, message, last_error, NULL::pg_catalog.jsonb FROM hubspot.dead" NEXT_ROWS,
+		{
+			"DELETE FROM hubspot.dead WHERE id = ANY ($1)",
+			"DELETE FROM hubspot.dead WHERE id = ANY ($1)",
+	}, true},
+	/* its own were ended with their keys; of the others, what is sent must not change */
+	{"SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, message, last_error, NULL::pg_catalog.jsonb FROM hubspot.deferred" NEXT_ROWS,
+		{
+			NULL,
+			"UPDATE hubspot.deferred SET last_error = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[] WHERE id = ANY ($1)",
+	}, true},
+};
+
+/* Suppressed repeats know a message by its id; the primary key leads with that. */
+static const char forget_message_ids[] = "DELETE FROM hubspot.message_id WHERE message_id = ANY ($2) AND id = ANY ($1)";
+
+static const char record_blocks[] =
+"SELECT pg_catalog.pg_relation_size('hubspot.record'::pg_catalog.regclass) / pg_catalog.current_setting('block_size')::pg_catalog.int8";
+
+/* Of a userId, record_id is the address that it was seen with. */
+static const char record_keys[] =
+"SELECT server, record_id, key, key_property = 'userId' FROM hubspot.record WHERE ctid >= $1 AND ctid < $2 AND object = 'contact'"
+" AND (record_id = ANY ($3) OR key_property = 'userId' AND record_id = ANY ($4))";
+
+typedef struct Position
+{
+	int			round;			/* through the record map; then RECORD_ROUNDS */
+	int64		block;
+	int			stage;
+	int64		id;				/* rows up to this one are done */
+} Position;
+
+#define RECORD_ROUNDS 2
+
+struct Pass
+{
+	MemoryContext context;
+	List	   *erased;
+	Identifiers *set;			/* NULL before all keys are known */
+	int64		last;			/* no row of the outbox from here on is looked at */
+	Position	done;
+	Position	next;			/* ... when the transaction has committed */
+};
+
+void
+erased_add_key(Erased *erased, const char *text, int len)
+{
+	MemoryContext old;
+	ListCell   *cell;
+
+	if (len == 0)
+		return;
+	foreach(cell, erased->keys)
+		if (strlen(lfirst(cell)) == len && memcmp(lfirst(cell), text, len) == 0)
+		return;
+	old = MemoryContextSwitchTo(erased->context);
+	erased->keys = lappend(erased->keys, pnstrdup(text, len));
+	MemoryContextSwitchTo(old);
+}
+
+Pass *
+pass_begin(List *erased)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hubspot purge pass", ALLOCSET_SMALL_SIZES);
+	Pass	   *pass = MemoryContextAllocZero(context, sizeof(Pass));
+	ListCell   *cell;
+
+	pass->context = context;
+	pass->erased = erased;
+	foreach(cell, erased)
+		pass->last = Max(pass->last, ((Erased *) lfirst(cell))->before);
+	return pass;
+}
+
+void
+pass_end(Pass *pass)
+{
+	MemoryContextDelete(pass->context);
+}
+
+static bool
+is_finished(const Position *position)
+{
+	return position->stage == lengthof(stages);
+}
+
+bool
+pass_committed(Pass *pass)
+{
+	pass->done = pass->next;
+	return is_finished(&pass->done);
+}
+
+/* ---- the record map ------------------------------------------------------------------ */
+
+static Datum
+text_array(List *texts)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(texts), 1));
+
+	for (int i = 0; i < list_length(texts); i++)
+		elements[i] = CStringGetTextDatum(list_nth(texts, i));
+	return PointerGetDatum(construct_array(elements, list_length(texts), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static Datum
+tid_of(int64 block)
+{
+	ItemPointer tid = palloc(sizeof(ItemPointerData));
+
+	ItemPointerSet(tid, (BlockNumber) block, 0);
+	return PointerGetDatum(tid);
+}
+
+static char *
+column_text(int row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+static void
+add_found_key(Pass *pass, Oid server, const char *record_id, const char *key, bool is_user_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, pass->erased)
+	{
+		Erased	   *erased = lfirst(cell);
+		ListCell   *known;
+		bool		is_its = !is_user_id && strcmp(erased->record_id, record_id) == 0;
+
+		if (erased->server != server)
+			continue;
+		if (is_user_id)
+			foreach(known, erased->keys)
+				is_its = is_its || strcmp(lfirst(known), record_id) == 0;
+		if (is_its)
+			erased_add_key(erased, key, strlen(key));
+	}
+}
+
+static void
+read_records(Pass *pass)
+{
+	Position   *position = &pass->next;
+	List	   *records = NIL;
+	List	   *addresses = NIL;
+	ListCell   *cell;
+	bool		isnull;
+	int64		blocks;
+
+	foreach(cell, pass->erased)
+	{
+		Erased	   *erased = lfirst(cell);
+
+		if (erased->record_id[0] != '\0')
+			records = lappend(records, unconstify(char *, erased->record_id));
+		addresses = list_concat(addresses, erased->keys);
+	}
+	if (statement_execute(record_blocks, 0, NULL, NULL, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.record");
+	blocks = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	if (position->block < blocks)
+	{
+		Oid			types[] = {TIDOID, TIDOID, TEXTARRAYOID, TEXTARRAYOID};
+		Datum		values[] = {tid_of(position->block), tid_of(Min(position->block + CHUNK_BLOCKS, MaxBlockNumber)),
+		text_array(records), text_array(addresses)};
+
+		if (statement_execute(record_keys, 4, types, values, NULL, true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not read hubspot.record");
+		for (int row = 0; row < SPI_processed; row++)
+			add_found_key(pass, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull)),
+						  column_text(row, 2), column_text(row, 3),
+						  DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4, &isnull)));
+		position->block += CHUNK_BLOCKS;
+	}
+	if (position->block >= blocks)
+	{
+		position->round++;
+		position->block = 0;
+	}
+}
+
+static void
+make_set(Pass *pass)
+{
+	MemoryContext old = MemoryContextSwitchTo(pass->context);
+	ListCell   *cell;
+	ListCell   *key;
+
+	pass->set = identifiers_create();
+	foreach(cell, pass->erased)
+	{
+		Erased	   *erased = lfirst(cell);
+
+		foreach(key, erased->keys)
+			identifiers_add(pass->set, erased->server, lfirst(key), erased->before);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- tables of rows -------------------------------------------------------------------- */
+
+/* A chunk, as it was read: the SPI tables of other statements come and go meanwhile. */
+typedef struct ChunkRow
+{
+	HeapTuple	tuple;
+	TupleDesc	desc;
+} ChunkRow;
+
+static Datum
+column(const ChunkRow *row, int number, bool *isnull)
+{
+	return SPI_getbinval(row->tuple, row->desc, number, isnull);
+}
+
+static bool
+text_matches(const Pass *pass, const ChunkRow *row, int number, Oid server, int64 id)
+{
+	bool		isnull;
+	Datum		datum = column(row, number, &isnull);
+	text	   *value;
+
+	if (isnull)
+		return false;
+	value = DatumGetTextPP(datum);
+	return identifiers_in_text(pass->set, server, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), id);
+}
+
+static bool
+json_matches(const Pass *pass, const ChunkRow *row, int number, Oid server, int64 id, bool without_person)
+{
+	bool		isnull;
+	Datum		datum = column(row, number, &isnull);
+
+	return !isnull && identifiers_in_json(pass->set, server, DatumGetJsonbP(datum), id, without_person);
+}
+
+/* -1: the row has nothing to do with any of them. */
+static int
+judge(const Pass *pass, const ChunkRow *row, int64 id)
+{
+	bool		isnull;
+	Oid			server = DatumGetObjectId(column(row, 2, &isnull));
+	Datum		key;
+
+	if (isnull)
+		return -1;
+	key = column(row, 3, &isnull);
+	if (!isnull)
+	{
+		text	   *value = DatumGetTextPP(key);
+
+		if (identifiers_has(pass->set, server, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), id))
+			return FOUND_OWN;
+	}
+	if (json_matches(pass, row, 5, server, id, false))
+	{
+		char	   *call = SPI_getvalue(row->tuple, row->desc, 4);
+
+		return call != NULL && strcmp(call, "group") == 0 && !json_matches(pass, row, 5, server, id, true) ? FOUND_PART : FOUND_MENTION;
+	}
+	if (text_matches(pass, row, 6, server, id) || json_matches(pass, row, 7, server, id, false))
+		return FOUND_MENTION;
+	return -1;
+}
+
+static void
+add_message_id(const ChunkRow *row, List **message_ids)
+{
+	bool		isnull;
+	Datum		datum = column(row, 5, &isnull);
+	JsonbValue	value;
+
+	if (!isnull && JB_ROOT_IS_OBJECT(DatumGetJsonbP(datum)) &&
+		getKeyJsonValueFromContainer(&DatumGetJsonbP(datum)->root, "messageId", strlen("messageId"), &value) != NULL &&
+		value.type == jbvString)
+		*message_ids = lappend(*message_ids, pnstrdup(value.val.string.val, value.val.string.len));
+}
+
+static Datum
+id_array(const int64 *ids, int count)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(ids[i]);
+	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+static void
+change(const char *sql, Datum ids, List *message_ids)
+{
+	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID};
+	Datum		values[] = {ids, text_array(message_ids)};
+
+	if (statement_execute(sql, message_ids != NIL ? 2 : 1, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not remove the traces of an erased contact");
+}
+
+/* One chunk of rows, as far as it is time; the position is moved behind what was looked at. */
+static void
+read_rows(Pass *pass, int64 until)
+{
+	const Stage *stage = &stages[pass->next.stage];
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(pass->next.id)};
+	int64	   *found[FOUND_KINDS];
+	int			nfound[FOUND_KINDS] = {0};
+	int			nall = 0;
+	List	   *message_ids = NIL;
+	SPITupleTable *table;
+	int			nrows;
+	bool		at_end;
+
+	if (statement_execute(stage->sql, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read rows for the erasure of a contact");
+	table = SPI_tuptable;
+	nrows = (int) SPI_processed;
+	at_end = nrows < CHUNK_ROWS;
+	for (int i = 0; i < FOUND_KINDS; i++)
+		found[i] = palloc(sizeof(int64) * CHUNK_ROWS);
+	for (int i = 0; i < nrows; i++)
+	{
+		ChunkRow	row = {table->vals[i], table->tupdesc};
+		bool		isnull;
+		int64		id = DatumGetInt64(column(&row, 1, &isnull));
+		int			kind;
+
+		if (stage->has_order && id >= pass->last)
+		{
+			at_end = true;
+			break;
+		}
+		kind = judge(pass, &row, stage->has_order ? id : 0);
+		if (kind >= 0)
+		{
+			found[kind][nfound[kind]++] = id;
+			nall++;
+			add_message_id(&row, &message_ids);
+		}
+		pass->next.id = id;
+		if ((nall >= MAX_FOUND || (i % 64 == 63 && clock_us() >= until)) && i + 1 < nrows)
+		{
+			at_end = false;
+			break;
+		}
+	}
+	for (int i = 0; i < FOUND_KINDS; i++)
+		if (nfound[i] > 0)
+		{
+			Datum		ids = id_array(found[i], nfound[i]);
+
+			change(stage->empty[i], ids, NIL);
+			if (message_ids != NIL)
+				change(forget_message_ids, ids, message_ids);
+		}
+	SPI_freetuptable(table);
+	if (at_end)
+	{
+		pass->next.stage++;
+		pass->next.id = 0;
+	}
+}
+
+void
+pass_step(Pass *pass, void (*all_known) (void))
+{
+	int64		until = clock_us() + SLICE_US;
+
+	pass->next = pass->done;
+	do
+	{
+		if (pass->next.round < RECORD_ROUNDS)
+			read_records(pass);
+		else
+		{
+			if (pass->set == NULL)
+			{
+				make_set(pass);
+				all_known();
+			}
+			read_rows(pass, until);
+		}
+		CHECK_FOR_INTERRUPTS();
+	} while (!is_finished(&pass->next) && clock_us() < until);
+}

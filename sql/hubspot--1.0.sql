@@ -1248,7 +1248,7 @@ CREATE VIEW hubspot.workers AS
 	FROM hubspot.worker_report() w
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
 COMMENT ON VIEW hubspot.workers IS
-'the workers of the cluster, one per database that has the extension; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started';
+'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started';
 
 CREATE VIEW hubspot.backfills AS
 	SELECT y.name, y.server,
@@ -2240,12 +2240,13 @@ UNION ALL
 	SELECT format('no worker runs for this database: %s',
 			coalesce((SELECT nullif(w.problem, '') FROM hubspot.worker_report() w
 				WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
+				(SELECT 'held: ' || i.held_reason FROM hubspot.installation i WHERE i.held_at IS NOT NULL),
 				'not started yet, or hubspot.databases leaves it out')),
 		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED')
 	WHERE NOT pg_is_in_recovery()
 		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '[[:space:]]*,[[:space:]]*'))
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
-			WHERE w.pid <> 0 AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+			WHERE (w.pid <> 0 OR w.state = 'held') AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
 	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem), 'raise max_worker_processes and restart the server'
 	FROM hubspot.worker_report() w

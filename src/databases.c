@@ -56,7 +56,7 @@ see_database(Form_pg_database form)
 	Database   *database = hash_search(databases, &form->oid, HASH_ENTER, &found);
 
 	if (!found)
-		database->absent = database->look_again = false;
+		database->absent = database->held = database->look_again = false;
 	strlcpy(database->name, NameStr(form->datname), NAMEDATALEN);
 	database->seen = true;
 }
@@ -121,7 +121,7 @@ databases_look_again(uint32 look_at)
 	{
 		if (look_at == SHARED_LOOK_ALL || look_at == database->oid)
 		{
-			database->absent = false;
+			database->absent = database->held = false;
 			database->look_again = true;
 		}
 	}
@@ -136,7 +136,7 @@ databases_find_unserved(void)
 	hash_seq_init(&every, databases);
 	while ((database = hash_seq_search(&every)) != NULL)
 	{
-		if (!database->absent && shared_find_slot(database->oid) == NULL &&
+		if (!database->absent && !database->held && shared_find_slot(database->oid) == NULL &&
 			!shared_is_on_hold(database->oid))
 		{
 			hash_seq_term(&every);
@@ -144,4 +144,15 @@ databases_find_unserved(void)
 		}
 	}
 	return NULL;
+}
+
+void
+databases_look_at_held(void)
+{
+	HASH_SEQ_STATUS every;
+	Database   *database;
+
+	hash_seq_init(&every, databases);
+	while ((database = hash_seq_search(&every)) != NULL)
+		database->held = false;
 }

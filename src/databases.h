@@ -15,6 +15,7 @@ typedef struct Database
 	char		name[NAMEDATALEN];
 	bool		seen;			/* in the scan under way */
 	bool		absent;			/* its worker found no extension */
+	bool		held;			/* its worker found that it must not send, and its slot went to another */
 	bool		look_again;		/* told of the extension since the last start */
 } Database;
 
@@ -28,6 +29,9 @@ extern Database *databases_find(Oid oid);
 
 /* Somebody knows of the extension there: an OID, or SHARED_LOOK_ALL. */
 extern void databases_look_again(uint32 look_at);
+
+/* What was held without a slot may be looked at again. */
+extern void databases_look_at_held(void);
 
 /*
  * One that is to be looked at, has no slot and is not on hold, or NULL; the

@@ -40,6 +40,8 @@
 
 #define ALIVE_MAX_US	INT64CONST(300000000)
 #define ALIVE_MIN_US	1000000
+#define LOOK_SOON_MS	60000
+#define LOOK_LATER_MS	3600000	/* hubspot_arm() and a reload bring about a look at once */
 #define ALIVE_PART		12		/* signs of life in a failover window */
 
 /* A row that is locked (hubspot_arm() has not committed) is about to change: nothing is done to it. */
@@ -153,7 +155,7 @@ move_in(const Home *home)
 
 /* What the table and the data directory say; inside SPI, the result in SPI's memory. */
 static char *
-check_place(void)
+check_place(bool *may_pass)
 {
 	Installation row;
 	Home		home;
@@ -164,24 +166,31 @@ check_place(void)
 	if (row.held_reason != NULL)
 		return row.held_reason;
 	home_read(&home);
+	*may_pass = true;
 	if (home.origin == HOME_UNSETTLED)
 		return pstrdup(home.problem[0] != '\0' ? home.problem : "the launcher has not looked at the data directory yet");
 
 	difference = find_difference(&row, &home);
 	if (difference != NULL)
-		(void) change("UPDATE hubspot.installation SET held_at = clock_timestamp(), held_reason = $1" WHERE_FREE,
-					  CStringGetTextDatum(difference), TEXTOID);
+		*may_pass = !change("UPDATE hubspot.installation SET held_at = clock_timestamp(), held_reason = $1" WHERE_FREE,
+							CStringGetTextDatum(difference), TEXTOID);
 	else if (!row.has_home || memcmp(&row.home, &home.id, UUID_LEN) != 0)
 		return move_in(&home);
 	return difference;
+}
+
+static char told[SHARED_TEXT];
+
+void
+guard_start(const char *already_told)
+{
+	strlcpy(told, already_told, sizeof(told));
 }
 
 /* Each reason once. */
 static void
 tell(const char *problem)
 {
-	static char told[SHARED_TEXT];
-
 	if (problem != NULL && strncmp(told, problem, sizeof(told) - 1) != 0)
 		ereport(LOG,
 				(errmsg("nothing is sent to HubSpot from database \"%s\"", get_database_name(MyDatabaseId)),
@@ -191,11 +200,12 @@ tell(const char *problem)
 }
 
 char *
-guard_problem(void)
+guard_problem(int *look_ms)
 {
 	MemoryContext context = CurrentMemoryContext;
 	const char *cluster = GetConfigOption("cluster_name", true, false);
 	char	   *problem;
+	bool		may_pass = false;	/* by itself */
 
 	if (hubspot_cluster_guard[0] != '\0' && strcmp(hubspot_cluster_guard, cluster ? cluster : "") != 0)
 		problem = psprintf("hubspot.cluster_guard is \"%s\", but cluster_name is \"%s\"",
@@ -204,12 +214,13 @@ guard_problem(void)
 	{
 		SPI_connect();
 		PushActiveSnapshot(GetTransactionSnapshot());
-		problem = check_place();
+		problem = check_place(&may_pass);
 		if (problem != NULL)
 			problem = MemoryContextStrdup(context, problem);
 		PopActiveSnapshot();
 		SPI_finish();
 	}
+	*look_ms = may_pass ? LOOK_SOON_MS : LOOK_LATER_MS;
 	tell(problem);
 	return problem;
 }

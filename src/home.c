@@ -331,7 +331,6 @@ home_settle(void)
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
 	hubspot_shared->home = home;
 	LWLockRelease(hubspot_shared->lock);
-	shared_wake_workers();
 }
 
 void

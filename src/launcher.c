@@ -17,15 +17,22 @@
  *			  session  -> STOPPED	turned away by a hold
  *	PROBING   worker   -> RUNNING or HELD, found the extension
  *			  worker   -> ABSENT	found none
- *	RUNNING	  worker   -> HELD, ABSENT, and back from HELD
- *	any of these, when the process ends -> STOPPED, but ABSENT stays
+ *	RUNNING	  worker   -> HELD, ABSENT
+ *	any of these, when the process ends -> STOPPED, but ABSENT and HELD stay
+ *	HELD	  launcher -> STARTING	to look again: after a time that the worker
+ *									has told, at a reload, when hubspot_arm() says so
+ *			  launcher -> NONE		another database needs the slot
  *	STOPPED   launcher -> STARTING	wanted, not on hold, back-off is over
  *			  launcher -> NONE		the database is gone or not to be served
  *	ABSENT    launcher -> NONE		remembered as absent; a later word from
  *									CREATE EXTENSION makes it look again
  *
  * Workers start one at a time, the next when the last one has found out about
- * the extension, so that a cluster of many databases is not stormed.  A worker
+ * the extension, so that a cluster of many databases is not stormed.  Which
+ * database may send is known when its worker has been there; one that finds that
+ * it must not ends before the next one starts.  So only such as may send keep a
+ * process, and where there are too few, what is known to be held is looked at
+ * last.  A worker
  * that ends without having been asked to starts again after 1, 2, 4 .. 60 s; a
  * healthy minute clears the count.
  *
@@ -86,10 +93,38 @@ slot_database(WorkerSlot *slot)
  * What others want
  */
 
+/* What held databases may be over: settings have changed, or the data directory is known. */
+static void
+look_at_held(void)
+{
+	databases_look_at_held();
+	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SHARED_MAX_WORKERS; i++)
+	{
+		if (hubspot_shared->slots[i].state == WORKER_HELD)
+			hubspot_shared->slots[i].not_before = 0;
+	}
+	LWLockRelease(hubspot_shared->lock);
+}
+
+/* Before a worker asks; again, if it failed. */
+static void
+settle_home(void)
+{
+	Home		before;
+	Home		after;
+
+	home_read(&before);
+	home_settle();
+	home_read(&after);
+	if (after.origin != before.origin)
+		look_at_held();
+}
+
 static void
 read_databases(void)
 {
-	home_settle();				/* before a worker asks; again, if it failed */
+	settle_home();
 	databases_read();
 	MemoryContextSwitchTo(launcher_context);
 	next_rescan = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCAN_MS);
@@ -155,19 +190,32 @@ is_wanted(WorkerSlot *slot)
 		!shared_is_on_hold(slot_database(slot));
 }
 
+/* The process has gone, and the postmaster has given its place back. */
 static bool
-is_due(WorkerSlot *slot, TimestampTz now)
+has_ended(WorkerSlot *slot)
 {
-	return slot->state == WORKER_STOPPED && is_wanted(slot) &&
-		slot->not_before <= now;
+	BackgroundWorkerHandle *handle = handles[slot_index(slot)];
+	pid_t		pid;
+
+	return pg_atomic_read_u32(&slot->procno) == 0 &&
+		(handle == NULL || GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED);
 }
 
-/* Started a moment ago, and has not found out about the extension. */
+static bool
+is_due(WorkerSlot *slot, WorkerState state, TimestampTz now)
+{
+	return slot->state == state && is_wanted(slot) && slot->not_before <= now &&
+		(state != WORKER_HELD || has_ended(slot));
+}
+
+/* Started a moment ago and has not found out about the extension, or is about to end. */
 static bool
 is_on_its_way(WorkerSlot *slot, TimestampTz now)
 {
-	return (slot->state == WORKER_STARTING || slot->state == WORKER_PROBING) &&
-		!TimestampDifferenceExceeds(slot->changed_at, now, PROBE_MS);
+	bool		moves = slot->state == WORKER_STARTING || slot->state == WORKER_PROBING ||
+		((slot->state == WORKER_HELD || slot->state == WORKER_ABSENT) && !has_ended(slot));
+
+	return moves && !TimestampDifferenceExceeds(slot->changed_at, now, PROBE_MS);
 }
 
 /* Has lived, or lived until then, for so long that earlier ends do not count. */
@@ -206,6 +254,7 @@ free_slot(WorkerSlot *slot, TimestampTz now)
 	pg_atomic_write_u32(&slot->wake, 0);
 	slot->failures = 0;
 	slot->not_before = 0;
+	slot->was_held = false;
 	say(slot, "");
 	move_to(slot, WORKER_NONE, now);
 }
@@ -267,6 +316,32 @@ tend_running(WorkerSlot *slot, TimestampTz now)
 		(void) shared_stop_worker(slot);
 }
 
+/* One that waits after crashes is a process as any other. */
+static void
+tend_held(WorkerSlot *slot, TimestampTz now)
+{
+	Database   *database = databases_find(slot_database(slot));
+
+	if (pg_atomic_read_u32(&slot->procno) != 0)
+	{
+		tend_running(slot, now);
+		return;
+	}
+	if (!has_ended(slot))
+		return;
+	slot->just_ended = false;
+	forget_handle(slot);
+	if (database == NULL)
+		free_slot(slot, now);
+	else if (!is_wanted(slot))
+	{
+		slot->not_before = 0;
+		move_to(slot, WORKER_STOPPED, now);
+	}
+	else if (database->look_again)
+		slot->not_before = 0;
+}
+
 static void
 tend_stopped(WorkerSlot *slot, TimestampTz now)
 {
@@ -285,8 +360,8 @@ tend_absent(WorkerSlot *slot, TimestampTz now)
 {
 	Database   *database = databases_find(slot_database(slot));
 
-	if (pg_atomic_read_u32(&slot->procno) != 0)
-		return;					/* its process is about to end */
+	if (!has_ended(slot))
+		return;
 	slot->just_ended = false;
 	if (database != NULL)
 	{
@@ -313,8 +388,10 @@ tend_slots(TimestampTz now)
 				break;
 			case WORKER_PROBING:
 			case WORKER_RUNNING:
-			case WORKER_HELD:
 				tend_running(slot, now);
+				break;
+			case WORKER_HELD:
+				tend_held(slot, now);
 				break;
 			case WORKER_STOPPED:
 				tend_stopped(slot, now);
@@ -331,13 +408,41 @@ tend_slots(TimestampTz now)
  * Starting
  */
 
+/* A free one; else that of a database that is held, which is then looked at when somebody says so. */
 static WorkerSlot *
-find_free_slot(void)
+find_free_slot(TimestampTz now)
 {
+	WorkerSlot *held = NULL;
+	Database   *database;
+
 	for (int i = 0; i < SHARED_MAX_WORKERS; i++)
 	{
-		if (hubspot_shared->slots[i].state == WORKER_NONE)
-			return &hubspot_shared->slots[i];
+		WorkerSlot *slot = &hubspot_shared->slots[i];
+
+		if (slot->state == WORKER_NONE)
+			return slot;
+		if (slot->state == WORKER_HELD && has_ended(slot))
+			held = slot;
+	}
+	if (held == NULL)
+		return NULL;
+	database = databases_find(slot_database(held));
+	if (database != NULL)
+		database->held = true;
+	free_slot(held, now);
+	return held;
+}
+
+/* The next one in this state that is due, after the one that was started last. */
+static WorkerSlot *
+find_due_slot(WorkerState state, TimestampTz now)
+{
+	for (int i = 1; i <= SHARED_MAX_WORKERS; i++)
+	{
+		WorkerSlot *slot = &hubspot_shared->slots[(last_started + i) % SHARED_MAX_WORKERS];
+
+		if (is_due(slot, state, now))
+			return slot;
 	}
 	return NULL;
 }
@@ -354,22 +459,19 @@ choose_slot(TimestampTz now)
 		if (is_on_its_way(&hubspot_shared->slots[i], now))
 			return NULL;
 	}
-	for (int i = 1; i <= SHARED_MAX_WORKERS; i++)
-	{
-		int			index = (last_started + i) % SHARED_MAX_WORKERS;
-
-		if (is_due(&hubspot_shared->slots[index], now))
-			return &hubspot_shared->slots[index];
-	}
-	if (!hubspot_enabled)
-		return NULL;
+	slot = find_due_slot(WORKER_STOPPED, now);
+	if (slot != NULL || !hubspot_enabled)
+		return slot;
 	database = databases_find_unserved();
-	slot = find_free_slot();
-	if (database == NULL || slot == NULL)
+	if (database == NULL)
 	{
-		slots_full = database != NULL;
-		return NULL;
+		slots_full = false;
+		return find_due_slot(WORKER_HELD, now);
 	}
+	slot = find_free_slot(now);
+	slots_full = slot == NULL;
+	if (slot == NULL)
+		return NULL;
 	pg_atomic_write_u32(&slot->database, database->oid);
 	return slot;
 }
@@ -407,7 +509,15 @@ report_exhaustion(WorkerSlot *slot, int generation, const char *name)
 	TimestampTz now = GetCurrentTimestamp();
 
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
-	if (slot->generation == generation && slot->state == WORKER_STARTING)
+	if (slot->generation != generation || slot->state != WORKER_STARTING)
+		;						/* turned away meanwhile */
+	else if (slot->was_held)
+	{
+		/* most likely it still is, and has nothing to say */
+		move_to(slot, WORKER_HELD, now);
+		back_off(slot, now);
+	}
+	else
 	{
 		say(slot, "no background worker slot is free, max_worker_processes is too low");
 		move_to(slot, WORKER_STOPPED, now);
@@ -506,7 +616,7 @@ sleep_ms(bool watching)
 			starting = true;
 		else if (slot->state == WORKER_STARTING)
 			sooner(&when, TimestampTzPlusMilliseconds(now, WATCH_MS));
-		else if (slot->state == WORKER_STOPPED && is_wanted(slot))
+		else if ((slot->state == WORKER_STOPPED || slot->state == WORKER_HELD) && is_wanted(slot))
 			sooner(&when, slot->not_before);
 	}
 	LWLockRelease(hubspot_shared->lock);
@@ -557,6 +667,7 @@ serve_signals(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		next_rescan = 0;
+		look_at_held();
 	}
 }
 

@@ -193,13 +193,6 @@ shared_tell_launcher(uint32 look_at)
 	wake_process(&hubspot_shared->launcher_procno);
 }
 
-void
-shared_wake_workers(void)
-{
-	for (int i = 0; i < SHARED_MAX_WORKERS; i++)
-		wake_process(&hubspot_shared->slots[i].procno);
-}
-
 static WorkerSlot *
 my_database_slot(void)
 {
@@ -460,11 +453,16 @@ detach(int code, Datum arg)
 		pg_atomic_write_u32(&slot->procno, 0);
 		explain_end(slot, code);
 		slot->pid = 0;
-		if (slot->state != WORKER_ABSENT)
-			slot->state = WORKER_STOPPED;
 		slot->just_ended = true;
 		slot->changed_at = GetCurrentTimestamp();
-		hubspot_shared->workers_ended_at = slot->changed_at;
+		if (slot->state == WORKER_HELD && code == 0 && !slot->stop_wanted)
+			;					/* it has said why, and has sent nothing */
+		else
+		{
+			if (slot->state != WORKER_ABSENT)
+				slot->state = WORKER_STOPPED;
+			hubspot_shared->workers_ended_at = slot->changed_at;
+		}
 	}
 	LWLockRelease(hubspot_shared->lock);
 	wake_process(&hubspot_shared->launcher_procno);
@@ -557,6 +555,8 @@ shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem)
 	if (changed)
 		slot->changed_at = GetCurrentTimestamp();
 	slot->state = state;
+	if (state == WORKER_RUNNING)
+		slot->was_held = false;
 	SpinLockAcquire(&slot->mutex);
 	memcpy(slot->problem, text, SHARED_TEXT);
 	SpinLockRelease(&slot->mutex);
@@ -564,4 +564,15 @@ shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem)
 
 	if (changed)
 		wake_process(&hubspot_shared->launcher_procno);
+}
+
+void
+shared_set_held(WorkerSlot *slot, const char *problem, int look_ms)
+{
+	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
+	slot->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), look_ms);
+	slot->failures = 0;
+	slot->was_held = true;
+	LWLockRelease(hubspot_shared->lock);
+	shared_set_state(slot, WORKER_HELD, problem);
 }

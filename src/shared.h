@@ -44,7 +44,8 @@ typedef enum WorkerState
 	WORKER_STARTING,			/* launched, not yet attached */
 	WORKER_PROBING,				/* attached, looking for the extension */
 	WORKER_RUNNING,
-	WORKER_HELD,				/* runs but must not send: see problem */
+	WORKER_HELD,				/* must not send: see problem; its process has ended, unless it waits
+								 * after crashes */
 	WORKER_STOPPED,				/* ended; the launcher decides when again */
 	WORKER_ABSENT				/* the database has no extension: not started again before somebody
 								 * says so */
@@ -109,8 +110,9 @@ typedef struct WorkerSlot
 	int			generation;		/* tells a worker from its predecessor; raised to turn away one
 								 * that has not attached yet */
 	int			failures;		/* ends with an error in a row */
-	TimestampTz not_before;		/* no start before this time */
+	TimestampTz not_before;		/* no start before this time; of a held one, when to look again */
 	TimestampTz changed_at;		/* when state was last set */
+	bool		was_held;		/* so its last worker has found */
 	bool		stop_wanted;	/* asked to end: its end is no failure */
 	bool		just_ended;		/* the launcher has not judged its end yet */
 
@@ -220,11 +222,8 @@ extern void shared_launch_at_commit(void);
 extern void shared_rescan_at_commit(void);
 extern void shared_tell_launcher(uint32 look_at);
 
-/* Every worker is to look around: what held it may be over. */
-extern void shared_wake_workers(void);
-
 /*
- * The same, and a definition may have come due: worker and refresher look at
+ * As shared_wake_at_commit(), and a definition may have come due: worker and refresher look at
  * hubspot.sync_state.
  */
 extern void shared_look_at_syncs_at_commit(void);
@@ -286,6 +285,13 @@ extern void shared_set_refresher_problem(WorkerSlot *slot, const char *problem);
 
 /* Tell the state; a NULL problem means "". */
 extern void shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem);
+
+/*
+ * The database must not send: the worker, which is about to end with
+ * proc_exit(0), tells why, and after how long the launcher is to send another
+ * one to look whether that is still so.
+ */
+extern void shared_set_held(WorkerSlot *slot, const char *problem, int look_ms);
 
 /*
  * Copy a text for shared memory: cut to SHARED_TEXT, printable ASCII only,

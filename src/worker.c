@@ -12,6 +12,10 @@
  * goes on after a pause; memory still holds what the transaction was about.
  * Any other error ends the process; the launcher starts it again.
  *
+ * A worker that finds that its database must not send ends, so that it keeps no
+ * process from those that may; the launcher sends another one to look when that
+ * may be over.
+ *
  * SIGTERM sets a flag and the latch: the loop writes the verdicts it has and
  * ends, whatever its peers do.
  */
@@ -61,7 +65,6 @@
 
 #define LOOK_US			5000000 /* for rows that nobody announced (COPY, PREPARE) */
 #define ROTATE_US		60000000
-#define GUARD_US		60000000
 #define SAVE_US			5000000 /* accounts' states into their tables */
 #define ERROR_PAUSE_US	1000000
 
@@ -75,7 +78,7 @@ static int64 next_save;
 static int64 next_sign;			/* of life, for a failover */
 static int64 pause_until;		/* after an error in a transaction */
 static bool more_to_read;
-static bool may_send = true;	/* see guard.h */
+static bool may_send = true;	/* see guard.h; when it may not, the process ends */
 
 /* ---- transactions ------------------------------------------------------------- */
 
@@ -131,11 +134,15 @@ static void
 guard_step(void)
 {
 	char	   *problem;
+	int			look_ms;
 
 	check_extension();
-	problem = guard_problem();
+	problem = guard_problem(&look_ms);
 	may_send = problem == NULL;
-	shared_set_state(slot, may_send ? WORKER_RUNNING : WORKER_HELD, problem);
+	if (may_send)
+		shared_set_state(slot, WORKER_RUNNING, NULL);
+	else
+		shared_set_held(slot, problem, look_ms);
 }
 
 static void
@@ -384,22 +391,6 @@ reload_if_asked(void)
 	(void) in_transaction(guard_step, "checking the installation");
 }
 
-/* A worker that may not send waits until somebody says that it may. */
-static void
-wait_while_held(void)
-{
-	while (!may_send && !ShutdownRequestPending)
-	{
-		publish_report(slot, true);
-		pg_atomic_write_u32(&slot->wake, 0);
-		wire_wait(GUARD_US / 1000, publish_wait_event(PUBLISH_IDLE));
-		CHECK_FOR_INTERRUPTS();
-		reload_if_asked();
-		(void) in_transaction(guard_step, "checking the installation");
-	}
-	next_look = 0;				/* what was paused meanwhile must be known before anything is sent */
-}
-
 static int64
 sooner(int64 a, int64 b)
 {
@@ -509,6 +500,7 @@ start(Datum arg)
 	before_shmem_exit(at_exit, (Datum) 0);
 	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
 	settings_pin();
+	guard_start(slot->problem);
 
 	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext", ALLOCSET_DEFAULT_SIZES);
 	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot turn", ALLOCSET_DEFAULT_SIZES);
@@ -536,6 +528,8 @@ hubspot_worker_main(Datum arg)
 	StartTransactionCommand();
 	guard_step();
 	CommitTransactionCommand();
+	if (!may_send)
+		proc_exit(0);
 	StartTransactionCommand();
 	begin_step();
 	CommitTransactionCommand();
@@ -543,14 +537,12 @@ hubspot_worker_main(Datum arg)
 	wait_after_crashes(crash_guard_start("worker"));
 	next_rotation = clock_us() + ROTATE_US;
 
-	while (!ShutdownRequestPending)
+	while (may_send && !ShutdownRequestPending)
 	{
 		CHECK_FOR_INTERRUPTS();
 		reload_if_asked();
 		if (may_send)
 			one_turn();
-		else
-			wait_while_held();
 	}
 	finish();
 	proc_exit(0);

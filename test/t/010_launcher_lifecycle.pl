@@ -119,7 +119,7 @@ wait_for_worker('store', 'and it comes back', $pid);
 $pid = pid_of('store');
 quick('CREATE DATABASE copy TEMPLATE store', 'TEMPLATE does not wait for the worker');
 wait_for_worker('store', 'the original has its worker again', $pid);
-wait_for_worker('copy', 'the copy has one too');
+wait_for("EXISTS (SELECT FROM hubspot.workers WHERE database = 'copy' AND state = 'held' AND pid = 0)", 'the copy is looked at, and held');
 quick('DROP DATABASE copy', 'DROP DATABASE does not wait for the worker');
 
 $pid = pid_of('store');

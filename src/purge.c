@@ -36,7 +36,8 @@
 #include "unchanged.h"
 
 #define RETRY_US		1000000 /* until a refresh that goes on is looked for again */
-#define STEP_US			10000	/* for erasures at their end, in one transaction */
+#define STEP_US			5000	/* for erasures at their end, in one transaction */
+#define PACE			3		/* after a step, so many times as long as it took is for the others */
 
 typedef enum Stand
 {
@@ -65,6 +66,8 @@ static dlist_head purges = DLIST_STATIC_INIT(purges);
 /* The pass under way, of all in STAND_PASSES; NULL: none. */
 static Pass *pass = NULL;
 static MemoryContext pass_context = NULL;
+static int64 step_began;
+static int64 next_step;			/* none goes before */
 static bool steps_pass = false; /* the step is one of the pass, not an end */
 
 /* ---- what the contact is known by ------------------------------------------------- */
@@ -143,17 +146,7 @@ purge_begin(Input *input, const AckResult *result)
 bool
 purge_is_due(void)
 {
-	int64		now = clock_us();
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &purges)
-	{
-		const Purge *purge = dlist_container(Purge, node, iter.cur);
-
-		if (purge->stand != STAND_SWEPT || purge->retry_at <= now)
-			return true;
-	}
-	return false;
+	return purge_wake(clock_us()) == 0;
 }
 
 int64
@@ -165,7 +158,7 @@ purge_wake(int64 now)
 	dlist_foreach(iter, &purges)
 	{
 		const Purge *purge = dlist_container(Purge, node, iter.cur);
-		int64		its = Max(purge->retry_at - now, 0);
+		int64		its = Max(Max(purge->retry_at, next_step) - now, 0);
 
 		wait = wait < 0 ? its : Min(wait, its);
 	}
@@ -461,6 +454,7 @@ purge_step(void)
 {
 	bool		ends = may_end_some();
 
+	step_began = clock_us();
 	if (pass == NULL && !ends)
 		begin_pass();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -477,9 +471,11 @@ purge_step(void)
 void
 purge_done(void)
 {
+	int64		now = clock_us();
 	bool		swept = steps_pass && pass_committed(pass);
 	dlist_mutable_iter iter;
 
+	next_step = now + PACE * (now - step_began);
 	if (swept)
 	{
 		pass_end(pass);

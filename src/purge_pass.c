@@ -28,10 +28,10 @@
 #include "purge_pass.h"
 #include "statement.h"
 
-#define SLICE_US		10000
-#define CHUNK_ROWS		2000
+#define SLICE_US		5000
+#define CHUNK_ROWS		1000
 #define CHUNK_BLOCKS	128		/* of the record map */
-#define MAX_FOUND		300		/* rows that are changed with a chunk */
+#define MAX_FOUND		100		/* rows that are changed with a chunk */
 
 /* What is to become of rows. */
 typedef enum Found
@@ -418,7 +418,7 @@ read_rows(Pass *pass, int64 until)
 			add_message_id(&row, &message_ids);
 		}
 		pass->next.id = id;
-		if ((nall >= MAX_FOUND || (i % 64 == 63 && clock_us() >= until)) && i + 1 < nrows)
+		if ((nall >= MAX_FOUND || (i % 32 == 31 && clock_us() >= until)) && i + 1 < nrows)
 		{
 			at_end = false;
 			break;

@@ -21,6 +21,7 @@
 #include "ack.h"
 #include "append.h"
 #include "clock.h"
+#include "encoding.h"
 
 #define ACK_ROWS		1000	/* verdicts that make a flush */
 #define ACK_MAX_ROWS	10000	/* that are not written, for whatever reason, before more are made */
@@ -91,6 +92,13 @@ ack_text(const char *text)
 	return text == NULL || text[0] == '\0' ? NULL : MemoryContextStrdup(context, text);
 }
 
+/* The same of what HubSpot may have said. */
+static char *
+bounded_text(const char *text, size_t max)
+{
+	return text == NULL || text[0] == '\0' ? NULL : encoding_bounded(context, text, max);
+}
+
 AckRequest *
 ack_request(void)
 {
@@ -111,8 +119,8 @@ ack_result(const AckResult *result)
 	total++;
 	*copy = *result;
 	copy->record_id = ack_text(result->record_id);
-	copy->category = ack_text(result->category);
-	copy->message = ack_text(result->message);
+	copy->category = bounded_text(result->category, ACK_MAX_CATEGORY);
+	copy->message = bounded_text(result->message, ACK_MAX_MESSAGE);
 	copy->warnings = ack_text(result->warnings);
 }
 

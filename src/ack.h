@@ -11,6 +11,10 @@
 #include "ring.h"
 #include "utils/timestamp.h"
 
+/* Bytes kept of what a row's fault is called, and of its description: HubSpot may send megabytes. */
+#define ACK_MAX_CATEGORY	200
+#define ACK_MAX_MESSAGE		16384
+
 /* One HTTP request, for hubspot.request; filled in by the worker. */
 typedef struct AckRequest
 {

@@ -10,9 +10,12 @@
 
 #include "hubspot.h"
 #include "clock.h"
+#include "encoding.h"
 #include "unchanged.h"
 #include "value.h"
 #include "work.h"
+
+#define MAX_DETAIL	1000		/* bytes of a warning's, which may quote HubSpot */
 
 /* End an input: its carrier gets the verdict, the rows merged into it share it. */
 void
@@ -116,6 +119,7 @@ batch_warn(Input *input, const char *code, const char *property, const char *det
 	appendStringInfo(&json, "%s{\"code\":\"%s\",\"property\":", before != NULL ? "," : "", code);
 	value_append_string(&json, property, strlen(property));
 	appendStringInfoString(&json, ",\"detail\":");
+	detail = encoding_bounded(CurrentMemoryContext, detail, MAX_DETAIL);
 	value_append_string(&json, detail, strlen(detail));
 	appendStringInfoString(&json, "}]");
 	row->warnings = json.data;

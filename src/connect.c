@@ -369,6 +369,7 @@ connect_reload(void)
 		else
 			for (int i = 0; i < FAMILY_COUNT; i++)
 				lane_reload(&account->lanes[i].status);
+		schema_sync_reload(account);
 	}
 }
 
@@ -602,6 +603,7 @@ LaneStatus
 connect_effective_status(const Lane *lane)
 {
 	LaneStatus	learning = {0};
+	const LaneStatus *trouble = schema_sync_trouble(lane);
 	bool		unsettled = lane->status.state == LANE_RUN && lane->rows > 0 &&
 	schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled;
 
@@ -613,6 +615,8 @@ connect_effective_status(const Lane *lane)
 		(unsettled || lane->account->status.state != LANE_DAILY ||
 		 !meter_is_exempt(batch_family(lane->family)->kind->meter)))
 		return lane->account->status;
+	if (trouble != NULL && lane->status.state == LANE_RUN)
+		return *trouble;
 	if (unsettled)
 	{
 		lane_event(&learning, EVENT_LEARNING, NULL, 0);
@@ -625,5 +629,5 @@ bool
 connect_lane_is_used(const Lane *lane)
 {
 	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->ndeferred > 0 || lane->nparked > 0 || lane->done > 0 ||
-		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN;
+		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN || schema_sync_trouble(lane) != NULL;
 }

@@ -20,8 +20,10 @@
 #include "utils/snapmgr.h"
 
 #include "hubspot.h"
+#include "ack.h"
 #include "defer.h"
 #include "defer_write.h"
+#include "encoding.h"
 #include "statement.h"
 
 static MemoryContext context;	/* of the changes */
@@ -49,7 +51,7 @@ defer_change(ChangeKind kind, int64 id)
 char *
 defer_text(const char *text)
 {
-	return text == NULL ? NULL : MemoryContextStrdup(context, text);
+	return encoding_bounded(context, text, ACK_MAX_MESSAGE);
 }
 
 /* ---- the table ------------------------------------------------------------------------ */

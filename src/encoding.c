@@ -268,6 +268,12 @@ encoding_of_reply(Reply *reply)
 	reply_translate(reply, translate_text);
 }
 
+static bool
+is_control(char c)
+{
+	return ((unsigned char) c < ' ' && c != '\n' && c != '\t') || c == 0x7f;
+}
+
 void
 encoding_copy(char *dst, size_t size, const char *text)
 {
@@ -276,8 +282,22 @@ encoding_copy(char *dst, size_t size, const char *text)
 	if (len >= size)
 		len = pg_mbcliplen(text, (int) len, (int) size - 1);
 	for (size_t i = 0; i < len; i++)
-		dst[i] = (unsigned char) text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i];
+		dst[i] = is_control(text[i]) ? ' ' : text[i];
 	dst[len] = '\0';
+}
+
+char *
+encoding_bounded(MemoryContext context, const char *text, size_t max)
+{
+	size_t		size;
+	char	   *copy;
+
+	if (text == NULL)
+		return NULL;
+	size = strnlen(text, max) + 1;
+	copy = MemoryContextAlloc(context, size);
+	encoding_copy(copy, size, text);
+	return copy;
 }
 
 /* ---- rows ----------------------------------------------------------------------- */

@@ -37,7 +37,12 @@ extern void encoding_of_reply(Reply *reply);
  */
 extern const char *encoding_objection(const char *property, const char *key, Jsonb *message);
 
-/* The first bytes of a text, of whole characters, fewer than size; control characters become spaces. */
+/*
+ * What a peer says, made safe to be stored and shown: whole characters, at most so many bytes,
+ * without control characters but for tabs and line ends.  The first fills an array of that
+ * size, the second allocates; NULL stays NULL.
+ */
 extern void encoding_copy(char *dst, size_t size, const char *text);
+extern char *encoding_bounded(MemoryContext context, const char *text, size_t max);
 
 #endif							/* HUBSPOT_ENCODING_H */

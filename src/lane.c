@@ -91,6 +91,12 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		TRIED_AGAIN,
 		"no answer from HubSpot",
 	"check the network, the proxy and the certificates"},
+
+	/* asked again, in case that HubSpot says something else then; an account's own trouble */
+	[EVENT_NOT_STORED] = {"not stored", LANE_BACKOFF, SCOPE_LANE, true, 1, 300,
+		TRIED_AGAIN,
+		"what HubSpot says of the account's properties could not be stored",
+	"mend what the reason names; see the server log"},
 	[EVENT_MIGRATING] = {"477", LANE_MIGRATING, SCOPE_ACCOUNT, true, 300, 3600,
 		TRIED_AGAIN,
 		"HubSpot is moving the account to another data centre",

@@ -58,6 +58,7 @@ typedef enum LaneEvent
 	EVENT_LOCKED,				/* 423 */
 	EVENT_UNAVAILABLE,			/* 5xx, 408, an unreadable answer */
 	EVENT_NETWORK,				/* no answer: DNS, TCP, TLS, timeout */
+	EVENT_NOT_STORED,			/* our tables do not take what HubSpot has told */
 	EVENT_MIGRATING,			/* 477 */
 	EVENT_BAD_OPTION,			/* an option of the SERVER is not usable */
 	EVENT_NO_SECRET,			/* the token file cannot be read */

@@ -360,14 +360,17 @@ execute(const char *sql, Oid server, SchemaPart part, const char *json)
 		elog(ERROR, "could not write the schema of a HubSpot account");
 }
 
-/* Rows that did not change are not written again. */
+/*
+ * Rows that did not change are not written again.  A list comes in pages, which shift when something
+ * is created meanwhile: of two of one name the last one counts.
+ */
 static const char *const store_properties[] = {
 	"DELETE FROM hubspot.property p WHERE p.server = $1 AND p.object::pg_catalog.text = $2 AND NOT EXISTS ("
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'name' = p.name)",
 	"INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, read_only, options)"
 	" SELECT $1, $2::hubspot.object, e.name, e.type, e.field_type, e.label, e.is_unique, e.read_only, e.options"
-	" FROM pg_catalog.jsonb_to_recordset($3) e (name text, type text, field_type text, label text,"
-	" is_unique boolean, read_only boolean, options jsonb)"
+	" FROM (SELECT DISTINCT ON (r.name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS (name text, type text, field_type text,"
+	" label text, is_unique boolean, read_only boolean, options jsonb)) WITH ORDINALITY r ORDER BY r.name, r.ordinality DESC) e"
 	" ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type, field_type = excluded.field_type,"
 	" label = excluded.label, is_unique = excluded.is_unique, read_only = excluded.read_only, options = excluded.options"
 	" WHERE (property.type, property.field_type, property.label, property.is_unique, property.read_only, property.options)"
@@ -379,7 +382,8 @@ static const char *const store_events[] = {
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'full_name' = d.full_name)",
 	"INSERT INTO hubspot.event_definition (server, name, full_name, label, properties)"
 	" SELECT $1, e.name, e.full_name, e.label, e.properties"
-	" FROM pg_catalog.jsonb_to_recordset($3) e (name text, full_name text, label text, properties jsonb)"
+	" FROM (SELECT DISTINCT ON (r.full_name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS (name text, full_name text, label text,"
+	" properties jsonb)) WITH ORDINALITY r ORDER BY r.full_name, r.ordinality DESC) e"
 	" WHERE $2 = 'event'"
 	" ON CONFLICT (server, full_name) DO UPDATE SET name = excluded.name, label = excluded.label,"
 	" properties = excluded.properties"

@@ -18,6 +18,8 @@
 #include "utils/timestamp.h"
 
 #include "hubspot.h"
+#include "clock.h"
+#include "connect.h"
 #include "pause.h"
 #include "schema_reply.h"
 #include "schema_sync.h"
@@ -25,6 +27,7 @@
 
 #define REFRESH_SECONDS	3600
 #define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
+#define MAX_PAGES		1000	/* the same */
 #define MAX_CREATED		100		/* properties in a request */
 #define MAX_TRIED		2000	/* names that are created by themselves, until the next refresh */
 
@@ -37,6 +40,23 @@ static const PathName list_paths[SCHEMA_PARTS] = {
 static const PathName create_paths[SCHEMA_EVENT] = {
 	[SCHEMA_CONTACT] = PATH_CONTACT_PROPERTIES_CREATE,
 	[SCHEMA_COMPANY] = PATH_COMPANY_PROPERTIES_CREATE,
+};
+
+/* The part of the schema that each lane goes by, and the lane whose state each part goes by. */
+static const int parts_of_families[FAMILY_COUNT] = {
+	[FAMILY_CONTACTS] = SCHEMA_CONTACT,
+	[FAMILY_COMPANIES] = SCHEMA_COMPANY,
+	[FAMILY_ASSOCIATIONS] = -1,
+	[FAMILY_EVENTS] = SCHEMA_EVENT,
+	[FAMILY_FORMS] = -1,
+	[FAMILY_SCHEMA] = -1,
+	[FAMILY_LISTS] = -1,
+};
+
+static const LaneFamily families_of_parts[SCHEMA_PARTS] = {
+	[SCHEMA_CONTACT] = FAMILY_CONTACTS,
+	[SCHEMA_COMPANY] = FAMILY_COMPANIES,
+	[SCHEMA_EVENT] = FAMILY_EVENTS,
 };
 
 static bool maps_changed;		/* hubspot.mapping was written */
@@ -57,26 +77,44 @@ schema_sync_init(void)
 
 /* ---- tables <-> memory ------------------------------------------------------------- */
 
+/* In schema_sync_step(): an answer that is stored, of all that is loaded when part is -1. */
+static Account *at_work;
+static int	at_part;
+
+/* The part whose answer is to be stored, -1 when there is none. */
+static int
+answered_part(const Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		if (account->sync[part].answered)
+			return part;
+	return -1;
+}
+
 static bool
-is_due(const Account *account)
+is_due(const Account *account, int64 now)
 {
 	if (account->dropped || account->options == NULL)
 		return false;
-	for (int part = 0; part < SCHEMA_PARTS; part++)
-		if (account->sync[part].answered)
-			return true;
-	return account->schema_stale;
+	return answered_part(account) >= 0 || (account->schema_stale && lane_may_send(&account->load_trouble, now));
+}
+
+static Account *
+next_due(void)
+{
+	int64		now = clock_us();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+		if (is_due(dlist_container(Account, node, iter.cur), now))
+		return dlist_container(Account, node, iter.cur);
+	return NULL;
 }
 
 bool
 schema_sync_is_due(void)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &accounts)
-		if (is_due(dlist_container(Account, node, iter.cur)))
-		return true;
-	return false;
+	return next_due() != NULL;
 }
 
 static void
@@ -100,9 +138,10 @@ set_rules(Account *account)
 static void
 load(Account *account)
 {
-	Schema	   *schema = schema_load(account->server, window.work);
+	Schema	   *schema = schema_load(account->server, CurrentMemoryContext);
 	TimestampTz now = GetCurrentTimestamp();
 
+	MemoryContextSetParent(schema->context, window.work);
 	if (account->schema != NULL)
 		MemoryContextDelete(account->schema->context);
 	account->schema = schema;
@@ -122,34 +161,17 @@ load(Account *account)
 void
 schema_sync_step(void)
 {
-	dlist_iter	iter;
-
+	at_work = NULL;
 	mapping_table = ring_catalog(false)->mapping;
-	dlist_foreach(iter, &accounts)
-	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		if (!is_due(account))
-			continue;
-		for (int part = 0; part < SCHEMA_PARTS; part++)
-		{
-			SchemaSync *sync = &account->sync[part];
-
-			if (!sync->answered)
-				continue;
-			schema_store(account->server, (SchemaPart) part, sync->json == NULL ? NULL : sync->json->data);
-			account->schema_stale = true;
-		}
-	}
-	/* what was stored is visible to the next command */
-	CommandCounterIncrement();
-	dlist_foreach(iter, &accounts)
-	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		if (is_due(account))
-			load(account);
-	}
+	at_work = next_due();
+	if (at_work == NULL)
+		return;
+	at_part = answered_part(at_work);
+	if (at_part < 0)
+		load(at_work);
+	else
+		schema_store(at_work->server, (SchemaPart) at_part,
+					 at_work->sync[at_part].json == NULL ? NULL : at_work->sync[at_part].json->data);
 }
 
 static void
@@ -164,49 +186,48 @@ forget_pages(SchemaSync *sync)
 		pfree(sync->next_page);
 	sync->json = NULL;
 	sync->next_page = NULL;
+	sync->npages = 0;
 }
 
 void
 schema_sync_done(void)
 {
-	dlist_iter	iter;
+	SchemaSync *sync;
 
-	dlist_foreach(iter, &accounts)
+	if (at_work == NULL)
+		return;
+	at_work->schema_stale = at_part >= 0;
+	lane_event(at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part].trouble, EVENT_SUCCESS, NULL, 0);
+	if (at_part < 0)
+		return;
+	sync = &at_work->sync[at_part];
+	sync->answered = false;
+	sync->settled = sync->fresh = true;
+	forget_pages(sync);
+}
+
+bool
+schema_sync_failed(const char *why)
+{
+	LaneStatus *status;
+
+	if (at_work == NULL)
+		return false;
+	status = at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part].trouble;
+	if (at_part >= 0)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
+		SchemaSync *sync = &at_work->sync[at_part];
 
-		account->schema_stale = false;
-		for (int part = 0; part < SCHEMA_PARTS; part++)
-		{
-			SchemaSync *sync = &account->sync[part];
-
-			if (!sync->answered)
-				continue;
-			sync->answered = false;
-			sync->settled = sync->fresh = true;
-			forget_pages(sync);
-		}
+		sync->answered = false;
+		sync->wanted = true;
+		forget_pages(sync);
 	}
+	lane_event(status, EVENT_NOT_STORED, why, 0);
+	connect_tell(at_work, &at_work->lanes[at_part < 0 ? FAMILY_SCHEMA : families_of_parts[at_part]], status);
+	return true;
 }
 
 /* ---- what is wanted -------------------------------------------------------------------- */
-
-/* The part of the schema that each lane goes by, and the lane whose state each part goes by. */
-static const int parts_of_families[FAMILY_COUNT] = {
-	[FAMILY_CONTACTS] = SCHEMA_CONTACT,
-	[FAMILY_COMPANIES] = SCHEMA_COMPANY,
-	[FAMILY_ASSOCIATIONS] = -1,
-	[FAMILY_EVENTS] = SCHEMA_EVENT,
-	[FAMILY_FORMS] = -1,
-	[FAMILY_SCHEMA] = -1,
-	[FAMILY_LISTS] = -1,
-};
-
-static const LaneFamily families_of_parts[SCHEMA_PARTS] = {
-	[SCHEMA_CONTACT] = FAMILY_CONTACTS,
-	[SCHEMA_COMPANY] = FAMILY_COMPANIES,
-	[SCHEMA_EVENT] = FAMILY_EVENTS,
-};
 
 int
 schema_sync_part(const Lane *lane)
@@ -218,6 +239,31 @@ Lane *
 schema_sync_lane(Account *account, SchemaPart part)
 {
 	return &account->lanes[families_of_parts[part]];
+}
+
+const LaneStatus *
+schema_sync_trouble(const Lane *lane)
+{
+	const Account *account = lane->account;
+
+	if (account->load_trouble.state != LANE_RUN && (lane->family == FAMILY_SCHEMA || schema_sync_part(lane) >= 0))
+		return &account->load_trouble;
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+	{
+		const SchemaSync *sync = &account->sync[part];
+
+		if (sync->trouble.state != LANE_RUN && lane->family == (sync->settled ? FAMILY_SCHEMA : families_of_parts[part]))
+			return &sync->trouble;
+	}
+	return NULL;
+}
+
+void
+schema_sync_reload(Account *account)
+{
+	lane_reload(&account->load_trouble);
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		lane_reload(&account->sync[part].trouble);
 }
 
 /* Maps are read again; an hour has gone by. */
@@ -277,6 +323,7 @@ schema_sync_refresh_all(Account *account)
 		SchemaSync *sync = &account->sync[part];
 
 		schema_sync_refresh(account, (SchemaPart) part);
+		lane_reload(&sync->trouble);
 		sync->fresh = false;
 		if (sync->to_create == NIL)
 		{
@@ -289,6 +336,9 @@ schema_sync_refresh_all(Account *account)
 void
 schema_sync_restart(Account *account)
 {
+	lane_event(&account->load_trouble, EVENT_SUCCESS, NULL, 0);
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		lane_event(&account->sync[part].trouble, EVENT_SUCCESS, NULL, 0);
 	for (int part = 0; part < SCHEMA_PARTS && account->schema != NULL; part++)
 		if (account->sync[part].settled &&
 			(part == SCHEMA_EVENT ? !account->schema->events_known : account->schema->properties[part] == NULL))
@@ -421,7 +471,7 @@ schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 		Lane	   *lane = schema_sync_lane(account, (SchemaPart) part);
 
 		if (!sync->wanted || sync->asking || sync->answered || account->schema == NULL ||
-			pause_stops(lane) || !lane_may_send(&lane->status, now))
+			pause_stops(lane) || !lane_may_send(&lane->status, now) || !lane_may_send(&sync->trouble, now))
 			continue;
 		request->part = (SchemaPart) part;
 		if (sync->to_create != NIL)
@@ -467,8 +517,8 @@ take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
 		schema_reply_properties(sync->json, reply);
 	if (sync->next_page != NULL)
 		pfree(sync->next_page);
-	sync->next_page = next[0] != '\0' && strspn(next, "0123456789") == strlen(next) ? pstrdup(next) : NULL;
-	if (sync->json->len > MAX_LISTED)
+	sync->next_page = reply_is_id(next) ? pstrdup(next) : NULL;
+	if (sync->json->len > MAX_LISTED || ++sync->npages > MAX_PAGES)
 		take_refusal(sync);
 	else if (sync->next_page == NULL)
 	{

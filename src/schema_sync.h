@@ -16,9 +16,23 @@ extern void schema_sync_init(void);
 /* Whether answers wait to be stored, or tables to be read, in schema_sync_step(). */
 extern bool schema_sync_is_due(void);
 
-/* Store and load; inside a transaction.  schema_sync_done() after its commit. */
+/*
+ * Store one answer, or load what is stored of one account; inside a transaction.
+ * schema_sync_done() after its commit, schema_sync_failed() when an error has ended it: then HubSpot is
+ * asked for this part again after a while, and everything else goes on; false when the error was of none.
+ */
 extern void schema_sync_step(void);
 extern void schema_sync_done(void);
+extern bool schema_sync_failed(const char *why);
+
+/*
+ * The trouble that a lane has with that, NULL: none.  A part that was stored before is
+ * the lane of the schema's, since the part's own goes on.
+ */
+extern const LaneStatus *schema_sync_trouble(const Lane *lane);
+
+/* The configuration was reloaded: what could not be stored or loaded is tried now. */
+extern void schema_sync_reload(Account *account);
 
 /* Whether a lane's rows can be mapped now; wants the part read if not. */
 extern bool schema_sync_is_settled(Lane *lane);

@@ -101,6 +101,8 @@ typedef struct SchemaSync
 	bool		answered;		/* an answer is to be stored */
 	StringInfo	json;			/* of the pages so far; NULL in an answer that tells nothing */
 	char	   *next_page;
+	int			npages;			/* so far */
+	LaneStatus	trouble;		/* in RUN unless the last answer could not be stored */
 	List	   *to_create;		/* UnknownProperty, not tried yet */
 	List	   *tried;			/* names of those that were */
 } SchemaSync;
@@ -119,6 +121,7 @@ typedef struct Account
 	bool		schema_stale;	/* the tables hold something newer */
 	SchemaSync	sync[SCHEMA_PARTS];
 	MappingRules rules[SCHEMA_EVENT];	/* by SchemaPart */
+	LaneStatus	load_trouble;	/* in RUN unless the schema could not be read from the tables */
 	LaneStatus	status;			/* trouble of the whole account */
 	LaneStatus	pause;			/* in RUN unless somebody paused the account */
 	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */

@@ -67,6 +67,7 @@
 #define ROTATE_US		60000000
 #define SAVE_US			5000000 /* accounts' states into their tables */
 #define ERROR_PAUSE_US	1000000
+#define SCHEMAS_PER_TURN	50	/* accounts whose schemas are read before anything else goes on */
 
 static WorkerSlot *slot;
 static MemoryContext turn_context;	/* reset each turn */
@@ -81,6 +82,20 @@ static bool more_to_read;
 static bool may_send = true;	/* see guard.h; when it may not, the process ends */
 
 /* ---- transactions ------------------------------------------------------------- */
+
+static char last_problem[256];	/* that ended a transaction */
+
+/* Keep the words of the error that is being handled. */
+static void
+note_problem(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(turn_context);
+	ErrorData  *error = CopyErrorData();
+
+	encoding_copy(last_problem, sizeof(last_problem), error->message != NULL ? error->message : "");
+	FreeErrorData(error);
+	MemoryContextSwitchTo(old);
+}
 
 /*
  * Run one step in a transaction of its own.  False when it failed: then it
@@ -101,6 +116,7 @@ in_transaction(void (*step) (void), const char *activity)
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
+		note_problem();
 		EmitErrorReport();
 		AbortOutOfAnyTransaction();
 		FlushErrorState();
@@ -278,12 +294,24 @@ read_rows(int64 now)
 		make_durable();
 }
 
-/* Schemas that HubSpot told, or that somebody changed in the tables. */
+/*
+ * Schemas that HubSpot told, or that somebody changed in the tables: a transaction for each account,
+ * so that one whose answer makes trouble is the only one that has it.
+ */
 static void
 update_schemas(void)
 {
-	if (schema_sync_is_due() && in_transaction(schema_step, "reading the accounts' properties"))
-		schema_sync_done();
+	for (int i = 0; i < SCHEMAS_PER_TURN && schema_sync_is_due(); i++)
+	{
+		int64		before = pause_until;
+
+		if (in_transaction(schema_step, "reading the accounts' properties"))
+			schema_sync_done();
+		else if (schema_sync_failed(last_problem))
+			pause_until = before;
+		else
+			break;
+	}
 }
 
 /* Records that rows wait for. */
@@ -434,7 +462,7 @@ one_turn(void)
 		keep_house(now);
 	}
 
-	if ((more_to_read || await_has_look_ups() || purge_is_due() || forget_is_due()) && !paused)
+	if ((more_to_read || schema_sync_is_due() || await_has_look_ups() || purge_is_due() || forget_is_due()) && !paused)
 		wait_us = 0;
 	wait_us = sooner(wait_us, publish_report(slot, false));
 	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,

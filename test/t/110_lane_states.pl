@@ -111,6 +111,14 @@ my %cases = (
 	'no answer' => {
 		break => sub { $sim->fault(match => { path => 'batch/upsert' }, action => 'drop_before', times => 0) },
 		is_short => 1 },
+	'not stored' => {
+		break => sub {
+			ask(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'this table takes nothing'; END $$;
+				CREATE TRIGGER refuse BEFORE INSERT ON hubspot.property FOR EACH ROW WHEN (NEW.object = 'contact') EXECUTE FUNCTION refuse()});
+			alter_server();
+		},
+		mend => sub { ask('DROP FUNCTION refuse CASCADE') },
+		is_short => 1 },
 	477 => { break => answer(477, everything => 1) },
 	488 => { break => answer(488, everything => 1) },
 	401 => { break => answer(401, everything => 1) },

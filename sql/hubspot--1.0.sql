@@ -876,10 +876,10 @@ CREATE FUNCTION @extschema@.hubspot_explain(call text, message jsonb, server nam
 	OUT object text, OUT key_property text, OUT key text, OUT properties jsonb, OUT warnings jsonb,
 	OUT method text, OUT path text, OUT body jsonb)
 RETURNS SETOF record
-LANGUAGE c STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp
+LANGUAGE c STABLE ROWS 1
 AS 'MODULE_PATHNAME', 'hubspot_explain';
 COMMENT ON FUNCTION @extschema@.hubspot_explain(text, jsonb, name) IS
-'what the call would send, a row per piece of work: the key, the properties with trait and rule, what would be dropped or changed and why, the request.  Goes by what is known of the account''s properties; sends and queues nothing.  A bad message is the error that the call would raise';
+'what the call would send, a row per piece of work: the key, the properties with trait and rule, what would be dropped or changed and why, the request.  Goes by what is known of the account''s properties; sends and queues nothing.  A bad message is the error that the call would raise.  The current user needs USAGE on the SERVER; record ids are shown to who may SELECT hubspot.record, "unchanged" to who may SELECT hubspot.confirmed';
 
 /*
  * For the functions below, which run as the extension's owner: in the schema
@@ -890,8 +890,9 @@ CREATE FUNCTION hubspot.explain(call text, message jsonb, server name,
 	OUT method text, OUT path text, OUT body jsonb)
 RETURNS SETOF record
 LANGUAGE c STABLE ROWS 1
-AS 'MODULE_PATHNAME', 'hubspot_explain';
-COMMENT ON FUNCTION hubspot.explain(text, jsonb, name) IS 'hubspot_explain(), for the extension''s own functions';
+AS 'MODULE_PATHNAME', 'hubspot_explain_by_schema';
+COMMENT ON FUNCTION hubspot.explain(text, jsonb, name) IS
+'hubspot_explain() for previews: goes by the account''s schema alone, tells nothing of records';
 
 CREATE FUNCTION hubspot.functions_schema() RETURNS name
 LANGUAGE sql STABLE
@@ -2163,7 +2164,8 @@ AS $$
 				facts->'counts'->>'strangers'), NULL)) AS v(count, detail, body)
 	WHERE v.count > 0
 	UNION ALL
-	SELECT 'contacts', NULL, format('contacts of these companies, as hubspot_group() calls have said: %s', facts->'counts'->>'contacts'),
+	SELECT 'contacts', NULL, CASE WHEN facts->'counts'->>'contacts' IS NULL THEN 'how many contacts these companies have is shown to who may SELECT hubspot.company_contact'
+			ELSE format('contacts of these companies, as hubspot_group() calls have said: %s', facts->'counts'->>'contacts') END,
 		jsonb_build_object('contacts', facts->'counts'->'contacts')
 	WHERE level = 'account_users'
 $$;
@@ -2202,7 +2204,7 @@ BEGIN
 		ORDER BY k.n, v.output DESC;
 	RETURN QUERY SELECT c.* FROM (VALUES (1, 'property', object), (2, 'event', 'event'), (3, 'list', 'list')) AS v(n, output, object)
 		CROSS JOIN LATERAL hubspot.preview_cost(server, v.object, records) c
-		WHERE v.output = ANY (outputs) ORDER BY c.item, v.n;
+		WHERE records IS NOT NULL AND v.output = ANY (outputs) ORDER BY c.item, v.n;
 END
 $$;
 COMMENT ON FUNCTION hubspot.preview_audience(oid, jsonb, text, text[], text, text) IS 'hubspot_audience_preview() of a query that has been run; facts is what src/preview_audience.c found';

@@ -15,7 +15,8 @@ typedef struct Database
 	char		name[NAMEDATALEN];
 	bool		seen;			/* in the scan under way */
 	bool		absent;			/* its worker found no extension */
-	bool		held;			/* its worker found that it must not send, and its slot went to another */
+	bool		held;			/* its worker found that it must not send, and its slot went to
+								 * another */
 	bool		look_again;		/* told of the extension since the last start */
 } Database;
 

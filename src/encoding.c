@@ -238,6 +238,15 @@ translate_text(const char *text, size_t len, size_t *new_len)
 	return result;
 }
 
+/* Bytes of whole characters; what SQL_ASCII holds of HubSpot's is UTF-8. */
+static int
+clip(const char *text, int len, int limit)
+{
+	int			encoding = GetDatabaseEncoding();
+
+	return pg_encoding_mbcliplen(encoding == PG_SQL_ASCII ? PG_UTF8 : encoding, text, len, limit);
+}
+
 static void
 translate_array(char *array, size_t size)
 {
@@ -248,7 +257,7 @@ translate_array(char *array, size_t size)
 	if (result == NULL)
 		return;
 	if (new_len >= size)
-		new_len = pg_mbcliplen(result, (int) new_len, (int) size - 1);
+		new_len = clip(result, (int) new_len, (int) size - 1);
 	memcpy(array, result, new_len);
 	array[new_len] = '\0';
 	free(result);
@@ -280,7 +289,7 @@ encoding_copy(char *dst, size_t size, const char *text)
 	size_t		len = strlen(text);
 
 	if (len >= size)
-		len = pg_mbcliplen(text, (int) len, (int) size - 1);
+		len = clip(text, (int) len, (int) size - 1);
 	for (size_t i = 0; i < len; i++)
 		dst[i] = is_control(text[i]) ? ' ' : text[i];
 	dst[len] = '\0';

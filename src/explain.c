@@ -4,8 +4,13 @@
  *
  * Runs in the user's backend with the functions that the worker maps with,
  * on what the tables hold of the account's schema.  No row is written, no
- * network is asked.  The SQL function is SECURITY DEFINER, because the
- * extension's tables are not for everybody; USAGE on the SERVER is checked for the caller.
+ * network is asked.
+ *
+ * Who may queue may ask; the extension's tables are not for him, so they are read as their owner.  What
+ * these tell of others is shown to whoever may read them himself: record ids with SELECT on
+ * hubspot.record, which values HubSpot has with SELECT on hubspot.confirmed.  Anybody else gets
+ * what he would get if nothing of the kind were known.  It is the current user that counts: in a
+ * definition's query that is its owner, whoever has it refreshed.
  */
 #include "postgres.h"
 
@@ -34,10 +39,12 @@
 #include "records.h"
 #include "schema.h"
 #include "statement.h"
+#include "sync.h"
 #include "unchanged_call.h"
 #include "value.h"
 
 PG_FUNCTION_INFO_V1(hubspot_explain);
+PG_FUNCTION_INFO_V1(hubspot_explain_by_schema);
 
 /* Columns of the function's result. */
 enum ExplainColumn
@@ -68,6 +75,8 @@ typedef struct Explain
 	MappingRules rules;			/* for contacts */
 	int64		portal_id;
 	UnchangedSession session;
+	bool		shows_records;	/* ids that the tables know */
+	bool		shows_confirmed;	/* values that HubSpot has */
 	MessageParts parts;
 	ReturnSetInfo *result;
 } Explain;
@@ -147,9 +156,16 @@ describe_properties(StringInfo json, const Mapping *mapping, const bool *unchang
 
 /* The record that the tables know for a key, NULL when none. */
 static const char *
-known_record(const Explain *explain, Object object, const MessageKey *key)
+find_record(const Explain *explain, Object object, const MessageKey *key)
 {
 	return record_map_look_up(explain->server, object, key->property != NULL ? key->property : "email", key->key);
+}
+
+/* The same, for who may see it. */
+static const char *
+known_record(const Explain *explain, Object object, const MessageKey *key)
+{
+	return explain->shows_records ? find_record(explain, object, key) : NULL;
 }
 
 static bool
@@ -194,7 +210,8 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 		mapping_add_contact(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
 	else
 		mapping_add_company(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
-	unchanged = unchanged_session_find(&explain->session, object, known_record(explain, object, key), &mapping, &nothing_left);
+	unchanged = unchanged_session_find(&explain->session, object,
+									   explain->shows_confirmed ? find_record(explain, object, key) : NULL, &mapping, &nothing_left);
 	describe_properties(&work.properties, &mapping, unchanged);
 	mapping_leave_out(&mapping, unchanged);
 	if (by_domain && id == NULL)
@@ -461,13 +478,9 @@ portal_id_of(Oid server)
 	return portal_id;
 }
 
-/* USAGE is the caller's, though the function runs as its owner. */
 static void
-begin_explain(Explain *explain, const char *server)
+begin_explain(Explain *explain, Oid oid)
 {
-	Oid			oid = account_resolve(server);
-
-	account_check_usage(oid, GetOuterUserId());
 	explain->server = oid;
 	explain->options = account_parse_options(GetForeignServer(oid)->options);
 	explain->schema = schema_load(oid, CurrentMemoryContext);
@@ -480,31 +493,63 @@ begin_explain(Explain *explain, const char *server)
 	explain->rules.zone = pg_tzset(explain->options->time_zone);
 }
 
-Datum
-hubspot_explain(PG_FUNCTION_ARGS)
+static void
+explain_arguments(FunctionCallInfo fcinfo, Explain *explain, Oid server)
 {
-	Explain		explain = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
 	MessageProblem problem;
 	TimestampTz deadline;
-	Jsonb	   *message;
+	SyncIdentity before;
+	Jsonb	   *message = PG_GETARG_JSONB_P(1);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("call and message must not be null")));
-	explain.call = enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	begin_explain(&explain, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
-	message = PG_GETARG_JSONB_P(1);
-	if (!message_read(message, &explain.parts, &problem) ||
-		!message_check_envelope(&explain.parts, &problem) ||
-		!deadline_of_message(&explain.parts, explain.rules.zone, &deadline, &problem))
+	explain->result = (ReturnSetInfo *) fcinfo->resultinfo;
+	explain->call = enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	sync_act_as_extension(&before);
+	begin_explain(explain, server);
+	if (!message_read(message, &explain->parts, &problem) ||
+		!message_check_envelope(&explain->parts, &problem) ||
+		!deadline_of_message(&explain->parts, explain->rules.zone, &deadline, &problem))
 		enqueue_raise(&problem);
 	problem.message = encoding_objection(NULL, "", message);
 	if (problem.message != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 				 errmsg("%s", problem.message)));
-	explain_call(&explain, message);
+	explain_call(explain, message);
+	sync_act_back(&before);
+}
+
+/* The SERVER that is meant; the other arguments must be there. */
+static Oid
+server_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("call and message must not be null")));
+	return account_resolve(PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
+}
+
+Datum
+hubspot_explain(PG_FUNCTION_ARGS)
+{
+	Oid			server = server_argument(fcinfo);
+	Oid			user = GetUserId();
+	const Catalog *catalog = ring_catalog(false);
+	Explain		explain = {.shows_records = ring_may_read(catalog->record), .shows_confirmed = ring_may_read(catalog->confirmed)};
+
+	account_check_usage(server, user);
+	explain_arguments(fcinfo, &explain, server);
+	return (Datum) 0;
+}
+
+/* For previews, which run as the owner of the tables: nothing is told but what the schema tells. */
+Datum
+hubspot_explain_by_schema(PG_FUNCTION_ARGS)
+{
+	Oid			server = server_argument(fcinfo);
+	Explain		explain = {.shows_records = false, .shows_confirmed = false};
+
+	explain_arguments(fcinfo, &explain, server);
 	return (Datum) 0;
 }

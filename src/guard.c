@@ -41,7 +41,7 @@
 #define ALIVE_MAX_US	INT64CONST(300000000)
 #define ALIVE_MIN_US	1000000
 #define LOOK_SOON_MS	60000
-#define LOOK_LATER_MS	3600000	/* hubspot_arm() and a reload bring about a look at once */
+#define LOOK_LATER_MS	3600000 /* hubspot_arm() and a reload bring about a look at once */
 #define ALIVE_PART		12		/* signs of life in a failover window */
 
 /* A row that is locked (hubspot_arm() has not committed) is about to change: nothing is done to it. */

@@ -213,7 +213,7 @@ static bool
 is_on_its_way(WorkerSlot *slot, TimestampTz now)
 {
 	bool		moves = slot->state == WORKER_STARTING || slot->state == WORKER_PROBING ||
-		((slot->state == WORKER_HELD || slot->state == WORKER_ABSENT) && !has_ended(slot));
+	((slot->state == WORKER_HELD || slot->state == WORKER_ABSENT) && !has_ended(slot));
 
 	return moves && !TimestampDifferenceExceeds(slot->changed_at, now, PROBE_MS);
 }

@@ -112,15 +112,16 @@ look_at_keys(KeyFacts *facts, const Sync *sync, RefreshSource *source)
 
 /*
  * $1 SERVER, $2 its name, $3 whether a key without "@" must be a userId that
- * was seen with an address, $4 whether keys are companies that mean contacts.
+ * was seen with an address, $4 whether keys are companies whose contacts are
+ * counted.  Both tell of what others have queued: for who may read the tables.
  */
 static const char *const counts_sql =
 "SELECT jsonb_build_object('keys', count(DISTINCT s.key),"
 " 'strangers', count(DISTINCT s.key) FILTER (WHERE $3 AND strpos(s.key, '@') = 0"
 "  AND NOT EXISTS (SELECT FROM hubspot.record r WHERE r.server = $1 AND r.key_hash = hashtextextended(s.key, 0)"
 "   AND r.key = s.key AND r.key_property = 'userId')),"
-" 'contacts', (SELECT count(DISTINCT c.contact) FROM source k"
-"  JOIN hubspot.company_contacts c ON $4 AND c.server = $2 AND c.company = k.key))::text"
+" 'contacts', CASE WHEN $4 THEN (SELECT count(DISTINCT c.contact) FROM source k"
+"  JOIN hubspot.company_contacts c ON c.server = $2 AND c.company = k.key) END)::text"
 " FROM source s";
 
 /* The counts as a JSON object. */
@@ -131,6 +132,7 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 		.md = {.name = "source", .tupdesc = source->desc, .enrtype = ENR_NAMED_TUPLESTORE, .enrtuples = source->nkept},
 		.reldata = source->rows
 	};
+	const Catalog *catalog = ring_catalog(false);
 	Oid			types[] = {OIDOID, TEXTOID, BOOLOID, BOOLOID};
 	Datum		values[lengthof(types)];
 	MemoryContext context = CurrentMemoryContext;
@@ -139,8 +141,8 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 
 	values[0] = ObjectIdGetDatum(server);
 	values[1] = CStringGetTextDatum(sync->server);
-	values[2] = BoolGetDatum(address_needed);
-	values[3] = BoolGetDatum(sync->level == SYNC_LEVEL_ACCOUNT_USERS);
+	values[2] = BoolGetDatum(address_needed && ring_may_read(catalog->record));
+	values[3] = BoolGetDatum(sync->level == SYNC_LEVEL_ACCOUNT_USERS && ring_may_read(catalog->company_contact));
 	sync_act_as_extension(&before);
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER ||

@@ -76,12 +76,30 @@ show(const RefreshDifference *difference, void *arg)
 	return true;
 }
 
+/*
+ * The contacts of a company are what others have queued: the owner of the definition may have
+ * them put into his audience, but is not told who they are.
+ */
+static void
+check_members_are_shown(const Sync *sync)
+{
+	if (sync->level != SYNC_LEVEL_ACCOUNT_USERS ||
+		ring_may_read(ring_catalog(false)->company_contact))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for the members of %s \"%s\"", sync_kind_names[sync->kind], sync->name),
+			 errdetail("Its level is account_users, and who belongs to a company is not shown to everybody who may queue."),
+			 errhint("hubspot_refresh() needs no more rights and returns how many there are; GRANT SELECT ON hubspot.company_contact lets a role see who.")));
+}
+
 Datum
 hubspot_refresh_preview(PG_FUNCTION_ARGS)
 {
 	Sync	   *sync = own_definition(fcinfo);
 	Preview		preview = {.result = (ReturnSetInfo *) fcinfo->resultinfo, .left = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1)};
 
+	check_members_are_shown(sync);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	refresh_look(sync, show, &preview);
 	PG_RETURN_NULL();

@@ -18,6 +18,8 @@
 #include "commands/sequence.h"
 #include "executor/spi.h"
 #include "storage/bufmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
@@ -214,6 +216,12 @@ ring_is_empty(Oid relation)
 
 	table_close(rel, AccessShareLock);
 	return empty;
+}
+
+bool
+ring_may_read(Oid table)
+{
+	return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
 Oid

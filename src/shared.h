@@ -44,8 +44,8 @@ typedef enum WorkerState
 	WORKER_STARTING,			/* launched, not yet attached */
 	WORKER_PROBING,				/* attached, looking for the extension */
 	WORKER_RUNNING,
-	WORKER_HELD,				/* must not send: see problem; its process has ended, unless it waits
-								 * after crashes */
+	WORKER_HELD,				/* must not send: see problem; its process has ended, unless it
+								 * waits after crashes */
 	WORKER_STOPPED,				/* ended; the launcher decides when again */
 	WORKER_ABSENT				/* the database has no extension: not started again before somebody
 								 * says so */

@@ -18,7 +18,7 @@ create_account($node, 'postgres', 'good', $healthy, secret => 'good');
 sub ask { return $node->safe_psql('postgres', shift) }
 
 my $round = 0;
-my $json = JSON::PP->new->utf8;
+my $json = JSON::PP->new;
 
 sub property { my ($name, %more) = @_; return { name => $name, label => $name, type => 'string', fieldType => 'text', groupName => 'contactinformation', options => [], %more } }
 
@@ -67,7 +67,7 @@ is(names('contacts'), 'b:' . 'n' x 1000 . ' email:email firstname:firstname', 'a
 told('an event of 9,000 bytes', events => [ event($long), event('h') ]);
 is(names('events'), 'h:h', 'the same of events');
 told('labels in letters of three bytes', contacts => [ @usual, property('c', label => '日' x 1000) ]);
-is(length names('contacts'), length('c: email:email firstname:firstname') + 333 * 3, 'cut at a whole one');
+is(ask(q{SELECT octet_length(label) FROM hubspot.property WHERE name = 'c'}), '999', 'are cut at a whole one');
 told('5,000 properties', contacts => [ @usual, map { property("p$_") } 1 .. 5000 ]);
 is(ask(q{SELECT count(*) FROM hubspot.property p JOIN pg_foreign_server f ON f.oid = p.server WHERE srvname = 'odd' AND object = 'contact'}), '5002', 'are all there');
 told('wrong types everywhere', contacts => [ @usual, 1, undef, 'text', [], { name => 7 }, { name => undef }, { name => {} }, { name => '' },
@@ -129,5 +129,5 @@ wait_drained($node, 'postgres');
 cmp_ok(ask("SELECT octet_length(message) FROM hubspot.outbox_status WHERE id = $refused"), '<=', 16384, 'a reason of one record');
 cmp_ok(ask("SELECT octet_length(category) FROM hubspot.outbox_status WHERE id = $refused"), '<=', 200, 'and its category');
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
-unlike($log, qr/ON CONFLICT|index row|exiting|terminated by signal/, 'the log tells of no accident');
+unlike($log, qr/cannot affect row|index row requires|exiting|terminated by signal/, 'the log tells of no accident');
 done_testing();

@@ -88,7 +88,9 @@ ask(q{SELECT count(hubspot_group(jsonb_build_object('userId', email, 'traits', '
 wait_drained($node, 'postgres');
 my $seen = $node->safe_psql('postgres', q{SELECT item, name, detail, body FROM hubspot_audience_preview('SELECT ''acme.com''', 'account_users', property => 'regulars')},
 	extra_params => [ '-U', 'caller' ]);
-like($seen, qr/^contacts\|\|.*: 5\|/m, 'how many contacts a company has');
+like($seen, qr/^contacts\|\|.*is shown to who may SELECT/m, 'how many contacts a company has is not for who may only queue');
+like(ask(q{SELECT concat_ws('|', item, detail) FROM hubspot_audience_preview('SELECT ''acme.com''', 'account_users', property => 'regulars')}),
+	qr/^contacts\|.*: 5$/m, 'but for who may read it');
 unlike($seen, qr/p\d\@example/, '... but not who they are');
 
 $node->stop;

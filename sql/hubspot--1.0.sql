@@ -633,7 +633,8 @@ CREATE TABLE hubspot.sync_state (
 	fill_started_at timestamptz,
 	fill_finished_at timestamptz,
 	problem text,
-	resend boolean NOT NULL DEFAULT false
+	resend boolean NOT NULL DEFAULT false,
+	ran_at timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hubspot.sync_state IS 'how each definition of hubspot.sync stands; its row lock keeps refreshes of one definition apart; not dumped';
 COMMENT ON COLUMN hubspot.sync_state.sync IS 'id of the definition';
@@ -655,6 +656,7 @@ COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as 
 COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was asked for; NULL: none was';
 COMMENT ON COLUMN hubspot.sync_state.fill_finished_at IS 'when it had read all of the table; NULL: it has not';
 COMMENT ON COLUMN hubspot.sync_state.problem IS 'what keeps the definition from working as declared, in words; NULL: nothing is known';
+COMMENT ON COLUMN hubspot.sync_state.ran_at IS 'when the refresher last did something for it, well or not: owners take turns by this';
 COMMENT ON COLUMN hubspot.sync_state.resend IS 'true: the next refresh queues every member anew, as hubspot_resync() asked';
 
 CREATE TABLE hubspot.member (
@@ -1010,7 +1012,8 @@ COMMENT ON FUNCTION hubspot.flight_report() IS 'outbox ids in requests under way
 CREATE FUNCTION hubspot.worker_report(
 	OUT database oid, OUT pid integer, OUT state text, OUT problem text, OUT started_at timestamptz,
 	OUT last_turn_at timestamptz, OUT failures integer, OUT window_rows bigint, OUT window_bytes bigint,
-	OUT read_id bigint, OUT requests bigint, OUT done bigint, OUT refresher_pid integer, OUT refresher_problem text)
+	OUT read_id bigint, OUT requests bigint, OUT done bigint, OUT refresher_pid integer, OUT refresher_problem text,
+	OUT refresher_sync integer, OUT refresher_since timestamptz)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_worker_report';
 COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no rows when the library is not preloaded';
@@ -1245,11 +1248,13 @@ COMMENT ON VIEW hubspot.rate_limits IS 'limits of each account, live where the w
 
 CREATE VIEW hubspot.workers AS
 	SELECT d.datname AS database, w.pid, w.state, nullif(w.problem, '') AS problem, w.started_at, w.last_turn_at,
-		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done, w.refresher_pid, w.refresher_problem
+		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done, w.refresher_pid, w.refresher_problem,
+		CASE WHEN d.datname = pg_catalog.current_database() THEN
+			(SELECT y.name FROM hubspot.sync y WHERE y.id = w.refresher_sync) END AS refresher_runs, w.refresher_since
 	FROM hubspot.worker_report() w
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
 COMMENT ON VIEW hubspot.workers IS
-'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started';
+'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started; refresher_runs: the definition that it works on, of this database only, refresher_since: since when';
 
 CREATE VIEW hubspot.backfills AS
 	SELECT y.name, y.server,
@@ -2253,6 +2258,14 @@ UNION ALL
 	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem), 'raise max_worker_processes and restart the server'
 	FROM hubspot.worker_report() w
 	WHERE w.refresher_problem IS NOT NULL AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
+	SELECT format('%s "%s" of %s runs since %s, %s other definitions wait', y.kind, y.name, y.owner, date_trunc('second', w.refresher_since), o.waiting),
+		'its query is ended at its timeout, or by pg_terminate_backend() of the refresher; hubspot.max_refresh_timeout bounds every timeout'
+	FROM hubspot.workers w
+	JOIN hubspot.syncs y ON y.name = w.refresher_runs
+	CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM hubspot.syncs z
+		WHERE z.name <> y.name AND (z.next_at < clock_timestamp() OR z.state = 'filling' OR (z.state = 'new' AND z.every IS NOT NULL))) o
+	WHERE w.refresher_since < clock_timestamp() - interval '5 seconds' AND o.waiting > 0
 UNION ALL
 	SELECT format('the worker is held: %s; %s rows wait', w.problem,
 			(SELECT coalesce(sum(s.waiting), 0) FROM hubspot.status s)),

@@ -18,12 +18,12 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/timeout.h"
 
 #include "hubspot.h"
 #include "clock.h"
 #include "fill.h"
 #include "fill_read.h"
+#include "refresher_limit.h"
 #include "sync_row.h"
 
 #define TELL_US			10000000	/* that some row is not to be had */
@@ -93,7 +93,7 @@ write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, con
 												 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel), order.attnum - 1)->attname))));
 	(void) sync_execute("UPDATE hubspot.sync_state SET fill_position = $2, fill_finished_at = CASE WHEN $3 THEN clock_timestamp() END,"
 						" fill_rows = CASE WHEN $5 IS NULL THEN coalesce(fill_rows, 0) ELSE 0 END + $4, fill_total = coalesce($5, fill_total),"
-						" failures = 0, failed_at = NULL, error = NULL,"
+						" failures = 0, failed_at = NULL, error = NULL, ran_at = clock_timestamp(),"
 						" problem = CASE WHEN $6 IS NOT NULL THEN $6 WHEN starts_with(problem, '" NO_INDEX "') THEN NULL ELSE problem END"
 						" WHERE sync = $1",
 						lengthof(types), types, values, nulls, NULL, NULL);
@@ -166,7 +166,7 @@ fill_step(const ScheduleItem *item)
 	progress = read_progress(sync);
 	if (!progress.is_open)
 		return;					/* it has ended since the list of tasks was read */
-	enable_timeout_after(STATEMENT_TIMEOUT, sync->timeout_ms);
+	refresher_limit(sync);
 	rel = try_relation_open(sync->relation, RowShareLock);
 	if (rel == NULL)
 		ereport(ERROR,
@@ -175,5 +175,5 @@ fill_step(const ScheduleItem *item)
 				 errhint("hubspot_resync(%s) looks it up anew.", quote_literal_cstr(sync->name))));
 	fill_table(sync, rel, &progress);
 	relation_close(rel, NoLock);
-	disable_timeout(STATEMENT_TIMEOUT, false);
+	refresher_unlimit();
 }

@@ -105,7 +105,15 @@ fill_keep(const List *items)
 	ListCell   *cell;
 
 	foreach(cell, items)
-		(void) find(((const ScheduleItem *) lfirst(cell))->sync);
+	{
+		const ScheduleItem *item = lfirst(cell);
+		int			known = list_length(fills);
+		Fill	   *fill = find(item->sync);
+
+		/* what an earlier refresher has seen fail */
+		if (list_length(fills) > known && item->wait_ms > 0)
+			fill->not_before = clock_us() + item->wait_ms * 1000;
+	}
 	foreach(cell, fills)
 	{
 		Fill	   *fill = lfirst(cell);

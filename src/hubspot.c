@@ -48,6 +48,7 @@ bool		hubspot_ack_synchronous_commit = false;
 char	   *hubspot_cluster_guard = NULL;
 int			hubspot_failover_window = 60 * 60;
 int			hubspot_max_tokens = 1024;
+int			hubspot_max_refresh_timeout = 10 * 60 * 1000;
 
 static const struct config_enum_entry on_invalid_words[] = {
 	{"auto", ON_INVALID_AUTO, false},
@@ -244,6 +245,12 @@ define_delivery_settings(void)
 							"0 means that no promoted standby sends before that.",
 							&hubspot_failover_window, 60 * 60, 0, 30 * 24 * 60 * 60,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("hubspot.max_refresh_timeout",
+							"Sets the longest timeout of a definition's query, in milliseconds.",
+							"One refresh or chunk of a back-fill runs at a time in a database, so this is how long one definition can keep others waiting.  "
+							"A longer timeout is cut to it, when it is declared and when the query runs.",
+							&hubspot_max_refresh_timeout, 10 * 60 * 1000, 100, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomStringVariable("hubspot.cluster_guard",
 							   "Names the cluster that may deliver.",
 							   "When set, workers deliver only where cluster_name has this value and are held elsewhere, "

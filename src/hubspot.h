@@ -40,6 +40,7 @@ extern bool hubspot_ack_synchronous_commit;
 extern char *hubspot_cluster_guard;
 extern int	hubspot_failover_window;	/* s */
 extern int	hubspot_max_tokens;
+extern int	hubspot_max_refresh_timeout;	/* ms */
 
 /* Whether hubspot.databases includes this database. */
 extern bool hubspot_serves_database(const char *name);

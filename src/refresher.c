@@ -11,6 +11,9 @@
  * also says when it is tried again, and concerns no other definition.  Any other
  * error ends the process; the worker starts it again after a pause.
  *
+ * A query has a timeout; one that goes on all the same ends the process
+ * (refresher_limit.c).  Owners take turns, see schedule.h.
+ *
  * SIGTERM ends it at once, also inside a user's query: what that transaction
  * has queued is gone with it.  Between two transactions no lock and no snapshot is held.
  * DROP DATABASE and the like ask it to leave, see ddl.c.
@@ -34,7 +37,6 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -44,10 +46,12 @@
 #include "fill.h"
 #include "refresh.h"
 #include "refresher.h"
+#include "refresher_limit.h"
 #include "schedule.h"
 #include "settings.h"
 
 #define LOOK_US			1000000
+#define SLOW_US			500000	/* a chunk takes a few ms */
 #define IDLE_US			10000000
 #define BUSY_US			1000000 /* until the next try, when somebody else refreshes it */
 #define PAUSE_US		5000000 /* after an error that could not be written down */
@@ -127,14 +131,15 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 	PG_TRY();
 	{
 		begin_transaction(psprintf(is_fill ? "back-fill of \"%s\"" : "refresh of \"%s\"", item->name));
+		shared_set_task(slot, item->sync, is_fill);
 		task(item);
-		disable_timeout(STATEMENT_TIMEOUT, false);
+		refresher_unlimit();
 		end_transaction();
 	}
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		disable_timeout(STATEMENT_TIMEOUT, false);
+		refresher_unlimit();
 		QueryCancelPending = false; /* a second one would end the noting of the first */
 		MemoryContextSwitchTo(turn_context);
 		error = CopyErrorData();
@@ -147,8 +152,32 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 	pgstat_report_stat(false);
 	if (error != NULL)
 		note_failure(item, is_fill, error);
+	shared_set_task(slot, 0, false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return error == NULL;
+}
+
+/* The refresher before this one was ended while it worked on a definition. */
+static void
+note_lost_task(void)
+{
+	RefresherTask lost = shared_take_lost_task(slot);
+	ScheduleItem item = {.sync = lost.sync};
+	ErrorData	error = {0};
+	Sync	   *sync;
+
+	if (lost.sync == 0)
+		return;
+	begin_transaction("looking for what was not done");
+	sync = sync_load_by_id(lost.sync, true);
+	item.name = sync != NULL ? MemoryContextStrdup(turn_context, sync->name) : NULL;
+	end_transaction();
+	if (item.name == NULL)
+		return;					/* dropped meanwhile */
+	error.message = lost.overran
+		? "the query went on after it was canceled at its timeout, and the process was ended"
+		: "the process was ended by an administrator while the query ran";
+	note_failure(&item, lost.is_fill, &error);
 }
 
 /* ---- tasks ---------------------------------------------------------------------- */
@@ -189,9 +218,9 @@ refresh_step(const ScheduleItem *item)
 	}
 	/* its timeout is enough */
 	(void) set_config_option("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-	enable_timeout_after(STATEMENT_TIMEOUT, sync->timeout_ms);
+	refresher_limit(sync);
 	refresh_run(sync, false, &counts);
-	disable_timeout(STATEMENT_TIMEOUT, false);
+	refresher_unlimit();
 	schedule_succeeded(sync, began);
 }
 
@@ -212,7 +241,9 @@ run_refresh(void)
 
 /*
  * Back-fills take turns: each reads one chunk, and another one is the first
- * each time.  Returns after how many µs to come again, or -1.
+ * each time.  After one that was slow a refresh comes first, and the list is read
+ * again, in which another owner's are the first.  Returns after how many µs to
+ * come again, or -1.
  */
 static int64
 run_fills(int64 now)
@@ -229,7 +260,16 @@ run_fills(int64 now)
 
 		if (until <= now)
 		{
+			int64		began = clock_us();
+
 			fill_ran(item->sync, run_task(fill_step, item, true), clock_us());
+			if (clock_us() - began > SLOW_US)
+			{
+				first = -1;
+				next_look = 0;
+				last_task = clock_us();
+				return 0;
+			}
 			until = fill_ready_at(item->sync, clock_us());
 		}
 		wait = wait < 0 ? Max(until - now, 0) : Min(wait, Max(until - now, 0));
@@ -355,9 +395,11 @@ start(void)
 	MemoryContextSwitchTo(turn_context);
 	wait_after_crashes(crash_guard_start("refresher"));
 	last_task = clock_us();
+	refresher_limit_init(slot);
 	begin_transaction("looking for unfinished back-fills");
 	fill_start();
 	end_transaction();
+	note_lost_task();
 }
 
 void

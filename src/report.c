@@ -169,6 +169,7 @@ describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 {
 	char		problem[SHARED_TEXT];
 	char		refresher_problem[SHARED_TEXT];
+	RefresherTask task;
 	WorkerState state;
 
 	LWLockAcquire(hubspot_shared->lock, LW_SHARED);
@@ -191,10 +192,15 @@ describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 	values[9] = Int64GetDatum(slot->read_id);
 	values[10] = Int64GetDatum(slot->requests);
 	values[11] = Int64GetDatum(slot->rows_done);
+	task = slot->refresher.task;
 	strlcpy(refresher_problem, slot->refresher.problem, sizeof(refresher_problem));
 	SpinLockRelease(&slot->mutex);
 	values[13] = CStringGetTextDatum(refresher_problem);
 	nulls[13] = refresher_problem[0] == '\0';
+	values[14] = Int32GetDatum(task.sync);
+	nulls[14] = task.sync == 0;
+	put_time(values, nulls, 15, task.since);
+	nulls[15] |= task.sync == 0;
 	values[2] = CStringGetTextDatum(shared_worker_states[state]);
 	values[3] = CStringGetTextDatum(problem);
 	return true;
@@ -208,8 +214,8 @@ hubspot_worker_report(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; hubspot_shared != NULL && i < SHARED_MAX_WORKERS; i++)
 	{
-		Datum		values[14];
-		bool		nulls[14] = {0};
+		Datum		values[16];
+		bool		nulls[16] = {0};
 
 		if (describe_worker(&hubspot_shared->slots[i], values, nulls))
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -25,24 +25,30 @@ static const char *const next_sql =
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
 " WHERE y.held IS NULL AND (NOT y.follows OR $1 AND s.fill_finished_at IS NULL)";
 
+/* When the refresher last did something for the owner. */
+#define SERVED_AT "max(s.ran_at) OVER (PARTITION BY y.owner_oid)"
+
 static const char *const due_sql =
-"SELECT y.id, y.name, " NEXT_AT " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
-" WHERE y.held IS NULL AND NOT y.follows AND " NEXT_AT " <= clock_timestamp()"
-" ORDER BY 3, y.id";
+"SELECT d.id, d.name, 0::int8 FROM (SELECT y.id, y.name, y.held, y.follows, " NEXT_AT " AS at, " SERVED_AT " AS served_at"
+" FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
+" WHERE d.held IS NULL AND NOT d.follows AND d.at <= clock_timestamp()"
+" ORDER BY d.served_at NULLS FIRST, d.at, d.id";
 
 static const char *const fills_sql =
-"SELECT y.id, y.name FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
-" WHERE y.held IS NULL AND y.follows AND s.fill_started_at IS NOT NULL AND s.fill_finished_at IS NULL"
-" ORDER BY s.fill_started_at, y.id";
+"SELECT d.id, d.name, coalesce(greatest(extract(epoch FROM d.failed_at - clock_timestamp()) + least(2 ^ least(d.failures - 1, 20), 300), 0) * 1000, 0)::int8"
+" FROM (SELECT y.id, y.name, y.held, y.follows, s.fill_started_at, s.fill_finished_at, s.failed_at, s.failures, " SERVED_AT " AS served_at"
+" FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
+" WHERE d.held IS NULL AND d.follows AND d.fill_started_at IS NOT NULL AND d.fill_finished_at IS NULL"
+" ORDER BY d.served_at NULLS FIRST, d.fill_started_at, d.id";
 
 static const char *const succeeded_sql =
-"UPDATE hubspot.sync_state s SET error = NULL, failed_at = NULL, failures = 0, next_at ="
+"UPDATE hubspot.sync_state s SET error = NULL, failed_at = NULL, failures = 0, ran_at = clock_timestamp(), next_at ="
 " CASE WHEN s.next_at + y.every > clock_timestamp() THEN s.next_at + y.every ELSE $2 + y.every END"
 " FROM hubspot.sync y WHERE y.id = s.sync AND s.sync = $1";
 
 /* Without "every" somebody asked for this one refresh: it is tried again until it is done. */
 static const char *const failed_sql =
-"UPDATE hubspot.sync_state s SET error = $2, failed_at = clock_timestamp(), failures = s.failures + 1,"
+"UPDATE hubspot.sync_state s SET error = $2, failed_at = clock_timestamp(), ran_at = clock_timestamp(), failures = s.failures + 1,"
 " next_at = CASE WHEN $3 THEN s.next_at ELSE clock_timestamp() +"
 " least(coalesce(y.every, '1 minute') * 2 ^ least(s.failures, 20), greatest(y.every, '1 hour')) END"
 " FROM hubspot.sync y, (SELECT x.error, x.failures FROM hubspot.sync_state x WHERE x.sync = $1 FOR UPDATE) old"
@@ -94,6 +100,7 @@ take_items(void *arg)
 
 		item->sync = DatumGetInt32(column(i, 1, &isnull));
 		item->name = TextDatumGetCString(column(i, 2, &isnull));
+		item->wait_ms = DatumGetInt64(column(i, 3, &isnull));
 		items->list = lappend(items->list, item);
 	}
 	MemoryContextSwitchTo(old);

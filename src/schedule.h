@@ -25,12 +25,15 @@ typedef struct ScheduleItem
 {
 	int			sync;			/* id */
 	char	   *name;
+	int64		wait_ms;		/* of a back-fill that has failed: until the next try */
 } ScheduleItem;
 
-/* Definitions that are to be refreshed now, the longest overdue first; of ScheduleItem. */
+/*
+ * Definitions that are to be refreshed now, and those whose back-fill is open;
+ * of ScheduleItem.  First those of the owner whose turn was the longest ago,
+ * so that who has many, or slow ones, keeps nobody waiting for more than one.
+ */
 extern List *schedule_due(void);
-
-/* Definitions whose back-fill is open. */
 extern List *schedule_fills(void);
 
 /* In the transaction of the refresh, which began at this time. */

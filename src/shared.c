@@ -504,6 +504,8 @@ reset_report(WorkerSlot *slot)
 	slot->started_at = slot->last_turn_at = slot->changed_at;
 	slot->window_rows = slot->window_bytes = slot->read_id = 0;
 	slot->requests = slot->rows_done = 0;
+	slot->refresher.task.sync = 0;
+	slot->refresher.task.overran = false;
 	for (int i = 0; i < SHARED_MAX_TRANSFERS; i++)
 		slot->flights[i].nids = 0;
 	SpinLockRelease(&slot->mutex);

@@ -83,6 +83,15 @@ typedef struct FillReport
 	bool		waits;			/* so many that it reads no more */
 } FillReport;
 
+/* What a refresher works on. */
+typedef struct RefresherTask
+{
+	int			sync;			/* id of the definition; 0: nothing */
+	bool		is_fill;
+	bool		overran;		/* it went on long after its timeout */
+	TimestampTz since;
+} RefresherTask;
+
 /* The database's refresher, a process beside the worker: see refresher.h. */
 typedef struct RefresherReport
 {
@@ -94,6 +103,8 @@ typedef struct RefresherReport
 
 	/* Under the slot's mutex. */
 	char		problem[SHARED_TEXT];	/* why none can be started, "" when well */
+	RefresherTask task;			/* stays when the process is ended meanwhile, until the next one
+								 * has noted that */
 	int			nfills;
 	FillReport	fills[SHARED_MAX_FILLS];
 } RefresherReport;
@@ -279,6 +290,16 @@ extern WorkerSlot *shared_attach_refresher(const WorkerOrder *order);
 
 /* Whether the worker that ordered it is there and may send. */
 extern bool shared_refresher_may_run(WorkerSlot *slot, int generation);
+
+/*
+ * What the refresher works on; a sync of 0: nothing.  What one was working on
+ * when it was ended is left to the next, which takes it.
+ */
+extern void shared_set_task(WorkerSlot *slot, int sync, bool is_fill);
+extern RefresherTask shared_take_lost_task(WorkerSlot *slot);
+
+/* In a signal's handler: the task goes on although it was cancelled, and this process will be ended for it. */
+extern void shared_task_overruns(WorkerSlot *slot);
 
 /* The worker's side: what keeps a refresher from starting; a NULL problem means "". */
 extern void shared_set_refresher_problem(WorkerSlot *slot, const char *problem);

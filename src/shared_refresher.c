@@ -29,9 +29,11 @@ detach_refresher(int code, Datum arg)
 	{
 		pg_atomic_write_u32(&slot->refresher.procno, 0);
 		slot->refresher.pid = 0;
-		slot->refresher.ended_well = code == 0 || slot->stop_wanted;
+		slot->refresher.ended_well = code == 0 || slot->stop_wanted || slot->refresher.task.overran;
 		SpinLockAcquire(&slot->mutex);
 		slot->refresher.nfills = 0;
+		if (code == 0 || slot->stop_wanted)
+			slot->refresher.task.sync = 0;	/* nobody is to blame */
 		SpinLockRelease(&slot->mutex);
 	}
 	LWLockRelease(hubspot_shared->lock);
@@ -80,4 +82,37 @@ shared_set_refresher_problem(WorkerSlot *slot, const char *problem)
 	SpinLockAcquire(&slot->mutex);
 	memcpy(slot->refresher.problem, text, SHARED_TEXT);
 	SpinLockRelease(&slot->mutex);
+}
+
+void
+shared_set_task(WorkerSlot *slot, int sync, bool is_fill)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&slot->mutex);
+	slot->refresher.task.sync = sync;
+	slot->refresher.task.is_fill = is_fill;
+	slot->refresher.task.overran = false;
+	slot->refresher.task.since = now;
+	SpinLockRelease(&slot->mutex);
+}
+
+RefresherTask
+shared_take_lost_task(WorkerSlot *slot)
+{
+	RefresherTask task;
+
+	SpinLockAcquire(&slot->mutex);
+	task = slot->refresher.task;
+	slot->refresher.task.sync = 0;
+	slot->refresher.task.overran = false;
+	SpinLockRelease(&slot->mutex);
+	return task;
+}
+
+/* Without the spinlock, which whoever was interrupted may hold: nobody but this process writes it. */
+void
+shared_task_overruns(WorkerSlot *slot)
+{
+	slot->refresher.task.overran = true;
 }

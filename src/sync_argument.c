@@ -84,6 +84,12 @@ sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int time
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("timeout must be greater than zero")));
+	if (sync->timeout_ms > hubspot_max_refresh_timeout)
+	{
+		sync->timeout_ms = hubspot_max_refresh_timeout;
+		ereport(NOTICE,
+				(errmsg("timeout is cut to %g seconds, which hubspot.max_refresh_timeout allows", sync->timeout_ms / 1000.0)));
+	}
 	sync->max_shrink = PG_GETARG_FLOAT4(max_shrink);
 	if (!(sync->max_shrink >= 0 && sync->max_shrink <= 1))
 		ereport(ERROR,

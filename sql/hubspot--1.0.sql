@@ -1049,9 +1049,111 @@ CREATE FUNCTION hubspot.knows_time_zone(name text) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'hubspot_knows_time_zone';
 COMMENT ON FUNCTION hubspot.knows_time_zone(text) IS 'whether the server has the time zone that HubSpot calls so';
 
+/*
+ * Rows tell their account by the oid of the SERVER.  pg_upgrade gives SERVERs
+ * other oids, also such as another SERVER had; everything else keeps its own.
+ * So names are noted as SERVERs come and go, and when tables are found in another
+ * cluster their rows get the oids that these names have there, or 0 (their
+ * verdict is server_dropped) when there is none.
+ *
+ * Calls may have been queued there before that.  What came along is older
+ * than the types of the extension, which pg_upgrade made anew after it had
+ * set the cluster's transaction counter to where the old one's ended.
+ *
+ * Every table with a column server is moved, those apart which are filled anew
+ * from HubSpot's answers.
+ */
+CREATE TABLE hubspot.server_name (
+	server oid PRIMARY KEY,
+	name name NOT NULL
+);
+COMMENT ON TABLE hubspot.server_name IS 'names of the SERVERs, so that rows find theirs after pg_upgrade, which gives SERVERs other oids';
+COMMENT ON COLUMN hubspot.server_name.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.server_name.name IS 'its name';
+
+CREATE FUNCTION hubspot.move_servers(olds oid[], news oid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	fetched CONSTANT name[] := '{account,confirmed,event_definition,property,rate_limit,schema,unknown_property}';
+	single CONSTANT name[] := '{message_id,pause}';	-- the SERVER is part of their key
+	apart CONSTANT bigint := 2147483648;
+	place regclass;
+	came_along text;
+BEGIN
+	SELECT format('age(xmin) NOT BETWEEN 0 AND %s', max(age(e.xmin))) INTO came_along
+	FROM pg_enum e WHERE e.enumtypid = 'hubspot.call'::regtype;
+	FOR place IN
+		SELECT c.oid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'server' AND a.atttypid = 'oid'::regtype
+		WHERE c.relnamespace = 'hubspot'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+			AND c.relname <> ALL (fetched || single || name 'server_name')
+	LOOP
+		EXECUTE format('UPDATE %s SET server = coalesce($2[array_position($1, server)], 0) WHERE server IS NOT NULL AND %s',
+			place, came_along) USING olds, news;
+	END LOOP;
+	FOR place IN SELECT format('hubspot.%I', n)::regclass FROM unnest(fetched) n LOOP
+		EXECUTE format('DELETE FROM %s', place);
+	END LOOP;
+	FOR place IN SELECT format('hubspot.%I', n)::regclass FROM unnest(single) n LOOP
+		EXECUTE format('DELETE FROM %s WHERE array_position($1, server) IS NULL AND %s', place, came_along) USING olds;
+		EXECUTE format('UPDATE %s SET server = (server::bigint + $1)::oid WHERE %s', place, came_along) USING apart;
+	END LOOP;
+	-- what was said in the new cluster counts
+	DELETE FROM hubspot.message_id m WHERE m.server::bigint >= apart AND EXISTS (SELECT FROM hubspot.message_id n
+		WHERE n.message_id = m.message_id AND n.server = news[array_position(olds, (m.server::bigint - apart)::oid)]);
+	DELETE FROM hubspot.pause p WHERE p.server::bigint >= apart AND EXISTS (SELECT FROM hubspot.pause n
+		WHERE n.lane = p.lane AND n.server = news[array_position(olds, (p.server::bigint - apart)::oid)]);
+	FOR place IN SELECT format('hubspot.%I', n)::regclass FROM unnest(single) n LOOP
+		EXECUTE format('UPDATE %s SET server = $3[array_position($2, (server::bigint - $1)::oid)] WHERE server::bigint >= $1', place)
+			USING apart, olds, news;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION hubspot.move_servers(oid[], oid[]) IS 'gives the rows that came from another cluster the oids that their SERVERs have in this one';
+
+CREATE FUNCTION hubspot.note_servers() RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	olds oid[];
+	news oid[];
+BEGIN
+	LOCK TABLE hubspot.server_name IN SHARE ROW EXCLUSIVE MODE;
+	IF EXISTS (SELECT FROM hubspot.installation i, pg_control_system() c WHERE i.system_identifier <> c.system_identifier) THEN
+		SELECT array_agg(n.server), array_agg(s.oid) INTO olds, news
+		FROM hubspot.server_name n
+		JOIN pg_foreign_server s ON s.srvname = n.name
+		JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'hubspot';
+		-- the same oids: another system identifier, but not pg_upgrade
+		IF EXISTS (SELECT FROM unnest(olds, news) AS t(old, new) WHERE t.old <> t.new) THEN
+			PERFORM hubspot.move_servers(olds, news);
+		END IF;
+	END IF;
+	DELETE FROM hubspot.server_name n WHERE NOT EXISTS (SELECT FROM pg_foreign_server s WHERE s.oid = n.server AND s.srvname = n.name);
+	INSERT INTO hubspot.server_name (server, name)
+		SELECT s.oid, s.srvname FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'hubspot'
+		ON CONFLICT (server) DO NOTHING;
+END $$;
+COMMENT ON FUNCTION hubspot.note_servers() IS 'notes the names of the SERVERs; in a cluster that pg_upgrade made, gives rows their new oids before';
+
+CREATE FUNCTION hubspot.servers_changed() RETURNS event_trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN PERFORM hubspot.note_servers(); END $$;
+COMMENT ON FUNCTION hubspot.servers_changed() IS 'notes the names of the SERVERs before and after a statement that may change them';
+-- before, too: in a cluster that pg_upgrade made they still have the names that were noted
+CREATE EVENT TRIGGER hubspot_servers_change ON ddl_command_start
+	WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER', 'DROP SERVER', 'DROP OWNED') EXECUTE FUNCTION hubspot.servers_changed();
+ALTER EVENT TRIGGER hubspot_servers_change ENABLE ALWAYS;
+CREATE EVENT TRIGGER hubspot_servers_changed ON ddl_command_end
+	WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER', 'DROP SERVER', 'DROP OWNED') EXECUTE FUNCTION hubspot.servers_changed();
+ALTER EVENT TRIGGER hubspot_servers_changed ENABLE ALWAYS;
+
 CREATE FUNCTION @extschema@.hubspot_arm() RETURNS void
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+	SELECT hubspot.note_servers();
 	DELETE FROM hubspot.installation;
 	INSERT INTO hubspot.installation (system_identifier, database, armed_at, home, alive_at)
 		SELECT s.system_identifier, d.oid, pg_catalog.clock_timestamp(), hubspot.home_id(), pg_catalog.clock_timestamp()
@@ -2329,7 +2431,7 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
-	hubspot.meter_report(), hubspot.sync_problem(integer), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
+	hubspot.meter_report(), hubspot.sync_problem(integer), hubspot.knows_time_zone(text), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;

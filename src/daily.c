@@ -27,6 +27,7 @@
 #define MARGIN_S		5		/* clocks differ */
 #define LONGEST_DAY_S	(26 * SECS_PER_HOUR)
 #define NEXT_DAY_US		(12 * USECS_PER_HOUR)	/* what ends so long after the pause is another day */
+#define JUST_BEGUN_US	(300 * USECS_PER_SEC)	/* since midnight */
 #define ASK_PART		20		/* ask when less than this part of the day is left */
 #define ASK_US			(300 * USECS_PER_SEC)	/* HubSpot's own picture is minutes old */
 #define ASK_AGAIN_US	(3600 * USECS_PER_SEC)	/* it does not tell */
@@ -92,6 +93,10 @@ daily_pause(Account *account, LaneEvent event, const char *detail)
 	bool		too_early = account->status.state == LANE_DAILY && account->status.until <= clock_us();
 	TimestampTz ends_at = too_early ? 0 : daily_ends_at(account);
 	MeterReading reading;
+
+	/* what was answered around midnight may be of the day before: do not wait a whole day for that */
+	if (ends_at - GetCurrentTimestamp() > USECS_PER_DAY - JUST_BEGUN_US)
+		ends_at = 0;
 
 	read_meter(account, &reading);
 	account->wants_day_end = !too_early && reading.daily_resets_at <= GetCurrentTimestamp();

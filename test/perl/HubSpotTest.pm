@@ -68,11 +68,12 @@ sub start_simulator
 }
 
 # A started cluster.  Options: conf (text), tokens (name => token, in place of
-# crm), start (0 leaves it stopped), init (list of arguments of init()).
+# crm), start (0 leaves it stopped), init (list of arguments of init()), install_path
+# (of another PostgreSQL than the one in PATH).
 sub hubspot_cluster
 {
 	my ($name, %options) = @_;
-	my $node = HubSpotTest::Cluster->new($name);
+	my $node = HubSpotTest::Cluster->new($name, $options{install_path} ? (install_path => $options{install_path}) : ());
 	my $secrets = $node->basedir . '/secrets';
 	my $tokens = $options{tokens} // { crm => $token };
 

@@ -74,8 +74,9 @@ queue(1);
 wait_drained($node, 'postgres');
 
 # The last requests of the day are used, none more is made, the next day goes on.
-my $midnight = int(time) + 15;
-$sim->config(time_zone => zone_with_midnight_in(15), daily_limit => 1000, daily_used => 994);
+# A slow machine must be there before midnight.
+my $midnight = int(time) + 40;
+$sim->config(time_zone => zone_with_midnight_in(40), daily_limit => 1000, daily_used => 994);
 $node->reload;
 queue(1000);
 wait_for_state(qr/^DAILY the account's requests of the day are used up/);

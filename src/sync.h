@@ -16,6 +16,7 @@
 #ifndef HUBSPOT_SYNC_H
 #define HUBSPOT_SYNC_H
 
+#include "access/attnum.h"
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 

@@ -67,6 +67,7 @@
 #define ROTATE_US		60000000
 #define SAVE_US			5000000 /* accounts' states into their tables */
 #define ERROR_PAUSE_US	1000000
+#define TELL_AFTER		3		/* failures of one step in a row */
 #define SCHEMAS_PER_TURN	50	/* accounts whose schemas are read before anything else goes on */
 
 static WorkerSlot *slot;
@@ -98,6 +99,31 @@ note_problem(void)
 }
 
 /*
+ * What fails again and again is told to who looks: the step; the error itself may quote
+ * data.  It is over when the same step goes well.
+ */
+static const char *failing;		/* activity of the step, NULL: none */
+static int	times_failed;
+
+static void
+note_end(const char *activity, bool done)
+{
+	if (done && failing == activity)
+	{
+		if (times_failed >= TELL_AFTER)
+			shared_set_state(slot, WORKER_RUNNING, NULL);
+		failing = NULL;
+	}
+	else if (!done)
+	{
+		times_failed = failing == activity ? times_failed + 1 : 1;
+		failing = activity;
+		if (times_failed >= TELL_AFTER && may_send)
+			shared_set_state(slot, WORKER_RUNNING, psprintf("%s fails again and again: the server log says why", activity));
+	}
+}
+
+/*
  * Run one step in a transaction of its own.  False when it failed: then it
  * was rolled back and logged, and no transaction is tried for a second.
  */
@@ -126,6 +152,7 @@ in_transaction(void (*step) (void), const char *activity)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(turn_context);
+	note_end(activity, done);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return done;
@@ -308,7 +335,10 @@ update_schemas(void)
 		if (in_transaction(schema_step, "reading the accounts' properties"))
 			schema_sync_done();
 		else if (schema_sync_failed(last_problem))
+		{
 			pause_until = before;
+			failing = NULL;		/* the lane says it */
+		}
 		else
 			break;
 	}

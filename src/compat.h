@@ -95,6 +95,11 @@ extern PGDLLEXPORT void _PG_init(void);
 #define pg_noreturn	pg_attribute_noreturn()
 #endif
 
+/* 18: generated columns may be virtual: tuples hold NULL for them, and a trigger never sees their values. */
+#if PG_VERSION_NUM < 180000
+#define ATTRIBUTE_GENERATED_VIRTUAL 'v'
+#endif
+
 /* 19: a scan of a table takes flags. */
 #if PG_VERSION_NUM < 190000
 #include "access/tableam.h"
@@ -117,9 +122,19 @@ extern PGDLLEXPORT void _PG_init(void);
 	((void) (flags), index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys))
 #endif
 
+/* 19: a signal's handler is told more than its number, which the default is not. */
+#if PG_VERSION_NUM < 190000
+#define PG_SIG_DFL	SIG_DFL
+#endif
+
 /* 19: get_database_name() is one of lsyscache.h. */
 #if PG_VERSION_NUM < 190000
 #include "commands/dbcommands.h"
+#endif
+
+/* 19: a description of tuples that is made by hand must be finished before it is used. */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(desc)	((void) (desc))
 #endif
 
 /* 19: what a jsonb value is built in is a struct, with the finished value in it. */

@@ -308,7 +308,7 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 			/* what a sync tells of a contact may be less than what told of it first */
 			if (enqueue->source == SOURCE_SYNC)
 				return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
-			/* FALLTHROUGH */
+			return message_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
 		default:
 			return message_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
 	}

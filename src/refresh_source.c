@@ -383,6 +383,7 @@ init_source(RefreshSource *source)
 	TupleDescInitEntryCollation(source->desc, SOURCE_KEY, C_COLLATION_OID);
 	TupleDescInitEntry(source->desc, SOURCE_DIGEST, "digest", INT8OID, -1, 0);
 	TupleDescInitEntry(source->desc, SOURCE_VALUE, "value", JSONBOID, -1, 0);
+	TupleDescFinalize(source->desc);
 }
 
 static void

@@ -22,6 +22,12 @@
 #include "row_column.h"
 #include "value.h"
 
+bool
+row_column_is_stored(Form_pg_attribute attribute)
+{
+	return attribute->attgenerated != ATTRIBUTE_GENERATED_VIRTUAL;
+}
+
 /* to_jsonb() learns its argument's type from the call's expression. */
 void
 row_column_init(RowColumn *column, const char *name, Form_pg_attribute attribute)
@@ -29,6 +35,7 @@ row_column_init(RowColumn *column, const char *name, Form_pg_attribute attribute
 	Expr	   *argument = (Expr *) makeNullConst(attribute->atttypid, attribute->atttypmod,
 												  attribute->attcollation);
 
+	Assert(row_column_is_stored(attribute));
 	column->name = name;
 	column->name_len = strlen(name);
 	column->attno = attribute->attnum;

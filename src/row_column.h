@@ -23,7 +23,13 @@ typedef struct RowColumn
 	FmgrInfo	to_jsonb;		/* for the column's own type */
 } RowColumn;
 
-/* name is borrowed; caches go to the current memory context. */
+/*
+ * Whether a tuple holds the column's value.  Of a virtual generated column it
+ * holds NULL instead, which HubSpot would take for the wish to empty a property.
+ */
+extern bool row_column_is_stored(Form_pg_attribute attribute);
+
+/* A column that is stored; name is borrowed; caches go to the current memory context. */
 extern void row_column_init(RowColumn *column, const char *name, Form_pg_attribute attribute);
 
 /* Whether to_jsonb() of some value may be an error, as of a json text that jsonb cannot hold. */

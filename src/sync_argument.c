@@ -21,6 +21,9 @@
 #include "account.h"
 #include "sync_argument.h"
 
+/* Seconds.  The time of the next refresh must be one that comes. */
+#define MAX_EVERY	(10 * 366.0 * SECS_PER_DAY)
+
 char *
 sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what)
 {
@@ -55,11 +58,18 @@ sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char 
 			 errhint("Valid values are: %s.", valid.data)));
 }
 
-/* In ms, months as 30 days; INT_MAX for more than that can say. */
+/* Months as 30 days.  An infinite interval, of 17 on, is one of more than all its parts can say. */
+static double
+interval_seconds(const Interval *interval)
+{
+	return (interval->month * (double) DAYS_PER_MONTH + interval->day) * SECS_PER_DAY + interval->time / (double) USECS_PER_SEC;
+}
+
+/* INT_MAX for more than that can say. */
 static int
 interval_ms(const Interval *interval)
 {
-	double		ms = (interval->month * (double) DAYS_PER_MONTH + interval->day) * SECS_PER_DAY * 1000.0 + interval->time / 1000.0;
+	double		ms = interval_seconds(interval) * 1000.0;
 
 	return ms >= INT_MAX ? INT_MAX : ms <= INT_MIN ? INT_MIN : (int) ms;
 }
@@ -70,10 +80,14 @@ sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int time
 	if (!PG_ARGISNULL(every))
 	{
 		sync->every = PG_GETARG_INTERVAL_P(every);
-		if (interval_ms(sync->every) < 1000)
+		if (interval_seconds(sync->every) < 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("every must be at least one second")));
+		if (interval_seconds(sync->every) > MAX_EVERY)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("every must be at most ten years")));
 	}
 	if (PG_ARGISNULL(timeout) || PG_ARGISNULL(max_shrink))
 		ereport(ERROR,

@@ -33,8 +33,6 @@
 #include "row_column.h"
 #include "sync_source.h"
 
-#define GENERATED_VIRTUAL 'v'	/* of 18 on: has no value in a transition table */
-
 /* ---- a relation ---------------------------------------------------------------------- */
 
 static const struct
@@ -315,7 +313,7 @@ sync_source_column(const SyncSource *source, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
 				 errmsg("the query returns column \"%s\" more than once", name)));
-	if (source->can_follow && attribute->attgenerated == GENERATED_VIRTUAL)
+	if (source->can_follow && !row_column_is_stored(attribute))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("column \"%s\" of the source is a virtual generated column", name),

@@ -55,24 +55,47 @@ misuse(const char *what, const char *hint)
 			 hint ? errhint("%s", hint) : 0));
 }
 
+/* What is wrong with the trigger makes the rows bad, not the statement that changed them. */
 static void
-plan_all_columns(TriggerPlan *plan, TupleDesc desc)
+plan_problem(TriggerPlan *plan, int sqlerrcode, char *message, const char *detail, const char *hint)
 {
+	if (plan->problem != NULL)
+		return;
+	plan->problem = palloc0(sizeof(MessageProblem));
+	plan->problem->sqlerrcode = sqlerrcode;
+	plan->problem->message = message;
+	plan->problem->detail = detail;
+	plan->problem->hint = hint;
+}
+
+static void
+plan_column(TriggerPlan *plan, Relation rel, const char *trait, Form_pg_attribute attribute)
+{
+	if (row_column_is_stored(attribute))
+		row_column_init(&plan->columns[plan->ncolumns++], trait, attribute);
+	else
+		plan_problem(plan, ERRCODE_FEATURE_NOT_SUPPORTED,
+					 psprintf("column \"%s\" of table \"%s\" is a virtual generated column",
+							  NameStr(attribute->attname), RelationGetRelationName(rel)),
+					 "A trigger does not see its values.",
+					 "Make it STORED, or create the trigger anew with a mapping that leaves it out.");
+}
+
+static void
+plan_all_columns(TriggerPlan *plan, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
 	plan->columns = palloc0(sizeof(RowColumn) * desc->natts);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
 		if (!attribute->attisdropped)
-			row_column_init(&plan->columns[plan->ncolumns++],
-							pstrdup(NameStr(attribute->attname)), attribute);
+			plan_column(plan, rel, pstrdup(NameStr(attribute->attname)), attribute);
 	}
 }
 
-/*
- * A mapping that names a column which the table lacks (any more) makes the
- * rows bad, not the statement that changed them.
- */
 static void
 plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 {
@@ -100,15 +123,12 @@ plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 		column = pnstrdup(value.val.string.val, value.val.string.len);
 		attribute = row_find_attribute(RelationGetDescr(rel), column);
 		if (attribute != NULL)
-			row_column_init(&plan->columns[plan->ncolumns++], trait, attribute);
-		else if (plan->problem == NULL)
-		{
-			plan->problem = palloc0(sizeof(MessageProblem));
-			plan->problem->sqlerrcode = ERRCODE_UNDEFINED_COLUMN;
-			plan->problem->message = psprintf("column \"%s\" in the mapping of hubspot_trigger does not exist in table \"%s\"",
-											  column, RelationGetRelationName(rel));
-			plan->problem->hint = "Create the trigger anew with a mapping that fits.";
-		}
+			plan_column(plan, rel, trait, attribute);
+		else
+			plan_problem(plan, ERRCODE_UNDEFINED_COLUMN,
+						 psprintf("column \"%s\" in the mapping of hubspot_trigger does not exist in table \"%s\"",
+								  column, RelationGetRelationName(rel)),
+						 NULL, "Create the trigger anew with a mapping that fits.");
 	}
 }
 
@@ -138,7 +158,7 @@ make_plan(TriggerData *trigger, MemoryContext home)
 	if (nargs >= 3 && args[2][0] != '\0')
 		plan_mapped_columns(plan, trigger->tg_relation, args[2]);
 	else
-		plan_all_columns(plan, RelationGetDescr(trigger->tg_relation));
+		plan_all_columns(plan, trigger->tg_relation);
 	if (nargs == 4)
 		plan_deadline(plan, args[3]);
 	plan->row = AllocSetContextCreate(home, "hubspot_trigger row", ALLOCSET_DEFAULT_SIZES);

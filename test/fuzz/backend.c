@@ -17,6 +17,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "../../src/hubspot.h"
+
 #include "backend.h"
 #include "fuzz.h"
 
@@ -117,7 +119,7 @@ hubspot_fuzz(PG_FUNCTION_ARGS)
 		argv[i + 1] = TextDatumGetCString(arguments[i]);
 	input_context = AllocSetContextCreate(TopMemoryContext, "fuzz input", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < lengthof(signals_of_fuzzer); i++)
-		pqsignal(signals_of_fuzzer[i], SIG_DFL);
+		pqsignal(signals_of_fuzzer[i], PG_SIG_DFL);
 	target->start();
 	if (LLVMFuzzerRunDriver(&argc, &argv, run_input) != 0)
 		elog(ERROR, "fuzz target %s failed", name);

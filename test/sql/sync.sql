@@ -19,6 +19,7 @@ SELECT hubspot_sync('c', 'customers', mode => 'replace', backfill => false);
 SELECT hubspot_sync('c', 'customers', deletes => 'drop', backfill => false);
 SELECT hubspot_sync('c', 'customers', max_shrink => 1.5, backfill => false);
 SELECT hubspot_sync('c', 'customers', every => '10 ms');
+SELECT hubspot_sync('c', 'customers', every => '200000 years');
 SELECT hubspot_sync('c', 'customers', timeout => '0', backfill => false);
 SELECT hubspot_sync('c', 'customers', server => 'other', backfill => false);
 SELECT hubspot_sync('c', 'customers', mapping => '[1]', backfill => false);

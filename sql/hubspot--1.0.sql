@@ -2401,6 +2401,11 @@ UNION ALL
 	FROM hubspot.dead d WHERE d.failed_at > now() - interval '1 day'
 	HAVING count(*) > 0
 UNION ALL
+	SELECT format('%s of account "%s" is paused since %s: %s', CASE p.lane WHEN '' THEN 'all' ELSE format('the lane %s', p.lane) END, s.srvname,
+			date_trunc('second', p.paused_at), p.reason),
+		format('find out from the server''s log why the process died; then SELECT hubspot_resume(%L%s)', s.srvname, CASE p.lane WHEN '' THEN '' ELSE format(', %L', p.lane) END)
+	FROM hubspot.pause p JOIN pg_foreign_server s ON s.oid = p.server WHERE p.paused_by = 'hubspot worker'
+UNION ALL
 	SELECT format('the cache of the sequence hubspot.outbox_id_seq is %s: rows could be overlooked', q.seqcache),
 		'ALTER SEQUENCE hubspot.outbox_id_seq CACHE 1'
 	FROM pg_sequence q WHERE q.seqrelid = 'hubspot.outbox_id_seq'::regclass AND q.seqcache <> 1

@@ -25,6 +25,7 @@
 #include "encoding.h"
 #include "expire.h"
 #include "shared.h"
+#include "suspect.h"
 #include "unchanged.h"
 
 #define WINDOW_LOOK		5000	/* rows looked at for one userId */
@@ -144,6 +145,8 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 
 	if (!isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
+	if (suspect_is_held(SUSPECT_ROW, DatumGetInt64(slot_getattr(slot, AT_ID, &isnull))))
+		return refuse(why, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
 	if (is_erasure_done(slot))
 		return refuse(why, VERDICT_DELIVERED, NULL, NULL);
 	account = find_account(DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull)));

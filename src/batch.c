@@ -22,6 +22,7 @@
 #include "pause.h"
 #include "schema_lane.h"
 #include "schema_sync.h"
+#include "suspect.h"
 #include "unchanged.h"
 #include "value.h"
 #include "work.h"
@@ -75,7 +76,9 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 	const char *category;
 	const char *why;
 
-	if (row->key->lane->account->dropped)
+	if (suspect_is_held(SUSPECT_ROW, row->id))
+		batch_end_unsent(row, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
+	else if (row->key->lane->account->dropped)
 		batch_end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
 	else if (row->deadline != 0 && row->deadline < now)
 		expire_row(row);
@@ -101,10 +104,15 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 	while (!dlist_is_empty(&key->rows) && input->nrows < limit)
 	{
 		Row		   *row = queue_head(key);
+		Suspect		outer;
+		bool		sendable;
 
 		if (input->nrows > 0 && (row->begins || (family->joins != NULL && !family->joins(input->rows[0], row))))
 			break;
-		if (!is_sendable(row, &input_parts[input->nrows], now))
+		outer = suspect_begin(SUSPECT_ROW, row->id);
+		sendable = is_sendable(row, &input_parts[input->nrows], now);
+		suspect_end(outer);
+		if (!sendable)
 		{
 			/* what kind_of() said was of the row that has just ended */
 			if (input->nrows == 0 && family->kind_of != NULL)
@@ -176,6 +184,7 @@ batch_append_input(Batch *batch, Input *input)
 	MemoryContext context = CurrentMemoryContext;
 	AckResult	result = {.verdict = VERDICT_REJECTED, .created = -1, .category = "mapping_error"};
 	volatile BuildResult built = BUILD_DONE;
+	Suspect		outer = suspect_begin(SUSPECT_ROW, input->rows[input->nrows - 1]->id);
 
 	PG_TRY();
 	{
@@ -196,6 +205,7 @@ batch_append_input(Batch *batch, Input *input)
 		batch_end_input(input, &result);
 	}
 	PG_END_TRY();
+	suspect_end(outer);
 	if (built != BUILD_DONE)
 	{
 		batch->body.len = start;

@@ -31,6 +31,7 @@
 #include "pause.h"
 #include "shared.h"
 #include "statement.h"
+#include "suspect.h"
 
 #define WHOLE_ACCOUNT ""		/* hubspot.pause.lane */
 
@@ -160,6 +161,26 @@ hubspot_resume(PG_FUNCTION_ARGS)
 	SPI_finish();
 	tell_worker();
 	PG_RETURN_BOOL(was_paused);
+}
+
+void
+pause_suspect(int64 answer)
+{
+	int			family = answer & 0xff;
+	Datum		values[] = {
+		ObjectIdGetDatum((Oid) (answer >> 8)), CStringGetTextDatum(family < FAMILY_COUNT ? lane_family_name((LaneFamily) family) : WHOLE_ACCOUNT),
+		CStringGetTextDatum(SUSPECT_REASON("an answer of HubSpot"))
+	};
+
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) execute("INSERT INTO hubspot.pause (server, lane, paused_by, paused_at, reason)"
+				   " SELECT $1, $2, 'hubspot worker', pg_catalog.clock_timestamp(), $3"
+				   " WHERE EXISTS (SELECT FROM pg_catalog.pg_foreign_server s WHERE s.oid OPERATOR(pg_catalog.=) $1)"
+				   " ON CONFLICT (server, lane) DO NOTHING",
+				   SPI_OK_INSERT, values, NULL);
+	PopActiveSnapshot();
+	SPI_finish();
 }
 
 /* ---- the worker ------------------------------------------------------------------ */

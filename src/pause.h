@@ -20,4 +20,7 @@ extern int64 pause_changes(void);
 /* Whether a lane, or its account, is paused: it begins nothing. */
 extern bool pause_stops(const Lane *lane);
 
+/* Pause the lane of an answer, see suspect.h; inside a transaction. */
+extern void pause_suspect(int64 answer);
+
 #endif							/* HUBSPOT_PAUSE_H */

@@ -49,6 +49,7 @@
 #include "refresher_limit.h"
 #include "schedule.h"
 #include "settings.h"
+#include "suspect.h"
 
 #define LOOK_US			1000000
 #define SLOW_US			500000	/* a chunk takes a few ms */
@@ -127,6 +128,7 @@ static bool
 run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool is_fill)
 {
 	ErrorData  *volatile error = NULL;
+	Suspect		outer = suspect_begin(is_fill ? SUSPECT_FILL : SUSPECT_REFRESH, item->sync);
 
 	PG_TRY();
 	{
@@ -148,6 +150,7 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
+	suspect_end(outer);
 	MemoryContextSwitchTo(turn_context);
 	pgstat_report_stat(false);
 	if (error != NULL)
@@ -370,6 +373,21 @@ wait_after_crashes(int crashes)
 	}
 }
 
+/* What the refreshers before this one died of, twice. */
+static void
+hold_suspects(SuspectKind kind)
+{
+	int64		id;
+
+	while (suspect_next_held(kind, &id))
+	{
+		begin_transaction("holding what ended the refresher");
+		schedule_hold(id, kind == SUSPECT_FILL ? SUSPECT_REASON("its back-fill") : SUSPECT_REASON("its refresh"));
+		end_transaction();
+		suspect_forget(kind, id);
+	}
+}
+
 static void
 at_exit(int code, Datum arg)
 {
@@ -393,6 +411,9 @@ start(void)
 	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot refresher turn", ALLOCSET_DEFAULT_SIZES);
 	tasks_context = AllocSetContextCreate(TopMemoryContext, "hubspot refresher tasks", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(turn_context);
+	suspect_start("refresher");
+	hold_suspects(SUSPECT_REFRESH);
+	hold_suspects(SUSPECT_FILL);
 	wait_after_crashes(crash_guard_start("refresher"));
 	last_task = clock_us();
 	refresher_limit_init(slot);

@@ -158,3 +158,16 @@ schedule_failed(const ScheduleItem *item, bool is_fill, const char *message, con
 				 detail != NULL ? errdetail_internal("%s", detail) : 0,
 				 errhint("It is tried again; hubspot.sync_state says when.  The message is not repeated.")));
 }
+
+void
+schedule_hold(int sync, const char *reason)
+{
+	Oid			types[] = {INT4OID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(sync), CStringGetTextDatum(reason)};
+
+	(void) sync_execute("UPDATE hubspot.sync SET held = $2 WHERE id OPERATOR(pg_catalog.=) $1 AND held IS NULL",
+						lengthof(types), types, values, NULL, NULL, NULL);
+	ereport(WARNING,
+			(errmsg("definition %d is held: %s", sync, reason),
+			 errhint("hubspot_health() names it; hubspot_resync() lets it go on.")));
+}

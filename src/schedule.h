@@ -45,4 +45,7 @@ extern void schedule_succeeded(const Sync *sync, TimestampTz began);
  */
 extern void schedule_failed(const ScheduleItem *item, bool is_fill, const char *message, const char *detail);
 
+/* In a transaction of its own: the definition does nothing until hubspot_resync(). */
+extern void schedule_hold(int sync, const char *reason);
+
 #endif							/* HUBSPOT_SCHEDULE_H */

@@ -25,6 +25,7 @@
 #include "pause.h"
 #include "schema_lane.h"
 #include "schema_sync.h"
+#include "suspect.h"
 #include "value.h"
 #include "wire.h"
 
@@ -650,6 +651,8 @@ send_collect(void)
 		Transfer	transfer = transfers[response.slot];
 		Reply		reply;
 		AckRequest *request;
+		LaneFamily	family = transfer.batch != NULL ? transfer.batch->lane->family : transfer.lane != NULL ? transfer.lane->family : FAMILY_COUNT;
+		Suspect		outer = suspect_begin(SUSPECT_ANSWER, suspect_answer_id(transfer.account->server, family));
 
 		reply_parse(&reply, response.answered ? response.status : 0, &response.headers,
 					response.body, response.body_len);
@@ -667,6 +670,7 @@ send_collect(void)
 		else
 			finish_account(&transfer, &response, &reply);
 		reply_free(&reply);
+		suspect_end(outer);
 		wire_release(response.slot);
 		count++;
 	}

@@ -57,6 +57,7 @@
 #include "defer.h"
 #include "connect.h"
 #include "park.h"
+#include "suspect.h"
 #include "window.h"
 
 #define PAGE_ROWS			2000	/* rows looked at per reader and transaction */
@@ -239,7 +240,7 @@ read_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 }
 
 static Admission
-meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
+judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 {
 	bool		isnull;
 	FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(slot, AT_XID, &isnull));
@@ -276,6 +277,16 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	else
 		admit_refuse(id, &why);
 	return ADMIT_DONE;
+}
+
+static Admission
+meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
+{
+	Suspect		outer = suspect_begin(SUSPECT_ROW, id);
+	Admission	admission = judge_row(reader, slot, id, probe);
+
+	suspect_end(outer);
+	return admission;
 }
 
 /* ---- pages ---------------------------------------------------------------- */

@@ -59,6 +59,7 @@
 #include "refresher.h"
 #include "schema_sync.h"
 #include "settings.h"
+#include "suspect.h"
 #include "unknown.h"
 #include "window.h"
 #include "wire.h"
@@ -143,6 +144,7 @@ in_transaction(void (*step) (void), const char *activity)
 	{
 		HOLD_INTERRUPTS();
 		note_problem();
+		suspect_clear();
 		EmitErrorReport();
 		AbortOutOfAnyTransaction();
 		FlushErrorState();
@@ -509,6 +511,27 @@ at_exit(int code, Datum arg)
 	crash_guard_clear();
 }
 
+/* What the workers before this one died of, twice: a lane's answers; for rows see admit_lane(). */
+static int64 suspect_answer;
+
+static void
+suspect_step(void)
+{
+	check_extension();
+	pause_suspect(suspect_answer);
+}
+
+static void
+pause_suspects(void)
+{
+	while (suspect_next_held(SUSPECT_ANSWER, &suspect_answer))
+	{
+		if (!in_transaction(suspect_step, "pausing what ended the worker"))
+			break;
+		suspect_forget(SUSPECT_ANSWER, suspect_answer);
+	}
+}
+
 /* After several crashes of the server in a row, wait before doing anything that may cause one more. */
 static void
 wait_after_crashes(int crashes)
@@ -559,6 +582,7 @@ start(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
 	settings_pin();
 	guard_start(slot->problem);
+	suspect_start("worker");
 
 	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext", ALLOCSET_DEFAULT_SIZES);
 	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot turn", ALLOCSET_DEFAULT_SIZES);
@@ -592,6 +616,7 @@ hubspot_worker_main(Datum arg)
 	begin_step();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(turn_context);
+	pause_suspects();
 	wait_after_crashes(crash_guard_start("worker"));
 	next_rotation = clock_us() + ROTATE_US;
 

@@ -2375,6 +2375,10 @@ UNION ALL
 	FROM hubspot.worker_report() w
 	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL
+	SELECT format('the worker: %s', w.problem), 'mend what the server log names; rows wait, and nothing is lost'
+	FROM hubspot.worker_report() w
+	WHERE w.state = 'running' AND w.problem <> '' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
 	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
 		x.remedy || CASE WHEN l.until IS NOT NULL THEN format('; it is tried again at %s%s', date_trunc('second', l.until),
 			CASE WHEN 'reload' = ANY (x.left_by) THEN ', and at a reload' END) ELSE '' END

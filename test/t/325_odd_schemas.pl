@@ -128,6 +128,18 @@ $refused = ask(q{SELECT hubspot_identify('{"email": "single@example.com"}', 'odd
 wait_drained($node, 'postgres');
 cmp_ok(ask("SELECT octet_length(message) FROM hubspot.outbox_status WHERE id = $refused"), '<=', 16384, 'a reason of one record');
 cmp_ok(ask("SELECT octet_length(category) FROM hubspot.outbox_status WHERE id = $refused"), '<=', 200, 'and its category');
+
+#
+# A step of the worker that fails each time
+#
+ask('ALTER TABLE hubspot.rate_limit RENAME COLUMN reason TO away');
+ask(q{SELECT hubspot_identify('{"email": "meanwhile@example.com"}', 'good')});
+wait_until(sub { ask('SELECT problem FROM hubspot_health()') =~ /the worker: writing account states fails again and again/ },
+	sub { 'hubspot_health() to say so: ' . ask('SELECT * FROM hubspot_health()') }, 60);
+ask('ALTER TABLE hubspot.rate_limit RENAME COLUMN away TO reason');
+wait_drained($node, 'postgres');
+wait_until(sub { ask('SELECT count(*) FROM hubspot_health()') eq '0' }, 'hubspot_health() to be content again');
+pass('what fails again and again is told, until it is over');
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 unlike($log, qr/cannot affect row|index row requires|exiting|terminated by signal/, 'the log tells of no accident');
 done_testing();

@@ -91,6 +91,11 @@ is((ask('POST', $upsert, '{}', 'content-type' => 'text/plain'))[0], 415, 'not JS
 is($status, 400, 'broken JSON');
 ok($data->{message} =~ /^Invalid input JSON on line 1, column/, 'message of broken JSON');
 ok(!exists $data->{category}, 'no category with broken JSON');
+
+# JSON is read strictly, and letters beyond ASCII are letters, whatever version of json-c is there
+is((ask('POST', $upsert, "{\"inputs\":[],\"l\xc3\xa4nge\":\"Gr\xc3\xb6\xc3\x9fe \xf0\x9f\x98\x80\"}"))[0], 200, 'letters beyond ASCII');
+is((ask('POST', $upsert, "{\"inputs\":[],$_}"))[0], 400, "no JSON: $_")
+  for '"a":"Gr\xf6"', "\"a\":\"\xc3\xb6\tx\"", "'\xc3\xb6':1", "\"a\":\xc3\xb6", '"a":1,', '"a":01', '"a":NaN', '"\xc3\xb6":1} {';
 ($status, $data) = ask('POST', '/crm/v3/objects/butterflies/batch/upsert', {});
 is($data->{message}, 'Unable to infer object type from: butterflies', 'unknown object type');
 ($status, $data) = ask('POST', $upsert, { records => [] });

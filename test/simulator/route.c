@@ -370,12 +370,79 @@ refuse(Request *request)
 	}
 }
 
+/* Returns the offset of the end, or of what is refused. */
+static size_t
+parse_with(struct json_object **json, const char *text, size_t len, int flags)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
+	size_t		end;
+
+	json_tokener_set_flags(tokener, flags);
+	*json = json_tokener_parse_ex(tokener, text, (int) len);
+	end = json_tokener_get_parse_end(tokener);
+	json_tokener_free(tokener);
+	return end;
+}
+
+/*
+ * The first byte that json-c lets pass when it is strict, though it is no JSON
+ * (up to 0.19: names in single quotes, NaN, Infinity; 0.16: control characters
+ * in strings); len when there is none.  Letters beyond ASCII, which can stand
+ * only in strings, too, become 'x' in ascii.
+ */
+static size_t
+find_lax(const char *text, size_t len, char *ascii, bool *has_letters)
+{
+	bool		in_string = false;
+
+	*has_letters = false;
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (in_string ? c < ' ' : c >= 0x80 || strchr("'NI", c) != NULL)
+			return i;
+		*has_letters |= c >= 0x80;
+		ascii[i] = c < 0x80 ? (char) c : 'x';
+		if (c == '"')
+			in_string = !in_string;
+		else if (c == '\\' && in_string && i + 1 < len && (unsigned char) text[i + 1] >= ' ' && text[i + 1] > 0)
+		{
+			i++;
+			ascii[i] = text[i];
+		}
+	}
+	return len;
+}
+
+/*
+ * Strictly, as HubSpot reads, with each version of json-c: 0.18 takes a letter
+ * beyond ASCII for a control character when it is strict.  So a text with such
+ * letters is read strictly with an 'x' in the place of each, and then as it is.
+ */
+static size_t
+parse_strictly(struct json_object **json, const char *text, size_t len)
+{
+	char	   *ascii = must_alloc(len);
+	bool		has_letters;
+	size_t		end = find_lax(text, len, ascii, &has_letters);
+
+	*json = NULL;
+	if (end == len)
+		end = parse_with(json, ascii, len, JSON_TOKENER_STRICT);
+	free(ascii);
+	if (*json == NULL || end != len || !has_letters)
+		return end;
+	json_object_put(*json);
+	return parse_with(json, text, len, JSON_TOKENER_VALIDATE_UTF8);
+}
+
 static bool
 parse_body(Request *request)
 {
-	static struct json_tokener *tokener;
 	const char *type = request_header(request, "Content-Type");
 	size_t		len = request->body.len;
+	size_t		end = 0;
 	int			line = 1;
 	int			column = 1;
 
@@ -385,19 +452,13 @@ parse_body(Request *request)
 		reply_error(request, 415, NULL, "HTTP 415 Unsupported Media Type");
 		return false;
 	}
-	if (tokener == NULL)
-	{
-		tokener = json_tokener_new_ex(JSON_DEPTH);
-		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	}
-	json_tokener_reset(tokener);
 	while (len > 0 && strchr(" \t\r\n", request->body.data[len - 1]) != NULL)
 		len--;
 	if (len > 0)
-		request->json = json_tokener_parse_ex(tokener, request->body.data, (int) len);
-	if (request->json != NULL && json_tokener_get_parse_end(tokener) == len)
+		end = parse_strictly(&request->json, request->body.data, len);
+	if (request->json != NULL && end == len)
 		return true;
-	for (size_t i = 0; i < json_tokener_get_parse_end(tokener) && i < len; i++)
+	for (size_t i = 0; i < end && i < len; i++)
 	{
 		column = request->body.data[i] == '\n' ? 1 : column + 1;
 		line += request->body.data[i] == '\n';

@@ -237,6 +237,12 @@ batch_is_in_doubt(const Batch *batch)
 	return batch->is_suspect && batch->met_at == batch->lane->successes && !(batch->is_blamed && batch->ninputs > 1);
 }
 
+bool
+batch_is_unproven(const Batch *batch)
+{
+	return batch->is_suspect && batch->met_at == batch->lane->successes;
+}
+
 void
 batch_narrow(Batch *batch)
 {
@@ -246,7 +252,23 @@ batch_narrow(Batch *batch)
 	queue_put_back(input->key, input->rows, input->nrows);
 }
 
-/* What the request's line of the log says, which is more than the answer when there was none. */
+/*
+ * The record alone is at fault.  What the request's line of the log says is
+ * more than the answer when there was none.
+ */
+static void
+defer_blamed(Input *input, const Reply *reply, AckRequest *request)
+{
+	const char *words = request->error != NULL ? request->error : reply->message;
+
+	if (reply->class == REPLY_UNREADABLE)
+		defer_input(input, DEFER_UNREADABLE,
+					psprintf("HubSpot has probably done what was asked, but this server cannot read its answer: %s", words),
+					reply->status, request);
+	else
+		defer_input(input, reply->status == 0 ? "no_answer" : "unavailable", words, reply->status, request);
+}
+
 static void
 blame(Batch *batch, const Reply *reply, AckRequest *request)
 {
@@ -259,8 +281,7 @@ blame(Batch *batch, const Reply *reply, AckRequest *request)
 	else if (batch->kind->counts_rows && batch->nrows > 1)
 		batch_narrow(batch);
 	else
-		defer_input(&batch->inputs[0], reply->status == 0 ? "no_answer" : "unavailable",
-					request->error != NULL ? request->error : reply->message, reply->status, request);
+		defer_blamed(&batch->inputs[0], reply, request);
 }
 
 bool
@@ -268,7 +289,7 @@ batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	bool		met_before = batch->is_suspect;
 
-	if (met_before && !batch_is_in_doubt(batch))
+	if (met_before && (!batch_is_in_doubt(batch) || reply->class == REPLY_UNREADABLE))
 	{
 		blame(batch, reply, request);
 		batch_free(batch);

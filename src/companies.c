@@ -230,7 +230,7 @@ create_address(const Batch *batch, Address *address)
 static Settlement
 settle_create(Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request)
 {
-	if (answered ? reply->class != REPLY_UNAVAILABLE || reply->status == 503 : !reached)
+	if (answered ? (reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) || reply->status == 503 : !reached)
 		return SETTLE_NOT;
 	search_later(batch, NULL);
 	return SETTLE_DONE;

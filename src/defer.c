@@ -33,6 +33,13 @@
 
 #define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
 #define LONGEST_WAIT_S	3600	/* ... up to this */
+
+/*
+ * HubSpot has carried it out each time, so that every further try repeats what is done.  Two are for
+ * an answer that something on the way has garbled.
+ */
+#define MAX_UNREADABLE	3
+
 #define NO_ROOM_US		1000000 /* the window is full: look again */
 
 static int64 nrows;				/* that wait, of all lanes */
@@ -148,6 +155,15 @@ faults_of(const Input *input)
 	return faults + 1;
 }
 
+/* How many faults a record may have. */
+static int
+most_faults(const WorkKey *key, const char *category)
+{
+	int			most = key->lane->account->options->max_attempts;
+
+	return strcmp(category, DEFER_UNREADABLE) == 0 ? Min(most, MAX_UNREADABLE) : most;
+}
+
 static void
 note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckResult *fault)
 {
@@ -190,7 +206,7 @@ defer_input(Input *input, const char *category, const char *message, int status,
 		hold_lane(input);
 		return;
 	}
-	if (attempt >= key->lane->account->options->max_attempts)
+	if (attempt >= most_faults(key, category))
 	{
 		note_fault(input, CHANGE_DEAD, attempt, 0, &fault);
 		for (int i = 0; i < input->nrows; i++)
@@ -257,8 +273,22 @@ defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category,
 /* Attributes of hubspot.deferred behind those of the outbox. */
 enum DeferredAttribute
 {
-	AT_ATTEMPT = AT_LAST + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS
+	AT_ATTEMPT = AT_LAST + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS, AT_CATEGORY
 };
+
+/* Whether what happened to it may happen to a whole request for its sake: it goes alone. */
+static bool
+is_suspect_copy(TupleTableSlot *copy)
+{
+	bool		isnull;
+	int			status = DatumGetInt16(slot_getattr(copy, AT_HTTP_STATUS, &isnull));
+	Datum		category;
+
+	if (isnull || status >= 500)
+		return true;
+	category = slot_getattr(copy, AT_CATEGORY, &isnull);
+	return !isnull && strcmp(TextDatumGetCString(category), DEFER_UNREADABLE) == 0;
+}
 
 /* One row, by its id; a copy that somebody has removed is a row that nobody wants any more. */
 static void
@@ -281,7 +311,7 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	row->deferred = true;
 	key->lane->nrecalled++;
 	row->attempt = DatumGetInt32(slot_getattr(copies->slot, AT_ATTEMPT, &isnull));
-	row->is_suspect = DatumGetInt16(slot_getattr(copies->slot, AT_HTTP_STATUS, &isnull)) >= 500 || isnull;
+	row->is_suspect = is_suspect_copy(copies->slot);
 	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
 		(bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
 		 DatumGetTimestampTz(slot_getattr(copies->slot, AT_NEXT_TRY_AT, &isnull)) <= started_at);

@@ -17,6 +17,9 @@
 
 #include "work.h"
 
+/* The category of a record whose answers say that all went well, but cannot be read. */
+#define DEFER_UNREADABLE	"unreadable"
+
 #define DEFER_MAX_ROWS	100000	/* of a worker; beyond it faults are the lane's */
 
 extern void defer_init(void);

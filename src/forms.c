@@ -228,7 +228,7 @@ settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 		batch->kind = &submit_public_form;
 		return SETTLE_AGAIN;
 	}
-	if (reply->class != REPLY_UNAVAILABLE || reply->status == 503)
+	if ((reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) || reply->status == 503)
 		return SETTLE_NOT;
 	if (reply->status >= 200 && reply->status < 300)
 		end_form(batch, VERDICT_DELIVERED, NULL, NULL, reply, request);

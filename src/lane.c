@@ -21,6 +21,7 @@ static const char *const state_names[] =
 	[LANE_LIMITED] = "LIMITED",
 	[LANE_BACKOFF] = "BACKOFF",
 	[LANE_UNREACHABLE] = "UNREACHABLE",
+	[LANE_UNREADABLE] = "UNREADABLE",
 	[LANE_UNAUTHORIZED] = "UNAUTHORIZED",
 	[LANE_FORBIDDEN] = "FORBIDDEN",
 	[LANE_DAILY] = "DAILY",
@@ -97,6 +98,17 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		TRIED_AGAIN,
 		"what HubSpot says of the account's properties could not be stored",
 	"mend what the reason names; see the server log"},
+
+	/*
+	 * HubSpot has carried the request out, and will each time: what is tried is whether the next
+	 * answer can be read.  The first tries are for an answer that something on the way has garbled;
+	 * if five in half a minute were not, somebody has to look, and until then one request in five
+	 * minutes costs less than a hundredth of the smallest day.
+	 */
+	[EVENT_UNREADABLE] = {"unreadable answer", LANE_UNREADABLE, SCOPE_LANE, true, 1, 300,
+		TRIED_AGAIN,
+		"this server cannot read HubSpot's answers",
+	"see hubspot.requests and hubspot.libraries(): if a proxy answers in HubSpot's place, mend that, else update json-c or report it"},
 	[EVENT_MIGRATING] = {"477", LANE_MIGRATING, SCOPE_ACCOUNT, true, 300, 3600,
 		TRIED_AGAIN,
 		"HubSpot is moving the account to another data centre",
@@ -234,6 +246,8 @@ lane_event_of(ReplyClass class)
 			return EVENT_LOCKED;
 		case REPLY_UNAVAILABLE:
 			return EVENT_UNAVAILABLE;
+		case REPLY_UNREADABLE:
+			return EVENT_UNREADABLE;
 		case REPLY_UNAUTHORIZED:
 			return EVENT_UNAUTHORIZED;
 		case REPLY_FORBIDDEN:

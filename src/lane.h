@@ -33,6 +33,7 @@ typedef enum LaneState
 	LANE_LIMITED,
 	LANE_BACKOFF,
 	LANE_UNREACHABLE,
+	LANE_UNREADABLE,
 	LANE_UNAUTHORIZED,
 	LANE_FORBIDDEN,
 	LANE_DAILY,
@@ -56,9 +57,10 @@ typedef enum LaneEvent
 	EVENT_DAILY,				/* 429 of the day, or none left of it */
 	EVENT_DAILY_SHARE,			/* the part of the day that the SERVER's options grant is used */
 	EVENT_LOCKED,				/* 423 */
-	EVENT_UNAVAILABLE,			/* 5xx, 408, an unreadable answer */
+	EVENT_UNAVAILABLE,			/* 5xx, 408 */
 	EVENT_NETWORK,				/* no answer: DNS, TCP, TLS, timeout */
 	EVENT_NOT_STORED,			/* our tables do not take what HubSpot has told */
+	EVENT_UNREADABLE,			/* 2xx that we cannot read */
 	EVENT_MIGRATING,			/* 477 */
 	EVENT_BAD_OPTION,			/* an option of the SERVER is not usable */
 	EVENT_NO_SECRET,			/* the token file cannot be read */

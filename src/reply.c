@@ -12,17 +12,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include <json-c/json.h>
-
 #include "reply.h"
+#include "reply_json.h"
 #include "reply_translate.h"
 
-/* What a hostile body may make of 8 MB: json-c spends hundreds of bytes on a "[]". */
-#define MAX_CONTAINERS	200000
-
-/* Bytes of memory for a byte of an answer's body, and for all of it. */
-#define TREE_SHARE		32
-#define TREE_MAX		(3 * 1024 * 1024)
+#define AROUND_FAULT	48			/* bytes shown of what could not be read */
 
 static void
 clean(char *dst, size_t size, const char *src)
@@ -32,35 +26,20 @@ clean(char *dst, size_t size, const char *src)
 
 /* ---- members of JSON objects ------------------------------------------------------- */
 
-static json_object *
-member(json_object *object, const char *name, json_type type)
-{
-	json_object *value;
-
-	if (!json_object_is_type(object, json_type_object) ||
-		!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, type))
-		return NULL;
-	return value;
-}
-
 /* Text of a member, NULL when it is absent or no string. */
 static const char *
 text_member(json_object *object, const char *name)
 {
-	json_object *value = member(object, name, json_type_string);
-
-	return value == NULL ? NULL : json_object_get_string(value);
+	return reply_json_text(reply_json_member(object, name, json_type_string));
 }
 
 /* Ids come as strings or as numbers. */
 static const char *
 id_member(json_object *object, const char *name)
 {
-	json_object *value = member(object, name, json_type_string);
+	json_object *value = reply_json_member(object, name, json_type_string);
 
-	if (value == NULL)
-		value = member(object, name, json_type_int);
-	return value == NULL ? NULL : json_object_get_string(value);
+	return reply_json_id(value != NULL ? value : reply_json_member(object, name, json_type_int));
 }
 
 bool
@@ -75,7 +54,7 @@ const char *
 reply_id_of(json_object *value)
 {
 	bool		is_text = json_object_is_type(value, json_type_string);
-	const char *text = is_text || json_object_is_type(value, json_type_int) ? json_object_get_string(value) : NULL;
+	const char *text = reply_json_id(value);
 
 	/* a text may go on behind a '\0' */
 	if (text == NULL || !reply_is_id(text) || (is_text && strlen(text) != (size_t) json_object_get_string_len(value)))
@@ -109,9 +88,7 @@ first_of(json_object *array)
 static const char *
 first_text(json_object *array)
 {
-	json_object *first = first_of(array);
-
-	return json_object_is_type(first, json_type_string) ? json_object_get_string(first) : NULL;
+	return reply_json_text(first_of(array));
 }
 
 const char *
@@ -125,9 +102,9 @@ reply_text(const Reply *reply, const char *name)
 int64_t
 reply_number(const Reply *reply, const char *name)
 {
-	json_object *value = member(reply->root, name, json_type_int);
+	int64_t		number;
 
-	return value == NULL ? 0 : json_object_get_int64(value);
+	return reply_json_whole(reply_json_member(reply->root, name, json_type_int), &number) ? number : 0;
 }
 
 bool
@@ -139,8 +116,8 @@ reply_has(const Reply *reply, const char *name)
 const char *
 reply_next_page(const Reply *reply)
 {
-	json_object *paging = member(reply->root, "paging", json_type_object);
-	const char *after = text_member(member(paging, "next", json_type_object), "after");
+	json_object *paging = reply_json_member(reply->root, "paging", json_type_object);
+	const char *after = text_member(reply_json_member(paging, "next", json_type_object), "after");
 
 	return after == NULL ? "" : after;
 }
@@ -152,80 +129,6 @@ reply_property(const ReplyResult *result, const char *name)
 }
 
 /* ---- errors ------------------------------------------------------------------------- */
-
-static bool
-has_too_many_containers(const char *text, size_t len)
-{
-	size_t		count = 0;
-
-	if (len <= MAX_CONTAINERS)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		count += text[i] == '{' || text[i] == '[';
-	return count > MAX_CONTAINERS;
-}
-
-static bool
-is_ascii(const char *text, size_t len)
-{
-	unsigned char bits = 0;
-
-	for (size_t i = 0; i < len; i++)
-		bits |= (unsigned char) text[i];
-	return bits < 0x80;
-}
-
-static bool
-is_blank(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (!isspace((unsigned char) text[i]))
-			return false;
-	return true;
-}
-
-/*
- * Whether there is memory for the tree of a body.  json-c (0.16) reads on where it
- * had none for the name of a member, and crashes: so it does not begin where it would
- * not end.  What is freed here is what its small allocations are cut from.
- */
-static bool
-has_memory_for(size_t len)
-{
-	size_t		size = len > TREE_MAX / TREE_SHARE ? TREE_MAX : len * TREE_SHARE + 4096;
-	void	   *volatile room = malloc(size);
-
-	free(room);
-	return room != NULL;
-}
-
-/* NULL when it is not exactly one JSON value, strictly. */
-static json_object *
-parse_json(const char *text, size_t len, enum json_type type)
-{
-	struct json_tokener *tokener;
-	json_object *root;
-	size_t		end;
-
-	if (len > INT32_MAX || has_too_many_containers(text, len) || !has_memory_for(len))
-		return NULL;
-	tokener = json_tokener_new_ex(REPLY_MAX_DEPTH);
-	if (tokener == NULL)
-		return NULL;
-	/* to validate UTF-8 costs json-c a fifth of its time, and most answers need none */
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT |
-						   (is_ascii(text, len) ? 0 : JSON_TOKENER_VALIDATE_UTF8));
-	root = json_tokener_parse_ex(tokener, text, (int) len);
-	end = json_tokener_get_parse_end(tokener);
-	if (json_tokener_get_error(tokener) != json_tokener_success ||
-		!json_object_is_type(root, type) || end > len || !is_blank(text + end, len - end))
-	{
-		json_object_put(root);
-		root = NULL;
-	}
-	json_tokener_free(tokener);
-	return root;
-}
 
 /*
  * HubSpot's validation messages end in a JSON array with the details:
@@ -246,13 +149,14 @@ static json_object *
 parse_details(json_object *error, const char *text)
 {
 	const char *end = strrchr(text, ']');
-	json_object *details = member(error, "embedded details", json_type_array);
+	json_object *details = reply_json_member(error, "embedded details", json_type_array);
+	JsonFault	fault;
 
 	if (details != NULL)
 		return first_of(details);	/* read before the texts were translated */
 	if (end == NULL)
 		return NULL;
-	details = parse_json(text, end + 1 - text, json_type_array);
+	details = reply_json_parse(text, end + 1 - text, json_type_array, &fault);
 	if (details == NULL)
 		return NULL;
 	if (json_object_object_add(error, "embedded details", details) != 0)
@@ -266,7 +170,7 @@ parse_details(json_object *error, const char *text)
 static json_object *
 context_array(json_object *error, const char *name)
 {
-	return member(member(error, "context", json_type_object), name, json_type_array);
+	return reply_json_member(reply_json_member(error, "context", json_type_object), name, json_type_array);
 }
 
 static void
@@ -297,7 +201,7 @@ read_details(ReplyError *error, json_object *object, json_object *first_nested)
 static void
 read_error(ReplyError *error, json_object *object)
 {
-	json_object *first = first_of(member(object, "errors", json_type_array));
+	json_object *first = first_of(reply_json_member(object, "errors", json_type_array));
 
 	memset(error, 0, sizeof(*error));
 	error->category = text_member(object, "category");
@@ -396,7 +300,7 @@ read_scopes(Reply *reply)
 	size_t		used = 0;
 
 	if (scopes == NULL)
-		scopes = context_array(first_of(member(reply->root, "errors", json_type_array)), "requiredGranularScopes");
+		scopes = context_array(first_of(reply_json_member(reply->root, "errors", json_type_array)), "requiredGranularScopes");
 	for (size_t i = 0; scopes != NULL && i < json_object_array_length(scopes); i++)
 	{
 		json_object *scope = json_object_array_get_idx(scopes, i);
@@ -415,7 +319,7 @@ read_scopes(Reply *reply)
 static bool
 read_results(Reply *reply)
 {
-	json_object *results = member(reply->root, "results", json_type_array);
+	json_object *results = reply_json_member(reply->root, "results", json_type_array);
 	size_t		count = results == NULL ? 0 : json_object_array_length(results);
 
 	if (count == 0)
@@ -435,9 +339,9 @@ read_results(Reply *reply)
 			continue;
 		reply->nresults++;
 		result->trace = id_member(object, "objectWriteTraceId");
-		created = member(object, "new", json_type_boolean);
+		created = reply_json_member(object, "new", json_type_boolean);
 		result->created = created == NULL ? -1 : json_object_get_boolean(created) ? 1 : 0;
-		result->properties = member(object, "properties", json_type_object);
+		result->properties = reply_json_member(object, "properties", json_type_object);
 		result->created_at = text_member(object, "createdAt");
 	}
 	return true;
@@ -446,7 +350,7 @@ read_results(Reply *reply)
 static bool
 read_errors(Reply *reply)
 {
-	json_object *errors = member(reply->root, "errors", json_type_array);
+	json_object *errors = reply_json_member(reply->root, "errors", json_type_array);
 	size_t		count = errors == NULL ? 0 : json_object_array_length(errors);
 
 	if (count == 0)
@@ -515,10 +419,43 @@ make_message(Reply *reply, const char *body, size_t len)
 	}
 }
 
+/*
+ * What of a success could not be read, and where: who looks for the fault needs the bytes, and the
+ * version of the library that had to read them.
+ */
+static void
+describe_fault(Reply *reply, const JsonFault *fault, const char *body, size_t len)
+{
+	size_t		from = fault->at > AROUND_FAULT / 2 ? fault->at - AROUND_FAULT / 2 : 0;
+	char		around[AROUND_FAULT + 1];
+
+	while (from < fault->at && ((unsigned char) body[from] & 0xc0) == 0x80)
+		from++;
+	reply_clean_text(around, sizeof(around), body + from, len - from);
+	snprintf(reply->message, sizeof(reply->message), "HTTP status %d, after %zu of %zu bytes: %s, in \"%s\" (json-c %s)",
+			 reply->status, fault->at, len, fault->what, around, json_c_version());
+}
+
+/* The class of a success: what it says of records, if it can be read. */
+static ReplyClass
+class_of_success(Reply *reply, const JsonFault *fault, const char *body, size_t len)
+{
+	if (reply->is_json)
+		return read_each(reply) ? REPLY_RECORDS : REPLY_UNAVAILABLE;
+	if (reply->status == 204)
+		return REPLY_RECORDS;
+	if (body == NULL || len == 0)
+		return REPLY_UNREADABLE;
+	if (fault->what == NULL)
+		return REPLY_UNAVAILABLE;
+	describe_fault(reply, fault, body, len);
+	return REPLY_UNREADABLE;
+}
+
 void
 reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *body, size_t len)
 {
-	bool		complete = true;
+	JsonFault	fault = {0};
 
 	memset(reply, 0, sizeof(*reply));
 	reply->status = status;
@@ -526,19 +463,14 @@ reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *b
 	memcpy(reply->correct_hublet, headers->correct_hublet, sizeof(reply->correct_hublet));
 
 	if (body != NULL && len > 0)
-		reply->root = parse_json(body, len, json_type_object);
+		reply->root = reply_json_parse(body, len, json_type_object, &fault);
 	reply->is_json = reply->root != NULL;
 	if (reply->is_json)
 		read_body(reply);
 	reply->class = class_of_status(status, is_about_record(reply));
 
 	if (reply->class == REPLY_RECORDS)
-	{
-		if (reply->is_json)
-			complete = read_each(reply);
-		if (!complete || (!reply->is_json && status != 204))
-			reply->class = REPLY_UNAVAILABLE;
-	}
+		reply->class = class_of_success(reply, &fault, body, len);
 	make_message(reply, body, len);
 	if (reply->class == REPLY_LIMITED)
 		read_policy(reply);

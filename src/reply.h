@@ -3,7 +3,7 @@
  *		What an answer of HubSpot means.
  *
  * Pure functions over bytes: no PostgreSQL header, no network, no global
- * state, so that they are tested and fuzzed alone.  json-c reads the body,
+ * state, so that they are tested and fuzzed alone.  reply_json.h reads the body,
  * strictly and bounded in depth; its memory is owned by the Reply and given
  * back by reply_free() on every path, before anybody may raise an error.
  *
@@ -53,7 +53,8 @@ typedef enum ReplyClass
 	REPLY_LIMITED,				/* 429 of a short window */
 	REPLY_DAILY,				/* 429 of the day */
 	REPLY_LOCKED,				/* 423: other writes hold the records, soon gone */
-	REPLY_UNAVAILABLE,			/* 408, 5xx, an unreadable answer: again later */
+	REPLY_UNAVAILABLE,			/* 408, 5xx, no memory to read a 2xx: again later */
+	REPLY_UNREADABLE,			/* 2xx that cannot be read: the request was carried out, probably */
 	REPLY_UNAUTHORIZED,			/* 401 */
 	REPLY_FORBIDDEN,			/* 403: scope or product tier */
 	REPLY_WRONG_HUBLET,			/* 488 */
@@ -109,8 +110,8 @@ typedef struct Reply
 
 /*
  * Read an answer.  body may be NULL.  Never fails: what cannot be read is
- * REPLY_UNAVAILABLE (2xx) or keeps the class of its status.  Out of memory
- * counts as unreadable.
+ * REPLY_UNREADABLE (2xx), and says which byte of what could not, or keeps the
+ * class of its status.  A 2xx without memory to read it is REPLY_UNAVAILABLE.
  */
 extern void reply_parse(Reply *reply, int status, const ReplyHeaders *headers,
 						const char *body, size_t len);
@@ -227,6 +228,9 @@ extern bool reply_has(const Reply *reply, const char *name);
 /* A member of the body's top level: "" or 0 when absent or of another type. */
 extern const char *reply_text(const Reply *reply, const char *name);
 extern int64_t reply_number(const Reply *reply, const char *name);
+
+/* Length of the UTF-8 character that the text begins with; 0 when it is malformed.  len is not 0. */
+extern size_t reply_utf8_length(const char *text, size_t len);
 
 /* Copy text as valid UTF-8 without control characters, cut at whole characters. */
 extern void reply_clean_text(char *dst, size_t size, const char *src, size_t len);

@@ -16,10 +16,10 @@
 
 /* ---- text ------------------------------------------------------------------------ */
 
-/* Length of the UTF-8 character at text, 0 when it is malformed. */
-static size_t
-utf8_length(const unsigned char *text, size_t len)
+size_t
+reply_utf8_length(const char *bytes, size_t len)
 {
+	const unsigned char *text = (const unsigned char *) bytes;
 	size_t		n = text[0] < 0x80 ? 1 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2 :
 	(text[0] & 0xf0) == 0xe0 ? 3 : text[0] >= 0xf0 && text[0] < 0xf5 ? 4 : 0;
 
@@ -52,7 +52,7 @@ reply_clean_text(char *dst, size_t size, const char *src, size_t len)
 		return;
 	for (size_t i = 0; i < len;)
 	{
-		size_t		in = utf8_length(text + i, len - i);
+		size_t		in = reply_utf8_length(src + i, len - i);
 		bool		fit = in > 0 && !is_control(text + i, in);
 		size_t		out = fit ? in : 1;
 

@@ -11,9 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include <json-c/json.h>
-
 #include "reply.h"
+#include "reply_json.h"
 
 #define LOOK_INTO	16384		/* bytes of a message, for quoted keys */
 
@@ -77,14 +76,11 @@ find_input(const InputTable *table, ReplyInput *inputs, const char *name, bool b
 	return NULL;
 }
 
-/* Text of a name in an array, NULL when it is none.  Numbers are made into text, if there is memory. */
+/* Text of a name in an array, NULL when it is none. */
 static const char *
 name_at(struct json_object *names, size_t i)
 {
-	json_object *name = json_object_array_get_idx(names, i);
-
-	return json_object_is_type(name, json_type_string) || json_object_is_type(name, json_type_int) ?
-		json_object_get_string(name) : NULL;
+	return reply_json_id(json_object_array_get_idx(names, i));
 }
 
 /* Mark the inputs that an array of names points at; returns whether there are any. */

@@ -4,11 +4,11 @@
  *
  * Pure functions over a parsed answer, see reply.h.
  */
-#include <json-c/json.h>
 #include <string.h>
 #include <time.h>
 
 #include "reply.h"
+#include "reply_json.h"
 
 /* Seconds since 1970 of "2025-12-13T05:00:00Z", with a fraction or not; -1 for anything else. */
 static int64_t
@@ -29,21 +29,17 @@ parse_time(const char *text)
 static int64_t
 count_member(json_object *object, const char *name)
 {
-	json_object *value;
+	int64_t		number;
 
-	if (!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, json_type_int))
-		return -1;
-	return json_object_get_int64(value);
+	return reply_json_whole(reply_json_member(object, name, json_type_int), &number) ? number : -1;
 }
 
 static const char *
 text_member(json_object *object, const char *name)
 {
-	json_object *value;
+	const char *text = reply_json_text(reply_json_member(object, name, json_type_string));
 
-	if (!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, json_type_string))
-		return "";
-	return json_object_get_string(value);
+	return text != NULL ? text : "";
 }
 
 /* The pool of the day is the first entry that HubSpot could fetch. */

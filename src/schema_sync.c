@@ -529,6 +529,20 @@ take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
 	MemoryContextSwitchTo(old);
 }
 
+bool
+schema_sync_unreadable(Account *account, SchemaPart part, const char *why)
+{
+	SchemaSync *sync = &account->sync[part];
+	bool		is_news = sync->trouble.state == LANE_RUN;
+
+	if (sync->creating)
+		return true;
+	lane_event(&sync->trouble, EVENT_UNREADABLE, psprintf("%s properties: %s", schema_part_names[part], why), 0);
+	if (is_news)
+		connect_tell(account, schema_sync_lane(account, part), &sync->trouble);
+	return false;
+}
+
 void
 schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful)
 {

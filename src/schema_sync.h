@@ -77,6 +77,12 @@ extern void schema_sync_asking(Account *account, SchemaPart part);
 /* Its answer; useful false: trouble of the lane, to be asked again. */
 extern void schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful);
 
+/*
+ * Its answer cannot be read.  True when nothing depends on that: what was to be
+ * created is there or not, as the list will tell.  Else the part is asked for again after a while.
+ */
+extern bool schema_sync_unreadable(Account *account, SchemaPart part, const char *why);
+
 /* The part of the schema (SchemaPart) that a lane's rows are mapped by, -1 when none. */
 extern int	schema_sync_part(const Lane *lane);
 

@@ -580,15 +580,24 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 		connect_answered(account, reply);
 }
 
-/* A part of the schema: a refusal is an answer, too. */
+/*
+ * A part of the schema: a refusal is an answer, too.  One that cannot be read
+ * is trouble of the part: where what was told before still counts, its lane
+ * goes on.
+ */
 static void
 finish_schema(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
+	Account    *account = transfer->account;
+	bool		is_token = transfer->token_hash == account->secret.hash;
 	bool		refused = response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN);
-	bool		useful = transfer->token_hash == transfer->account->secret.hash &&
-	(refused || apply_event(transfer, response, reply));
+	bool		useful;
 
-	schema_sync_answered(transfer->account, transfer->part, reply, useful);
+	if (response->answered && reply->class == REPLY_UNREADABLE)
+		useful = is_token && schema_sync_unreadable(account, transfer->part, reply->message);
+	else
+		useful = is_token && (refused || apply_event(transfer, response, reply));
+	schema_sync_answered(account, transfer->part, reply, useful);
 }
 
 /*
@@ -598,7 +607,7 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
 static bool
 may_be_of_batch(const WireResponse *response, const Reply *reply)
 {
-	return response->answered ? reply->class == REPLY_UNAVAILABLE : response->reached;
+	return response->answered ? reply->class == REPLY_UNAVAILABLE || reply->class == REPLY_UNREADABLE : response->reached;
 }
 
 static void
@@ -609,6 +618,24 @@ finish_usage(const Transfer *transfer, const Reply *reply)
 	account->asking_usage = false;
 	if (!account->dropped && transfer->token_hash == account->secret.hash)
 		daily_answered(account, reply);
+}
+
+/*
+ * An answer to a batch that cannot be read is looked into even while nothing
+ * else tells whose fault it is: HubSpot has done what it was asked, and would
+ * do it again each time.  But then the lane waits before each of its parts.
+ */
+static void
+finish_in_trouble(const Transfer *transfer, const WireResponse *response, const Reply *reply, AckRequest *request)
+{
+	Batch	   *batch = transfer->batch;
+
+	if (reply->class == REPLY_UNREADABLE && batch_is_unproven(batch))
+		(void) apply_event(transfer, response, reply);
+	if (batch_suspect(batch, reply, request))
+		return;
+	(void) apply_event(transfer, response, reply);
+	batch_again(batch);
 }
 
 static void
@@ -632,8 +659,8 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 		(void) apply_event(transfer, response, reply);
 		batch_free(batch);
 	}
-	else if (may_be_of_batch(response, reply) && batch_suspect(batch, reply, request))
-		return;
+	else if (may_be_of_batch(response, reply))
+		finish_in_trouble(transfer, response, reply, request);
 	else if (apply_event(transfer, response, reply))
 		batch_answered(batch, reply, request);
 	else

@@ -102,7 +102,7 @@ typedef struct SchemaSync
 	StringInfo	json;			/* of the pages so far; NULL in an answer that tells nothing */
 	char	   *next_page;
 	int			npages;			/* so far */
-	LaneStatus	trouble;		/* in RUN unless the last answer could not be stored */
+	LaneStatus	trouble;		/* in RUN unless the last answer could not be read or stored */
 	List	   *to_create;		/* UnknownProperty, not tried yet */
 	List	   *tried;			/* names of those that were */
 } SchemaSync;
@@ -523,6 +523,9 @@ extern void batch_was_lost(Batch *batch);
  * is looked for; or others go first, to tell.  False: it is the lane's.
  */
 extern bool batch_suspect(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* Whether the batch has met trouble, and nothing of its lane has gone well since. */
+extern bool batch_is_unproven(const Batch *batch);
 
 /* Half as many rows of the only input's key at once, where rows are not merged. */
 extern void batch_narrow(Batch *batch);

@@ -9,6 +9,7 @@
 
 #include "fuzz.h"
 #include "../../src/reply.h"
+#include "../../src/reply_json.h"
 
 #define NINPUTS		4
 
@@ -61,8 +62,9 @@ look_at_class(const Reply *reply)
 {
 	bool		is_success = reply->status >= 200 && reply->status < 300;
 
-	expect(is_success == (reply->class == REPLY_RECORDS) || reply->class == REPLY_UNAVAILABLE,
+	expect(is_success == (reply->class == REPLY_RECORDS) || reply->class == REPLY_UNREADABLE || reply->class == REPLY_UNAVAILABLE,
 		   "only a 2xx is looked at by record");
+	expect(is_success || reply->class != REPLY_UNREADABLE, "only a 2xx has to be read");
 	expect(reply->class != REPLY_RECORDS || reply->is_json || reply->status == 204, "a success is readable");
 	expect(reply->is_json || (reply->nresults == 0 && reply->nerrors == 0), "records come from JSON");
 }
@@ -114,6 +116,26 @@ look_at_translation(Reply *reply)
 	look_at_match(reply, NULL);
 }
 
+/* json-c reads whatever our own check lets pass, and is given nothing else. */
+static void
+look_at_json(const char *body, size_t size)
+{
+	JsonFault	fault = {0};
+	json_object *root;
+
+	if (!reply_json_check(body, size, &fault))
+	{
+		expect(fault.what != NULL && fault.at <= size, "what is refused has a place and a reason");
+		return;
+	}
+	for (enum json_type type = json_type_object; type <= json_type_array; type++)
+	{
+		root = reply_json_parse(body, size, type, &fault);
+		expect(root != NULL || fault.what == NULL || strncmp(fault.what, "no", 2) == 0, "json-c reads what is JSON");
+		json_object_put(root);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -123,6 +145,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int			status = take_status(&body, &size);
 
 	reply_headers_init(&headers);
+	look_at_json(body, size);
 	reply_parse(&reply, status, &headers, body, size);
 	look_at_texts(&reply);
 	look_at_class(&reply);

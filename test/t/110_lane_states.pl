@@ -72,10 +72,11 @@ sub answer
 {
 	my ($status, %more) = @_;
 	my $match = delete $more{everything} ? {} : { path => 'batch/upsert' };
+	my $shortly = delete $more{shortly} // 1;
 	return sub {
 		my ($exit) = @_;
 		$sim->fault(match => $match, action => 'status', status => $status, times => 0,
-			headers => { 'Retry-After' => $exit eq 'time' ? 1 : 300 }, %more);
+			headers => { 'Retry-After' => $exit eq 'time' ? $shortly : 300 }, %more);
 	};
 }
 
@@ -119,6 +120,7 @@ my %cases = (
 		},
 		mend => sub { ask('DROP FUNCTION refuse CASCADE') },
 		is_short => 1 },
+	'unreadable answer' => { break => answer(200, body => '<html>welcome</html>', content_type => 'text/html', shortly => 4) },
 	477 => { break => answer(477, everything => 1) },
 	488 => { break => answer(488, everything => 1) },
 	401 => { break => answer(401, everything => 1) },

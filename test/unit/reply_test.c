@@ -75,8 +75,9 @@ test_classes(void)
 	}			cases[] = {
 		{"200-upsert", REPLY_RECORDS}, {"200-silent", REPLY_RECORDS}, {"200-account", REPLY_RECORDS},
 		{"201-associations", REPLY_RECORDS}, {"204", REPLY_RECORDS}, {"207-upsert", REPLY_RECORDS},
-		{"200-empty", REPLY_UNAVAILABLE}, {"200-cut", REPLY_UNAVAILABLE},
-		{"200-trailing", REPLY_UNAVAILABLE}, {"400-property", REPLY_REFUSED},
+		{"200-empty", REPLY_UNREADABLE}, {"200-cut", REPLY_UNREADABLE},
+		{"200-trailing", REPLY_UNREADABLE}, {"200-utf8", REPLY_UNREADABLE}, {"200-umlaut", REPLY_RECORDS},
+		{"200-control", REPLY_RECORDS}, {"200-big-numbers", REPLY_RECORDS}, {"400-property", REPLY_REFUSED},
 		{"400-json", REPLY_REFUSED}, {"401", REPLY_UNAUTHORIZED}, {"403-errors", REPLY_FORBIDDEN},
 		{"404-record", REPLY_REFUSED}, {"404-resource", REPLY_REFUSED},
 		{"404-html", REPLY_MISDIRECTED}, {"404-bare", REPLY_MISDIRECTED}, {"409", REPLY_REFUSED},
@@ -284,7 +285,7 @@ test_hostile_bodies(void)
 		memcpy(body + i, "{},", 3);
 	memcpy(body + len - 6, "{} ]} ", 6);
 	reply = parse_text(200, body);
-	check(reply.class == REPLY_UNAVAILABLE, "a body that would grow to gigabytes is unreadable");
+	check(reply.class == REPLY_UNREADABLE, "a body that would grow to gigabytes is unreadable");
 	reply_free(&reply);
 	free(body);
 
@@ -293,7 +294,32 @@ test_hostile_bodies(void)
 	check_text(reply.results[0].id, "7", "an id may be a number");
 	reply_free(&reply);
 	reply = parse_text(200, "{\"a\":\"\xff\"}");
-	check(reply.class == REPLY_UNAVAILABLE, "malformed UTF-8 is unreadable");
+	check(reply.class == REPLY_UNREADABLE, "malformed UTF-8 is unreadable");
+	check(strstr(reply.message, "HTTP status 200, after 6 of 9 bytes: malformed UTF-8, in \"{\"a\":\"?\"}\" (json-c ") != NULL,
+		  "and the message says where, and who read it");
+	reply_free(&reply);
+}
+
+/* What json-c's versions read differently, or refuse when they are strict. */
+static void
+test_same_with_each_version(void)
+{
+	Reply		reply = parse_seed("200-umlaut");
+
+	check(reply.nresults == 1, "a record with letters beyond ASCII");
+	check_text(reply.nresults == 1 ? reply_property(&reply.results[0], "firstname") : NULL, "Ünal \U0001F600", "and its text");
+	reply_free(&reply);
+	reply = parse_seed("200-control");
+	check_text(reply.nresults == 1 ? reply_property(&reply.results[0], "firstname") : NULL, "A\tda\nB", "control characters are taken");
+	reply_free(&reply);
+
+	reply = parse_seed("200-big-numbers");
+	check(reply.nresults == 1, "a number beyond 64 bits is no record's id");
+	check_text(reply.nresults == 1 ? reply.results[0].id : NULL, "9223372036854775806", "the largest one is");
+	check(reply_number(&reply, "portalId") == 0 && reply_number(&reply, "userId") == -9223372036854775807, "nor a number");
+	reply_free(&reply);
+	reply = parse_text(200, "{\"results\":[],\"results\":[{\"id\":\"1\"}]}");
+	check(reply.nresults == 1, "the last of two members of one name counts");
 	reply_free(&reply);
 }
 
@@ -565,6 +591,7 @@ main(int argc, char **argv)
 	test_scopes_fit();
 	test_hostile_bodies();
 	test_ids();
+	test_same_with_each_version();
 	test_matches();
 	test_match_details();
 	test_lists();

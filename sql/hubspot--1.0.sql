@@ -1005,6 +1005,13 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20 AS 'MODULE_PATHNAME', 'hubspot
 COMMENT ON FUNCTION hubspot.lane_states() IS
 'what can happen to a lane, a row per event: the state that it leads to; whether it moves the lane, the account or all of the database; whether it counts as a failure, so that the next wait is twice as long, up to the longest; what leads out again; the reason that hubspot.status shows, completed by a detail; the remedy that hubspot_health() shows, NULL: nothing is wrong';
 
+CREATE FUNCTION hubspot.libraries(
+	OUT library text, OUT version text, OUT built_with text, OUT problem text, OUT otherwise text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL SAFE ROWS 2 AS 'MODULE_PATHNAME', 'hubspot_libraries';
+COMMENT ON FUNCTION hubspot.libraries() IS
+'the libraries that read and carry HubSpot''s answers, for a bug report: the version that runs, the one that hubspot was built with, and what does not hold of that which hubspot leans on (NULL: all holds), with how it does without; a row more for each such problem';
+
 CREATE FUNCTION hubspot.flight_report(OUT id bigint) RETURNS SETOF bigint
 LANGUAGE c VOLATILE STRICT ROWS 100 AS 'MODULE_PATHNAME', 'hubspot_flight_report';
 COMMENT ON FUNCTION hubspot.flight_report() IS 'outbox ids in requests under way (at most 512 of a request)';
@@ -2368,6 +2375,10 @@ UNION ALL
 	CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM hubspot.syncs z
 		WHERE z.name <> y.name AND (z.next_at < clock_timestamp() OR z.state = 'filling' OR (z.state = 'new' AND z.every IS NOT NULL))) o
 	WHERE w.refresher_since < clock_timestamp() - interval '5 seconds' AND o.waiting > 0
+UNION ALL
+	SELECT format('%s %s is not as it is needed: it does not hold that %s', y.library, y.version, y.problem),
+		format('%s; install another version of it (built with: %s), restart the server, and report this', y.otherwise, y.built_with)
+	FROM hubspot.libraries() y WHERE y.problem IS NOT NULL
 UNION ALL
 	SELECT format('the worker is held: %s; %s rows wait', w.problem,
 			(SELECT coalesce(sum(s.waiting), 0) FROM hubspot.status s)),

@@ -52,6 +52,7 @@
 #include "expire.h"
 #include "forget.h"
 #include "guard.h"
+#include "library_report.h"
 #include "pause.h"
 #include "publish.h"
 #include "purge.h"
@@ -70,6 +71,7 @@
 #define ERROR_PAUSE_US	1000000
 #define TELL_AFTER		3		/* failures of one step in a row */
 #define SCHEMAS_PER_TURN	50	/* accounts whose schemas are read before anything else goes on */
+#define LIBRARY_LOOK_MS	3600000 /* a library that will not do does so until the server's restart */
 
 static WorkerSlot *slot;
 static MemoryContext turn_context;	/* reset each turn */
@@ -82,6 +84,7 @@ static int64 next_sign;			/* of life, for a failover */
 static int64 pause_until;		/* after an error in a transaction */
 static bool more_to_read;
 static bool may_send = true;	/* see guard.h; when it may not, the process ends */
+static char obstacle[SHARED_TEXT];	/* a library that we cannot do with, "": none */
 
 /* ---- transactions ------------------------------------------------------------- */
 
@@ -179,10 +182,10 @@ static void
 guard_step(void)
 {
 	char	   *problem;
-	int			look_ms;
+	int			look_ms = LIBRARY_LOOK_MS;
 
 	check_extension();
-	problem = guard_problem(&look_ms);
+	problem = obstacle[0] != '\0' ? obstacle : guard_problem(&look_ms);
 	may_send = problem == NULL;
 	if (may_send)
 		shared_set_state(slot, WORKER_RUNNING, NULL);
@@ -564,6 +567,15 @@ finish(void)
 	publish_report(slot, true);
 }
 
+/* A library that is not as it is needed will not change while this process runs. */
+static void
+look_at_libraries(void)
+{
+	const char *problem = library_tell();
+
+	strlcpy(obstacle, problem != NULL ? problem : "", sizeof(obstacle));
+}
+
 static void
 start(Datum arg)
 {
@@ -594,6 +606,7 @@ start(Datum arg)
 	connect_init();
 	schema_sync_init();
 	wire_start();
+	look_at_libraries();
 	publish_start(slot);
 }
 

@@ -101,9 +101,9 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 
 	/*
 	 * HubSpot has carried the request out, and will each time: what is tried is whether the next
-	 * answer can be read.  The first tries are for an answer that something on the way has garbled;
-	 * if five in half a minute were not, somebody has to look, and until then one request in five
-	 * minutes costs less than a hundredth of the smallest day.
+	 * answer can be read.  The first tries are for an answer that something on the way has
+	 * garbled; if five in half a minute were not, somebody has to look, and until then one request
+	 * in five minutes costs less than a hundredth of the smallest day.
 	 */
 	[EVENT_UNREADABLE] = {"unreadable answer", LANE_UNREADABLE, SCOPE_LANE, true, 1, 300,
 		TRIED_AGAIN,

@@ -16,7 +16,7 @@
 #include "reply_json.h"
 #include "reply_translate.h"
 
-#define AROUND_FAULT	48			/* bytes shown of what could not be read */
+#define AROUND_FAULT	48		/* bytes shown of what could not be read */
 
 static void
 clean(char *dst, size_t size, const char *src)

@@ -6,6 +6,8 @@ use warnings;
 
 use HubSpotTest;
 use JSON::PP ();
+use POSIX ();
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
@@ -132,6 +134,32 @@ ask(q{SELECT hubspot_identify('{"email": "new@example.com", "shoe_colour": "red"
 wait_drained($node, 'postgres');
 is(requests(qr/batch\/create/) - $before, 1, 'a creation is not repeated for its answer');
 is(ask(q{SELECT verdict, warnings FROM hubspot.outbox_status WHERE key = 'new@example.com'}), 'delivered|', 'and what was created is used');
+
+# A library that is not as it is needed
+sub restart_with
+{
+	my ($broken) = @_;
+	local %ENV = (%ENV, LD_PRELOAD => POSIX::getcwd() . '/test/library/break_json.so', BREAK_JSON => $broken);
+	$node->restart;
+}
+
+system_or_bail('make', '-s', '-C', 'test/library');
+is(ask(q{SELECT string_agg(library || ' ' || (version = built_with) || coalesce(problem, ''), ', ') FROM hubspot.libraries()}),
+	'json-c true, libcurl true', 'the libraries are as they are needed');
+my $levels = 'as many levels are read as our own check allows';
+restart_with('depth');
+queue(1);
+wait_for('delivered 1');
+like(ask('SELECT problem, remedy FROM hubspot_health()'), qr/^json-c \S+ is not as it is needed: it does not hold that $levels\|deeper answers are unreadable; install another/, 'health tells what does not hold');
+ok($node->log_contains(qr/WARNING: .*json-c \S+ is not as it is needed: it does not hold that $levels/), 'so does the log');
+restart_with('numbers');
+queue(1);
+my $obstacle = 'json-c \S+ is not as it is needed: it does not hold that whole numbers of 64 bits are read';
+wait_until(sub { lane('contacts') =~ /^HELD: $obstacle/ }, sub { 'HELD; now ' . lane('contacts') });
+like(ask('SELECT string_agg(problem, E\'\\n\') FROM hubspot_health()'), qr/^the worker is held: $obstacle.*1 rows wait/m, 'nothing is sent with what we cannot do without');
+is(verdicts(), 'waiting 1', 'the row waits');
+$node->restart;
+wait_for('delivered 1');
 
 $node->stop;
 done_testing();

@@ -34,6 +34,14 @@ check(bool good, const char *what)
 	printf("%s %d - %s\n", good ? "ok" : "not ok", passed + failed, what);
 }
 
+static struct pollfd
+watch(int fd, int events)
+{
+	struct pollfd watched = {.fd = fd, .events = (short) events};
+
+	return watched;
+}
+
 /* ---- the peer ---------------------------------------------------------------------- */
 
 #define OK_EMPTY	"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -89,13 +97,16 @@ serve(Connection *connection)
 	if (!is_whole(connection))
 		return true;
 	answer = peer.answers[peer.nrequests < peer.nanswers ? peer.nrequests : peer.nanswers - 1];
+
 	if (peer.nrequests < MAX_REQUESTS)
 		strcpy(peer.requests[peer.nrequests], connection->text);
-	peer.nrequests++;
+	peer.		nrequests++;
+
 	connection->used = 0;
 	if (answer == DROP)
 		return false;
-	n = peer.answer_len > 0 ? peer.answer_len : strlen(answer);
+	n = peer.	answer_len > 0 ? peer.answer_len : strlen(answer);
+
 	return send(connection->fd, answer, n, MSG_NOSIGNAL) == n && strstr(answer, "Connection: close") == NULL;
 }
 
@@ -106,23 +117,23 @@ run_peer(void *arg)
 
 	for (;;)
 	{
-		fds[0] = (struct pollfd) {.fd = peer.stop[0], .events = POLLIN};
-		fds[1] = (struct pollfd) {.fd = peer.listener, .events = POLLIN};
+		fds[0] = watch(peer.stop[0], POLLIN);
+		fds[1] = watch(peer.listener, POLLIN);
 		for (int i = 0; i < peer.nopen; i++)
-			fds[2 + i] = (struct pollfd) {.fd = peer.connections[i].fd, .events = POLLIN};
+			fds[2 + i] = watch(peer.connections[i].fd, POLLIN);
 		if (poll(fds, 2 + peer.nopen, -1) < 0 || fds[0].revents != 0)
 			break;
 		for (int i = peer.nopen - 1; i >= 0; i--)
 			if (fds[2 + i].revents != 0 && !serve(&peer.connections[i]))
 			{
 				close(peer.connections[i].fd);
-				peer.connections[i] = peer.connections[--peer.nopen];
+				peer.		connections[i] = peer.connections[--peer.nopen];
 			}
 		if (fds[1].revents != 0 && peer.nopen < MAX_SOCKETS)
 		{
-			peer.connections[peer.nopen] = (Connection) {.fd = accept(peer.listener, NULL, NULL)};
-			peer.nopen++;
-			peer.nconnections++;
+			peer.		connections[peer.nopen].fd = accept(peer.listener, NULL, NULL);
+			peer.		connections[peer.nopen++].used = 0;
+			peer.		nconnections++;
 		}
 	}
 	while (peer.nopen > 0)
@@ -224,9 +235,7 @@ note_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void *socketp)
 	}
 	if (i == client->nwatched && client->nwatched++ == MAX_SOCKETS)
 		abort();
-	client->watched[i] = (struct pollfd) {
-		.fd = fd, .events = (what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0)
-	};
+	client->watched[i] = watch(fd, (what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0));
 	return 0;
 }
 
@@ -244,9 +253,10 @@ begin(const char *const *answers, int nanswers)
 	Client	   *client = calloc(1, sizeof(Client));
 
 	memset(&peer, 0, sizeof(peer));
-	peer.answers = answers;
-	peer.nanswers = nanswers;
-	peer.listener = listen_somewhere(client->url, sizeof(client->url));
+	peer.		answers = answers;
+	peer.		nanswers = nanswers;
+	peer.		listener = listen_somewhere(client->url, sizeof(client->url));
+
 	if (pipe(peer.stop) != 0 || pthread_create(&peer.thread, NULL, run_peer, NULL) != 0)
 		abort();
 	client->multi = curl_multi_init();
@@ -507,7 +517,8 @@ test_inflation(void)
 	static const char *const answers[] = {answer};
 	Client	   *client = begin(answers, 1);
 
-	peer.answer_len = sizeof(answer) - 1;
+	peer.		answer_len = sizeof(answer) - 1;
+
 	prepare(client, "GET", NULL);
 	curl_easy_setopt(client->easy, CURLOPT_ACCEPT_ENCODING, "");
 	check(transfer(client) && client->result == CURLE_OK && strcmp(client->body, "{}") == 0, "a body is given to us inflated");

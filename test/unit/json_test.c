@@ -17,7 +17,8 @@ typedef struct Case
 	const char *text;
 	size_t		len;
 	int			at;				/* of the byte that is refused, -1: it is JSON */
-	const char *what;			/* what is said of that byte; of what is JSON: how json-c writes it, NULL: somehow */
+	const char *what;			/* what is said of that byte; of what is JSON: how json-c writes
+								 * it, NULL: somehow */
 } Case;
 
 #define IS(text)			{text, sizeof(text) - 1, -1, text}

@@ -72,6 +72,14 @@ my $members = ask('SELECT count(*) FROM hubspot.members');
 my $last = ask('SELECT max(id) FROM hubspot.outbox');
 my %oids = map { split /\|/ } split /\n/, ask('SELECT srvname, oid FROM pg_foreign_server');
 worker_pid($node, 'postgres');
+
+# Minor releases since 15.20 and 17.12 note a version of each column as an option that older ones do not know: such
+# a new server takes over no table at all, of whomever.  For the sake of the rest they are taken away then.
+if (ask(q{SELECT count(*) FROM pg_attribute WHERE attoptions::text LIKE '%pg_attver%'}) > 0 && slurp_file("$ENV{NEW_INSTALL}/bin/postgres") !~ /pg_attver/)
+{
+	diag 'the new server is of an older minor release than the old one: options pg_attver are taken away';
+	ask(q{SET allow_system_table_mods = on; UPDATE pg_attribute SET attoptions = NULL WHERE attoptions::text LIKE '%pg_attver%' AND attrelid >= 16384});
+}
 $old->stop('fast');
 
 for my $mode ('--copy', '--link')

@@ -145,7 +145,8 @@ CREATE TABLE hubspot.request (
 	path text COLLATE "C" NOT NULL,
 	lane text COLLATE "C" NOT NULL,
 	correlation_id text COLLATE "C",
-	error text
+	error text,
+	category text COLLATE "C"
 ) PARTITION BY LIST (((id / 1000000000::bigint) % 8::bigint));
 
 COMMENT ON TABLE hubspot.request IS 'log of HTTP requests, INSERT only; holds no bodies and no token';
@@ -162,7 +163,8 @@ COMMENT ON COLUMN hubspot.request.method IS 'HTTP method';
 COMMENT ON COLUMN hubspot.request.path IS 'path without host';
 COMMENT ON COLUMN hubspot.request.lane IS 'lane that sent it';
 COMMENT ON COLUMN hubspot.request.correlation_id IS 'HubSpot''s correlation id: name it to HubSpot''s support';
-COMMENT ON COLUMN hubspot.request.error IS 'what went wrong with the request as a whole';
+COMMENT ON COLUMN hubspot.request.error IS 'what went wrong with the request as a whole: HubSpot''s words where it answered, which may quote data, else ours';
+COMMENT ON COLUMN hubspot.request.category IS 'HubSpot''s category or code';
 
 DO $$
 BEGIN
@@ -381,6 +383,7 @@ CREATE TABLE hubspot.rate_limit (
 	reason text,
 	burst_window_ms integer,
 	daily_resets_at timestamptz,
+	own_reason text,
 	PRIMARY KEY (server, lane)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hubspot.rate_limit IS 'limits and lane states as the worker last wrote them, at most every 5 seconds: the row of the contacts when the account was busy, the others when their state changed; the live ones are in hubspot.status';
@@ -393,7 +396,8 @@ COMMENT ON COLUMN hubspot.rate_limit.burst_remaining IS 'of these, how many were
 COMMENT ON COLUMN hubspot.rate_limit.daily_limit IS 'requests per day that HubSpot grants the account';
 COMMENT ON COLUMN hubspot.rate_limit.daily_remaining IS 'of these, how many were left';
 COMMENT ON COLUMN hubspot.rate_limit.state IS 'state of the lane';
-COMMENT ON COLUMN hubspot.rate_limit.reason IS 'why, in words';
+COMMENT ON COLUMN hubspot.rate_limit.reason IS 'why, in words, HubSpot''s among them, which may quote data';
+COMMENT ON COLUMN hubspot.rate_limit.own_reason IS 'the same without HubSpot''s words';
 COMMENT ON COLUMN hubspot.rate_limit.burst_window_ms IS 'length of the window of burst_limit, milliseconds';
 COMMENT ON COLUMN hubspot.rate_limit.daily_resets_at IS 'when the day of daily_limit ends, if HubSpot told';
 
@@ -634,7 +638,8 @@ CREATE TABLE hubspot.sync_state (
 	fill_finished_at timestamptz,
 	problem text,
 	resend boolean NOT NULL DEFAULT false,
-	ran_at timestamptz
+	ran_at timestamptz,
+	error_code text COLLATE "C"
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hubspot.sync_state IS 'how each definition of hubspot.sync stands; its row lock keeps refreshes of one definition apart; not dumped';
 COMMENT ON COLUMN hubspot.sync_state.sync IS 'id of the definition';
@@ -649,7 +654,8 @@ COMMENT ON COLUMN hubspot.sync_state.bad IS 'rows of the source without a usable
 COMMENT ON COLUMN hubspot.sync_state.next_at IS 'when the schedule refreshes it next';
 COMMENT ON COLUMN hubspot.sync_state.failures IS 'scheduled refreshes that failed since the last one that did not';
 COMMENT ON COLUMN hubspot.sync_state.failed_at IS 'when the last one failed';
-COMMENT ON COLUMN hubspot.sync_state.error IS 'with this error';
+COMMENT ON COLUMN hubspot.sync_state.error IS 'with this error, which may quote data';
+COMMENT ON COLUMN hubspot.sync_state.error_code IS 'and its SQLSTATE';
 COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'where the back-fill is: number of the column that it reads by, =, value of its last row; NULL: at the beginning';
 COMMENT ON COLUMN hubspot.sync_state.fill_rows IS 'rows that the back-fill has queued';
 COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as estimated, when the back-fill began';
@@ -995,7 +1001,7 @@ CREATE FUNCTION hubspot.lane_report(
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_lane_report';
 COMMENT ON FUNCTION hubspot.lane_report() IS
-'lanes of this database''s worker, live; rate in rows with a verdict per second; event as in hubspot.lane_states()';
+'lanes of this database''s worker, live; rate in rows with a verdict per second; event as in hubspot.lane_states(); reason without HubSpot''s own words for those who may not read them, see hubspot.may_read_texts()';
 
 CREATE FUNCTION hubspot.lane_states(
 	OUT state text, OUT event text, OUT scope text, OUT failure boolean, OUT first_wait interval, OUT longest_wait interval,
@@ -1173,7 +1179,24 @@ COMMENT ON FUNCTION @extschema@.hubspot_arm() IS
 
 /* ------------------------------------------------------------------------
  * Views: their first columns are a contract, more may follow
- * ------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------
+ * HubSpot's messages quote addresses, and errors of queries the values that
+ * they met.  Whoever may not read such texts sees what we say ourselves, in
+ * the same column, so that "SELECT *" works for all who may read the view.
+ */
+CREATE FUNCTION hubspot.may_read_texts() RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'hubspot_may_read_texts';
+COMMENT ON FUNCTION hubspot.may_read_texts() IS
+'whether the current user sees texts that may quote customers'' data, in all views: has he the right to read the column message of hubspot.failures?';
+
+CREATE FUNCTION hubspot.error_shown(error text, code text, owner oid) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE WHEN $1 IS NULL OR hubspot.may_read_texts() OR pg_catalog.pg_has_role($3, 'USAGE') THEN $1
+		ELSE pg_catalog.format('an error with SQLSTATE %s, whose text is for the owner of the definition', coalesce($2, 'unknown')) END;
+END;
+COMMENT ON FUNCTION hubspot.error_shown(text, text, oid) IS 'the error of a definition''s query, as the current user may see it';
+
 CREATE VIEW hubspot.last_checkpoint AS
 	SELECT c.id, c.at, c.last_id, c.snapshot
 	FROM hubspot.checkpoint c ORDER BY c.id DESC LIMIT 1;
@@ -1270,7 +1293,10 @@ COMMENT ON VIEW hubspot.unknown_properties IS
 
 CREATE VIEW hubspot.requests AS
 	SELECT q.id, s.srvname AS server, q.lane, q.started_at, q.method, q.path, q.records, q.status, q.duration_ms,
-		q.bytes_sent, q.bytes_received, q.correlation_id, q.retry_after, q.error
+		q.bytes_sent, q.bytes_received, q.correlation_id, q.retry_after,
+		CASE WHEN q.error IS NULL OR q.status IS NULL OR hubspot.may_read_texts() THEN q.error
+			ELSE pg_catalog.format('HubSpot answered with status %s', q.status) END AS error,
+		q.category
 	FROM hubspot.request q
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = q.server
 	ORDER BY q.id DESC;
@@ -1337,7 +1363,7 @@ COMMENT ON VIEW hubspot.status IS
 'a row per account and lane in use: what waits, how fast it goes (rows with a verdict per second), until when; cheap to poll';
 
 CREATE VIEW hubspot.rate_limits AS
-	SELECT s.srvname AS server, r.lane, r.state, r.reason, r.until,
+	SELECT s.srvname AS server, r.lane, r.state, CASE WHEN hubspot.may_read_texts() THEN r.reason ELSE r.own_reason END AS reason, r.until,
 		coalesce(m.burst_limit, r.burst_limit) AS burst_limit,
 		coalesce(m.burst_limit - m.burst_used - m.burst_others, r.burst_remaining) AS burst_remaining,
 		m.burst_used, m.burst_others,
@@ -1380,7 +1406,7 @@ CREATE VIEW hubspot.backfills AS
 		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
 			THEN pg_catalog.make_interval(secs => (s.fill_total - s.fill_rows) / r.rate) END AS eta,
 		s.fill_started_at AS started_at, s.fill_finished_at AS finished_at,
-		coalesce(y.held, s.error, s.problem) AS error
+		coalesce(y.held, hubspot.error_shown(s.error, s.error_code, y.owner_oid), s.problem) AS error
 	FROM hubspot.sync y
 	JOIN hubspot.sync_state s ON s.sync = y.id AND s.fill_started_at IS NOT NULL
 	LEFT JOIN hubspot.fill_report() f ON f.sync = y.id
@@ -1825,7 +1851,7 @@ CREATE VIEW hubspot.syncs AS
 			WHEN t.refreshed_at IS NULL THEN 'new'
 			WHEN d.every IS NOT NULL THEN 'scheduled'
 			ELSE 'on demand' END AS state,
-		coalesce(d.held, t.error, hubspot.sync_problem(d.id), t.problem) AS problem,
+		coalesce(d.held, hubspot.error_shown(t.error, t.error_code, d.owner_oid), hubspot.sync_problem(d.id), t.problem) AS problem,
 		coalesce(t.members, (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id))
 			- (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND NOT m.present) AS members,
 		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
@@ -2439,7 +2465,8 @@ COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row e
  * ------------------------------------------------------------------------ */
 /* Of the schema hubspot nobody needs anything but what is granted here. */
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hubspot FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.functions_schema() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.functions_schema(), hubspot.may_read_texts(),
+	hubspot.error_shown(text, text, oid), hubspot.sync_problem(integer) TO PUBLIC;
 
 /* PostgreSQL calls the validator itself, and asks for no right then. */
 REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschema@.hubspot_arm(),
@@ -2451,7 +2478,7 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
-	hubspot.meter_report(), hubspot.sync_problem(integer), hubspot.knows_time_zone(text), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
+	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.libraries(), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;

@@ -40,7 +40,7 @@ enum RequestColumn
 {
 	REQUEST_ID, REQUEST_SERVER, REQUEST_STARTED_AT, REQUEST_DURATION_MS, REQUEST_RECORDS,
 	REQUEST_BYTES_SENT, REQUEST_BYTES_RECEIVED, REQUEST_STATUS, REQUEST_RETRY_AFTER,
-	REQUEST_METHOD, REQUEST_PATH, REQUEST_LANE, REQUEST_CORRELATION_ID, REQUEST_ERROR
+	REQUEST_METHOD, REQUEST_PATH, REQUEST_LANE, REQUEST_CORRELATION_ID, REQUEST_ERROR, REQUEST_CATEGORY
 };
 
 /* Growing arrays, emptied as a whole. */
@@ -221,6 +221,7 @@ write_requests(const Catalog *catalog)
 		put_text(values, isnull, REQUEST_LANE, request->lane);
 		put_text(values, isnull, REQUEST_CORRELATION_ID, request->correlation_id);
 		put_text(values, isnull, REQUEST_ERROR, request->error);
+		put_text(values, isnull, REQUEST_CATEGORY, request->category);
 		append_row(append);
 	}
 	if (append != NULL)

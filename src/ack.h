@@ -31,6 +31,7 @@ typedef struct AckRequest
 	TimestampTz started_at;
 	float4		duration_ms;
 	char	   *correlation_id; /* or NULL */
+	char	   *category;		/* HubSpot's word for it, or NULL */
 	char	   *error;			/* or NULL */
 } AckRequest;
 

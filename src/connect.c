@@ -509,9 +509,9 @@ save_limits(Account *account, Lane *lane)
 	MeterReading reading = {0};
 	LaneStatus	status = connect_effective_status(lane);
 	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, INT8OID,
-	INT4OID, TIMESTAMPTZOID};
-	char		nulls[] = "           ";
-	Datum		values[11];
+	INT4OID, TIMESTAMPTZOID, TEXTOID};
+	char		nulls[] = "            ";
+	Datum		values[lengthof(types)];
 
 	if (account->meters[METER_OBJECTS] != NULL)
 		meter_read(account->meters[METER_OBJECTS], &reading, clock_us());
@@ -526,19 +526,20 @@ save_limits(Account *account, Lane *lane)
 	values[8] = Int64GetDatum(reading.daily_remaining);
 	values[9] = Int32GetDatum(reading.window_ms);
 	values[10] = TimestampTzGetDatum(reading.daily_resets_at);
+	values[11] = CStringGetTextDatum(pnstrdup(status.reason, status.own));
 	nulls[4] = status.until == 0 ? 'n' : ' ';
 	nulls[5] = nulls[6] = nulls[9] = reading.limit == 0 ? 'n' : ' ';
 	nulls[7] = nulls[8] = reading.limit == 0 || reading.daily_limit < 0 ? 'n' : ' ';
 	nulls[10] = reading.daily_resets_at == 0 ? 'n' : ' ';
 
 	if (statement_execute("INSERT INTO hubspot.rate_limit (server, lane, state, reason, until, burst_limit, burst_remaining, daily_limit, daily_remaining,"
-						  " burst_window_ms, daily_resets_at, updated_at)"
-						  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 * interval '1 microsecond', $6, $7, $8, $9, $10, $11, pg_catalog.clock_timestamp())"
-						  " ON CONFLICT (server, lane) DO UPDATE SET state = excluded.state, reason = excluded.reason,"
+						  " burst_window_ms, daily_resets_at, own_reason, updated_at)"
+						  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 * interval '1 microsecond', $6, $7, $8, $9, $10, $11, nullif($12, ''), pg_catalog.clock_timestamp())"
+						  " ON CONFLICT (server, lane) DO UPDATE SET state = excluded.state, reason = excluded.reason, own_reason = excluded.own_reason,"
 						  " until = excluded.until, burst_limit = excluded.burst_limit, burst_remaining = excluded.burst_remaining,"
 						  " daily_limit = excluded.daily_limit, daily_remaining = excluded.daily_remaining,"
 						  " burst_window_ms = excluded.burst_window_ms, daily_resets_at = excluded.daily_resets_at, updated_at = excluded.updated_at",
-						  11, types, values, nulls, false, 0) != SPI_OK_INSERT)
+						  lengthof(types), types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write hubspot.rate_limit");
 }
 

@@ -31,6 +31,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "admit.h"
+#include "rights.h"
 #include "ring.h"
 #include "snapshot.h"
 #include "statement.h"
@@ -259,7 +260,7 @@ tell_reasons(Drain *drain)
 
 		ereport(WARNING,
 				(errmsg("hubspot_drain waits for account %s", field(i, 1)),
-				 reason != NULL && reason[0] != '\0' ? errdetail_internal("%s", reason) : 0,
+				 reason != NULL && reason[0] != '\0' && rights_may_read_texts(GetOuterUserId()) ? errdetail_internal("%s", reason) : 0,
 				 errhint("See hubspot_health().")));
 	}
 }

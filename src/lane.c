@@ -187,6 +187,7 @@ set_reason(LaneStatus *status, const char *reason, const char *detail)
 		strlcpy(status->reason, reason, sizeof(status->reason));
 	len = strlen(status->reason);
 	status->reason[pg_mbcliplen(status->reason, len, sizeof(status->reason) - 1)] = '\0';
+	status->own = strlen(status->reason);
 }
 
 void
@@ -212,6 +213,12 @@ lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s
 	status->state = rule->next;
 	status->until = wait > 0 ? clock_us() + (int64) (wait * 1000000) : 0;
 	set_reason(status, rule->reason, detail);
+}
+
+void
+lane_reason_quotes(LaneStatus *status)
+{
+	status->own = Min(status->own, (int) strlen(lane_rules[status->event].reason));
 }
 
 void

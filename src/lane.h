@@ -119,6 +119,7 @@ typedef struct LaneStatus
 	int64		until;			/* µs of the monotonic clock; 0: no end of its own */
 	int64		trouble_at;		/* when the last event of trouble came, same clock */
 	char		reason[256];	/* for the user, in the database's encoding; "" in RUN */
+	int			own;			/* bytes of it that are our words; the rest may quote data */
 } LaneStatus;
 
 /*
@@ -126,6 +127,9 @@ typedef struct LaneStatus
  * time that HubSpot asked for and wins over the table's.
  */
 extern void lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s);
+
+/* What completed the reason were HubSpot's own words, which not everybody may read. */
+extern void lane_reason_quotes(LaneStatus *status);
 
 /* The configuration was reloaded: where that leads out of the state, one request is tried now. */
 extern void lane_reload(LaneStatus *status);

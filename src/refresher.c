@@ -107,7 +107,7 @@ note_failure(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 	PG_TRY();
 	{
 		begin_transaction("noting a failure");
-		schedule_failed(item, is_fill, error->message, error->detail);
+		schedule_failed(item, is_fill, error);
 		end_transaction();
 	}
 	PG_CATCH();

@@ -197,6 +197,17 @@ read_details(ReplyError *error, json_object *object, json_object *first_nested)
 		prefer(&error->message, text_member(first_nested, "message"));
 }
 
+/*
+ * Codes and categories are shown to whoever watches, messages are not, for they may quote
+ * data: what is no single word is no category.
+ */
+static bool
+is_word(const char *text)
+{
+	return text != NULL && text[0] != '\0' && strlen(text) <= REPLY_WORD_MAX &&
+		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:") == strlen(text);
+}
+
 /* Take an error object apart; everything stays owned by it. */
 static void
 read_error(ReplyError *error, json_object *object)
@@ -218,6 +229,10 @@ read_error(ReplyError *error, json_object *object)
 	error->property = first_text(context_array(first, "propertyName"));
 	prefer(&error->property, first_text(context_array(object, "propertyName")));
 	read_details(error, object, first);
+	if (!is_word(error->category))
+		error->category = NULL;
+	if (!is_word(error->code))
+		error->code = NULL;
 }
 
 /* ---- the whole answer ------------------------------------------------------------------ */

@@ -20,6 +20,7 @@
 
 #define REPLY_MAX_DEPTH		32	/* nesting of a body */
 #define REPLY_TEXT_MAX		1024	/* bytes kept of a message */
+#define REPLY_WORD_MAX		63	/* bytes of a category or code */
 #define REPLY_ID_BYTES		24	/* of a record's id, its end included */
 
 /* The headers of an answer that carry meaning; -1 or "" when absent. */

@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "lane.h"
 #include "meter.h"
+#include "rights.h"
 #include "shared.h"
 #include "shared_lanes.h"
 
@@ -110,9 +111,11 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			count;
 	LaneReport *lanes;
+	bool		may_read_texts;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	lanes = copy_lanes(&count);
+	may_read_texts = count > 0 && rights_may_read_texts(GetUserId());
 	for (int i = 0; i < count; i++)
 	{
 		LaneReport *lane = &lanes[i];
@@ -123,6 +126,8 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 		values[0] = ObjectIdGetDatum(lane->server);
 		values[1] = CStringGetTextDatum(lane_family_name((LaneFamily) lane->family));
 		values[2] = CStringGetTextDatum(lane_state_name(rule->next));
+		if (!may_read_texts)
+			lane->reason[lane->own] = '\0';
 		values[3] = CStringGetTextDatum(lane->reason);
 		nulls[3] = lane->reason[0] == '\0';
 		put_time(values, nulls, 4, lane->until);

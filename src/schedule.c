@@ -48,7 +48,8 @@ static const char *const succeeded_sql =
 
 /* Without "every" somebody asked for this one refresh: it is tried again until it is done. */
 static const char *const failed_sql =
-"UPDATE hubspot.sync_state s SET error = $2, failed_at = clock_timestamp(), ran_at = clock_timestamp(), failures = s.failures + 1,"
+"UPDATE hubspot.sync_state s SET error = $2, error_code = $4, failed_at = clock_timestamp(), ran_at = clock_timestamp(),"
+" failures = s.failures + 1,"
 " next_at = CASE WHEN $3 THEN s.next_at ELSE clock_timestamp() +"
 " least(coalesce(y.every, '1 minute') * 2 ^ least(s.failures, 20), greatest(y.every, '1 hour')) END"
 " FROM hubspot.sync y, (SELECT x.error, x.failures FROM hubspot.sync_state x WHERE x.sync = $1 FOR UPDATE) old"
@@ -145,17 +146,20 @@ take_known(void *arg)
 }
 
 void
-schedule_failed(const ScheduleItem *item, bool is_fill, const char *message, const char *detail)
+schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 {
-	Oid			types[] = {INT4OID, TEXTOID, BOOLOID};
-	Datum		values[] = {Int32GetDatum(item->sync), CStringGetTextDatum(message), BoolGetDatum(is_fill)};
+	Oid			types[] = {INT4OID, TEXTOID, BOOLOID, TEXTOID};
+	Datum		values[] = {
+		Int32GetDatum(item->sync), CStringGetTextDatum(error->message), BoolGetDatum(is_fill),
+		CStringGetTextDatum(unpack_sql_state(error->sqlerrcode))
+	};
 	bool		is_known;		/* or dropped meanwhile */
 
 	(void) sync_execute(failed_sql, lengthof(types), types, values, NULL, take_known, &is_known);
 	if (!is_known)
 		ereport(WARNING,
-				(errmsg(is_fill ? "back-fill of \"%s\" failed: %s" : "refresh of \"%s\" failed: %s", item->name, message),
-				 detail != NULL ? errdetail_internal("%s", detail) : 0,
+				(errmsg(is_fill ? "back-fill of \"%s\" failed: %s" : "refresh of \"%s\" failed: %s", item->name, error->message),
+				 error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
 				 errhint("It is tried again; hubspot.sync_state says when.  The message is not repeated.")));
 }
 

@@ -43,7 +43,7 @@ extern void schedule_succeeded(const Sync *sync, TimestampTz began);
  * In a transaction of its own: a refresh or a back-fill failed with this
  * message, which is logged unless it is the same as the last time.
  */
-extern void schedule_failed(const ScheduleItem *item, bool is_fill, const char *message, const char *detail);
+extern void schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error);
 
 /* In a transaction of its own: the definition does nothing until hubspot_resync(). */
 extern void schedule_hold(int sync, const char *reason);

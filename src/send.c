@@ -434,6 +434,7 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 	request->started_at = transfer->started_at;
 	request->duration_ms = (response->finished_us - response->started_us) / 1000.0;
 	request->correlation_id = ack_text(reply->correlation_id);
+	request->category = response->answered && reply->class != REPLY_RECORDS ? ack_text(reply_code(reply)) : NULL;
 	request->error = ack_text(!response->answered ? encoding_from_wire(response->error) :
 							  reply->class != REPLY_RECORDS ? reply->message : NULL);
 	return request;
@@ -540,6 +541,7 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	LaneEvent	event = event_of(response, reply, &detail, &wait_s);
 	LaneStatus *status = lane == NULL || lane_event_is_of_account(event) ? &account->status : &lane->status;
 	LaneState	before = status->state;
+	bool		quotes = response->answered && detail == reply->message;
 
 	if (event == EVENT_SUCCESS)
 	{
@@ -556,6 +558,8 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 		daily_pause(account, event, detail);
 	else
 		lane_event(status, event, detail, wait_s);
+	if (quotes)
+		lane_reason_quotes(status);
 	if (event == EVENT_LIMITED && transfer->meter != NULL)
 		wait_for_meter(status, transfer->meter);
 	if (status->state != before)

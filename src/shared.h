@@ -58,6 +58,7 @@ typedef struct LaneReport
 	uint8		family;			/* LaneFamily, see lane.h */
 	uint8		event;			/* LaneEvent: tells the state */
 	char		reason[SHARED_TEXT];	/* in the encoding of this worker's database */
+	int16		own;			/* bytes of it that everybody may read */
 	TimestampTz until;			/* 0: none */
 	int64		waiting;		/* rows read and not yet sent */
 	int64		in_flight;		/* rows in requests under way */

@@ -3,7 +3,7 @@
 #
 #	use HubSpotCatalog;
 #	my @calls = calls_of_functions($node, 'postgres', { name => "'crm'" });
-#	my @foreign = foreign_dependencies($node, 'postgres');
+#	my @foreign = catalog_findings($node, 'postgres');
 #
 # The statements look nothing up outside pg_catalog, so that they may be run in
 # a database full of traps.
@@ -14,7 +14,7 @@ use warnings;
 
 use Exporter qw(import);
 
-our @EXPORT = qw(ask_safely relations_of_extension calls_of_functions foreign_dependencies sql_words);
+our @EXPORT = qw(ask_safely relations_of_extension calls_of_functions catalog_findings sql_words);
 
 # What a statement says, with nothing but pg_catalog to be found: rows as arrays.
 sub ask_safely
@@ -80,35 +80,17 @@ sub qualified_type
 	return $words{$base} || $base =~ /\./ ? $type : "pg_catalog.$base$array";
 }
 
-# What members of the extension, and what belongs to them (rules of views, defaults, constraints, partition keys, indexes,
-# triggers), depend on that is neither a member, nor of pg_catalog: texts, none if all is well.
-sub foreign_dependencies
+# What test/tools/catalog.sql finds wrong: texts, none if all is well.
+sub catalog_findings
 {
 	my ($node, $database) = @_;
-	return map { $_->[0] } ask_safely($node, $database, <<'END');
-		WITH RECURSIVE members AS (
-			SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-			WHERE e.extname = 'hubspot' AND d.deptype = 'e'
-		), parts AS (
-			SELECT m.classid, m.objid FROM members m
-			UNION
-			SELECT d.classid, d.objid FROM parts p JOIN pg_depend d ON d.refclassid = p.classid AND d.refobjid = p.objid
-			WHERE d.deptype IN ('i', 'a', 'P', 'S')
-				/* SERVERs and their owners' things hang on the wrapper, not in it */
-				AND d.classid NOT IN ('pg_foreign_server'::regclass)
-		)
-		SELECT DISTINCT pg_catalog.format('%s depends on %s', pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid),
-			pg_catalog.pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid))
-		FROM parts p JOIN pg_depend d ON d.classid = p.classid AND d.objid = p.objid
-		/* what initdb made is not to be replaced by anybody */
-		WHERE d.refobjid >= 16384
-			AND d.refclassid NOT IN ('pg_extension'::regclass)
-			AND NOT EXISTS (SELECT FROM parts q WHERE q.classid = d.refclassid AND q.objid = d.refobjid)
-			/* the target schema itself */
-			AND NOT (d.refclassid = 'pg_namespace'::regclass AND d.classid IN ('pg_proc'::regclass)
-				AND d.refobjid = (SELECT e.extnamespace FROM pg_extension e WHERE e.extname = 'hubspot'))
-		ORDER BY 1
-END
+	open my $in, '<', 'test/tools/catalog.sql' or die "test/tools/catalog.sql: $!";
+	local $/;
+	my $sql = <$in>;
+	$sql =~ s/;\s*\z//;
+	# who may call what is another test's
+	$sql =~ s/:'everybody'::text\[\]/ARRAY(SELECT CASE y.nspname WHEN 'hubspot' THEN 'hubspot.' ELSE '' END || x.proname FROM pg_proc x JOIN pg_namespace y ON y.oid = x.pronamespace)/;
+	return map { $_->[0] } ask_safely($node, $database, $sql);
 }
 
 # Words in the SQL of the script and in the texts of the C files.

@@ -107,9 +107,15 @@ end_clusters() {
 	return 1
 }
 
-# Copy, build, install into $work.  The work tree may be unreadable for the
-# ordinary user, and is nobody's place for another user's files.
+# Copy, build, install into $work; stage_extension leaves the simulator out.
 stage() {
+	stage_extension
+	quietly as_user make -C "$source/test/simulator" -j"$(nproc)"
+}
+
+# The work tree may be unreadable for the ordinary user, and is nobody's place
+# for another user's files.
+stage_extension() {
 	local part
 	local -a parts=()
 	source=$work/source tree=$work/install
@@ -125,7 +131,6 @@ stage() {
 	copy_postgres
 	printf 'building with %s ... ' "$("$pg_config" --version)"
 	quietly as_user make -C "$source" -j"$(nproc)" PG_CONFIG="$pg_config" DESTDIR="$tree" install
-	quietly as_user make -C "$source/test/simulator" -j"$(nproc)"
 	echo ok
 }
 

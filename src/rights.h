@@ -1,0 +1,11 @@
+/*
+ * rights.h
+ *		Who sees texts that may quote customers' data.
+ */
+#ifndef HUBSPOT_RIGHTS_H
+#define HUBSPOT_RIGHTS_H
+
+/* Inside a transaction: whether the role may read HubSpot's reasons for rows, and with them all others. */
+extern bool rights_may_read_texts(Oid role);
+
+#endif							/* HUBSPOT_RIGHTS_H */

@@ -180,7 +180,7 @@ static void
 test_translation(void)
 {
 	static const char *const good = "{\"results\":[{\"id\":\"7\",\"properties\":{\"größe\":\"日本\",\"plain\":\"€\"}}],"
-	"\"errors\":[{\"category\":\"Ä\",\"context\":{\"ids\":[\"ü\"]}}]}";
+	"\"errors\":[{\"category\":\"Ä\",\"message\":\"Ö\",\"context\":{\"ids\":[\"ü\"]}}]}";
 	static const char *const refused = "{\"category\":\"Ä\",\"message\":\"ü: [{\\\"message\\\":\\\"d\\\\u00e4\\\","
 	"\\\"error\\\":\\\"CODE\\\",\\\"name\\\":\\\"größe\\\"}]\"}";
 	Reply		reply = parse_text(207, good);
@@ -190,7 +190,8 @@ test_translation(void)
 	check_text(reply.nresults == 1 ? reply_property(&reply.results[0], "gr##e") : NULL, "##", "names and values are translated");
 	check_text(reply.nresults == 1 ? reply_property(&reply.results[0], "plain") : NULL, "#", "those with ASCII names, too");
 	check_text(reply.nresults == 1 ? reply.results[0].id : NULL, "7", "ASCII stays");
-	check_text(reply.nerrors == 1 ? reply.errors[0].category : NULL, "#", "errors are translated");
+	check_text(reply.nerrors == 1 ? reply.errors[0].message : NULL, "#", "errors are translated");
+	check(reply.nerrors == 1 && reply.errors[0].category == NULL, "what is no word is no category");
 	check(reply.nerrors == 1 && reply_error_names(&reply.errors[0], "#"), "and what they name");
 	reply_free(&reply);
 

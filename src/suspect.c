@@ -64,23 +64,43 @@ on_quit(SIGNAL_ARGS)
 	_exit(2);
 }
 
+/*
+ * Have the disk hold every byte of the file: a store into a hole of it, for which a full
+ * disk has no room, would be the process's death by SIGBUS.
+ */
+static bool
+fill_file(int fd)
+{
+	SuspectFile image;
+
+	if (pg_pread(fd, &image, sizeof(image), 0) != sizeof(image) || image.magic != MAGIC)
+		memset(&image, 0, sizeof(image));
+	image.magic = MAGIC;
+	errno = 0;
+	if (pg_pwrite(fd, &image, sizeof(image), 0) == sizeof(image))
+		return true;
+	if (errno == 0)
+		errno = ENOSPC;
+	return false;
+}
+
 static bool
 map_file(void)
 {
 	int			fd = OpenTransientFile(name, O_RDWR | O_CREAT | PG_BINARY);
 	void	   *memory = MAP_FAILED;
+	int			save_errno;
 
 	if (fd < 0)
 		return false;
-	if (ftruncate(fd, sizeof(SuspectFile)) == 0)
+	if (fill_file(fd))
 		memory = mmap(NULL, sizeof(SuspectFile), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	save_errno = errno;
 	CloseTransientFile(fd);
+	errno = save_errno;
 	if (memory == MAP_FAILED)
 		return false;
 	file = memory;
-	if (file->magic != MAGIC)
-		memset(file, 0, sizeof(SuspectFile));
-	file->magic = MAGIC;
 	return true;
 }
 
@@ -130,15 +150,18 @@ at_exit(int code, Datum arg)
 void
 suspect_start(const char *process)
 {
+	Suspect		last;
+
 	snprintf(name, sizeof(name), "hubspot_%s_suspects.%u", process, MyDatabaseId);
 	if (!map_file())
 		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("could not map file \"%s\": %m", name)));
-	if (file->kind != SUSPECT_NONE)
-		note_death(file->kind, file->id);
-	file->kind = SUSPECT_NONE;
 	pqsignal(SIGQUIT, on_quit);
+	/* taken back first: whoever ends this process meanwhile must not have it counted twice */
+	last = suspect_begin(SUSPECT_NONE, 0);
+	if (last.kind != SUSPECT_NONE)
+		note_death(last.kind, last.id);
 	before_shmem_exit(at_exit, (Datum) 0);
 }
 

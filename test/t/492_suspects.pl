@@ -14,6 +14,8 @@ create_account($node, 'postgres', 'crm', $sim);
 
 sub ask { return $node->safe_psql('postgres', $_[0]) }
 
+my $oid = ask(q{SELECT oid FROM pg_database WHERE datname = 'postgres'});
+
 # The server restarts again and again here: no answer is no error.
 sub wait_for { my ($query, $what) = @_; return wait_until(sub { my $said = HubSpotTest::try_ask($node, $query); defined $said && $said ne '' && $said ne 'f' ? $said : 0 }, $what // $query) }
 
@@ -85,7 +87,7 @@ sub dies_at
 {
 	my ($kind, $id) = @_;
 	my $pid = wait_for($worker);
-	my $path = $node->data_dir . '/hubspot_worker_suspects.' . ask(q{SELECT oid FROM pg_database WHERE datname = 'postgres'});
+	my $path = $node->data_dir . '/hubspot_worker_suspects.' . $oid;
 
 	kill 'STOP', $pid;
 	open my $file, '+<:raw', $path or die "$path: $!";
@@ -120,4 +122,17 @@ my $waits = ask(q{SELECT hubspot_identify('{"userId": "waits@example.com"}')});
 ask(q{SELECT hubspot_resume('crm', 'contacts')});
 wait_drained($node, 'postgres');
 is(ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $waits"), 'delivered', '... and goes on when it is resumed');
+
+# ---- a full disk -----------------------------------------------------------------------------
+
+# A store into a hole of a mapped file would be a death by SIGBUS.
+$node->stop;
+my $file = $node->data_dir . '/hubspot_worker_suspects.' . $oid;
+unlink $file;
+symlink '/dev/full', $file or die "$file: $!";
+$node->start;
+my $without = ask(q{SELECT hubspot_identify('{"userId": "without@example.com"}')});
+wait_drained($node, 'postgres');
+is(ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $without"), 'delivered', 'where the disk is full the worker does without');
+like(slurp_file($node->logfile), qr/could not map file "hubspot_worker_suspects.$oid": No space left on device/, '... and says so');
 done_testing();

@@ -183,6 +183,9 @@ sync_owner_follow(const RoleStatement *about)
 	ListCell   *cell;
 
 	CommandCounterIncrement();
+	/* DROP OWNED may have dropped it with all definitions */
+	if (!OidIsValid(get_extension_oid(HUBSPOT_EXTENSION, true)))
+		return;
 	owned = owned_by(about->roles);
 	if (owned != NIL && about->kind == T_DropRoleStmt)
 		refuse_drop(owned);

@@ -163,4 +163,13 @@ ask(q{INSERT INTO vips VALUES ('hidden@example.com', 'south')});
 is(ask(q{SELECT count(*) FROM hubspot.outbox WHERE key = 'hidden@example.com'}), 1, 'what policies hide from the owner of a sync it does not send, the superuser\'s does');
 like(problem_of('bypasses'), qr/row security of its table hides rows from its owner, the role "carol"/, 'and says why');
 
+#
+# The extension itself may be what a role owns
+#
+ask('CREATE ROLE keeper SUPERUSER; CREATE DATABASE kept');
+ask('SET ROLE keeper; CREATE EXTENSION hubspot', 'kept');
+ask('DROP OWNED BY keeper CASCADE', 'kept');
+is(ask('SELECT count(*) FROM pg_extension', 'kept'), 1, 'DROP OWNED drops the extension with its definitions');
+ask('DROP ROLE keeper');
+
 done_testing();

@@ -371,13 +371,19 @@ begin_pass(void)
 	{
 		Purge	   *purge = dlist_container(Purge, node, iter.cur);
 
-		if (purge->stand != STAND_WAITS)
-			continue;
-		purge->stand = STAND_PASSES;
-		erased = lappend(erased, &purge->erased);
+		if (purge->stand == STAND_WAITS)
+			erased = lappend(erased, &purge->erased);
 	}
 	pass = pass_begin(erased);
 	MemoryContextSwitchTo(old);
+	/* after what may fail: who is said to be in the pass is in it */
+	dlist_foreach(iter, &purges)
+	{
+		Purge	   *purge = dlist_container(Purge, node, iter.cur);
+
+		if (purge->stand == STAND_WAITS)
+			purge->stand = STAND_PASSES;
+	}
 }
 
 static void

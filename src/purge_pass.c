@@ -259,22 +259,23 @@ read_records(Pass *pass)
 	}
 }
 
-static void
+static Identifiers *
 make_set(Pass *pass)
 {
 	MemoryContext old = MemoryContextSwitchTo(pass->context);
+	Identifiers *set = identifiers_create();
 	ListCell   *cell;
 	ListCell   *key;
 
-	pass->set = identifiers_create();
 	foreach(cell, pass->erased)
 	{
 		Erased	   *erased = lfirst(cell);
 
 		foreach(key, erased->keys)
-			identifiers_add(pass->set, erased->server, lfirst(key), erased->before);
+			identifiers_add(set, erased->server, lfirst(key), erased->before);
 	}
 	MemoryContextSwitchTo(old);
+	return set;
 }
 
 /* ---- tables of rows -------------------------------------------------------------------- */
@@ -455,8 +456,10 @@ pass_step(Pass *pass, void (*all_known) (void))
 		{
 			if (pass->set == NULL)
 			{
-				make_set(pass);
+				Identifiers *set = make_set(pass);
+
 				all_known();
+				pass->set = set;	/* an error before this has both done again */
 			}
 			read_rows(pass, until);
 		}

@@ -177,6 +177,7 @@ note_lost_task(void)
 	end_transaction();
 	if (item.name == NULL)
 		return;					/* dropped meanwhile */
+	error.sqlerrcode = lost.overran ? ERRCODE_QUERY_CANCELED : ERRCODE_ADMIN_SHUTDOWN;
 	error.message = lost.overran
 		? "the query went on after it was canceled at its timeout, and the process was ended"
 		: "the process was ended by an administrator while the query ran";

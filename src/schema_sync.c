@@ -223,6 +223,7 @@ schema_sync_failed(const char *why)
 		forget_pages(sync);
 	}
 	lane_event(status, EVENT_NOT_STORED, why, 0);
+	lane_reason_quotes(status);
 	connect_tell(at_work, &at_work->lanes[at_part < 0 ? FAMILY_SCHEMA : families_of_parts[at_part]], status);
 	return true;
 }
@@ -538,6 +539,7 @@ schema_sync_unreadable(Account *account, SchemaPart part, const char *why)
 	if (sync->creating)
 		return true;
 	lane_event(&sync->trouble, EVENT_UNREADABLE, psprintf("%s properties: %s", schema_part_names[part], why), 0);
+	lane_reason_quotes(&sync->trouble);
 	if (is_news)
 		connect_tell(account, schema_sync_lane(account, part), &sync->trouble);
 	return false;

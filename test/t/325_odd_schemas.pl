@@ -101,6 +101,9 @@ wait_until(sub { ask(q{SELECT state || ' ' || reason FROM hubspot.status WHERE s
 	sub { 'the reason: ' . ask(q{SELECT lane || state || ' ' || reason FROM hubspot.status WHERE server = 'odd'}) });
 pass('the lane says what is wrong');
 like(ask(q{SELECT problem FROM hubspot_health()}), qr/account odd, lane contacts.*no room for poison/, 'so does hubspot_health()');
+my $watched = ask(q{SET ROLE pg_monitor; SELECT state || ' ' || reason FROM hubspot.status WHERE server = 'odd' AND lane = 'contacts'});
+like($watched, qr/^BACKOFF what HubSpot says/, 'who watches sees that');
+unlike($watched, qr/poison/, '... but not what it quotes');
 wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $company") eq 'delivered' }, 'another lane of the account');
 my $beside = ask(q{SELECT hubspot_identify('{"email": "last@example.com"}', 'good')});
 wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $beside") eq 'delivered' }, 'the other account');

@@ -44,6 +44,7 @@ wait_until(sub { ask('SELECT problem FROM hubspot_health()') =~ /^audience "hang
 pass('health names who waits for whom');
 wait_until(sub { problem_of('hang') ne '' }, 'its end');
 is(problem_of('hang'), 'the query went on after it was canceled at its timeout, and the process was ended', 'the process that it keeps is ended, and the reason is told');
+is(ask(q{SELECT error_code FROM hubspot.sync_state s JOIN hubspot.sync y ON y.id = s.sync WHERE y.name = 'hang'}), '57014', '... with a SQLSTATE, which is what others see of it');
 is(ask(q{SELECT failures > 0, next_at > failed_at FROM hubspot.syncs WHERE name = 'hang'}), 't|t', 'it counts as a failure of that definition');
 wait_for_refresh('ours', 'another owner is served');
 is(ask(q{SELECT failures FROM hubspot.syncs WHERE name = 'ours'}), 0, 'and has not failed');

@@ -159,16 +159,19 @@ check_proxy(char **value, void **extra, GucSource source)
 static bool
 check_server(char **value, void **extra, GucSource source)
 {
-	bool	   *by_user = hubspot_guc_malloc(LOG, sizeof(bool));
+	bool	   *by_user;
 
+	if (strlen(*value) >= NAMEDATALEN)
+	{
+		GUC_check_errdetail("The name of a server has at most %d bytes.", NAMEDATALEN - 1);
+		return false;
+	}
+	by_user = hubspot_guc_malloc(LOG, sizeof(bool));
 	if (by_user == NULL)
 		return false;
 	*by_user = source > PGC_S_DATABASE;
 	*extra = by_user;
-	if (strlen(*value) < NAMEDATALEN)
-		return true;
-	GUC_check_errdetail("The name of a server has at most %d bytes.", NAMEDATALEN - 1);
-	return false;
+	return true;
 }
 
 static void

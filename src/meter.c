@@ -459,12 +459,19 @@ meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 n
 }
 
 void
-meter_set_associations(Meter *associations, const Meter *objects)
+meter_set_associations(Meter *associations, Meter *objects)
 {
+	int			granted;
+
+	lock_meter(objects);
+	granted = objects->limit;
+	unlock_meter(objects);
 	for (int i = 0; i < lengthof(association_limits); i++)
-		if (objects->limit >= association_limits[i].objects)
+		if (granted >= association_limits[i].objects)
 		{
+			lock_meter(associations);
 			associations->limit = association_limits[i].associations;
+			unlock_meter(associations);
 			return;
 		}
 }

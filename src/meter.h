@@ -72,7 +72,7 @@ extern void meter_cancel(Meter *meter);
 extern void meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 now);
 
 /* The limit of associations goes with that of the rest, which HubSpot's answers tell. */
-extern void meter_set_associations(Meter *associations, const Meter *objects);
+extern void meter_set_associations(Meter *associations, Meter *objects);
 
 /* No answer: HubSpot may or may not have counted it. */
 extern void meter_lost(Meter *meter, int64 now);

@@ -64,8 +64,11 @@ static int64
 number_at(int row, int column)
 {
 	char	   *text = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+	int64		number = text == NULL ? 0 : strtoi64(text, NULL, 10);
 
-	return text == NULL ? 0 : strtoi64(text, NULL, 10);
+	if (text != NULL)
+		pfree(text);
+	return number;
 }
 
 static void

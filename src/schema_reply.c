@@ -8,10 +8,9 @@
  */
 #include "postgres.h"
 
-#include <json-c/json.h>
-
 #include "hubspot.h"
 #include "encoding.h"
+#include "reply_json.h"
 #include "schema_reply.h"
 #include "value.h"
 
@@ -22,27 +21,18 @@
 #define MAX_VALUE	3000
 #define MAX_OBJECTS	20000		/* of a page, a property, an event */
 
-static json_object *
-member(json_object *object, const char *name, enum json_type type)
-{
-	json_object *value = NULL;
-
-	return json_object_is_type(object, json_type_object) &&
-		json_object_object_get_ex(object, name, &value) && json_object_is_type(value, type) ? value : NULL;
-}
-
 static const char *
 text_member(json_object *object, const char *name)
 {
-	json_object *value = member(object, name, json_type_string);
+	const char *text = reply_json_text(reply_json_member(object, name, json_type_string));
 
-	return value == NULL ? "" : json_object_get_string(value);
+	return text == NULL ? "" : text;
 }
 
 static bool
 is_true(json_object *object, const char *name)
 {
-	json_object *value = member(object, name, json_type_boolean);
+	json_object *value = reply_json_member(object, name, json_type_boolean);
 
 	return value != NULL && json_object_get_boolean(value);
 }
@@ -124,7 +114,7 @@ has_no_text(json_object *property)
 static void
 append_property(StringInfo json, json_object *property)
 {
-	json_object *modification = member(property, "modificationMetadata", json_type_object);
+	json_object *modification = reply_json_member(property, "modificationMetadata", json_type_object);
 
 	appendStringInfoChar(json, '{');
 	append_text(json, "name", text_member(property, "name"), MAX_NAME);
@@ -138,7 +128,7 @@ append_property(StringInfo json, json_object *property)
 					 is_true(property, "hasUniqueValue") ? "true" : "false",
 					 is_true(property, "calculated") || is_true(modification, "readOnlyValue") || has_no_text(property)
 					 ? "true" : "false");
-	append_each(json, member(property, "options", json_type_array), &option_kind);
+	append_each(json, reply_json_member(property, "options", json_type_array), &option_kind);
 	appendStringInfoString(json, "]}");
 }
 
@@ -151,7 +141,7 @@ event_label(json_object *event)
 	const char *label = text_member(event, "label");
 
 	return label[0] != '\0' ? label
-		: text_member(member(event, "labels", json_type_object), "singular");
+		: text_member(reply_json_member(event, "labels", json_type_object), "singular");
 }
 
 static void
@@ -164,7 +154,7 @@ append_event(StringInfo json, json_object *event)
 	appendStringInfoChar(json, ',');
 	append_text(json, "label", event_label(event), MAX_LABEL);
 	appendStringInfoString(json, ",\"properties\":[");
-	append_each(json, member(event, "properties", json_type_array), &property_kind);
+	append_each(json, reply_json_member(event, "properties", json_type_array), &property_kind);
 	appendStringInfoString(json, "]}");
 }
 
@@ -173,11 +163,11 @@ static const Kind event_kind = {"fullyQualifiedName", MAX_NAME, MAX_OBJECTS, app
 void
 schema_reply_properties(StringInfo json, const Reply *reply)
 {
-	append_each(json, member(reply->root, "results", json_type_array), &property_kind);
+	append_each(json, reply_json_member(reply->root, "results", json_type_array), &property_kind);
 }
 
 void
 schema_reply_events(StringInfo json, const Reply *reply)
 {
-	append_each(json, member(reply->root, "results", json_type_array), &event_kind);
+	append_each(json, reply_json_member(reply->root, "results", json_type_array), &event_kind);
 }

@@ -12,8 +12,8 @@
  * would be a PANIC: it allocates nothing and raises nothing.  It takes
  * control->lock only to give back a hold, which only some DDL takes.
  *
- * Locks: control->lock for moments; slot->mutex inside it, never the other
- * way round.  No I/O under either.
+ * Locks: control->lock for moments; inside it a slot's lanes lock, at the worker's end, and
+ * slot->mutex, never the other way round.  No I/O under any of them.
  */
 #include "postgres.h"
 

@@ -1823,9 +1823,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_cancel(name, text, text, text, boolean) 
 'hubspot_cancel(id) for all rows that wait or are deferred now and fit: SERVER, call, object, key, back-fill or not; without an argument all.  Returns how many wait at this moment; those that the worker sends before the commit are not cancelled';
 
 CREATE FUNCTION @extschema@.hubspot_drain(timeout interval DEFAULT NULL, server name DEFAULT NULL) RETURNS boolean
-LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'hubspot_drain';
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drain';
 COMMENT ON FUNCTION @extschema@.hubspot_drain(interval, name) IS
 'waits until every row that was committed before the call has its verdict; true when that is so, false after the timeout (NULL: none).  One SERVER, or all.  An error when the calling transaction has queued rows itself.  When what is missing waits for somebody, a WARNING says so, once';
 

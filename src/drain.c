@@ -7,6 +7,7 @@
  * all looks together read each row once.  What the checkpoint covers is not
  * read at all.  Between two looks no lock on the rings is held, so that they
  * can be rotated; the snapshot of the calling statement stays, as for any statement.
+ * The tables are read as their owner: who may call this is said by EXECUTE.
  *
  * Memory: a context of its own for each look.
  */
@@ -35,6 +36,7 @@
 #include "ring.h"
 #include "snapshot.h"
 #include "statement.h"
+#include "sync.h"
 
 #define FIRST_PAUSE_MS	10		/* between two looks, doubled each time ... */
 #define LONGEST_PAUSE_MS	500 /* ... up to this */
@@ -58,6 +60,7 @@ typedef struct Drain
 	Place		places[RING_CHILDREN];
 	bool		told;			/* why nothing happens */
 	MemoryContext memory;		/* of one look */
+	bool		may_read_texts; /* of the caller */
 } Drain;
 
 /*
@@ -260,7 +263,7 @@ tell_reasons(Drain *drain)
 
 		ereport(WARNING,
 				(errmsg("hubspot_drain waits for account %s", field(i, 1)),
-				 reason != NULL && reason[0] != '\0' && rights_may_read_texts(GetOuterUserId()) ? errdetail_internal("%s", reason) : 0,
+				 reason != NULL && reason[0] != '\0' && drain->may_read_texts ? errdetail_internal("%s", reason) : 0,
 				 errhint("See hubspot_health().")));
 	}
 }
@@ -313,6 +316,8 @@ hubspot_drain(PG_FUNCTION_ARGS)
 {
 	Drain	   *drain = palloc0(sizeof(Drain));
 	TimestampTz end = end_of(fcinfo);
+	SyncIdentity before;
+	bool		done;
 
 	if (!PG_ARGISNULL(1))
 	{
@@ -320,6 +325,8 @@ hubspot_drain(PG_FUNCTION_ARGS)
 		drain->server = account_resolve(drain->server_name);
 	}
 	refuse_own_rows();
+	drain->may_read_texts = rights_may_read_texts(GetUserId());
+	sync_act_as_extension(&before);
 	drain->memory = AllocSetContextCreate(CurrentMemoryContext, "hubspot_drain", ALLOCSET_SMALL_SIZES);
 	PushActiveSnapshot(GetLatestSnapshot());
 	drain->wanted = snapshot_take();
@@ -327,5 +334,7 @@ hubspot_drain(PG_FUNCTION_ARGS)
 	query(drain, "SELECT c.snapshot FROM hubspot.last_checkpoint c", take_checkpoint);
 	for (int i = 0; i < RING_CHILDREN; i++)
 		drain->places[i].xid = drain->done->xmin;
-	PG_RETURN_BOOL(wait_until_done(drain, end));
+	done = wait_until_done(drain, end);
+	sync_act_back(&before);
+	PG_RETURN_BOOL(done);
 }

@@ -2410,7 +2410,7 @@ UNION ALL
 	FROM hubspot.worker_report() w
 	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL
-	SELECT format('the worker: %s', w.problem), 'mend what the server log names; rows wait, and nothing is lost'
+	SELECT format('the worker: %s', w.problem), 'mend what the server log names; nothing is lost'
 	FROM hubspot.worker_report() w
 	WHERE w.state = 'running' AND w.problem <> '' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL

@@ -144,6 +144,20 @@ copy_flights(WorkerSlot *slot)
 	}
 }
 
+/* Its own word in the slot only: the worker may have worse to say. */
+static void
+tell_room(WorkerSlot *slot, bool is_enough)
+{
+	static const char *const lack = "no shared memory is left for the report of all lanes, so hubspot.status is not complete; deliveries go on";
+
+	if (slot->state != WORKER_RUNNING)
+		return;
+	if (!is_enough && slot->problem[0] == '\0')
+		shared_set_state(slot, WORKER_RUNNING, lack);
+	else if (is_enough && strcmp(slot->problem, lack) == 0)
+		shared_set_state(slot, WORKER_RUNNING, NULL);
+}
+
 int64
 publish_report(WorkerSlot *slot, bool force)
 {
@@ -156,7 +170,7 @@ publish_report(WorkerSlot *slot, bool force)
 	published_at = now;
 	published_events = events;
 	describe_lanes(now);
-	shared_lanes_report(slot, reports, nreports);
+	tell_room(slot, shared_lanes_report(slot, reports, nreports));
 	copy_flights(slot);
 
 	SpinLockAcquire(&slot->mutex);

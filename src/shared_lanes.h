@@ -11,8 +11,8 @@
 
 #include "shared.h"
 
-/* The worker's side: replace what is reported.  Raises an error when there is no memory. */
-extern void shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count);
+/* The worker's side: replace what is reported; false when there was no room for all. */
+extern bool shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count);
 
 /* At its exit: nobody finds the segment any more.  Raises no error. */
 extern void shared_lanes_withdraw(WorkerSlot *slot);

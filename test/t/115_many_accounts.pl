@@ -76,5 +76,23 @@ my $memory = sub { open my $file, '<', "/proc/$pid/smaps_rollup" or return 0; my
 note 'private memory of the worker: ' . $memory->() . ' kB';
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/meter is used by/, 'every use of a meter held it');
 
+# No room for a report of its lanes: the worker delivers without
+$node->append_conf('postgresql.conf', 'dynamic_shared_memory_type = mmap');
+$node->restart;
+worker_pid($node, 'postgres');
+my $segments = $node->data_dir . '/pg_dynshmem';
+chmod 0555, $segments;
+ask('SELECT pg_terminate_backend(pid) FROM hubspot.workers');
+my $lack = qr/no shared memory is left for the report of all lanes/;
+wait_until(sub { ask(q{SELECT coalesce(problem, '') FROM hubspot.workers WHERE state = 'running'}) =~ $lack }, sub { 'the lack to be told; ' . ask('SELECT * FROM hubspot.workers') });
+my $still = worker_pid($node, 'postgres');
+my $without = ask(q{SELECT hubspot_identify('{"email": "without@example.com"}', 's1')});
+wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $without") eq 'delivered' }, 'a row without a report');
+like(ask('SELECT problem FROM hubspot_health()'), $lack, 'health names it');
+is(ask('SELECT pid FROM hubspot.workers'), $still, 'and the worker has not ended for it');
+chmod 0700, $segments;
+wait_until(sub { states() =~ /RUN/ && ask(q{SELECT count(*) FROM hubspot.workers WHERE problem IS NULL}) eq '1' }, 'the report to come back');
+pass('the report comes back');
+
 $node->stop;
 done_testing();

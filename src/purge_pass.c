@@ -377,6 +377,20 @@ change(const char *sql, Datum ids, List *message_ids)
 		elog(ERROR, "could not remove the traces of an erased contact");
 }
 
+static void
+change_found(const Stage *stage, int64 *const *found, const int *nfound, List *message_ids)
+{
+	for (int i = 0; i < FOUND_KINDS; i++)
+		if (nfound[i] > 0)
+		{
+			Datum		ids = id_array(found[i], nfound[i]);
+
+			change(stage->empty[i], ids, NIL);
+			if (message_ids != NIL)
+				change(forget_message_ids, ids, message_ids);
+		}
+}
+
 /* One chunk of rows, as far as it is time; the position is moved behind what was looked at. */
 static void
 read_rows(Pass *pass, int64 until)
@@ -425,15 +439,7 @@ read_rows(Pass *pass, int64 until)
 			break;
 		}
 	}
-	for (int i = 0; i < FOUND_KINDS; i++)
-		if (nfound[i] > 0)
-		{
-			Datum		ids = id_array(found[i], nfound[i]);
-
-			change(stage->empty[i], ids, NIL);
-			if (message_ids != NIL)
-				change(forget_message_ids, ids, message_ids);
-		}
+	change_found(stage, found, nfound, message_ids);
 	SPI_freetuptable(table);
 	if (at_end)
 	{

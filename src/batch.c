@@ -184,7 +184,7 @@ batch_append_input(Batch *batch, Input *input)
 	MemoryContext context = CurrentMemoryContext;
 	AckResult	result = {.verdict = VERDICT_REJECTED, .created = -1, .category = "mapping_error"};
 	volatile BuildResult built = BUILD_DONE;
-	Suspect		outer = suspect_begin(SUSPECT_ROW, input->rows[input->nrows - 1]->id);
+	volatile Suspect outer = suspect_begin(SUSPECT_ROW, input->rows[input->nrows - 1]->id);
 
 	PG_TRY();
 	{

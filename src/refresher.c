@@ -128,7 +128,7 @@ static bool
 run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool is_fill)
 {
 	ErrorData  *volatile error = NULL;
-	Suspect		outer = suspect_begin(is_fill ? SUSPECT_FILL : SUSPECT_REFRESH, item->sync);
+	volatile Suspect outer = suspect_begin(is_fill ? SUSPECT_FILL : SUSPECT_REFRESH, item->sync);
 
 	PG_TRY();
 	{

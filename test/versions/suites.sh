@@ -3,12 +3,14 @@
 # The suites of Debian's archive that PostgreSQL comes from, and a chroot for
 # each.  This is the only list of versions.
 #
-#	suite_of VERSION			sets suite, base, unsigned_after
-#	sources_of SUITE			lines for apt's sources.list
+#	suite_of VERSION			sets suite and base
+#	previous_of VERSION			what one upgrades from
+#	sources_of					lines for apt's sources.list, for $suite, as all that follow
 #	chroot_of SUITE				the folder of its chroot
-#	make_chroot SUITE			a base system, unless it is there
-#	in_chroot SUITE COMMAND...	run, with mounts and processes that end with it
-#	copy_tree SUITE				the work tree to /source in the chroot
+#	make_chroot					a base system, unless it is there
+#	in_chroot COMMAND...		run, with mounts and processes that end with it
+#	copy_tree					the work tree to /source in the chroot
+#	install_packages VERSION	what the tests need
 #
 # Chroots stay in $chroots between runs: making one costs minutes and gigabytes,
 # most of it the clang that Debian's server headers depend on.
@@ -34,6 +36,16 @@ suite_of() {
 	done
 	echo "Debian's archive has no PostgreSQL $1; it has: $(printf '%s ' "${versions[@]%% *}")" >&2
 	return 1
+}
+
+# The version before this one in the list; nothing for the first.
+previous_of() {
+	local last='' version
+	for entry in "${versions[@]}"; do
+		version=${entry%% *}
+		[ "$version" != "$1" ] || echo "$last"
+		last=$version
+	done
 }
 
 # Without the dates of validity: a mirror of a suite in the making may lag behind.

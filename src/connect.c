@@ -448,13 +448,14 @@ connect_answered(Account *account, const Reply *reply)
 
 /* ---- what the log and the views show ------------------------------------------------------- */
 
+/* What HubSpot says is in hubspot.status, for who may read it: it may quote a record, and the log is no place for that. */
 void
 connect_tell(const Account *account, const Lane *lane, const LaneStatus *status)
 {
 	ereport(LOG,
-			(errmsg("HubSpot account \"%s\"%s%s is in state %s%s%s", account->name,
+			(errmsg("HubSpot account \"%s\"%s%s is in state %s%s%.*s", account->name,
 					lane != NULL ? ", lane " : "", lane != NULL ? lane_family_name(lane->family) : "",
-					lane_state_name(status->state), status->reason[0] != '\0' ? ": " : "", status->reason)));
+					lane_state_name(status->state), status->own > 0 ? ": " : "", status->own, status->reason)));
 }
 
 static void

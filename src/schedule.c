@@ -145,6 +145,7 @@ take_known(void *arg)
 	*(bool *) arg = SPI_processed == 0 || DatumGetBool(column(0, 1, &isnull));
 }
 
+/* The log has no text of an error that a user's query has raised: it may quote what the query read. */
 void
 schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 {
@@ -158,9 +159,9 @@ schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 	(void) sync_execute(failed_sql, lengthof(types), types, values, NULL, take_known, &is_known);
 	if (!is_known)
 		ereport(WARNING,
-				(errmsg(is_fill ? "back-fill of \"%s\" failed: %s" : "refresh of \"%s\" failed: %s", item->name, error->message),
-				 error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
-				 errhint("It is tried again; hubspot.sync_state says when.  The message is not repeated.")));
+				(errmsg(is_fill ? "back-fill of \"%s\" failed with SQLSTATE %s" : "refresh of \"%s\" failed with SQLSTATE %s",
+						item->name, unpack_sql_state(error->sqlerrcode)),
+				 errhint("The view hubspot.syncs has the error, and says when it is tried again.  The message is not repeated.")));
 }
 
 void

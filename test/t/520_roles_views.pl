@@ -186,6 +186,11 @@ sub found_by
 	return scalar(@parts), \%found;
 }
 
+# What processes without a client write into the log is ours; PostgreSQL logs the statements of sessions whole.
+my @logged = grep { /^\S+ \S+ \S+ \[\d+\] [A-Z]+: / } split /\n/, PostgreSQL::Test::Utils::slurp_file($node->logfile);
+ok((grep { /state BACKOFF/ } @logged) && (grep { /SQLSTATE 22P02/ } @logged), 'the log tells of the account and of the query');
+is(join("\n", grep { /zecret/i } @logged), '', '... and quotes neither');
+
 my ($parts, $found) = found_by('postgres');
 my @must = qw(hubspot.outbox.message hubspot.result.message hubspot.requests.error hubspot.status.reason hubspot.rate_limits.reason hubspot.lane_report() hubspot.syncs.problem
   hubspot.backfills.error public.hubspot_health() hubspot.failures.message hubspot.members.key hubspot.unknown_property.name);

@@ -262,11 +262,22 @@ sync_replaced(const char *name, SyncKind kind)
 	return before;
 }
 
+/* Who declares becomes the owner, a superuser or a member of the owner's role as well. */
+static void
+tell_owner(const Sync *sync, const Sync *before)
+{
+	if (before != NULL && OidIsValid(before->role) && before->role != sync->role)
+		ereport(NOTICE,
+				(errmsg("\"%s\" belongs to role \"%s\" from now on, no longer to \"%s\"", sync->name, sync->owner, before->owner),
+				 errhint("hubspot_alter_owner() gives it back.")));
+}
+
 void
 sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget)
 {
 	SyncIdentity identity;
 
+	tell_owner(sync, before);
 	sync_act_as_extension(&identity);
 	SPI_connect();
 	sync->id = write_row(sync);

@@ -46,7 +46,16 @@ is(ask(q{SELECT count(*) FROM pg_roles WHERE rolname = 'carol'}), 1, 'the role i
 ask('GRANT USAGE ON FOREIGN SERVER crm TO carol; GRANT SELECT, TRIGGER ON shown TO carol');
 
 #
+# Who declares anew becomes the owner, and is told so
+#
+like(answer_to('carol', q{SELECT hubspot_audience('mine', 'SELECT email FROM public.shown')}), qr/^done((?!belongs).)*$/s, 'the owner declares anew');
+like(answer_to('postgres', q{SELECT hubspot_audience('mine', 'SELECT email FROM public.shown')}),
+	qr/NOTICE:  "mine" belongs to role "postgres" from now on, no longer to "carol"/, 'another one becomes the owner, and is told so');
+ask(q{SELECT hubspot_alter_owner('mine', 'carol')});
+
+#
 # A role that is renamed keeps them
+#
 #
 ask('ALTER ROLE carol RENAME TO caroline');
 is(owner_of('mine'), 'caroline', 'the present name is shown');

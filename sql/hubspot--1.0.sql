@@ -1391,10 +1391,17 @@ CREATE VIEW hubspot.workers AS
 COMMENT ON VIEW hubspot.workers IS
 'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started; refresher_runs: the definition that it works on, of this database only, refresher_since: since when';
 
+/* A copy has no refresher before hubspot_arm(); its triggers queue, and what is called by hand works. */
+CREATE VIEW hubspot.copy_held AS
+	SELECT pg_catalog.concat_ws(': ', 'the worker is held', i.held_reason) AS reason
+	FROM hubspot.installation i WHERE i.held_at IS NOT NULL LIMIT 1;
+COMMENT ON VIEW hubspot.copy_held IS 'why this database, found to be a copy, refreshes and fills nothing by itself; no row: it is none';
+
 CREATE VIEW hubspot.backfills AS
 	SELECT y.name, y.server,
 		CASE WHEN y.held IS NOT NULL THEN 'held'
 			WHEN s.fill_finished_at IS NOT NULL THEN 'done'
+			WHEN h.reason IS NOT NULL THEN 'held'
 			WHEN s.failures > 0 THEN 'failed'
 			WHEN f.waits THEN 'waiting for HubSpot'
 			ELSE 'reading' END AS state,
@@ -1403,13 +1410,14 @@ CREATE VIEW hubspot.backfills AS
 		CASE WHEN s.fill_finished_at IS NOT NULL THEN 1.0::float8
 			WHEN s.fill_total > s.fill_rows THEN s.fill_rows / s.fill_total::float8 END AS share,
 		r.rate AS rows_per_second,
-		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
+		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND h.reason IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
 			THEN pg_catalog.make_interval(secs => (s.fill_total - s.fill_rows) / r.rate) END AS eta,
 		s.fill_started_at AS started_at, s.fill_finished_at AS finished_at,
-		coalesce(y.held, hubspot.error_shown(s.error, s.error_code, y.owner_oid), s.problem) AS error
+		coalesce(y.held, h.reason, hubspot.error_shown(s.error, s.error_code, y.owner_oid), s.problem) AS error
 	FROM hubspot.sync y
 	JOIN hubspot.sync_state s ON s.sync = y.id AND s.fill_started_at IS NOT NULL
 	LEFT JOIN hubspot.fill_report() f ON f.sync = y.id
+	LEFT JOIN hubspot.copy_held h ON s.fill_finished_at IS NULL
 	CROSS JOIN LATERAL (SELECT s.fill_rows / nullif(extract(epoch FROM
 		coalesce(s.fill_finished_at, pg_catalog.clock_timestamp()) - s.fill_started_at), 0)::float8 AS rate) r
 	WHERE y.follows;
@@ -1842,22 +1850,23 @@ COMMENT ON FUNCTION hubspot.sync_problem(integer) IS
 CREATE VIEW hubspot.syncs AS
 	SELECT d.name, d.kind, coalesce((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = d.owner_oid), d.owner) AS owner,
 		d.server, d.object, d.level,
-		CASE WHEN d.held IS NOT NULL THEN 'held'
+		CASE WHEN d.held IS NOT NULL OR h.reason IS NOT NULL THEN 'held'
 			WHEN t.failed_at IS NOT NULL THEN 'failing'
 			WHEN t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL THEN 'filling'
 			WHEN d.follows THEN 'following'
 			WHEN t.refreshed_at IS NULL THEN 'new'
 			WHEN d.every IS NOT NULL THEN 'scheduled'
 			ELSE 'on demand' END AS state,
-		coalesce(d.held, hubspot.error_shown(t.error, t.error_code, d.owner_oid), hubspot.sync_problem(d.id), t.problem) AS problem,
+		coalesce(d.held, h.reason, hubspot.error_shown(t.error, t.error_code, d.owner_oid), hubspot.sync_problem(d.id), t.problem) AS problem,
 		coalesce(t.members, (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id))
 			- (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND NOT m.present) AS members,
 		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
-		t.failures, t.failed_at, CASE WHEN d.held IS NULL THEN t.next_at END AS next_at, d.defined_at
+		t.failures, t.failed_at, CASE WHEN d.held IS NULL AND h.reason IS NULL THEN t.next_at END AS next_at, d.defined_at
 	FROM hubspot.sync d
-	LEFT JOIN hubspot.sync_state t ON t.sync = d.id;
+	LEFT JOIN hubspot.sync_state t ON t.sync = d.id
+	LEFT JOIN hubspot.copy_held h ON t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL OR NOT d.follows AND d.every IS NOT NULL;
 COMMENT ON VIEW hubspot.syncs IS
-'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why); counts are those of the last refresh';
+'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why; also what the refresher would do in a database whose worker is held as a copy); counts are those of the last refresh';
 
 /*
  * Nothing tells the planner that ids are unique in a ring of tables; LIMIT 1 does, so that the look at one member
@@ -2450,9 +2459,11 @@ UNION ALL
 	FROM pg_sequence q WHERE q.seqrelid = 'hubspot.outbox_id_seq'::regclass AND q.seqcache <> 1
 UNION ALL
 	SELECT format('%s "%s": %s', y.kind, y.name, y.problem),
-		CASE y.state WHEN 'held' THEN format('SELECT hubspot_resync(%L)', y.name)
+		CASE y.state WHEN 'held' THEN
+				CASE WHEN EXISTS (SELECT FROM hubspot.installation i WHERE i.held_at IS NOT NULL)
+					THEN 'see the worker; what is still held when it has been let go: ' ELSE '' END || format('SELECT hubspot_resync(%L)', y.name)
 			WHEN 'failing' THEN format('it is tried again at %s', date_trunc('second', y.next_at))
-			ELSE format('undo what has changed, or declare it anew; then SELECT hubspot_resync(%L) tells HubSpot what it has missed', y.name) END
+			ELSE format('undo what has changed, declare it anew, or give it with hubspot_alter_owner() to a role with the rights; then SELECT hubspot_resync(%L) tells HubSpot what it has missed', y.name) END
 	FROM hubspot.syncs y WHERE y.problem IS NOT NULL
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row each; empty when all is well';

@@ -13,11 +13,16 @@ sub ask { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
 $node->safe_psql('postgres', 'CREATE DATABASE original');
 create_account($node, 'original', 'crm', $sim, secret => 'nofile');
 ask(q{SELECT count(hubspot_identify(jsonb_build_object('email', 'c' || i || '@example.com'))) FROM generate_series(1, 20) i}, 'original');
+ask(q{CREATE TABLE people (email text); CREATE ROLE watcher; GRANT pg_monitor TO watcher;
+	SELECT hubspot_audience('hourly', 'SELECT email FROM people', every => '1 hour'); SELECT hubspot_audience('by_hand', 'SELECT email FROM people', property => 'hourly')}, 'original');
 ask('CREATE DATABASE copy TEMPLATE original');
 write_token($node, 'nofile', $HubSpotTest::token);
 
 wait_until(sub { ask("SELECT state FROM hubspot.workers WHERE database = 'copy'", 'copy') eq 'held' }, 'the copy to be held');
 like(ask('SELECT problem FROM hubspot_health()', 'copy'), qr/held: this database is a copy of another one, made from a template; 20 rows wait/, 'health says why');
+is(ask(q{SET ROLE watcher; SELECT name, state, next_at, problem FROM hubspot.syncs ORDER BY name}, 'copy'), "by_hand|new||\nhourly|held||the worker is held: this database is a copy of another one, made from a template",
+	'what has a schedule is shown as held, too');
+unlike(ask(q{SET ROLE watcher; SELECT remedy FROM hubspot_health()}, 'copy'), qr/tried again/, '... and no remedy speaks of a next try');
 $node->reload;
 wait_drained($node, 'original');
 is($sim->count, 20, 'the original sends');

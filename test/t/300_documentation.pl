@@ -50,10 +50,10 @@ for my $page ("$root/README.md", glob "$root/docs/*.md")
 	# a page that makes its own tables gets none
 	$node->safe_psql($database, q{
 		CREATE TABLE accounts (id int PRIMARY KEY, name text, website text);
-		CREATE TABLE customers (user_id int PRIMARY KEY, email text, first_name text, plan text, account_id int, city text, updated_at timestamptz);
-		CREATE TABLE orders (user_id int, ordered_at timestamptz);
-		CREATE TABLE visits (user_id int, path text);
-		INSERT INTO customers VALUES (1, 'peter@example.com', 'Peter', 'free', 1)}) if $text !~ /^CREATE TABLE customers/m;
+		CREATE TABLE customers (user_id text PRIMARY KEY, email text, first_name text, plan text, account_id int, city text, updated_at timestamptz);
+		CREATE TABLE orders (user_id text, ordered_at timestamptz);
+		CREATE TABLE visits (user_id text, path text);
+		INSERT INTO customers VALUES ('u1', 'peter@example.com', 'Peter', 'free', 1)}) if $text !~ /^CREATE TABLE customers/m;
 	while (my ($block, $result) = splice @blocks, 0, 2)
 	{
 		$n++;

@@ -122,6 +122,7 @@ ask(<<'END');
 	SELECT hubspot_map('zecret trait', 'firstname');
 END
 wait_drained($node, 'tenants');
+wait_until(sub { ask('SELECT count(*) FROM hubspot.unknown_property') ne '0' }, 'the name of the trait to be written down');
 # HubSpot quotes the address in the answer to a whole batch, in a category that is none, and in what says why an account waits
 $sim->fault(match => { path => 'batch/upsert', record => 'zecret-bad' }, times => 1, action => 'status', status => 400,
 	body => { status => 'error', category => 'zecret category', message => 'Email address zecret-quoted@example.com is invalid' });

@@ -595,7 +595,7 @@ COMMENT ON COLUMN hubspot.sync.property IS 'property that holds the membership o
 COMMENT ON COLUMN hubspot.sync.list IS 'name of the static list in HubSpot';
 COMMENT ON COLUMN hubspot.sync.on_missing IS 'of a trait, what becomes of the value of a key that the query does not return any more: clear or keep';
 COMMENT ON COLUMN hubspot.sync.every IS 'how often it is refreshed; NULL: by hubspot_refresh() only';
-COMMENT ON COLUMN hubspot.sync.timeout IS 'how long its query may run';
+COMMENT ON COLUMN hubspot.sync.timeout IS 'how long its query may run, as it was cut to hubspot.max_refresh_timeout when it was declared';
 COMMENT ON COLUMN hubspot.sync.max_shrink IS 'share of its members, 0 to 1, that may leave in one refresh; more needs hubspot_refresh(name, confirm => true)';
 COMMENT ON COLUMN hubspot.sync.create_in_hubspot IS 'whether a missing property, list or event definition is created';
 COMMENT ON COLUMN hubspot.sync.held IS 'why nothing is done until hubspot_resync(); NULL: it is not held';
@@ -646,7 +646,7 @@ COMMENT ON COLUMN hubspot.sync_state.sync IS 'id of the definition';
 COMMENT ON COLUMN hubspot.sync_state.members IS 'rows that it has in hubspot.member';
 COMMENT ON COLUMN hubspot.sync_state.refreshed_at IS 'when it was last refreshed without an error';
 COMMENT ON COLUMN hubspot.sync_state.duration IS 'how long that took';
-COMMENT ON COLUMN hubspot.sync_state.source_rows IS 'rows that the query returned then';
+COMMENT ON COLUMN hubspot.sync_state.source_rows IS 'rows with a usable key that the query returned then';
 COMMENT ON COLUMN hubspot.sync_state.entered IS 'keys that were new then';
 COMMENT ON COLUMN hubspot.sync_state.changed IS 'keys with another value than before';
 COMMENT ON COLUMN hubspot.sync_state.exited IS 'keys that had gone';
@@ -946,7 +946,7 @@ CREATE FUNCTION @extschema@.hubspot_refresh(name text, confirm boolean DEFAULT f
 RETURNS record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh';
 COMMENT ON FUNCTION @extschema@.hubspot_refresh(text, boolean) IS
-'runs the query of an audience, trait or compared sync and queues what differs from the last time, in this transaction; returns how many rows the query returned, how many keys are new, have another value, have gone, and how many rows had no key.  Waits for another refresh of the same definition.  confirm: more may leave than max_shrink allows.  For the owner of the definition';
+'runs the query of an audience, trait or compared sync and queues what differs from the last time, in this transaction; returns how many rows with a usable key the query returned, how many keys are new, have another value, have gone, and how many rows had no key, or one of more than 1,024 bytes.  Waits for another refresh of the same definition.  confirm: more may leave than max_shrink allows.  For the owner of the definition';
 
 CREATE FUNCTION @extschema@.hubspot_refresh_preview(name text, max_rows bigint DEFAULT 100,
 	OUT change text, OUT key text, OUT value jsonb)

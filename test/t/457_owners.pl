@@ -163,6 +163,12 @@ like(answer_to('carol', q{SET row_security = off; SELECT hubspot_refresh('partly
 as('carol', q{SELECT hubspot_audience('late', 'SELECT email FROM public.vips')});
 is(as('carol', q{SELECT source_rows FROM hubspot_refresh('late')}), 3, 'a definition that is declared anew goes on');
 like(as('carol', q{SELECT name, detail FROM hubspot_audience_preview('SELECT email FROM public.vips', property => 'vip') WHERE item = 'source'}), qr/\b3\b/, 'a preview shows the same');
+# hubspot_alter_owner() agrees to policies: what they hide would leave, and can be looked at before the commit
+my ($given, $leaving, $told) = $node->psql('postgres', q{BEGIN; UPDATE vips SET region = 'south' WHERE email = 'v3@example.com';
+	SELECT hubspot_alter_owner('vip', 'carol'); SELECT change, key FROM hubspot_refresh_preview('vip'); ROLLBACK});
+like($told, qr/NOTICE:  row security applies to what "vip" reads/, 'a new owner whom policies hide rows from: a notice');
+like($leaving, qr/^exited\|v3\@example.com$/m, '... and a preview in the same transaction shows who would leave');
+is(owner_of('vip'), 'postgres', '... who has not, when it is rolled back');
 ask('GRANT TRIGGER ON vips TO carol; ALTER ROLE carol BYPASSRLS');
 as('carol', q{SELECT hubspot_sync('bypasses', 'vips', mapping => '{"email": "email"}', backfill => false)});
 ask(q{INSERT INTO vips VALUES ('bypassed@example.com', 'south')});

@@ -111,6 +111,27 @@ END
 is(join("\n", @wrong), '', "$functions functions of " . @roles . ' roles are as docs/security.md says');
 is(join(', ', grep { !$named{$_} } sort(keys %everybody, keys %monitor)), '', '... which names none that is not there');
 
+# A view calls its functions with the rights of who reads it: docs/reference.md says which.
+my %needed;
+for (split /\n/, PostgreSQL::Test::Utils::slurp_file('docs/reference.md'))
+{
+	my ($views, $called) = /^\| (`\w+`(?:, `\w+`)*) \| (`hubspot\.\w+_report\(\)`.*) \|$/ or next;
+	$needed{$_} = join ' ', sort $called =~ /`hubspot\.(\w+)/g for $views =~ /`(\w+)`/g;
+}
+my $calls = ask(<<'END');
+	WITH RECURSIVE uses AS (
+		SELECT v.oid AS view, d.refclassid, d.refobjid FROM pg_class v JOIN pg_rewrite r ON r.ev_class = v.oid
+		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refobjid <> v.oid
+		WHERE v.relnamespace = 'hubspot'::regnamespace AND v.relkind = 'v'
+	UNION
+		SELECT u.view, d.refclassid, d.refobjid FROM uses u JOIN pg_rewrite r ON u.refclassid = 'pg_class'::regclass AND r.ev_class = u.refobjid
+		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refobjid <> r.ev_class)
+	SELECT c.relname || ': ' || string_agg(p.proname, ' ' ORDER BY p.proname) FROM uses u JOIN pg_class c ON c.oid = u.view
+	JOIN pg_proc p ON u.refclassid = 'pg_proc'::regclass AND p.oid = u.refobjid AND NOT has_function_privilege('stranger', p.oid, 'EXECUTE')
+	WHERE p.pronamespace = 'hubspot'::regnamespace GROUP BY c.relname ORDER BY 1
+END
+is($calls, join("\n", map { "$_: $needed{$_}" } sort keys %needed), 'docs/reference.md names the functions that views need');
+
 #
 # Secrets as data
 #

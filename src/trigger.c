@@ -6,8 +6,10 @@
  * the latter queues in groups and is the one to use.  A new row becomes a flat
  * message, column name to value, or the columns of a mapping.  USAGE on the
  * SERVER is checked for the owner of the table, so that no business user needs
- * a grant; whoever creates the trigger needs one, see trigger_creator.c.  Bad rows are recorded and rejected by the worker rather than
- * raised (hubspot.on_invalid): the business transaction goes on.
+ * a grant; in a partition for the owner of the table that the trigger was created on, too.
+ * Whoever creates the trigger needs one, see trigger_creator.c.  Bad rows are recorded and
+ * rejected by the worker rather than raised (hubspot.on_invalid): the business
+ * transaction goes on.
  *
  * Memory: the plan (arguments, columns) lives as long as the trigger's
  * FmgrInfo; rows in a context reset after each.
@@ -28,6 +30,7 @@
 #include "enqueue.h"
 #include "row_column.h"
 #include "trigger_call.h"
+#include "trigger_creator.h"
 #include "value.h"
 
 #define TRIGGER_GROUP_ROWS 500
@@ -35,6 +38,8 @@
 typedef struct TriggerPlan
 {
 	Oid			relation;
+	Oid			created_on;		/* of a copy in a partition: its origin's table; InvalidOid: no
+								 * copy */
 	Call		call;
 	const char *server;			/* NULL: the default */
 	int			ncolumns;
@@ -153,6 +158,8 @@ make_plan(TriggerData *trigger, MemoryContext home)
 	char	  **args = trigger->tg_trigger->tgargs;
 
 	plan->relation = RelationGetRelid(trigger->tg_relation);
+	if (trigger->tg_trigger->tgisclone)
+		plan->created_on = trigger_creator_table(trigger->tg_trigger->tgoid);
 	plan->call = enqueue_call_by_name(args[0]);
 	plan->server = nargs >= 2 && args[1][0] != '\0' ? pstrdup(args[1]) : NULL;
 	if (nargs >= 3 && args[2][0] != '\0')
@@ -240,6 +247,8 @@ hubspot_trigger(PG_FUNCTION_ARGS)
 	/* the owner's right is for the account that the table's owner or the administrator chose */
 	if (plan->server == NULL && hubspot_server_by_user)
 		account_check_usage(account_resolve(NULL), GetUserId());
+	if (OidIsValid(plan->created_on))
+		trigger_creator_check_usage(plan->created_on, account_resolve(plan->server));
 	MemoryContextReset(plan->row);
 	enqueue = enqueue_begin(plan->call, SOURCE_TRIGGER, plan->server,
 							trigger->tg_relation->rd_rel->relowner,

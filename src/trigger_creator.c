@@ -10,9 +10,15 @@
  * only one: that takes the rights of the table's owner.
  *
  * Called through object_access_hook, in every session that has the library, for
- * each new trigger, also where CREATE OR REPLACE makes another of it.  Triggers of partitions
- * are copies of one that was checked.  Rights and names are those of this moment;
- * a SERVER that does not exist yet can only be named by a superuser, as from a dump.
+ * each new trigger, also where CREATE OR REPLACE makes another of it.  Rights and names are
+ * those of this moment; a SERVER that does not exist yet can only be named by a superuser,
+ * as from a dump.
+ *
+ * Triggers of partitions are copies of one that was checked.  But it may have been checked
+ * for the rights of its own table's owner, who may have none: a partition that a
+ * superuser adds must not lend his.  So a copy queues where the owner of the
+ * table that the trigger was created on has USAGE, too; hubspot_trigger() finds that
+ * table by trigger_creator_table().
  *
  * Locks: ACCESS SHARE on pg_trigger.  Memory: the caller's context.
  */
@@ -93,14 +99,23 @@ check_named(const char *name)
 				 errdetail("Whoever creates a trigger with hubspot_trigger() needs USAGE on its SERVER.")));
 }
 
-static void
-check_default(Oid relation)
+/* InvalidOid when there is no such table. */
+static Oid
+owner_of(Oid relation)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	Oid			owner = HeapTupleIsValid(tuple) ? ((Form_pg_class) GETSTRUCT(tuple))->relowner : InvalidOid;
 
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);
+	return owner;
+}
+
+static void
+check_default(Oid relation)
+{
+	Oid			owner = owner_of(relation);
+
 	if (!OidIsValid(owner) || has_privs_of_role(GetUserId(), owner))
 		return;
 	ereport(ERROR,
@@ -110,18 +125,56 @@ check_default(Oid relation)
 			 errhint("Name a server that you have USAGE on: hubspot_trigger('identify', 'crm').")));
 }
 
+/* snapshot NULL: the catalogs' own */
+static SysScanDesc
+scan_trigger(Relation triggers, Oid trigger, Snapshot snapshot)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	return systable_beginscan(triggers, TriggerOidIndexId, true, snapshot, 1, &key);
+}
+
+void
+trigger_creator_check_usage(Oid relation, Oid server)
+{
+	Oid			owner = owner_of(relation);
+
+	if (!OidIsValid(owner))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	account_check_usage(server, owner);
+}
+
+Oid
+trigger_creator_table(Oid trigger)
+{
+	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
+	Oid			relation = InvalidOid;
+
+	while (OidIsValid(trigger))
+	{
+		SysScanDesc scan = scan_trigger(triggers, trigger, NULL);
+		HeapTuple	tuple = systable_getnext(scan);
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "could not find tuple for trigger %u", trigger);
+		relation = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+		trigger = ((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid;
+		systable_endscan(scan);
+	}
+	table_close(triggers, AccessShareLock);
+	return relation;
+}
+
 static void
 check_trigger(Oid trigger)
 {
 	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
 	/* it was written by this very command */
-	scan = systable_beginscan(triggers, TriggerOidIndexId, true, SnapshotSelf, 1, &key);
-	tuple = systable_getnext(scan);
+	SysScanDesc scan = scan_trigger(triggers, trigger, SnapshotSelf);
+	HeapTuple	tuple = systable_getnext(scan);
+
 	if (HeapTupleIsValid(tuple))
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);

@@ -106,9 +106,37 @@ SET ROLE regress_creator;
 CREATE TABLE parted_1 PARTITION OF parted DEFAULT;
 INSERT INTO parted VALUES ('hal@example.com');
 RESET ROLE;
-REVOKE CREATE ON SCHEMA public FROM regress_creator;
 DROP TABLE shop, parted;
 DROP SERVER theirs;
+
+-- and lend their owner's USAGE to no owner of the trigger's table: at no depth, whether created or attached
+SET ROLE regress_creator;
+CREATE TABLE parted (id int, email text) PARTITION BY LIST (id);
+CREATE TRIGGER by_name AFTER INSERT OR UPDATE ON parted FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('delete');
+RESET ROLE;
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE parted_2 (id int, email text);
+ALTER TABLE parted_2 OWNER TO regress_table_owner;
+ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES IN (2);
+CREATE TABLE parted_3 PARTITION OF parted FOR VALUES IN (3) PARTITION BY LIST (email);
+CREATE TABLE parted_3_1 PARTITION OF parted_3 DEFAULT;
+SET ROLE regress_creator;
+INSERT INTO parted VALUES (1, 'created@example.com');
+INSERT INTO parted VALUES (2, 'attached@example.com');
+INSERT INTO parted VALUES (3, 'below@example.com');
+RESET ROLE;
+SELECT count(*) FROM hubspot.outbox WHERE call = 'delete';
+-- who has it himself gets on, where the partition's owner has it, too
+ALTER TABLE parted OWNER TO regress_table_owner;
+INSERT INTO parted VALUES (1, 'created@example.com'), (2, 'attached@example.com'), (3, 'below@example.com');
+ALTER TABLE parted_1 OWNER TO regress_creator;
+INSERT INTO parted VALUES (1, 'again@example.com');
+SELECT count(*) FROM hubspot.outbox WHERE call = 'delete';
+-- what was a partition has no trigger any more
+ALTER TABLE parted DETACH PARTITION parted_2;
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'parted_2'::regclass;
+DROP TABLE parted, parted_2;
+REVOKE CREATE ON SCHEMA public FROM regress_creator;
 DROP OWNED BY regress_table_owner, regress_creator;
 DROP ROLE regress_creator, regress_table_owner;
 

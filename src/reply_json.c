@@ -325,6 +325,9 @@ build_tree(const char *text, size_t len, const char **tokener_error)
 	if (tokener == NULL)
 		return NULL;
 	root = json_tokener_parse_ex(tokener, text, (int) len);
+	/* A text that is a number and nothing else might go on: a byte behind it ends it. */
+	if (json_tokener_get_error(tokener) == json_tokener_continue)
+		root = json_tokener_parse_ex(tokener, " ", 1);
 	if (json_tokener_get_error(tokener) != json_tokener_success)
 	{
 		*tokener_error = json_tokener_error_desc(json_tokener_get_error(tokener));

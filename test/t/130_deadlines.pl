@@ -50,8 +50,9 @@ my @late = ($refused, map { ask($_) } (
 my $behind = ask(q{SELECT hubspot_identify('{"email": "bob@example.com", "firstName": "Bob"}')});
 wait_for("count(*) = 7 FROM hubspot.outbox_status WHERE verdict = 'expired' AND (id IN (" . join(', ', @late) . ") OR parent = $late[4])",
 	'the verdicts');
-is(verdict_of($stays), 'waiting', 'the verdict comes while the trouble lasts');
-is(verdict_of($behind), 'waiting', 'of one row, not of others of its key');
+# A lane in trouble asks now and then, with the rows that it has.
+like(verdict_of($stays), qr/^(waiting|in_flight)$/, 'the verdict comes while the trouble lasts');
+like(verdict_of($behind), qr/^(waiting|in_flight)$/, 'of one row, not of others of its key');
 is(ask(q{SELECT count(*) FROM hubspot.status WHERE lane = 'contacts' AND state <> 'RUN'}), '1', 'the lane is still in trouble');
 
 # Far more than the window holds

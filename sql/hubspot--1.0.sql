@@ -2434,7 +2434,8 @@ UNION ALL
 		'end that transaction, if need be with pg_terminate_backend(); other erasures and deliveries go on meanwhile'
 	FROM hubspot.lane_report() l
 	JOIN pg_foreign_server s ON s.oid = l.server
-	WHERE l.event = 'success' AND l.reason IS NOT NULL
+	/* not of one that goes on: then the reason says how far it is */
+	WHERE l.event = 'success' AND l.reason LIKE 'erasure of row % waits for %transaction %'
 UNION ALL
 	SELECT format('account %s: this server does not know the time zone "%s": its day is taken to end at midnight of UTC%s%s',
 			s.srvname, a.time_zone, CASE WHEN a.utc_offset_ms < 0 THEN '-' ELSE '+' END,

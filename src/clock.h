@@ -19,4 +19,14 @@ clock_us(void)
 	return (int64) now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* µs of the processor that this process has used. */
+static inline int64
+clock_cpu_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (int64) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 #endif							/* HUBSPOT_CLOCK_H */

@@ -75,7 +75,7 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->event = status.event;
 	strlcpy(report->reason, status.reason, sizeof(report->reason));
 	report->own = Min(status.own, (int) strlen(report->reason));
-	if (status.state == LANE_RUN && lane->family == FAMILY_CONTACTS && purge_obstacle(lane->account, report->reason, sizeof(report->reason)))
+	if (status.state == LANE_RUN && lane->family == FAMILY_CONTACTS && purge_reason(lane->account, report->reason, sizeof(report->reason)))
 		report->own = strlen(report->reason);
 	report->until = status.until == 0 ? 0 : GetCurrentTimestamp() + (status.until - now);
 	report->waiting = lane->rows - lane->in_flight + lane->skipped + lane->nparked;

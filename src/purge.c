@@ -37,7 +37,8 @@
 
 #define RETRY_US		1000000 /* until a refresh that goes on is looked for again */
 #define STEP_US			5000	/* for erasures at their end, in one transaction */
-#define PACE			3		/* after a step, so many times as long as it took is for the others */
+#define PACE			3		/* after a step, so many times as long as it took of the processor
+								 * is for the others */
 
 typedef enum Stand
 {
@@ -66,7 +67,7 @@ static dlist_head purges = DLIST_STATIC_INIT(purges);
 /* The pass under way, of all in STAND_PASSES; NULL: none. */
 static Pass *pass = NULL;
 static MemoryContext pass_context = NULL;
-static int64 step_began;
+static int64 step_began;		/* on the processor's clock: that others slow it down is no load */
 static int64 next_step;			/* none goes before */
 static bool steps_pass = false; /* the step is one of the pass, not an end */
 
@@ -165,8 +166,29 @@ purge_wake(int64 now)
 	return wait;
 }
 
-bool
-purge_obstacle(const Account *account, char *reason, size_t size)
+/* How far one is that nobody holds up. */
+static void
+describe_progress(const Purge *purge, char *text, size_t size)
+{
+	int64		id = purge->erased.before;
+	int64		done;
+	int64		all;
+
+	if (purge->stand == STAND_SWEPT || purge->stand == STAND_DONE)
+		snprintf(text, size, "erasure of row " INT64_FORMAT " has been through the tables and is at its end", id);
+	else if (pass == NULL || !pass_progress(pass, &done, &all))
+		snprintf(text, size, "erasure of row " INT64_FORMAT " begins", id);
+	else if (purge->stand == STAND_PASSES)
+		snprintf(text, size, "erasure of row " INT64_FORMAT " goes through the tables: " INT64_FORMAT " of " INT64_FORMAT " rows are done",
+				 id, done, all);
+	else
+		snprintf(text, size, "erasure of row " INT64_FORMAT " is the next to go through the tables: of those before it, "
+				 INT64_FORMAT " of " INT64_FORMAT " rows are done", id, done, all);
+}
+
+/* The first of those that somebody holds up, or of the others. */
+static int
+describe_first(const Account *account, bool held_up, char *reason, size_t size)
 {
 	int			count = 0;
 	dlist_iter	iter;
@@ -175,11 +197,23 @@ purge_obstacle(const Account *account, char *reason, size_t size)
 	{
 		const Purge *purge = dlist_container(Purge, node, iter.cur);
 
-		if (purge->obstacle[0] == '\0' || purge->input.key->lane->account != account)
+		if (purge->input.key->lane->account != account || (purge->obstacle[0] != '\0') != held_up || count++ > 0)
 			continue;
-		if (count++ == 0)
+		if (held_up)
 			strlcpy(reason, purge->obstacle, size);
+		else
+			describe_progress(purge, reason, size);
 	}
+	return count;
+}
+
+bool
+purge_reason(const Account *account, char *reason, size_t size)
+{
+	int			count = describe_first(account, true, reason, size);
+
+	if (count == 0)
+		count = describe_first(account, false, reason, size);
 	if (count > 1)
 		snprintf(reason + strlen(reason), size - strlen(reason), "; %d more erasures wait", count - 1);
 	return count > 0;
@@ -460,7 +494,7 @@ purge_step(void)
 {
 	bool		ends = may_end_some();
 
-	step_began = clock_us();
+	step_began = clock_cpu_us();
 	if (pass == NULL && !ends)
 		begin_pass();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -477,11 +511,10 @@ purge_step(void)
 void
 purge_done(void)
 {
-	int64		now = clock_us();
 	bool		swept = steps_pass && pass_committed(pass);
 	dlist_mutable_iter iter;
 
-	next_step = now + PACE * (now - step_began);
+	next_step = clock_us() + PACE * (clock_cpu_us() - step_began);
 	if (swept)
 	{
 		pass_end(pass);

@@ -25,7 +25,7 @@ extern bool purge_wants_all_written(void);
 /* The µs until something is due; -1: nothing will be. */
 extern int64 purge_wake(int64 now);
 
-/* What an erasure of the account waits for, as text; false when none waits for anybody. */
-extern bool purge_obstacle(const Account *account, char *reason, size_t size);
+/* What holds an erasure of the account up, else how far one is, as text; false when there is none. */
+extern bool purge_reason(const Account *account, char *reason, size_t size);
 
 #endif							/* HUBSPOT_PURGE_H */

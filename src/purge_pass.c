@@ -3,9 +3,12 @@
  *		The tables are gone through once, for all erasures that wait.
  *
  * First the record map, twice, by blocks: other keys of the erased records,
- * then userIds seen with these.  Then the tables of rows, by id, in the order of stages[].  An index
- * by key would cost each call, and would not find who is only mentioned; a row looked
- * at costs a microsecond or two, however many contacts are erased.
+ * then userIds seen with these.  Then the tables of rows, by id, in the order of stages[], of a ring one
+ * child after the other.  An index by key would cost each call, and would not find who is only
+ * mentioned; a row looked at costs a microsecond or two, however many contacts are erased.
+ *
+ * What a slice costs must not depend on how large the tables are: a statement names the child, so that the
+ * others are not even planned for, and goes by an index, for which statement_execute_chunk() cares.
  *
  * A slice ends after SLICE_US: a chunk of rows is left where that is over, or where
  * MAX_FOUND of them are to be changed, which is done with the chunk.  So neither a large outbox
@@ -26,6 +29,8 @@
 #include "hubspot.h"
 #include "clock.h"
 #include "purge_pass.h"
+#include "ring.h"
+#include "ring_scan.h"
 #include "statement.h"
 
 #define SLICE_US		5000
@@ -43,9 +48,21 @@ typedef enum Found
 #define FOUND_KINDS (FOUND_PART + 1)
 } Found;
 
-/* A table by id: the rows behind $1 in their order, and what is done to those that are found, by arrays of ids. */
+/* What the ids of a table are of. */
+typedef enum Ring
+{
+	RING_OF_OUTBOX,
+	RING_OF_REQUESTS,
+	RING_NONE					/* one table for all ids */
+} Ring;
+
+/*
+ * A table by id: the rows behind $1 in their order, of the child $2 of a ring; and what is done to those that are
+ * found, by an array of ids, $1, in that child, $2.
+ */
 typedef struct Stage
 {
+	Ring		ring;
 	const char *sql;			/* id, server, key (NULL: none of a contact), call, JSON, text,
 								 * text as JSON */
 	const char *empty[FOUND_KINDS];
@@ -54,35 +71,41 @@ typedef struct Stage
 
 #define OWN_KEY "CASE WHEN object NOT IN ('company', 'schema') THEN key END"
 #define NEXT_ROWS " WHERE id > $1 ORDER BY id LIMIT " CppAsString2(CHUNK_ROWS)
+#define IN_CHILD " ((id / 1000000000::pg_catalog.int8) % 8::pg_catalog.int8) = $2"	/* as the rings are
+																					 * partitioned by */
+#define NEXT_IN_CHILD " WHERE" IN_CHILD " AND id > $1 ORDER BY id LIMIT " CppAsString2(CHUNK_ROWS)
+#define THESE_IN_CHILD " WHERE" IN_CHILD " AND id = ANY ($1)"
+
+StaticAssertDecl(RING_SPAN == 1000000000 && RING_CHILDREN == 8, "purge_pass.c names the children of rings");
 
 static const Stage stages[] = {
-	{"SELECT id, server, " OWN_KEY ", call::pg_catalog.text, message, problem, NULL::pg_catalog.jsonb FROM hubspot.outbox" NEXT_ROWS,
+	{RING_OF_OUTBOX, "SELECT id, server, " OWN_KEY ", call::pg_catalog.text, message, problem, NULL::pg_catalog.jsonb FROM hubspot.outbox" NEXT_IN_CHILD,
 		{
-			"WITH emptied AS (UPDATE hubspot.outbox SET key = '', key_property = NULL, problem = NULL, message = NULL WHERE id = ANY ($1))"
-			" UPDATE hubspot.result SET record_id = NULL, message = NULL, warnings = NULL WHERE id = ANY ($1)",
-			"UPDATE hubspot.outbox SET problem = NULL, message = NULL WHERE id = ANY ($1)",
-			"UPDATE hubspot.outbox SET problem = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[] WHERE id = ANY ($1)",
+			"WITH emptied AS (UPDATE hubspot.outbox SET key = '', key_property = NULL, problem = NULL, message = NULL" THESE_IN_CHILD ")"
+			" UPDATE hubspot.result SET record_id = NULL, message = NULL, warnings = NULL" THESE_IN_CHILD,
+			"UPDATE hubspot.outbox SET problem = NULL, message = NULL" THESE_IN_CHILD,
+			"UPDATE hubspot.outbox SET problem = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[]" THESE_IN_CHILD,
 	}, true},
 	/* most have no text, and need not tell of which account they are */
-	{"SELECT r.id, CASE WHEN r.message IS NOT NULL OR r.warnings IS NOT NULL"
-		" THEN (SELECT o.server FROM hubspot.outbox o WHERE o.id = r.id) END, NULL::pg_catalog.text, NULL::pg_catalog.text,"
-		" NULL::pg_catalog.jsonb, r.message, r.warnings FROM (SELECT id, message, warnings FROM hubspot.result" NEXT_ROWS ") r ORDER BY r.id",
+	{RING_OF_OUTBOX, "SELECT r.id, CASE WHEN r.message IS NOT NULL OR r.warnings IS NOT NULL"
+		" THEN (SELECT server FROM hubspot.outbox WHERE" IN_CHILD " AND id = r.id) END, NULL::pg_catalog.text, NULL::pg_catalog.text,"
+		" NULL::pg_catalog.jsonb, r.message, r.warnings FROM (SELECT id, message, warnings FROM hubspot.result" NEXT_IN_CHILD ") r ORDER BY r.id",
 		{
 			NULL,
-			"UPDATE hubspot.result SET record_id = NULL, message = NULL, warnings = NULL WHERE id = ANY ($1)",
+			"UPDATE hubspot.result SET record_id = NULL, message = NULL, warnings = NULL" THESE_IN_CHILD,
 	}, true},
-	{"SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, NULL::pg_catalog.jsonb, error, NULL::pg_catalog.jsonb FROM hubspot.request" NEXT_ROWS,
+	{RING_OF_REQUESTS, "SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, NULL::pg_catalog.jsonb, error, NULL::pg_catalog.jsonb FROM hubspot.request" NEXT_IN_CHILD,
 		{
 			NULL,
-			"UPDATE hubspot.request SET error = NULL WHERE id = ANY ($1)",
+			"UPDATE hubspot.request SET error = NULL" THESE_IN_CHILD,
 	}, false},
-	{"SELECT id, server, " OWN_KEY ", NULL::pg_catalog.text, message, last_error, NULL::pg_catalog.jsonb FROM hubspot.dead" NEXT_ROWS,
+	{RING_NONE, "SELECT id, server, " OWN_KEY ", NULL::pg_catalog.text, message, last_error, NULL::pg_catalog.jsonb FROM hubspot.dead" NEXT_ROWS,
 		{
 			"DELETE FROM hubspot.dead WHERE id = ANY ($1)",
 			"DELETE FROM hubspot.dead WHERE id = ANY ($1)",
 	}, true},
 	/* its own were ended with their keys; of the others, what is sent must not change */
-	{"SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, message, last_error, NULL::pg_catalog.jsonb FROM hubspot.deferred" NEXT_ROWS,
+	{RING_NONE, "SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, message, last_error, NULL::pg_catalog.jsonb FROM hubspot.deferred" NEXT_ROWS,
 		{
 			NULL,
 			"UPDATE hubspot.deferred SET last_error = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[] WHERE id = ANY ($1)",
@@ -90,7 +113,7 @@ static const Stage stages[] = {
 };
 
 /* Suppressed repeats know a message by its id; the primary key leads with that. */
-static const char forget_message_ids[] = "DELETE FROM hubspot.message_id WHERE message_id = ANY ($2) AND id = ANY ($1)";
+static const char forget_message_ids[] = "DELETE FROM hubspot.message_id WHERE message_id = ANY ($3) AND id = ANY ($1)";
 
 static const char record_blocks[] =
 "SELECT pg_catalog.pg_relation_size('hubspot.record'::pg_catalog.regclass) / pg_catalog.current_setting('block_size')::pg_catalog.int8";
@@ -105,10 +128,19 @@ typedef struct Position
 	int			round;			/* through the record map; then RECORD_ROUNDS */
 	int64		block;
 	int			stage;
+	int64		generation;		/* of a ring; below the oldest one: not begun */
 	int64		id;				/* rows up to this one are done */
 } Position;
 
 #define RECORD_ROUNDS 2
+#define NOT_BEGUN (-1)
+
+/* Ids of a child, for progress; gaps count as rows. */
+typedef struct Span
+{
+	int64		first;
+	int64		end;			/* the one behind the last */
+} Span;
 
 struct Pass
 {
@@ -116,6 +148,8 @@ struct Pass
 	List	   *erased;
 	Identifiers *set;			/* NULL before all keys are known */
 	int64		last;			/* no row of the outbox from here on is looked at */
+	Span		spans[RING_CHILDREN];	/* of the outbox; results have the same */
+	bool		has_spans;
 	Position	done;
 	Position	next;			/* ... when the transaction has committed */
 };
@@ -144,6 +178,7 @@ pass_begin(List *erased)
 	ListCell   *cell;
 
 	pass->context = context;
+	pass->done.generation = NOT_BEGUN;
 	pass->erased = erased;
 	foreach(cell, erased)
 		pass->last = Max(pass->last, ((Erased *) lfirst(cell))->before);
@@ -167,6 +202,60 @@ pass_committed(Pass *pass)
 {
 	pass->done = pass->next;
 	return is_finished(&pass->done);
+}
+
+/* ---- how far it is ------------------------------------------------------------------- */
+
+/* Rows of the outbox, as far as the pass looks at them; a few look-ups by index. */
+static void
+measure(Pass *pass)
+{
+	const Catalog *catalog = ring_catalog(false);
+
+	for (int i = 0; i < RING_CHILDREN; i++)
+	{
+		Span	   *span = &pass->spans[i];
+		RingScan	child;
+		bool		isnull;
+
+		span->first = span->end = 0;
+		ring_scan_open(&child, catalog->outbox[i], catalog->outbox_id[i], 0);
+		index_rescan(child.scan, NULL, 0, NULL, 0);
+		if (ring_scan_next(&child))
+		{
+			span->first = DatumGetInt64(slot_getattr(child.slot, 1, &isnull));
+			index_rescan(child.scan, NULL, 0, NULL, 0);
+			if (index_getnext_slot(child.scan, BackwardScanDirection, child.slot))
+				span->end = DatumGetInt64(slot_getattr(child.slot, 1, &isnull)) + 1;
+			span->end = Max(Min(span->end, pass->last), span->first);
+		}
+		ring_scan_close(&child);
+	}
+	pass->has_spans = true;
+}
+
+bool
+pass_progress(const Pass *pass, int64 *done, int64 *all)
+{
+	const Position *position = &pass->done;
+	int64		rows = 0;
+	int64		behind = 0;		/* of the table that it is in */
+	int			tables = 0;
+
+	if (!pass->has_spans)
+		return false;
+	for (int i = 0; i < RING_CHILDREN; i++)
+	{
+		const Span *span = &pass->spans[i];
+
+		rows += span->end - span->first;
+		behind += Min(Max(position->id + 1 - span->first, 0), span->end - span->first);
+	}
+	for (int i = 0; i < lengthof(stages); i++)
+		tables += stages[i].ring == RING_OF_OUTBOX;
+	*all = rows * tables;
+	*done = Min(position->stage, tables) * rows + (position->stage < tables ? behind : 0);
+	return true;
 }
 
 /* ---- the record map ------------------------------------------------------------------ */
@@ -244,7 +333,7 @@ read_records(Pass *pass)
 		Datum		values[] = {tid_of(position->block), tid_of(Min(position->block + CHUNK_BLOCKS, MaxBlockNumber)),
 		text_array(records), text_array(addresses)};
 
-		if (statement_execute(record_keys, 4, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		if (statement_execute_chunk(record_keys, 4, types, values, NULL, true) != SPI_OK_SELECT)
 			elog(ERROR, "could not read hubspot.record");
 		for (int row = 0; row < SPI_processed; row++)
 			add_found_key(pass, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull)),
@@ -368,27 +457,51 @@ id_array(const int64 *ids, int count)
 }
 
 static void
-change(const char *sql, Datum ids, List *message_ids)
+change(const char *sql, Datum ids, int64 child, List *message_ids)
 {
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID};
-	Datum		values[] = {ids, text_array(message_ids)};
+	Oid			types[] = {INT8ARRAYOID, INT8OID, TEXTARRAYOID};
+	Datum		values[] = {ids, Int64GetDatum(child), text_array(message_ids)};
 
-	if (statement_execute(sql, message_ids != NIL ? 2 : 1, types, values, NULL, false, 0) < 0)
+	if (statement_execute_chunk(sql, lengthof(types), types, values, NULL, false) < 0)
 		elog(ERROR, "could not remove the traces of an erased contact");
 }
 
 static void
-change_found(const Stage *stage, int64 *const *found, const int *nfound, List *message_ids)
+change_found(const Stage *stage, int64 child, int64 *const *found, const int *nfound, List *message_ids)
 {
 	for (int i = 0; i < FOUND_KINDS; i++)
 		if (nfound[i] > 0)
 		{
 			Datum		ids = id_array(found[i], nfound[i]);
 
-			change(stage->empty[i], ids, NIL);
+			change(stage->empty[i], ids, child, NIL);
 			if (message_ids != NIL)
-				change(forget_message_ids, ids, message_ids);
+				change(forget_message_ids, ids, child, message_ids);
 		}
+}
+
+/* To the stage's oldest generation, to the next one, or to the next stage when there is none. */
+static void
+go_on(Position *position)
+{
+	const Stage *stage = &stages[position->stage];
+	const Catalog *catalog = ring_catalog(false);
+
+	if (stage->ring != RING_NONE)
+	{
+		int64		newest = RING_GENERATION(ring_last_id(stage->ring == RING_OF_OUTBOX ? catalog->outbox_id_seq : catalog->request_id_seq));
+
+		position->generation = Max(position->generation + 1, newest - (RING_CHILDREN - 1));
+		position->generation = Max(position->generation, 0);
+		position->id = position->generation * RING_SPAN - 1;
+		if (position->generation <= newest)
+			return;
+	}
+	position->stage++;
+	position->generation = NOT_BEGUN;
+	position->id = 0;
+	if (!is_finished(position) && stages[position->stage].ring != RING_NONE)
+		go_on(position);
 }
 
 /* One chunk of rows, as far as it is time; the position is moved behind what was looked at. */
@@ -396,8 +509,10 @@ static void
 read_rows(Pass *pass, int64 until)
 {
 	const Stage *stage = &stages[pass->next.stage];
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(pass->next.id)};
+	int64		child = pass->next.generation % RING_CHILDREN;
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		values[] = {Int64GetDatum(pass->next.id), Int64GetDatum(child)};
+	int64		began = clock_us();
 	int64	   *found[FOUND_KINDS];
 	int			nfound[FOUND_KINDS] = {0};
 	int			nall = 0;
@@ -406,8 +521,10 @@ read_rows(Pass *pass, int64 until)
 	int			nrows;
 	bool		at_end;
 
-	if (statement_execute(stage->sql, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+	if (statement_execute_chunk(stage->sql, lengthof(types), types, values, NULL, true) != SPI_OK_SELECT)
 		elog(ERROR, "could not read rows for the erasure of a contact");
+	/* what is read is read again when it is left: that must not become most of the work */
+	until = Max(until, clock_us() + (clock_us() - began));
 	table = SPI_tuptable;
 	nrows = (int) SPI_processed;
 	at_end = nrows < CHUNK_ROWS;
@@ -439,13 +556,10 @@ read_rows(Pass *pass, int64 until)
 			break;
 		}
 	}
-	change_found(stage, found, nfound, message_ids);
+	change_found(stage, child, found, nfound, message_ids);
 	SPI_freetuptable(table);
 	if (at_end)
-	{
-		pass->next.stage++;
-		pass->next.id = 0;
-	}
+		go_on(&pass->next);
 }
 
 void
@@ -454,6 +568,10 @@ pass_step(Pass *pass, void (*all_known) (void))
 	int64		until = clock_us() + SLICE_US;
 
 	pass->next = pass->done;
+	if (!pass->has_spans)
+		measure(pass);
+	if (pass->next.generation == NOT_BEGUN && stages[pass->next.stage].ring != RING_NONE)
+		go_on(&pass->next);
 	do
 	{
 		if (pass->next.round < RECORD_ROUNDS)

@@ -6,8 +6,8 @@
  * our processes among them, and a session what it likes for itself.
  *
  * settings_pin() and settings_pin_for_queries() are called once by each worker
- * and refresher, outside a transaction; settings_pin_for_statement() by
- * src/statement.c for each statement.
+ * and refresher, outside a transaction; settings_pin_for_statement() and
+ * settings_pin_for_chunk() by src/statement.c for each statement.
  */
 #include "postgres.h"
 
@@ -31,6 +31,19 @@ static const Setting for_statements[] = {
 	{"transform_null_equals", "off"},
 	{"array_nulls", "on"},
 	{"restrict_nonsystem_relation_kind", ""},
+};
+
+/*
+ * A chunk of a large table, by its index or its blocks.  The planner has no statistics of a table
+ * that was just filled, and would rather read and sort all of it, for each chunk anew.
+ */
+static const Setting for_chunks[] = {
+	{"enable_indexscan", "on"},
+	{"enable_tidscan", "on"},
+	{"enable_partition_pruning", "on"},
+	{"enable_seqscan", "off"},
+	{"enable_bitmapscan", "off"},
+	{"enable_sort", "off"},
 };
 
 static const Setting for_us[] = {
@@ -75,18 +88,31 @@ pin_identity(void)
 	SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-void
-settings_pin_for_statement(void)
+static void
+pin_until_end(const Setting *settings, int count)
 {
-	for (int i = 0; i < lengthof(for_statements); i++)
+	for (int i = 0; i < count; i++)
 	{
-		const Setting *setting = &for_statements[i];
+		const Setting *setting = &settings[i];
 		const char *present = GetConfigOption(setting->name, true, false);
 
 		if (present != NULL && strcmp(present, setting->value) != 0)
 			(void) set_config_option(setting->name, setting->value, PGC_USERSET, PGC_S_SESSION,
 									 GUC_ACTION_SAVE, true, 0, false);
 	}
+}
+
+void
+settings_pin_for_statement(void)
+{
+	pin_until_end(for_statements, lengthof(for_statements));
+}
+
+void
+settings_pin_for_chunk(void)
+{
+	settings_pin_for_statement();
+	pin_until_end(for_chunks, lengthof(for_chunks));
 }
 
 void

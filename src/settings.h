@@ -16,5 +16,6 @@ extern void settings_pin_for_queries(void);
 
 /* Until the end of the GUC nesting level: what a statement of ours depends on. */
 extern void settings_pin_for_statement(void);
+extern void settings_pin_for_chunk(void);
 
 #endif							/* HUBSPOT_SETTINGS_H */

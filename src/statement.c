@@ -33,6 +33,18 @@ statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const c
 }
 
 int
+statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only)
+{
+	int			level = NewGUCNestLevel();
+	int			result;
+
+	settings_pin_for_chunk();
+	result = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, 0);
+	AtEOXact_GUC(false, level);
+	return result;
+}
+
+int
 statement_execute_extended(const char *sql, const SPIExecuteOptions *options)
 {
 	int			level = NewGUCNestLevel();

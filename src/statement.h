@@ -13,6 +13,10 @@
  * database has set.  Users' queries go through SPI itself, inside sync_act_as_owner().
  */
 extern int	statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, long count);
+
+/* The same for a part of a large table, which is found by an index or by blocks, whatever statistics there are. */
+extern int	statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only);
+
 extern int	statement_execute_extended(const char *sql, const SPIExecuteOptions *options);
 extern Portal statement_open(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only,
 							 int cursor_options);

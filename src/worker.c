@@ -486,7 +486,7 @@ one_turn(void)
 	wait_us = sooner(wait_us, await_wake(now));
 	wait_us = sooner(wait_us, defer_wake(now));
 	if (!paused && !stuck)
-		wait_us = sooner(wait_us, purge_wake(now));
+		wait_us = sooner(wait_us, purge_wake(clock_us()));	/* a slice has just gone by */
 	if (!stuck)
 		wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)

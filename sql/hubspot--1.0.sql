@@ -963,7 +963,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_sync_trigger() IS
 CREATE FUNCTION @extschema@.hubspot_alter_owner(name text, role name) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_alter_owner';
 COMMENT ON FUNCTION @extschema@.hubspot_alter_owner(text, name) IS
-'gives a sync, audience or trait to another role, with whose rights it reads and queues from then on.  For its owner, who must be able to SET ROLE to the new one, and superusers; the new owner needs what he would need to declare it: USAGE on the SERVER and SELECT on what it reads.  Raises undefined_object or insufficient_privilege';
+'gives a sync, audience or trait to another role, with whose rights it reads and queues from then on.  For its owner, who must be able to SET ROLE to the new one, and superusers; the new owner needs what he would need to declare it: USAGE on the SERVER and SELECT on what it reads.  What becomes a superuser''s and was not is held until hubspot_resync().  Raises undefined_object or insufficient_privilege';
 
 CREATE FUNCTION @extschema@.hubspot_drop_sync(name text) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_drop_sync';
@@ -1026,7 +1026,7 @@ CREATE FUNCTION hubspot.worker_report(
 	OUT database oid, OUT pid integer, OUT state text, OUT problem text, OUT started_at timestamptz,
 	OUT last_turn_at timestamptz, OUT failures integer, OUT window_rows bigint, OUT window_bytes bigint,
 	OUT read_id bigint, OUT requests bigint, OUT done bigint, OUT refresher_pid integer, OUT refresher_problem text,
-	OUT refresher_sync integer, OUT refresher_since timestamptz)
+	OUT refresher_sync integer, OUT refresher_since timestamptz, OUT refresher_until timestamptz)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_worker_report';
 COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no rows when the library is not preloaded';
@@ -1385,11 +1385,12 @@ CREATE VIEW hubspot.workers AS
 	SELECT d.datname AS database, w.pid, w.state, nullif(w.problem, '') AS problem, w.started_at, w.last_turn_at,
 		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done, w.refresher_pid, w.refresher_problem,
 		CASE WHEN d.datname = pg_catalog.current_database() THEN
-			(SELECT y.name FROM hubspot.sync y WHERE y.id = w.refresher_sync) END AS refresher_runs, w.refresher_since
+			(SELECT y.name FROM hubspot.sync y WHERE y.id = w.refresher_sync) END AS refresher_runs, w.refresher_since,
+		w.refresher_until
 	FROM hubspot.worker_report() w
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
 COMMENT ON VIEW hubspot.workers IS
-'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started; refresher_runs: the definition that it works on, of this database only, refresher_since: since when';
+'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started; refresher_runs: the definition that it works on, of this database only, refresher_since: since when, refresher_until: when the process is told to end if it still runs then';
 
 /* A copy has no refresher before hubspot_arm(); its triggers queue, and what is called by hand works. */
 CREATE VIEW hubspot.copy_held AS
@@ -2402,12 +2403,22 @@ UNION ALL
 	WHERE w.refresher_problem IS NOT NULL AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL
 	SELECT format('%s "%s" of %s runs since %s, %s other definitions wait', y.kind, y.name, y.owner, date_trunc('second', w.refresher_since), o.waiting),
-		'its query is ended at its timeout, or by pg_terminate_backend() of the refresher; hubspot.max_refresh_timeout bounds every timeout'
+		'its query is ended at its timeout, or by pg_terminate_backend() of the refresher, unless it looks for no interrupts; hubspot.max_refresh_timeout bounds every timeout'
 	FROM hubspot.workers w
 	JOIN hubspot.syncs y ON y.name = w.refresher_runs
 	CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM hubspot.syncs z
 		WHERE z.name <> y.name AND (z.next_at < clock_timestamp() OR z.state = 'filling' OR (z.state = 'new' AND z.every IS NOT NULL))) o
 	WHERE w.refresher_since < clock_timestamp() - interval '5 seconds' AND o.waiting > 0
+		AND (w.refresher_until + interval '2 seconds' < clock_timestamp()) IS NOT TRUE
+UNION ALL
+	SELECT format('%s "%s" of %s goes on although its process %s was told to end at %s: it does not look for interrupts, as xpath() or a foreign table may',
+			y.kind, y.name, y.owner, w.refresher_pid, date_trunc('second', w.refresher_until)),
+		format('all refreshes and back-fills of the database wait for it, and so does hubspot_drop_sync().  Only an immediate restart of the server ends it (pg_ctl restart -m immediate).'
+			'  First REVOKE USAGE ON FOREIGN SERVER %I FROM whom its owner %I has it by, that it is not run again; afterwards SELECT hubspot_drop_sync(%L)',
+			y.server, y.owner, y.name)
+	FROM hubspot.workers w
+	JOIN hubspot.syncs y ON y.name = w.refresher_runs
+	WHERE w.refresher_until + interval '2 seconds' < clock_timestamp()
 UNION ALL
 	SELECT format('%s %s is not as it is needed: it does not hold that %s', y.library, y.version, y.problem),
 		format('%s; install another version of it (built with: %s), restart the server, and report this', y.otherwise, y.built_with)

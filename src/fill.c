@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 
 #include "hubspot.h"
+#include "account.h"
 #include "clock.h"
 #include "fill.h"
 #include "fill_read.h"
@@ -166,6 +167,7 @@ fill_step(const ScheduleItem *item)
 	progress = read_progress(sync);
 	if (!progress.is_open)
 		return;					/* it has ended since the list of tasks was read */
+	account_check_usage(account_resolve(sync->server), sync_need_owner(sync));	/* as in refresh_run() */
 	refresher_limit(sync);
 	rel = try_relation_open(sync->relation, RowShareLock);
 	if (rel == NULL)

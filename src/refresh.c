@@ -27,6 +27,7 @@
 #include "utils/tuplestore.h"
 
 #include "hubspot.h"
+#include "account.h"
 #include "refresh.h"
 #include "refresh_check.h"
 #include "refresh_member.h"
@@ -226,6 +227,8 @@ refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 	memset(counts, 0, sizeof(*counts));
 	check_is_compared(sync);
 	(void) sync_lock(sync, true);
+	/* Before the query: who may queue no more shall not keep others waiting, either. */
+	account_check_usage(account_resolve(sync->server), sync_need_owner(sync));
 	read_state(&refresh);
 	refresh_check_outputs(sync);
 	refresh.at = GetCurrentTimestamp();

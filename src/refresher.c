@@ -33,6 +33,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -54,6 +55,13 @@
 #define LOOK_US			1000000
 #define SLOW_US			500000	/* a chunk takes a few ms */
 #define IDLE_US			10000000
+/*
+ * An owner can lock a table of his own for as long as he likes, and the others wait
+ * for the refresher meanwhile.  A migration's locks are shorter, and what fails
+ * is tried again.  A back-fill waits as our own statements do, for 1 s.
+ */
+#define QUERY_LOCK_TIMEOUT_MS	"5000"
+
 #define BUSY_US			1000000 /* until the next try, when somebody else refreshes it */
 #define PAUSE_US		5000000 /* after an error that could not be written down */
 
@@ -123,6 +131,16 @@ note_failure(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 	MemoryContextSwitchTo(turn_context);
 }
 
+/*
+ * What a query has locked for its session would stay locked for as long as this
+ * process runs, which its owner cannot unlock.
+ */
+static void
+release_advisory_locks(void)
+{
+	LockReleaseAll(USER_LOCKMETHOD, true);
+}
+
 /* Run a definition's task in a transaction of its own; false when it failed. */
 static bool
 run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool is_fill)
@@ -150,6 +168,7 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
+	release_advisory_locks();
 	suspect_end(outer);
 	MemoryContextSwitchTo(turn_context);
 	pgstat_report_stat(false);
@@ -220,8 +239,7 @@ refresh_step(const ScheduleItem *item)
 		next_look = clock_us() + BUSY_US;
 		return;
 	}
-	/* its timeout is enough */
-	(void) set_config_option("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	(void) set_config_option("lock_timeout", QUERY_LOCK_TIMEOUT_MS, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	refresher_limit(sync);
 	refresh_run(sync, false, &counts);
 	refresher_unlimit();

@@ -7,7 +7,8 @@
  * often as it likes.  So it is not repeated: after GRACE_MS the process gets
  * SIGTERM, which no handler of exceptions stops.  The next refresher notes that
  * as a failure of the definition.  What checks for no interrupts, as a C function
- * in a loop, is not ended by either.
+ * in a loop, is not ended by either: hubspot_health() compares the time with when
+ * SIGTERM came, and says so.
  *
  * Memory and locks: none.
  */
@@ -17,6 +18,7 @@
 
 #include "miscadmin.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "hubspot.h"
 #include "refresher_limit.h"
@@ -45,9 +47,11 @@ void
 refresher_limit(const Sync *sync)
 {
 	int			ms = Min(sync->timeout_ms, hubspot_max_refresh_timeout);
+	int			end_ms = Min(ms, INT_MAX - GRACE_MS) + GRACE_MS;
 
+	shared_set_task_until(my_slot, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) end_ms));
 	enable_timeout_after(STATEMENT_TIMEOUT, ms);
-	enable_timeout_after(end_of_grace, Min(ms, INT_MAX - GRACE_MS) + GRACE_MS);
+	enable_timeout_after(end_of_grace, end_ms);
 }
 
 void
@@ -55,4 +59,5 @@ refresher_unlimit(void)
 {
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	disable_timeout(end_of_grace, false);
+	shared_set_task_until(my_slot, 0);
 }

@@ -206,6 +206,8 @@ describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 	nulls[14] = task.sync == 0;
 	put_time(values, nulls, 15, task.since);
 	nulls[15] |= task.sync == 0;
+	put_time(values, nulls, 16, task.until);
+	nulls[16] |= task.sync == 0;
 	values[2] = CStringGetTextDatum(shared_worker_states[state]);
 	values[3] = CStringGetTextDatum(problem);
 	return true;
@@ -219,8 +221,8 @@ hubspot_worker_report(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; hubspot_shared != NULL && i < SHARED_MAX_WORKERS; i++)
 	{
-		Datum		values[16];
-		bool		nulls[16] = {0};
+		Datum		values[17];
+		bool		nulls[17] = {0};
 
 		if (describe_worker(&hubspot_shared->slots[i], values, nulls))
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

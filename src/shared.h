@@ -91,6 +91,7 @@ typedef struct RefresherTask
 	bool		is_fill;
 	bool		overran;		/* it went on long after its timeout */
 	TimestampTz since;
+	TimestampTz until;			/* when SIGTERM comes at the latest; 0: no limit runs */
 } RefresherTask;
 
 /* The database's refresher, a process beside the worker: see refresher.h. */
@@ -298,6 +299,9 @@ extern bool shared_refresher_may_run(WorkerSlot *slot, int generation);
  */
 extern void shared_set_task(WorkerSlot *slot, int sync, bool is_fill);
 extern RefresherTask shared_take_lost_task(WorkerSlot *slot);
+
+/* By when the task has ended, or this process is told to; 0: no limit runs. */
+extern void shared_set_task_until(WorkerSlot *slot, TimestampTz until);
 
 /* In a signal's handler: the task goes on although it was cancelled, and this process will be ended for it. */
 extern void shared_task_overruns(WorkerSlot *slot);

@@ -94,6 +94,15 @@ shared_set_task(WorkerSlot *slot, int sync, bool is_fill)
 	slot->refresher.task.is_fill = is_fill;
 	slot->refresher.task.overran = false;
 	slot->refresher.task.since = now;
+	slot->refresher.task.until = 0;
+	SpinLockRelease(&slot->mutex);
+}
+
+void
+shared_set_task_until(WorkerSlot *slot, TimestampTz until)
+{
+	SpinLockAcquire(&slot->mutex);
+	slot->refresher.task.until = until;
 	SpinLockRelease(&slot->mutex);
 }
 

@@ -9,6 +9,10 @@
  * they lose their owner, and do nothing until hubspot_alter_owner(): a later
  * role of the same name has another oid.
  *
+ * A superuser's definition reads as pg_read_all_data, and so do the functions of
+ * the views that it reads.  What was another role's and becomes a superuser's is
+ * held, therefore, until he says by hubspot_resync() that he has looked at it.
+ *
  * In the user's transaction.  Locks: those of sync_replaced(); ROW EXCLUSIVE on
  * hubspot.sync, and those of sync_drop().  Memory: the caller's context.
  */
@@ -34,15 +38,35 @@ PG_FUNCTION_INFO_V1(hubspot_alter_owner);
 /* ---- hubspot_alter_owner() ------------------------------------------------------------ */
 
 static void
+set_owner(Sync *sync, Oid role)
+{
+	bool		gains_rights = superuser_arg(role) && !superuser_arg(sync->role);
+
+	sync->role = role;
+	sync->owner = GetUserNameFromId(role, false);
+	if (!gains_rights || sync->held != NULL)
+		return;
+	sync->row_security = false; /* nobody has agreed to the policies of pg_read_all_data */
+	sync->held = "it was given to a superuser, with whose right to read all tables it would run: "
+		"look at what it reads, and at the functions of views and tables there";
+	ereport(NOTICE,
+			(errmsg("%s \"%s\" is held, since its new owner \"%s\" is a superuser", sync_kind_names[sync->kind], sync->name, sync->owner),
+			 errdetail("It would read as \"pg_read_all_data\", and so would the functions of the views and tables that it reads."),
+			 errhint("Look at them; then hubspot_resync(%s) lets it go on.", quote_literal_cstr(sync->name))));
+}
+
+static void
 write_owner(const Sync *sync)
 {
-	Oid			types[] = {INT4OID, TEXTOID, OIDOID, BOOLOID};
+	Oid			types[] = {INT4OID, TEXTOID, OIDOID, BOOLOID, TEXTOID};
 	Datum		values[] = {
-		Int32GetDatum(sync->id), CStringGetTextDatum(sync->owner), ObjectIdGetDatum(sync->role), BoolGetDatum(sync->row_security)
+		Int32GetDatum(sync->id), CStringGetTextDatum(sync->owner), ObjectIdGetDatum(sync->role), BoolGetDatum(sync->row_security),
+		sync->held != NULL ? CStringGetTextDatum(sync->held) : (Datum) 0
 	};
+	char		nulls[] = {' ', ' ', ' ', ' ', sync->held != NULL ? ' ' : 'n'};
 
-	(void) sync_execute("UPDATE hubspot.sync SET owner = $2::name, owner_oid = $3, row_security = $4 WHERE id = $1",
-						lengthof(types), types, values, NULL, NULL, NULL);
+	(void) sync_execute("UPDATE hubspot.sync SET owner = $2::name, owner_oid = $3, row_security = $4, held = COALESCE(held, $5) WHERE id = $1",
+						lengthof(types), types, values, nulls, NULL, NULL);
 	shared_look_at_syncs_at_commit();
 }
 
@@ -76,8 +100,7 @@ hubspot_alter_owner(PG_FUNCTION_ARGS)
 	if (sync == NULL)
 		sync = sync_load(name, false);	/* dropped while we waited: an error */
 	check_can_set_role(GetUserId(), role);
-	sync->role = role;
-	sync->owner = GetUserNameFromId(role, false);
+	set_owner(sync, role);
 	check_new_owner(sync);
 	write_owner(sync);
 	PG_RETURN_VOID();
@@ -199,8 +222,7 @@ sync_owner_follow(const RoleStatement *about)
 			sync_drop(sync);
 		else if (OidIsValid(about->heir))
 		{
-			sync->role = about->heir;
-			sync->owner = GetUserNameFromId(about->heir, false);
+			set_owner(sync, about->heir);
 			sync->row_security = false;
 			write_owner(sync);
 		}

@@ -70,6 +70,48 @@ ask(q{SELECT hubspot_drop_sync('hang')});
 ask('SELECT pg_terminate_backend(refresher_pid) FROM hubspot.workers');
 wait_for_refresh('ours', 'the others go on');
 
+# What waits for a lock: its own timeout would be too long for the others
+ask(q{CREATE SCHEMA m AUTHORIZATION mallory; CREATE TABLE m.locked (email text); ALTER TABLE m.locked OWNER TO mallory});
+as('mallory', q{SELECT hubspot_audience('hang', 'SELECT email FROM m.locked', every => '1 second', timeout => '1 hour')});
+my $locker = $node->background_psql('postgres');
+$locker->query_safe('SET ROLE mallory; BEGIN; LOCK TABLE m.locked IN ACCESS EXCLUSIVE MODE');
+wait_until(sub { problem_of('hang') eq 'canceling statement due to lock timeout' }, sub { 'the lock timeout, not: ' . problem_of('hang') });
+is(ask(q{SELECT error_code FROM hubspot.sync_state s JOIN hubspot.sync y ON y.id = s.sync WHERE y.name = 'hang'}), '55P03', 'a lock is waited for shorter than a query may run');
+wait_for_refresh('ours', 'the others are served');
+$locker->query_safe('COMMIT');
+$locker->quit;
+wait_until(sub { problem_of('hang') eq '' }, sub { 'the next try, not: ' . problem_of('hang') });
+pass('and it is tried again');
+
+# What a query locks for its session
+as('mallory', q{SELECT hubspot_audience('hang', 'SELECT ''l@example.com'' FROM (SELECT pg_advisory_lock(4)) l', every => '1 hour')});
+my $pid = ask('SELECT refresher_pid FROM hubspot.workers');
+wait_until(sub { ask(q{SELECT source_rows FROM hubspot.syncs WHERE name = 'hang'}) eq '1' }, sub { 'the query with the lock: ' . everything() });
+wait_for_refresh('ours', 'another one is served by the same process');
+is(ask('SELECT refresher_pid FROM hubspot.workers'), $pid, 'which is the one that took the lock');
+is(ask(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, 'a lock for the session ends with the task');
+as('mallory', q{SELECT hubspot_audience('hang', 'SELECT (1 / (pg_advisory_lock(4)::text <> '''')::int)::text', every => '1 hour')});
+wait_until(sub { problem_of('hang') eq 'division by zero' }, sub { 'an error, not: ' . problem_of('hang') });
+is(ask(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, 'also by an error');
+ask(q{SELECT hubspot_drop_sync('hang')});
+
+# What looks for no interrupts: here a process that has no time for them
+as('mallory', q{SELECT hubspot_audience('hang', 'SELECT public.hang()', every => '1 second', timeout => '100 ms')});
+wait_until(sub { ask('SELECT refresher_runs FROM hubspot.workers') eq 'hang' }, 'the query that is to be stopped');
+$pid = ask('SELECT refresher_pid FROM hubspot.workers');
+kill 'STOP', $pid;
+wait_until(sub { ask('SELECT problem FROM hubspot_health()') =~ /^audience "hang" of mallory goes on although its process $pid was told to end at 20\S+ \S+: it does not look for interrupts/m },
+	sub { 'health: ' . ask('SELECT * FROM hubspot_health()') });
+unlike(ask('SELECT problem FROM hubspot_health()'), qr/^audience "hang" of mallory runs since/m, 'health does not promise an end that does not come');
+like(ask('SELECT remedy FROM hubspot_health()'), qr/immediate restart.*REVOKE USAGE ON FOREIGN SERVER crm FROM .*mallory.*hubspot_drop_sync\('hang'\)/, '... but says what helps');
+like(as('postgres', q{SET lock_timeout = '100ms'; SELECT hubspot_drop_sync('hang')}), qr/lock timeout/, 'hubspot_drop_sync() waits');
+ask(q{SET lock_timeout = '5s'; REVOKE USAGE ON FOREIGN SERVER crm FROM mallory});
+kill 'CONT', $pid;
+wait_until(sub { problem_of('hang') =~ /permission denied for foreign server crm/ }, sub { 'the lost right to keep it from its next run, not: ' . problem_of('hang') });
+pass('who has lost the right to the account is not run again');
+ask(q{SELECT hubspot_drop_sync('hang'); GRANT USAGE ON FOREIGN SERVER crm TO mallory});
+wait_for_refresh('ours', 'the others have gone on');
+
 # The longest timeout there is
 ask(q{SELECT hubspot_audience('slow', 'SELECT pg_sleep(600)::text', every => '1 second', timeout => '5 minutes')});
 like(as('alice', q{SET hubspot.max_refresh_timeout = '1h'}), qr/permission denied to set parameter "hubspot.max_refresh_timeout"/, 'the cap is for superusers');

@@ -87,6 +87,22 @@ wait_drained($node, 'postgres');
 ok($sim->contact('followed@example.com'), 'changes are followed for the new owner');
 
 #
+# A superuser's reads all tables: what becomes his is held until he has looked at it
+#
+for my $way (q{SELECT hubspot_alter_owner('mine', 'postgres'); SELECT hubspot_alter_owner('followed', 'postgres')}, 'REASSIGN OWNED BY dave TO postgres')
+{
+	like(answer_to('postgres', $way), qr/NOTICE:  audience "mine" is held, since its new owner "postgres" is a superuser/, "$way: who gives it is told");
+	is(ask('SELECT string_agg(DISTINCT state, NULL) FROM hubspot.syncs'), 'held', 'both are held');
+	like(answer_to('postgres', q{SELECT hubspot_refresh('mine')}), qr/audience "mine" is held: it was given to a superuser/, 'none is refreshed');
+	like(answer_to('dave', q{SELECT hubspot_resync('mine')}), qr/must be owner of audience "mine"/, 'the one before cannot let it go on');
+	unlike(ask(q{SELECT hubspot_resync(name) FROM hubspot.syncs; SELECT state FROM hubspot.syncs}), qr/held/, 'the new owner lets them go on');
+	is(ask(q{SELECT source_rows > 0 FROM hubspot_refresh('mine')}), 't', 'as whom they run');
+	unlike(answer_to('postgres', q{CREATE ROLE root SUPERUSER; SELECT hubspot_alter_owner('mine', 'root'); SELECT hubspot_alter_owner('mine', 'postgres'); DROP ROLE root}),
+		qr/held|ERROR/, 'between superusers nothing changes');
+	unlike(answer_to('postgres', q{SELECT hubspot_alter_owner(name, 'dave') FROM hubspot.syncs}), qr/held|ERROR/, 'nor when a superuser gives them away');
+}
+
+#
 # REASSIGN OWNED and DROP OWNED
 #
 ask('REASSIGN OWNED BY dave TO team');

@@ -1132,8 +1132,10 @@ DECLARE
 	olds oid[];
 	news oid[];
 BEGIN
-	LOCK TABLE hubspot.server_name IN SHARE ROW EXCLUSIVE MODE;
-	IF EXISTS (SELECT FROM hubspot.installation i, pg_control_system() c WHERE i.system_identifier <> c.system_identifier) THEN
+	IF EXISTS (SELECT FROM hubspot.installation i, pg_control_system() c WHERE i.system_identifier <> c.system_identifier)
+		AND EXISTS (SELECT FROM hubspot.server_name n JOIN pg_foreign_server s ON s.srvname = n.name AND s.oid <> n.server)
+	THEN
+		LOCK TABLE hubspot.server_name IN SHARE ROW EXCLUSIVE MODE;	-- rows are moved once
 		SELECT array_agg(n.server), array_agg(s.oid) INTO olds, news
 		FROM hubspot.server_name n
 		JOIN pg_foreign_server s ON s.srvname = n.name
@@ -1143,17 +1145,42 @@ BEGIN
 			PERFORM hubspot.move_servers(olds, news);
 		END IF;
 	END IF;
-	DELETE FROM hubspot.server_name n WHERE NOT EXISTS (SELECT FROM pg_foreign_server s WHERE s.oid = n.server AND s.srvname = n.name);
-	INSERT INTO hubspot.server_name (server, name)
+	DELETE FROM hubspot.server_name d WHERE d.server IN (
+		SELECT n.server FROM hubspot.server_name n
+		WHERE NOT EXISTS (SELECT FROM pg_foreign_server s WHERE s.oid = n.server AND s.srvname = n.name)
+		FOR UPDATE SKIP LOCKED);
+	INSERT INTO hubspot.server_name AS n (server, name)
 		SELECT s.oid, s.srvname FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'hubspot'
-		ON CONFLICT (server) DO NOTHING;
+		WHERE NOT EXISTS (SELECT FROM hubspot.server_name k WHERE k.server = s.oid AND k.name = s.srvname)
+		ON CONFLICT (server) DO UPDATE SET name = excluded.name;
 END $$;
 COMMENT ON FUNCTION hubspot.note_servers() IS 'notes the names of the SERVERs; in a cluster that pg_upgrade made, gives rows their new oids before';
 
+/*
+ * Everybody gets here, also by statements that do nothing or are about other
+ * wrappers, and in transactions that stay open: then nothing is written and no
+ * lock is taken that others could wait for.  The exception is a cluster that
+ * pg_upgrade made, until rows have been moved.
+ */
 CREATE FUNCTION hubspot.servers_changed() RETURNS event_trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-AS $$ BEGIN PERFORM hubspot.note_servers(); END $$;
+AS $$
+DECLARE
+	concerned boolean;
+BEGIN
+	IF tg_event = 'ddl_command_start' THEN
+		concerned := EXISTS (SELECT FROM hubspot.installation i, pg_control_system() c WHERE i.system_identifier <> c.system_identifier);
+	ELSE
+		concerned := EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d
+			JOIN pg_foreign_server s ON d.classid = 'pg_foreign_server'::regclass AND s.oid = d.objid
+			JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'hubspot')
+			OR EXISTS (SELECT FROM hubspot.server_name n WHERE NOT EXISTS (SELECT FROM pg_foreign_server s WHERE s.oid = n.server));
+	END IF;
+	IF concerned THEN
+		PERFORM hubspot.note_servers();
+	END IF;
+END $$;
 COMMENT ON FUNCTION hubspot.servers_changed() IS 'notes the names of the SERVERs before and after a statement that may change them';
 -- before, too: in a cluster that pg_upgrade made they still have the names that were noted
 CREATE EVENT TRIGGER hubspot_servers_change ON ddl_command_start

@@ -22,13 +22,14 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_namespace.h"
 #include "utils/acl.h"
 
 static inline AclResult
 object_aclcheck(Oid catalog, Oid object, Oid role, AclMode mode)
 {
-	Assert(catalog == ForeignServerRelationId);
-	return pg_foreign_server_aclcheck(object, role, mode);
+	Assert(catalog == ForeignServerRelationId || catalog == NamespaceRelationId);
+	return catalog == ForeignServerRelationId ? pg_foreign_server_aclcheck(object, role, mode) : pg_namespace_aclcheck(object, role, mode);
 }
 
 static inline bool

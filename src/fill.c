@@ -132,16 +132,15 @@ wait_for_row(Relation rel)
 static void
 fill_table(const Sync *sync, Relation rel, const Progress *progress)
 {
+	Rows		rows = {sync_rows_begin(sync, rel), 0};
 	FillOrder	order = fill_choose_order(sync, rel);
 	char	   *position;
 	bool		begins;
 	FillOutcome outcome;
-	Rows		rows = {NULL, 0};
 
 	/* when an index was made or dropped, it begins anew */
 	position = progress->order == order.attnum ? progress->position : NULL;
 	begins = position == NULL;
-	rows.rows = sync_rows_begin(sync, rel);
 	outcome = fill_read(sync, rel, order.attnum, &position, queue_row, &rows);
 	sync_rows_end(rows.rows);
 	if (outcome == FILL_CONTESTED)

@@ -25,7 +25,8 @@
  * the table's access method, not by a statement: FOR SHARE would need the right to
  * UPDATE, which the owner of a definition need not have.
  *
- * Statements run as the definition's owner.  Rows of one value of the column
+ * Statements run as the definition's owner, who made, or may have chosen, the
+ * functions in whatever belongs to the table.  Rows of one value of the column
  * are read together, so that none is lost behind a position; NULL is no value.
  *
  * Locks: ROW SHARE on the table and the partitions met, and those row locks.
@@ -33,12 +34,13 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -85,14 +87,42 @@ find_key(const Sync *sync, Relation rel)
 			 errhint("Declare \"%s\" again.", sync->name)));
 }
 
-/* The column that a btree index on all rows leads with; 0: it is of no use. */
-static AttrNumber
-leading_column(Relation index)
+static bool
+is_btree(Oid index)
 {
-	if (!index->rd_index->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
-		RelationGetIndexPredicate(index) != NIL)
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+	bool		is_one;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	is_one = ((Form_pg_class) GETSTRUCT(tuple))->relam == BTREE_AM_OID;
+	ReleaseSysCache(tuple);
+	return is_one;
+}
+
+/*
+ * The column that a btree index on all rows leads with; 0: it is of no use.
+ * Read from the catalog alone: the relation cache evaluates what is constant in
+ * an index's expressions and predicate, which are functions of the table's owner.
+ */
+static AttrNumber
+leading_column(Oid oid, bool *is_primary)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(oid));
+	AttrNumber	column = 0;
+	Form_pg_index index;
+
+	*is_primary = false;
+	if (!HeapTupleIsValid(tuple))
 		return 0;
-	return index->rd_index->indkey.values[0];
+	index = (Form_pg_index) GETSTRUCT(tuple);
+	if (index->indisvalid && is_btree(oid) && heap_attisnull(tuple, Anum_pg_index_indpred, NULL))
+	{
+		column = index->indkey.values[0];
+		*is_primary = index->indisprimary;
+	}
+	ReleaseSysCache(tuple);
+	return column;
 }
 
 FillOrder
@@ -101,18 +131,20 @@ fill_choose_order(const Sync *sync, Relation rel)
 	FillOrder	order = {find_key(sync, rel), false};
 	AttrNumber	primary = 0;
 	ListCell   *cell;
+	SyncIdentity before;
 
+	sync_act_as_owner(sync, &before);
 	foreach(cell, RelationGetIndexList(rel))
 	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-		AttrNumber	column = leading_column(index);
+		bool		is_primary;
+		AttrNumber	column = leading_column(lfirst_oid(cell), &is_primary);
 
 		if (column == order.attnum)
 			order.is_indexed = true;
-		else if (column > 0 && index->rd_index->indisprimary)
+		else if (column > 0 && is_primary)
 			primary = column;
-		index_close(index, AccessShareLock);
 	}
+	sync_act_back(&before);
 	if (!order.is_indexed && primary > 0)
 	{
 		order.attnum = primary;

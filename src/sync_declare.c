@@ -361,7 +361,7 @@ sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const cha
 	check_object(sync, source);
 	take_key(sync, source, key);
 	check_unique(sync, source);
-	sync_source_check_rights(source->relation, sync, GetUserId());
+	sync_source_check_rights(sync, GetUserId());
 	if (sync->follows)
 		sync_source_check_row_security(sync);
 }

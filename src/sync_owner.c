@@ -81,7 +81,7 @@ check_new_owner(Sync *sync)
 		(void) refresh_describe(sync);
 	else
 	{
-		sync_source_check_rights(sync->relation, sync, sync->role);
+		sync_source_check_rights(sync, sync->role);
 		sync_source_check_row_security(sync);
 	}
 }

@@ -21,6 +21,7 @@
 #include "hubspot.h"
 #include "account.h"
 #include "mapping_name.h"
+#include "sync_rights.h"
 #include "sync_row_plan.h"
 
 static const Call call_of_object[OBJECT_COUNT] = {
@@ -217,6 +218,7 @@ sync_row_refusal(const Sync *sync)
 {
 	ForeignServer *server = GetForeignServerByName(sync->server, true);
 	Oid			owner = sync_owner_role(sync);
+	SyncDenial	denial;
 
 	if (server == NULL)
 		return psprintf("the server \"%s\" does not exist any more", sync->server);
@@ -224,6 +226,9 @@ sync_row_refusal(const Sync *sync)
 		return psprintf("its owner, the role \"%s\", does not exist any more: hubspot_alter_owner() gives it to another", sync->owner);
 	if (object_aclcheck(ForeignServerRelationId, server->serverid, owner, ACL_USAGE) != ACLCHECK_OK)
 		return psprintf("its owner, the role \"%s\", has no USAGE on the server \"%s\" any more", sync->owner, sync->server);
+	if (sync->follows && sync_rights_deny(sync, owner, &denial))
+		return psprintf("its owner, the role \"%s\", has no %s on the %s \"%s\" any more", sync->owner,
+						denial.kind == OBJECT_SCHEMA ? "USAGE" : "SELECT", denial.kind == OBJECT_SCHEMA ? "schema" : "table", denial.name);
 	if (sync->follows && !superuser_arg(owner) && check_enable_rls(sync->relation, owner, true) == RLS_ENABLED)
 		return psprintf("row security of its table hides rows from its owner, the role \"%s\"", sync->owner);
 	return NULL;

@@ -33,7 +33,7 @@ extern bool sync_row_key_differs(const SyncRowPlan *plan, TupleTableSlot *before
 
 /*
  * Why nothing can be queued for the definition's account by its owner now: one of them is gone,
- * or the right to use it.  NULL: nothing stands against it.
+ * or the right to use it, or to read what is followed.  NULL: nothing stands against it.
  */
 extern const char *sync_row_refusal(const Sync *sync);
 

@@ -15,6 +15,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_partitioned_table.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -22,7 +23,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/partcache.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -31,6 +31,7 @@
 
 #include "hubspot.h"
 #include "row_column.h"
+#include "sync_rights.h"
 #include "sync_source.h"
 
 /* ---- a relation ---------------------------------------------------------------------- */
@@ -102,23 +103,12 @@ look_at_relation(const char *text, SyncSource *source)
 }
 
 void
-sync_source_check_rights(Oid relation, const Sync *sync, Oid role)
+sync_source_check_rights(const Sync *sync, Oid role)
 {
-	AclResult	result;
-	ListCell   *cell;
+	SyncDenial	denial;
 
-	if (!OidIsValid(relation) || pg_class_aclcheck(relation, role, ACL_SELECT) == ACLCHECK_OK)
-		return;
-	result = pg_attribute_aclcheck(relation, sync->key_attnum, role, ACL_SELECT);
-	foreach(cell, sync->columns)
-	{
-		const SyncColumn *column = lfirst(cell);
-
-		if (result == ACLCHECK_OK)
-			result = pg_attribute_aclcheck(relation, column->attnum, role, ACL_SELECT);
-	}
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relation)), get_rel_name(relation));
+	if (OidIsValid(sync->relation) && sync_rights_deny(sync, role, &denial))
+		aclcheck_error(ACLCHECK_NO_PRIV, denial.kind, denial.name);
 }
 
 void
@@ -135,11 +125,15 @@ sync_source_check_row_security(const Sync *sync)
 					 superuser_arg(sync->role) ? "" : ", or compare what the role sees: declare a view, or SELECT * FROM the table, with every")));
 }
 
-/* Whether all other columns of an index are those that the table is partitioned by. */
+/*
+ * Whether all other columns of an index are those that the table is partitioned by.
+ * The table's row of pg_partitioned_table, or NULL: the relation cache would evaluate
+ * the expressions among the key, functions of the table's owner, as who declares.
+ */
 static bool
-is_unique_on(Relation rel, Form_pg_index index, AttrNumber attnum)
+is_unique_on(HeapTuple partitioned, Form_pg_index index, AttrNumber attnum)
 {
-	PartitionKey partition = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? RelationGetPartitionKey(rel) : NULL;
+	Form_pg_partitioned_table partition = HeapTupleIsValid(partitioned) ? (Form_pg_partitioned_table) GETSTRUCT(partitioned) : NULL;
 	bool		found = false;
 
 	for (int i = 0; i < index->indnkeyatts; i++)
@@ -148,7 +142,7 @@ is_unique_on(Relation rel, Form_pg_index index, AttrNumber attnum)
 
 		found |= !is_other;
 		for (int j = 0; is_other && partition != NULL && j < partition->partnatts; j++)
-			is_other = partition->partattrs[j] != index->indkey.values[i];
+			is_other = partition->partattrs.values[j] != index->indkey.values[i];
 		if (is_other)
 			return false;
 	}
@@ -159,6 +153,7 @@ bool
 sync_source_is_unique(const SyncSource *source, AttrNumber attnum)
 {
 	Relation	rel = relation_open(source->relation, NoLock);
+	HeapTuple	partitioned = SearchSysCache1(PARTRELID, ObjectIdGetDatum(source->relation));
 	bool		is_unique = false;
 	ListCell   *cell;
 
@@ -171,9 +166,11 @@ sync_source_is_unique(const SyncSource *source, AttrNumber attnum)
 			continue;
 		index = (Form_pg_index) GETSTRUCT(tuple);
 		is_unique |= index->indisunique && index->indisvalid && heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-			heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) && is_unique_on(rel, index, attnum);
+			heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) && is_unique_on(partitioned, index, attnum);
 		ReleaseSysCache(tuple);
 	}
+	if (HeapTupleIsValid(partitioned))
+		ReleaseSysCache(partitioned);
 	relation_close(rel, NoLock);
 	return is_unique;
 }

@@ -7,7 +7,7 @@
  * who does not own the table, or may have been put onto another table.  So a
  * trigger works for the definition of its argument's name as long as this says
  * that it follows this very table, is not held, and its owner may use the
- * account; otherwise it does nothing.  It raises no error of its own: hubspot.sync_problem()
+ * account and read the table; otherwise it does nothing.  It raises no error of its own: hubspot.sync_problem()
  * tells what is wrong.
  *
  * What a trigger needs to know is kept in this backend until the definition,

@@ -147,7 +147,7 @@ wait_for_state('done', 'of_ann');
 is(ask(q{SELECT rows_read FROM hubspot.backfills WHERE name = 'of_ann'}), '3000', 'who may only read a table can have it followed');
 ask(q{REVOKE SELECT ON bees FROM ann; SELECT hubspot_resync('of_ann')});
 wait_for_state('failed', 'of_ann');
-is(ask(q{SELECT error FROM hubspot.backfills WHERE name = 'of_ann'}), 'permission denied for table bees', 'it is read with the rights of its owner');
+is(ask(q{SELECT error FROM hubspot.backfills WHERE name = 'of_ann'}), 'the sync "of_ann" cannot queue rows: its owner, the role "ann", has no SELECT on the table "bees" any more', 'it is read with the rights of its owner');
 ask(q{GRANT SELECT ON bees TO ann});
 wait_for_state('done', 'of_ann');
 is(ask(q{SELECT state, error IS NULL FROM hubspot.backfills WHERE name = 'of_ann'}), 'done|t', 'and goes on by itself when nothing stands in the way any more');

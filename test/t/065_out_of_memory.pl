@@ -49,14 +49,15 @@ my $node = hubspot_cluster('memory', start => 0, conf => "restart_after_crash = 
 }
 create_account($node, 'postgres', 'crm', $sim);
 
-# Queues a row and waits for its verdict; trouble is cut short by a reload.
+# Queues a row and waits for its verdict; trouble is cut short by a reload.  Each start
+# of a worker that fails doubles the time until the next one, up to a minute.
 $node->safe_psql('postgres', q{
 CREATE PROCEDURE deliver(n int, INOUT outcome text) LANGUAGE plpgsql AS $$
 DECLARE
 	row_id bigint := hubspot_identify(jsonb_build_object('email', 'n' || n || '@example.com', 'plan', 'pro'));
 BEGIN
 	COMMIT;
-	FOR i IN 1 .. 5000 LOOP
+	FOR i IN 1 .. 30000 LOOP
 		SELECT verdict INTO outcome FROM hubspot.outbox_status WHERE id = row_id;
 		EXIT WHEN outcome IS NOT NULL;
 		IF i % 10 = 0 AND EXISTS (SELECT FROM hubspot.status WHERE state <> 'RUN') THEN

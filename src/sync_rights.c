@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/objectaddress.h"
 #include "catalog/pg_namespace.h"
 #include "nodes/pg_list.h"
 #include "utils/acl.h"

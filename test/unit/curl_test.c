@@ -17,22 +17,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "check.h"
+
 #define MAX_REQUESTS	8
 #define MAX_SOCKETS		8
 #define MAX_TEXT		4096
-
-static int	passed;
-static int	failed;
-
-static void
-check(bool good, const char *what)
-{
-	if (good)
-		passed++;
-	else
-		failed++;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", passed + failed, what);
-}
 
 static struct pollfd
 watch(int fd, int events)
@@ -570,6 +559,5 @@ main(void)
 	test_timeout();
 	test_environment();
 	curl_global_cleanup();
-	printf("1..%d\n%d passed, %d failed\n", passed + failed, passed, failed);
-	return failed == 0 ? 0 : 1;
+	return check_end();
 }

@@ -11,6 +11,7 @@
 
 #include "../../src/reply.h"
 #include "../../src/reply_json.h"
+#include "check.h"
 
 typedef struct Case
 {
@@ -114,19 +115,6 @@ static const Case cases[] = {
 	IS_NOT("[\xc3\xbc]", 1, "no value of JSON"),
 	IS_NOT("{\"M\xfcller\":1}", 3, "malformed UTF-8"),
 };
-
-static int	passed;
-static int	failed;
-
-static void
-check(bool good, const char *what)
-{
-	if (good)
-		passed++;
-	else
-		failed++;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", passed + failed, what);
-}
 
 /* A copy that ends where the text does, so that the sanitizer sees who looks behind it. */
 static json_object *
@@ -242,6 +230,5 @@ main(void)
 		test_case(&cases[i]);
 	test_bounds();
 	test_values();
-	printf("1..%d\n%d passed, %d failed\n", passed + failed, passed, failed);
-	return failed == 0 ? 0 : 1;
+	return check_end();
 }

@@ -6,19 +6,7 @@
 #include <string.h>
 
 #include "../../src/library.h"
-
-static int	passed;
-static int	failed;
-
-static void
-check(bool good, const char *what)
-{
-	if (good)
-		passed++;
-	else
-		failed++;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", passed + failed, what);
-}
+#include "check.h"
 
 static bool
 never(void)
@@ -58,6 +46,5 @@ main(void)
 			check(library->rules[j].holds(), library->rules[j].what);
 	}
 	test_broken();
-	printf("1..%d\n%d passed, %d failed\n", passed + failed, passed, failed);
-	return failed == 0 ? 0 : 1;
+	return check_end();
 }

@@ -10,22 +10,10 @@
 #include <time.h>
 
 #include "../../src/reply.h"
+#include "check.h"
 #include "seed.h"
 
 static const char *directory;
-static int	passed;
-static int	failed;
-
-static void
-check(bool good, const char *what)
-{
-	if (good)
-		passed++;
-	else
-		failed++;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", passed + failed, what);
-}
-
 static void
 check_text(const char *is, const char *should_be, const char *what)
 {
@@ -599,6 +587,5 @@ main(int argc, char **argv)
 	test_speed();
 	test_headers();
 	test_clean_text();
-	printf("1..%d\n%d passed, %d failed\n", passed + failed, passed, failed);
-	return failed == 0 ? 0 : 1;
+	return check_end();
 }

@@ -11,7 +11,6 @@ use Time::HiRes qw(time);
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
 my $node = hubspot_cluster('daily');
-create_account($node, 'postgres', 'crm', $sim);
 
 sub ask { return $node->safe_psql('postgres', $_[0]) }
 
@@ -70,15 +69,17 @@ sub requests_during
 	return scalar(my @new = $sim->requests(scalar @before));
 }
 
+# The last requests of the day are used, none more is made, the next day goes on.
+# A slow machine must be there before midnight.  The usage, which tells when that is,
+# can be asked for before the last requests are under way, all at once.
+my $midnight = int(time) + 40;
+$sim->config(time_zone => zone_with_midnight_in(40), daily_limit => 1000, daily_used => 985);
+create_account($node, 'postgres', 'crm', $sim);
 queue(1);
 wait_drained($node, 'postgres');
-
-# The last requests of the day are used, none more is made, the next day goes on.
-# A slow machine must be there before midnight.
-my $midnight = int(time) + 40;
-$sim->config(time_zone => zone_with_midnight_in(40), daily_limit => 1000, daily_used => 994);
-$node->reload;
-queue(1000);
+wait_until(sub { abs(ask("SELECT coalesce(extract(epoch FROM daily_resets_at), 0) FROM hubspot.rate_limits WHERE lane = 'contacts'") - $midnight) <= 5 },
+	sub { 'the end of the day: ' . ask('TABLE hubspot.rate_limits') });
+queue(2000);
 wait_for_state(qr/^DAILY the account's requests of the day are used up/);
 cmp_ok(abs(goes_on_at() - $midnight), '<=', 10, 'until midnight where the account is');
 # answers of requests that were under way together come in any order

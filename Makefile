@@ -5,7 +5,7 @@
 #	WERROR=-Werror		warnings are errors, as for the tests; a newer compiler knows more of them
 
 MODULE_big = hubspot
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 EXTENSION = hubspot
 DATA = $(wildcard sql/hubspot--*.sql)
 EXTRA_CLEAN = $(OBJS:.o=.d) src/.built-for
@@ -22,7 +22,7 @@ PG_CFLAGS += -MMD -MP
 
 # Sources say <json-c/...>: json-c's own -I would put its debug.h and json.h
 # in everybody's way.
-PG_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl 2>/dev/null) \
+PG_CPPFLAGS := -Isrc $(shell $(PKG_CONFIG) --cflags libcurl 2>/dev/null) \
 	$(addprefix -I,$(filter-out /usr/include,$(shell $(PKG_CONFIG) --variable=includedir json-c 2>/dev/null)))
 SHLIB_LINK := $(or $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null),\
 	$(shell curl-config --libs 2>/dev/null),-lcurl) \

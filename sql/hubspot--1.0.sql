@@ -6,7 +6,7 @@
  *
  * The three rings (outbox, result, request) are partitioned by generation:
  * an id is "generation * 1,000,000,000 + number", its child is the generation
- * modulo 8.  A generation is given back by TRUNCATE as a whole.  src/ring.h
+ * modulo 8.  A generation is given back by TRUNCATE as a whole.  src/store/ring.h
  * holds the same two numbers.
  */
 
@@ -28,7 +28,7 @@ COMMENT ON SCHEMA hubspot IS 'tables and views of the extension hubspot';
 /* ------------------------------------------------------------------------
  * Words
  * ------------------------------------------------------------------------
- * The order of the labels is known to src/ring.h: add new ones at the end.
+ * The order of the labels is known to src/store/ring.h: add new ones at the end.
  */
 CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',
 	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list');
@@ -218,7 +218,7 @@ INSERT INTO hubspot.checkpoint
 
 /*
  * Rows whose own fault may pass, and those that were given up: the first
- * columns are the outbox's, in its order (src/defer.c relies on that), so that
+ * columns are the outbox's, in its order (src/queue/defer.c relies on that), so that
  * the outbox may be given back meanwhile.
  */
 CREATE TABLE hubspot.deferred (
@@ -2279,7 +2279,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM hubspot.preview_cost(server, object, rows);
 END
 $$;
-COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/preview_source.h says';
+COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/declare/preview_source.h says';
 
 CREATE FUNCTION @extschema@.hubspot_sync_preview(source text, object text DEFAULT 'contact', key text DEFAULT NULL, mapping jsonb DEFAULT NULL,
 	mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL, server name DEFAULT NULL,
@@ -2382,7 +2382,7 @@ BEGIN
 		WHERE records IS NOT NULL AND v.output = ANY (outputs) ORDER BY c.item, v.n;
 END
 $$;
-COMMENT ON FUNCTION hubspot.preview_audience(oid, jsonb, text, text[], text, text) IS 'hubspot_audience_preview() of a query that has been run; facts is what src/preview_audience.c found';
+COMMENT ON FUNCTION hubspot.preview_audience(oid, jsonb, text, text[], text, text) IS 'hubspot_audience_preview() of a query that has been run; facts is what src/declare/preview_audience.c found';
 
 CREATE FUNCTION @extschema@.hubspot_audience_preview(query text, level text DEFAULT 'user', outputs text[] DEFAULT '{property}',
 	property text DEFAULT NULL, list text DEFAULT NULL, server name DEFAULT NULL,

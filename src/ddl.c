@@ -42,9 +42,9 @@
 #include "utils/wait_event.h"
 
 #include "hubspot.h"
+#include "cluster/shared.h"
 #include "ddl.h"
-#include "shared.h"
-#include "sync_owner.h"
+#include "sync/sync_owner.h"
 
 #define LEAVE_MS	2000		/* PostgreSQL itself waits another 5 s */
 #define POLL_MS		10

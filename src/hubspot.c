@@ -21,11 +21,11 @@
 #include "utils/varlena.h"
 
 #include "hubspot.h"
+#include "base/url.h"
+#include "cluster/home.h"
+#include "cluster/shared.h"
 #include "ddl.h"
-#include "home.h"
-#include "shared.h"
-#include "trigger_creator.h"
-#include "url.h"
+#include "enqueue/trigger_creator.h"
 
 PG_MODULE_MAGIC;
 

@@ -7,7 +7,7 @@
 #ifndef HUBSPOT_H
 #define HUBSPOT_H
 
-#include "compat.h"
+#include "base/compat.h"
 
 #define HUBSPOT_EXTENSION	"hubspot"
 #define HUBSPOT_SCHEMA		"hubspot"	/* tables and views */

@@ -11,9 +11,9 @@
 
 #include "utils/memutils.h"
 
-#include "../../src/hubspot.h"
-#include "../../src/value.h"
-#include "../../src/wire.h"
+#include "hubspot.h"
+#include "base/value.h"
+#include "http/wire.h"
 #include "backend.h"
 #include "batch_fuzz.h"
 #include "fuzz.h"

@@ -12,12 +12,12 @@
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
-#include "../../src/hubspot.h"
-#include "../../src/domain.h"
-#include "../../src/event.h"
-#include "../../src/mapping.h"
-#include "../../src/message.h"
-#include "../../src/schema.h"
+#include "hubspot.h"
+#include "activity/event.h"
+#include "base/domain.h"
+#include "message/mapping.h"
+#include "message/message.h"
+#include "message/schema.h"
 #include "backend.h"
 #include "fuzz.h"
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "../../src/reply.h"
-#include "../../src/reply_json.h"
+#include "http/reply.h"
+#include "http/reply_json.h"
 
 #define NINPUTS		4
 

@@ -98,7 +98,7 @@ sub sql_words
 {
 	my ($source) = @_;
 	my %words;
-	for my $file (glob("$source/sql/*.sql"), glob("$source/src/*.c"))
+	for my $file (glob("$source/sql/*.sql"), glob("$source/src/*.c $source/src/*/*.c"))
 	{
 		open my $in, '<', $file or die "$file: $!";
 		local $/;

@@ -23,7 +23,7 @@ SELECT DISTINCT coalesce(n.nspname, d.classid::regclass::text) AS place FROM pg_
 	LEFT JOIN pg_namespace n ON n.oid = coalesce(c.relnamespace, p.pronamespace, t.typnamespace)
 	WHERE d.deptype = 'e' ORDER BY 1;
 
--- Texts in indexes: whatever comes from a user or from HubSpot has at most 1,024 bytes (MESSAGE_MAX_KEY in src/message.h), which who writes it checks
+-- Texts in indexes: whatever comes from a user or from HubSpot has at most 1,024 bytes (MESSAGE_MAX_KEY in src/message/message.h), which who writes it checks
 SELECT c.relname || '.' || a.attname AS indexed FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey::int2[])
 	WHERE c.relnamespace = 'hubspot'::regnamespace AND a.atttypid = 'text'::regtype GROUP BY 1 ORDER BY 1;
 

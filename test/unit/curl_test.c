@@ -4,7 +4,7 @@
  *
  * The peer is a thread; each test gives it the answers of its requests.
  * Transfers run as in wire_poll.c: by sockets and timer of a multi handle, on
- * sockets that we open and close.  What needs no peer: src/library_curl.c.
+ * sockets that we open and close.  What needs no peer: src/http/library_curl.c.
  */
 #include <arpa/inet.h>
 #include <curl/curl.h>

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../src/library.h"
+#include "http/library.h"
 #include "check.h"
 
 static bool

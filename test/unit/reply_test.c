@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../src/reply.h"
+#include "http/reply.h"
 #include "check.h"
 #include "seed.h"
 

@@ -1,0 +1,331 @@
+/*
+ * lane.c
+ *		The states of a lane, as data.
+ *
+ * lane_rules[] is the one place: what each event leads to, for how long, with
+ * which words, and what leads out again.  The code below it only looks things
+ * up.  No memory, no lock.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+
+#include "hubspot.h"
+#include "account/lane.h"
+#include "base/clock.h"
+
+static const char *const state_names[] =
+{
+	[LANE_RUN] = "RUN",
+	[LANE_CONNECTING] = "CONNECTING",
+	[LANE_LIMITED] = "LIMITED",
+	[LANE_BACKOFF] = "BACKOFF",
+	[LANE_UNREACHABLE] = "UNREACHABLE",
+	[LANE_UNREADABLE] = "UNREADABLE",
+	[LANE_UNAUTHORIZED] = "UNAUTHORIZED",
+	[LANE_FORBIDDEN] = "FORBIDDEN",
+	[LANE_DAILY] = "DAILY",
+	[LANE_WRONG_HUBLET] = "WRONG_HUBLET",
+	[LANE_MIGRATING] = "MIGRATING",
+	[LANE_MISDIRECTED] = "MISDIRECTED",
+	[LANE_MISCONFIGURED] = "MISCONFIGURED",
+	[LANE_PAUSED] = "PAUSED",
+	[LANE_HELD] = "HELD",
+	[LANE_STOPPED] = "STOPPED",
+};
+
+static const char *const scope_names[] =
+{
+	[SCOPE_LANE] = "lane",
+	[SCOPE_ACCOUNT] = "account",
+	[SCOPE_DATABASE] = "database",
+};
+
+/* In the order of the LEFT_BY_ bits. */
+static const char *const exit_names[] =
+{"answer", "time", "reload", "ALTER SERVER", "hubspot_resume()", "hubspot_arm()", "start"};
+
+/* Trouble: tried again now and then, and when somebody may have mended something. */
+#define TRIED_AGAIN (LEFT_BY_TIME | LEFT_BY_RELOAD | LEFT_BY_ALTER)
+
+const LaneRule lane_rules[LANE_EVENT_COUNT] =
+{
+	/* going well */
+	[EVENT_SUCCESS] = {"success", LANE_RUN, SCOPE_LANE, false, 0, 0, 0, "", NULL},
+	[EVENT_START] = {"start", LANE_CONNECTING, SCOPE_ACCOUNT, false, 0, 0,
+		LEFT_BY_ANSWER,
+	"asking HubSpot for the account", NULL},
+	[EVENT_LEARNING] = {"learning", LANE_CONNECTING, SCOPE_LANE, false, 0, 0,
+		LEFT_BY_ANSWER,
+	"asking HubSpot for the account's properties", NULL},
+
+	/* limits */
+	[EVENT_METERED] = {"metered", LANE_LIMITED, SCOPE_LANE, false, 0, 0,
+		LEFT_BY_TIME,
+	"the requests that HubSpot grants per 10 seconds are used up", NULL},
+	[EVENT_LIMITED] = {"429", LANE_LIMITED, SCOPE_LANE, true, 10, 10,
+		LEFT_BY_TIME,
+	"HubSpot refused a request for its short-time limit", NULL},
+	[EVENT_DAILY] = {"429 of the day", LANE_DAILY, SCOPE_ACCOUNT, true, 600, 600,
+		TRIED_AGAIN,
+		"the account's requests of the day are used up",
+	"wait for the account's next day; make fewer calls, or buy more of HubSpot"},
+	[EVENT_DAILY_SHARE] = {"share of the day", LANE_DAILY, SCOPE_ACCOUNT, true, 600, 600,
+		TRIED_AGAIN,
+		"our part of the account's requests of the day is used up",
+	"wait for the account's next day, or raise the SERVER option daily_limit or quota_share"},
+
+	/*
+	 * Trouble that passes.  The first wait is short, for one record may be to blame; the longest
+	 * is what delivery lags behind the end of an outage, and a request in this time costs nobody
+	 * much.
+	 */
+	[EVENT_LOCKED] = {"423", LANE_BACKOFF, SCOPE_LANE, true, 2, 16,
+		TRIED_AGAIN,
+		"HubSpot has locked the records for other writes",
+	"wait"},
+	[EVENT_UNAVAILABLE] = {"5xx", LANE_BACKOFF, SCOPE_LANE, true, 0.1, 4,
+		TRIED_AGAIN,
+		"HubSpot is not available",
+	"wait; see status.hubspot.com"},
+	[EVENT_NETWORK] = {"no answer", LANE_UNREACHABLE, SCOPE_LANE, true, 0.1, 4,
+		TRIED_AGAIN,
+		"no answer from HubSpot",
+	"check the network, the proxy and the certificates"},
+
+	/* asked again, in case that HubSpot says something else then; an account's own trouble */
+	[EVENT_NOT_STORED] = {"not stored", LANE_BACKOFF, SCOPE_LANE, true, 1, 300,
+		TRIED_AGAIN,
+		"what HubSpot says of the account's properties could not be stored",
+	"mend what the reason names; see the server log"},
+
+	/*
+	 * HubSpot has carried the request out, and will each time: what is tried is whether the next
+	 * answer can be read.  The first tries are for an answer that something on the way has
+	 * garbled; if five in half a minute were not, somebody has to look, and until then one request
+	 * in five minutes costs less than a hundredth of the smallest day.
+	 */
+	[EVENT_UNREADABLE] = {"unreadable answer", LANE_UNREADABLE, SCOPE_LANE, true, 1, 300,
+		TRIED_AGAIN,
+		"this server cannot read HubSpot's answers",
+	"see hubspot.requests and hubspot.libraries(): if a proxy answers in HubSpot's place, mend that, else update json-c or report it"},
+	[EVENT_MIGRATING] = {"477", LANE_MIGRATING, SCOPE_ACCOUNT, true, 300, 3600,
+		TRIED_AGAIN,
+		"HubSpot is moving the account to another data centre",
+	"wait"},
+
+	/* trouble that somebody has to mend */
+	[EVENT_BAD_OPTION] = {"bad option", LANE_MISCONFIGURED, SCOPE_ACCOUNT, true, 0, 0,
+		LEFT_BY_ALTER,
+		"an option of the SERVER is not usable",
+	"ALTER SERVER ... OPTIONS (DROP or SET the option)"},
+	[EVENT_NO_SECRET] = {"no token", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
+		TRIED_AGAIN,
+		"no token",
+	"put the token into a file in hubspot.secret_directory, and name that in the SERVER option secret"},
+	[EVENT_NO_METER] = {"no meter", LANE_MISCONFIGURED, SCOPE_ACCOUNT, true, 10, 10,
+		TRIED_AGAIN,
+		"more tokens are in use than hubspot.max_tokens allows",
+	"raise hubspot.max_tokens and restart the server, or drop SERVERs that are not needed"},
+	[EVENT_UNAUTHORIZED] = {"401", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
+		TRIED_AGAIN,
+		"HubSpot does not accept the token",
+	"put a valid token into the account's file in hubspot.secret_directory"},
+	[EVENT_FORBIDDEN] = {"403", LANE_FORBIDDEN, SCOPE_LANE, true, 300, 300,
+		TRIED_AGAIN,
+		"the token lacks a scope",
+	"grant the named scopes to the token, in HubSpot"},
+	[EVENT_WRONG_HUBLET] = {"488", LANE_WRONG_HUBLET, SCOPE_ACCOUNT, true, 300, 300,
+		TRIED_AGAIN,
+		"the account lives in another data centre",
+	"make a new token there, or set the SERVER option base_url"},
+	[EVENT_MISDIRECTED] = {"misdirected", LANE_MISDIRECTED, SCOPE_LANE, true, 300, 300,
+		TRIED_AGAIN,
+		"the address is not HubSpot's API",
+	"check the SERVER options base_url and api_version"},
+
+	/* people's orders */
+	[EVENT_PAUSED] = {"paused", LANE_PAUSED, SCOPE_LANE, false, 0, 0,
+		LEFT_BY_RESUME,
+		"the lane is paused",
+	"call hubspot_resume() with the SERVER and the lane when it is to go on"},
+	[EVENT_ACCOUNT_PAUSED] = {"account paused", LANE_PAUSED, SCOPE_ACCOUNT, false, 0, 0,
+		LEFT_BY_RESUME,
+		"the account is paused",
+	"call hubspot_resume() with the SERVER when it is to go on"},
+
+	/* of the whole database: no lane is asked */
+	[EVENT_HELD] = {"held", LANE_HELD, SCOPE_DATABASE, false, 0, 0,
+		LEFT_BY_TIME | LEFT_BY_RELOAD | LEFT_BY_ARM,
+		"the worker may not send",
+	"hubspot_explain_backlog() says what would be sent; if it is to be sent from here, call hubspot_arm(), or mend what the reason names"},
+	[EVENT_STOPPED] = {"no worker", LANE_STOPPED, SCOPE_DATABASE, false, 0, 0,
+		LEFT_BY_START,
+		"no worker reports this account, see hubspot_health()",
+	"see the server log and the view hubspot.workers; check hubspot.databases and max_worker_processes"},
+};
+
+static const char *const family_names[FAMILY_COUNT] = {
+	[FAMILY_CONTACTS] = "contacts",
+	[FAMILY_COMPANIES] = "companies",
+	[FAMILY_ASSOCIATIONS] = "associations",
+	[FAMILY_EVENTS] = "events",
+	[FAMILY_FORMS] = "forms",
+	[FAMILY_SCHEMA] = "schema",
+	[FAMILY_LISTS] = "lists",
+};
+
+/* Cut at the end of a character when it is too long. */
+static void
+set_reason(LaneStatus *status, const char *reason, const char *detail)
+{
+	int			len;
+
+	if (detail != NULL && detail[0] != '\0')
+		snprintf(status->reason, sizeof(status->reason), "%s: %s", reason, detail);
+	else
+		strlcpy(status->reason, reason, sizeof(status->reason));
+	len = strlen(status->reason);
+	status->reason[pg_mbcliplen(status->reason, len, sizeof(status->reason) - 1)] = '\0';
+	status->own = strlen(status->reason);
+}
+
+void
+lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s)
+{
+	const LaneRule *rule = &lane_rules[event];
+	double		wait = rule->wait;
+
+	if (event == EVENT_SUCCESS || event == EVENT_START)
+		status->failures = 0;
+	else if (rule->is_failure)
+	{
+		for (int i = 0; i < status->failures && wait < rule->longest; i++)
+			wait *= 2;
+		wait = Min(wait, rule->longest);
+		status->failures++;
+		status->trouble_at = clock_us();
+	}
+	if (wait_s > 0)
+		wait = wait_s;
+
+	status->event = event;
+	status->state = rule->next;
+	status->until = wait > 0 ? clock_us() + (int64) (wait * 1000000) : 0;
+	set_reason(status, rule->reason, detail);
+}
+
+void
+lane_reason_quotes(LaneStatus *status)
+{
+	status->own = Min(status->own, (int) strlen(lane_rules[status->event].reason));
+}
+
+void
+lane_reload(LaneStatus *status)
+{
+	if ((lane_rules[status->event].left_by & LEFT_BY_RELOAD) == 0)
+		return;
+	status->failures = 1;
+	status->until = clock_us();
+}
+
+bool
+lane_event_is_known(const LaneStatus *status, LaneEvent event, int64 sent_at)
+{
+	return status->failures > 0 && status->state == lane_rules[event].next &&
+		sent_at < status->trouble_at;
+}
+
+LaneEvent
+lane_event_of(ReplyClass class)
+{
+	switch (class)
+	{
+		case REPLY_RECORDS:
+		case REPLY_REFUSED:
+			return EVENT_SUCCESS;
+		case REPLY_LIMITED:
+			return EVENT_LIMITED;
+		case REPLY_DAILY:
+			return EVENT_DAILY;
+		case REPLY_LOCKED:
+			return EVENT_LOCKED;
+		case REPLY_UNAVAILABLE:
+			return EVENT_UNAVAILABLE;
+		case REPLY_UNREADABLE:
+			return EVENT_UNREADABLE;
+		case REPLY_UNAUTHORIZED:
+			return EVENT_UNAUTHORIZED;
+		case REPLY_FORBIDDEN:
+			return EVENT_FORBIDDEN;
+		case REPLY_WRONG_HUBLET:
+			return EVENT_WRONG_HUBLET;
+		case REPLY_MIGRATING:
+			return EVENT_MIGRATING;
+		case REPLY_MISDIRECTED:
+			return EVENT_MISDIRECTED;
+	}
+	return EVENT_UNAVAILABLE;
+}
+
+bool
+lane_event_is_of_account(LaneEvent event)
+{
+	return lane_rules[event].scope == SCOPE_ACCOUNT;
+}
+
+bool
+lane_may_send(const LaneStatus *status, int64 now)
+{
+	return status->state == LANE_RUN || (status->until != 0 && status->until <= now);
+}
+
+const char *
+lane_state_name(LaneState state)
+{
+	return state_names[state];
+}
+
+const char *
+lane_scope_name(LaneScope scope)
+{
+	return scope_names[scope];
+}
+
+const char *
+lane_exit_name(int n)
+{
+	return n < lengthof(exit_names) ? exit_names[n] : NULL;
+}
+
+LaneFamily
+lane_family_of(Object object)
+{
+	static const LaneFamily families[OBJECT_COUNT] = {
+		[OBJECT_IS_CONTACT] = FAMILY_CONTACTS,
+		[OBJECT_IS_COMPANY] = FAMILY_COMPANIES,
+		[OBJECT_IS_ASSOCIATION] = FAMILY_ASSOCIATIONS,
+		[OBJECT_IS_EVENT] = FAMILY_EVENTS,
+		[OBJECT_IS_FORM] = FAMILY_FORMS,
+		[OBJECT_IS_SCHEMA] = FAMILY_SCHEMA,
+		[OBJECT_IS_LIST] = FAMILY_LISTS,
+	};
+
+	return families[object];
+}
+
+const char *
+lane_family_name(LaneFamily family)
+{
+	return family_names[family];
+}
+
+int
+lane_find_family(const char *name)
+{
+	for (int i = 0; i < FAMILY_COUNT; i++)
+		if (strcmp(family_names[i], name) == 0)
+			return i;
+	return -1;
+}

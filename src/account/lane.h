@@ -1,0 +1,167 @@
+/*
+ * lane.h
+ *		The states of a lane, as data.
+ *
+ * A lane is (account, family of endpoints).  Systemic trouble moves the lane
+ * and touches no row; what concerns the whole account moves the account's own
+ * status, which overrules its lanes'.  lane_rules[] says all that is known of
+ * what can happen: hubspot.lane_states() returns it, hubspot.status and
+ * hubspot_health() show its words, and the worker goes by its numbers.
+ */
+#ifndef HUBSPOT_LANE_H
+#define HUBSPOT_LANE_H
+
+#include "http/reply.h"
+#include "store/ring.h"
+
+typedef enum LaneFamily
+{
+	FAMILY_CONTACTS,
+	FAMILY_COMPANIES,
+	FAMILY_ASSOCIATIONS,
+	FAMILY_EVENTS,
+	FAMILY_FORMS,
+	FAMILY_SCHEMA,
+	FAMILY_LISTS
+#define FAMILY_COUNT (FAMILY_LISTS + 1)
+} LaneFamily;
+
+typedef enum LaneState
+{
+	LANE_RUN,
+	LANE_CONNECTING,
+	LANE_LIMITED,
+	LANE_BACKOFF,
+	LANE_UNREACHABLE,
+	LANE_UNREADABLE,
+	LANE_UNAUTHORIZED,
+	LANE_FORBIDDEN,
+	LANE_DAILY,
+	LANE_WRONG_HUBLET,
+	LANE_MIGRATING,
+	LANE_MISDIRECTED,
+	LANE_MISCONFIGURED,
+	LANE_PAUSED,
+	LANE_HELD,
+	LANE_STOPPED
+} LaneState;
+
+/* What can happen to a lane. */
+typedef enum LaneEvent
+{
+	EVENT_SUCCESS,				/* HubSpot answered about records */
+	EVENT_START,				/* a new account, token or option */
+	EVENT_LEARNING,				/* the account's properties are not known yet */
+	EVENT_METERED,				/* our own meter says wait */
+	EVENT_LIMITED,				/* 429 of a short window */
+	EVENT_DAILY,				/* 429 of the day, or none left of it */
+	EVENT_DAILY_SHARE,			/* the part of the day that the SERVER's options grant is used */
+	EVENT_LOCKED,				/* 423 */
+	EVENT_UNAVAILABLE,			/* 5xx, 408 */
+	EVENT_NETWORK,				/* no answer: DNS, TCP, TLS, timeout */
+	EVENT_NOT_STORED,			/* our tables do not take what HubSpot has told */
+	EVENT_UNREADABLE,			/* 2xx that we cannot read */
+	EVENT_MIGRATING,			/* 477 */
+	EVENT_BAD_OPTION,			/* an option of the SERVER is not usable */
+	EVENT_NO_SECRET,			/* the token file cannot be read */
+	EVENT_NO_METER,				/* too many tokens are in use */
+	EVENT_UNAUTHORIZED,			/* 401 */
+	EVENT_FORBIDDEN,			/* 403 */
+	EVENT_WRONG_HUBLET,			/* 488 */
+	EVENT_MISDIRECTED,			/* 3xx, 405, a path that does not exist */
+	EVENT_PAUSED,				/* hubspot_pause() of this lane */
+	EVENT_ACCOUNT_PAUSED,		/* hubspot_pause() of the account */
+	EVENT_HELD,					/* the worker may not send; shown by the view */
+	EVENT_STOPPED				/* there is no worker; shown by the view */
+#define LANE_EVENT_COUNT (EVENT_STOPPED + 1)
+} LaneEvent;
+
+/* Whom an event moves. */
+typedef enum LaneScope
+{
+	SCOPE_LANE,					/* the lane whose request met it; the account when that asked for
+								 * itself */
+	SCOPE_ACCOUNT,
+	SCOPE_DATABASE
+} LaneScope;
+
+/* What leads out of a state again, a bit each. */
+#define LEFT_BY_ANSWER	(1 << 0)	/* of the request that is under way */
+#define LEFT_BY_TIME	(1 << 1)	/* one request is tried when the wait is over */
+#define LEFT_BY_RELOAD	(1 << 2)	/* or at once, when the configuration is reloaded */
+#define LEFT_BY_ALTER	(1 << 3)	/* ALTER SERVER: everything of the account begins anew */
+#define LEFT_BY_RESUME	(1 << 4)	/* hubspot_resume() */
+#define LEFT_BY_ARM		(1 << 5)	/* hubspot_arm() */
+#define LEFT_BY_START	(1 << 6)	/* a worker starts */
+
+/* A row of lane_rules[]: what an event does. */
+typedef struct LaneRule
+{
+	const char *event;			/* its word */
+	LaneState	next;
+	LaneScope	scope;
+	bool		is_failure;		/* the next wait is longer; one request goes first */
+	double		wait;			/* seconds; below longest it doubles with each failure in a row; 0:
+								 * no end of its own */
+	double		longest;
+	int			left_by;
+	const char *reason;			/* for the user, completed by a detail */
+	const char *remedy;			/* what a person can do; NULL: nothing is wrong */
+} LaneRule;
+
+extern const LaneRule lane_rules[LANE_EVENT_COUNT];
+
+typedef struct LaneStatus
+{
+	LaneEvent	event;			/* the last one that counted, and ... */
+	LaneState	state;			/* ... where it led */
+	int			failures;		/* events of trouble in a row */
+	int64		until;			/* µs of the monotonic clock; 0: no end of its own */
+	int64		trouble_at;		/* when the last event of trouble came, same clock */
+	char		reason[256];	/* for the user, in the database's encoding; "" in RUN */
+	int			own;			/* bytes of it that are our words; the rest may quote data */
+} LaneStatus;
+
+/*
+ * Apply an event.  detail (may be NULL) completes the reason; wait_s > 0 is a
+ * time that HubSpot asked for and wins over the table's.
+ */
+extern void lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s);
+
+/* What completed the reason were HubSpot's own words, which not everybody may read. */
+extern void lane_reason_quotes(LaneStatus *status);
+
+/* The configuration was reloaded: where that leads out of the state, one request is tried now. */
+extern void lane_reload(LaneStatus *status);
+
+/*
+ * Whether an event tells nothing new: the request was sent before the trouble
+ * began that the status is in.  One bad moment counts once, however many
+ * requests it hits.
+ */
+extern bool lane_event_is_known(const LaneStatus *status, LaneEvent event, int64 sent_at);
+
+/* Which event an answer's class is; EVENT_SUCCESS for RECORDS and REFUSED. */
+extern LaneEvent lane_event_of(ReplyClass class);
+
+/* Whether the event concerns the whole account rather than one family. */
+extern bool lane_event_is_of_account(LaneEvent event);
+
+/* Whether a status lets a request go now; a wait that is over counts as none. */
+extern bool lane_may_send(const LaneStatus *status, int64 now);
+
+extern const char *lane_state_name(LaneState state);
+extern const char *lane_scope_name(LaneScope scope);
+
+/* Word of the n-th LEFT_BY_ bit; NULL beyond the last. */
+extern const char *lane_exit_name(int n);
+
+extern const char *lane_family_name(LaneFamily family);
+
+/* The family of that name; -1: there is none. */
+extern int	lane_find_family(const char *name);
+
+/* The family whose lane carries rows of an object. */
+extern LaneFamily lane_family_of(Object object);
+
+#endif							/* HUBSPOT_LANE_H */

@@ -1,0 +1,56 @@
+/*
+ * event.h
+ *		Custom behavioural events: one occurrence as HubSpot takes it.
+ */
+#ifndef HUBSPOT_EVENT_H
+#define HUBSPOT_EVENT_H
+
+#include "account/account.h"
+#include "base/digest.h"
+#include "message/mapping.h"
+
+/* What an occurrence is made of. */
+typedef struct EventSource
+{
+	Call		call;			/* track or page */
+	const MessageParts *parts;
+	const char *key_property;	/* NULL: the e-mail address; MESSAGE_HUTK, MESSAGE_USER_ID, or the
+								 * account's */
+	const char *key;
+	const char *record_id;		/* of the contact, "" when not known */
+	int64		portal_id;
+	int64		id;				/* of the outbox row; of a repeated call its first one */
+	TimestampTz called_at;
+} EventSource;
+
+/* Name of the event that a call means, as it stands in the message or the option page_event. */
+extern const char *event_wanted(const EventSource *source, const AccountOptions *options, int *len);
+
+/*
+ * The definition of the event.  NULL when HubSpot has none; when it does not
+ * tell its definitions, *full_name is made up by its rule.
+ */
+extern const EventDefinition *event_definition(const EventSource *source, const AccountOptions *options,
+											   const Schema *schema, const char **full_name);
+
+/* Whether HubSpot can tell whose event it is: by record id, address or browser token. */
+extern bool event_has_reference(const EventSource *source);
+
+/* The stable uuid of an occurrence: of its messageId, else of its row. */
+extern bool event_uuid(const EventSource *source, char uuid[DIGEST_UUID_TEXT]);
+
+/*
+ * Append one occurrence.  rules are of the account's events (maps, zone); the
+ * definition's properties are put in.  mapping is begun by the caller's
+ * mapping_begin() with these rules.
+ */
+extern void event_append(StringInfo body, const EventSource *source, const char *full_name,
+						 Mapping *mapping, StringInfo warnings);
+
+/* The body that creates a definition that fits the message. */
+extern char *event_definition_body(const EventSource *source, const AccountOptions *options);
+
+/* The statement that does, for people. */
+extern char *event_definition_statement(const EventSource *source, const AccountOptions *options);
+
+#endif							/* HUBSPOT_EVENT_H */

@@ -1,0 +1,295 @@
+/*
+ * events.c
+ *		The events lane: occurrences in batches.
+ *
+ * Called by batch.c, in the batch's memory context.  Rows are not merged; all
+ * that wait for one contact go into one request in their order, up to 500 in
+ * all.  HubSpot's answer to a batch names no record: it is all or nothing.
+ * A refused batch is halved until the culprit stands alone; each occurrence
+ * has a uuid, so that what was received already is refused, not doubled.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "activity/event.h"
+#include "activity/legacy.h"
+#include "activity/schema_lane.h"
+#include "base/value.h"
+#include "crm/records.h"
+#include "queue/await.h"
+#include "queue/work.h"
+#include "request/schema_sync.h"
+
+/*
+ * The contact's record, where it is known.  While calls about the contact wait,
+ * one of which may delete it, the address is better.
+ */
+static const char *
+record_of(const Row *row)
+{
+	const WorkKey *key = row->key;
+
+	if (key->property == NULL && queue_find(&key->lane->account->lanes[FAMILY_CONTACTS], NULL, key->key) != NULL)
+		return "";
+	return row->record_id[0] != '\0' ? row->record_id : key->record_id;
+}
+
+static EventSource
+source_of(const Row *row, const MessageParts *parts)
+{
+	EventSource source = {
+		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
+		.record_id = record_of(row), .portal_id = row->key->lane->account->portal_id, .id = row->identity, .called_at = row->called_at
+	};
+
+	return source;
+}
+
+/* An event that HubSpot does not know is refused here, with the statement that creates it. */
+static bool
+check_event(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	Account    *account = row->key->lane->account;
+	EventSource source = source_of(row, parts);
+	const char *full_name;
+	int			len;
+	const char *wanted = event_wanted(&source, account->options, &len);
+	const char *name;
+
+	if (!event_has_reference(&source))
+	{
+		*category = "contact_not_found";
+		*problem = "no call has told yet which contact this userId is";
+		return false;
+	}
+	if (account->options->events == EVENTS_LEGACY)
+		return true;
+	*category = "unknown_event";
+	if (event_definition(&source, account->options, account->schema, &full_name) != NULL || full_name != NULL)
+		return true;
+	name = schema_event_name(wanted, len);
+	if (name != NULL && schema_lane_is_awaited(row, SCHEMA_EVENT, name))
+		return true;
+	if (account->options->create_events && name != NULL && !schema_sync_was_tried(account, SCHEMA_EVENT, name))
+		return true;
+	if (name == NULL)
+		*problem = "the name of the event has no letter, so that HubSpot cannot have it";
+	else
+		*problem = psprintf("HubSpot has no event \"%s\"; %s creates it", pnstrdup(wanted, Min(len, 100)),
+							event_definition_statement(&source, account->options));
+	return false;
+}
+
+/* Wait for the event, or have it created before anything more of this lane is sent. */
+static BuildResult
+create_event(Input *input, Row *row, const EventSource *source)
+{
+	Account    *account = row->key->lane->account;
+	int			len;
+	const char *wanted = event_wanted(source, account->options, &len);
+	UnknownProperty event = {0};
+
+	event.name = schema_event_name(wanted, len);
+	if (schema_lane_await(input, row, SCHEMA_EVENT, event.name))
+		return BUILD_WAIT;
+	event.type = event_definition_body(source, account->options);
+	(void) schema_sync_create(account, SCHEMA_EVENT, &event);
+	return BUILD_WAIT;
+}
+
+static BuildResult
+append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
+{
+	Account    *account = row->key->lane->account;
+	EventSource source = source_of(row, parts);
+	const char *full_name;
+	const EventDefinition *event = event_definition(&source, account->options, account->schema, &full_name);
+	MappingRules rules = account->rules[SCHEMA_CONTACT];
+	Mapping		mapping;
+	StringInfoData warnings;
+
+	if (full_name == NULL)
+		return create_event(input, row, &source);
+	rules.object = OBJECT_IS_EVENT;
+	rules.properties = event != NULL ? event->properties : NULL;
+	initStringInfo(&warnings);
+	mapping_begin(&mapping, &batch->body, &rules);
+	event_append(&batch->body, &source, full_name, &mapping, &warnings);
+	mapping_end(&mapping);
+	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
+	pfree(warnings.data);
+	return BUILD_DONE;
+}
+
+static BuildResult
+append_events(Batch *batch, Input *input, const MessageParts *parts)
+{
+	for (int i = 0; i < input->nrows; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&batch->body, ',');
+		if (append_row(batch, input, input->rows[i], &parts[i]) == BUILD_WAIT)
+			return BUILD_WAIT;
+	}
+	return BUILD_DONE;
+}
+
+static void
+end_delivered(Input *input, const Reply *reply, AckRequest *request)
+{
+	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request,
+	.http_status = reply->status, .created = -1};
+
+	input->key->chunk = 0;
+	batch_end_rows(input, &result);
+}
+
+/* Whether the refusal is of this row, because HubSpot has had it. */
+static bool
+was_received(const Row *row, const Reply *reply)
+{
+	MessageParts parts;
+	MessageProblem problem;
+	EventSource source;
+	char		uuid[DIGEST_UUID_TEXT];
+
+	if (!message_read(row->message, &parts, &problem))
+		return false;
+	source = source_of(row, &parts);
+	return event_uuid(&source, uuid) && strcasestr(reply->message, uuid) != NULL;
+}
+
+/*
+ * HubSpot may have forgotten the record that the map remembers: the same by
+ * what the message says, once.
+ */
+static bool
+try_address(Input *input)
+{
+	Row		   *row = input->rows[0];
+	bool		had_record = row->record_id[0] != '\0' || input->key->record_id[0] != '\0';
+
+	row->record_id[0] = input->key->record_id[0] = '\0';
+	row->looked = LOOKED_LAST;
+	if (!had_record || row->repaired)
+		return false;
+	row->repaired = true;
+	queue_put_back(input->key, input->rows, input->nrows);
+	return true;
+}
+
+/*
+ * One row that HubSpot refuses.  When it refuses a repeat, the event is there:
+ * the answer to an earlier request was lost, which libcurl may have sent again
+ * by itself on a connection that had gone, or the messageId was used before.
+ */
+static void
+end_refused(Input *input, const Reply *reply, AckRequest *request)
+{
+	Row		   *row = input->rows[0];
+	bool		repeat = was_received(row, reply) || (row->lost && reply->status == 409);
+	AckResult	result = {.verdict = repeat ? VERDICT_DELIVERED : VERDICT_REJECTED,
+		.request = request, .http_status = reply->status, .created = -1,
+		.category = repeat ? NULL : reply_code(reply),
+	.message = repeat ? NULL : reply->message};
+
+	if (repeat || !try_address(input))
+		batch_end_rows(input, &result);
+}
+
+/*
+ * Look for the culprit: among contacts by halving the batch, among the rows of
+ * one contact by sending half as many at once, which keeps their order.
+ */
+static void
+events_refused(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else if (batch->nrows > 1)
+		batch_narrow(batch);
+	else
+		end_refused(&batch->inputs[0], reply, request);
+}
+
+/*
+ * HubSpot's success has no body.  One that lists results, as those for other
+ * objects do, and not enough of them, is a success of something else.
+ */
+static bool
+leaves_some_out(const Batch *batch, const Reply *reply)
+{
+	return reply_has(reply, "results") && reply->nresults < batch->nrows;
+}
+
+/* All again, which the uuids make safe; rows of one contact fewer at once. */
+static void
+events_again(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool	   *all = palloc(sizeof(bool) * batch->ninputs);
+
+	memset(all, true, sizeof(bool) * batch->ninputs);
+	if (batch->ninputs == 1 && batch->nrows > 1)
+		events_refused(batch, reply, request);
+	else
+		records_again(batch, all, reply, request);
+}
+
+static void
+events_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (reply->class != REPLY_RECORDS)
+		events_refused(batch, reply, request);
+	else if (leaves_some_out(batch, reply))
+		events_again(batch, reply, request);
+	else
+		for (int i = 0; i < batch->ninputs; i++)
+			end_delivered(&batch->inputs[i], reply, request);
+}
+
+static const RequestKind send_events = {
+	.path = PATH_EVENTS_SEND,
+	.meter = METER_EVENTS,
+	.max_inputs = 500,
+	.max_rows = 500,
+	.is_list = true,
+	.counts_rows = true,
+	.append_input = append_events,
+	.answered = events_answered,
+};
+
+/* Whether it is known whose event a row is, or the message itself says so. */
+static bool
+tells_contact(const Row *row)
+{
+	const WorkKey *key = row->key;
+	MessageParts parts;
+	MessageProblem problem;
+
+	return key->property == NULL || strcmp(key->property, MESSAGE_HUTK) == 0 || row->record_id[0] != '\0' ||
+		key->record_id[0] != '\0' ||
+		(message_read(row->message, &parts, &problem) && message_email(row->call, &parts) != NULL);
+}
+
+static const RequestKind *
+kind_of_event(WorkKey *key)
+{
+	if (!tells_contact(queue_head(key)) && !await_contact(key))
+		return NULL;
+	return key->lane->account->options->events == EVENTS_LEGACY ? &legacy_event : &send_events;
+}
+
+/* What the key's first row has waited for is not known of the next one. */
+static bool
+event_joins(const Row *first, Row *next)
+{
+	return tells_contact(next);
+}
+
+const FamilyWork events_work = {
+	.kind = &send_events,
+	.kind_of = kind_of_event,
+	.joins = event_joins,
+	.check = check_event,
+	.look_up = await_look_up_contact,
+};

@@ -1,0 +1,323 @@
+/*
+ * lists_member.c
+ *		Members of static lists: whose record it is, who comes and who goes.
+ *
+ * Called by batch.c, in the batch's memory context.  What an answer tells of a
+ * record is kept with the row, which then begins anew; see lists.c.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "activity/lists.h"
+#include "base/clock.h"
+#include "crm/records.h"
+#include "store/record_map.h"
+
+/*
+ * HubSpot tells no maximum of ids in a request.  This one is as large as that of its events, spares
+ * most of the requests that single changes would take, and when it is too large the refused request is halved.
+ */
+#define MAX_MEMBERS		500
+
+static const RequestKind make_contacts;
+static const RequestKind make_companies;
+
+static Object
+object_of(const Row *row)
+{
+	return lists_is_of_company(row) ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
+}
+
+/* ---- the record of a member ------------------------------------------------------------------ */
+
+static bool
+is_read(const Batch *batch)
+{
+	return batch->kind == &lists_read_contacts || batch->kind == &lists_read_companies;
+}
+
+static void
+end_not_found(Input *input, const char *message, const Reply *reply, AckRequest *request)
+{
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
+	bool		of_company = lists_is_of_company(lists_carrier(input));
+
+	if (lists_carrier(input)->call == CALL_REMOVE_FROM_LIST)
+		batch_end_input(input, &result);
+	else
+		batch_reject(input, VERDICT_REJECTED, of_company ? "company_not_found" : "contact_not_found",
+					 message != NULL ? message : of_company ? "HubSpot has no such company" : "HubSpot has no such contact",
+					 reply->status, request);
+}
+
+/* The row goes on with the record that HubSpot has told. */
+static void
+take_record(Input *input, const ReplyResult *result)
+{
+	WorkKey    *key = input->key;
+
+	for (int i = 0; i < input->nrows; i++)
+		strlcpy(lists_record(input->rows[i]), result->id, RECORD_ID_BYTES);
+	record_map_add(key->lane->account->server, object_of(lists_carrier(input)), records_id_property(key), key->key, result->id,
+				   result->created == 1, clock_us());
+	queue_put_back(key, input->rows, input->nrows);
+}
+
+/* Somebody who leaves a list need not be made for it. */
+static bool
+is_to_be_made(const Batch *batch, const Input *input)
+{
+	return is_read(batch) && batch->lane->account->options->create_missing && lists_carrier(input)->call == CALL_ADD_TO_LIST;
+}
+
+/* The answer to a request that reads records, or makes them. */
+static void
+record_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *make = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_keys(batch, reply, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (found[i] != NULL)
+			take_record(input, found[i]);
+		else if (!complete)
+			open[i] = true;
+		else if (is_to_be_made(batch, input))
+			make[i] = true;
+		else
+			end_not_found(input, !is_read(batch) && reply->nerrors > 0 ? reply->errors[0].message : NULL, reply, request);
+	}
+	records_again(batch, open, reply, request);
+	(void) batch_follow(batch, make, batch->kind == &lists_read_companies ? &make_companies : &make_contacts);
+}
+
+/* ---- members come and go ---------------------------------------------------------------------- */
+
+static bool
+is_of_same_list(const Batch *batch, const WorkKey *key)
+{
+	return lists_same(batch->inputs[0].rows[0], queue_head(key));
+}
+
+/* One record by two keys: the second one waits, as it may say the opposite. */
+static bool
+is_in_batch(const Batch *batch, const char *record_id)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		if (strcmp(lists_record(lists_carrier(&batch->inputs[i])), record_id) == 0)
+			return true;
+	return false;
+}
+
+/* The two arrays of the body are written when all inputs are known. */
+static BuildResult
+append_member(Batch *batch, Input *input, const MessageParts *parts)
+{
+	Row		   *row = lists_carrier(input);
+
+	if (!lists_has_id(lists_of(row)) || lists_record(row)[0] == '\0' || is_in_batch(batch, lists_record(row)))
+	{
+		row->looked = LOOKED_NOT;
+		return BUILD_WAIT;
+	}
+	return BUILD_DONE;
+}
+
+static void
+append_ids(Batch *batch, const char *name, Call call)
+{
+	bool		first = true;
+
+	appendStringInfo(&batch->body, "\"%s\":[", name);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Row		   *row = lists_carrier(&batch->inputs[i]);
+
+		if (row->call != call)
+			continue;
+		appendStringInfo(&batch->body, "%s\"%s\"", first ? "" : ",", lists_record(row));
+		first = false;
+	}
+	appendStringInfoChar(&batch->body, ']');
+}
+
+static void
+end_change(Batch *batch)
+{
+	appendStringInfoChar(&batch->body, '{');
+	append_ids(batch, "recordIdsToAdd", CALL_ADD_TO_LIST);
+	appendStringInfoChar(&batch->body, ',');
+	append_ids(batch, "recordIdsToRemove", CALL_REMOVE_FROM_LIST);
+	appendStringInfoChar(&batch->body, '}');
+}
+
+static void
+change_address(const Batch *batch, Address *address)
+{
+	lists_append_change_path(address->path, sizeof(address->path), lists_of(lists_carrier(&batch->inputs[0]))->id);
+}
+
+/* Once more from the beginning, as what was known of the list or the record has turned out to be old. */
+static void
+begin_anew(Input *input)
+{
+	for (int i = 0; i < input->nrows; i++)
+		input->rows[i]->repaired = true;
+	queue_put_back(input->key, input->rows, input->nrows);
+}
+
+/* HubSpot does not have the record that we remember: it was merged, or deleted. */
+static void
+end_missing(Input *input, const Reply *reply, AckRequest *request)
+{
+	WorkKey    *key = input->key;
+
+	record_map_remove(key->lane->account->server, object_of(lists_carrier(input)), records_id_property(key), key->key, clock_us());
+	for (int i = 0; i < input->nrows; i++)
+		lists_record(input->rows[i])[0] = '\0';
+	if (lists_carrier(input)->repaired || !lists_goes_by_key(key, lists_is_of_company(lists_carrier(input))))
+		end_not_found(input, NULL, reply, request);
+	else
+		begin_anew(input);
+}
+
+/* Of those who were members already, or were none, HubSpot says nothing; after a lost answer that is our doing. */
+static void
+end_member(Input *input, const Reply *reply, AckRequest *request)
+{
+	Row		   *row = lists_carrier(input);
+	const char *array = row->call == CALL_ADD_TO_LIST ? "recordsIdsAdded" : "recordIdsRemoved";
+	char		record_id[RECORD_ID_BYTES];
+	AckResult	result = {.request = request, .http_status = reply->status, .created = -1, .record_id = record_id};
+
+	strlcpy(record_id, lists_record(row), sizeof(record_id));
+	if (reply_lists_id(reply, "recordIdsMissing", record_id))
+	{
+		end_missing(input, reply, request);
+		return;
+	}
+	result.verdict = row->lost || reply_lists_id(reply, array, record_id) ? VERDICT_DELIVERED : VERDICT_UNCHANGED;
+	batch_end_input(input, &result);
+}
+
+static bool
+is_repaired(const Batch *batch)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		if (!batch->inputs[i].rows[0]->repaired)
+			return false;
+	return true;
+}
+
+/* The list may be gone, or another one by now: it is looked for by its name once more. */
+static void
+change_refused(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool		is_gone = reply->status == 404;
+
+	if (is_repaired(batch) && !is_gone)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	if (!is_repaired(batch))
+		lists_forget(lists_of(lists_carrier(&batch->inputs[0])));
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (input->rows[0]->repaired && is_gone)
+			batch_reject(input, VERDICT_REJECTED, lists_not_found, reply->message, reply->status, request);
+		else
+			begin_anew(input);
+	}
+}
+
+static void
+change_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool	   *all = palloc(sizeof(bool) * batch->ninputs);
+
+	memset(all, true, sizeof(bool) * batch->ninputs);
+	if (reply->class != REPLY_RECORDS)
+		change_refused(batch, reply, request);
+	else if (!reply_has(reply, "recordsIdsAdded") || !reply_has(reply, "recordIdsRemoved"))
+		records_again(batch, all, reply, request);
+	else
+		for (int i = 0; i < batch->ninputs; i++)
+		{
+			end_member(&batch->inputs[i], reply, request);
+		}
+}
+
+/* ---- which request --------------------------------------------------------------------------- */
+
+const RequestKind lists_change_members = {
+	.path = PATH_LISTS,
+	.meter = METER_OBJECTS,
+	.max_inputs = MAX_MEMBERS,
+	.max_rows = 1000,
+	.is_put = true,
+	.gathers = true,
+	.shares = true,
+	.fits = is_of_same_list,
+	.address = change_address,
+	.append_input = append_member,
+	.end_body = end_change,
+	.answered = change_answered,
+};
+
+const RequestKind lists_read_contacts = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.gathers = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = record_answered,
+};
+
+const RequestKind lists_read_companies = {
+	.path = PATH_COMPANIES_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.gathers = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = record_answered,
+};
+
+static const RequestKind make_contacts = {
+	.path = PATH_CONTACTS_UPSERT,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.append_input = records_append_new,
+	.answered = record_answered,
+};
+
+static const RequestKind make_companies = {
+	.path = PATH_COMPANIES_UPSERT,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.append_input = records_append_new,
+	.answered = record_answered,
+};

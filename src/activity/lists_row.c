@@ -1,0 +1,68 @@
+/*
+ * lists_row.c
+ *		What a row of the lists lane says: of which list, and of whom.
+ *
+ * Rows come from anybody: one that names no list is told apart here, and refused before it
+ * is sent.  Memory: nothing that stays.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "activity/lists.h"
+#include "crm/records.h"
+
+/* False for a row that names no list, which is refused before it is sent. */
+bool
+lists_read(const Row *row, MessageList *list)
+{
+	MessageProblem problem;
+
+	return JsonContainerIsObject(&row->message->root) && message_list(&row->message->root, list, &problem);
+}
+
+KnownList *
+lists_of(const Row *row)
+{
+	MessageList list;
+
+	if (!lists_read(row, &list))
+		elog(ERROR, "outbox row " INT64_FORMAT " names no list", row->id);
+	return lists_known(row->key->lane->account, &list);
+}
+
+bool
+lists_same(const Row *a, const Row *b)
+{
+	MessageList one;
+	MessageList other;
+
+	return lists_read(a, &one) && lists_read(b, &other) && one.of_companies == other.of_companies &&
+		one.len == other.len && memcmp(one.name, other.name, one.len) == 0;
+}
+
+bool
+lists_is_of_company(const Row *row)
+{
+	MessageList list;
+
+	return lists_read(row, &list) && list.of_companies;
+}
+
+char *
+lists_record(Row *row)
+{
+	return lists_is_of_company(row) ? row->record_id : row->key->record_id;
+}
+
+/* A company that goes by its domain is not looked for: it has a row of its own. */
+bool
+lists_goes_by_key(const WorkKey *key, bool of_company)
+{
+	return of_company ? key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) != 0 : !records_is_by_user_id(key);
+}
+
+Row *
+lists_carrier(const Input *input)
+{
+	return input->rows[input->nrows - 1];
+}

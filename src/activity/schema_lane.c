@@ -1,0 +1,265 @@
+/*
+ * schema_lane.c
+ *		The schema lane: properties to be created, schemas to be read again.
+ *
+ * A row is a request of its own; its message is HubSpot's body.  A row that
+ * asks for a refresh needs none: it ends when all parts have been read.  Its
+ * key says what it creates (schema_call.c), by which others find it that wait.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "hubspot.h"
+#include "activity/schema_lane.h"
+#include "base/value.h"
+#include "queue/await.h"
+#include "request/schema_sync.h"
+
+static bool
+text_of(const MessageParts *parts, const char *name, const char *expected)
+{
+	JsonbValue	value;
+
+	return getKeyJsonValueFromContainer(parts->root, name, strlen(name), &value) != NULL &&
+		value.type == jbvString && value.val.string.len == strlen(expected) &&
+		memcmp(value.val.string.val, expected, value.val.string.len) == 0;
+}
+
+static bool
+check_schema_row(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	*category = "bad_message";
+	*problem = "this version knows no such schema call";
+	return row->call == CALL_CREATE_PROPERTY || row->call == CALL_CREATE_EVENT || row->call == CALL_REFRESH_SCHEMA;
+}
+
+/* The body is the message without "object", which tells the path. */
+static BuildResult
+append_schema_row(Batch *batch, Input *input, const MessageParts *parts)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	name;
+	JsonbValue	value;
+	bool		first = true;
+
+	batch->path = input->rows[0]->call == CALL_CREATE_EVENT ? PATH_EVENT_DEFINITIONS
+		: text_of(parts, "object", "company") ? PATH_COMPANY_PROPERTIES : PATH_CONTACT_PROPERTIES;
+	appendStringInfoChar(&batch->body, '{');
+	it = JsonbIteratorInit(parts->root);
+	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (name.val.string.len == strlen("object") && memcmp(name.val.string.val, "object", name.val.string.len) == 0)
+			continue;
+		if (!first)
+			appendStringInfoChar(&batch->body, ',');
+		first = false;
+		value_append_string(&batch->body, name.val.string.val, name.val.string.len);
+		appendStringInfoChar(&batch->body, ':');
+		value_append_compact(&batch->body, &value);
+	}
+	appendStringInfoChar(&batch->body, '}');
+	return BUILD_DONE;
+}
+
+/* Created, or there already, which is as good. */
+static void
+schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	Input	   *input = &batch->inputs[0];
+	Account    *account = batch->lane->account;
+	const ReplyError *error = reply->nerrors > 0 ? &reply->errors[0] : &reply->error;
+	bool		exists = reply->status == 409 ||
+	(error->category != NULL && strcmp(error->category, "OBJECT_ALREADY_EXISTS") == 0);
+	AckResult	result = {.verdict = exists ? VERDICT_UNCHANGED : VERDICT_DELIVERED, .request = request,
+	.http_status = reply->status, .created = exists ? 0 : 1};
+
+	if (exists || (reply->class == REPLY_RECORDS && reply->nerrors == 0))
+	{
+		schema_sync_refresh(account, batch->path == PATH_EVENT_DEFINITIONS ? SCHEMA_EVENT
+							: batch->path == PATH_COMPANY_PROPERTIES ? SCHEMA_COMPANY : SCHEMA_CONTACT);
+		batch_end_input(input, &result);
+	}
+	else
+		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,
+					 error->message != NULL ? error->message : reply->message, reply->status, request);
+}
+
+static const RequestKind create_in_schema = {
+	.path = PATH_CONTACT_PROPERTIES,
+	.meter = METER_OBJECTS,
+	.max_inputs = 1,
+	.max_rows = 1,
+	.append_input = append_schema_row,
+	.answered = schema_answered,
+};
+
+/* A refresh needs no request of its own. */
+static const RequestKind *
+kind_of_schema_row(WorkKey *key)
+{
+	return queue_head(key)->call == CALL_REFRESH_SCHEMA ? NULL : &create_in_schema;
+}
+
+const FamilyWork schema_work = {
+	.kind = &create_in_schema,
+	.kind_of = kind_of_schema_row,
+	.check = check_schema_row,
+};
+
+/* ---- rows that need what is created here ------------------------------------------- */
+
+/*
+ * Without the right to create, or where nobody takes a creation, the wait would
+ * have no end; every other state, a pause included, has one.
+ */
+static bool
+may_create(const Lane *lane)
+{
+	return lane->status.state != LANE_FORBIDDEN && lane->status.state != LANE_MISDIRECTED;
+}
+
+/* Whether rows of the lane are not in the window yet, and may be what is looked for. */
+static bool
+has_unread(const Lane *lane)
+{
+	return lane->reader != NULL || lane->nparked > 0;
+}
+
+static Lane *
+schema_lane_of(const Row *row)
+{
+	return &row->key->lane->account->lanes[FAMILY_SCHEMA];
+}
+
+static bool
+is_older(const Lane *lane, const char *awaits, const Row *row)
+{
+	const WorkKey *other = queue_find(lane, NULL, awaits);
+
+	return other != NULL && queue_has_older(other, row->id);
+}
+
+bool
+schema_lane_is_awaited(const Row *row, SchemaPart part, const char *name)
+{
+	const Lane *lane = schema_lane_of(row);
+	char		awaits[256];
+
+	if ((lane->rows == 0 && lane->ndeferred == 0 && !has_unread(lane)) || !may_create(lane))
+		return false;
+	snprintf(awaits, sizeof(awaits), "%s %s", schema_part_names[part], name);
+	return is_older(lane, awaits, row) || (has_unread(lane) && !await_is_first(row, lane));
+}
+
+bool
+schema_lane_await(Input *input, Row *row, SchemaPart part, const char *name)
+{
+	if (!schema_lane_is_awaited(row, part, name))
+		return false;
+	if (row == input->rows[0])
+		input->awaits = psprintf("%s %s", schema_part_names[part], name);
+	else if (!row->begins)
+	{
+		row->begins = true;
+		row->key->lane->splits++;
+	}
+	return true;
+}
+
+void
+schema_lane_send_away(WorkKey *key, const char *awaits)
+{
+	Row		   *row = queue_head(key);
+	Lane	   *lane = schema_lane_of(row);
+
+	if (key->place != PLACE_READY)
+		return;
+	if (is_older(lane, awaits, row))
+		await_key(key, queue_find(lane, NULL, awaits));
+	else if (!await_is_first(row, lane))
+		await_older(key, lane);
+}
+
+static void
+wake_for(dlist_head *keys)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, keys)
+		queue_wake_waiters(dlist_container(WorkKey, node, iter.cur));
+}
+
+void
+schema_lane_give_up(Lane *lane)
+{
+	dlist_iter	iter;
+
+	if (may_create(lane))
+		return;
+	for (int i = 0; i < READY_COUNT; i++)
+		wake_for(&lane->ready[i]);
+	wake_for(&lane->asking);
+	wake_for(&lane->delayed);
+	wake_for(&lane->deferred);
+	dlist_foreach(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		for (int i = 0; i < batch->ninputs; i++)
+			queue_wake_waiters(batch->inputs[i].key);
+	}
+	while (!dlist_is_empty(&lane->behind))
+		queue_bring_back(dlist_head_element(WorkKey, node, &lane->behind));
+}
+
+/* ---- rows that want the schema to be read ------------------------------------------- */
+
+static void
+end_refresh(WorkKey *key)
+{
+	Row		   *row = queue_head(key);
+	AckResult	result = {.id = row->id, .verdict = VERDICT_DELIVERED, .created = -1};
+
+	dlist_delete(&row->node);
+	ack_result(&result);
+	queue_forget_row(row);
+	queue_release_key(key);
+}
+
+/*
+ * Rows at the head of their keys that only want the schema to be read: the
+ * first sight starts that, and when all of it has been read they are done.
+ */
+static void
+refresh_for(Lane *lane, dlist_head *keys)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, keys)
+	{
+		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
+		Row		   *row = queue_head(key);
+
+		if (row->call != CALL_REFRESH_SCHEMA)
+			continue;
+		if (!row->repaired)
+		{
+			schema_sync_refresh_all(lane->account);
+			row->repaired = true;
+		}
+		if (schema_sync_is_fresh(lane->account))
+			end_refresh(key);
+	}
+}
+
+void
+schema_lane_refresh(Lane *lane)
+{
+	for (int i = 0; i < READY_COUNT; i++)
+		refresh_for(lane, &lane->ready[i]);
+}

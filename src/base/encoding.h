@@ -1,0 +1,48 @@
+/*
+ * encoding.h
+ *		Texts on their way to HubSpot and back: there UTF-8, here the database's encoding.
+ *
+ * Everything inside is in the database's encoding: rows, keys, requests while they are
+ * put together, and answers once they have been read.  Texts change it at two places only,
+ * when a request goes out and when an answer has come in (send.c), so that keys and names
+ * can be compared wherever they are.  No other file calls a conversion of PostgreSQL's.
+ *
+ * Nothing here raises an error on account of a text, and nothing but the preparation needs a
+ * transaction: what cannot be converted becomes ENCODING_REPLACEMENT.
+ */
+#ifndef HUBSPOT_ENCODING_H
+#define HUBSPOT_ENCODING_H
+
+#include "utils/jsonb.h"
+
+#include "http/reply.h"
+
+#define ENCODING_REPLACEMENT '?'	/* for a character that the other side cannot hold */
+
+/* Find the conversions, once in a process; inside a transaction. */
+extern void encoding_prepare(void);
+
+/* Text as UTF-8, palloc'd or the same; *len changes with it. */
+extern char *encoding_to_wire(const char *text, int *len);
+
+/* UTF-8 as text of the database, palloc'd or the same; NULL stays NULL. */
+extern const char *encoding_from_wire(const char *text);
+
+/* The same for an answer that has just been parsed: all of its texts. */
+extern void encoding_of_reply(Reply *reply);
+
+/*
+ * Why HubSpot cannot be sent this row, a text for its owner; NULL when all of its texts can be
+ * UTF-8.
+ */
+extern const char *encoding_objection(const char *property, const char *key, Jsonb *message);
+
+/*
+ * What a peer says, made safe to be stored and shown: whole characters, at most so many bytes,
+ * without control characters but for tabs and line ends.  The first fills an array of that
+ * size, the second allocates; NULL stays NULL.
+ */
+extern void encoding_copy(char *dst, size_t size, const char *text);
+extern char *encoding_bounded(MemoryContext context, const char *text, size_t max);
+
+#endif							/* HUBSPOT_ENCODING_H */

@@ -1,0 +1,69 @@
+/*
+ * statement.c
+ *		The one place where the extension's own SQL is run.
+ *
+ * A database's owner may plant operators, functions, casts and types, and set
+ * what his database's sessions start with.  What we run as the extension's
+ * owner, or as a superuser who reads a view, must see none of that: so no
+ * other file calls SPI_execute() and its kin for a statement of ours, which
+ * make lint checks.
+ *
+ * Called between SPI_connect() and SPI_finish(), inside a transaction.  The
+ * settings go back when the statement has ended, also by an error, as those of
+ * a function's SET clause do; a portal is analysed and planned when it is
+ * opened, and needs them no longer.
+ */
+#include "postgres.h"
+
+#include "utils/guc.h"
+
+#include "base/settings.h"
+#include "base/statement.h"
+
+int
+statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, long count)
+{
+	int			level = NewGUCNestLevel();
+	int			result;
+
+	settings_pin_for_statement();
+	result = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, count);
+	AtEOXact_GUC(false, level);
+	return result;
+}
+
+int
+statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only)
+{
+	int			level = NewGUCNestLevel();
+	int			result;
+
+	settings_pin_for_chunk();
+	result = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, 0);
+	AtEOXact_GUC(false, level);
+	return result;
+}
+
+int
+statement_execute_extended(const char *sql, const SPIExecuteOptions *options)
+{
+	int			level = NewGUCNestLevel();
+	int			result;
+
+	settings_pin_for_statement();
+	result = SPI_execute_extended(sql, options);
+	AtEOXact_GUC(false, level);
+	return result;
+}
+
+Portal
+statement_open(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, int cursor_options)
+{
+	int			level = NewGUCNestLevel();
+	Portal		portal;
+
+	settings_pin_for_statement();
+	portal = SPI_cursor_open_with_args(NULL, sql, nargs, types, values, nulls, read_only, cursor_options);
+	AtEOXact_GUC(false, level);
+	return portal;
+}

@@ -1,0 +1,88 @@
+/*
+ * crash_guard.c
+ *		A process that crashes the server must not do so all day.
+ *
+ * A crash takes the launcher's book-keeping in shared memory with it, so the
+ * count stands in a small file of the data directory, one per database
+ * and kind of process, written at each start and removed as soon as something was done or the
+ * process ends in order.  What is left after three crashes in a row is most likely
+ * its own fault: then it waits before it does anything.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+
+#include "hubspot.h"
+#include "cluster/crash_guard.h"
+
+#define FREE_CRASHES	3
+#define MAX_DELAY_S		60
+
+static const char *noted = NULL;	/* the kind of process; NULL: nothing is noted */
+
+/* Relative to the data directory, where every server process is at home. */
+static void
+file_name(const char *kind, char *name, size_t size)
+{
+	snprintf(name, size, "hubspot_%s_starts.%u", kind, MyDatabaseId);
+}
+
+static int
+read_count(const char *name)
+{
+	char		text[16] = "";
+	int			fd = OpenTransientFile(name, O_RDONLY | PG_BINARY);
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	CloseTransientFile(fd);
+	return Max(atoi(text), 0);
+}
+
+int
+crash_guard_start(const char *kind)
+{
+	char		name[64];
+	char		text[16];
+	int			count;
+	int			fd;
+
+	file_name(kind, name, sizeof(name));
+	count = read_count(name);
+	snprintf(text, sizeof(text), "%d\n", Min(count + 1, 1000));
+	fd = OpenTransientFile(name, O_RDWR | O_CREAT | O_TRUNC | PG_BINARY);
+	if (fd < 0 || write(fd, text, strlen(text)) != strlen(text) || pg_fsync(fd) != 0)
+		ereport(WARNING,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", name)));
+	if (fd >= 0)
+		CloseTransientFile(fd);
+	noted = kind;
+	return count;
+}
+
+void
+crash_guard_clear(void)
+{
+	char		name[64];
+
+	if (noted == NULL)
+		return;
+	file_name(noted, name, sizeof(name));
+	noted = NULL;
+	(void) unlink(name);
+}
+
+int
+crash_guard_delay(int crashes)
+{
+	if (crashes < FREE_CRASHES)
+		return 0;
+	return crashes >= FREE_CRASHES + 6 ? MAX_DELAY_S : Min(1 << (crashes - FREE_CRASHES), MAX_DELAY_S);
+}

@@ -1,0 +1,330 @@
+/*
+ * shared.h
+ *		Shared memory: who works for which database, and what it tells.
+ *
+ * One fixed array of WorkerSlots; one of Meters, as many as hubspot.max_tokens
+ * asks for; of each worker a dynamic segment with its lanes, which grows with
+ * them.  No pointer ever stands in here; a process that dies leaves numbers
+ * behind, nothing that could be freed twice.
+ *
+ * Locking:
+ *	control->lock (LWLock)	taking and giving back a slot, the launcher's
+ *							orders, databases on hold; held for moments, never over I/O
+ *	slot->mutex (spinlock)	the slot's report: in-flight ids, texts.
+ *							Written by its worker only, copied out by readers.
+ *	a slot's lanes lock (LWLock)	the lanes in the worker's segment, and which that is
+ *							(see shared_lanes.h); taken inside control->lock, never the other way round
+ *	atomics					wake, procno, database: read at commit without
+ *							any lock (see shared_wake_at_commit)
+ *	meter->mutex			one meter; who may use one, and which are free: control->lock
+ */
+#ifndef HUBSPOT_SHARED_H
+#define HUBSPOT_SHARED_H
+
+#include "port/atomics.h"
+#include "storage/dsm.h"
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+#include "utils/timestamp.h"
+
+#include "cluster/home.h"
+
+#define SHARED_MAX_WORKERS		64	/* databases served at once */
+#define SHARED_MAX_TRANSFERS	16	/* as WIRE_MAX_TRANSFERS */
+#define SHARED_MAX_FLIGHT_IDS	512 /* outbox ids shown per transfer; more show as waiting */
+#define SHARED_METER_KINDS		5	/* as METER_COUNT */
+#define SHARED_TALLY_SLICES		1280	/* a rolling window has 1000 */
+#define SHARED_MAX_FILLS		16	/* back-fills under way that are reported */
+#define SHARED_TEXT				256
+
+/* What a worker is doing; the words stand in shared_worker_states[]. */
+typedef enum WorkerState
+{
+	WORKER_NONE,				/* slot free */
+	WORKER_STARTING,			/* launched, not yet attached */
+	WORKER_PROBING,				/* attached, looking for the extension */
+	WORKER_RUNNING,
+	WORKER_HELD,				/* must not send: see problem; its process has ended, unless it
+								 * waits after crashes */
+	WORKER_STOPPED,				/* ended; the launcher decides when again */
+	WORKER_ABSENT				/* the database has no extension: not started again before somebody
+								 * says so */
+} WorkerState;
+
+/* One lane as its worker reports it. */
+typedef struct LaneReport
+{
+	Oid			server;
+	uint8		family;			/* LaneFamily, see lane.h */
+	uint8		event;			/* LaneEvent: tells the state */
+	char		reason[SHARED_TEXT];	/* in the encoding of this worker's database */
+	int16		own;			/* bytes of it that everybody may read */
+	TimestampTz until;			/* 0: none */
+	int64		waiting;		/* rows read and not yet sent */
+	int64		in_flight;		/* rows in requests under way */
+	int64		deferred;		/* rows in hubspot.deferred */
+	TimestampTz oldest;			/* created_at of the oldest of both, 0: none */
+	int64		delivered;		/* rows with a verdict since the worker's start */
+	double		rate;			/* verdicts per second, a moving average */
+	int			meters[SHARED_METER_KINDS]; /* indexes of the account's meters, -1: none yet ... */
+	uint64		meter_keys[SHARED_METER_KINDS]; /* ... and whose they were */
+} LaneReport;
+
+typedef struct FlightReport
+{
+	int			nids;			/* 0: no transfer */
+	int64		ids[SHARED_MAX_FLIGHT_IDS];
+} FlightReport;
+
+/* A back-fill under way. */
+typedef struct FillReport
+{
+	int			sync;			/* id of the definition */
+	int			unfinished;		/* rows that it has queued and that have no verdict */
+	bool		waits;			/* so many that it reads no more */
+} FillReport;
+
+/* What a refresher works on. */
+typedef struct RefresherTask
+{
+	int			sync;			/* id of the definition; 0: nothing */
+	bool		is_fill;
+	bool		overran;		/* it went on long after its timeout */
+	TimestampTz since;
+	TimestampTz until;			/* when SIGTERM comes at the latest; 0: no limit runs */
+} RefresherTask;
+
+/* The database's refresher, a process beside the worker: see refresher.h. */
+typedef struct RefresherReport
+{
+	pg_atomic_uint32 procno;	/* number of the PGPROC plus one, 0 when none runs */
+
+	/* Under control->lock. */
+	int			pid;			/* 0: none runs */
+	bool		ended_well;		/* the last one did not end by an error */
+
+	/* Under the slot's mutex. */
+	char		problem[SHARED_TEXT];	/* why none can be started, "" when well */
+	RefresherTask task;			/* stays when the process is ended meanwhile, until the next one
+								 * has noted that */
+	int			nfills;
+	FillReport	fills[SHARED_MAX_FILLS];
+} RefresherReport;
+
+typedef struct WorkerSlot
+{
+	pg_atomic_uint32 database;	/* Oid, 0 when the slot is free */
+	pg_atomic_uint32 procno;	/* number of the PGPROC plus one, 0 when no worker runs */
+	pg_atomic_uint32 wake;		/* 1: new rows were committed */
+	pg_atomic_uint32 syncs_changed; /* 1: a definition may have come due */
+
+	/* Under control->lock: the launcher's book-keeping. */
+	WorkerState state;
+	int			generation;		/* tells a worker from its predecessor; raised to turn away one
+								 * that has not attached yet */
+	int			failures;		/* ends with an error in a row */
+	TimestampTz not_before;		/* no start before this time; of a held one, when to look again */
+	TimestampTz changed_at;		/* when state was last set */
+	bool		was_held;		/* so its last worker has found */
+	bool		stop_wanted;	/* asked to end: its end is no failure */
+	bool		just_ended;		/* the launcher has not judged its end yet */
+
+	/* Under mutex: the worker's report. */
+	slock_t		mutex;
+	int			pid;
+	TimestampTz started_at;
+	TimestampTz last_turn_at;
+	char		problem[SHARED_TEXT];	/* why it is held or stopped, "" when well */
+	int64		window_rows;
+	int64		window_bytes;
+	int64		read_id;		/* rows with a higher id are not read yet */
+	int64		requests;
+	int64		rows_done;
+	FlightReport flights[SHARED_MAX_TRANSFERS];
+
+	RefresherReport refresher;
+
+	/* Under the slot's lanes lock. */
+	dsm_handle	lanes;			/* of the worker's segment; DSM_HANDLE_INVALID: it reports none */
+	int			nlanes;
+} WorkerSlot;
+
+/* How many requests happened when, see tally.h. */
+typedef struct Tally
+{
+	int64		oldest;			/* number of the oldest slice inside the window */
+	int64		newest;			/* and of the one that is being filled */
+	int			sum;			/* of the slices inside */
+	uint16		counts[SHARED_TALLY_SLICES];	/* by number of the slice modulo size */
+} Tally;
+
+/*
+ * A rate meter: one per token and kind of limit, shared by every worker that
+ * uses the token.  See meter.h for its arithmetic, and for who may use it.
+ * Times are µs of the monotonic clock, but those of the day.
+ */
+typedef struct Meter
+{
+	slock_t		mutex;
+	uint64		key;			/* hash of the token, mixed with the kind */
+	int			kind;			/* MeterKind */
+	int			limit;			/* requests per window as HubSpot says, 0: not known */
+	int			window_ms;
+	bool		heard;			/* HubSpot has answered */
+	int			in_flight;		/* sent, not yet answered */
+	Tally		ours;			/* our requests, by when they were answered */
+	Tally		others;			/* those of other clients, by when we learnt of them */
+	double		surge;			/* the most of others' that came between two answers; fades */
+	int64		surge_at;		/* when it was last computed */
+	int64		observed_at;	/* when HubSpot last told how many it counts */
+	int64		observed_sent;	/* when the request that it answered was sent */
+	int64		paced_until;	/* none goes before, while others are there */
+	int			refusals;		/* 429 in a row */
+	int64		refused_at;		/* when the last of them came */
+	int64		blocked_until;	/* after a 429 */
+	int64		day_until;		/* its own day is used up; a reload ends that, too */
+	int64		daily_limit;	/* -1: not known */
+	int64		daily_remaining;
+	bool		daily_told;		/* by the headers of an answer */
+	TimestampTz daily_resets_at;	/* when HubSpot's day ends, 0: not known */
+} Meter;
+
+/* What the launcher is to look at, beside the OID of a database. */
+#define SHARED_LOOK_LIST	1	/* the list of databases; no user database's OID */
+#define SHARED_LOOK_ALL		PG_UINT32_MAX	/* every database */
+
+typedef struct SharedControl
+{
+	LWLock	   *lock;			/* in the tranche "hubspot" */
+	pg_atomic_uint32 launcher_procno;	/* plus one */
+	pg_atomic_uint32 look_at;	/* message to the launcher, 0: none */
+	int			launcher_pid;
+	Home		home;			/* of this data directory; written by the launcher, under lock */
+	TimestampTz workers_ended_at;	/* when a worker last ended, or the server came up; under lock */
+	TimestampTz workers_began_at;	/* when the first worker attached, 0: none has; under lock */
+	Oid			on_hold[SHARED_MAX_WORKERS];	/* databases under DROP, RENAME or copy: no worker
+												 * may start */
+	int			on_hold_by[SHARED_MAX_WORKERS]; /* pid of the backend that asked */
+	WorkerSlot	slots[SHARED_MAX_WORKERS];
+} SharedControl;
+
+extern SharedControl *hubspot_shared;	/* NULL when not preloaded */
+
+/* From _PG_init: asks for the memory and the lock, installs the hooks. */
+extern void shared_init(void);
+
+/* The lock of what a slot reports of its lanes, in the tranche "hubspot". */
+extern LWLock *shared_lanes_lock(const WorkerSlot *slot);
+
+/* The slot of a database, or NULL; a hint without a lock, checked by its user. */
+extern WorkerSlot *shared_find_slot(Oid database);
+
+/*
+ * Remember that this transaction queued rows; at its commit the worker of
+ * this database is woken: one atomic exchange, and SetLatch when it was the
+ * first.  Costs one callback per backend for life.  PREPARE forgets it: the worker's
+ * regular look finds such rows.
+ */
+extern void shared_wake_at_commit(void);
+
+/*
+ * At commit of this transaction, tell the launcher to look for the extension
+ * in this database, or at the list of databases.  Tell it now: shared_tell_launcher().
+ */
+extern void shared_launch_at_commit(void);
+extern void shared_rescan_at_commit(void);
+extern void shared_tell_launcher(uint32 look_at);
+
+/*
+ * As shared_wake_at_commit(), and a definition may have come due: worker and refresher look at
+ * hubspot.sync_state.
+ */
+extern void shared_look_at_syncs_at_commit(void);
+
+/*
+ * Until the end of this transaction no worker may serve the database.  Asks
+ * its worker and refresher to end; returns how many there are, and their pids.
+ */
+#define SHARED_PROCESSES	2	/* of a database */
+extern int	shared_hold_database(Oid database, int *pids);
+
+/* Whether somebody holds it; the caller has control->lock. */
+extern bool shared_is_on_hold(Oid database);
+
+/*
+ * Ask the worker of a slot, and its refresher, to end; the caller has
+ * control->lock exclusively.  One that has not attached yet is turned away.
+ * Returns the worker's pid, or 0.
+ */
+extern int	shared_stop_worker(WorkerSlot *slot);
+
+/* What the launcher hands to a worker, in bgw_extra. */
+typedef struct WorkerOrder
+{
+	int			slot;
+	int			generation;
+	Oid			database;
+} WorkerOrder;
+
+/*
+ * Worker side.  First, before connecting to the database: read the order and
+ * attach to the slot.  NULL means that the order was withdrawn: end with
+ * proc_exit(0).  Detaches by itself at exit and leaves the error that ended
+ * the process as the slot's problem.
+ */
+extern void shared_read_order(WorkerOrder *order);
+extern WorkerSlot *shared_attach(int slot, int generation);
+
+/*
+ * When a worker last ended, or the server came up: whatever is younger has not
+ * been sent by anybody before.
+ */
+extern TimestampTz shared_workers_ended_at(void);
+
+/* Since when the meters have counted: whatever was sent before, they do not know of. */
+extern TimestampTz shared_workers_began_at(void);
+
+/*
+ * The refresher's side, as above: NULL when the worker that ordered it has gone,
+ * when there is another, or when the database is to be left.
+ */
+extern WorkerSlot *shared_attach_refresher(const WorkerOrder *order);
+
+/* Whether the worker that ordered it is there and may send. */
+extern bool shared_refresher_may_run(WorkerSlot *slot, int generation);
+
+/*
+ * What the refresher works on; a sync of 0: nothing.  What one was working on
+ * when it was ended is left to the next, which takes it.
+ */
+extern void shared_set_task(WorkerSlot *slot, int sync, bool is_fill);
+extern RefresherTask shared_take_lost_task(WorkerSlot *slot);
+
+/* By when the task has ended, or this process is told to; 0: no limit runs. */
+extern void shared_set_task_until(WorkerSlot *slot, TimestampTz until);
+
+/* In a signal's handler: the task goes on although it was cancelled, and this process will be ended for it. */
+extern void shared_task_overruns(WorkerSlot *slot);
+
+/* The worker's side: what keeps a refresher from starting; a NULL problem means "". */
+extern void shared_set_refresher_problem(WorkerSlot *slot, const char *problem);
+
+/* Tell the state; a NULL problem means "". */
+extern void shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem);
+
+/*
+ * The database must not send: the worker, which is about to end with
+ * proc_exit(0), tells why, and after how long the launcher is to send another
+ * one to look whether that is still so.
+ */
+extern void shared_set_held(WorkerSlot *slot, const char *problem, int look_ms);
+
+/*
+ * Copy a text for shared memory: cut to SHARED_TEXT, printable ASCII only,
+ * for it is read from databases of any encoding.
+ */
+extern void shared_copy_text(char *to, const char *from);
+
+extern const char *const shared_worker_states[];	/* words for WorkerState */
+
+#endif							/* HUBSPOT_SHARED_H */

@@ -1,0 +1,135 @@
+/*
+ * shared_lanes.c
+ *		The lanes that a worker reports, in a dynamic segment of its own.
+ *
+ * The slot holds the segment's handle, a number.  It is read, and the segment
+ * attached, under the slot's lanes lock, so that the worker cannot replace it in
+ * between; and the worker withdraws it before the segment goes.  The lock is held for
+ * one copy.
+ *
+ * Where there is no room for a segment (a container's /dev/shm is small), fewer lanes
+ * are reported: to end for that would be to deliver nothing.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "cluster/shared_lanes.h"
+
+#define FIRST_CAPACITY	64		/* lanes */
+#define RETRY_US		INT64CONST(5000000) /* when there was no room */
+
+/* The worker's segment, and how many lanes it has room for. */
+static dsm_segment *segment = NULL;
+static int	capacity = 0;
+
+static int64 not_before = 0;	/* the next try, 0: the last one went well */
+
+/* With a resource owner of its own, which takes what a failure leaves; NULL then. */
+static dsm_segment *
+create_segment(Size size)
+{
+	ResourceOwner before = CurrentResourceOwner;
+	ResourceOwner owner = ResourceOwnerCreate(NULL, "hubspot lanes");
+	MemoryContext context = CurrentMemoryContext;
+	dsm_segment *volatile created = NULL;
+
+	CurrentResourceOwner = owner;
+	PG_TRY();
+	{
+		created = dsm_create(size, 0);
+		dsm_pin_mapping(created);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		LWLockReleaseAll();
+		MemoryContextSwitchTo(context);
+		created = NULL;
+		if (not_before == 0)
+			EmitErrorReport();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	CurrentResourceOwner = before;
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, created != NULL, true);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, created != NULL, true);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, created != NULL, true);
+	ResourceOwnerDelete(owner);
+	return created;
+}
+
+/* A larger segment in the place of this one, if there is room. */
+static void
+grow(WorkerSlot *slot, int count)
+{
+	dsm_segment *larger;
+	dsm_segment *outgrown = segment;
+	int			wanted = Max(capacity, FIRST_CAPACITY);
+
+	while (wanted < count)
+		wanted *= 2;
+	larger = create_segment(sizeof(LaneReport) * wanted);
+	not_before = larger == NULL ? clock_us() + RETRY_US : 0;
+	if (larger == NULL)
+		return;
+	LWLockAcquire(shared_lanes_lock(slot), LW_EXCLUSIVE);
+	segment = larger;
+	capacity = wanted;
+	slot->lanes = dsm_segment_handle(segment);
+	slot->nlanes = 0;
+	LWLockRelease(shared_lanes_lock(slot));
+	if (outgrown != NULL)
+		dsm_detach(outgrown);
+}
+
+bool
+shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count)
+{
+	int			told;
+
+	if ((segment == NULL || count > capacity) && clock_us() >= not_before)
+		grow(slot, count);
+	told = Min(count, capacity);
+	LWLockAcquire(shared_lanes_lock(slot), LW_EXCLUSIVE);
+	if (told > 0)
+		memcpy(dsm_segment_address(segment), lanes, sizeof(LaneReport) * told);
+	slot->nlanes = told;
+	LWLockRelease(shared_lanes_lock(slot));
+	return told == count;
+}
+
+void
+shared_lanes_withdraw(WorkerSlot *slot)
+{
+	LWLockAcquire(shared_lanes_lock(slot), LW_EXCLUSIVE);
+	slot->lanes = DSM_HANDLE_INVALID;
+	slot->nlanes = 0;
+	LWLockRelease(shared_lanes_lock(slot));
+}
+
+LaneReport *
+shared_lanes_copy(WorkerSlot *slot, int *count)
+{
+	LaneReport *copy = NULL;
+	dsm_segment *theirs = NULL;
+
+	*count = 0;
+	LWLockAcquire(shared_lanes_lock(slot), LW_SHARED);
+	if (slot->lanes != DSM_HANDLE_INVALID)
+		theirs = dsm_attach(slot->lanes);
+	if (theirs != NULL)
+	{
+		*count = slot->nlanes;
+		copy = palloc(Max(sizeof(LaneReport) * *count, 1));
+		memcpy(copy, dsm_segment_address(theirs), sizeof(LaneReport) * *count);
+		dsm_detach(theirs);
+	}
+	LWLockRelease(shared_lanes_lock(slot));
+	return copy;
+}

@@ -1,0 +1,23 @@
+/*
+ * shared_lanes.h
+ *		The lanes that a worker reports, in a dynamic segment of its own.
+ *
+ * An account has at least one lane, and a database any number of accounts, so
+ * the reports have no fixed place in shared memory.  The segment lives as long
+ * as its worker; when it is outgrown another one takes its place.
+ */
+#ifndef HUBSPOT_SHARED_LANES_H
+#define HUBSPOT_SHARED_LANES_H
+
+#include "cluster/shared.h"
+
+/* The worker's side: replace what is reported; false when there was no room for all. */
+extern bool shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count);
+
+/* At its exit: nobody finds the segment any more.  Raises no error. */
+extern void shared_lanes_withdraw(WorkerSlot *slot);
+
+/* A session's side: a copy, palloc'd; NULL when there is none. */
+extern LaneReport *shared_lanes_copy(WorkerSlot *slot, int *count);
+
+#endif							/* HUBSPOT_SHARED_LANES_H */

@@ -1,0 +1,223 @@
+/*
+ * suspect.c
+ *		What a process was working on when it died.
+ *
+ * One small file of the data directory per database and kind of process, mapped
+ * into its memory: a store into it survives the death of the process and of all shared
+ * memory, costs no system call and no I/O that anybody waits for.  A crash of the machine
+ * may leave a name of some time before; it takes two deaths to be held.
+ *
+ * SIGQUIT is how the postmaster ends all processes when one has crashed, or in an
+ * immediate shutdown.  The handler takes back the name, so that only the process that
+ * has crashed leaves one.
+ *
+ * Where the file cannot be mapped, names are lost with the process, and the crash
+ * guard spaces the crashes as ever.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "cluster/suspect.h"
+
+#define MAGIC		0x48535031	/* of this layout */
+#define ENTRIES		32			/* the oldest makes way */
+#define DEATHS		2
+#define REMEMBER_US	(24 * USECS_PER_HOUR)	/* a death after so long is another story */
+
+typedef struct SuspectEntry
+{
+	uint32		kind;			/* SUSPECT_NONE: free */
+	uint32		deaths;
+	int64		id;
+	TimestampTz died_at;		/* the last time */
+} SuspectEntry;
+
+typedef struct SuspectFile
+{
+	uint32		magic;
+	volatile uint32 kind;		/* what is worked on */
+	volatile int64 id;
+	uint32		next;			/* entry to be used next */
+	SuspectEntry entries[ENTRIES];
+} SuspectFile;
+
+static SuspectFile unmapped;
+static SuspectFile *file = &unmapped;
+static char name[64];
+
+/* As SignalHandlerForCrashExit(), but with a clean name. */
+static void
+on_quit(SIGNAL_ARGS)
+{
+	file->kind = SUSPECT_NONE;
+	_exit(2);
+}
+
+/*
+ * Have the disk hold every byte of the file: a store into a hole of it, for which a full
+ * disk has no room, would be the process's death by SIGBUS.
+ */
+static bool
+fill_file(int fd)
+{
+	SuspectFile image;
+
+	if (pg_pread(fd, &image, sizeof(image), 0) != sizeof(image) || image.magic != MAGIC)
+		memset(&image, 0, sizeof(image));
+	image.magic = MAGIC;
+	errno = 0;
+	if (pg_pwrite(fd, &image, sizeof(image), 0) == sizeof(image))
+		return true;
+	if (errno == 0)
+		errno = ENOSPC;
+	return false;
+}
+
+static bool
+map_file(void)
+{
+	int			fd = OpenTransientFile(name, O_RDWR | O_CREAT | PG_BINARY);
+	void	   *memory = MAP_FAILED;
+	int			save_errno;
+
+	if (fd < 0)
+		return false;
+	if (fill_file(fd))
+		memory = mmap(NULL, sizeof(SuspectFile), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	save_errno = errno;
+	CloseTransientFile(fd);
+	errno = save_errno;
+	if (memory == MAP_FAILED)
+		return false;
+	file = memory;
+	return true;
+}
+
+static SuspectEntry *
+find_entry(SuspectKind kind, int64 id)
+{
+	for (int i = 0; i < ENTRIES; i++)
+		if (file->entries[i].kind == kind && file->entries[i].id == id)
+			return &file->entries[i];
+	return NULL;
+}
+
+static void
+note_death(SuspectKind kind, int64 id)
+{
+	SuspectEntry *entry = find_entry(kind, id);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (entry == NULL)
+	{
+		entry = &file->entries[file->next++ % ENTRIES];
+		entry->deaths = 0;
+		entry->id = id;
+		entry->kind = kind;
+	}
+	if (entry->deaths < DEATHS && now - entry->died_at > REMEMBER_US)
+		entry->deaths = 0;
+	entry->deaths++;
+	entry->died_at = now;
+	ereport(LOG,
+			(errmsg("the last hubspot process of this kind in the database died while it worked on something"),
+			 errdetail("Kind %d, number %lld, deaths: %u.", (int) kind, (long long) id, entry->deaths)));
+}
+
+/* Nothing to remember: no file. */
+static void
+at_exit(int code, Datum arg)
+{
+	file->kind = SUSPECT_NONE;
+	for (int i = 0; i < ENTRIES; i++)
+		if (file->entries[i].kind != SUSPECT_NONE)
+			return;
+	if (file != &unmapped)
+		(void) unlink(name);
+}
+
+void
+suspect_start(const char *process)
+{
+	Suspect		last;
+
+	snprintf(name, sizeof(name), "hubspot_%s_suspects.%u", process, MyDatabaseId);
+	if (!map_file())
+		ereport(WARNING,
+				(errcode_for_file_access(),
+				 errmsg("could not map file \"%s\": %m", name)));
+	pqsignal(SIGQUIT, on_quit);
+	/* taken back first: whoever ends this process meanwhile must not have it counted twice */
+	last = suspect_begin(SUSPECT_NONE, 0);
+	if (last.kind != SUSPECT_NONE)
+		note_death(last.kind, last.id);
+	before_shmem_exit(at_exit, (Datum) 0);
+}
+
+Suspect
+suspect_begin(SuspectKind kind, int64 id)
+{
+	Suspect		outer = {file->kind, file->id};
+
+	file->kind = SUSPECT_NONE;
+	pg_compiler_barrier();
+	file->id = id;
+	pg_compiler_barrier();
+	file->kind = kind;
+	return outer;
+}
+
+void
+suspect_end(Suspect outer)
+{
+	/* a definition is one task, that went well; a row and a lane are met again and again */
+	if (file->next != 0 && (file->kind == SUSPECT_REFRESH || file->kind == SUSPECT_FILL))
+		suspect_forget(file->kind, file->id);
+	(void) suspect_begin(outer.kind, outer.id);
+}
+
+void
+suspect_clear(void)
+{
+	file->kind = SUSPECT_NONE;
+}
+
+bool
+suspect_is_held(SuspectKind kind, int64 id)
+{
+	const SuspectEntry *entry = file->next != 0 ? find_entry(kind, id) : NULL;
+
+	return entry != NULL && entry->deaths >= DEATHS;
+}
+
+bool
+suspect_next_held(SuspectKind kind, int64 *id)
+{
+	for (int i = 0; i < ENTRIES; i++)
+		if (file->entries[i].kind == kind && file->entries[i].deaths >= DEATHS)
+		{
+			*id = file->entries[i].id;
+			return true;
+		}
+	return false;
+}
+
+void
+suspect_forget(SuspectKind kind, int64 id)
+{
+	SuspectEntry *entry = kind != SUSPECT_NONE ? find_entry(kind, id) : NULL;
+
+	if (entry != NULL)
+		memset(entry, 0, sizeof(*entry));
+}

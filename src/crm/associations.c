@@ -1,0 +1,625 @@
+/*
+ * associations.c
+ *		The associations lane: which contact belongs to which company.
+ *
+ * A row is keyed by its contact; its message names the company.  It waits
+ * until the rows of both that are in the window are done, in whatever order
+ * they were queued, then asks the tables for both record ids, then HubSpot, once.
+ *
+ *	link			batches of pairs, as primary company or without a label
+ *	read contact,	a side that no answer has told us
+ *	read company
+ *	make contact,	a side that HubSpot does not have, with create_missing
+ *	make company
+ *
+ * The contact's record id is the key's, the company's the row's.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/value.h"
+#include "crm/records.h"
+#include "queue/await.h"
+#include "queue/defer.h"
+#include "store/record_map.h"
+#include "store/ring_scan.h"
+
+#define PRIMARY_COMPANY	1		/* HubSpot's type of the association of a contact with its primary
+								 * company */
+
+static const RequestKind link_pairs;
+static const RequestKind read_contacts;
+static const RequestKind read_companies;
+static const RequestKind make_contacts;
+static const RequestKind make_companies;
+
+static bool
+is_by_domain(const MessageKey *company)
+{
+	return strcmp(company->property, MESSAGE_DOMAIN) == 0;
+}
+
+static Row *
+carrier(const Input *input)
+{
+	return input->rows[input->nrows - 1];
+}
+
+/* The company of a row; the message was checked before. */
+static MessageKey
+company_of(const Row *row)
+{
+	MessageKey	company = {.property = "", .key = ""};
+
+	(void) message_read_association(row->message, &company);
+	return company;
+}
+
+/* ---- what a row waits for ------------------------------------------------------------ */
+
+/* Whether both sides are known, or certainly not; else the key has been sent away. */
+static bool
+is_settled(WorkKey *key)
+{
+	Account    *account = key->lane->account;
+	Lane	   *contacts = &account->lanes[FAMILY_CONTACTS];
+	Lane	   *companies = &account->lanes[FAMILY_COMPANIES];
+	Row		   *row = queue_head(key);
+	MessageKey	company = company_of(row);
+	bool		has_contact = key->record_id[0] != '\0';
+	bool		has_company = row->record_id[0] != '\0';
+
+	if (records_is_by_user_id(key))
+		return await_contact(key);
+	if (await_other(key, queue_find(companies, company.property, company.key), has_company) ||
+		await_other(key, queue_find(contacts, key->property, key->key), has_contact))
+		return false;
+	if (has_contact && has_company)
+		return true;
+	if (row->repaired)
+		return true;			/* what the tables say has turned out to be old */
+	if (row->looked == LOOKED_NOT)
+	{
+		row->looked = LOOKED_ONCE;
+		await_look_up(key);
+		return false;
+	}
+	return !(has_company ? await_reader(key, contacts) : await_reader(key, companies));
+}
+
+static const RequestKind *
+kind_of_association(WorkKey *key)
+{
+	Row		   *row = queue_head(key);
+	MessageKey	company;
+
+	if (!is_settled(key))
+		return NULL;
+	if (key->record_id[0] == '\0' && !records_is_by_user_id(key))
+		return &read_contacts;
+	company = company_of(row);
+	if (row->record_id[0] == '\0' && key->record_id[0] != '\0' && !is_by_domain(&company))
+		return &read_companies;
+	return &link_pairs;			/* or check_association() says why not */
+}
+
+/* The record id that the verdict of a row tells: of the company, whose row is the parent of a group call's association. */
+static void
+find_parent(Row *row)
+{
+	const Catalog *catalog = ring_catalog(false);
+	RingScan	child;
+	bool		isnull;
+
+	ring_scan_open(&child, catalog->result[RING_CHILD(row->parent)], catalog->result_id[RING_CHILD(row->parent)], 1);
+	if (ring_scan_find(&child, row->parent))
+	{
+		Datum		record_id = slot_getattr(child.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
+
+		if (!isnull)
+			text_to_cstring_buffer(DatumGetTextPP(record_id), row->record_id, sizeof(row->record_id));
+	}
+	ring_scan_close(&child);
+}
+
+static void
+look_up_pair(WorkKey *key)
+{
+	Row		   *row = queue_head(key);
+	MessageKey	company = company_of(row);
+	const char *found;
+
+	if (key->record_id[0] == '\0')
+		await_look_up_contact(key);
+	if (row->record_id[0] != '\0')
+		return;
+	found = record_map_find(key->lane->account->server, OBJECT_IS_COMPANY, company.property, company.key);
+	if (found != NULL)
+		strlcpy(row->record_id, found, sizeof(row->record_id));
+	else if (row->call == CALL_GROUP && row->parent != 0)
+		find_parent(row);
+}
+
+/* ---- a side that is looked for --------------------------------------------------------- */
+
+/* Whether a company is in the batch already: one of its contacts asks for all. */
+static bool
+is_in_batch(const Batch *batch, const MessageKey *company)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		if (strcmp(company_of(carrier(&batch->inputs[i])).key, company->key) == 0)
+			return true;
+	return false;
+}
+
+static BuildResult
+append_company_id(Batch *batch, Input *input, const MessageParts *parts)
+{
+	MessageKey	company = company_of(carrier(input));
+
+	if (is_in_batch(batch, &company))
+		return BUILD_DONE;
+	appendStringInfoString(&batch->body, "{\"id\":");
+	value_append_string(&batch->body, company.key, strlen(company.key));
+	appendStringInfoChar(&batch->body, '}');
+	return BUILD_DONE;
+}
+
+static void
+end_read_companies(Batch *batch)
+{
+	if (batch->ninputs > 0)
+	{
+		MessageKey	company = company_of(carrier(&batch->inputs[0]));
+
+		records_end_read_by(batch, company.property, company.property);
+	}
+}
+
+/* A company that goes by its domain is not looked for: it has a row of its own. */
+static const char *
+company_problem(const MessageKey *company)
+{
+	return psprintf("no company of the domain %s is known: see the row of the company", company->key);
+}
+
+/* Where an input goes whose two sides are as they are now. */
+typedef struct Onward
+{
+	bool	   *flags[5];
+} Onward;
+
+static const RequestKind *const onward_kinds[5] = {
+	&link_pairs, &read_contacts, &read_companies, &make_contacts, &make_companies
+};
+
+static void
+begin_onward(Onward *onward, const Batch *batch)
+{
+	for (int i = 0; i < lengthof(onward_kinds); i++)
+		onward->flags[i] = palloc0(sizeof(bool) * batch->ninputs);
+}
+
+static void
+end_onward(const Onward *onward, Batch *batch)
+{
+	for (int i = 0; i < lengthof(onward_kinds); i++)
+	{
+		(void) batch_follow(batch, onward->flags[i], onward_kinds[i]);
+		pfree(onward->flags[i]);
+	}
+}
+
+static void
+send_on(Onward *onward, int input, const RequestKind *kind)
+{
+	for (int i = 0; i < lengthof(onward_kinds); i++)
+		if (onward_kinds[i] == kind)
+			onward->flags[i][input] = true;
+}
+
+/* The contact is known: the company is the next to be found, or both are. */
+static void
+go_on(Onward *onward, const Batch *batch, int i, const Reply *reply, AckRequest *request)
+{
+	Input	   *input = &batch->inputs[i];
+	MessageKey	company = company_of(carrier(input));
+
+	if (carrier(input)->record_id[0] != '\0')
+		send_on(onward, i, &link_pairs);
+	else if (!is_by_domain(&company))
+		send_on(onward, i, &read_companies);
+	else
+		batch_reject(input, VERDICT_REJECTED, "company_not_found", company_problem(&company), reply->status, request);
+}
+
+/* A row that only updates makes no record, not even the one that it is about. */
+static bool
+may_make(const Input *input)
+{
+	return input->key->lane->account->options->create_missing && carrier(input)->mode != MODE_UPDATE;
+}
+
+static void
+take_contact(WorkKey *key, const ReplyResult *result)
+{
+	strlcpy(key->record_id, result->id, sizeof(key->record_id));
+	record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, key->record_id,
+				   result->created == 1, clock_us());
+}
+
+static void
+take_company(Row *row, const ReplyResult *result)
+{
+	MessageKey	company = company_of(row);
+
+	strlcpy(row->record_id, result->id, sizeof(row->record_id));
+	record_map_add(row->key->lane->account->server, OBJECT_IS_COMPANY, company.property, company.key, row->record_id,
+				   false, clock_us());
+}
+
+static void
+read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
+	Onward		onward;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_keys(batch, reply, found);
+	begin_onward(&onward, batch);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+		WorkKey    *key = input->key;
+
+		if (found[i] != NULL)
+		{
+			take_contact(key, found[i]);
+			go_on(&onward, batch, i, reply, request);
+		}
+		else if (!complete)
+			open[i] = true;
+		else if (may_make(input))
+			send_on(&onward, i, &make_contacts);
+		else
+			batch_reject(input, VERDICT_REJECTED, "contact_not_found", "HubSpot has no such contact", reply->status, request);
+	}
+	records_again(batch, open, reply, request);
+	end_onward(&onward, batch);
+}
+
+static void
+read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
+	Onward		onward;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+		ids[i] = company_of(carrier(&batch->inputs[i])).key;
+	complete = records_match_read(batch, reply, company_of(carrier(&batch->inputs[0])).property, ids, found);
+	begin_onward(&onward, batch);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Row		   *row = carrier(&batch->inputs[i]);
+
+		if (found[i] != NULL)
+		{
+			take_company(row, found[i]);
+			send_on(&onward, i, &link_pairs);
+		}
+		else if (!complete)
+			open[i] = true;
+		else if (may_make(&batch->inputs[i]))
+			send_on(&onward, i, &make_companies);
+		else
+			batch_reject(&batch->inputs[i], VERDICT_REJECTED, "company_not_found", "HubSpot has no such company",
+						 reply->status, request);
+	}
+	records_again(batch, open, reply, request);
+	end_onward(&onward, batch);
+}
+
+/* ---- a side that is made ------------------------------------------------------------------ */
+
+static BuildResult
+append_new_company(Batch *batch, Input *input, const MessageParts *parts)
+{
+	MessageKey	company = company_of(carrier(input));
+
+	if (is_in_batch(batch, &company))
+		return BUILD_DONE;
+	records_begin_input(&batch->body, company.property, company.key, input->trace);
+	records_end_input(&batch->body);
+	return BUILD_DONE;
+}
+
+/* An upsert of one side, without a property. */
+static void
+made_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		is_contact = batch->kind == &make_contacts;
+	const char *property = is_contact ? records_id_property(batch->inputs[0].key)
+	: company_of(carrier(&batch->inputs[0])).property;
+	bool		complete;
+	Onward		onward;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+		ids[i] = is_contact ? batch->inputs[i].key->key : company_of(carrier(&batch->inputs[i])).key;
+	complete = records_match_read(batch, reply, property, ids, found);
+	begin_onward(&onward, batch);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (found[i] == NULL && !complete)
+			open[i] = true;
+		else if (found[i] == NULL)
+			batch_reject(input, VERDICT_REJECTED, is_contact ? "contact_not_found" : "company_not_found",
+						 reply->nerrors > 0 ? reply->errors[0].message : NULL, reply->status, request);
+		else if (is_contact)
+		{
+			take_contact(input->key, found[i]);
+			go_on(&onward, batch, i, reply, request);
+		}
+		else
+		{
+			take_company(carrier(input), found[i]);
+			send_on(&onward, i, &link_pairs);
+		}
+	}
+	records_again(batch, open, reply, request);
+	end_onward(&onward, batch);
+}
+
+/* ---- the pairs ------------------------------------------------------------------------------ */
+
+static void
+begin_link(Batch *batch)
+{
+	if (batch->lane->account->options->primary_company)
+		batch->path = PATH_ASSOCIATE_TYPED;
+	appendStringInfoString(&batch->body, "{\"inputs\":[");
+}
+
+static BuildResult
+append_pair(Batch *batch, Input *input, const MessageParts *parts)
+{
+	if (carrier(input)->record_id[0] == '\0')
+	{
+		carrier(input)->looked = LOOKED_NOT;
+		return BUILD_WAIT;		/* the row that it was found out for is not to be sent any more */
+	}
+	appendStringInfo(&batch->body, "{\"from\":{\"id\":\"%s\"},\"to\":{\"id\":\"%s\"}", input->key->record_id,
+					 carrier(input)->record_id);
+	if (batch->path == PATH_ASSOCIATE_TYPED)
+		appendStringInfo(&batch->body, ",\"types\":[{\"associationCategory\":\"HUBSPOT_DEFINED\",\"associationTypeId\":%d}]",
+						 PRIMARY_COMPANY);
+	appendStringInfoChar(&batch->body, '}');
+	return BUILD_DONE;
+}
+
+static void
+end_linked(Input *input, const Reply *reply, AckRequest *request)
+{
+	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status, .created = -1,
+	.record_id = input->key->record_id};
+
+	batch_end_input(input, &result);
+}
+
+/* HubSpot may have forgotten a record that we remember: both sides are looked for once more. */
+static void
+end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckRequest *request)
+{
+	Row		   *row = carrier(input);
+	MessageKey	company = company_of(row);
+
+	if (reply_is_transient(error))
+	{
+		defer_input(input, error->category, error->message, reply->status, request);
+		return;
+	}
+	if (row->repaired)
+	{
+		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,
+					 error->message != NULL ? error->message : reply->message, reply->status, request);
+		return;
+	}
+	for (int i = 0; i < input->nrows; i++)
+	{
+		input->rows[i]->repaired = true;
+		if (!is_by_domain(&company))
+			input->rows[i]->record_id[0] = '\0';
+	}
+	input->key->record_id[0] = '\0';
+	queue_put_back(input->key, input->rows, input->nrows);
+}
+
+static bool
+is_pair(const ReplyResult *result, const Input *input)
+{
+	return result->from_id != NULL && result->to_id != NULL && strcmp(result->from_id, input->key->record_id) == 0 &&
+		strcmp(result->to_id, carrier(input)->record_id) == 0;
+}
+
+/* The error of a pair that is not among the results: it names one of the two, or it is the only one left. */
+static const ReplyError *
+error_of(const Reply *reply, const Input *input, int nopen)
+{
+	for (int i = 0; i < reply->nerrors; i++)
+		if (reply_error_names(&reply->errors[i], input->key->record_id) ||
+			reply_error_names(&reply->errors[i], carrier(input)->record_id))
+			return &reply->errors[i];
+	return nopen == 1 && reply->nerrors == 1 ? &reply->errors[0] : NULL;
+}
+
+static void
+read_pairs(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *unclear = palloc0(sizeof(bool) * batch->ninputs);
+	int			nopen = 0;
+	int			nended = 0;
+
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		open[i] = true;
+		for (int j = 0; j < reply->nresults && open[i]; j++)
+			open[i] = !is_pair(&reply->results[j], &batch->inputs[i]);
+		nopen += open[i];
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		const ReplyError *error = open[i] ? error_of(reply, &batch->inputs[i], nopen) : NULL;
+
+		if (open[i] && error == NULL)
+		{
+			unclear[i] = true;
+			continue;
+		}
+		nended++;
+		if (error != NULL)
+			end_not_linked(&batch->inputs[i], error, reply, request);
+		else
+			end_linked(&batch->inputs[i], reply, request);
+	}
+	/* errors that name nobody: looked for by halves */
+	if (nended == 0 && reply->nerrors > 0 && batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else
+		records_again(batch, unclear, reply, request);
+}
+
+static void
+link_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (reply->class == REPLY_RECORDS)
+		read_pairs(batch, reply, request);
+	else if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else
+		end_not_linked(&batch->inputs[0], &reply->error, reply, request);
+}
+
+/* ---- which request --------------------------------------------------------------------------- */
+
+static const RequestKind link_pairs = {
+	.path = PATH_ASSOCIATE_DEFAULT,
+	.meter = METER_ASSOCIATIONS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.by_record = true,
+	.gathers = true,
+	.begin_body = begin_link,
+	.append_input = append_pair,
+	.answered = link_answered,
+};
+
+static const RequestKind read_contacts = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.gathers = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = read_contacts_answered,
+};
+
+static const RequestKind read_companies = {
+	.path = PATH_COMPANIES_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.gathers = true,
+	.shares = true,
+	.end_body = end_read_companies,
+	.append_input = append_company_id,
+	.answered = read_companies_answered,
+};
+
+static const RequestKind make_contacts = {
+	.path = PATH_CONTACTS_UPSERT,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.append_input = records_append_new,
+	.answered = made_answered,
+};
+
+static const RequestKind make_companies = {
+	.path = PATH_COMPANIES_UPSERT,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.shares = true,
+	.append_input = append_new_company,
+	.answered = made_answered,
+};
+
+/* Rows of one contact are one when they are about one company; what was found out for the first holds for all. */
+static bool
+association_joins(const Row *first, Row *next)
+{
+	if (first->mode != next->mode || VARSIZE(first->message) != VARSIZE(next->message) ||
+		memcmp(first->message, next->message, VARSIZE(first->message)) != 0)
+		return false;
+	strlcpy(next->record_id, first->record_id, sizeof(next->record_id));
+	next->looked = first->looked;
+	return true;
+}
+
+static bool
+check_association(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	MessageKey	company;
+
+	*category = "bad_message";
+	*problem = "the row names no company";
+	if (!message_read_association(row->message, &company))
+		return false;
+	*category = "contact_not_found";
+	*problem = "no call has told yet which contact this userId is";
+	if (records_is_by_user_id(row->key))
+		return false;
+	*category = "company_not_found";
+	*problem = company_problem(&company);
+	return !is_by_domain(&company) || row->record_id[0] != '\0' || row->key->record_id[0] == '\0' || row->looked == LOOKED_NOT;
+}
+
+const FamilyWork associations_work = {
+	.kind = &link_pairs,
+	.kind_of = kind_of_association,
+	.joins = association_joins,
+	.check = check_association,
+	.look_up = look_up_pair,
+};

@@ -1,0 +1,456 @@
+/*
+ * companies.c
+ *		The companies lane: by a key of their own, or by domain.
+ *
+ *	upsert		by the account's unique property
+ *	search		by domain, where no record is known yet
+ *	create		no company of this domain was found
+ *	update		by record id
+ *	seek		whether HubSpot has it, for rows that only update or only create
+ *
+ * Domains are not unique, so that a create is not to be repeated when its
+ * answer was lost: half a minute later, when HubSpot's index has had time to
+ * follow, the company is searched for again.  With a key of its own, a company
+ * that is found by its domain and has no key is adopted.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/value.h"
+#include "crm/deletes.h"
+#include "crm/modes.h"
+#include "crm/records.h"
+#include "queue/await.h"
+#include "queue/defer.h"
+#include "request/schema_sync.h"
+#include "store/record_map.h"
+
+#define INDEX_US		30000000	/* that HubSpot's search may be behind what was written */
+#define SEARCH_BYTES	2500	/* of a search that may take one more domain; HubSpot's limit is
+								 * 3000 */
+
+static bool
+is_by_domain(const WorkKey *key)
+{
+	return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) == 0;
+}
+
+/* ---- search ------------------------------------------------------------------------ */
+
+static void
+begin_search(Batch *batch)
+{
+	appendStringInfoString(&batch->body, "{\"filterGroups\":[{\"filters\":[{\"propertyName\":\"domain\",\"operator\":\"IN\",\"values\":[");
+}
+
+/* The oldest first; the key tells whom a company belongs to. */
+static void
+end_search(Batch *batch)
+{
+	appendStringInfoString(&batch->body, "]}]}],\"properties\":[\"domain\"");
+	if (batch->ninputs > 0 && !is_by_domain(batch->inputs[0].key))
+	{
+		const char *property = records_id_property(batch->inputs[0].key);
+
+		appendStringInfoChar(&batch->body, ',');
+		value_append_string(&batch->body, property, strlen(property));
+	}
+	appendStringInfoString(&batch->body, "],\"sorts\":[\"createdate\"],\"limit\":200,\"after\":\"0\"}");
+}
+
+/* The domain of a company that has a key of its own, by its newest row that tells; NULL: none does. */
+static char *
+domain_of(const Input *input, const MessageParts *parts)
+{
+	char	   *domain = NULL;
+
+	for (int i = input->nrows - 1; i >= 0 && domain == NULL; i--)
+		domain = message_company_domain(input->rows[i]->call, &parts[i]);
+	return domain;
+}
+
+static BuildResult
+append_domain(Batch *batch, Input *input, const MessageParts *parts)
+{
+	input->alias = is_by_domain(input->key) ? input->key->key : domain_of(input, parts);
+	/* the row that had one was not to be sent any more; or the next search has room for it */
+	if (input->alias == NULL || records_wait_for_key(input) || batch->body.len + strlen(input->alias) > SEARCH_BYTES)
+		return BUILD_WAIT;
+	value_append_string(&batch->body, input->alias, strlen(input->alias));
+	return BUILD_DONE;
+}
+
+/* What a search has found for an input. */
+typedef struct Found
+{
+	const ReplyResult *company; /* the oldest that may be it */
+	bool		several;
+	const ReplyResult *ours;	/* it has our key already */
+} Found;
+
+static bool
+is_older(const ReplyResult *a, const ReplyResult *b)
+{
+	return a->created_at != NULL && b->created_at != NULL && strcmp(a->created_at, b->created_at) < 0;
+}
+
+static void
+look_at(Found *found, const Input *input, const ReplyResult *result)
+{
+	const char *domain = reply_property(result, "domain");
+	const char *key = is_by_domain(input->key) ? NULL : reply_property(result, records_id_property(input->key));
+
+	if (domain == NULL || pg_strcasecmp(domain, input->alias) != 0 || result->id == NULL)
+		return;
+	if (key != NULL && strcmp(key, input->key->key) == 0)
+		found->ours = result;
+	if (key != NULL && key[0] != '\0')
+		return;
+	found->several = found->company != NULL;
+	if (found->company == NULL || is_older(result, found->company))
+		found->company = result;
+}
+
+/*
+ * An answer as of a batch of writes that did nothing is no answer to a search,
+ * which tells a total: nothing may be created for it.
+ */
+static bool
+is_silent(const Reply *reply)
+{
+	return reply->nresults == 0 && reply_text(reply, "status")[0] != '\0' && !reply_has(reply, "total");
+}
+
+static const RequestKind upsert_companies;
+static const RequestKind create_companies;
+static const RequestKind update_companies;
+
+static void
+search_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool	   *create = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *upsert = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *again = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *archive = palloc0(sizeof(bool) * batch->ninputs);
+	bool		is_page = reply->nresults > 0 && reply_next_page(reply)[0] != '\0';
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	if (is_silent(reply))
+	{
+		memset(again, true, sizeof(bool) * batch->ninputs);
+		records_again(batch, again, reply, request);
+		return;
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+		Found		found = {0};
+
+		for (int j = 0; j < reply->nresults; j++)
+			look_at(&found, input, &reply->results[j]);
+		input->several = found.several && is_by_domain(input->key);
+		if (input->rows[0]->call == CALL_DELETE && (found.company != NULL || !is_page))
+		{
+			archive[i] = deletes_found(input, found.company != NULL ? found.company->id : NULL, reply, request);
+			continue;
+		}
+		found.company = found.ours != NULL ? found.ours : found.company;
+		if (found.company != NULL && !modes_may_update(input, found.company->id, reply, request))
+			continue;
+		if (found.ours != NULL && input->rows[0]->mode == MODE_UPSERT)
+			upsert[i] = true;
+		else if (found.company != NULL)
+		{
+			strlcpy(input->key->record_id, found.company->id, sizeof(input->key->record_id));
+			input->adopts = found.ours == NULL;
+			update[i] = true;
+		}
+		else if (is_page)
+			again[i] = true;
+		else if (!modes_may_create(input, reply, request))
+			continue;
+		else if (is_by_domain(input->key))
+			create[i] = true;
+		else
+			upsert[i] = true;
+	}
+	/* those that the first page did not tell are asked for by themselves */
+	if (is_page)
+		batch_split_off(batch, again);
+	(void) batch_follow(batch, archive, &archive_companies);
+	(void) batch_follow(batch, create, &create_companies);
+	(void) batch_follow(batch, upsert, &upsert_companies);
+	(void) batch_follow(batch, update, &update_companies);
+}
+
+/* ---- create ---------------------------------------------------------------------------- */
+
+static BuildResult
+append_new(Batch *batch, Input *input, const MessageParts *parts)
+{
+	BuildResult result;
+
+	input->whole = true;
+	records_begin_input(&batch->body, NULL, NULL, input->trace);
+	result = records_append_properties(batch, input, parts, true);
+	records_end_input(&batch->body);
+	return result;
+}
+
+/* Perhaps they were created: searched for again later. */
+static void
+search_later(Batch *batch, const bool *chosen)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (chosen != NULL && !chosen[i])
+			continue;
+		for (int j = 0; j < input->nrows; j++)
+			input->rows[j]->lost = input->rows[j]->sent = true;
+		input->key->until = clock_us() + INDEX_US;
+		queue_put_back(input->key, input->rows, input->nrows);
+	}
+}
+
+/* On a connection of its own, which libcurl never repeats by itself. */
+static void
+create_address(const Batch *batch, Address *address)
+{
+	address->is_once = true;
+}
+
+static Settlement
+settle_create(Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request)
+{
+	if (answered ? (reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) || reply->status == 503 : !reached)
+		return SETTLE_NOT;
+	search_later(batch, NULL);
+	return SETTLE_DONE;
+}
+
+/* Records that the answer leaves out may have been created. */
+static void
+create_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	ReplyInput *matched;
+	bool	   *left_out;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	matched = palloc0(sizeof(ReplyInput) * batch->ninputs);
+	left_out = palloc0(sizeof(bool) * batch->ninputs);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		matched[i].trace = batch->inputs[i].trace;
+		matched[i].key = batch->inputs[i].key->key;
+	}
+	reply_match(reply, "domain", matched, batch->ninputs);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+		const ReplyResult *result = matched[i].result;
+		const ReplyError *error = matched[i].error;
+
+		if (matched[i].outcome == REPLY_CONFIRMED && result != NULL && result->id != NULL)
+		{
+			strlcpy(input->key->record_id, result->id, sizeof(input->key->record_id));
+			records_note_stage(input, result);
+			records_end(input, result->id, 1, reply->status, request);
+		}
+		else if (matched[i].outcome != REPLY_FAILED)
+			left_out[i] = true;
+		else if (reply_is_transient(error))
+			defer_input(input, error->category, error->message, reply->status, request);
+		else
+			batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category, error->message,
+						 reply->status, request);
+	}
+	search_later(batch, left_out);
+}
+
+/* ---- which request ------------------------------------------------------------------------ */
+
+static void
+forget_company(Input *input)
+{
+	record_map_remove(input->key->lane->account->server, OBJECT_IS_COMPANY, records_id_property(input->key),
+					  input->key->key, clock_us());
+}
+
+static const RequestKind upsert_companies = {
+	.path = PATH_COMPANIES_UPSERT,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.collects = true,
+	.is_list = true,
+	.one_property = true,
+	.append_input = records_append_upsert,
+	.answered = records_answered,
+};
+
+static const RequestKind search_companies = {
+	.path = PATH_COMPANIES_SEARCH,
+	.meter = METER_SEARCH,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.collects = true,
+	.is_list = true,
+	.one_property = true,
+	.begin_body = begin_search,
+	.end_body = end_search,
+	.append_input = append_domain,
+	.answered = search_answered,
+};
+
+static const RequestKind create_companies = {
+	.path = PATH_COMPANIES_CREATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.append_input = append_new,
+	.address = create_address,
+	.settle = settle_create,
+	.answered = create_answered,
+};
+
+static const RequestKind update_companies = {
+	.path = PATH_COMPANIES_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.collects = true,
+	.is_list = true,
+	.by_record = true,
+	.append_input = records_append_update,
+	.answered = records_answered,
+};
+
+static const RequestKind clear_stage = {
+	.path = PATH_COMPANIES_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.append_input = records_append_cleared_stage,
+	.answered = records_answered,
+};
+
+static const RequestKind set_stage = {
+	.path = PATH_COMPANIES_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.finishes = true,
+	.append_input = records_append_stage,
+	.answered = records_answered,
+};
+
+static BuildResult
+append_sought(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return modes_append_key(batch, input, is_by_domain(input->key) ? NULL : domain_of(input, parts));
+}
+
+static const RequestKind seek_companies = {
+	.path = PATH_COMPANIES_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.end_body = records_end_read,
+	.append_input = append_sought,
+	.answered = modes_answered,
+};
+
+const RecordKinds company_kinds = {
+	.part = SCHEMA_COMPANY,
+	.object = OBJECT_IS_COMPANY,
+	.clear_stage = &clear_stage,
+	.set_stage = &set_stage,
+	.update = &update_companies,
+	.upsert = &upsert_companies,
+	.seek = &seek_companies,
+	.seek_elsewhere = &search_companies,
+	.vanished = forget_company,
+};
+
+/* Whether the head row tells a domain. */
+static bool
+tells_domain(const WorkKey *key)
+{
+	const Row  *row = queue_head(key);
+	MessageParts parts;
+	MessageProblem problem;
+
+	return message_read(row->message, &parts, &problem) && message_company_domain(row->call, &parts) != NULL;
+}
+
+static const RequestKind *
+kind_of_company(WorkKey *key)
+{
+	const RequestKind *kind = modes_kind_of(key);
+
+	if (queue_head(key)->call == CALL_DELETE)
+		return is_by_domain(key) && key->record_id[0] == '\0' ? &search_companies : deletes_kind_of(key);
+	/* by domain, one that is not known is searched for whatever the mode */
+	if (kind != NULL && (!is_by_domain(key) || key->record_id[0] != '\0'))
+		return kind;
+	if (!is_by_domain(key))
+		return key->record_id[0] != '\0' || !tells_domain(key) ? &upsert_companies : &search_companies;
+	if (key->record_id[0] != '\0')
+		return &update_companies;
+	if (queue_head(key)->lost && key->until == 0)
+		key->until = clock_us() + INDEX_US; /* another worker may have created it just now */
+	if (key->until > clock_us())
+	{
+		await_time(key, key->until);
+		return NULL;
+	}
+	return &search_companies;
+}
+
+/* A key that was put into the outbox by hand may be of no property. */
+static bool
+check_company(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	if (row->key->property == NULL)
+	{
+		*category = "bad_message";
+		*problem = "the row does not say which property of the company its key is";
+		return false;
+	}
+	if (row->erases)
+	{
+		*category = "bad_message";
+		*problem = "only a contact can be erased, a company is archived";
+		return false;
+	}
+	return row->call == CALL_DELETE || records_check(row, parts, category, problem);
+}
+
+static bool
+company_joins(const Row *first, Row *next)
+{
+	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && modes_join(first, next);
+}
+
+const FamilyWork companies_work = {
+	.kind = &search_companies,
+	.kind_of = kind_of_company,
+	.joins = company_joins,
+	.check = check_company,
+};

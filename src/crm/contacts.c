@@ -1,0 +1,345 @@
+/*
+ * contacts.c
+ *		The contacts lane: identify calls, and which contact they mean.
+ *
+ *	upsert		by e-mail address, or by the account's unique property
+ *	update		by record id: of a contact that HubSpot had by its address alone
+ *	find		the record ids that an answer did not tell, as of a contact
+ *				that was found by one of its additional addresses
+ *	resolve		HubSpot has such a contact: by the same key, or by the address
+ *	seek		whether HubSpot has it, for rows that only update or only create
+ *
+ * Deletions are in deletes.c; they share the lane, so that a contact's calls
+ * keep their order.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/value.h"
+#include "crm/deletes.h"
+#include "crm/modes.h"
+#include "crm/records.h"
+#include "queue/await.h"
+#include "store/record_map.h"
+
+/* ---- conflicts ------------------------------------------------------------------ */
+
+/* It stays what HubSpot said at first. */
+static void
+reject_conflict(Input *input, AckRequest *request)
+{
+	batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status, request);
+}
+
+static const RequestKind upsert_contacts;
+static const RequestKind update_contact;
+static const RequestKind read_by_address;
+
+/* The read was refused: by halves, as a write would be; what stands alone stays a conflict. */
+static void
+read_refused(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else
+		reject_conflict(&batch->inputs[0], request);
+}
+
+/* Nobody has the key or the address, by now (another row of the batch may have freed it): once more. */
+static bool
+try_again(Input *input)
+{
+	if (input->rows[0]->repaired)
+		return false;
+	input->rows[0]->repaired = true;
+	queue_put_back(input->key, input->rows, input->nrows);
+	return true;
+}
+
+/*
+ * Who is there by the key?  By e-mail address: this contact, to be updated by
+ * its id.  By the account's property: the address is somebody else's; if
+ * nobody is there by the key, that somebody may be meant.
+ */
+static void
+conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *by_address = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		read_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_keys(batch, reply, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (found[i] != NULL && !modes_may_update(input, found[i]->id, reply, request))
+			continue;
+		if (found[i] != NULL && input->key->property == NULL)
+		{
+			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
+			update[i] = true;
+		}
+		else if (!complete && found[i] == NULL)
+			open[i] = true;
+		else if (found[i] == NULL && input->alias != NULL)
+			by_address[i] = true;
+		else
+			reject_conflict(input, request);
+	}
+	records_again(batch, open, reply, request);
+	(void) batch_follow(batch, update, &update_contact);
+	(void) batch_follow(batch, by_address, &read_by_address);
+}
+
+static void
+end_read_by_address(Batch *batch)
+{
+	if (batch->ninputs > 0)
+		records_end_read_by(batch, "email", records_id_property(batch->inputs[0].key));
+}
+
+/* A contact without a key takes ours; one that has another is somebody else. */
+static void
+address_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	const char **addresses = palloc(sizeof(char *) * batch->ninputs);
+	bool	   *adopt = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *create = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		read_refused(batch, reply, request);
+		return;
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+		addresses[i] = batch->inputs[i].alias;
+	complete = records_match_read(batch, reply, "email", addresses, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+		const char *property = records_id_property(input->key);
+		const char *key = found[i] == NULL ? NULL : reply_property(found[i], property);
+
+		if (found[i] == NULL && !complete)
+			open[i] = true;
+		else if (found[i] == NULL && input->category == NULL)
+			create[i] = modes_may_create(input, reply, request);
+		else if (found[i] == NULL)
+		{
+			if (!try_again(input))
+				reject_conflict(input, request);
+		}
+		else if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
+			batch_reject(input, VERDICT_REJECTED, "conflicting_key",
+						 psprintf("the address %s is of contact %s, whose %s is \"%s\"", input->alias, found[i]->id,
+								  property, key), reply->status, request);
+		else if (modes_may_update(input, found[i]->id, reply, request))
+		{
+			const char *primary = reply_property(found[i], "email");
+
+			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
+			input->keeps_address = primary != NULL && pg_strcasecmp(primary, input->alias) != 0;
+			input->adopts = true;
+			adopt[i] = true;
+		}
+	}
+	records_again(batch, open, reply, request);
+	(void) batch_follow(batch, create, &upsert_contacts);
+	(void) batch_follow(batch, adopt, &update_contact);
+}
+
+/* ---- confirmed -------------------------------------------------------------------- */
+
+/* The address that the userIds of the rows mean is remembered, so that later calls may name the contact by them alone. */
+static void
+remember_user_ids(Input *input)
+{
+	const WorkKey *key = input->key;
+
+	for (int i = 0; i < input->nrows; i++)
+	{
+		MessageParts parts;
+		MessageProblem problem;
+		char	   *user_id;
+
+		if (!input->rows[i]->has_user_id || !message_read(input->rows[i]->message, &parts, &problem))
+			continue;
+		user_id = message_user_id(&parts);
+		if (user_id != NULL && pg_strcasecmp(user_id, key->key) != 0)
+			record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, key->key,
+						   input->created == 1, clock_us());
+	}
+}
+
+static void
+forget_record(Input *input)
+{
+	record_map_remove(input->key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(input->key),
+					  input->key->key, clock_us());
+}
+
+/* ---- which request ------------------------------------------------------------------ */
+
+/* A contact that goes by another property may be known by its address, by the newest row that tells. */
+static BuildResult
+append_sought(Batch *batch, Input *input, const MessageParts *parts)
+{
+	const char *address = NULL;
+
+	for (int i = input->nrows - 1; i >= 0 && address == NULL && input->key->property != NULL; i--)
+		address = message_email(input->rows[i]->call, &parts[i]);
+	return modes_append_key(batch, input, address);
+}
+
+static const RequestKind upsert_contacts = {
+	.path = PATH_CONTACTS_UPSERT,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.append_input = records_append_upsert,
+	.answered = records_answered,
+};
+
+static const RequestKind update_contact = {
+	.path = PATH_CONTACTS_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.by_record = true,
+	.append_input = records_append_update,
+	.answered = records_answered,
+};
+
+static const RequestKind clear_stage = {
+	.path = PATH_CONTACTS_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.append_input = records_append_cleared_stage,
+	.answered = records_answered,
+};
+
+static const RequestKind set_stage = {
+	.path = PATH_CONTACTS_UPDATE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.finishes = true,
+	.append_input = records_append_stage,
+	.answered = records_answered,
+};
+
+static const RequestKind find_contacts = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = records_found,
+};
+
+static const RequestKind read_by_key = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = conflict_answered,
+};
+
+static const RequestKind read_by_address = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.end_body = end_read_by_address,
+	.append_input = records_append_alias,
+	.answered = address_answered,
+};
+
+static const RequestKind seek_contacts = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.end_body = records_end_read,
+	.append_input = append_sought,
+	.answered = modes_answered,
+};
+
+const RecordKinds contact_kinds = {
+	.part = SCHEMA_CONTACT,
+	.object = OBJECT_IS_CONTACT,
+	.clear_stage = &clear_stage,
+	.set_stage = &set_stage,
+	.find = &find_contacts,
+	.resolve = &read_by_key,
+	.update = &update_contact,
+	.upsert = &upsert_contacts,
+	.seek = &seek_contacts,
+	.seek_elsewhere = &read_by_address,
+	.confirmed = remember_user_ids,
+	.vanished = forget_record,
+};
+
+static const RequestKind *
+kind_of_contact(WorkKey *key)
+{
+	const RequestKind *kind;
+
+	if (queue_head(key)->call == CALL_DELETE)
+		return deletes_kind_of(key);
+	if (records_is_by_user_id(key) && !await_contact(key))
+		return NULL;
+	kind = modes_kind_of(key);
+	return kind != NULL ? kind : &upsert_contacts;
+}
+
+/* Deletions are not merged with what comes before and after them. */
+static bool
+contact_joins(const Row *first, Row *next)
+{
+	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && first->erases == next->erases &&
+		modes_join(first, next);
+}
+
+static bool
+check_contact(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	if (records_is_by_user_id(row->key))
+	{
+		*category = "contact_not_found";
+		*problem = "no call has told yet which contact this userId is";
+		return false;
+	}
+	return row->call == CALL_DELETE || records_check(row, parts, category, problem);
+}
+
+const FamilyWork contacts_work = {
+	.kind = &upsert_contacts,
+	.kind_of = kind_of_contact,
+	.joins = contact_joins,
+	.check = check_contact,
+	.look_up = await_look_up_contact,
+};

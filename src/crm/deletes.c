@@ -1,0 +1,320 @@
+/*
+ * deletes.c
+ *		Contacts and companies are archived, contacts erased without a trace.
+ *
+ * HubSpot archives by record id only, and says nothing of ids that it does not
+ * have: so each record is read first, by its key; a company that goes by its
+ * domain by the id that is known, or it is searched for (companies.c).  Erasure goes by the
+ * address where that is the key, for then HubSpot blocks one that it does not
+ * know; the traces here are removed by purge.c before the row has its verdict.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/value.h"
+#include "crm/deletes.h"
+#include "crm/purge.h"
+#include "crm/records.h"
+#include "queue/await.h"
+#include "queue/unchanged.h"
+#include "store/record_map.h"
+
+static const RequestKind archive_contacts;
+static const RequestKind erase_contact;
+
+static void
+end_unchanged(Input *input, const Reply *reply, AckRequest *request)
+{
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
+
+	batch_end_input(input, &result);
+}
+
+/* Events that wait go by the address again. */
+static void
+forget_in_events(const WorkKey *key)
+{
+	WorkKey    *events = queue_find(&key->lane->account->lanes[FAMILY_EVENTS], key->property, key->key);
+	dlist_iter	iter;
+
+	if (events == NULL)
+		return;
+	events->record_id[0] = '\0';
+	dlist_foreach(iter, &events->rows)
+		dlist_container(Row, node, iter.cur)->record_id[0] = '\0';
+}
+
+/* The contact belongs to no company any more, unless it is about to be put into one again. */
+static void
+forget_contact(const WorkKey *key)
+{
+	const Account *account = key->lane->account;
+	WorkKey    *associations = queue_find(unconstify(Lane *, &account->lanes[FAMILY_ASSOCIATIONS]), key->property, key->key);
+
+	forget_in_events(key);
+	if (associations != NULL && !dlist_is_empty(&associations->rows))
+		record_map_remove(account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, clock_us());
+	else
+		record_map_archive(account->server, records_id_property(key), key->key, clock_us());
+}
+
+static void
+forget(WorkKey *key)
+{
+	if (key->lane->family == FAMILY_CONTACTS)
+		forget_contact(key);
+	else
+		record_map_remove(key->lane->account->server, OBJECT_IS_COMPANY, records_id_property(key), key->key, clock_us());
+	unchanged_forget(key);
+	key->record_id[0] = '\0';
+}
+
+/* ---- archived ----------------------------------------------------------------------- */
+
+bool
+deletes_found(Input *input, const char *record_id, const Reply *reply, AckRequest *request)
+{
+	if (record_id != NULL)
+	{
+		strlcpy(input->key->record_id, record_id, sizeof(input->key->record_id));
+		return true;
+	}
+	forget(input->key);
+	end_unchanged(input, reply, request);
+	return false;
+}
+
+/* Records that were read by their ids. */
+static bool
+match_records(const Batch *batch, const Reply *reply, const ReplyResult **found)
+{
+	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+	bool		complete;
+
+	for (int i = 0; i < batch->ninputs; i++)
+		ids[i] = batch->inputs[i].key->record_id;
+	complete = records_match_read(batch, reply, NULL, ids, found);
+	pfree(ids);
+	return complete;
+}
+
+static void
+read_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	bool	   *archive = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	complete = batch->kind->by_record ? match_records(batch, reply, found) : records_match_keys(batch, reply, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		if (found[i] == NULL && !complete)
+			open[i] = true;
+		else
+			archive[i] = deletes_found(&batch->inputs[i], found[i] != NULL ? found[i]->id : NULL, reply, request);
+	}
+	records_again(batch, open, reply, request);
+	(void) batch_follow(batch, archive, batch->lane->family == FAMILY_COMPANIES ? &archive_companies : &archive_contacts);
+}
+
+static BuildResult
+append_record(Batch *batch, Input *input, const MessageParts *parts)
+{
+	appendStringInfo(&batch->body, "{\"id\":\"%s\"}", input->key->record_id);
+	return BUILD_DONE;
+}
+
+static void
+end_archived(Input *input, const Reply *reply, AckRequest *request)
+{
+	char		record_id[RECORD_ID_BYTES];
+	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
+	.created = -1, .record_id = record_id};
+
+	strlcpy(record_id, input->key->record_id, sizeof(record_id));
+	if (input->several)
+		batch_warn(input, "several_companies", "domain", "HubSpot has several companies of this domain: the oldest was taken");
+	forget(input->key);
+	batch_end_input(input, &result);
+}
+
+static void
+archive_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (reply->class != REPLY_RECORDS)
+		batch_refused(batch, reply, request);
+	else
+		for (int i = 0; i < batch->ninputs; i++)
+		{
+			end_archived(&batch->inputs[i], reply, request);
+		}
+}
+
+/* ---- erased --------------------------------------------------------------------------- */
+
+/* An address is erased as such; by another key, the contact has to be there. */
+static void
+erase_read_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult *found = NULL;
+	Input	   *input = &batch->inputs[0];
+	bool		chosen = true;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	(void) records_match_keys(batch, reply, &found);
+	input->key->record_id[0] = '\0';
+	input->alias = NULL;
+	if (found != NULL)
+	{
+		const char *email = reply_property(found, "email");
+		const char *more = reply_property(found, "hs_additional_emails");
+
+		strlcpy(input->key->record_id, found->id, sizeof(input->key->record_id));
+		input->alias = psprintf("%s;%s", email != NULL ? email : "", more != NULL ? more : "");
+	}
+	if (found != NULL || input->key->property == NULL)
+		(void) batch_follow(batch, &chosen, &erase_contact);
+	else
+	{
+		AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
+
+		purge_begin(input, &result);
+	}
+}
+
+static BuildResult
+append_erasure(Batch *batch, Input *input, const MessageParts *parts)
+{
+	const WorkKey *key = input->key;
+
+	appendStringInfoString(&batch->body, "{\"objectId\":");
+	if (key->property == NULL)
+	{
+		value_append_string(&batch->body, key->key, strlen(key->key));
+		appendStringInfoString(&batch->body, ",\"idProperty\":\"email\"");
+	}
+	else
+		appendStringInfo(&batch->body, "\"%s\"", key->record_id);
+	appendStringInfoChar(&batch->body, '}');
+	return BUILD_DONE;
+}
+
+static void
+erase_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	Input	   *input = &batch->inputs[0];
+	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
+	.created = -1};
+
+	if (reply->class == REPLY_RECORDS)
+		purge_begin(input, &result);
+	else
+		batch_reject(input, VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
+}
+
+/* ---- which request ----------------------------------------------------------------------- */
+
+static const RequestKind read_for_archive = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = read_answered,
+};
+
+static const RequestKind archive_contacts = {
+	.path = PATH_CONTACTS_ARCHIVE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.append_input = append_record,
+	.answered = archive_answered,
+};
+
+static void
+end_read_records(Batch *batch)
+{
+	appendStringInfoString(&batch->body, "],\"properties\":[\"domain\"]}");
+}
+
+static const RequestKind read_companies_by_key = {
+	.path = PATH_COMPANIES_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.one_property = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = read_answered,
+};
+
+static const RequestKind read_companies_by_record = {
+	.path = PATH_COMPANIES_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.by_record = true,
+	.end_body = end_read_records,
+	.append_input = append_record,
+	.answered = read_answered,
+};
+
+const RequestKind archive_companies = {
+	.path = PATH_COMPANIES_ARCHIVE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.by_record = true,
+	.append_input = append_record,
+	.answered = archive_answered,
+};
+
+static const RequestKind read_for_erasure = {
+	.path = PATH_CONTACTS_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 1,
+	.max_rows = 1000,
+	.is_list = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = erase_read_answered,
+};
+
+static const RequestKind erase_contact = {
+	.path = PATH_CONTACTS_ERASE,
+	.meter = METER_OBJECTS,
+	.max_inputs = 1,
+	.append_input = append_erasure,
+	.answered = erase_answered,
+};
+
+const RequestKind *
+deletes_kind_of(WorkKey *key)
+{
+	Row		   *row = queue_head(key);
+
+	if (key->lane->family == FAMILY_COMPANIES)
+		return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) == 0 ? &read_companies_by_record
+			: &read_companies_by_key;
+	if (key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0 && !await_contact(key))
+		return NULL;
+	return row->erases ? &read_for_erasure : &read_for_archive;
+}

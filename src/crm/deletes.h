@@ -1,0 +1,20 @@
+/*
+ * deletes.h
+ *		Contacts and companies are archived, contacts erased without a trace.
+ */
+#ifndef HUBSPOT_DELETES_H
+#define HUBSPOT_DELETES_H
+
+#include "queue/work.h"
+
+/* The request that the delete call at the head of a key needs; NULL: not yet. */
+extern const RequestKind *deletes_kind_of(WorkKey *key);
+
+/*
+ * The record of an input that deletes was looked for, and is this one (NULL: there is none).
+ * True: the input goes on to be archived; else it has ended.
+ */
+extern bool deletes_found(Input *input, const char *record_id, const Reply *reply, AckRequest *request);
+extern const RequestKind archive_companies;
+
+#endif							/* HUBSPOT_DELETES_H */

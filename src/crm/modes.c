@@ -1,0 +1,127 @@
+/*
+ * modes.c
+ *		Rows that only update a record, or only create one.
+ *
+ * Called by contacts.c and companies.c.  All rows of an input have one mode.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "crm/modes.h"
+#include "store/record_map.h"
+
+static RowMode
+mode_of(const Input *input)
+{
+	return input->rows[0]->mode;
+}
+
+bool
+modes_join(const Row *first, const Row *next)
+{
+	return first->mode == next->mode && first->mode != MODE_CREATE;
+}
+
+const RequestKind *
+modes_kind_of(WorkKey *key)
+{
+	const RecordKinds *kinds = records_of(key->lane->family);
+	RowMode		mode = queue_head(key)->mode;
+
+	if (mode == MODE_UPSERT)
+		return NULL;
+	return mode == MODE_UPDATE && key->record_id[0] != '\0' ? kinds->update : kinds->seek;
+}
+
+BuildResult
+modes_append_key(Batch *batch, Input *input, const char *alias)
+{
+	input->alias = alias;
+	if (mode_of(input) == MODE_CREATE && input->key->record_id[0] != '\0')
+		return BUILD_UNCHANGED;
+	if (records_wait_for_key(input))
+		return BUILD_WAIT;
+	return records_append_id(batch, input, NULL);
+}
+
+/* ---- what was found -------------------------------------------------------------- */
+
+AckResult
+modes_exists(const Input *input)
+{
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = input->key->record_id,
+	.category = "exists", .message = "HubSpot has the record already, and this row only creates"};
+
+	return result;
+}
+
+bool
+modes_may_update(Input *input, const char *record_id, const Reply *reply, AckRequest *request)
+{
+	WorkKey    *key = input->key;
+	AckResult	result;
+
+	if (mode_of(input) != MODE_CREATE)
+		return true;
+	strlcpy(key->record_id, record_id, sizeof(key->record_id));
+	record_map_add(key->lane->account->server, records_of(key->lane->family)->object, records_id_property(key), key->key,
+				   record_id, false, clock_us());
+	result = modes_exists(input);
+	result.request = request;
+	result.http_status = reply->status;
+	batch_end_input(input, &result);
+	return false;
+}
+
+bool
+modes_may_create(Input *input, const Reply *reply, AckRequest *request)
+{
+	bool		is_company = input->key->lane->family == FAMILY_COMPANIES;
+
+	if (mode_of(input) != MODE_UPDATE)
+		return true;
+	batch_reject(input, VERDICT_REJECTED, is_company ? "company_not_found" : "contact_not_found",
+				 is_company ? "HubSpot has no such company, and this row only updates"
+				 : "HubSpot has no such contact, and this row only updates", reply->status, request);
+	return false;
+}
+
+void
+modes_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const RecordKinds *kinds = records_of(batch->lane->family);
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *create = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *elsewhere = palloc0(sizeof(bool) * batch->ninputs);
+	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_keys(batch, reply, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (found[i] == NULL && !complete)
+			open[i] = true;
+		else if (found[i] == NULL && input->alias != NULL)
+			elsewhere[i] = true;
+		else if (found[i] == NULL)
+			create[i] = modes_may_create(input, reply, request);
+		else if (modes_may_update(input, found[i]->id, reply, request))
+		{
+			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
+			update[i] = true;
+		}
+	}
+	records_again(batch, open, reply, request);
+	(void) batch_follow(batch, elsewhere, kinds->seek_elsewhere);
+	(void) batch_follow(batch, create, kinds->upsert);
+	(void) batch_follow(batch, update, kinds->update);
+}

@@ -1,0 +1,42 @@
+/*
+ * modes.h
+ *		Rows that only update a record, or only create one.
+ *
+ * Such a row's record is looked for first, unless it is known: an update goes
+ * by the record's id, so that nothing can come into being; what is to be
+ * created, and is there, is left alone.  The decisions are here, for contacts
+ * and companies alike; which requests there are is theirs.
+ */
+#ifndef HUBSPOT_MODES_H
+#define HUBSPOT_MODES_H
+
+#include "crm/records.h"
+
+/*
+ * Whether a row may join an input that begins with the other one.  Rows that
+ * create stand alone: the second one finds the record that the first has made.
+ */
+extern bool modes_join(const Row *first, const Row *next);
+
+/* The request that the head row of a key needs on account of its mode; NULL: it has none. */
+extern const RequestKind *modes_kind_of(WorkKey *key);
+
+/*
+ * An input of the request that looks for records by their keys; one that is to
+ * be created, and is known, ends without it.  alias (or NULL): by which HubSpot
+ * may know the record as well.
+ */
+extern BuildResult modes_append_key(Batch *batch, Input *input, const char *alias);
+extern void modes_answered(Batch *batch, const Reply *reply, AckRequest *request);
+
+/*
+ * HubSpot has the record, or has not.  False: the input has ended, for it was
+ * to do the other thing.
+ */
+extern bool modes_may_update(Input *input, const char *record_id, const Reply *reply, AckRequest *request);
+extern bool modes_may_create(Input *input, const Reply *reply, AckRequest *request);
+
+/* The verdict of an input that was to be created and is there. */
+extern AckResult modes_exists(const Input *input);
+
+#endif							/* HUBSPOT_MODES_H */

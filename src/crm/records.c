@@ -1,0 +1,443 @@
+/*
+ * records.c
+ *		What contacts and companies have in common: the requests.
+ *
+ * Called by batch.c, in the batch's memory context.  Each input that writes
+ * carries an objectWriteTraceId, so that HubSpot can refuse one record of many.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "activity/schema_lane.h"
+#include "base/value.h"
+#include "crm/records.h"
+#include "crm/unknown.h"
+#include "message/mapping_property.h"
+#include "queue/unchanged.h"
+#include "request/schema_sync.h"
+
+const RecordKinds *
+records_of(LaneFamily family)
+{
+	return family == FAMILY_COMPANIES ? &company_kinds : &contact_kinds;
+}
+
+bool
+records_is_by_user_id(const WorkKey *key)
+{
+	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
+}
+
+const char *
+records_id_property(const WorkKey *key)
+{
+	return key->property != NULL ? key->property : "email";
+}
+
+/* Whether the key is the value of a property that the user has chosen. */
+static bool
+has_own_property(const WorkKey *key)
+{
+	return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) != 0;
+}
+
+/* ---- names that HubSpot does not have ------------------------------------------------ */
+
+/* Names that HubSpot can have: as hubspot_create_property() takes them. */
+static bool
+is_creatable(const char *name)
+{
+	return name[0] >= 'a' && name[0] <= 'z' && strlen(name) <= 100;
+}
+
+/* They are waited for, created if the account wants that, or counted. */
+static BuildResult
+deal_with_unknown(Input *input, Row *row, SchemaPart part, const Mapping *mapping)
+{
+	Account    *account = row->key->lane->account;
+	BuildResult result = BUILD_DONE;
+
+	for (int i = 0; i < mapping->nunknown; i++)
+	{
+		if (schema_lane_await(input, row, part, mapping->unknown[i].name))
+			result = BUILD_WAIT;
+		else if (account->options->create_properties && is_creatable(mapping->unknown[i].name) && schema_sync_create(account, part, &mapping->unknown[i]))
+			result = BUILD_WAIT;
+		else
+			unknown_note(account->server, part, &mapping->unknown[i], row->id);
+	}
+	return result;
+}
+
+/* Whether HubSpot lacks the property that the key is a value of. */
+static bool
+lacks_key_property(const WorkKey *key)
+{
+	const PropertySet *set = key->lane->account->rules[records_of(key->lane->family)->part].properties;
+
+	return has_own_property(key) && set != NULL && schema_property(set, key->property, strlen(key->property)) == NULL;
+}
+
+#define SCHEMA_IS_FRESH_MS	60000
+
+bool
+records_wait_for_key(Input *input)
+{
+	const WorkKey *key = input->key;
+	Account    *account = key->lane->account;
+	SchemaPart	part = records_of(key->lane->family)->part;
+	UnknownProperty property = {.name = key->property, .type = "string", .is_key = true};
+
+	if (!lacks_key_property(key))
+		return false;
+	if (schema_lane_await(input, input->rows[0], part, key->property))
+		return true;
+	if (account->options->create_properties)
+		return schema_sync_create(account, part, &property);
+	schema_sync_refresh(account, part);
+	return true;
+}
+
+/* A row whose key HubSpot cannot hold is refused when what we know of HubSpot is not old. */
+static bool
+check_key_property(const Row *row, const char **category, const char **problem)
+{
+	const WorkKey *key = row->key;
+	Account    *account = key->lane->account;
+	SchemaPart	part = records_of(key->lane->family)->part;
+
+	if (!lacks_key_property(key) || schema_lane_is_awaited(row, part, key->property) ||
+		(account->options->create_properties && !schema_sync_was_tried(account, part, key->property)) ||
+		(!account->options->create_properties &&
+		 TimestampDifferenceExceeds(account->schema->refreshed_at[part], GetCurrentTimestamp(), SCHEMA_IS_FRESH_MS)))
+		return true;
+	*category = "unknown_property";
+	*problem = psprintf("HubSpot has no property \"%s\", which the SERVER option %s_id_property names; "
+						"SELECT hubspot_create_property('%s', '%s', 'string', is_unique => true) creates it",
+						key->property, schema_part_names[part], schema_part_names[part], key->property);
+	return false;
+}
+
+/* id_property: as the mapping is to see it; NULL: the address is not among the properties. */
+static void
+map_row(Mapping *mapping, const Row *row, const MessageParts *parts, const char *id_property, StringInfo warnings)
+{
+	if (mapping->rules->object == OBJECT_IS_COMPANY)
+		mapping_add_company(mapping, row->call, parts, id_property, warnings);
+	else
+		mapping_add_contact(mapping, row->call, parts, id_property, warnings);
+}
+
+bool
+records_check(Row *row, const MessageParts *parts, const char **category, const char **problem)
+{
+	Account    *account = row->key->lane->account;
+	SchemaPart	part = records_of(row->key->lane->family)->part;
+	StringInfoData json;
+	StringInfoData warnings;
+	Mapping		mapping;
+	bool		rejects = account->options->unknown_properties == UNKNOWN_REJECT;
+	int			nawaited = 0;
+
+	if (!check_key_property(row, category, problem))
+		return false;
+	if (account->options->create_properties || !(rejects || row->is_sync))
+		return true;
+	initStringInfo(&json);
+	initStringInfo(&warnings);
+	mapping_begin(&mapping, &json, &account->rules[part]);
+	map_row(&mapping, row, parts, row->key->property, &warnings);
+	while (nawaited < mapping.nunknown && schema_lane_is_awaited(row, part, mapping.unknown[nawaited].name))
+		nawaited++;
+
+	/* a member of an audience without its property would seem to be told */
+	if (!rejects && mapping.nnames > 0)
+		nawaited = mapping.nunknown;
+	if (nawaited < mapping.nunknown)
+	{
+		*category = "unknown_property";
+		*problem = psprintf("HubSpot has no property \"%s\"", mapping.unknown[nawaited].name);
+		unknown_note(account->server, part, &mapping.unknown[nawaited], row->id);
+	}
+	pfree(json.data);
+	pfree(warnings.data);
+	return nawaited == mapping.nunknown;
+}
+
+/* ---- inputs that write ------------------------------------------------------------------ */
+
+void
+records_begin_input(StringInfo body, const char *id_property, const char *id, const char *trace)
+{
+	appendStringInfoChar(body, '{');
+	if (id_property != NULL)
+	{
+		appendStringInfoString(body, "\"idProperty\":");
+		value_append_string(body, id_property, strlen(id_property));
+		appendStringInfoChar(body, ',');
+	}
+	if (id != NULL)
+	{
+		appendStringInfoString(body, "\"id\":");
+		value_append_string(body, id, strlen(id));
+		appendStringInfoChar(body, ',');
+	}
+	appendStringInfo(body, "\"objectWriteTraceId\":\"%s\",\"properties\":{", trace);
+}
+
+void
+records_end_input(StringInfo body)
+{
+	appendStringInfoString(body, "}}");
+}
+
+void
+records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, const AccountOptions *options)
+{
+	MessageKey	company;
+	const char *why;
+
+	if (options->associate_company_trait &&
+		!message_contact_company(call, parts, options->company_id_property, &company, &why) && why != NULL)
+		mapping_warn(mapping, "company_ignored", "company", strlen("company"), why);
+}
+
+/* Add one row's properties below those of newer rows. */
+static BuildResult
+add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
+{
+	StringInfoData warnings;
+	BuildResult result;
+
+	initStringInfo(&warnings);
+	map_row(mapping, row, parts, input->keeps_address ? NULL : row->key->property, &warnings);
+	if (mapping->rules->object == OBJECT_IS_CONTACT)
+		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
+	result = deal_with_unknown(input, row, records_of(row->key->lane->family)->part, mapping);
+	row->has_user_id = row->key->property == NULL && parts->user_id.type != jbvNull;
+	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
+	pfree(warnings.data);
+	return result;
+}
+
+/* A text that was written for a property, NULL when none was. */
+static const char *
+text_written(const Mapping *mapping, const char *property)
+{
+	char	   *json = mapping_value(mapping, property);
+	int			len = json == NULL ? 0 : strlen(json);
+
+	return len <= 2 ? NULL : pnstrdup(json + 1, len - 2);
+}
+
+/* Nothing is sent; what the rows tell beside their properties is kept all the same. */
+static BuildResult
+end_as_unchanged(Input *input)
+{
+	const RecordKinds *kinds = records_of(input->key->lane->family);
+
+	if (kinds->confirmed != NULL)
+		kinds->confirmed(input);
+	return BUILD_UNCHANGED;
+}
+
+BuildResult
+records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key)
+{
+	const WorkKey *key = input->key;
+	const RecordKinds *kinds = records_of(key->lane->family);
+	StringInfo	body = &batch->body;
+	Mapping		mapping;
+	BuildResult result = records_wait_for_key(input) ? BUILD_WAIT : BUILD_DONE;
+
+	mapping_begin(&mapping, body, &key->lane->account->rules[kinds->part]);
+	for (int i = input->nrows - 1; i >= 0; i--)
+		if (add_row(&mapping, input, input->rows[i], &parts[i]) == BUILD_WAIT)
+			result = BUILD_WAIT;
+	if (has_own_property(key))
+		input->alias = text_written(&mapping, kinds->part == SCHEMA_COMPANY ? "domain" : "email");
+	with_key = with_key && mapping_value(&mapping, key->property) == NULL;
+	if (result == BUILD_DONE && unchanged_leave_out(batch, input, &mapping) && !with_key)
+		result = end_as_unchanged(input);
+	if (with_key)
+	{
+		if (mapping.nnames > 0)
+			appendStringInfoChar(body, ',');
+		value_append_string(body, key->property, strlen(key->property));
+		appendStringInfoChar(body, ':');
+		value_append_string(body, key->key, strlen(key->key));
+	}
+	input->stage = text_written(&mapping, "lifecyclestage");
+	mapping_end(&mapping);
+	return result;
+}
+
+BuildResult
+records_append_upsert(Batch *batch, Input *input, const MessageParts *parts)
+{
+	BuildResult result;
+
+	records_begin_input(&batch->body, records_id_property(input->key), input->key->key, input->trace);
+	result = records_append_properties(batch, input, parts, false);
+	records_end_input(&batch->body);
+	return result;
+}
+
+BuildResult
+records_append_update(Batch *batch, Input *input, const MessageParts *parts)
+{
+	BuildResult result;
+
+	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
+	result = records_append_properties(batch, input, parts, input->adopts && has_own_property(input->key));
+	records_end_input(&batch->body);
+	return result;
+}
+
+static BuildResult
+append_stage(Batch *batch, Input *input, const char *stage)
+{
+	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
+	appendStringInfo(&batch->body, "\"lifecyclestage\":\"%s\"", stage);
+	records_end_input(&batch->body);
+	return BUILD_DONE;
+}
+
+BuildResult
+records_append_cleared_stage(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return append_stage(batch, input, "");
+}
+
+BuildResult
+records_append_stage(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return append_stage(batch, input, input->stage);
+}
+
+/* ---- inputs that read ---------------------------------------------------------------------- */
+
+static BuildResult
+append_id(StringInfo body, const char *id)
+{
+	appendStringInfoString(body, "{\"id\":");
+	value_append_string(body, id, strlen(id));
+	appendStringInfoChar(body, '}');
+	return BUILD_DONE;
+}
+
+BuildResult
+records_append_new(Batch *batch, Input *input, const MessageParts *parts)
+{
+	records_begin_input(&batch->body, records_id_property(input->key), input->key->key, input->trace);
+	records_end_input(&batch->body);
+	return BUILD_DONE;
+}
+
+BuildResult
+records_append_id(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return append_id(&batch->body, input->key->key);
+}
+
+BuildResult
+records_append_alias(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return append_id(&batch->body, input->alias);
+}
+
+void
+records_end_read_by(Batch *batch, const char *id_property, const char *also)
+{
+	appendStringInfoString(&batch->body, "],\"properties\":[");
+	if (batch->path == PATH_CONTACTS_READ)
+		appendStringInfoString(&batch->body, "\"email\",\"hs_additional_emails\",\"lifecyclestage\"");
+	if (also != NULL)
+	{
+		if (batch->path == PATH_CONTACTS_READ)
+			appendStringInfoChar(&batch->body, ',');
+		value_append_string(&batch->body, also, strlen(also));
+	}
+	appendStringInfoString(&batch->body, "],\"idProperty\":");
+	value_append_string(&batch->body, id_property, strlen(id_property));
+	appendStringInfoChar(&batch->body, '}');
+}
+
+void
+records_end_read(Batch *batch)
+{
+	const WorkKey *key = batch->inputs[0].key;
+
+	if (batch->ninputs > 0)
+		records_end_read_by(batch, records_id_property(key), has_own_property(key) ? key->property : NULL);
+}
+
+/* ---- answers to those that read --------------------------------------------------------------- */
+
+/* Whether one of the addresses of a list with ";" between them is this one. */
+static bool
+list_has(const char *list, const char *address)
+{
+	size_t		len = strlen(address);
+
+	for (const char *at = list; at != NULL && *at != '\0'; at = strchr(at, ';'))
+	{
+		at += strspn(at, "; ");
+		if (pg_strncasecmp(at, address, len) == 0 && (at[len] == '\0' || at[len] == ';' || at[len] == ' '))
+			return true;
+	}
+	return false;
+}
+
+static bool
+result_is(const ReplyResult *result, const char *property, const char *id)
+{
+	const char *value = property == NULL ? result->id : reply_property(result, property);
+	const char *more = property != NULL && strcmp(property, "email") == 0
+	? reply_property(result, "hs_additional_emails") : NULL;
+
+	return result->id != NULL &&
+		((value != NULL && pg_strcasecmp(value, id) == 0) || (more != NULL && list_has(more, id)));
+}
+
+static bool
+error_names(const Reply *reply, const char *id)
+{
+	for (int i = 0; i < reply->nerrors; i++)
+		if (reply_error_names(&reply->errors[i], id))
+			return true;
+	return false;
+}
+
+bool
+records_match_read(const Batch *batch, const Reply *reply, const char *property, const char *const *ids,
+				   const ReplyResult **found)
+{
+	bool		complete = true;
+
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		found[i] = NULL;
+		for (int j = 0; j < reply->nresults && found[i] == NULL; j++)
+			if (result_is(&reply->results[j], property, ids[i]))
+				found[i] = &reply->results[j];
+		if (found[i] == NULL && !error_names(reply, ids[i]))
+			complete = false;
+	}
+	return complete || reply->nresults + reply->nerrors >= batch->ninputs;
+}
+
+bool
+records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **found)
+{
+	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+	bool		complete;
+
+	for (int i = 0; i < batch->ninputs; i++)
+		ids[i] = batch->inputs[i].key->key;
+	complete = records_match_read(batch, reply, records_id_property(batch->inputs[0].key), ids, found);
+	pfree(ids);
+	return complete;
+}

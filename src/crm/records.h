@@ -1,0 +1,120 @@
+/*
+ * records.h
+ *		What contacts and companies have in common: properties, answers.
+ *
+ * Both are written in batches whose answers tell of each record.  Here: the
+ * properties of an input, what an answer means, the second look at a lifecycle
+ * stage.  contacts.c and companies.c say which requests there are.
+ */
+#ifndef HUBSPOT_RECORDS_H
+#define HUBSPOT_RECORDS_H
+
+#include "queue/work.h"
+
+/* The requests of a family that the answers to others lead to; NULL: none of this kind. */
+typedef struct RecordKinds
+{
+	SchemaPart	part;
+	Object		object;
+	const RequestKind *clear_stage; /* lifecycle, see records_answered() */
+	const RequestKind *set_stage;
+	const RequestKind *find;	/* by key, for those whose record the answer did not tell */
+	const RequestKind *resolve; /* a conflict with a record that HubSpot has */
+	const RequestKind *update;	/* by record id: what was left out because of another record */
+	const RequestKind *upsert;	/* by key */
+	const RequestKind *seek;	/* for rows that only update or only create, see modes.h: by key
+								 * ... */
+	const RequestKind *seek_elsewhere;	/* ... and by the alias, when that has found nothing */
+	void		(*confirmed) (Input *input);	/* beside the verdict; or NULL */
+	void		(*vanished) (Input *input); /* HubSpot does not have the record that we went by */
+} RecordKinds;
+
+extern const RecordKinds contact_kinds;
+extern const RecordKinds company_kinds;
+extern const RecordKinds *records_of(LaneFamily family);
+
+/* Whether a key is a userId, of which is not known yet whose it is. */
+extern bool records_is_by_user_id(const WorkKey *key);
+
+/* The HubSpot property that a key is a value of. */
+extern const char *records_id_property(const WorkKey *key);
+
+/*
+ * The JSON around the properties of one record: of an upsert by this property,
+ * of an update by record id (id_property NULL), of a create (id NULL).
+ */
+extern void records_begin_input(StringInfo body, const char *id_property, const char *id, const char *trace);
+extern void records_end_input(StringInfo body);
+
+/*
+ * The properties of an input's rows, newest first.  Notes names that HubSpot
+ * does not have, warnings, the stage and the alias.  with_key: the key is
+ * among the properties.
+ */
+extern BuildResult records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key);
+
+/* Warn of a company among the traits of the contact just mapped that could not be queued. */
+extern void records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, const AccountOptions *options);
+
+/*
+ * Whether the key's property has to come first: HubSpot lacks it, and it is
+ * being created, or to be created, or looked for again.
+ */
+extern bool records_wait_for_key(Input *input);
+
+/* An upsert by the key. */
+extern BuildResult records_append_upsert(Batch *batch, Input *input, const MessageParts *parts);
+
+/* An update by record id, which gives a record that is adopted the key as well, where that is a property of its own. */
+extern BuildResult records_append_update(Batch *batch, Input *input, const MessageParts *parts);
+
+/* The two steps of a lifecycle stage backwards, by record id. */
+extern BuildResult records_append_cleared_stage(Batch *batch, Input *input, const MessageParts *parts);
+extern BuildResult records_append_stage(Batch *batch, Input *input, const MessageParts *parts);
+
+/* An upsert that writes nothing but the key: the record is made where HubSpot has it not. */
+extern BuildResult records_append_new(Batch *batch, Input *input, const MessageParts *parts);
+
+/* A batch/read by the key of the inputs: one input, and the end of the body. */
+extern BuildResult records_append_id(Batch *batch, Input *input, const MessageParts *parts);
+extern void records_end_read(Batch *batch);
+
+/* The same by another property, whose value is the input's alias. */
+extern BuildResult records_append_alias(Batch *batch, Input *input, const MessageParts *parts);
+
+/* The end of such a body: by this property; also (or NULL) is to be told, beside a contact's addresses and stage. */
+extern void records_end_read_by(Batch *batch, const char *id_property, const char *also);
+
+/*
+ * Which result of a batch/read belongs to which input, by a property whose
+ * value is ids[i]; an additional address counts as one.
+ * Returns whether the answer accounts for all inputs: who is not found, is not there.
+ */
+extern bool records_match_read(const Batch *batch, const Reply *reply, const char *property, const char *const *ids,
+							   const ReplyResult **found);
+
+/* The same for a batch/read by the key of the inputs. */
+extern bool records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **found);
+
+/* With unknown_properties = 'reject' a row with a name that HubSpot does not have is no good. */
+extern bool records_check(Row *row, const MessageParts *parts, const char **category, const char **problem);
+
+/* The answer to a request that writes. */
+extern void records_answered(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* The answer to a batch/read that was to tell the records of what had been written. */
+extern void records_found(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* An answer of no use: the same again, by halves, or the end of the only input. */
+extern void records_refused(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* Whether the answer shows the stage that was sent. */
+extern void records_note_stage(Input *input, const ReplyResult *result);
+
+/* HubSpot has confirmed the record. */
+extern void records_end(Input *input, const char *record_id, int created, int status, AckRequest *request);
+
+/* Inputs that an answer left out are sent again, at most a few times. */
+extern void records_again(Batch *batch, const bool *open, const Reply *reply, AckRequest *request);
+
+#endif							/* HUBSPOT_RECORDS_H */

@@ -1,0 +1,421 @@
+/*
+ * records_answer.c
+ *		What contacts and companies have in common: the answers.
+ *
+ * Each input ends, or goes on: to be mapped again by a newer schema, to have
+ * its lifecycle stage cleared and set, to have a conflict resolved, to be sent
+ * again because the answer says nothing of it.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/value.h"
+#include "crm/modes.h"
+#include "crm/records.h"
+#include "queue/defer.h"
+#include "queue/unchanged.h"
+#include "request/schema_sync.h"
+#include "store/record_map.h"
+
+StaticAssertDecl(REPLY_ID_BYTES <= RECORD_ID_BYTES, "an id that was read can be kept");
+
+#define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
+
+/* Where inputs go that have not ended. */
+typedef enum Onward
+{
+	ONWARD_AGAIN,
+	ONWARD_CLEAR,
+	ONWARD_SET,
+	ONWARD_FIND,
+	ONWARD_WHOLE,
+	ONWARD_RESOLVE
+#define ONWARD_COUNT (ONWARD_RESOLVE + 1)
+} Onward;
+
+typedef struct Reading
+{
+	Batch	   *batch;
+	const Reply *reply;
+	AckRequest *request;
+	const RecordKinds *kinds;
+	bool	   *onward[ONWARD_COUNT];	/* a flag for each input */
+	int			count[ONWARD_COUNT];
+} Reading;
+
+static void
+begin_reading(Reading *reading, Batch *batch, const Reply *reply, AckRequest *request)
+{
+	memset(reading, 0, sizeof(*reading));
+	reading->batch = batch;
+	reading->reply = reply;
+	reading->request = request;
+	reading->kinds = records_of(batch->lane->family);
+	for (int i = 0; i < ONWARD_COUNT; i++)
+		reading->onward[i] = palloc0(sizeof(bool) * batch->ninputs);
+}
+
+static void
+send_on(Reading *reading, int input, Onward onward)
+{
+	reading->onward[onward][input] = true;
+	reading->count[onward]++;
+}
+
+/* What is pushed last goes first: the steps of what has begun. */
+static void
+end_reading(Reading *reading)
+{
+	const RequestKind *const next[ONWARD_COUNT] = {
+		[ONWARD_CLEAR] = reading->kinds->clear_stage,
+		[ONWARD_SET] = reading->kinds->set_stage,
+		[ONWARD_FIND] = reading->kinds->find,
+		[ONWARD_WHOLE] = reading->kinds->update,
+		[ONWARD_RESOLVE] = reading->kinds->resolve,
+	};
+
+	if (reading->count[ONWARD_AGAIN] > 0)
+		records_again(reading->batch, reading->onward[ONWARD_AGAIN], reading->reply, reading->request);
+	for (int i = 0; i < ONWARD_COUNT; i++)
+	{
+		if (next[i] != NULL && reading->count[i] > 0)
+			(void) batch_follow(reading->batch, reading->onward[i], next[i]);
+		pfree(reading->onward[i]);
+	}
+}
+
+/*
+ * One answer that says nothing may be an accident.  When it says nothing at all,
+ * the lane waits, unless it has worked since this batch was first passed over
+ * in silence, or the batch has been so too often: then it is looked into.
+ */
+void
+records_again(Batch *batch, const bool *open, const Reply *reply, AckRequest *request)
+{
+	static const char *const silence = "HubSpot answered with success but did not say anything about this record";
+	bool		is_known = batch->is_suspect && batch->lane->successes > batch->met_at;
+	int			attempts = batch->attempts + 1;
+	int			nopen = 0;
+
+	for (int i = 0; i < batch->ninputs; i++)
+		nopen += open[i];
+	if (nopen == 0)
+		return;
+	if (nopen == batch->ninputs && (is_known || attempts >= MAX_SILENT_ANSWERS))
+	{
+		if (nopen > 1)
+			batch_bisect(batch, reply);
+		else
+			defer_input(&batch->inputs[0], "not_confirmed", silence, reply->status, request);
+		return;
+	}
+	if (nopen == batch->ninputs)
+		lane_event(&batch->lane->status, EVENT_UNAVAILABLE, "it answered with success but left records out", 0);
+	batch->is_suspect = true;
+	batch_split_off(batch, open);
+	dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
+}
+
+/* ---- confirmed ------------------------------------------------------------------------- */
+
+void
+records_end(Input *input, const char *record_id, int created, int status, AckRequest *request)
+{
+	WorkKey    *key = input->key;
+	const RecordKinds *kinds = records_of(key->lane->family);
+	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = status,
+	.created = created, .record_id = record_id};
+
+	if (input->several)
+		batch_warn(input, "several_companies", "domain", "HubSpot has several companies of this domain: the oldest was taken");
+	if (record_id != NULL)
+	{
+		record_map_add(key->lane->account->server, kinds->object, records_id_property(key), key->key, record_id,
+					   created == 1, clock_us());
+		if (kinds->confirmed != NULL)
+			kinds->confirmed(input);
+	}
+	input->created = created;
+	unchanged_learn(input, record_id);
+	batch_end_input(input, &result);
+}
+
+/* Whether HubSpot has silently kept another stage than the one that was sent. */
+static bool
+stage_was_kept(const Input *input, const ReplyResult *result)
+{
+	const char *stage = result == NULL ? NULL : reply_property(result, "lifecyclestage");
+
+	return input->stage != NULL && stage != NULL && strcmp(stage, input->stage) != 0;
+}
+
+void
+records_note_stage(Input *input, const ReplyResult *result)
+{
+	const char *stage = result == NULL ? NULL : reply_property(result, "lifecyclestage");
+
+	input->stage_taken = input->stage != NULL && stage != NULL && strcmp(stage, input->stage) == 0;
+}
+
+/*
+ * Values were left out because of a record that turns out not to be the one
+ * that HubSpot has written to: all of them are sent to that one.
+ */
+static void
+send_whole(Reading *reading, int i)
+{
+	Input	   *input = &reading->batch->inputs[i];
+
+	unchanged_forget(input->key);
+	input->whole = true;
+	if (input->key->record_id[0] != '\0')
+		send_on(reading, i, ONWARD_WHOLE);
+	else
+		queue_put_back(input->key, input->rows, input->nrows);
+}
+
+static void
+confirm(Reading *reading, int i, const ReplyResult *result)
+{
+	Input	   *input = &reading->batch->inputs[i];
+	WorkKey    *key = input->key;
+	const RecordKinds *kinds = reading->kinds;
+	const RequestKind *kind = reading->batch->kind;
+
+	if (result != NULL && result->id != NULL)
+		strlcpy(key->record_id, result->id, sizeof(key->record_id));
+	else if (!kind->by_record)
+		key->record_id[0] = '\0';
+	if (result != NULL && result->created >= 0 && input->created != 1)
+		input->created = result->created;
+	else if (kind->by_record && input->created < 0)
+		input->created = 0;
+
+	records_note_stage(input, result);
+	if (key->record_id[0] == '\0' && kinds->find != NULL && kind != kinds->find)
+		send_on(reading, i, ONWARD_FIND);
+	else if (unchanged_is_elsewhere(input, key->record_id[0] != '\0' ? key->record_id : NULL))
+		send_whole(reading, i);
+	else if (kind == kinds->clear_stage)
+		send_on(reading, i, ONWARD_SET);
+	else if (stage_was_kept(input, result) && key->lane->account->options->lifecycle == LIFECYCLE_ANY &&
+			 kind != kinds->set_stage)
+		send_on(reading, i, ONWARD_CLEAR);
+	else
+	{
+		if (stage_was_kept(input, result))
+			batch_warn(input, "lifecycle_kept", "lifecyclestage",
+					   psprintf("HubSpot has kept the stage \"%s\"", reply_property(result, "lifecyclestage")));
+		records_end(input, key->record_id[0] != '\0' ? key->record_id : NULL, input->created, reading->reply->status,
+					reading->request);
+	}
+}
+
+/* ---- refused ----------------------------------------------------------------------------- */
+
+/* What an error of one record is called: its code says more than its category. */
+static const char *
+category_of(const ReplyError *error)
+{
+	return error->code != NULL ? error->code : error->category;
+}
+
+static bool
+is_one_of(const char *word, const char *const *words, int n)
+{
+	for (int i = 0; word != NULL && i < n; i++)
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Errors that say that our picture of the account's properties is old. */
+static bool
+is_about_schema(const ReplyError *error)
+{
+	static const char *const codes[] = {"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE", "INVALID_OPTION"};
+
+	return is_one_of(error->code, codes, lengthof(codes));
+}
+
+/* Errors that say that HubSpot has such a record already. */
+static bool
+is_conflict(const ReplyError *error, int status)
+{
+	static const char *const words[] = {"CONFLICT", "OBJECT_ALREADY_EXISTS", "CONFLICTING_UNIQUE_VALUE"};
+
+	return status == 409 || error->existing_id != NULL ||
+		is_one_of(error->code, words, lengthof(words)) || is_one_of(error->category, words, lengthof(words));
+}
+
+static bool
+is_vanished(const ReplyError *error, int status)
+{
+	return status == 404 || (error->category != NULL && strcmp(error->category, "OBJECT_NOT_FOUND") == 0);
+}
+
+/* Whether none of the input's rows was mapped again before, and there is a schema to go by. */
+static bool
+may_be_repaired(const Input *input)
+{
+	Account    *account = input->key->lane->account;
+	SchemaPart	part = records_of(input->key->lane->family)->part;
+
+	if (account->schema == NULL || account->schema->properties[part] == NULL)
+		return false;
+	for (int i = 0; i < input->nrows; i++)
+		if (input->rows[i]->repaired)
+			return false;
+	return true;
+}
+
+/* Map the input's rows again with a new schema, once; false when that was tried. */
+static bool
+repair(Input *input)
+{
+	if (!may_be_repaired(input))
+		return false;
+	for (int i = 0; i < input->nrows; i++)
+		input->rows[i]->repaired = true;
+	schema_sync_refresh(input->key->lane->account, records_of(input->key->lane->family)->part);
+	queue_put_back(input->key, input->rows, input->nrows);
+	return true;
+}
+
+static bool
+repair_all(Batch *batch)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		if (!may_be_repaired(&batch->inputs[i]))
+			return false;
+	for (int i = 0; i < batch->ninputs; i++)
+		(void) repair(&batch->inputs[i]);
+	return true;
+}
+
+/* The record that the request went by is gone: once more without it. */
+static bool
+try_without_record(Batch *batch, Input *input)
+{
+	const RecordKinds *kinds = records_of(batch->lane->family);
+
+	if (!batch->kind->by_record || kinds->vanished == NULL || input->rows[0]->repaired)
+		return false;
+	input->rows[0]->repaired = true;
+	input->key->record_id[0] = '\0';
+	kinds->vanished(input);
+	queue_put_back(input->key, input->rows, input->nrows);
+	return true;
+}
+
+/* An error of one record, of a whole refused request when status is that of a refusal. */
+static void
+refuse(Reading *reading, int i, const ReplyError *error, const char *category, const char *message, int status)
+{
+	Batch	   *batch = reading->batch;
+	Input	   *input = &batch->inputs[i];
+
+	unchanged_forget(input->key);
+	if (status == 0 && reply_is_transient(error))
+	{
+		defer_input(input, category, message, reading->reply->status, reading->request);
+		return;
+	}
+	if (is_about_schema(error) && repair(input))
+		return;
+	if (is_conflict(error, status) && reading->kinds->resolve != NULL && input->category == NULL)
+	{
+		input->category = MemoryContextStrdup(batch->context, category != NULL ? category : "CONFLICT");
+		input->message = MemoryContextStrdup(batch->context, message != NULL ? message : "");
+		input->status = reading->reply->status;
+		send_on(reading, i, ONWARD_RESOLVE);
+		return;
+	}
+	if (is_vanished(error, status) && batch->kind->by_record &&
+		(try_without_record(batch, input) || !modes_may_create(input, reading->reply, reading->request)))
+		return;
+	batch_reject(input, VERDICT_REJECTED, category, message, reading->reply->status, reading->request);
+}
+
+void
+records_refused(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	Reading		reading;
+
+	if (is_about_schema(&reply->error) && repair_all(batch))
+		return;
+	if (batch->ninputs > 1)
+	{
+		batch_bisect(batch, reply);
+		return;
+	}
+	begin_reading(&reading, batch, reply, request);
+	refuse(&reading, 0, &reply->error, reply_code(reply), reply->message, reply->status);
+	end_reading(&reading);
+}
+
+/* ---- the answers --------------------------------------------------------------------------- */
+
+/* The property, and each input's value of it, by which results are told apart. */
+static const char *
+match_key(const Batch *batch, const Input *input, const char **property)
+{
+	*property = batch->kind->by_record ? NULL : records_id_property(input->key);
+	return batch->kind->by_record ? input->key->record_id : input->key->key;
+}
+
+/*
+ * HubSpot accepted the request: look at each record.  Inputs that the answer
+ * leaves open go into a batch of their own.
+ */
+static void
+read_records(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	ReplyInput *matched = palloc0(sizeof(ReplyInput) * batch->ninputs);
+	const char *property = NULL;
+	Reading		reading;
+
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		matched[i].trace = batch->inputs[i].trace;
+		matched[i].key = match_key(batch, &batch->inputs[i], &property);
+	}
+	reply_match(reply, property, matched, batch->ninputs);
+	begin_reading(&reading, batch, reply, request);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		if (matched[i].outcome == REPLY_CONFIRMED)
+			confirm(&reading, i, matched[i].result);
+		else if (matched[i].outcome == REPLY_FAILED)
+			refuse(&reading, i, matched[i].error, category_of(matched[i].error), matched[i].error->message, 0);
+		else
+			send_on(&reading, i, ONWARD_AGAIN);
+	}
+	end_reading(&reading);
+	pfree(matched);
+}
+
+void
+records_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (reply->class == REPLY_RECORDS)
+		read_records(batch, reply, request);
+	else
+		records_refused(batch, reply, request);
+}
+
+void
+records_found(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	Reading		reading;
+
+	if (reply->class == REPLY_RECORDS)
+		(void) records_match_keys(batch, reply, found);
+	begin_reading(&reading, batch, reply, request);
+	for (int i = 0; i < batch->ninputs; i++)
+		confirm(&reading, i, found[i]);
+	end_reading(&reading);
+	pfree(found);
+}

@@ -1,0 +1,117 @@
+/*
+ * unknown.c
+ *		Names that were dropped because HubSpot does not have them.
+ *
+ * A small hash table, emptied as a whole when it was written; beyond its bound
+ * further names are not counted (their rows still carry the warning).
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "base/statement.h"
+#include "crm/unknown.h"
+
+#define MAX_UNKNOWN		2000	/* names counted between two writes */
+#define NAME_BYTES		200
+
+typedef struct UnknownKey
+{
+	Oid			server;
+	int			part;
+	char		name[NAME_BYTES];
+} UnknownKey;
+
+typedef struct UnknownEntry
+{
+	UnknownKey	key;
+	const char *type;			/* constant */
+	int64		times;
+	int64		last_id;
+} UnknownEntry;
+
+static MemoryContext context = NULL;
+static HTAB *names = NULL;
+
+static void
+open_table(void)
+{
+	HASHCTL		control = {.keysize = sizeof(UnknownKey), .entrysize = sizeof(UnknownEntry)};
+
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "hubspot unknown properties", ALLOCSET_DEFAULT_SIZES);
+	control.hcxt = context;
+	names = hash_create("hubspot unknown properties", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+void
+unknown_note(Oid server, SchemaPart part, const UnknownProperty *property, int64 id)
+{
+	UnknownKey	key;
+	UnknownEntry *entry;
+	bool		found;
+
+	if (strlen(property->name) >= NAME_BYTES)
+		return;
+	if (names == NULL)
+		open_table();
+	memset(&key, 0, sizeof(key));
+	key.server = server;
+	key.part = part;
+	strlcpy(key.name, property->name, sizeof(key.name));
+	entry = hash_search(names, &key, hash_get_num_entries(names) < MAX_UNKNOWN ? HASH_ENTER : HASH_FIND, &found);
+	if (entry == NULL)
+		return;
+	entry->times = found ? entry->times + 1 : 1;
+	entry->type = property->type;
+	entry->last_id = id;
+}
+
+bool
+unknown_wants_saving(void)
+{
+	return names != NULL;
+}
+
+void
+unknown_save(void)
+{
+	HASH_SEQ_STATUS status;
+	UnknownEntry *entry;
+
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	hash_seq_init(&status, names);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID};
+		Datum		values[] = {
+			ObjectIdGetDatum(entry->key.server), CStringGetTextDatum(schema_part_names[entry->key.part]),
+			CStringGetTextDatum(entry->key.name), CStringGetTextDatum(entry->type),
+			Int64GetDatum(entry->times), Int64GetDatum(entry->last_id)
+		};
+
+		if (statement_execute("INSERT INTO hubspot.unknown_property (server, object, name, type, times, last_id, last_at)"
+							  " VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp())"
+							  " ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type,"
+							  " times = unknown_property.times + excluded.times, last_id = excluded.last_id,"
+							  " last_at = excluded.last_at",
+							  6, types, values, NULL, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not write hubspot.unknown_property");
+	}
+	PopActiveSnapshot();
+	SPI_finish();
+}
+
+void
+unknown_saved(void)
+{
+	MemoryContextReset(context);
+	names = NULL;
+}

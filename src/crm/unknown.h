@@ -1,0 +1,20 @@
+/*
+ * unknown.h
+ *		Names that were dropped because HubSpot does not have them.
+ *
+ * Counted in the worker's memory, added to hubspot.unknown_property now and
+ * then.  What a crash loses is a count.
+ */
+#ifndef HUBSPOT_UNKNOWN_H
+#define HUBSPOT_UNKNOWN_H
+
+#include "message/mapping.h"
+
+extern void unknown_note(Oid server, SchemaPart part, const UnknownProperty *property, int64 id);
+
+/* Whether there is something to write; write it inside a transaction; it was committed. */
+extern bool unknown_wants_saving(void);
+extern void unknown_save(void);
+extern void unknown_saved(void);
+
+#endif							/* HUBSPOT_UNKNOWN_H */

@@ -1,0 +1,100 @@
+/*
+ * preview.c
+ *		What a sync would do: hubspot_sync_preview().
+ *
+ * The definition is made as hubspot_sync() makes it, and its source read as a
+ * refresh reads it, but nothing is saved.  What is then said about it comes
+ * from the extension's tables, by a function in SQL that runs as the
+ * extension's owner over plain values.  Nothing is written, no network is asked.
+ *
+ * Locks: ACCESS SHARE.  Memory: the caller's context.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/tuplestore.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "base/statement.h"
+#include "declare/preview.h"
+#include "declare/preview_source.h"
+#include "declare/sync_declare.h"
+#include "refresh/refresh_source.h"
+#include "sync/sync_argument.h"
+
+PG_FUNCTION_INFO_V1(hubspot_sync_preview);
+
+/* Arguments of hubspot_sync_preview(). */
+enum
+{
+	ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT, ARG_SERVER
+};
+
+void
+preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	SyncIdentity before;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	sync_act_as_extension(&before);
+	SPI_connect();
+	if (statement_execute(sql, nargs, types, values, nulls, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not run a preview");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	sync_act_back(&before);
+}
+
+/* The definition that hubspot_sync() would save, and what its source is. */
+static void
+read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
+{
+	char	   *name_or_query = sync_text_argument(fcinfo, ARG_SOURCE, "source");
+
+	sync->name = pstrdup("preview");
+	sync->kind = SYNC_IS_SYNC;
+	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", ring_object_names, SYNC_OBJECTS);
+	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
+	sync->deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
+	sync->event = PG_ARGISNULL(ARG_EVENT) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_EVENT));
+	sync_check_combination(sync);
+	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
+	sync_source_look(name_or_query, source);
+	sync_take_source(sync, source, PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING),
+					 PG_ARGISNULL(ARG_KEY) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_KEY)));
+}
+
+Datum
+hubspot_sync_preview(PG_FUNCTION_ARGS)
+{
+	static const char *const sql = "SELECT * FROM hubspot.preview_sync($1, $2, $3, $4, $5, $6, $7)";
+	Oid			types[] = {OIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[lengthof(types)];
+	char		nulls[lengthof(types) + 1] = "       ";
+	Sync		sync = {0};
+	SyncSource	source;
+	char	   *description;
+
+	read_definition(fcinfo, &sync, &source);
+	if (!sync.follows)
+		(void) refresh_describe(&sync);
+	description = preview_describe_source(&sync, &source);
+	values[0] = ObjectIdGetDatum(account_resolve(sync.server));
+	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(description));
+	values[2] = CStringGetTextDatum(ring_object_names[sync.object]);
+	values[3] = CStringGetTextDatum(sync.key_column);
+	values[4] = CStringGetTextDatum(sync_mode_names[sync.mode]);
+	values[5] = CStringGetTextDatum(sync_deletes_names[sync.deletes]);
+	nulls[6] = sync.event == NULL ? 'n' : ' ';
+	if (sync.event != NULL)
+		values[6] = CStringGetTextDatum(sync.event);
+	preview_return_rows(fcinfo, sql, lengthof(types), types, values, nulls);
+	return (Datum) 0;
+}

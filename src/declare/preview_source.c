@@ -1,0 +1,143 @@
+/*
+ * preview_source.c
+ *		What a sync's source is: a description made before anything is declared.
+ *
+ * Called by hubspot_sync_preview().  What comes out are plain values, over
+ * which the rest is done as the extension's owner.
+ *
+ * Locks: those of the query.  Memory: the caller's context; of the source's
+ * rows only the sample is kept.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "nodes/pg_list.h"
+#include "nodes/plannodes.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/portal.h"
+
+#include "hubspot.h"
+#include "base/value.h"
+#include "declare/preview_source.h"
+#include "enqueue/row_column.h"
+#include "refresh/refresh_source.h"
+
+#define SAMPLE_ROWS		3
+#define COUNTED_ROWS	10000	/* up to here rows are counted, beyond that estimated */
+
+static void
+append_member(StringInfo json, const char *name, const char *text)
+{
+	appendStringInfo(json, ",\"%s\":", name);
+	value_append_string(json, text, strlen(text));
+}
+
+/* "table public.customers", "query". */
+static char *
+source_words(const SyncSource *source)
+{
+	const char *kind = "table";
+
+	if (!OidIsValid(source->relation))
+		return pstrdup("query");
+	switch (get_rel_relkind(source->relation))
+	{
+		case RELKIND_VIEW:
+			kind = "view";
+			break;
+		case RELKIND_MATVIEW:
+			kind = "materialized view";
+			break;
+		case RELKIND_FOREIGN_TABLE:
+			kind = "foreign table";
+			break;
+		case RELKIND_PARTITIONED_TABLE:
+			kind = "partitioned table";
+			break;
+	}
+	return psprintf("%s %s", kind, source->text);
+}
+
+static void
+describe_columns(StringInfo json, const Sync *sync, const SyncSource *source)
+{
+	int			n = 0;
+	ListCell   *cell;
+
+	appendStringInfoString(json, ",\"columns\":[");
+	foreach(cell, sync->columns)
+	{
+		const SyncColumn *column = lfirst(cell);
+		Form_pg_attribute attribute = row_find_attribute(source->desc, column->column);
+
+		appendStringInfo(json, "%s{\"n\":%d,\"type\":%u", n > 0 ? "," : "", n + 1, getBaseType(attribute->atttypid));
+		append_member(json, "column", column->column);
+		append_member(json, "trait", column->property);
+		append_member(json, "label", format_type_with_typemod(attribute->atttypid, attribute->atttypmod));
+		appendStringInfoChar(json, '}');
+		n++;
+	}
+	appendStringInfoChar(json, ']');
+}
+
+/* The key is null where the row has none. */
+static void
+append_sample(StringInfo json)
+{
+	appendStringInfoString(json, ",\"sample\":[");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		char	   *traits = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+
+		appendStringInfo(json, "%s{\"traits\":%s", i > 0 ? "," : "", traits);
+		if (key != NULL)
+			append_member(json, "key", key);
+		appendStringInfoChar(json, '}');
+	}
+	appendStringInfoChar(json, ']');
+}
+
+/* A few rows, and how many there are: counted as far as that is quick, else as planned. */
+static void
+describe_rows(StringInfo json, const Sync *sync)
+{
+	char	   *sql = refresh_statement(sync);
+	SyncIdentity before;
+	Portal		portal;
+	double		rows;
+	bool		exact;
+
+	sync_act_as_owner(sync, &before);
+	SPI_connect();
+	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	SPI_cursor_fetch(portal, true, SAMPLE_ROWS);
+	rows = SPI_processed;
+	append_sample(json);
+	SPI_cursor_move(portal, true, COUNTED_ROWS);
+	rows += SPI_processed;
+	exact = rows <= COUNTED_ROWS;
+	if (!exact)
+		rows = Max(rows, PortalGetPrimaryStmt(portal)->planTree->plan_rows);
+	SPI_cursor_close(portal);
+	SPI_finish();
+	sync_act_back(&before);
+	appendStringInfo(json, ",\"rows\":%.0f,\"exact\":%s", rows, exact ? "true" : "false");
+}
+
+char *
+preview_describe_source(const Sync *sync, const SyncSource *source)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"follows\":%s", sync->follows ? "true" : "false");
+	append_member(&json, "what", source_words(source));
+	describe_columns(&json, sync, source);
+	describe_rows(&json, sync);
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}

@@ -1,0 +1,19 @@
+/*
+ * preview_source.h
+ *		What a sync's source is: a description made before anything is declared.
+ */
+#ifndef HUBSPOT_PREVIEW_SOURCE_H
+#define HUBSPOT_PREVIEW_SOURCE_H
+
+#include "sync/sync_source.h"
+
+/*
+ * A JSON object about the source of a definition that is not saved: "what" in
+ * words; "follows", whether triggers will follow it; "rows", exact where
+ * "exact" is true; "columns", an array of {n, column, trait, type, label}, the type's oid and
+ * its name; "sample", the first 3 rows as {key, traits}.  Reads the source as
+ * a refresh would, on behalf of the definition's owner.  palloc'd.
+ */
+extern char *preview_describe_source(const Sync *sync, const SyncSource *source);
+
+#endif							/* HUBSPOT_PREVIEW_SOURCE_H */

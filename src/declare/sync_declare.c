@@ -1,0 +1,452 @@
+/*
+ * sync_declare.c
+ *		hubspot_sync(): a table, view or query that HubSpot follows.
+ *
+ * Runs in the user's transaction.  Everything about the source is checked with
+ * his rights and his search_path; he becomes the owner of the definition.
+ *
+ * Locks: that of the definition's name and state (sync_store.c), ACCESS SHARE
+ * on the source, those of CREATE TRIGGER on a table that is followed.  Memory:
+ * the caller's context.
+ */
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/jsonb.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "base/user_table.h"
+#include "declare/sync_declare.h"
+#include "message/mapping_name.h"
+#include "refresh/refresh_source.h"
+#include "sync/sync_argument.h"
+#include "sync/sync_follow.h"
+#include "sync/sync_source.h"
+
+#define MAX_NAME	200			/* bytes of a definition's name */
+
+PG_FUNCTION_INFO_V1(hubspot_sync);
+
+/* Arguments of hubspot_sync(). */
+enum
+{
+	ARG_NAME, ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT, ARG_EVERY, ARG_BACKFILL,
+	ARG_MAX_SHRINK, ARG_TIMEOUT, ARG_SERVER
+};
+
+/* What a company, or a contact, may be known by: properties that its key's column can be mapped to. */
+typedef struct KeyNames
+{
+	const char *names[5];		/* in order, up to NULL */
+} KeyNames;
+
+/* ---- arguments ------------------------------------------------------------------------- */
+
+static void
+need(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
+/* Text of an argument; NULL when it is null. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+static void
+check_name(const char *name)
+{
+	if (strlen(name) > MAX_NAME)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name must not have more than %d bytes", MAX_NAME)));
+}
+
+static void
+refuse(bool refused, const char *message, const char *hint)
+{
+	if (refused)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s", message),
+				 errhint("%s", hint)));
+}
+
+void
+sync_check_combination(const Sync *sync)
+{
+	bool		is_event = sync->object == OBJECT_IS_EVENT;
+	bool		is_record = sync->object == OBJECT_IS_CONTACT || sync->object == OBJECT_IS_COMPANY;
+
+	refuse(is_event && (sync->event == NULL || sync->event[0] == '\0'),
+		   "a sync of events needs the name of the event", "Give it as event => 'Order Completed'.");
+	refuse(!is_event && sync->event != NULL,
+		   "event is for a sync of events only", "Leave it out, or give object => 'event'.");
+	refuse(is_event && sync->mode != SYNC_UPSERT,
+		   "a sync of events has the mode \"upsert\"", "An event happens once: there is nothing to update or to mirror.");
+	refuse(!is_record && sync->mode == SYNC_MIRROR,
+		   "mode \"mirror\" is for contacts and companies", "Events and associations are not taken back in HubSpot.");
+	refuse(!is_record && sync->deletes != SYNC_DELETES_IGNORE,
+		   "deletes are followed for contacts and companies only", "Leave out deletes.");
+	refuse(sync->mode == SYNC_MIRROR && sync->deletes == SYNC_DELETES_CLEAR,
+		   "mode \"mirror\" archives what has left the source", "Leave out deletes, or choose another mode.");
+}
+
+static void
+read_arguments(FunctionCallInfo fcinfo, Sync *sync)
+{
+	sync->kind = SYNC_IS_SYNC;
+	sync->name = sync_text_argument(fcinfo, ARG_NAME, "name");
+	check_name(sync->name);
+	need(fcinfo, ARG_BACKFILL, "backfill");
+	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", ring_object_names, SYNC_OBJECTS);
+	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
+	sync->deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
+	sync->event = text_argument(fcinfo, ARG_EVENT);
+	sync_schedule_arguments(fcinfo, sync, ARG_EVERY, ARG_TIMEOUT, ARG_MAX_SHRINK);
+	sync_check_combination(sync);
+	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
+}
+
+/* ---- columns --------------------------------------------------------------------------- */
+
+static void
+add_column(Sync *sync, const SyncSource *source, char *property, Form_pg_attribute attribute)
+{
+	SyncColumn *column = palloc(sizeof(SyncColumn));
+
+	column->property = property;
+	column->column = pstrdup(NameStr(attribute->attname));
+	column->attnum = OidIsValid(source->relation) ? attribute->attnum : InvalidAttrNumber;
+	sync->columns = lappend(sync->columns, column);
+}
+
+static void
+read_mapping(Sync *sync, const SyncSource *source, Jsonb *mapping)
+{
+	JsonbIterator *it = JsonbIteratorInit(&mapping->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *property = NULL;
+	bool		is_object = JB_ROOT_IS_OBJECT(mapping) && JB_ROOT_COUNT(mapping) > 0;
+
+	while (is_object && (token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			property = pnstrdup(value.val.string.val, value.val.string.len);
+		if (token != WJB_VALUE)
+			continue;
+		is_object = property != NULL && property[0] != '\0' && value.type == jbvString;
+		if (is_object)
+			add_column(sync, source, property, sync_source_column(source, pnstrdup(value.val.string.val, value.val.string.len)));
+	}
+	if (!is_object)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("mapping is not an object of property and column"),
+				 errdetail("Expected such as {\"email\": \"mail_address\", \"plan\": \"plan_name\"}.")));
+}
+
+static void
+take_columns(Sync *sync, const SyncSource *source, Jsonb *mapping)
+{
+	if (mapping != NULL)
+		read_mapping(sync, source, mapping);
+	for (int i = 0; mapping == NULL && i < source->desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(source->desc, i);
+		char	   *name = NameStr(attribute->attname);
+
+		if (!attribute->attisdropped)
+			add_column(sync, source, pstrdup(name), sync_source_column(source, name));
+	}
+}
+
+/* The column that is mapped to a property of this name, folded as the names of traits are. */
+static SyncColumn *
+mapped_to(const Sync *sync, const char *property)
+{
+	ListCell   *cell;
+
+	foreach(cell, sync->columns)
+	{
+		SyncColumn *column = lfirst(cell);
+
+		if (same_folded_name(column->property, strlen(column->property), property, strlen(property)))
+			return column;
+	}
+	return NULL;
+}
+
+static SyncColumn *
+need_mapped(const Sync *sync, const char *property, const char *what)
+{
+	SyncColumn *column = mapped_to(sync, property);
+
+	if (column == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no column is mapped to \"%s\"", property),
+				 errdetail("%s", what)));
+	return column;
+}
+
+/* ---- the key --------------------------------------------------------------------------- */
+
+static KeyNames
+key_names(const Sync *sync, const CallOptions *options)
+{
+	KeyNames	names = {{NULL}};
+	int			n = 0;
+
+	if (sync->object == OBJECT_IS_CONTACT)
+	{
+		if (options->contact_id_property != NULL)
+		{
+			names.names[n++] = options->contact_id_property;
+			names.names[n++] = "userId";
+		}
+		names.names[n++] = "email";
+	}
+	else
+	{
+		if (options->company_id_property != NULL)
+		{
+			names.names[n++] = options->company_id_property;
+			names.names[n++] = "groupId";
+		}
+		names.names[n++] = "domain";
+		names.names[n++] = "website";
+	}
+	return names;
+}
+
+static const char *
+default_record_key(const Sync *sync, const CallOptions *options)
+{
+	KeyNames	names = key_names(sync, options);
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; names.names[i] != NULL; i++)
+	{
+		SyncColumn *column = mapped_to(sync, names.names[i]);
+
+		if (column != NULL)
+			return column->column;
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", names.names[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("no column says which %s a row is", ring_object_names[sync->object]),
+			 errhint("Map a column to %s, or give key.", list.data)));
+}
+
+static const char *
+default_key(const Sync *sync, const SyncSource *source, const CallOptions *options)
+{
+	const char *key;
+
+	switch (sync->object)
+	{
+		case OBJECT_IS_EVENT:
+			key = sync_source_primary_key(source);
+			refuse(key == NULL, "no column says which event a row is",
+				   "Give key: a column that has one row per value, from which the event's messageId is made.");
+			return key;
+		case OBJECT_IS_ASSOCIATION:
+			return mapped_to(sync, "contact")->column;
+		default:
+			return default_record_key(sync, options);
+	}
+}
+
+/* A company without a property for its id is known by its domain, which the key must then be. */
+static void
+check_company_key(const Sync *sync, const CallOptions *options)
+{
+	bool		is_mapped = false;
+	ListCell   *cell;
+
+	if (sync->object != OBJECT_IS_COMPANY || options->company_id_property != NULL)
+		return;
+	foreach(cell, sync->columns)
+	{
+		const SyncColumn *column = lfirst(cell);
+
+		if (strcmp(column->column, sync->key_column) != 0)
+			continue;
+		if (same_folded_name(column->property, strlen(column->property), "domain", 6) ||
+			same_folded_name(column->property, strlen(column->property), "website", 7))
+			return;
+		is_mapped = true;
+	}
+	refuse(is_mapped, psprintf("column \"%s\" is no key of a company", sync->key_column),
+		   "Map it to domain or website, or give the account a property for the id of companies: ALTER SERVER ... OPTIONS (ADD company_id_property '...').");
+}
+
+static void
+take_key(Sync *sync, const SyncSource *source, const char *key)
+{
+	const CallOptions *options = account_call_options(account_resolve(sync->server));
+	Form_pg_attribute attribute;
+
+	if (key == NULL)
+		key = default_key(sync, source, options);
+	attribute = sync_source_column(source, key);
+	sync->key_column = pstrdup(key);
+	if (OidIsValid(source->relation))
+		sync->key_attnum = attribute->attnum;
+	check_company_key(sync, options);
+}
+
+/* ---- what an object needs ------------------------------------------------------------------ */
+
+static void
+check_object(const Sync *sync, const SyncSource *source)
+{
+	if (sync->object == OBJECT_IS_ASSOCIATION)
+	{
+		(void) need_mapped(sync, "contact", "An association needs the columns of the contact and of the company.");
+		(void) need_mapped(sync, "company", "An association needs the columns of the contact and of the company.");
+	}
+	if (sync->object == OBJECT_IS_EVENT)
+		refuse(mapped_to(sync, "email") == NULL && mapped_to(sync, "userId") == NULL,
+			   "no column says whose event a row is", "Map a column to email or userId.");
+}
+
+static void
+check_unique(const Sync *sync, const SyncSource *source)
+{
+	if (sync->object != OBJECT_IS_EVENT || !source->can_follow || sync_source_is_unique(source, sync->key_attnum))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("column \"%s\" has no unique index", sync->key_column),
+			 errdetail("The key of a sync of events tells one event from another."),
+			 errhint("Create a unique index on it, or give another column as key.")));
+}
+
+static void
+refuse_foreign_partition(const SyncSource *source)
+{
+	Oid			partition = user_table_foreign_partition(source->relation);
+
+	if (OidIsValid(partition))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table %s cannot be followed", source->text),
+				 errdetail("Its partition \"%s\" is a foreign table, of which no trigger sees all changes.", get_rel_name(partition)),
+				 errhint("Declare a query, as 'SELECT * FROM %s', or mode \"mirror\": both are compared.", source->text)));
+}
+
+void
+sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const char *key)
+{
+	sync->relation = source->relation;
+	sync->source = unconstify(char *, source->text);
+	sync->follows = source->can_follow && sync->mode != SYNC_MIRROR;
+	if (sync->follows)
+		refuse_foreign_partition(source);
+	take_columns(sync, source, mapping);
+	check_object(sync, source);
+	take_key(sync, source, key);
+	check_unique(sync, source);
+	sync_source_check_rights(sync, GetUserId());
+	if (sync->follows)
+		sync_source_check_row_security(sync);
+}
+
+/* ---- what it replaces ---------------------------------------------------------------------- */
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+same_columns(const Sync *a, const Sync *b)
+{
+	if (list_length(a->columns) != list_length(b->columns))
+		return false;
+	for (int i = 0; i < list_length(a->columns); i++)
+	{
+		const SyncColumn *one = list_nth(a->columns, i);
+		const SyncColumn *other = list_nth(b->columns, i);
+
+		if (strcmp(one->property, other->property) != 0 || one->attnum != other->attnum ||
+			(one->attnum == InvalidAttrNumber && strcmp(one->column, other->column) != 0))
+			return false;
+	}
+	return true;
+}
+
+/* Whether members of before are not those of sync any more: other records, or named otherwise. */
+static bool
+is_other(const Sync *before, const Sync *sync)
+{
+	return before->object != sync->object || strcmp(before->server, sync->server) != 0 ||
+		before->follows != sync->follows || !same_text(before->event, sync->event) ||
+		(OidIsValid(sync->relation) && before->relation == sync->relation ? before->key_attnum != sync->key_attnum
+		 : !same_text(before->key_column, sync->key_column));
+}
+
+static SyncFill
+fill_for(const Sync *before, const Sync *sync, bool backfill)
+{
+	bool		is_same = before != NULL && before->held == NULL && !is_other(before, sync) &&
+	before->relation == sync->relation && same_columns(before, sync);
+
+	if (!sync->follows)
+		return SYNC_FILL_NONE;
+	return is_same ? SYNC_FILL_AS_IT_IS : backfill ? SYNC_FILL_ANEW : SYNC_FILL_NONE;
+}
+
+/* ---- the function -------------------------------------------------------------------------- */
+
+/* How it is kept in step, where that may surprise. */
+static void
+tell_method(Sync *sync, const SyncSource *source)
+{
+	if (sync->follows && sync->every != NULL)
+	{
+		ereport(NOTICE,
+				(errmsg("every is of no use for \"%s\", whose changes are followed as they happen", sync->name)));
+		sync->every = NULL;
+	}
+	else if (!sync->follows && sync->every == NULL)
+		ereport(NOTICE,
+				(errmsg("\"%s\" is compared with what HubSpot was told, at each hubspot_refresh(%s)", sync->name, quote_literal_cstr(sync->name)),
+				 source->can_follow ? errdetail("Mode \"mirror\" compares; in the other modes the changes of a table are followed.") : 0,
+				 errhint("Give every to have it refreshed by itself.")));
+}
+
+Datum
+hubspot_sync(PG_FUNCTION_ARGS)
+{
+	Sync		sync = {0};
+	SyncSource	source;
+	Sync	   *before;
+
+	read_arguments(fcinfo, &sync);
+	sync_source_look(sync_text_argument(fcinfo, ARG_SOURCE, "source"), &source);
+	sync_take_source(&sync, &source, PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING), text_argument(fcinfo, ARG_KEY));
+
+	before = sync_replaced(sync.name, SYNC_IS_SYNC);
+	tell_method(&sync, &source);
+	if (!sync.follows)
+		(void) refresh_describe(&sync); /* its owner may run it, also as refreshes do */
+	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)), before != NULL && is_other(before, &sync));
+	sync_follow(&sync);
+	PG_RETURN_VOID();
+}

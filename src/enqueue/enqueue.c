@@ -1,0 +1,461 @@
+/*
+ * enqueue.c
+ *		From a message to a row of the outbox.
+ *
+ * Runs in the user's backend and transaction, with the user's rights: what
+ * decides is USAGE on the SERVER; the rows are written by append.c, which asks
+ * for no right on the tables.  Locks: ROW EXCLUSIVE on one child of the
+ * outbox, until the end of the transaction.  Memory: the caller's context; a
+ * group of rows lives in a context of its own, reset when it was written.
+ *
+ * The transaction gets its xid before the row gets its id.  window.c relies
+ * on this order: whoever has a younger xid has a higher id.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/sequence.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "cluster/shared.h"
+#include "enqueue/enqueue.h"
+#include "message/deadline.h"
+#include "store/append.h"
+#include "store/company_contact.h"
+
+#define ENQUEUE_GROUP_BYTES	(256 * 1024)
+
+/* Columns of hubspot.outbox, in the order of the script. */
+enum OutboxColumn
+{
+	OUTBOX_ID, OUTBOX_XID, OUTBOX_CREATED_AT, OUTBOX_SERVER, OUTBOX_CALL, OUTBOX_OBJECT,
+	OUTBOX_SOURCE, OUTBOX_PARENT, OUTBOX_DEADLINE, OUTBOX_BACKFILL, OUTBOX_MODE, OUTBOX_REPLAY_OF, OUTBOX_CALLED_AT,
+	OUTBOX_KEY_PROPERTY, OUTBOX_KEY, OUTBOX_PROBLEM, OUTBOX_MESSAGE
+};
+
+struct Enqueue
+{
+	Call		call;
+	Source		source;
+	Oid			server;
+	CallOptions options;		/* of the account; texts in home */
+	bool		record_problems;	/* else they are raised */
+	const Interval *wait;		/* of the argument deadline, NULL: none */
+	bool		backfill;
+	int64		parent;			/* of all rows, in place of their own; 0: each its own */
+	RowMode		mode;
+	TimestampTz deadline;		/* of the message's rows, 0: none */
+	const Catalog *catalog;
+	FullTransactionId xid;
+	Appender   *append;			/* of the child in use, NULL before the first row */
+	int			child;
+	int			capacity;
+	MemoryContext home;			/* for the Appender */
+	MemoryContext rows;			/* for rows not yet written; home when capacity is 1 */
+	Size		bytes;			/* in rows */
+	CompanyContacts *pairs;		/* of the associations, NULL before the first one */
+};
+
+/* Calls that carry a message, and what the row of a call writes in HubSpot. */
+static const struct
+{
+	bool		has_message;
+	Object		object;
+}			calls[CALL_COUNT] =
+{
+	[CALL_IDENTIFY] = {true, OBJECT_IS_CONTACT},
+	[CALL_TRACK] = {true, OBJECT_IS_EVENT},
+	[CALL_GROUP] = {true, OBJECT_IS_COMPANY},
+	[CALL_PAGE] = {true, OBJECT_IS_EVENT},
+	[CALL_FORM] = {true, OBJECT_IS_FORM},
+	[CALL_DELETE] = {true, OBJECT_IS_CONTACT},
+	[CALL_ADD_TO_LIST] = {true, OBJECT_IS_LIST},
+	[CALL_REMOVE_FROM_LIST] = {true, OBJECT_IS_LIST},
+};
+
+Call
+enqueue_call_by_name(const char *name)
+{
+	StringInfoData valid;
+
+	initStringInfo(&valid);
+	for (int i = 0; i < CALL_COUNT; i++)
+	{
+		if (!calls[i].has_message)
+			continue;
+		if (strcmp(name, ring_call_names[i]) == 0)
+			return (Call) i;
+		appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", ring_call_names[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown call \"%s\"", name),
+			 errhint("Valid calls are: %s.", valid.data)));
+}
+
+void
+enqueue_raise(const MessageProblem *problem)
+{
+	ereport(ERROR,
+			(errcode(problem->sqlerrcode),
+			 errmsg("%s", problem->message),
+			 problem->detail ? errdetail("%s", problem->detail) : 0,
+			 problem->hint ? errhint("%s", problem->hint) : 0));
+}
+
+/* The cache of the options may be emptied while messages are queued. */
+static void
+keep_texts(CallOptions *options)
+{
+	options->server_name = pstrdup(options->server_name);
+	if (options->contact_id_property != NULL)
+		options->contact_id_property = pstrdup(options->contact_id_property);
+	if (options->company_id_property != NULL)
+		options->company_id_property = pstrdup(options->company_id_property);
+}
+
+Enqueue *
+enqueue_begin(Call call, Source source, const char *server, Oid role, int capacity)
+{
+	Enqueue    *enqueue = palloc0(sizeof(Enqueue));
+
+	PreventCommandIfReadOnly("queueing a HubSpot call");
+	PreventCommandIfParallelMode("queueing a HubSpot call");
+	PreventCommandDuringRecovery("queueing a HubSpot call");
+
+	enqueue->call = call;
+	enqueue->source = source;
+	enqueue->server = account_resolve(server);
+	account_check_usage(enqueue->server, role);
+	enqueue->options = *account_call_options(enqueue->server);
+	keep_texts(&enqueue->options);
+	enqueue->record_problems = source == SOURCE_SYNC || hubspot_on_invalid == ON_INVALID_RECORD ||
+		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
+	enqueue->catalog = ring_catalog(false);
+	enqueue->xid = GetTopFullTransactionId();
+	enqueue->child = -1;
+	enqueue->capacity = capacity;
+	enqueue->home = CurrentMemoryContext;
+	enqueue->rows = capacity == 1 ? enqueue->home :
+		AllocSetContextCreate(enqueue->home, "hubspot rows to queue", ALLOCSET_DEFAULT_SIZES);
+	return enqueue;
+}
+
+void
+enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill)
+{
+	enqueue->wait = deadline;
+	enqueue->backfill = backfill;
+}
+
+void
+enqueue_set_parent(Enqueue *enqueue, int64 parent)
+{
+	enqueue->parent = parent;
+}
+
+void
+enqueue_set_mode(Enqueue *enqueue, RowMode mode)
+{
+	enqueue->mode = mode;
+}
+
+/* Have the child of this id open. */
+static void
+open_child(Enqueue *enqueue, int64 id)
+{
+	MemoryContext old;
+
+	if (enqueue->child == RING_CHILD(id))
+		return;
+	old = MemoryContextSwitchTo(enqueue->home);
+	if (enqueue->append != NULL)
+		append_close(enqueue->append);
+	enqueue->child = RING_CHILD(id);
+	enqueue->append = append_open(enqueue->catalog->outbox[enqueue->child], enqueue->capacity);
+	MemoryContextSwitchTo(old);
+}
+
+/* The mode is about records, which an event or a form is not; a deletion is neither. */
+static bool
+has_mode(const Enqueue *enqueue, Object object)
+{
+	return enqueue->mode != MODE_UPSERT && enqueue->call != CALL_DELETE &&
+		(object == OBJECT_IS_CONTACT || object == OBJECT_IS_COMPANY || object == OBJECT_IS_ASSOCIATION);
+}
+
+/* In a group, rows outlive the message that they were made of: keep a copy. */
+static Jsonb *
+keep_message(Enqueue *enqueue, Jsonb *message)
+{
+	Size		size = VARSIZE(message);
+
+	if (enqueue->capacity == 1)
+		return message;
+	enqueue->bytes += size;
+	return memcpy(palloc(size), message, size);
+}
+
+int64
+enqueue_work(Enqueue *enqueue, const Work *work)
+{
+	int64		id = work->id != 0 ? work->id : nextval_internal(enqueue->catalog->outbox_id_seq, false);
+	MemoryContext old;
+	Datum	   *values;
+	bool	   *isnull;
+	bool		written;
+
+	open_child(enqueue, id);
+	old = MemoryContextSwitchTo(enqueue->rows);
+	append_next(enqueue->append, &values, &isnull);
+
+#define PUT(column, datum) \
+	do { values[column] = (datum); isnull[column] = false; } while (0)
+
+	PUT(OUTBOX_ID, Int64GetDatum(id));
+	PUT(OUTBOX_XID, FullTransactionIdGetDatum(enqueue->xid));
+	PUT(OUTBOX_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+	PUT(OUTBOX_SERVER, ObjectIdGetDatum(enqueue->server));
+	PUT(OUTBOX_CALL, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
+	PUT(OUTBOX_OBJECT, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
+	PUT(OUTBOX_SOURCE, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
+	if (work->parent != 0 || enqueue->parent != 0)
+		PUT(OUTBOX_PARENT, Int64GetDatum(enqueue->parent != 0 ? enqueue->parent : work->parent));
+	if (enqueue->deadline != 0)
+		PUT(OUTBOX_DEADLINE, TimestampTzGetDatum(enqueue->deadline));
+	if (enqueue->backfill)
+		PUT(OUTBOX_BACKFILL, BoolGetDatum(true));
+	if (has_mode(enqueue, work->object))
+		PUT(OUTBOX_MODE, CharGetDatum((char) enqueue->mode));
+	if (work->key.property != NULL)
+		PUT(OUTBOX_KEY_PROPERTY, CStringGetTextDatum(work->key.property));
+	PUT(OUTBOX_KEY, CStringGetTextDatum(work->key.key != NULL ? work->key.key : ""));
+	if (work->problem != NULL)
+		PUT(OUTBOX_PROBLEM, CStringGetTextDatum(work->problem));
+	if (work->message != NULL)
+		PUT(OUTBOX_MESSAGE, JsonbPGetDatum(keep_message(enqueue, work->message)));
+#undef PUT
+
+	written = append_row(enqueue->append);
+	if (!written && enqueue->bytes > ENQUEUE_GROUP_BYTES)
+	{
+		append_flush(enqueue->append);
+		written = true;
+	}
+	MemoryContextSwitchTo(old);
+	if (written && enqueue->rows != enqueue->home)
+	{
+		MemoryContextReset(enqueue->rows);
+		enqueue->bytes = 0;
+	}
+	shared_wake_at_commit();
+	return id;
+}
+
+int64
+enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
+{
+	Work		work = {.message = message};
+
+	work.object = calls[enqueue->call].object;
+	if (!enqueue->record_problems)
+		enqueue_raise(problem);
+	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
+		: problem->message;
+	return enqueue_work(enqueue, &work);
+}
+
+/* Until when the rows of a message may be sent: the argument's word, else the message's. */
+static bool
+find_deadline(Enqueue *enqueue, const MessageParts *parts, MessageProblem *problem)
+{
+	if (enqueue->wait != NULL)
+		return deadline_after(enqueue->wait, &enqueue->deadline, problem);
+	return deadline_of_message(parts, enqueue->options.zone, &enqueue->deadline, problem);
+}
+
+/* The key of a call's own row, and what a deletion is of; or why it has none. */
+static bool
+find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProblem *problem)
+{
+	const CallOptions *options = &enqueue->options;
+	MessageKey *key = &work->key;
+
+	switch (enqueue->call)
+	{
+		case CALL_TRACK:
+		case CALL_PAGE:
+			return message_event_key(enqueue->call, parts, options->contact_id_property, key, problem);
+		case CALL_GROUP:
+			return message_company_key(parts, options->company_id_property, key, problem);
+		case CALL_FORM:
+			return message_form_key(parts, key, problem);
+		case CALL_DELETE:
+			return message_deleted_key(parts, options->contact_id_property, options->company_id_property, &work->object, key, problem);
+		case CALL_ADD_TO_LIST:
+		case CALL_REMOVE_FROM_LIST:
+			return message_member_key(enqueue->call, parts, options->contact_id_property, options->company_id_property,
+									  key, problem);
+		case CALL_IDENTIFY:
+			/* what a sync tells of a contact may be less than what told of it first */
+			if (enqueue->source == SOURCE_SYNC)
+				return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+			return message_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+		default:
+			return message_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+	}
+}
+
+/* The contact of a group call, if it names one. */
+static bool
+find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
+{
+	key->key = NULL;
+	return enqueue->call != CALL_GROUP || !message_names_contact(enqueue->call, parts) ||
+		message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, key, problem);
+}
+
+/* Remember who belongs to whom. */
+static void
+note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company)
+{
+	if (enqueue->pairs == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(enqueue->home);
+
+		enqueue->pairs = company_contact_begin(enqueue->options.server_name, enqueue->capacity);
+		MemoryContextSwitchTo(old);
+	}
+	company_contact_add(enqueue->pairs, company, contact);
+}
+
+/* A contact belongs to a company: {"property": .., "company": ..}. */
+static int64
+enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company, int64 parent)
+{
+	Work		work = {.object = OBJECT_IS_ASSOCIATION, .parent = parent, .key = *contact};
+
+	work.message = message_make_association(company);
+	note_pair(enqueue, contact, company);
+	return enqueue_work(enqueue, &work);
+}
+
+/* A company among the traits of a contact is queued as if by a group call; see contacts.c for one that cannot be. */
+static void
+enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const MessageKey *contact, int64 parent)
+{
+	Work		work = {.object = OBJECT_IS_COMPANY, .parent = parent, .message = message};
+	const char *why;
+
+	if (!enqueue->options.associate_company_trait ||
+		!message_contact_company(enqueue->call, parts, enqueue->options.company_id_property, &work.key, &why))
+		return;
+	(void) enqueue_work(enqueue, &work);
+	(void) enqueue_association(enqueue, contact, &work.key, parent);
+}
+
+/* The contact's part of a track or group call goes out as an identify would. */
+static void
+enqueue_contact(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const MessageKey *contact, int64 parent)
+{
+	Work		work = {.object = OBJECT_IS_CONTACT, .parent = parent, .key = *contact, .message = message};
+
+	(void) enqueue_work(enqueue, &work);
+	enqueue_company(enqueue, message, parts, contact, parent);
+}
+
+/* The rows that a call makes beside its own. */
+static void
+enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const Work *work, const MessageKey *member)
+{
+	MessageKey	contact;
+	MessageProblem problem;
+
+	if (enqueue->call == CALL_IDENTIFY)
+		enqueue_company(enqueue, message, parts, &work->key, work->id);
+	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events && message_has_traits(parts->context_traits) &&
+			 message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, &contact, &problem))
+		enqueue_contact(enqueue, message, parts, &contact, work->id);
+	else if (enqueue->call == CALL_GROUP && member->key != NULL)
+	{
+		if (message_has_traits(parts->context_traits))
+			enqueue_contact(enqueue, message, parts, member, work->id);
+		(void) enqueue_association(enqueue, member, &work->key, work->id);
+	}
+}
+
+/* Draw the id; with hubspot.dedup_message_id an earlier row of the same messageId is returned instead. */
+static int64
+earlier_row(Enqueue *enqueue, const MessageParts *parts, Work *work)
+{
+	work->id = nextval_internal(enqueue->catalog->outbox_id_seq, false);
+	if (!hubspot_dedup_message_id || parts->message_id.type == jbvNull)
+		return 0;
+	return dedup_message_id(enqueue->server, message_id(parts), work->id);
+}
+
+int64
+enqueue_message(Enqueue *enqueue, Jsonb *message)
+{
+	MessageParts parts;
+	MessageProblem problem;
+	Work		work = {.object = calls[enqueue->call].object, .message = message};
+	MessageKey	member;
+	int64		earlier;
+
+	enqueue->deadline = 0;
+	if (VARSIZE_ANY_EXHDR(message) > hubspot_max_message_size)
+	{
+		problem.sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		problem.message = psprintf("message of %zu bytes exceeds hubspot.max_message_size",
+								   (size_t) VARSIZE_ANY_EXHDR(message));
+		problem.detail = psprintf("The limit is %d bytes.", hubspot_max_message_size);
+		problem.hint = NULL;
+		return enqueue_problem(enqueue, NULL, &problem);
+	}
+	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
+		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work, &problem) || !find_member(enqueue, &parts, &member, &problem))
+		return enqueue_problem(enqueue, message, &problem);
+	earlier = earlier_row(enqueue, &parts, &work);
+	if (earlier != 0)
+		return earlier;
+	(void) enqueue_work(enqueue, &work);
+	enqueue_children(enqueue, message, &parts, &work, &member);
+	return work.id;
+}
+
+int64
+enqueue_membership(Enqueue *enqueue, Jsonb *message)
+{
+	MessageParts parts;
+	MessageProblem problem;
+	MessageKey	company;
+	MessageKey	contact;
+
+	enqueue->deadline = 0;
+	if (!message_read(message, &parts, &problem) ||
+		!message_company_key(&parts, enqueue->options.company_id_property, &company, &problem) ||
+		!message_known_contact_key(enqueue->call, &parts, enqueue->options.contact_id_property, &contact, &problem))
+		return enqueue_problem(enqueue, message, &problem);
+	return enqueue_association(enqueue, &contact, &company, 0);
+}
+
+void
+enqueue_end(Enqueue *enqueue)
+{
+	if (enqueue->append != NULL)
+		append_close(enqueue->append);
+	if (enqueue->pairs != NULL)
+		company_contact_end(enqueue->pairs);
+	if (enqueue->rows != enqueue->home)
+		MemoryContextDelete(enqueue->rows);
+	pfree(enqueue);
+}

@@ -1,0 +1,81 @@
+/*
+ * enqueue.h
+ *		From a message to a row of the outbox, in the caller's transaction.
+ *
+ *	enqueue_begin()		who calls what for which account
+ *	enqueue_message()	check one message, write its row, return its id
+ *	enqueue_end()		write what is left
+ *
+ * A session pays for about one INSERT per call: no plan, no look-up by name,
+ * no wait for anybody.  The worker is told at commit.
+ */
+#ifndef HUBSPOT_ENQUEUE_H
+#define HUBSPOT_ENQUEUE_H
+
+#include "utils/timestamp.h"
+
+#include "message/message.h"
+
+typedef struct Enqueue Enqueue;
+
+/* One row of the outbox. */
+typedef struct Work
+{
+	int64		id;				/* 0: drawn when written */
+	int64		parent;			/* row of the same call that it belongs to; 0: none */
+	Object		object;
+	MessageKey	key;			/* key NULL: "" */
+	const char *problem;		/* recorded instead of raised, or NULL */
+	Jsonb	   *message;		/* or NULL */
+} Work;
+
+/*
+ * role needs USAGE on the SERVER: the caller of a function, the owner of the
+ * table when a trigger queues.  server NULL means the default one.  With capacity above
+ * one, rows are written in groups; their messages are copied.
+ */
+extern Enqueue *enqueue_begin(Call call, Source source, const char *server, Oid role,
+							  int capacity);
+
+/*
+ * For the messages to come: how long they may wait (NULL: what each says), whether they are a
+ * bulk of old data.  The interval is borrowed.
+ */
+extern void enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill);
+
+/*
+ * For the messages to come: what their contacts and companies, and associations, may do to the
+ * records in HubSpot.
+ */
+extern void enqueue_set_mode(Enqueue *enqueue, RowMode mode);
+extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
+
+/* All rows of the messages to come belong to this one; 0: to their own message's, as usual. */
+extern void enqueue_set_parent(Enqueue *enqueue, int64 parent);
+
+/*
+ * Of a group message queue the association alone: its contact (userId or
+ * context.traits.email) belongs to its company.
+ */
+extern int64 enqueue_membership(Enqueue *enqueue, Jsonb *message);
+
+/* Write a row that has been checked; returns its id. */
+extern int64 enqueue_work(Enqueue *enqueue, const Work *work);
+
+/* Write a row that is known to be bad (or raise its problem, see hubspot.on_invalid). */
+extern int64 enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem);
+extern void enqueue_end(Enqueue *enqueue);
+
+/* Raise a message's problem as an error. */
+extern void enqueue_raise(const MessageProblem *problem);
+
+/* The call of this name; an error that lists the valid ones otherwise. */
+extern Call enqueue_call_by_name(const char *name);
+
+/*
+ * The id that this messageId was queued under before, or 0 after noting that
+ * it is queued as id now.  For hubspot.dedup_message_id; src/enqueue/dedup.c.
+ */
+extern int64 dedup_message_id(Oid server, const char *message_id, int64 id);
+
+#endif							/* HUBSPOT_ENQUEUE_H */

@@ -1,0 +1,232 @@
+/*
+ * enqueue_call.c
+ *		The calls as SQL functions.
+ *
+ * Runs in the user's backend and transaction, with the user's rights; see
+ * enqueue.c.  Memory: the caller's context.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "cluster/shared.h"
+#include "enqueue/enqueue.h"
+
+#define ENQUEUE_GROUP_ROWS	500
+
+PG_FUNCTION_INFO_V1(hubspot_identify);
+PG_FUNCTION_INFO_V1(hubspot_track);
+PG_FUNCTION_INFO_V1(hubspot_group);
+PG_FUNCTION_INFO_V1(hubspot_page);
+PG_FUNCTION_INFO_V1(hubspot_form);
+PG_FUNCTION_INFO_V1(hubspot_delete);
+PG_FUNCTION_INFO_V1(hubspot_add_to_list);
+PG_FUNCTION_INFO_V1(hubspot_remove_from_list);
+PG_FUNCTION_INFO_V1(hubspot_enqueue);
+PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
+
+/* The arguments server, deadline and backfill, the first of which is argument n. */
+typedef struct Terms
+{
+	const char *server;
+	const Interval *deadline;
+	bool		backfill;
+} Terms;
+
+static Terms
+terms_argument(FunctionCallInfo fcinfo, int n)
+{
+	Terms		terms = {0};
+
+	if (!PG_ARGISNULL(n))
+		terms.server = NameStr(*PG_GETARG_NAME(n));
+	if (!PG_ARGISNULL(n + 1))
+		terms.deadline = PG_GETARG_INTERVAL_P(n + 1);
+	terms.backfill = !PG_ARGISNULL(n + 2) && PG_GETARG_BOOL(n + 2);
+	return terms;
+}
+
+static Enqueue *
+begin_call(Call call, const Terms *terms, int capacity)
+{
+	Enqueue    *enqueue = enqueue_begin(call, SOURCE_FUNCTION, terms->server, GetUserId(), capacity);
+
+	enqueue_set_terms(enqueue, terms->deadline, terms->backfill);
+	return enqueue;
+}
+
+static int64
+queue_message(Call call, Jsonb *message, const Terms *terms)
+{
+	Enqueue    *enqueue = begin_call(call, terms, 1);
+	int64		id = enqueue_message(enqueue, message);
+
+	enqueue_end(enqueue);
+	return id;
+}
+
+static int64
+queue_call(Call call, FunctionCallInfo fcinfo)
+{
+	Terms		terms = terms_argument(fcinfo, 1);
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("message must not be null")));
+	return queue_message(call, PG_GETARG_JSONB_P(0), &terms);
+}
+
+/* The list becomes a member of the message, so that the row says all of the call. */
+static int64
+queue_member(Call call, FunctionCallInfo fcinfo)
+{
+	Terms		terms = terms_argument(fcinfo, 2);
+	Jsonb	   *message;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("list and message must not be null")));
+	message = PG_GETARG_JSONB_P(1);
+	if (JB_ROOT_IS_OBJECT(message))
+		message = message_set_list(message, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return queue_message(call, message, &terms);
+}
+
+Datum
+hubspot_identify(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_IDENTIFY, fcinfo));
+}
+
+Datum
+hubspot_track(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_TRACK, fcinfo));
+}
+
+Datum
+hubspot_group(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_GROUP, fcinfo));
+}
+
+Datum
+hubspot_page(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_PAGE, fcinfo));
+}
+
+Datum
+hubspot_form(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_FORM, fcinfo));
+}
+
+Datum
+hubspot_delete(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_DELETE, fcinfo));
+}
+
+Datum
+hubspot_add_to_list(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_member(CALL_ADD_TO_LIST, fcinfo));
+}
+
+Datum
+hubspot_remove_from_list(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_member(CALL_REMOVE_FROM_LIST, fcinfo));
+}
+
+/* Queue all elements; returns their ids in the current context. */
+static int64 *
+enqueue_array(Call call, ArrayType *messages, const Terms *terms, int *count)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int64	   *ids;
+	Enqueue    *enqueue;
+	MemoryContext scratch;
+	MemoryContext old;
+
+	deconstruct_array(messages, JSONBOID, -1, false, TYPALIGN_INT, &elements, &nulls, count);
+	ids = palloc(sizeof(int64) * Max(*count, 1));
+	if (*count == 0)
+		return ids;
+
+	enqueue = begin_call(call, terms, ENQUEUE_GROUP_ROWS);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "hubspot message", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(scratch);
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("message %d of the array must not be null", i + 1)));
+		ids[i] = enqueue_message(enqueue, DatumGetJsonbP(elements[i]));
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	enqueue_end(enqueue);
+	return ids;
+}
+
+Datum
+hubspot_enqueue(PG_FUNCTION_ARGS)
+{
+	FuncCallContext *context;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		Terms		terms = terms_argument(fcinfo, 2);
+		MemoryContext old;
+		int			count;
+
+		if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("call and messages must not be null")));
+		context = SRF_FIRSTCALL_INIT();
+		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
+		context->user_fctx = enqueue_array(enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0))),
+										   PG_GETARG_ARRAYTYPE_P(1),
+										   &terms, &count);
+		context->max_calls = count;
+		MemoryContextSwitchTo(old);
+	}
+
+	context = SRF_PERCALL_SETUP();
+	if (context->call_cntr < context->max_calls)
+	{
+		int64		id = ((int64 *) context->user_fctx)[context->call_cntr];
+
+		SRF_RETURN_NEXT(context, Int64GetDatum(id));	/* which counts before it looks */
+	}
+	SRF_RETURN_DONE(context);
+}
+
+/* Column default, for rows that are inserted in SQL. */
+Datum
+hubspot_next_outbox_id(PG_FUNCTION_ARGS)
+{
+	PreventCommandIfReadOnly("queueing a HubSpot call");
+	PreventCommandIfParallelMode("queueing a HubSpot call");
+	PreventCommandDuringRecovery("queueing a HubSpot call");
+	(void) GetTopFullTransactionId();
+	shared_wake_at_commit();
+	PG_RETURN_INT64(nextval_internal(ring_catalog(false)->outbox_id_seq, false));
+}

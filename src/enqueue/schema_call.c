@@ -1,0 +1,293 @@
+/*
+ * schema_call.c
+ *		SQL functions about an account's schema and lists: refresh, create, map.
+ *
+ * They queue rows for the lanes of the schema and of lists, in the caller's transaction, as
+ * enqueue.c does for calls.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "base/trigger_call.h"
+#include "base/value.h"
+#include "enqueue/enqueue.h"
+#include "message/schema.h"
+
+#define MAX_NAME	100			/* of a property at HubSpot */
+#define MAX_EVENT_NAME 50		/* of an event and its properties */
+
+PG_FUNCTION_INFO_V1(hubspot_mapping_changed);
+PG_FUNCTION_INFO_V1(hubspot_server_oid);
+PG_FUNCTION_INFO_V1(hubspot_refresh_schema);
+PG_FUNCTION_INFO_V1(hubspot_create_property);
+PG_FUNCTION_INFO_V1(hubspot_create_event);
+PG_FUNCTION_INFO_V1(hubspot_create_list);
+
+static const TriggerUse mapping_use = {
+	.function = "mapping_changed", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY, .for_statement = true,
+	.expected = "AFTER a statement"
+};
+
+Datum
+hubspot_mapping_changed(PG_FUNCTION_ARGS)
+{
+	Oid			relation = ring_catalog(false)->mapping;
+
+	(void) trigger_call(fcinfo, &mapping_use, relation);
+	CacheInvalidateRelcacheByRelid(relation);
+	PG_RETURN_POINTER(NULL);
+}
+
+static const char *
+server_argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : NameStr(*PG_GETARG_NAME(n));
+}
+
+Datum
+hubspot_server_oid(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(account_resolve(server_argument(fcinfo, 0)));
+}
+
+static int64
+queue_one(Call call, const char *server, const Work *work)
+{
+	Enqueue    *enqueue = enqueue_begin(call, SOURCE_FUNCTION, server, GetUserId(), 1);
+	int64		id = enqueue_work(enqueue, work);
+
+	enqueue_end(enqueue);
+	return id;
+}
+
+/* Queue one row for the schema lane. */
+static int64
+queue_schema_work(Call call, const char *server, const char *key, Jsonb *message)
+{
+	Work		work = {.object = OBJECT_IS_SCHEMA, .key = {.key = key}, .message = message};
+
+	return queue_one(call, server, &work);
+}
+
+Datum
+hubspot_refresh_schema(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+
+	PG_RETURN_INT64(queue_schema_work(CALL_REFRESH_SCHEMA, server_argument(fcinfo, 0), "schema", message));
+}
+
+/* ---- creating a property --------------------------------------------------------- */
+
+static const char *
+field_type_of(const char *type)
+{
+	const char *field_type = schema_field_type(type);
+
+	if (field_type != NULL)
+		return field_type;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown property type \"%s\"", type),
+			 errhint("Valid types are: string, number, bool, enumeration, date, datetime.")));
+}
+
+static void
+check_name(const char *name, int max)
+{
+	size_t		len = strlen(name);
+
+	if (len == 0 || len > max || name[0] < 'a' || name[0] > 'z' ||
+		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" is no internal name of HubSpot", name),
+				 errdetail("A name has up to %d small letters, digits and underscores, and begins with a letter.",
+						   max)));
+}
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", what)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+static void
+append_member(StringInfo json, const char *name, const char *text)
+{
+	appendStringInfo(json, "%s\"%s\":", json->len > 1 ? "," : "", name);
+	value_append_string(json, text, strlen(text));
+}
+
+static void
+append_option(StringInfo json, const char *value, const char *label, int order)
+{
+	appendStringInfo(json, "%s{\"value\":", order > 0 ? "," : "");
+	value_append_string(json, value, strlen(value));
+	appendStringInfoString(json, ",\"label\":");
+	value_append_string(json, label, strlen(label));
+	appendStringInfo(json, ",\"displayOrder\":%d,\"hidden\":false}", order);
+}
+
+/* The options of an enumeration as given, those of a checkbox by themselves. */
+static void
+append_options(StringInfo json, const char *type, ArrayType *options)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count = 0;
+
+	if (options != NULL)
+		deconstruct_array(options, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	if ((strcmp(type, "enumeration") == 0) != (count > 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options go with type \"enumeration\", and only with it")));
+	appendStringInfoString(json, ",\"options\":[");
+	if (strcmp(type, "bool") == 0)
+		appendStringInfoString(json, schema_bool_options);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("an option must not be null")));
+		append_option(json, TextDatumGetCString(elements[i]), TextDatumGetCString(elements[i]), i);
+	}
+	appendStringInfoChar(json, ']');
+}
+
+static void
+check_object(const char *object)
+{
+	if (strcmp(object, "contact") != 0 && strcmp(object, "company") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown object \"%s\"", object),
+				 errhint("Valid objects are: contact, company.")));
+}
+
+/* The row's message is HubSpot's request body, and says in "object" what it is for. */
+Datum
+hubspot_create_property(PG_FUNCTION_ARGS)
+{
+	char	   *object = text_argument(fcinfo, 0, "object");
+	char	   *name = text_argument(fcinfo, 1, "name");
+	char	   *type = text_argument(fcinfo, 2, "type");
+	StringInfoData json;
+
+	check_object(object);
+	check_name(name, MAX_NAME);
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	append_member(&json, "object", object);
+	append_member(&json, "name", name);
+	append_member(&json, "label", PG_ARGISNULL(3) ? name : text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	append_member(&json, "type", type);
+	append_member(&json, "fieldType", field_type_of(type));
+	append_member(&json, "groupName", schema_group(strcmp(object, "contact") == 0 ? SCHEMA_CONTACT : SCHEMA_COMPANY));
+	append_options(&json, type, PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
+	appendStringInfo(&json, ",\"hasUniqueValue\":%s}", !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
+	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_PROPERTY, server_argument(fcinfo, 6),
+									  psprintf("%s %s", object, name),
+									  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))));
+}
+
+/* ---- creating an event -------------------------------------------------------------- */
+
+static void
+append_event_property(StringInfo json, const JsonbValue *name, const JsonbValue *type)
+{
+	char	   *property = pnstrdup(name->val.string.val, name->val.string.len);
+	char	   *word;
+
+	check_name(property, MAX_EVENT_NAME);
+	if (type->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("type of event property \"%s\" is not a text", property),
+				 errhint("Valid types are: string, number, bool, date, datetime.")));
+	word = pnstrdup(type->val.string.val, type->val.string.len);
+	(void) field_type_of(word);
+	if (strcmp(word, "enumeration") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("event property \"%s\" is an enumeration", property),
+				 errhint("Use a string.")));
+	appendStringInfo(json, "%s{\"name\":\"%s\",\"label\":\"%s\",\"type\":\"%s\"",
+					 json->data[json->len - 1] == '}' ? "," : "", property, property, word);
+	if (strcmp(word, "bool") == 0)
+		append_options(json, word, NULL);
+	appendStringInfoChar(json, '}');
+}
+
+Datum
+hubspot_create_event(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0, "name");
+	Jsonb	   *properties;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	type;
+	StringInfoData json;
+
+	check_name(name, MAX_EVENT_NAME);
+	if (PG_ARGISNULL(1) || !JB_ROOT_IS_OBJECT(properties = PG_GETARG_JSONB_P(1)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("properties must be an object"),
+				 errdetail("Expected {\"order_id\": \"string\", \"revenue\": \"number\"}.")));
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	append_member(&json, "name", name);
+	append_member(&json, "label", PG_ARGISNULL(2) ? name : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	append_member(&json, "primaryObject", "CONTACT");
+	appendStringInfoString(&json, ",\"includeDefaultProperties\":true,\"propertyDefinitions\":[");
+	it = JsonbIteratorInit(&properties->root);
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &type, true);
+		append_event_property(&json, &key, &type);
+	}
+	appendStringInfoString(&json, "]}");
+	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_EVENT, server_argument(fcinfo, 3),
+									  psprintf("event %s", name),
+									  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))));
+}
+
+/* ---- creating a list ----------------------------------------------------------------- */
+
+/* The row of a list keeps its place among those of its members, in the lane of lists. */
+Datum
+hubspot_create_list(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0, "name");
+	char	   *object = text_argument(fcinfo, 1, "object");
+	Work		work = {.object = OBJECT_IS_LIST};
+	MessageList list;
+	MessageProblem problem;
+
+	check_object(object);
+	work.message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"object\":\"%s\"}", object))));
+	work.message = message_set_list(work.message, name);
+	if (!message_list(&work.message->root, &list, &problem))
+		enqueue_raise(&problem);
+	work.key = message_list_key(&list);
+	PG_RETURN_INT64(queue_one(CALL_CREATE_LIST, server_argument(fcinfo, 2), &work));
+}

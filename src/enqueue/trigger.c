@@ -1,0 +1,264 @@
+/*
+ * trigger.c
+ *		hubspot_trigger(): changed rows of any table become calls.
+ *
+ * AFTER INSERT or UPDATE, per row, or per statement with a transition table;
+ * the latter queues in groups and is the one to use.  A new row becomes a flat
+ * message, column name to value, or the columns of a mapping.  USAGE on the
+ * SERVER is checked for the owner of the table, so that no business user needs
+ * a grant; in a partition for the owner of the table that the trigger was created on, too.
+ * Whoever creates the trigger needs one, see trigger_creator.c.  Bad rows are recorded and
+ * rejected by the worker rather than raised (hubspot.on_invalid): the business
+ * transaction goes on.
+ *
+ * Memory: the plan (arguments, columns) lives as long as the trigger's
+ * FmgrInfo; rows in a context reset after each.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "base/trigger_call.h"
+#include "base/value.h"
+#include "enqueue/enqueue.h"
+#include "enqueue/row_column.h"
+#include "enqueue/trigger_creator.h"
+#include "message/deadline.h"
+
+#define TRIGGER_GROUP_ROWS 500
+
+typedef struct TriggerPlan
+{
+	Oid			relation;
+	Oid			created_on;		/* of a copy in a partition: its origin's table; InvalidOid: no
+								 * copy */
+	Call		call;
+	const char *server;			/* NULL: the default */
+	int			ncolumns;
+	RowColumn  *columns;
+	Interval   *deadline;		/* how long a call may wait; NULL: for ever */
+	MessageProblem *problem;	/* the mapping does not fit the table, or the deadline is none */
+	MemoryContext row;			/* reset for each row */
+} TriggerPlan;
+
+PG_FUNCTION_INFO_V1(hubspot_trigger);
+
+static void
+misuse(const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("%s", what),
+			 hint ? errhint("%s", hint) : 0));
+}
+
+/* What is wrong with the trigger makes the rows bad, not the statement that changed them. */
+static void
+plan_problem(TriggerPlan *plan, int sqlerrcode, char *message, const char *detail, const char *hint)
+{
+	if (plan->problem != NULL)
+		return;
+	plan->problem = palloc0(sizeof(MessageProblem));
+	plan->problem->sqlerrcode = sqlerrcode;
+	plan->problem->message = message;
+	plan->problem->detail = detail;
+	plan->problem->hint = hint;
+}
+
+static void
+plan_column(TriggerPlan *plan, Relation rel, const char *trait, Form_pg_attribute attribute)
+{
+	if (row_column_is_stored(attribute))
+		row_column_init(&plan->columns[plan->ncolumns++], trait, attribute);
+	else
+		plan_problem(plan, ERRCODE_FEATURE_NOT_SUPPORTED,
+					 psprintf("column \"%s\" of table \"%s\" is a virtual generated column",
+							  NameStr(attribute->attname), RelationGetRelationName(rel)),
+					 "A trigger does not see its values.",
+					 "Make it STORED, or create the trigger anew with a mapping that leaves it out.");
+}
+
+static void
+plan_all_columns(TriggerPlan *plan, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	plan->columns = palloc0(sizeof(RowColumn) * desc->natts);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped)
+			plan_column(plan, rel, pstrdup(NameStr(attribute->attname)), attribute);
+	}
+}
+
+static void
+plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(mapping)));
+	JsonbIterator *it = JsonbIteratorInit(&jsonb->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	char	   *trait = "";
+
+	if (!JB_ROOT_IS_OBJECT(jsonb) || JB_ROOT_COUNT(jsonb) == 0)
+		misuse("third argument of hubspot_trigger is not a column mapping",
+			   "Expected a JSON object of trait and column, such as {\"email\": \"mail_address\"}.");
+	plan->columns = palloc0(sizeof(RowColumn) * JB_ROOT_COUNT(jsonb));
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		Form_pg_attribute attribute;
+		char	   *column;
+
+		if (token == WJB_KEY)
+			trait = pnstrdup(value.val.string.val, value.val.string.len);
+		if (token != WJB_VALUE)
+			continue;
+		if (value.type != jbvString)
+			misuse("column mapping of hubspot_trigger holds something else than column names", NULL);
+		column = pnstrdup(value.val.string.val, value.val.string.len);
+		attribute = row_find_attribute(RelationGetDescr(rel), column);
+		if (attribute != NULL)
+			plan_column(plan, rel, trait, attribute);
+		else
+			plan_problem(plan, ERRCODE_UNDEFINED_COLUMN,
+						 psprintf("column \"%s\" in the mapping of hubspot_trigger does not exist in table \"%s\"",
+								  column, RelationGetRelationName(rel)),
+						 NULL, "Create the trigger anew with a mapping that fits.");
+	}
+}
+
+static void
+plan_deadline(TriggerPlan *plan, const char *text)
+{
+	MessageProblem problem;
+
+	plan->deadline = palloc(sizeof(Interval));
+	if (deadline_read_interval(text, plan->deadline, &problem) || plan->problem != NULL)
+		return;
+	plan->problem = palloc(sizeof(MessageProblem));
+	*plan->problem = problem;
+}
+
+static TriggerPlan *
+make_plan(TriggerData *trigger, MemoryContext home)
+{
+	MemoryContext old = MemoryContextSwitchTo(home);
+	TriggerPlan *plan = palloc0(sizeof(TriggerPlan));
+	int			nargs = trigger->tg_trigger->tgnargs;
+	char	  **args = trigger->tg_trigger->tgargs;
+
+	plan->relation = RelationGetRelid(trigger->tg_relation);
+	if (trigger->tg_trigger->tgisclone)
+		plan->created_on = trigger_creator_table(trigger->tg_trigger->tgoid);
+	plan->call = enqueue_call_by_name(args[0]);
+	plan->server = nargs >= 2 && args[1][0] != '\0' ? pstrdup(args[1]) : NULL;
+	if (nargs >= 3 && args[2][0] != '\0')
+		plan_mapped_columns(plan, trigger->tg_relation, args[2]);
+	else
+		plan_all_columns(plan, trigger->tg_relation);
+	if (nargs == 4)
+		plan_deadline(plan, args[3]);
+	plan->row = AllocSetContextCreate(home, "hubspot_trigger row", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(old);
+	return plan;
+}
+
+/* The message of a row: a flat object of traits. */
+static Jsonb *
+row_message(TriggerPlan *plan, TupleTableSlot *slot)
+{
+	JsonbInState state = {0};
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < plan->ncolumns; i++)
+		row_column_push(&plan->columns[i], slot, &state);
+	return value_end_object(&state);
+}
+
+static void
+enqueue_row(TriggerPlan *plan, Enqueue *enqueue, TupleTableSlot *slot)
+{
+	MemoryContext old = MemoryContextSwitchTo(plan->row);
+	Jsonb	   *message = row_message(plan, slot);
+
+	if (plan->problem != NULL)
+		(void) enqueue_problem(enqueue, message, plan->problem);
+	else
+		(void) enqueue_message(enqueue, message);
+	MemoryContextSwitchTo(old);
+}
+
+/* All rows of the transition table, through a read pointer of our own. */
+static void
+enqueue_transition_table(TriggerPlan *plan, Enqueue *enqueue, TriggerData *trigger)
+{
+	Tuplestorestate *rows = trigger->tg_newtable;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+													&TTSOpsMinimalTuple);
+	int			pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
+
+	tuplestore_select_read_pointer(rows, pointer);
+	tuplestore_rescan(rows);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		enqueue_row(plan, enqueue, slot);
+		MemoryContextReset(plan->row);
+		tuplestore_select_read_pointer(rows, pointer);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static const TriggerUse use = {
+	.function = "hubspot_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_INSERT | TRIGGER_ON_UPDATE,
+	.for_row = true, .for_statement = true,
+	.min_args = 1, .max_args = 4,
+	.expected = "AFTER INSERT or UPDATE",
+	.hint = "A row that goes away has no call of its own.",
+	.args_hint = "The arguments are: call, server ('' for the default), column mapping ('' for all columns), deadline."
+};
+
+Datum
+hubspot_trigger(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_call(fcinfo, &use, InvalidOid);
+	TriggerPlan *plan;
+	Enqueue    *enqueue;
+	bool		per_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
+
+	if (!per_row && trigger->tg_newtable == NULL)
+		misuse("hubspot_trigger FOR EACH STATEMENT needs a transition table",
+			   "Add REFERENCING NEW TABLE AS changed to CREATE TRIGGER.");
+
+	plan = fcinfo->flinfo->fn_extra;
+	if (plan == NULL || plan->relation != RelationGetRelid(trigger->tg_relation))
+		fcinfo->flinfo->fn_extra = plan = make_plan(trigger, fcinfo->flinfo->fn_mcxt);
+
+	/* the owner's right is for the account that the table's owner or the administrator chose */
+	if (plan->server == NULL && hubspot_server_by_user)
+		account_check_usage(account_resolve(NULL), GetUserId());
+	if (OidIsValid(plan->created_on))
+		trigger_creator_check_usage(plan->created_on, account_resolve(plan->server));
+	MemoryContextReset(plan->row);
+	enqueue = enqueue_begin(plan->call, SOURCE_TRIGGER, plan->server,
+							trigger->tg_relation->rd_rel->relowner,
+							per_row ? 1 : TRIGGER_GROUP_ROWS);
+	enqueue_set_terms(enqueue, plan->deadline, false);
+	if (!per_row)
+		enqueue_transition_table(plan, enqueue, trigger);
+	else
+		enqueue_row(plan, enqueue, TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)
+					? trigger->tg_newslot : trigger->tg_trigslot);
+	enqueue_end(enqueue);
+	return PointerGetDatum(NULL);
+}

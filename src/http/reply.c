@@ -1,0 +1,527 @@
+/*
+ * reply.c
+ *		What an answer of HubSpot means.
+ *
+ * Pure functions over bytes, see reply.h.  Called by the worker for each
+ * answer; owns the json-c tree until reply_free().  Running out of memory
+ * makes an answer unreadable, nothing worse.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/reply.h"
+#include "http/reply_json.h"
+#include "http/reply_translate.h"
+
+#define AROUND_FAULT	48		/* bytes shown of what could not be read */
+
+static void
+clean(char *dst, size_t size, const char *src)
+{
+	reply_clean_text(dst, size, src, strlen(src));
+}
+
+/* ---- members of JSON objects ------------------------------------------------------- */
+
+/* Text of a member, NULL when it is absent or no string. */
+static const char *
+text_member(json_object *object, const char *name)
+{
+	return reply_json_text(reply_json_member(object, name, json_type_string));
+}
+
+/* Ids come as strings or as numbers. */
+static const char *
+id_member(json_object *object, const char *name)
+{
+	json_object *value = reply_json_member(object, name, json_type_string);
+
+	return reply_json_id(value != NULL ? value : reply_json_member(object, name, json_type_int));
+}
+
+bool
+reply_is_id(const char *text)
+{
+	size_t		len = strspn(text, "0123456789");
+
+	return len > 0 && len < REPLY_ID_BYTES && text[len] == '\0' && text[0] != '0';
+}
+
+const char *
+reply_id_of(json_object *value)
+{
+	bool		is_text = json_object_is_type(value, json_type_string);
+	const char *text = reply_json_id(value);
+
+	/* a text may go on behind a '\0' */
+	if (text == NULL || !reply_is_id(text) || (is_text && strlen(text) != (size_t) json_object_get_string_len(value)))
+		return NULL;
+	return text;
+}
+
+/*
+ * The id of a record, which goes into requests and addresses as it is; NULL when the answer
+ * has none.  False when it has something else in its place.
+ */
+static bool
+read_id(json_object *object, const char *name, const char **id)
+{
+	json_object *value = NULL;
+
+	*id = NULL;
+	if (!json_object_object_get_ex(object, name, &value) || value == NULL)
+		return true;
+	*id = reply_id_of(value);
+	return *id != NULL;
+}
+
+static json_object *
+first_of(json_object *array)
+{
+	return array == NULL || json_object_array_length(array) == 0 ? NULL :
+		json_object_array_get_idx(array, 0);
+}
+
+static const char *
+first_text(json_object *array)
+{
+	return reply_json_text(first_of(array));
+}
+
+const char *
+reply_text(const Reply *reply, const char *name)
+{
+	const char *text = text_member(reply->root, name);
+
+	return text == NULL ? "" : text;
+}
+
+int64_t
+reply_number(const Reply *reply, const char *name)
+{
+	int64_t		number;
+
+	return reply_json_whole(reply_json_member(reply->root, name, json_type_int), &number) ? number : 0;
+}
+
+bool
+reply_has(const Reply *reply, const char *name)
+{
+	return reply->root != NULL && json_object_object_get_ex(reply->root, name, NULL);
+}
+
+const char *
+reply_next_page(const Reply *reply)
+{
+	json_object *paging = reply_json_member(reply->root, "paging", json_type_object);
+	const char *after = text_member(reply_json_member(paging, "next", json_type_object), "after");
+
+	return after == NULL ? "" : after;
+}
+
+const char *
+reply_property(const ReplyResult *result, const char *name)
+{
+	return result->properties == NULL ? NULL : text_member(result->properties, name);
+}
+
+/* ---- errors ------------------------------------------------------------------------- */
+
+/*
+ * HubSpot's validation messages end in a JSON array with the details:
+ * 'Property values were not valid: [{"message":..,"error":..,"name":..}]'.
+ * The words before it come in the account's language.  NULL when there is none.
+ */
+static const char *
+find_details(const char *message)
+{
+	for (const char *at = message; at != NULL && (at = strchr(at, '[')) != NULL; at++)
+		if (at[1 + strspn(at + 1, " \t\r\n")] == '{')
+			return at;
+	return NULL;
+}
+
+/* The array becomes a member of the error, so that its texts live as long. */
+static json_object *
+parse_details(json_object *error, const char *text)
+{
+	const char *end = strrchr(text, ']');
+	json_object *details = reply_json_member(error, "embedded details", json_type_array);
+	JsonFault	fault;
+
+	if (details != NULL)
+		return first_of(details);	/* read before the texts were translated */
+	if (end == NULL)
+		return NULL;
+	details = reply_json_parse(text, end + 1 - text, json_type_array, &fault);
+	if (details == NULL)
+		return NULL;
+	if (json_object_object_add(error, "embedded details", details) != 0)
+	{
+		json_object_put(details);
+		return NULL;
+	}
+	return first_of(details);
+}
+
+static json_object *
+context_array(json_object *error, const char *name)
+{
+	return reply_json_member(reply_json_member(error, "context", json_type_object), name, json_type_array);
+}
+
+static void
+prefer(const char **text, const char *better)
+{
+	if (better != NULL)
+		*text = better;
+}
+
+/* The details within a message say more than the rest; cut short, they say nothing. */
+static void
+read_details(ReplyError *error, json_object *object, json_object *first_nested)
+{
+	const char *text = find_details(error->message);
+	json_object *details = text == NULL ? NULL : parse_details(object, text);
+
+	if (details != NULL)
+	{
+		prefer(&error->code, text_member(details, "error"));
+		prefer(&error->property, text_member(details, "name"));
+		prefer(&error->message, text_member(details, "message"));
+	}
+	else if (text != NULL)
+		prefer(&error->message, text_member(first_nested, "message"));
+}
+
+/*
+ * Codes and categories are shown to whoever watches, messages are not, for they may quote
+ * data: what is no single word is no category.
+ */
+static bool
+is_word(const char *text)
+{
+	return text != NULL && text[0] != '\0' && strlen(text) <= REPLY_WORD_MAX &&
+		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:") == strlen(text);
+}
+
+/* Take an error object apart; everything stays owned by it. */
+static void
+read_error(ReplyError *error, json_object *object)
+{
+	json_object *first = first_of(reply_json_member(object, "errors", json_type_array));
+
+	memset(error, 0, sizeof(*error));
+	error->category = text_member(object, "category");
+	error->sub_category = text_member(object, "subCategory");
+	error->message = text_member(object, "message");
+	error->traces = context_array(object, "objectWriteTraceId");
+	error->ids = context_array(object, "ids");
+	if (error->ids == NULL)
+		error->ids = context_array(object, "id");
+	error->existing_id = first_text(context_array(object, "existingId"));
+	error->detail = text_member(first, "message");
+	error->code = text_member(first, "errorType");
+	prefer(&error->code, text_member(first, "code"));
+	error->property = first_text(context_array(first, "propertyName"));
+	prefer(&error->property, first_text(context_array(object, "propertyName")));
+	read_details(error, object, first);
+	if (!is_word(error->category))
+		error->category = NULL;
+	if (!is_word(error->code))
+		error->code = NULL;
+}
+
+/* ---- the whole answer ------------------------------------------------------------------ */
+
+static bool
+contains(const char *text, const char *word)
+{
+	size_t		len = strlen(word);
+
+	for (; *text != '\0'; text++)
+		if (strncasecmp(text, word, len) == 0)
+			return true;
+	return false;
+}
+
+/* A 404 about a record comes with a category, or with these words; one about a path does not. */
+static bool
+is_about_record(const Reply *reply)
+{
+	return reply->category[0] != '\0' || (reply->is_json && contains(reply->message, "resource not found"));
+}
+
+static ReplyClass
+class_of_status(int status, bool is_about_record)
+{
+	if (status >= 200 && status < 300)
+		return REPLY_RECORDS;
+	if (status >= 300 && status < 400)
+		return REPLY_MISDIRECTED;
+	switch (status)
+	{
+		case 401:
+			return REPLY_UNAUTHORIZED;
+		case 403:
+			return REPLY_FORBIDDEN;
+		case 404:
+			return is_about_record ? REPLY_REFUSED : REPLY_MISDIRECTED;
+		case 405:
+		case 406:
+		case 415:
+			return REPLY_MISDIRECTED;
+		case 408:
+		case 425:
+			return REPLY_UNAVAILABLE;
+		case 423:
+			return REPLY_LOCKED;
+		case 429:
+			return REPLY_LIMITED;
+		case 477:
+			return REPLY_MIGRATING;
+		case 488:
+			return REPLY_WRONG_HUBLET;
+	}
+	return status >= 400 && status < 500 ? REPLY_REFUSED : REPLY_UNAVAILABLE;
+}
+
+/* Which limit a 429 is about: policyName, else the words of the message. */
+static void
+read_policy(Reply *reply)
+{
+	const char *policy = text_member(reply->root, "policyName");
+
+	if (policy != NULL)
+		clean(reply->policy, sizeof(reply->policy), policy);
+	else if (contains(reply->message, "ten_secondly"))
+		strcpy(reply->policy, "TEN_SECONDLY_ROLLING");
+	else if (contains(reply->message, "secondly"))
+		strcpy(reply->policy, "SECONDLY");
+	else if (contains(reply->message, "daily"))
+		strcpy(reply->policy, "DAILY");
+	if (strncasecmp(reply->policy, "DAILY", 5) == 0)
+		reply->class = REPLY_DAILY;
+}
+
+/* The scopes that a 403 misses, from either of the two places they stand in; whole ones only. */
+static void
+read_scopes(Reply *reply)
+{
+	json_object *scopes = context_array(reply->root, "requiredGranularScopes");
+	size_t		used = 0;
+
+	if (scopes == NULL)
+		scopes = context_array(first_of(reply_json_member(reply->root, "errors", json_type_array)), "requiredGranularScopes");
+	for (size_t i = 0; scopes != NULL && i < json_object_array_length(scopes); i++)
+	{
+		json_object *scope = json_object_array_get_idx(scopes, i);
+		const char *separator = used > 0 ? ", " : "";
+
+		if (!json_object_is_type(scope, json_type_string) ||
+			used + strlen(separator) + json_object_get_string_len(scope) >= sizeof(reply->scopes))
+			continue;
+		strcpy(reply->scopes + used, separator);
+		used += strlen(separator);
+		clean(reply->scopes + used, sizeof(reply->scopes) - used, json_object_get_string(scope));
+		used += strlen(reply->scopes + used);
+	}
+}
+
+static bool
+read_results(Reply *reply)
+{
+	json_object *results = reply_json_member(reply->root, "results", json_type_array);
+	size_t		count = results == NULL ? 0 : json_object_array_length(results);
+
+	if (count == 0)
+		return true;
+	reply->results = calloc(count, sizeof(ReplyResult));
+	if (reply->results == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+	{
+		json_object *object = json_object_array_get_idx(results, i);
+		ReplyResult *result = &reply->results[reply->nresults];
+		json_object *created;
+
+		/* a record that is named by no id says nothing of any */
+		if (!json_object_is_type(object, json_type_object) || !read_id(object, "id", &result->id) ||
+			!read_id(object, "fromObjectId", &result->from_id) || !read_id(object, "toObjectId", &result->to_id))
+			continue;
+		reply->nresults++;
+		result->trace = id_member(object, "objectWriteTraceId");
+		created = reply_json_member(object, "new", json_type_boolean);
+		result->created = created == NULL ? -1 : json_object_get_boolean(created) ? 1 : 0;
+		result->properties = reply_json_member(object, "properties", json_type_object);
+		result->created_at = text_member(object, "createdAt");
+	}
+	return true;
+}
+
+static bool
+read_errors(Reply *reply)
+{
+	json_object *errors = reply_json_member(reply->root, "errors", json_type_array);
+	size_t		count = errors == NULL ? 0 : json_object_array_length(errors);
+
+	if (count == 0)
+		return true;
+	reply->errors = calloc(count, sizeof(ReplyError));
+	if (reply->errors == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+	{
+		json_object *object = json_object_array_get_idx(errors, i);
+
+		if (json_object_is_type(object, json_type_object))
+			read_error(&reply->errors[reply->nerrors++], object);
+	}
+	return true;
+}
+
+static void
+read_hublet(Reply *reply)
+{
+	const char *hublet = text_member(reply->root, "correctHublet");
+
+	if (reply->correct_hublet[0] == '\0' && hublet != NULL && reply_is_hublet(hublet))
+		clean(reply->correct_hublet, sizeof(reply->correct_hublet), hublet);
+}
+
+static void
+read_body(Reply *reply)
+{
+	const char *correlation_id = text_member(reply->root, "correlationId");
+
+	/* in a 2xx, "errors" are of records */
+	if (reply->status < 200 || reply->status > 299)
+		read_error(&reply->error, reply->root);
+	if (reply->error.message != NULL)
+		clean(reply->message, sizeof(reply->message), reply->error.message);
+	if (reply->error.category != NULL)
+		clean(reply->category, sizeof(reply->category), reply->error.category);
+	if (reply->correlation_id[0] == '\0' && correlation_id != NULL)
+		clean(reply->correlation_id, sizeof(reply->correlation_id), correlation_id);
+	read_hublet(reply);
+}
+
+/* Each record of a 2xx; false when there is no memory. */
+static bool
+read_each(Reply *reply)
+{
+	return read_results(reply) && read_errors(reply);
+}
+
+/* Words for a status whose answer brought none. */
+static void
+make_message(Reply *reply, const char *body, size_t len)
+{
+	char		start[128];
+
+	if (reply->message[0] != '\0' || reply->class == REPLY_RECORDS)
+		return;
+	if (body == NULL || len == 0)
+		snprintf(reply->message, sizeof(reply->message), "HTTP status %d without a body", reply->status);
+	else
+	{
+		reply_clean_text(start, sizeof(start), body, len);
+		snprintf(reply->message, sizeof(reply->message), "HTTP status %d with an unexpected body: %s",
+				 reply->status, start);
+	}
+}
+
+/*
+ * What of a success could not be read, and where: who looks for the fault needs the bytes, and the
+ * version of the library that had to read them.
+ */
+static void
+describe_fault(Reply *reply, const JsonFault *fault, const char *body, size_t len)
+{
+	size_t		from = fault->at > AROUND_FAULT / 2 ? fault->at - AROUND_FAULT / 2 : 0;
+	char		around[AROUND_FAULT + 1];
+
+	while (from < fault->at && ((unsigned char) body[from] & 0xc0) == 0x80)
+		from++;
+	reply_clean_text(around, sizeof(around), body + from, len - from);
+	snprintf(reply->message, sizeof(reply->message), "HTTP status %d, after %zu of %zu bytes: %s, in \"%s\" (json-c %s)",
+			 reply->status, fault->at, len, fault->what, around, json_c_version());
+}
+
+/* The class of a success: what it says of records, if it can be read. */
+static ReplyClass
+class_of_success(Reply *reply, const JsonFault *fault, const char *body, size_t len)
+{
+	if (reply->is_json)
+		return read_each(reply) ? REPLY_RECORDS : REPLY_UNAVAILABLE;
+	if (reply->status == 204)
+		return REPLY_RECORDS;
+	if (body == NULL || len == 0)
+		return REPLY_UNREADABLE;
+	if (fault->what == NULL)
+		return REPLY_UNAVAILABLE;
+	describe_fault(reply, fault, body, len);
+	return REPLY_UNREADABLE;
+}
+
+void
+reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *body, size_t len)
+{
+	JsonFault	fault = {0};
+
+	memset(reply, 0, sizeof(*reply));
+	reply->status = status;
+	memcpy(reply->correlation_id, headers->correlation_id, sizeof(reply->correlation_id));
+	memcpy(reply->correct_hublet, headers->correct_hublet, sizeof(reply->correct_hublet));
+
+	if (body != NULL && len > 0)
+		reply->root = reply_json_parse(body, len, json_type_object, &fault);
+	reply->is_json = reply->root != NULL;
+	if (reply->is_json)
+		read_body(reply);
+	reply->class = class_of_status(status, is_about_record(reply));
+
+	if (reply->class == REPLY_RECORDS)
+		reply->class = class_of_success(reply, &fault, body, len);
+	make_message(reply, body, len);
+	if (reply->class == REPLY_LIMITED)
+		read_policy(reply);
+	else if (reply->class == REPLY_FORBIDDEN)
+		read_scopes(reply);
+}
+
+/* What points into the tree is read again. */
+void
+reply_translate(Reply *reply, ReplyTranslator translator)
+{
+	bool		complete = true;
+
+	if (reply->root == NULL)
+		return;
+	free(reply->results);
+	free(reply->errors);
+	reply->results = NULL;
+	reply->errors = NULL;
+	reply->nresults = reply->nerrors = 0;
+	memset(&reply->error, 0, sizeof(reply->error));
+	if (!reply_translate_tree(&reply->root, translator))
+		complete = false;
+	else if (reply->status < 200 || reply->status > 299)
+		read_error(&reply->error, reply->root);
+	else if (reply->class == REPLY_RECORDS)
+		complete = read_each(reply);
+	if (!complete && reply->class == REPLY_RECORDS)
+		reply->class = REPLY_UNAVAILABLE;
+}
+
+void
+reply_free(Reply *reply)
+{
+	free(reply->results);
+	free(reply->errors);
+	json_object_put(reply->root);
+	memset(reply, 0, sizeof(*reply));
+}

@@ -1,0 +1,404 @@
+/*
+ * reply_json.c
+ *		JSON of HubSpot's answers: what is read, and what is refused where.
+ *
+ * See reply_json.h.  The check runs over the bytes once, without memory of its
+ * own but a bit for each level of nesting.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/reply.h"
+#include "http/reply_json.h"
+
+/* What a hostile body may make of 8 MB: json-c spends hundreds of bytes on a "[]". */
+#define MAX_CONTAINERS	200000
+
+/* Bytes of memory for a byte of an answer's body, and for all of it. */
+#define TREE_SHARE		32
+#define TREE_MAX		(3 * 1024 * 1024)
+
+/* json-c counts what stands in the innermost object or array as a level, too. */
+#define JSON_C_DEPTH	(REPLY_MAX_DEPTH + 2)
+
+/* ---- is it JSON? --------------------------------------------------------------------- */
+
+typedef struct Checker
+{
+	const char *at;
+	const char *end;
+	uint64_t	objects;		/* a bit for each level: an object, not an array */
+	int			depth;
+	int			containers;
+	const char *what;			/* the fault, NULL: none so far */
+} Checker;
+
+static bool
+fail(Checker *checker, const char *what)
+{
+	checker->what = what;
+	return false;
+}
+
+static void
+skip_blanks(Checker *checker)
+{
+	while (checker->at < checker->end &&
+		   (*checker->at == ' ' || *checker->at == '\n' || *checker->at == '\r' || *checker->at == '\t'))
+		checker->at++;
+}
+
+static bool
+next_is(const Checker *checker, char c)
+{
+	return checker->at < checker->end && *checker->at == c;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Behind a backslash. */
+static bool
+check_escape(Checker *checker)
+{
+	if (checker->at == checker->end)
+		return fail(checker, "the end within a string");
+	if (*checker->at == '\0' || strchr("\"\\/bfnrtu", *checker->at) == NULL)
+		return fail(checker, "an escape that JSON does not have");
+	if (*checker->at++ != 'u')
+		return true;
+	for (int i = 0; i < 4; i++, checker->at++)
+		if (checker->at == checker->end || !is_hex(*checker->at))
+			return fail(checker, "no four digits of an escaped character");
+	return true;
+}
+
+/* At its first quote. */
+static bool
+check_string(Checker *checker)
+{
+	checker->at++;
+	while (checker->at < checker->end)
+	{
+		unsigned char c = (unsigned char) *checker->at;
+
+		if (c == '"')
+		{
+			checker->at++;
+			return true;
+		}
+		else if (c == '\\')
+		{
+			checker->at++;
+			if (!check_escape(checker))
+				return false;
+		}
+		else if (c >= 0x80)
+		{
+			size_t		len = reply_utf8_length(checker->at, checker->end - checker->at);
+
+			if (len == 0)
+				return fail(checker, "malformed UTF-8");
+			checker->at += len;
+		}
+		else if (c == '\0')
+			return fail(checker, "a NUL byte");
+		else
+			checker->at++;
+	}
+	return fail(checker, "the end within a string");
+}
+
+static bool
+check_digits(Checker *checker)
+{
+	if (checker->at == checker->end || !is_digit(*checker->at))
+		return fail(checker, "a number without a digit where one must be");
+	while (checker->at < checker->end && is_digit(*checker->at))
+		checker->at++;
+	return true;
+}
+
+/* At its sign or first digit. */
+static bool
+check_number(Checker *checker)
+{
+	if (*checker->at == '-')
+		checker->at++;
+	if (next_is(checker, '0'))
+		checker->at++;
+	else if (!check_digits(checker))
+		return false;
+	if (next_is(checker, '.'))
+	{
+		checker->at++;
+		if (!check_digits(checker))
+			return false;
+	}
+	if (next_is(checker, 'e') || next_is(checker, 'E'))
+	{
+		checker->at++;
+		if (next_is(checker, '+') || next_is(checker, '-'))
+			checker->at++;
+		if (!check_digits(checker))
+			return false;
+	}
+	return true;
+}
+
+static bool
+check_word(Checker *checker, const char *word)
+{
+	size_t		len = strlen(word);
+
+	if ((size_t) (checker->end - checker->at) < len || memcmp(checker->at, word, len) != 0)
+		return fail(checker, "no value of JSON");
+	checker->at += len;
+	return true;
+}
+
+/* At the first byte of what is neither an object nor an array. */
+static bool
+check_scalar(Checker *checker)
+{
+	switch (*checker->at)
+	{
+		case '"':
+			return check_string(checker);
+		case 't':
+			return check_word(checker, "true");
+		case 'f':
+			return check_word(checker, "false");
+		case 'n':
+			return check_word(checker, "null");
+	}
+	if (*checker->at == '-' || is_digit(*checker->at))
+		return check_number(checker);
+	return fail(checker, "no value of JSON");
+}
+
+/* The name of an object's next member, and its colon. */
+static bool
+check_name(Checker *checker)
+{
+	skip_blanks(checker);
+	if (!next_is(checker, '"'))
+		return fail(checker, "no name of a member");
+	if (!check_string(checker))
+		return false;
+	skip_blanks(checker);
+	if (!next_is(checker, ':'))
+		return fail(checker, "no colon behind a member's name");
+	checker->at++;
+	return true;
+}
+
+static bool
+is_in_object(const Checker *checker)
+{
+	return (checker->objects >> checker->depth & 1) != 0;
+}
+
+/* At a bracket; true when something stands in it, whose value is next, or nothing does, and it is over. */
+static bool
+open_container(Checker *checker, bool *is_over)
+{
+	bool		is_object = *checker->at == '{';
+
+	if (checker->depth == REPLY_MAX_DEPTH)
+		return fail(checker, "more levels of objects and arrays than are read");
+	if (++checker->containers > MAX_CONTAINERS)
+		return fail(checker, "more objects and arrays than are read");
+	checker->at++;
+	skip_blanks(checker);
+	*is_over = next_is(checker, is_object ? '}' : ']');
+	if (*is_over)
+	{
+		checker->at++;
+		return true;
+	}
+	checker->depth++;
+	checker->objects &= ~(UINT64_C(1) << checker->depth);
+	checker->objects |= (uint64_t) is_object << checker->depth;
+	return !is_object || check_name(checker);
+}
+
+/* Behind a value: leave what ends with it; *is_over when that was all. */
+static bool
+close_containers(Checker *checker, bool *is_over)
+{
+	*is_over = false;
+	for (;;)
+	{
+		skip_blanks(checker);
+		if (checker->depth == 0)
+		{
+			*is_over = true;
+			return checker->at == checker->end || fail(checker, "something behind the end");
+		}
+		if (checker->at == checker->end)
+			return fail(checker, "the end within an object or array");
+		if (*checker->at == ',')
+		{
+			checker->at++;
+			return !is_in_object(checker) || check_name(checker);
+		}
+		if (*checker->at != (is_in_object(checker) ? '}' : ']'))
+			return fail(checker, "neither a comma nor the end of an object or array");
+		checker->at++;
+		checker->depth--;
+	}
+}
+
+static bool
+check_text(Checker *checker)
+{
+	bool		is_over;
+
+	for (;;)
+	{
+		skip_blanks(checker);
+		if (checker->at == checker->end)
+			return fail(checker, "the end where a value should be");
+		if (*checker->at == '{' || *checker->at == '[')
+		{
+			if (!open_container(checker, &is_over))
+				return false;
+			if (!is_over)
+				continue;
+		}
+		else if (!check_scalar(checker))
+			return false;
+		if (!close_containers(checker, &is_over))
+			return false;
+		if (is_over)
+			return true;
+	}
+}
+
+bool
+reply_json_check(const char *text, size_t len, JsonFault *fault)
+{
+	Checker		checker = {.at = text, .end = text + len};
+
+	if (check_text(&checker))
+		return true;
+	fault->what = checker.what;
+	fault->at = checker.at - text;
+	return false;
+}
+
+/* ---- its tree -------------------------------------------------------------------------- */
+
+/*
+ * Whether there is memory for the tree of a body.  json-c (0.16) reads on where it
+ * had none for the name of a member, and crashes: so it does not begin where it would
+ * not end.  What is freed here is what its small allocations are cut from.
+ */
+static bool
+has_memory_for(size_t len)
+{
+	size_t		size = len > TREE_MAX / TREE_SHARE ? TREE_MAX : len * TREE_SHARE + 4096;
+	void	   *volatile room = malloc(size);
+
+	free(room);
+	return room != NULL;
+}
+
+/* NULL without memory, and where json-c refuses what is JSON: *tokener_error tells. */
+static json_object *
+build_tree(const char *text, size_t len, const char **tokener_error)
+{
+	struct json_tokener *tokener = has_memory_for(len) ? json_tokener_new_ex(JSON_C_DEPTH) : NULL;
+	json_object *root;
+
+	*tokener_error = NULL;
+	if (tokener == NULL)
+		return NULL;
+	root = json_tokener_parse_ex(tokener, text, (int) len);
+	/* A text that is a number and nothing else might go on: a byte behind it ends it. */
+	if (json_tokener_get_error(tokener) == json_tokener_continue)
+		root = json_tokener_parse_ex(tokener, " ", 1);
+	if (json_tokener_get_error(tokener) != json_tokener_success)
+	{
+		*tokener_error = json_tokener_error_desc(json_tokener_get_error(tokener));
+		json_object_put(root);
+		root = NULL;
+	}
+	json_tokener_free(tokener);
+	return root;
+}
+
+/*
+ * json-c calls a lack of memory anything: so what it refuses though it is JSON
+ * is tried twice, and is refused if memory is at hand both times.
+ */
+json_object *
+reply_json_parse(const char *text, size_t len, enum json_type type, JsonFault *fault)
+{
+	json_object *root = NULL;
+
+	memset(fault, 0, sizeof(*fault));
+	if (len > INT32_MAX)
+		fault->what = "more bytes than are read";
+	else if (reply_json_check(text, len, fault))
+	{
+		root = build_tree(text, len, &fault->what);
+		if (root == NULL && fault->what != NULL)
+			root = build_tree(text, len, &fault->what);
+		if (root != NULL && !json_object_is_type(root, type))
+		{
+			fault->what = type == json_type_object ? "no object" : "not of the type that was expected";
+			json_object_put(root);
+			root = NULL;
+		}
+	}
+	return root;
+}
+
+/* ---- values ------------------------------------------------------------------------------ */
+
+json_object *
+reply_json_member(json_object *object, const char *name, enum json_type type)
+{
+	json_object *value;
+
+	if (!json_object_is_type(object, json_type_object) ||
+		!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, type))
+		return NULL;
+	return value;
+}
+
+const char *
+reply_json_text(json_object *value)
+{
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+}
+
+/* The ends of the range stand for all that lies beyond. */
+bool
+reply_json_whole(json_object *value, int64_t *number)
+{
+	if (!json_object_is_type(value, json_type_int))
+		return false;
+	*number = json_object_get_int64(value);
+	return *number != INT64_MAX && *number != INT64_MIN;
+}
+
+/* Digits are made into text by json-c, if there is memory. */
+const char *
+reply_json_id(json_object *value)
+{
+	int64_t		number;
+
+	return reply_json_whole(value, &number) ? json_object_get_string(value) : reply_json_text(value);
+}

@@ -1,0 +1,555 @@
+/*
+ * explain.c
+ *		What a call would send, and why: hubspot_explain().
+ *
+ * Runs in the user's backend with the functions that the worker maps with,
+ * on what the tables hold of the account's schema.  No row is written, no
+ * network is asked.
+ *
+ * Who may queue may ask; the extension's tables are not for him, so they are read as their owner.  What
+ * these tell of others is shown to whoever may read them himself: record ids with SELECT on
+ * hubspot.record, which values HubSpot has with SELECT on hubspot.confirmed.  Anybody else gets
+ * what he would get if nothing of the kind were known.  It is the current user that counts: in a
+ * definition's query that is its owner, whoever has it refreshed.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "account/path.h"
+#include "activity/event.h"
+#include "activity/forms.h"
+#include "activity/legacy.h"
+#include "activity/lists.h"
+#include "base/encoding.h"
+#include "base/statement.h"
+#include "base/value.h"
+#include "crm/records.h"
+#include "enqueue/enqueue.h"
+#include "inspect/unchanged_call.h"
+#include "message/deadline.h"
+#include "message/mapping.h"
+#include "message/schema.h"
+#include "store/record_map.h"
+#include "sync/sync.h"
+
+PG_FUNCTION_INFO_V1(hubspot_explain);
+PG_FUNCTION_INFO_V1(hubspot_explain_by_schema);
+
+/* Columns of the function's result. */
+enum ExplainColumn
+{
+	EXPLAIN_OBJECT, EXPLAIN_KEY_PROPERTY, EXPLAIN_KEY, EXPLAIN_PROPERTIES, EXPLAIN_WARNINGS,
+	EXPLAIN_METHOD, EXPLAIN_PATH, EXPLAIN_BODY
+#define EXPLAIN_COLUMNS (EXPLAIN_BODY + 1)
+};
+
+/* One piece of work that a call would queue. */
+typedef struct Explained
+{
+	Object		object;
+	MessageKey	key;
+	StringInfoData properties;	/* elements of a JSON array */
+	StringInfoData warnings;	/* the same */
+	const char *method;			/* NULL: nothing would be sent */
+	const char *path;
+	StringInfoData body;		/* empty: there is none */
+} Explained;
+
+typedef struct Explain
+{
+	Call		call;
+	Oid			server;
+	AccountOptions *options;
+	Schema	   *schema;
+	MappingRules rules;			/* for contacts */
+	int64		portal_id;
+	UnchangedSession session;
+	bool		shows_records;	/* ids that the tables know */
+	bool		shows_confirmed;	/* values that HubSpot has */
+	MessageParts parts;
+	ReturnSetInfo *result;
+} Explain;
+
+static const char *const rule_names[] = {
+	[RULE_EXPLICIT] = "hubspot_map",
+	[RULE_EXACT] = "exact name",
+	[RULE_SPECIAL] = "special field",
+	[RULE_SPACES] = "name with underscores",
+	[RULE_CANONICAL] = "canonical name",
+};
+
+static Datum
+jsonb_datum(const char *json)
+{
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+}
+
+static void
+begin_work(Explained *work, const Explain *explain, Object object, const MessageKey *key, PathName path)
+{
+	work->object = object;
+	work->key = *key;
+	initStringInfo(&work->properties);
+	initStringInfo(&work->warnings);
+	initStringInfo(&work->body);
+	work->method = "POST";
+	work->path = pstrdup(path_of(path, explain->options));
+}
+
+static void
+leave_no_request(Explained *work)
+{
+	work->method = NULL;
+	resetStringInfo(&work->body);
+}
+
+static void
+end_work(Explain *explain, const Explained *work)
+{
+	Datum		values[EXPLAIN_COLUMNS];
+	bool		nulls[EXPLAIN_COLUMNS] = {0};
+
+	values[EXPLAIN_OBJECT] = CStringGetTextDatum(ring_object_names[work->object]);
+	values[EXPLAIN_KEY_PROPERTY] = CStringGetTextDatum(work->key.property != NULL ? work->key.property : "email");
+	values[EXPLAIN_KEY] = CStringGetTextDatum(work->key.key);
+	values[EXPLAIN_PROPERTIES] = jsonb_datum(psprintf("[%s]", work->properties.data));
+	values[EXPLAIN_WARNINGS] = jsonb_datum(psprintf("[%s]", work->warnings.data));
+	nulls[EXPLAIN_METHOD] = nulls[EXPLAIN_PATH] = work->method == NULL;
+	if (work->method != NULL)
+	{
+		values[EXPLAIN_METHOD] = CStringGetTextDatum(work->method);
+		values[EXPLAIN_PATH] = CStringGetTextDatum(work->path);
+	}
+	nulls[EXPLAIN_BODY] = work->body.len == 0;
+	if (work->body.len > 0)
+		values[EXPLAIN_BODY] = jsonb_datum(work->body.data);
+	tuplestore_putvalues(explain->result->setResult, explain->result->setDesc, values, nulls);
+}
+
+/* {"property": .., "value": .., "trait": .., "rule": ..}, and "unchanged" where it is set; NULL: for none. */
+static void
+describe_properties(StringInfo json, const Mapping *mapping, const bool *unchanged)
+{
+	for (int i = 0; i < mapping->nnames; i++)
+	{
+		const MappingName *name = &mapping->names[i];
+
+		appendStringInfo(json, "%s{\"property\":\"%.*s\",\"value\":%.*s,\"trait\":", i > 0 ? "," : "",
+						 name->len, mapping->json->data + name->offset,
+						 name->value_len, mapping->json->data + name->value_offset);
+		value_append_string(json, name->trait, name->trait_len);
+		appendStringInfo(json, ",\"rule\":\"%s\"%s}", rule_names[name->rule],
+						 unchanged != NULL && unchanged[i] ? ",\"unchanged\":true" : "");
+	}
+}
+
+/* The record that the tables know for a key, NULL when none. */
+static const char *
+find_record(const Explain *explain, Object object, const MessageKey *key)
+{
+	return record_map_look_up(explain->server, object, key->property != NULL ? key->property : "email", key->key);
+}
+
+/* The same, for who may see it. */
+static const char *
+known_record(const Explain *explain, Object object, const MessageKey *key)
+{
+	return explain->shows_records ? find_record(explain, object, key) : NULL;
+}
+
+static bool
+is_property(const MessageKey *key, const char *property)
+{
+	return key->property != NULL && strcmp(key->property, property) == 0;
+}
+
+static void
+append_id(StringInfo json, const char *id)
+{
+	if (id != NULL)
+		value_append_string(json, id, strlen(id));
+	else
+		appendStringInfoString(json, "null");	/* to be asked from HubSpot */
+}
+
+/* The traits of a contact or a company, and the request that writes them. */
+static void
+explain_record(Explain *explain, Object object, const MessageKey *key)
+{
+	bool		by_domain = is_property(key, MESSAGE_DOMAIN);
+	const char *id = by_domain || is_property(key, MESSAGE_USER_ID) ? known_record(explain, object, key) : NULL;
+	bool		by_key = !by_domain && !is_property(key, MESSAGE_USER_ID);
+	MappingRules rules = explain->rules;
+	Explained	work;
+	Mapping		mapping;
+	bool	   *unchanged;
+	bool		nothing_left;
+
+	begin_work(&work, explain, object, key,
+			   object == OBJECT_IS_CONTACT ? (by_key ? PATH_CONTACTS_UPSERT : PATH_CONTACTS_UPDATE)
+			   : by_key ? PATH_COMPANIES_UPSERT : id != NULL ? PATH_COMPANIES_UPDATE : PATH_COMPANIES_CREATE);
+	rules.object = object;
+	rules.properties = explain->schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY];
+
+	appendStringInfoString(&work.body, "{\"inputs\":[");
+	records_begin_input(&work.body, by_key ? (key->property != NULL ? key->property : "email") : NULL,
+						by_key ? key->key : id, "0");
+	mapping_begin(&mapping, &work.body, &rules);
+	if (object == OBJECT_IS_CONTACT)
+		mapping_add_contact(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
+	else
+		mapping_add_company(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
+	unchanged = unchanged_session_find(&explain->session, object,
+									   explain->shows_confirmed ? find_record(explain, object, key) : NULL, &mapping, &nothing_left);
+	describe_properties(&work.properties, &mapping, unchanged);
+	mapping_leave_out(&mapping, unchanged);
+	if (by_domain && id == NULL)
+	{
+		appendStringInfoString(&work.body, mapping.nnames > 0 ? ",\"domain\":" : "\"domain\":");
+		append_id(&work.body, key->key);
+	}
+	records_end_input(&work.body);
+	appendStringInfoString(&work.body, "]}");
+	if (nothing_left)
+		leave_no_request(&work);
+	if (object == OBJECT_IS_CONTACT)
+		records_warn_of_company(&mapping, explain->call, &explain->parts, explain->options);
+	end_work(explain, &work);
+}
+
+/* Record ids that are not known yet are asked from HubSpot when the time comes. */
+static void
+explain_association(Explain *explain, const MessageKey *contact, const MessageKey *company)
+{
+	bool		is_primary = explain->options->primary_company;
+	Explained	work;
+
+	begin_work(&work, explain, OBJECT_IS_ASSOCIATION, contact, is_primary ? PATH_ASSOCIATE_TYPED : PATH_ASSOCIATE_DEFAULT);
+	appendStringInfoString(&work.body, "{\"inputs\":[{\"from\":{\"id\":");
+	append_id(&work.body, known_record(explain, OBJECT_IS_CONTACT, contact));
+	appendStringInfoString(&work.body, "},\"to\":{\"id\":");
+	append_id(&work.body, known_record(explain, OBJECT_IS_COMPANY, company));
+	appendStringInfoString(&work.body, is_primary ? "},\"types\":[{\"associationCategory\":\"HUBSPOT_DEFINED\",\"associationTypeId\":1}]}]}"
+						   : "}}]}");
+	end_work(explain, &work);
+}
+
+/* A contact, and the company among its traits. */
+static void
+explain_contact(Explain *explain, const MessageKey *key)
+{
+	MessageKey	company;
+	const char *why;
+
+	explain_record(explain, OBJECT_IS_CONTACT, key);
+	if (!explain->options->associate_company_trait ||
+		!message_contact_company(explain->call, &explain->parts, explain->options->company_id_property, &company, &why))
+		return;
+	explain_record(explain, OBJECT_IS_COMPANY, &company);
+	explain_association(explain, key, &company);
+}
+
+static EventSource
+source_of_event(const Explain *explain, const MessageKey *key)
+{
+	EventSource source = {.call = explain->call, .parts = &explain->parts, .key_property = key->property, .key = key->key,
+	.record_id = "", .portal_id = explain->portal_id, .called_at = GetCurrentTimestamp()};
+	const char *record_id = is_property(key, MESSAGE_HUTK) ? NULL : known_record(explain, OBJECT_IS_CONTACT, key);
+
+	if (record_id != NULL)
+		source.record_id = record_id;
+	return source;
+}
+
+static void
+explain_legacy_event(Explain *explain, const MessageKey *key)
+{
+	EventSource source = source_of_event(explain, key);
+	StringInfoData query;
+	StringInfoData json;
+	Explained	work;
+	Mapping		mapping;
+
+	begin_work(&work, explain, OBJECT_IS_EVENT, key, PATH_EVENTS_SEND);
+	initStringInfo(&query);
+	initStringInfo(&json);
+	mapping_begin(&mapping, &json, &explain->rules);
+	legacy_append_query(&query, &source, explain->options, &mapping, &work.warnings);
+	describe_properties(&work.properties, &mapping, NULL);
+	work.method = "GET";
+	work.path = psprintf("%s%s", legacy_path, query.data);
+	end_work(explain, &work);
+}
+
+static void
+explain_event(Explain *explain, const MessageKey *key)
+{
+	EventSource source = source_of_event(explain, key);
+	MappingRules rules = explain->rules;
+	const EventDefinition *event;
+	const char *full_name;
+	Explained	work;
+	Mapping		mapping;
+
+	event = event_definition(&source, explain->options, explain->schema, &full_name);
+	if (full_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("HubSpot has no such event"),
+				 errhint("Create it: %s.", event_definition_statement(&source, explain->options))));
+	begin_work(&work, explain, OBJECT_IS_EVENT, key, PATH_EVENTS_SEND);
+	rules.object = OBJECT_IS_EVENT;
+	rules.properties = event != NULL ? event->properties : NULL;
+
+	appendStringInfoString(&work.body, "{\"inputs\":[");
+	mapping_begin(&mapping, &work.body, &rules);
+	event_append(&work.body, &source, full_name, &mapping, &work.warnings);
+	describe_properties(&work.properties, &mapping, NULL);
+	appendStringInfoString(&work.body, "]}");
+	end_work(explain, &work);
+}
+
+static void
+explain_form(Explain *explain)
+{
+	Explained	work;
+	MessageKey	key;
+	MessageProblem problem;
+	StringInfoData path;
+
+	if (!message_form_key(&explain->parts, &key, &problem))
+		enqueue_raise(&problem);
+	begin_work(&work, explain, OBJECT_IS_FORM, &key, PATH_CONTACTS_UPSERT);
+	initStringInfo(&path);
+	forms_append_path(&path, &explain->parts, explain->portal_id, false);
+	work.path = path.data;
+	forms_append_body(&work.body, &explain->parts, GetCurrentTimestamp(), true);
+	end_work(explain, &work);
+}
+
+static void
+explain_delete(Explain *explain, bool erases)
+{
+	Explained	work;
+	Object		object;
+	MessageKey	key;
+	MessageProblem problem;
+	const char *id;
+
+	if (!message_deleted_key(&explain->parts, explain->options->contact_id_property, explain->options->company_id_property,
+							 &object, &key, &problem))
+		enqueue_raise(&problem);
+	begin_work(&work, explain, object, &key, object == OBJECT_IS_COMPANY ? PATH_COMPANIES_ARCHIVE
+			   : erases ? PATH_CONTACTS_ERASE : PATH_CONTACTS_ARCHIVE);
+	id = known_record(explain, object, &key);
+	appendStringInfoString(&work.body, erases ? "{\"objectId\":" : "{\"inputs\":[{\"id\":");
+	append_id(&work.body, erases && key.property == NULL ? key.key : id);
+	appendStringInfoString(&work.body, !erases ? "}]}" : key.property == NULL ? ",\"idProperty\":\"email\"}" : "}");
+	end_work(explain, &work);
+}
+
+/* The worker asks HubSpot for the id of the list, and for that of a record which is not known. */
+static void
+explain_member(Explain *explain)
+{
+	const AccountOptions *options = explain->options;
+	bool		adds = explain->call == CALL_ADD_TO_LIST;
+	MessageList list = {0};
+	MessageKey	key = {.key = NULL};
+	MessageProblem problem;
+	Explained	work;
+	char		path[PATH_BYTES];
+
+	if (!message_list(explain->parts.root, &list, &problem) ||
+		!message_member_key(explain->call, &explain->parts, options->contact_id_property, options->company_id_property,
+							&key, &problem))
+		enqueue_raise(&problem);
+	begin_work(&work, explain, OBJECT_IS_LIST, &key, PATH_LISTS);
+	work.method = "PUT";
+	strlcpy(path, work.path, sizeof(path));
+	lists_append_change_path(path, sizeof(path), "{listId}");
+	work.path = path;
+	appendStringInfoString(&work.body, adds ? "{\"recordIdsToAdd\":[" : "{\"recordIdsToAdd\":[],\"recordIdsToRemove\":[");
+	append_id(&work.body, known_record(explain, list.of_companies ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT, &key));
+	appendStringInfoString(&work.body, adds ? "],\"recordIdsToRemove\":[]}" : "]}");
+	end_work(explain, &work);
+}
+
+static void
+explain_group(Explain *explain)
+{
+	MessageKey	company;
+	MessageKey	contact = {.key = NULL};
+	MessageProblem problem;
+
+	if (!message_company_key(&explain->parts, explain->options->company_id_property, &company, &problem) ||
+		(message_names_contact(explain->call, &explain->parts) &&
+		 !message_known_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &contact, &problem)))
+		enqueue_raise(&problem);
+	explain_record(explain, OBJECT_IS_COMPANY, &company);
+	if (contact.key == NULL)
+		return;
+	if (message_has_traits(explain->parts.context_traits))
+		explain_contact(explain, &contact);
+	explain_association(explain, &contact, &company);
+}
+
+/* What context.traits of a track call say of the contact is a piece of work of its own. */
+static void
+explain_occurrence(Explain *explain)
+{
+	const char *id_property = explain->options->contact_id_property;
+	MessageKey	key;
+	MessageProblem problem;
+
+	if (!message_event_key(explain->call, &explain->parts, id_property, &key, &problem))
+		enqueue_raise(&problem);
+	if (explain->options->events == EVENTS_LEGACY)
+	{
+		explain_legacy_event(explain, &key);
+		return;
+	}
+	explain_event(explain, &key);
+	if (explain->call == CALL_TRACK && message_has_traits(explain->parts.context_traits) &&
+		message_known_contact_key(explain->call, &explain->parts, id_property, &key, &problem))
+		explain_contact(explain, &key);
+}
+
+static void
+explain_call(Explain *explain, Jsonb *message)
+{
+	MessageKey	key;
+	MessageProblem problem;
+
+	switch (explain->call)
+	{
+		case CALL_TRACK:
+		case CALL_PAGE:
+			explain_occurrence(explain);
+			break;
+		case CALL_GROUP:
+			explain_group(explain);
+			break;
+		case CALL_FORM:
+			explain_form(explain);
+			break;
+		case CALL_ADD_TO_LIST:
+		case CALL_REMOVE_FROM_LIST:
+			explain_member(explain);
+			break;
+		case CALL_DELETE:
+			explain_delete(explain, message_erases(message));
+			break;
+		default:
+			if (!message_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &key, &problem))
+				enqueue_raise(&problem);
+			explain_contact(explain, &key);
+	}
+}
+
+/* The hub that the worker has learnt; 0 when it has not. */
+static int64
+portal_id_of(Oid server)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(server);
+	int64		portal_id = 0;
+	bool		isnull;
+
+	SPI_connect();
+	if (statement_execute("SELECT portal_id FROM hubspot.account WHERE server = $1", 1, &type, &value,
+						  NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
+	{
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		portal_id = isnull ? 0 : DatumGetInt64(value);
+	}
+	SPI_finish();
+	return portal_id;
+}
+
+static void
+begin_explain(Explain *explain, Oid oid)
+{
+	explain->server = oid;
+	explain->options = account_parse_options(GetForeignServer(oid)->options);
+	explain->schema = schema_load(oid, CurrentMemoryContext);
+	explain->portal_id = explain->options->portal_id != 0 ? explain->options->portal_id : portal_id_of(oid);
+	unchanged_session_begin(&explain->session, oid, explain->options);
+	explain->rules.object = OBJECT_IS_CONTACT;
+	explain->rules.properties = explain->schema->properties[SCHEMA_CONTACT];
+	explain->rules.nmaps = explain->schema->nmaps;
+	explain->rules.maps = explain->schema->maps;
+	explain->rules.zone = pg_tzset(explain->options->time_zone);
+}
+
+static void
+explain_arguments(FunctionCallInfo fcinfo, Explain *explain, Oid server)
+{
+	MessageProblem problem;
+	TimestampTz deadline;
+	SyncIdentity before;
+	Jsonb	   *message = PG_GETARG_JSONB_P(1);
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	explain->result = (ReturnSetInfo *) fcinfo->resultinfo;
+	explain->call = enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	sync_act_as_extension(&before);
+	begin_explain(explain, server);
+	if (!message_read(message, &explain->parts, &problem) ||
+		!message_check_envelope(&explain->parts, &problem) ||
+		!deadline_of_message(&explain->parts, explain->rules.zone, &deadline, &problem))
+		enqueue_raise(&problem);
+	problem.message = encoding_objection(NULL, "", message);
+	if (problem.message != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				 errmsg("%s", problem.message)));
+	explain_call(explain, message);
+	sync_act_back(&before);
+}
+
+/* The SERVER that is meant; the other arguments must be there. */
+static Oid
+server_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("call and message must not be null")));
+	return account_resolve(PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
+}
+
+Datum
+hubspot_explain(PG_FUNCTION_ARGS)
+{
+	Oid			server = server_argument(fcinfo);
+	Oid			user = GetUserId();
+	const Catalog *catalog = ring_catalog(false);
+	Explain		explain = {.shows_records = ring_may_read(catalog->record), .shows_confirmed = ring_may_read(catalog->confirmed)};
+
+	account_check_usage(server, user);
+	explain_arguments(fcinfo, &explain, server);
+	return (Datum) 0;
+}
+
+/* For previews, which run as the owner of the tables: nothing is told but what the schema tells. */
+Datum
+hubspot_explain_by_schema(PG_FUNCTION_ARGS)
+{
+	Oid			server = server_argument(fcinfo);
+	Explain		explain = {.shows_records = false, .shows_confirmed = false};
+
+	explain_arguments(fcinfo, &explain, server);
+	return (Datum) 0;
+}

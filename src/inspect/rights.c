@@ -1,0 +1,38 @@
+/*
+ * rights.c
+ *		Who sees texts that may quote customers' data.
+ *
+ * HubSpot's messages quote addresses, and an error of a query the value that
+ * it met.  One right decides for all such texts, wherever they are shown: that
+ * to read the column "message" of hubspot.failures.  The others see what we say
+ * ourselves, and a category.  docs/security.md has the table.
+ *
+ * Inside a transaction; look-ups in the catalogs.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+
+#include "inspect/rights.h"
+
+PG_FUNCTION_INFO_V1(hubspot_may_read_texts);
+
+bool
+rights_may_read_texts(Oid role)
+{
+	Oid			view = get_relname_relid("failures", get_namespace_oid("hubspot", false));
+
+	return OidIsValid(view) &&
+		(pg_class_aclcheck(view, role, ACL_SELECT) == ACLCHECK_OK ||
+		 pg_attribute_aclcheck(view, get_attnum(view, "message"), role, ACL_SELECT) == ACLCHECK_OK);
+}
+
+Datum
+hubspot_may_read_texts(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(rights_may_read_texts(GetUserId()));
+}

@@ -1,0 +1,499 @@
+/*
+ * mapping.c
+ *		From traits to HubSpot's properties.
+ *
+ * Pure: a message in, JSON members and warnings out.  Explicit mappings come
+ * first; then traits whose name is a property's are written as they are met,
+ * and the rest is put aside: special fields for their table, names that need
+ * another form for the end.  So of two traits of one property the one that
+ * matched by the earlier rule wins.  All memory is the current context's.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "base/domain.h"
+#include "base/value.h"
+#include "message/mapping.h"
+#include "message/mapping_name.h"
+#include "message/mapping_property.h"
+
+#define MAX_CONTAINERS	3		/* objects with traits in one message */
+
+/* A trait whose name had to be changed, looked at after those that had not. */
+typedef struct RenamedTrait
+{
+	NameRule	rule;
+	const char *property;
+	int			len;
+	const char *trait;
+	int			trait_len;
+	JsonbValue	value;
+} RenamedTrait;
+
+/* The traits of one message, sorted out. */
+typedef struct Traits
+{
+	bool		present[TRAIT_COUNT];
+	JsonbValue	special[TRAIT_COUNT];
+	int			nrenamed;
+	int			renamed_size;
+	RenamedTrait *renamed;
+} Traits;
+
+/* What a page call says of the page. */
+static const struct
+{
+	const char *property;
+	const char *field;			/* of properties, of the flat row, or of context.page */
+}			page_fields[] =
+{
+	{"hs_page_url", "url"},
+	{"hs_page_title", "title"},
+	{"hs_referrer", "referrer"},
+};
+
+static void
+add_special(Mapping *mapping, const char *property, const JsonbValue *value)
+{
+	mapping_add_property(mapping, property, strlen(property), value, RULE_SPECIAL, property, strlen(property));
+}
+
+/* ---- rule 1: explicit mappings ------------------------------------------------------- */
+
+static bool
+is_object(const JsonbValue *value)
+{
+	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
+}
+
+/* A value by a path of names with dots between them, or by the whole text as one name. */
+static bool
+value_at(JsonbContainer *object, const char *path, JsonbValue *value)
+{
+	const char *dot = strchr(path, '.');
+	JsonbValue	inner;
+	char		folded[128];
+
+	if (getKeyJsonValueFromContainer(object, path, strlen(path), value) != NULL)
+		return true;
+	if (message_fold_name(path, dot != NULL ? dot - path : strlen(path), folded, sizeof(folded)) < 0)
+		return false;
+	if (dot == NULL)
+		return message_field(object, folded, value);
+	return message_field(object, folded, &inner) && is_object(&inner) &&
+		value_at(inner.val.binary.data, dot + 1, value);
+}
+
+/*
+ * Whether an explicit mapping has dealt with a trait: with the trait itself,
+ * or with something inside of it.
+ */
+static bool
+is_mapped(const MappingRules *rules, const char *name, int len, const JsonbValue *value)
+{
+	for (int i = 0; i < rules->nmaps; i++)
+	{
+		const char *trait = rules->maps[i].trait;
+		const char *dot = strchr(trait, '.');
+
+		if (rules->maps[i].object != rules->object)
+			continue;
+		if (same_folded_name(name, len, trait, strlen(trait)) ||
+			(dot != NULL && is_object(value) && same_folded_name(name, len, trait, dot - trait)))
+			return true;
+	}
+	return false;
+}
+
+/* Mappings of this account stand before those of all accounts: the first of a trait counts. */
+static bool
+is_repeated(const MappingRules *rules, int i)
+{
+	for (int j = 0; j < i; j++)
+		if (rules->maps[j].object == rules->object && strcmp(rules->maps[j].trait, rules->maps[i].trait) == 0)
+			return true;
+	return false;
+}
+
+static void
+add_explicit(Mapping *mapping, JsonbContainer *const *containers, int ncontainers)
+{
+	const MappingRules *rules = mapping->rules;
+
+	for (int i = 0; i < rules->nmaps; i++)
+	{
+		const TraitMap *map = &rules->maps[i];
+		JsonbValue	value;
+
+		if (map->object != rules->object || map->property == NULL || is_repeated(rules, i))
+			continue;
+		for (int j = 0; j < ncontainers; j++)
+			if (value_at(containers[j], map->trait, &value))
+			{
+				mapping_add_property(mapping, map->property, strlen(map->property), &value, RULE_EXPLICIT,
+									 map->trait, strlen(map->trait));
+				break;
+			}
+	}
+}
+
+/* ---- rules 2, 4 and 5: names ------------------------------------------------------------ */
+
+static bool
+is_known(const MappingRules *rules, const char *name, int len)
+{
+	return rules->properties != NULL && schema_property(rules->properties, name, len) != NULL;
+}
+
+/* The property that an ordinary trait's name leads to. */
+static NameRule
+resolve_name(const MappingRules *rules, const char *name, int len, const char **property, int *property_len)
+{
+	*property = name;
+	*property_len = len;
+	if (rules->properties != NULL ? is_known(rules, name, len) : name_is_canonical(name, len))
+		return RULE_EXACT;
+	for (int runs = 0; runs <= 1 && rules->properties != NULL; runs++)
+	{
+		*property_len = len;
+		*property = name_with_spaces(name, property_len, runs);
+		if (is_known(rules, *property, *property_len))
+			return RULE_SPACES;
+	}
+	*property_len = len;
+	*property = canonical_name(name, property_len);
+	return RULE_CANONICAL;
+}
+
+static void
+note_renamed(Traits *traits, NameRule rule, const char *property, int len, const JsonbValue *name,
+			 const JsonbValue *value)
+{
+	RenamedTrait *renamed;
+
+	if (traits->nrenamed == traits->renamed_size)
+	{
+		traits->renamed_size = Max(traits->renamed_size * 2, 8);
+		traits->renamed = traits->renamed == NULL
+			? palloc(sizeof(RenamedTrait) * traits->renamed_size)
+			: repalloc(traits->renamed, sizeof(RenamedTrait) * traits->renamed_size);
+	}
+	renamed = &traits->renamed[traits->nrenamed++];
+	renamed->rule = rule;
+	renamed->property = property;
+	renamed->len = len;
+	renamed->trait = name->val.string.val;
+	renamed->trait_len = name->val.string.len;
+	renamed->value = *value;
+}
+
+/* A trait that is not special: its property is written now or put aside. */
+static void
+read_ordinary(Mapping *mapping, Traits *traits, const JsonbValue *name, const JsonbValue *value)
+{
+	const char *property;
+	int			len;
+	NameRule	rule;
+
+	if (name->val.string.len == 0)
+		return;
+	rule = resolve_name(mapping->rules, name->val.string.val, name->val.string.len, &property, &len);
+	if (rule == RULE_EXACT)
+		mapping_add_property(mapping, property, len, value, rule, property, len);
+	else
+		note_renamed(traits, rule, property, len, name, value);
+}
+
+static void
+read_special(Mapping *mapping, Traits *traits, Trait special, const JsonbValue *name, const JsonbValue *value)
+{
+	if (traits->present[special])
+		mapping_warn(mapping, "duplicate_property", name->val.string.val, name->val.string.len,
+					 "another spelling of this trait stands in the message already");
+	else
+	{
+		traits->present[special] = true;
+		traits->special[special] = *value;
+	}
+}
+
+/* Names that are a page's fields, or the address that is an event's key. */
+static bool
+is_set_apart(const Mapping *mapping, const char *name, int len)
+{
+	char		folded[24];
+
+	if (mapping->rules->object != OBJECT_IS_EVENT || message_fold_name(name, len, folded, sizeof(folded)) < 0)
+		return false;
+	if (mapping->key_is_email && strcmp(folded, "email") == 0)
+		return true;
+	for (int i = 0; mapping->is_page && i < lengthof(page_fields); i++)
+		if (strcmp(folded, page_fields[i].field) == 0)
+			return true;
+	return false;
+}
+
+/* Sort out one object of traits. */
+static void
+read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
+{
+	const MappingRules *rules = mapping->rules;
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbIteratorToken token;
+	JsonbValue	name;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+	{
+		const char *text = name.val.string.val;
+		int			len = name.val.string.len;
+		int			special;
+
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (flat && message_is_envelope(text, len, rules->object))
+			continue;
+		if (is_set_apart(mapping, text, len) || (mapping->is_member && len == strlen("id") && memcmp(text, "id", len) == 0))
+			continue;
+		if (rules->nmaps > 0 && is_mapped(rules, text, len, &value))
+			continue;
+		special = special_trait(rules->object, text, len);
+		if (special >= 0 && !(is_known(rules, text, len) && !is_special_property(rules->object, text, len)))
+			read_special(mapping, traits, (Trait) special, &name, &value);
+		else
+			read_ordinary(mapping, traits, &name, &value);
+	}
+}
+
+/* ---- rule 3: special fields ------------------------------------------------------------- */
+
+static void
+add_special_fields(Mapping *mapping, const Traits *traits)
+{
+	int			count;
+	const SpecialField *fields = special_fields_of(mapping->rules->object, &count);
+
+	for (int i = 0; i < count; i++)
+	{
+		const JsonbValue *value = &traits->special[fields[i].trait];
+		JsonbValue	member;
+
+		if (!traits->present[fields[i].trait])
+			continue;
+		if (is_object(value) && !special_trait_takes_objects(fields[i].trait))
+			mapping_warn(mapping, "unknown_property", fields[i].property, strlen(fields[i].property),
+						 "the trait is an object, which has no place in this property");
+		if (is_object(value) != (fields[i].member != NULL))
+			continue;
+		if (fields[i].member != NULL)
+		{
+			if (!message_field(value->val.binary.data, fields[i].member, &member))
+				continue;
+			value = &member;
+		}
+		add_special(mapping, fields[i].property, value);
+	}
+}
+
+/* "name" gives first and last name, split at its first space, when neither is there. */
+static void
+add_name(Mapping *mapping, const Traits *traits)
+{
+	const JsonbValue *name = &traits->special[TRAIT_NAME];
+	JsonbValue	part = *name;
+	const char *space;
+
+	if (!traits->present[TRAIT_NAME] || name->type != jbvString ||
+		traits->present[TRAIT_FIRSTNAME] || traits->present[TRAIT_LASTNAME])
+		return;
+	space = memchr(name->val.string.val, ' ', name->val.string.len);
+	if (space != NULL)
+		part.val.string.len = space - name->val.string.val;
+	add_special(mapping, "firstname", &part);
+	if (space != NULL)
+	{
+		part.val.string.val = unconstify(char *, space + 1);
+		part.val.string.len = name->val.string.len - (space + 1 - name->val.string.val);
+		add_special(mapping, "lastname", &part);
+	}
+}
+
+/* The address is a property of its own only where it is not the key. */
+static void
+add_email(Mapping *mapping, const Traits *traits, const char *key_property)
+{
+	const JsonbValue *email = &traits->special[TRAIT_EMAIL];
+	JsonbValue	normal = *email;
+	const char *why = "It is no text.";
+
+	if (key_property == NULL || !traits->present[TRAIT_EMAIL])
+		return;
+	if (email->type == jbvString && email->val.string.len > 0)
+	{
+		normal.val.string.val = message_normalise_email(email->val.string.val,
+														email->val.string.len, &why);
+		if (normal.val.string.val != NULL)
+			normal.val.string.len = strlen(normal.val.string.val);
+	}
+	else if (email->type != jbvNull && email->type != jbvString)
+		normal.val.string.val = NULL;
+	if (normal.type == jbvNull || normal.val.string.val != NULL)
+		add_special(mapping, "email", &normal);
+	else
+		mapping_warn(mapping, "invalid_email", "email", strlen("email"), why);
+}
+
+/* The domain: given, or of the website; a property only where it is not the key. */
+static void
+add_domain(Mapping *mapping, const Traits *traits, const char *key_property)
+{
+	Trait		trait = traits->present[TRAIT_DOMAIN] ? TRAIT_DOMAIN : TRAIT_WEBSITE;
+	const JsonbValue *given = &traits->special[trait];
+	JsonbValue	domain = *given;
+	const char *why = "It is no text.";
+
+	if (strcmp(key_property, MESSAGE_DOMAIN) == 0 || !traits->present[trait])
+		return;
+	if (given->type == jbvNull || (given->type == jbvString && given->val.string.len == 0))
+	{
+		if (trait == TRAIT_DOMAIN)
+			add_special(mapping, "domain", given);
+		return;
+	}
+	domain.val.string.val = given->type != jbvString ? NULL
+		: domain_of_website(given->val.string.val, given->val.string.len, &why);
+	if (domain.val.string.val == NULL)
+		mapping_warn(mapping, "invalid_domain", "domain", strlen("domain"), why);
+	else
+	{
+		domain.type = jbvString;
+		domain.val.string.len = strlen(domain.val.string.val);
+		add_special(mapping, "domain", &domain);
+	}
+}
+
+/* ---- all together -------------------------------------------------------------------------- */
+
+static void
+begin_row(Mapping *mapping, Traits *traits, StringInfo warnings)
+{
+	memset(traits->present, 0, sizeof(traits->present));
+	traits->nrenamed = traits->renamed_size = 0;
+	traits->renamed = NULL;
+	mapping->row_start = mapping->nnames;
+	mapping->warnings = warnings;
+	mapping->nunknown = 0;
+}
+
+static void
+add_renamed(Mapping *mapping, const Traits *traits)
+{
+	for (NameRule rule = RULE_SPACES; rule <= RULE_CANONICAL; rule++)
+		for (int i = 0; i < traits->nrenamed; i++)
+			if (traits->renamed[i].rule == rule)
+				mapping_add_property(mapping, traits->renamed[i].property, traits->renamed[i].len,
+									 &traits->renamed[i].value, rule, traits->renamed[i].trait, traits->renamed[i].trait_len);
+	if (traits->renamed != NULL)
+		pfree(traits->renamed);
+}
+
+static void
+warn_of_creation_date(Mapping *mapping, const Traits *traits)
+{
+	if (traits->present[TRAIT_CREATED] || traits->present[TRAIT_CREATEDAT])
+		mapping_warn(mapping, "read_only_property", "createdate", strlen("createdate"),
+					 "HubSpot sets the creation date itself");
+}
+
+void
+mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts, const char *key_property,
+					StringInfo warnings)
+{
+	Traits		traits;
+	JsonbContainer *containers[MAX_CONTAINERS] = {NULL};
+	int			n = 0;
+
+	/* the traits of a group call are the company's */
+	if (parts->flat && call != CALL_GROUP)
+		containers[n++] = parts->root;
+	if (parts->traits != NULL && call != CALL_GROUP)
+		containers[n++] = parts->traits;
+	if (parts->context_traits != NULL)
+		containers[n++] = parts->context_traits;
+
+	begin_row(mapping, &traits, warnings);
+	add_explicit(mapping, containers, n);
+	for (int i = 0; i < n; i++)
+		read_traits(mapping, &traits, containers[i], parts->flat && i == 0);
+	add_special_fields(mapping, &traits);
+	add_name(mapping, &traits);
+	add_email(mapping, &traits, key_property);
+	add_renamed(mapping, &traits);
+	warn_of_creation_date(mapping, &traits);
+}
+
+void
+mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts, const char *key_property,
+					StringInfo warnings)
+{
+	JsonbContainer *container = message_company_traits(call, parts);
+	Traits		traits;
+
+	mapping->is_member = call != CALL_GROUP;
+	begin_row(mapping, &traits, warnings);
+	if (container == NULL)
+		return;
+	add_explicit(mapping, &container, 1);
+	read_traits(mapping, &traits, container, container == parts->root);
+	add_special_fields(mapping, &traits);
+	add_domain(mapping, &traits, key_property);
+	add_renamed(mapping, &traits);
+	warn_of_creation_date(mapping, &traits);
+}
+
+/* The fields of a page, from the first place that has them. */
+static void
+add_page_fields(Mapping *mapping, const MessageParts *parts)
+{
+	JsonbContainer *places[MAX_CONTAINERS];
+	JsonbValue	page;
+	int			n = 0;
+
+	if (parts->properties != NULL)
+		places[n++] = parts->properties;
+	if (parts->flat)
+		places[n++] = parts->root;
+	if (parts->context != NULL && message_field(parts->context, "page", &page) && is_object(&page))
+		places[n++] = page.val.binary.data;
+	for (int i = 0; i < lengthof(page_fields); i++)
+		for (int j = 0; j < n; j++)
+		{
+			JsonbValue	value;
+
+			if (message_field(places[j], page_fields[i].field, &value))
+			{
+				add_special(mapping, page_fields[i].property, &value);
+				break;
+			}
+		}
+}
+
+void
+mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page, bool key_is_email,
+				  StringInfo warnings)
+{
+	JsonbContainer *container = parts->flat ? parts->root : parts->properties;
+	Traits		traits;
+
+	mapping->is_page = is_page;
+	mapping->key_is_email = key_is_email;
+	begin_row(mapping, &traits, warnings);
+	if (container != NULL)
+		add_explicit(mapping, &container, 1);
+	if (is_page)
+		add_page_fields(mapping, parts);
+	if (container != NULL)
+		read_traits(mapping, &traits, container, parts->flat);
+	add_renamed(mapping, &traits);
+}

@@ -1,0 +1,262 @@
+/*
+ * mapping_property.c
+ *		One property of a record: whether it may be written, and how.
+ *
+ * Pure.  Everything that mapping.c finds out about a trait ends here: known or
+ * not, read-only, already there, of a type, beyond a limit.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+
+#include "hubspot.h"
+#include "base/value.h"
+#include "message/mapping_property.h"
+
+#define MAX_EVENT_PROPERTIES	50	/* of one occurrence; HubSpot's limit */
+
+void
+mapping_warn(Mapping *mapping, const char *code, const char *property, int len, const char *detail)
+{
+	StringInfo	json = mapping->warnings;
+
+	appendStringInfo(json, "%s{\"code\":\"%s\",\"property\":", json->len > 0 ? "," : "", code);
+	value_append_string(json, property, len);
+	appendStringInfoString(json, ",\"detail\":");
+	value_append_string(json, detail, strlen(detail));
+	appendStringInfoChar(json, '}');
+}
+
+void
+mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules)
+{
+	memset(mapping, 0, sizeof(*mapping));
+	mapping->rules = rules;
+	mapping->json = json;
+	mapping->names_size = 32;
+	mapping->names = palloc(sizeof(MappingName) * mapping->names_size);
+}
+
+static MappingName *
+find_name(const Mapping *mapping, const char *name, int len)
+{
+	for (int i = 0; i < mapping->nnames; i++)
+		if (mapping->names[i].len == len &&
+			memcmp(mapping->json->data + mapping->names[i].offset, name, len) == 0)
+			return &mapping->names[i];
+	return NULL;
+}
+
+char *
+mapping_value(const Mapping *mapping, const char *property)
+{
+	const MappingName *name = find_name(mapping, property, strlen(property));
+
+	return name == NULL ? NULL : pnstrdup(mapping->json->data + name->value_offset, name->value_len);
+}
+
+void
+mapping_leave_out(Mapping *mapping, const bool *chosen)
+{
+	StringInfo	json = mapping->json;
+	int			kept = 0;
+	int			to = mapping->nnames > 0 ? mapping->names[0].offset - 1 : json->len;
+
+	for (int i = 0; i < mapping->nnames; i++)
+	{
+		MappingName name = mapping->names[i];
+		int			from = name.offset - 1;
+		int			len = name.value_offset + name.value_len - from;
+
+		if (chosen[i])
+			continue;
+		if (kept > 0)
+			json->data[to++] = ',';
+		memmove(json->data + to, json->data + from, len);
+		name.offset += to - from;
+		name.value_offset += to - from;
+		mapping->names[kept++] = name;
+		to += len;
+	}
+	mapping->nnames = kept;
+	json->len = to;
+	json->data[to] = '\0';
+}
+
+void
+mapping_end(Mapping *mapping)
+{
+	pfree(mapping->names);
+	if (mapping->unknown != NULL)
+		pfree(mapping->unknown);
+}
+
+/* ---- writing a property ----------------------------------------------------------- */
+
+/* Whether a property that is there already has another value than this one. */
+static bool
+value_differs(Mapping *mapping, const MappingName *there, const Property *property, const JsonbValue *value)
+{
+	StringInfoData text;
+	ValueProblem problem;
+
+	initStringInfo(&text);
+	return property_value_append(&text, property, value, mapping->rules->zone, &problem) &&
+		(text.len != there->value_len ||
+		 memcmp(text.data, mapping->json->data + there->value_offset, text.len) != 0);
+}
+
+static void
+note_unknown(Mapping *mapping, const char *name, int len, const JsonbValue *value)
+{
+	UnknownProperty *unknown;
+
+	mapping_warn(mapping, "unknown_property", name, len, "HubSpot has no such property");
+	if (mapping->nunknown == mapping->unknown_size)
+	{
+		mapping->unknown_size = Max(mapping->unknown_size * 2, 8);
+		mapping->unknown = mapping->unknown == NULL
+			? palloc(sizeof(UnknownProperty) * mapping->unknown_size)
+			: repalloc(mapping->unknown, sizeof(UnknownProperty) * mapping->unknown_size);
+	}
+	unknown = &mapping->unknown[mapping->nunknown++];
+	unknown->name = pnstrdup(name, len);
+	unknown->type = property_type_for(value);
+	unknown->is_key = false;
+}
+
+/* Whether the account's schema lets the property be written; *property NULL: not known. */
+static bool
+may_be_written(Mapping *mapping, const char *name, int len, const JsonbValue *value,
+			   const Property **property)
+{
+	*property = NULL;
+	if (mapping->rules->properties == NULL)
+		return true;
+	*property = schema_property(mapping->rules->properties, name, len);
+	if (*property == NULL)
+		note_unknown(mapping, name, len, value);
+	else if ((*property)->read_only)
+		mapping_warn(mapping, "read_only_property", name, len, "HubSpot sets this property itself");
+	else
+		return true;
+	return false;
+}
+
+static MappingName *
+next_name(Mapping *mapping)
+{
+	if (mapping->nnames == mapping->names_size)
+		mapping->names = repalloc(mapping->names,
+								  sizeof(MappingName) * (mapping->names_size *= 2));
+	return &mapping->names[mapping->nnames];
+}
+
+/* Characters that HubSpot takes of an event's property; more where the name speaks of an address. */
+static int
+event_value_limit(const char *name, int len)
+{
+	static const char *const long_names[] = {"url", "referrer", "link"};
+
+	for (int i = 0; i < lengthof(long_names); i++)
+		if (memmem(name, len, long_names[i], strlen(long_names[i])) != NULL)
+			return 1024;
+	return 256;
+}
+
+/* An event has not more than so many properties. */
+static bool
+fits_into_event(Mapping *mapping, const char *name, int len, const JsonbValue *value)
+{
+	if (value->type == jbvNumeric && strlen(message_scalar_text(value)) > event_value_limit(name, len))
+	{
+		mapping_warn(mapping, "invalid_number", name, len, "it has more digits than HubSpot takes");
+		return false;
+	}
+	if (mapping->nnames - mapping->row_start < MAX_EVENT_PROPERTIES)
+		return true;
+	mapping_warn(mapping, "too_many_properties", name, len, "HubSpot takes 50 properties of an event");
+	return false;
+}
+
+/* Cut text, and what becomes text, at the limit; false when it is short enough. */
+static bool
+clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *clipped)
+{
+	int			limit = event_value_limit(name, len);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (value->type == jbvString)
+		appendBinaryStringInfo(&text, value->val.string.val, value->val.string.len);
+	else if (value->type == jbvBinary)
+		value_append_compact(&text, value);
+	if (pg_mbstrlen_with_len(text.data, text.len) <= limit)
+		return false;
+	clipped->type = jbvString;
+	clipped->val.string.val = text.data;
+	clipped->val.string.len = pg_mbcharcliplen(text.data, text.len, limit);
+	return true;
+}
+
+/* The one place where a property is written. */
+void
+mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value, NameRule rule,
+					 const char *trait, int trait_len)
+{
+	StringInfo	json = mapping->json;
+	int			start = json->len;
+	MappingName *there = find_name(mapping, name, len);
+	const Property *property;
+	ValueProblem problem;
+	JsonbValue	clipped;
+
+	if (there != NULL && there - mapping->names < mapping->row_start)
+		return;					/* a newer row has it */
+	if (mapping->rules->object == OBJECT_IS_EVENT && value->type == jbvNull)
+		return;					/* an event has nothing to be cleared */
+	if (!may_be_written(mapping, name, len, value, &property))
+		return;
+	if (there != NULL)
+	{
+		if (value_differs(mapping, there, property, value))
+			mapping_warn(mapping, "duplicate_property", name, len,
+						 "another trait of this message is this property with another value");
+		return;
+	}
+
+	if (mapping->rules->object == OBJECT_IS_EVENT)
+	{
+		if (!fits_into_event(mapping, name, len, value))
+			return;
+		if (clip_for_event(name, len, value, &clipped))
+		{
+			mapping_warn(mapping, "truncated", name, len, "cut at HubSpot's limit for event properties");
+			value = &clipped;
+		}
+	}
+
+	there = next_name(mapping);
+	if (mapping->nnames > 0)
+		appendStringInfoCharMacro(json, ',');
+	there->offset = json->len + 1;
+	there->len = len;
+	there->rule = rule;
+	there->trait = trait;
+	there->trait_len = trait_len;
+	value_append_string(json, name, len);
+	appendStringInfoCharMacro(json, ':');
+	there->value_offset = json->len;
+	if (property_value_append(json, property, value, mapping->rules->zone, &problem))
+	{
+		there->value_len = json->len - there->value_offset;
+		mapping->nnames++;
+	}
+	else
+	{
+		json->len = start;
+		json->data[start] = '\0';
+	}
+	if (problem.code != NULL)
+		mapping_warn(mapping, problem.code, name, len, problem.detail);
+}

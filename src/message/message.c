@@ -1,0 +1,600 @@
+/*
+ * message.c
+ *		A Segment message: its envelope, its traits, its key.
+ *
+ * Pure functions of a jsonb value: no table, no worker, no network.  They
+ * raise no error for bad content but fill in a MessageProblem, because the
+ * same fault is an error for a SQL caller and a rejected row for a trigger.
+ * Results are borrowed from the message or palloc'd in the current context.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/numeric.h"
+
+#include "hubspot.h"
+#include "base/domain.h"
+#include "message/message.h"
+
+bool
+message_bad(MessageProblem *problem, const char *message, const char *detail)
+{
+	problem->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
+	problem->message = message;
+	problem->detail = detail;
+	problem->hint = NULL;
+	return false;
+}
+
+/* Value of an exactly named key; false when absent or null. */
+bool
+message_member(JsonbContainer *object, const char *name, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(object, name, strlen(name), value) != NULL &&
+		value->type != jbvNull;
+}
+
+/* The members of a message's top level that every call reads. */
+typedef enum Part
+{
+	PART_TRAITS,
+	PART_PROPERTIES,
+	PART_CONTEXT,
+	PART_USER_ID,
+	PART_USER_ID_SNAKE,
+	PART_MESSAGE_ID,
+	PART_MESSAGE_ID_SNAKE,
+	PART_TIMESTAMP
+#define PART_COUNT (PART_TIMESTAMP + 1)
+} Part;
+
+static const struct
+{
+	const char *name;
+	int			len;
+}			part_names[PART_COUNT] =
+{
+#define PART_NAME(text) {text, sizeof(text) - 1}
+	[PART_TRAITS] = PART_NAME("traits"),
+	[PART_PROPERTIES] = PART_NAME("properties"),
+	[PART_CONTEXT] = PART_NAME("context"),
+	[PART_USER_ID] = PART_NAME("userId"),
+	[PART_USER_ID_SNAKE] = PART_NAME("user_id"),
+	[PART_MESSAGE_ID] = PART_NAME("messageId"),
+	[PART_MESSAGE_ID_SNAKE] = PART_NAME("message_id"),
+	[PART_TIMESTAMP] = PART_NAME("timestamp"),
+};
+
+/* All of them in one pass: a look-up for each would cost several times as much. */
+static void
+find_parts(JsonbContainer *root, bool *present, JsonbValue *values)
+{
+	int			count = JsonContainerSize(root);
+	const char *name = (const char *) &root->children[count * 2];
+
+	memset(present, 0, sizeof(bool) * PART_COUNT);
+	for (int i = 0; i < count; i++)
+	{
+		int			len = getJsonbLength(root, i);
+
+		for (int part = 0; part < PART_COUNT; part++)
+			if (len == part_names[part].len && memcmp(name, part_names[part].name, len) == 0)
+			{
+				present[part] = true;
+				(void) getKeyJsonValueFromContainer(root, name, len, &values[part]);
+			}
+		name += len;
+	}
+}
+
+/* A member that must be an object, or null, when it is there at all. */
+static bool
+as_object(bool present, const JsonbValue *value, const char *name, JsonbContainer **object, MessageProblem *problem)
+{
+	*object = NULL;
+	if (!present || value->type == jbvNull)
+		return true;
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		return message_bad(problem, psprintf("field \"%s\" of the message is not an object", name),
+						   psprintf("Expected {\"%s\": {\"name\": value, ...}}.", name));
+	*object = value->val.binary.data;
+	return true;
+}
+
+/* Envelope fields have a camel-case and a snake-case spelling. */
+static JsonbValue
+either(const bool *present, const JsonbValue *values, Part camel, Part snake)
+{
+	JsonbValue	none = {.type = jbvNull};
+
+	if (present[camel] && values[camel].type != jbvNull)
+		return values[camel];
+	return present[snake] ? values[snake] : none;
+}
+
+/* Keys of a flat row that are no traits: of all calls, or of those of one object. */
+static const struct
+{
+	const char *name;
+	int			object;			/* Object, -1: all */
+}			envelope_names[] =
+{
+	{"userId", -1},
+	{"user_id", -1},
+	{"messageId", -1},
+	{"message_id", -1},
+	{"timestamp", -1},
+	{"event", OBJECT_IS_EVENT},
+	{"groupId", OBJECT_IS_COMPANY},
+	{"group_id", OBJECT_IS_COMPANY},
+};
+
+bool
+message_is_envelope(const char *name, int len, Object object)
+{
+	for (int i = 0; i < lengthof(envelope_names); i++)
+		if (strlen(envelope_names[i].name) == len && memcmp(envelope_names[i].name, name, len) == 0 &&
+			(envelope_names[i].object < 0 || envelope_names[i].object == (int) object))
+			return true;
+	return false;
+}
+
+bool
+message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
+{
+	JsonbContainer *root = &message->root;
+	bool		present[PART_COUNT];
+	JsonbValue	values[PART_COUNT];
+	JsonbValue	traits;
+	bool		has_traits;
+
+	if (!JsonContainerIsObject(root))
+		return message_bad(problem, "message is not an object",
+						   "Expected a Segment message such as {\"userId\": \"u1\", \"traits\": {\"email\": \"ada@example.com\"}}, or a row.");
+
+	find_parts(root, present, values);
+	parts->root = root;
+	if (!as_object(present[PART_TRAITS], &values[PART_TRAITS], "traits", &parts->traits, problem) ||
+		!as_object(present[PART_PROPERTIES], &values[PART_PROPERTIES], "properties", &parts->properties, problem) ||
+		!as_object(present[PART_CONTEXT], &values[PART_CONTEXT], "context", &parts->context, problem))
+		return false;
+	parts->flat = !present[PART_TRAITS] && !present[PART_PROPERTIES] && !present[PART_CONTEXT];
+	has_traits = parts->context != NULL &&
+		getKeyJsonValueFromContainer(parts->context, "traits", strlen("traits"), &traits) != NULL;
+	if (!as_object(has_traits, &traits, "traits", &parts->context_traits, problem))
+		return false;
+
+	parts->user_id = either(present, values, PART_USER_ID, PART_USER_ID_SNAKE);
+	parts->message_id = either(present, values, PART_MESSAGE_ID, PART_MESSAGE_ID_SNAKE);
+	parts->timestamp = either(present, values, PART_TIMESTAMP, PART_TIMESTAMP);
+	return true;
+}
+
+char *
+message_scalar_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
+}
+
+static bool
+is_separator(char c)
+{
+	return c == '_' || c == '-' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+int
+message_fold_name(const char *name, int len, char *folded, int size)
+{
+	int			used = 0;
+
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = name[i];
+
+		if (is_separator(c))
+			continue;
+		if (used + 1 >= size)
+			return -1;
+		folded[used++] = pg_ascii_tolower(c);
+	}
+	folded[used] = '\0';
+	return used;
+}
+
+/* Whether a name is the wanted one when folded. */
+static bool
+is_name(const char *name, int len, const char *wanted, int wanted_len)
+{
+	char		folded[64];
+
+	return (pg_ascii_tolower((unsigned char) name[0]) == wanted[0] || is_separator(name[0])) &&
+		message_fold_name(name, len, folded, sizeof(folded)) == wanted_len &&
+		memcmp(folded, wanted, wanted_len) == 0;
+}
+
+/*
+ * Called for each message, mostly for what is not there: the names are compared
+ * where they stand, shorter ones first, without an iterator.
+ */
+bool
+message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
+{
+	int			count = object == NULL ? 0 : JsonContainerSize(object);
+	int			wanted_len = strlen(wanted);
+	const char *name = object == NULL ? NULL : (const char *) &object->children[count * 2];
+	bool		found = false;
+
+	for (int i = 0; i < count; i++)
+	{
+		int			len = getJsonbLength(object, i);
+		JsonbValue	member;
+
+		if (found && len > wanted_len)
+			break;				/* no exact match comes any more */
+		if (len >= wanted_len && is_name(name, len, wanted, wanted_len) &&
+			getKeyJsonValueFromContainer(object, name, len, &member)->type != jbvNull)
+		{
+			bool		is_exact = len == wanted_len && memcmp(name, wanted, len) == 0;
+
+			if (!found || is_exact)
+				*value = member;
+			found = true;
+			if (is_exact)
+				break;
+		}
+		name += len;
+	}
+	return found;
+}
+
+/* The part before the "@": dot-atoms of RFC 5322, not quoted. */
+static bool
+local_part_is_well_formed(const char *local, int len)
+{
+	if (len == 0 || len > 64 || local[0] == '.' || local[len - 1] == '.')
+		return false;
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = local[i];
+
+		if (c == '.' && local[i + 1] == '.')
+			return false;
+		if (c <= ' ' || c >= 0x7f || strchr("\"(),:;<>@[\\]", c) != NULL)
+			return false;
+	}
+	return true;
+}
+
+char *
+message_normalise_email(const char *text, int len, const char **why)
+{
+	char	   *email;
+	char	   *at;
+
+	while (len > 0 && isspace((unsigned char) *text))
+		text++, len--;
+	while (len > 0 && isspace((unsigned char) text[len - 1]))
+		len--;
+	if (len == 0)
+	{
+		*why = "It is empty.";
+		return NULL;
+	}
+
+	email = pnstrdup(text, len);
+	for (char *c = email; *c != '\0'; c++)
+		*c = pg_ascii_tolower((unsigned char) *c);
+
+	at = strchr(email, '@');
+	if (at == NULL || strchr(at + 1, '@') != NULL)
+	{
+		*why = "It needs exactly one \"@\".";
+		return NULL;
+	}
+	if (!local_part_is_well_formed(email, at - email))
+	{
+		*why = "The part before the \"@\" must be 1 to 64 ASCII characters without spaces, quotes or doubled dots.";
+		return NULL;
+	}
+	if (!domain_is_ascii(at + 1))
+	{
+		char	   *domain = domain_to_ascii(at + 1);
+
+		if (domain == NULL)
+		{
+			*why = "Its domain has no ASCII (IDNA) form.";
+			return NULL;
+		}
+		*at = '\0';
+		email = psprintf("%s@%s", email, domain);
+		at = strchr(email, '@');
+	}
+	if (!domain_is_well_formed(at + 1))
+	{
+		*why = "Its domain must be a name with a dot, such as example.com.";
+		return NULL;
+	}
+	if (strlen(email) > MESSAGE_MAX_EMAIL)
+	{
+		*why = "It is longer than 254 characters.";
+		return NULL;
+	}
+	return email;
+}
+
+/* Places that may hold the address, in order; the name is for messages. */
+static bool
+find_email(Call call, const MessageParts *parts, JsonbValue *value, const char **where)
+{
+	bool		is_group = call == CALL_GROUP;	/* whose traits are the company's */
+
+	if (!is_group && message_field(parts->traits, "email", value))
+		*where = "traits.email";
+	else if (message_field(parts->context_traits, "email", value))
+		*where = "context.traits.email";
+	else if (is_group)
+		return false;
+	else if (message_field(parts->properties, "email", value))
+		*where = "properties.email";
+	else if (message_field(parts->root, "email", value))
+		*where = "email";
+	else
+		return false;
+	return true;
+}
+
+static bool
+user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
+			MessageProblem *problem)
+{
+	char	   *text = message_user_id(parts);
+
+	if (text == NULL)
+		return message_bad(problem, "field \"userId\" of the message is not a key",
+						   psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
+	key->property = property;
+	key->key = text;
+	return true;
+}
+
+/* The address that a message gives; NULL when there is none, or it is malformed (*problem then says why). */
+static char *
+read_email(const MessageParts *parts, const JsonbValue *value, const char *where, MessageProblem *problem)
+{
+	const char *why;
+	char	   *email;
+
+	if (value->type != jbvString)
+	{
+		(void) message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address", where),
+						   "Expected a text such as \"ada@example.com\".");
+		return NULL;
+	}
+	email = message_normalise_email(value->val.string.val, value->val.string.len, &why);
+	if (email == NULL)
+		(void) message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address: \"%s\"",
+											 where, pnstrdup(value->val.string.val,
+															 pg_mbcliplen(value->val.string.val, value->val.string.len, 100))),
+						   why);
+	return email;
+}
+
+static bool
+email_key(const MessageParts *parts, const JsonbValue *value, const char *where, MessageKey *key, MessageProblem *problem)
+{
+	key->property = NULL;
+	key->key = read_email(parts, value, where, problem);
+	return key->key != NULL;
+}
+
+/* A userId that looks like an address is one. */
+static char *
+email_of_user_id(const MessageParts *parts)
+{
+	const char *why;
+
+	return parts->user_id.type != jbvString ? NULL
+		: message_normalise_email(parts->user_id.val.string.val, parts->user_id.val.string.len, &why);
+}
+
+bool
+message_contact_key(Call call, const MessageParts *parts, const char *id_property,
+					MessageKey *key, MessageProblem *problem)
+{
+	JsonbValue	value;
+	const char *where;
+
+	if (id_property != NULL && parts->user_id.type != jbvNull)
+		return user_id_key(parts, id_property, key, problem);
+	if (find_email(call, parts, &value, &where))
+		return email_key(parts, &value, where, key, problem);
+	key->property = NULL;
+	key->key = email_of_user_id(parts);
+	return key->key != NULL ||
+		message_bad(problem, psprintf("%s message has no contact key", ring_call_names[call]),
+					id_property != NULL
+					? psprintf("Expected userId (the account keeps it in property \"%s\") or an e-mail address in traits.email.", id_property)
+					: "Expected an e-mail address in traits.email, context.traits.email, properties.email, email or userId.");
+}
+
+bool
+message_known_contact_key(Call call, const MessageParts *parts, const char *id_property,
+						  MessageKey *key, MessageProblem *problem)
+{
+	JsonbValue	value;
+	const char *where;
+
+	if (id_property != NULL || parts->user_id.type == jbvNull || find_email(call, parts, &value, &where) ||
+		email_of_user_id(parts) != NULL)
+		return message_contact_key(call, parts, id_property, key, problem);
+	return user_id_key(parts, MESSAGE_USER_ID, key, problem);
+}
+
+bool
+message_names_contact(Call call, const MessageParts *parts)
+{
+	JsonbValue	value;
+	const char *where;
+
+	return parts->user_id.type != jbvNull || find_email(call, parts, &value, &where);
+}
+
+char *
+message_email(Call call, const MessageParts *parts)
+{
+	JsonbValue	value;
+	const char *where;
+	MessageProblem problem;
+
+	return find_email(call, parts, &value, &where) ? read_email(parts, &value, where, &problem) : NULL;
+}
+
+char *
+message_user_id(const MessageParts *parts)
+{
+	char	   *text = parts->user_id.type == jbvBool ? NULL : message_scalar_text(&parts->user_id);
+
+	return text == NULL || !message_is_key_length(strlen(text)) ? NULL : text;
+}
+
+bool
+message_event(const MessageParts *parts, JsonbValue *event)
+{
+	return message_member(parts->root, "event", event) && event->type == jbvString && event->val.string.len > 0;
+}
+
+bool
+message_text(const MessageParts *parts, const char *name, JsonbValue *value)
+{
+	return message_member(parts->root, name, value) && value->type == jbvString && value->val.string.len > 0;
+}
+
+bool
+message_hutk(const MessageParts *parts, JsonbValue *value)
+{
+	return parts->context != NULL && message_member(parts->context, "hutk", value) &&
+		value->type == jbvString && message_is_key_length(value->val.string.len);
+}
+
+bool
+message_event_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+				  MessageProblem *problem)
+{
+	JsonbValue	value;
+
+	if (call == CALL_TRACK && !message_event(parts, &value))
+		return message_bad(problem, "track message has no event",
+						   "Expected {\"event\": \"Order Completed\", \"properties\": {...}, ...}.");
+	if (message_names_contact(call, parts) || !message_hutk(parts, &value))
+		return message_known_contact_key(call, parts, id_property, key, problem);
+	key->property = MESSAGE_HUTK;
+	key->key = pnstrdup(value.val.string.val, value.val.string.len);
+	return true;
+}
+
+bool
+message_has_traits(JsonbContainer *traits)
+{
+	JsonbValue	email;
+
+	return traits != NULL && JsonContainerSize(traits) > (message_field(traits, "email", &email) ? 1 : 0);
+}
+
+bool
+message_erases(Jsonb *message)
+{
+	JsonbValue	value;
+
+	return JsonContainerIsObject(&message->root) && message_member(&message->root, "gdpr", &value) &&
+		value.type == jbvBool && value.val.boolean;
+}
+
+/* "T" stands between digits, "Z" at the end. */
+static bool
+letter_is_in_place(const char *text, int len, int i)
+{
+	if (text[i] == 'T' || text[i] == 't')
+		return i > 0 && i + 1 < len && isdigit((unsigned char) text[i - 1]) && isdigit((unsigned char) text[i + 1]);
+	for (i++; i < len; i++)
+		if (text[i] != ' ')
+			return false;
+	return true;
+}
+
+bool
+message_is_iso(const char *text, int len)
+{
+	for (int i = 0; i < len; i++)
+		if (text[i] == '\0' || strchr("0123456789-+:., TtZz", text[i]) == NULL ||
+			(isalpha((unsigned char) text[i]) && !letter_is_in_place(text, len, i)))
+			return false;
+	return true;
+}
+
+/*
+ * Whether text is a date or a time of day on a date, without raising an
+ * error.  Words such as "now" are no timestamps: a message is a record of
+ * something that happened.
+ */
+static bool
+timestamp_is_readable(const char *text, int len)
+{
+	char		workbuf[MAXDATELEN + MAXDATEFIELDS];
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	int			nf;
+	int			dtype;
+	int			tz;
+	fsec_t		fsec;
+	struct pg_tm tm;
+	char		copy[MAXDATELEN + 1];
+	DateTimeErrorExtra extra;
+
+	if (len < 8 || len > MAXDATELEN || !isdigit((unsigned char) text[0]) || !message_is_iso(text, len))
+		return false;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return ParseDateTime(copy, workbuf, sizeof(workbuf), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
+		DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, &tz, &extra) == 0 &&
+		dtype == DTK_DATE;
+}
+
+bool
+message_check_envelope(const MessageParts *parts, MessageProblem *problem)
+{
+	const JsonbValue *time = &parts->timestamp;
+
+	if (time->type != jbvNull &&
+		(time->type != jbvString ||
+		 !timestamp_is_readable(time->val.string.val, time->val.string.len)))
+		return message_bad(problem, "field \"timestamp\" of the message is not readable",
+						   "Expected ISO 8601, such as \"2026-11-23T10:00:00.000Z\".");
+	if (parts->message_id.type != jbvNull)
+	{
+		char	   *text = message_scalar_text(&parts->message_id);
+
+		if (text == NULL || !message_is_key_length(strlen(text)))
+			return message_bad(problem, "field \"messageId\" of the message is not usable",
+							   psprintf("Expected a text of 1 to %d bytes.", MESSAGE_MAX_KEY));
+	}
+	return true;
+}
+
+char *
+message_id(const MessageParts *parts)
+{
+	return parts->message_id.type == jbvNull ? NULL : message_scalar_text(&parts->message_id);
+}

@@ -1,0 +1,211 @@
+/*
+ * message_company.c
+ *		The company of a message: of a group or delete call, or in a contact's traits.
+ *
+ * Pure, as message.c.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/jsonb.h"
+
+#include "hubspot.h"
+#include "base/domain.h"
+#include "base/value.h"
+#include "message/message.h"
+
+/* Where a company's domain may stand, in order. */
+static const char *const domain_fields[] = {"domain", "website"};
+
+static bool
+is_object(const JsonbValue *value)
+{
+	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
+}
+
+/* The member "company" of the contact's traits, when it is an object. */
+static JsonbContainer *
+company_trait(Call call, const MessageParts *parts)
+{
+	JsonbContainer *const places[] = {
+		call == CALL_IDENTIFY && parts->flat ? parts->root : NULL,
+		call == CALL_IDENTIFY ? parts->traits : NULL,
+		parts->context_traits
+	};
+	JsonbValue	value;
+
+	for (int i = 0; i < lengthof(places); i++)
+		if (message_field(places[i], "company", &value))
+			return is_object(&value) ? value.val.binary.data : NULL;
+	return NULL;
+}
+
+JsonbContainer *
+message_company_traits(Call call, const MessageParts *parts)
+{
+	return call != CALL_GROUP ? company_trait(call, parts) : parts->flat ? parts->root : parts->traits;
+}
+
+/* The field that names the domain; false when there is none. */
+static bool
+find_website(JsonbContainer *traits, JsonbValue *value, const char **field)
+{
+	for (int i = 0; i < lengthof(domain_fields); i++)
+		if (message_field(traits, domain_fields[i], value) && !(value->type == jbvString && value->val.string.len == 0))
+		{
+			*field = domain_fields[i];
+			return true;
+		}
+	return false;
+}
+
+static char *
+read_domain(const JsonbValue *value, const char **why)
+{
+	*why = "It is no text.";
+	return value->type != jbvString ? NULL : domain_of_website(value->val.string.val, value->val.string.len, why);
+}
+
+char *
+message_company_domain(Call call, const MessageParts *parts)
+{
+	JsonbContainer *traits = message_company_traits(call, parts);
+	JsonbValue	value;
+	const char *field;
+	const char *why;
+
+	if (traits == NULL || !find_website(traits, &value, &field))
+		return NULL;
+	return read_domain(&value, &why);
+}
+
+/* A scalar as a key; NULL when it cannot be one. */
+static char *
+id_text(const JsonbValue *id)
+{
+	char	   *text = id->type == jbvBool ? NULL : message_scalar_text(id);
+
+	return text == NULL || !message_is_key_length(strlen(text)) ? NULL : text;
+}
+
+static bool
+id_key(const JsonbValue *id, const char *property, MessageKey *key)
+{
+	key->property = property;
+	key->key = id_text(id);
+	return key->key != NULL;
+}
+
+static bool
+company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
+{
+	JsonbContainer *traits = message_company_traits(CALL_GROUP, parts);
+	JsonbValue	value;
+	const char *field;
+	const char *why;
+
+	if (id_property != NULL &&
+		(message_member(parts->root, "groupId", &value) || message_member(parts->root, "group_id", &value)))
+		return id_key(&value, id_property, key) ||
+			message_bad(problem, "field \"groupId\" of the message is not a key",
+						psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
+	if (traits == NULL || !find_website(traits, &value, &field))
+		return message_bad(problem, psprintf("%s message has no company key", ring_call_names[call]),
+						   id_property != NULL
+						   ? psprintf("Expected groupId (the account keeps it in property \"%s\"), or a website or domain in traits.", id_property)
+						   : "Expected a website or domain in traits, such as \"https://www.example.com\".");
+	key->property = MESSAGE_DOMAIN;
+	key->key = read_domain(&value, &why);
+	return key->key != NULL ||
+		message_bad(problem, value.type != jbvString
+					? psprintf("field \"%s\" of the company is not a domain", field)
+					: psprintf("field \"%s\" of the company is not a domain: \"%s\"", field,
+							   pnstrdup(value.val.string.val, pg_mbcliplen(value.val.string.val, value.val.string.len, 100))),
+					why);
+}
+
+bool
+message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
+{
+	return company_key(CALL_GROUP, parts, id_property, key, problem);
+}
+
+static bool
+deletes_company(const MessageParts *parts)
+{
+	JsonbValue	value;
+
+	return message_member(parts->root, "object", &value) && value.type == jbvString &&
+		value.val.string.len == strlen("company") && memcmp(value.val.string.val, "company", value.val.string.len) == 0;
+}
+
+bool
+message_deleted_key(const MessageParts *parts, const char *contact_id_property, const char *company_id_property,
+					Object *object, MessageKey *key, MessageProblem *problem)
+{
+	JsonbValue	value;
+
+	*object = deletes_company(parts) ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
+	if (*object == OBJECT_IS_CONTACT)
+		return message_known_contact_key(CALL_DELETE, parts, contact_id_property, key, problem);
+	if (message_member(parts->root, "gdpr", &value) && value.type == jbvBool && value.val.boolean)
+		return message_bad(problem, "a company cannot be erased",
+						   "HubSpot erases contacts only; without \"gdpr\" the company is archived.");
+	return company_key(CALL_DELETE, parts, company_id_property, key, problem);
+}
+
+bool
+message_contact_company(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+						const char **why)
+{
+	JsonbContainer *traits = company_trait(call, parts);
+	JsonbValue	value;
+	const char *field;
+	bool		has_id;
+
+	*why = NULL;
+	if (traits == NULL)
+		return false;
+	has_id = message_field(traits, "id", &value);
+	if (has_id && id_property != NULL && id_key(&value, id_property, key))
+		return true;
+	if (find_website(traits, &value, &field))
+	{
+		key->property = MESSAGE_DOMAIN;
+		key->key = read_domain(&value, why);
+		return key->key != NULL;
+	}
+	if (has_id)
+		*why = id_property == NULL
+			? "The account has no property for the company's id, and there is neither a domain nor a website."
+			: "Its id is no text of a key's length, and there is neither a domain nor a website.";
+	return false;
+}
+
+/* ---- associations ------------------------------------------------------------------ */
+
+Jsonb *
+message_make_association(const MessageKey *company)
+{
+	JsonbInState state = {0};
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	value_push_pair(&state, "company", company->key);
+	value_push_pair(&state, "property", company->property);
+	return value_end_object(&state);
+}
+
+bool
+message_read_association(Jsonb *message, MessageKey *company)
+{
+	JsonbValue	value;
+
+	if (!JsonContainerIsObject(&message->root) || !message_member(&message->root, "company", &value) ||
+		value.type != jbvString)
+		return false;
+	company->key = pnstrdup(value.val.string.val, value.val.string.len);
+	if (!message_member(&message->root, "property", &value) || value.type != jbvString)
+		return false;
+	company->property = pnstrdup(value.val.string.val, value.val.string.len);
+	return true;
+}

@@ -1,0 +1,90 @@
+/*
+ * message_list.c
+ *		The static list of a message, and the member that it names.
+ *
+ * Pure, as message.c.
+ */
+#include "postgres.h"
+
+#include "utils/fmgrprotos.h"
+
+#include "hubspot.h"
+#include "base/value.h"
+#include "message/message.h"
+
+static bool
+is_word(const JsonbValue *value, const char *word)
+{
+	return value->type == jbvString && value->val.string.len == strlen(word) &&
+		memcmp(value->val.string.val, word, value->val.string.len) == 0;
+}
+
+/* HubSpot finds a list by an address that the name is a part of: one that would be several parts, or none, cannot be found. */
+static bool
+is_list_name(const JsonbValue *value)
+{
+	const char *name = value->val.string.val;
+	int			len = value->val.string.len;
+
+	if (value->type != jbvString || len == 0 || len > MESSAGE_MAX_LIST || memchr(name, '/', len) != NULL)
+		return false;
+	for (int i = 0; i < len; i++)
+		if (name[i] != '.')
+			return true;
+	return false;
+}
+
+bool
+message_list(JsonbContainer *message, MessageList *list, MessageProblem *problem)
+{
+	JsonbValue	name;
+	JsonbValue	object;
+	bool		has_object = message_member(message, "object", &object);
+
+	if (!message_member(message, MESSAGE_LIST, &name) || !is_list_name(&name))
+		return message_bad(problem, "field \"list\" of the message is not the name of a list",
+						   psprintf("Expected a text of 1 to %d bytes without a slash, such as {\"list\": \"VIP\", \"email\": \"ada@example.com\"}.",
+									MESSAGE_MAX_LIST));
+	if (has_object && !is_word(&object, "contact") && !is_word(&object, "company"))
+		return message_bad(problem, "field \"object\" of the message is not an object that a list can be of",
+						   "Expected \"contact\", which is the default, or \"company\".");
+	list->of_companies = has_object && is_word(&object, "company");
+	list->name = name.val.string.val;
+	list->len = name.val.string.len;
+	return true;
+}
+
+Jsonb *
+message_set_list(Jsonb *message, const char *list)
+{
+	StringInfoData json;
+	Datum		member;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"" MESSAGE_LIST "\":");
+	value_append_string(&json, list, strlen(list));
+	appendStringInfoChar(&json, '}');
+	member = DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(message), member));
+}
+
+MessageKey
+message_list_key(const MessageList *list)
+{
+	MessageKey	key = {.property = MESSAGE_LIST};
+
+	key.key = psprintf("%s %.*s", list->of_companies ? "company" : "contact", list->len, list->name);
+	return key;
+}
+
+bool
+message_member_key(Call call, const MessageParts *parts, const char *contact_property, const char *company_property,
+				   MessageKey *key, MessageProblem *problem)
+{
+	MessageList list = {0};
+
+	if (!message_list(parts->root, &list, problem))
+		return false;
+	return list.of_companies ? message_company_key(parts, company_property, key, problem)
+		: message_known_contact_key(call, parts, contact_property, key, problem);
+}

@@ -1,0 +1,485 @@
+/*
+ * schema.c
+ *		What HubSpot knows of an account: properties and event definitions.
+ *
+ * The tables are the cache that outlives the worker and that users read; this
+ * is their form in memory.  A Schema is read as a whole and never changed:
+ * whoever wants a newer one loads it and deletes the old one's context.
+ *
+ * Everything that touches a table runs by SPI in the caller's transaction.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "base/statement.h"
+#include "message/message.h"
+#include "message/schema.h"
+
+#define EVENT_NAME_MAX 50
+
+const char *const schema_part_names[SCHEMA_PARTS] = {"contact", "company", "event"};
+
+const char *const schema_bool_options =
+"{\"value\":\"true\",\"label\":\"True\",\"displayOrder\":0,\"hidden\":false},"
+"{\"value\":\"false\",\"label\":\"False\",\"displayOrder\":1,\"hidden\":false}";
+
+/* ---- new properties --------------------------------------------------------------- */
+
+/* HubSpot's type and form of entry for each type that a user may ask for. */
+static const struct
+{
+	const char *type;
+	const char *field_type;
+}			property_types[] =
+{
+	{"string", "text"},
+	{"number", "number"},
+	{"bool", "booleancheckbox"},
+	{"enumeration", "select"},
+	{"date", "date"},
+	{"datetime", "date"},
+};
+
+const char *
+schema_field_type(const char *type)
+{
+	for (int i = 0; i < lengthof(property_types); i++)
+		if (strcmp(type, property_types[i].type) == 0)
+			return property_types[i].field_type;
+	return NULL;
+}
+
+const char *
+schema_group(SchemaPart part)
+{
+	return part == SCHEMA_CONTACT ? "contactinformation" : "companyinformation";
+}
+
+/* ---- sets of properties ---------------------------------------------------------- */
+
+typedef struct PropertyName
+{
+	const char *data;
+	int			len;
+} PropertyName;
+
+typedef struct PropertyEntry
+{
+	PropertyName name;
+	uint32		hash;
+	char		status;
+	Property   *property;
+} PropertyEntry;
+
+#define SH_PREFIX propertytable
+#define SH_ELEMENT_TYPE PropertyEntry
+#define SH_KEY_TYPE PropertyName
+#define SH_KEY name
+#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).len)
+#define SH_EQUAL(table, a, b) ((a).len == (b).len && memcmp((a).data, (b).data, (a).len) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+struct PropertySet
+{
+	propertytable_hash *table;
+};
+
+static PropertySet *
+make_set(MemoryContext context)
+{
+	PropertySet *set = MemoryContextAlloc(context, sizeof(PropertySet));
+
+	set->table = propertytable_create(context, 128, NULL);
+	return set;
+}
+
+static void
+add_to_set(PropertySet *set, Property *property)
+{
+	PropertyName name = {property->name, strlen(property->name)};
+	bool		found;
+
+	propertytable_insert(set->table, name, &found)->property = property;
+}
+
+const Property *
+schema_property(const PropertySet *set, const char *name, int len)
+{
+	PropertyName wanted = {name, len};
+	PropertyEntry *entry = propertytable_lookup(set->table, wanted);
+
+	return entry != NULL ? entry->property : NULL;
+}
+
+static PropertyType
+type_by_name(const char *type)
+{
+	static const char *const names[] = {
+		[PROPERTY_STRING] = "string",
+		[PROPERTY_NUMBER] = "number",
+		[PROPERTY_BOOL] = "bool",
+		[PROPERTY_ENUMERATION] = "enumeration",
+		[PROPERTY_DATE] = "date",
+		[PROPERTY_DATETIME] = "datetime",
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(type, names[i]) == 0)
+			return (PropertyType) i;
+	return PROPERTY_STRING;
+}
+
+/* ---- loading: jsonb of the tables ---------------------------------------------------- */
+
+/* A text member of an object, in the given context; "" when there is none. */
+static const char *
+text_of(MemoryContext context, JsonbContainer *object, const char *name)
+{
+	JsonbValue	value;
+
+	if (getKeyJsonValueFromContainer(object, name, strlen(name), &value) == NULL ||
+		value.type != jbvString)
+		return "";
+	return MemoryContextStrdup(context, pnstrdup(value.val.string.val, value.val.string.len));
+}
+
+static bool
+is_true(JsonbContainer *object, const char *name)
+{
+	JsonbValue	value;
+
+	return getKeyJsonValueFromContainer(object, name, strlen(name), &value) != NULL &&
+		value.type == jbvBool && value.val.boolean;
+}
+
+/* Run a function for each object of an array. */
+static void
+for_each_object(Jsonb *array, void (*visit) (JsonbContainer *object, void *arg), void *arg)
+{
+	JsonbIterator *it = JsonbIteratorInit(&array->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+		if (token == WJB_ELEM && value.type == jbvBinary && JsonContainerIsObject(value.val.binary.data))
+			visit(value.val.binary.data, arg);
+}
+
+typedef struct OptionReader
+{
+	MemoryContext context;
+	Property   *property;
+} OptionReader;
+
+static void
+read_option(JsonbContainer *object, void *arg)
+{
+	OptionReader *reader = arg;
+	PropertyOption *option = &reader->property->options[reader->property->noptions++];
+
+	option->value = text_of(reader->context, object, "value");
+	option->label = text_of(reader->context, object, "label");
+}
+
+static void
+read_options(MemoryContext context, Property *property, JsonbContainer *object)
+{
+	OptionReader reader = {context, property};
+	JsonbValue	value;
+
+	if (getKeyJsonValueFromContainer(object, "options", strlen("options"), &value) == NULL ||
+		value.type != jbvBinary || !JsonContainerIsArray(value.val.binary.data))
+		return;
+	property->options = MemoryContextAlloc(context, sizeof(PropertyOption) *
+										   Max(JsonContainerSize(value.val.binary.data), 1));
+	for_each_object(JsonbValueToJsonb(&value), read_option, &reader);
+}
+
+typedef struct SetReader
+{
+	MemoryContext context;
+	PropertySet *set;
+} SetReader;
+
+static void
+read_property(JsonbContainer *object, void *arg)
+{
+	SetReader  *reader = arg;
+	Property   *property = MemoryContextAllocZero(reader->context, sizeof(Property));
+
+	property->name = text_of(reader->context, object, "name");
+	property->type = type_by_name(text_of(reader->context, object, "type"));
+	property->multiple = strcmp(text_of(reader->context, object, "field_type"), "checkbox") == 0;
+	property->read_only = is_true(object, "read_only");
+	read_options(reader->context, property, object);
+	add_to_set(reader->set, property);
+}
+
+static PropertySet *
+read_set(MemoryContext context, Jsonb *array)
+{
+	SetReader	reader = {context, make_set(context)};
+
+	for_each_object(array, read_property, &reader);
+	return reader.set;
+}
+
+/* A jsonb of the query's row, NULL when it is null. */
+static Jsonb *
+jsonb_of_row(int row, int column)
+{
+	bool		isnull;
+	Datum		datum = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbPCopy(datum);
+}
+
+static char *
+text_of_row(MemoryContext context, int row, int column)
+{
+	char	   *text = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+
+	return text == NULL ? NULL : MemoryContextStrdup(context, text);
+}
+
+static void
+query(const char *sql, Oid server)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(server);
+
+	if (statement_execute(sql, 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the schema of a HubSpot account");
+}
+
+static void
+load_properties(Schema *schema, Oid server)
+{
+	query("SELECT s.part, s.refreshed_at, s.known,"
+		  " (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p)) FROM hubspot.property p"
+		  " WHERE p.server = s.server AND p.object::pg_catalog.text = s.part)"
+		  " FROM hubspot.schema s WHERE s.server = $1", server);
+	for (int i = 0; i < SPI_processed; i++)
+		for (int part = 0; part < SCHEMA_PARTS; part++)
+		{
+			bool		isnull;
+			Jsonb	   *array = jsonb_of_row(i, 4);
+
+			if (strcmp(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1), schema_part_names[part]) != 0)
+				continue;
+			schema->refreshed_at[part] =
+				DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+			if (part == SCHEMA_EVENT)
+				schema->events_known =
+					DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
+			else if (array != NULL)
+				schema->properties[part] = read_set(schema->context, array);
+		}
+}
+
+static void
+load_events(Schema *schema, Oid server)
+{
+	query("SELECT name, full_name, label, properties FROM hubspot.event_definition WHERE server = $1", server);
+	schema->nevents = SPI_processed;
+	schema->events = MemoryContextAllocZero(schema->context, sizeof(EventDefinition) * Max(schema->nevents, 1));
+	for (int i = 0; i < schema->nevents; i++)
+	{
+		schema->events[i].name = text_of_row(schema->context, i, 1);
+		schema->events[i].full_name = text_of_row(schema->context, i, 2);
+		schema->events[i].label = text_of_row(schema->context, i, 3);
+		schema->events[i].properties = read_set(schema->context, jsonb_of_row(i, 4));
+	}
+}
+
+static void
+load_maps(Schema *schema, Oid server)
+{
+	query("SELECT object, trait, property FROM hubspot.mapping WHERE server = ''"
+		  " OR server = (SELECT s.srvname FROM pg_catalog.pg_foreign_server s WHERE s.oid = $1)"
+		  " ORDER BY server = '', trait", server);
+	schema->nmaps = SPI_processed;
+	schema->maps = MemoryContextAllocZero(schema->context, sizeof(TraitMap) * Max(schema->nmaps, 1));
+	for (int i = 0; i < schema->nmaps; i++)
+	{
+		char	   *object = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+
+		schema->maps[i].object = strcmp(object, "company") == 0 ? OBJECT_IS_COMPANY
+			: strcmp(object, "event") == 0 ? OBJECT_IS_EVENT : OBJECT_IS_CONTACT;
+		schema->maps[i].trait = text_of_row(schema->context, i, 2);
+		schema->maps[i].property = text_of_row(schema->context, i, 3);
+	}
+}
+
+Schema *
+schema_load(Oid server, MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "hubspot schema", ALLOCSET_START_SMALL_SIZES);
+	Schema	   *schema = MemoryContextAllocZero(context, sizeof(Schema));
+	bool		push = !ActiveSnapshotSet();
+
+	schema->context = context;
+	if (push)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	load_properties(schema, server);
+	load_events(schema, server);
+	load_maps(schema, server);
+	SPI_finish();
+	if (push)
+		PopActiveSnapshot();
+	return schema;
+}
+
+/* ---- storing ------------------------------------------------------------------------ */
+
+static void
+execute(const char *sql, Oid server, SchemaPart part, const char *json)
+{
+	Oid			types[] = {OIDOID, TEXTOID, JSONBOID};
+	Datum		values[] = {
+		ObjectIdGetDatum(server), CStringGetTextDatum(schema_part_names[part]),
+		json == NULL ? (Datum) 0 : DirectFunctionCall1(jsonb_in, CStringGetDatum(json))
+	};
+	char		nulls[] = {' ', ' ', json == NULL ? 'n' : ' ', '\0'};
+
+	if (statement_execute(sql, 3, types, values, nulls, false, 0) < 0)
+		elog(ERROR, "could not write the schema of a HubSpot account");
+}
+
+/*
+ * Rows that did not change are not written again.  A list comes in pages, which shift when something
+ * is created meanwhile: of two of one name the last one counts.
+ */
+static const char *const store_properties[] = {
+	"DELETE FROM hubspot.property p WHERE p.server = $1 AND p.object::pg_catalog.text = $2 AND NOT EXISTS ("
+	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'name' = p.name)",
+	"INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, read_only, options)"
+	" SELECT $1, $2::hubspot.object, e.name, e.type, e.field_type, e.label, e.is_unique, e.read_only, e.options"
+	" FROM (SELECT DISTINCT ON (r.name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS (name text, type text, field_type text,"
+	" label text, is_unique boolean, read_only boolean, options jsonb)) WITH ORDINALITY r ORDER BY r.name, r.ordinality DESC) e"
+	" ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type, field_type = excluded.field_type,"
+	" label = excluded.label, is_unique = excluded.is_unique, read_only = excluded.read_only, options = excluded.options"
+	" WHERE (property.type, property.field_type, property.label, property.is_unique, property.read_only, property.options)"
+	" IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.label, excluded.is_unique, excluded.read_only, excluded.options)",
+};
+
+static const char *const store_events[] = {
+	"DELETE FROM hubspot.event_definition d WHERE d.server = $1 AND $2 = 'event' AND NOT EXISTS ("
+	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'full_name' = d.full_name)",
+	"INSERT INTO hubspot.event_definition (server, name, full_name, label, properties)"
+	" SELECT $1, e.name, e.full_name, e.label, e.properties"
+	" FROM (SELECT DISTINCT ON (r.full_name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS (name text, full_name text, label text,"
+	" properties jsonb)) WITH ORDINALITY r ORDER BY r.full_name, r.ordinality DESC) e"
+	" WHERE $2 = 'event'"
+	" ON CONFLICT (server, full_name) DO UPDATE SET name = excluded.name, label = excluded.label,"
+	" properties = excluded.properties"
+	" WHERE (event_definition.name, event_definition.label, event_definition.properties)"
+	" IS DISTINCT FROM (excluded.name, excluded.label, excluded.properties)",
+};
+
+void
+schema_store(Oid server, SchemaPart part, const char *json)
+{
+	const char *const *statements = part == SCHEMA_EVENT ? store_events : store_properties;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (json != NULL)
+		for (int i = 0; i < lengthof(store_properties); i++)
+			execute(statements[i], server, part, json);
+	execute("INSERT INTO hubspot.schema (server, part, refreshed_at, known)"
+			" VALUES ($1, $2, pg_catalog.clock_timestamp(), $3::pg_catalog.jsonb IS NOT NULL)"
+			" ON CONFLICT (server, part) DO UPDATE SET refreshed_at = excluded.refreshed_at, known = excluded.known",
+			server, part, json);
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+/* ---- events -------------------------------------------------------------------------- */
+
+char *
+schema_event_name(const char *name, int len)
+{
+	char	   *result = palloc(len + 1);
+	int			used = 0;
+
+	for (int i = 0; i < len && used < EVENT_NAME_MAX; i++)
+	{
+		unsigned char c = pg_ascii_tolower((unsigned char) name[i]);
+		bool		is_letter = c >= 'a' && c <= 'z';
+
+		if (is_letter || (c >= '0' && c <= '9' && used > 0))
+			result[used++] = c;
+		else if (used > 0 && result[used - 1] != '_')
+			result[used++] = '_';
+	}
+	while (used > 0 && result[used - 1] == '_')
+		used--;
+	result[used] = '\0';
+	return used > 0 ? result : NULL;
+}
+
+typedef const char *(*EventField) (const EventDefinition *event);
+
+static const char *
+full_name_of(const EventDefinition *event)
+{
+	return event->full_name;
+}
+
+static const char *
+name_of(const EventDefinition *event)
+{
+	return event->name;
+}
+
+static const char *
+label_of(const EventDefinition *event)
+{
+	return event->label;
+}
+
+/* The definition whose field is this text; names may differ in case. */
+static const EventDefinition *
+find_event(const Schema *schema, EventField field, const char *text, int len)
+{
+	for (int i = 0; i < schema->nevents; i++)
+	{
+		const char *there = field(&schema->events[i]);
+
+		if (there != NULL && strlen(there) == len && pg_strncasecmp(there, text, len) == 0)
+			return &schema->events[i];
+	}
+	return NULL;
+}
+
+const EventDefinition *
+schema_event(const Schema *schema, const char *name, int len)
+{
+	static const EventField fields[] = {full_name_of, name_of, label_of};
+	const char *normal;
+
+	for (int i = 0; i < lengthof(fields); i++)
+	{
+		const EventDefinition *event = find_event(schema, fields[i], name, len);
+
+		if (event != NULL)
+			return event;
+	}
+	normal = schema_event_name(name, len);
+	return normal == NULL ? NULL : find_event(schema, name_of, normal, strlen(normal));
+}

@@ -1,0 +1,116 @@
+/*
+ * schema.h
+ *		What HubSpot knows of an account: properties and event definitions.
+ *
+ * Read from HubSpot by the worker, kept in hubspot.property and
+ * hubspot.event_definition, and from there in memory, for the worker and for
+ * hubspot_explain() alike.
+ */
+#ifndef HUBSPOT_SCHEMA_H
+#define HUBSPOT_SCHEMA_H
+
+#include "utils/timestamp.h"
+
+#include "store/ring.h"
+
+/* HubSpot's types; every other is taken for a string. */
+typedef enum PropertyType
+{
+	PROPERTY_STRING,
+	PROPERTY_NUMBER,
+	PROPERTY_BOOL,
+	PROPERTY_ENUMERATION,
+	PROPERTY_DATE,
+	PROPERTY_DATETIME
+} PropertyType;
+
+typedef struct PropertyOption
+{
+	const char *value;
+	const char *label;
+} PropertyOption;
+
+typedef struct Property
+{
+	const char *name;
+	PropertyType type;
+	bool		multiple;		/* checkboxes: "a;b;c" */
+	bool		read_only;		/* calculated ones included */
+	int			noptions;
+	PropertyOption *options;
+} Property;
+
+typedef struct PropertySet PropertySet;
+
+typedef struct EventDefinition
+{
+	const char *name;
+	const char *full_name;		/* "pe1234_name", what is sent */
+	const char *label;
+	PropertySet *properties;
+} EventDefinition;
+
+/* hubspot_map(): the property that a trait is, whatever its name. */
+typedef struct TraitMap
+{
+	Object		object;
+	const char *trait;			/* dots reach inside */
+	const char *property;		/* NULL: the trait is not sent */
+} TraitMap;
+
+typedef enum SchemaPart
+{
+	SCHEMA_CONTACT,
+	SCHEMA_COMPANY,
+	SCHEMA_EVENT
+#define SCHEMA_PARTS (SCHEMA_EVENT + 1)
+} SchemaPart;
+
+typedef struct Schema
+{
+	MemoryContext context;		/* holds all of it */
+	TimestampTz refreshed_at[SCHEMA_PARTS]; /* 0: HubSpot has not told */
+	PropertySet *properties[SCHEMA_EVENT];	/* NULL: not known */
+	bool		events_known;
+	int			nevents;
+	EventDefinition *events;
+	int			nmaps;
+	TraitMap   *maps;
+} Schema;
+
+/* What the tables hold for a SERVER, in a new child of parent; inside a transaction. */
+extern Schema *schema_load(Oid server, MemoryContext parent);
+
+/*
+ * Replace what the tables hold of a part by a JSON array as
+ * schema_reply.c makes it; inside a transaction.  json NULL: HubSpot does not
+ * tell (a missing scope), which is noted.
+ */
+extern void schema_store(Oid server, SchemaPart part, const char *json);
+
+/* The property of exactly this name, NULL when there is none. */
+extern const Property *schema_property(const PropertySet *set, const char *name, int len);
+
+/* The definition that a track call's event names, NULL when there is none; see docs/mapping.md. */
+extern const EventDefinition *schema_event(const Schema *schema, const char *name, int len);
+
+/*
+ * The internal name of an event: lower case, runs of anything but letters and
+ * digits as "_", beginning with a letter, at most 50 characters.  NULL when
+ * nothing is left.
+ */
+extern char *schema_event_name(const char *name, int len);
+
+/* HubSpot's form of entry for a type that a user may ask for; NULL: no such type. */
+extern const char *schema_field_type(const char *type);
+
+/* The group of HubSpot's properties that new ones go into. */
+extern const char *schema_group(SchemaPart part);
+
+/* The options of a boolean, as members of a JSON array. */
+extern const char *const schema_bool_options;
+
+/* "contact", "company", "event". */
+extern const char *const schema_part_names[SCHEMA_PARTS];
+
+#endif							/* HUBSPOT_SCHEMA_H */

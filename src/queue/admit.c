@@ -1,0 +1,375 @@
+/*
+ * admit.c
+ *		Rows of the outbox on their way into the worker's memory.
+ *
+ * Anybody with the right to can put anything into the outbox by hand: each
+ * row gets a lane or a verdict here, and none keeps others from being sent.
+ *
+ * Locks: ACCESS SHARE on result children.  Memory: rows in "hubspot window".
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "cluster/shared.h"
+#include "cluster/suspect.h"
+#include "queue/admit.h"
+#include "queue/unchanged.h"
+#include "read/expire.h"
+#include "worker/connect.h"
+
+#define WINDOW_LOOK		5000	/* rows looked at for one userId */
+
+static int64 highest_result[RING_CHILDREN]; /* when the worker started; 0: none */
+static TimestampTz nobody_since;	/* when the worker before this one had ended */
+
+/* ---- verdicts there are already --------------------------------------------- */
+
+void
+admit_start(void)
+{
+	const Catalog *catalog = ring_catalog(false);
+
+	nobody_since = shared_workers_ended_at();
+	for (int i = 0; i < RING_CHILDREN; i++)
+	{
+		RingScan	child;
+		bool		isnull;
+
+		ring_scan_open(&child, catalog->result[i], catalog->result_id[i], 0);
+		index_rescan(child.scan, NULL, 0, NULL, 0);
+		highest_result[i] = index_getnext_slot(child.scan, BackwardScanDirection, child.slot)
+			? DatumGetInt64(slot_getattr(child.slot, 1, &isnull)) : 0;
+		ring_scan_close(&child);
+	}
+}
+
+void
+admit_close_probe(ResultProbe *probe)
+{
+	if (probe->child >= 0)
+		ring_scan_close(&probe->scan);
+	probe->child = -1;
+}
+
+bool
+admit_has_result(ResultProbe *probe, int64 id)
+{
+	const Catalog *catalog = ring_catalog(false);
+	int			child = RING_CHILD(id);
+
+	if (id > highest_result[child])
+		return false;
+	if (probe->child != child)
+	{
+		admit_close_probe(probe);
+		ring_scan_open(&probe->scan, catalog->result[child], catalog->result_id[child], 1);
+		probe->child = child;
+	}
+	return ring_scan_find(&probe->scan, id);
+}
+
+/* ---- whose row it is ------------------------------------------------------------ */
+
+static Lane *
+refuse(Refusal *why, Verdict verdict, const char *category, const char *message)
+{
+	why->verdict = verdict;
+	why->category = category;
+	why->message = message;
+	return NULL;
+}
+
+/* The SERVER may have been created together with the row, a moment ago. */
+static Account *
+find_account(Oid server)
+{
+	Account    *account = connect_find(server);
+
+	if (account == NULL)
+	{
+		AcceptInvalidationMessages();
+		connect_load_accounts();
+		account = connect_find(server);
+	}
+	return account;
+}
+
+/* The row of a deletion whose traces, its own included, have been removed, but not its verdict written. */
+static bool
+is_erasure_done(TupleTableSlot *slot)
+{
+	bool		isnull;
+	text	   *key = DatumGetTextPP(slot_getattr(slot, AT_KEY, &isnull));
+	Oid			call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+
+	return VARSIZE_ANY_EXHDR(key) == 0 && call == ring_catalog(false)->call[CALL_DELETE];
+}
+
+/* What HubSpot could not read is not sent. */
+static const char *
+objection_to_encoding(TupleTableSlot *slot)
+{
+	bool		isnull;
+	bool		by_address;
+	Datum		property;
+	Datum		key;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return NULL;
+	property = slot_getattr(slot, AT_KEY_PROPERTY, &by_address);
+	key = slot_getattr(slot, AT_KEY, &isnull);
+	return encoding_objection(by_address ? NULL : TextDatumGetCString(property), TextDatumGetCString(key),
+							  DatumGetJsonbP(slot_getattr(slot, AT_MESSAGE, &isnull)));
+}
+
+Lane *
+admit_lane(TupleTableSlot *slot, Refusal *why)
+{
+	const Catalog *catalog = ring_catalog(false);
+	bool		isnull;
+	Datum		problem = slot_getattr(slot, AT_PROBLEM, &isnull);
+	Account    *account;
+	Object		object;
+	const char *objection;
+
+	if (!isnull)
+		return refuse(why, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
+	if (suspect_is_held(SUSPECT_ROW, DatumGetInt64(slot_getattr(slot, AT_ID, &isnull))))
+		return refuse(why, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
+	if (is_erasure_done(slot))
+		return refuse(why, VERDICT_DELIVERED, NULL, NULL);
+	account = find_account(DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull)));
+	if (account == NULL)
+		return refuse(why, VERDICT_CANCELLED, "server_dropped",
+					  "the SERVER that this row was queued for does not exist any more");
+	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
+										 DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull)));
+	(void) slot_getattr(slot, AT_MESSAGE, &isnull);
+	if (isnull)
+		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
+	objection = objection_to_encoding(slot);
+	if (objection != NULL)
+		return refuse(why, VERDICT_REJECTED, "bad_message", objection);
+	return &account->lanes[lane_family_of(object)];
+}
+
+void
+admit_refuse(int64 id, const Refusal *why)
+{
+	AckResult	result = {.id = id, .verdict = why->verdict, .created = -1,
+	.category = why->category, .message = why->message};
+
+	ack_result(&result);
+}
+
+/* ---- into the window ---------------------------------------------------------------- */
+
+bool
+admit_is_backfill(TupleTableSlot *slot)
+{
+	bool		is_live;
+	Datum		backfill = slot_getattr(slot, AT_BACKFILL, &is_live);
+
+	return !is_live && DatumGetBool(backfill);
+}
+
+Size
+admit_size(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return sizeof(Row) + toast_raw_datum_size(slot_getattr(slot, AT_MESSAGE, &isnull));
+}
+
+/* What is known of the record is looked up at once where requests differ by it. */
+static void
+find_record(Row *row)
+{
+	WorkKey    *key = row->key;
+	Oid			server = key->lane->account->server;
+	const char *property = key->property != NULL ? key->property : "email";
+
+	const char *found = NULL;
+
+	if (key->lane->family == FAMILY_EVENTS)
+		found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
+	else if (key->lane->family == FAMILY_CONTACTS && row->mode != MODE_UPSERT && key->record_id[0] == '\0')
+		found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
+	else if (key->lane->family == FAMILY_COMPANIES && key->record_id[0] == '\0')
+		found = record_map_find(server, OBJECT_IS_COMPANY, property, key->key);
+	if (found != NULL)
+		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found, RECORD_ID_BYTES);
+	unchanged_look_up(row);
+}
+
+/*
+ * Contacts whose calls wait, and whose userId is this one, looked for in a
+ * bounded stretch of the window from its end; NULL when there is none.
+ */
+static const char *
+find_in_window(const Lane *lane, const char *user_id)
+{
+	dlist_iter	iter;
+	int			looked = 0;
+
+	dlist_reverse_foreach(iter, &window.rows)
+	{
+		Row		   *row = dlist_container(Row, order, iter.cur);
+		MessageParts parts;
+		MessageProblem problem;
+		char	   *text;
+
+		if (++looked > WINDOW_LOOK)
+			break;
+		if (row->key->lane != lane || row->key->property != NULL || !message_read(row->message, &parts, &problem))
+			continue;
+		text = message_user_id(&parts);
+		if (text != NULL && strcmp(text, user_id) == 0)
+			return row->key->key;
+	}
+	return NULL;
+}
+
+/*
+ * A row that names its contact by a userId alone is a row of the address that
+ * this was seen with, so that it keeps its place among them.  NULL: not known yet,
+ * or others of that userId wait already.
+ */
+static const char *
+address_of(const Lane *lane, const char *user_id)
+{
+	const char *address = NULL;
+
+	if (queue_find(lane, MESSAGE_USER_ID, user_id) == NULL)
+		address = record_map_find(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id);
+	if (address == NULL && lane->family == FAMILY_CONTACTS)
+		address = find_in_window(lane, user_id);
+	return address;
+}
+
+/* The columns that a row is made of, beside message and key. */
+static void
+read_columns(Row *row, TupleTableSlot *slot)
+{
+	const Catalog *catalog = ring_catalog(false);
+	bool		isnull;
+	Datum		datum;
+
+	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
+	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
+	datum = slot_getattr(slot, AT_PARENT, &isnull);
+	row->parent = isnull ? 0 : DatumGetInt64(datum);
+	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
+	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
+	datum = slot_getattr(slot, AT_BACKFILL, &isnull);
+	row->backfill = !isnull && DatumGetBool(datum);
+	datum = slot_getattr(slot, AT_MODE, &isnull);
+	row->mode = isnull ? MODE_UPSERT : (RowMode) DatumGetChar(datum);
+	datum = slot_getattr(slot, AT_REPLAY_OF, &isnull);
+	row->identity = isnull ? row->id : DatumGetInt64(datum);
+	datum = slot_getattr(slot, AT_CALLED_AT, &isnull);
+	row->called_at = isnull ? row->created_at : DatumGetTimestampTz(datum);
+	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
+										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
+	row->is_sync = DatumGetObjectId(slot_getattr(slot, AT_SOURCE, &isnull)) == catalog->source[SOURCE_SYNC];
+	row->erases = row->call == CALL_DELETE && message_erases(row->message);
+}
+
+void
+admit_resolve(const Lane *lane, const char **property, const char **key)
+{
+	const char *address = NULL;
+
+	if (*property != NULL && strcmp(*property, MESSAGE_USER_ID) == 0)
+		address = address_of(lane, *key);
+	if (address == NULL)
+		return;
+	*property = NULL;
+	*key = address;
+}
+
+Row *
+admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
+{
+	bool		isnull;
+	Size		size = admit_size(slot);
+	Row		   *row = MemoryContextAlloc(window.memory, size);
+	Datum		datum = slot_getattr(slot, AT_MESSAGE, &isnull);
+	struct varlena *message = PG_DETOAST_DATUM(datum);
+	const char *key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	const char *property;
+
+	memset(row, 0, sizeof(Row));
+	row->message = (Jsonb *) memcpy(row + 1, message, VARSIZE(message));
+	row->bytes = GetMemoryChunkSpace(row);
+	if ((Pointer) message != DatumGetPointer(datum))
+		pfree(message);
+	read_columns(row, slot);
+	row->lost = maybe_sent && row->created_at <= nobody_since;
+	datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
+	property = isnull ? NULL : TextDatumGetCString(datum);
+	admit_resolve(lane, &property, &key);
+	queue_add(lane, property, key, row);
+	find_record(row);
+	expire_note(row);
+	return row;
+}
+
+/* ---- what an earlier worker has learnt ---------------------------------------------- */
+
+/* The userId of a contact's row, to be remembered with its address. */
+static void
+remember_user_id(const Lane *lane, TupleTableSlot *slot, const char *address)
+{
+	bool		isnull;
+	Datum		message = slot_getattr(slot, AT_MESSAGE, &isnull);
+	MessageParts parts;
+	MessageProblem problem;
+	char	   *user_id;
+
+	if (isnull || !message_read(DatumGetJsonbP(message), &parts, &problem))
+		return;
+	user_id = message_user_id(&parts);
+	if (user_id != NULL && strcmp(user_id, address) != 0)
+		record_map_add(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, address, false, clock_us());
+}
+
+void
+admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
+{
+	bool		is_contact = lane->family == FAMILY_CONTACTS;
+	Object		object = is_contact ? OBJECT_IS_CONTACT : OBJECT_IS_COMPANY;
+	Oid			server = lane->account->server;
+	bool		isnull;
+	bool		by_address;
+	Datum		property = slot_getattr(slot, AT_KEY_PROPERTY, &by_address);
+	char	   *key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	char	   *name = by_address ? "email" : TextDatumGetCString(property);
+	Datum		record_id;
+	Oid			call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+
+	if ((!is_contact && lane->family != FAMILY_COMPANIES) || strcmp(name, MESSAGE_USER_ID) == 0)
+		return;
+	record_id = slot_getattr(probe->scan.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
+	if (call == ring_catalog(false)->call[CALL_DELETE] && is_contact && !isnull)
+		record_map_archive(server, name, key, clock_us());
+	else if (call == ring_catalog(false)->call[CALL_DELETE])
+		record_map_remove(server, object, name, key, clock_us());
+	else if (!isnull)
+	{
+		record_map_add(server, object, name, key, TextDatumGetCString(record_id), false, clock_us());
+		if (is_contact && by_address)
+			remember_user_id(lane, slot, key);
+	}
+}

@@ -1,0 +1,73 @@
+/*
+ * admit.h
+ *		Rows of the outbox on their way into the worker's memory.
+ *
+ * What a row is and whose; no decision about when it is read, which is
+ * window.c's.
+ */
+#ifndef HUBSPOT_ADMIT_H
+#define HUBSPOT_ADMIT_H
+
+#include "queue/work.h"
+#include "store/ring_scan.h"
+
+/* Attribute numbers of hubspot.outbox. */
+enum OutboxAttribute
+{
+	AT_ID = 1, AT_XID, AT_CREATED_AT, AT_SERVER, AT_CALL, AT_OBJECT, AT_SOURCE, AT_PARENT,
+	AT_DEADLINE, AT_BACKFILL, AT_MODE, AT_REPLAY_OF, AT_CALLED_AT, AT_KEY_PROPERTY, AT_KEY, AT_PROBLEM, AT_MESSAGE
+#define AT_LAST	AT_MESSAGE
+};
+
+/* Why a row has no lane, and therefore ends unsent.  Texts are palloc'd or constant. */
+typedef struct Refusal
+{
+	Verdict		verdict;
+	const char *category;
+	const char *message;
+} Refusal;
+
+/* The lane of a row; NULL when it can have none, with the reason. */
+extern Lane *admit_lane(TupleTableSlot *slot, Refusal *why);
+
+/* Write the verdict of a row that has no lane. */
+extern void admit_refuse(int64 id, const Refusal *why);
+
+/* Whether a row makes way for live ones. */
+extern bool admit_is_backfill(TupleTableSlot *slot);
+
+/* Bytes that a row will take in the window. */
+extern Size admit_size(TupleTableSlot *slot);
+
+/*
+ * The name that a row's key has in the window: a userId that is known to be an
+ * address becomes that.  property NULL: an address.  Inside a transaction, with
+ * the record map open.
+ */
+extern void admit_resolve(const Lane *lane, const char **property, const char **key);
+
+/* Bring a row into the window.  maybe_sent: a worker before this one may have read it. */
+extern Row *admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent);
+
+/*
+ * Whether a row had its verdict when the worker started.  The probe is open
+ * for one page: begin with child = -1, and close it.
+ */
+typedef struct ResultProbe
+{
+	int			child;			/* -1: none is open */
+	RingScan	scan;
+} ResultProbe;
+
+/* Remember where the results end; rows above need no look-up. */
+extern void admit_start(void);
+extern bool admit_has_result(ResultProbe *probe, int64 id);
+extern void admit_close_probe(ResultProbe *probe);
+
+/*
+ * The row has a result, at which the probe stands: the record map learns from
+ * it what the worker before this one may not have written.
+ */
+extern void admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe);
+
+#endif							/* HUBSPOT_ADMIT_H */

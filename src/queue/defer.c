@@ -1,0 +1,482 @@
+/*
+ * defer.c
+ *		Rows that failed for their own sake and are tried again later.
+ *
+ * See defer.h.  In memory stand the ids and keys of what waits, in the table
+ * everything else; a row is read again from there when its time has come.
+ * What changes is written by defer_write.c.
+ *
+ * Memory: keys and ids in "hubspot work", at most DEFER_MAX_ROWS.  Locks:
+ * ACCESS SHARE on hubspot.deferred.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "nodes/pg_list.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/statement.h"
+#include "base/value.h"
+#include "queue/admit.h"
+#include "queue/defer.h"
+#include "queue/defer_write.h"
+#include "queue/unchanged.h"
+#include "read/command.h"
+#include "worker/connect.h"
+
+#define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
+#define LONGEST_WAIT_S	3600	/* ... up to this */
+
+/*
+ * HubSpot has carried it out each time, so that every further try repeats what is done.  Two are for
+ * an answer that something on the way has garbled.
+ */
+#define MAX_UNREADABLE	3
+
+#define NO_ROOM_US		1000000 /* the window is full: look again */
+
+static int64 nrows;				/* that wait, of all lanes */
+static int64 *at_start;			/* ids that waited at the start, ascending */
+static int	nat_start;
+static TimestampTz started_at;
+
+static int
+compare_due(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const WorkKey *x = pairingheap_const_container(WorkKey, due, a);
+	const WorkKey *y = pairingheap_const_container(WorkKey, due, b);
+
+	return x->until < y->until ? 1 : x->until > y->until ? -1 : 0;
+}
+
+static pairingheap due = {.ph_compare = compare_due};	/* keys by their time */
+
+/* ---- keys that wait ---------------------------------------------------------- */
+
+static void
+add_id(WorkKey *key, int64 id)
+{
+	int			n = key->ndeferred++;
+
+	if (n == 0)
+		key->deferred = MemoryContextAlloc(window.work, sizeof(int64) * 4);
+	else if (n >= 4 && (n & (n - 1)) == 0)
+		key->deferred = repalloc(key->deferred, sizeof(int64) * n * 2);
+	key->deferred[n] = id;
+	key->lane->ndeferred++;
+	nrows++;
+}
+
+static void
+forget_ids(WorkKey *key, int n)
+{
+	key->lane->ndeferred -= n;
+	nrows -= n;
+	key->ndeferred -= n;
+	memmove(key->deferred, key->deferred + n, sizeof(int64) * key->ndeferred);
+	if (key->ndeferred > 0)
+		return;
+	pfree(key->deferred);
+	key->deferred = NULL;
+}
+
+static void
+block_key(WorkKey *key, int64 until)
+{
+	key->until = until;
+	queue_defer_key(key);
+	pairingheap_add(&due, &key->due);
+}
+
+static void
+unblock_key(WorkKey *key)
+{
+	pairingheap_remove(&due, &key->due);
+	key->until = 0;
+	queue_recall_key(key);
+}
+
+int64
+defer_oldest(const Lane *lane)
+{
+	int64		oldest = PG_INT64_MAX;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &unconstify(Lane *, lane)->deferred)
+		oldest = Min(oldest, dlist_container(WorkKey, node, iter.cur)->deferred[0]);
+	return oldest;
+}
+
+int64
+defer_wake(int64 now)
+{
+	while (!pairingheap_is_empty(&due))
+	{
+		WorkKey    *key = pairingheap_container(WorkKey, due, pairingheap_first(&due));
+
+		if (key->until > now)
+			return key->until - now;
+		unblock_key(key);
+	}
+	return -1;
+}
+
+/* ---- faults and ends ----------------------------------------------------------- */
+
+/* Seconds until the next try after so many faults; a deadline is not slept through. */
+static int64
+wait_after(const Input *input, int attempt)
+{
+	int64		wait = FIRST_WAIT_S;
+
+	for (int i = 1; i < attempt && wait < LONGEST_WAIT_S; i++)
+		wait *= 2;
+	wait = Min(wait, LONGEST_WAIT_S);
+	for (int i = 0; i < input->nrows; i++)
+		if (input->rows[i]->deadline != 0)
+			wait = Min(wait, Max((input->rows[i]->deadline - GetCurrentTimestamp()) / USECS_PER_SEC + 1, 0));
+	return wait;
+}
+
+static int
+faults_of(const Input *input)
+{
+	int			faults = 0;
+
+	for (int i = 0; i < input->nrows; i++)
+		faults = Max(faults, input->rows[i]->attempt);
+	return faults + 1;
+}
+
+/* How many faults a record may have. */
+static int
+most_faults(const WorkKey *key, const char *category)
+{
+	int			most = key->lane->account->options->max_attempts;
+
+	return strcmp(category, DEFER_UNREADABLE) == 0 ? Min(most, MAX_UNREADABLE) : most;
+}
+
+static void
+note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckResult *fault)
+{
+	for (int i = 0; i < input->nrows; i++)
+	{
+		Change	   *change = defer_change(kind, input->rows[i]->id);
+
+		change->attempt = attempt;
+		change->status = fault->http_status;
+		change->wait_s = wait_s;
+		change->lost = input->rows[i]->lost;
+		change->request = fault->request;
+		change->category = defer_text(fault->category);
+		change->message = defer_text(fault->message);
+	}
+}
+
+/* There is no room for more deferred rows: these begin anew, when the lane goes on. */
+static void
+hold_lane(Input *input)
+{
+	LaneStatus *status = &input->key->lane->status;
+
+	if (status->state == LANE_RUN)
+		lane_event(status, EVENT_UNAVAILABLE, "too many records fail for a reason of their own", 0);
+	queue_put_back(input->key, input->rows, input->nrows);
+}
+
+void
+defer_input(Input *input, const char *category, const char *message, int status, AckRequest *request)
+{
+	WorkKey    *key = input->key;
+	int			attempt = faults_of(input);
+	int64		wait_s;
+	AckResult	fault = {.verdict = VERDICT_DEAD, .request = request, .http_status = status, .created = -1,
+	.category = category, .message = message};
+
+	if (nrows + input->nrows > DEFER_MAX_ROWS)
+	{
+		hold_lane(input);
+		return;
+	}
+	if (attempt >= most_faults(key, category))
+	{
+		note_fault(input, CHANGE_DEAD, attempt, 0, &fault);
+		for (int i = 0; i < input->nrows; i++)
+			queue_lose_copy(input->rows[i]);	/* the change removes it */
+		input->attempts = attempt;
+		batch_end_input(input, &fault);
+		return;
+	}
+	wait_s = wait_after(input, attempt);
+	unchanged_forget(key);
+	note_fault(input, CHANGE_WAIT, attempt, wait_s, &fault);
+	for (int i = 0; i < input->nrows; i++)
+	{
+		add_id(key, input->rows[i]->id);
+		queue_drop_row(input->rows[i]);
+	}
+	key->busy = false;
+	key->met_at = key->lane->successes;
+	block_key(key, clock_us() + wait_s * 1000000);
+	queue_release_key(key);
+}
+
+void
+defer_ended(const Row *row)
+{
+	(void) defer_change(CHANGE_ENDED, row->id);
+}
+
+void
+defer_recall(WorkKey *key)
+{
+	if (key->place == PLACE_DEFERRED)
+		unblock_key(key);
+}
+
+void
+defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message)
+{
+	AckResult	result = {.id = id, .verdict = verdict, .created = -1, .category = category, .message = message};
+	int			i = 0;
+
+	while (i < key->ndeferred && key->deferred[i] != id)
+		i++;
+	if (i == key->ndeferred)
+		return;
+	memmove(key->deferred + 1, key->deferred, sizeof(int64) * i);
+	ack_result(&result);
+	(void) defer_change(CHANGE_ENDED, id);
+	key->lane->done++;
+	forget_ids(key, 1);
+	if (key->ndeferred == 0)
+		defer_recall(key);		/* what waits behind it goes on */
+}
+
+void
+defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category, const char *message)
+{
+	while (key->ndeferred > 0 && key->deferred[0] < before)
+		defer_end_row(key, key->deferred[0], verdict, category, message);
+}
+
+/* ---- into the window --------------------------------------------------------------- */
+
+/* Attributes of hubspot.deferred behind those of the outbox. */
+enum DeferredAttribute
+{
+	AT_ATTEMPT = AT_LAST + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS, AT_CATEGORY
+};
+
+/* Whether what happened to it may happen to a whole request for its sake: it goes alone. */
+static bool
+is_suspect_copy(TupleTableSlot *copy)
+{
+	bool		isnull;
+	int			status = DatumGetInt16(slot_getattr(copy, AT_HTTP_STATUS, &isnull));
+	Datum		category;
+
+	if (isnull || status >= 500)
+		return true;
+	category = slot_getattr(copy, AT_CATEGORY, &isnull);
+	return !isnull && strcmp(TextDatumGetCString(category), DEFER_UNREADABLE) == 0;
+}
+
+/* One row, by its id; a copy that somebody has removed is a row that nobody wants any more. */
+static void
+load_row(WorkKey *key, RingScan *copies, int64 id)
+{
+	bool		isnull;
+	Row		   *row;
+
+	if (!ring_scan_find(copies, id))
+	{
+		defer_end_row(key, id, VERDICT_CANCELLED, "removed", "the row was removed from hubspot.deferred");
+		return;
+	}
+	if (command_cancels(copies->slot))
+	{
+		defer_end_row(key, id, command_refusal.verdict, command_refusal.category, command_refusal.message);
+		return;
+	}
+	row = admit_row(key->lane, copies->slot, false);
+	row->deferred = true;
+	key->lane->nrecalled++;
+	row->attempt = DatumGetInt32(slot_getattr(copies->slot, AT_ATTEMPT, &isnull));
+	row->is_suspect = is_suspect_copy(copies->slot);
+	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
+		(bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
+		 DatumGetTimestampTz(slot_getattr(copies->slot, AT_NEXT_TRY_AT, &isnull)) <= started_at);
+	forget_ids(key, 1);
+}
+
+/*
+ * All rows of a key, or none, for they are merged.  Where the window has no
+ * room one key of the lane comes in after the other: what fills it may wait
+ * for just these rows.
+ */
+void
+defer_load(WorkKey *key)
+{
+	RingScan	copies;
+
+	if (!queue_has_room(key->lane, 0) && key->lane->nrecalled > 0)
+		return;
+	ring_scan_open(&copies, ring_catalog(false)->deferred, ring_catalog(false)->deferred_id, 1);
+	while (key->ndeferred > 0)
+		load_row(key, &copies, key->deferred[0]);
+	ring_scan_close(&copies);
+}
+
+void
+defer_postpone(WorkKey *key)
+{
+	block_key(key, clock_us() + NO_ROOM_US);
+}
+
+/* ---- the worker's start, and changes by hand --------------------------------------------- */
+
+static int64
+column_int64(int row, int column)
+{
+	bool		isnull;
+
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull));
+}
+
+static Oid
+column_oid(int row, int column)
+{
+	bool		isnull;
+
+	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull));
+}
+
+/* A row of hubspot.deferred, from the first columns of a query. */
+typedef struct Copy
+{
+	int64		id;
+	Lane	   *lane;			/* NULL: the SERVER is gone */
+	const char *property;
+	const char *key;
+} Copy;
+
+#define COPY_COLUMNS	"id, server, object, key_property, key"
+
+static Copy
+read_copy(int i)
+{
+	Copy		copy = {.id = column_int64(i, 1)};
+	Account    *account = connect_find(column_oid(i, 2));
+	Object		object = (Object) ring_enum_position(ring_catalog(false)->object, OBJECT_COUNT, column_oid(i, 3));
+
+	if (account == NULL)
+		return copy;
+	copy.lane = &account->lanes[lane_family_of(object)];
+	copy.property = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
+	copy.key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
+	admit_resolve(copy.lane, &copy.property, &copy.key);
+	return copy;
+}
+
+/* Keys are blocked until their time; a row of no SERVER has ended. */
+static void
+remember(const Copy *copy, int64 wait_us)
+{
+	WorkKey    *key;
+
+	at_start[nat_start++] = copy->id;
+	if (copy->lane == NULL)
+	{
+		AckResult	result = {.id = copy->id, .verdict = VERDICT_CANCELLED, .created = -1, .category = "server_dropped",
+		.message = "the SERVER that this row was queued for does not exist any more"};
+
+		ack_result(&result);
+		(void) defer_change(CHANGE_ENDED, copy->id);
+		return;
+	}
+	key = queue_make(copy->lane, copy->property, copy->key);
+	add_id(key, copy->id);
+	if (key->ndeferred == 1)
+		block_key(key, clock_us() + Max(wait_us, 0));
+}
+
+static void
+select_copies(const char *sql)
+{
+	if (statement_execute(sql, 0, NULL, NULL, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.deferred");
+}
+
+void
+defer_start(void)
+{
+	started_at = GetCurrentTimestamp();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	record_map_open();
+	SPI_connect();
+	select_copies("SELECT " COPY_COLUMNS ", (extract(epoch FROM next_try_at - clock_timestamp()) * 1000000)::int8"
+				  " FROM hubspot.deferred ORDER BY id");
+	at_start = MemoryContextAlloc(window.work, sizeof(int64) * Max(SPI_processed, 1));
+	for (int i = 0; i < SPI_processed; i++)
+	{
+		Copy		copy = read_copy(i);
+
+		remember(&copy, column_int64(i, 6));
+	}
+	SPI_finish();
+	record_map_close();
+	PopActiveSnapshot();
+}
+
+bool
+defer_has(int64 id)
+{
+	return nat_start > 0 && bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL;
+}
+
+List *
+defer_rows(void)
+{
+	List	   *rows = NIL;
+
+	if (nrows == 0)
+		return NIL;
+	record_map_open();
+	select_copies("SELECT " COPY_COLUMNS ", call, backfill FROM hubspot.deferred ORDER BY id");
+	for (int i = 0; i < SPI_processed; i++)
+	{
+		Copy		copy = read_copy(i);
+		DeferredRow *row = palloc(sizeof(DeferredRow));
+		bool		is_live;
+
+		row->id = copy.id;
+		row->lane = copy.lane;
+		row->property = copy.property;
+		row->name = copy.key;
+		row->server = column_oid(i, 2);
+		row->object = column_oid(i, 3);
+		row->call = column_oid(i, 6);
+		row->text = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
+		row->backfill = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7, &is_live)) && !is_live;
+		rows = lappend(rows, row);
+	}
+	record_map_close();
+	return rows;
+}
+
+WorkKey *
+defer_key(const DeferredRow *row)
+{
+	WorkKey    *key = row->lane == NULL ? NULL : queue_find(row->lane, row->property, row->name);
+
+	return key != NULL && key->place == PLACE_DEFERRED ? key : NULL;
+}

@@ -1,0 +1,86 @@
+/*
+ * defer.h
+ *		Rows that failed for their own sake and are tried again later.
+ *
+ * A fault that concerns one record and may pass (HubSpot says so of that
+ * record, or everything else of the lane goes well) is no trouble of the
+ * lane.  The rows of the record leave the window and wait in
+ * hubspot.deferred, with a copy of everything, so that neither the window nor
+ * the checkpoint waits for them.  Their key is blocked meanwhile: what is
+ * queued for it later keeps its place behind them.  After max_attempts such
+ * faults they end as dead, and hubspot.dead keeps the copy.
+ *
+ * The worker is the only one that writes hubspot.deferred.
+ */
+#ifndef HUBSPOT_DEFER_H
+#define HUBSPOT_DEFER_H
+
+#include "queue/work.h"
+
+/* The category of a record whose answers say that all went well, but cannot be read. */
+#define DEFER_UNREADABLE	"unreadable"
+
+#define DEFER_MAX_ROWS	100000	/* of a worker; beyond it faults are the lane's */
+
+extern void defer_init(void);
+
+/* Read what waits; in the worker's first transaction, after the accounts. */
+extern void defer_start(void);
+
+/* Whether a row of the outbox waits in hubspot.deferred since before the worker's start. */
+extern bool defer_has(int64 id);
+
+/*
+ * A fault of the input's own that may pass: its rows are tried again later, or
+ * end as dead.  If there is no room for more, the lane has to wait.
+ */
+extern void defer_input(Input *input, const char *category, const char *message, int status, AckRequest *request);
+
+/* A row with a copy has got its verdict. */
+extern void defer_ended(const Row *row);
+
+/* Rows of a key that are in hubspot.deferred get this verdict, those queued before an id. */
+extern void defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category, const char *message);
+
+/* The oldest row of the lane that is deferred; INT64_MAX: none. */
+extern int64 defer_oldest(const Lane *lane);
+
+/* Recall keys whose time has come; returns µs until the next, -1: none waits. */
+extern int64 defer_wake(int64 now);
+
+/*
+ * Bring the rows of a recalled key into the window; inside a transaction.
+ * Those that find no room are put off after it.
+ */
+extern void defer_load(WorkKey *key);
+extern void defer_postpone(WorkKey *key);
+
+/* Copies and their removal, with the verdicts of the same transaction. */
+extern bool defer_has_changes(void);
+extern void defer_write(void);
+extern void defer_written(void);
+
+/* What is deferred and not in the window, as the table and the memory know it; inside a transaction with SPI. */
+typedef struct DeferredRow
+{
+	int64		id;
+	const Lane *lane;			/* NULL: the SERVER is gone */
+	const char *property;		/* of the key that is blocked by it */
+	const char *name;			/* and that key's own name */
+	Oid			server;
+	Oid			call;
+	Oid			object;
+	const char *text;			/* key as in the outbox */
+	bool		backfill;
+} DeferredRow;
+
+extern List *defer_rows(void);
+
+/* The key that is blocked by it, NULL: it is not any more. */
+extern WorkKey *defer_key(const DeferredRow *row);
+
+/* One of them gets this verdict; a key is recalled before its time. */
+extern void defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message);
+extern void defer_recall(WorkKey *key);
+
+#endif							/* HUBSPOT_DEFER_H */

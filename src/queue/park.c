@@ -1,0 +1,495 @@
+/*
+ * park.c
+ *		Rows that stay on disk although they have been read: they make way.
+ *
+ * Two kinds of queues of ids, both first in, first out.  A key that has many
+ * rows has one of its own.  The back-fill of a lane has one, whose entries
+ * are chained by the hash of their key, the youngest first, so that those of
+ * a live row's key are found; a chain ends where it leaves the queue, and
+ * nothing is ever taken out of it.
+ *
+ * Each entry keeps the number of its reading: the checkpoint waits for it.
+ *
+ * Memory: "hubspot work"; 16 bytes for a row of a key, 28 for one of a
+ * back-fill, at most PARK_MAX_ROWS.  Locks: ACCESS SHARE on children of the outbox.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "queue/admit.h"
+#include "queue/park.h"
+#include "read/command.h"
+
+#define KEY_ROWS			2000	/* of one key in the window; KEY_CROWDED of one that waits for
+									 * a deferred row */
+#define BACKFILL_SHARE		4	/* a back-fill may have this part of the window */
+#define ROWS_AT_ONCE		2000	/* brought in by one transaction, for one queue */
+#define FIRST_SIZE			1024
+
+#define SENT	PG_INT64_MIN	/* flag in an id: a worker before this one may have sent the row */
+#define ID(value)	((value) & ~SENT)
+
+/* Ids in a ring of a power of two. */
+typedef struct ParkedRow
+{
+	int64		id;				/* with the flag; 0: has been brought in before its turn */
+	uint64		seq;
+} ParkedRow;
+
+typedef struct Chain
+{
+	uint32		hash;
+	uint32		next;			/* place of the row before it of the same bucket, plus one; 0: none */
+} Chain;
+
+typedef struct Parked
+{
+	ParkedRow  *rows;
+	uint32		size;
+	uint32		first;			/* places count up for ever, modulo 2^32 */
+	uint32		end;
+	Chain	   *chains;			/* of a back-fill; NULL: of a key */
+	uint32	   *buckets;		/* size of them; place plus one */
+} Parked;
+
+static dlist_head keys = DLIST_STATIC_INIT(keys);	/* with parked rows */
+static int64 total;
+
+static uint32
+count_of(const Parked *parked)
+{
+	return parked == NULL ? 0 : parked->end - parked->first;
+}
+
+static ParkedRow *
+row_at(const Parked *parked, uint32 place)
+{
+	return &parked->rows[place & (parked->size - 1)];
+}
+
+static void
+link_place(Parked *parked, uint32 place)
+{
+	Chain	   *chain = &parked->chains[place & (parked->size - 1)];
+	uint32	   *bucket = &parked->buckets[chain->hash & (parked->size - 1)];
+
+	chain->next = *bucket;
+	*bucket = place + 1;
+}
+
+/* Twice as many places; what is there keeps its number. */
+static void
+grow(Parked *parked)
+{
+	Parked		old = *parked;
+
+	parked->size = old.size * 2;
+	parked->rows = MemoryContextAllocHuge(window.work, sizeof(ParkedRow) * parked->size);
+	for (uint32 place = old.first; place != old.end; place++)
+		*row_at(parked, place) = *row_at(&old, place);
+	pfree(old.rows);
+	if (old.chains == NULL)
+		return;
+	parked->chains = MemoryContextAllocHuge(window.work, sizeof(Chain) * parked->size);
+	parked->buckets = MemoryContextAllocExtended(window.work, sizeof(uint32) * parked->size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint32 place = old.first; place != old.end; place++)
+	{
+		parked->chains[place & (parked->size - 1)].hash = old.chains[place & (old.size - 1)].hash;
+		link_place(parked, place);
+	}
+	pfree(old.chains);
+	pfree(old.buckets);
+}
+
+static Parked *
+make_parked(bool chained)
+{
+	Parked	   *parked = MemoryContextAllocZero(window.work, sizeof(Parked));
+
+	parked->size = FIRST_SIZE;
+	parked->rows = MemoryContextAlloc(window.work, sizeof(ParkedRow) * FIRST_SIZE);
+	if (chained)
+	{
+		parked->chains = MemoryContextAlloc(window.work, sizeof(Chain) * FIRST_SIZE);
+		parked->buckets = MemoryContextAllocZero(window.work, sizeof(uint32) * FIRST_SIZE);
+	}
+	return parked;
+}
+
+static void
+free_parked(Parked *parked)
+{
+	pfree(parked->rows);
+	if (parked->chains != NULL)
+	{
+		pfree(parked->chains);
+		pfree(parked->buckets);
+	}
+	pfree(parked);
+}
+
+static void
+push(Parked *parked, int64 id, uint64 seq, uint32 hash)
+{
+	uint32		place;
+
+	if (count_of(parked) == parked->size)
+		grow(parked);
+	place = parked->end++;
+	row_at(parked, place)->id = id;
+	row_at(parked, place)->seq = seq;
+	if (parked->chains != NULL)
+	{
+		parked->chains[place & (parked->size - 1)].hash = hash;
+		link_place(parked, place);
+	}
+	total++;
+}
+
+/* What has been brought in before its turn leaves with its turn. */
+static void
+skip_taken(Parked *parked)
+{
+	while (count_of(parked) > 0 && row_at(parked, parked->first)->id == 0)
+		parked->first++;
+}
+
+static ParkedRow
+pop(Parked *parked)
+{
+	ParkedRow	row = *row_at(parked, parked->first++);
+
+	total--;
+	skip_taken(parked);
+	return row;
+}
+
+/* ---- into the window ---------------------------------------------------------------- */
+
+/* A row by its id, as a reader would meet it. */
+static void
+bring_in(const ParkedRow *parked)
+{
+	const Catalog *catalog = ring_catalog(false);
+	int64		id = ID(parked->id);
+	int			child = RING_CHILD(id);
+	RingScan	rows;
+	Refusal		why;
+	Lane	   *lane;
+
+	ring_scan_open(&rows, catalog->outbox[child], catalog->outbox_id[child], 1);
+	if (!ring_scan_find(&rows, id))
+		elog(ERROR, "outbox row " INT64_FORMAT " has gone before it had a verdict", id);
+	lane = admit_lane(rows.slot, &why);
+	if (lane == NULL)
+		admit_refuse(id, &why);
+	else if (command_cancels(rows.slot))
+		admit_refuse(id, &command_refusal);
+	else
+		queue_keep_seq(admit_row(lane, rows.slot, (parked->id & SENT) != 0), parked->seq);
+	ring_scan_close(&rows);
+}
+
+static void
+bring_in_first(Lane *lane, Parked *parked)
+{
+	bring_in(row_at(parked, parked->first));
+	(void) pop(parked);
+	lane->nparked--;
+}
+
+/* ---- keys with many rows ---------------------------------------------------------------- */
+
+static int
+limit_of(const WorkKey *key)
+{
+	return key->place == PLACE_DEFERRED ? KEY_CROWDED : KEY_ROWS;
+}
+
+bool
+park_keeps(const WorkKey *key)
+{
+	return key->parked != NULL;
+}
+
+static void
+begin_key(WorkKey *key)
+{
+	key->parked = make_parked(false);
+	dlist_push_tail(&keys, &key->parked_node);
+}
+
+static ParkResult
+park_in_key(WorkKey *key, int64 id)
+{
+	if (total >= PARK_MAX_ROWS)
+		return PARK_FULL;
+	if (key->parked == NULL)
+		begin_key(key);
+	push(key->parked, id, window.next_seq++, 0);
+	key->lane->nparked++;
+	return PARK_DONE;
+}
+
+static bool
+key_is_due(const WorkKey *key)
+{
+	return key->nrows * 2 <= KEY_ROWS && key->place != PLACE_DEFERRED && queue_has_room(key->lane, 0);
+}
+
+/* The key may go with the last of its rows, if that was not to be sent: it is held by the list until then. */
+static void
+load_key(WorkKey *key)
+{
+	Lane	   *lane = key->lane;
+
+	for (int i = 0; i < ROWS_AT_ONCE && count_of(key->parked) > 0 && key->nrows < KEY_ROWS; i++)
+		bring_in_first(lane, key->parked);
+	if (count_of(key->parked) > 0)
+		return;
+	dlist_delete(&key->parked_node);
+	free_parked(key->parked);
+	key->parked = NULL;
+	queue_drop_idle(key);
+}
+
+/* ---- back-fills ------------------------------------------------------------------------------ */
+
+static int64
+share_of(void)
+{
+	return Max(hubspot_window_rows / BACKFILL_SHARE, 1);
+}
+
+static uint32
+hash_of(const char *property, const char *key)
+{
+	uint32		hash = hash_bytes((const unsigned char *) key, strlen(key));
+
+	return property == NULL ? hash : hash_combine(hash, hash_bytes((const unsigned char *) property, strlen(property)));
+}
+
+/* The places of a key's parked rows, the youngest first; at most KEY_ROWS + 1. */
+static int
+find_places(const Parked *parked, uint32 hash, uint32 *places)
+{
+	uint32		next = parked->buckets[hash & (parked->size - 1)];
+	int			n = 0;
+
+	while (next != 0 && next - 1 - parked->first < count_of(parked) && n <= KEY_ROWS)
+	{
+		uint32		place = next - 1;
+		const Chain *chain = &parked->chains[place & (parked->size - 1)];
+
+		if (chain->hash == hash && row_at(parked, place)->id != 0)
+			places[n++] = place;
+		next = chain->next;
+	}
+	return n;
+}
+
+/*
+ * Bring in what is parked of a live row's key.  False when that is too much:
+ * then the live row has to wait with it.
+ */
+static bool
+overtake(Lane *lane, const char *property, const char *key)
+{
+	Parked	   *parked = lane->parked;
+	uint32	   *places = palloc(sizeof(uint32) * (KEY_ROWS + 1));
+	int			n = find_places(parked, hash_of(property, key), places);
+
+	if (n > KEY_ROWS)
+		return false;
+	while (n-- > 0)
+	{
+		ParkedRow  *row = row_at(parked, places[n]);
+
+		bring_in(row);
+		row->id = 0;
+		lane->nparked--;
+		total--;
+	}
+	skip_taken(parked);
+	pfree(places);
+	return true;
+}
+
+/* What is parked of a key that gets a queue of its own goes there first.  False as above. */
+static bool
+hand_over(WorkKey *key)
+{
+	Parked	   *parked = key->lane->parked;
+	uint32	   *places = palloc(sizeof(uint32) * (KEY_ROWS + 1));
+	int			n = find_places(parked, hash_of(key->property, key->key), places);
+
+	if (n > KEY_ROWS)
+		return false;
+	if (n > 0)
+		begin_key(key);
+	while (n-- > 0)
+	{
+		ParkedRow  *row = row_at(parked, places[n]);
+
+		push(key->parked, row->id, row->seq, 0);
+		row->id = 0;
+		total--;
+	}
+	skip_taken(parked);
+	pfree(places);
+	return true;
+}
+
+static ParkResult
+park_in_lane(Lane *lane, const char *property, const char *key, int64 id)
+{
+	if (total >= PARK_MAX_ROWS)
+		return PARK_FULL;
+	if (lane->parked == NULL)
+		lane->parked = make_parked(true);
+	push(lane->parked, id, window.next_seq++, hash_of(property, key));
+	lane->nparked++;
+	return PARK_DONE;
+}
+
+static bool
+lane_is_due(const Lane *lane)
+{
+	return count_of(lane->parked) > 0 && lane->nbackfill * 2 <= share_of() && queue_has_room(lane, 0);
+}
+
+static void
+load_lane(Lane *lane)
+{
+	for (int i = 0; i < ROWS_AT_ONCE && count_of(lane->parked) > 0 && lane->nbackfill < share_of(); i++)
+		bring_in_first(lane, lane->parked);
+	if (count_of(lane->parked) > 0)
+		return;
+	free_parked(lane->parked);
+	lane->parked = NULL;
+}
+
+/* ---- the reader's and the worker's calls --------------------------------------------------------- */
+
+ParkResult
+park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
+{
+	bool		isnull;
+	bool		is_backfill = admit_is_backfill(slot);
+	int64		value = maybe_sent ? id | SENT : id;
+	Datum		property_datum;
+	const char *property;
+	const char *name;
+	WorkKey    *key;
+
+	/* the usual case costs nothing more */
+	if (dlist_is_empty(&keys) && lane->parked == NULL && !is_backfill && lane->ncrowded == 0)
+		return PARK_NOT;
+
+	property_datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
+	property = isnull ? NULL : TextDatumGetCString(property_datum);
+	name = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	admit_resolve(lane, &property, &name);
+	key = queue_find(lane, property, name);
+	if (key != NULL && (key->parked != NULL || key->nrows >= limit_of(key)))
+		return key->parked != NULL || lane->parked == NULL || hand_over(key) ? park_in_key(key, value)
+			: park_in_lane(lane, property, name, value);
+	if (is_backfill && (lane->parked != NULL || lane->nbackfill >= share_of()))
+		return park_in_lane(lane, property, name, value);
+	if (!is_backfill && lane->parked != NULL && !overtake(lane, property, name))
+		return park_in_lane(lane, property, name, value);
+	return PARK_NOT;
+}
+
+bool
+park_is_due(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &keys)
+		if (key_is_due(dlist_container(WorkKey, parked_node, iter.cur)))
+		return true;
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			if (lane_is_due(&account->lanes[i]))
+				return true;
+	}
+	return false;
+}
+
+void
+park_step(void)
+{
+	dlist_mutable_iter iter;
+	dlist_iter	account_iter;
+
+	dlist_foreach_modify(iter, &keys)
+	{
+		WorkKey    *key = dlist_container(WorkKey, parked_node, iter.cur);
+
+		if (key_is_due(key))
+			load_key(key);
+	}
+	dlist_foreach(account_iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, account_iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			if (lane_is_due(&account->lanes[i]))
+				load_lane(&account->lanes[i]);
+	}
+}
+
+uint64
+park_oldest_seq(void)
+{
+	uint64		oldest = PG_UINT64_MAX;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &keys)
+	{
+		const Parked *parked = dlist_container(WorkKey, parked_node, iter.cur)->parked;
+
+		oldest = Min(oldest, row_at(parked, parked->first)->seq);
+	}
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+		{
+			const Parked *parked = account->lanes[i].parked;
+
+			if (count_of(parked) > 0)
+				oldest = Min(oldest, row_at(parked, parked->first)->seq);
+		}
+	}
+	return oldest;
+}
+
+int64
+park_oldest_id(const Lane *lane)
+{
+	int64		oldest = PG_INT64_MAX;
+	dlist_iter	iter;
+
+	if (lane->nparked == 0)
+		return oldest;
+	dlist_foreach(iter, &keys)
+	{
+		const WorkKey *key = dlist_container(WorkKey, parked_node, iter.cur);
+
+		if (key->lane == lane)
+			oldest = Min(oldest, ID(row_at(key->parked, key->parked->first)->id));
+	}
+	if (count_of(lane->parked) > 0)
+		oldest = Min(oldest, ID(row_at(lane->parked, lane->parked->first)->id));
+	return oldest;
+}

@@ -1,0 +1,468 @@
+/*
+ * queue.c
+ *		Keys and rows in the worker's memory.
+ *
+ * The order of one contact's calls is kept here: rows hang on their key in
+ * the order of reading, and a key with an input in a batch is busy.  Keys
+ * that may be taken stand in their lane's ready list.  A key without rows is
+ * forgotten, so that memory is bounded by the window.
+ *
+ * The window is shared by a rule without configuration: a lane may hold as
+ * much as is still free.  One lane alone gets half of the window, k greedy
+ * lanes get 1/(k+1) each, and a newcomer always finds room.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "queue/defer.h"
+#include "queue/park.h"
+#include "queue/unchanged.h"
+#include "queue/work.h"
+
+typedef struct KeyName
+{
+	const Lane *lane;
+	const char *property;		/* NULL: e-mail */
+	const char *key;
+	int			key_len;
+} KeyName;
+
+typedef struct KeyEntry
+{
+	KeyName		name;			/* points into the WorkKey */
+	uint32		hash;
+	char		status;
+	WorkKey    *value;
+} KeyEntry;
+
+static uint32
+hash_name(KeyName name)
+{
+	uint32		hash = hash_bytes((const unsigned char *) name.key, name.key_len);
+
+	if (name.property != NULL)
+		hash = hash_combine(hash, hash_bytes((const unsigned char *) name.property,
+											 strlen(name.property)));
+	return hash_combine(hash, hash_bytes_uint32((uint32) (uintptr_t) name.lane));
+}
+
+static bool
+same_name(KeyName a, KeyName b)
+{
+	return a.lane == b.lane && a.key_len == b.key_len &&
+		memcmp(a.key, b.key, a.key_len) == 0 &&
+		(a.property == b.property ||
+		 (a.property != NULL && b.property != NULL && strcmp(a.property, b.property) == 0));
+}
+
+#define SH_PREFIX keytable
+#define SH_ELEMENT_TYPE KeyEntry
+#define SH_KEY_TYPE KeyName
+#define SH_KEY name
+#define SH_HASH_KEY(table, key) hash_name(key)
+#define SH_EQUAL(table, a, b) same_name(a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+Window		window;
+static keytable_hash *keys;
+static Row *early;				/* in the window, near the place of what was brought in last; or
+								 * NULL */
+
+void
+queue_init(void)
+{
+	window.work = AllocSetContextCreate(TopMemoryContext, "hubspot work", ALLOCSET_DEFAULT_SIZES);
+	window.memory = AllocSetContextCreate(TopMemoryContext, "hubspot window", ALLOCSET_DEFAULT_SIZES);
+	dlist_init(&window.rows);
+	window.next_seq = 1;
+	keys = keytable_create(window.work, 1024, NULL);
+}
+
+bool
+queue_has_room(const Lane *lane, Size bytes)
+{
+	int64		free_rows = hubspot_window_rows - window.nrows;
+	int64		free_bytes = (int64) hubspot_window_memory * 1024 - window.bytes;
+
+	return lane->rows == 0 ||
+		(lane->rows < free_rows && lane->bytes + (int64) bytes <= free_bytes);
+}
+
+static WorkKey *
+make_key(KeyName name)
+{
+	Size		property_size = name.property != NULL ? strlen(name.property) + 1 : 0;
+	WorkKey    *key = MemoryContextAllocZero(window.work,
+											 sizeof(WorkKey) + name.key_len + 1 + property_size);
+	char	   *text = (char *) (key + 1);
+
+	memcpy(text, name.key, name.key_len);
+	text[name.key_len] = '\0';
+	key->key = text;
+	if (name.property != NULL)
+		key->property = memcpy(text + name.key_len + 1, name.property, property_size);
+	key->lane = unconstify(Lane *, name.lane);
+	dlist_init(&key->rows);
+	dlist_init(&key->waiters);
+	return key;
+}
+
+/* As a rule the first row tells. */
+static Readiness
+readiness_of(const WorkKey *key)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &unconstify(WorkKey *, key)->rows)
+		if (!dlist_container(Row, node, iter.cur)->backfill)
+		return READY_LIVE;
+	return READY_BACKFILL;
+}
+
+bool
+queue_only_backfill(const Lane *lane)
+{
+	return dlist_is_empty(unconstify(dlist_head *, &lane->ready[READY_LIVE])) &&
+		dlist_is_empty(unconstify(dlist_head *, &lane->again));
+}
+
+static void
+make_ready(WorkKey *key)
+{
+	if (key->busy || key->place != PLACE_NONE || dlist_is_empty(&key->rows))
+		return;
+	dlist_push_tail(&key->lane->ready[readiness_of(key)], &key->node);
+	key->place = PLACE_READY;
+	key->lane->nready++;
+}
+
+void
+queue_send_away(WorkKey *key, dlist_head *list)
+{
+	Assert(key->place == PLACE_READY);
+	dlist_delete(&key->node);
+	key->lane->nready--;
+	dlist_push_tail(list, &key->node);
+	key->place = PLACE_AWAY;
+	key->lane->naway++;
+}
+
+void
+queue_defer_key(WorkKey *key)
+{
+	Assert(!key->busy);
+	if (key->place == PLACE_READY)
+	{
+		dlist_delete(&key->node);
+		key->lane->nready--;
+	}
+	else if (key->place == PLACE_AWAY)
+	{
+		dlist_delete(&key->node);
+		key->lane->naway--;
+	}
+	dlist_push_tail(&key->lane->deferred, &key->node);
+	key->place = PLACE_DEFERRED;
+}
+
+/* By way of a look-up, which loads its rows. */
+void
+queue_recall_key(WorkKey *key)
+{
+	Assert(key->place == PLACE_DEFERRED);
+	dlist_delete(&key->node);
+	dlist_push_tail(&key->lane->asking, &key->node);
+	key->place = PLACE_AWAY;
+	key->lane->naway++;
+}
+
+void
+queue_bring_back(WorkKey *key)
+{
+	Assert(key->place == PLACE_AWAY);
+	dlist_delete(&key->node);
+	key->place = PLACE_NONE;
+	key->lane->naway--;
+	make_ready(key);
+	if (dlist_is_empty(&key->rows))
+		queue_release_key(key);
+}
+
+void
+queue_wake_waiters(WorkKey *key)
+{
+	while (!dlist_is_empty(&key->waiters))
+		queue_bring_back(dlist_head_element(WorkKey, node, &key->waiters));
+}
+
+WorkKey *
+queue_find(const Lane *lane, const char *property, const char *key)
+{
+	KeyName		name = {.lane = lane, .property = property, .key = key, .key_len = strlen(key)};
+	KeyEntry   *entry = keytable_lookup(keys, name);
+
+	return entry == NULL ? NULL : entry->value;
+}
+
+Row *
+queue_head(const WorkKey *key)
+{
+	return dlist_head_element(Row, node, unconstify(dlist_head *, &key->rows));
+}
+
+bool
+queue_has_older(const WorkKey *key, int64 id)
+{
+	return (key->busy && key->busy_id < id) || (key->ndeferred > 0 && key->deferred[0] < id) ||
+		(!dlist_is_empty(unconstify(dlist_head *, &key->rows)) && queue_head(key)->id < id);
+}
+
+static WorkKey *
+find_or_make(KeyName name)
+{
+	bool		found;
+	KeyEntry   *entry = keytable_insert(keys, name, &found);
+
+	if (!found)
+	{
+		entry->value = make_key(name);
+		entry->name.key = entry->value->key;
+		entry->name.property = entry->value->property;
+	}
+	return entry->value;
+}
+
+WorkKey *
+queue_make(Lane *lane, const char *property, const char *key)
+{
+	KeyName		name = {.lane = lane, .property = property, .key = key, .key_len = strlen(key)};
+
+	return find_or_make(name);
+}
+
+/* Behind the last row that was queued before it. */
+static void
+insert_by_id(WorkKey *key, Row *row)
+{
+	dlist_node *before = &key->rows.head;
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &key->rows)
+	{
+		if (dlist_container(Row, node, iter.cur)->id < row->id)
+		{
+			before = iter.cur;
+			break;
+		}
+	}
+	dlist_insert_after(before, &row->node);
+}
+
+static void
+count_row(WorkKey *key, int change)
+{
+	key->lane->ncrowded -= key->nrows >= KEY_CROWDED;
+	key->nrows += change;
+	key->lane->ncrowded += key->nrows >= KEY_CROWDED;
+}
+
+void
+queue_add(Lane *lane, const char *property, const char *key, Row *row)
+{
+	row->key = queue_make(lane, property, key);
+	row->seq = window.next_seq++;
+	dlist_push_tail(&window.rows, &row->order);
+	insert_by_id(row->key, row);
+	window.nrows++;
+	window.bytes += row->bytes;
+	lane->rows++;
+	lane->bytes += row->bytes;
+	lane->nbackfill += row->backfill;
+	count_row(row->key, 1);
+	if (lane->oldest == NULL)
+		lane->oldest = row;
+	if (!row->backfill && row->key->place == PLACE_READY)
+	{
+		/* it may have been there for a back-fill alone */
+		dlist_delete(&row->key->node);
+		dlist_push_tail(&lane->ready[READY_LIVE], &row->key->node);
+	}
+	make_ready(row->key);
+}
+
+/*
+ * What was parked came early, one after the other: the search for its place
+ * begins where the last one was found.
+ */
+void
+queue_keep_seq(Row *row, uint64 seq)
+{
+	Lane	   *lane = row->key->lane;
+	dlist_node *before = early != NULL && early->seq < seq ? &early->order : &window.rows.head;
+
+	row->seq = seq;
+	dlist_delete(&row->order);
+	while (dlist_has_next(&window.rows, before) &&
+		   dlist_container(Row, order, dlist_next_node(&window.rows, before))->seq < seq)
+		before = dlist_next_node(&window.rows, before);
+	dlist_insert_after(before, &row->order);
+	early = row;
+	if (lane->oldest == NULL || lane->oldest->seq > seq)
+		lane->oldest = row;
+}
+
+/* Forget a key that has no rows. */
+static void
+drop_key_if_idle(WorkKey *key)
+{
+	KeyName		name = {.lane = key->lane, .property = key->property, .key = key->key,
+	.key_len = strlen(key->key)};
+
+	if (key->busy || !dlist_is_empty(&key->rows) || key->ndeferred > 0 || park_keeps(key))
+		return;
+	if (key->place == PLACE_READY)
+	{
+		dlist_delete(&key->node);
+		key->lane->nready--;
+	}
+	keytable_delete(keys, name);
+	if (key->address != NULL)
+		pfree(key->address);
+	if (key->deferred != NULL)
+		pfree(key->deferred);
+	unchanged_let_go(key);
+	pfree(key);
+}
+
+/* The next row of the same lane, by time of reading. */
+static Row *
+next_of_lane(const Row *row)
+{
+	const Lane *lane = row->key->lane;
+	dlist_node *node = unconstify(dlist_node *, &row->order);
+
+	while (dlist_has_next(&window.rows, node))
+	{
+		Row		   *next;
+
+		node = dlist_next_node(&window.rows, node);
+		next = dlist_container(Row, order, node);
+		if (next->key->lane == lane)
+			return next;
+	}
+	return NULL;
+}
+
+void
+queue_lose_copy(Row *row)
+{
+	row->key->lane->nrecalled -= row->deferred;
+	row->deferred = false;
+}
+
+void
+queue_drop_row(Row *row)
+{
+	Lane	   *lane = row->key->lane;
+
+	queue_lose_copy(row);
+	unchanged_row_leaves(row);
+	if (lane->oldest == row)
+		lane->oldest = next_of_lane(row);
+	if (early == row)
+		early = dlist_has_prev(&window.rows, &row->order) ?
+			dlist_container(Row, order, dlist_prev_node(&window.rows, &row->order)) : NULL;
+	dlist_delete(&row->order);
+	window.nrows--;
+	window.bytes -= row->bytes;
+	lane->rows--;
+	lane->bytes -= row->bytes;
+	lane->nbackfill -= row->backfill;
+	count_row(row->key, -1);
+	pfree(row);
+}
+
+void
+queue_forget_row(Row *row)
+{
+	if (row->deferred)
+		defer_ended(row);
+	row->key->lane->done++;
+	queue_drop_row(row);
+}
+
+void
+queue_release_key(WorkKey *key)
+{
+	key->busy = false;
+	queue_wake_waiters(key);
+	make_ready(key);
+	drop_key_if_idle(key);
+}
+
+void
+queue_drop_idle(WorkKey *key)
+{
+	if (!dlist_is_empty(&key->rows) || key->busy || key->place == PLACE_DEFERRED)
+		return;
+	if (key->place == PLACE_AWAY)
+		queue_bring_back(key);
+	else
+		queue_release_key(key);
+}
+
+void
+queue_move(WorkKey *key, const char *address)
+{
+	KeyName		name = {.lane = key->lane, .key = address, .key_len = strlen(address)};
+	WorkKey    *target = find_or_make(name);
+
+	Assert(key->place == PLACE_AWAY);
+	dlist_delete(&key->node);
+	key->place = PLACE_NONE;
+	key->lane->naway--;
+	while (!dlist_is_empty(&key->rows))
+	{
+		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
+
+		unchanged_row_leaves(row);
+		row->key = target;
+		count_row(key, -1);
+		count_row(target, 1);
+		row->looked = LOOKED_NOT;
+		insert_by_id(target, row);
+	}
+	make_ready(target);
+	queue_release_key(key);
+}
+
+void
+queue_put_back(WorkKey *key, Row *const *rows, int nrows)
+{
+	for (int i = nrows - 1; i >= 0; i--)
+	{
+		rows[i]->warnings = NULL;	/* gone with the batch */
+		rows[i]->taken = false;
+		dlist_push_head(&key->rows, &rows[i]->node);
+	}
+	unchanged_forget(key);		/* a part of it may have been written */
+	queue_release_key(key);
+}
+
+uint64
+queue_oldest_seq(void)
+{
+	uint64		parked = park_oldest_seq();
+
+	if (dlist_is_empty(&window.rows))
+		return parked;
+	return Min(dlist_head_element(Row, order, &window.rows)->seq, parked);
+}

@@ -1,0 +1,76 @@
+/*
+ * unchanged.h
+ *		Only what changed is sent: the SERVER option skip_unchanged.
+ *
+ * Values that HubSpot has confirmed (confirmed.h), and that have not expired,
+ * are left out of what is sent; a record of which nothing is left is not sent
+ * at all.  Here: which values these are, what an answer teaches, and what makes it doubtful.
+ */
+#ifndef HUBSPOT_UNCHANGED_H
+#define HUBSPOT_UNCHANGED_H
+
+#include "queue/work.h"
+#include "store/confirmed.h"
+
+/* What an answer will confirm. */
+typedef struct Written
+{
+	TimestampTz sent_at;		/* not later than that */
+	int			npairs;
+	int			stage;			/* which of them is the lifecycle stage; -1: none */
+	ConfirmedPair pairs[FLEXIBLE_ARRAY_MEMBER];
+} Written;
+
+extern bool unchanged_is_on(const Account *account);
+
+/*
+ * What the hashes of an account are made with: they mean nothing for another
+ * account, nor after a fail-over, which may have lost what was confirmed last.
+ * portal_id 0: not known; then the token's fingerprint stands for it.
+ */
+extern uint64 unchanged_seed(const char *base_url, int64 portal_id, const char *fingerprint);
+
+/*
+ * For each property that was written its pair, and whether HubSpot is known to
+ * have it: flags, palloc'd.  confirmed NULL: nothing is known.
+ */
+extern bool *unchanged_find(const Mapping *mapping, const Confirmed *confirmed, uint64 seed, TimestampTz since,
+							ConfirmedPair *pairs);
+
+/* The time from which on what was confirmed counts. */
+extern TimestampTz unchanged_since(const AccountOptions *options);
+
+/* A row came into the window: read what is known of its record; in a reading transaction. */
+extern void unchanged_look_up(const Row *row);
+
+/* A row leaves its key, for another key or for good. */
+extern void unchanged_row_leaves(const Row *row);
+
+/* The key is forgotten. */
+extern void unchanged_let_go(WorkKey *key);
+
+/*
+ * Leave out of an input's properties what HubSpot has.  Returns whether
+ * nothing is left of a record that is there.
+ */
+extern bool unchanged_leave_out(const Batch *batch, Input *input, Mapping *mapping);
+
+/* The record id of an input that is not sent, as it is known all the same. */
+extern const char *unchanged_record(const Input *input);
+
+/* Copy of what an answer will confirm, in the current context; NULL stays NULL. */
+extern Written *unchanged_copy(const Written *written);
+
+/* HubSpot has confirmed the input; record_id NULL: of an unknown record. */
+extern void unchanged_learn(Input *input, const char *record_id);
+
+/*
+ * Whether values were left out of an input because of another record than the
+ * one that HubSpot names (NULL: it names none).
+ */
+extern bool unchanged_is_elsewhere(const Input *input, const char *record_id);
+
+/* What the record of a key holds is not known any more. */
+extern void unchanged_forget(const WorkKey *key);
+
+#endif							/* HUBSPOT_UNCHANGED_H */

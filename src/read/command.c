@@ -1,0 +1,316 @@
+/*
+ * command.c
+ *		What hubspot_cancel() and hubspot_retry() ask of the worker.
+ *
+ * A command to cancel is carried out in three places: at once for rows in the
+ * window and for deferred ones, and, as long as rows that it may mean have not
+ * been read, for each row on its way into the window.  What is under way, or
+ * may have been carried out by HubSpot, is not cancelled.
+ *
+ * Locks: ACCESS SHARE, and ROW EXCLUSIVE for the removal, on hubspot.command.
+ * Memory: a context for each command, below "hubspot work".
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "base/statement.h"
+#include "queue/admit.h"
+#include "queue/defer.h"
+#include "read/command.h"
+#include "read/window.h"
+
+/* Rows that a command means: all that is given has to fit. */
+typedef struct Command
+{
+	MemoryContext context;
+	int64		id;
+	bool		cancels;		/* else deferred rows are tried at once */
+	int64		last_id;		/* rows queued up to then */
+	int64	   *ids;			/* ascending; NULL: not restricted to these */
+	int			nids;
+	Oid			server;			/* each of these InvalidOid or NULL: any */
+	Oid			call;
+	Oid			object;
+	const char *key;
+	int			backfill;		/* 1, 0, or -1: either */
+} Command;
+
+/* What a command looks at, of a row in whatever form. */
+typedef struct Subject
+{
+	int64		id;
+	Oid			server;
+	Oid			call;
+	Oid			object;
+	const char *key;
+	bool		backfill;
+} Subject;
+
+const Refusal command_refusal = {VERDICT_CANCELLED, "cancelled", "hubspot_cancel() was called before the row could be sent"};
+
+static List *commands;			/* to cancel what is still to be read */
+static int64 last_command;		/* numbers up to this one have been seen */
+static List *done;				/* numbers, as Command, to be removed from the table */
+
+static bool
+means(const Command *command, const Subject *subject)
+{
+	return subject->id <= command->last_id &&
+		(command->ids == NULL || bsearch(&subject->id, command->ids, command->nids, sizeof(int64), ring_compare_ids) != NULL) &&
+		(!OidIsValid(command->server) || command->server == subject->server) &&
+		(!OidIsValid(command->call) || command->call == subject->call) &&
+		(!OidIsValid(command->object) || command->object == subject->object) &&
+		(command->key == NULL || strcmp(command->key, subject->key) == 0) &&
+		(command->backfill < 0 || (command->backfill == 1) == subject->backfill);
+}
+
+static Oid
+object_of(const Lane *lane)
+{
+	for (int i = 0; i < OBJECT_COUNT; i++)
+		if (lane_family_of((Object) i) == lane->family)
+			return ring_catalog(false)->object[i];
+	return InvalidOid;
+}
+
+/* ---- rows that are there ---------------------------------------------------------- */
+
+static bool
+means_row(const Row *row, const void *command)
+{
+	const Lane *lane = row->key->lane;
+	Subject		subject = {
+		.id = row->id, .server = lane->account->server, .call = ring_catalog(false)->call[row->call],
+		.object = object_of(lane), .key = row->key->key, .backfill = row->backfill
+	};
+
+	return !row->sent && means(command, &subject);
+}
+
+static void
+cancel_rows(const Command *command)
+{
+	dlist_mutable_iter iter;
+
+	batch_dissolve(means_row, command);
+	dlist_foreach_modify(iter, &window.rows)
+	{
+		Row		   *row = dlist_container(Row, order, iter.cur);
+
+		if (!row->taken && means_row(row, command))
+			batch_end_waiting(row, command_refusal.verdict, command_refusal.category, command_refusal.message);
+	}
+}
+
+/* Rows in hubspot.deferred: by id, for all else the table knows. */
+static void
+carry_out_for_deferred(const Command *command, const DeferredRow *row)
+{
+	Subject		subject = {
+		.id = row->id, .server = row->server, .call = row->call, .object = row->object, .key = row->text,
+		.backfill = row->backfill
+	};
+	WorkKey    *key = means(command, &subject) ? defer_key(row) : NULL;
+
+	if (key != NULL && command->cancels)
+		defer_end_row(key, row->id, command_refusal.verdict, command_refusal.category, command_refusal.message);
+	else if (key != NULL)
+		defer_recall(key);
+}
+
+static void
+carry_out(Command *command, List *deferred)
+{
+	ListCell   *cell;
+
+	foreach(cell, deferred)
+		carry_out_for_deferred(command, lfirst(cell));
+	if (command->cancels)
+		cancel_rows(command);
+}
+
+/* ---- rows that are still to be read ------------------------------------------------- */
+
+bool
+command_cancels(TupleTableSlot *slot)
+{
+	bool		isnull;
+	ListCell   *cell;
+	Subject		subject;
+
+	if (commands == NIL)
+		return false;
+	subject.id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
+	subject.server = DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull));
+	subject.call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+	subject.object = DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull));
+	subject.key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	subject.backfill = admit_is_backfill(slot);
+	foreach(cell, commands)
+		if (means(lfirst(cell), &subject))
+		return true;
+	return false;
+}
+
+/* ---- the table ------------------------------------------------------------------------- */
+
+/* Columns of the query below. */
+enum CommandColumn
+{
+	COMMAND_ID = 1, COMMAND_CANCELS, COMMAND_LAST_ID, COMMAND_IDS, COMMAND_SERVER, COMMAND_CALL, COMMAND_OBJECT,
+	COMMAND_KEY, COMMAND_BACKFILL
+};
+
+static Datum
+column(int row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+static Oid
+oid_column(int row, int number)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+static void
+read_ids(Command *command, ArrayType *array)
+{
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL, &count);
+	command->ids = MemoryContextAlloc(command->context, sizeof(int64) * Max(count, 1));
+	command->nids = count;
+	for (int i = 0; i < count; i++)
+		command->ids[i] = DatumGetInt64(elements[i]);
+	qsort(command->ids, count, sizeof(int64), ring_compare_ids);
+}
+
+static Command *
+read_command(int row)
+{
+	MemoryContext context = AllocSetContextCreate(window.work, "hubspot command", ALLOCSET_SMALL_SIZES);
+	Command    *command = MemoryContextAllocZero(context, sizeof(Command));
+	bool		isnull;
+	Datum		value;
+	char	   *key = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COMMAND_KEY);
+
+	command->context = context;
+	command->id = DatumGetInt64(column(row, COMMAND_ID, &isnull));
+	command->cancels = DatumGetBool(column(row, COMMAND_CANCELS, &isnull));
+	command->last_id = DatumGetInt64(column(row, COMMAND_LAST_ID, &isnull));
+	value = column(row, COMMAND_IDS, &isnull);
+	if (!isnull)
+		read_ids(command, DatumGetArrayTypeP(value));
+	command->server = oid_column(row, COMMAND_SERVER);
+	command->call = oid_column(row, COMMAND_CALL);
+	command->object = oid_column(row, COMMAND_OBJECT);
+	command->key = key == NULL ? NULL : MemoryContextStrdup(context, key);
+	value = column(row, COMMAND_BACKFILL, &isnull);
+	command->backfill = isnull ? -1 : DatumGetBool(value);
+	return command;
+}
+
+static void
+remember(List **list, Command *command)
+{
+	MemoryContext old = MemoryContextSwitchTo(window.work);
+
+	*list = lappend(*list, command);
+	MemoryContextSwitchTo(old);
+}
+
+void
+command_look(void)
+{
+	Oid			type = INT8OID;
+	Datum		value = Int64GetDatum(last_command);
+	List	   *fresh = NIL;
+	List	   *deferred;
+	ListCell   *cell;
+
+	if (ring_is_empty(ring_catalog(false)->command))
+		return;
+	SPI_connect();
+	if (statement_execute("SELECT id, cancels, last_id, ids, server, call, object, key, backfill FROM hubspot.command"
+						  " WHERE id > $1 ORDER BY id", 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.command");
+	for (int i = 0; i < SPI_processed; i++)
+	{
+		Command    *command = read_command(i);
+
+		fresh = lappend(fresh, command);
+	}
+	deferred = fresh == NIL ? NIL : defer_rows();
+	foreach(cell, fresh)
+	{
+		Command    *command = lfirst(cell);
+
+		CHECK_FOR_INTERRUPTS();
+		carry_out(command, deferred);
+		remember(command->cancels ? &commands : &done, command);
+		last_command = command->id;
+	}
+	SPI_finish();
+}
+
+bool
+command_is_done(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, commands)
+	{
+		Command    *command = lfirst(cell);
+
+		if (!window_has_read(command->last_id))
+			continue;
+		commands = foreach_delete_current(commands, cell);
+		remember(&done, command);
+	}
+	return done != NIL;
+}
+
+void
+command_write(void)
+{
+	Oid			type = INT8ARRAYOID;
+	Datum	   *ids = palloc(sizeof(Datum) * list_length(done));
+	Datum		array;
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, done)
+		ids[n++] = Int64GetDatum(((Command *) lfirst(cell))->id);
+	array = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (statement_execute("DELETE FROM hubspot.command WHERE id = ANY ($1)", 1, &type, &array, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not remove what hubspot_cancel() or hubspot_retry() has asked for");
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+void
+command_written(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, done)
+		MemoryContextDelete(((Command *) lfirst(cell))->context);
+	list_free(done);
+	done = NIL;
+}

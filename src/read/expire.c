@@ -1,0 +1,67 @@
+/*
+ * expire.c
+ *		Rows whose deadline passes while they wait.
+ *
+ * Called by the worker each turn, before anything is sent.  Costs nothing
+ * while no row in the window has a deadline: then the earliest one is not
+ * known, and else the window is gone through only when that has passed.
+ * Rows that are not in the window end when they are read.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "read/expire.h"
+
+#define LOOK_US			200000	/* at least between two passes through the window */
+
+static TimestampTz earliest;	/* of the window's deadlines, or before it; 0: none */
+static int64 next_pass;			/* µs of the monotonic clock */
+
+static const char *const too_late = "the row's deadline had passed before it could be sent";
+
+void
+expire_note(const Row *row)
+{
+	if (row->deadline != 0 && (earliest == 0 || row->deadline < earliest))
+		earliest = row->deadline;
+}
+
+void
+expire_row(Row *row)
+{
+	batch_end_unsent(row, VERDICT_EXPIRED, "expired", too_late);
+}
+
+static bool
+is_overdue(const Row *row, const void *now)
+{
+	return row->deadline != 0 && row->deadline < *(const TimestampTz *) now;
+}
+
+int64
+expire_overdue(int64 now)
+{
+	TimestampTz time = GetCurrentTimestamp();
+	dlist_mutable_iter iter;
+
+	if (earliest == 0)
+		return -1;
+	if (earliest >= time || now < next_pass)
+		return Max((int64) (earliest - time) + 1, next_pass - now);
+	next_pass = now + LOOK_US;
+	earliest = 0;
+	batch_dissolve(is_overdue, &time);
+	dlist_foreach_modify(iter, &window.rows)
+	{
+		Row		   *row = dlist_container(Row, order, iter.cur);
+
+		if (is_overdue(row, &time) && !row->taken)
+			batch_end_waiting(row, VERDICT_EXPIRED, "expired", too_late);
+		else
+			expire_note(row);
+	}
+	return earliest == 0 ? -1 : Max((int64) (earliest - time) + 1, LOOK_US);
+}

@@ -1,0 +1,199 @@
+/*
+ * refresh_compare.c
+ *		What a compared source and hubspot.member differ in.
+ *
+ * Called by refresh.c, and for a preview.  Runs as the extension's owner, over
+ * the plain values that refresh_source.c has kept: one pass, a hash full join,
+ * in which only what differs comes out, in the order of the keys.
+ *
+ * Locks: ACCESS SHARE on our tables.  Memory: a page of differences at a time, and a context that is reset for each;
+ * the join takes maintenance_work_mem and goes to disk beyond.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "base/statement.h"
+#include "refresh/refresh_compare.h"
+
+#define PAGE_ROWS	1000
+
+/*
+ * The statement: %s and %s are what stands for the source's rows, and for the
+ * members.  $1 the definition, $2 whether all are to be sent again, $3 the SERVER's
+ * name, $4 the members that the filter has left.
+ *
+ * A call that was rejected is not repeated by itself, for it will be rejected
+ * again; one that was given up, cancelled or came too late is.
+ */
+static const char *const compare_sql =
+"SELECT coalesce(s.key, m.key) AS key, s.key IS NOT NULL AS here, s.digest, s.value, m.present, m.digest,"
+" f.again, f.reason, f.event, m.failed IS NOT NULL"
+" FROM %s s"
+" FULL JOIN (SELECT * FROM hubspot.member WHERE %s) m ON m.key OPERATOR(pg_catalog.=) s.key"
+" LEFT JOIN (SELECT id, bool_or(verdict <> 'rejected') AS again, bool_or(object = 'event') AS event,"
+"   string_agg(DISTINCT concat_ws(': ', category, message), '; ') AS reason"
+"  FROM hubspot.failed_sync_rows GROUP BY id) f ON f.id = m.outbox_id"
+" WHERE s.key IS NULL OR m.key IS NULL OR NOT m.present OR m.digest <> s.digest OR $2"
+"  OR f.again OR f.id IS NOT NULL AND m.failed IS NULL"
+" ORDER BY 1";
+
+static const char *const all_members = "sync OPERATOR(pg_catalog.=) $1 AND $4 IS NULL";
+static const char *const some_members = "ctid OPERATOR(pg_catalog.=) ANY ($4) AND sync OPERATOR(pg_catalog.=) $1";
+
+static const char *const plain_source = "source";
+
+/* Of each company the contacts that group calls have put into it; a contact of several has the value of one. */
+static const char *const users_source =
+"(SELECT DISTINCT ON (c.contact) c.contact AS key, s.digest, s.value"
+" FROM source s JOIN hubspot.company_contacts c ON c.server = $3 AND c.company = s.key"
+" ORDER BY c.contact, s.key)";
+
+enum
+{
+	COL_KEY = 1, COL_HERE, COL_DIGEST, COL_VALUE, COL_PRESENT, COL_MEMBER_DIGEST,
+	COL_AGAIN, COL_REASON, COL_EVENT, COL_FAILED
+};
+
+const char *const refresh_change_names[REFRESH_CHANGES] = {"entered", "changed", "exited", "failed", "gone"};
+
+static Datum
+column(int row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+static bool
+flag(int row, int number)
+{
+	bool		isnull;
+	Datum		datum = column(row, number, &isnull);
+
+	return !isnull && DatumGetBool(datum);
+}
+
+/* What has to be done about a row of the statement. */
+static void
+find_change(int row, bool resend, bool present, RefreshDifference *difference)
+{
+	bool		again = flag(row, COL_AGAIN);
+	bool		here = flag(row, COL_HERE);
+	bool		isnull;
+	bool		same = here == present &&
+	(!here || difference->digest == DatumGetInt64(column(row, COL_MEMBER_DIGEST, &isnull)));
+
+	difference->repeats = same && (again || (resend && here));
+	if (same && !difference->repeats)
+		difference->change = here ? REFRESH_FAILED : REFRESH_GONE;
+	else if (here)
+		difference->change = present ? REFRESH_CHANGED : REFRESH_ENTERED;
+	else
+		difference->change = REFRESH_EXITED;
+}
+
+static void
+read_difference(int row, bool resend, RefreshDifference *difference)
+{
+	bool		is_new;
+	bool		isnull;
+	bool		present = DatumGetBool(column(row, COL_PRESENT, &is_new)) && !is_new;
+	Datum		value;
+
+	difference->key = TextDatumGetCString(column(row, COL_KEY, &isnull));
+	difference->digest = DatumGetInt64(column(row, COL_DIGEST, &isnull));
+	value = column(row, COL_VALUE, &isnull);
+	difference->value = isnull ? NULL : DatumGetJsonbP(value);
+	difference->is_known = !is_new;
+	difference->event_failed = flag(row, COL_EVENT);
+	difference->reason = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COL_REASON);
+	find_change(row, resend, present, difference);
+}
+
+/* Returns false when the function has seen enough. */
+static bool
+take_page(uint64 nrows, bool resend, RefreshFunction function, void *arg, MemoryContext context)
+{
+	bool		more = true;
+
+	for (uint64 i = 0; i < nrows && more; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		RefreshDifference difference;
+
+		CHECK_FOR_INTERRUPTS();
+		read_difference(i, resend, &difference);
+		more = function(&difference, arg);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+	}
+	return more;
+}
+
+static void
+take_differences(Portal portal, bool resend, RefreshFunction function, void *arg)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hubspot difference", ALLOCSET_DEFAULT_SIZES);
+	bool		more = true;
+
+	while (more)
+	{
+		SPITupleTable *page;
+
+		SPI_cursor_fetch(portal, true, PAGE_ROWS);
+		page = SPI_tuptable;
+		more = SPI_processed > 0 && take_page(SPI_processed, resend, function, arg, context);
+		SPI_freetuptable(page);
+	}
+	MemoryContextDelete(context);
+}
+
+/* A hash join, in as much memory as maintenance may take: a sort of both sides would take several times as long. */
+static void
+prefer_hash_join(void)
+{
+	char		kilobytes[16];
+
+	snprintf(kilobytes, sizeof(kilobytes), "%d", Max(work_mem, maintenance_work_mem));
+	(void) set_config_option("work_mem", kilobytes, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_mergejoin", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFunction function, void *arg)
+{
+	EphemeralNamedRelationData relation = {
+		.md = {.name = "source", .tupdesc = source->desc, .enrtype = ENR_NAMED_TUPLESTORE, .enrtuples = source->nkept},
+		.reldata = source->rows
+	};
+	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID};
+	Datum		values[4];
+	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n'};
+	SyncIdentity before;
+	Portal		portal;
+	NameData	server;
+
+	namestrcpy(&server, sync->server);
+	values[0] = Int32GetDatum(sync->id);
+	values[1] = BoolGetDatum(resend);
+	values[2] = NameGetDatum(&server);
+	values[3] = source->filter != NULL ? refresh_filter_rest(source->filter) : (Datum) 0;
+	sync_act_as_extension(&before);
+	prefer_hash_join();
+	SPI_connect();
+	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the rows of the source");
+	portal = statement_open(psprintf(compare_sql, sync->level == SYNC_LEVEL_ACCOUNT_USERS ? users_source : plain_source,
+									 source->filter != NULL ? some_members : all_members),
+							lengthof(types), types, values, nulls, false, CURSOR_OPT_NO_SCROLL);
+	take_differences(portal, resend, function, arg);
+	SPI_cursor_close(portal);
+	SPI_finish();
+	sync_act_back(&before);
+}

@@ -1,0 +1,192 @@
+/*
+ * refresh_filter.c
+ *		Keys that a refresh has nothing to do about, recognized as they come.
+ *
+ * Made and asked by refresh_source.c, whose rest is read by
+ * refresh_compare.c, in one transaction under the lock of the definition.
+ *
+ * A key is known by a 64-bit hash with a seed of its own for each refresh: that
+ * two keys are mixed up is as unlikely as 1 in 10^13 for a new key among a
+ * million members, and does not happen again the next time.
+ *
+ * Runs as the extension's owner.  Locks: ACCESS SHARE on hubspot.member.
+ * Memory: one table, at most maintenance_work_mem, in the caller's context.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "common/pg_prng.h"
+#include "executor/spi.h"
+#include "nodes/params.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "storage/itemptr.h"
+#include "tcop/dest.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "base/statement.h"
+#include "refresh/refresh_filter.h"
+
+typedef struct Entry
+{
+	uint64		hash;			/* of the key */
+	int64		digest;
+	ItemPointerData tid;
+	bool		used;
+	bool		open:1;			/* its last change is not settled: compare it in any case */
+	bool		met:1;			/* a row of the source had the key */
+	bool		same:1;			/* and the value */
+} Entry;
+
+struct RefreshFilter
+{
+	uint64		seed;
+	uint64		mask;			/* number of places, a power of two, less one */
+	int64		room;			/* entries that it takes */
+	int64		nentries;		/* more than room: there were too many */
+	Entry	   *entries;
+};
+
+/* Members whose last change failed are to be looked at whatever they are. */
+static const char *const members_sql =
+"SELECT m.ctid, m.key, m.digest,"
+" NOT m.present OR m.failed IS NOT NULL OR m.outbox_id IN (SELECT f.id FROM hubspot.failed_sync_rows f)"
+" FROM hubspot.member m WHERE m.sync OPERATOR(pg_catalog.=) $1";
+
+/* The place of a hash: where it is, or the free one where it would be. */
+static Entry *
+place_of(const RefreshFilter *filter, uint64 hash)
+{
+	uint64		i = hash & filter->mask;
+
+	while (filter->entries[i].used && filter->entries[i].hash != hash)
+		i = (i + 1) & filter->mask;
+	return &filter->entries[i];
+}
+
+static uint64
+hash_of(const RefreshFilter *filter, const char *key, int len)
+{
+	return hash_bytes_extended((const unsigned char *) key, len, filter->seed);
+}
+
+/* ---- filling ------------------------------------------------------------------------ */
+
+typedef struct MemberReceiver
+{
+	DestReceiver receiver;
+	RefreshFilter *filter;
+} MemberReceiver;
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+receiver_end(DestReceiver *self)
+{
+}
+
+static bool
+receive_member(TupleTableSlot *slot, DestReceiver *self)
+{
+	RefreshFilter *filter = ((MemberReceiver *) self)->filter;
+	text	   *key;
+	Entry	   *entry;
+
+	slot_getallattrs(slot);
+	key = DatumGetTextPP(slot->tts_values[1]);
+	if (filter->nentries++ >= filter->room)
+		return false;
+	entry = place_of(filter, hash_of(filter, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)));
+	entry->hash = hash_of(filter, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+	entry->digest = DatumGetInt64(slot->tts_values[2]);
+	entry->tid = *(ItemPointer) DatumGetPointer(slot->tts_values[0]);
+	entry->used = true;
+	entry->open = DatumGetBool(slot->tts_values[3]);
+	entry->met = entry->same = false;
+	if ((Pointer) key != DatumGetPointer(slot->tts_values[1]))
+		pfree(key);
+	return true;
+}
+
+static void
+fill(RefreshFilter *filter, const Sync *sync)
+{
+	MemberReceiver receiver = {
+		.receiver = {receive_member, receiver_startup, receiver_end, receiver_end, DestTuplestore},
+		.filter = filter
+	};
+	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver.receiver};
+	SyncIdentity before;
+
+	sync_act_as_extension(&before);
+	SPI_connect();
+	options.params = makeParamList(1);
+	options.params->params[0].value = Int32GetDatum(sync->id);
+	options.params->params[0].isnull = false;
+	options.params->params[0].pflags = PARAM_FLAG_CONST;
+	options.params->params[0].ptype = INT4OID;
+	if (statement_execute_extended(members_sql, &options) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.member");
+	SPI_finish();
+	sync_act_back(&before);
+}
+
+RefreshFilter *
+refresh_filter_make(const Sync *sync, int64 members)
+{
+	uint64		places = pg_nextpower2_64(Max(members, 8) * 3 / 2);
+	RefreshFilter *filter;
+
+	if (places * sizeof(Entry) > (uint64) maintenance_work_mem * 1024)
+		return NULL;
+	filter = palloc(sizeof(RefreshFilter));
+	filter->seed = pg_prng_uint64(&pg_global_prng_state);
+	filter->mask = places - 1;
+	filter->room = (int64) (places / 4 * 3);
+	filter->nentries = 0;
+	filter->entries = MemoryContextAllocExtended(CurrentMemoryContext, places * sizeof(Entry), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	fill(filter, sync);
+	if (filter->nentries <= filter->room)
+		return filter;
+	pfree(filter->entries);
+	return NULL;
+}
+
+/* ---- asking ------------------------------------------------------------------------- */
+
+FilterAnswer
+refresh_filter_test(RefreshFilter *filter, const char *key, int len, int64 digest)
+{
+	Entry	   *entry = place_of(filter, hash_of(filter, key, len));
+
+	if (!entry->used)
+		return FILTER_OTHER;
+	if (entry->met)
+		return FILTER_TWICE;
+	entry->met = true;
+	entry->same = !entry->open && entry->digest == digest;
+	return entry->same ? FILTER_SAME : FILTER_OTHER;
+}
+
+Datum
+refresh_filter_rest(const RefreshFilter *filter)
+{
+	int64		n = 0;
+	Datum	   *tids;
+
+	for (uint64 i = 0; i <= filter->mask; i++)
+		n += filter->entries[i].used && !filter->entries[i].same;
+	tids = MemoryContextAllocExtended(CurrentMemoryContext, Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	n = 0;
+	for (uint64 i = 0; i <= filter->mask; i++)
+		if (filter->entries[i].used && !filter->entries[i].same)
+			tids[n++] = PointerGetDatum(&filter->entries[i].tid);
+	return PointerGetDatum(construct_array(tids, n, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+}

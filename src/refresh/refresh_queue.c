@@ -1,0 +1,419 @@
+/*
+ * refresh_queue.c
+ *		From a difference that a refresh found to rows of the outbox.
+ *
+ * Called by refresh.c.  What is queued are the messages that somebody would
+ * write who did it by hand, so that all the rules of a call hold: an identify
+ * or group message for a property, a track message for an event, the calls
+ * of a static list, a deletion.
+ *
+ * Locks: as enqueue.h.  Memory: messages in the caller's context, groups of
+ * rows in the queue's.
+ */
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "base/value.h"
+#include "enqueue/enqueue.h"
+#include "refresh/refresh_queue.h"
+
+#define GROUP_ROWS	500
+
+struct RefreshQueue
+{
+	const Sync *sync;
+	TimestampTz at;
+	bool		backfill;
+	bool		by_domain;		/* companies have no key of their own */
+	const char *contact_id_property;	/* or NULL */
+	const char *key_property;	/* that the sync's key column is mapped to, or NULL */
+	RowMode		mode;
+	MemoryContext context;		/* of what is below */
+	Enqueue    *enqueues[CALL_COUNT];	/* NULL: not begun */
+	int64		first;			/* row of the change at hand; 0: none yet */
+};
+
+/* ---- messages --------------------------------------------------------------------- */
+
+/* A value of any kind; NULL: null. */
+static void
+push_value(JsonbInState *state, const char *name, Jsonb *value)
+{
+	JsonbValue	pushed = {.type = jbvNull};
+
+	value_push_name(state, name);
+	if (value != NULL && JB_ROOT_IS_SCALAR(value))
+		(void) JsonbExtractScalar(&value->root, &pushed);
+	else if (value != NULL)
+	{
+		pushed.type = jbvBinary;
+		pushed.val.binary.data = &value->root;
+		pushed.val.binary.len = VARSIZE(value) - VARHDRSZ;
+	}
+	pushJsonbValue(state, WJB_VALUE, &pushed);
+}
+
+static void
+begin_object(JsonbInState *state, const char *name)
+{
+	if (name != NULL)
+		value_push_name(state, name);
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+}
+
+static void
+end_object(JsonbInState *state)
+{
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+/* The members of an object, one by one; those of reserved names are left out. */
+static void
+push_members(JsonbInState *state, Jsonb *object, const char *const *reserved, int nreserved)
+{
+	JsonbIterator *it = JsonbIteratorInit(&object->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	bool		skip = false;
+
+	(void) JsonbIteratorNext(&it, &value, true);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_END_OBJECT)
+	{
+		if (token == WJB_KEY)
+		{
+			skip = false;
+			for (int i = 0; i < nreserved && !skip; i++)
+				skip = strlen(reserved[i]) == value.val.string.len &&
+					memcmp(reserved[i], value.val.string.val, value.val.string.len) == 0;
+		}
+		if (!skip)
+			pushJsonbValue(state, token, &value);
+	}
+}
+
+/* ---- who it is about ----------------------------------------------------------------- */
+
+static bool
+is_company(const Sync *sync)
+{
+	return sync->kind == SYNC_IS_SYNC ? sync->object == OBJECT_IS_COMPANY : sync->level == SYNC_LEVEL_ACCOUNT;
+}
+
+/* The name that the key has at the top of a message; NULL: it is one of the traits. */
+static const char *
+envelope_name(const RefreshQueue *queue, const char *key)
+{
+	if (is_company(queue->sync))
+		return queue->by_domain ? NULL : "groupId";
+	if (queue->key_property != NULL && strcmp(queue->key_property, "email") == 0)
+		return NULL;
+	if (queue->key_property != NULL && queue->contact_id_property != NULL &&
+		strcmp(queue->key_property, queue->contact_id_property) == 0)
+		return "userId";
+	return strchr(key, '@') != NULL ? NULL : "userId";
+}
+
+static const char *
+trait_name(const RefreshQueue *queue)
+{
+	return is_company(queue->sync) ? "domain" : "email";
+}
+
+/* {"userId": key} or {"email": key}, as members of an object that has been begun. */
+static void
+push_flat_key(JsonbInState *state, const RefreshQueue *queue, const char *key)
+{
+	const char *name = envelope_name(queue, key);
+
+	value_push_pair(state, name != NULL ? name : trait_name(queue), key);
+}
+
+/* ---- rows -------------------------------------------------------------------------- */
+
+/* The queue for a call, ready for the rows of the change at hand. */
+static Enqueue *
+queue_for(RefreshQueue *queue, Call call)
+{
+	if (queue->enqueues[call] == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(queue->context);
+
+		queue->enqueues[call] = enqueue_begin(call, SOURCE_SYNC, queue->sync->server,
+											  sync_need_owner(queue->sync), GROUP_ROWS);
+		enqueue_set_terms(queue->enqueues[call], NULL, queue->backfill);
+		enqueue_set_mode(queue->enqueues[call], queue->mode);
+		MemoryContextSwitchTo(old);
+	}
+	enqueue_set_parent(queue->enqueues[call], queue->first);
+	return queue->enqueues[call];
+}
+
+static void
+queue_message(RefreshQueue *queue, Call call, JsonbInState *state)
+{
+	int64		id = enqueue_message(queue_for(queue, call), value_end_object(state));
+
+	if (queue->first == 0)
+		queue->first = id;
+}
+
+/* A contact or company with these properties: one of this name, or the members of an object. */
+static void
+queue_record(RefreshQueue *queue, const char *key, const char *property, Jsonb *value)
+{
+	JsonbInState state = {0};
+	const char *name = envelope_name(queue, key);
+
+	begin_object(&state, NULL);
+	if (name != NULL)
+		value_push_pair(&state, name, key);
+	begin_object(&state, "traits");
+	if (property != NULL)
+		push_value(&state, property, value);
+	else
+		push_members(&state, value, NULL, 0);
+	if (name == NULL)
+		value_push_pair(&state, trait_name(queue), key);
+	end_object(&state);
+	queue_message(queue, is_company(queue->sync) ? CALL_GROUP : CALL_IDENTIFY, &state);
+}
+
+static void
+queue_membership(RefreshQueue *queue, const char *key, bool member)
+{
+	JsonbValue	value = {.type = jbvBool};
+
+	value.val.boolean = member;
+	queue_record(queue, key, queue->sync->property, JsonbValueToJsonb(&value));
+}
+
+/* Of a repeated refresh at the same time there is none: the event of a change is one, however often it is queued. */
+static void
+queue_event(RefreshQueue *queue, const char *key, bool entered)
+{
+	JsonbInState state = {0};
+	const char *name = envelope_name(queue, key);
+	const char *event = entered ? "Audience Entered" : "Audience Exited";
+
+	begin_object(&state, NULL);
+	value_push_pair(&state, "event", event);
+	value_push_pair(&state, "messageId", psprintf("%s:%s:%s:" INT64_FORMAT, queue->sync->name, key, event, (int64) queue->at));
+	if (name != NULL)
+		value_push_pair(&state, name, key);
+	begin_object(&state, "properties");
+	if (name == NULL)
+		value_push_pair(&state, trait_name(queue), key);
+	value_push_pair(&state, "audience_key", queue->sync->property);
+	value_push_pair(&state, "audience_name", queue->sync->name);
+	end_object(&state);
+	queue_message(queue, CALL_TRACK, &state);
+}
+
+static void
+queue_list(RefreshQueue *queue, const char *key, bool member)
+{
+	JsonbInState state = {0};
+
+	begin_object(&state, NULL);
+	value_push_pair(&state, "list", queue->sync->list);
+	if (is_company(queue->sync))
+		value_push_pair(&state, "object", "company");
+	push_flat_key(&state, queue, key);
+	queue_message(queue, member ? CALL_ADD_TO_LIST : CALL_REMOVE_FROM_LIST, &state);
+}
+
+static void
+queue_deletion(RefreshQueue *queue, const char *key)
+{
+	JsonbInState state = {0};
+
+	begin_object(&state, NULL);
+	if (is_company(queue->sync))
+		value_push_pair(&state, "object", "company");
+	push_flat_key(&state, queue, key);
+	queue_message(queue, CALL_DELETE, &state);
+}
+
+/* ---- what a difference means, by kind ---------------------------------------------------- */
+
+static void
+add_audience(RefreshQueue *queue, const RefreshDifference *difference)
+{
+	int			outputs = queue->sync->outputs;
+	bool		member = difference->change != REFRESH_EXITED;
+
+	if (outputs & SYNC_OUTPUT_PROPERTY)
+		queue_membership(queue, difference->key, member);
+	if (outputs & SYNC_OUTPUT_LIST)
+		queue_list(queue, difference->key, member);
+
+	/* of whom HubSpot has not heard that he came, it need not hear that he left */
+	if (outputs & SYNC_OUTPUT_EVENT &&
+		(difference->repeats ? difference->event_failed : member || !difference->event_failed))
+		queue_event(queue, difference->key, member);
+}
+
+static void
+add_trait(RefreshQueue *queue, const RefreshDifference *difference)
+{
+	if (difference->change != REFRESH_EXITED)
+		queue_record(queue, difference->key, queue->sync->property, difference->value);
+	else if (!queue->sync->keeps_missing)
+		queue_record(queue, difference->key, queue->sync->property, NULL);
+}
+
+/* All mapped properties with null, but the key's. */
+static void
+queue_cleared(RefreshQueue *queue, const char *key)
+{
+	JsonbInState state = {0};
+	ListCell   *cell;
+
+	begin_object(&state, NULL);
+	foreach(cell, queue->sync->columns)
+	{
+		SyncColumn *column = lfirst(cell);
+
+		if (strcmp(column->column, queue->sync->key_column) != 0)
+			push_value(&state, column->property, NULL);
+	}
+	queue_record(queue, key, NULL, value_end_object(&state));
+}
+
+static void
+queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
+{
+	static const char *const reserved[] = {"userId", "timestamp"};
+	JsonbInState state = {0};
+	JsonbValue	found;
+
+	begin_object(&state, NULL);
+	value_push_pair(&state, "event", queue->sync->event);
+	value_push_pair(&state, "messageId", psprintf("%s:%s", queue->sync->name, difference->key));
+	for (int i = 0; i < lengthof(reserved); i++)
+		if (getKeyJsonValueFromContainer(&difference->value->root, reserved[i], strlen(reserved[i]), &found) != NULL)
+		{
+			value_push_name(&state, reserved[i]);
+			pushJsonbValue(&state, WJB_VALUE, &found);
+		}
+	begin_object(&state, "properties");
+	push_members(&state, difference->value, reserved, lengthof(reserved));
+	end_object(&state);
+	queue_message(queue, CALL_TRACK, &state);
+}
+
+/* That a contact belongs to a company: columns "contact" and "company". */
+static void
+queue_association(RefreshQueue *queue, const RefreshDifference *difference)
+{
+	JsonbInState state = {0};
+	JsonbValue	contact;
+	JsonbValue	company;
+
+	if (getKeyJsonValueFromContainer(&difference->value->root, "contact", 7, &contact) == NULL ||
+		getKeyJsonValueFromContainer(&difference->value->root, "company", 7, &company) == NULL)
+		return;
+	begin_object(&state, NULL);
+	value_push_name(&state, "userId");
+	pushJsonbValue(&state, WJB_VALUE, &contact);
+	if (!queue->by_domain)
+	{
+		value_push_name(&state, "groupId");
+		pushJsonbValue(&state, WJB_VALUE, &company);
+	}
+	begin_object(&state, "traits");
+	if (queue->by_domain)
+	{
+		value_push_name(&state, "domain");
+		pushJsonbValue(&state, WJB_VALUE, &company);
+	}
+	end_object(&state);
+	queue->first = enqueue_membership(queue_for(queue, CALL_GROUP), value_end_object(&state));
+}
+
+static void
+add_sync(RefreshQueue *queue, const RefreshDifference *difference)
+{
+	const Sync *sync = queue->sync;
+
+	if (sync->object == OBJECT_IS_EVENT && difference->change != REFRESH_EXITED)
+		queue_source_event(queue, difference);
+	else if (sync->object == OBJECT_IS_ASSOCIATION && difference->change != REFRESH_EXITED)
+		queue_association(queue, difference);
+	else if (sync->object == OBJECT_IS_EVENT || sync->object == OBJECT_IS_ASSOCIATION)
+		return;
+	else if (difference->change != REFRESH_EXITED)
+		queue_record(queue, difference->key, NULL, difference->value);
+	else if (sync->mode == SYNC_MIRROR || sync->deletes == SYNC_DELETES_ARCHIVE)
+		queue_deletion(queue, difference->key);
+	else if (sync->deletes == SYNC_DELETES_CLEAR)
+		queue_cleared(queue, difference->key);
+}
+
+static void (*const add_by_kind[SYNC_KINDS]) (RefreshQueue *queue, const RefreshDifference *difference) =
+{
+	[SYNC_IS_SYNC] = add_sync,
+		[SYNC_IS_AUDIENCE] = add_audience,
+		[SYNC_IS_TRAIT] = add_trait,
+};
+
+/* ---- the queue ---------------------------------------------------------------------- */
+
+static const char *
+find_key_property(const Sync *sync)
+{
+	ListCell   *cell;
+
+	foreach(cell, sync->columns)
+	{
+		SyncColumn *column = lfirst(cell);
+
+		if (strcmp(column->column, sync->key_column) == 0)
+			return column->property;
+	}
+	return NULL;
+}
+
+RefreshQueue *
+refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill)
+{
+	RefreshQueue *queue = palloc0(sizeof(RefreshQueue));
+	const CallOptions *options = account_call_options(account_resolve(sync->server));
+
+	queue->sync = sync;
+	queue->at = at;
+	queue->backfill = backfill;
+	queue->by_domain = options->company_id_property == NULL;
+	if (options->contact_id_property != NULL)
+		queue->contact_id_property = pstrdup(options->contact_id_property);
+	queue->mode = sync_row_modes[sync->mode];
+	queue->key_property = find_key_property(sync);
+	queue->context = AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh queue", ALLOCSET_DEFAULT_SIZES);
+	return queue;
+}
+
+int64
+refresh_queue_add(RefreshQueue *queue, const RefreshDifference *difference)
+{
+	queue->first = 0;
+	add_by_kind[queue->sync->kind] (queue, difference);
+	return queue->first;
+}
+
+void
+refresh_queue_end(RefreshQueue *queue)
+{
+	for (int i = 0; i < CALL_COUNT; i++)
+		if (queue->enqueues[i] != NULL)
+			enqueue_end(queue->enqueues[i]);
+	MemoryContextDelete(queue->context);
+	pfree(queue);
+}

@@ -1,0 +1,26 @@
+/*
+ * refresh_queue.h
+ *		From a difference that a refresh found to rows of the outbox.
+ */
+#ifndef HUBSPOT_REFRESH_QUEUE_H
+#define HUBSPOT_REFRESH_QUEUE_H
+
+#include "refresh/refresh_compare.h"
+
+typedef struct RefreshQueue RefreshQueue;
+
+/*
+ * at: time of the refresh, which makes the events of this change different
+ * from those of later ones.  backfill: the rows make way for live calls.
+ * USAGE on the SERVER is checked for the owner of the definition.
+ */
+extern RefreshQueue *refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill);
+
+/*
+ * Queue what the difference means; returns the id of the first row, which the
+ * others carry as parent, or 0 when HubSpot need not know.
+ */
+extern int64 refresh_queue_add(RefreshQueue *queue, const RefreshDifference *difference);
+extern void refresh_queue_end(RefreshQueue *queue);
+
+#endif							/* HUBSPOT_REFRESH_QUEUE_H */

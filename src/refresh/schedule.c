@@ -1,0 +1,178 @@
+/*
+ * schedule.c
+ *		What is due: refreshes by their schedule, open back-fills.
+ *
+ * Called by the worker (schedule_next) and by the refresher, inside their
+ * transactions.  Locks: ACCESS SHARE on hubspot.sync, ROW EXCLUSIVE on
+ * hubspot.sync_state where it is written.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "refresh/schedule.h"
+
+/* When a compared definition is to be refreshed; one that never was, at once. */
+#define NEXT_AT "coalesce(s.next_at, CASE WHEN y.every IS NOT NULL THEN y.defined_at END)"
+
+/* A back-fill is due at once. */
+static const char *const next_sql =
+"SELECT min(CASE WHEN y.follows THEN s.fill_started_at ELSE " NEXT_AT " END)"
+" FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
+" WHERE y.held IS NULL AND (NOT y.follows OR $1 AND s.fill_finished_at IS NULL)";
+
+/* When the refresher last did something for the owner. */
+#define SERVED_AT "max(s.ran_at) OVER (PARTITION BY y.owner_oid)"
+
+static const char *const due_sql =
+"SELECT d.id, d.name, 0::int8 FROM (SELECT y.id, y.name, y.held, y.follows, " NEXT_AT " AS at, " SERVED_AT " AS served_at"
+" FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
+" WHERE d.held IS NULL AND NOT d.follows AND d.at <= clock_timestamp()"
+" ORDER BY d.served_at NULLS FIRST, d.at, d.id";
+
+static const char *const fills_sql =
+"SELECT d.id, d.name, coalesce(greatest(extract(epoch FROM d.failed_at - clock_timestamp()) + least(2 ^ least(d.failures - 1, 20), 300), 0) * 1000, 0)::int8"
+" FROM (SELECT y.id, y.name, y.held, y.follows, s.fill_started_at, s.fill_finished_at, s.failed_at, s.failures, " SERVED_AT " AS served_at"
+" FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
+" WHERE d.held IS NULL AND d.follows AND d.fill_started_at IS NOT NULL AND d.fill_finished_at IS NULL"
+" ORDER BY d.served_at NULLS FIRST, d.fill_started_at, d.id";
+
+static const char *const succeeded_sql =
+"UPDATE hubspot.sync_state s SET error = NULL, failed_at = NULL, failures = 0, ran_at = clock_timestamp(), next_at ="
+" CASE WHEN s.next_at + y.every > clock_timestamp() THEN s.next_at + y.every ELSE $2 + y.every END"
+" FROM hubspot.sync y WHERE y.id = s.sync AND s.sync = $1";
+
+/* Without "every" somebody asked for this one refresh: it is tried again until it is done. */
+static const char *const failed_sql =
+"UPDATE hubspot.sync_state s SET error = $2, error_code = $4, failed_at = clock_timestamp(), ran_at = clock_timestamp(),"
+" failures = s.failures + 1,"
+" next_at = CASE WHEN $3 THEN s.next_at ELSE clock_timestamp() +"
+" least(coalesce(y.every, '1 minute') * 2 ^ least(s.failures, 20), greatest(y.every, '1 hour')) END"
+" FROM hubspot.sync y, (SELECT x.error, x.failures FROM hubspot.sync_state x WHERE x.sync = $1 FOR UPDATE) old"
+" WHERE y.id = s.sync AND s.sync = $1"
+" RETURNING old.failures > 0 AND old.error = $2";
+
+static Datum
+column(uint64 row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+static void
+take_time(void *arg)
+{
+	bool		isnull;
+	Datum		time = column(0, 1, &isnull);
+
+	*(TimestampTz *) arg = isnull ? DT_NOEND : DatumGetTimestampTz(time);
+}
+
+TimestampTz
+schedule_next(bool with_fills)
+{
+	Oid			type = BOOLOID;
+	Datum		value = BoolGetDatum(with_fills);
+	TimestampTz next;
+
+	(void) sync_execute(next_sql, 1, &type, &value, NULL, take_time, &next);
+	return next;
+}
+
+typedef struct Items
+{
+	List	   *list;
+	MemoryContext context;
+} Items;
+
+static void
+take_items(void *arg)
+{
+	Items	   *items = arg;
+	MemoryContext old = MemoryContextSwitchTo(items->context);
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		ScheduleItem *item = palloc(sizeof(ScheduleItem));
+		bool		isnull;
+
+		item->sync = DatumGetInt32(column(i, 1, &isnull));
+		item->name = TextDatumGetCString(column(i, 2, &isnull));
+		item->wait_ms = DatumGetInt64(column(i, 3, &isnull));
+		items->list = lappend(items->list, item);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static List *
+read_items(const char *sql)
+{
+	Items		items = {NIL, CurrentMemoryContext};
+
+	(void) sync_execute(sql, 0, NULL, NULL, NULL, take_items, &items);
+	return items.list;
+}
+
+List *
+schedule_due(void)
+{
+	return read_items(due_sql);
+}
+
+List *
+schedule_fills(void)
+{
+	return read_items(fills_sql);
+}
+
+void
+schedule_succeeded(const Sync *sync, TimestampTz began)
+{
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(sync->id), TimestampTzGetDatum(began)};
+
+	(void) sync_execute(succeeded_sql, lengthof(types), types, values, NULL, NULL, NULL);
+}
+
+static void
+take_known(void *arg)
+{
+	bool		isnull;
+
+	*(bool *) arg = SPI_processed == 0 || DatumGetBool(column(0, 1, &isnull));
+}
+
+/* The log has no text of an error that a user's query has raised: it may quote what the query read. */
+void
+schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error)
+{
+	Oid			types[] = {INT4OID, TEXTOID, BOOLOID, TEXTOID};
+	Datum		values[] = {
+		Int32GetDatum(item->sync), CStringGetTextDatum(error->message), BoolGetDatum(is_fill),
+		CStringGetTextDatum(unpack_sql_state(error->sqlerrcode))
+	};
+	bool		is_known;		/* or dropped meanwhile */
+
+	(void) sync_execute(failed_sql, lengthof(types), types, values, NULL, take_known, &is_known);
+	if (!is_known)
+		ereport(WARNING,
+				(errmsg(is_fill ? "back-fill of \"%s\" failed with SQLSTATE %s" : "refresh of \"%s\" failed with SQLSTATE %s",
+						item->name, unpack_sql_state(error->sqlerrcode)),
+				 errhint("The view hubspot.syncs has the error, and says when it is tried again.  The message is not repeated.")));
+}
+
+void
+schedule_hold(int sync, const char *reason)
+{
+	Oid			types[] = {INT4OID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(sync), CStringGetTextDatum(reason)};
+
+	(void) sync_execute("UPDATE hubspot.sync SET held = $2 WHERE id OPERATOR(pg_catalog.=) $1 AND held IS NULL",
+						lengthof(types), types, values, NULL, NULL, NULL);
+	ereport(WARNING,
+			(errmsg("definition %d is held: %s", sync, reason),
+			 errhint("hubspot_health() names it; hubspot_resync() lets it go on.")));
+}

@@ -1,0 +1,510 @@
+/*
+ * batch.c
+ *		Requests of many records: taken from ready keys, put together.
+ *
+ * A batch owns its rows from batch_take() until each has a verdict
+ * (batch_end.c) or is sent again (batch_again.c).  An answer that does not account for
+ * a record is no success: what it leaves open is sent again.
+ *
+ * Memory: each batch in a context of its own, a child of "hubspot work".
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "activity/schema_lane.h"
+#include "base/clock.h"
+#include "base/value.h"
+#include "cluster/suspect.h"
+#include "crm/modes.h"
+#include "queue/defer.h"
+#include "queue/unchanged.h"
+#include "queue/work.h"
+#include "read/expire.h"
+#include "request/batch_build.h"
+#include "request/schema_sync.h"
+#include "worker/pause.h"
+
+#define INPUT_MAX_ROWS		1000	/* merged into one record */
+#define MAX_LOOKED_AT		4	/* keys for each input, for one with the batch's id property */
+
+/* The messages of the input that is being put together, taken apart. */
+static MessageParts input_parts[INPUT_MAX_ROWS];
+
+static const FamilyWork *const families[FAMILY_COUNT] = {
+	[FAMILY_CONTACTS] = &contacts_work,
+	[FAMILY_COMPANIES] = &companies_work,
+	[FAMILY_ASSOCIATIONS] = &associations_work,
+	[FAMILY_EVENTS] = &events_work,
+	[FAMILY_FORMS] = &forms_work,
+	[FAMILY_SCHEMA] = &schema_work,
+	[FAMILY_LISTS] = &lists_work,
+};
+
+const FamilyWork *
+batch_family(LaneFamily family)
+{
+	return families[family];
+}
+
+static const char *const server_dropped =
+"the SERVER that this row was queued for does not exist any more";
+
+Batch *
+batch_make(Lane *lane, const RequestKind *kind, int max_inputs)
+{
+	MemoryContext context = AllocSetContextCreate(window.work, "hubspot batch", ALLOCSET_DEFAULT_SIZES);
+	Batch	   *batch = MemoryContextAllocZero(context, sizeof(Batch));
+
+	batch->lane = lane;
+	batch->kind = kind;
+	batch->path = kind->path;
+	batch->context = context;
+	batch->inputs = MemoryContextAllocZero(context, sizeof(Input) * max_inputs);
+	return batch;
+}
+
+/* ---- taking ------------------------------------------------------------------ */
+
+/* Whether a row can be sent; if not, it ends here. */
+static bool
+is_sendable(Row *row, MessageParts *parts, TimestampTz now)
+{
+	MessageProblem problem;
+	const char *category;
+	const char *why;
+
+	if (suspect_is_held(SUSPECT_ROW, row->id))
+		batch_end_unsent(row, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
+	else if (row->key->lane->account->dropped)
+		batch_end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
+	else if (row->deadline != 0 && row->deadline < now)
+		expire_row(row);
+	else if (!message_read(row->message, parts, &problem))
+		batch_end_unsent(row, VERDICT_REJECTED, "bad_message", problem.message);
+	else if (!families[row->key->lane->family]->check(row, parts, &category, &why))
+		batch_end_unsent(row, VERDICT_REJECTED, category, why);
+	else
+		return true;
+	return false;
+}
+
+/* Move the key's waiting rows into the input; false when none is left to send. */
+static bool
+take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
+{
+	const FamilyWork *family = families[key->lane->family];
+
+	memset(input, 0, sizeof(*input));
+	input->key = key;
+	input->created = -1;
+	input->rows = palloc(sizeof(Row *) * 4);
+	while (!dlist_is_empty(&key->rows) && input->nrows < limit)
+	{
+		Row		   *row = queue_head(key);
+		Suspect		outer;
+		bool		sendable;
+
+		if (input->nrows > 0 && (row->begins || (family->joins != NULL && !family->joins(input->rows[0], row))))
+			break;
+		outer = suspect_begin(SUSPECT_ROW, row->id);
+		sendable = is_sendable(row, &input_parts[input->nrows], now);
+		suspect_end(outer);
+		if (!sendable)
+		{
+			/* what kind_of() said was of the row that has just ended */
+			if (input->nrows == 0 && family->kind_of != NULL)
+				break;
+			continue;
+		}
+		dlist_delete(&row->node);
+		row->taken = true;
+		if (input->nrows == 0)
+			key->busy_id = row->id;
+		if (input->nrows >= 4 && (input->nrows & (input->nrows - 1)) == 0)
+			input->rows = repalloc(input->rows, sizeof(Row *) * input->nrows * 2);
+		input->rows[input->nrows++] = row;
+	}
+	return input->nrows > 0;
+}
+
+/* Inputs stand in an array, with commas between those that say something. */
+void
+batch_append_comma(Batch *batch)
+{
+	if (batch->kind->is_list && batch->ninputs > 0)
+		appendStringInfoChar(&batch->body, ',');
+}
+
+/* Put an input's JSON behind the others. */
+BuildResult
+batch_append_json(Batch *batch, Input *input)
+{
+	StringInfo	body = &batch->body;
+	int			start = body->len;
+	BuildResult result;
+
+	batch_append_comma(batch);
+	snprintf(input->trace, sizeof(input->trace), INT64_FORMAT, input->rows[input->nrows - 1]->id);
+	input->offset = body->len;
+	result = batch->kind->append_input(batch, input, input_parts);
+	if (result != BUILD_DONE)
+		return result;
+	input->len = body->len - input->offset;
+	if (input->len == 0)
+		body->len = start;
+	batch->nrows += input->nrows;
+	batch->ninputs++;
+	return BUILD_DONE;
+}
+
+/* HubSpot has the record, as the input would make it or as it was not to be touched. */
+static void
+end_unchanged(Input *input)
+{
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1};
+
+	if (input->rows[0]->mode == MODE_CREATE)
+		result = modes_exists(input);
+	else
+		result.record_id = unchanged_record(input);
+	batch_end_input(input, &result);
+}
+
+/*
+ * The same, for any row: one that raises an error ends as rejected, together
+ * with those it was merged with, and keeps nobody else from being sent.
+ */
+BuildResult
+batch_append_input(Batch *batch, Input *input)
+{
+	int			start = batch->body.len;
+	MemoryContext context = CurrentMemoryContext;
+	AckResult	result = {.verdict = VERDICT_REJECTED, .created = -1, .category = "mapping_error"};
+	volatile BuildResult built = BUILD_DONE;
+	volatile Suspect outer = suspect_begin(SUSPECT_ROW, input->rows[input->nrows - 1]->id);
+
+	PG_TRY();
+	{
+		built = batch_append_json(batch, input);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
+		FlushErrorState();
+		batch->body.len = start;
+		batch->body.data[start] = '\0';
+		result.message = error->message;
+		batch_end_input(input, &result);
+	}
+	PG_END_TRY();
+	suspect_end(outer);
+	if (built != BUILD_DONE)
+	{
+		batch->body.len = start;
+		batch->body.data[start] = '\0';
+	}
+	if (built == BUILD_WAIT)
+	{
+		queue_put_back(input->key, input->rows, input->nrows);
+		if (input->awaits != NULL)
+			schema_lane_send_away(input->key, input->awaits);
+	}
+	else if (built == BUILD_UNCHANGED)
+		end_unchanged(input);
+	return built;
+}
+
+void
+batch_begin_body(Batch *batch)
+{
+	initStringInfo(&batch->body);
+	if (batch->kind->begin_body != NULL)
+		batch->kind->begin_body(batch);
+	else if (batch->kind->is_list)
+		appendStringInfoString(&batch->body, "{\"inputs\":[");
+}
+
+void
+batch_end_body(Batch *batch)
+{
+	if (batch->kind->end_body != NULL)
+		batch->kind->end_body(batch);
+	else if (batch->kind->is_list)
+		appendStringInfoString(&batch->body, "]}");
+}
+
+static bool
+same_property(const WorkKey *a, const WorkKey *b)
+{
+	return a->property == b->property ||
+		(a->property != NULL && b->property != NULL && strcmp(a->property, b->property) == 0);
+}
+
+/* Whether the record of a key stands in the batch already. */
+bool
+batch_has_record(const Batch *batch, const WorkKey *key)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		if (strcmp(batch->inputs[i].key->record_id, key->record_id) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a key may stand beside the inputs there are. */
+static bool
+fits(const Batch *batch, const WorkKey *key)
+{
+	const RequestKind *kind = batch->kind;
+
+	if (kind->one_property && batch->ninputs > 0 && !same_property(key, batch->inputs[0].key))
+		return false;
+	if (kind->fits != NULL && batch->ninputs > 0 && !kind->fits(batch, key))
+		return false;
+	return !kind->by_record || !batch_has_record(batch, key);
+}
+
+/* Rows of a key that the next input may have. */
+static int
+row_limit(const Batch *batch, const WorkKey *key)
+{
+	const RequestKind *kind = batch->kind;
+	int			limit = kind->counts_rows ? kind->max_rows - batch->nrows : kind->max_rows;
+
+	return key->chunk > 0 ? Min(key->chunk, limit) : limit;
+}
+
+static bool
+is_full(const Batch *batch)
+{
+	return batch->ninputs == batch->kind->max_inputs ||
+		batch->body.len > BATCH_MAX_BYTES;
+}
+
+/* What a ready key needs; rows of a dropped SERVER need none, and end when they are taken. */
+static const RequestKind *
+kind_of(WorkKey *key)
+{
+	const FamilyWork *family = families[key->lane->family];
+
+	return family->kind_of == NULL || key->lane->account->dropped ? family->kind : family->kind_of(key);
+}
+
+/* Take ready keys, oldest first, as long as they fit into one request. */
+static void
+fill_from(Batch *batch, Lane *lane, dlist_head *keys)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	dlist_mutable_iter iter;
+	int			looked = 0;
+	bool		alone;
+
+	dlist_foreach_modify(iter, keys)
+	{
+		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
+		Input	   *input = &batch->inputs[batch->ninputs];
+
+		if (is_full(batch) || row_limit(batch, key) <= 0 || ++looked > batch->kind->max_inputs * MAX_LOOKED_AT)
+			break;
+		if (kind_of(key) != batch->kind || !fits(batch, key))
+			continue;
+		alone = queue_head(key)->is_suspect;
+		if (alone && batch->ninputs > 0)
+			continue;
+		dlist_delete(&key->node);
+		key->place = PLACE_NONE;
+		lane->nready--;
+		key->busy = true;
+		if (!take_rows(input, key, row_limit(batch, key), now))
+			queue_release_key(key);
+		else if (batch_append_input(batch, input) == BUILD_WAIT)
+		{
+			if (key->place == PLACE_READY)
+				break;
+		}
+		else if (alone && batch->ninputs > 0)
+		{
+			batch->is_suspect = true;
+			batch->met_at = key->met_at;
+			break;
+		}
+	}
+}
+
+/* A live batch is filled up with what would go next. */
+static void
+fill(Batch *batch, Lane *lane)
+{
+	for (int i = 0; i < READY_COUNT && !batch->is_suspect; i++)
+		fill_from(batch, lane, &lane->ready[i]);
+}
+
+static bool
+may_use(const RequestKind *kind, int busy_meters)
+{
+	return kind->meter == METER_NONE || (busy_meters & (1 << kind->meter)) == 0;
+}
+
+/*
+ * The first batch to be sent as it is whose meter is free; those in doubt are
+ * the last resort.  Of a paused lane, one that finishes what has begun.
+ */
+static Batch *
+first_again(Lane *lane, bool paused, int busy_meters, bool in_doubt)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		if (may_use(batch->kind, busy_meters) && batch_is_in_doubt(batch) == in_doubt && (!paused || batch->kind->finishes))
+			return batch;
+	}
+	return NULL;
+}
+
+const RequestKind *
+batch_next_kind(Lane *lane, int busy_meters)
+{
+	bool		paused = pause_stops(lane);
+	const Batch *batch = first_again(lane, paused, busy_meters, false);
+	dlist_mutable_iter iter;
+
+	if (batch != NULL)
+		return batch->kind;
+	for (int i = 0; i < READY_COUNT && !paused; i++)
+		dlist_foreach_modify(iter, &lane->ready[i])
+	{
+		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
+
+		if (kind != NULL && may_use(kind, busy_meters))
+			return kind;
+	}
+	batch = first_again(lane, paused, busy_meters, true);
+	return batch == NULL ? NULL : batch->kind;
+}
+
+static int64 built;				/* batches of ready keys since the start */
+static int64 built_us;			/* and the time that they took */
+
+static Batch *
+take_ready(Lane *lane, const RequestKind *kind)
+{
+	int64		start = clock_us();
+	Batch	   *batch = batch_make(lane, kind, kind->max_inputs);
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+	batch_begin_body(batch);
+	fill(batch, lane);
+	batch_end_body(batch);
+	MemoryContextSwitchTo(old);
+	built += batch->ninputs > 0;
+	built_us += clock_us() - start;
+	if (batch->ninputs > 0)
+		return batch;
+	MemoryContextDelete(batch->context);
+	return NULL;
+}
+
+void
+batch_tell(void)
+{
+	elog(DEBUG1, "building " INT64_FORMAT " requests took " INT64_FORMAT " us", built, built_us);
+}
+
+/* The first batch of a kind that is to be sent as it is. */
+static Batch *
+take_again(Lane *lane, const RequestKind *kind, bool in_doubt)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		if (batch->kind == kind && batch_is_in_doubt(batch) == in_doubt)
+		{
+			dlist_delete(&batch->node);
+			return batch;
+		}
+	}
+	return NULL;
+}
+
+Batch *
+batch_take(Lane *lane, const RequestKind *kind)
+{
+	Batch	   *batch = take_again(lane, kind, false);
+
+	if (batch == NULL)
+		batch = take_ready(lane, kind);
+	return batch != NULL ? batch : take_again(lane, kind, true);
+}
+
+/* Take the messages of an input's rows apart; they have been read before. */
+void
+batch_read_parts(const Input *input)
+{
+	MessageProblem problem;
+
+	for (int i = 0; i < input->nrows; i++)
+		if (!message_read(input->rows[i]->message, &input_parts[i], &problem))
+			elog(ERROR, "outbox row " INT64_FORMAT " is unreadable: %s", input->rows[i]->id, problem.message);
+}
+
+/* ---- the end of a lane, of a batch ------------------------------------------------ */
+
+static void
+bring_all_back(dlist_head *list)
+{
+	while (!dlist_is_empty(list))
+		queue_bring_back(dlist_head_element(WorkKey, node, list));
+}
+
+/* Rows in hubspot.deferred, whether their time has come or not. */
+static void
+cancel_deferred(dlist_head *keys)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, keys)
+		defer_end_key(dlist_container(WorkKey, node, iter.cur), PG_INT64_MAX, VERDICT_CANCELLED, "server_dropped", server_dropped);
+}
+
+/* Rows that wait for those of another lane come back when these have been cancelled. */
+void
+batch_cancel_lane(Lane *lane)
+{
+	while (!dlist_is_empty(&lane->again))
+	{
+		Batch	   *batch = dlist_container(Batch, node, dlist_pop_head_node(&lane->again));
+
+		for (int i = 0; i < batch->ninputs; i++)
+			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
+		MemoryContextDelete(batch->context);
+	}
+	cancel_deferred(&lane->deferred);
+	cancel_deferred(&lane->asking);
+	bring_all_back(&lane->asking);
+	bring_all_back(&lane->behind);
+	bring_all_back(&lane->delayed);
+	while (lane->nready > 0 && take_ready(lane, families[lane->family]->kind) == NULL)
+		;
+}
+
+void
+batch_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		batch->inputs[i].attempts++;
+	batch->kind->answered(batch, reply, request);
+	MemoryContextDelete(batch->context);
+}

@@ -1,0 +1,304 @@
+/*
+ * batch_again.c
+ *		Requests that are sent again: as they are, in parts, or on to another kind.
+ *
+ * HubSpot may refuse a batch as a whole, or stumble over it, for the sake of
+ * one record: then it is cut in two, the part that the answer points at first, until the
+ * culprit stands alone.  A refusal says so itself; trouble (no answer, 5xx)
+ * is the batch's own only if the rest of the lane goes well meanwhile.
+ *
+ * Memory: each batch in a context of its own, a child of "hubspot work".
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "hubspot.h"
+#include "queue/defer.h"
+#include "queue/unchanged.h"
+#include "request/batch_build.h"
+
+/* ---- again -------------------------------------------------------------------- */
+
+void
+batch_again(Batch *batch)
+{
+	dlist_push_tail(&batch->lane->again, &batch->node);
+}
+
+void
+batch_free(Batch *batch)
+{
+	MemoryContextDelete(batch->context);
+}
+
+static bool
+has_row(const Batch *batch, RowTest test, const void *arg)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		for (int j = 0; j < batch->inputs[i].nrows; j++)
+			if (test(batch->inputs[i].rows[j], arg))
+				return true;
+	return false;
+}
+
+static void
+dissolve(Lane *lane, RowTest test, const void *arg)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &lane->again)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+
+		if (batch->kind->finishes || !has_row(batch, test, arg))
+			continue;
+		dlist_delete(&batch->node);
+		for (int i = 0; i < batch->ninputs; i++)
+			queue_put_back(batch->inputs[i].key, batch->inputs[i].rows, batch->inputs[i].nrows);
+		batch_free(batch);
+	}
+}
+
+void
+batch_dissolve(RowTest test, const void *arg)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			dissolve(&account->lanes[i], test, arg);
+	}
+}
+
+/* Hand an input of one batch to another, with all that it knows but its JSON. */
+static Input *
+move_input(Batch *part, const Input *from)
+{
+	Input	   *input = &part->inputs[part->ninputs];
+
+	*input = *from;
+	input->rows = palloc(sizeof(Row *) * input->nrows);
+	memcpy(input->rows, from->rows, sizeof(Row *) * input->nrows);
+	for (int i = 0; i < input->nrows; i++)
+		if (input->rows[i]->warnings != NULL)
+			input->rows[i]->warnings = pstrdup(input->rows[i]->warnings);
+	input->written = unchanged_copy(from->written);
+	input->stage = from->stage != NULL ? pstrdup(from->stage) : NULL;
+	input->alias = from->alias != NULL ? pstrdup(from->alias) : NULL;
+	input->category = from->category != NULL ? pstrdup(from->category) : NULL;
+	input->message = from->message != NULL ? pstrdup(from->message) : NULL;
+	return input;
+}
+
+/* A batch that goes before all others of its lane, unless it is empty. */
+static Batch *
+push(Batch *part)
+{
+	if (part->ninputs > 0)
+	{
+		dlist_push_head(&part->lane->again, &part->node);
+		return part;
+	}
+	MemoryContextDelete(part->context);
+	return NULL;
+}
+
+/*
+ * A batch of those inputs whose flag is set, to be sent before anything else.
+ * The rows change hands; the JSON is copied.
+ */
+void
+batch_split_off(Batch *batch, const bool *chosen)
+{
+	Batch	   *part = batch_make(batch->lane, batch->kind, batch->ninputs);
+	MemoryContext old = MemoryContextSwitchTo(part->context);
+
+	part->path = batch->path;
+	part->is_suspect = batch->is_suspect;
+	part->is_blamed = batch->is_blamed;
+	part->met_at = batch->is_blamed ? batch->met_at : batch->lane->successes;
+	batch_begin_body(part);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input;
+
+		if (!chosen[i])
+			continue;
+		input = move_input(part, &batch->inputs[i]);
+		if (part->kind->shares)
+		{
+			(void) batch_append_json(part, input);
+			continue;
+		}
+		batch_append_comma(part);
+		input->offset = part->body.len;
+		appendBinaryStringInfo(&part->body, batch->body.data + batch->inputs[i].offset, input->len);
+		part->nrows += input->nrows;
+		part->ninputs++;
+	}
+	batch_end_body(part);
+	MemoryContextSwitchTo(old);
+	(void) push(part);
+}
+
+Batch *
+batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind)
+{
+	Batch	   *part = batch_make(batch->lane, kind, batch->ninputs);
+	MemoryContext old = MemoryContextSwitchTo(part->context);
+
+	batch_begin_body(part);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (!chosen[i])
+			continue;
+		if (kind->by_record && batch_has_record(part, input->key))
+			queue_put_back(input->key, input->rows, input->nrows);
+		else
+		{
+			batch_read_parts(input);
+			(void) batch_append_input(part, move_input(part, input));
+		}
+	}
+	batch_end_body(part);
+	MemoryContextSwitchTo(old);
+	return push(part);
+}
+
+/* ---- by halves -------------------------------------------------------------------- */
+
+static bool
+input_has_property(const Batch *batch, const Input *input, const char *property)
+{
+	char		member[128];
+	int			len = snprintf(member, sizeof(member), "\"%s\":", property);
+
+	return len < sizeof(member) &&
+		memmem(batch->body.data + input->offset, input->len, member, len) != NULL;
+}
+
+/*
+ * The batch got an answer of no use as a whole: the inputs that its answer points at
+ * (by key, by property) are tried apart from the rest, else the batch is halved.
+ */
+void
+batch_bisect(Batch *batch, const Reply *reply)
+{
+	const char *property = reply_named_property(reply);
+	bool	   *named = palloc0(sizeof(bool) * batch->ninputs);
+	int			nnamed = 0;
+
+	for (int i = 0; i < batch->ninputs; i++)
+		if ((named[i] = reply_names(reply, batch->inputs[i].key->key)))
+			nnamed++;
+	if (nnamed == 0 && property != NULL)
+		for (int i = 0; i < batch->ninputs; i++)
+			if ((named[i] = input_has_property(batch, &batch->inputs[i], property)))
+				nnamed++;
+	if (nnamed == 0 || nnamed == batch->ninputs)
+		for (int i = 0; i < batch->ninputs; i++)
+			named[i] = i < batch->ninputs / 2;
+
+	/* pushed to the front: what is pushed last goes first */
+	for (int i = 0; i < batch->ninputs; i++)
+		named[i] = !named[i];
+	batch_split_off(batch, named);
+	for (int i = 0; i < batch->ninputs; i++)
+		named[i] = !named[i];
+	batch_split_off(batch, named);
+	pfree(named);
+}
+
+void
+batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else
+		batch_reject(&batch->inputs[0], VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
+}
+
+/* ---- whose fault ----------------------------------------------------------------- */
+
+/*
+ * Whether a batch has met trouble, and nothing has gone well since that would
+ * tell whose trouble it is.  Parts of one that was at fault are looked into
+ * without asking again, but for a single record, whose rows would pay for it.
+ */
+bool
+batch_is_in_doubt(const Batch *batch)
+{
+	return batch->is_suspect && batch->met_at == batch->lane->successes && !(batch->is_blamed && batch->ninputs > 1);
+}
+
+bool
+batch_is_unproven(const Batch *batch)
+{
+	return batch->is_suspect && batch->met_at == batch->lane->successes;
+}
+
+void
+batch_narrow(Batch *batch)
+{
+	Input	   *input = &batch->inputs[0];
+
+	input->key->chunk = input->nrows / 2;
+	queue_put_back(input->key, input->rows, input->nrows);
+}
+
+/*
+ * The record alone is at fault.  What the request's line of the log says is
+ * more than the answer when there was none.
+ */
+static void
+defer_blamed(Input *input, const Reply *reply, AckRequest *request)
+{
+	const char *words = request->error != NULL ? request->error : reply->message;
+
+	if (reply->class == REPLY_UNREADABLE)
+		defer_input(input, DEFER_UNREADABLE,
+					psprintf("HubSpot has probably done what was asked, but this server cannot read its answer: %s", words),
+					reply->status, request);
+	else
+		defer_input(input, reply->status == 0 ? "no_answer" : "unavailable", words, reply->status, request);
+}
+
+static void
+blame(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	/* its parts are judged by what goes well from here on */
+	if (!batch->is_blamed)
+		batch->met_at = batch->lane->successes;
+	batch->is_blamed = true;
+	if (batch->ninputs > 1)
+		batch_bisect(batch, reply);
+	else if (batch->kind->counts_rows && batch->nrows > 1)
+		batch_narrow(batch);
+	else
+		defer_blamed(&batch->inputs[0], reply, request);
+}
+
+bool
+batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool		met_before = batch->is_suspect;
+
+	if (met_before && (!batch_is_in_doubt(batch) || reply->class == REPLY_UNREADABLE))
+	{
+		blame(batch, reply, request);
+		batch_free(batch);
+		return true;
+	}
+	batch->is_suspect = true;
+	batch->met_at = batch->lane->successes;
+	if (!met_before || batch->lane->nready == 0)
+		return false;
+	batch_again(batch);
+	return true;
+}

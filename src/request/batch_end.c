@@ -1,0 +1,146 @@
+/*
+ * batch_end.c
+ *		How rows end: each with one verdict, which ack.c writes.
+ *
+ * An input's newest row carries it, the rows merged into it share its fate;
+ * where rows are not merged each ends by itself.  Called by batch.c and by the
+ * families, outside of transactions.  Memory: nothing that stays.
+ */
+#include "postgres.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "base/value.h"
+#include "queue/unchanged.h"
+#include "queue/work.h"
+
+#define MAX_DETAIL	1000		/* bytes of a warning's, which may quote HubSpot */
+
+/* End an input: its carrier gets the verdict, the rows merged into it share it. */
+void
+batch_end_input(Input *input, AckResult *result)
+{
+	Row		   *carrier = input->rows[input->nrows - 1];
+	Verdict		verdict = result->verdict;
+
+	if (verdict != VERDICT_DELIVERED && verdict != VERDICT_UNCHANGED)
+		unchanged_forget(input->key);
+	result->attempt = input->attempts;
+	for (int i = 0; i < input->nrows; i++)
+	{
+		Row		   *row = input->rows[i];
+
+		result->id = row->id;
+		result->verdict = row == carrier ? verdict : VERDICT_COALESCED;
+		result->merged_into = row == carrier ? 0 : carrier->id;
+		result->merged = row == carrier ? input->nrows - 1 : 0;
+		result->warnings = row->warnings;
+		ack_result(result);
+		queue_forget_row(row);
+	}
+	input->key->lane->successes += result->request != NULL;
+	queue_release_key(input->key);
+}
+
+void
+batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message)
+{
+	AckResult	result = {.id = row->id, .verdict = verdict, .created = -1,
+	.category = category, .message = message};
+
+	if (row->lost)
+		unchanged_forget(row->key);
+	dlist_delete(&row->node);
+	ack_result(&result);
+	queue_forget_row(row);
+}
+
+/*
+ * A key that waits for something on account of its first row asks anew what
+ * the next one needs, but for a time, which is the record's.
+ */
+void
+batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message)
+{
+	WorkKey    *key = row->key;
+	bool		was_head = queue_head(key) == row;
+
+	batch_end_unsent(row, verdict, category, message);
+	if (dlist_is_empty(&key->rows))
+		queue_drop_idle(key);
+	else if (was_head && key->place == PLACE_AWAY && key->until <= clock_us())
+		queue_bring_back(key);
+}
+
+/* ---- rows that are not merged ------------------------------------------------------- */
+
+void
+batch_end_row(Input *input, Row *row, AckResult *result)
+{
+	result->id = row->id;
+	result->attempt = input->attempts;
+	result->warnings = row->warnings;
+	ack_result(result);
+	queue_forget_row(row);
+}
+
+void
+batch_end_rows(Input *input, AckResult *result)
+{
+	for (int i = 0; i < input->nrows; i++)
+		batch_end_row(input, input->rows[i], result);
+	input->key->lane->successes += result->request != NULL;
+	queue_release_key(input->key);
+}
+
+void
+batch_was_lost(Batch *batch)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		for (int j = 0; j < batch->inputs[i].nrows; j++)
+			batch->inputs[i].rows[j]->lost = batch->inputs[i].rows[j]->sent = true;
+}
+
+/* ---- what goes with a verdict -------------------------------------------------------- */
+
+void
+batch_warn(Input *input, const char *code, const char *property, const char *detail)
+{
+	Row		   *row = input->rows[input->nrows - 1];
+	const char *before = row->warnings;
+	StringInfoData json;
+
+	initStringInfo(&json);
+	if (before != NULL)
+		appendBinaryStringInfo(&json, before, strlen(before) - 1);
+	else
+		appendStringInfoChar(&json, '[');
+	appendStringInfo(&json, "%s{\"code\":\"%s\",\"property\":", before != NULL ? "," : "", code);
+	value_append_string(&json, property, strlen(property));
+	appendStringInfoString(&json, ",\"detail\":");
+	detail = encoding_bounded(CurrentMemoryContext, detail, MAX_DETAIL);
+	value_append_string(&json, detail, strlen(detail));
+	appendStringInfoString(&json, "}]");
+	row->warnings = json.data;
+}
+
+
+
+static bool
+is_empty(const char *text)
+{
+	return text == NULL || text[0] == '\0';
+}
+
+void
+batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
+			 int status, AckRequest *request)
+{
+	AckResult	result = {.verdict = verdict, .request = request, .http_status = status,
+	.created = -1, .category = category, .message = message};
+
+	if (is_empty(category) && is_empty(message))
+		result.message = "HubSpot has given no reason";
+	batch_end_input(input, &result);
+}

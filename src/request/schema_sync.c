@@ -1,0 +1,571 @@
+/*
+ * schema_sync.c
+ *		The worker reads the accounts' schemas from HubSpot.
+ *
+ * Nothing is asked for before a lane needs it.  What was read less than an
+ * hour ago, by whatever worker, is not asked for again.  Answers become JSON
+ * text, are stored by schema_step() in a transaction, and come back into
+ * memory from the tables, so that there is one way in.
+ *
+ * Memory: a Schema per account and pages of answers in "hubspot work".
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "nodes/pg_list.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/value.h"
+#include "request/schema_reply.h"
+#include "request/schema_sync.h"
+#include "worker/connect.h"
+#include "worker/pause.h"
+
+#define REFRESH_SECONDS	3600
+#define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
+#define MAX_PAGES		1000	/* the same */
+#define MAX_CREATED		100		/* properties in a request */
+#define MAX_TRIED		2000	/* names that are created by themselves, until the next refresh */
+
+static const PathName list_paths[SCHEMA_PARTS] = {
+	[SCHEMA_CONTACT] = PATH_CONTACT_PROPERTIES,
+	[SCHEMA_COMPANY] = PATH_COMPANY_PROPERTIES,
+	[SCHEMA_EVENT] = PATH_EVENT_DEFINITIONS,
+};
+
+static const PathName create_paths[SCHEMA_EVENT] = {
+	[SCHEMA_CONTACT] = PATH_CONTACT_PROPERTIES_CREATE,
+	[SCHEMA_COMPANY] = PATH_COMPANY_PROPERTIES_CREATE,
+};
+
+/* The part of the schema that each lane goes by, and the lane whose state each part goes by. */
+static const int parts_of_families[FAMILY_COUNT] = {
+	[FAMILY_CONTACTS] = SCHEMA_CONTACT,
+	[FAMILY_COMPANIES] = SCHEMA_COMPANY,
+	[FAMILY_ASSOCIATIONS] = -1,
+	[FAMILY_EVENTS] = SCHEMA_EVENT,
+	[FAMILY_FORMS] = -1,
+	[FAMILY_SCHEMA] = -1,
+	[FAMILY_LISTS] = -1,
+};
+
+static const LaneFamily families_of_parts[SCHEMA_PARTS] = {
+	[SCHEMA_CONTACT] = FAMILY_CONTACTS,
+	[SCHEMA_COMPANY] = FAMILY_COMPANIES,
+	[SCHEMA_EVENT] = FAMILY_EVENTS,
+};
+
+static bool maps_changed;		/* hubspot.mapping was written */
+static Oid	mapping_table;		/* as of the last step */
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == mapping_table)
+		maps_changed = true;
+}
+
+void
+schema_sync_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+}
+
+/* ---- tables <-> memory ------------------------------------------------------------- */
+
+/* In schema_sync_step(): an answer that is stored, of all that is loaded when part is -1. */
+static Account *at_work;
+static int	at_part;
+
+/* The part whose answer is to be stored, -1 when there is none. */
+static int
+answered_part(const Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		if (account->sync[part].answered)
+			return part;
+	return -1;
+}
+
+static bool
+is_due(const Account *account, int64 now)
+{
+	if (account->dropped || account->options == NULL)
+		return false;
+	return answered_part(account) >= 0 || (account->schema_stale && lane_may_send(&account->load_trouble, now));
+}
+
+static Account *
+next_due(void)
+{
+	int64		now = clock_us();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+		if (is_due(dlist_container(Account, node, iter.cur), now))
+		return dlist_container(Account, node, iter.cur);
+	return NULL;
+}
+
+bool
+schema_sync_is_due(void)
+{
+	return next_due() != NULL;
+}
+
+static void
+set_rules(Account *account)
+{
+	static const Object objects[SCHEMA_EVENT] = {OBJECT_IS_CONTACT, OBJECT_IS_COMPANY};
+	pg_tz	   *zone = pg_tzset(account->options->time_zone);
+
+	for (int part = 0; part < SCHEMA_EVENT; part++)
+	{
+		MappingRules *rules = &account->rules[part];
+
+		rules->object = objects[part];
+		rules->properties = account->schema->properties[part];
+		rules->nmaps = account->schema->nmaps;
+		rules->maps = account->schema->maps;
+		rules->zone = zone;
+	}
+}
+
+static void
+load(Account *account)
+{
+	Schema	   *schema = schema_load(account->server, CurrentMemoryContext);
+	TimestampTz now = GetCurrentTimestamp();
+
+	MemoryContextSetParent(schema->context, window.work);
+	if (account->schema != NULL)
+		MemoryContextDelete(account->schema->context);
+	account->schema = schema;
+	set_rules(account);
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+	{
+		SchemaSync *sync = &account->sync[part];
+
+		if (schema->refreshed_at[part] != 0 && !sync->wanted)
+			sync->settled = true;
+		if (schema->refreshed_at[part] != 0 &&
+			TimestampDifferenceExceeds(schema->refreshed_at[part], now, REFRESH_SECONDS * 1000))
+			sync->wanted = true;
+	}
+}
+
+void
+schema_sync_step(void)
+{
+	at_work = NULL;
+	mapping_table = ring_catalog(false)->mapping;
+	at_work = next_due();
+	if (at_work == NULL)
+		return;
+	at_part = answered_part(at_work);
+	if (at_part < 0)
+		load(at_work);
+	else
+		schema_store(at_work->server, (SchemaPart) at_part,
+					 at_work->sync[at_part].json == NULL ? NULL : at_work->sync[at_part].json->data);
+}
+
+static void
+forget_pages(SchemaSync *sync)
+{
+	if (sync->json != NULL)
+	{
+		pfree(sync->json->data);
+		pfree(sync->json);
+	}
+	if (sync->next_page != NULL)
+		pfree(sync->next_page);
+	sync->json = NULL;
+	sync->next_page = NULL;
+	sync->npages = 0;
+}
+
+void
+schema_sync_done(void)
+{
+	SchemaSync *sync;
+
+	if (at_work == NULL)
+		return;
+	at_work->schema_stale = at_part >= 0;
+	lane_event(at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part].trouble, EVENT_SUCCESS, NULL, 0);
+	if (at_part < 0)
+		return;
+	sync = &at_work->sync[at_part];
+	sync->answered = false;
+	sync->settled = sync->fresh = true;
+	forget_pages(sync);
+}
+
+bool
+schema_sync_failed(const char *why)
+{
+	LaneStatus *status;
+
+	if (at_work == NULL)
+		return false;
+	status = at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part].trouble;
+	if (at_part >= 0)
+	{
+		SchemaSync *sync = &at_work->sync[at_part];
+
+		sync->answered = false;
+		sync->wanted = true;
+		forget_pages(sync);
+	}
+	lane_event(status, EVENT_NOT_STORED, why, 0);
+	lane_reason_quotes(status);
+	connect_tell(at_work, &at_work->lanes[at_part < 0 ? FAMILY_SCHEMA : families_of_parts[at_part]], status);
+	return true;
+}
+
+/* ---- what is wanted -------------------------------------------------------------------- */
+
+int
+schema_sync_part(const Lane *lane)
+{
+	return parts_of_families[lane->family];
+}
+
+Lane *
+schema_sync_lane(Account *account, SchemaPart part)
+{
+	return &account->lanes[families_of_parts[part]];
+}
+
+const LaneStatus *
+schema_sync_trouble(const Lane *lane)
+{
+	const Account *account = lane->account;
+
+	if (account->load_trouble.state != LANE_RUN && (lane->family == FAMILY_SCHEMA || schema_sync_part(lane) >= 0))
+		return &account->load_trouble;
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+	{
+		const SchemaSync *sync = &account->sync[part];
+
+		if (sync->trouble.state != LANE_RUN && lane->family == (sync->settled ? FAMILY_SCHEMA : families_of_parts[part]))
+			return &sync->trouble;
+	}
+	return NULL;
+}
+
+void
+schema_sync_reload(Account *account)
+{
+	lane_reload(&account->load_trouble);
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		lane_reload(&account->sync[part].trouble);
+}
+
+/* Maps are read again; an hour has gone by. */
+static void
+look_around(Account *account)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (maps_changed)
+	{
+		dlist_iter	iter;
+
+		maps_changed = false;
+		dlist_foreach(iter, &accounts)
+			dlist_container(Account, node, iter.cur)->schema_stale = true;
+	}
+	for (int part = 0; part < SCHEMA_PARTS && account->schema != NULL; part++)
+		if (account->sync[part].settled &&
+			TimestampDifferenceExceeds(account->schema->refreshed_at[part], now, REFRESH_SECONDS * 1000))
+			account->sync[part].wanted = true;
+}
+
+bool
+schema_sync_is_settled(Lane *lane)
+{
+	Account    *account = lane->account;
+	int			part = schema_sync_part(lane);
+
+	look_around(account);
+	if (part < 0)
+		return true;
+	if (!account->sync[part].settled && account->schema != NULL)
+		account->sync[part].wanted = true;
+	return account->sync[part].settled && account->schema != NULL && !account->schema_stale;
+}
+
+void
+schema_sync_refresh(Account *account, SchemaPart part)
+{
+	account->sync[part].settled = false;
+	account->sync[part].wanted = true;
+}
+
+void
+schema_sync_again(Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		if (account->sync[part].settled)
+			schema_sync_refresh(account, (SchemaPart) part);
+}
+
+void
+schema_sync_refresh_all(Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+	{
+		SchemaSync *sync = &account->sync[part];
+
+		schema_sync_refresh(account, (SchemaPart) part);
+		lane_reload(&sync->trouble);
+		sync->fresh = false;
+		if (sync->to_create == NIL)
+		{
+			list_free_deep(sync->tried);
+			sync->tried = NIL;
+		}
+	}
+}
+
+void
+schema_sync_restart(Account *account)
+{
+	lane_event(&account->load_trouble, EVENT_SUCCESS, NULL, 0);
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		lane_event(&account->sync[part].trouble, EVENT_SUCCESS, NULL, 0);
+	for (int part = 0; part < SCHEMA_PARTS && account->schema != NULL; part++)
+		if (account->sync[part].settled &&
+			(part == SCHEMA_EVENT ? !account->schema->events_known : account->schema->properties[part] == NULL))
+			account->sync[part].wanted = true;
+}
+
+bool
+schema_sync_is_fresh(const Account *account)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+		if (!account->sync[part].fresh)
+			return false;
+	return true;
+}
+
+static bool
+is_listed(List *list, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, list)
+		if (strcmp(lfirst(cell), name) == 0)
+		return true;
+	return false;
+}
+
+bool
+schema_sync_was_tried(const Account *account, SchemaPart part, const char *name)
+{
+	const SchemaSync *sync = &account->sync[part];
+	ListCell   *cell;
+
+	foreach(cell, sync->to_create)
+		if (strcmp(((UnknownProperty *) lfirst(cell))->name, name) == 0)
+		return false;
+	return !sync->wanted && !sync->asking && !sync->answered && is_listed(sync->tried, name);
+}
+
+bool
+schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *property)
+{
+	SchemaSync *sync = &account->sync[part];
+	MemoryContext old;
+	UnknownProperty *copy;
+
+	if (is_listed(sync->tried, property->name))
+		return false;
+	if (list_length(sync->to_create) >= MAX_CREATED)
+		return true;			/* with the next request */
+	if (list_length(sync->tried) >= MAX_TRIED)
+		return false;
+	old = MemoryContextSwitchTo(window.work);
+	copy = palloc(sizeof(UnknownProperty));
+	copy->name = pstrdup(property->name);
+	copy->type = pstrdup(property->type);
+	copy->is_key = property->is_key;
+	sync->to_create = lappend(sync->to_create, copy);
+	sync->tried = lappend(sync->tried, (char *) copy->name);
+	MemoryContextSwitchTo(old);
+	schema_sync_refresh(account, part);
+	return true;
+}
+
+/* ---- requests and answers ------------------------------------------------------------------ */
+
+static void
+append_property(StringInfo body, SchemaPart part, const UnknownProperty *property)
+{
+	appendStringInfoString(body, "{\"name\":");
+	value_append_string(body, property->name, strlen(property->name));
+	appendStringInfoString(body, ",\"label\":");
+	value_append_string(body, property->name, strlen(property->name));
+	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"", property->type,
+					 schema_field_type(property->type), schema_group(part));
+	if (strcmp(property->type, "bool") == 0)
+		appendStringInfo(body, ",\"options\":[%s]", schema_bool_options);
+	if (property->is_key)
+		appendStringInfoString(body, ",\"hasUniqueValue\":true,\"hidden\":true");
+	appendStringInfoChar(body, '}');
+}
+
+/* Properties all at once; events one by one, their type is the whole body. */
+static void
+create_request(Account *account, SchemaPart part, SchemaRequest *request)
+{
+	StringInfoData body;
+	ListCell   *cell;
+
+	request->method = "POST";
+	if (part == SCHEMA_EVENT)
+	{
+		request->path = pstrdup(path_of(PATH_EVENT_DEFINITIONS, account->options));
+		request->body = pstrdup(((UnknownProperty *) linitial(account->sync[part].to_create))->type);
+		return;
+	}
+	initStringInfo(&body);
+	appendStringInfoString(&body, "{\"inputs\":[");
+	foreach(cell, account->sync[part].to_create)
+	{
+		if (cell != list_head(account->sync[part].to_create))
+			appendStringInfoChar(&body, ',');
+		append_property(&body, part, lfirst(cell));
+	}
+	appendStringInfoString(&body, "]}");
+	request->path = pstrdup(path_of(create_paths[part], account->options));
+	request->body = body.data;
+}
+
+static void
+list_request(Account *account, SchemaPart part, SchemaRequest *request)
+{
+	const char *path = path_of(list_paths[part], account->options);
+	const char *page = account->sync[part].next_page;
+
+	request->method = "GET";
+	request->body = NULL;
+	if (part != SCHEMA_EVENT)
+		request->path = pstrdup(path);
+	else
+		request->path = psprintf("%s?includeProperties=true&limit=100%s%s", path,
+								 page != NULL ? "&after=" : "", page != NULL ? page : "");
+}
+
+bool
+schema_sync_next(Account *account, int64 now, SchemaRequest *request)
+{
+	for (int part = 0; part < SCHEMA_PARTS; part++)
+	{
+		SchemaSync *sync = &account->sync[part];
+		Lane	   *lane = schema_sync_lane(account, (SchemaPart) part);
+
+		if (!sync->wanted || sync->asking || sync->answered || account->schema == NULL ||
+			pause_stops(lane) || !lane_may_send(&lane->status, now) || !lane_may_send(&sync->trouble, now))
+			continue;
+		request->part = (SchemaPart) part;
+		if (sync->to_create != NIL)
+			create_request(account, (SchemaPart) part, request);
+		else
+			list_request(account, (SchemaPart) part, request);
+		return true;
+	}
+	return false;
+}
+
+void
+schema_sync_asking(Account *account, SchemaPart part)
+{
+	account->sync[part].asking = true;
+	account->sync[part].creating = account->sync[part].to_create != NIL;
+}
+
+/* HubSpot does not tell. */
+static void
+take_refusal(SchemaSync *sync)
+{
+	forget_pages(sync);
+	sync->answered = true;
+	sync->wanted = false;
+}
+
+/* A page of a list; the last one completes the answer.  A list without an end tells nothing. */
+static void
+take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
+{
+	MemoryContext old = MemoryContextSwitchTo(window.work);
+	const char *next = reply_next_page(reply);
+
+	if (sync->json == NULL)
+	{
+		sync->json = makeStringInfo();
+		appendStringInfoChar(sync->json, '[');
+	}
+	if (part == SCHEMA_EVENT)
+		schema_reply_events(sync->json, reply);
+	else
+		schema_reply_properties(sync->json, reply);
+	if (sync->next_page != NULL)
+		pfree(sync->next_page);
+	sync->next_page = reply_is_id(next) ? pstrdup(next) : NULL;
+	if (sync->json->len > MAX_LISTED || ++sync->npages > MAX_PAGES)
+		take_refusal(sync);
+	else if (sync->next_page == NULL)
+	{
+		appendStringInfoChar(sync->json, ']');
+		sync->answered = true;
+		sync->wanted = false;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+bool
+schema_sync_unreadable(Account *account, SchemaPart part, const char *why)
+{
+	SchemaSync *sync = &account->sync[part];
+	bool		is_news = sync->trouble.state == LANE_RUN;
+
+	if (sync->creating)
+		return true;
+	lane_event(&sync->trouble, EVENT_UNREADABLE, psprintf("%s properties: %s", schema_part_names[part], why), 0);
+	lane_reason_quotes(&sync->trouble);
+	if (is_news)
+		connect_tell(account, schema_sync_lane(account, part), &sync->trouble);
+	return false;
+}
+
+void
+schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful)
+{
+	SchemaSync *sync = &account->sync[part];
+
+	sync->asking = false;
+	if (!useful)
+		return;
+	if (sync->creating)
+	{
+		/* whatever HubSpot said of them: what is there now, the list will tell */
+		if (part == SCHEMA_EVENT)
+			sync->to_create = list_delete_first(sync->to_create);
+		else
+		{
+			list_free_deep(sync->to_create);
+			sync->to_create = NIL;
+		}
+	}
+	else if (reply->class == REPLY_RECORDS)
+		take_page(sync, part, reply);
+	else
+		take_refusal(sync);
+}

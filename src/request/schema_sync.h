@@ -1,0 +1,92 @@
+/*
+ * schema_sync.h
+ *		The worker reads the accounts' schemas from HubSpot.
+ *
+ * A lane whose requests depend on a part of the schema waits until that part
+ * is settled: loaded from the tables, read from HubSpot, or refused by it (the
+ * token lacks the scope), in which case names and values go out as they are.
+ */
+#ifndef HUBSPOT_SCHEMA_SYNC_H
+#define HUBSPOT_SCHEMA_SYNC_H
+
+#include "queue/work.h"
+
+extern void schema_sync_init(void);
+
+/* Whether answers wait to be stored, or tables to be read, in schema_sync_step(). */
+extern bool schema_sync_is_due(void);
+
+/*
+ * Store one answer, or load what is stored of one account; inside a transaction.
+ * schema_sync_done() after its commit, schema_sync_failed() when an error has ended it: then HubSpot is
+ * asked for this part again after a while, and everything else goes on; false when the error was of none.
+ */
+extern void schema_sync_step(void);
+extern void schema_sync_done(void);
+extern bool schema_sync_failed(const char *why);
+
+/*
+ * The trouble that a lane has with that, NULL: none.  A part that was stored before is
+ * the lane of the schema's, since the part's own goes on.
+ */
+extern const LaneStatus *schema_sync_trouble(const Lane *lane);
+
+/* The configuration was reloaded: what could not be stored or loaded is tried now. */
+extern void schema_sync_reload(Account *account);
+
+/* Whether a lane's rows can be mapped now; wants the part read if not. */
+extern bool schema_sync_is_settled(Lane *lane);
+
+/* The part is old: read it before anything more of its lane is sent. */
+extern void schema_sync_refresh(Account *account, SchemaPart part);
+
+/* The SERVER's options changed, perhaps because HubSpot's properties did: read again what was read. */
+extern void schema_sync_again(Account *account);
+
+/* Read all parts again, for hubspot_refresh_schema(), before anything more is sent; whether all have been read since. */
+extern void schema_sync_refresh_all(Account *account);
+
+/* A new token may read what the old one might not. */
+extern void schema_sync_restart(Account *account);
+extern bool schema_sync_is_fresh(const Account *account);
+
+/*
+ * Properties of this part are to be created before it is read again.  False
+ * when that has been tried: then the property is just not there.
+ */
+extern bool schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *property);
+
+/* Whether the creation of this property or event has been tried. */
+extern bool schema_sync_was_tried(const Account *account, SchemaPart part, const char *name);
+
+/*
+ * The next request that an account's schema needs: its part, path with query,
+ * method and body (palloc'd).  False when there is none.
+ */
+typedef struct SchemaRequest
+{
+	SchemaPart	part;
+	const char *method;
+	char	   *path;
+	char	   *body;			/* or NULL */
+} SchemaRequest;
+
+extern bool schema_sync_next(Account *account, int64 now, SchemaRequest *request);
+extern void schema_sync_asking(Account *account, SchemaPart part);
+
+/* Its answer; useful false: trouble of the lane, to be asked again. */
+extern void schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful);
+
+/*
+ * Its answer cannot be read.  True when nothing depends on that: what was to be
+ * created is there or not, as the list will tell.  Else the part is asked for again after a while.
+ */
+extern bool schema_sync_unreadable(Account *account, SchemaPart part, const char *why);
+
+/* The part of the schema (SchemaPart) that a lane's rows are mapped by, -1 when none. */
+extern int	schema_sync_part(const Lane *lane);
+
+/* The lane whose state decides whether a part may be asked for. */
+extern Lane *schema_sync_lane(Account *account, SchemaPart part);
+
+#endif							/* HUBSPOT_SCHEMA_SYNC_H */

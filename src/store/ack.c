@@ -1,0 +1,280 @@
+/*
+ * ack.c
+ *		Verdicts on their way into the tables.
+ *
+ * Collected in one memory context, written by append.c in one transaction per
+ * flush, then forgotten as a whole.  A flush comes when enough has gathered,
+ * when the oldest verdict has waited 50 ms, or when nothing else is going on.
+ * If the transaction fails, everything is still here and is written later.
+ *
+ * Locks: ROW EXCLUSIVE on the children written, until the caller's commit.
+ */
+#include "postgres.h"
+
+#include "commands/sequence.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "store/ack.h"
+#include "store/append.h"
+
+#define ACK_ROWS		1000	/* verdicts that make a flush */
+#define ACK_MAX_ROWS	10000	/* that are not written, for whatever reason, before more are made */
+#define ACK_WAIT_US		50000	/* longest wait of a verdict */
+#define ACK_GROUP		200		/* rows handed to the table at once */
+
+/* Columns in the order of the script. */
+enum ResultColumn
+{
+	RESULT_ID, RESULT_REQUEST_ID, RESULT_FINISHED_AT, RESULT_MERGED_INTO, RESULT_VERDICT,
+	RESULT_HTTP_STATUS, RESULT_ATTEMPT, RESULT_CREATED, RESULT_RECORD_ID, RESULT_CATEGORY,
+	RESULT_MESSAGE, RESULT_WARNINGS, RESULT_MERGED
+};
+
+enum RequestColumn
+{
+	REQUEST_ID, REQUEST_SERVER, REQUEST_STARTED_AT, REQUEST_DURATION_MS, REQUEST_RECORDS,
+	REQUEST_BYTES_SENT, REQUEST_BYTES_RECEIVED, REQUEST_STATUS, REQUEST_RETRY_AFTER,
+	REQUEST_METHOD, REQUEST_PATH, REQUEST_LANE, REQUEST_CORRELATION_ID, REQUEST_ERROR, REQUEST_CATEGORY
+};
+
+/* Growing arrays, emptied as a whole. */
+static MemoryContext context;
+static AckResult *results;
+static int	nresults,
+			results_size;
+static AckRequest **requests;
+static int	nrequests,
+			requests_size;
+static int64 oldest_at;			/* when the first of them came, 0: none */
+static int64 total;				/* verdicts since the start */
+
+void
+ack_init(void)
+{
+	context = AllocSetContextCreate(TopMemoryContext, "hubspot acknowledgements",
+									ALLOCSET_DEFAULT_SIZES);
+	ack_written();
+}
+
+void
+ack_written(void)
+{
+	MemoryContextReset(context);
+	results = NULL;
+	requests = NULL;
+	nresults = nrequests = 0;
+	results_size = requests_size = 0;
+	oldest_at = 0;
+}
+
+/* Have room for one more element. */
+static void *
+grow(void *array, int used, int *size, Size element)
+{
+	if (oldest_at == 0)
+		oldest_at = clock_us();
+	if (used < *size)
+		return array;
+	*size = *size == 0 ? 256 : *size * 2;
+	return array == NULL ? MemoryContextAlloc(context, *size * element)
+		: repalloc(array, *size * element);
+}
+
+char *
+ack_text(const char *text)
+{
+	return text == NULL || text[0] == '\0' ? NULL : MemoryContextStrdup(context, text);
+}
+
+/* The same of what HubSpot may have said. */
+static char *
+bounded_text(const char *text, size_t max)
+{
+	return text == NULL || text[0] == '\0' ? NULL : encoding_bounded(context, text, max);
+}
+
+AckRequest *
+ack_request(void)
+{
+	AckRequest *request = MemoryContextAllocZero(context, sizeof(AckRequest));
+
+	requests = grow(requests, nrequests, &requests_size, sizeof(AckRequest *));
+	requests[nrequests++] = request;
+	return request;
+}
+
+void
+ack_result(const AckResult *result)
+{
+	AckResult  *copy;
+
+	results = grow(results, nresults, &results_size, sizeof(AckResult));
+	copy = &results[nresults++];
+	total++;
+	*copy = *result;
+	copy->record_id = ack_text(result->record_id);
+	copy->category = bounded_text(result->category, ACK_MAX_CATEGORY);
+	copy->message = bounded_text(result->message, ACK_MAX_MESSAGE);
+	copy->warnings = ack_text(result->warnings);
+}
+
+int
+ack_pending(void)
+{
+	return nresults;
+}
+
+bool
+ack_is_full(void)
+{
+	return nresults >= ACK_ROWS;
+}
+
+bool
+ack_is_stuck(void)
+{
+	return nresults >= ACK_MAX_ROWS;
+}
+
+bool
+ack_has_requests(void)
+{
+	return nrequests > 0;
+}
+
+int64
+ack_total(void)
+{
+	return total;
+}
+
+bool
+ack_due(int64 now, bool idle, int64 *wait_us)
+{
+	*wait_us = -1;
+	if (oldest_at == 0)
+		return false;
+	*wait_us = Max(oldest_at + ACK_WAIT_US - now, 0);
+	return idle || ack_is_full() || *wait_us == 0;
+}
+
+/* ---- writing ---------------------------------------------------------------- */
+
+static void
+put_text(Datum *values, bool *isnull, int column, const char *text)
+{
+	if (text == NULL)
+		return;
+	values[column] = CStringGetTextDatum(text);
+	isnull[column] = false;
+}
+
+#define PUT(column, datum) \
+	do { values[column] = (datum); isnull[column] = false; } while (0)
+
+/* An appender for the child of this id: the one in hand, or another. */
+static Appender *
+switch_child(Appender *append, int *child, int64 id, const Oid *children)
+{
+	if (*child == RING_CHILD(id))
+		return append;
+	if (append != NULL)
+		append_close(append);
+	*child = RING_CHILD(id);
+	return append_open(children[*child], ACK_GROUP);
+}
+
+static void
+write_requests(const Catalog *catalog)
+{
+	Appender   *append = NULL;
+	int			child = -1;
+
+	for (int i = 0; i < nrequests; i++)
+	{
+		AckRequest *request = requests[i];
+		Datum	   *values;
+		bool	   *isnull;
+
+		request->id = nextval_internal(catalog->request_id_seq, false);
+		append = switch_child(append, &child, request->id, catalog->request);
+		append_next(append, &values, &isnull);
+		PUT(REQUEST_ID, Int64GetDatum(request->id));
+		PUT(REQUEST_SERVER, ObjectIdGetDatum(request->server));
+		PUT(REQUEST_STARTED_AT, TimestampTzGetDatum(request->started_at));
+		PUT(REQUEST_DURATION_MS, Float4GetDatum(request->duration_ms));
+		PUT(REQUEST_RECORDS, Int32GetDatum(request->records));
+		PUT(REQUEST_BYTES_SENT, Int64GetDatum(request->bytes_sent));
+		PUT(REQUEST_BYTES_RECEIVED, Int64GetDatum(request->bytes_received));
+		if (request->status != 0)
+			PUT(REQUEST_STATUS, Int16GetDatum(request->status));
+		if (request->retry_after >= 0)
+			PUT(REQUEST_RETRY_AFTER, Int32GetDatum(request->retry_after));
+		put_text(values, isnull, REQUEST_METHOD, request->method);
+		put_text(values, isnull, REQUEST_PATH, request->path);
+		put_text(values, isnull, REQUEST_LANE, request->lane);
+		put_text(values, isnull, REQUEST_CORRELATION_ID, request->correlation_id);
+		put_text(values, isnull, REQUEST_ERROR, request->error);
+		put_text(values, isnull, REQUEST_CATEGORY, request->category);
+		append_row(append);
+	}
+	if (append != NULL)
+		append_close(append);
+}
+
+static void
+write_results(const Catalog *catalog)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Appender   *append = NULL;
+	int			child = -1;
+
+	for (int i = 0; i < nresults; i++)
+	{
+		AckResult  *result = &results[i];
+		Datum	   *values;
+		bool	   *isnull;
+
+		append = switch_child(append, &child, result->id, catalog->result);
+		append_next(append, &values, &isnull);
+		PUT(RESULT_ID, Int64GetDatum(result->id));
+		if (result->request != NULL)
+			PUT(RESULT_REQUEST_ID, Int64GetDatum(result->request->id));
+		PUT(RESULT_FINISHED_AT, TimestampTzGetDatum(now));
+		if (result->merged_into != 0)
+			PUT(RESULT_MERGED_INTO, Int64GetDatum(result->merged_into));
+		if (result->merged > 0)
+			PUT(RESULT_MERGED, Int16GetDatum(result->merged));
+		PUT(RESULT_VERDICT, ObjectIdGetDatum(catalog->verdict[result->verdict]));
+		if (result->http_status != 0)
+			PUT(RESULT_HTTP_STATUS, Int16GetDatum(result->http_status));
+		PUT(RESULT_ATTEMPT, Int16GetDatum(Min(result->attempt, PG_INT16_MAX)));
+		if (result->created >= 0)
+			PUT(RESULT_CREATED, BoolGetDatum(result->created == 1));
+		put_text(values, isnull, RESULT_RECORD_ID, result->record_id);
+		put_text(values, isnull, RESULT_CATEGORY, result->category);
+		put_text(values, isnull, RESULT_MESSAGE, result->message);
+		if (result->warnings != NULL)
+			PUT(RESULT_WARNINGS, DirectFunctionCall1(jsonb_in, CStringGetDatum(result->warnings)));
+		append_row(append);
+	}
+	if (append != NULL)
+		append_close(append);
+}
+
+void
+ack_write(void)
+{
+	const Catalog *catalog = ring_catalog(false);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	write_requests(catalog);
+	write_results(catalog);
+	PopActiveSnapshot();
+}

@@ -1,0 +1,80 @@
+/*
+ * ack.h
+ *		Verdicts on their way into the tables.
+ *
+ * Results and requests are collected and written together, in
+ * one short transaction per flush.
+ */
+#ifndef HUBSPOT_ACK_H
+#define HUBSPOT_ACK_H
+
+#include "store/ring.h"
+#include "utils/timestamp.h"
+
+/* Bytes kept of what a row's fault is called, and of its description: HubSpot may send megabytes. */
+#define ACK_MAX_CATEGORY	200
+#define ACK_MAX_MESSAGE		16384
+
+/* One HTTP request, for hubspot.request; filled in by the worker. */
+typedef struct AckRequest
+{
+	int64		id;				/* drawn when written */
+	Oid			server;
+	const char *lane;			/* constant */
+	char	   *method;
+	char	   *path;
+	int			records;
+	int			status;			/* 0: no answer */
+	int			retry_after;	/* -1: none */
+	int64		bytes_sent;
+	int64		bytes_received;
+	TimestampTz started_at;
+	float4		duration_ms;
+	char	   *correlation_id; /* or NULL */
+	char	   *category;		/* HubSpot's word for it, or NULL */
+	char	   *error;			/* or NULL */
+} AckRequest;
+
+/* One verdict, for hubspot.result. */
+typedef struct AckResult
+{
+	int64		id;
+	AckRequest *request;		/* NULL: decided without one */
+	int64		merged_into;	/* 0: none */
+	int			merged;			/* rows that this one carried */
+	Verdict		verdict;
+	int			http_status;	/* 0: none */
+	int			attempt;
+	int			created;		/* 1, 0, or -1: not known */
+	const char *record_id;		/* these are copied; each may be NULL */
+	const char *category;
+	const char *message;
+	const char *warnings;		/* a JSON array */
+} AckResult;
+
+#define ACK_RECORD_ID_ATTRIBUTE 9	/* of hubspot.result */
+
+extern void ack_init(void);
+
+/* A new request to be logged; strings are to be set with ack_text(). */
+extern AckRequest *ack_request(void);
+extern char *ack_text(const char *text);	/* NULL and "" become NULL */
+extern void ack_result(const AckResult *result);
+
+/* Verdicts waiting to be written; whether requests do; verdicts since the start. */
+extern int	ack_pending(void);
+extern bool ack_is_full(void);	/* there are enough for a flush */
+extern bool ack_is_stuck(void); /* so many that there shall be no more before they are written */
+extern bool ack_has_requests(void);
+extern int64 ack_total(void);
+
+/* Whether it is time to write; wait_us tells how long until it will be. */
+extern bool ack_due(int64 now, bool idle, int64 *wait_us);
+
+/* Write everything collected; inside a transaction, which the caller commits. */
+extern void ack_write(void);
+
+/* The transaction committed: forget what was written. */
+extern void ack_written(void);
+
+#endif							/* HUBSPOT_ACK_H */

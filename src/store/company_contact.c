@@ -1,0 +1,276 @@
+/*
+ * company_contact.c
+ *		Which contacts belong to which company: hubspot.company_contact.
+ *
+ * Written by enqueue.c in the user's backend and transaction.  The pairs of a group of calls are looked for in the
+ * order of the index and written together, without a plan; the caller needs no right on the table.
+ *
+ * Locks: ACCESS SHARE on the table and its index, ROW EXCLUSIVE on the table when there is a new pair, until the
+ * end of the transaction.  Memory: a context of its own, of the size of one group.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "base/statement.h"
+#include "store/append.h"
+#include "store/company_contact.h"
+
+/* Columns of hubspot.company_contact, in the order of the script. */
+enum PairColumn
+{
+	PAIR_HASH, PAIR_SERVER, PAIR_COMPANY, PAIR_CONTACT_PROPERTY, PAIR_CONTACT
+#define PAIR_COLUMNS (PAIR_CONTACT + 1)
+};
+
+typedef struct Pair
+{
+	int64		hash;
+	const char *company;
+	const char *contact_property;	/* or NULL */
+	const char *contact;
+} Pair;
+
+struct CompanyContacts
+{
+	MemoryContext context;		/* of this struct */
+	MemoryContext texts;		/* of the pairs that are kept */
+	const char *server;			/* its name */
+	int			capacity;
+	int			count;
+	Pair		pairs[FLEXIBLE_ARRAY_MEMBER];
+};
+
+CompanyContacts *
+company_contact_begin(const char *server, int capacity)
+{
+	CompanyContacts *pairs = palloc(offsetof(CompanyContacts, pairs) + sizeof(Pair) * capacity);
+
+	pairs->context = CurrentMemoryContext;
+	pairs->texts = AllocSetContextCreate(pairs->context, "hubspot contacts of companies", ALLOCSET_SMALL_SIZES);
+	pairs->server = server;
+	pairs->capacity = capacity;
+	pairs->count = 0;
+	return pairs;
+}
+
+static uint32
+hash_text(const char *text)
+{
+	return hash_bytes((const unsigned char *) text, strlen(text));
+}
+
+/* The contact's hash comes first, so that all pairs of a contact stand side by side in the index. */
+static int64
+hash_pair(const CompanyContacts *pairs, const Pair *pair)
+{
+	uint32		rest = hash_combine(hash_text(pairs->server), hash_text(pair->company));
+
+	if (pair->contact_property != NULL)
+		rest = hash_combine(rest, hash_text(pair->contact_property));
+	return (int64) ((uint64) hash_text(pair->contact) << 32 | rest);
+}
+
+static int
+compare_texts(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return (a != NULL) - (b != NULL);
+	return strcmp(a, b);
+}
+
+static int
+compare_pairs(const void *a, const void *b)
+{
+	const Pair *x = a;
+	const Pair *y = b;
+	int			order = (x->hash > y->hash) - (x->hash < y->hash);
+
+	if (order == 0)
+		order = strcmp(x->contact, y->contact);
+	if (order == 0)
+		order = strcmp(x->company, y->company);
+	if (order == 0)
+		order = compare_texts(x->contact_property, y->contact_property);
+	return order;
+}
+
+/* Whether a text column of the row at hand has this value, NULL included. */
+static bool
+column_is(TupleTableSlot *slot, int column, const char *value)
+{
+	bool		isnull;
+	Datum		datum = slot_getattr(slot, column + 1, &isnull);
+	text	   *there;
+
+	if (isnull || value == NULL)
+		return isnull && value == NULL;
+	there = DatumGetTextPP(datum);
+	return VARSIZE_ANY_EXHDR(there) == strlen(value) &&
+		memcmp(VARDATA_ANY(there), value, strlen(value)) == 0;
+}
+
+static bool
+is_there(const CompanyContacts *pairs, const Pair *pair, IndexScanDesc scan, TupleTableSlot *slot)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(pair->hash));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+		if (column_is(slot, PAIR_CONTACT, pair->contact) && column_is(slot, PAIR_COMPANY, pair->company) &&
+			column_is(slot, PAIR_CONTACT_PROPERTY, pair->contact_property) && column_is(slot, PAIR_SERVER, pairs->server))
+			return true;
+	return false;
+}
+
+static void
+append_pair(const CompanyContacts *pairs, const Pair *pair, Appender *append)
+{
+	Datum	   *values;
+	bool	   *isnull;
+
+	append_next(append, &values, &isnull);
+	memset(isnull, false, sizeof(bool) * PAIR_COLUMNS);
+	values[PAIR_HASH] = Int64GetDatum(pair->hash);
+	values[PAIR_SERVER] = CStringGetTextDatum(pairs->server);
+	values[PAIR_COMPANY] = CStringGetTextDatum(pair->company);
+	if (pair->contact_property != NULL)
+		values[PAIR_CONTACT_PROPERTY] = CStringGetTextDatum(pair->contact_property);
+	else
+		isnull[PAIR_CONTACT_PROPERTY] = true;
+	values[PAIR_CONTACT] = CStringGetTextDatum(pair->contact);
+	(void) append_row(append);
+}
+
+/* Move the pairs that the table does not have to the front, each once; returns their number. */
+static int
+choose_new(CompanyContacts *pairs, const Catalog *catalog)
+{
+	/* what this transaction has written counts, what others have not committed does not */
+	Relation	heap = table_open(catalog->company_contact, AccessShareLock);
+	Relation	index = index_open(catalog->company_contact_pair_hash, AccessShareLock);
+	IndexScanDesc scan = index_beginscan(heap, index, SnapshotSelf, NULL, 1, 0, SO_NONE);
+	TupleTableSlot *slot = table_slot_create(heap, NULL);
+	int			chosen = 0;
+
+	for (int i = 0; i < pairs->count; i++)
+	{
+		const Pair *pair = &pairs->pairs[i];
+
+		if ((chosen == 0 || compare_pairs(pair, &pairs->pairs[chosen - 1]) != 0) && !is_there(pairs, pair, scan, slot))
+			pairs->pairs[chosen++] = *pair;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return chosen;
+}
+
+static void
+write_pairs(CompanyContacts *pairs)
+{
+	const Catalog *catalog = ring_catalog(false);
+	MemoryContext old = MemoryContextSwitchTo(pairs->texts);
+	int			chosen;
+
+	qsort(pairs->pairs, pairs->count, sizeof(Pair), compare_pairs);
+	chosen = choose_new(pairs, catalog);
+	if (chosen > 0)
+	{
+		Appender   *append = append_open(catalog->company_contact, chosen);
+
+		for (int i = 0; i < chosen; i++)
+			append_pair(pairs, &pairs->pairs[i], append);
+		append_close(append);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(pairs->texts);
+	pairs->count = 0;
+}
+
+void
+company_contact_add(CompanyContacts *pairs, const MessageKey *company, const MessageKey *contact)
+{
+	Pair	   *pair = &pairs->pairs[pairs->count];
+	MemoryContext old = MemoryContextSwitchTo(pairs->texts);
+
+	pair->company = pstrdup(company->key);
+	pair->contact_property = contact->property != NULL ? pstrdup(contact->property) : NULL;
+	pair->contact = pstrdup(contact->key);
+	MemoryContextSwitchTo(old);
+	pair->hash = hash_pair(pairs, pair);
+	pairs->count++;
+	if (pairs->count == pairs->capacity)
+		write_pairs(pairs);
+}
+
+void
+company_contact_end(CompanyContacts *pairs)
+{
+	if (pairs->count > 0)
+		write_pairs(pairs);
+	MemoryContextDelete(pairs->texts);
+	pfree(pairs);
+}
+
+/* ---- a contact is gone ---------------------------------------------------------------- */
+
+void
+company_contact_remove(const char *server, const char *contact)
+{
+	const Catalog *catalog = ring_catalog(false);
+	Relation	heap = table_open(catalog->company_contact, RowExclusiveLock);
+	Relation	index = index_open(catalog->company_contact_pair_hash, AccessShareLock);
+	IndexScanDesc scan = index_beginscan(heap, index, SnapshotSelf, NULL, 2, 0, SO_NONE);
+	TupleTableSlot *slot = table_slot_create(heap, NULL);
+	uint64		first = (uint64) hash_text(contact) << 32;
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum((int64) first));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum((int64) (first | PG_UINT32_MAX)));
+	index_rescan(scan, keys, 2, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+		if (column_is(slot, PAIR_CONTACT, contact) && column_is(slot, PAIR_SERVER, server))
+			simple_heap_delete(heap, &slot->tts_tid);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+}
+
+/* Reads all of the record map: what it has an index on is the userId. */
+static const char *const all_keys =
+"SELECT s.srvname::pg_catalog.text, g.key FROM ("
+" SELECT a.server, a.key FROM ROWS FROM (unnest($1), unnest($2)) a(server, key)"
+" UNION SELECT r.server, r.key FROM ROWS FROM (unnest($1), unnest($2)) a(server, key)"
+" JOIN hubspot.record r ON r.server = a.server AND r.record_id = a.key"
+" WHERE r.object = 'contact' AND r.key_property = 'userId') g"
+" JOIN pg_catalog.pg_foreign_server s ON s.oid = g.server";
+
+void
+company_contact_remove_all(Datum servers, Datum contacts)
+{
+	Oid			types[] = {OIDARRAYOID, TEXTARRAYOID};
+	Datum		values[] = {servers, contacts};
+
+	SPI_connect();
+	if (statement_execute(all_keys, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.record");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		company_contact_remove(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
+							   SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
+	SPI_finish();
+}

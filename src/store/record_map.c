@@ -1,0 +1,456 @@
+/*
+ * record_map.c
+ *		Which key is which record in HubSpot.
+ *
+ * The keys come in no order, so that each one touches another page of the
+ * index: they are gathered for longer than verdicts and written sorted, many
+ * per page.  A checkpoint waits for them; what a crash loses of the time since is
+ * learnt again from the results, see admit_remember().
+ *
+ * Locks: ROW EXCLUSIVE on hubspot.record, until the caller's commit.  Memory:
+ * one context, reset when the transaction has committed.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "message/message.h"
+#include "store/append.h"
+#include "store/company_contact.h"
+#include "store/record_map.h"
+
+#define MAP_ENTRIES		32768	/* that make a flush */
+#define MAP_WAIT_US		1000000 /* longest wait of an entry while others come in */
+#define MAP_GROUP		200		/* rows handed to the table at once */
+
+enum RecordColumn
+{
+	RECORD_KEY_HASH, RECORD_SERVER, RECORD_OBJECT, RECORD_RECORD_ID, RECORD_KEY_PROPERTY, RECORD_KEY
+#define RECORD_COLUMNS (RECORD_KEY + 1)
+};
+
+typedef struct MapEntry
+{
+	int			number;			/* in the order of the answers */
+	bool		is_new;			/* HubSpot created it just now */
+	bool		archived;		/* a contact that belongs to no company any more */
+	int64		key_hash;		/* as hashtextextended(key, 0) computes it */
+	Oid			server;
+	Object		object;
+	char	   *key_property;
+	char	   *key;
+	char	   *record_id;		/* NULL: there is none any more */
+} MapEntry;
+
+/* Where the last entry of a key stands among those not written yet. */
+typedef struct PlaceEntry
+{
+	uint64		name;			/* hash of all that makes a key */
+	int			place;
+	char		status;
+} PlaceEntry;
+
+#define SH_PREFIX places
+#define SH_ELEMENT_TYPE PlaceEntry
+#define SH_KEY_TYPE uint64
+#define SH_KEY name
+#define SH_HASH_KEY(table, key) ((uint32) ((key) ^ ((key) >> 32)))
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+static MemoryContext context;
+static MapEntry *entries;
+static int	nentries,
+			entries_size;
+static int64 oldest_at;			/* when the first of them came */
+static places_hash *by_name;	/* NULL when there are none */
+
+void
+record_map_init(void)
+{
+	context = AllocSetContextCreate(TopMemoryContext, "hubspot record map", ALLOCSET_DEFAULT_SIZES);
+	record_map_written();
+}
+
+void
+record_map_written(void)
+{
+	MemoryContextReset(context);
+	entries = NULL;
+	by_name = NULL;
+	nentries = entries_size = 0;
+}
+
+/* As hashtextextended(key, 0) computes it. */
+static int64
+hash_key(const char *key)
+{
+	return (int64) DatumGetUInt64(hash_any_extended((const unsigned char *) key, strlen(key), 0));
+}
+
+static MapEntry *
+next_entry(int64 now)
+{
+	if (nentries == 0)
+		oldest_at = now;
+	if (nentries == entries_size)
+	{
+		entries_size = entries_size == 0 ? 256 : entries_size * 2;
+		entries = entries == NULL ? MemoryContextAlloc(context, entries_size * sizeof(MapEntry))
+			: repalloc(entries, entries_size * sizeof(MapEntry));
+	}
+	entries[nentries].number = nentries;
+	return &entries[nentries++];
+}
+
+static uint64
+hash_name(const MapEntry *entry)
+{
+	const char *property = entry->key_property;
+	uint64		hash = hash_combine64(entry->key_hash, entry->server);
+
+	hash = hash_combine64(hash, entry->object);
+	return hash_combine64(hash, hash_bytes((const unsigned char *) property, strlen(property)));
+}
+
+static MapEntry *
+add_entry(Oid server, Object object, const char *key_property, const char *key, const char *record_id,
+		  bool is_new, int64 now)
+{
+	MapEntry   *entry = next_entry(now);
+	bool		found;
+
+	entry->key_hash = hash_key(key);
+	entry->is_new = is_new;
+	entry->archived = false;
+	entry->server = server;
+	entry->object = object;
+	entry->key_property = MemoryContextStrdup(context, key_property);
+	entry->key = MemoryContextStrdup(context, key);
+	entry->record_id = record_id != NULL ? MemoryContextStrdup(context, record_id) : NULL;
+	if (by_name == NULL)
+		by_name = places_create(context, 512, NULL);
+	places_insert(by_name, hash_name(entry), &found)->place = entry->number;
+	return entry;
+}
+
+void
+record_map_add(Oid server, Object object, const char *key_property, const char *key,
+			   const char *record_id, bool is_new, int64 now)
+{
+	(void) add_entry(server, object, key_property, key, record_id, is_new, now);
+}
+
+void
+record_map_remove(Oid server, Object object, const char *key_property, const char *key, int64 now)
+{
+	(void) add_entry(server, object, key_property, key, NULL, false, now);
+}
+
+void
+record_map_archive(Oid server, const char *key_property, const char *key, int64 now)
+{
+	add_entry(server, OBJECT_IS_CONTACT, key_property, key, NULL, false, now)->archived = true;
+}
+
+bool
+record_map_is_due(int64 now, bool idle)
+{
+	return nentries > 0 && (idle || nentries >= MAP_ENTRIES || now - oldest_at >= MAP_WAIT_US);
+}
+
+bool
+record_map_is_empty(void)
+{
+	return nentries == 0;
+}
+
+typedef struct RecordTable
+{
+	Relation	heap;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	Appender   *append;
+	const Catalog *catalog;
+	int			ngroup;			/* rows in the appender's hands */
+	const MapEntry *group[MAP_GROUP];
+} RecordTable;
+
+/* Whether a text column of the row at hand has this value. */
+static bool
+column_is(TupleTableSlot *slot, int column, const char *value)
+{
+	bool		isnull;
+	text	   *there = DatumGetTextPP(slot_getattr(slot, column + 1, &isnull));
+
+	return VARSIZE_ANY_EXHDR(there) == strlen(value) &&
+		memcmp(VARDATA_ANY(there), value, strlen(value)) == 0;
+}
+
+/* The next row of the key looked for; it stays in the slot until the next search. */
+static bool
+next_record(RecordTable *table, const MapEntry *record)
+{
+	bool		isnull;
+
+	while (index_getnext_slot(table->scan, ForwardScanDirection, table->slot))
+		if (column_is(table->slot, RECORD_KEY, record->key) &&
+			column_is(table->slot, RECORD_KEY_PROPERTY, record->key_property) &&
+			DatumGetObjectId(slot_getattr(table->slot, RECORD_SERVER + 1, &isnull)) == record->server &&
+			DatumGetObjectId(slot_getattr(table->slot, RECORD_OBJECT + 1, &isnull)) == table->catalog->object[record->object])
+			return true;
+	return false;
+}
+
+static bool
+find_record(RecordTable *table, const MapEntry *record)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(record->key_hash));
+	index_rescan(table->scan, &key, 1, NULL, 0);
+	return next_record(table, record);
+}
+
+/* HubSpot merged records or was asked by another key: rare. */
+static void
+change_record(RecordTable *table, const MapEntry *record)
+{
+	bool		free_tuple;
+	HeapTuple	old = ExecFetchSlotHeapTuple(table->slot, false, &free_tuple);
+	Datum		values[RECORD_COLUMNS] = {0};
+	bool		isnull[RECORD_COLUMNS] = {0};
+	bool		replace[RECORD_COLUMNS] = {0};
+
+	values[RECORD_RECORD_ID] = CStringGetTextDatum(record->record_id);
+	replace[RECORD_RECORD_ID] = true;
+	CatalogTupleUpdate(table->heap, &old->t_self,
+					   heap_modify_tuple(old, RelationGetDescr(table->heap), values, isnull, replace));
+	if (free_tuple)
+		heap_freetuple(old);
+}
+
+static void
+delete_record(RecordTable *table, const MapEntry *record)
+{
+	for (bool found = find_record(table, record); found; found = next_record(table, record))
+		simple_heap_delete(table->heap, &table->slot->tts_tid);
+}
+
+/*
+ * The rows written last are new to the index as a rule.  Where one may not be,
+ * HubSpot has forgotten the record that the key was before: so does the map.
+ */
+static void
+settle(RecordTable *table)
+{
+	for (int i = 0; i < table->ngroup; i++)
+		if (append_may_be_duplicate(table->append, i))
+			delete_record(table, table->group[i]);
+	table->ngroup = 0;
+}
+
+static void
+append_record(RecordTable *table, const MapEntry *record)
+{
+	Datum	   *values;
+	bool	   *isnull;
+
+	append_next(table->append, &values, &isnull);
+	values[RECORD_KEY_HASH] = Int64GetDatum(record->key_hash);
+	values[RECORD_SERVER] = ObjectIdGetDatum(record->server);
+	values[RECORD_OBJECT] = ObjectIdGetDatum(table->catalog->object[record->object]);
+	values[RECORD_RECORD_ID] = CStringGetTextDatum(record->record_id);
+	values[RECORD_KEY_PROPERTY] = CStringGetTextDatum(record->key_property);
+	values[RECORD_KEY] = CStringGetTextDatum(record->key);
+	memset(isnull, false, RECORD_COLUMNS * sizeof(bool));
+	table->group[table->ngroup++] = record;
+	if (append_row(table->append))
+		settle(table);
+}
+
+/* What HubSpot has just created is not looked for. */
+static void
+write_record(RecordTable *table, const MapEntry *record)
+{
+	if (record->record_id == NULL)
+		delete_record(table, record);
+	else if (record->is_new || !find_record(table, record))
+		append_record(table, record);
+	else if (!column_is(table->slot, RECORD_RECORD_ID, record->record_id))
+		change_record(table, record);
+}
+
+static int
+compare_keys(const MapEntry *x, const MapEntry *y)
+{
+	int			order = x->key_hash < y->key_hash ? -1 : x->key_hash > y->key_hash;
+
+	if (order == 0)
+		order = strcmp(x->key, y->key);
+	if (order == 0)
+		order = strcmp(x->key_property, y->key_property);
+	if (order == 0)
+		order = x->server < y->server ? -1 : x->server > y->server;
+	if (order == 0)
+		order = (int) x->object - (int) y->object;
+	return order;
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	const MapEntry *x = *(const MapEntry *const *) a;
+	const MapEntry *y = *(const MapEntry *const *) b;
+	int			order = compare_keys(x, y);
+
+	return order != 0 ? order : x->number - y->number;
+}
+
+static void
+open_table(RecordTable *table, LOCKMODE mode)
+{
+	table->catalog = ring_catalog(false);
+	table->ngroup = 0;
+	table->heap = table_open(table->catalog->record, mode);
+	table->index = index_open(table->catalog->record_key_hash, AccessShareLock);
+	table->scan = index_beginscan(table->heap, table->index, GetActiveSnapshot(), NULL, 1, 0, SO_NONE);
+	table->slot = table_slot_create(table->heap, NULL);
+}
+
+static void
+close_table(RecordTable *table)
+{
+	index_endscan(table->scan);
+	ExecDropSingleTupleTableSlot(table->slot);
+	index_close(table->index, AccessShareLock);
+	table_close(table->heap, NoLock);
+}
+
+/* The table during look-ups; opened when the first of them needs it. */
+static RecordTable looked_into;
+static bool is_looking;
+
+void
+record_map_open(void)
+{
+	is_looking = false;
+}
+
+void
+record_map_close(void)
+{
+	if (is_looking)
+		close_table(&looked_into);
+	is_looking = false;
+}
+
+/* The last entry of this name that was not written yet, NULL when there is none. */
+static const MapEntry *
+find_entry(const MapEntry *wanted)
+{
+	PlaceEntry *place = by_name == NULL ? NULL : places_lookup(by_name, hash_name(wanted));
+	const MapEntry *entry = place == NULL ? NULL : &entries[place->place];
+
+	return entry != NULL && compare_keys(entry, wanted) == 0 ? entry : NULL;
+}
+
+char *
+record_map_find(Oid server, Object object, const char *key_property, const char *key)
+{
+	MapEntry	wanted = {.key_hash = hash_key(key), .server = server, .object = object,
+	.key_property = unconstify(char *, key_property), .key = unconstify(char *, key)};
+	const MapEntry *entry = find_entry(&wanted);
+	bool		isnull;
+
+	if (entry != NULL)
+		return entry->record_id != NULL ? pstrdup(entry->record_id) : NULL;
+	if (!is_looking)
+		open_table(&looked_into, AccessShareLock);
+	is_looking = true;
+	if (!find_record(&looked_into, &wanted))
+		return NULL;
+	return TextDatumGetCString(slot_getattr(looked_into.slot, RECORD_RECORD_ID + 1, &isnull));
+}
+
+char *
+record_map_look_up(Oid server, Object object, const char *key_property, const char *key)
+{
+	char	   *id;
+
+	record_map_open();
+	id = record_map_find(server, object, key_property, key);
+	if (id != NULL && strcmp(key_property, MESSAGE_USER_ID) == 0)
+		id = record_map_find(server, object, "email", id);
+	record_map_close();
+	return id;
+}
+
+/* Contacts that were archived, and not made anew since, leave their companies. */
+static void
+write_archived(const MapEntry *const *sorted)
+{
+	ArrayBuildState *servers = NULL;
+	ArrayBuildState *keys = NULL;
+
+	if (ring_is_empty(ring_catalog(false)->company_contact))
+		return;
+	for (int i = 0; i < nentries; i++)
+		if (sorted[i]->archived && (i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0))
+		{
+			servers = accumArrayResult(servers, ObjectIdGetDatum(sorted[i]->server), false, OIDOID, CurrentMemoryContext);
+			keys = accumArrayResult(keys, CStringGetTextDatum(sorted[i]->key), false, TEXTOID, CurrentMemoryContext);
+		}
+	if (keys != NULL)
+		company_contact_remove_all(makeArrayResult(servers, CurrentMemoryContext), makeArrayResult(keys, CurrentMemoryContext));
+}
+
+void
+record_map_write(void)
+{
+	RecordTable table;
+	const MapEntry **sorted;
+
+	if (nentries == 0)
+		return;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	sorted = palloc(sizeof(MapEntry *) * nentries);
+	for (int i = 0; i < nentries; i++)
+		sorted[i] = &entries[i];
+	qsort(sorted, nentries, sizeof(MapEntry *), compare_entries);
+	open_table(&table, RowExclusiveLock);
+	table.append = append_open(table.catalog->record, MAP_GROUP);
+	append_watch_duplicates(table.append);
+
+	/* of several answers about a key the last one counts */
+	for (int i = 0; i < nentries; i++)
+		if (i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0)
+			write_record(&table, sorted[i]);
+
+	append_flush(table.append);
+	settle(&table);
+	append_close(table.append);
+	close_table(&table);
+	write_archived(sorted);
+	PopActiveSnapshot();
+	pfree(sorted);
+}

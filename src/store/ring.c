@@ -1,0 +1,235 @@
+/*
+ * ring.c
+ *		The extension's relations by oid, and the rotation of its rings.
+ *
+ * The catalog is a static copy per backend, rebuilt after a relcache
+ * invalidation of one of its relations (DROP EXTENSION, TRUNCATE).  Nothing
+ * here is shared and nothing allocates permanently.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
+#include "commands/extension.h"
+#include "commands/sequence.h"
+#include "executor/spi.h"
+#include "storage/bufmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "hubspot.h"
+#include "store/ring.h"
+
+const char *const ring_call_names[CALL_COUNT] =
+{"identify", "track", "group", "page", "form", "delete",
+	"refresh_schema", "create_property", "create_event",
+"add_to_list", "remove_from_list", "create_list"};
+const char *const ring_object_names[OBJECT_COUNT] =
+{"contact", "company", "association", "event", "form", "schema", "list"};
+
+static const char *const source_names[SOURCE_COUNT] = {"function", "trigger", "sync"};
+static const char *const verdict_names[VERDICT_COUNT] =
+{"delivered", "coalesced", "unchanged", "rejected", "expired", "cancelled", "dead",
+"sent_unconfirmed", "unknown"};
+
+static Catalog catalog;
+static bool catalog_valid = false;
+
+/* Relcache callback: a dropped or truncated child makes the copy stale. */
+static void
+catalog_changed(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == catalog.outbox[0])
+		catalog_valid = false;
+}
+
+/* A relation of the schema by printf-style name. */
+static Oid
+relation_oid(Oid schema, const char *format, int child)
+{
+	char		name[NAMEDATALEN];
+	Oid			oid;
+
+	snprintf(name, sizeof(name), format, child);
+	oid = get_relname_relid(name, schema);
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" of extension \"%s\" does not exist",
+						HUBSPOT_SCHEMA, name, HUBSPOT_EXTENSION),
+				 errhint("Drop the extension and create it again.")));
+	return oid;
+}
+
+static void
+enum_oids(Oid schema, const char *type, const char *const *names, int count, Oid *oids)
+{
+	Oid			enumtype = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+										   CStringGetDatum(type), ObjectIdGetDatum(schema));
+
+	for (int i = 0; i < count; i++)
+	{
+		oids[i] = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+								  ObjectIdGetDatum(enumtype), CStringGetDatum(names[i]));
+		if (!OidIsValid(oids[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("type \"%s.%s\" has no value \"%s\"", HUBSPOT_SCHEMA, type, names[i]),
+					 errhint("Run ALTER EXTENSION %s UPDATE.", HUBSPOT_EXTENSION)));
+	}
+}
+
+static void
+build_catalog(Oid extension)
+{
+	Oid			schema = get_namespace_oid(HUBSPOT_SCHEMA, false);
+
+	catalog.extension = extension;
+	catalog.outbox_id_seq = relation_oid(schema, "outbox_id_seq", 0);
+	catalog.request_id_seq = relation_oid(schema, "request_id_seq", 0);
+	for (int i = 0; i < RING_CHILDREN; i++)
+	{
+		catalog.outbox[i] = relation_oid(schema, "outbox_%d", i);
+		catalog.outbox_id[i] = relation_oid(schema, "outbox_%d_id", i);
+		catalog.outbox_xid[i] = relation_oid(schema, "outbox_%d_xid", i);
+		catalog.result[i] = relation_oid(schema, "result_%d", i);
+		catalog.result_id[i] = relation_oid(schema, "result_%d_id", i);
+		catalog.request[i] = relation_oid(schema, "request_%d", i);
+	}
+	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
+		catalog.checkpoint[i] = relation_oid(schema, "checkpoint_%d", i);
+	catalog.mapping = relation_oid(schema, "mapping", 0);
+	catalog.command = relation_oid(schema, "command", 0);
+	catalog.deferred = relation_oid(schema, "deferred", 0);
+	catalog.deferred_id = relation_oid(schema, "deferred_id", 0);
+	catalog.pause = relation_oid(schema, "pause", 0);
+	catalog.record = relation_oid(schema, "record", 0);
+	catalog.record_key_hash = relation_oid(schema, "record_key_hash", 0);
+	catalog.confirmed = relation_oid(schema, "confirmed", 0);
+	catalog.confirmed_record = relation_oid(schema, "confirmed_record", 0);
+	catalog.forgotten = relation_oid(schema, "forgotten", 0);
+	catalog.sync = relation_oid(schema, "sync", 0);
+	catalog.company_contact = relation_oid(schema, "company_contact", 0);
+	catalog.company_contact_pair_hash = relation_oid(schema, "company_contact_pair_hash", 0);
+	enum_oids(schema, "call", ring_call_names, CALL_COUNT, catalog.call);
+	enum_oids(schema, "object", ring_object_names, OBJECT_COUNT, catalog.object);
+	enum_oids(schema, "source", source_names, SOURCE_COUNT, catalog.source);
+	enum_oids(schema, "verdict", verdict_names, VERDICT_COUNT, catalog.verdict);
+}
+
+const Catalog *
+ring_catalog(bool missing_ok)
+{
+	static bool registered = false;
+	Oid			extension;
+
+	if (catalog_valid)
+		return &catalog;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(catalog_changed, (Datum) 0);
+		registered = true;
+	}
+	extension = get_extension_oid(HUBSPOT_EXTENSION, true);
+	if (!OidIsValid(extension))
+	{
+		if (missing_ok)
+			return NULL;
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" does not exist in this database", HUBSPOT_EXTENSION)));
+	}
+
+	/*
+	 * Look-ups may process invalidations: only a build during which none came counts.
+	 */
+	do
+	{
+		catalog_valid = true;
+		build_catalog(extension);
+	} while (!catalog_valid);
+	return &catalog;
+}
+
+int
+ring_enum_position(const Oid *labels, int count, Oid value)
+{
+	for (int i = 0; i < count; i++)
+		if (labels[i] == value)
+			return i;
+	elog(ERROR, "unknown enum value %u in the outbox", value);
+	return -1;
+}
+
+int
+ring_compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The sequence's tuple is read directly: sequences have one page and one row,
+ * and a snapshot plays no part in them.
+ */
+int64
+ring_last_id(Oid sequence)
+{
+	Relation	rel = table_open(sequence, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, SnapshotAny, 0, NULL, SO_NONE);
+	int64		last = 0;
+
+	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		/* last_value counts only once is_called is set */
+		if (DatumGetBool(slot_getattr(slot, 3, &isnull)))
+			last = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+	return last;
+}
+
+bool
+ring_is_empty(Oid relation)
+{
+	Relation	rel = table_open(relation, AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(rel) == 0;
+
+	table_close(rel, AccessShareLock);
+	return empty;
+}
+
+bool
+ring_may_read(Oid table)
+{
+	return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+Oid
+ring_tables_owner(void)
+{
+	Relation	rel = table_open(ring_catalog(false)->record, AccessShareLock);
+	Oid			owner = rel->rd_rel->relowner;
+
+	table_close(rel, AccessShareLock);
+	return owner;
+}

@@ -1,0 +1,217 @@
+/*
+ * sync.h
+ *		Definitions: declared syncs, audiences, computed traits (hubspot.sync).
+ *
+ *	sync_load()		the definition of a name
+ *	sync_lock()		one refresh or back-fill at a time
+ *	sync_act_as_..	on whose behalf the next statements run
+ *	sync_execute()	a statement about the extension's tables
+ *	sync_replaced(), sync_save()	for what declares (sync_store.c)
+ *
+ * A definition belongs to the role that declared it.  What comes from the user
+ * (a query, a column's output function) runs as that role, restricted as the
+ * query of a materialized view is, and never as a superuser; what concerns the
+ * extension's tables runs as the extension's owner, over plain values only.
+ */
+#ifndef HUBSPOT_SYNC_H
+#define HUBSPOT_SYNC_H
+
+#include "access/attnum.h"
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+#include "store/ring.h"
+
+typedef enum SyncKind
+{
+	SYNC_IS_SYNC,
+	SYNC_IS_AUDIENCE,
+	SYNC_IS_TRAIT
+#define SYNC_KINDS (SYNC_IS_TRAIT + 1)
+} SyncKind;
+
+typedef enum SyncMode
+{
+	SYNC_UPSERT,
+	SYNC_UPDATE,				/* only records that HubSpot has */
+	SYNC_CREATE,				/* only such as it has not */
+	SYNC_MIRROR					/* and archive what has left the source */
+#define SYNC_MODES (SYNC_MIRROR + 1)
+} SyncMode;
+
+typedef enum SyncDeletes
+{
+	SYNC_DELETES_IGNORE,
+	SYNC_DELETES_CLEAR,
+	SYNC_DELETES_ARCHIVE
+#define SYNC_DELETES (SYNC_DELETES_ARCHIVE + 1)
+} SyncDeletes;
+
+typedef enum SyncLevel
+{
+	SYNC_LEVEL_USER,
+	SYNC_LEVEL_ACCOUNT,
+	SYNC_LEVEL_ACCOUNT_USERS
+#define SYNC_LEVELS (SYNC_LEVEL_ACCOUNT_USERS + 1)
+} SyncLevel;
+
+/* Outputs of an audience, a set. */
+#define SYNC_OUTPUT_PROPERTY	0x01
+#define SYNC_OUTPUT_EVENT		0x02
+#define SYNC_OUTPUT_LIST		0x04
+
+/* Words of these, as in the table. */
+extern const char *const sync_kind_names[SYNC_KINDS];
+extern const char *const sync_mode_names[SYNC_MODES];
+extern const RowMode sync_row_modes[SYNC_MODES];	/* of its rows */
+extern const char *const sync_deletes_names[SYNC_DELETES];
+extern const char *const sync_level_names[SYNC_LEVELS];
+extern const char *const sync_missing_names[2]; /* of keeps_missing false, true */
+
+#define SYNC_OUTPUTS	3
+typedef struct SyncOutput
+{
+	const char *name;
+	int			output;
+} SyncOutput;
+extern const SyncOutput sync_outputs[SYNC_OUTPUTS];
+
+/* SYNC_OUTPUT_ of a word; an error that lists the valid ones. */
+extern int	sync_output_by_name(const char *name);
+
+/* A column of the source, and the property that it becomes. */
+typedef struct SyncColumn
+{
+	char	   *property;
+	char	   *column;			/* name when it was declared */
+	AttrNumber	attnum;			/* of a table's or view's column, which may have been renamed since */
+} SyncColumn;
+
+/* A row of hubspot.sync.  Everything is palloc'd in the context of sync_load()'s caller. */
+typedef struct Sync
+{
+	int			id;
+	char	   *name;
+	SyncKind	kind;
+	char	   *owner;			/* name of the role, of one that has gone its last known */
+	Oid			role;			/* the same; InvalidOid: it has gone */
+	bool		row_security;	/* declared as one that policies filter, see sync_act_as_owner() */
+	char	   *server;			/* name of the SERVER */
+	Object		object;
+	Oid			relation;		/* InvalidOid: a query */
+	char	   *source;			/* the query, or the name of the relation as declared */
+	char	   *search_path;
+	bool		follows;		/* by triggers, else by comparison */
+	char	   *key_column;		/* name when it was declared; NULL: the first */
+	AttrNumber	key_attnum;		/* as SyncColumn.attnum */
+	List	   *columns;		/* of SyncColumn; NIL: all, by their names */
+	SyncMode	mode;
+	SyncDeletes deletes;
+	char	   *event;			/* or NULL */
+	SyncLevel	level;
+	int			outputs;		/* SYNC_OUTPUT_ */
+	char	   *property;		/* or NULL */
+	char	   *list;			/* or NULL */
+	bool		keeps_missing;	/* of a trait */
+	Interval   *every;			/* or NULL */
+	int			timeout_ms;
+	double		max_shrink;		/* 0 to 1 */
+	bool		create_in_hubspot;
+	char	   *held;			/* or NULL */
+} Sync;
+
+/*
+ * The definition of this name, or number, as committed last (or changed by this
+ * transaction); NULL, or an error unless missing_ok, when there is none.
+ */
+extern Sync *sync_load(const char *name, bool missing_ok);
+extern Sync *sync_load_by_id(int id, bool missing_ok);
+
+/*
+ * Take the row lock of the definition's state, so that one refresh or chunk of
+ * a back-fill runs at a time: waits for it, or returns false.
+ */
+extern bool sync_lock(const Sync *sync, bool wait);
+
+/* The role that owns the definition; an error, or InvalidOid, when it does not exist any more. */
+extern Oid	sync_owner_role(const Sync *sync);
+extern Oid	sync_need_owner(const Sync *sync);
+
+/*
+ * As whom the definition reads: its owner, but pg_read_all_data for a superuser;
+ * InvalidOid when the owner is gone.
+ */
+extern Oid	sync_reader(const Sync *sync);
+
+/* An error unless the current user may change and run the definition. */
+extern void sync_check_owner(const Sync *sync);
+
+/*
+ * On whose behalf the next statements run.  An error resets it by itself, as
+ * the transaction does; sync_act_back() otherwise, in reverse order.
+ */
+typedef struct SyncIdentity
+{
+	Oid			user;
+	int			context;
+	int			guc_level;
+} SyncIdentity;
+
+/* The owner of the extension: for its tables, over plain values. */
+extern void sync_act_as_extension(SyncIdentity *before);
+
+/*
+ * The owner of the definition, with its search_path, unable to change role or
+ * make objects that outlive the statement; for a superuser pg_read_all_data
+ * acts.  A policy that would filter is an error, so that HubSpot is not told
+ * that everybody has left when row security is enabled for a table; but a
+ * definition whose owner saw only some rows when he declared it (row_security)
+ * goes on to see those that his policies show.
+ */
+extern void sync_act_as_owner(const Sync *sync, SyncIdentity *before);
+extern void sync_act_back(const SyncIdentity *before);
+
+/*
+ * Run one statement as the extension's owner; returns how many rows it read or
+ * wrote.  take (or NULL) sees them in SPI_tuptable, in memory that goes when it returns.
+ */
+typedef void (*SyncTake) (void *arg);
+extern uint64 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, SyncTake take, void *arg);
+
+/* The schema of the extension's functions, quoted, for statements that call them. */
+extern const char *sync_functions_schema(void);
+
+/* ---- declaring ---------------------------------------------------------------------- */
+
+/*
+ * What a declaration of this name replaces, NULL when the name is new.  Until
+ * the end of the transaction nobody else declares this name, nor refreshes it.
+ * An error when it is of another kind, or somebody else's.
+ */
+extern Sync *sync_replaced(const char *name, SyncKind kind);
+
+/* What becomes of a back-fill. */
+typedef enum SyncFill
+{
+	SYNC_FILL_AS_IT_IS,			/* under way, finished or never asked for */
+	SYNC_FILL_NONE,
+	SYNC_FILL_ANEW
+} SyncFill;
+
+/*
+ * Write a definition and its state, in place of before (or NULL); sets id.  What is declared is
+ * not held.  With forget, members of hubspot.member go: they were of other
+ * keys or another account.  The processes are told at commit.
+ */
+extern void sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget);
+
+/* The next refresh queues everybody, as changed; at_once: it is due now. */
+extern void sync_resend(const Sync *sync, bool at_once);
+
+/* Write down what the definitions' sources, their columns and owners are called now; after a statement that has renamed something. */
+extern void sync_follow_names(void);
+
+/* Remove a definition, its state, its members and its triggers. */
+extern void sync_drop(const Sync *sync);
+
+#endif							/* HUBSPOT_SYNC_H */

@@ -1,0 +1,146 @@
+/*
+ * sync_argument.c
+ *		Arguments that the declaring functions have in common.
+ *
+ * Pure, but for look-ups in the catalogs.  Memory: the caller's context.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "catalog/namespace.h"
+#include "foreign/foreign.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "sync/sync_argument.h"
+
+/* Seconds.  The time of the next refresh must be one that comes. */
+#define MAX_EVERY	(10 * 366.0 * SECS_PER_DAY)
+
+char *
+sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	char	   *argument = PG_ARGISNULL(n) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(n));
+
+	if (argument[0] == '\0')
+		ereport(ERROR,
+				(errcode(PG_ARGISNULL(n) ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be %s", what, PG_ARGISNULL(n) ? "null" : "empty")));
+	return argument;
+}
+
+int
+sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char *const *words, int count)
+{
+	char	   *word;
+	StringInfoData valid;
+
+	if (PG_ARGISNULL(n))
+		return 0;
+	word = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	initStringInfo(&valid);
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return i;
+		appendStringInfo(&valid, "%s%s", i > 0 ? ", " : "", words[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown %s \"%s\"", what, word),
+			 errhint("Valid values are: %s.", valid.data)));
+}
+
+/* Months as 30 days.  An infinite interval, of 17 on, is one of more than all its parts can say. */
+static double
+interval_seconds(const Interval *interval)
+{
+	return (interval->month * (double) DAYS_PER_MONTH + interval->day) * SECS_PER_DAY + interval->time / (double) USECS_PER_SEC;
+}
+
+/* INT_MAX for more than that can say. */
+static int
+interval_ms(const Interval *interval)
+{
+	double		ms = interval_seconds(interval) * 1000.0;
+
+	return ms >= INT_MAX ? INT_MAX : ms <= INT_MIN ? INT_MIN : (int) ms;
+}
+
+void
+sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int timeout, int max_shrink)
+{
+	if (!PG_ARGISNULL(every))
+	{
+		sync->every = PG_GETARG_INTERVAL_P(every);
+		if (interval_seconds(sync->every) < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("every must be at least one second")));
+		if (interval_seconds(sync->every) > MAX_EVERY)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("every must be at most ten years")));
+	}
+	if (PG_ARGISNULL(timeout) || PG_ARGISNULL(max_shrink))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", PG_ARGISNULL(timeout) ? "timeout" : "max_shrink")));
+	sync->timeout_ms = interval_ms(PG_GETARG_INTERVAL_P(timeout));
+	if (sync->timeout_ms <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("timeout must be greater than zero")));
+	if (sync->timeout_ms > hubspot_max_refresh_timeout)
+	{
+		sync->timeout_ms = hubspot_max_refresh_timeout;
+		ereport(NOTICE,
+				(errmsg("timeout is cut to %g seconds, which hubspot.max_refresh_timeout allows", sync->timeout_ms / 1000.0)));
+	}
+	sync->max_shrink = PG_GETARG_FLOAT4(max_shrink);
+	if (!(sync->max_shrink >= 0 && sync->max_shrink <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_shrink must be between 0 and 1"),
+				 errdetail("It is the share of its records that may leave the source in one refresh.")));
+}
+
+/* What the session's search_path stands for now: "$user" is not the same one later. */
+static char *
+present_search_path(void)
+{
+	List	   *schemas = fetch_search_path(false);
+	ListCell   *cell;
+	StringInfoData path;
+
+	initStringInfo(&path);
+	foreach(cell, schemas)
+	{
+		char	   *name = get_namespace_name(lfirst_oid(cell));
+
+		if (name != NULL && !isTempNamespace(lfirst_oid(cell)))
+			appendStringInfo(&path, "%s, ", quote_identifier(name));
+	}
+	list_free(schemas);
+	appendStringInfoString(&path, "pg_temp");
+	return path.data;
+}
+
+void
+sync_set_owner(Sync *sync, const char *server)
+{
+	Oid			oid = account_resolve(server);
+
+	account_check_usage(oid, GetUserId());
+	sync->role = GetUserId();
+	sync->owner = GetUserNameFromId(sync->role, false);
+	sync->server = GetForeignServer(oid)->servername;
+	sync->search_path = present_search_path();
+}

@@ -1,0 +1,26 @@
+/*
+ * sync_argument.h
+ *		Arguments that the declaring functions have in common.
+ *
+ * Each raises an error that names the argument and shows what is valid.
+ */
+#ifndef HUBSPOT_SYNC_ARGUMENT_H
+#define HUBSPOT_SYNC_ARGUMENT_H
+
+#include "fmgr.h"
+
+#include "sync/sync.h"
+
+/* A text that is neither null nor empty. */
+extern char *sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what);
+
+/* Position of a word in a list; 0 when the argument is null. */
+extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char *const *words, int count);
+
+/* every (NULL, or a second at least), timeout, max_shrink (0 to 1). */
+extern void sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int timeout, int max_shrink);
+
+/* Owner, SERVER (NULL: the default one) and search_path, from the session; the owner needs USAGE. */
+extern void sync_set_owner(Sync *sync, const char *server);
+
+#endif							/* HUBSPOT_SYNC_ARGUMENT_H */

@@ -1,0 +1,85 @@
+/*
+ * sync_problem.c
+ *		hubspot.sync_problem(): what keeps a definition from working as declared.
+ *
+ * Found by looking at the catalogs, as it is now: a table or a column may have
+ * been dropped, a right revoked, by statements that never fail on account of
+ * a definition.  For the views and hubspot_health().
+ *
+ * Locks: ACCESS SHARE on the source, which is not waited for.  Memory: the
+ * caller's context.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "hubspot.h"
+#include "base/user_table.h"
+#include "sync/sync_follow.h"
+#include "sync/sync_row.h"
+
+PG_FUNCTION_INFO_V1(hubspot_sync_problem);
+
+static const char *
+problem_of_columns(const Sync *sync, Relation rel)
+{
+	const char *problem;
+
+	(void) sync_row_plan(sync, RelationGetDescr(rel), &problem);
+	return problem;
+}
+
+static const char *
+problem_of_partitions(Oid relation)
+{
+	Oid			partition = user_table_foreign_partition(relation);
+
+	return OidIsValid(partition) ? psprintf("its partition \"%s\" is a foreign table, whose changes cannot be followed: detach it, or declare a query",
+											get_rel_name(partition)) : NULL;
+}
+
+/* Of a source that is a relation. */
+static const char *
+problem_of_relation(const Sync *sync)
+{
+	Relation	rel;
+	const char *problem = NULL;
+
+	if (get_rel_name(sync->relation) == NULL)
+		return psprintf("its source %s does not exist any more", sync->source);
+	if (!ConditionalLockRelationOid(sync->relation, AccessShareLock))
+		return NULL;			/* it is being altered: ask again */
+	rel = try_relation_open(sync->relation, NoLock);
+	if (rel != NULL)
+	{
+		if (sync->kind == SYNC_IS_SYNC)
+			problem = problem_of_columns(sync, rel);
+		if (problem == NULL && sync->follows)
+			problem = problem_of_partitions(sync->relation);
+		if (problem == NULL && sync->follows)
+			problem = sync_follow_problem(sync);
+		relation_close(rel, NoLock);
+	}
+	UnlockRelationOid(sync->relation, AccessShareLock);
+	return problem;
+}
+
+Datum
+hubspot_sync_problem(PG_FUNCTION_ARGS)
+{
+	Sync	   *sync = sync_load_by_id(PG_GETARG_INT32(0), true);
+	const char *problem;
+
+	if (sync == NULL || sync->held != NULL)
+		PG_RETURN_NULL();
+	problem = sync_row_refusal(sync);
+	if (problem == NULL && OidIsValid(sync->relation))
+		problem = problem_of_relation(sync);
+	if (problem == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(problem));
+}

@@ -1,0 +1,275 @@
+/*
+ * sync_row.c
+ *		What a row of a sync's table becomes: the plan of its message, and what is compared of two rows.
+ *
+ * Called by the triggers of a followed table, in the transaction of whoever
+ * changed it, by the back-fill, and by who asks what is wrong.  Raises no error.
+ *
+ * Locks: none but those of catalog look-ups.  Memory: the caller's context.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_foreign_server.h"
+#include "foreign/foreign.h"
+#include "nodes/pg_list.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rls.h"
+
+#include "hubspot.h"
+#include "account/account.h"
+#include "message/mapping_name.h"
+#include "sync/sync_rights.h"
+#include "sync/sync_row_plan.h"
+
+static const Call call_of_object[OBJECT_COUNT] = {
+	[OBJECT_IS_CONTACT] = CALL_IDENTIFY,
+	[OBJECT_IS_COMPANY] = CALL_GROUP,
+	[OBJECT_IS_ASSOCIATION] = CALL_GROUP,
+	[OBJECT_IS_EVENT] = CALL_TRACK,
+};
+
+/* Properties of a mapping that stand beside the traits, in messages of an object; and as what. */
+static const struct
+{
+	Object		object;
+	const char *property;
+	const char *name;
+}			top_names[] =
+{
+	{OBJECT_IS_CONTACT, "userId", "userId"},
+	{OBJECT_IS_COMPANY, "groupId", "groupId"},
+	{OBJECT_IS_EVENT, "userId", "userId"},
+	{OBJECT_IS_EVENT, "email", "email"},
+	{OBJECT_IS_EVENT, "timestamp", "timestamp"},
+	{OBJECT_IS_ASSOCIATION, "contact", "userId"},
+};
+
+/* ---- the plan ---------------------------------------------------------------------- */
+
+/* The attribute of a declared column as it is now, or NULL when it is gone. */
+static Form_pg_attribute
+present_attribute(TupleDesc desc, const char *name, AttrNumber attnum)
+{
+	Form_pg_attribute attribute;
+
+	if (attnum == InvalidAttrNumber)
+		return row_find_attribute(desc, name);
+	if (attnum < 1 || attnum > desc->natts)
+		return NULL;
+	attribute = TupleDescAttr(desc, attnum - 1);
+	return attribute->attisdropped ? NULL : attribute;
+}
+
+static void
+add_member(SyncRowPlan *plan, Place place, const char *name, Form_pg_attribute attribute, bool is_key)
+{
+	Member	   *member = &plan->members[plan->nmembers++];
+
+	member->place = place;
+	member->is_key = is_key;
+	row_column_init(&member->column, name, attribute);
+	plan->may_fail |= row_column_may_fail(&member->column);
+}
+
+static void
+add_compared(SyncRowPlan *plan, Form_pg_attribute attribute)
+{
+	Compared   *compared = &plan->compared[plan->ncompared];
+
+	for (int i = 0; i < plan->ncompared; i++)
+		if (plan->compared[i].attno == attribute->attnum)
+			return;
+	compared->attno = attribute->attnum;
+	compared->by_value = attribute->attbyval;
+	compared->len = attribute->attlen;
+	plan->ncompared++;
+}
+
+static bool
+is_name(const char *property, const char *name)
+{
+	return same_folded_name(property, strlen(property), name, strlen(name));
+}
+
+/* The name beside the traits that a property has; NULL: it is one of them. */
+static const char *
+top_name(const Sync *sync, const CallOptions *options, const char *property)
+{
+	const char *id_property = sync->object == OBJECT_IS_CONTACT ? options->contact_id_property
+	: sync->object == OBJECT_IS_COMPANY ? options->company_id_property : NULL;
+
+	if (id_property != NULL && strcmp(property, id_property) == 0)
+		return sync->object == OBJECT_IS_COMPANY ? "groupId" : "userId";
+	if (sync->object == OBJECT_IS_ASSOCIATION && is_name(property, "company"))
+		return options->company_id_property != NULL ? "groupId" : NULL;
+	for (int i = 0; i < lengthof(top_names); i++)
+		if (top_names[i].object == sync->object && is_name(property, top_names[i].property))
+			return top_names[i].name;
+	return NULL;
+}
+
+bool
+sync_row_is_key_trait(const Sync *sync, const char *property)
+{
+	return sync->object == OBJECT_IS_CONTACT ? is_name(property, "email") : is_name(property, "domain") || is_name(property, "website");
+}
+
+static bool
+has_top(const SyncRowPlan *plan, const char *name)
+{
+	for (int i = 0; i < plan->nmembers; i++)
+		if (plan->members[i].place == PLACE_TOP && strcmp(plan->members[i].column.name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The mapped columns; returns whether one of them tells whose record it is. */
+static bool
+add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_pg_attribute key, StringInfo gone)
+{
+	bool		names_key = false;
+	ListCell   *cell;
+
+	foreach(cell, plan->sync->columns)
+	{
+		const SyncColumn *column = lfirst(cell);
+		Form_pg_attribute attribute = present_attribute(desc, column->column, column->attnum);
+		const char *top = top_name(plan->sync, options, column->property);
+		bool		is_key = attribute == key;
+
+		if (attribute == NULL)
+		{
+			appendStringInfo(gone, "%s\"%s\"", gone->len > 0 ? ", " : "", column->column);
+			continue;
+		}
+		if (top == NULL)
+			add_member(plan, PLACE_TRAITS,
+					   plan->sync->object == OBJECT_IS_ASSOCIATION ? "website" : column->property, attribute, is_key);
+		else if (!has_top(plan, top))
+			add_member(plan, PLACE_TOP, top, attribute, is_key);
+		add_compared(plan, attribute);
+		names_key |= is_key && (top != NULL || sync_row_is_key_trait(plan->sync, column->property));
+	}
+	return names_key;
+}
+
+/* The key's column, which need not be mapped, or may be to a property that is no key in HubSpot. */
+static void
+add_key(SyncRowPlan *plan, const CallOptions *options, Form_pg_attribute key)
+{
+	switch (plan->sync->object)
+	{
+		case OBJECT_IS_EVENT:
+			add_member(plan, PLACE_MESSAGE_ID, "messageId", key, true);
+			break;
+		case OBJECT_IS_CONTACT:
+			if (!has_top(plan, "userId"))
+				add_member(plan, PLACE_TOP, "userId", key, true);
+			break;
+		case OBJECT_IS_COMPANY:
+			if (options->company_id_property == NULL)
+				add_member(plan, PLACE_TRAITS, "domain", key, true);
+			else if (!has_top(plan, "groupId"))
+				add_member(plan, PLACE_TOP, "groupId", key, true);
+			break;
+		default:
+			break;
+	}
+}
+
+SyncRowPlan *
+sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem)
+{
+	SyncRowPlan *plan = palloc0(sizeof(SyncRowPlan));
+	Form_pg_attribute key = present_attribute(desc, sync->key_column, sync->key_attnum);
+	int			room = list_length(sync->columns) + 1;
+	ForeignServer *server = GetForeignServerByName(sync->server, true);
+	const CallOptions *options;
+	StringInfoData gone;
+
+	*problem = NULL;
+	if (server == NULL)
+		*problem = psprintf("the server \"%s\" does not exist any more", sync->server);
+	else if (key == NULL)
+		*problem = psprintf("the key's column \"%s\" does not exist any more", sync->key_column);
+	if (server == NULL || key == NULL)
+		return NULL;
+
+	initStringInfo(&gone);
+	options = account_call_options(server->serverid);
+	plan->sync = sync;
+	plan->call = call_of_object[sync->object];
+	plan->container = sync->object == OBJECT_IS_EVENT ? "properties" : "traits";
+	plan->members = palloc0(sizeof(Member) * room);
+	plan->compared = palloc0(sizeof(Compared) * room);
+	add_compared(plan, key);
+	if (!add_mapped(plan, options, desc, key, &gone) || sync->object == OBJECT_IS_EVENT)
+		add_key(plan, options, key);
+	if (gone.len > 0)
+		*problem = psprintf("mapped columns do not exist any more: %s", gone.data);
+	return plan;
+}
+
+const char *
+sync_row_refusal(const Sync *sync)
+{
+	ForeignServer *server = GetForeignServerByName(sync->server, true);
+	Oid			owner = sync_owner_role(sync);
+	SyncDenial	denial;
+
+	if (server == NULL)
+		return psprintf("the server \"%s\" does not exist any more", sync->server);
+	if (!OidIsValid(owner))
+		return psprintf("its owner, the role \"%s\", does not exist any more: hubspot_alter_owner() gives it to another", sync->owner);
+	if (object_aclcheck(ForeignServerRelationId, server->serverid, owner, ACL_USAGE) != ACLCHECK_OK)
+		return psprintf("its owner, the role \"%s\", has no USAGE on the server \"%s\" any more", sync->owner, sync->server);
+	if (sync->follows && sync_rights_deny(sync, owner, &denial))
+		return psprintf("its owner, the role \"%s\", has no %s on the %s \"%s\" any more", sync->owner,
+						denial.kind == OBJECT_SCHEMA ? "USAGE" : "SELECT", denial.kind == OBJECT_SCHEMA ? "schema" : "table", denial.name);
+	if (sync->follows && !superuser_arg(owner) && check_enable_rls(sync->relation, owner, true) == RLS_ENABLED)
+		return psprintf("row security of its table hides rows from its owner, the role \"%s\"", sync->owner);
+	return NULL;
+}
+
+/* ---- comparing --------------------------------------------------------------------- */
+
+/* Values that were not changed mostly have the same bytes where they stand, toasted or not. */
+static bool
+same_value(const Compared *compared, Datum a, Datum b)
+{
+	if (compared->by_value)
+		return a == b;
+	if (compared->len == -1 && VARSIZE_ANY(DatumGetPointer(a)) == VARSIZE_ANY(DatumGetPointer(b)) &&
+		memcmp(DatumGetPointer(a), DatumGetPointer(b), VARSIZE_ANY(DatumGetPointer(a))) == 0)
+		return true;
+	return datum_image_eq(a, b, false, compared->len);
+}
+
+static bool
+differs_in(const Compared *compared, TupleTableSlot *before, TupleTableSlot *now)
+{
+	bool		was_null;
+	bool		is_null;
+	Datum		a = slot_getattr(before, compared->attno, &was_null);
+	Datum		b = slot_getattr(now, compared->attno, &is_null);
+
+	return was_null != is_null || (!is_null && !same_value(compared, a, b));
+}
+
+bool
+sync_row_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now)
+{
+	for (int i = 0; i < plan->ncompared; i++)
+		if (differs_in(&plan->compared[i], before, now))
+			return true;
+	return false;
+}
+
+bool
+sync_row_key_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now)
+{
+	return differs_in(&plan->compared[0], before, now);
+}

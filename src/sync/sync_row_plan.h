@@ -1,0 +1,50 @@
+/*
+ * sync_row_plan.h
+ *		What a definition's rows become, member by member; between sync_row.c and sync_rows.c.
+ */
+#ifndef HUBSPOT_SYNC_ROW_PLAN_H
+#define HUBSPOT_SYNC_ROW_PLAN_H
+
+#include "enqueue/row_column.h"
+#include "sync/sync_row.h"
+
+/* Where a column stands in the message. */
+typedef enum Place
+{
+	PLACE_TOP,					/* beside the traits */
+	PLACE_TRAITS,				/* or the properties of an event */
+	PLACE_MESSAGE_ID			/* part of it */
+} Place;
+
+/* A column of the message; the key's may be there twice. */
+typedef struct Member
+{
+	Place		place;
+	bool		is_key;
+	RowColumn	column;
+} Member;
+
+/* What is compared of two rows. */
+typedef struct Compared
+{
+	AttrNumber	attno;
+	bool		by_value;
+	int16		len;
+} Compared;
+
+struct SyncRowPlan
+{
+	const Sync *sync;
+	Call		call;
+	const char *container;		/* of PLACE_TRAITS */
+	int			nmembers;
+	Member	   *members;
+	int			ncompared;		/* the key's first */
+	Compared   *compared;
+	bool		may_fail;		/* some conversion */
+};
+
+/* Whether a property of a contact or company is a key by itself, among the traits. */
+extern bool sync_row_is_key_trait(const Sync *sync, const char *property);
+
+#endif							/* HUBSPOT_SYNC_ROW_PLAN_H */

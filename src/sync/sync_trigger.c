@@ -1,0 +1,383 @@
+/*
+ * sync_trigger.c
+ *		hubspot_sync_trigger(): changes of a followed table become calls.
+ *
+ * The triggers are made by hubspot_sync(), but are objects of the user's table:
+ * they come back from a dump, stay when the definition is dropped by somebody
+ * who does not own the table, or may have been put onto another table.  So a
+ * trigger works for the definition of its argument's name as long as this says
+ * that it follows this very table, is not held, and its owner may use the
+ * account and read the table; otherwise it does nothing.  It raises no error of its own: hubspot.sync_problem()
+ * tells what is wrong.
+ *
+ * What a trigger needs to know is kept in this backend until the definition,
+ * the table or an account changes, as a statement may change one row only.
+ *
+ * Locks: as enqueue.h.  Memory: plans live in contexts of their own below
+ * plans_context; the rest is the trigger's.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "hubspot.h"
+#include "base/trigger_call.h"
+#include "store/ring.h"
+#include "sync/sync_row.h"
+
+#define GROUP_ROWS	500
+#define MAX_PLANS	256
+
+PG_FUNCTION_INFO_V1(hubspot_sync_trigger);
+
+typedef struct TriggerPlan
+{
+	Oid			trigger;		/* hash key */
+	Oid			relation;
+	bool		valid;
+	int			users;			/* calls of the trigger that use it now */
+	MemoryContext context;		/* of what is below */
+	Sync	   *sync;			/* NULL: nothing to do */
+	SyncRowPlan *rows;
+} TriggerPlan;
+
+static MemoryContext plans_context = NULL;
+static HTAB *plans = NULL;
+static Oid	definitions = InvalidOid;	/* the table hubspot.sync */
+
+/* ---- plans, kept ------------------------------------------------------------------- */
+
+static void
+spoil(bool all, Oid relation)
+{
+	HASH_SEQ_STATUS scan;
+	TriggerPlan *plan;
+
+	hash_seq_init(&scan, plans);
+	while ((plan = hash_seq_search(&scan)) != NULL)
+		if (all || plan->relation == relation)
+			plan->valid = false;
+}
+
+static void
+on_relation_change(Datum arg, Oid relation)
+{
+	spoil(!OidIsValid(relation) || relation == definitions, relation);
+}
+
+static void
+on_account_change(Datum arg, int cache, uint32 hash)
+{
+	spoil(true, InvalidOid);
+}
+
+static void
+init_plans(void)
+{
+	HASHCTL		shape = {.keysize = sizeof(Oid), .entrysize = sizeof(TriggerPlan)};
+
+	plans_context = AllocSetContextCreate(TopMemoryContext, "hubspot sync triggers", ALLOCSET_SMALL_SIZES);
+	shape.hcxt = plans_context;
+	plans = hash_create("hubspot sync triggers", 16, &shape, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(on_relation_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_account_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, on_account_change, (Datum) 0);
+}
+
+static void
+forget_plan(TriggerPlan *plan)
+{
+	MemoryContextDelete(plan->context);
+	(void) hash_search(plans, &plan->trigger, HASH_REMOVE, NULL);
+}
+
+/* Triggers that were dropped leave their plans behind: begin anew now and then. */
+static void
+forget_unused_plans(void)
+{
+	HASH_SEQ_STATUS scan;
+	TriggerPlan *plan;
+
+	hash_seq_init(&scan, plans);
+	while ((plan = hash_seq_search(&scan)) != NULL)
+		if (plan->users == 0)
+			forget_plan(plan);
+}
+
+static bool
+follows(const Sync *sync, Relation rel)
+{
+	return sync->kind == SYNC_IS_SYNC && sync->follows && sync->held == NULL &&
+		sync->relation == RelationGetRelid(rel);
+}
+
+/* What the trigger has to do, in a context of its own below parent. */
+static void
+fill_plan(TriggerPlan *plan, TriggerData *trigger, MemoryContext parent)
+{
+	MemoryContext old;
+	Sync	   *sync;
+	const char *problem;
+
+	plan->context = AllocSetContextCreate(parent, "hubspot sync trigger", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(plan->context);
+	sync = sync_load(trigger->tg_trigger->tgargs[0], true);
+	if (sync != NULL && follows(sync, trigger->tg_relation))
+	{
+		plan->rows = sync_row_plan(sync, RelationGetDescr(trigger->tg_relation), &problem);
+		plan->sync = plan->rows != NULL ? sync : NULL;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The plan of a trigger.  One that is stale, but in use by a statement around
+ * this one, is left alone; this call then makes one for itself.
+ */
+static TriggerPlan *
+find_plan(TriggerData *trigger)
+{
+	Oid			oid = trigger->tg_trigger->tgoid;
+	TriggerPlan made = {
+		.trigger = oid,
+		.relation = RelationGetRelid(trigger->tg_relation),
+		.valid = true
+	};
+	TriggerPlan *plan;
+
+	if (plans == NULL)
+		init_plans();
+	definitions = ring_catalog(false)->sync;
+	plan = hash_search(plans, &oid, HASH_FIND, NULL);
+	if (plan != NULL && plan->valid && plan->relation == made.relation)
+		return plan;
+	if (plan != NULL && plan->users > 0)
+	{
+		plan = palloc(sizeof(TriggerPlan));
+		*plan = made;
+		fill_plan(plan, trigger, CurrentMemoryContext);
+		return plan;
+	}
+	if (plan != NULL)
+		forget_plan(plan);
+	if (hash_get_num_entries(plans) >= MAX_PLANS)
+		forget_unused_plans();
+
+	/* entered before it is filled, so that a change seen meanwhile spoils it */
+	plan = hash_search(plans, &oid, HASH_ENTER, NULL);
+	*plan = made;
+	plan->users = 1;
+	PG_TRY();
+	{
+		fill_plan(plan, trigger, plans_context);
+	}
+	PG_CATCH();
+	{
+		plan->users = 0;
+		forget_plan(plan);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	plan->users = 0;
+	return plan;
+}
+
+/* ---- a statement's rows --------------------------------------------------------------- */
+
+/* One of the transition tables, read by a pointer of its own. */
+typedef struct Rows
+{
+	Tuplestorestate *store;
+	int			pointer;
+	TupleTableSlot *slot;
+} Rows;
+
+static void
+open_rows(Rows *rows, Tuplestorestate *store, TupleDesc desc)
+{
+	rows->store = store;
+	rows->slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	rows->pointer = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
+	tuplestore_select_read_pointer(store, rows->pointer);
+	tuplestore_rescan(store);
+}
+
+/* The store may be read by others meanwhile, as by a trigger of the same statement. */
+static bool
+next_row(Rows *rows)
+{
+	tuplestore_select_read_pointer(rows->store, rows->pointer);
+	return tuplestore_gettupleslot(rows->store, true, false, rows->slot);
+}
+
+static void
+put_all(SyncRows *queue, Rows *now)
+{
+	while (next_row(now))
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) sync_rows_queue(queue, now->slot);
+	}
+}
+
+static void
+remove_all(SyncRows *queue, Rows *before)
+{
+	while (next_row(before))
+	{
+		CHECK_FOR_INTERRUPTS();
+		sync_rows_remove(queue, before->slot);
+	}
+}
+
+typedef struct Statement
+{
+	TriggerPlan *plan;
+	TriggerData *trigger;
+	Rows		before;			/* store NULL: the statement has none */
+	Rows		now;
+	SyncRows   *queue;			/* begun with the first row that is queued */
+} Statement;
+
+static SyncRows *
+queue_of(Statement *statement)
+{
+	int64		rows = 0;
+
+	if (statement->queue != NULL)
+		return statement->queue;
+	if (statement->now.store != NULL)
+		rows = tuplestore_tuple_count(statement->now.store);
+	if (statement->before.store != NULL)
+		rows = Max(rows, tuplestore_tuple_count(statement->before.store));
+	statement->queue = sync_rows_open(statement->plan->rows, Max(Min(rows, GROUP_ROWS), 1), false);
+	return statement->queue;
+}
+
+/*
+ * A statement appends a row's old and new image at the same time, so that both
+ * tables have the same order.  Only when a row moved to another partition and
+ * something there kept it out do their counts differ: what is left is then
+ * taken for changed.
+ */
+static void
+queue_updates(Statement *statement)
+{
+	SyncRowPlan *plan = statement->plan->rows;
+	Rows	   *before = &statement->before;
+	Rows	   *now = &statement->now;
+
+	if (tuplestore_tuple_count(before->store) != tuplestore_tuple_count(now->store))
+	{
+		put_all(queue_of(statement), now);
+		return;
+	}
+	while (next_row(before) && next_row(now))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!sync_row_differs(plan, before->slot, now->slot))
+			continue;
+		if (sync_row_key_differs(plan, before->slot, now->slot))
+			sync_rows_remove(queue_of(statement), before->slot);
+		(void) sync_rows_queue(queue_of(statement), now->slot);
+	}
+}
+
+static void
+tell_of_truncate(Statement *statement)
+{
+	const Sync *sync = statement->plan->sync;
+	const char *what = sync->deletes == SYNC_DELETES_ARCHIVE ? "archived" : "cleared";
+
+	if (sync->deletes == SYNC_DELETES_IGNORE)
+		return;
+	sync_rows_note(queue_of(statement), psprintf("table \"%s\" was emptied by TRUNCATE: none of its records is %s in HubSpot",
+												 RelationGetRelationName(statement->trigger->tg_relation), what));
+	ereport(WARNING,
+			(errmsg("TRUNCATE of \"%s\" is not followed in HubSpot", RelationGetRelationName(statement->trigger->tg_relation)),
+			 errdetail("None of its records is %s by the sync \"%s\".", what, sync->name),
+			 errhint("DELETE instead of TRUNCATE is followed.")));
+}
+
+static void
+queue_changes(Statement *statement)
+{
+	TriggerEvent event = statement->trigger->tg_event;
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(event))
+		tell_of_truncate(statement);
+	else if (statement->before.store != NULL && statement->now.store != NULL)
+		queue_updates(statement);
+	else if (statement->now.store != NULL && TRIGGER_FIRED_BY_INSERT(event))
+		put_all(queue_of(statement), &statement->now);
+	else if (statement->before.store != NULL && TRIGGER_FIRED_BY_DELETE(event) &&
+			 statement->plan->sync->deletes != SYNC_DELETES_IGNORE)
+		remove_all(queue_of(statement), &statement->before);
+}
+
+static void
+work(TriggerPlan *plan, TriggerData *trigger)
+{
+	Statement	statement = {.plan = plan, .trigger = trigger};
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	if (plan->sync == NULL || sync_row_refusal(plan->sync) != NULL)
+		return;
+	if (trigger->tg_oldtable != NULL)
+		open_rows(&statement.before, trigger->tg_oldtable, desc);
+	if (trigger->tg_newtable != NULL)
+		open_rows(&statement.now, trigger->tg_newtable, desc);
+	queue_changes(&statement);
+	if (statement.queue != NULL)
+		sync_rows_end(statement.queue);
+	if (statement.before.slot != NULL)
+		ExecDropSingleTupleTableSlot(statement.before.slot);
+	if (statement.now.slot != NULL)
+		ExecDropSingleTupleTableSlot(statement.now.slot);
+}
+
+/* Whether the statement changed nothing at all, which costs no look at the plan. */
+static bool
+is_empty(TriggerData *trigger)
+{
+	return (trigger->tg_oldtable != NULL || trigger->tg_newtable != NULL) &&
+		(trigger->tg_oldtable == NULL || tuplestore_tuple_count(trigger->tg_oldtable) == 0) &&
+		(trigger->tg_newtable == NULL || tuplestore_tuple_count(trigger->tg_newtable) == 0);
+}
+
+static const TriggerUse use = {
+	.function = "hubspot_sync_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY, .for_statement = true,
+	.min_args = 1, .max_args = 1,
+	.expected = "AFTER a statement, as hubspot_sync() declares it",
+	.hint = "Declare the table with hubspot_sync().",
+	.args_hint = "Declare the table with hubspot_sync()."
+};
+
+Datum
+hubspot_sync_trigger(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_call(fcinfo, &use, InvalidOid);
+	TriggerPlan *plan;
+
+	if (is_empty(trigger))
+		PG_RETURN_POINTER(NULL);
+	plan = find_plan(trigger);
+	plan->users++;
+	PG_TRY();
+	{
+		work(plan, trigger);
+	}
+	PG_FINALLY();
+	{
+		plan->users--;
+	}
+	PG_END_TRY();
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,26 @@
+/*
+ * pause.h
+ *		A person stops a lane or an account: the worker's side.
+ */
+#ifndef HUBSPOT_PAUSE_H
+#define HUBSPOT_PAUSE_H
+
+#include "queue/work.h"
+
+/*
+ * Read hubspot.pause and set the accounts' and lanes' pauses as it says;
+ * inside a transaction, with every look at the outbox.  An empty table costs a
+ * look at its size.
+ */
+extern void pause_load(void);
+
+/* How often a pause has changed, for whoever publishes. */
+extern int64 pause_changes(void);
+
+/* Whether a lane, or its account, is paused: it begins nothing. */
+extern bool pause_stops(const Lane *lane);
+
+/* Pause the lane of an answer, see suspect.h; inside a transaction. */
+extern void pause_suspect(int64 answer);
+
+#endif							/* HUBSPOT_PAUSE_H */

@@ -1,0 +1,196 @@
+/*
+ * publish.c
+ *		What the worker tells others while it works.
+ *
+ * The report in the worker's slot is written under its spinlock: small
+ * copies of numbers and short texts, prepared outside; the lanes, of which there
+ * may be thousands, under a lock of their own.  The id lists of
+ * requests under way are copied only when they changed.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "cluster/shared_lanes.h"
+#include "crm/purge.h"
+#include "http/wire.h"
+#include "read/window.h"
+#include "worker/connect.h"
+#include "worker/pause.h"
+#include "worker/publish.h"
+
+#define RATE_US		1000000		/* the rate is an average over seconds ... */
+#define RATE_WEIGHT	0.3			/* ... of which the last one weighs this much */
+
+static int64 published_at;
+static int64 published_events;	/* sum of counters: differs when anything happened */
+static LaneReport *reports = NULL;	/* what is told next, in "hubspot work" */
+static int	nreports = 0;
+static int	max_reports = 0;
+
+void
+publish_start(WorkerSlot *slot)
+{
+	SpinLockAcquire(&slot->mutex);
+	slot->pid = MyProcPid;
+	slot->started_at = GetCurrentTimestamp();
+	memset(slot->flights, 0, sizeof(slot->flights));
+	SpinLockRelease(&slot->mutex);
+}
+
+static void
+update_rate(Lane *lane, int64 now)
+{
+	int64		elapsed = now - lane->rate_at;
+
+	if (lane->rate_at == 0)
+	{
+		lane->rate_at = now;
+		lane->rate_done = lane->done;
+	}
+	else if (elapsed >= RATE_US)
+	{
+		double		rate = (lane->done - lane->rate_done) * 1e6 / elapsed;
+
+		lane->rate = lane->rate == 0 ? rate : lane->rate * (1 - RATE_WEIGHT) + rate * RATE_WEIGHT;
+		if (lane->rate < 0.01)
+			lane->rate = 0;
+		lane->rate_at = now;
+		lane->rate_done = lane->done;
+	}
+}
+
+static void
+describe_lane(Lane *lane, LaneReport *report, int64 now)
+{
+	LaneStatus	status = connect_effective_status(lane);
+
+	update_rate(lane, now);
+	report->server = lane->account->server;
+	report->family = lane->family;
+	report->event = status.event;
+	strlcpy(report->reason, status.reason, sizeof(report->reason));
+	report->own = Min(status.own, (int) strlen(report->reason));
+	if (status.state == LANE_RUN && lane->family == FAMILY_CONTACTS && purge_reason(lane->account, report->reason, sizeof(report->reason)))
+		report->own = strlen(report->reason);
+	report->until = status.until == 0 ? 0 : GetCurrentTimestamp() + (status.until - now);
+	report->waiting = lane->rows - lane->in_flight + lane->skipped + lane->nparked;
+	report->in_flight = lane->in_flight;
+	report->deferred = lane->ndeferred;
+	report->oldest = lane->oldest != NULL ? lane->oldest->created_at : 0;
+	report->delivered = lane->done;
+	report->rate = lane->rate;
+	for (int i = 0; i < METER_COUNT; i++)
+		report->meters[i] = meter_index(lane->account->meters[i], &report->meter_keys[i]);
+}
+
+static LaneReport *
+next_report(void)
+{
+	if (nreports == max_reports)
+	{
+		max_reports = Max(max_reports * 2, 64);
+		reports = reports == NULL ? MemoryContextAlloc(window.work, sizeof(LaneReport) * max_reports) :
+			repalloc_huge(reports, sizeof(LaneReport) * max_reports);
+	}
+	return &reports[nreports++];
+}
+
+static void
+describe_lanes(int64 now)
+{
+	dlist_iter	iter;
+
+	nreports = 0;
+	dlist_foreach(iter, &accounts)
+	{
+		Account    *account = dlist_container(Account, node, iter.cur);
+
+		for (int i = 0; i < FAMILY_COUNT; i++)
+			if (!account->dropped && connect_lane_is_used(&account->lanes[i]))
+				describe_lane(&account->lanes[i], next_report(), now);
+	}
+}
+
+/* Whether a lane's rate is still on its way to zero. */
+static bool
+rates_move(void)
+{
+	for (int i = 0; i < nreports; i++)
+		if (reports[i].rate > 0)
+			return true;
+	return false;
+}
+
+static void
+copy_flights(WorkerSlot *slot)
+{
+	static int64 ids[SHARED_MAX_FLIGHT_IDS];
+
+	for (int i = 0; i < SHARED_MAX_TRANSFERS; i++)
+	{
+		int			nids = send_flight_ids(i, ids, SHARED_MAX_FLIGHT_IDS);
+
+		if (nids == 0 && slot->flights[i].nids == 0)
+			continue;
+		SpinLockAcquire(&slot->mutex);
+		slot->flights[i].nids = nids;
+		memcpy(slot->flights[i].ids, ids, sizeof(int64) * nids);
+		SpinLockRelease(&slot->mutex);
+	}
+}
+
+/* Its own word in the slot only: the worker may have worse to say. */
+static void
+tell_room(WorkerSlot *slot, bool is_enough)
+{
+	static const char *const lack = "no shared memory is left for the report of all lanes, so hubspot.status is not complete; deliveries go on";
+
+	if (slot->state != WORKER_RUNNING)
+		return;
+	if (!is_enough && slot->problem[0] == '\0')
+		shared_set_state(slot, WORKER_RUNNING, lack);
+	else if (is_enough && strcmp(slot->problem, lack) == 0)
+		shared_set_state(slot, WORKER_RUNNING, NULL);
+}
+
+int64
+publish_report(WorkerSlot *slot, bool force)
+{
+	int64		now = clock_us();
+	int64		events = send_requests() + (int64) window.next_seq + ack_total() + pause_changes() - wire_in_flight();
+
+	if (!force && now - published_at < PUBLISH_US)
+		return events != published_events ? published_at + PUBLISH_US - now : -1;
+
+	published_at = now;
+	published_events = events;
+	describe_lanes(now);
+	tell_room(slot, shared_lanes_report(slot, reports, nreports));
+	copy_flights(slot);
+
+	SpinLockAcquire(&slot->mutex);
+	slot->last_turn_at = GetCurrentTimestamp();
+	slot->window_rows = window.nrows;
+	slot->window_bytes = window.bytes;
+	slot->read_id = window_read_id();
+	slot->requests = send_requests();
+	slot->rows_done = ack_total();
+	SpinLockRelease(&slot->mutex);
+	return wire_in_flight() > 0 || window.nrows > 0 ? PUBLISH_US : rates_move() ? RATE_US : -1;
+}
+
+uint32
+publish_wait_event(PublishWait wait)
+{
+	static const char *const names[] = {[PUBLISH_IDLE] = "HubspotIdle", [PUBLISH_HTTP] = "HubspotHttp"};
+	static uint32 events[lengthof(names)];
+
+	if (events[wait] == 0)
+		events[wait] = WaitEventExtensionNew(names[wait]);
+	return events[wait];
+}

@@ -1,0 +1,645 @@
+/*
+ * worker.c
+ *		The worker of a database: one loop, readable aloud.
+ *
+ *	read		new outbox rows into the window		short transaction
+ *	send		batches, as lanes and meters allow	no transaction
+ *	acknowledge	verdicts into the tables			short transaction
+ *	sleep		on latch, sockets and timers		no transaction
+ *
+ * No transaction, snapshot or lock is open while the worker sleeps.  An error
+ * in a transaction is logged, the transaction is rolled back, and the loop
+ * goes on after a pause; memory still holds what the transaction was about.
+ * Any other error ends the process; the launcher starts it again.
+ *
+ * A worker that finds that its database must not send ends, so that it keeps no
+ * process from those that may; the launcher sends another one to look when that
+ * may be over.
+ *
+ * SIGTERM sets a flag and the latch: the loop writes the verdicts it has and
+ * ends, whatever its peers do.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hubspot.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "base/settings.h"
+#include "cluster/crash_guard.h"
+#include "cluster/guard.h"
+#include "cluster/suspect.h"
+#include "crm/purge.h"
+#include "crm/unknown.h"
+#include "http/library_report.h"
+#include "http/wire.h"
+#include "queue/await.h"
+#include "queue/defer.h"
+#include "read/checkpoint.h"
+#include "read/command.h"
+#include "read/expire.h"
+#include "read/window.h"
+#include "refresh/refresher.h"
+#include "request/schema_sync.h"
+#include "store/confirmed.h"
+#include "store/record_map.h"
+#include "worker/connect.h"
+#include "worker/forget.h"
+#include "worker/pause.h"
+#include "worker/publish.h"
+
+#define LOOK_US			5000000 /* for rows that nobody announced (COPY, PREPARE) */
+#define ROTATE_US		60000000
+#define SAVE_US			5000000 /* accounts' states into their tables */
+#define ERROR_PAUSE_US	1000000
+#define TELL_AFTER		3		/* failures of one step in a row */
+#define SCHEMAS_PER_TURN	50	/* accounts whose schemas are read before anything else goes on */
+#define LIBRARY_LOOK_MS	3600000 /* a library that will not do does so until the server's restart */
+
+static WorkerSlot *slot;
+static MemoryContext turn_context;	/* reset each turn */
+static Oid	extension;			/* when we started; another one means: begin anew */
+
+static int64 next_look;			/* all of these: µs of the monotonic clock */
+static int64 next_rotation;
+static int64 next_save;
+static int64 next_sign;			/* of life, for a failover */
+static int64 pause_until;		/* after an error in a transaction */
+static bool more_to_read;
+static bool may_send = true;	/* see guard.h; when it may not, the process ends */
+static char obstacle[SHARED_TEXT];	/* a library that we cannot do with, "": none */
+
+/* ---- transactions ------------------------------------------------------------- */
+
+static char last_problem[256];	/* that ended a transaction */
+
+/* Keep the words of the error that is being handled. */
+static void
+note_problem(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(turn_context);
+	ErrorData  *error = CopyErrorData();
+
+	encoding_copy(last_problem, sizeof(last_problem), error->message != NULL ? error->message : "");
+	FreeErrorData(error);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * What fails again and again is told to who looks: the step; the error itself may quote
+ * data.  It is over when the same step goes well.
+ */
+static const char *failing;		/* activity of the step, NULL: none */
+static int	times_failed;
+
+static void
+note_end(const char *activity, bool done)
+{
+	if (done && failing == activity)
+	{
+		if (times_failed >= TELL_AFTER)
+			shared_set_state(slot, WORKER_RUNNING, NULL);
+		failing = NULL;
+	}
+	else if (!done)
+	{
+		times_failed = failing == activity ? times_failed + 1 : 1;
+		failing = activity;
+		if (times_failed >= TELL_AFTER && may_send)
+			shared_set_state(slot, WORKER_RUNNING, psprintf("%s fails again and again: the server log says why", activity));
+	}
+}
+
+/*
+ * Run one step in a transaction of its own.  False when it failed: then it
+ * was rolled back and logged, and no transaction is tried for a second.
+ */
+static bool
+in_transaction(void (*step) (void), const char *activity)
+{
+	volatile bool done = true;
+
+	pgstat_report_activity(STATE_RUNNING, activity);
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		step();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		note_problem();
+		suspect_clear();
+		EmitErrorReport();
+		AbortOutOfAnyTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+		pause_until = clock_us() + ERROR_PAUSE_US;
+		done = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(turn_context);
+	note_end(activity, done);
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return done;
+}
+
+/* The extension was dropped, perhaps created again: this worker's knowledge is void. */
+static void
+check_extension(void)
+{
+	const Catalog *catalog = ring_catalog(true);
+
+	if (catalog == NULL || (OidIsValid(extension) && catalog->extension != extension))
+	{
+		AbortOutOfAnyTransaction();
+		shared_set_state(slot, WORKER_ABSENT, NULL);
+		proc_exit(0);
+	}
+	extension = catalog->extension;
+}
+
+static void
+guard_step(void)
+{
+	char	   *problem;
+	int			look_ms = LIBRARY_LOOK_MS;
+
+	check_extension();
+	problem = obstacle[0] != '\0' ? obstacle : guard_problem(&look_ms);
+	may_send = problem == NULL;
+	if (may_send)
+		shared_set_state(slot, WORKER_RUNNING, NULL);
+	else
+		shared_set_held(slot, problem, look_ms);
+}
+
+static void
+begin_step(void)
+{
+	check_extension();
+	encoding_prepare();
+	connect_load_accounts();
+	defer_start();
+	window_start();
+}
+
+static void
+alive_step(void)
+{
+	check_extension();
+	guard_tell_alive();
+}
+
+static void
+read_step(void)
+{
+	check_extension();
+	connect_load_accounts();
+	pause_load();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	command_look();
+	refresher_look(slot, clock_us());
+	PopActiveSnapshot();
+	more_to_read = window_fetch();
+	forget_look();
+}
+
+static bool writes_records;
+static bool writes_checkpoint;
+
+static void
+schema_step(void)
+{
+	check_extension();
+	schema_sync_step();
+}
+
+static void
+acknowledge_step(void)
+{
+	check_extension();
+	if (ack_pending() > 0 || ack_has_requests())
+		ack_write();
+	if (defer_has_changes())
+		defer_write();
+	if (command_is_done())
+		command_write();
+	confirmed_write();
+	if (writes_records)
+		record_map_write();
+	if (writes_checkpoint)
+		checkpoint_write();
+}
+
+static void
+look_up_step(void)
+{
+	check_extension();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	await_step();
+	PopActiveSnapshot();
+}
+
+static void
+erase_step(void)
+{
+	check_extension();
+	purge_step();
+}
+
+static void
+forget_confirmed_step(void)
+{
+	check_extension();
+	forget_step();
+}
+
+static void
+save_step(void)
+{
+	check_extension();
+	connect_save();
+}
+
+static void
+unknown_step(void)
+{
+	check_extension();
+	unknown_save();
+}
+
+static void
+rotate_step(void)
+{
+	check_extension();
+	ring_rotate(checkpoint_snapshot(), hubspot_retention);
+}
+
+/* ---- the parts of a turn ------------------------------------------------------- */
+
+/*
+ * Rows are sent only when they are durable: a crash must not leave HubSpot
+ * with a contact that never was (the caller may commit asynchronously).
+ */
+static void
+make_durable(void)
+{
+	XLogRecPtr	end = GetXLogInsertRecPtr();
+
+	/*
+	 * at the start of a page, the place of the next record lies behind a header that is not there
+	 * yet
+	 */
+	if (end % XLOG_BLCKSZ <= SizeOfXLogLongPHD)
+		end -= end % XLOG_BLCKSZ;
+	XLogFlush(end);
+}
+
+static void
+read_rows(int64 now)
+{
+	if (pg_atomic_exchange_u32(&slot->wake, 0) == 0 && !more_to_read &&
+		now < next_look && !window_wants_fetch())
+		return;
+	next_look = in_transaction(read_step, "reading the outbox") ? now + LOOK_US : now;
+	if (window_took_mark())
+		make_durable();
+}
+
+/*
+ * Schemas that HubSpot told, or that somebody changed in the tables: a transaction for each account,
+ * so that one whose answer makes trouble is the only one that has it.
+ */
+static void
+update_schemas(void)
+{
+	for (int i = 0; i < SCHEMAS_PER_TURN && schema_sync_is_due(); i++)
+	{
+		int64		before = pause_until;
+
+		if (in_transaction(schema_step, "reading the accounts' properties"))
+			schema_sync_done();
+		else if (schema_sync_failed(last_problem))
+		{
+			pause_until = before;
+			failing = NULL;		/* the lane says it */
+		}
+		else
+			break;
+	}
+}
+
+/* Records that rows wait for. */
+static void
+look_up_records(void)
+{
+	if (await_has_look_ups() && in_transaction(look_up_step, "looking up records"))
+		await_done();
+}
+
+/* Write everything that is known. */
+static bool
+acknowledge_all(void)
+{
+	writes_records = true;
+	writes_checkpoint = false;
+	if (!in_transaction(acknowledge_step, "writing results"))
+		return false;
+	ack_written();
+	defer_written();
+	command_written();
+	confirmed_written();
+	record_map_written();
+	return true;
+}
+
+/* What is known of erased contacts is written first, so that it is found. */
+static void
+erase_contacts(void)
+{
+	if (purge_is_due() && (!purge_wants_all_written() || acknowledge_all()) && in_transaction(erase_step, "removing the traces of a contact"))
+		purge_done();
+}
+
+/* The same for what is to be forgotten. */
+static void
+forget_confirmed(void)
+{
+	if (forget_is_due() && acknowledge_all() && in_transaction(forget_confirmed_step, "forgetting confirmed values"))
+		forget_done();
+}
+
+static int64
+acknowledge(int64 now)
+{
+	int64		wait_us;
+	bool		idle = wire_in_flight() == 0;
+	bool		verdicts = ack_pending() > 0;
+
+	writes_checkpoint = window_checkpoint_due(now);
+	/* rows that the checkpoint covers are not read again: what they told must be there */
+	writes_records = record_map_is_due(now, idle) || (writes_checkpoint && !record_map_is_empty());
+	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint || command_is_done())
+	{
+		if (!in_transaction(acknowledge_step, "writing results"))
+			return -1;
+		ack_written();
+		defer_written();
+		command_written();
+		confirmed_written();
+		if (verdicts)
+			crash_guard_clear();
+		if (writes_records)
+			record_map_written();
+		if (writes_checkpoint)
+			checkpoint_written(now);
+		return 0;
+	}
+	return wait_us;
+}
+
+static void
+keep_house(int64 now)
+{
+	if (now >= next_save)
+	{
+		next_save = now + SAVE_US;
+		if (connect_wants_saving() && in_transaction(save_step, "writing account states"))
+			connect_saved();
+		if (unknown_wants_saving() && in_transaction(unknown_step, "counting unknown properties"))
+			unknown_saved();
+	}
+	if (now >= next_rotation)
+	{
+		next_rotation = now + ROTATE_US;
+		crash_guard_clear();	/* a minute went well */
+		(void) in_transaction(rotate_step, "rotating the rings");
+	}
+	if (now >= next_sign)
+	{
+		next_sign = now + guard_alive_us();
+		(void) in_transaction(alive_step, "telling that it is alive");
+	}
+}
+
+static void
+reload_if_asked(void)
+{
+	if (!ConfigReloadPending)
+		return;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	settings_pin_commit();
+	connect_reload();
+	(void) in_transaction(guard_step, "checking the installation");
+}
+
+static int64
+sooner(int64 a, int64 b)
+{
+	return a < 0 ? b : b < 0 ? a : Min(a, b);
+}
+
+static void
+one_turn(void)
+{
+	int64		now = clock_us();
+	int64		wait_us;
+	bool		paused = now < pause_until;
+	bool		stuck = ack_is_stuck();
+
+	MemoryContextReset(MessageContext);
+	MemoryContextReset(turn_context);
+
+	if (!paused && !stuck)
+	{
+		read_rows(now);
+		update_schemas();
+		look_up_records();
+		erase_contacts();
+		forget_confirmed();
+	}
+	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
+	refresher_tend(slot, now);
+	wait_us = sooner(wait_us, refresher_wake(now));
+	wait_us = sooner(wait_us, expire_overdue(now));
+	wait_us = sooner(wait_us, await_wake(now));
+	wait_us = sooner(wait_us, defer_wake(now));
+	if (!paused && !stuck)
+		wait_us = sooner(wait_us, purge_wake(clock_us()));	/* a slice has just gone by */
+	if (!stuck)
+		wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
+	if (!paused)
+	{
+		int64		ack_wait = acknowledge(now);
+
+		wait_us = sooner(wait_us, ack_wait < 0 && checkpoint_is_wanted() ? PUBLISH_US : ack_wait);
+		keep_house(now);
+	}
+
+	if ((more_to_read || schema_sync_is_due() || await_has_look_ups() || purge_is_due() || forget_is_due()) && !paused)
+		wait_us = 0;
+	wait_us = sooner(wait_us, publish_report(slot, false));
+	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,
+			  publish_wait_event(wire_in_flight() > 0 ? PUBLISH_HTTP : PUBLISH_IDLE));
+	(void) send_collect();
+}
+
+/* ---- start and end -------------------------------------------------------------- */
+
+static void
+at_exit(int code, Datum arg)
+{
+	meter_abandon_all();
+	crash_guard_clear();
+}
+
+/* What the workers before this one died of, twice: a lane's answers; for rows see admit_lane(). */
+static int64 suspect_answer;
+
+static void
+suspect_step(void)
+{
+	check_extension();
+	pause_suspect(suspect_answer);
+}
+
+static void
+pause_suspects(void)
+{
+	while (suspect_next_held(SUSPECT_ANSWER, &suspect_answer))
+	{
+		if (!in_transaction(suspect_step, "pausing what ended the worker"))
+			break;
+		suspect_forget(SUSPECT_ANSWER, suspect_answer);
+	}
+}
+
+/* After several crashes of the server in a row, wait before doing anything that may cause one more. */
+static void
+wait_after_crashes(int crashes)
+{
+	int64		until = clock_us() + (int64) crash_guard_delay(crashes) * 1000000;
+	char		problem[SHARED_TEXT];
+
+	if (until <= clock_us())
+		return;
+	snprintf(problem, sizeof(problem),
+			 "the server crashed %d times in a row while this worker ran: it waits %d s before it goes on",
+			 crashes, crash_guard_delay(crashes));
+	ereport(WARNING, (errmsg("%s", problem)));
+	shared_set_state(slot, WORKER_HELD, problem);
+	while (clock_us() < until && !ShutdownRequestPending)
+	{
+		CHECK_FOR_INTERRUPTS();
+		wire_wait(Max((until - clock_us()) / 1000, 1), publish_wait_event(PUBLISH_IDLE));
+	}
+	(void) in_transaction(guard_step, "checking the installation");
+}
+
+/* SIGTERM came: what is known is written, what is under way is forgotten. */
+static void
+finish(void)
+{
+	if (ack_pending() > 0 || ack_has_requests() || !record_map_is_empty())
+		(void) acknowledge_all();
+	batch_tell();
+	publish_report(slot, true);
+}
+
+/* A library that is not as it is needed will not change while this process runs. */
+static void
+look_at_libraries(void)
+{
+	const char *problem = library_tell();
+
+	strlcpy(obstacle, problem != NULL ? problem : "", sizeof(obstacle));
+}
+
+static void
+start(Datum arg)
+{
+	WorkerOrder order;
+
+	shared_read_order(&order);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGUSR1, procsignal_sigusr1_handler);
+	BackgroundWorkerUnblockSignals();
+
+	slot = shared_attach(order.slot, order.generation);
+	if (slot == NULL)
+		proc_exit(0);
+	before_shmem_exit(at_exit, (Datum) 0);
+	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
+	settings_pin();
+	guard_start(slot->problem);
+	suspect_start("worker");
+
+	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext", ALLOCSET_DEFAULT_SIZES);
+	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot turn", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(turn_context);
+	queue_init();
+	ack_init();
+	defer_init();
+	record_map_init();
+	connect_init();
+	schema_sync_init();
+	wire_start();
+	look_at_libraries();
+	publish_start(slot);
+}
+
+void
+hubspot_worker_main(Datum arg)
+{
+	start(arg);
+
+	/*
+	 * The first step tells whether there is anything to do here.  It keeps a lock on a table that
+	 * it may have written to, so the rest, which reads others, comes after it: DROP EXTENSION
+	 * locks them in an order of its own.
+	 */
+	StartTransactionCommand();
+	guard_step();
+	CommitTransactionCommand();
+	if (!may_send)
+		proc_exit(0);
+	StartTransactionCommand();
+	begin_step();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(turn_context);
+	pause_suspects();
+	wait_after_crashes(crash_guard_start("worker"));
+	next_rotation = clock_us() + ROTATE_US;
+
+	while (may_send && !ShutdownRequestPending)
+	{
+		CHECK_FOR_INTERRUPTS();
+		reload_if_asked();
+		if (may_send)
+			one_turn();
+	}
+	finish();
+	proc_exit(0);
+}

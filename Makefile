@@ -7,7 +7,8 @@
 MODULE_big = hubspot
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 EXTENSION = hubspot
-DATA = $(wildcard sql/hubspot--*.sql)
+DATA_built = sql/hubspot--1.0.sql
+DATA = $(filter-out $(DATA_built),$(wildcard sql/hubspot--*.sql))
 EXTRA_CLEAN = $(OBJS:.o=.d) src/.built-for
 
 PKG_CONFIG ?= pkg-config
@@ -52,6 +53,11 @@ src/.built-for: FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(OBJS): src/.built-for
+
+# One script of its parts, in the order of their names: see sql/README.md.
+$(DATA_built): FORCE
+	@cat $(sort $(wildcard sql/parts/*.sql)) > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 else
 all install clean:
 	@echo >&2 "no PostgreSQL to build for: install postgresql-server-dev-NN, or give PG_CONFIG=..."

@@ -8,7 +8,7 @@
  * The worker starts a new generation by moving the sequence to the next
  * multiple of RING_SPAN, and gives an old one back by TRUNCATE.
  *
- * The two numbers stand in sql/hubspot--1.0.sql as well.
+ * The two numbers stand in sql/parts/15-outbox.sql as well.
  */
 #ifndef HUBSPOT_RING_H
 #define HUBSPOT_RING_H

@@ -93,12 +93,12 @@ sub catalog_findings
 	return map { $_->[0] } ask_safely($node, $database, $sql);
 }
 
-# Words in the SQL of the script and in the texts of the C files.
+# Words in the SQL of the parts and in the texts of the C files.
 sub sql_words
 {
 	my ($source) = @_;
 	my %words;
-	for my $file (glob("$source/sql/*.sql"), glob("$source/src/*.c $source/src/*/*.c"))
+	for my $file (glob("$source/sql/parts/*.sql"), glob("$source/src/*.c $source/src/*/*.c"))
 	{
 		open my $in, '<', $file or die "$file: $!";
 		local $/;

@@ -1,0 +1,97 @@
+/* 25-schema.sql
+ *
+ * What HubSpot has told of its properties and events, and what the user says
+ * about names.
+ */
+
+CREATE TABLE hubspot.schema (
+	server oid NOT NULL,
+	part text COLLATE "C" NOT NULL,
+	refreshed_at timestamptz NOT NULL,
+	known boolean NOT NULL,
+	PRIMARY KEY (server, part)
+);
+COMMENT ON TABLE hubspot.schema IS 'when the parts of each account''s schema were last read from HubSpot';
+COMMENT ON COLUMN hubspot.schema.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.schema.part IS 'contact, company or event';
+COMMENT ON COLUMN hubspot.schema.refreshed_at IS 'when HubSpot last answered';
+COMMENT ON COLUMN hubspot.schema.known IS 'false when the token may not read this part: names are then sent as they are';
+
+CREATE TABLE hubspot.property (
+	server oid NOT NULL,
+	object hubspot.object NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	type text COLLATE "C" NOT NULL,
+	field_type text COLLATE "C" NOT NULL,
+	label text NOT NULL,
+	is_unique boolean NOT NULL,
+	read_only boolean NOT NULL,
+	options jsonb NOT NULL,
+	PRIMARY KEY (server, object, name)
+);
+COMMENT ON TABLE hubspot.property IS 'properties of contacts and companies as HubSpot told them, refreshed every hour and by hubspot_refresh_schema()';
+COMMENT ON COLUMN hubspot.property.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.property.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.property.name IS 'internal name';
+COMMENT ON COLUMN hubspot.property.type IS 'string, number, bool, enumeration, date, datetime, ...';
+COMMENT ON COLUMN hubspot.property.field_type IS 'form of entry in HubSpot; "checkbox" takes several options';
+COMMENT ON COLUMN hubspot.property.label IS 'name that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.property.is_unique IS 'whether no two records may have the same value';
+COMMENT ON COLUMN hubspot.property.read_only IS 'calculated, or set by HubSpot alone';
+COMMENT ON COLUMN hubspot.property.options IS 'array of {value, label}';
+
+CREATE TABLE hubspot.event_definition (
+	server oid NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	full_name text COLLATE "C" NOT NULL,
+	label text NOT NULL,
+	properties jsonb NOT NULL,
+	PRIMARY KEY (server, full_name)
+);
+COMMENT ON TABLE hubspot.event_definition IS 'custom behavioural events as HubSpot told them';
+COMMENT ON COLUMN hubspot.event_definition.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.event_definition.name IS 'internal name';
+COMMENT ON COLUMN hubspot.event_definition.full_name IS 'fully qualified name, pe{hub id}_{name}';
+COMMENT ON COLUMN hubspot.event_definition.label IS 'name that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.event_definition.properties IS 'array of properties, with the fields of hubspot.property';
+
+CREATE TABLE hubspot.mapping (
+	server name NOT NULL,
+	object text COLLATE "C" NOT NULL CHECK (object IN ('contact', 'company', 'event')),
+	trait text COLLATE "C" NOT NULL CHECK (trait <> '' AND pg_catalog.octet_length(trait) <= 1024),
+	property text COLLATE "C",
+	PRIMARY KEY (server, object, trait)
+);
+COMMENT ON TABLE hubspot.mapping IS 'explicit mappings, written by hubspot_map()';
+COMMENT ON COLUMN hubspot.mapping.server IS 'name of the SERVER, empty for all of them';
+COMMENT ON COLUMN hubspot.mapping.object IS 'contact, company or event';
+COMMENT ON COLUMN hubspot.mapping.trait IS 'name of the trait; dots reach inside of objects';
+COMMENT ON COLUMN hubspot.mapping.property IS 'HubSpot property; NULL: the trait is not sent';
+
+CREATE TABLE hubspot.unknown_property (
+	server oid NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	type text COLLATE "C" NOT NULL,
+	times bigint NOT NULL,
+	last_id bigint NOT NULL,
+	last_at timestamptz NOT NULL,
+	PRIMARY KEY (server, object, name)
+);
+COMMENT ON TABLE hubspot.unknown_property IS 'names that were dropped because HubSpot does not have them, counted by the worker, written at most every 5 seconds';
+COMMENT ON COLUMN hubspot.unknown_property.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.unknown_property.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.unknown_property.name IS 'property as it would be created';
+COMMENT ON COLUMN hubspot.unknown_property.type IS 'type that fits the last value';
+COMMENT ON COLUMN hubspot.unknown_property.times IS 'how often it was dropped';
+COMMENT ON COLUMN hubspot.unknown_property.last_id IS 'outbox row that had it last';
+COMMENT ON COLUMN hubspot.unknown_property.last_at IS 'when';
+
+SELECT pg_catalog.pg_extension_config_dump('hubspot.mapping', '');
+
+CREATE FUNCTION hubspot.mapping_changed() RETURNS trigger
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_mapping_changed';
+COMMENT ON FUNCTION hubspot.mapping_changed() IS 'tells the worker at commit that the table hubspot.mapping has changed';
+CREATE TRIGGER mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.mapping
+	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.mapping_changed();
+ALTER TABLE hubspot.mapping ENABLE ALWAYS TRIGGER mapping_changed;

@@ -1,0 +1,176 @@
+/* 30-syncs.sql
+ *
+ * Syncs, audiences, computed traits: what is declared, and how it stands.
+ *
+ * hubspot.sync, hubspot.member and hubspot.company_contact are dumped; what
+ * comes back from a dump is held until hubspot_resync().
+ */
+
+CREATE SEQUENCE hubspot.sync_id_seq AS integer;
+COMMENT ON SEQUENCE hubspot.sync_id_seq IS 'numbers the definitions';
+
+CREATE TABLE hubspot.sync (
+	id integer NOT NULL DEFAULT pg_catalog.nextval('hubspot.sync_id_seq') UNIQUE,
+	name text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+	kind text COLLATE "C" NOT NULL CHECK (kind IN ('sync', 'audience', 'trait')),
+	owner name NOT NULL,
+	server name NOT NULL,
+	object text COLLATE "C" NOT NULL CHECK (object IN ('contact', 'company', 'event', 'association')),
+	relation oid,
+	source text NOT NULL,
+	search_path text NOT NULL,
+	follows boolean NOT NULL,
+	key_column text,
+	key_attnum smallint,
+	columns jsonb,
+	mode text COLLATE "C" NOT NULL DEFAULT 'upsert' CHECK (mode IN ('upsert', 'update', 'create', 'mirror')),
+	deletes text COLLATE "C" NOT NULL DEFAULT 'ignore' CHECK (deletes IN ('ignore', 'clear', 'archive')),
+	event text,
+	level text COLLATE "C" CHECK (level IN ('user', 'account', 'account_users')),
+	outputs text[],
+	property text,
+	list text,
+	on_missing text COLLATE "C" CHECK (on_missing IN ('clear', 'keep')),
+	every interval,
+	timeout interval NOT NULL,
+	max_shrink real NOT NULL,
+	create_in_hubspot boolean NOT NULL,
+	held text,
+	defined_at timestamptz NOT NULL,
+	owner_oid oid,
+	row_security boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE hubspot.sync IS 'declared syncs, audiences and computed traits, written by hubspot_sync(), hubspot_audience() and hubspot_trait()';
+COMMENT ON COLUMN hubspot.sync.id IS 'number of the definition';
+COMMENT ON COLUMN hubspot.sync.name IS 'name of the definition';
+COMMENT ON COLUMN hubspot.sync.kind IS 'sync, audience or trait';
+COMMENT ON COLUMN hubspot.sync.owner IS 'name of the role that defined it, as it was last known: its query runs with the rights of that role, and USAGE on the SERVER is checked for it';
+COMMENT ON COLUMN hubspot.sync.server IS 'name of the SERVER';
+COMMENT ON COLUMN hubspot.sync.object IS 'what it writes in HubSpot: contact, company, event or association';
+COMMENT ON COLUMN hubspot.sync.relation IS 'oid of the source when that is a table or view; NULL: a query';
+COMMENT ON COLUMN hubspot.sync.source IS 'the query, or the qualified name that the table or view had when it was declared';
+COMMENT ON COLUMN hubspot.sync.search_path IS 'search_path of the session that declared it, which the query runs with';
+COMMENT ON COLUMN hubspot.sync.follows IS 'true: triggers on the table queue its changes; false: the source is compared with hubspot.member at each refresh';
+COMMENT ON COLUMN hubspot.sync.key_column IS 'column of the source that identifies the record; NULL: the first one';
+COMMENT ON COLUMN hubspot.sync.key_attnum IS 'number of that column of a table or view, which may have been renamed since';
+COMMENT ON COLUMN hubspot.sync.columns IS 'array of {property, column, attnum}: which column becomes which property; NULL: all, by their names';
+COMMENT ON COLUMN hubspot.sync.mode IS 'upsert; update: only records that HubSpot has; create: only such as it has not; mirror: upsert, and archive what has left the source';
+COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive';
+COMMENT ON COLUMN hubspot.sync.event IS 'of a sync of events: their name';
+COMMENT ON COLUMN hubspot.sync.level IS 'of an audience or trait: user (the query returns contacts), account (companies), account_users (companies, meaning their contacts)';
+COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list; of a trait: property';
+COMMENT ON COLUMN hubspot.sync.property IS 'property that holds the membership or the value';
+COMMENT ON COLUMN hubspot.sync.list IS 'name of the static list in HubSpot';
+COMMENT ON COLUMN hubspot.sync.on_missing IS 'of a trait, what becomes of the value of a key that the query does not return any more: clear or keep';
+COMMENT ON COLUMN hubspot.sync.every IS 'how often it is refreshed; NULL: by hubspot_refresh() only';
+COMMENT ON COLUMN hubspot.sync.timeout IS 'how long its query may run, as it was cut to hubspot.max_refresh_timeout when it was declared';
+COMMENT ON COLUMN hubspot.sync.max_shrink IS 'share of its members, 0 to 1, that may leave in one refresh; more needs hubspot_refresh(name, confirm => true)';
+COMMENT ON COLUMN hubspot.sync.create_in_hubspot IS 'whether a missing property, list or event definition is created';
+COMMENT ON COLUMN hubspot.sync.held IS 'why nothing is done until hubspot_resync(); NULL: it is not held';
+COMMENT ON COLUMN hubspot.sync.defined_at IS 'when it was declared, or last changed';
+COMMENT ON COLUMN hubspot.sync.owner_oid IS 'that role, whatever it is called now; NULL: restored from a dump, hubspot_resync() looks it up by its name';
+COMMENT ON COLUMN hubspot.sync.row_security IS 'true: when it was declared policies hid rows from its owner, and they apply; false: a policy that would hide rows is an error';
+
+CREATE FUNCTION hubspot.sync_restored() RETURNS trigger
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_sync_restored';
+COMMENT ON FUNCTION hubspot.sync_restored() IS 'holds what comes into hubspot.sync otherwise than by a declaration, as from a dump';
+CREATE TRIGGER sync_restored BEFORE INSERT ON hubspot.sync
+	FOR EACH ROW EXECUTE FUNCTION hubspot.sync_restored();
+ALTER TABLE hubspot.sync ENABLE ALWAYS TRIGGER sync_restored;
+
+CREATE FUNCTION hubspot.sync_changed() RETURNS trigger
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_sync_changed';
+COMMENT ON FUNCTION hubspot.sync_changed() IS 'makes sessions read the definitions anew after the commit';
+CREATE TRIGGER sync_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.sync
+	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.sync_changed();
+ALTER TABLE hubspot.sync ENABLE ALWAYS TRIGGER sync_changed;
+
+CREATE TABLE hubspot.sync_state (
+	sync integer PRIMARY KEY,
+	members bigint NOT NULL DEFAULT 0,
+	refreshed_at timestamptz,
+	duration interval,
+	source_rows bigint,
+	entered bigint,
+	changed bigint,
+	exited bigint,
+	bad bigint,
+	next_at timestamptz,
+	failures integer NOT NULL DEFAULT 0,
+	failed_at timestamptz,
+	error text,
+	fill_position text,
+	fill_rows bigint,
+	fill_total bigint,
+	fill_started_at timestamptz,
+	fill_finished_at timestamptz,
+	problem text,
+	resend boolean NOT NULL DEFAULT false,
+	ran_at timestamptz,
+	error_code text COLLATE "C"
+) WITH (fillfactor = 50);
+COMMENT ON TABLE hubspot.sync_state IS 'how each definition of hubspot.sync stands; its row lock keeps refreshes of one definition apart; not dumped';
+COMMENT ON COLUMN hubspot.sync_state.sync IS 'id of the definition';
+COMMENT ON COLUMN hubspot.sync_state.members IS 'rows that it has in hubspot.member';
+COMMENT ON COLUMN hubspot.sync_state.refreshed_at IS 'when it was last refreshed without an error';
+COMMENT ON COLUMN hubspot.sync_state.duration IS 'how long that took';
+COMMENT ON COLUMN hubspot.sync_state.source_rows IS 'rows with a usable key that the query returned then';
+COMMENT ON COLUMN hubspot.sync_state.entered IS 'keys that were new then';
+COMMENT ON COLUMN hubspot.sync_state.changed IS 'keys with another value than before';
+COMMENT ON COLUMN hubspot.sync_state.exited IS 'keys that had gone';
+COMMENT ON COLUMN hubspot.sync_state.bad IS 'rows of the source without a usable key: NULL, empty, longer than 1,024 bytes';
+COMMENT ON COLUMN hubspot.sync_state.next_at IS 'when the schedule refreshes it next';
+COMMENT ON COLUMN hubspot.sync_state.failures IS 'scheduled refreshes that failed since the last one that did not';
+COMMENT ON COLUMN hubspot.sync_state.failed_at IS 'when the last one failed';
+COMMENT ON COLUMN hubspot.sync_state.error IS 'with this error, which may quote data';
+COMMENT ON COLUMN hubspot.sync_state.error_code IS 'and its SQLSTATE';
+COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'where the back-fill is: number of the column that it reads by, =, value of its last row; NULL: at the beginning';
+COMMENT ON COLUMN hubspot.sync_state.fill_rows IS 'rows that the back-fill has queued';
+COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as estimated, when the back-fill began';
+COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was asked for; NULL: none was';
+COMMENT ON COLUMN hubspot.sync_state.fill_finished_at IS 'when it had read all of the table; NULL: it has not';
+COMMENT ON COLUMN hubspot.sync_state.problem IS 'what keeps the definition from working as declared, in words; NULL: nothing is known';
+COMMENT ON COLUMN hubspot.sync_state.ran_at IS 'when the refresher last did something for it, well or not: owners take turns by this';
+COMMENT ON COLUMN hubspot.sync_state.resend IS 'true: the next refresh queues every member anew, as hubspot_resync() asked';
+
+CREATE TABLE hubspot.member (
+	sync integer NOT NULL,
+	present boolean NOT NULL,
+	outbox_id bigint NOT NULL,
+	since timestamptz NOT NULL,
+	digest bigint NOT NULL,
+	key text COLLATE "C" NOT NULL,
+	value jsonb,
+	failed text,
+	PRIMARY KEY (sync, key)
+) WITH (fillfactor = 90);
+COMMENT ON TABLE hubspot.member IS 'what each audience, trait and compared sync has queued for which key: the state that the next refresh is compared with';
+COMMENT ON COLUMN hubspot.member.sync IS 'id of the definition';
+COMMENT ON COLUMN hubspot.member.present IS 'false: it has left, and the row stays until HubSpot knows';
+COMMENT ON COLUMN hubspot.member.outbox_id IS 'outbox row that told HubSpot last; rows of the same change carry it as parent';
+COMMENT ON COLUMN hubspot.member.since IS 'when the state was found to be so';
+COMMENT ON COLUMN hubspot.member.digest IS 'hash of the value';
+COMMENT ON COLUMN hubspot.member.key IS 'what the query returned as key, addresses in lower case; of account_users the contact''s key';
+COMMENT ON COLUMN hubspot.member.value IS 'of a trait: its value';
+COMMENT ON COLUMN hubspot.member.failed IS 'why HubSpot does not know, when the call was rejected; NULL: it was not';
+CREATE INDEX member_left ON hubspot.member (sync) WHERE NOT present;
+
+CREATE TABLE hubspot.company_contact (
+	pair_hash bigint NOT NULL,
+	server text COLLATE "C" NOT NULL,
+	company text COLLATE "C" NOT NULL,
+	contact_property text COLLATE "C",
+	contact text COLLATE "C" NOT NULL
+);
+COMMENT ON TABLE hubspot.company_contact IS 'which contacts associations were queued for with which company, by hubspot_group(), a contact''s company or a sync; two sessions at once may write a pair twice: read hubspot.company_contacts';
+COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hashtext(contact) in the upper half, a hash of all other columns in the lower one: what the index is on, so that a pair is found however many contacts its company has, and all pairs of a contact stand together';
+COMMENT ON COLUMN hubspot.company_contact.server IS 'name of the SERVER';
+COMMENT ON COLUMN hubspot.company_contact.company IS 'key of the company as in the outbox: groupId or domain';
+COMMENT ON COLUMN hubspot.company_contact.contact_property IS 'HubSpot property that the contact''s key is a value of; "userId": of a remembered userId; NULL: an address';
+COMMENT ON COLUMN hubspot.company_contact.contact IS 'key of the contact, as in the outbox';
+CREATE INDEX company_contact_pair_hash ON hubspot.company_contact (pair_hash);
+
+SELECT pg_catalog.pg_extension_config_dump('hubspot.sync_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('hubspot.sync', '');
+SELECT pg_catalog.pg_extension_config_dump('hubspot.member', '');
+SELECT pg_catalog.pg_extension_config_dump('hubspot.company_contact', '');

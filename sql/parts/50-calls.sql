@@ -1,0 +1,171 @@
+/* 50-calls.sql
+ *
+ * The functions that queue a row, and what is said about names and known values.
+ */
+
+CREATE FUNCTION @extschema@.hubspot_identify(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_identify';
+COMMENT ON FUNCTION @extschema@.hubspot_identify(jsonb, name, interval, boolean) IS
+'queues a contact: a Segment identify message, or a flat row (to_jsonb(t)) whose columns are the traits; returns the outbox id.  Part of the caller''s transaction.  A message without a contact key or with a malformed one raises invalid_parameter_value (see hubspot.on_invalid).  deadline, of this and the other calls: what could not be sent within it, a year at most, ends as expired; NULL: the deadline of the message, if it has one.  backfill: a bulk of old data, which makes way for live calls';
+
+CREATE FUNCTION @extschema@.hubspot_track(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_track';
+COMMENT ON FUNCTION @extschema@.hubspot_track(jsonb, name, interval, boolean) IS
+'queues a custom behavioural event: a Segment track message, or a flat row with a key "event" whose other keys are the event''s properties; returns the outbox id.  context.traits are queued as a row of the contact, whose parent is this id.  A message without an event, or without an e-mail address, userId or context.hutk, raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_group(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_group';
+COMMENT ON FUNCTION @extschema@.hubspot_group(jsonb, name, interval, boolean) IS
+'queues a company: a Segment group message, or a flat row; returns the outbox id.  The company is known by groupId where the SERVER option company_id_property is set, else by the domain of its website.  With a userId or context.traits.email the contact is associated with it, and context.traits are queued as the contact''s: rows whose parent is this id.  A message without a usable key raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_page(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_page';
+COMMENT ON FUNCTION @extschema@.hubspot_page(jsonb, name, interval, boolean) IS
+'queues a page view as the event that the SERVER option page_event names, with hs_page_url, hs_page_title and hs_referrer from properties or context.page; returns the outbox id.  Keys and errors as hubspot_track';
+
+CREATE FUNCTION @extschema@.hubspot_form(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_form';
+COMMENT ON FUNCTION @extschema@.hubspot_form(jsonb, name, interval, boolean) IS
+'queues the submission of a HubSpot form: formId, fields (array of {name, value}), optional portalId, submittedAt, legalConsentOptions and context.{hutk, pageUri, pageName, ipAddress}; returns the outbox id.  Never sent twice: when the answer is lost the row ends as unknown.  A message without formId or fields raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_delete(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_delete';
+COMMENT ON FUNCTION @extschema@.hubspot_delete(jsonb, name, interval, boolean) IS
+'queues the archiving of a contact, by userId or e-mail address, or with "object": "company" of a company, by groupId or domain; returns the outbox id.  unchanged: HubSpot has no such record.  With "gdpr": true HubSpot erases a contact for good, and every trace of it is removed from the extension''s tables before the row has its verdict';
+
+CREATE FUNCTION @extschema@.hubspot_add_to_list(list text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_add_to_list';
+COMMENT ON FUNCTION @extschema@.hubspot_add_to_list(text, jsonb, name, interval, boolean) IS
+'queues that a contact becomes a member of the static list of this name in HubSpot; the message names the contact by an e-mail address or userId, or with "object": "company" a company as hubspot_group() does, of a list of companies; returns the outbox id.  unchanged: it is a member already.  rejected: list_not_found, see hubspot_create_list(), list_not_static, contact_not_found or company_not_found.  A message without a usable key, or a list''s name of more than 250 bytes, raises invalid_parameter_value';
+
+CREATE FUNCTION @extschema@.hubspot_remove_from_list(list text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_remove_from_list';
+COMMENT ON FUNCTION @extschema@.hubspot_remove_from_list(text, jsonb, name, interval, boolean) IS
+'queues that a contact or company is a member of the static list no longer; arguments, verdicts and errors as hubspot_add_to_list.  unchanged: it is not a member, or HubSpot does not have it at all';
+
+CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS SETOF bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_enqueue';
+COMMENT ON FUNCTION @extschema@.hubspot_enqueue(text, jsonb[], name, interval, boolean) IS
+'queues one call per element, in order, and returns their outbox ids in the same order; call is the word after hubspot_, such as identify';
+
+CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
+COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
+'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table, and for whoever creates the trigger, who must own the table when it names no server; a bad row never fails the statement (see hubspot.on_invalid)';
+
+CREATE FUNCTION @extschema@.hubspot_map(trait text, property text, object text DEFAULT 'contact', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO hubspot.mapping (server, object, trait, property)
+	SELECT coalesce($4, ''), $3, $1, $2
+	WHERE $4 IS NULL OR hubspot.server_oid($4) IS NOT NULL
+	ON CONFLICT (server, object, trait) DO UPDATE SET property = excluded.property;
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_map(text, text, text, name) IS
+'from now on the trait (dots reach inside of objects) is this HubSpot property, whatever its name; property NULL: it is not sent.  For one SERVER, or for all of this database.  Needs the right to write hubspot.mapping';
+
+CREATE FUNCTION @extschema@.hubspot_unmap(trait text, object text DEFAULT 'contact', server name DEFAULT NULL)
+RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	DELETE FROM hubspot.mapping m
+	WHERE m.server = coalesce($3, '') AND m.object = $2 AND m.trait = $1;
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_unmap(text, text, name) IS 'takes back hubspot_map()';
+
+CREATE FUNCTION @extschema@.hubspot_refresh_schema(server name DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_refresh_schema';
+COMMENT ON FUNCTION @extschema@.hubspot_refresh_schema(name) IS
+'queues the reading of properties and event definitions from HubSpot; returns the outbox id, whose verdict says when it is done';
+
+CREATE FUNCTION @extschema@.hubspot_create_property(object text, name text, type text, label text DEFAULT NULL,
+	options text[] DEFAULT NULL, is_unique boolean DEFAULT false, server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_property';
+COMMENT ON FUNCTION @extschema@.hubspot_create_property(text, text, text, text, text[], boolean, name) IS
+'queues the creation of a property of contacts or companies in HubSpot; object is contact or company, type is string, number, bool, enumeration (with options), date or datetime; returns the outbox id.  unchanged: HubSpot has it already';
+
+CREATE FUNCTION @extschema@.hubspot_create_event(name text, properties jsonb DEFAULT '{}', label text DEFAULT NULL,
+	server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_event';
+COMMENT ON FUNCTION @extschema@.hubspot_create_event(text, jsonb, text, name) IS
+'queues the definition of a custom event in HubSpot; properties is an object of name -> type (string, number, bool, date, datetime), beside HubSpot''s default ones; returns the outbox id.  unchanged: HubSpot has it already.  A definition''s types cannot be changed later';
+
+CREATE FUNCTION @extschema@.hubspot_create_list(name text, object text DEFAULT 'contact', server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_list';
+COMMENT ON FUNCTION @extschema@.hubspot_create_list(text, text, name) IS
+'queues the creation of a static list in HubSpot, whose members hubspot_add_to_list() and hubspot_remove_from_list() change; object is contact or company; returns the outbox id.  unchanged: HubSpot has it already.  rejected: another list has this name';
+
+/*
+ * Records that a key may mean: as it is, in lower case as addresses and
+ * domains are kept, and by the address that a userId was seen with.
+ */
+CREATE FUNCTION hubspot.records_of_key(key text, OUT server oid, OUT object hubspot.object, OUT record_id text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+	WITH given AS (
+		SELECT r.server, r.object, r.key_property, r.record_id FROM hubspot.record r
+		WHERE r.key_hash IN (pg_catalog.hashtextextended($1, 0), pg_catalog.hashtextextended(pg_catalog.lower($1), 0))
+			AND r.key IN ($1, pg_catalog.lower($1))
+	)
+	SELECT g.server, g.object, g.record_id FROM given g WHERE g.key_property <> 'userId'
+	UNION
+	SELECT r.server, r.object, r.record_id
+	FROM given g
+	JOIN hubspot.record r ON r.key_hash = pg_catalog.hashtextextended(g.record_id, 0)
+		AND r.key = g.record_id AND r.server = g.server AND r.object = g.object AND r.key_property = 'email'
+	WHERE g.key_property = 'userId';
+END;
+COMMENT ON FUNCTION hubspot.records_of_key(text) IS 'records of all accounts that a key is known to mean';
+
+CREATE FUNCTION hubspot.wake() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hubspot_wake';
+COMMENT ON FUNCTION hubspot.wake() IS 'when this transaction commits, the worker of this database looks at its tables at once';
+
+CREATE FUNCTION @extschema@.hubspot_forget_confirmed(server name DEFAULT NULL, object text DEFAULT NULL, key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO hubspot.forgotten (server, object, key)
+		VALUES (CASE WHEN $1 IS NOT NULL THEN hubspot.server_oid($1) END, $2::hubspot.object, $3);
+	SELECT hubspot.wake();
+	SELECT CASE WHEN $3 IS NULL THEN (SELECT count(*) FROM hubspot.confirmed c
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object))
+		ELSE (SELECT count(*) FROM hubspot.records_of_key($3) r
+			JOIN hubspot.confirmed c ON c.server = r.server AND c.record_id = r.record_id AND c.object = r.object
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object)) END;
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_forget_confirmed(name, text, text) IS
+'from this transaction''s commit on, what HubSpot has confirmed counts as not known, so that the next call sends all its values again (SERVER option skip_unchanged): of one SERVER or all, of contact or company or both, of one key (e-mail address, userId, domain, or the value of the id property) or all; returns how many records are written down as confirmed now.  Owner of the extension only';
+
+CREATE FUNCTION hubspot.functions_schema() RETURNS name
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'hubspot';
+END;
+COMMENT ON FUNCTION hubspot.functions_schema() IS 'schema of the functions hubspot_*, for statements that are proposed';

@@ -1,0 +1,127 @@
+/* 60-views.sql
+ *
+ * What became of each row.  The first columns of a view are a contract, more
+ * may follow.
+ *
+ * HubSpot's messages quote addresses, and errors of queries the values that
+ * they met.  Whoever may not read such texts sees what we say ourselves, in
+ * the same column, so that "SELECT *" works for all who may read the view.
+ */
+
+CREATE FUNCTION hubspot.may_read_texts() RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'hubspot_may_read_texts';
+COMMENT ON FUNCTION hubspot.may_read_texts() IS
+'whether the current user sees texts that may quote customers'' data, in all views: has he the right to read the column message of hubspot.failures?';
+
+CREATE FUNCTION hubspot.error_shown(error text, code text, owner oid) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE WHEN $1 IS NULL OR hubspot.may_read_texts() OR pg_catalog.pg_has_role($3, 'USAGE') THEN $1
+		ELSE pg_catalog.format('an error with SQLSTATE %s, whose text is for the owner of the definition', coalesce($2, 'unknown')) END;
+END;
+COMMENT ON FUNCTION hubspot.error_shown(text, text, oid) IS 'the error of a definition''s query, as the current user may see it';
+
+CREATE VIEW hubspot.last_checkpoint AS
+	SELECT c.id, c.at, c.last_id, c.snapshot
+	FROM hubspot.checkpoint c ORDER BY c.id DESC LIMIT 1;
+COMMENT ON VIEW hubspot.last_checkpoint IS 'the checkpoint that counts';
+
+/*
+ * The second branch holds what the checkpoint does not cover, found by the
+ * index on xid; the first is known to be done, so that a search for what is
+ * not done never reads it.
+ */
+CREATE VIEW hubspot.outbox_status AS
+	SELECT o.id, o.parent, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
+		'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
+		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at AS enqueued_at,
+		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source,
+		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of, CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END AS mode
+	FROM hubspot.outbox o
+	JOIN hubspot.result r ON r.id = o.id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+	WHERE pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c))
+UNION ALL
+	SELECT o.id, o.parent, s.srvname, o.call::text, o.object::text, o.key,
+		CASE WHEN r.id IS NOT NULL THEN 'done' WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'waiting' END,
+		r.verdict::text, r.attempt, r.http_status, r.record_id,
+		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at,
+		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of,
+		CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END
+	FROM hubspot.outbox o
+	LEFT JOIN hubspot.result r ON r.id = o.id
+	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+	WHERE o.xid >= (SELECT pg_catalog.pg_snapshot_xmin(c.snapshot) FROM hubspot.last_checkpoint c)
+		AND NOT pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c))
+		AND NOT EXISTS (SELECT FROM hubspot.deferred d WHERE d.id = o.id)
+UNION ALL
+	SELECT d.id, d.parent, s.srvname, d.call::text, d.object::text, d.key,
+		CASE WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'deferred' END,
+		NULL::text, d.attempt::smallint, d.http_status, NULL::text,
+		NULL::boolean, d.category, d.last_error, NULL::jsonb, d.request_id, d.created_at,
+		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of,
+		CASE d.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END
+	FROM hubspot.deferred d
+	LEFT JOIN hubspot.flight_report() f ON f.id = d.id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;
+COMMENT ON VIEW hubspot.outbox_status IS
+'a row per queued row: state is waiting, in_flight, deferred or done; verdict is NULL until done; of a deferred row category and message say what went wrong last, next_try_at when it is tried again';
+
+CREATE VIEW hubspot.backlog AS
+	SELECT o.* FROM hubspot.outbox_status o WHERE o.state <> 'done';
+COMMENT ON VIEW hubspot.backlog IS 'what is not done yet, as in hubspot.outbox_status';
+
+CREATE VIEW hubspot.failures AS
+	SELECT r.id, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
+		r.verdict::text AS verdict, r.category, r.message, r.http_status, q.correlation_id,
+		r.finished_at, o.message AS call_message, o.created_at AS enqueued_at, r.request_id
+	FROM hubspot.result r
+	JOIN hubspot.outbox o ON o.id = r.id
+	LEFT JOIN hubspot.request q ON q.id = r.request_id
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+	WHERE r.verdict IN ('rejected', 'dead', 'unknown')
+	ORDER BY r.finished_at DESC;
+COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
+
+/*
+ * A contact that is known by userId and by address is one.  Two branches, so that pairs of addresses, the most of
+ * them as a rule, need no look at the record map.
+ */
+CREATE VIEW hubspot.company_contacts AS
+	SELECT p.server::name AS server, p.company, p.contact, p.contact_property
+	FROM hubspot.company_contact p WHERE p.contact_property IS DISTINCT FROM 'userId'
+UNION
+	SELECT p.server::name, p.company, coalesce(r.record_id, p.contact), CASE WHEN r.record_id IS NULL THEN p.contact_property END
+	FROM hubspot.company_contact p
+	LEFT JOIN (hubspot.record r
+		JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server)
+		ON r.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND r.key = p.contact AND s.srvname = p.server
+			AND r.object = 'contact' AND r.key_property = 'userId'
+	WHERE p.contact_property = 'userId';
+COMMENT ON VIEW hubspot.company_contacts IS
+'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address, "userId" for a userId whose address nobody has told yet';
+
+CREATE VIEW hubspot.unknown_properties AS
+	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,
+		pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L, server => %L)', hubspot.functions_schema(), u.object, u.name, u.type, s.srvname)
+			AS statement,
+		u.last_at
+	FROM hubspot.unknown_property u
+	JOIN pg_catalog.pg_foreign_server s ON s.oid = u.server
+	WHERE NOT EXISTS (SELECT FROM hubspot.property p
+		WHERE p.server = u.server AND p.object::text = u.object AND p.name = u.name)
+	ORDER BY u.times DESC;
+COMMENT ON VIEW hubspot.unknown_properties IS
+'traits that were dropped because HubSpot has no such property, with the statement that creates it';
+
+CREATE VIEW hubspot.requests AS
+	SELECT q.id, s.srvname AS server, q.lane, q.started_at, q.method, q.path, q.records, q.status, q.duration_ms,
+		q.bytes_sent, q.bytes_received, q.correlation_id, q.retry_after,
+		CASE WHEN q.error IS NULL OR q.status IS NULL OR hubspot.may_read_texts() THEN q.error
+			ELSE pg_catalog.format('HubSpot answered with status %s', q.status) END AS error,
+		q.category
+	FROM hubspot.request q
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = q.server
+	ORDER BY q.id DESC;
+COMMENT ON VIEW hubspot.requests IS 'HTTP requests, newest first';

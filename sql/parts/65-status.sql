@@ -1,0 +1,127 @@
+/* 65-status.sql
+ *
+ * How the lanes, the limits, the workers and the back-fills stand.
+ */
+
+/*
+ * What the worker has not read yet, by account and object: exact up to 10,000
+ * rows, beyond that the mix of the first 10,000 is taken for all.
+ */
+CREATE VIEW hubspot.unread AS
+	WITH mark AS (
+		SELECT coalesce((SELECT w.read_id FROM hubspot.worker_report() w, pg_catalog.pg_database d
+				WHERE d.datname = pg_catalog.current_database() AND w.database = d.oid AND w.pid <> 0 AND w.read_id > 0),
+			(SELECT c.last_id FROM hubspot.last_checkpoint c)) AS read_id,
+			(SELECT q.last_value FROM hubspot.outbox_id_seq q WHERE q.is_called) AS last_id
+	), sample AS (
+		SELECT o.id, o.server, o.object, o.created_at
+		FROM mark m, LATERAL (SELECT x.id, x.server, x.object, x.created_at FROM hubspot.outbox x
+			WHERE x.id > m.read_id ORDER BY x.id LIMIT 10000) o
+	), size AS (
+		SELECT CASE WHEN pg_catalog.count(*) < 10000 THEN 1.0
+			ELSE greatest(1.0, (SELECT (m.last_id - m.read_id)::float8 FROM mark m)
+				/ (pg_catalog.max(s.id) - (SELECT m.read_id FROM mark m))) END AS factor
+		FROM sample s
+	)
+	SELECT s.server, s.object, (pg_catalog.count(*) * (SELECT z.factor FROM size z))::bigint AS waiting,
+		pg_catalog.min(s.created_at) AS oldest
+	FROM sample s GROUP BY s.server, s.object;
+COMMENT ON VIEW hubspot.unread IS 'rows that the worker has not read yet; an estimate beyond 10,000';
+
+CREATE VIEW hubspot.status AS
+	SELECT s.srvname AS server, lane.name AS lane,
+		/* what holds all of the database goes before what the lane was in */
+		CASE WHEN w.held THEN 'HELD' ELSE coalesce(l.state, a.state, 'STOPPED') END AS state,
+		CASE WHEN w.held THEN w.problem
+			WHEN l.state IS NOT NULL THEN l.reason
+			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''),
+				(SELECT x.reason FROM hubspot.lane_states() x WHERE x.state = 'STOPPED'))
+			END AS reason,
+		CASE WHEN w.held THEN NULL ELSE l.until END AS until,
+		coalesce(l.waiting, 0) + coalesce(u.waiting, 0) AS waiting,
+		coalesce(l.in_flight, 0) AS in_flight,
+		coalesce(l.deferred, 0) AS deferred,
+		least(l.oldest, u.oldest) AS oldest,
+		coalesce(l.rate, 0) AS rate,
+		m.daily_limit - m.daily_remaining AS daily_used,
+		m.daily_limit,
+		CASE WHEN coalesce(l.waiting, 0) + coalesce(l.in_flight, 0) + coalesce(u.waiting, 0) = 0 THEN NULL
+			WHEN l.rate > 0 THEN pg_catalog.make_interval(
+				secs => (l.waiting + l.in_flight + coalesce(u.waiting, 0)) / l.rate) END AS eta
+	FROM pg_catalog.pg_foreign_server s
+	JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot'
+	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object), ('companies', 'company'), ('associations', 'association'),
+		('events', 'event'), ('forms', 'form'), ('schema', 'schema'), ('lists', 'list')) AS lane(name, object)
+	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
+	/* a lane that the worker has not begun with is in no trouble of its own */
+	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
+	LEFT JOIN hubspot.unread u ON u.server = s.oid AND u.object = lane.object
+	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
+	LEFT JOIN (SELECT x.database, x.problem, x.state = 'held' AS held FROM hubspot.worker_report() x) w
+		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+	WHERE lane.name = 'contacts' OR l.lane IS NOT NULL OR u.object IS NOT NULL;
+COMMENT ON VIEW hubspot.status IS
+'a row per account and lane in use: what waits, how fast it goes (rows with a verdict per second), until when; cheap to poll';
+
+CREATE VIEW hubspot.rate_limits AS
+	SELECT s.srvname AS server, r.lane, r.state, CASE WHEN hubspot.may_read_texts() THEN r.reason ELSE r.own_reason END AS reason, r.until,
+		coalesce(m.burst_limit, r.burst_limit) AS burst_limit,
+		coalesce(m.burst_limit - m.burst_used - m.burst_others, r.burst_remaining) AS burst_remaining,
+		m.burst_used, m.burst_others,
+		coalesce(m.daily_limit, r.daily_limit) AS daily_limit,
+		coalesce(m.daily_remaining, r.daily_remaining) AS daily_remaining,
+		r.updated_at, a.token_fingerprint, a.portal_id, a.hublet, a.time_zone,
+		coalesce(m.burst_window_ms, r.burst_window_ms) AS burst_window_ms, m.burst_reserve, m.blocked_until,
+		coalesce(m.daily_resets_at, r.daily_resets_at) AS daily_resets_at,
+		m.search_limit, m.search_used, m.search_blocked_until,
+		m.association_limit, m.association_used, m.association_blocked_until,
+		m.form_limit, m.form_used, m.form_blocked_until
+	FROM hubspot.rate_limit r
+	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server
+	LEFT JOIN hubspot.account a ON a.server = r.server
+	LEFT JOIN hubspot.meter_report() m ON m.server = r.server;
+COMMENT ON VIEW hubspot.rate_limits IS 'limits of each account, live where the worker runs, else as it last wrote them';
+
+CREATE VIEW hubspot.workers AS
+	SELECT d.datname AS database, w.pid, w.state, nullif(w.problem, '') AS problem, w.started_at, w.last_turn_at,
+		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done, w.refresher_pid, w.refresher_problem,
+		CASE WHEN d.datname = pg_catalog.current_database() THEN
+			(SELECT y.name FROM hubspot.sync y WHERE y.id = w.refresher_sync) END AS refresher_runs, w.refresher_since,
+		w.refresher_until
+	FROM hubspot.worker_report() w
+	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
+COMMENT ON VIEW hubspot.workers IS
+'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started; refresher_runs: the definition that it works on, of this database only, refresher_since: since when, refresher_until: when the process is told to end if it still runs then';
+
+/* A copy has no refresher before hubspot_arm(); its triggers queue, and what is called by hand works. */
+CREATE VIEW hubspot.copy_held AS
+	SELECT pg_catalog.concat_ws(': ', 'the worker is held', i.held_reason) AS reason
+	FROM hubspot.installation i WHERE i.held_at IS NOT NULL LIMIT 1;
+COMMENT ON VIEW hubspot.copy_held IS 'why this database, found to be a copy, refreshes and fills nothing by itself; no row: it is none';
+
+CREATE VIEW hubspot.backfills AS
+	SELECT y.name, y.server,
+		CASE WHEN y.held IS NOT NULL THEN 'held'
+			WHEN s.fill_finished_at IS NOT NULL THEN 'done'
+			WHEN h.reason IS NOT NULL THEN 'held'
+			WHEN s.failures > 0 THEN 'failed'
+			WHEN f.waits THEN 'waiting for HubSpot'
+			ELSE 'reading' END AS state,
+		coalesce(s.fill_rows, 0) AS rows_read,
+		CASE WHEN s.fill_finished_at IS NOT NULL THEN s.fill_rows ELSE greatest(s.fill_total, s.fill_rows) END AS rows_total,
+		CASE WHEN s.fill_finished_at IS NOT NULL THEN 1.0::float8
+			WHEN s.fill_total > s.fill_rows THEN s.fill_rows / s.fill_total::float8 END AS share,
+		r.rate AS rows_per_second,
+		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND h.reason IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
+			THEN pg_catalog.make_interval(secs => (s.fill_total - s.fill_rows) / r.rate) END AS eta,
+		s.fill_started_at AS started_at, s.fill_finished_at AS finished_at,
+		coalesce(y.held, h.reason, hubspot.error_shown(s.error, s.error_code, y.owner_oid), s.problem) AS error
+	FROM hubspot.sync y
+	JOIN hubspot.sync_state s ON s.sync = y.id AND s.fill_started_at IS NOT NULL
+	LEFT JOIN hubspot.fill_report() f ON f.sync = y.id
+	LEFT JOIN hubspot.copy_held h ON s.fill_finished_at IS NULL
+	CROSS JOIN LATERAL (SELECT s.fill_rows / nullif(extract(epoch FROM
+		coalesce(s.fill_finished_at, pg_catalog.clock_timestamp()) - s.fill_started_at), 0)::float8 AS rate) r
+	WHERE y.follows;
+COMMENT ON VIEW hubspot.backfills IS
+'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), done (all is read and queued), held or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';

@@ -1,0 +1,53 @@
+/* 80-sync-views.sql
+ *
+ * How syncs, audiences and traits stand, and whom they have in HubSpot.
+ */
+
+CREATE FUNCTION hubspot.sync_problem(sync integer) RETURNS text
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_sync_problem';
+COMMENT ON FUNCTION hubspot.sync_problem(integer) IS
+'what keeps the definition of this number from working as declared, as the catalogs are now: its source, a mapped column, a trigger, the owner or his right on the SERVER is gone; NULL: nothing, or it is held';
+
+/*
+ * sync_state counts the members, so that nobody counts a million of them to see how they stand; what was restored
+ * has no state yet.
+ */
+CREATE VIEW hubspot.syncs AS
+	SELECT d.name, d.kind, coalesce((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = d.owner_oid), d.owner) AS owner,
+		d.server, d.object, d.level,
+		CASE WHEN d.held IS NOT NULL OR h.reason IS NOT NULL THEN 'held'
+			WHEN t.failed_at IS NOT NULL THEN 'failing'
+			WHEN t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL THEN 'filling'
+			WHEN d.follows THEN 'following'
+			WHEN t.refreshed_at IS NULL THEN 'new'
+			WHEN d.every IS NOT NULL THEN 'scheduled'
+			ELSE 'on demand' END AS state,
+		coalesce(d.held, h.reason, hubspot.error_shown(t.error, t.error_code, d.owner_oid), hubspot.sync_problem(d.id), t.problem) AS problem,
+		coalesce(t.members, (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id))
+			- (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND NOT m.present) AS members,
+		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
+		t.failures, t.failed_at, CASE WHEN d.held IS NULL AND h.reason IS NULL THEN t.next_at END AS next_at, d.defined_at
+	FROM hubspot.sync d
+	LEFT JOIN hubspot.sync_state t ON t.sync = d.id
+	LEFT JOIN hubspot.copy_held h ON t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL OR NOT d.follows AND d.every IS NOT NULL;
+COMMENT ON VIEW hubspot.syncs IS
+'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why; also what the refresher would do in a database whose worker is held as a copy); counts are those of the last refresh';
+
+/*
+ * Nothing tells the planner that ids are unique in a ring of tables; LIMIT 1 does, so that the look at one member
+ * is neither a join of everything nor worth compiling.
+ */
+CREATE VIEW hubspot.members AS
+	SELECT d.name, d.kind, m.key, m.value, m.present, m.since,
+		CASE WHEN m.failed IS NOT NULL THEN false
+			WHEN r.id IS NOT NULL THEN coalesce(c.verdict, r.verdict) IN ('delivered', 'unchanged', 'sent_unconfirmed')
+			ELSE o.id IS NULL END AS confirmed,
+		CASE WHEN m.failed IS NULL THEN coalesce(c.finished_at, r.finished_at) END AS confirmed_at,
+		coalesce(c.verdict, r.verdict)::text AS verdict, coalesce(m.failed, c.message, r.message) AS message, m.outbox_id
+	FROM hubspot.member m
+	JOIN hubspot.sync d ON d.id = m.sync
+	LEFT JOIN LATERAL (SELECT x.* FROM hubspot.result x WHERE x.id = m.outbox_id LIMIT 1) r ON true
+	LEFT JOIN LATERAL (SELECT x.* FROM hubspot.result x WHERE x.id = r.merged_into LIMIT 1) c ON true
+	LEFT JOIN LATERAL (SELECT x.id FROM hubspot.outbox x WHERE x.id = m.outbox_id LIMIT 1) o ON true;
+COMMENT ON VIEW hubspot.members IS
+'who is in which audience, who has which value of a trait, since when, and whether HubSpot has confirmed it: confirmed is false while the call waits, and when it failed (verdict and message say why); present is false for those who have left and of whom HubSpot is still to hear';

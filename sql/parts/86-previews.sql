@@ -1,0 +1,207 @@
+/* 86-previews.sql
+ *
+ * Previews: what hubspot_sync() and hubspot_audience() would do, put together
+ * from the part before.
+ */
+
+CREATE FUNCTION hubspot.preview_sync_columns(server oid, object text, event text, key_column text, columns jsonb)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH given AS (
+		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, $2 IN ('contact', 'company') AND c."column" = key_column AND c.property IS NULL AS is_key,
+			hubspot.is_reserved($2, c.trait) AS reserved, k.type AS property_type,
+			k.field_type, k.options, k.read_only, coalesce(hubspot.server_option($1, 'time_zone'), 'UTC') AS time_zone,
+			EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
+				AND ($2 <> 'event' OR hubspot.event_full_name($1, $3) IS NOT NULL) AS schema_known
+		FROM jsonb_to_recordset($5) AS c(n bigint, "column" text, label text, type oid, trait text, property text)
+		LEFT JOIN LATERAL hubspot.preview_known($1, $2, $3, c.property) k ON true
+	), judged AS (
+		SELECT g.*, CASE WHEN g.is_key THEN 'key' WHEN g.reserved THEN 'reserved' WHEN g.property IS NULL THEN 'unmapped' WHEN NOT g.schema_known THEN 'not checked'
+				WHEN g.property_type IS NULL THEN 'unknown' WHEN g.read_only THEN 'read-only' ELSE f.fit END AS fit, f.note
+		FROM given g
+		LEFT JOIN LATERAL hubspot.column_fit(g.type, g.property_type, g.field_type, g.options, g.time_zone) f ON g.property_type IS NOT NULL
+	)
+	SELECT 'column', j."column",
+		concat_ws(': ', format('%s -> %s', j.label, concat_ws(' ', coalesce(j.property, j.trait), '(' || j.property_type || ')')),
+			CASE j.fit WHEN 'key' THEN 'the key' WHEN 'reserved' THEN 'not a property, but what its name says' WHEN 'unmapped' THEN 'not sent, as hubspot_map() says'
+				WHEN 'unknown' THEN 'left out, as HubSpot has no such property (unknown_property)' WHEN 'read-only' THEN 'left out, as only HubSpot may write it (read_only_property)'
+				WHEN 'no' THEN NULL ELSE j.fit END, CASE WHEN j.fit <> 'read-only' THEN j.note END),
+		jsonb_build_object('property', j.property, 'column_type', j.label, 'property_type', j.property_type, 'fit', j.fit)
+	FROM judged j
+	UNION ALL
+	SELECT 'unknown', j."column", CASE WHEN $2 = 'event' THEN 'a definition has the properties that it was created with'
+			ELSE hubspot.statement_for_property($1, $2, j.property, j.type) END, jsonb_build_object('property', j.property)
+	FROM judged j WHERE j.fit = 'unknown'
+$$;
+COMMENT ON FUNCTION hubspot.preview_sync_columns(oid, text, text, text, jsonb) IS 'whether columns fit the properties that they become, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_sync_creates(server oid, object text, event text, mode text, columns jsonb)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'create', c.property, 'property, as the SERVER option create_properties is on', NULL::jsonb
+	FROM jsonb_to_recordset($5) AS c(property text)
+	WHERE coalesce(hubspot.server_option($1, 'create_properties')::boolean, false) AND $2 IN ('contact', 'company') AND c.property IS NOT NULL
+		AND EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
+		AND NOT EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object::text = $2 AND p.name = c.property)
+	UNION ALL
+	SELECT 'create', $3, CASE WHEN hubspot.server_option($1, 'create_events')::boolean THEN 'event definition, as the SERVER option create_events is on'
+			ELSE format('HubSpot has no such event, and rows would be rejected (unknown_event): %s',
+				(SELECT format('SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', hubspot.functions_schema(), lower(regexp_replace($3, '[^a-zA-Z0-9]+', '_', 'g')),
+					(SELECT coalesce(jsonb_object_agg(c.property, CASE t.type WHEN 'enumeration' THEN 'string' ELSE t.type END), '{}')
+						FROM jsonb_to_recordset($5) AS c(property text, type oid), LATERAL (SELECT hubspot.property_type_for(c.type)) AS t(type)
+						WHERE c.property IS NOT NULL), $3, s.srvname)
+				FROM pg_foreign_server s WHERE s.oid = $1)) END, NULL
+	WHERE $2 = 'event' AND hubspot.event_full_name($1, $3) IS NULL
+	UNION ALL
+	SELECT 'create', CASE $2 WHEN 'contact' THEN 'contacts' WHEN 'company' THEN 'companies' ELSE $2 || 's' END,
+		CASE WHEN $2 = 'event' THEN 'an occurrence for each row'
+			WHEN $2 = 'association' THEN 'between contacts and companies that HubSpot has' || CASE WHEN hubspot.server_option($1, 'create_missing')::boolean THEN ', or that are created for it' ELSE '' END
+			WHEN $4 = 'update' THEN 'none: only records that HubSpot has are written'
+			ELSE 'those that HubSpot does not have; how many these are is not known before' END, NULL
+$$;
+COMMENT ON FUNCTION hubspot.preview_sync_creates(oid, text, text, text, jsonb) IS 'what a sync would create in HubSpot, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key_column text, mode text, deletes text, event text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE plpgsql STABLE ROWS 30
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	columns jsonb := hubspot.preview_columns(server, object, event, source->'columns');
+	key_is_trait boolean := EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c
+		WHERE c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) IN ('email', 'domain', 'website'));
+	rows bigint := (source->>'rows')::bigint;
+BEGIN
+	RETURN QUERY SELECT 'source', NULL::text, format('%s, %s; rows: %s%s', source->>'what',
+			CASE WHEN (source->>'follows')::boolean THEN 'followed by triggers' ELSE 'compared at each refresh' END,
+			CASE WHEN (source->>'exact')::boolean THEN '' ELSE 'about ' END, rows),
+		jsonb_build_object('follows', source->'follows', 'rows', rows, 'exact', source->'exact', 'mode', mode, 'deletes', deletes);
+	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
+	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
+		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
+	RETURN QUERY SELECT * FROM hubspot.preview_sync_columns(server, object, event, key_column, columns);
+	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns);
+	RETURN QUERY SELECT s.*
+		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
+			hubspot.preview_sample(server, object, CASE object WHEN 'contact' THEN 'identify' WHEN 'event' THEN 'track' ELSE 'group' END,
+				hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key') s
+		ORDER BY r.n;
+	RETURN QUERY SELECT * FROM hubspot.preview_cost(server, object, rows);
+END
+$$;
+COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/declare/preview_source.h says';
+
+CREATE FUNCTION @extschema@.hubspot_sync_preview(source text, object text DEFAULT 'contact', key text DEFAULT NULL, mapping jsonb DEFAULT NULL,
+	mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL, server name DEFAULT NULL,
+	OUT item text, OUT name text, OUT detail text, OUT body jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'hubspot_sync_preview';
+COMMENT ON FUNCTION @extschema@.hubspot_sync_preview(text, text, text, jsonb, text, text, text, name) IS
+'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, schema (only when HubSpot has not told it), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
+
+/* Whether HubSpot has what an audience writes. */
+CREATE FUNCTION hubspot.preview_outputs(server oid, object text, outputs text[], property text, list text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 4
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'property', $4, CASE WHEN k.known IS NOT TRUE THEN 'not checked'
+			WHEN p.type IS NULL THEN 'HubSpot has no such property: ' || hubspot.statement_for_property($1, $2, $4, 'bool'::regtype)
+			WHEN p.read_only THEN 'only HubSpot may write it'
+			WHEN f.fit = 'fits' THEN format('HubSpot has it (%s)', p.type)
+			ELSE concat_ws(': ', format('HubSpot has it (%s)', p.type), f.note) END,
+		jsonb_build_object('exists', CASE WHEN k.known THEN p.type IS NOT NULL END)
+	FROM (SELECT) one
+	LEFT JOIN hubspot.schema k ON k.server = $1 AND k.part = $2
+	LEFT JOIN LATERAL hubspot.preview_known($1, $2, NULL, $4) p ON true
+	LEFT JOIN LATERAL hubspot.column_fit('bool'::regtype, p.type, p.field_type, p.options, 'UTC') f ON p.type IS NOT NULL
+	WHERE 'property' = ANY ($3)
+	UNION ALL
+	SELECT 'event', e.event, CASE WHEN k.known IS NOT TRUE THEN 'not checked' WHEN e.full_name IS NOT NULL THEN format('HubSpot has it (%s)', e.full_name)
+			ELSE format('HubSpot has no such event: SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', hubspot.functions_schema(),
+				lower(replace(e.event, ' ', '_')), '{"audience_key": "string", "audience_name": "string"}', e.event, s.srvname) END,
+		jsonb_build_object('exists', CASE WHEN k.known THEN e.full_name IS NOT NULL END)
+	FROM pg_foreign_server s
+	CROSS JOIN (SELECT v.event, hubspot.event_full_name($1, v.event) AS full_name FROM (VALUES ('Audience Entered'), ('Audience Exited')) AS v(event)) e
+	LEFT JOIN hubspot.schema k ON k.server = $1 AND k.part = 'event'
+	WHERE s.oid = $1 AND 'event' = ANY ($3)
+	UNION ALL
+	SELECT 'list', $5, 'a static list, looked up when the first member is sent', NULL WHERE 'list' = ANY ($3)
+$$;
+COMMENT ON FUNCTION hubspot.preview_outputs(oid, text, text[], text, text) IS 'whether property, events and list of an audience exist, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_keys(server oid, facts jsonb, level text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 4
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'source', NULL, format('query; rows: %s, keys: %s', facts->>'rows', facts->'counts'->>'keys'),
+		jsonb_build_object('rows', facts->'rows', 'keys', facts->'counts'->'keys', 'empty', facts->'empty', 'bad', facts->'bad')
+	UNION ALL
+	SELECT 'key', NULL, CASE level WHEN 'user' THEN 'contacts, by e-mail address or userId'
+			ELSE format('companies, by %s', CASE WHEN hubspot.server_option($1, 'company_id_property') IS NULL THEN 'domain' ELSE 'groupId' END) END, NULL
+	UNION ALL
+	SELECT 'bad', NULL, v.detail, v.body
+	FROM (VALUES ((facts->>'empty')::bigint, format('rows without a key, or with one of more than 1,024 bytes, which are left out: %s', facts->>'empty'), NULL),
+			((facts->>'bad')::bigint, format('keys that would be rejected: %s; %s', facts->>'bad',
+				(SELECT string_agg(e, '; ') FROM jsonb_array_elements_text(facts->'bad_examples') e)), facts->'bad_examples'),
+			((facts->'counts'->>'strangers')::bigint, format('userIds that were not seen with an address, so that their calls would be rejected (contact_not_found): %s',
+				facts->'counts'->>'strangers'), NULL)) AS v(count, detail, body)
+	WHERE v.count > 0
+	UNION ALL
+	SELECT 'contacts', NULL, CASE WHEN facts->'counts'->>'contacts' IS NULL THEN 'how many contacts these companies have is shown to who may SELECT hubspot.company_contact'
+			ELSE format('contacts of these companies, as hubspot_group() calls have said: %s', facts->'counts'->>'contacts') END,
+		jsonb_build_object('contacts', facts->'counts'->'contacts')
+	WHERE level = 'account_users'
+$$;
+COMMENT ON FUNCTION hubspot.preview_keys(oid, jsonb, text) IS 'what the keys of an audience are, as rows of a preview';
+
+CREATE FUNCTION hubspot.preview_audience(server oid, facts jsonb, level text, outputs text[], property text, list text)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE plpgsql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	object text := CASE level WHEN 'account' THEN 'company' ELSE 'contact' END;
+	of_contacts boolean := level = 'account_users';
+	/* who belongs to a company is not for everybody who may queue */
+	keys jsonb := CASE WHEN of_contacts THEN '["someone@example.com"]' ELSE facts->'sample' END;
+	records bigint := CASE WHEN of_contacts THEN facts->'counts'->>'contacts' ELSE facts->'counts'->>'keys' END;
+BEGIN
+	IF outputs IS NULL OR outputs = '{}' OR NOT outputs <@ '{property,event,list}' THEN
+		RAISE EXCEPTION 'outputs of an audience must be some of property, event, list' USING ERRCODE = 'invalid_parameter_value';
+	ELSIF 'property' = ANY (outputs) AND property IS NULL THEN
+		RAISE EXCEPTION 'property must not be null' USING ERRCODE = 'null_value_not_allowed',
+			HINT = 'An audience has that of its name; a preview has no name.';
+	END IF;
+	RETURN QUERY SELECT * FROM hubspot.preview_keys(server, facts, level);
+	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
+	RETURN QUERY SELECT * FROM hubspot.preview_outputs(server, object, outputs, property, list);
+	RETURN QUERY
+		SELECT s.*
+		FROM jsonb_array_elements_text(keys) WITH ORDINALITY AS k(key, n)
+		CROSS JOIN LATERAL (SELECT hubspot.preview_message(server, object, NULL, k.key, false, CASE WHEN property IS NULL THEN '{}' ELSE jsonb_build_object(property, true) END) AS call) m
+		CROSS JOIN LATERAL (VALUES ('property', CASE object WHEN 'company' THEN 'group' ELSE 'identify' END, m.call),
+			('event', 'track', (m.call - 'traits') || jsonb_build_object('event', 'Audience Entered', 'properties',
+				(m.call->'traits') - property || jsonb_build_object('audience_key', property)))) AS v(output, call, message)
+		CROSS JOIN LATERAL hubspot.preview_sample(server, object, v.call, v.message, k.key) s
+		WHERE v.output = ANY (outputs)
+		ORDER BY k.n, v.output DESC;
+	RETURN QUERY SELECT c.* FROM (VALUES (1, 'property', object), (2, 'event', 'event'), (3, 'list', 'list')) AS v(n, output, object)
+		CROSS JOIN LATERAL hubspot.preview_cost(server, v.object, records) c
+		WHERE records IS NOT NULL AND v.output = ANY (outputs) ORDER BY c.item, v.n;
+END
+$$;
+COMMENT ON FUNCTION hubspot.preview_audience(oid, jsonb, text, text[], text, text) IS 'hubspot_audience_preview() of a query that has been run; facts is what src/declare/preview_audience.c found';
+
+CREATE FUNCTION @extschema@.hubspot_audience_preview(query text, level text DEFAULT 'user', outputs text[] DEFAULT '{property}',
+	property text DEFAULT NULL, list text DEFAULT NULL, server name DEFAULT NULL,
+	OUT item text, OUT name text, OUT detail text, OUT body jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20 AS 'MODULE_PATHNAME', 'hubspot_audience_preview';
+COMMENT ON FUNCTION @extschema@.hubspot_audience_preview(text, text, text[], text, text, name) IS
+'what hubspot_audience() with these arguments would do, without declaring or sending anything: source (rows and keys of the query now), key, bad (what would be left out or rejected, with examples), contacts (of account_users), schema (only when HubSpot has not told it), property, event, list (whether they exist, or the statement that creates them), sample (up to 3 keys: the request), requests, time (of the first refresh).  Runs the query as a refresh would, as the caller, who needs USAGE on the SERVER';

@@ -1,0 +1,116 @@
+/* 90-health.sql
+ *
+ * A row per problem, with what to do about it.
+ */
+
+CREATE FUNCTION @extschema@.hubspot_health(OUT problem text, OUT remedy text) RETURNS SETOF record
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'the library hubspot is not preloaded: rows are queued but never sent',
+		'add hubspot to shared_preload_libraries and restart the server'
+	WHERE NOT ('hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '[[:space:]]*,[[:space:]]*')))
+UNION ALL
+	SELECT 'no account is defined',
+		'CREATE SERVER crm FOREIGN DATA WRAPPER hubspot OPTIONS (secret ''crm'')'
+	WHERE NOT EXISTS (SELECT FROM pg_foreign_server s JOIN pg_foreign_data_wrapper f ON f.oid = s.srvfdw
+		WHERE f.fdwname = 'hubspot')
+UNION ALL
+	SELECT 'delivery is switched off', 'set hubspot.enabled = on and reload the configuration'
+	WHERE current_setting('hubspot.enabled', true) = 'off'
+UNION ALL
+	SELECT 'this server is a standby: it sends nothing until it is promoted', 'look at the primary'
+	WHERE pg_is_in_recovery()
+UNION ALL
+	SELECT format('no worker runs for this database: %s',
+			coalesce((SELECT nullif(w.problem, '') FROM hubspot.worker_report() w
+				WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
+				(SELECT 'held: ' || i.held_reason FROM hubspot.installation i WHERE i.held_at IS NOT NULL),
+				'not started yet, or hubspot.databases leaves it out')),
+		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED')
+	WHERE NOT pg_is_in_recovery()
+		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '[[:space:]]*,[[:space:]]*'))
+		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
+			WHERE (w.pid <> 0 OR w.state = 'held') AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+UNION ALL
+	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem), 'raise max_worker_processes and restart the server'
+	FROM hubspot.worker_report() w
+	WHERE w.refresher_problem IS NOT NULL AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
+	SELECT format('%s "%s" of %s runs since %s, %s other definitions wait', y.kind, y.name, y.owner, date_trunc('second', w.refresher_since), o.waiting),
+		'its query is ended at its timeout, or by pg_terminate_backend() of the refresher, unless it looks for no interrupts; hubspot.max_refresh_timeout bounds every timeout'
+	FROM hubspot.workers w
+	JOIN hubspot.syncs y ON y.name = w.refresher_runs
+	CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM hubspot.syncs z
+		WHERE z.name <> y.name AND (z.next_at < clock_timestamp() OR z.state = 'filling' OR (z.state = 'new' AND z.every IS NOT NULL))) o
+	WHERE w.refresher_since < clock_timestamp() - interval '5 seconds' AND o.waiting > 0
+		AND (w.refresher_until + interval '2 seconds' < clock_timestamp()) IS NOT TRUE
+UNION ALL
+	SELECT format('%s "%s" of %s goes on although its process %s was told to end at %s: it does not look for interrupts, as xpath() or a foreign table may',
+			y.kind, y.name, y.owner, w.refresher_pid, date_trunc('second', w.refresher_until)),
+		format('all refreshes and back-fills of the database wait for it, and so does hubspot_drop_sync().  Only an immediate restart of the server ends it (pg_ctl restart -m immediate).'
+			'  First REVOKE USAGE ON FOREIGN SERVER %I FROM whom its owner %I has it by, that it is not run again; afterwards SELECT hubspot_drop_sync(%L)',
+			y.server, y.owner, y.name)
+	FROM hubspot.workers w
+	JOIN hubspot.syncs y ON y.name = w.refresher_runs
+	WHERE w.refresher_until + interval '2 seconds' < clock_timestamp()
+UNION ALL
+	SELECT format('%s %s is not as it is needed: it does not hold that %s', y.library, y.version, y.problem),
+		format('%s; install another version of it (built with: %s), restart the server, and report this', y.otherwise, y.built_with)
+	FROM hubspot.libraries() y WHERE y.problem IS NOT NULL
+UNION ALL
+	SELECT format('the worker is held: %s; %s rows wait', w.problem,
+			(SELECT coalesce(sum(s.waiting), 0) FROM hubspot.status s)),
+		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
+	FROM hubspot.worker_report() w
+	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
+	SELECT format('the worker: %s', w.problem), 'mend what the server log names; nothing is lost'
+	FROM hubspot.worker_report() w
+	WHERE w.state = 'running' AND w.problem <> '' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+UNION ALL
+	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
+		x.remedy || CASE WHEN l.until IS NOT NULL THEN format('; it is tried again at %s%s', date_trunc('second', l.until),
+			CASE WHEN 'reload' = ANY (x.left_by) THEN ', and at a reload' END) ELSE '' END
+	FROM hubspot.lane_report() l
+	JOIN hubspot.lane_states() x ON x.event = l.event AND x.remedy IS NOT NULL
+	JOIN pg_foreign_server s ON s.oid = l.server
+UNION ALL
+	SELECT format('account %s: %s', s.srvname, l.reason),
+		'end that transaction, if need be with pg_terminate_backend(); other erasures and deliveries go on meanwhile'
+	FROM hubspot.lane_report() l
+	JOIN pg_foreign_server s ON s.oid = l.server
+	/* not of one that goes on: then the reason says how far it is */
+	WHERE l.event = 'success' AND l.reason LIKE 'erasure of row % waits for %transaction %'
+UNION ALL
+	SELECT format('account %s: this server does not know the time zone "%s": its day is taken to end at midnight of UTC%s%s',
+			s.srvname, a.time_zone, CASE WHEN a.utc_offset_ms < 0 THEN '-' ELSE '+' END,
+			to_char(make_interval(secs => abs(a.utc_offset_ms) / 1000), 'HH24:MI')),
+		'install the system''s time zone data with that name (on Debian 13 old names are in the package tzdata-legacy); no restart is needed'
+	FROM hubspot.account a
+	JOIN pg_foreign_server s ON s.oid = a.server
+	WHERE a.time_zone <> '' AND NOT hubspot.knows_time_zone(a.time_zone)
+UNION ALL
+	SELECT format('%s rows were given up within the last day, most recently at %s', count(*), date_trunc('second', max(d.failed_at))),
+		'hubspot.failures says why; hubspot_retry(verdict => ''dead'') sends them again, DELETE FROM hubspot.dead takes note of them'
+	FROM hubspot.dead d WHERE d.failed_at > now() - interval '1 day'
+	HAVING count(*) > 0
+UNION ALL
+	SELECT format('%s of account "%s" is paused since %s: %s', CASE p.lane WHEN '' THEN 'all' ELSE format('the lane %s', p.lane) END, s.srvname,
+			date_trunc('second', p.paused_at), p.reason),
+		format('find out from the server''s log why the process died; then SELECT hubspot_resume(%L%s)', s.srvname, CASE p.lane WHEN '' THEN '' ELSE format(', %L', p.lane) END)
+	FROM hubspot.pause p JOIN pg_foreign_server s ON s.oid = p.server WHERE p.paused_by = 'hubspot worker'
+UNION ALL
+	SELECT format('the cache of the sequence hubspot.outbox_id_seq is %s: rows could be overlooked', q.seqcache),
+		'ALTER SEQUENCE hubspot.outbox_id_seq CACHE 1'
+	FROM pg_sequence q WHERE q.seqrelid = 'hubspot.outbox_id_seq'::regclass AND q.seqcache <> 1
+UNION ALL
+	SELECT format('%s "%s": %s', y.kind, y.name, y.problem),
+		CASE y.state WHEN 'held' THEN
+				CASE WHEN EXISTS (SELECT FROM hubspot.installation i WHERE i.held_at IS NOT NULL)
+					THEN 'see the worker; what is still held when it has been let go: ' ELSE '' END || format('SELECT hubspot_resync(%L)', y.name)
+			WHEN 'failing' THEN format('it is tried again at %s', date_trunc('second', y.next_at))
+			ELSE format('undo what has changed, declare it anew, or give it with hubspot_alter_owner() to a role with the rights; then SELECT hubspot_resync(%L) tells HubSpot what it has missed', y.name) END
+	FROM hubspot.syncs y WHERE y.problem IS NOT NULL
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row each; empty when all is well';

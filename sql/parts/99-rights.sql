@@ -1,0 +1,37 @@
+/* 99-rights.sql
+ *
+ * Who may do what; then the database may send.  The last part, because it is
+ * about everything that was made before.
+ *
+ * Calls are for everybody who has USAGE on the SERVER; what carries customers'
+ * data is for nobody until the owner grants it.
+ */
+
+/* Of the schema hubspot nobody needs anything but what is granted here. */
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hubspot FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.functions_schema(), hubspot.may_read_texts(),
+	hubspot.error_shown(text, text, oid), hubspot.sync_problem(integer), hubspot.libraries() TO PUBLIC;
+
+/* PostgreSQL calls the validator itself, and asks for no right then. */
+REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschema@.hubspot_arm(),
+	@extschema@.hubspot_pause(name, text, text), @extschema@.hubspot_resume(name, text), @extschema@.hubspot_health(),
+	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
+	@extschema@.hubspot_retry(bigint), @extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
+	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text), @extschema@.hubspot_drain(interval, name),
+	@extschema@.hubspot_cancel(bigint), @extschema@.hubspot_cancel(name, text, text, text, boolean) FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
+GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
+	hubspot.meter_report(), hubspot.knows_time_zone(text), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
+	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
+GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.backfills, hubspot.requests, hubspot.unread,
+	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
+GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
+GRANT SELECT (server, time_zone, utc_offset_ms) ON hubspot.account TO pg_monitor;
+GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
+	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode)
+	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
+GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
+	request_id) ON hubspot.failures TO pg_monitor;
+
+SELECT @extschema@.hubspot_arm();

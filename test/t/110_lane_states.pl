@@ -287,9 +287,9 @@ sub documented
 	return $line . ' |' =~ s/ +/ /gr;
 }
 
-open my $page, '<', "$FindBin::Bin/../../docs/reference.md" or die "reference.md: $!";
+open my $page, '<', "$FindBin::Bin/../../docs/reference-settings.md" or die "reference-settings.md: $!";
 my @lines = map { s/ +/ /gr } grep { /^\| `[A-Z_]+` \|/ } map { chomp; $_ } <$page>;
-is_deeply(\@lines, [ map { s/ +/ /gr } map { documented($_) } @$rules ], 'docs/reference.md has the table of states as it is')
+is_deeply(\@lines, [ map { s/ +/ /gr } map { documented($_) } @$rules ], 'docs/reference-settings.md has the table of states as it is')
   or diag join "\n", map { documented($_) } @$rules;
 
 $node->stop;

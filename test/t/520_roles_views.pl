@@ -111,9 +111,9 @@ END
 is(join("\n", @wrong), '', "$functions functions of " . @roles . ' roles are as docs/security.md says');
 is(join(', ', grep { !$named{$_} } sort(keys %everybody, keys %monitor)), '', '... which names none that is not there');
 
-# A view calls its functions with the rights of who reads it: docs/reference.md says which.
+# A view calls its functions with the rights of who reads it: docs/reference-tables-and-views.md says which.
 my %needed;
-for (split /\n/, PostgreSQL::Test::Utils::slurp_file('docs/reference.md'))
+for (split /\n/, PostgreSQL::Test::Utils::slurp_file('docs/reference-tables-and-views.md'))
 {
 	my ($views, $called) = /^\| (`\w+`(?:, `\w+`)*) \| (`hubspot\.\w+_report\(\)`.*) \|$/ or next;
 	$needed{$_} = join ' ', sort $called =~ /`hubspot\.(\w+)/g for $views =~ /`(\w+)`/g;
@@ -130,7 +130,7 @@ my $calls = ask(<<'END');
 	JOIN pg_proc p ON u.refclassid = 'pg_proc'::regclass AND p.oid = u.refobjid AND NOT has_function_privilege('stranger', p.oid, 'EXECUTE')
 	WHERE p.pronamespace = 'hubspot'::regnamespace GROUP BY c.relname ORDER BY 1
 END
-is($calls, join("\n", map { "$_: $needed{$_}" } sort keys %needed), 'docs/reference.md names the functions that views need');
+is($calls, join("\n", map { "$_: $needed{$_}" } sort keys %needed), 'docs/reference-tables-and-views.md names the functions that views need');
 
 #
 # Secrets as data

@@ -203,7 +203,9 @@ COMMENT ON FUNCTION hubspot.servers_changed() IS 'notes the names of the SERVERs
 -- before, too: in a cluster that pg_upgrade made they still have the names that were noted
 CREATE EVENT TRIGGER hubspot_servers_change ON ddl_command_start
 	WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER', 'DROP SERVER', 'DROP OWNED') EXECUTE FUNCTION hubspot.servers_changed();
+COMMENT ON EVENT TRIGGER hubspot_servers_change IS 'notes the names of the SERVERs before a statement that may change them';
 ALTER EVENT TRIGGER hubspot_servers_change ENABLE ALWAYS;
 CREATE EVENT TRIGGER hubspot_servers_changed ON ddl_command_end
 	WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER', 'DROP SERVER', 'DROP OWNED') EXECUTE FUNCTION hubspot.servers_changed();
+COMMENT ON EVENT TRIGGER hubspot_servers_changed IS 'notes the names of the SERVERs after a statement that may change them';
 ALTER EVENT TRIGGER hubspot_servers_changed ENABLE ALWAYS;

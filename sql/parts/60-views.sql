@@ -25,6 +25,10 @@ CREATE VIEW hubspot.last_checkpoint AS
 	SELECT c.id, c.at, c.last_id, c.snapshot
 	FROM hubspot.checkpoint c ORDER BY c.id DESC LIMIT 1;
 COMMENT ON VIEW hubspot.last_checkpoint IS 'the checkpoint that counts';
+COMMENT ON COLUMN hubspot.last_checkpoint.id IS 'number of the checkpoint';
+COMMENT ON COLUMN hubspot.last_checkpoint.at IS 'when it was written';
+COMMENT ON COLUMN hubspot.last_checkpoint.last_id IS 'last id handed out before the snapshot was taken';
+COMMENT ON COLUMN hubspot.last_checkpoint.snapshot IS 'every outbox row visible in this snapshot has a verdict';
 
 /*
  * The second branch holds what the checkpoint does not cover, found by the
@@ -67,10 +71,49 @@ UNION ALL
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;
 COMMENT ON VIEW hubspot.outbox_status IS
 'a row per queued row: state is waiting, in_flight, deferred or done; verdict is NULL until done; of a deferred row category and message say what went wrong last, next_try_at when it is tried again';
+COMMENT ON COLUMN hubspot.outbox_status.id IS 'number of the row, as the function that queued it returned it';
+COMMENT ON COLUMN hubspot.outbox_status.parent IS 'row that this one was queued with, when one call makes several';
+COMMENT ON COLUMN hubspot.outbox_status.server IS 'name of the SERVER; NULL: it has been dropped';
+COMMENT ON COLUMN hubspot.outbox_status.call IS 'function that was called';
+COMMENT ON COLUMN hubspot.outbox_status.object IS 'what the row writes in HubSpot';
+COMMENT ON COLUMN hubspot.outbox_status.key IS 'normalised identity; rows of one key are sent in order';
+COMMENT ON COLUMN hubspot.outbox_status.state IS 'waiting, in_flight (in a request), deferred (is tried again at next_try_at) or done';
+COMMENT ON COLUMN hubspot.outbox_status.verdict IS 'how the row ended; NULL until it is done';
+COMMENT ON COLUMN hubspot.outbox_status.attempt IS 'answers of HubSpot about this record, of a deferred or dead row its faults; trouble of a lane does not count';
+COMMENT ON COLUMN hubspot.outbox_status.http_status IS 'HTTP status of the deciding answer; of a deferred row, of the last one';
+COMMENT ON COLUMN hubspot.outbox_status.record_id IS 'HubSpot''s record id';
+COMMENT ON COLUMN hubspot.outbox_status.created IS 'whether HubSpot created the record (true) or updated it (false)';
+COMMENT ON COLUMN hubspot.outbox_status.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.outbox_status.message IS 'reason in words';
+COMMENT ON COLUMN hubspot.outbox_status.warnings IS 'array of {code, property, detail}: what was dropped or changed though the row went out';
+COMMENT ON COLUMN hubspot.outbox_status.request_id IS 'the HTTP request that decided it, see hubspot.requests; of a deferred row, that failed last';
+COMMENT ON COLUMN hubspot.outbox_status.enqueued_at IS 'when the row was queued';
+COMMENT ON COLUMN hubspot.outbox_status.finished_at IS 'time of the verdict';
+COMMENT ON COLUMN hubspot.outbox_status.next_try_at IS 'when a deferred row is tried again';
+COMMENT ON COLUMN hubspot.outbox_status.merged_into IS 'of a coalesced row: the row that carried its values and whose verdict it shares';
+COMMENT ON COLUMN hubspot.outbox_status.source IS 'function, trigger or sync';
+COMMENT ON COLUMN hubspot.outbox_status.deadline IS 'not sent after this time';
+COMMENT ON COLUMN hubspot.outbox_status.backfill IS 'whether it is part of a bulk of old data, which makes way for live calls';
+COMMENT ON COLUMN hubspot.outbox_status.replay_of IS 'row whose call this one repeats, the first of them when it was repeated before';
+COMMENT ON COLUMN hubspot.outbox_status.mode IS 'update: only a record that HubSpot has; create: only one that it has not; NULL: either';
 
 CREATE VIEW hubspot.backlog AS
 	SELECT o.* FROM hubspot.outbox_status o WHERE o.state <> 'done';
 COMMENT ON VIEW hubspot.backlog IS 'what is not done yet, as in hubspot.outbox_status';
+DO $$
+DECLARE
+	name name;
+	description text;
+BEGIN
+	-- its columns are described where they come from
+	FOR name, description IN
+		SELECT a.attname, col_description(a.attrelid, a.attnum) FROM pg_attribute a
+		WHERE a.attrelid = 'hubspot.outbox_status'::regclass AND a.attnum > 0
+	LOOP
+		EXECUTE format('COMMENT ON COLUMN hubspot.backlog.%I IS %L', name, description);
+	END LOOP;
+END
+$$;
 
 CREATE VIEW hubspot.failures AS
 	SELECT r.id, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
@@ -83,6 +126,20 @@ CREATE VIEW hubspot.failures AS
 	WHERE r.verdict IN ('rejected', 'dead', 'unknown')
 	ORDER BY r.finished_at DESC;
 COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
+COMMENT ON COLUMN hubspot.failures.id IS 'number of the outbox row';
+COMMENT ON COLUMN hubspot.failures.server IS 'name of the SERVER; NULL: it has been dropped';
+COMMENT ON COLUMN hubspot.failures.call IS 'function that was called';
+COMMENT ON COLUMN hubspot.failures.object IS 'what the row would have written';
+COMMENT ON COLUMN hubspot.failures.key IS 'normalised identity of the record';
+COMMENT ON COLUMN hubspot.failures.verdict IS 'how the row ended, see hubspot.verdict';
+COMMENT ON COLUMN hubspot.failures.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.failures.message IS 'reason in words';
+COMMENT ON COLUMN hubspot.failures.http_status IS 'HTTP status of the deciding answer; NULL: there was none';
+COMMENT ON COLUMN hubspot.failures.correlation_id IS 'HubSpot''s correlation id: name it to HubSpot''s support';
+COMMENT ON COLUMN hubspot.failures.finished_at IS 'time of the verdict';
+COMMENT ON COLUMN hubspot.failures.call_message IS 'the call as it was given';
+COMMENT ON COLUMN hubspot.failures.enqueued_at IS 'when the row was queued';
+COMMENT ON COLUMN hubspot.failures.request_id IS 'the HTTP request that decided it, see hubspot.requests';
 
 /*
  * A contact that is known by userId and by address is one.  Two branches, so that pairs of addresses, the most of
@@ -101,6 +158,10 @@ UNION
 	WHERE p.contact_property = 'userId';
 COMMENT ON VIEW hubspot.company_contacts IS
 'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address, "userId" for a userId whose address nobody has told yet';
+COMMENT ON COLUMN hubspot.company_contacts.server IS 'name of the SERVER';
+COMMENT ON COLUMN hubspot.company_contacts.company IS 'key of the company: groupId or domain';
+COMMENT ON COLUMN hubspot.company_contacts.contact IS 'address of the contact, or its value of contact_property';
+COMMENT ON COLUMN hubspot.company_contacts.contact_property IS 'HubSpot property that contact is a value of; NULL: an address; "userId": a userId whose address nobody has told yet';
 
 CREATE VIEW hubspot.unknown_properties AS
 	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,
@@ -114,6 +175,13 @@ CREATE VIEW hubspot.unknown_properties AS
 	ORDER BY u.times DESC;
 COMMENT ON VIEW hubspot.unknown_properties IS
 'traits that were dropped because HubSpot has no such property, with the statement that creates it';
+COMMENT ON COLUMN hubspot.unknown_properties.server IS 'name of the SERVER';
+COMMENT ON COLUMN hubspot.unknown_properties.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.unknown_properties.name IS 'property as it would be created';
+COMMENT ON COLUMN hubspot.unknown_properties.times IS 'how often it was dropped';
+COMMENT ON COLUMN hubspot.unknown_properties.last_id IS 'outbox row that had it last';
+COMMENT ON COLUMN hubspot.unknown_properties.statement IS 'statement that creates the property in HubSpot';
+COMMENT ON COLUMN hubspot.unknown_properties.last_at IS 'when it was dropped last';
 
 CREATE VIEW hubspot.requests AS
 	SELECT q.id, s.srvname AS server, q.lane, q.started_at, q.method, q.path, q.records, q.status, q.duration_ms,
@@ -125,3 +193,18 @@ CREATE VIEW hubspot.requests AS
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = q.server
 	ORDER BY q.id DESC;
 COMMENT ON VIEW hubspot.requests IS 'HTTP requests, newest first';
+COMMENT ON COLUMN hubspot.requests.id IS 'number of the request';
+COMMENT ON COLUMN hubspot.requests.server IS 'name of the SERVER; NULL: it has been dropped';
+COMMENT ON COLUMN hubspot.requests.lane IS 'lane that sent it';
+COMMENT ON COLUMN hubspot.requests.started_at IS 'when it was sent';
+COMMENT ON COLUMN hubspot.requests.method IS 'HTTP method';
+COMMENT ON COLUMN hubspot.requests.path IS 'path without host';
+COMMENT ON COLUMN hubspot.requests.records IS 'records in the request';
+COMMENT ON COLUMN hubspot.requests.status IS 'HTTP status; NULL when no answer came';
+COMMENT ON COLUMN hubspot.requests.duration_ms IS 'milliseconds until the answer was complete';
+COMMENT ON COLUMN hubspot.requests.bytes_sent IS 'bytes of the request body';
+COMMENT ON COLUMN hubspot.requests.bytes_received IS 'bytes of the answer''s body';
+COMMENT ON COLUMN hubspot.requests.correlation_id IS 'HubSpot''s correlation id: name it to HubSpot''s support';
+COMMENT ON COLUMN hubspot.requests.retry_after IS 'seconds HubSpot asked to wait';
+COMMENT ON COLUMN hubspot.requests.error IS 'what went wrong with the request as a whole; HubSpot''s words are shown to who may read texts, see hubspot.may_read_texts()';
+COMMENT ON COLUMN hubspot.requests.category IS 'HubSpot''s category or code';

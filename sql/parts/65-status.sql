@@ -27,6 +27,10 @@ CREATE VIEW hubspot.unread AS
 		pg_catalog.min(s.created_at) AS oldest
 	FROM sample s GROUP BY s.server, s.object;
 COMMENT ON VIEW hubspot.unread IS 'rows that the worker has not read yet; an estimate beyond 10,000';
+COMMENT ON COLUMN hubspot.unread.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.unread.object IS 'what the rows write in HubSpot';
+COMMENT ON COLUMN hubspot.unread.waiting IS 'how many rows the worker has not read yet';
+COMMENT ON COLUMN hubspot.unread.oldest IS 'when the oldest of them was queued';
 
 CREATE VIEW hubspot.status AS
 	SELECT s.srvname AS server, lane.name AS lane,
@@ -62,6 +66,19 @@ CREATE VIEW hubspot.status AS
 	WHERE lane.name = 'contacts' OR l.lane IS NOT NULL OR u.object IS NOT NULL;
 COMMENT ON VIEW hubspot.status IS
 'a row per account and lane in use: what waits, how fast it goes (rows with a verdict per second), until when; cheap to poll';
+COMMENT ON COLUMN hubspot.status.server IS 'name of the SERVER';
+COMMENT ON COLUMN hubspot.status.lane IS 'contacts, companies, associations, events, forms, schema or lists';
+COMMENT ON COLUMN hubspot.status.state IS 'state of the lane, see hubspot.lane_states()';
+COMMENT ON COLUMN hubspot.status.reason IS 'why it is in this state, in words; NULL: nothing is wrong';
+COMMENT ON COLUMN hubspot.status.until IS 'when the lane goes on by itself; NULL: not known, or it is going';
+COMMENT ON COLUMN hubspot.status.waiting IS 'rows that wait for it, those included that the worker has not read yet';
+COMMENT ON COLUMN hubspot.status.in_flight IS 'rows in requests under way';
+COMMENT ON COLUMN hubspot.status.deferred IS 'rows that failed for a reason of their own, and are tried again later';
+COMMENT ON COLUMN hubspot.status.oldest IS 'when the oldest of the waiting rows was queued';
+COMMENT ON COLUMN hubspot.status.rate IS 'rows with a verdict per second';
+COMMENT ON COLUMN hubspot.status.daily_used IS 'requests of the day, as HubSpot''s last answer said';
+COMMENT ON COLUMN hubspot.status.daily_limit IS 'requests per day that HubSpot grants the account';
+COMMENT ON COLUMN hubspot.status.eta IS 'how long what waits will take at this rate; NULL: nothing waits, or nothing goes';
 
 CREATE VIEW hubspot.rate_limits AS
 	SELECT s.srvname AS server, r.lane, r.state, CASE WHEN hubspot.may_read_texts() THEN r.reason ELSE r.own_reason END AS reason, r.until,
@@ -81,6 +98,35 @@ CREATE VIEW hubspot.rate_limits AS
 	LEFT JOIN hubspot.account a ON a.server = r.server
 	LEFT JOIN hubspot.meter_report() m ON m.server = r.server;
 COMMENT ON VIEW hubspot.rate_limits IS 'limits of each account, live where the worker runs, else as it last wrote them';
+COMMENT ON COLUMN hubspot.rate_limits.server IS 'name of the SERVER; NULL: it has been dropped';
+COMMENT ON COLUMN hubspot.rate_limits.lane IS 'lane that the row is about';
+COMMENT ON COLUMN hubspot.rate_limits.state IS 'state of the lane when the row was written';
+COMMENT ON COLUMN hubspot.rate_limits.reason IS 'why it was in this state, in words; HubSpot''s are shown to who may read texts, see hubspot.may_read_texts()';
+COMMENT ON COLUMN hubspot.rate_limits.until IS 'when the lane goes on by itself';
+COMMENT ON COLUMN hubspot.rate_limits.burst_limit IS 'requests per window of burst_window_ms that HubSpot grants this token';
+COMMENT ON COLUMN hubspot.rate_limits.burst_remaining IS 'how many of them are left';
+COMMENT ON COLUMN hubspot.rate_limits.burst_used IS 'how many of them were ours in the last window, those under way included; NULL: no worker runs';
+COMMENT ON COLUMN hubspot.rate_limits.burst_others IS 'how many of them were others'', as far as HubSpot''s headers tell; NULL: no worker runs';
+COMMENT ON COLUMN hubspot.rate_limits.daily_limit IS 'requests per day that HubSpot grants the account';
+COMMENT ON COLUMN hubspot.rate_limits.daily_remaining IS 'how many of them are left';
+COMMENT ON COLUMN hubspot.rate_limits.updated_at IS 'when the worker last wrote the row';
+COMMENT ON COLUMN hubspot.rate_limits.token_fingerprint IS 'first 16 hex digits of the SHA-256 of the token in use';
+COMMENT ON COLUMN hubspot.rate_limits.portal_id IS 'hub id of the account';
+COMMENT ON COLUMN hubspot.rate_limits.hublet IS 'data centre of the account, such as na1 or eu1';
+COMMENT ON COLUMN hubspot.rate_limits.time_zone IS 'time zone of the account: its day ends at midnight there';
+COMMENT ON COLUMN hubspot.rate_limits.burst_window_ms IS 'length of the window of burst_limit, milliseconds';
+COMMENT ON COLUMN hubspot.rate_limits.burst_reserve IS 'places in the window that are left free for others';
+COMMENT ON COLUMN hubspot.rate_limits.blocked_until IS 'nothing is sent to the account before this time';
+COMMENT ON COLUMN hubspot.rate_limits.daily_resets_at IS 'when the day of daily_limit ends, if HubSpot told';
+COMMENT ON COLUMN hubspot.rate_limits.search_limit IS 'searches per second that are granted';
+COMMENT ON COLUMN hubspot.rate_limits.search_used IS 'how many of them were made in the last window';
+COMMENT ON COLUMN hubspot.rate_limits.search_blocked_until IS 'no search is sent before this time';
+COMMENT ON COLUMN hubspot.rate_limits.association_limit IS 'requests for associations per 10 seconds that are granted';
+COMMENT ON COLUMN hubspot.rate_limits.association_used IS 'how many of them were made in the last window';
+COMMENT ON COLUMN hubspot.rate_limits.association_blocked_until IS 'no request for associations is sent before this time';
+COMMENT ON COLUMN hubspot.rate_limits.form_limit IS 'submissions of forms per 10 seconds that are granted';
+COMMENT ON COLUMN hubspot.rate_limits.form_used IS 'how many of them were made in the last window';
+COMMENT ON COLUMN hubspot.rate_limits.form_blocked_until IS 'no form is submitted before this time';
 
 CREATE VIEW hubspot.workers AS
 	SELECT d.datname AS database, w.pid, w.state, nullif(w.problem, '') AS problem, w.started_at, w.last_turn_at,
@@ -92,12 +138,30 @@ CREATE VIEW hubspot.workers AS
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
 COMMENT ON VIEW hubspot.workers IS
 'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started; refresher_runs: the definition that it works on, of this database only, refresher_since: since when, refresher_until: when the process is told to end if it still runs then';
+COMMENT ON COLUMN hubspot.workers.database IS 'name of the database';
+COMMENT ON COLUMN hubspot.workers.pid IS 'process of the worker; 0: none runs';
+COMMENT ON COLUMN hubspot.workers.state IS 'starting, probing (looks for the extension), running, held, stopped or absent';
+COMMENT ON COLUMN hubspot.workers.problem IS 'why it is held or stopped, or what ended it last, in words; NULL: nothing';
+COMMENT ON COLUMN hubspot.workers.started_at IS 'when the process started';
+COMMENT ON COLUMN hubspot.workers.last_turn_at IS 'when it last reported';
+COMMENT ON COLUMN hubspot.workers.failures IS 'how often it has ended with an error in a row';
+COMMENT ON COLUMN hubspot.workers.window_rows IS 'rows that it has in memory';
+COMMENT ON COLUMN hubspot.workers.window_bytes IS 'bytes that these take';
+COMMENT ON COLUMN hubspot.workers.read_id IS 'id up to which it has read the outbox';
+COMMENT ON COLUMN hubspot.workers.requests IS 'requests that it has sent since its start';
+COMMENT ON COLUMN hubspot.workers.done IS 'rows that it has given a verdict since its start';
+COMMENT ON COLUMN hubspot.workers.refresher_pid IS 'its process for refreshes and back-fills; NULL: none is needed';
+COMMENT ON COLUMN hubspot.workers.refresher_problem IS 'why no such process can be started; NULL: one can';
+COMMENT ON COLUMN hubspot.workers.refresher_runs IS 'the definition that it works on, of this database only';
+COMMENT ON COLUMN hubspot.workers.refresher_since IS 'since when';
+COMMENT ON COLUMN hubspot.workers.refresher_until IS 'when that process is told to end if it still runs then';
 
 /* A copy has no refresher before hubspot_arm(); its triggers queue, and what is called by hand works. */
 CREATE VIEW hubspot.copy_held AS
 	SELECT pg_catalog.concat_ws(': ', 'the worker is held', i.held_reason) AS reason
 	FROM hubspot.installation i WHERE i.held_at IS NOT NULL LIMIT 1;
 COMMENT ON VIEW hubspot.copy_held IS 'why this database, found to be a copy, refreshes and fills nothing by itself; no row: it is none';
+COMMENT ON COLUMN hubspot.copy_held.reason IS 'why nothing is done, in words';
 
 CREATE VIEW hubspot.backfills AS
 	SELECT y.name, y.server,
@@ -125,3 +189,14 @@ CREATE VIEW hubspot.backfills AS
 	WHERE y.follows;
 COMMENT ON VIEW hubspot.backfills IS
 'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), done (all is read and queued), held or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';
+COMMENT ON COLUMN hubspot.backfills.name IS 'name of the sync';
+COMMENT ON COLUMN hubspot.backfills.server IS 'name of the SERVER';
+COMMENT ON COLUMN hubspot.backfills.state IS 'reading, waiting for HubSpot (enough is queued), done (all is read and queued), held or failed';
+COMMENT ON COLUMN hubspot.backfills.rows_read IS 'rows that it has read and queued';
+COMMENT ON COLUMN hubspot.backfills.rows_total IS 'rows of the table, estimated until it is done';
+COMMENT ON COLUMN hubspot.backfills.share IS 'what part of the table it has read, 0 to 1; NULL: not known';
+COMMENT ON COLUMN hubspot.backfills.rows_per_second IS 'rows read per second since its start';
+COMMENT ON COLUMN hubspot.backfills.eta IS 'how long it will still take at this rate; NULL: not known';
+COMMENT ON COLUMN hubspot.backfills.started_at IS 'when it was asked for';
+COMMENT ON COLUMN hubspot.backfills.finished_at IS 'when it had read all of the table; NULL: it has not';
+COMMENT ON COLUMN hubspot.backfills.error IS 'why it is held or failed, or what makes it slow, in words';

@@ -56,6 +56,11 @@ CREATE VIEW hubspot.failed_sync_rows AS
 	SELECT f.id, f.object, f.verdict, f.category, f.message FROM hubspot.failed_sync_report() f;
 COMMENT ON VIEW hubspot.failed_sync_rows IS
 'rows that a sync, audience or trait has queued and HubSpot does not have: rejected, expired, cancelled, dead, or merged into such a row, and not repeated with success since; within hubspot.retention.  id: the first row of the change, which hubspot.member.outbox_id names';
+COMMENT ON COLUMN hubspot.failed_sync_rows.id IS 'first outbox row of the change, which hubspot.member.outbox_id names';
+COMMENT ON COLUMN hubspot.failed_sync_rows.object IS 'what the row would have written';
+COMMENT ON COLUMN hubspot.failed_sync_rows.verdict IS 'how the row ended, or the one that it was merged into';
+COMMENT ON COLUMN hubspot.failed_sync_rows.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.failed_sync_rows.message IS 'reason in words';
 
 CREATE VIEW hubspot.repeatable AS
 	SELECT o.*, t.retried_as,
@@ -71,6 +76,23 @@ CREATE VIEW hubspot.repeatable AS
 	LEFT JOIN hubspot.retry t ON t.id = o.id;
 COMMENT ON VIEW hubspot.repeatable IS
 'the outbox and hubspot.dead, with what a repeat depends on: sendable is false for bad messages, erased rows and dropped SERVERs, retried_as the row that repeats this one, legacy whether the SERVER sends legacy events, whose repeat counts twice';
+COMMENT ON COLUMN hubspot.repeatable.retried_as IS 'row that repeats this one by hubspot_retry(); NULL: none';
+COMMENT ON COLUMN hubspot.repeatable.sendable IS 'whether a repeat could be sent: false for bad messages, erased rows and dropped SERVERs';
+COMMENT ON COLUMN hubspot.repeatable.legacy IS 'whether the SERVER sends legacy events, whose repeat counts twice';
+DO $$
+DECLARE
+	name name;
+	description text;
+BEGIN
+	-- its columns are described where they come from
+	FOR name, description IN
+		SELECT a.attname, col_description(a.attrelid, a.attnum) FROM pg_attribute a
+		WHERE a.attrelid = 'hubspot.outbox'::regclass AND a.attnum > 0
+	LOOP
+		EXECUTE format('COMMENT ON COLUMN hubspot.repeatable.%I IS %L', name, description);
+	END LOOP;
+END
+$$;
 
 /*
  * A deadline that has passed would end the new row at once: it is left out.

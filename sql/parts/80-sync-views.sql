@@ -32,6 +32,27 @@ CREATE VIEW hubspot.syncs AS
 	LEFT JOIN hubspot.copy_held h ON t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL OR NOT d.follows AND d.every IS NOT NULL;
 COMMENT ON VIEW hubspot.syncs IS
 'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why; also what the refresher would do in a database whose worker is held as a copy); counts are those of the last refresh';
+COMMENT ON COLUMN hubspot.syncs.name IS 'name of the definition';
+COMMENT ON COLUMN hubspot.syncs.kind IS 'sync, audience or trait';
+COMMENT ON COLUMN hubspot.syncs.owner IS 'role whose rights it reads and queues with';
+COMMENT ON COLUMN hubspot.syncs.server IS 'name of the SERVER';
+COMMENT ON COLUMN hubspot.syncs.object IS 'what it writes in HubSpot: contact, company, event or association';
+COMMENT ON COLUMN hubspot.syncs.level IS 'of an audience or trait: user, account or account_users';
+COMMENT ON COLUMN hubspot.syncs.state IS 'new, scheduled, on demand, following, filling, failing or held';
+COMMENT ON COLUMN hubspot.syncs.problem IS 'what keeps it from working as declared, in words; NULL: nothing is known';
+COMMENT ON COLUMN hubspot.syncs.members IS 'how many keys are in it; of a followed table 0';
+COMMENT ON COLUMN hubspot.syncs.every IS 'how often it is refreshed; NULL: by hubspot_refresh() only, or it follows a table';
+COMMENT ON COLUMN hubspot.syncs.refreshed_at IS 'when it was last refreshed without an error';
+COMMENT ON COLUMN hubspot.syncs.duration IS 'how long that took';
+COMMENT ON COLUMN hubspot.syncs.source_rows IS 'rows with a usable key that the query returned then';
+COMMENT ON COLUMN hubspot.syncs.entered IS 'keys that were new then';
+COMMENT ON COLUMN hubspot.syncs.changed IS 'keys with another value than before';
+COMMENT ON COLUMN hubspot.syncs.exited IS 'keys that had gone';
+COMMENT ON COLUMN hubspot.syncs.bad IS 'rows of the source without a usable key';
+COMMENT ON COLUMN hubspot.syncs.failures IS 'scheduled refreshes that failed since the last one that did not';
+COMMENT ON COLUMN hubspot.syncs.failed_at IS 'when the last one failed';
+COMMENT ON COLUMN hubspot.syncs.next_at IS 'when the schedule refreshes it next';
+COMMENT ON COLUMN hubspot.syncs.defined_at IS 'when it was declared, or last changed';
 
 /*
  * Nothing tells the planner that ids are unique in a ring of tables; LIMIT 1 does, so that the look at one member
@@ -51,3 +72,14 @@ CREATE VIEW hubspot.members AS
 	LEFT JOIN LATERAL (SELECT x.id FROM hubspot.outbox x WHERE x.id = m.outbox_id LIMIT 1) o ON true;
 COMMENT ON VIEW hubspot.members IS
 'who is in which audience, who has which value of a trait, since when, and whether HubSpot has confirmed it: confirmed is false while the call waits, and when it failed (verdict and message say why); present is false for those who have left and of whom HubSpot is still to hear';
+COMMENT ON COLUMN hubspot.members.name IS 'name of the definition';
+COMMENT ON COLUMN hubspot.members.kind IS 'audience, trait or sync';
+COMMENT ON COLUMN hubspot.members.key IS 'key of the contact or company, as the query returned it';
+COMMENT ON COLUMN hubspot.members.value IS 'of a trait: its value';
+COMMENT ON COLUMN hubspot.members.present IS 'false: it has left, and HubSpot is still to hear of it';
+COMMENT ON COLUMN hubspot.members.since IS 'when the state was found to be so';
+COMMENT ON COLUMN hubspot.members.confirmed IS 'whether HubSpot has confirmed it; false while the call waits, and when it failed';
+COMMENT ON COLUMN hubspot.members.confirmed_at IS 'when HubSpot did';
+COMMENT ON COLUMN hubspot.members.verdict IS 'how the call ended; NULL: it waits, or its result has been given back';
+COMMENT ON COLUMN hubspot.members.message IS 'why the call failed, in words';
+COMMENT ON COLUMN hubspot.members.outbox_id IS 'outbox row that told HubSpot last';

@@ -39,6 +39,15 @@ UNION
 SELECT format('function %s has a backslash in its body, which means something else when standard_conforming_strings is off', f.name)
 FROM functions f WHERE f.has_names AND position(chr(92) IN f.prosrc) > 0
 UNION
+SELECT format('%s has no description', pg_describe_object(w.classid, w.objid, w.objsubid))
+FROM (SELECT m.classid, m.objid, 0 AS objsubid FROM members m
+		WHERE NOT EXISTS (SELECT FROM pg_class c WHERE m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relispartition)
+	UNION ALL
+	SELECT m.classid, m.objid, a.attnum FROM members m
+		JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND NOT c.relispartition
+		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) w
+WHERE NOT EXISTS (SELECT FROM pg_description d WHERE d.classoid = w.classid AND d.objoid = w.objid AND d.objsubid = w.objsubid)
+UNION
 SELECT format('everybody may call %s: revoke EXECUTE, or say in docs/security.md who needs it', f.name)
 FROM functions f, LATERAL aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) a, pg_proc p, pg_namespace n
 WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE' AND p.oid = f.oid AND n.oid = p.pronamespace

@@ -33,7 +33,9 @@ await_look_up(WorkKey *key)
 bool
 await_is_first(const Row *row, const Lane *lane)
 {
-	return (lane->reader == NULL || lane == row->key->lane) && (lane->oldest == NULL || lane->oldest->id >= row->id) &&
+	const Row  *oldest = queue_oldest(lane);
+
+	return (lane->reader == NULL || lane == row->key->lane) && (oldest == NULL || oldest->id >= row->id) &&
 		Min(defer_oldest(lane), park_oldest_id(lane)) >= row->id;
 }
 

@@ -69,6 +69,8 @@ add_id(WorkKey *key, int64 id)
 		key->deferred = MemoryContextAlloc(window.work, sizeof(int64) * 4);
 	else if (n >= 4 && (n & (n - 1)) == 0)
 		key->deferred = repalloc(key->deferred, sizeof(int64) * n * 2);
+	for (; n > 0 && key->deferred[n - 1] > id; n--)
+		key->deferred[n] = key->deferred[n - 1];
 	key->deferred[n] = id;
 	key->lane->ndeferred++;
 	nrows++;

@@ -86,6 +86,30 @@ queue_init(void)
 	keys = keytable_create(window.work, 1024, NULL);
 }
 
+/* The heap's first is the greatest. */
+static int
+older_is_greater(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	int64		first = pairingheap_const_container(Row, by_id, a)->id;
+	int64		second = pairingheap_const_container(Row, by_id, b)->id;
+
+	return first < second ? 1 : first > second ? -1 : 0;
+}
+
+void
+queue_begin_lane(Lane *lane)
+{
+	lane->by_id.ph_compare = older_is_greater;
+}
+
+const Row *
+queue_oldest(const Lane *lane)
+{
+	pairingheap *by_id = unconstify(pairingheap *, &lane->by_id);
+
+	return pairingheap_is_empty(by_id) ? NULL : pairingheap_container(Row, by_id, pairingheap_first(by_id));
+}
+
 bool
 queue_has_room(const Lane *lane, Size bytes)
 {
@@ -287,8 +311,7 @@ queue_add(Lane *lane, const char *property, const char *key, Row *row)
 	lane->bytes += row->bytes;
 	lane->nbackfill += row->backfill;
 	count_row(row->key, 1);
-	if (lane->oldest == NULL)
-		lane->oldest = row;
+	pairingheap_add(&lane->by_id, &row->by_id);
 	if (!row->backfill && row->key->place == PLACE_READY)
 	{
 		/* it may have been there for a back-fill alone */
@@ -305,7 +328,6 @@ queue_add(Lane *lane, const char *property, const char *key, Row *row)
 void
 queue_keep_seq(Row *row, uint64 seq)
 {
-	Lane	   *lane = row->key->lane;
 	dlist_node *before = early != NULL && early->seq < seq ? &early->order : &window.rows.head;
 
 	row->seq = seq;
@@ -315,8 +337,6 @@ queue_keep_seq(Row *row, uint64 seq)
 		before = dlist_next_node(&window.rows, before);
 	dlist_insert_after(before, &row->order);
 	early = row;
-	if (lane->oldest == NULL || lane->oldest->seq > seq)
-		lane->oldest = row;
 }
 
 /* Forget a key that has no rows. */
@@ -342,25 +362,6 @@ drop_key_if_idle(WorkKey *key)
 	pfree(key);
 }
 
-/* The next row of the same lane, by time of reading. */
-static Row *
-next_of_lane(const Row *row)
-{
-	const Lane *lane = row->key->lane;
-	dlist_node *node = unconstify(dlist_node *, &row->order);
-
-	while (dlist_has_next(&window.rows, node))
-	{
-		Row		   *next;
-
-		node = dlist_next_node(&window.rows, node);
-		next = dlist_container(Row, order, node);
-		if (next->key->lane == lane)
-			return next;
-	}
-	return NULL;
-}
-
 void
 queue_lose_copy(Row *row)
 {
@@ -375,8 +376,7 @@ queue_drop_row(Row *row)
 
 	queue_lose_copy(row);
 	unchanged_row_leaves(row);
-	if (lane->oldest == row)
-		lane->oldest = next_of_lane(row);
+	pairingheap_remove(&lane->by_id, &row->by_id);
 	if (early == row)
 		early = dlist_has_prev(&window.rows, &row->order) ?
 			dlist_container(Row, order, dlist_prev_node(&window.rows, &row->order)) : NULL;

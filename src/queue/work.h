@@ -72,7 +72,7 @@ typedef struct Lane
 	dlist_head	again;			/* batches to be sent as they are */
 	struct Reader *reader;		/* follows behind the main one while the lane lags */
 	int64		skipped;		/* rows the main reader left to that reader */
-	struct Row *oldest;			/* of the lane's rows in the window, NULL: none */
+	pairingheap by_id;			/* of its rows in the window, in flight or not; the oldest is the first */
 	int64		strangers;		/* rows in the window that may have been sent, and wait to be told
 								 * of which contact */
 	int64		rows;			/* in the window, in flight or not */
@@ -201,6 +201,7 @@ typedef struct Row
 {
 	dlist_node	order;			/* in the window, by time of reading */
 	dlist_node	node;			/* in its key, while it waits */
+	pairingheap_node by_id;		/* in its lane */
 	int64		id;
 	int64		parent;			/* 0: none */
 	uint64		seq;			/* number of the reading */
@@ -319,6 +320,16 @@ extern void queue_keep_seq(Row *row, uint64 seq);
 
 /* Whether nothing but rows of a back-fill could be taken now. */
 extern bool queue_only_backfill(const Lane *lane);
+
+/* What a lane of zeros needs before its first row. */
+extern void queue_begin_lane(Lane *lane);
+
+/*
+ * The row with the lowest id of those in the window, in flight or not; NULL: there is none.
+ * Rows are read in another order: a long transaction's ids are lower than those of short ones
+ * that were read before it ended.
+ */
+extern const Row *queue_oldest(const Lane *lane);
 
 /* The row left its input with a verdict, or is not wanted any more. */
 extern void queue_forget_row(Row *row);

@@ -92,6 +92,7 @@ make_account(Oid server)
 		dlist_init(&account->lanes[i].delayed);
 		dlist_init(&account->lanes[i].deferred);
 		dlist_init(&account->lanes[i].again);
+		queue_begin_lane(&account->lanes[i]);
 	}
 	lane_event(&account->status, EVENT_START, NULL, 0);
 	account->to_recall = true;

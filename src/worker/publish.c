@@ -81,7 +81,7 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->waiting = lane->rows - lane->in_flight + lane->skipped + lane->nparked;
 	report->in_flight = lane->in_flight;
 	report->deferred = lane->ndeferred;
-	report->oldest = lane->oldest != NULL ? lane->oldest->created_at : 0;
+	report->oldest = queue_oldest(lane) != NULL ? queue_oldest(lane)->created_at : 0;
 	report->delivered = lane->done;
 	report->rate = lane->rate;
 	for (int i = 0; i < METER_COUNT; i++)

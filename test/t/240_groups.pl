@@ -263,6 +263,22 @@ for my $server (qw(crm keyed))
 }
 
 #
+# Rows that were read early, because their transaction was short, have higher ids than
+# those of a long one: they are not what a call about a userId has to wait for
+#
+my $long = $node->background_psql('postgres');
+$long->query_safe('BEGIN');
+$long->query_safe(statement('identify', '{"userId": "long-1", "traits": {"email": "long@example.com"}}', 'keyed'));
+$id = $long->query_safe(statement('group', '{"groupId": "long", "userId": "long-1", "traits": {"name": "Long"}}', 'keyed'));
+$sim->fault(match => { path => 'contacts/batch/upsert', record => 'short@example.com' }, action => 'delay', ms => 3000);
+ask(statement('identify', '{"email": "short@example.com"}', 'keyed'));
+wait_until(sub { grep { $_->{hits} } @{ $sim->faults->{results} } }, 'the short transaction to be under way');
+$long->query_safe('COMMIT');
+$long->quit;
+wait_drained($node, 'postgres');
+is(children($id), 'association delivered', 'who a userId is was told by a row that was read later');
+
+#
 # The answer to a create is lost, and the index lags: half a minute later the
 # company is found, and not made again
 #

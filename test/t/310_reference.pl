@@ -178,5 +178,24 @@ for my $section (sort keys %enum)
 	is(differences([ lines("SELECT unnest(enum_range(NULL::$enum{$section}))") ], [ words_of($settings{$section}, qr/\w+/) ]), '', "$enum{$section}: each word has its line");
 }
 
+my @steps = map { PostgreSQL::Test::Utils::slurp_file($_) =~ /\bin_transaction\(\w+, "([^"]+)"\)/g } glob 'src/*/worker.c';
+my ($shown_steps) = $settings{'Processes in pg_stat_activity'} =~ /`query` says what it does: (.*?)\. Otherwise/s;
+my %distinct = map { $_ => 1 } @steps;
+cmp_ok(scalar(@steps), '>', 5, 'the worker has steps');
+is(differences([ keys %distinct ], [ map { s/\s+/ /gr } $shown_steps =~ /`([^`]+)`/g ]), '', 'each step of the worker that pg_stat_activity shows is named');
+# Words of ours: where the sources give a warning or a category, it is documented; what is documented is in the sources.
+my $sources = join '', map { PostgreSQL::Test::Utils::slurp_file($_) } glob 'src/*/*.[ch]';
+my %given = (
+	Warnings => qr/(?:\bdrop\(\w+|_warn\([^,]+), "(\w+)"|\\"code\\":\\"(\w+)\\"/,
+	Categories => qr/(?:\bVERDICT_[A-Z]+, |\bcategory = [^"();]*|\bdefer_input\([^,]+, [^,"]*)"([a-z_]+)"/,);
+for my $section (sort keys %given)
+{
+	my %documented = map { $_ => 1 } words_of($settings{$section}, qr/\w+/);
+	my %in_code = map { $_ => 1 } grep { defined } $sources =~ /$given{$section}/g;
+	cmp_ok(scalar(keys %in_code), '>', 10, "$section: the sources give some");
+	is(join(', ', sort grep { !$documented{$_} } keys %in_code), '', '... each of them is documented');
+	is(join(', ', grep { $sources !~ /\\?"$_\\?"/ } sort keys %documented), '', '... and none that is not there');
+}
+
 $node->stop;
 done_testing();

@@ -41,7 +41,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "cluster/shared.h"
 #include "ddl.h"
 #include "sync/sync_owner.h"

@@ -31,7 +31,8 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "account/account.h"
 
 #define MAX_ACCOUNTS	64

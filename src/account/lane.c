@@ -10,7 +10,7 @@
 
 #include "mb/pg_wchar.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/lane.h"
 #include "base/clock.h"
 

@@ -16,7 +16,8 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "account/meter.h"
 #include "account/tally.h"
 #include "base/clock.h"

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/path.h"
 
 /* The dated versions differ in the date alone. */

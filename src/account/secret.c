@@ -17,7 +17,7 @@
 #include "common/sha2.h"
 #include "utils/resowner.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/secret.h"
 #include "base/digest.h"
 

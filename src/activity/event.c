@@ -9,7 +9,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/event.h"
 #include "base/value.h"
 #include "message/mapping_name.h"

@@ -10,7 +10,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/event.h"
 #include "activity/legacy.h"
 #include "activity/schema_lane.h"

@@ -9,7 +9,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/forms.h"
 #include "base/value.h"
 #include "queue/work.h"

@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/legacy.h"
 #include "base/value.h"
 

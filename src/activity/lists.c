@@ -22,7 +22,7 @@
 
 #include "utils/builtins.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/lists.h"
 #include "base/clock.h"
 #include "base/value.h"

@@ -9,7 +9,7 @@
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/lists.h"
 #include "base/clock.h"
 

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/lists.h"
 #include "crm/records.h"
 

@@ -10,7 +10,7 @@
 
 #include "utils/builtins.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/schema_lane.h"
 #include "base/value.h"
 #include "queue/await.h"

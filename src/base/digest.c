@@ -12,7 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/digest.h"
 
 /* Names are of this extension: a UUID drawn once. */

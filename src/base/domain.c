@@ -8,7 +8,7 @@
 
 #include <curl/curl.h>
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/domain.h"
 
 #define MAX_DOMAIN	253

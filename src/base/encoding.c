@@ -24,7 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/encoding.h"
 
 /* One way; function.fn_oid invalid: there is no conversion, only ASCII is known. */

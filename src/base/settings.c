@@ -15,7 +15,8 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "base/settings.h"
 
 typedef struct Setting

@@ -9,7 +9,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/trigger_call.h"
 
 static bool

@@ -12,7 +12,7 @@
 #include "catalog/pg_inherits.h"
 #include "utils/lsyscache.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/user_table.h"
 
 bool

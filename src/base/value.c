@@ -10,7 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/encoding.h"
 #include "base/value.h"
 

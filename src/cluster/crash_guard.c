@@ -16,7 +16,7 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "cluster/crash_guard.h"
 
 #define FREE_CRASHES	3

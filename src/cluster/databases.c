@@ -20,7 +20,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "cluster/databases.h"
 #include "cluster/shared.h"
 

@@ -32,7 +32,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "base/statement.h"
 #include "cluster/guard.h"
 #include "cluster/home.h"

@@ -26,7 +26,7 @@
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "cluster/home.h"
 #include "cluster/shared.h"
 

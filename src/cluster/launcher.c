@@ -57,10 +57,14 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "cluster/databases.h"
 #include "cluster/home.h"
 #include "cluster/shared.h"
+
+/* The process: found by its name in this library. */
+extern PGDLLEXPORT void hubspot_launcher_main(Datum arg);
 
 #define RESCAN_MS		60000	/* look at the list of databases */
 #define WATCH_MS		1000	/* while a hold or a start is open */

@@ -27,7 +27,7 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/meter.h"
 #include "cluster/shared.h"
 #include "cluster/shared_lanes.h"

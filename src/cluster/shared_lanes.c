@@ -16,7 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "cluster/shared_lanes.h"
 

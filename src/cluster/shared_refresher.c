@@ -14,7 +14,7 @@
 #include "storage/ipc.h"
 #include "storage/proc.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "cluster/shared.h"
 
 /* before_shmem_exit, as detach() */

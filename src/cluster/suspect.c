@@ -27,7 +27,7 @@
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "cluster/suspect.h"
 
 #define MAGIC		0x48535031	/* of this layout */

@@ -18,7 +18,7 @@
 
 #include "utils/builtins.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/value.h"
 #include "crm/records.h"

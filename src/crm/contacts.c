@@ -14,7 +14,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/value.h"
 #include "crm/deletes.h"

@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "crm/modes.h"
 #include "store/record_map.h"

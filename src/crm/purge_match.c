@@ -13,7 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/domain.h"
 #include "crm/purge_match.h"
 

@@ -26,7 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/statement.h"
 #include "crm/purge_pass.h"

@@ -9,7 +9,7 @@
 
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/schema_lane.h"
 #include "base/value.h"
 #include "crm/records.h"

@@ -24,7 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "refresh/refresh_check.h"
 #include "refresh/refresh_source.h"

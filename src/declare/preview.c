@@ -18,7 +18,7 @@
 #include "utils/jsonb.h"
 #include "utils/tuplestore.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "base/statement.h"
 #include "declare/preview.h"

@@ -20,7 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "base/domain.h"
 #include "base/statement.h"

@@ -19,7 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/value.h"
 #include "declare/preview_source.h"
 #include "enqueue/row_column.h"

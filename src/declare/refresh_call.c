@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "refresh/refresh.h"
 #include "sync/sync_argument.h"
 

@@ -15,7 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "sync/sync.h"
 #include "sync/sync_follow.h"
 

@@ -17,7 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/jsonb.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "base/user_table.h"
 #include "declare/sync_declare.h"

@@ -14,7 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/statement.h"
 #include "enqueue/enqueue.h"
 

@@ -23,7 +23,8 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "account/account.h"
 #include "cluster/shared.h"
 #include "enqueue/enqueue.h"

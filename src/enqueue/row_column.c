@@ -18,7 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/value.h"
 #include "enqueue/row_column.h"
 

@@ -15,7 +15,7 @@
 #include "utils/inval.h"
 #include "utils/jsonb.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "base/trigger_call.h"
 #include "base/value.h"

@@ -24,7 +24,8 @@
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "account/account.h"
 #include "base/trigger_call.h"
 #include "base/value.h"

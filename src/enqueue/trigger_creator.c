@@ -43,7 +43,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "enqueue/trigger_creator.h"
 

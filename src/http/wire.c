@@ -20,7 +20,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "http/wire.h"
 #include "http/wire_poll.h"

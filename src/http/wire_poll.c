@@ -28,7 +28,7 @@
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "http/wire.h"
 #include "http/wire_poll.h"

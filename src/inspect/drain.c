@@ -29,7 +29,7 @@
 #include "utils/wait_event.h"
 #include "utils/xid8.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "base/statement.h"
 #include "inspect/rights.h"

@@ -24,7 +24,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "account/path.h"
 #include "activity/event.h"

@@ -17,7 +17,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/lane.h"
 #include "account/meter.h"
 #include "base/clock.h"

@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "message/deadline.h"
 #include "message/property_value.h"
 

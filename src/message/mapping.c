@@ -10,7 +10,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/domain.h"
 #include "base/value.h"
 #include "message/mapping.h"

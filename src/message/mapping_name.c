@@ -8,7 +8,7 @@
 
 #include "mb/pg_wchar.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "message/mapping_name.h"
 
 /* Sorted, for a binary search. */

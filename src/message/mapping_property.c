@@ -9,7 +9,7 @@
 
 #include "mb/pg_wchar.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/value.h"
 #include "message/mapping_property.h"
 

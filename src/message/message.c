@@ -14,7 +14,7 @@
 #include "utils/datetime.h"
 #include "utils/numeric.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/domain.h"
 #include "message/message.h"
 

@@ -9,7 +9,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/jsonb.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/domain.h"
 #include "base/value.h"
 #include "message/message.h"

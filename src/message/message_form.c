@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "message/message.h"
 
 /* The name of a form's field; false when it is none. */

@@ -8,7 +8,7 @@
 
 #include "utils/fmgrprotos.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/value.h"
 #include "message/message.h"
 

@@ -15,7 +15,7 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/value.h"
 #include "message/message.h"
 #include "message/property_value.h"

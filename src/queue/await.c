@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "queue/await.h"
 #include "queue/defer.h"

@@ -19,7 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/encoding.h"
 #include "base/statement.h"
 #include "queue/defer.h"

@@ -19,7 +19,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "queue/admit.h"
 #include "queue/park.h"
 #include "read/command.h"

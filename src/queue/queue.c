@@ -16,7 +16,8 @@
 #include "common/hashfn.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "queue/defer.h"
 #include "queue/park.h"
 #include "queue/unchanged.h"

@@ -17,7 +17,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "crm/records.h"
 #include "queue/unchanged.h"
 

@@ -16,7 +16,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "queue/work.h"
 #include "read/checkpoint.h"
 #include "store/append.h"

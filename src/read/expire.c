@@ -11,7 +11,7 @@
 
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "read/expire.h"
 

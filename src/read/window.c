@@ -49,7 +49,8 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "cluster/suspect.h"
 #include "queue/admit.h"
 #include "queue/defer.h"

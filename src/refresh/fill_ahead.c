@@ -21,7 +21,7 @@
 #include "nodes/pg_list.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/statement.h"
 #include "queue/admit.h"

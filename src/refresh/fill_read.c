@@ -55,7 +55,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/user_table.h"
 #include "refresh/fill.h"
 #include "refresh/fill_read.h"

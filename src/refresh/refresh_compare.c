@@ -19,7 +19,7 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/statement.h"
 #include "refresh/refresh_compare.h"
 

@@ -29,7 +29,7 @@
 #include "utils/plancache.h"
 #include "utils/resowner.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "base/domain.h"
 #include "message/message.h"

@@ -41,7 +41,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/settings.h"
 #include "cluster/crash_guard.h"
@@ -51,6 +51,9 @@
 #include "refresh/refresher.h"
 #include "refresh/refresher_limit.h"
 #include "refresh/schedule.h"
+
+/* The process: found by its name in this library. */
+extern PGDLLEXPORT void hubspot_refresher_main(Datum arg);
 
 #define LOOK_US			1000000
 #define SLOW_US			500000	/* a chunk takes a few ms */

@@ -20,7 +20,8 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "refresh/refresher_limit.h"
 
 #define GRACE_MS	5000

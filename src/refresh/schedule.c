@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "refresh/schedule.h"
 
 /* When a compared definition is to be refreshed; one that never was, at once. */

@@ -13,7 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/schema_lane.h"
 #include "base/clock.h"
 #include "base/value.h"

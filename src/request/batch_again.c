@@ -13,7 +13,7 @@
 
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "queue/defer.h"
 #include "queue/unchanged.h"
 #include "request/batch_build.h"

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/value.h"

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/encoding.h"
 #include "base/value.h"
 #include "http/reply_json.h"

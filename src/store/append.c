@@ -20,7 +20,7 @@
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "store/append.h"
 
 struct Appender

@@ -22,7 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/statement.h"
 #include "store/append.h"
 #include "store/company_contact.h"

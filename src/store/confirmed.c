@@ -28,7 +28,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "store/append.h"
 #include "store/confirmed.h"
 #include "store/ring_scan.h"

@@ -28,7 +28,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "message/message.h"
 #include "store/append.h"
 #include "store/company_contact.h"

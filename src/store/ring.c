@@ -28,7 +28,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "store/ring.h"
 
 const char *const ring_call_names[CALL_COUNT] =

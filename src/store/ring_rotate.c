@@ -36,7 +36,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/statement.h"
 #include "store/ring.h"
 #include "store/snapshot.h"

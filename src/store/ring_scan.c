@@ -13,7 +13,7 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "store/ring_scan.h"
 
 void

@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "queue/work.h"
 #include "store/snapshot.h"
 

@@ -17,7 +17,8 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "account/account.h"
 #include "sync/sync_argument.h"
 

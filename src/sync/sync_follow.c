@@ -25,7 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/statement.h"
 #include "sync/sync_follow.h"
 

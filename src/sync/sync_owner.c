@@ -26,7 +26,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "cluster/shared.h"
 #include "refresh/refresh_source.h"

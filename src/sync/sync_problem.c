@@ -17,7 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/user_table.h"
 #include "sync/sync_follow.h"
 #include "sync/sync_row.h"

@@ -15,7 +15,7 @@
 #include "access/xact.h"
 #include "commands/extension.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "sync/sync.h"
 
 static const char *const rename_sql =

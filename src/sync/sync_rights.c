@@ -17,7 +17,7 @@
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "sync/sync_rights.h"
 
 /* A column is known by its number, or by its name in a definition that has none. */

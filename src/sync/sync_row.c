@@ -18,7 +18,7 @@
 #include "utils/datum.h"
 #include "utils/rls.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "account/account.h"
 #include "message/mapping_name.h"
 #include "sync/sync_rights.h"

@@ -26,7 +26,8 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "base/value.h"
 #include "enqueue/enqueue.h"
 #include "sync/sync_row_plan.h"

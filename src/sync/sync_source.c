@@ -29,7 +29,7 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "enqueue/row_column.h"
 #include "sync/sync_rights.h"
 #include "sync/sync_source.h"

@@ -22,7 +22,7 @@
 #include "utils/inval.h"
 #include "utils/json.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/statement.h"
 #include "base/trigger_call.h"
 #include "cluster/shared.h"

@@ -27,7 +27,7 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/trigger_call.h"
 #include "store/ring.h"
 #include "sync/sync_row.h"

@@ -27,7 +27,8 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "activity/lists.h"
 #include "base/clock.h"
 #include "base/encoding.h"

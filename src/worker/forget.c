@@ -20,7 +20,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/statement.h"
 #include "queue/unchanged.h"
 #include "store/confirmed.h"

@@ -26,7 +26,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/statement.h"
 #include "cluster/shared.h"
 #include "cluster/suspect.h"

@@ -13,7 +13,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "cluster/shared_lanes.h"
 #include "crm/purge.h"

@@ -16,7 +16,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "account/path.h"
 #include "activity/schema_lane.h"
 #include "base/clock.h"

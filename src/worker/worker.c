@@ -39,7 +39,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
+#include "base/guc.h"
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/settings.h"
@@ -64,6 +65,9 @@
 #include "worker/forget.h"
 #include "worker/pause.h"
 #include "worker/publish.h"
+
+/* The process: found by its name in this library. */
+extern PGDLLEXPORT void hubspot_worker_main(Datum arg);
 
 #define LOOK_US			5000000 /* for rows that nobody announced (COPY, PREPARE) */
 #define ROTATE_US		60000000

@@ -17,7 +17,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "worker/zone.h"
 
 PG_FUNCTION_INFO_V1(hubspot_knows_time_zone);

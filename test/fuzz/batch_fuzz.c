@@ -11,7 +11,7 @@
 
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/clock.h"
 #include "crm/purge.h"
 #include "http/wire.h"

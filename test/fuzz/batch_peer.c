@@ -11,7 +11,7 @@
 
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "base/value.h"
 #include "http/wire.h"
 #include "backend.h"

@@ -13,7 +13,7 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "http/wire.h"
 #include "message/message.h"
 #include "queue/admit.h"

@@ -12,7 +12,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
-#include "hubspot.h"
+#include "base/hubspot.h"
 #include "activity/event.h"
 #include "base/domain.h"
 #include "message/mapping.h"

@@ -1,16 +1,9 @@
 /*
- * hubspot.h
- *		Settings, and what every file of the extension shares.
- *
- * Each source file includes postgres.h, then this, then its own header.
+ * guc.h
+ *		The settings; meaning, unit and bounds stand in the table of guc.c.
  */
-#ifndef HUBSPOT_H
-#define HUBSPOT_H
-
-#include "base/compat.h"
-
-#define HUBSPOT_EXTENSION	"hubspot"
-#define HUBSPOT_SCHEMA		"hubspot"	/* tables and views */
+#ifndef HUBSPOT_GUC_H
+#define HUBSPOT_GUC_H
 
 /* hubspot.on_invalid: what a bad message does */
 typedef enum OnInvalid
@@ -20,7 +13,6 @@ typedef enum OnInvalid
 	ON_INVALID_RECORD
 } OnInvalid;
 
-/* Settings; meaning, unit and bounds stand in the table of hubspot.c. */
 extern bool hubspot_enabled;
 extern char *hubspot_databases;
 extern char *hubspot_secret_directory;
@@ -45,9 +37,7 @@ extern int	hubspot_max_refresh_timeout;	/* ms */
 /* Whether hubspot.databases includes this database. */
 extern bool hubspot_serves_database(const char *name);
 
-/* Background worker entry points, found by name in this library. */
-extern PGDLLEXPORT void hubspot_launcher_main(Datum arg);
-extern PGDLLEXPORT void hubspot_worker_main(Datum arg);
-extern PGDLLEXPORT void hubspot_refresher_main(Datum arg);
+/* From _PG_init(): make the settings known. */
+extern void guc_define(void);
 
-#endif							/* HUBSPOT_H */
+#endif							/* HUBSPOT_GUC_H */

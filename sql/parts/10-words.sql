@@ -1,7 +1,7 @@
 /* 10-words.sql
  *
  * The words that rows of the outbox and of its verdicts are told by.
- * src/store/ring.h knows the order of the labels: a new one stands at the end.
+ * src/base/words.h knows the order of the labels: a new one stands at the end.
  */
 
 CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',

@@ -12,7 +12,7 @@
 #define HUBSPOT_LANE_H
 
 #include "http/reply.h"
-#include "store/ring.h"
+#include "base/words.h"
 
 typedef enum LaneFamily
 {

@@ -28,6 +28,7 @@
 #include "declare/preview.h"
 #include "message/message.h"
 #include "refresh/refresh_source.h"
+#include "store/ring.h"
 #include "sync/sync_argument.h"
 #include "sync/sync_source.h"
 

@@ -108,7 +108,7 @@ read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->name = sync_text_argument(fcinfo, ARG_NAME, "name");
 	check_name(sync->name);
 	need(fcinfo, ARG_BACKFILL, "backfill");
-	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", ring_object_names, SYNC_OBJECTS);
+	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", object_names, SYNC_OBJECTS);
 	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
 	sync->deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
 	sync->event = text_argument(fcinfo, ARG_EVENT);
@@ -247,7 +247,7 @@ default_record_key(const Sync *sync, const CallOptions *options)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("no column says which %s a row is", ring_object_names[sync->object]),
+			 errmsg("no column says which %s a row is", object_names[sync->object]),
 			 errhint("Map a column to %s, or give key.", list.data)));
 }
 

@@ -17,6 +17,7 @@
 #include "base/hubspot.h"
 #include "base/statement.h"
 #include "enqueue/enqueue.h"
+#include "store/ring.h"
 
 static uint64
 run(const char *query, Oid server, const char *message_id, int64 id)

@@ -31,6 +31,7 @@
 #include "message/deadline.h"
 #include "store/append.h"
 #include "store/company_contact.h"
+#include "store/ring.h"
 
 #define ENQUEUE_GROUP_BYTES	(256 * 1024)
 
@@ -92,9 +93,9 @@ enqueue_call_by_name(const char *name)
 	{
 		if (!calls[i].has_message)
 			continue;
-		if (strcmp(name, ring_call_names[i]) == 0)
+		if (strcmp(name, call_names[i]) == 0)
 			return (Call) i;
-		appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", ring_call_names[i]);
+		appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", call_names[i]);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -21,6 +21,7 @@
 #include "base/value.h"
 #include "enqueue/enqueue.h"
 #include "message/schema.h"
+#include "store/ring.h"
 
 #define MAX_NAME	100			/* of a property at HubSpot */
 #define MAX_EVENT_NAME 50		/* of an event and its properties */

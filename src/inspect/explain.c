@@ -41,6 +41,7 @@
 #include "message/mapping.h"
 #include "message/schema.h"
 #include "store/record_map.h"
+#include "store/ring.h"
 #include "sync/sync.h"
 
 PG_FUNCTION_INFO_V1(hubspot_explain);
@@ -120,7 +121,7 @@ end_work(Explain *explain, const Explained *work)
 	Datum		values[EXPLAIN_COLUMNS];
 	bool		nulls[EXPLAIN_COLUMNS] = {0};
 
-	values[EXPLAIN_OBJECT] = CStringGetTextDatum(ring_object_names[work->object]);
+	values[EXPLAIN_OBJECT] = CStringGetTextDatum(object_names[work->object]);
 	values[EXPLAIN_KEY_PROPERTY] = CStringGetTextDatum(work->key.property != NULL ? work->key.property : "email");
 	values[EXPLAIN_KEY] = CStringGetTextDatum(work->key.key);
 	values[EXPLAIN_PROPERTIES] = jsonb_datum(psprintf("[%s]", work->properties.data));

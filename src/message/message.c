@@ -424,7 +424,7 @@ message_contact_key(Call call, const MessageParts *parts, const char *id_propert
 	key->property = NULL;
 	key->key = email_of_user_id(parts);
 	return key->key != NULL ||
-		message_bad(problem, psprintf("%s message has no contact key", ring_call_names[call]),
+		message_bad(problem, psprintf("%s message has no contact key", call_names[call]),
 					id_property != NULL
 					? psprintf("Expected userId (the account keeps it in property \"%s\") or an e-mail address in traits.email.", id_property)
 					: "Expected an e-mail address in traits.email, context.traits.email, properties.email, email or userId.");

@@ -11,7 +11,7 @@
 
 #include "utils/jsonb.h"
 
-#include "store/ring.h"
+#include "base/words.h"
 
 /*
  * Bytes of a key, an id, a name that comes from outside.  They stand in btree

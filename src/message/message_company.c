@@ -110,7 +110,7 @@ company_key(Call call, const MessageParts *parts, const char *id_property, Messa
 			message_bad(problem, "field \"groupId\" of the message is not a key",
 						psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
 	if (traits == NULL || !find_website(traits, &value, &field))
-		return message_bad(problem, psprintf("%s message has no company key", ring_call_names[call]),
+		return message_bad(problem, psprintf("%s message has no company key", call_names[call]),
 						   id_property != NULL
 						   ? psprintf("Expected groupId (the account keeps it in property \"%s\"), or a website or domain in traits.", id_property)
 						   : "Expected a website or domain in traits, such as \"https://www.example.com\".");

@@ -11,7 +11,7 @@
 
 #include "utils/timestamp.h"
 
-#include "store/ring.h"
+#include "base/words.h"
 
 /* HubSpot's types; every other is taken for a string. */
 typedef enum PropertyType

@@ -26,6 +26,7 @@
 #include "queue/admit.h"
 #include "queue/unchanged.h"
 #include "read/expire.h"
+#include "store/ring.h"
 #include "worker/connect.h"
 
 #define WINDOW_LOOK		5000	/* rows looked at for one userId */

@@ -29,6 +29,7 @@
 #include "queue/defer_write.h"
 #include "queue/unchanged.h"
 #include "read/command.h"
+#include "store/ring.h"
 #include "worker/connect.h"
 
 #define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */

@@ -24,6 +24,7 @@
 #include "queue/admit.h"
 #include "queue/park.h"
 #include "read/command.h"
+#include "store/ring.h"
 
 #define KEY_ROWS			2000	/* of one key in the window; KEY_CROWDED of one that waits for
 									 * a deferred row */

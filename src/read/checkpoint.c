@@ -20,6 +20,7 @@
 #include "queue/work.h"
 #include "read/checkpoint.h"
 #include "store/append.h"
+#include "store/ring.h"
 
 #define CHECKPOINT_US	1000000 /* at most one in this time */
 

@@ -27,6 +27,7 @@
 #include "queue/defer.h"
 #include "read/command.h"
 #include "read/window.h"
+#include "store/ring.h"
 
 /* Rows that a command means: all that is given has to fit. */
 typedef struct Command

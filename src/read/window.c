@@ -59,6 +59,7 @@
 #include "read/command.h"
 #include "read/window.h"
 #include "store/confirmed.h"
+#include "store/ring.h"
 #include "worker/connect.h"
 
 #define PAGE_ROWS			2000	/* rows looked at per reader and transaction */

@@ -26,6 +26,7 @@
 #include "base/statement.h"
 #include "queue/admit.h"
 #include "refresh/fill.h"
+#include "store/ring.h"
 
 #define LOOK_US			100000
 #define LONGEST_LOOK_US 2000000

@@ -51,6 +51,7 @@
 #include "refresh/refresher.h"
 #include "refresh/refresher_limit.h"
 #include "refresh/schedule.h"
+#include "store/ring.h"
 
 /* The process: found by its name in this library. */
 extern PGDLLEXPORT void hubspot_refresher_main(Datum arg);

@@ -22,6 +22,7 @@
 #include "base/value.h"
 #include "request/schema_reply.h"
 #include "request/schema_sync.h"
+#include "store/ring.h"
 #include "worker/connect.h"
 #include "worker/pause.h"
 

@@ -22,6 +22,7 @@
 #include "base/encoding.h"
 #include "store/ack.h"
 #include "store/append.h"
+#include "store/ring.h"
 
 #define ACK_ROWS		1000	/* verdicts that make a flush */
 #define ACK_MAX_ROWS	10000	/* that are not written, for whatever reason, before more are made */

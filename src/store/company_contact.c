@@ -26,6 +26,7 @@
 #include "base/statement.h"
 #include "store/append.h"
 #include "store/company_contact.h"
+#include "store/ring.h"
 
 /* Columns of hubspot.company_contact, in the order of the script. */
 enum PairColumn

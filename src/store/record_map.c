@@ -33,6 +33,7 @@
 #include "store/append.h"
 #include "store/company_contact.h"
 #include "store/record_map.h"
+#include "store/ring.h"
 
 #define MAP_ENTRIES		32768	/* that make a flush */
 #define MAP_WAIT_US		1000000 /* longest wait of an entry while others come in */

@@ -31,18 +31,6 @@
 #include "base/hubspot.h"
 #include "store/ring.h"
 
-const char *const ring_call_names[CALL_COUNT] =
-{"identify", "track", "group", "page", "form", "delete",
-	"refresh_schema", "create_property", "create_event",
-"add_to_list", "remove_from_list", "create_list"};
-const char *const ring_object_names[OBJECT_COUNT] =
-{"contact", "company", "association", "event", "form", "schema", "list"};
-
-static const char *const source_names[SOURCE_COUNT] = {"function", "trigger", "sync"};
-static const char *const verdict_names[VERDICT_COUNT] =
-{"delivered", "coalesced", "unchanged", "rejected", "expired", "cancelled", "dead",
-"sent_unconfirmed", "unknown"};
-
 static Catalog catalog;
 static bool catalog_valid = false;
 
@@ -122,8 +110,8 @@ build_catalog(Oid extension)
 	catalog.sync = relation_oid(schema, "sync", 0);
 	catalog.company_contact = relation_oid(schema, "company_contact", 0);
 	catalog.company_contact_pair_hash = relation_oid(schema, "company_contact_pair_hash", 0);
-	enum_oids(schema, "call", ring_call_names, CALL_COUNT, catalog.call);
-	enum_oids(schema, "object", ring_object_names, OBJECT_COUNT, catalog.object);
+	enum_oids(schema, "call", call_names, CALL_COUNT, catalog.call);
+	enum_oids(schema, "object", object_names, OBJECT_COUNT, catalog.object);
 	enum_oids(schema, "source", source_names, SOURCE_COUNT, catalog.source);
 	enum_oids(schema, "verdict", verdict_names, VERDICT_COUNT, catalog.verdict);
 }

@@ -13,6 +13,8 @@
 #ifndef HUBSPOT_RING_H
 #define HUBSPOT_RING_H
 
+#include "base/words.h"
+
 #define RING_CHILDREN	8
 #define RING_SPAN		INT64CONST(1000000000)
 
@@ -22,66 +24,6 @@
 
 #define CHECKPOINT_CHILDREN 2
 #define CHECKPOINT_SPAN		1000
-
-/* The enums of the script, in the order of their labels there. */
-typedef enum Call
-{
-	CALL_IDENTIFY,
-	CALL_TRACK,
-	CALL_GROUP,
-	CALL_PAGE,
-	CALL_FORM,
-	CALL_DELETE,
-	CALL_REFRESH_SCHEMA,
-	CALL_CREATE_PROPERTY,
-	CALL_CREATE_EVENT,
-	CALL_ADD_TO_LIST,
-	CALL_REMOVE_FROM_LIST,
-	CALL_CREATE_LIST
-#define CALL_COUNT (CALL_CREATE_LIST + 1)
-} Call;
-
-typedef enum Object
-{
-	OBJECT_IS_CONTACT,
-	OBJECT_IS_COMPANY,
-	OBJECT_IS_ASSOCIATION,
-	OBJECT_IS_EVENT,
-	OBJECT_IS_FORM,
-	OBJECT_IS_SCHEMA,
-	OBJECT_IS_LIST
-#define OBJECT_COUNT (OBJECT_IS_LIST + 1)
-} Object;
-
-typedef enum Source
-{
-	SOURCE_FUNCTION,
-	SOURCE_TRIGGER,
-	SOURCE_SYNC
-#define SOURCE_COUNT (SOURCE_SYNC + 1)
-} Source;
-
-/* What a row may do to the record in HubSpot; the letters stand in the outbox, NULL for the first. */
-typedef enum RowMode
-{
-	MODE_UPSERT = 0,
-	MODE_UPDATE = 'u',			/* only a record that HubSpot has */
-	MODE_CREATE = 'c'			/* only one that it has not */
-} RowMode;
-
-typedef enum Verdict
-{
-	VERDICT_DELIVERED,
-	VERDICT_COALESCED,
-	VERDICT_UNCHANGED,
-	VERDICT_REJECTED,
-	VERDICT_EXPIRED,
-	VERDICT_CANCELLED,
-	VERDICT_DEAD,
-	VERDICT_SENT_UNCONFIRMED,
-	VERDICT_UNKNOWN
-#define VERDICT_COUNT (VERDICT_UNKNOWN + 1)
-} Verdict;
 
 /* Oids of everything the hot path touches, so that it needs no look-up by name. */
 typedef struct Catalog
@@ -124,10 +66,6 @@ extern const Catalog *ring_catalog(bool missing_ok);
 
 /* Position of an enum value among its labels; raises an error for a stranger. */
 extern int	ring_enum_position(const Oid *labels, int count, Oid value);
-
-/* Words of the enums, for messages and look-ups by name. */
-extern const char *const ring_call_names[CALL_COUNT];
-extern const char *const ring_object_names[OBJECT_COUNT];
 
 /* Last value handed out by a sequence of ours, 0 when it was never used. */
 extern int64 ring_last_id(Oid sequence);

@@ -32,6 +32,7 @@
 
 #include "base/hubspot.h"
 #include "base/statement.h"
+#include "store/ring.h"
 #include "sync/sync.h"
 
 const char *const sync_kind_names[SYNC_KINDS] = {"sync", "audience", "trait"};
@@ -323,7 +324,7 @@ read_row(MemoryContext context)
 	sync->kind = word_column(COL_KIND, sync_kind_names, SYNC_KINDS);
 	read_owner(sync, context);
 	sync->server = text_column(COL_SERVER, context);
-	sync->object = word_column(COL_OBJECT, ring_object_names, OBJECT_COUNT);
+	sync->object = word_column(COL_OBJECT, object_names, OBJECT_COUNT);
 	sync->relation = DatumGetObjectId(column(COL_RELATION, &isnull));
 	sync->source = text_column(COL_SOURCE, context);
 	sync->search_path = text_column(COL_SEARCH_PATH, context);

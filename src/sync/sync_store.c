@@ -26,6 +26,7 @@
 #include "base/statement.h"
 #include "base/trigger_call.h"
 #include "cluster/shared.h"
+#include "store/ring.h"
 #include "sync/sync.h"
 #include "sync/sync_follow.h"
 
@@ -136,7 +137,7 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 	put_text(values, nulls, PUT_KIND, sync_kind_names[sync->kind]);
 	put_text(values, nulls, PUT_OWNER, sync->owner);
 	put_text(values, nulls, PUT_SERVER, sync->server);
-	put_text(values, nulls, PUT_OBJECT, ring_object_names[sync->object]);
+	put_text(values, nulls, PUT_OBJECT, object_names[sync->object]);
 	if (OidIsValid(sync->relation))
 		put(values, nulls, PUT_RELATION, ObjectIdGetDatum(sync->relation));
 	put_text(values, nulls, PUT_SOURCE, sync->source);

@@ -24,6 +24,7 @@
 #include "base/statement.h"
 #include "queue/unchanged.h"
 #include "store/confirmed.h"
+#include "store/ring.h"
 #include "worker/forget.h"
 
 #define ROWS_AT_ONCE	50000	/* taken out of the table in a transaction */

@@ -30,6 +30,7 @@
 #include "base/statement.h"
 #include "cluster/shared.h"
 #include "cluster/suspect.h"
+#include "store/ring.h"
 #include "worker/connect.h"
 #include "worker/pause.h"
 

@@ -61,6 +61,7 @@
 #include "request/schema_sync.h"
 #include "store/confirmed.h"
 #include "store/record_map.h"
+#include "store/ring.h"
 #include "worker/connect.h"
 #include "worker/forget.h"
 #include "worker/pause.h"

@@ -1,0 +1,22 @@
+/*
+ * words.c
+ *		The labels of the script's enums; see words.h.
+ */
+#include "postgres.h"
+
+#include "base/hubspot.h"
+#include "base/words.h"
+
+const char *const call_names[CALL_COUNT] =
+{"identify", "track", "group", "page", "form", "delete",
+	"refresh_schema", "create_property", "create_event",
+"add_to_list", "remove_from_list", "create_list"};
+
+const char *const object_names[OBJECT_COUNT] =
+{"contact", "company", "association", "event", "form", "schema", "list"};
+
+const char *const source_names[SOURCE_COUNT] = {"function", "trigger", "sync"};
+
+const char *const verdict_names[VERDICT_COUNT] =
+{"delivered", "coalesced", "unchanged", "rejected", "expired", "cancelled", "dead",
+"sent_unconfirmed", "unknown"};

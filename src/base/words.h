@@ -1,0 +1,77 @@
+/*
+ * words.h
+ *		The words that rows are described by: enums of the script, and their labels.
+ *
+ * A row of the outbox has a call, an object and a source, a verdict when it
+ * has ended, and a mode.
+ */
+#ifndef HUBSPOT_WORDS_H
+#define HUBSPOT_WORDS_H
+
+/* The enums of the script, in the order of their labels there. */
+typedef enum Call
+{
+	CALL_IDENTIFY,
+	CALL_TRACK,
+	CALL_GROUP,
+	CALL_PAGE,
+	CALL_FORM,
+	CALL_DELETE,
+	CALL_REFRESH_SCHEMA,
+	CALL_CREATE_PROPERTY,
+	CALL_CREATE_EVENT,
+	CALL_ADD_TO_LIST,
+	CALL_REMOVE_FROM_LIST,
+	CALL_CREATE_LIST
+#define CALL_COUNT (CALL_CREATE_LIST + 1)
+} Call;
+
+typedef enum Object
+{
+	OBJECT_IS_CONTACT,
+	OBJECT_IS_COMPANY,
+	OBJECT_IS_ASSOCIATION,
+	OBJECT_IS_EVENT,
+	OBJECT_IS_FORM,
+	OBJECT_IS_SCHEMA,
+	OBJECT_IS_LIST
+#define OBJECT_COUNT (OBJECT_IS_LIST + 1)
+} Object;
+
+typedef enum Source
+{
+	SOURCE_FUNCTION,
+	SOURCE_TRIGGER,
+	SOURCE_SYNC
+#define SOURCE_COUNT (SOURCE_SYNC + 1)
+} Source;
+
+/* What a row may do to the record in HubSpot; the letters stand in the outbox, NULL for the first. */
+typedef enum RowMode
+{
+	MODE_UPSERT = 0,
+	MODE_UPDATE = 'u',			/* only a record that HubSpot has */
+	MODE_CREATE = 'c'			/* only one that it has not */
+} RowMode;
+
+typedef enum Verdict
+{
+	VERDICT_DELIVERED,
+	VERDICT_COALESCED,
+	VERDICT_UNCHANGED,
+	VERDICT_REJECTED,
+	VERDICT_EXPIRED,
+	VERDICT_CANCELLED,
+	VERDICT_DEAD,
+	VERDICT_SENT_UNCONFIRMED,
+	VERDICT_UNKNOWN
+#define VERDICT_COUNT (VERDICT_UNKNOWN + 1)
+} Verdict;
+
+/* The labels, for messages and look-ups by name. */
+extern const char *const call_names[CALL_COUNT];
+extern const char *const object_names[OBJECT_COUNT];
+extern const char *const source_names[SOURCE_COUNT];
+extern const char *const verdict_names[VERDICT_COUNT];
+
+#endif							/* HUBSPOT_WORDS_H */

@@ -42,21 +42,15 @@
 #include "utils/wait_event.h"
 
 #include "base/hubspot.h"
+#include "account/account.h"
 #include "cluster/shared.h"
 #include "ddl.h"
-#include "sync/sync_owner.h"
+#include "declare/sync_owner.h"
 
 #define LEAVE_MS	2000		/* PostgreSQL itself waits another 5 s */
 #define POLL_MS		10
 
 static ProcessUtility_hook_type prev_process_utility = NULL;
-static const char *altered_server = NULL;
-
-const char *
-ddl_altered_server(void)
-{
-	return altered_server;
-}
 
 /* The value of an option, or NULL when it is missing or DEFAULT. */
 static char *
@@ -181,12 +175,12 @@ on_process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 {
 	Node	   *statement = pstmt->utilityStmt;
 	NodeTag		kind = nodeTag(statement);	/* a ROLLBACK may free the statement */
-	const char *outer = altered_server;
+	const char *outer = account_being_altered;
 	RoleStatement about;
 	bool		is_about_roles = sync_owner_concerns(statement, &about);
 
 	before_statement(statement);
-	altered_server = altered_by(statement, outer);
+	account_being_altered = altered_by(statement, outer);
 	PG_TRY();
 	{
 		if (prev_process_utility)
@@ -198,7 +192,7 @@ on_process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	}
 	PG_FINALLY();
 	{
-		altered_server = outer;
+		account_being_altered = outer;
 	}
 	PG_END_TRY();
 	after_statement(kind);

@@ -14,6 +14,7 @@
 #include "postmaster/bgworker.h"
 
 #include "base/hubspot.h"
+#include "account/meter.h"
 #include "base/guc.h"
 #include "cluster/home.h"
 #include "cluster/shared.h"
@@ -21,6 +22,8 @@
 #include "enqueue/trigger_creator.h"
 
 PG_MODULE_MAGIC;
+
+static const SharedPart meters = {.size = meter_shared_size, .startup = meter_shared_startup};
 
 static void
 register_launcher(void)
@@ -53,7 +56,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 	{
 		home_note_start();
-		shared_init();
+		shared_init(&meters);
 		register_launcher();
 	}
 }

@@ -39,9 +39,8 @@
 #include "base/hubspot.h"
 #include "account/account.h"
 #include "account/secret.h"
+#include "base/interval.h"
 #include "base/url.h"
-#include "ddl.h"
-#include "message/deadline.h"
 
 #define MAX_NAME	100			/* of a property or an event at HubSpot */
 #define MAX_PATH	255
@@ -233,7 +232,7 @@ read_span(const AccountOption *option, const char *value, int64 *result)
 	Interval	interval;
 	double		seconds;
 
-	if (strlen(value) > MAX_SPAN || !deadline_decode_interval(value, &interval))
+	if (strlen(value) > MAX_SPAN || !interval_decode(value, &interval))
 		return false;
 	seconds = interval.time / (double) USECS_PER_SEC +
 		((double) interval.month * DAYS_PER_MONTH + interval.day) * SECS_PER_DAY;
@@ -436,11 +435,13 @@ value_in(List *options, const char *name)
 	return NULL;
 }
 
+const char *account_being_altered = NULL;
+
 /* The options as they are before the ALTER SERVER under way, else none. */
 static List *
 options_before(void)
 {
-	const char *name = ddl_altered_server();
+	const char *name = account_being_altered;
 	ForeignServer *server = name ? GetForeignServerByName(name, true) : NULL;
 
 	return server ? server->options : NIL;

@@ -78,6 +78,13 @@ typedef struct AccountOptions
 extern AccountOptions *account_parse_options(List *options);
 
 /*
+ * Name of the SERVER that the ALTER SERVER under way in this session changes,
+ * or NULL; ddl.c sets it.  The validator needs it, for PostgreSQL tells it the
+ * options and not the SERVER.
+ */
+extern const char *account_being_altered;
+
+/*
  * The SERVER that a call means: the given name, else hubspot.server, else the
  * only SERVER of the wrapper.  Raises a clear error when there is none, or
  * several and no choice.  Cached; checks no right.

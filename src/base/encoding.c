@@ -203,8 +203,8 @@ encoding_to_wire(const char *text, int *len)
 }
 
 /* Whether UTF-8 is stored as it comes. */
-static bool
-stays_utf8(void)
+bool
+encoding_stays_utf8(void)
 {
 	return GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
 }
@@ -216,7 +216,7 @@ encoding_from_wire(const char *text)
 	char	   *result;
 	bool		whole;
 
-	if (text == NULL || stays_utf8() || is_ascii(text, len = strlen(text)))
+	if (text == NULL || encoding_stays_utf8() || is_ascii(text, len = strlen(text)))
 		return text;
 	encoding_prepare();
 	result = palloc(room_for(len));
@@ -226,9 +226,8 @@ encoding_from_wire(const char *text)
 
 /* ---- answers -------------------------------------------------------------------- */
 
-/* For json-c's texts: malloc'd, NULL when there is no memory. */
-static char *
-translate_text(const char *text, size_t len, size_t *new_len)
+char *
+encoding_from_wire_malloc(const char *text, size_t len, size_t *new_len)
 {
 	char	   *result = malloc(room_for(len));
 	bool		whole;
@@ -247,12 +246,12 @@ clip(const char *text, int len, int limit)
 	return pg_encoding_mbcliplen(encoding == PG_SQL_ASCII ? PG_UTF8 : encoding, text, len, limit);
 }
 
-static void
-translate_array(char *array, size_t size)
+void
+encoding_array_from_wire(char *array, size_t size)
 {
 	size_t		len = strlen(array);
 	size_t		new_len;
-	char	   *result = is_ascii(array, len) ? NULL : translate_text(array, len, &new_len);
+	char	   *result = is_ascii(array, len) ? NULL : encoding_from_wire_malloc(array, len, &new_len);
 
 	if (result == NULL)
 		return;
@@ -261,20 +260,6 @@ translate_array(char *array, size_t size)
 	memcpy(array, result, new_len);
 	array[new_len] = '\0';
 	free(result);
-}
-
-void
-encoding_of_reply(Reply *reply)
-{
-	if (stays_utf8())
-		return;
-	encoding_prepare();
-	translate_array(reply->message, sizeof(reply->message));
-	translate_array(reply->category, sizeof(reply->category));
-	translate_array(reply->policy, sizeof(reply->policy));
-	translate_array(reply->correlation_id, sizeof(reply->correlation_id));
-	translate_array(reply->scopes, sizeof(reply->scopes));
-	reply_translate(reply, translate_text);
 }
 
 static bool

@@ -15,8 +15,6 @@
 
 #include "utils/jsonb.h"
 
-#include "http/reply.h"
-
 #define ENCODING_REPLACEMENT '?'	/* for a character that the other side cannot hold */
 
 /* Find the conversions, once in a process; inside a transaction. */
@@ -28,8 +26,14 @@ extern char *encoding_to_wire(const char *text, int *len);
 /* UTF-8 as text of the database, palloc'd or the same; NULL stays NULL. */
 extern const char *encoding_from_wire(const char *text);
 
-/* The same for an answer that has just been parsed: all of its texts. */
-extern void encoding_of_reply(Reply *reply);
+/*
+ * For an answer that has just been parsed (wire_translate.c), after encoding_prepare(): whether
+ * its texts stay as they are; one of json-c's in malloc'd memory, NULL when there is none; an
+ * array of that size, in place.
+ */
+extern bool encoding_stays_utf8(void);
+extern char *encoding_from_wire_malloc(const char *text, size_t len, size_t *new_len);
+extern void encoding_array_from_wire(char *array, size_t size);
 
 /*
  * Why HubSpot cannot be sent this row, a text for its owner; NULL when all of its texts can be

@@ -28,7 +28,6 @@
 #include "storage/shmem.h"
 
 #include "base/hubspot.h"
-#include "account/meter.h"
 #include "cluster/shared.h"
 #include "cluster/shared_lanes.h"
 
@@ -37,6 +36,8 @@
 StaticAssertDecl(sizeof(WorkerOrder) <= BGW_EXTRALEN, "an order must fit into bgw_extra");
 
 SharedControl *hubspot_shared = NULL;
+
+static const SharedPart *other_part = NULL;
 
 /* The tranche: control->lock, and one per slot. */
 static LWLockPadded *locks = NULL;
@@ -74,7 +75,7 @@ on_shmem_request(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedControl)) + meter_shared_size());
+	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedControl)) + other_part->size());
 	RequestNamedLWLockTranche(TRANCHE, 1 + SHARED_MAX_WORKERS);
 }
 
@@ -115,13 +116,14 @@ on_shmem_startup(void)
 	locks = GetNamedLWLockTranche(TRANCHE);
 	if (!found)
 		initialize_control(hubspot_shared);
-	meter_shared_startup();
+	other_part->startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 
 void
-shared_init(void)
+shared_init(const SharedPart *other)
 {
+	other_part = other;
 	prev_shmem_request_hook = shmem_request_hook;
 	shmem_request_hook = on_shmem_request;
 	prev_shmem_startup_hook = shmem_startup_hook;

@@ -210,8 +210,15 @@ typedef struct SharedControl
 
 extern SharedControl *hubspot_shared;	/* NULL when not preloaded */
 
+/* What stands in shared memory beside SharedControl, and is made with it. */
+typedef struct SharedPart
+{
+	Size		(*size) (void);
+	void		(*startup) (void);	/* under AddinShmemInitLock */
+} SharedPart;
+
 /* From _PG_init: asks for the memory and the lock, installs the hooks. */
-extern void shared_init(void);
+extern void shared_init(const SharedPart *other);
 
 /* The lock of what a slot reports of its lanes, in the tranche "hubspot". */
 extern LWLock *shared_lanes_lock(const WorkerSlot *slot);

@@ -25,6 +25,7 @@
 #include "declare/preview_source.h"
 #include "declare/sync_declare.h"
 #include "refresh/refresh_source.h"
+#include "store/act_as.h"
 #include "sync/sync_argument.h"
 
 PG_FUNCTION_INFO_V1(hubspot_sync_preview);
@@ -39,17 +40,17 @@ void
 preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	SyncIdentity before;
+	Identity before;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	SPI_connect();
 	if (statement_execute(sql, nargs, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not run a preview");
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 }
 
 /* The definition that hubspot_sync() would save, and what its source is. */

@@ -28,6 +28,7 @@
 #include "declare/preview.h"
 #include "message/message.h"
 #include "refresh/refresh_source.h"
+#include "store/act_as.h"
 #include "store/ring.h"
 #include "sync/sync_argument.h"
 #include "sync/sync_source.h"
@@ -137,21 +138,21 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 	Oid			types[] = {OIDOID, TEXTOID, BOOLOID, BOOLOID};
 	Datum		values[lengthof(types)];
 	MemoryContext context = CurrentMemoryContext;
-	SyncIdentity before;
+	Identity before;
 	char	   *counts;
 
 	values[0] = ObjectIdGetDatum(server);
 	values[1] = CStringGetTextDatum(sync->server);
 	values[2] = BoolGetDatum(address_needed && ring_may_read(catalog->record));
 	values[3] = BoolGetDatum(sync->level == SYNC_LEVEL_ACCOUNT_USERS && ring_may_read(catalog->company_contact));
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER ||
 		statement_execute(counts_sql, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not count the keys");
 	counts = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 	return counts;
 }
 

@@ -24,6 +24,7 @@
 #include "declare/preview_source.h"
 #include "enqueue/row_column.h"
 #include "refresh/refresh_source.h"
+#include "store/act_as.h"
 
 #define SAMPLE_ROWS		3
 #define COUNTED_ROWS	10000	/* up to here rows are counted, beyond that estimated */
@@ -106,7 +107,7 @@ static void
 describe_rows(StringInfo json, const Sync *sync)
 {
 	char	   *sql = refresh_statement(sync);
-	SyncIdentity before;
+	Identity before;
 	Portal		portal;
 	double		rows;
 	bool		exact;
@@ -124,7 +125,7 @@ describe_rows(StringInfo json, const Sync *sync)
 		rows = Max(rows, PortalGetPrimaryStmt(portal)->planTree->plan_rows);
 	SPI_cursor_close(portal);
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 	appendStringInfo(json, ",\"rows\":%.0f,\"exact\":%s", rows, exact ? "true" : "false");
 }
 

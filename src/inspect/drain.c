@@ -34,6 +34,7 @@
 #include "base/statement.h"
 #include "inspect/rights.h"
 #include "queue/admit.h"
+#include "store/act_as.h"
 #include "store/ring.h"
 #include "store/snapshot.h"
 #include "sync/sync.h"
@@ -316,7 +317,7 @@ hubspot_drain(PG_FUNCTION_ARGS)
 {
 	Drain	   *drain = palloc0(sizeof(Drain));
 	TimestampTz end = end_of(fcinfo);
-	SyncIdentity before;
+	Identity before;
 	bool		done;
 
 	if (!PG_ARGISNULL(1))
@@ -326,7 +327,7 @@ hubspot_drain(PG_FUNCTION_ARGS)
 	}
 	refuse_own_rows();
 	drain->may_read_texts = rights_may_read_texts(GetUserId());
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	drain->memory = AllocSetContextCreate(CurrentMemoryContext, "hubspot_drain", ALLOCSET_SMALL_SIZES);
 	PushActiveSnapshot(GetLatestSnapshot());
 	drain->wanted = snapshot_take();
@@ -335,6 +336,6 @@ hubspot_drain(PG_FUNCTION_ARGS)
 	for (int i = 0; i < RING_CHILDREN; i++)
 		drain->places[i].xid = drain->done->xmin;
 	done = wait_until_done(drain, end);
-	sync_act_back(&before);
+	act_back(&before);
 	PG_RETURN_BOOL(done);
 }

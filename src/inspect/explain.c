@@ -40,6 +40,7 @@
 #include "message/deadline.h"
 #include "message/mapping.h"
 #include "message/schema.h"
+#include "store/act_as.h"
 #include "store/record_map.h"
 #include "store/ring.h"
 #include "sync/sync.h"
@@ -499,13 +500,13 @@ explain_arguments(FunctionCallInfo fcinfo, Explain *explain, Oid server)
 {
 	MessageProblem problem;
 	TimestampTz deadline;
-	SyncIdentity before;
+	Identity before;
 	Jsonb	   *message = PG_GETARG_JSONB_P(1);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	explain->result = (ReturnSetInfo *) fcinfo->resultinfo;
 	explain->call = enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	begin_explain(explain, server);
 	if (!message_read(message, &explain->parts, &problem) ||
 		!message_check_envelope(&explain->parts, &problem) ||
@@ -517,7 +518,7 @@ explain_arguments(FunctionCallInfo fcinfo, Explain *explain, Oid server)
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 				 errmsg("%s", problem.message)));
 	explain_call(explain, message);
-	sync_act_back(&before);
+	act_back(&before);
 }
 
 /* The SERVER that is meant; the other arguments must be there. */

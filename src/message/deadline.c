@@ -2,9 +2,8 @@
  * deadline.c
  *		How long a call may wait: the argument, or the message's own word.
  *
- * Texts are decoded with the server's parts of interval_in(), which report
- * what they cannot read instead of raising it: a trigger's statement must not fail for it.
- * Memory is the caller's context.
+ * A trigger's statement must not fail for a text that is no interval, so nothing here raises an
+ * error for one.  Memory is the caller's context.
  */
 #include "postgres.h"
 
@@ -12,6 +11,7 @@
 #include "utils/datetime.h"
 
 #include "base/hubspot.h"
+#include "base/interval.h"
 #include "message/deadline.h"
 #include "message/property_value.h"
 
@@ -34,32 +34,12 @@ now_and(const Interval *interval)
 												   IntervalPGetDatum(interval)));
 }
 
-/* The server's interval_in(), for an interval of any kind. */
-bool
-deadline_decode_interval(const char *text, Interval *interval)
-{
-	char		workbuf[256];
-	char	   *field[MAXDATEFIELDS];
-	int			ftype[MAXDATEFIELDS];
-	int			nf;
-	int			dtype;
-	struct pg_itm_in itm = {0};
-	int			error;
-
-	error = ParseDateTime(text, workbuf, sizeof(workbuf), field, ftype, MAXDATEFIELDS, &nf);
-	if (error == 0)
-		error = DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &itm);
-	if (error == DTERR_BAD_FORMAT)
-		error = DecodeISO8601Interval(pstrdup(text), &dtype, &itm);
-	return error == 0 && dtype == DTK_DELTA && itmin2interval(&itm, interval) == 0;
-}
-
 bool
 deadline_read_interval(const char *text, Interval *interval, MessageProblem *problem)
 {
 	TimestampTz ignored;
 
-	if (!deadline_decode_interval(text, interval))
+	if (!interval_decode(text, interval))
 		return message_bad(problem, psprintf("deadline \"%s\" is not an interval", text), EXPECTED);
 	return deadline_after(interval, &ignored, problem);
 }

@@ -13,10 +13,7 @@
 
 #include "message/message.h"
 
-/* Read an interval's text, whatever it is for; false when it is none. */
-extern bool deadline_decode_interval(const char *text, Interval *interval);
-
-/* The same for a deadline; false also when it can be none. */
+/* Read an interval's text; false when it is none, or can be no deadline. */
 extern bool deadline_read_interval(const char *text, Interval *interval, MessageProblem *problem);
 
 /* The moment that an interval means now; false when it is not above zero, or absurdly long. */

@@ -59,6 +59,7 @@
 #include "base/user_table.h"
 #include "refresh/fill.h"
 #include "refresh/fill_read.h"
+#include "store/act_as.h"
 
 #define ATTEMPTS		3		/* when rows change between reading and locking */
 #define SYSTEM_COLUMNS	3		/* of the statement, before the table's */
@@ -131,7 +132,7 @@ fill_choose_order(const Sync *sync, Relation rel)
 	FillOrder	order = {find_key(sync, rel), false};
 	AttrNumber	primary = 0;
 	ListCell   *cell;
-	SyncIdentity before;
+	Identity before;
 
 	sync_act_as_owner(sync, &before);
 	foreach(cell, RelationGetIndexList(rel))
@@ -144,7 +145,7 @@ fill_choose_order(const Sync *sync, Relation rel)
 		else if (column > 0 && is_primary)
 			primary = column;
 	}
-	sync_act_back(&before);
+	act_back(&before);
 	if (!order.is_indexed && primary > 0)
 	{
 		order.attnum = primary;
@@ -413,7 +414,7 @@ fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, Fil
 {
 	MemoryContext context = CurrentMemoryContext;
 	FillOutcome outcome = FILL_CONTESTED;
-	SyncIdentity before;
+	Identity before;
 
 	LockRelationOid(RelationGetRelid(rel), RowShareLock);
 	refuse_foreign_partition(rel);
@@ -433,6 +434,6 @@ fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, Fil
 		hand_over(rel, function, arg);
 	}
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 	return outcome;
 }

@@ -22,6 +22,7 @@
 #include "base/hubspot.h"
 #include "base/statement.h"
 #include "refresh/refresh_compare.h"
+#include "store/act_as.h"
 
 #define PAGE_ROWS	1000
 
@@ -175,7 +176,7 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID};
 	Datum		values[4];
 	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n'};
-	SyncIdentity before;
+	Identity before;
 	Portal		portal;
 	NameData	server;
 
@@ -184,7 +185,7 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	values[1] = BoolGetDatum(resend);
 	values[2] = NameGetDatum(&server);
 	values[3] = source->filter != NULL ? refresh_filter_rest(source->filter) : (Datum) 0;
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	prefer_hash_join();
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
@@ -195,5 +196,5 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	take_differences(portal, resend, function, arg);
 	SPI_cursor_close(portal);
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 }

@@ -30,6 +30,7 @@
 #include "base/hubspot.h"
 #include "base/statement.h"
 #include "refresh/refresh_filter.h"
+#include "store/act_as.h"
 
 typedef struct Entry
 {
@@ -123,9 +124,9 @@ fill(RefreshFilter *filter, const Sync *sync)
 		.filter = filter
 	};
 	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver.receiver};
-	SyncIdentity before;
+	Identity before;
 
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	SPI_connect();
 	options.params = makeParamList(1);
 	options.params->params[0].value = Int32GetDatum(sync->id);
@@ -135,7 +136,7 @@ fill(RefreshFilter *filter, const Sync *sync)
 	if (statement_execute_extended(members_sql, &options) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.member");
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 }
 
 RefreshFilter *

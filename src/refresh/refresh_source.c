@@ -34,6 +34,7 @@
 #include "base/domain.h"
 #include "message/message.h"
 #include "refresh/refresh_source.h"
+#include "store/act_as.h"
 
 #define MAX_PAIRS	50			/* of jsonb_build_object(), which takes as many arguments as any
 								 * function */
@@ -147,7 +148,7 @@ static TupleDesc
 describe(const Sync *sync, const char *sql)
 {
 	MemoryContext context = CurrentMemoryContext;
-	SyncIdentity before;
+	Identity before;
 	SPIPlanPtr	plan;
 	TupleDesc	desc;
 
@@ -167,7 +168,7 @@ describe(const Sync *sync, const char *sql)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 	return desc;
 }
 
@@ -175,14 +176,14 @@ describe(const Sync *sync, const char *sql)
 static void
 check_rights(const Sync *sync, const char *sql)
 {
-	SyncIdentity before;
+	Identity before;
 
 	sync_act_as_owner(sync, &before);
 	SPI_connect();
 	if (SPI_execute(psprintf("EXPLAIN %s", sql), false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not explain the query of \"%s\"", sync->name);
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 }
 
 /*
@@ -390,7 +391,7 @@ static void
 run_query(const Sync *sync, SourceReceiver *receiver)
 {
 	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver->receiver};
-	SyncIdentity before;
+	Identity before;
 	char	   *sql = refresh_statement(sync);
 
 	sync_act_as_owner(sync, &before);
@@ -398,7 +399,7 @@ run_query(const Sync *sync, SourceReceiver *receiver)
 	if (SPI_execute_extended(sql, &options) != SPI_OK_SELECT)
 		elog(ERROR, "could not run the query of \"%s\"", sync->name);
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 }
 
 void

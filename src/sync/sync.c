@@ -32,6 +32,7 @@
 
 #include "base/hubspot.h"
 #include "base/statement.h"
+#include "store/act_as.h"
 #include "store/ring.h"
 #include "sync/sync.h"
 
@@ -87,22 +88,6 @@ sync_functions_schema(void)
 	return quote_identifier(get_namespace_name(schema));
 }
 
-static void
-act_as(Oid role, int flags, const char *search_path, SyncIdentity *before)
-{
-	GetUserIdAndSecContext(&before->user, &before->context);
-	before->guc_level = NewGUCNestLevel();
-	SetUserIdAndSecContext(role, before->context | flags);
-	(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
-
-void
-sync_act_as_extension(SyncIdentity *before)
-{
-	act_as(ring_tables_owner(), SECURITY_LOCAL_USERID_CHANGE, "pg_catalog, pg_temp", before);
-}
-
 Oid
 sync_owner_role(const Sync *sync)
 {
@@ -132,7 +117,7 @@ sync_reader(const Sync *sync)
 }
 
 void
-sync_act_as_owner(const Sync *sync, SyncIdentity *before)
+sync_act_as_owner(const Sync *sync, Identity *before)
 {
 	(void) sync_need_owner(sync);
 	act_as(sync_reader(sync), SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION, sync->search_path, before);
@@ -140,20 +125,13 @@ sync_act_as_owner(const Sync *sync, SyncIdentity *before)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-void
-sync_act_back(const SyncIdentity *before)
-{
-	AtEOXact_GUC(false, before->guc_level);
-	SetUserIdAndSecContext(before->user, before->context);
-}
-
 uint64
 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, SyncTake take, void *arg)
 {
-	SyncIdentity before;
+	Identity before;
 	uint64		rows;
 
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	SPI_connect();
 	if (statement_execute(sql, nargs, types, values, nulls, false, 0) < 0)
 		elog(ERROR, "could not read or write what is known of the definitions");
@@ -161,7 +139,7 @@ sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *
 	if (take != NULL)
 		take(arg);
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 	return rows;
 }
 
@@ -358,11 +336,11 @@ static Sync *
 load_row(const char *condition, Oid type, Datum value)
 {
 	MemoryContext context = CurrentMemoryContext;
-	SyncIdentity before;
+	Identity before;
 	char	   *sql = psprintf("%s%s", load_sql, condition);
 	Sync	   *sync = NULL;
 
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
 	if (statement_execute(sql, 1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
@@ -371,7 +349,7 @@ load_row(const char *condition, Oid type, Datum value)
 		sync = read_row(context);
 	SPI_finish();
 	PopActiveSnapshot();
-	sync_act_back(&before);
+	act_back(&before);
 	return sync;
 }
 

@@ -4,7 +4,7 @@
  *
  *	sync_load()		the definition of a name
  *	sync_lock()		one refresh or back-fill at a time
- *	sync_act_as_..	on whose behalf the next statements run
+ *	sync_act_as_owner()	on whose behalf its queries run
  *	sync_execute()	a statement about the extension's tables
  *	sync_replaced(), sync_save()	for what declares (sync_store.c)
  *
@@ -20,6 +20,7 @@
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
+#include "store/act_as.h"
 #include "store/ring.h"
 
 typedef enum SyncKind
@@ -147,29 +148,14 @@ extern Oid	sync_reader(const Sync *sync);
 extern void sync_check_owner(const Sync *sync);
 
 /*
- * On whose behalf the next statements run.  An error resets it by itself, as
- * the transaction does; sync_act_back() otherwise, in reverse order.
- */
-typedef struct SyncIdentity
-{
-	Oid			user;
-	int			context;
-	int			guc_level;
-} SyncIdentity;
-
-/* The owner of the extension: for its tables, over plain values. */
-extern void sync_act_as_extension(SyncIdentity *before);
-
-/*
  * The owner of the definition, with its search_path, unable to change role or
  * make objects that outlive the statement; for a superuser pg_read_all_data
  * acts.  A policy that would filter is an error, so that HubSpot is not told
  * that everybody has left when row security is enabled for a table; but a
  * definition whose owner saw only some rows when he declared it (row_security)
- * goes on to see those that his policies show.
+ * goes on to see those that his policies show.  act_back() ends it.
  */
-extern void sync_act_as_owner(const Sync *sync, SyncIdentity *before);
-extern void sync_act_back(const SyncIdentity *before);
+extern void sync_act_as_owner(const Sync *sync, Identity *before);
 
 /*
  * Run one statement as the extension's owner; returns how many rows it read or

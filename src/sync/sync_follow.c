@@ -27,6 +27,7 @@
 
 #include "base/hubspot.h"
 #include "base/statement.h"
+#include "store/act_as.h"
 #include "sync/sync_follow.h"
 
 #define TRIGGER_FUNCTION "hubspot_sync_trigger"
@@ -89,12 +90,12 @@ static List *
 find_triggers(const char *name)
 {
 	MemoryContext context = CurrentMemoryContext;
-	SyncIdentity before;
+	Identity before;
 	Oid			type = TEXTOID;
 	Datum		value = CStringGetTextDatum(name);
 	List	   *found = NIL;
 
-	sync_act_as_extension(&before);
+	act_as_extension(&before);
 	SPI_connect();
 	if (statement_execute(find_sql, 1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read pg_trigger");
@@ -113,7 +114,7 @@ find_triggers(const char *name)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
-	sync_act_back(&before);
+	act_back(&before);
 	return found;
 }
 

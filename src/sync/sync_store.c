@@ -26,6 +26,7 @@
 #include "base/statement.h"
 #include "base/trigger_call.h"
 #include "cluster/shared.h"
+#include "store/act_as.h"
 #include "store/ring.h"
 #include "sync/sync.h"
 #include "sync/sync_follow.h"
@@ -276,15 +277,15 @@ tell_owner(const Sync *sync, const Sync *before)
 void
 sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget)
 {
-	SyncIdentity identity;
+	Identity identity;
 
 	tell_owner(sync, before);
-	sync_act_as_extension(&identity);
+	act_as_extension(&identity);
 	SPI_connect();
 	sync->id = write_row(sync);
 	write_state(sync, before, fill, forget);
 	SPI_finish();
-	sync_act_back(&identity);
+	act_back(&identity);
 	shared_look_at_syncs_at_commit();
 }
 
@@ -301,17 +302,17 @@ sync_resend(const Sync *sync, bool at_once)
 void
 sync_drop(const Sync *sync)
 {
-	SyncIdentity identity;
+	Identity identity;
 
 	(void) sync_lock(sync, true);
 	sync_unfollow(sync->name);
-	sync_act_as_extension(&identity);
+	act_as_extension(&identity);
 	SPI_connect();
 	run("DELETE FROM hubspot.sync WHERE id = $1", sync->id);
 	run("DELETE FROM hubspot.sync_state WHERE sync = $1", sync->id);
 	run("DELETE FROM hubspot.member WHERE sync = $1", sync->id);
 	SPI_finish();
-	sync_act_back(&identity);
+	act_back(&identity);
 }
 
 Datum

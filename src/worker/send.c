@@ -25,6 +25,7 @@
 #include "base/value.h"
 #include "cluster/suspect.h"
 #include "http/wire.h"
+#include "http/wire_translate.h"
 #include "request/schema_sync.h"
 #include "worker/connect.h"
 #include "worker/daily.h"
@@ -688,7 +689,7 @@ send_collect(void)
 
 		reply_parse(&reply, response.answered ? response.status : 0, &response.headers,
 					response.body, response.body_len);
-		encoding_of_reply(&reply);
+		wire_translate_reply(&reply);
 		transfers[response.slot].account = NULL;
 		transfer.account->transfers--;
 		meter_response(&transfer, &response, &reply);

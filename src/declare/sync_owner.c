@@ -30,7 +30,7 @@
 #include "account/account.h"
 #include "cluster/shared.h"
 #include "refresh/refresh_source.h"
-#include "sync/sync_owner.h"
+#include "declare/sync_owner.h"
 #include "sync/sync_source.h"
 
 PG_FUNCTION_INFO_V1(hubspot_alter_owner);

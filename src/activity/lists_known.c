@@ -12,6 +12,7 @@
 #include "base/hubspot.h"
 #include "activity/lists.h"
 #include "base/clock.h"
+#include "base/worker_context.h"
 
 #define MAX_KNOWN		1000	/* of an account; beyond it all are forgotten */
 #define ID_KEEPS_US		(3600 * USECS_PER_SEC)	/* a list may be renamed in HubSpot */
@@ -54,7 +55,7 @@ lists_known(Account *account, const MessageList *list)
 	}
 	if (list_length(account->lists) >= MAX_KNOWN)
 		drop_all(account);
-	old = MemoryContextSwitchTo(window.work);
+	old = MemoryContextSwitchTo(WorkerContext);
 	known = palloc0(offsetof(KnownList, name) + list->len);
 	known->of_companies = list->of_companies;
 	known->name_len = list->len;
@@ -108,8 +109,8 @@ void
 lists_ask(KnownList *known, const WorkKey *key)
 {
 	drop_asker(known);
-	known->asker = MemoryContextStrdup(window.work, key->key);
-	known->asker_property = key->property != NULL ? MemoryContextStrdup(window.work, key->property) : NULL;
+	known->asker = MemoryContextStrdup(WorkerContext, key->key);
+	known->asker_property = key->property != NULL ? MemoryContextStrdup(WorkerContext, key->property) : NULL;
 }
 
 /* A row that has ended without an answer asks no longer. */

@@ -28,6 +28,7 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/statement.h"
+#include "base/worker_context.h"
 #include "crm/purge.h"
 #include "crm/purge_pass.h"
 #include "crm/records.h"
@@ -122,7 +123,7 @@ cancel_others(const Purge *purge)
 void
 purge_begin(Input *input, const AckResult *result)
 {
-	MemoryContext context = AllocSetContextCreate(window.work, "hubspot purge", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(WorkerContext, "hubspot purge", ALLOCSET_SMALL_SIZES);
 	Purge	   *purge = MemoryContextAllocZero(context, sizeof(Purge));
 
 	purge->context = context;
@@ -399,7 +400,7 @@ begin_pass(void)
 	List	   *erased = NIL;
 	dlist_iter	iter;
 
-	pass_context = AllocSetContextCreate(window.work, "hubspot purges", ALLOCSET_SMALL_SIZES);
+	pass_context = AllocSetContextCreate(WorkerContext, "hubspot purges", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(pass_context);
 	dlist_foreach(iter, &purges)
 	{

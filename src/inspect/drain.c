@@ -37,7 +37,6 @@
 #include "store/act_as.h"
 #include "store/ring.h"
 #include "store/snapshot.h"
-#include "sync/sync.h"
 
 #define FIRST_PAUSE_MS	10		/* between two looks, doubled each time ... */
 #define LONGEST_PAUSE_MS	500 /* ... up to this */

@@ -43,7 +43,6 @@
 #include "store/act_as.h"
 #include "store/record_map.h"
 #include "store/ring.h"
-#include "sync/sync.h"
 
 PG_FUNCTION_INFO_V1(hubspot_explain);
 PG_FUNCTION_INFO_V1(hubspot_explain_by_schema);

@@ -9,6 +9,7 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
+#include "base/worker_context.h"
 #include "queue/await.h"
 #include "queue/defer.h"
 #include "queue/park.h"
@@ -136,7 +137,7 @@ await_look_up_contact(WorkKey *key)
 	else
 	{
 		if (key->address == NULL)
-			key->address = MemoryContextStrdup(window.work, found);
+			key->address = MemoryContextStrdup(WorkerContext, found);
 		found = record_map_find(server, OBJECT_IS_CONTACT, "email", key->address);
 		if (found != NULL && key->lane->family == FAMILY_EVENTS)
 			set_record(key, found);

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/statement.h"
 #include "base/value.h"
+#include "base/worker_context.h"
 #include "queue/admit.h"
 #include "queue/defer.h"
 #include "queue/defer_write.h"
@@ -67,7 +68,7 @@ add_id(WorkKey *key, int64 id)
 	int			n = key->ndeferred++;
 
 	if (n == 0)
-		key->deferred = MemoryContextAlloc(window.work, sizeof(int64) * 4);
+		key->deferred = MemoryContextAlloc(WorkerContext, sizeof(int64) * 4);
 	else if (n >= 4 && (n & (n - 1)) == 0)
 		key->deferred = repalloc(key->deferred, sizeof(int64) * n * 2);
 	for (; n > 0 && key->deferred[n - 1] > id; n--)
@@ -428,7 +429,7 @@ defer_start(void)
 	SPI_connect();
 	select_copies("SELECT " COPY_COLUMNS ", (extract(epoch FROM next_try_at - clock_timestamp()) * 1000000)::int8"
 				  " FROM hubspot.deferred ORDER BY id");
-	at_start = MemoryContextAlloc(window.work, sizeof(int64) * Max(SPI_processed, 1));
+	at_start = MemoryContextAlloc(WorkerContext, sizeof(int64) * Max(SPI_processed, 1));
 	for (int i = 0; i < SPI_processed; i++)
 	{
 		Copy		copy = read_copy(i);

@@ -21,6 +21,7 @@
 
 #include "base/hubspot.h"
 #include "base/guc.h"
+#include "base/worker_context.h"
 #include "queue/admit.h"
 #include "queue/park.h"
 #include "read/command.h"
@@ -90,14 +91,14 @@ grow(Parked *parked)
 	Parked		old = *parked;
 
 	parked->size = old.size * 2;
-	parked->rows = MemoryContextAllocHuge(window.work, sizeof(ParkedRow) * parked->size);
+	parked->rows = MemoryContextAllocHuge(WorkerContext, sizeof(ParkedRow) * parked->size);
 	for (uint32 place = old.first; place != old.end; place++)
 		*row_at(parked, place) = *row_at(&old, place);
 	pfree(old.rows);
 	if (old.chains == NULL)
 		return;
-	parked->chains = MemoryContextAllocHuge(window.work, sizeof(Chain) * parked->size);
-	parked->buckets = MemoryContextAllocExtended(window.work, sizeof(uint32) * parked->size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	parked->chains = MemoryContextAllocHuge(WorkerContext, sizeof(Chain) * parked->size);
+	parked->buckets = MemoryContextAllocExtended(WorkerContext, sizeof(uint32) * parked->size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (uint32 place = old.first; place != old.end; place++)
 	{
 		parked->chains[place & (parked->size - 1)].hash = old.chains[place & (old.size - 1)].hash;
@@ -110,14 +111,14 @@ grow(Parked *parked)
 static Parked *
 make_parked(bool chained)
 {
-	Parked	   *parked = MemoryContextAllocZero(window.work, sizeof(Parked));
+	Parked	   *parked = MemoryContextAllocZero(WorkerContext, sizeof(Parked));
 
 	parked->size = FIRST_SIZE;
-	parked->rows = MemoryContextAlloc(window.work, sizeof(ParkedRow) * FIRST_SIZE);
+	parked->rows = MemoryContextAlloc(WorkerContext, sizeof(ParkedRow) * FIRST_SIZE);
 	if (chained)
 	{
-		parked->chains = MemoryContextAlloc(window.work, sizeof(Chain) * FIRST_SIZE);
-		parked->buckets = MemoryContextAllocZero(window.work, sizeof(uint32) * FIRST_SIZE);
+		parked->chains = MemoryContextAlloc(WorkerContext, sizeof(Chain) * FIRST_SIZE);
+		parked->buckets = MemoryContextAllocZero(WorkerContext, sizeof(uint32) * FIRST_SIZE);
 	}
 	return parked;
 }

@@ -18,6 +18,7 @@
 
 #include "base/hubspot.h"
 #include "base/guc.h"
+#include "base/worker_context.h"
 #include "queue/defer.h"
 #include "queue/park.h"
 #include "queue/unchanged.h"
@@ -80,11 +81,11 @@ static Row *early;				/* in the window, near the place of what was brought in la
 void
 queue_init(void)
 {
-	window.work = AllocSetContextCreate(TopMemoryContext, "hubspot work", ALLOCSET_DEFAULT_SIZES);
+	worker_context_init();
 	window.memory = AllocSetContextCreate(TopMemoryContext, "hubspot window", ALLOCSET_DEFAULT_SIZES);
 	dlist_init(&window.rows);
 	window.next_seq = 1;
-	keys = keytable_create(window.work, 1024, NULL);
+	keys = keytable_create(WorkerContext, 1024, NULL);
 }
 
 /* The heap's first is the greatest. */
@@ -125,7 +126,7 @@ static WorkKey *
 make_key(KeyName name)
 {
 	Size		property_size = name.property != NULL ? strlen(name.property) + 1 : 0;
-	WorkKey    *key = MemoryContextAllocZero(window.work,
+	WorkKey    *key = MemoryContextAllocZero(WorkerContext,
 											 sizeof(WorkKey) + name.key_len + 1 + property_size);
 	char	   *text = (char *) (key + 1);
 

@@ -287,7 +287,6 @@ typedef struct Batch
 /* The window and its bounds. */
 typedef struct Window
 {
-	MemoryContext work;			/* accounts, lanes, keys */
 	MemoryContext memory;		/* rows */
 	dlist_head	rows;			/* by seq */
 	uint64		next_seq;

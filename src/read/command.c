@@ -23,6 +23,7 @@
 
 #include "base/hubspot.h"
 #include "base/statement.h"
+#include "base/worker_context.h"
 #include "queue/admit.h"
 #include "queue/defer.h"
 #include "read/command.h"
@@ -203,7 +204,7 @@ read_ids(Command *command, ArrayType *array)
 static Command *
 read_command(int row)
 {
-	MemoryContext context = AllocSetContextCreate(window.work, "hubspot command", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(WorkerContext, "hubspot command", ALLOCSET_SMALL_SIZES);
 	Command    *command = MemoryContextAllocZero(context, sizeof(Command));
 	bool		isnull;
 	Datum		value;
@@ -228,7 +229,7 @@ read_command(int row)
 static void
 remember(List **list, Command *command)
 {
-	MemoryContext old = MemoryContextSwitchTo(window.work);
+	MemoryContext old = MemoryContextSwitchTo(WorkerContext);
 
 	*list = lappend(*list, command);
 	MemoryContextSwitchTo(old);

@@ -51,6 +51,7 @@
 
 #include "base/hubspot.h"
 #include "base/guc.h"
+#include "base/worker_context.h"
 #include "cluster/suspect.h"
 #include "queue/admit.h"
 #include "queue/defer.h"
@@ -163,7 +164,7 @@ begin_difference(Reader *reader, const Mark *to)
 
 	mark_set(&reader->to, to);
 	reader->old_size = from->nxip + 4;
-	reader->old_xids = MemoryContextAlloc(window.work, sizeof(FullTransactionId) * reader->old_size);
+	reader->old_xids = MemoryContextAlloc(WorkerContext, sizeof(FullTransactionId) * reader->old_size);
 	reader->nold = 0;
 	for (int i = 0; i < from->nxip; i++)
 		if (snapshot_sees(to->snap, from->xip[i]))
@@ -198,7 +199,7 @@ free_reader(Reader *reader)
 static Reader *
 make_follower(Lane *lane, int64 position)
 {
-	Reader	   *follower = MemoryContextAllocZero(window.work, sizeof(Reader));
+	Reader	   *follower = MemoryContextAllocZero(WorkerContext, sizeof(Reader));
 
 	follower->lane = lane;
 	mark_set(&follower->from, &main_reader.from);

@@ -17,6 +17,7 @@
 #include "activity/schema_lane.h"
 #include "base/clock.h"
 #include "base/value.h"
+#include "base/worker_context.h"
 #include "cluster/suspect.h"
 #include "crm/modes.h"
 #include "queue/defer.h"
@@ -55,7 +56,7 @@ static const char *const server_dropped =
 Batch *
 batch_make(Lane *lane, const RequestKind *kind, int max_inputs)
 {
-	MemoryContext context = AllocSetContextCreate(window.work, "hubspot batch", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(WorkerContext, "hubspot batch", ALLOCSET_DEFAULT_SIZES);
 	Batch	   *batch = MemoryContextAllocZero(context, sizeof(Batch));
 
 	batch->lane = lane;

@@ -20,6 +20,7 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/value.h"
+#include "base/worker_context.h"
 #include "request/schema_reply.h"
 #include "request/schema_sync.h"
 #include "store/ring.h"
@@ -142,7 +143,7 @@ load(Account *account)
 	Schema	   *schema = schema_load(account->server, CurrentMemoryContext);
 	TimestampTz now = GetCurrentTimestamp();
 
-	MemoryContextSetParent(schema->context, window.work);
+	MemoryContextSetParent(schema->context, WorkerContext);
 	if (account->schema != NULL)
 		MemoryContextDelete(account->schema->context);
 	account->schema = schema;
@@ -392,7 +393,7 @@ schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *pro
 		return true;			/* with the next request */
 	if (list_length(sync->tried) >= MAX_TRIED)
 		return false;
-	old = MemoryContextSwitchTo(window.work);
+	old = MemoryContextSwitchTo(WorkerContext);
 	copy = palloc(sizeof(UnknownProperty));
 	copy->name = pstrdup(property->name);
 	copy->type = pstrdup(property->type);
@@ -505,7 +506,7 @@ take_refusal(SchemaSync *sync)
 static void
 take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
 {
-	MemoryContext old = MemoryContextSwitchTo(window.work);
+	MemoryContext old = MemoryContextSwitchTo(WorkerContext);
 	const char *next = reply_next_page(reply);
 
 	if (sync->json == NULL)

@@ -14,7 +14,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "base/hubspot.h"
-#include "queue/work.h"
+#include "base/worker_context.h"
 #include "store/snapshot.h"
 
 static FullTransactionId
@@ -121,7 +121,7 @@ mark_free(Mark *mark)
 void
 mark_set(Mark *mark, const Mark *value)
 {
-	MemoryContext old = MemoryContextSwitchTo(window.work);
+	MemoryContext old = MemoryContextSwitchTo(WorkerContext);
 	Snap	   *snap = snapshot_copy(value->snap);
 
 	mark_free(mark);

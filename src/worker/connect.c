@@ -34,6 +34,7 @@
 #include "base/encoding.h"
 #include "base/statement.h"
 #include "base/value.h"
+#include "base/worker_context.h"
 #include "request/schema_sync.h"
 #include "worker/connect.h"
 #include "worker/daily.h"
@@ -62,7 +63,7 @@ server_changed(Datum arg, int cacheid, uint32 hashvalue)
 void
 connect_init(void)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(AccountEntry), .hcxt = window.work};
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(AccountEntry), .hcxt = WorkerContext};
 
 	by_server = hash_create("hubspot accounts", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
@@ -79,7 +80,7 @@ connect_find(Oid server)
 static Account *
 make_account(Oid server)
 {
-	Account    *account = MemoryContextAllocZero(window.work, sizeof(Account));
+	Account    *account = MemoryContextAllocZero(WorkerContext, sizeof(Account));
 
 	account->server = server;
 	for (int i = 0; i < FAMILY_COUNT; i++)
@@ -189,7 +190,7 @@ parse_options(Account *account, MemoryContext context)
 static void
 load_account(Account *account)
 {
-	MemoryContext context = AllocSetContextCreate(window.work, "hubspot account", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(WorkerContext, "hubspot account", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = CurrentMemoryContext;
 	AccountOptions *volatile options = NULL;
 	char		problem[256] = "";

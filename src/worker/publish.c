@@ -15,6 +15,7 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
+#include "base/worker_context.h"
 #include "cluster/shared_lanes.h"
 #include "crm/purge.h"
 #include "http/wire.h"
@@ -94,7 +95,7 @@ next_report(void)
 	if (nreports == max_reports)
 	{
 		max_reports = Max(max_reports * 2, 64);
-		reports = reports == NULL ? MemoryContextAlloc(window.work, sizeof(LaneReport) * max_reports) :
+		reports = reports == NULL ? MemoryContextAlloc(WorkerContext, sizeof(LaneReport) * max_reports) :
 			repalloc_huge(reports, sizeof(LaneReport) * max_reports);
 	}
 	return &reports[nreports++];

@@ -29,6 +29,7 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/statement.h"
+#include "base/worker_context.h"
 #include "worker/connect.h"
 #include "worker/recall.h"
 
@@ -92,7 +93,7 @@ kind_named(const char *name)
 static void
 read_request_count(Account *account, int row)
 {
-	MemoryContext old = MemoryContextSwitchTo(window.work);
+	MemoryContext old = MemoryContextSwitchTo(WorkerContext);
 	Recalled   *recalled = palloc(sizeof(Recalled));
 	char	   *name = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2);
 

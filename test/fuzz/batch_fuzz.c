@@ -13,6 +13,7 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
+#include "base/worker_context.h"
 #include "crm/purge.h"
 #include "http/wire.h"
 #include "queue/await.h"
@@ -106,7 +107,7 @@ count_contexts(void)
 {
 	int			n = 0;
 
-	for (MemoryContext child = window.work->firstchild; child != NULL; child = child->nextchild)
+	for (MemoryContext child = WorkerContext->firstchild; child != NULL; child = child->nextchild)
 		n++;
 	return n;
 }
@@ -160,7 +161,7 @@ look_at_end(const Account *account)
 	}
 	expect(window.nrows == 0 && window.bytes == 0, "the window is empty");
 	expect(count_contexts() == ncontexts, "each batch gives its memory back");
-	expect(MemoryContextMemAllocated(window.work, true) + MemoryContextMemAllocated(window.memory, true) < MAX_BYTES,
+	expect(MemoryContextMemAllocated(WorkerContext, true) + MemoryContextMemAllocated(window.memory, true) < MAX_BYTES,
 		   "memory does not grow");
 }
 

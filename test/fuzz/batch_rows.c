@@ -165,7 +165,7 @@ describe(const Account *account, JsonbContainer *description, Call *call, Object
 	JsonbValue	value;
 
 	for (*call = CALL_IDENTIFY; *call < CALL_COUNT; (*call)++)
-		if (name != NULL && strcmp(ring_call_names[*call], name) == 0)
+		if (name != NULL && strcmp(call_names[*call], name) == 0)
 			break;
 	if (*call == CALL_COUNT || (*call > CALL_DELETE && *call < CALL_ADD_TO_LIST) ||
 		getKeyJsonValueFromContainer(description, "message", strlen("message"), &value) == NULL)

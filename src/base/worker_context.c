@@ -1,0 +1,18 @@
+/*
+ * worker_context.c
+ *		Where a worker keeps what lives as long as the process.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "base/hubspot.h"
+#include "base/worker_context.h"
+
+MemoryContext WorkerContext = NULL;
+
+void
+worker_context_init(void)
+{
+	WorkerContext = AllocSetContextCreate(TopMemoryContext, "hubspot work", ALLOCSET_DEFAULT_SIZES);
+}

@@ -111,6 +111,9 @@ typedef struct CallOptions
 
 extern const CallOptions *account_call_options(Oid server);
 
+/* Whether a SERVER of the wrapper is there, whatever this process has been told of. */
+extern bool account_exists(Oid server);
+
 /* Oids of all SERVERs of the wrapper, in the current memory context. */
 extern List *account_list(void);
 

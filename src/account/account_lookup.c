@@ -29,6 +29,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/hubspot.h"
@@ -103,6 +104,21 @@ account_list(void)
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
 	return servers;
+}
+
+bool
+account_exists(Oid server)
+{
+	HeapTuple	tuple;
+	bool		exists;
+
+	InvalidateCatalogSnapshot();
+	tuple = SearchSysCache1(FOREIGNSERVEROID, ObjectIdGetDatum(server));
+	exists = HeapTupleIsValid(tuple) &&
+		((Form_pg_foreign_server) GETSTRUCT(tuple))->srvfdw == get_foreign_data_wrapper_oid(ACCOUNT_WRAPPER, true);
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return exists;
 }
 
 static char *

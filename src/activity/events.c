@@ -11,12 +11,13 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
+#include "activity/families.h"
 #include "activity/event.h"
 #include "activity/legacy.h"
-#include "activity/schema_lane.h"
 #include "base/value.h"
 #include "crm/records.h"
 #include "queue/await.h"
+#include "queue/await_creation.h"
 #include "queue/work.h"
 #include "request/schema_sync.h"
 
@@ -68,7 +69,7 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	if (event_definition(&source, account->options, account->schema, &full_name) != NULL || full_name != NULL)
 		return true;
 	name = schema_event_name(wanted, len);
-	if (name != NULL && schema_lane_is_awaited(row, SCHEMA_EVENT, name))
+	if (name != NULL && await_creation_is_due(row, SCHEMA_EVENT, name))
 		return true;
 	if (account->options->create_events && name != NULL && !schema_sync_was_tried(account, SCHEMA_EVENT, name))
 		return true;
@@ -90,7 +91,7 @@ create_event(Input *input, Row *row, const EventSource *source)
 	UnknownProperty event = {0};
 
 	event.name = schema_event_name(wanted, len);
-	if (schema_lane_await(input, row, SCHEMA_EVENT, event.name))
+	if (await_creation(input, row, SCHEMA_EVENT, event.name))
 		return BUILD_WAIT;
 	event.type = event_definition_body(source, account->options);
 	(void) schema_sync_create(account, SCHEMA_EVENT, &event);
@@ -174,7 +175,7 @@ try_address(Input *input)
 	if (!had_record || row->repaired)
 		return false;
 	row->repaired = true;
-	queue_put_back(input->key, input->rows, input->nrows);
+	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
 
@@ -232,7 +233,7 @@ events_again(Batch *batch, const Reply *reply, AckRequest *request)
 	if (batch->ninputs == 1 && batch->nrows > 1)
 		events_refused(batch, reply, request);
 	else
-		records_again(batch, all, reply, request);
+		batch_silent(batch, all, reply, request);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
+#include "activity/families.h"
 #include "activity/forms.h"
 #include "base/value.h"
 #include "queue/work.h"
@@ -249,7 +250,7 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	else if (strcmp(code, "INVALID_HUTK") == 0 && !row->repaired)
 	{
 		row->repaired = true;
-		queue_put_back(input->key, input->rows, input->nrows);
+		batch_put_back(input->key, input->rows, input->nrows);
 	}
 	else
 		end_form(batch, VERDICT_REJECTED, code,

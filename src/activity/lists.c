@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 
 #include "base/hubspot.h"
+#include "activity/families.h"
 #include "activity/lists.h"
 #include "base/clock.h"
 #include "base/value.h"
@@ -30,7 +31,6 @@
 #include "queue/await.h"
 #include "store/record_map.h"
 
-const char *const lists_not_found = "list_not_found";
 static const char *const list_not_static = "list_not_static";
 
 static const RequestKind find_list;
@@ -47,7 +47,7 @@ is_settled(WorkKey *key)
 	Lane	   *lane = &key->lane->account->lanes[of_company ? FAMILY_COMPANIES : FAMILY_CONTACTS];
 	bool		is_known = lists_record(row)[0] != '\0';
 
-	if (!of_company && records_is_by_user_id(key))
+	if (!of_company && queue_is_by_user_id(key))
 		return await_contact(key);
 	if (await_other(key, queue_find(lane, key->property, key->key), is_known))
 		return false;
@@ -115,7 +115,7 @@ look_up_member(WorkKey *key)
 		await_look_up_contact(key);
 		return;
 	}
-	found = record_map_find(key->lane->account->server, OBJECT_IS_COMPANY, records_id_property(key), key->key);
+	found = record_map_find(key->lane->account->server, OBJECT_IS_COMPANY, queue_id_property(key), key->key);
 	if (found != NULL)
 		strlcpy(row->record_id, found, sizeof(row->record_id));
 }
@@ -163,7 +163,7 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	*category = list.of_companies ? "company_not_found" : "contact_not_found";
 	*problem = list.of_companies ? psprintf("no company of the domain %s is known: see the row of the company", row->key->key)
 		: "no call has told yet which contact this userId is";
-	if (!list.of_companies && records_is_by_user_id(row->key))
+	if (!list.of_companies && queue_is_by_user_id(row->key))
 		return row->looked != LOOKED_LAST;
 	return lists_goes_by_key(row->key, list.of_companies) || lists_record(row)[0] != '\0' || !is_looked_for;
 }
@@ -227,7 +227,7 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		lists_told(known, list.is_dynamic ? NULL : list.id, list.is_dynamic ? list_not_static : NULL);
 	else if (reply->class == REPLY_RECORDS)
 	{
-		records_again(batch, &open, reply, request);
+		batch_silent(batch, &open, reply, request);
 		return;
 	}
 	else if (reply->status == 404)
@@ -240,7 +240,7 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	if (known->category == NULL && creates)
 		end_created(input, known, false, reply, request);
 	else if (known->category == NULL)
-		queue_put_back(input->key, input->rows, input->nrows);
+		batch_put_back(input->key, input->rows, input->nrows);
 	else if (creates)
 		batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status, request);
 	else
@@ -281,7 +281,7 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		end_created(input, known, true, reply, request);
 	}
 	else if (reply->class == REPLY_RECORDS)
-		records_again(batch, &chosen, reply, request);
+		batch_silent(batch, &chosen, reply, request);
 	else if (is_duplicate(reply))
 	{
 		input->category = reply_code(reply);

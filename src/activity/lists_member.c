@@ -58,9 +58,9 @@ take_record(Input *input, const ReplyResult *result)
 
 	for (int i = 0; i < input->nrows; i++)
 		strlcpy(lists_record(input->rows[i]), result->id, RECORD_ID_BYTES);
-	record_map_add(key->lane->account->server, object_of(lists_carrier(input)), records_id_property(key), key->key, result->id,
+	record_map_add(key->lane->account->server, object_of(lists_carrier(input)), queue_id_property(key), key->key, result->id,
 				   result->created == 1, clock_us());
-	queue_put_back(key, input->rows, input->nrows);
+	batch_put_back(key, input->rows, input->nrows);
 }
 
 /* Somebody who leaves a list need not be made for it. */
@@ -98,7 +98,7 @@ record_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else
 			end_not_found(input, !is_read(batch) && reply->nerrors > 0 ? reply->errors[0].message : NULL, reply, request);
 	}
-	records_again(batch, open, reply, request);
+	batch_silent(batch, open, reply, request);
 	(void) batch_follow(batch, make, batch->kind == &lists_read_companies ? &make_companies : &make_contacts);
 }
 
@@ -174,7 +174,7 @@ begin_anew(Input *input)
 {
 	for (int i = 0; i < input->nrows; i++)
 		input->rows[i]->repaired = true;
-	queue_put_back(input->key, input->rows, input->nrows);
+	batch_put_back(input->key, input->rows, input->nrows);
 }
 
 /* HubSpot does not have the record that we remember: it was merged, or deleted. */
@@ -183,7 +183,7 @@ end_missing(Input *input, const Reply *reply, AckRequest *request)
 {
 	WorkKey    *key = input->key;
 
-	record_map_remove(key->lane->account->server, object_of(lists_carrier(input)), records_id_property(key), key->key, clock_us());
+	record_map_remove(key->lane->account->server, object_of(lists_carrier(input)), queue_id_property(key), key->key, clock_us());
 	for (int i = 0; i < input->nrows; i++)
 		lists_record(input->rows[i])[0] = '\0';
 	if (lists_carrier(input)->repaired || !lists_goes_by_key(key, lists_is_of_company(lists_carrier(input))))
@@ -253,7 +253,7 @@ change_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	if (reply->class != REPLY_RECORDS)
 		change_refused(batch, reply, request);
 	else if (!reply_has(reply, "recordsIdsAdded") || !reply_has(reply, "recordIdsRemoved"))
-		records_again(batch, all, reply, request);
+		batch_silent(batch, all, reply, request);
 	else
 		for (int i = 0; i < batch->ninputs; i++)
 		{

@@ -11,6 +11,8 @@
 #include "activity/lists.h"
 #include "crm/records.h"
 
+const char *const lists_not_found = "list_not_found";
+
 /* False for a row that names no list, which is refused before it is sent. */
 bool
 lists_read(const Row *row, MessageList *list)
@@ -58,7 +60,7 @@ lists_record(Row *row)
 bool
 lists_goes_by_key(const WorkKey *key, bool of_company)
 {
-	return of_company ? key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) != 0 : !records_is_by_user_id(key);
+	return of_company ? key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) != 0 : !queue_is_by_user_id(key);
 }
 
 Row *

@@ -11,9 +11,11 @@
 #include "utils/builtins.h"
 
 #include "base/hubspot.h"
+#include "activity/families.h"
 #include "activity/schema_lane.h"
 #include "base/value.h"
 #include "queue/await.h"
+#include "queue/await_creation.h"
 #include "request/schema_sync.h"
 
 static bool
@@ -113,78 +115,6 @@ const FamilyWork schema_work = {
 
 /* ---- rows that need what is created here ------------------------------------------- */
 
-/*
- * Without the right to create, or where nobody takes a creation, the wait would
- * have no end; every other state, a pause included, has one.
- */
-static bool
-may_create(const Lane *lane)
-{
-	return lane->status.state != LANE_FORBIDDEN && lane->status.state != LANE_MISDIRECTED;
-}
-
-/* Whether rows of the lane are not in the window yet, and may be what is looked for. */
-static bool
-has_unread(const Lane *lane)
-{
-	return lane->reader != NULL || lane->nparked > 0;
-}
-
-static Lane *
-schema_lane_of(const Row *row)
-{
-	return &row->key->lane->account->lanes[FAMILY_SCHEMA];
-}
-
-static bool
-is_older(const Lane *lane, const char *awaits, const Row *row)
-{
-	const WorkKey *other = queue_find(lane, NULL, awaits);
-
-	return other != NULL && queue_has_older(other, row->id);
-}
-
-bool
-schema_lane_is_awaited(const Row *row, SchemaPart part, const char *name)
-{
-	const Lane *lane = schema_lane_of(row);
-	char		awaits[256];
-
-	if ((lane->rows == 0 && lane->ndeferred == 0 && !has_unread(lane)) || !may_create(lane))
-		return false;
-	snprintf(awaits, sizeof(awaits), "%s %s", schema_part_names[part], name);
-	return is_older(lane, awaits, row) || (has_unread(lane) && !await_is_first(row, lane));
-}
-
-bool
-schema_lane_await(Input *input, Row *row, SchemaPart part, const char *name)
-{
-	if (!schema_lane_is_awaited(row, part, name))
-		return false;
-	if (row == input->rows[0])
-		input->awaits = psprintf("%s %s", schema_part_names[part], name);
-	else if (!row->begins)
-	{
-		row->begins = true;
-		row->key->lane->splits++;
-	}
-	return true;
-}
-
-void
-schema_lane_send_away(WorkKey *key, const char *awaits)
-{
-	Row		   *row = queue_head(key);
-	Lane	   *lane = schema_lane_of(row);
-
-	if (key->place != PLACE_READY)
-		return;
-	if (is_older(lane, awaits, row))
-		await_key(key, queue_find(lane, NULL, awaits));
-	else if (!await_is_first(row, lane))
-		await_older(key, lane);
-}
-
 static void
 wake_for(dlist_head *keys)
 {
@@ -199,7 +129,7 @@ schema_lane_give_up(Lane *lane)
 {
 	dlist_iter	iter;
 
-	if (may_create(lane))
+	if (await_creation_may_come(lane))
 		return;
 	for (int i = 0; i < READY_COUNT; i++)
 		wake_for(&lane->ready[i]);
@@ -222,12 +152,7 @@ schema_lane_give_up(Lane *lane)
 static void
 end_refresh(WorkKey *key)
 {
-	Row		   *row = queue_head(key);
-	AckResult	result = {.id = row->id, .verdict = VERDICT_DELIVERED, .created = -1};
-
-	dlist_delete(&row->node);
-	ack_result(&result);
-	queue_forget_row(row);
+	batch_end_unsent(queue_head(key), VERDICT_DELIVERED, NULL, NULL);
 	queue_release_key(key);
 }
 

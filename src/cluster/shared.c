@@ -29,7 +29,6 @@
 
 #include "base/hubspot.h"
 #include "cluster/shared.h"
-#include "cluster/shared_lanes.h"
 
 #define TRANCHE "hubspot"
 
@@ -437,6 +436,16 @@ explain_end(WorkerSlot *slot, int code)
 	SpinLockRelease(&slot->mutex);
 }
 
+/* What the worker told of its lanes (shared_lanes.c) ends with it. */
+static void
+withdraw_lanes(WorkerSlot *slot)
+{
+	LWLockAcquire(shared_lanes_lock(slot), LW_EXCLUSIVE);
+	slot->lanes = DSM_HANDLE_INVALID;
+	slot->nlanes = 0;
+	LWLockRelease(shared_lanes_lock(slot));
+}
+
 /* before_shmem_exit: whatever ends this process, the slot is given back once. */
 static void
 detach(int code, Datum arg)
@@ -451,7 +460,7 @@ detach(int code, Datum arg)
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
 	if (slot->generation == my_generation && slot->pid == MyProcPid)
 	{
-		shared_lanes_withdraw(slot);
+		withdraw_lanes(slot);
 		pg_atomic_write_u32(&slot->procno, 0);
 		explain_end(slot, code);
 		slot->pid = 0;

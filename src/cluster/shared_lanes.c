@@ -104,15 +104,6 @@ shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count)
 	return told == count;
 }
 
-void
-shared_lanes_withdraw(WorkerSlot *slot)
-{
-	LWLockAcquire(shared_lanes_lock(slot), LW_EXCLUSIVE);
-	slot->lanes = DSM_HANDLE_INVALID;
-	slot->nlanes = 0;
-	LWLockRelease(shared_lanes_lock(slot));
-}
-
 LaneReport *
 shared_lanes_copy(WorkerSlot *slot, int *count)
 {

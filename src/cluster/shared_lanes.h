@@ -14,9 +14,6 @@
 /* The worker's side: replace what is reported; false when there was no room for all. */
 extern bool shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count);
 
-/* At its exit: nobody finds the segment any more.  Raises no error. */
-extern void shared_lanes_withdraw(WorkerSlot *slot);
-
 /* A session's side: a copy, palloc'd; NULL when there is none. */
 extern LaneReport *shared_lanes_copy(WorkerSlot *slot, int *count);
 

@@ -21,9 +21,10 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/value.h"
+#include "crm/families.h"
 #include "crm/records.h"
 #include "queue/await.h"
-#include "queue/defer.h"
+#include "request/fault.h"
 #include "store/record_map.h"
 #include "store/ring_scan.h"
 
@@ -72,7 +73,7 @@ is_settled(WorkKey *key)
 	bool		has_contact = key->record_id[0] != '\0';
 	bool		has_company = row->record_id[0] != '\0';
 
-	if (records_is_by_user_id(key))
+	if (queue_is_by_user_id(key))
 		return await_contact(key);
 	if (await_other(key, queue_find(companies, company.property, company.key), has_company) ||
 		await_other(key, queue_find(contacts, key->property, key->key), has_contact))
@@ -98,7 +99,7 @@ kind_of_association(WorkKey *key)
 
 	if (!is_settled(key))
 		return NULL;
-	if (key->record_id[0] == '\0' && !records_is_by_user_id(key))
+	if (key->record_id[0] == '\0' && !queue_is_by_user_id(key))
 		return &read_contacts;
 	company = company_of(row);
 	if (row->record_id[0] == '\0' && key->record_id[0] != '\0' && !is_by_domain(&company))
@@ -247,7 +248,7 @@ static void
 take_contact(WorkKey *key, const ReplyResult *result)
 {
 	strlcpy(key->record_id, result->id, sizeof(key->record_id));
-	record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, key->record_id,
+	record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, queue_id_property(key), key->key, key->record_id,
 				   result->created == 1, clock_us());
 }
 
@@ -293,7 +294,7 @@ read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else
 			batch_reject(input, VERDICT_REJECTED, "contact_not_found", "HubSpot has no such contact", reply->status, request);
 	}
-	records_again(batch, open, reply, request);
+	batch_silent(batch, open, reply, request);
 	end_onward(&onward, batch);
 }
 
@@ -332,7 +333,7 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			batch_reject(&batch->inputs[i], VERDICT_REJECTED, "company_not_found", "HubSpot has no such company",
 						 reply->status, request);
 	}
-	records_again(batch, open, reply, request);
+	batch_silent(batch, open, reply, request);
 	end_onward(&onward, batch);
 }
 
@@ -358,7 +359,7 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	const char **ids = palloc(sizeof(char *) * batch->ninputs);
 	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool		is_contact = batch->kind == &make_contacts;
-	const char *property = is_contact ? records_id_property(batch->inputs[0].key)
+	const char *property = is_contact ? queue_id_property(batch->inputs[0].key)
 	: company_of(carrier(&batch->inputs[0])).property;
 	bool		complete;
 	Onward		onward;
@@ -392,7 +393,7 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			send_on(&onward, i, &link_pairs);
 		}
 	}
-	records_again(batch, open, reply, request);
+	batch_silent(batch, open, reply, request);
 	end_onward(&onward, batch);
 }
 
@@ -441,7 +442,7 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 
 	if (reply_is_transient(error))
 	{
-		defer_input(input, error->category, error->message, reply->status, request);
+		fault_input(input, error->category, error->message, reply->status, request);
 		return;
 	}
 	if (row->repaired)
@@ -457,7 +458,7 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 			input->rows[i]->record_id[0] = '\0';
 	}
 	input->key->record_id[0] = '\0';
-	queue_put_back(input->key, input->rows, input->nrows);
+	batch_put_back(input->key, input->rows, input->nrows);
 }
 
 static bool
@@ -512,7 +513,7 @@ read_pairs(Batch *batch, const Reply *reply, AckRequest *request)
 	if (nended == 0 && reply->nerrors > 0 && batch->ninputs > 1)
 		batch_bisect(batch, reply);
 	else
-		records_again(batch, unclear, reply, request);
+		batch_silent(batch, unclear, reply, request);
 }
 
 static void
@@ -609,7 +610,7 @@ check_association(Row *row, const MessageParts *parts, const char **category, co
 		return false;
 	*category = "contact_not_found";
 	*problem = "no call has told yet which contact this userId is";
-	if (records_is_by_user_id(row->key))
+	if (queue_is_by_user_id(row->key))
 		return false;
 	*category = "company_not_found";
 	*problem = company_problem(&company);

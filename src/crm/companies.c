@@ -19,10 +19,11 @@
 #include "base/clock.h"
 #include "base/value.h"
 #include "crm/deletes.h"
+#include "crm/families.h"
 #include "crm/modes.h"
 #include "crm/records.h"
 #include "queue/await.h"
-#include "queue/defer.h"
+#include "request/fault.h"
 #include "request/schema_sync.h"
 #include "store/record_map.h"
 
@@ -51,7 +52,7 @@ end_search(Batch *batch)
 	appendStringInfoString(&batch->body, "]}]}],\"properties\":[\"domain\"");
 	if (batch->ninputs > 0 && !is_by_domain(batch->inputs[0].key))
 	{
-		const char *property = records_id_property(batch->inputs[0].key);
+		const char *property = queue_id_property(batch->inputs[0].key);
 
 		appendStringInfoChar(&batch->body, ',');
 		value_append_string(&batch->body, property, strlen(property));
@@ -99,7 +100,7 @@ static void
 look_at(Found *found, const Input *input, const ReplyResult *result)
 {
 	const char *domain = reply_property(result, "domain");
-	const char *key = is_by_domain(input->key) ? NULL : reply_property(result, records_id_property(input->key));
+	const char *key = is_by_domain(input->key) ? NULL : reply_property(result, queue_id_property(input->key));
 
 	if (domain == NULL || pg_strcasecmp(domain, input->alias) != 0 || result->id == NULL)
 		return;
@@ -144,7 +145,7 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	if (is_silent(reply))
 	{
 		memset(again, true, sizeof(bool) * batch->ninputs);
-		records_again(batch, again, reply, request);
+		batch_silent(batch, again, reply, request);
 		return;
 	}
 	for (int i = 0; i < batch->ninputs; i++)
@@ -216,7 +217,7 @@ search_later(Batch *batch, const bool *chosen)
 		for (int j = 0; j < input->nrows; j++)
 			input->rows[j]->lost = input->rows[j]->sent = true;
 		input->key->until = clock_us() + INDEX_US;
-		queue_put_back(input->key, input->rows, input->nrows);
+		batch_put_back(input->key, input->rows, input->nrows);
 	}
 }
 
@@ -271,7 +272,7 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (matched[i].outcome != REPLY_FAILED)
 			left_out[i] = true;
 		else if (reply_is_transient(error))
-			defer_input(input, error->category, error->message, reply->status, request);
+			fault_input(input, error->category, error->message, reply->status, request);
 		else
 			batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category, error->message,
 						 reply->status, request);
@@ -284,7 +285,7 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 static void
 forget_company(Input *input)
 {
-	record_map_remove(input->key->lane->account->server, OBJECT_IS_COMPANY, records_id_property(input->key),
+	record_map_remove(input->key->lane->account->server, OBJECT_IS_COMPANY, queue_id_property(input->key),
 					  input->key->key, clock_us());
 }
 
@@ -376,7 +377,7 @@ static const RequestKind seek_companies = {
 	.answered = modes_answered,
 };
 
-const RecordKinds company_kinds = {
+static const RecordKinds company_kinds = {
 	.part = SCHEMA_COMPANY,
 	.object = OBJECT_IS_COMPANY,
 	.clear_stage = &clear_stage,
@@ -450,6 +451,7 @@ company_joins(const Row *first, Row *next)
 
 const FamilyWork companies_work = {
 	.kind = &search_companies,
+	.records = &company_kinds,
 	.kind_of = kind_of_company,
 	.joins = company_joins,
 	.check = check_company,

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/value.h"
 #include "crm/deletes.h"
+#include "crm/families.h"
 #include "crm/modes.h"
 #include "crm/records.h"
 #include "queue/await.h"
@@ -53,7 +54,7 @@ try_again(Input *input)
 	if (input->rows[0]->repaired)
 		return false;
 	input->rows[0]->repaired = true;
-	queue_put_back(input->key, input->rows, input->nrows);
+	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
 
@@ -95,7 +96,7 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else
 			reject_conflict(input, request);
 	}
-	records_again(batch, open, reply, request);
+	batch_silent(batch, open, reply, request);
 	(void) batch_follow(batch, update, &update_contact);
 	(void) batch_follow(batch, by_address, &read_by_address);
 }
@@ -104,7 +105,7 @@ static void
 end_read_by_address(Batch *batch)
 {
 	if (batch->ninputs > 0)
-		records_end_read_by(batch, "email", records_id_property(batch->inputs[0].key));
+		records_end_read_by(batch, "email", queue_id_property(batch->inputs[0].key));
 }
 
 /* A contact without a key takes ours; one that has another is somebody else. */
@@ -129,7 +130,7 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		Input	   *input = &batch->inputs[i];
-		const char *property = records_id_property(input->key);
+		const char *property = queue_id_property(input->key);
 		const char *key = found[i] == NULL ? NULL : reply_property(found[i], property);
 
 		if (found[i] == NULL && !complete)
@@ -155,7 +156,7 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			adopt[i] = true;
 		}
 	}
-	records_again(batch, open, reply, request);
+	batch_silent(batch, open, reply, request);
 	(void) batch_follow(batch, create, &upsert_contacts);
 	(void) batch_follow(batch, adopt, &update_contact);
 }
@@ -186,7 +187,7 @@ remember_user_ids(Input *input)
 static void
 forget_record(Input *input)
 {
-	record_map_remove(input->key->lane->account->server, OBJECT_IS_CONTACT, records_id_property(input->key),
+	record_map_remove(input->key->lane->account->server, OBJECT_IS_CONTACT, queue_id_property(input->key),
 					  input->key->key, clock_us());
 }
 
@@ -288,7 +289,7 @@ static const RequestKind seek_contacts = {
 	.answered = modes_answered,
 };
 
-const RecordKinds contact_kinds = {
+static const RecordKinds contact_kinds = {
 	.part = SCHEMA_CONTACT,
 	.object = OBJECT_IS_CONTACT,
 	.clear_stage = &clear_stage,
@@ -310,7 +311,7 @@ kind_of_contact(WorkKey *key)
 
 	if (queue_head(key)->call == CALL_DELETE)
 		return deletes_kind_of(key);
-	if (records_is_by_user_id(key) && !await_contact(key))
+	if (queue_is_by_user_id(key) && !await_contact(key))
 		return NULL;
 	kind = modes_kind_of(key);
 	return kind != NULL ? kind : &upsert_contacts;
@@ -327,7 +328,7 @@ contact_joins(const Row *first, Row *next)
 static bool
 check_contact(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
-	if (records_is_by_user_id(row->key))
+	if (queue_is_by_user_id(row->key))
 	{
 		*category = "contact_not_found";
 		*problem = "no call has told yet which contact this userId is";
@@ -338,6 +339,7 @@ check_contact(Row *row, const MessageParts *parts, const char **category, const 
 
 const FamilyWork contacts_work = {
 	.kind = &upsert_contacts,
+	.records = &contact_kinds,
 	.kind_of = kind_of_contact,
 	.joins = contact_joins,
 	.check = check_contact,

@@ -54,9 +54,9 @@ forget_contact(const WorkKey *key)
 
 	forget_in_events(key);
 	if (associations != NULL && !dlist_is_empty(&associations->rows))
-		record_map_remove(account->server, OBJECT_IS_CONTACT, records_id_property(key), key->key, clock_us());
+		record_map_remove(account->server, OBJECT_IS_CONTACT, queue_id_property(key), key->key, clock_us());
 	else
-		record_map_archive(account->server, records_id_property(key), key->key, clock_us());
+		record_map_archive(account->server, queue_id_property(key), key->key, clock_us());
 }
 
 static void
@@ -65,7 +65,7 @@ forget(WorkKey *key)
 	if (key->lane->family == FAMILY_CONTACTS)
 		forget_contact(key);
 	else
-		record_map_remove(key->lane->account->server, OBJECT_IS_COMPANY, records_id_property(key), key->key, clock_us());
+		record_map_remove(key->lane->account->server, OBJECT_IS_COMPANY, queue_id_property(key), key->key, clock_us());
 	unchanged_forget(key);
 	key->record_id[0] = '\0';
 }
@@ -120,7 +120,7 @@ read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else
 			archive[i] = deletes_found(&batch->inputs[i], found[i] != NULL ? found[i]->id : NULL, reply, request);
 	}
-	records_again(batch, open, reply, request);
+	batch_silent(batch, open, reply, request);
 	(void) batch_follow(batch, archive, batch->lane->family == FAMILY_COMPANIES ? &archive_companies : &archive_contacts);
 }
 

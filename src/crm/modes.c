@@ -26,7 +26,7 @@ modes_join(const Row *first, const Row *next)
 const RequestKind *
 modes_kind_of(WorkKey *key)
 {
-	const RecordKinds *kinds = records_of(key->lane->family);
+	const RecordKinds *kinds = records_of(key->lane);
 	RowMode		mode = queue_head(key)->mode;
 
 	if (mode == MODE_UPSERT)
@@ -39,22 +39,13 @@ modes_append_key(Batch *batch, Input *input, const char *alias)
 {
 	input->alias = alias;
 	if (mode_of(input) == MODE_CREATE && input->key->record_id[0] != '\0')
-		return BUILD_UNCHANGED;
+		return records_end_unsent(input, records_exists(input));
 	if (records_wait_for_key(input))
 		return BUILD_WAIT;
 	return records_append_id(batch, input, NULL);
 }
 
 /* ---- what was found -------------------------------------------------------------- */
-
-AckResult
-modes_exists(const Input *input)
-{
-	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = input->key->record_id,
-	.category = "exists", .message = "HubSpot has the record already, and this row only creates"};
-
-	return result;
-}
 
 bool
 modes_may_update(Input *input, const char *record_id, const Reply *reply, AckRequest *request)
@@ -65,9 +56,9 @@ modes_may_update(Input *input, const char *record_id, const Reply *reply, AckReq
 	if (mode_of(input) != MODE_CREATE)
 		return true;
 	strlcpy(key->record_id, record_id, sizeof(key->record_id));
-	record_map_add(key->lane->account->server, records_of(key->lane->family)->object, records_id_property(key), key->key,
+	record_map_add(key->lane->account->server, records_of(key->lane)->object, queue_id_property(key), key->key,
 				   record_id, false, clock_us());
-	result = modes_exists(input);
+	result = records_exists(input);
 	result.request = request;
 	result.http_status = reply->status;
 	batch_end_input(input, &result);
@@ -90,7 +81,7 @@ modes_may_create(Input *input, const Reply *reply, AckRequest *request)
 void
 modes_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const RecordKinds *kinds = records_of(batch->lane->family);
+	const RecordKinds *kinds = records_of(batch->lane);
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
 	bool	   *create = palloc0(sizeof(bool) * batch->ninputs);
@@ -120,7 +111,7 @@ modes_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			update[i] = true;
 		}
 	}
-	records_again(batch, open, reply, request);
+	batch_silent(batch, open, reply, request);
 	(void) batch_follow(batch, elsewhere, kinds->seek_elsewhere);
 	(void) batch_follow(batch, create, kinds->upsert);
 	(void) batch_follow(batch, update, kinds->update);

@@ -36,7 +36,4 @@ extern void modes_answered(Batch *batch, const Reply *reply, AckRequest *request
 extern bool modes_may_update(Input *input, const char *record_id, const Reply *reply, AckRequest *request);
 extern bool modes_may_create(Input *input, const Reply *reply, AckRequest *request);
 
-/* The verdict of an input that was to be created and is there. */
-extern AckResult modes_exists(const Input *input);
-
 #endif							/* HUBSPOT_MODES_H */

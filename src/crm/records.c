@@ -10,31 +10,13 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "activity/schema_lane.h"
 #include "base/value.h"
 #include "crm/records.h"
 #include "crm/unknown.h"
 #include "message/mapping_property.h"
+#include "queue/await_creation.h"
 #include "queue/unchanged.h"
 #include "request/schema_sync.h"
-
-const RecordKinds *
-records_of(LaneFamily family)
-{
-	return family == FAMILY_COMPANIES ? &company_kinds : &contact_kinds;
-}
-
-bool
-records_is_by_user_id(const WorkKey *key)
-{
-	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
-}
-
-const char *
-records_id_property(const WorkKey *key)
-{
-	return key->property != NULL ? key->property : "email";
-}
 
 /* Whether the key is the value of a property that the user has chosen. */
 static bool
@@ -61,7 +43,7 @@ deal_with_unknown(Input *input, Row *row, SchemaPart part, const Mapping *mappin
 
 	for (int i = 0; i < mapping->nunknown; i++)
 	{
-		if (schema_lane_await(input, row, part, mapping->unknown[i].name))
+		if (await_creation(input, row, part, mapping->unknown[i].name))
 			result = BUILD_WAIT;
 		else if (account->options->create_properties && is_creatable(mapping->unknown[i].name) && schema_sync_create(account, part, &mapping->unknown[i]))
 			result = BUILD_WAIT;
@@ -75,7 +57,7 @@ deal_with_unknown(Input *input, Row *row, SchemaPart part, const Mapping *mappin
 static bool
 lacks_key_property(const WorkKey *key)
 {
-	const PropertySet *set = key->lane->account->rules[records_of(key->lane->family)->part].properties;
+	const PropertySet *set = key->lane->account->rules[records_of(key->lane)->part].properties;
 
 	return has_own_property(key) && set != NULL && schema_property(set, key->property, strlen(key->property)) == NULL;
 }
@@ -87,12 +69,12 @@ records_wait_for_key(Input *input)
 {
 	const WorkKey *key = input->key;
 	Account    *account = key->lane->account;
-	SchemaPart	part = records_of(key->lane->family)->part;
+	SchemaPart	part = records_of(key->lane)->part;
 	UnknownProperty property = {.name = key->property, .type = "string", .is_key = true};
 
 	if (!lacks_key_property(key))
 		return false;
-	if (schema_lane_await(input, input->rows[0], part, key->property))
+	if (await_creation(input, input->rows[0], part, key->property))
 		return true;
 	if (account->options->create_properties)
 		return schema_sync_create(account, part, &property);
@@ -106,9 +88,9 @@ check_key_property(const Row *row, const char **category, const char **problem)
 {
 	const WorkKey *key = row->key;
 	Account    *account = key->lane->account;
-	SchemaPart	part = records_of(key->lane->family)->part;
+	SchemaPart	part = records_of(key->lane)->part;
 
-	if (!lacks_key_property(key) || schema_lane_is_awaited(row, part, key->property) ||
+	if (!lacks_key_property(key) || await_creation_is_due(row, part, key->property) ||
 		(account->options->create_properties && !schema_sync_was_tried(account, part, key->property)) ||
 		(!account->options->create_properties &&
 		 TimestampDifferenceExceeds(account->schema->refreshed_at[part], GetCurrentTimestamp(), SCHEMA_IS_FRESH_MS)))
@@ -134,7 +116,7 @@ bool
 records_check(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
 	Account    *account = row->key->lane->account;
-	SchemaPart	part = records_of(row->key->lane->family)->part;
+	SchemaPart	part = records_of(row->key->lane)->part;
 	StringInfoData json;
 	StringInfoData warnings;
 	Mapping		mapping;
@@ -149,7 +131,7 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &json, &account->rules[part]);
 	map_row(&mapping, row, parts, row->key->property, &warnings);
-	while (nawaited < mapping.nunknown && schema_lane_is_awaited(row, part, mapping.unknown[nawaited].name))
+	while (nawaited < mapping.nunknown && await_creation_is_due(row, part, mapping.unknown[nawaited].name))
 		nawaited++;
 
 	/* a member of an audience without its property would seem to be told */
@@ -215,7 +197,7 @@ add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
 	map_row(mapping, row, parts, input->keeps_address ? NULL : row->key->property, &warnings);
 	if (mapping->rules->object == OBJECT_IS_CONTACT)
 		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
-	result = deal_with_unknown(input, row, records_of(row->key->lane->family)->part, mapping);
+	result = deal_with_unknown(input, row, records_of(row->key->lane)->part, mapping);
 	row->has_user_id = row->key->property == NULL && parts->user_id.type != jbvNull;
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
 	pfree(warnings.data);
@@ -232,22 +214,41 @@ text_written(const Mapping *mapping, const char *property)
 	return len <= 2 ? NULL : pnstrdup(json + 1, len - 2);
 }
 
+AckResult
+records_exists(const Input *input)
+{
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = input->key->record_id,
+	.category = "exists", .message = "HubSpot has the record already, and this row only creates"};
+
+	return result;
+}
+
+BuildResult
+records_end_unsent(Input *input, AckResult result)
+{
+	input->unsent = palloc(sizeof(AckResult));
+	*input->unsent = result;
+	return BUILD_UNCHANGED;
+}
+
 /* Nothing is sent; what the rows tell beside their properties is kept all the same. */
 static BuildResult
 end_as_unchanged(Input *input)
 {
-	const RecordKinds *kinds = records_of(input->key->lane->family);
+	const RecordKinds *kinds = records_of(input->key->lane);
+
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = unchanged_record(input)};
 
 	if (kinds->confirmed != NULL)
 		kinds->confirmed(input);
-	return BUILD_UNCHANGED;
+	return records_end_unsent(input, input->rows[0]->mode == MODE_CREATE ? records_exists(input) : result);
 }
 
 BuildResult
 records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key)
 {
 	const WorkKey *key = input->key;
-	const RecordKinds *kinds = records_of(key->lane->family);
+	const RecordKinds *kinds = records_of(key->lane);
 	StringInfo	body = &batch->body;
 	Mapping		mapping;
 	BuildResult result = records_wait_for_key(input) ? BUILD_WAIT : BUILD_DONE;
@@ -279,7 +280,7 @@ records_append_upsert(Batch *batch, Input *input, const MessageParts *parts)
 {
 	BuildResult result;
 
-	records_begin_input(&batch->body, records_id_property(input->key), input->key->key, input->trace);
+	records_begin_input(&batch->body, queue_id_property(input->key), input->key->key, input->trace);
 	result = records_append_properties(batch, input, parts, false);
 	records_end_input(&batch->body);
 	return result;
@@ -331,7 +332,7 @@ append_id(StringInfo body, const char *id)
 BuildResult
 records_append_new(Batch *batch, Input *input, const MessageParts *parts)
 {
-	records_begin_input(&batch->body, records_id_property(input->key), input->key->key, input->trace);
+	records_begin_input(&batch->body, queue_id_property(input->key), input->key->key, input->trace);
 	records_end_input(&batch->body);
 	return BUILD_DONE;
 }
@@ -371,7 +372,7 @@ records_end_read(Batch *batch)
 	const WorkKey *key = batch->inputs[0].key;
 
 	if (batch->ninputs > 0)
-		records_end_read_by(batch, records_id_property(key), has_own_property(key) ? key->property : NULL);
+		records_end_read_by(batch, queue_id_property(key), has_own_property(key) ? key->property : NULL);
 }
 
 /* ---- answers to those that read --------------------------------------------------------------- */
@@ -437,7 +438,7 @@ records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **f
 
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = batch->inputs[i].key->key;
-	complete = records_match_read(batch, reply, records_id_property(batch->inputs[0].key), ids, found);
+	complete = records_match_read(batch, reply, queue_id_property(batch->inputs[0].key), ids, found);
 	pfree(ids);
 	return complete;
 }

@@ -29,15 +29,13 @@ typedef struct RecordKinds
 	void		(*vanished) (Input *input); /* HubSpot does not have the record that we went by */
 } RecordKinds;
 
-extern const RecordKinds contact_kinds;
-extern const RecordKinds company_kinds;
-extern const RecordKinds *records_of(LaneFamily family);
-
-/* Whether a key is a userId, of which is not known yet whose it is. */
-extern bool records_is_by_user_id(const WorkKey *key);
-
-/* The HubSpot property that a key is a value of. */
-extern const char *records_id_property(const WorkKey *key);
+/* Those of the lane's family, which is contacts or companies. */
+static inline const RecordKinds *
+records_of(const Lane *lane)
+{
+	Assert(lane->work->records != NULL);
+	return lane->work->records;
+}
 
 /*
  * The JSON around the properties of one record: of an upsert by this property,
@@ -96,6 +94,12 @@ extern bool records_match_read(const Batch *batch, const Reply *reply, const cha
 /* The same for a batch/read by the key of the inputs. */
 extern bool records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **found);
 
+/* The verdict of an input that was to be created and is there. */
+extern AckResult records_exists(const Input *input);
+
+/* An input that is not sent, for HubSpot has all of it; returns BUILD_UNCHANGED. */
+extern BuildResult records_end_unsent(Input *input, AckResult result);
+
 /* With unknown_properties = 'reject' a row with a name that HubSpot does not have is no good. */
 extern bool records_check(Row *row, const MessageParts *parts, const char **category, const char **problem);
 
@@ -113,8 +117,5 @@ extern void records_note_stage(Input *input, const ReplyResult *result);
 
 /* HubSpot has confirmed the record. */
 extern void records_end(Input *input, const char *record_id, int created, int status, AckRequest *request);
-
-/* Inputs that an answer left out are sent again, at most a few times. */
-extern void records_again(Batch *batch, const bool *open, const Reply *reply, AckRequest *request);
 
 #endif							/* HUBSPOT_RECORDS_H */

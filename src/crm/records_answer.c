@@ -13,14 +13,12 @@
 #include "base/value.h"
 #include "crm/modes.h"
 #include "crm/records.h"
-#include "queue/defer.h"
 #include "queue/unchanged.h"
+#include "request/fault.h"
 #include "request/schema_sync.h"
 #include "store/record_map.h"
 
 StaticAssertDecl(REPLY_ID_BYTES <= RECORD_ID_BYTES, "an id that was read can be kept");
-
-#define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
 
 /* Where inputs go that have not ended. */
 typedef enum Onward
@@ -51,7 +49,7 @@ begin_reading(Reading *reading, Batch *batch, const Reply *reply, AckRequest *re
 	reading->batch = batch;
 	reading->reply = reply;
 	reading->request = request;
-	reading->kinds = records_of(batch->lane->family);
+	reading->kinds = records_of(batch->lane);
 	for (int i = 0; i < ONWARD_COUNT; i++)
 		reading->onward[i] = palloc0(sizeof(bool) * batch->ninputs);
 }
@@ -76,7 +74,7 @@ end_reading(Reading *reading)
 	};
 
 	if (reading->count[ONWARD_AGAIN] > 0)
-		records_again(reading->batch, reading->onward[ONWARD_AGAIN], reading->reply, reading->request);
+		batch_silent(reading->batch, reading->onward[ONWARD_AGAIN], reading->reply, reading->request);
 	for (int i = 0; i < ONWARD_COUNT; i++)
 	{
 		if (next[i] != NULL && reading->count[i] > 0)
@@ -85,45 +83,13 @@ end_reading(Reading *reading)
 	}
 }
 
-/*
- * One answer that says nothing may be an accident.  When it says nothing at all,
- * the lane waits, unless it has worked since this batch was first passed over
- * in silence, or the batch has been so too often: then it is looked into.
- */
-void
-records_again(Batch *batch, const bool *open, const Reply *reply, AckRequest *request)
-{
-	static const char *const silence = "HubSpot answered with success but did not say anything about this record";
-	bool		is_known = batch->is_suspect && batch->lane->successes > batch->met_at;
-	int			attempts = batch->attempts + 1;
-	int			nopen = 0;
-
-	for (int i = 0; i < batch->ninputs; i++)
-		nopen += open[i];
-	if (nopen == 0)
-		return;
-	if (nopen == batch->ninputs && (is_known || attempts >= MAX_SILENT_ANSWERS))
-	{
-		if (nopen > 1)
-			batch_bisect(batch, reply);
-		else
-			defer_input(&batch->inputs[0], "not_confirmed", silence, reply->status, request);
-		return;
-	}
-	if (nopen == batch->ninputs)
-		lane_event(&batch->lane->status, EVENT_UNAVAILABLE, "it answered with success but left records out", 0);
-	batch->is_suspect = true;
-	batch_split_off(batch, open);
-	dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
-}
-
 /* ---- confirmed ------------------------------------------------------------------------- */
 
 void
 records_end(Input *input, const char *record_id, int created, int status, AckRequest *request)
 {
 	WorkKey    *key = input->key;
-	const RecordKinds *kinds = records_of(key->lane->family);
+	const RecordKinds *kinds = records_of(key->lane);
 	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = status,
 	.created = created, .record_id = record_id};
 
@@ -131,7 +97,7 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 		batch_warn(input, "several_companies", "domain", "HubSpot has several companies of this domain: the oldest was taken");
 	if (record_id != NULL)
 	{
-		record_map_add(key->lane->account->server, kinds->object, records_id_property(key), key->key, record_id,
+		record_map_add(key->lane->account->server, kinds->object, queue_id_property(key), key->key, record_id,
 					   created == 1, clock_us());
 		if (kinds->confirmed != NULL)
 			kinds->confirmed(input);
@@ -172,7 +138,7 @@ send_whole(Reading *reading, int i)
 	if (input->key->record_id[0] != '\0')
 		send_on(reading, i, ONWARD_WHOLE);
 	else
-		queue_put_back(input->key, input->rows, input->nrows);
+		batch_put_back(input->key, input->rows, input->nrows);
 }
 
 static void
@@ -260,7 +226,7 @@ static bool
 may_be_repaired(const Input *input)
 {
 	Account    *account = input->key->lane->account;
-	SchemaPart	part = records_of(input->key->lane->family)->part;
+	SchemaPart	part = records_of(input->key->lane)->part;
 
 	if (account->schema == NULL || account->schema->properties[part] == NULL)
 		return false;
@@ -278,8 +244,8 @@ repair(Input *input)
 		return false;
 	for (int i = 0; i < input->nrows; i++)
 		input->rows[i]->repaired = true;
-	schema_sync_refresh(input->key->lane->account, records_of(input->key->lane->family)->part);
-	queue_put_back(input->key, input->rows, input->nrows);
+	schema_sync_refresh(input->key->lane->account, records_of(input->key->lane)->part);
+	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
 
@@ -298,14 +264,14 @@ repair_all(Batch *batch)
 static bool
 try_without_record(Batch *batch, Input *input)
 {
-	const RecordKinds *kinds = records_of(batch->lane->family);
+	const RecordKinds *kinds = records_of(batch->lane);
 
 	if (!batch->kind->by_record || kinds->vanished == NULL || input->rows[0]->repaired)
 		return false;
 	input->rows[0]->repaired = true;
 	input->key->record_id[0] = '\0';
 	kinds->vanished(input);
-	queue_put_back(input->key, input->rows, input->nrows);
+	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
 
@@ -319,7 +285,7 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 	unchanged_forget(input->key);
 	if (status == 0 && reply_is_transient(error))
 	{
-		defer_input(input, category, message, reading->reply->status, reading->request);
+		fault_input(input, category, message, reading->reply->status, reading->request);
 		return;
 	}
 	if (is_about_schema(error) && repair(input))
@@ -361,7 +327,7 @@ records_refused(Batch *batch, const Reply *reply, AckRequest *request)
 static const char *
 match_key(const Batch *batch, const Input *input, const char **property)
 {
-	*property = batch->kind->by_record ? NULL : records_id_property(input->key);
+	*property = batch->kind->by_record ? NULL : queue_id_property(input->key);
 	return batch->kind->by_record ? input->key->record_id : input->key->key;
 }
 

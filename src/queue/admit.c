@@ -23,61 +23,20 @@
 #include "base/encoding.h"
 #include "cluster/shared.h"
 #include "cluster/suspect.h"
+#include "queue/accounts.h"
 #include "queue/admit.h"
 #include "queue/unchanged.h"
-#include "read/expire.h"
 #include "store/ring.h"
-#include "worker/connect.h"
 
 #define WINDOW_LOOK		5000	/* rows looked at for one userId */
 
-static int64 highest_result[RING_CHILDREN]; /* when the worker started; 0: none */
 static TimestampTz nobody_since;	/* when the worker before this one had ended */
-
-/* ---- verdicts there are already --------------------------------------------- */
 
 void
 admit_start(void)
 {
-	const Catalog *catalog = ring_catalog(false);
-
 	nobody_since = shared_workers_ended_at();
-	for (int i = 0; i < RING_CHILDREN; i++)
-	{
-		RingScan	child;
-		bool		isnull;
-
-		ring_scan_open(&child, catalog->result[i], catalog->result_id[i], 0);
-		index_rescan(child.scan, NULL, 0, NULL, 0);
-		highest_result[i] = index_getnext_slot(child.scan, BackwardScanDirection, child.slot)
-			? DatumGetInt64(slot_getattr(child.slot, 1, &isnull)) : 0;
-		ring_scan_close(&child);
-	}
-}
-
-void
-admit_close_probe(ResultProbe *probe)
-{
-	if (probe->child >= 0)
-		ring_scan_close(&probe->scan);
-	probe->child = -1;
-}
-
-bool
-admit_has_result(ResultProbe *probe, int64 id)
-{
-	const Catalog *catalog = ring_catalog(false);
-	int			child = RING_CHILD(id);
-
-	if (id > highest_result[child])
-		return false;
-	if (probe->child != child)
-	{
-		admit_close_probe(probe);
-		ring_scan_open(&probe->scan, catalog->result[child], catalog->result_id[child], 1);
-		probe->child = child;
-	}
-	return ring_scan_find(&probe->scan, id);
+	result_probe_start();
 }
 
 /* ---- whose row it is ------------------------------------------------------------ */
@@ -91,18 +50,21 @@ refuse(Refusal *why, Verdict verdict, const char *category, const char *message)
 	return NULL;
 }
 
-/* The SERVER may have been created together with the row, a moment ago. */
+/*
+ * A row that we can see may be of a SERVER whose creation we have not been
+ * told of: a transaction becomes visible a moment before its messages arrive.
+ * Then the row is read again.
+ */
 static Account *
 find_account(Oid server)
 {
-	Account    *account = connect_find(server);
+	Account    *account = accounts_find(server);
 
-	if (account == NULL)
-	{
-		AcceptInvalidationMessages();
-		connect_load_accounts();
-		account = connect_find(server);
-	}
+	if (account == NULL && account_exists(server))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a SERVER that rows were queued for has been created this moment"),
+				 errdetail("The rows are read again at once.")));
 	return account;
 }
 
@@ -323,7 +285,7 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	admit_resolve(lane, &property, &key);
 	queue_add(lane, property, key, row);
 	find_record(row);
-	expire_note(row);
+	queue_note_deadline(row);
 	return row;
 }
 

@@ -9,15 +9,8 @@
 #define HUBSPOT_ADMIT_H
 
 #include "queue/work.h"
-#include "store/ring_scan.h"
-
-/* Attribute numbers of hubspot.outbox. */
-enum OutboxAttribute
-{
-	AT_ID = 1, AT_XID, AT_CREATED_AT, AT_SERVER, AT_CALL, AT_OBJECT, AT_SOURCE, AT_PARENT,
-	AT_DEADLINE, AT_BACKFILL, AT_MODE, AT_REPLAY_OF, AT_CALLED_AT, AT_KEY_PROPERTY, AT_KEY, AT_PROBLEM, AT_MESSAGE
-#define AT_LAST	AT_MESSAGE
-};
+#include "store/outbox.h"
+#include "store/result_probe.h"
 
 /* Why a row has no lane, and therefore ends unsent.  Texts are palloc'd or constant. */
 typedef struct Refusal
@@ -49,20 +42,8 @@ extern void admit_resolve(const Lane *lane, const char **property, const char **
 /* Bring a row into the window.  maybe_sent: a worker before this one may have read it. */
 extern Row *admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent);
 
-/*
- * Whether a row had its verdict when the worker started.  The probe is open
- * for one page: begin with child = -1, and close it.
- */
-typedef struct ResultProbe
-{
-	int			child;			/* -1: none is open */
-	RingScan	scan;
-} ResultProbe;
-
-/* Remember where the results end; rows above need no look-up. */
+/* Once, in the first transaction that reads. */
 extern void admit_start(void);
-extern bool admit_has_result(ResultProbe *probe, int64 id);
-extern void admit_close_probe(ResultProbe *probe);
 
 /*
  * The row has a result, at which the probe stands: the record map learns from

@@ -10,6 +10,7 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/worker_context.h"
+#include "queue/accounts.h"
 #include "queue/await.h"
 #include "queue/defer.h"
 #include "queue/park.h"
@@ -247,8 +248,8 @@ await_step(void)
 
 		if (key->ndeferred > 0)
 			defer_load(key);
-		else if (!dlist_is_empty(&key->rows) && batch_family(key->lane->family)->look_up != NULL)
-			batch_family(key->lane->family)->look_up(key);
+		else if (!dlist_is_empty(&key->rows) && key->lane->work->look_up != NULL)
+			key->lane->work->look_up(key);
 	}
 	record_map_close();
 }

@@ -25,22 +25,12 @@
 #include "base/statement.h"
 #include "base/value.h"
 #include "base/worker_context.h"
+#include "queue/accounts.h"
 #include "queue/admit.h"
+#include "queue/cancel.h"
 #include "queue/defer.h"
 #include "queue/defer_write.h"
-#include "queue/unchanged.h"
-#include "read/command.h"
 #include "store/ring.h"
-#include "worker/connect.h"
-
-#define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
-#define LONGEST_WAIT_S	3600	/* ... up to this */
-
-/*
- * HubSpot has carried it out each time, so that every further try repeats what is done.  Two are for
- * an answer that something on the way has garbled.
- */
-#define MAX_UNREADABLE	3
 
 #define NO_ROOM_US		1000000 /* the window is full: look again */
 
@@ -132,104 +122,25 @@ defer_wake(int64 now)
 	return -1;
 }
 
-/* ---- faults and ends ----------------------------------------------------------- */
+/* ---- ends -------------------------------------------------------------------- */
 
-/* Seconds until the next try after so many faults; a deadline is not slept through. */
-static int64
-wait_after(const Input *input, int attempt)
+bool
+defer_has_room(int n)
 {
-	int64		wait = FIRST_WAIT_S;
-
-	for (int i = 1; i < attempt && wait < LONGEST_WAIT_S; i++)
-		wait *= 2;
-	wait = Min(wait, LONGEST_WAIT_S);
-	for (int i = 0; i < input->nrows; i++)
-		if (input->rows[i]->deadline != 0)
-			wait = Min(wait, Max((input->rows[i]->deadline - GetCurrentTimestamp()) / USECS_PER_SEC + 1, 0));
-	return wait;
-}
-
-static int
-faults_of(const Input *input)
-{
-	int			faults = 0;
-
-	for (int i = 0; i < input->nrows; i++)
-		faults = Max(faults, input->rows[i]->attempt);
-	return faults + 1;
-}
-
-/* How many faults a record may have. */
-static int
-most_faults(const WorkKey *key, const char *category)
-{
-	int			most = key->lane->account->options->max_attempts;
-
-	return strcmp(category, DEFER_UNREADABLE) == 0 ? Min(most, MAX_UNREADABLE) : most;
-}
-
-static void
-note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckResult *fault)
-{
-	for (int i = 0; i < input->nrows; i++)
-	{
-		Change	   *change = defer_change(kind, input->rows[i]->id);
-
-		change->attempt = attempt;
-		change->status = fault->http_status;
-		change->wait_s = wait_s;
-		change->lost = input->rows[i]->lost;
-		change->request = fault->request;
-		change->category = defer_text(fault->category);
-		change->message = defer_text(fault->message);
-	}
-}
-
-/* There is no room for more deferred rows: these begin anew, when the lane goes on. */
-static void
-hold_lane(Input *input)
-{
-	LaneStatus *status = &input->key->lane->status;
-
-	if (status->state == LANE_RUN)
-		lane_event(status, EVENT_UNAVAILABLE, "too many records fail for a reason of their own", 0);
-	queue_put_back(input->key, input->rows, input->nrows);
+	return nrows + n <= DEFER_MAX_ROWS;
 }
 
 void
-defer_input(Input *input, const char *category, const char *message, int status, AckRequest *request)
+defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until)
 {
-	WorkKey    *key = input->key;
-	int			attempt = faults_of(input);
-	int64		wait_s;
-	AckResult	fault = {.verdict = VERDICT_DEAD, .request = request, .http_status = status, .created = -1,
-	.category = category, .message = message};
-
-	if (nrows + input->nrows > DEFER_MAX_ROWS)
+	for (int i = 0; i < n; i++)
 	{
-		hold_lane(input);
-		return;
-	}
-	if (attempt >= most_faults(key, category))
-	{
-		note_fault(input, CHANGE_DEAD, attempt, 0, &fault);
-		for (int i = 0; i < input->nrows; i++)
-			queue_lose_copy(input->rows[i]);	/* the change removes it */
-		input->attempts = attempt;
-		batch_end_input(input, &fault);
-		return;
-	}
-	wait_s = wait_after(input, attempt);
-	unchanged_forget(key);
-	note_fault(input, CHANGE_WAIT, attempt, wait_s, &fault);
-	for (int i = 0; i < input->nrows; i++)
-	{
-		add_id(key, input->rows[i]->id);
-		queue_drop_row(input->rows[i]);
+		add_id(key, rows[i]->id);
+		queue_drop_row(rows[i]);
 	}
 	key->busy = false;
 	key->met_at = key->lane->successes;
-	block_key(key, clock_us() + wait_s * 1000000);
+	block_key(key, until);
 	queue_release_key(key);
 }
 
@@ -306,9 +217,9 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 		defer_end_row(key, id, VERDICT_CANCELLED, "removed", "the row was removed from hubspot.deferred");
 		return;
 	}
-	if (command_cancels(copies->slot))
+	if (cancel_wants(copies->slot))
 	{
-		defer_end_row(key, id, command_refusal.verdict, command_refusal.category, command_refusal.message);
+		defer_end_row(key, id, cancel_refusal.verdict, cancel_refusal.category, cancel_refusal.message);
 		return;
 	}
 	row = admit_row(key->lane, copies->slot, false);
@@ -379,7 +290,7 @@ static Copy
 read_copy(int i)
 {
 	Copy		copy = {.id = column_int64(i, 1)};
-	Account    *account = connect_find(column_oid(i, 2));
+	Account    *account = accounts_find(column_oid(i, 2));
 	Object		object = (Object) ring_enum_position(ring_catalog(false)->object, OBJECT_COUNT, column_oid(i, 3));
 
 	if (account == NULL)

@@ -30,11 +30,11 @@ extern void defer_start(void);
 /* Whether a row of the outbox waits in hubspot.deferred since before the worker's start. */
 extern bool defer_has(int64 id);
 
-/*
- * A fault of the input's own that may pass: its rows are tried again later, or
- * end as dead.  If there is no room for more, the lane has to wait.
- */
-extern void defer_input(Input *input, const char *category, const char *message, int status, AckRequest *request);
+/* Whether so many rows more may be deferred. */
+extern bool defer_has_room(int n);
+
+/* The rows of the key's input leave the window, and wait until then (µs of the monotonic clock). */
+extern void defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until);
 
 /* A row with a copy has got its verdict. */
 extern void defer_ended(const Row *row);

@@ -22,9 +22,10 @@
 #include "base/hubspot.h"
 #include "base/guc.h"
 #include "base/worker_context.h"
+#include "queue/accounts.h"
 #include "queue/admit.h"
+#include "queue/cancel.h"
 #include "queue/park.h"
-#include "read/command.h"
 #include "store/ring.h"
 
 #define KEY_ROWS			2000	/* of one key in the window; KEY_CROWDED of one that waits for
@@ -190,8 +191,8 @@ bring_in(const ParkedRow *parked)
 	lane = admit_lane(rows.slot, &why);
 	if (lane == NULL)
 		admit_refuse(id, &why);
-	else if (command_cancels(rows.slot))
-		admit_refuse(id, &command_refusal);
+	else if (cancel_wants(rows.slot))
+		admit_refuse(id, &cancel_refusal);
 	else
 		queue_keep_seq(admit_row(lane, rows.slot, (parked->id & SENT) != 0), parked->seq);
 	ring_scan_close(&rows);
@@ -211,12 +212,6 @@ static int
 limit_of(const WorkKey *key)
 {
 	return key->place == PLACE_DEFERRED ? KEY_CROWDED : KEY_ROWS;
-}
-
-bool
-park_keeps(const WorkKey *key)
-{
-	return key->parked != NULL;
 }
 
 static void

@@ -43,7 +43,4 @@ extern void park_step(void);
 extern uint64 park_oldest_seq(void);
 extern int64 park_oldest_id(const Lane *lane);
 
-/* A key without rows in the window is still wanted. */
-extern bool park_keeps(const WorkKey *key);
-
 #endif							/* HUBSPOT_PARK_H */

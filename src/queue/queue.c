@@ -19,10 +19,8 @@
 #include "base/hubspot.h"
 #include "base/guc.h"
 #include "base/worker_context.h"
-#include "queue/defer.h"
-#include "queue/park.h"
-#include "queue/unchanged.h"
 #include "queue/work.h"
+#include "store/confirmed.h"
 
 typedef struct KeyName
 {
@@ -238,6 +236,18 @@ queue_find(const Lane *lane, const char *property, const char *key)
 	return entry == NULL ? NULL : entry->value;
 }
 
+bool
+queue_is_by_user_id(const WorkKey *key)
+{
+	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
+}
+
+const char *
+queue_id_property(const WorkKey *key)
+{
+	return key->property != NULL ? key->property : "email";
+}
+
 Row *
 queue_head(const WorkKey *key)
 {
@@ -301,6 +311,13 @@ count_row(WorkKey *key, int change)
 }
 
 void
+queue_note_deadline(const Row *row)
+{
+	if (row->deadline != 0 && (window.earliest_deadline == 0 || row->deadline < window.earliest_deadline))
+		window.earliest_deadline = row->deadline;
+}
+
+void
 queue_add(Lane *lane, const char *property, const char *key, Row *row)
 {
 	row->key = queue_make(lane, property, key);
@@ -348,7 +365,7 @@ drop_key_if_idle(WorkKey *key)
 	KeyName		name = {.lane = key->lane, .property = key->property, .key = key->key,
 	.key_len = strlen(key->key)};
 
-	if (key->busy || !dlist_is_empty(&key->rows) || key->ndeferred > 0 || park_keeps(key))
+	if (key->busy || !dlist_is_empty(&key->rows) || key->ndeferred > 0 || key->parked != NULL)
 		return;
 	if (key->place == PLACE_READY)
 	{
@@ -360,7 +377,8 @@ drop_key_if_idle(WorkKey *key)
 		pfree(key->address);
 	if (key->deferred != NULL)
 		pfree(key->deferred);
-	unchanged_let_go(key);
+	if (key->confirmed != NULL)
+		confirmed_close(key->confirmed);
 	pfree(key);
 }
 
@@ -371,13 +389,21 @@ queue_lose_copy(Row *row)
 	row->deferred = false;
 }
 
+/* The row leaves its key, for the one of its contact or for good. */
+static void
+settle_stranger(Row *row)
+{
+	row->key->lane->strangers -= row->is_stranger;
+	row->is_stranger = false;
+}
+
 void
 queue_drop_row(Row *row)
 {
 	Lane	   *lane = row->key->lane;
 
 	queue_lose_copy(row);
-	unchanged_row_leaves(row);
+	settle_stranger(row);
 	pairingheap_remove(&lane->by_id, &row->by_id);
 	if (early == row)
 		early = dlist_has_prev(&window.rows, &row->order) ?
@@ -390,15 +416,6 @@ queue_drop_row(Row *row)
 	lane->nbackfill -= row->backfill;
 	count_row(row->key, -1);
 	pfree(row);
-}
-
-void
-queue_forget_row(Row *row)
-{
-	if (row->deferred)
-		defer_ended(row);
-	row->key->lane->done++;
-	queue_drop_row(row);
 }
 
 void
@@ -435,7 +452,7 @@ queue_move(WorkKey *key, const char *address)
 	{
 		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
 
-		unchanged_row_leaves(row);
+		settle_stranger(row);
 		row->key = target;
 		count_row(key, -1);
 		count_row(target, 1);
@@ -446,25 +463,3 @@ queue_move(WorkKey *key, const char *address)
 	queue_release_key(key);
 }
 
-void
-queue_put_back(WorkKey *key, Row *const *rows, int nrows)
-{
-	for (int i = nrows - 1; i >= 0; i--)
-	{
-		rows[i]->warnings = NULL;	/* gone with the batch */
-		rows[i]->taken = false;
-		dlist_push_head(&key->rows, &rows[i]->node);
-	}
-	unchanged_forget(key);		/* a part of it may have been written */
-	queue_release_key(key);
-}
-
-uint64
-queue_oldest_seq(void)
-{
-	uint64		parked = park_oldest_seq();
-
-	if (dlist_is_empty(&window.rows))
-		return parked;
-	return Min(dlist_head_element(Row, order, &window.rows)->seq, parked);
-}

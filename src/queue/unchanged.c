@@ -18,7 +18,6 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "crm/records.h"
 #include "queue/unchanged.h"
 
 bool
@@ -109,32 +108,29 @@ is_stranger(const Row *row)
 }
 
 void
-unchanged_row_leaves(const Row *row)
-{
-	if (is_stranger(row))
-		row->key->lane->strangers--;
-}
-
-void
-unchanged_look_up(const Row *row)
+unchanged_look_up(Row *row)
 {
 	WorkKey    *key = row->key;
 	Account    *account = key->lane->account;
-	Object		object = records_of(key->lane->family)->object;
+	Object		object = key->lane->object;
 	const char *record_id = key->record_id;
 
 	if (is_stranger(row))
+	{
+		row->is_stranger = true;
 		key->lane->strangers++;
+	}
 	if (!unchanged_is_on(account) || key->confirmed != NULL || !has_records(key) || queue_head(key) != row)
 		return;
 	if (record_id[0] == '\0')
-		record_id = record_map_find(account->server, object, records_id_property(key), key->key);
+		record_id = record_map_find(account->server, object, queue_id_property(key), key->key);
 	if (record_id != NULL)
 		key->confirmed = confirmed_open(account->server, object, record_id);
 }
 
-void
-unchanged_let_go(WorkKey *key)
+/* The key goes by another record, or none. */
+static void
+let_go(WorkKey *key)
 {
 	if (key->confirmed != NULL)
 		confirmed_close(key->confirmed);
@@ -151,7 +147,7 @@ unchanged_forget(const WorkKey *key)
 	if (!unchanged_is_on(key->lane->account))
 		return;
 	if (has_records(key) && key->record_id[0] != '\0')
-		confirmed_forget(server, records_of(key->lane->family)->object, key->record_id);
+		confirmed_forget(server, key->lane->object, key->record_id);
 	else if (key->lane->family == FAMILY_CONTACTS && !has_records(key))
 		key->lane->account->sheds_confirmed = true; /* it may be any contact */
 }
@@ -259,11 +255,11 @@ unchanged_learn(Input *input, const char *record_id)
 	/* HubSpot may have kept another stage than the one that was sent */
 	if (written->stage >= 0 && input->stage != NULL && !input->stage_taken)
 		written->pairs[written->stage].value = 0;
-	confirmed = confirmed_learn(key->lane->account->server, records_of(key->lane->family)->object, record_id,
+	confirmed = confirmed_learn(key->lane->account->server, key->lane->object, record_id,
 								written->pairs, written->npairs, written->sent_at, input->created == 1);
 	if (confirmed == key->confirmed)
 		return;
 	confirmed_share(confirmed);
-	unchanged_let_go(key);
+	let_go(key);
 	key->confirmed = confirmed;
 }

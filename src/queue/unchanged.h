@@ -41,13 +41,7 @@ extern bool *unchanged_find(const Mapping *mapping, const Confirmed *confirmed, 
 extern TimestampTz unchanged_since(const AccountOptions *options);
 
 /* A row came into the window: read what is known of its record; in a reading transaction. */
-extern void unchanged_look_up(const Row *row);
-
-/* A row leaves its key, for another key or for good. */
-extern void unchanged_row_leaves(const Row *row);
-
-/* The key is forgotten. */
-extern void unchanged_let_go(WorkKey *key);
+extern void unchanged_look_up(Row *row);
 
 /*
  * Leave out of an input's properties what HubSpot has.  Returns whether

@@ -54,6 +54,8 @@ typedef struct Lane
 {
 	struct Account *account;
 	LaneFamily	family;
+	Object		object;			/* that its rows are about */
+	const struct FamilyWork *work;	/* its requests */
 	LaneStatus	status;
 	LaneStatus	pause;			/* in RUN unless somebody paused the lane */
 	dlist_head	ready[READY_COUNT]; /* keys that may be taken, oldest first */
@@ -221,12 +223,13 @@ typedef struct Row
 	bool		lost;			/* was sent, by a worker before this one perhaps, and what became
 								 * of it is not known */
 	bool		sent;			/* the same, by this worker */
+	bool		is_stranger;	/* counts as such in its lane */
 	bool		repaired;		/* was sent with a schema that turned out to be old */
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */
 	bool		is_sync;		/* of a declared sync, audience or trait */
 	bool		begins;			/* is not merged with rows before it, as it waits for what they do
-								 * not need; see schema_lane.h */
+								 * not need; see await_creation.h */
 	bool		deferred;		/* has a copy in hubspot.deferred */
 	bool		is_suspect;		/* made requests fail as a whole: sent alone */
 	WorkKey    *key;
@@ -259,6 +262,8 @@ typedef struct Input
 	const char *message;
 	int			status;
 
+	AckResult  *unsent;			/* verdict without a request, see BUILD_UNCHANGED */
+
 	/* with skip_unchanged, see unchanged.h */
 	struct Written *written;	/* what the answer will confirm; NULL: nothing is learnt */
 	bool		left_out;		/* some values were not sent, as the record is known to have them */
@@ -290,12 +295,12 @@ typedef struct Window
 	MemoryContext memory;		/* rows */
 	dlist_head	rows;			/* by seq */
 	uint64		next_seq;
+	TimestampTz earliest_deadline;	/* of its rows, or before it; 0: none */
 	int64		nrows;
 	int64		bytes;
 } Window;
 
 extern Window window;
-extern dlist_head accounts;
 
 /* ---- queue.c: keys and rows ----------------------------------------------- */
 
@@ -303,10 +308,18 @@ extern void queue_init(void);
 
 /* Whether the lane may take another row of this size now. */
 extern bool queue_has_room(const Lane *lane, Size bytes);
+/* Rows that a deadline may end are looked for when the earliest has passed, see expire.c. */
+extern void queue_note_deadline(const Row *row);
 extern void queue_add(Lane *lane, const char *property, const char *key, Row *row);
 
 /* The key of this name while it has rows in the window, else NULL. */
 extern WorkKey *queue_find(const Lane *lane, const char *property, const char *key);
+
+/* Whether a key is a userId, of which is not known yet whose it is. */
+extern bool queue_is_by_user_id(const WorkKey *key);
+
+/* The HubSpot property that a key is a value of. */
+extern const char *queue_id_property(const WorkKey *key);
 
 /* The oldest row of the key that waits for a batch; there is one. */
 extern Row *queue_head(const WorkKey *key);
@@ -330,9 +343,6 @@ extern void queue_begin_lane(Lane *lane);
  */
 extern const Row *queue_oldest(const Lane *lane);
 
-/* The row left its input with a verdict, or is not wanted any more. */
-extern void queue_forget_row(Row *row);
-
 /* The row leaves memory without a verdict: it is in hubspot.deferred. */
 extern void queue_drop_row(Row *row);
 
@@ -348,9 +358,6 @@ extern void queue_drop_idle(WorkKey *key);
 /* Keys that wait for rows of this one ask anew what they need. */
 extern void queue_wake_waiters(WorkKey *key);
 
-/* Rows that a batch took go back to the head of their key, in order; the key is released. */
-extern void queue_put_back(WorkKey *key, Row *const *rows, int nrows);
-
 /* A ready key is put into one of the lists of keys that wait; it comes back. */
 extern void queue_send_away(WorkKey *key, dlist_head *list);
 extern void queue_bring_back(WorkKey *key);
@@ -365,16 +372,14 @@ extern WorkKey *queue_make(Lane *lane, const char *property, const char *key);
 /* The rows of a key that waits join those of an address, in the order of their ids; the key is gone. */
 extern void queue_move(WorkKey *key, const char *address);
 
-/* Sequence number of the oldest row without a verdict; UINT64_MAX when none. */
-extern uint64 queue_oldest_seq(void);
-
 /* ---- batch.c: requests of many records ------------------------------------ */
 
 typedef enum BuildResult
 {
 	BUILD_DONE,
 	BUILD_WAIT,					/* not now: the rows go back to their key */
-	BUILD_UNCHANGED				/* HubSpot has all of it already: the rows end without a request */
+	BUILD_UNCHANGED				/* HubSpot has all of it already: the rows end without a request, as
+								 * input->unsent says */
 } BuildResult;
 
 /* Host, path and credentials of a request. */
@@ -444,6 +449,7 @@ typedef struct RequestKind
 typedef struct FamilyWork
 {
 	const RequestKind *kind;	/* the first, or the only one */
+	const struct RecordKinds *records;	/* of records that answers tell of; NULL: none, see records.h */
 
 	/*
 	 * The kind of request that the head row of a ready key needs; NULL function: always the first.
@@ -461,15 +467,8 @@ typedef struct FamilyWork
 	void		(*look_up) (WorkKey *key);
 } FamilyWork;
 
-extern const FamilyWork contacts_work;
-extern const FamilyWork companies_work;
-extern const FamilyWork associations_work;
-extern const FamilyWork events_work;
-extern const FamilyWork forms_work;
-extern const FamilyWork schema_work;
-extern const FamilyWork lists_work;
-
-extern const FamilyWork *batch_family(LaneFamily family);
+/* Rows that a batch took go back to the head of their key, in order; the key is released. */
+extern void batch_put_back(WorkKey *key, Row *const *rows, int nrows);
 
 /* For the families: end an input, send a part again, what an error is called. */
 extern void batch_end_input(Input *input, AckResult *result);
@@ -479,6 +478,9 @@ extern void batch_end_rows(Input *input, AckResult *result);
 extern void batch_end_row(Input *input, Row *row, AckResult *result);
 extern void batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
 						 int status, AckRequest *request);
+
+/* What a row is told whose deadline has passed. */
+extern const char *const batch_too_late;
 
 /* A verdict for a row that leaves its key without having been sent. */
 extern void batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message);
@@ -492,6 +494,9 @@ extern void batch_dissolve(RowTest test, const void *arg);
 
 extern void batch_split_off(Batch *batch, const bool *chosen);
 extern void batch_bisect(Batch *batch, const Reply *reply);
+
+/* Inputs that an answer left out are sent again, at most a few times. */
+extern void batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *request);
 
 /* A refused request: by halves, or the end of its only input. */
 extern void batch_refused(Batch *batch, const Reply *reply, AckRequest *request);

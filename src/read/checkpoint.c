@@ -17,6 +17,7 @@
 #include "utils/xid8.h"
 
 #include "base/hubspot.h"
+#include "queue/park.h"
 #include "queue/work.h"
 #include "read/checkpoint.h"
 #include "store/append.h"
@@ -94,6 +95,17 @@ checkpoint_propose(const Mark *mark)
 	rows = 0;
 }
 
+/* Number of the oldest row without a verdict; UINT64_MAX when none. */
+static uint64
+oldest_seq(void)
+{
+	uint64		parked = park_oldest_seq();
+
+	if (dlist_is_empty(&window.rows))
+		return parked;
+	return Min(dlist_head_element(Row, order, &window.rows)->seq, parked);
+}
+
 bool
 checkpoint_is_due(int64 now, uint64 oldest_epoch)
 {
@@ -101,7 +113,7 @@ checkpoint_is_due(int64 now, uint64 oldest_epoch)
 		return false;
 	if (candidate_seq == 0 && oldest_epoch >= candidate.epoch)
 		candidate_seq = window.next_seq;
-	return candidate_seq != 0 && queue_oldest_seq() >= candidate_seq &&
+	return candidate_seq != 0 && oldest_seq() >= candidate_seq &&
 		now - written_at >= CHECKPOINT_US;
 }
 

@@ -25,55 +25,14 @@
 #include "base/statement.h"
 #include "base/worker_context.h"
 #include "queue/admit.h"
+#include "queue/cancel.h"
 #include "queue/defer.h"
 #include "read/command.h"
 #include "read/window.h"
 #include "store/ring.h"
 
-/* Rows that a command means: all that is given has to fit. */
-typedef struct Command
-{
-	MemoryContext context;
-	int64		id;
-	bool		cancels;		/* else deferred rows are tried at once */
-	int64		last_id;		/* rows queued up to then */
-	int64	   *ids;			/* ascending; NULL: not restricted to these */
-	int			nids;
-	Oid			server;			/* each of these InvalidOid or NULL: any */
-	Oid			call;
-	Oid			object;
-	const char *key;
-	int			backfill;		/* 1, 0, or -1: either */
-} Command;
-
-/* What a command looks at, of a row in whatever form. */
-typedef struct Subject
-{
-	int64		id;
-	Oid			server;
-	Oid			call;
-	Oid			object;
-	const char *key;
-	bool		backfill;
-} Subject;
-
-const Refusal command_refusal = {VERDICT_CANCELLED, "cancelled", "hubspot_cancel() was called before the row could be sent"};
-
-static List *commands;			/* to cancel what is still to be read */
 static int64 last_command;		/* numbers up to this one have been seen */
 static List *done;				/* numbers, as Command, to be removed from the table */
-
-static bool
-means(const Command *command, const Subject *subject)
-{
-	return subject->id <= command->last_id &&
-		(command->ids == NULL || bsearch(&subject->id, command->ids, command->nids, sizeof(int64), ring_compare_ids) != NULL) &&
-		(!OidIsValid(command->server) || command->server == subject->server) &&
-		(!OidIsValid(command->call) || command->call == subject->call) &&
-		(!OidIsValid(command->object) || command->object == subject->object) &&
-		(command->key == NULL || strcmp(command->key, subject->key) == 0) &&
-		(command->backfill < 0 || (command->backfill == 1) == subject->backfill);
-}
 
 static Oid
 object_of(const Lane *lane)
@@ -95,7 +54,7 @@ means_row(const Row *row, const void *command)
 		.object = object_of(lane), .key = row->key->key, .backfill = row->backfill
 	};
 
-	return !row->sent && means(command, &subject);
+	return !row->sent && cancel_means(command, &subject);
 }
 
 static void
@@ -109,7 +68,7 @@ cancel_rows(const Command *command)
 		Row		   *row = dlist_container(Row, order, iter.cur);
 
 		if (!row->taken && means_row(row, command))
-			batch_end_waiting(row, command_refusal.verdict, command_refusal.category, command_refusal.message);
+			batch_end_waiting(row, cancel_refusal.verdict, cancel_refusal.category, cancel_refusal.message);
 	}
 }
 
@@ -121,10 +80,10 @@ carry_out_for_deferred(const Command *command, const DeferredRow *row)
 		.id = row->id, .server = row->server, .call = row->call, .object = row->object, .key = row->text,
 		.backfill = row->backfill
 	};
-	WorkKey    *key = means(command, &subject) ? defer_key(row) : NULL;
+	WorkKey    *key = cancel_means(command, &subject) ? defer_key(row) : NULL;
 
 	if (key != NULL && command->cancels)
-		defer_end_row(key, row->id, command_refusal.verdict, command_refusal.category, command_refusal.message);
+		defer_end_row(key, row->id, cancel_refusal.verdict, cancel_refusal.category, cancel_refusal.message);
 	else if (key != NULL)
 		defer_recall(key);
 }
@@ -138,29 +97,6 @@ carry_out(Command *command, List *deferred)
 		carry_out_for_deferred(command, lfirst(cell));
 	if (command->cancels)
 		cancel_rows(command);
-}
-
-/* ---- rows that are still to be read ------------------------------------------------- */
-
-bool
-command_cancels(TupleTableSlot *slot)
-{
-	bool		isnull;
-	ListCell   *cell;
-	Subject		subject;
-
-	if (commands == NIL)
-		return false;
-	subject.id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
-	subject.server = DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull));
-	subject.call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
-	subject.object = DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull));
-	subject.key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
-	subject.backfill = admit_is_backfill(slot);
-	foreach(cell, commands)
-		if (means(lfirst(cell), &subject))
-		return true;
-	return false;
 }
 
 /* ---- the table ------------------------------------------------------------------------- */
@@ -263,7 +199,7 @@ command_look(void)
 
 		CHECK_FOR_INTERRUPTS();
 		carry_out(command, deferred);
-		remember(command->cancels ? &commands : &done, command);
+		remember(command->cancels ? &cancel_commands : &done, command);
 		last_command = command->id;
 	}
 	SPI_finish();
@@ -274,13 +210,13 @@ command_is_done(void)
 {
 	ListCell   *cell;
 
-	foreach(cell, commands)
+	foreach(cell, cancel_commands)
 	{
 		Command    *command = lfirst(cell);
 
 		if (!window_has_read(command->last_id))
 			continue;
-		commands = foreach_delete_current(commands, cell);
+		cancel_commands = foreach_delete_current(cancel_commands, cell);
 		remember(&done, command);
 	}
 	return done != NIL;

@@ -17,10 +17,6 @@
 /* Look for new commands and begin to carry them out; inside a transaction, with an active snapshot. */
 extern void command_look(void);
 
-/* Whether a row of the outbox that is about to come into the window is not wanted any more. */
-extern bool command_cancels(TupleTableSlot *slot);
-extern const Refusal command_refusal;	/* its verdict then */
-
 /*
  * Commands that are done when every row up to an id has been met are removed
  * together with the verdicts they have led to.

@@ -17,23 +17,7 @@
 
 #define LOOK_US			200000	/* at least between two passes through the window */
 
-static TimestampTz earliest;	/* of the window's deadlines, or before it; 0: none */
 static int64 next_pass;			/* µs of the monotonic clock */
-
-static const char *const too_late = "the row's deadline had passed before it could be sent";
-
-void
-expire_note(const Row *row)
-{
-	if (row->deadline != 0 && (earliest == 0 || row->deadline < earliest))
-		earliest = row->deadline;
-}
-
-void
-expire_row(Row *row)
-{
-	batch_end_unsent(row, VERDICT_EXPIRED, "expired", too_late);
-}
 
 static bool
 is_overdue(const Row *row, const void *now)
@@ -47,21 +31,21 @@ expire_overdue(int64 now)
 	TimestampTz time = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 
-	if (earliest == 0)
+	if (window.earliest_deadline == 0)
 		return -1;
-	if (earliest >= time || now < next_pass)
-		return Max((int64) (earliest - time) + 1, next_pass - now);
+	if (window.earliest_deadline >= time || now < next_pass)
+		return Max((int64) (window.earliest_deadline - time) + 1, next_pass - now);
 	next_pass = now + LOOK_US;
-	earliest = 0;
+	window.earliest_deadline = 0;
 	batch_dissolve(is_overdue, &time);
 	dlist_foreach_modify(iter, &window.rows)
 	{
 		Row		   *row = dlist_container(Row, order, iter.cur);
 
 		if (is_overdue(row, &time) && !row->taken)
-			batch_end_waiting(row, VERDICT_EXPIRED, "expired", too_late);
+			batch_end_waiting(row, VERDICT_EXPIRED, "expired", batch_too_late);
 		else
-			expire_note(row);
+			queue_note_deadline(row);
 	}
-	return earliest == 0 ? -1 : Max((int64) (earliest - time) + 1, LOOK_US);
+	return window.earliest_deadline == 0 ? -1 : Max((int64) (window.earliest_deadline - time) + 1, LOOK_US);
 }

@@ -11,13 +11,7 @@
 
 #include "queue/work.h"
 
-/* A row comes into the window. */
-extern void expire_note(const Row *row);
-
 /* End what is overdue; returns µs until the next deadline, -1: there is none. */
 extern int64 expire_overdue(int64 now);
-
-/* The verdict. */
-extern void expire_row(Row *row);
 
 #endif							/* HUBSPOT_EXPIRE_H */

@@ -53,15 +53,15 @@
 #include "base/guc.h"
 #include "base/worker_context.h"
 #include "cluster/suspect.h"
+#include "queue/accounts.h"
 #include "queue/admit.h"
+#include "queue/cancel.h"
 #include "queue/defer.h"
 #include "queue/park.h"
 #include "read/checkpoint.h"
-#include "read/command.h"
 #include "read/window.h"
 #include "store/confirmed.h"
 #include "store/ring.h"
-#include "worker/connect.h"
 
 #define PAGE_ROWS			2000	/* rows looked at per reader and transaction */
 
@@ -256,7 +256,7 @@ judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	/* what has no lane is the main reader's */
 	if (reader->lane != NULL && lane != reader->lane)
 		return ADMIT_DONE;
-	if (reader->recheck && admit_has_result(probe, id))
+	if (reader->recheck && result_probe_has(probe, id))
 	{
 		if (reader->lane == NULL && lane != NULL)
 			admit_remember(lane, slot, probe);
@@ -265,11 +265,11 @@ judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	if (reader->recheck && defer_has(id))
 		return ADMIT_DONE;
 	checkpoint_count_row();
-	if (lane != NULL && command_cancels(slot))
+	if (lane != NULL && cancel_wants(slot))
 	{
 		if (reader->lane != NULL)
 			lane->skipped--;
-		admit_refuse(id, &command_refusal);
+		admit_refuse(id, &cancel_refusal);
 		return ADMIT_DONE;
 	}
 	Assert(reader->lane == NULL || lane == reader->lane);
@@ -447,7 +447,7 @@ read_page(Reader *reader)
 		else
 			break;				/* behind the main reader: it goes on first */
 	}
-	admit_close_probe(&probe);
+	result_probe_close(&probe);
 	return fits;
 }
 
@@ -571,18 +571,29 @@ begin_main(int64 low, FullTransactionId next)
 	took_mark = true;
 }
 
+void
+window_look(void)
+{
+	int64		low;
+	FullTransactionId next;
+
+	if (main_reader.phase != PHASE_IDLE)
+		return;
+	low = ring_last_id(ring_catalog(false)->outbox_id_seq);
+	next = ReadNextFullTransactionId();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	begin_main(low, next);
+	PopActiveSnapshot();
+}
+
 bool
 window_fetch(void)
 {
-	int64		low = ring_last_id(ring_catalog(false)->outbox_id_seq);
-	FullTransactionId next = ReadNextFullTransactionId();
 	bool		more;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	record_map_open();
 	confirmed_begin_reading();
-	if (main_reader.phase == PHASE_IDLE)
-		begin_main(low, next);
 	(void) read_page(&main_reader);
 	more = main_reader.phase != PHASE_IDLE;
 	more |= read_followers();

@@ -14,6 +14,13 @@
 extern void window_start(void);
 
 /*
+ * See whether anything is new, unless there is still something to be read; inside a transaction.
+ * SERVERs and pauses are read after it: what a row that is seen was committed with, or after, is
+ * then known when window_fetch() reads the row.
+ */
+extern void window_look(void);
+
+/*
  * Read a page: new rows come into the window by queue_add().  Inside a
  * transaction.  Returns whether more can be read at once.
  */

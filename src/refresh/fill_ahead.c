@@ -24,8 +24,8 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/statement.h"
-#include "queue/admit.h"
 #include "refresh/fill.h"
+#include "store/result_probe.h"
 #include "store/ring.h"
 
 #define LOOK_US			100000
@@ -229,7 +229,7 @@ drop_done(Fill *fill, bool all, ResultProbe *probe, RingScan *deferred)
 
 	for (i = 0; i < fill->count && (all || streak < STREAK); i++)
 	{
-		if (admit_has_result(probe, fill->ids[i]) ||
+		if (result_probe_has(probe, fill->ids[i]) ||
 			(deferred != NULL && ring_scan_find(deferred, fill->ids[i])))
 			streak = 0;
 		else
@@ -267,14 +267,14 @@ fill_look(int64 now)
 	int			gone = 0;
 	ListCell   *cell;
 
-	admit_start();
+	result_probe_start();
 	if (look_at_deferred)
 		ring_scan_open(&deferred, catalog->deferred, catalog->deferred_id, 1);
 	foreach(cell, fills)
 		gone += drop_done(lfirst(cell), all, &probe, look_at_deferred ? &deferred : NULL);
 	if (look_at_deferred)
 		ring_scan_close(&deferred);
-	admit_close_probe(&probe);
+	result_probe_close(&probe);
 
 	look_us = gone > 0 ? LOOK_US : Min(look_us * 2, LONGEST_LOOK_US);
 	next_look = now + look_us;

@@ -14,41 +14,23 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "activity/schema_lane.h"
 #include "base/clock.h"
 #include "base/value.h"
 #include "base/worker_context.h"
 #include "cluster/suspect.h"
-#include "crm/modes.h"
+#include "queue/accounts.h"
+#include "queue/await_creation.h"
 #include "queue/defer.h"
 #include "queue/unchanged.h"
 #include "queue/work.h"
-#include "read/expire.h"
 #include "request/batch_build.h"
 #include "request/schema_sync.h"
-#include "worker/pause.h"
 
 #define INPUT_MAX_ROWS		1000	/* merged into one record */
 #define MAX_LOOKED_AT		4	/* keys for each input, for one with the batch's id property */
 
 /* The messages of the input that is being put together, taken apart. */
 static MessageParts input_parts[INPUT_MAX_ROWS];
-
-static const FamilyWork *const families[FAMILY_COUNT] = {
-	[FAMILY_CONTACTS] = &contacts_work,
-	[FAMILY_COMPANIES] = &companies_work,
-	[FAMILY_ASSOCIATIONS] = &associations_work,
-	[FAMILY_EVENTS] = &events_work,
-	[FAMILY_FORMS] = &forms_work,
-	[FAMILY_SCHEMA] = &schema_work,
-	[FAMILY_LISTS] = &lists_work,
-};
-
-const FamilyWork *
-batch_family(LaneFamily family)
-{
-	return families[family];
-}
 
 static const char *const server_dropped =
 "the SERVER that this row was queued for does not exist any more";
@@ -82,10 +64,10 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 	else if (row->key->lane->account->dropped)
 		batch_end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
 	else if (row->deadline != 0 && row->deadline < now)
-		expire_row(row);
+		batch_end_unsent(row, VERDICT_EXPIRED, "expired", batch_too_late);
 	else if (!message_read(row->message, parts, &problem))
 		batch_end_unsent(row, VERDICT_REJECTED, "bad_message", problem.message);
-	else if (!families[row->key->lane->family]->check(row, parts, &category, &why))
+	else if (!row->key->lane->work->check(row, parts, &category, &why))
 		batch_end_unsent(row, VERDICT_REJECTED, category, why);
 	else
 		return true;
@@ -96,7 +78,7 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 static bool
 take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 {
-	const FamilyWork *family = families[key->lane->family];
+	const FamilyWork *family = key->lane->work;
 
 	memset(input, 0, sizeof(*input));
 	input->key = key;
@@ -161,19 +143,6 @@ batch_append_json(Batch *batch, Input *input)
 	return BUILD_DONE;
 }
 
-/* HubSpot has the record, as the input would make it or as it was not to be touched. */
-static void
-end_unchanged(Input *input)
-{
-	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1};
-
-	if (input->rows[0]->mode == MODE_CREATE)
-		result = modes_exists(input);
-	else
-		result.record_id = unchanged_record(input);
-	batch_end_input(input, &result);
-}
-
 /*
  * The same, for any row: one that raises an error ends as rejected, together
  * with those it was merged with, and keeps nobody else from being sent.
@@ -214,12 +183,12 @@ batch_append_input(Batch *batch, Input *input)
 	}
 	if (built == BUILD_WAIT)
 	{
-		queue_put_back(input->key, input->rows, input->nrows);
+		batch_put_back(input->key, input->rows, input->nrows);
 		if (input->awaits != NULL)
-			schema_lane_send_away(input->key, input->awaits);
+			await_creation_send_away(input->key, input->awaits);
 	}
 	else if (built == BUILD_UNCHANGED)
-		end_unchanged(input);
+		batch_end_input(input, input->unsent);
 	return built;
 }
 
@@ -293,7 +262,7 @@ is_full(const Batch *batch)
 static const RequestKind *
 kind_of(WorkKey *key)
 {
-	const FamilyWork *family = families[key->lane->family];
+	const FamilyWork *family = key->lane->work;
 
 	return family->kind_of == NULL || key->lane->account->dropped ? family->kind : family->kind_of(key);
 }
@@ -354,6 +323,17 @@ may_use(const RequestKind *kind, int busy_meters)
 }
 
 /*
+ * Whether a batch has met trouble, and nothing has gone well since that would
+ * tell whose trouble it is.  Parts of one that was at fault are looked into
+ * without asking again, but for a single record, whose rows would pay for it.
+ */
+bool
+batch_is_in_doubt(const Batch *batch)
+{
+	return batch->is_suspect && batch->met_at == batch->lane->successes && !(batch->is_blamed && batch->ninputs > 1);
+}
+
+/*
  * The first batch to be sent as it is whose meter is free; those in doubt are
  * the last resort.  Of a paused lane, one that finishes what has begun.
  */
@@ -375,7 +355,7 @@ first_again(Lane *lane, bool paused, int busy_meters, bool in_doubt)
 const RequestKind *
 batch_next_kind(Lane *lane, int busy_meters)
 {
-	bool		paused = pause_stops(lane);
+	bool		paused = accounts_is_paused(lane);
 	const Batch *batch = first_again(lane, paused, busy_meters, false);
 	dlist_mutable_iter iter;
 
@@ -497,7 +477,7 @@ batch_cancel_lane(Lane *lane)
 	bring_all_back(&lane->asking);
 	bring_all_back(&lane->behind);
 	bring_all_back(&lane->delayed);
-	while (lane->nready > 0 && take_ready(lane, families[lane->family]->kind) == NULL)
+	while (lane->nready > 0 && take_ready(lane, lane->work->kind) == NULL)
 		;
 }
 

@@ -14,9 +14,13 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
+#include "queue/accounts.h"
 #include "queue/defer.h"
 #include "queue/unchanged.h"
 #include "request/batch_build.h"
+#include "request/fault.h"
+
+#define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
 
 /* ---- again -------------------------------------------------------------------- */
 
@@ -55,7 +59,7 @@ dissolve(Lane *lane, RowTest test, const void *arg)
 			continue;
 		dlist_delete(&batch->node);
 		for (int i = 0; i < batch->ninputs; i++)
-			queue_put_back(batch->inputs[i].key, batch->inputs[i].rows, batch->inputs[i].nrows);
+			batch_put_back(batch->inputs[i].key, batch->inputs[i].rows, batch->inputs[i].nrows);
 		batch_free(batch);
 	}
 }
@@ -159,7 +163,7 @@ batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind)
 		if (!chosen[i])
 			continue;
 		if (kind->by_record && batch_has_record(part, input->key))
-			queue_put_back(input->key, input->rows, input->nrows);
+			batch_put_back(input->key, input->rows, input->nrows);
 		else
 		{
 			batch_read_parts(input);
@@ -169,6 +173,40 @@ batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind)
 	batch_end_body(part);
 	MemoryContextSwitchTo(old);
 	return push(part);
+}
+
+/* ---- whose records the answer left out ----------------------------------------------- */
+
+/*
+ * One answer that says nothing may be an accident.  When it says nothing at all,
+ * the lane waits, unless it has worked since this batch was first passed over
+ * in silence, or the batch has been so too often: then it is looked into.
+ */
+void
+batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *request)
+{
+	static const char *const silence = "HubSpot answered with success but did not say anything about this record";
+	bool		is_known = batch->is_suspect && batch->lane->successes > batch->met_at;
+	int			attempts = batch->attempts + 1;
+	int			nopen = 0;
+
+	for (int i = 0; i < batch->ninputs; i++)
+		nopen += open[i];
+	if (nopen == 0)
+		return;
+	if (nopen == batch->ninputs && (is_known || attempts >= MAX_SILENT_ANSWERS))
+	{
+		if (nopen > 1)
+			batch_bisect(batch, reply);
+		else
+			fault_input(&batch->inputs[0], "not_confirmed", silence, reply->status, request);
+		return;
+	}
+	if (nopen == batch->ninputs)
+		lane_event(&batch->lane->status, EVENT_UNAVAILABLE, "it answered with success but left records out", 0);
+	batch->is_suspect = true;
+	batch_split_off(batch, open);
+	dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
 }
 
 /* ---- by halves -------------------------------------------------------------------- */
@@ -226,17 +264,6 @@ batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
 
 /* ---- whose fault ----------------------------------------------------------------- */
 
-/*
- * Whether a batch has met trouble, and nothing has gone well since that would
- * tell whose trouble it is.  Parts of one that was at fault are looked into
- * without asking again, but for a single record, whose rows would pay for it.
- */
-bool
-batch_is_in_doubt(const Batch *batch)
-{
-	return batch->is_suspect && batch->met_at == batch->lane->successes && !(batch->is_blamed && batch->ninputs > 1);
-}
-
 bool
 batch_is_unproven(const Batch *batch)
 {
@@ -249,7 +276,7 @@ batch_narrow(Batch *batch)
 	Input	   *input = &batch->inputs[0];
 
 	input->key->chunk = input->nrows / 2;
-	queue_put_back(input->key, input->rows, input->nrows);
+	batch_put_back(input->key, input->rows, input->nrows);
 }
 
 /*
@@ -262,11 +289,11 @@ defer_blamed(Input *input, const Reply *reply, AckRequest *request)
 	const char *words = request->error != NULL ? request->error : reply->message;
 
 	if (reply->class == REPLY_UNREADABLE)
-		defer_input(input, DEFER_UNREADABLE,
+		fault_input(input, DEFER_UNREADABLE,
 					psprintf("HubSpot has probably done what was asked, but this server cannot read its answer: %s", words),
 					reply->status, request);
 	else
-		defer_input(input, reply->status == 0 ? "no_answer" : "unavailable", words, reply->status, request);
+		fault_input(input, reply->status == 0 ? "no_answer" : "unavailable", words, reply->status, request);
 }
 
 static void

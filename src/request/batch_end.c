@@ -12,10 +12,23 @@
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/value.h"
+#include "queue/defer.h"
 #include "queue/unchanged.h"
 #include "queue/work.h"
 
+const char *const batch_too_late = "the row's deadline had passed before it could be sent";
+
 #define MAX_DETAIL	1000		/* bytes of a warning's, which may quote HubSpot */
+
+/* The row has its verdict. */
+static void
+forget_row(Row *row)
+{
+	if (row->deferred)
+		defer_ended(row);
+	row->key->lane->done++;
+	queue_drop_row(row);
+}
 
 /* End an input: its carrier gets the verdict, the rows merged into it share it. */
 void
@@ -37,7 +50,7 @@ batch_end_input(Input *input, AckResult *result)
 		result->merged = row == carrier ? input->nrows - 1 : 0;
 		result->warnings = row->warnings;
 		ack_result(result);
-		queue_forget_row(row);
+		forget_row(row);
 	}
 	input->key->lane->successes += result->request != NULL;
 	queue_release_key(input->key);
@@ -53,7 +66,7 @@ batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *me
 		unchanged_forget(row->key);
 	dlist_delete(&row->node);
 	ack_result(&result);
-	queue_forget_row(row);
+	forget_row(row);
 }
 
 /*
@@ -82,7 +95,7 @@ batch_end_row(Input *input, Row *row, AckResult *result)
 	result->attempt = input->attempts;
 	result->warnings = row->warnings;
 	ack_result(result);
-	queue_forget_row(row);
+	forget_row(row);
 }
 
 void
@@ -92,6 +105,19 @@ batch_end_rows(Input *input, AckResult *result)
 		batch_end_row(input, input->rows[i], result);
 	input->key->lane->successes += result->request != NULL;
 	queue_release_key(input->key);
+}
+
+void
+batch_put_back(WorkKey *key, Row *const *rows, int nrows)
+{
+	for (int i = nrows - 1; i >= 0; i--)
+	{
+		rows[i]->warnings = NULL;	/* gone with the batch */
+		rows[i]->taken = false;
+		dlist_push_head(&key->rows, &rows[i]->node);
+	}
+	unchanged_forget(key);		/* a part of it may have been written */
+	queue_release_key(key);
 }
 
 void

@@ -21,11 +21,10 @@
 #include "base/clock.h"
 #include "base/value.h"
 #include "base/worker_context.h"
+#include "queue/accounts.h"
 #include "request/schema_reply.h"
 #include "request/schema_sync.h"
 #include "store/ring.h"
-#include "worker/connect.h"
-#include "worker/pause.h"
 
 #define REFRESH_SECONDS	3600
 #define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
@@ -226,7 +225,7 @@ schema_sync_failed(const char *why)
 	}
 	lane_event(status, EVENT_NOT_STORED, why, 0);
 	lane_reason_quotes(status);
-	connect_tell(at_work, &at_work->lanes[at_part < 0 ? FAMILY_SCHEMA : families_of_parts[at_part]], status);
+	accounts_tell(at_work, &at_work->lanes[at_part < 0 ? FAMILY_SCHEMA : families_of_parts[at_part]], status);
 	return true;
 }
 
@@ -474,7 +473,7 @@ schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 		Lane	   *lane = schema_sync_lane(account, (SchemaPart) part);
 
 		if (!sync->wanted || sync->asking || sync->answered || account->schema == NULL ||
-			pause_stops(lane) || !lane_may_send(&lane->status, now) || !lane_may_send(&sync->trouble, now))
+			accounts_is_paused(lane) || !lane_may_send(&lane->status, now) || !lane_may_send(&sync->trouble, now))
 			continue;
 		request->part = (SchemaPart) part;
 		if (sync->to_create != NIL)
@@ -543,7 +542,7 @@ schema_sync_unreadable(Account *account, SchemaPart part, const char *why)
 	lane_event(&sync->trouble, EVENT_UNREADABLE, psprintf("%s properties: %s", schema_part_names[part], why), 0);
 	lane_reason_quotes(&sync->trouble);
 	if (is_news)
-		connect_tell(account, schema_sync_lane(account, part), &sync->trouble);
+		accounts_tell(account, schema_sync_lane(account, part), &sync->trouble);
 	return false;
 }
 

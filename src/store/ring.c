@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
 #include "commands/extension.h"
@@ -220,4 +221,13 @@ ring_tables_owner(void)
 
 	table_close(rel, AccessShareLock);
 	return owner;
+}
+
+void
+ring_truncate(Oid relation)
+{
+	Relation	rel = table_open(relation, AccessExclusiveLock);
+
+	heap_truncate(list_make1_oid(relation));
+	table_close(rel, NoLock);
 }

@@ -44,15 +44,6 @@
 /* Generations that hold rows at the same time, beside the one being filled. */
 #define RING_KEPT	(RING_CHILDREN - 2)
 
-void
-ring_truncate(Oid relation)
-{
-	Relation	rel = table_open(relation, AccessExclusiveLock);
-
-	heap_truncate(list_make1_oid(relation));
-	table_close(rel, NoLock);
-}
-
 /* First row of an index scan over a child, in index order; false when there is none. */
 static bool
 first_row(Oid heap_oid, Oid index_oid, ScanKey keys, int nkeys, bool backward, int64 *id,

@@ -28,6 +28,7 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "activity/families.h"
 #include "base/guc.h"
 #include "activity/lists.h"
 #include "base/clock.h"
@@ -35,22 +36,23 @@
 #include "base/statement.h"
 #include "base/value.h"
 #include "base/worker_context.h"
+#include "crm/families.h"
+#include "queue/accounts.h"
 #include "request/schema_sync.h"
 #include "worker/connect.h"
 #include "worker/daily.h"
 #include "worker/pause.h"
 #include "worker/recall.h"
 
-dlist_head	accounts = DLIST_STATIC_INIT(accounts);
-
-/* The same, by SERVER: a row of the outbox names it. */
-typedef struct AccountEntry
-{
-	Oid			server;			/* the key, first */
-	Account    *account;
-} AccountEntry;
-
-static HTAB *by_server = NULL;
+static const FamilyWork *const families[FAMILY_COUNT] = {
+	[FAMILY_CONTACTS] = &contacts_work,
+	[FAMILY_COMPANIES] = &companies_work,
+	[FAMILY_ASSOCIATIONS] = &associations_work,
+	[FAMILY_EVENTS] = &events_work,
+	[FAMILY_FORMS] = &forms_work,
+	[FAMILY_SCHEMA] = &schema_work,
+	[FAMILY_LISTS] = &lists_work,
+};
 
 static bool servers_changed = true;
 
@@ -63,44 +65,8 @@ server_changed(Datum arg, int cacheid, uint32 hashvalue)
 void
 connect_init(void)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(AccountEntry), .hcxt = WorkerContext};
-
-	by_server = hash_create("hubspot accounts", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	accounts_init();
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
-}
-
-Account *
-connect_find(Oid server)
-{
-	AccountEntry *entry = by_server == NULL ? NULL : hash_search(by_server, &server, HASH_FIND, NULL);
-
-	return entry == NULL ? NULL : entry->account;
-}
-
-static Account *
-make_account(Oid server)
-{
-	Account    *account = MemoryContextAllocZero(WorkerContext, sizeof(Account));
-
-	account->server = server;
-	for (int i = 0; i < FAMILY_COUNT; i++)
-	{
-		account->lanes[i].account = account;
-		account->lanes[i].family = (LaneFamily) i;
-		for (int j = 0; j < READY_COUNT; j++)
-			dlist_init(&account->lanes[i].ready[j]);
-		dlist_init(&account->lanes[i].asking);
-		dlist_init(&account->lanes[i].behind);
-		dlist_init(&account->lanes[i].delayed);
-		dlist_init(&account->lanes[i].deferred);
-		dlist_init(&account->lanes[i].again);
-		queue_begin_lane(&account->lanes[i]);
-	}
-	lane_event(&account->status, EVENT_START, NULL, 0);
-	account->to_recall = true;
-	dlist_push_tail(&accounts, &account->node);
-	((AccountEntry *) hash_search(by_server, &server, HASH_ENTER, NULL))->account = account;
-	return account;
 }
 
 static void
@@ -277,10 +243,10 @@ load_accounts(void)
 	}
 	foreach(cell, servers)
 	{
-		Account    *account = connect_find(lfirst_oid(cell));
+		Account    *account = accounts_find(lfirst_oid(cell));
 
 		if (account == NULL)
-			account = make_account(lfirst_oid(cell));
+			account = accounts_add(lfirst_oid(cell), families);
 		if (account->to_recall)
 			fresh = lappend_oid(fresh, account->server);
 		if (was_altered(account))
@@ -289,7 +255,7 @@ load_accounts(void)
 	if (fresh != NIL)
 		recall_read(fresh);
 	foreach(cell, fresh)
-		connect_find(lfirst_oid(cell))->to_recall = false;
+		accounts_find(lfirst_oid(cell))->to_recall = false;
 	list_free(fresh);
 	list_free(servers);
 	pause_load();				/* a new one may be paused from its first moment */
@@ -451,16 +417,6 @@ connect_answered(Account *account, const Reply *reply)
 
 /* ---- what the log and the views show ------------------------------------------------------- */
 
-/* What HubSpot says is in hubspot.status, for who may read it: it may quote a record, and the log is no place for that. */
-void
-connect_tell(const Account *account, const Lane *lane, const LaneStatus *status)
-{
-	ereport(LOG,
-			(errmsg("HubSpot account \"%s\"%s%s is in state %s%s%.*s", account->name,
-					lane != NULL ? ", lane " : "", lane != NULL ? lane_family_name(lane->family) : "",
-					lane_state_name(status->state), status->own > 0 ? ": " : "", status->own, status->reason)));
-}
-
 static void
 save_info(Account *account)
 {
@@ -619,7 +575,7 @@ connect_effective_status(const Lane *lane)
 		return lane->pause;
 	if (lane->account->status.state != LANE_RUN &&
 		(unsettled || lane->account->status.state != LANE_DAILY ||
-		 !meter_is_exempt(batch_family(lane->family)->kind->meter)))
+		 !meter_is_exempt(lane->work->kind->meter)))
 		return lane->account->status;
 	if (trouble != NULL && lane->status.state == LANE_RUN)
 		return *trouble;

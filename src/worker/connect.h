@@ -13,9 +13,6 @@ extern void connect_init(void);
 /* Read the SERVERs if they changed: new, altered and dropped ones; in a transaction. */
 extern void connect_load_accounts(void);
 
-/* NULL when no such SERVER was ever seen. */
-extern Account *connect_find(Oid server);
-
 /* The configuration was reloaded: read all tokens, try again what was in trouble. */
 extern void connect_reload(void);
 
@@ -33,9 +30,6 @@ extern void connect_answered(Account *account, const Reply *reply);
  * lane's.
  */
 extern LaneStatus connect_effective_status(const Lane *lane);
-
-/* A line of the server log: the account, or one lane of it (NULL: none), has come into this state. */
-extern void connect_tell(const Account *account, const Lane *lane, const LaneStatus *status);
 
 /* Write hubspot.account and hubspot.rate_limit, in a transaction; tell that it committed. */
 extern bool connect_wants_saving(void);

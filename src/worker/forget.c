@@ -22,6 +22,7 @@
 
 #include "base/hubspot.h"
 #include "base/statement.h"
+#include "queue/accounts.h"
 #include "queue/unchanged.h"
 #include "store/confirmed.h"
 #include "store/ring.h"

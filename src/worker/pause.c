@@ -30,6 +30,7 @@
 #include "base/statement.h"
 #include "cluster/shared.h"
 #include "cluster/suspect.h"
+#include "queue/accounts.h"
 #include "store/ring.h"
 #include "worker/connect.h"
 #include "worker/pause.h"
@@ -262,7 +263,7 @@ apply(Account *account, const Lane *lane, LaneStatus *pause, List *orders)
 	*pause = fresh;
 	changes++;
 	account->limits_changed = true;
-	connect_tell(account, lane, order != NULL ? pause : lane != NULL ? &lane->status : &account->status);
+	accounts_tell(account, lane, order != NULL ? pause : lane != NULL ? &lane->status : &account->status);
 }
 
 void
@@ -290,8 +291,3 @@ pause_changes(void)
 	return changes;
 }
 
-bool
-pause_stops(const Lane *lane)
-{
-	return lane->account->pause.state != LANE_RUN || lane->pause.state != LANE_RUN;
-}

@@ -17,9 +17,6 @@ extern void pause_load(void);
 /* How often a pause has changed, for whoever publishes. */
 extern int64 pause_changes(void);
 
-/* Whether a lane, or its account, is paused: it begins nothing. */
-extern bool pause_stops(const Lane *lane);
-
 /* Pause the lane of an answer, see suspect.h; inside a transaction. */
 extern void pause_suspect(int64 answer);
 

@@ -19,6 +19,7 @@
 #include "cluster/shared_lanes.h"
 #include "crm/purge.h"
 #include "http/wire.h"
+#include "queue/accounts.h"
 #include "read/window.h"
 #include "worker/connect.h"
 #include "worker/pause.h"

@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/statement.h"
 #include "base/worker_context.h"
+#include "queue/accounts.h"
 #include "worker/connect.h"
 #include "worker/recall.h"
 
@@ -111,7 +112,7 @@ read_request_count(Account *account, int row)
 static Account *
 account_at(int row)
 {
-	return connect_find((Oid) number_at(row, 1));
+	return accounts_find((Oid) number_at(row, 1));
 }
 
 static Datum

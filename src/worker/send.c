@@ -26,6 +26,7 @@
 #include "cluster/suspect.h"
 #include "http/wire.h"
 #include "http/wire_translate.h"
+#include "queue/accounts.h"
 #include "request/schema_sync.h"
 #include "worker/connect.h"
 #include "worker/daily.h"
@@ -375,7 +376,7 @@ account_lets(const Account *account, LaneFamily family)
 {
 	return account->options != NULL &&
 		(account->status.state == LANE_RUN ||
-		 (account->status.state == LANE_DAILY && meter_is_exempt(batch_family(family)->kind->meter)));
+		 (account->status.state == LANE_DAILY && meter_is_exempt(account->lanes[family].work->kind->meter)));
 }
 
 int64
@@ -398,7 +399,7 @@ send_what_may(bool more_to_read)
 			wait_us = sooner(wait_us, account->status.until - now);
 		schema_lane_give_up(&account->lanes[FAMILY_SCHEMA]);
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped &&
-			!pause_stops(&account->lanes[FAMILY_SCHEMA]))
+			!accounts_is_paused(&account->lanes[FAMILY_SCHEMA]))
 			schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
 		for (int i = 0; i < FAMILY_COUNT; i++)
 		{
@@ -565,7 +566,7 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	if (event == EVENT_LIMITED && transfer->meter != NULL)
 		wait_for_meter(status, transfer->meter);
 	if (status->state != before)
-		connect_tell(account, lane, status);
+		accounts_tell(account, lane, status);
 	if (event == EVENT_UNAUTHORIZED)
 		connect_refused(account);
 	return false;

@@ -36,6 +36,7 @@
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -219,6 +220,13 @@ static void
 read_step(void)
 {
 	check_extension();
+
+	/*
+	 * The mark comes first: what was committed before, or with, a row that it sees, such as the
+	 * row's SERVER or a pause, is then read below.
+	 */
+	window_look();
+	AcceptInvalidationMessages();
 	connect_load_accounts();
 	pause_load();
 	PushActiveSnapshot(GetTransactionSnapshot());

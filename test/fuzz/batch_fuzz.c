@@ -16,6 +16,7 @@
 #include "base/worker_context.h"
 #include "crm/purge.h"
 #include "http/wire.h"
+#include "queue/accounts.h"
 #include "queue/await.h"
 #include "queue/defer.h"
 #include "read/expire.h"

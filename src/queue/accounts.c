@@ -1,0 +1,89 @@
+/*
+ * accounts.c
+ *		The accounts that a worker knows, and what is common to their lanes.
+ *
+ * An Account appears when its SERVER does and stays for the life of the
+ * worker: rows may still wait for a dropped one, to be cancelled.  What an
+ * account is made of, and what becomes of it, is connect.c's.
+ *
+ * Memory: WorkerContext.
+ */
+#include "postgres.h"
+
+#include "utils/hsearch.h"
+
+#include "base/hubspot.h"
+#include "base/worker_context.h"
+#include "queue/accounts.h"
+
+dlist_head	accounts = DLIST_STATIC_INIT(accounts);
+
+/* The same, by SERVER: a row of the outbox names it. */
+typedef struct AccountEntry
+{
+	Oid			server;			/* the key, first */
+	Account    *account;
+} AccountEntry;
+
+static HTAB *by_server = NULL;
+
+void
+accounts_init(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(AccountEntry), .hcxt = WorkerContext};
+
+	by_server = hash_create("hubspot accounts", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+Account *
+accounts_find(Oid server)
+{
+	AccountEntry *entry = by_server == NULL ? NULL : hash_search(by_server, &server, HASH_FIND, NULL);
+
+	return entry == NULL ? NULL : entry->account;
+}
+
+Account *
+accounts_add(Oid server, const FamilyWork *const *families)
+{
+	Account    *account = MemoryContextAllocZero(WorkerContext, sizeof(Account));
+
+	account->server = server;
+	for (int i = 0; i < FAMILY_COUNT; i++)
+	{
+		account->lanes[i].account = account;
+		account->lanes[i].family = (LaneFamily) i;
+		account->lanes[i].work = families[i];
+		for (int j = 0; j < READY_COUNT; j++)
+			dlist_init(&account->lanes[i].ready[j]);
+		dlist_init(&account->lanes[i].asking);
+		dlist_init(&account->lanes[i].behind);
+		dlist_init(&account->lanes[i].delayed);
+		dlist_init(&account->lanes[i].deferred);
+		dlist_init(&account->lanes[i].again);
+		queue_begin_lane(&account->lanes[i]);
+	}
+	for (int i = 0; i < OBJECT_COUNT; i++)
+		account->lanes[lane_family_of((Object) i)].object = (Object) i;
+	lane_event(&account->status, EVENT_START, NULL, 0);
+	account->to_recall = true;
+	dlist_push_tail(&accounts, &account->node);
+	((AccountEntry *) hash_search(by_server, &server, HASH_ENTER, NULL))->account = account;
+	return account;
+}
+
+bool
+accounts_is_paused(const Lane *lane)
+{
+	return lane->account->pause.state != LANE_RUN || lane->pause.state != LANE_RUN;
+}
+
+/* What HubSpot says is in hubspot.status, for who may read it: it may quote a record, and the log is no place for that. */
+void
+accounts_tell(const Account *account, const Lane *lane, const LaneStatus *status)
+{
+	ereport(LOG,
+			(errmsg("HubSpot account \"%s\"%s%s is in state %s%s%.*s", account->name,
+					lane != NULL ? ", lane " : "", lane != NULL ? lane_family_name(lane->family) : "",
+					lane_state_name(status->state), status->own > 0 ? ": " : "", status->own, status->reason)));
+}

@@ -1,0 +1,50 @@
+/*
+ * cancel.c
+ *		What hubspot_cancel() means, for rows that are about to come into the window.
+ *
+ * Memory: the commands are command.c's.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "base/hubspot.h"
+#include "queue/cancel.h"
+#include "store/ring.h"
+
+const Refusal cancel_refusal = {VERDICT_CANCELLED, "cancelled", "hubspot_cancel() was called before the row could be sent"};
+
+List	   *cancel_commands = NIL;
+
+bool
+cancel_means(const Command *command, const Subject *subject)
+{
+	return subject->id <= command->last_id &&
+		(command->ids == NULL || bsearch(&subject->id, command->ids, command->nids, sizeof(int64), ring_compare_ids) != NULL) &&
+		(!OidIsValid(command->server) || command->server == subject->server) &&
+		(!OidIsValid(command->call) || command->call == subject->call) &&
+		(!OidIsValid(command->object) || command->object == subject->object) &&
+		(command->key == NULL || strcmp(command->key, subject->key) == 0) &&
+		(command->backfill < 0 || (command->backfill == 1) == subject->backfill);
+}
+
+bool
+cancel_wants(TupleTableSlot *slot)
+{
+	bool		isnull;
+	ListCell   *cell;
+	Subject		subject;
+
+	if (cancel_commands == NIL)
+		return false;
+	subject.id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
+	subject.server = DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull));
+	subject.call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+	subject.object = DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull));
+	subject.key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	subject.backfill = admit_is_backfill(slot);
+	foreach(cell, cancel_commands)
+		if (cancel_means(lfirst(cell), &subject))
+		return true;
+	return false;
+}

@@ -138,7 +138,7 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 	Oid			types[] = {OIDOID, TEXTOID, BOOLOID, BOOLOID};
 	Datum		values[lengthof(types)];
 	MemoryContext context = CurrentMemoryContext;
-	Identity before;
+	Identity	before;
 	char	   *counts;
 
 	values[0] = ObjectIdGetDatum(server);

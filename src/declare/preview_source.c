@@ -107,7 +107,7 @@ static void
 describe_rows(StringInfo json, const Sync *sync)
 {
 	char	   *sql = refresh_statement(sync);
-	Identity before;
+	Identity	before;
 	Portal		portal;
 	double		rows;
 	bool		exact;

@@ -316,7 +316,7 @@ hubspot_drain(PG_FUNCTION_ARGS)
 {
 	Drain	   *drain = palloc0(sizeof(Drain));
 	TimestampTz end = end_of(fcinfo);
-	Identity before;
+	Identity	before;
 	bool		done;
 
 	if (!PG_ARGISNULL(1))

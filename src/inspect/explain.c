@@ -499,7 +499,7 @@ explain_arguments(FunctionCallInfo fcinfo, Explain *explain, Oid server)
 {
 	MessageProblem problem;
 	TimestampTz deadline;
-	Identity before;
+	Identity	before;
 	Jsonb	   *message = PG_GETARG_JSONB_P(1);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);

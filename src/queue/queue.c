@@ -462,4 +462,3 @@ queue_move(WorkKey *key, const char *address)
 	make_ready(target);
 	queue_release_key(key);
 }
-

@@ -74,7 +74,8 @@ typedef struct Lane
 	dlist_head	again;			/* batches to be sent as they are */
 	struct Reader *reader;		/* follows behind the main one while the lane lags */
 	int64		skipped;		/* rows the main reader left to that reader */
-	pairingheap by_id;			/* of its rows in the window, in flight or not; the oldest is the first */
+	pairingheap by_id;			/* of its rows in the window, in flight or not; the oldest is the
+								 * first */
 	int64		strangers;		/* rows in the window that may have been sent, and wait to be told
 								 * of which contact */
 	int64		rows;			/* in the window, in flight or not */
@@ -308,6 +309,7 @@ extern void queue_init(void);
 
 /* Whether the lane may take another row of this size now. */
 extern bool queue_has_room(const Lane *lane, Size bytes);
+
 /* Rows that a deadline may end are looked for when the earliest has passed, see expire.c. */
 extern void queue_note_deadline(const Row *row);
 extern void queue_add(Lane *lane, const char *property, const char *key, Row *row);
@@ -378,8 +380,8 @@ typedef enum BuildResult
 {
 	BUILD_DONE,
 	BUILD_WAIT,					/* not now: the rows go back to their key */
-	BUILD_UNCHANGED				/* HubSpot has all of it already: the rows end without a request, as
-								 * input->unsent says */
+	BUILD_UNCHANGED				/* HubSpot has all of it already: the rows end without a request,
+								 * as input->unsent says */
 } BuildResult;
 
 /* Host, path and credentials of a request. */
@@ -449,7 +451,8 @@ typedef struct RequestKind
 typedef struct FamilyWork
 {
 	const RequestKind *kind;	/* the first, or the only one */
-	const struct RecordKinds *records;	/* of records that answers tell of; NULL: none, see records.h */
+	const struct RecordKinds *records;	/* of records that answers tell of; NULL: none, see
+										 * records.h */
 
 	/*
 	 * The kind of request that the head row of a ready key needs; NULL function: always the first.

@@ -132,7 +132,7 @@ fill_choose_order(const Sync *sync, Relation rel)
 	FillOrder	order = {find_key(sync, rel), false};
 	AttrNumber	primary = 0;
 	ListCell   *cell;
-	Identity before;
+	Identity	before;
 
 	sync_act_as_owner(sync, &before);
 	foreach(cell, RelationGetIndexList(rel))
@@ -414,7 +414,7 @@ fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, Fil
 {
 	MemoryContext context = CurrentMemoryContext;
 	FillOutcome outcome = FILL_CONTESTED;
-	Identity before;
+	Identity	before;
 
 	LockRelationOid(RelationGetRelid(rel), RowShareLock);
 	refuse_foreign_partition(rel);

@@ -176,7 +176,7 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID};
 	Datum		values[4];
 	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n'};
-	Identity before;
+	Identity	before;
 	Portal		portal;
 	NameData	server;
 

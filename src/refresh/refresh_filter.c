@@ -124,7 +124,7 @@ fill(RefreshFilter *filter, const Sync *sync)
 		.filter = filter
 	};
 	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver.receiver};
-	Identity before;
+	Identity	before;
 
 	act_as_extension(&before);
 	SPI_connect();

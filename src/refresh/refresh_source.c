@@ -148,7 +148,7 @@ static TupleDesc
 describe(const Sync *sync, const char *sql)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Identity before;
+	Identity	before;
 	SPIPlanPtr	plan;
 	TupleDesc	desc;
 
@@ -176,7 +176,7 @@ describe(const Sync *sync, const char *sql)
 static void
 check_rights(const Sync *sync, const char *sql)
 {
-	Identity before;
+	Identity	before;
 
 	sync_act_as_owner(sync, &before);
 	SPI_connect();
@@ -391,7 +391,7 @@ static void
 run_query(const Sync *sync, SourceReceiver *receiver)
 {
 	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver->receiver};
-	Identity before;
+	Identity	before;
 	char	   *sql = refresh_statement(sync);
 
 	sync_act_as_owner(sync, &before);

@@ -128,7 +128,7 @@ sync_act_as_owner(const Sync *sync, Identity *before)
 uint64
 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, SyncTake take, void *arg)
 {
-	Identity before;
+	Identity	before;
 	uint64		rows;
 
 	act_as_extension(&before);
@@ -336,7 +336,7 @@ static Sync *
 load_row(const char *condition, Oid type, Datum value)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Identity before;
+	Identity	before;
 	char	   *sql = psprintf("%s%s", load_sql, condition);
 	Sync	   *sync = NULL;
 

@@ -90,7 +90,7 @@ static List *
 find_triggers(const char *name)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Identity before;
+	Identity	before;
 	Oid			type = TEXTOID;
 	Datum		value = CStringGetTextDatum(name);
 	List	   *found = NIL;

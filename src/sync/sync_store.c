@@ -277,7 +277,7 @@ tell_owner(const Sync *sync, const Sync *before)
 void
 sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget)
 {
-	Identity identity;
+	Identity	identity;
 
 	tell_owner(sync, before);
 	act_as_extension(&identity);
@@ -302,7 +302,7 @@ sync_resend(const Sync *sync, bool at_once)
 void
 sync_drop(const Sync *sync)
 {
-	Identity identity;
+	Identity	identity;
 
 	(void) sync_lock(sync, true);
 	sync_unfollow(sync->name);

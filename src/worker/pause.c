@@ -290,4 +290,3 @@ pause_changes(void)
 {
 	return changes;
 }
-

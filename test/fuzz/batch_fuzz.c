@@ -120,7 +120,7 @@ look_at_lane(Lane *lane)
 	expect(lane->nready == count_list(&lane->ready[READY_LIVE]) + count_list(&lane->ready[READY_BACKFILL]), "a lane counts its ready keys");
 	expect(lane->in_flight >= 0 && lane->in_flight <= lane->rows, "no more rows are under way than there are");
 	expect(lane->bytes >= 0 && (lane->rows > 0 || lane->bytes == 0), "bytes go with the rows");
-	expect((lane->oldest != NULL) == (lane->rows > 0), "a lane with rows has an oldest one");
+	expect((queue_oldest(lane) != NULL) == (lane->rows > 0), "a lane with rows has an oldest one");
 	expect(lane->transfers >= 0 && lane->transfers <= WIRE_MAX_TRANSFERS, "a lane counts its requests");
 }
 

@@ -4,7 +4,7 @@
  *
  * Nothing is asked for before a lane needs it.  What was read less than an
  * hour ago, by whatever worker, is not asked for again.  Answers become JSON
- * text, are stored by schema_step() in a transaction, and come back into
+ * text, are stored by schema_sync_step() in a transaction, and come back into
  * memory from the tables, so that there is one way in.
  *
  * Memory: a Schema per account and pages of answers in "hubspot work".

@@ -139,7 +139,7 @@ BEGIN
 		EXECUTE pg_catalog.format('CREATE INDEX result_%s_id ON hubspot.result_%s (id)', child, child);
 		/* Next to nothing for what goes well. */
 		EXECUTE pg_catalog.format('CREATE INDEX result_%s_failed ON hubspot.result_%s (id)
-			WHERE verdict IN (''rejected'', ''expired'', ''cancelled'', ''dead'', ''unknown'')', child, child);
+			WHERE verdict = ANY (%L::hubspot.verdict[])', child, child, hubspot.verdicts_with('retryable'));
 		EXECUTE pg_catalog.format('CREATE INDEX result_%s_merged ON hubspot.result_%s (merged_into) WHERE merged_into IS NOT NULL', child, child);
 		EXECUTE pg_catalog.format('CREATE TABLE hubspot.request_%s PARTITION OF hubspot.request FOR VALUES IN (%s)
 			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);

@@ -123,7 +123,7 @@ CREATE VIEW hubspot.failures AS
 	JOIN hubspot.outbox o ON o.id = r.id
 	LEFT JOIN hubspot.request q ON q.id = r.request_id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
-	WHERE r.verdict IN ('rejected', 'dead', 'unknown')
+	WHERE r.verdict = ANY (hubspot.verdicts_with('failed'))
 	ORDER BY r.finished_at DESC;
 COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
 COMMENT ON COLUMN hubspot.failures.id IS 'number of the outbox row';

@@ -34,7 +34,7 @@ SET jit = off
 AS $$
 	WITH failed AS MATERIALIZED (
 		SELECT r.id, r.verdict, r.category, r.message, r.merged FROM hubspot.result r
-		WHERE r.verdict IN ('rejected', 'expired', 'cancelled', 'dead')
+		WHERE r.verdict = ANY (hubspot.verdicts_with('missing'))
 	), rows AS (
 		SELECT f.id, f.verdict, f.category, f.message FROM failed f
 		UNION ALL
@@ -48,7 +48,7 @@ AS $$
 			LATERAL (SELECT x.verdict, x.merged_into FROM hubspot.result x WHERE x.id = p.id OFFSET 0) r
 			LEFT JOIN LATERAL (SELECT x.verdict FROM hubspot.result x WHERE x.id = r.merged_into OFFSET 0) c ON true
 		WHERE p.replay_of = coalesce(o.replay_of, o.id) AND p.id > o.id
-			AND coalesce(c.verdict, r.verdict) IN ('delivered', 'unchanged', 'sent_unconfirmed') OFFSET 0)
+			AND coalesce(c.verdict, r.verdict) = ANY (hubspot.verdicts_with('arrived')) OFFSET 0)
 $$;
 COMMENT ON FUNCTION hubspot.failed_sync_report() IS 'what the view hubspot.failed_sync_rows shows';
 
@@ -189,7 +189,7 @@ BEGIN
 		carrier := target.id;
 	END IF;
 	fate := CASE WHEN verdict IS NULL THEN 'is waiting'
-		WHEN verdict IN ('delivered', 'unchanged', 'sent_unconfirmed') THEN 'was sent: ' || verdict END;
+		WHEN verdict = ANY (hubspot.verdicts_with('arrived')) THEN 'was sent: ' || verdict END;
 	IF fate IS NOT NULL AND target.id <> hubspot_retry.id THEN
 		RAISE NOTICE 'outbox row % was retried already, as row %, which %', hubspot_retry.id, target.id, fate;
 		RETURN target.id;
@@ -228,18 +228,19 @@ SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE
-	verdicts hubspot.verdict[] := '{rejected,dead,expired,cancelled}';
+	verdicts hubspot.verdict[] := hubspot.verdicts_with('retry');
+	retryable CONSTANT hubspot.verdict[] := hubspot.verdicts_with('retryable');
 	account oid := CASE WHEN hubspot_retry.server IS NOT NULL THEN hubspot.server_oid(hubspot_retry.server) END;
 	chosen bigint[];
 	retried bigint;
 	unsendable bigint;
 BEGIN
-	IF hubspot_retry.verdict::hubspot.verdict = ANY (verdicts || '{unknown}') THEN
+	IF hubspot_retry.verdict::hubspot.verdict = ANY (retryable) THEN
 		verdicts := ARRAY[hubspot_retry.verdict::hubspot.verdict];
 	ELSIF hubspot_retry.verdict IS NOT NULL THEN
 		RAISE EXCEPTION 'rows with the verdict "%" are not retried', hubspot_retry.verdict
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'Verdicts of rows that were not sent are: rejected, dead, expired, cancelled; unknown: perhaps it was.',
+				DETAIL = format('Verdicts of rows that were not sent, or perhaps not, are: %s.', array_to_string(retryable, ', ')),
 				HINT = 'hubspot_replay() sends again what was sent.';
 	END IF;
 	SELECT array_agg(o.id) FILTER (WHERE o.sendable AND o.retried_as IS NULL AND n.last IS NULL),
@@ -252,7 +253,7 @@ BEGIN
 		ON n.replay_of = coalesce(o.replay_of, o.id) AND n.last > o.id
 	WHERE r.verdict = ANY (verdicts)
 		/* as the index has it */
-		AND r.verdict IN ('rejected', 'expired', 'cancelled', 'dead', 'unknown')
+		AND r.verdict = ANY (hubspot.verdicts_with('retryable'))
 		AND (account IS NULL OR o.server = account)
 		AND (hubspot_retry.call IS NULL OR o.call = hubspot_retry.call::hubspot.call)
 		AND (hubspot_retry.category IS NULL OR r.category = hubspot_retry.category)
@@ -297,7 +298,7 @@ BEGIN
 		AND (hubspot_replay.object IS NULL OR o.object = hubspot_replay.object::hubspot.object)
 		AND (hubspot_replay.key IS NULL OR o.key IN (hubspot_replay.key, lower(btrim(hubspot_replay.key))))
 		AND CASE WHEN hubspot_replay.verdict IS NOT NULL THEN coalesce(c.verdict, r.verdict) = hubspot_replay.verdict::hubspot.verdict
-			ELSE o.object <> 'event' OR NOT o.legacy AND coalesce(r.verdict NOT IN ('sent_unconfirmed', 'unknown'), true) END
+			ELSE o.object <> 'event' OR NOT o.legacy AND coalesce(r.verdict <> ALL (hubspot.verdicts_with('in_doubt')), true) END
 		/* of a call that was repeated, the last time counts */
 		AND NOT EXISTS (SELECT FROM hubspot.outbox n
 			WHERE n.replay_of = coalesce(o.replay_of, o.id) AND n.id > o.id AND n.created_at < hubspot_replay.until);

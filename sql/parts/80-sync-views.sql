@@ -61,7 +61,7 @@ COMMENT ON COLUMN hubspot.syncs.defined_at IS 'when it was declared, or last cha
 CREATE VIEW hubspot.members AS
 	SELECT d.name, d.kind, m.key, m.value, m.present, m.since,
 		CASE WHEN m.failed IS NOT NULL THEN false
-			WHEN r.id IS NOT NULL THEN coalesce(c.verdict, r.verdict) IN ('delivered', 'unchanged', 'sent_unconfirmed')
+			WHEN r.id IS NOT NULL THEN coalesce(c.verdict, r.verdict) = ANY (hubspot.verdicts_with('arrived'))
 			ELSE o.id IS NULL END AS confirmed,
 		CASE WHEN m.failed IS NULL THEN coalesce(c.finished_at, r.finished_at) END AS confirmed_at,
 		coalesce(c.verdict, r.verdict)::text AS verdict, coalesce(m.failed, c.message, r.message) AS message, m.outbox_id

@@ -9,7 +9,8 @@
 
 /* Of the schema hubspot nobody needs anything but what is granted here. */
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hubspot FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.functions_schema(), hubspot.may_read_texts(),
+GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.verdicts(), hubspot.verdicts_with(text),
+	hubspot.functions_schema(), hubspot.may_read_texts(),
 	hubspot.error_shown(text, text, oid), hubspot.sync_problem(integer), hubspot.libraries() TO PUBLIC;
 
 /* PostgreSQL calls the validator itself, and asks for no right then. */

@@ -16,7 +16,3 @@ const char *const object_names[OBJECT_COUNT] =
 {"contact", "company", "association", "event", "form", "schema", "list"};
 
 const char *const source_names[SOURCE_COUNT] = {"function", "trigger", "sync"};
-
-const char *const verdict_names[VERDICT_COUNT] =
-{"delivered", "coalesced", "unchanged", "rejected", "expired", "cancelled", "dead",
-"sent_unconfirmed", "unknown"};

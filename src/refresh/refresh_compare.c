@@ -39,7 +39,7 @@ static const char *const compare_sql =
 " f.again, f.reason, f.event, m.failed IS NOT NULL"
 " FROM %s s"
 " FULL JOIN (SELECT * FROM hubspot.member WHERE %s) m ON m.key OPERATOR(pg_catalog.=) s.key"
-" LEFT JOIN (SELECT id, bool_or(verdict <> 'rejected') AS again, bool_or(object = 'event') AS event,"
+" LEFT JOIN (SELECT id, bool_or(verdict = ANY (hubspot.verdicts_with('refresh'))) AS again, bool_or(object = 'event') AS event,"
 "   string_agg(DISTINCT concat_ws(': ', category, message), '; ') AS reason"
 "  FROM hubspot.failed_sync_rows GROUP BY id) f ON f.id = m.outbox_id"
 " WHERE s.key IS NULL OR m.key IS NULL OR NOT m.present OR m.digest <> s.digest OR $2"

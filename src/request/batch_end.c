@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/value.h"
+#include "base/verdict.h"
 #include "queue/defer.h"
 #include "queue/unchanged.h"
 #include "queue/work.h"
@@ -37,7 +38,7 @@ batch_end_input(Input *input, AckResult *result)
 	Row		   *carrier = input->rows[input->nrows - 1];
 	Verdict		verdict = result->verdict;
 
-	if (verdict != VERDICT_DELIVERED && verdict != VERDICT_UNCHANGED)
+	if (!verdict_is_confirmed(verdict))
 		unchanged_forget(input->key);
 	result->attempt = input->attempts;
 	for (int i = 0; i < input->nrows; i++)

@@ -30,6 +30,7 @@
 #include "utils/syscache.h"
 
 #include "base/hubspot.h"
+#include "base/verdict.h"
 #include "store/ring.h"
 
 static Catalog catalog;
@@ -83,6 +84,7 @@ static void
 build_catalog(Oid extension)
 {
 	Oid			schema = get_namespace_oid(HUBSPOT_SCHEMA, false);
+	const char *verdicts[VERDICT_COUNT];
 
 	catalog.extension = extension;
 	catalog.outbox_id_seq = relation_oid(schema, "outbox_id_seq", 0);
@@ -114,7 +116,9 @@ build_catalog(Oid extension)
 	enum_oids(schema, "call", call_names, CALL_COUNT, catalog.call);
 	enum_oids(schema, "object", object_names, OBJECT_COUNT, catalog.object);
 	enum_oids(schema, "source", source_names, SOURCE_COUNT, catalog.source);
-	enum_oids(schema, "verdict", verdict_names, VERDICT_COUNT, catalog.verdict);
+	for (int i = 0; i < VERDICT_COUNT; i++)
+		verdicts[i] = verdict_rules[i].word;
+	enum_oids(schema, "verdict", verdicts, VERDICT_COUNT, catalog.verdict);
 }
 
 const Catalog *

@@ -31,17 +31,10 @@
 #include "message/deadline.h"
 #include "store/append.h"
 #include "store/company_contact.h"
+#include "store/outbox.h"
 #include "store/ring.h"
 
 #define ENQUEUE_GROUP_BYTES	(256 * 1024)
-
-/* Columns of hubspot.outbox, in the order of the script. */
-enum OutboxColumn
-{
-	OUTBOX_ID, OUTBOX_XID, OUTBOX_CREATED_AT, OUTBOX_SERVER, OUTBOX_CALL, OUTBOX_OBJECT,
-	OUTBOX_SOURCE, OUTBOX_PARENT, OUTBOX_DEADLINE, OUTBOX_BACKFILL, OUTBOX_MODE, OUTBOX_REPLAY_OF, OUTBOX_CALLED_AT,
-	OUTBOX_KEY_PROPERTY, OUTBOX_KEY, OUTBOX_PROBLEM, OUTBOX_MESSAGE
-};
 
 struct Enqueue
 {
@@ -141,7 +134,7 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	keep_texts(&enqueue->options);
 	enqueue->record_problems = source == SOURCE_SYNC || hubspot_on_invalid == ON_INVALID_RECORD ||
 		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
-	enqueue->catalog = ring_catalog(false);
+	enqueue->catalog = ring_outbox_catalog();
 	enqueue->xid = GetTopFullTransactionId();
 	enqueue->child = -1;
 	enqueue->capacity = capacity;
@@ -220,30 +213,30 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	append_next(enqueue->append, &values, &isnull);
 
 #define PUT(column, datum) \
-	do { values[column] = (datum); isnull[column] = false; } while (0)
+	do { values[Anum_outbox_##column - 1] = (datum); isnull[Anum_outbox_##column - 1] = false; } while (0)
 
-	PUT(OUTBOX_ID, Int64GetDatum(id));
-	PUT(OUTBOX_XID, FullTransactionIdGetDatum(enqueue->xid));
-	PUT(OUTBOX_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
-	PUT(OUTBOX_SERVER, ObjectIdGetDatum(enqueue->server));
-	PUT(OUTBOX_CALL, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
-	PUT(OUTBOX_OBJECT, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
-	PUT(OUTBOX_SOURCE, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
+	PUT(id, Int64GetDatum(id));
+	PUT(xid, FullTransactionIdGetDatum(enqueue->xid));
+	PUT(created_at, TimestampTzGetDatum(GetCurrentTimestamp()));
+	PUT(server, ObjectIdGetDatum(enqueue->server));
+	PUT(call, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
+	PUT(object, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
+	PUT(source, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
 	if (work->parent != 0 || enqueue->parent != 0)
-		PUT(OUTBOX_PARENT, Int64GetDatum(enqueue->parent != 0 ? enqueue->parent : work->parent));
+		PUT(parent, Int64GetDatum(enqueue->parent != 0 ? enqueue->parent : work->parent));
 	if (enqueue->deadline != 0)
-		PUT(OUTBOX_DEADLINE, TimestampTzGetDatum(enqueue->deadline));
+		PUT(deadline, TimestampTzGetDatum(enqueue->deadline));
 	if (enqueue->backfill)
-		PUT(OUTBOX_BACKFILL, BoolGetDatum(true));
+		PUT(backfill, BoolGetDatum(true));
 	if (has_mode(enqueue, work->object))
-		PUT(OUTBOX_MODE, CharGetDatum((char) enqueue->mode));
+		PUT(mode, CharGetDatum((char) enqueue->mode));
 	if (work->key.property != NULL)
-		PUT(OUTBOX_KEY_PROPERTY, CStringGetTextDatum(work->key.property));
-	PUT(OUTBOX_KEY, CStringGetTextDatum(work->key.key != NULL ? work->key.key : ""));
+		PUT(key_property, CStringGetTextDatum(work->key.property));
+	PUT(key, CStringGetTextDatum(work->key.key != NULL ? work->key.key : ""));
 	if (work->problem != NULL)
-		PUT(OUTBOX_PROBLEM, CStringGetTextDatum(work->problem));
+		PUT(problem, CStringGetTextDatum(work->problem));
 	if (work->message != NULL)
-		PUT(OUTBOX_MESSAGE, JsonbPGetDatum(keep_message(enqueue, work->message)));
+		PUT(message, JsonbPGetDatum(keep_message(enqueue, work->message)));
 #undef PUT
 
 	written = append_row(enqueue->append);

@@ -120,7 +120,7 @@ is_of_server(const Drain *drain, TupleTableSlot *slot)
 {
 	bool		isnull;
 
-	return drain->server == InvalidOid || drain->server == DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull));
+	return drain->server == InvalidOid || drain->server == DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull));
 }
 
 static bool
@@ -136,8 +136,8 @@ walk(const Drain *drain, Place *place, RingScan *rows, RingScan *results)
 	while (ring_scan_next(rows))
 	{
 		bool		isnull;
-		FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(rows->slot, AT_XID, &isnull));
-		int64		id = DatumGetInt64(slot_getattr(rows->slot, AT_ID, &isnull));
+		FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(rows->slot, Anum_outbox_xid, &isnull));
+		int64		id = DatumGetInt64(slot_getattr(rows->slot, Anum_outbox_id, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
 		if (!FullTransactionIdPrecedes(xid, drain->wanted->xmax))
@@ -154,7 +154,7 @@ walk(const Drain *drain, Place *place, RingScan *rows, RingScan *results)
 static bool
 child_is_done(const Drain *drain, int child, Place *place)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 	ScanKeyData keys[2];
 	RingScan	rows;
 	RingScan	results;
@@ -183,7 +183,7 @@ child_is_done(const Drain *drain, int child, Place *place)
 static bool
 has_deferred(const Drain *drain)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 	RingScan	rows;
 	bool		found = false;
 	bool		isnull;
@@ -191,7 +191,7 @@ has_deferred(const Drain *drain)
 	ring_scan_open(&rows, catalog->deferred, catalog->deferred_id, 0);
 	index_rescan(rows.scan, NULL, 0, NULL, 0);
 	while (!found && ring_scan_next(&rows))
-		found = snapshot_sees(drain->wanted, DatumGetFullTransactionId(slot_getattr(rows.slot, AT_XID, &isnull))) &&
+		found = snapshot_sees(drain->wanted, DatumGetFullTransactionId(slot_getattr(rows.slot, Anum_outbox_xid, &isnull))) &&
 			is_of_server(drain, rows.slot);
 	ring_scan_close(&rows);
 	return found;
@@ -219,7 +219,7 @@ is_done(Drain *drain)
 static void
 refuse_own_rows(void)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 	FullTransactionId xid = GetTopFullTransactionIdIfAny();
 	bool		found = false;
 

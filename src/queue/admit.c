@@ -73,8 +73,8 @@ static bool
 is_erasure_done(TupleTableSlot *slot)
 {
 	bool		isnull;
-	text	   *key = DatumGetTextPP(slot_getattr(slot, AT_KEY, &isnull));
-	Oid			call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+	text	   *key = DatumGetTextPP(slot_getattr(slot, Anum_outbox_key, &isnull));
+	Oid			call = DatumGetObjectId(slot_getattr(slot, Anum_outbox_call, &isnull));
 
 	return VARSIZE_ANY_EXHDR(key) == 0 && call == ring_catalog(false)->call[CALL_DELETE];
 }
@@ -90,10 +90,10 @@ objection_to_encoding(TupleTableSlot *slot)
 
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return NULL;
-	property = slot_getattr(slot, AT_KEY_PROPERTY, &by_address);
-	key = slot_getattr(slot, AT_KEY, &isnull);
+	property = slot_getattr(slot, Anum_outbox_key_property, &by_address);
+	key = slot_getattr(slot, Anum_outbox_key, &isnull);
 	return encoding_objection(by_address ? NULL : TextDatumGetCString(property), TextDatumGetCString(key),
-							  DatumGetJsonbP(slot_getattr(slot, AT_MESSAGE, &isnull)));
+							  DatumGetJsonbP(slot_getattr(slot, Anum_outbox_message, &isnull)));
 }
 
 Lane *
@@ -101,24 +101,24 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 {
 	const Catalog *catalog = ring_catalog(false);
 	bool		isnull;
-	Datum		problem = slot_getattr(slot, AT_PROBLEM, &isnull);
+	Datum		problem = slot_getattr(slot, Anum_outbox_problem, &isnull);
 	Account    *account;
 	Object		object;
 	const char *objection;
 
 	if (!isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
-	if (suspect_is_held(SUSPECT_ROW, DatumGetInt64(slot_getattr(slot, AT_ID, &isnull))))
+	if (suspect_is_held(SUSPECT_ROW, DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull))))
 		return refuse(why, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
 	if (is_erasure_done(slot))
 		return refuse(why, VERDICT_DELIVERED, NULL, NULL);
-	account = find_account(DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull)));
+	account = find_account(DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull)));
 	if (account == NULL)
 		return refuse(why, VERDICT_CANCELLED, "server_dropped",
 					  "the SERVER that this row was queued for does not exist any more");
 	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
-										 DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull)));
-	(void) slot_getattr(slot, AT_MESSAGE, &isnull);
+										 DatumGetObjectId(slot_getattr(slot, Anum_outbox_object, &isnull)));
+	(void) slot_getattr(slot, Anum_outbox_message, &isnull);
 	if (isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
 	objection = objection_to_encoding(slot);
@@ -142,7 +142,7 @@ bool
 admit_is_backfill(TupleTableSlot *slot)
 {
 	bool		is_live;
-	Datum		backfill = slot_getattr(slot, AT_BACKFILL, &is_live);
+	Datum		backfill = slot_getattr(slot, Anum_outbox_backfill, &is_live);
 
 	return !is_live && DatumGetBool(backfill);
 }
@@ -152,7 +152,7 @@ admit_size(TupleTableSlot *slot)
 {
 	bool		isnull;
 
-	return sizeof(Row) + toast_raw_datum_size(slot_getattr(slot, AT_MESSAGE, &isnull));
+	return sizeof(Row) + toast_raw_datum_size(slot_getattr(slot, Anum_outbox_message, &isnull));
 }
 
 /* What is known of the record is looked up at once where requests differ by it. */
@@ -229,23 +229,23 @@ read_columns(Row *row, TupleTableSlot *slot)
 	bool		isnull;
 	Datum		datum;
 
-	row->id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
-	row->created_at = DatumGetTimestampTz(slot_getattr(slot, AT_CREATED_AT, &isnull));
-	datum = slot_getattr(slot, AT_PARENT, &isnull);
+	row->id = DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull));
+	row->created_at = DatumGetTimestampTz(slot_getattr(slot, Anum_outbox_created_at, &isnull));
+	datum = slot_getattr(slot, Anum_outbox_parent, &isnull);
 	row->parent = isnull ? 0 : DatumGetInt64(datum);
-	datum = slot_getattr(slot, AT_DEADLINE, &isnull);
+	datum = slot_getattr(slot, Anum_outbox_deadline, &isnull);
 	row->deadline = isnull ? 0 : DatumGetTimestampTz(datum);
-	datum = slot_getattr(slot, AT_BACKFILL, &isnull);
+	datum = slot_getattr(slot, Anum_outbox_backfill, &isnull);
 	row->backfill = !isnull && DatumGetBool(datum);
-	datum = slot_getattr(slot, AT_MODE, &isnull);
+	datum = slot_getattr(slot, Anum_outbox_mode, &isnull);
 	row->mode = isnull ? MODE_UPSERT : (RowMode) DatumGetChar(datum);
-	datum = slot_getattr(slot, AT_REPLAY_OF, &isnull);
+	datum = slot_getattr(slot, Anum_outbox_replay_of, &isnull);
 	row->identity = isnull ? row->id : DatumGetInt64(datum);
-	datum = slot_getattr(slot, AT_CALLED_AT, &isnull);
+	datum = slot_getattr(slot, Anum_outbox_called_at, &isnull);
 	row->called_at = isnull ? row->created_at : DatumGetTimestampTz(datum);
 	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
-										  DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull)));
-	row->is_sync = DatumGetObjectId(slot_getattr(slot, AT_SOURCE, &isnull)) == catalog->source[SOURCE_SYNC];
+										  DatumGetObjectId(slot_getattr(slot, Anum_outbox_call, &isnull)));
+	row->is_sync = DatumGetObjectId(slot_getattr(slot, Anum_outbox_source, &isnull)) == catalog->source[SOURCE_SYNC];
 	row->erases = row->call == CALL_DELETE && message_erases(row->message);
 }
 
@@ -268,9 +268,9 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	bool		isnull;
 	Size		size = admit_size(slot);
 	Row		   *row = MemoryContextAlloc(window.memory, size);
-	Datum		datum = slot_getattr(slot, AT_MESSAGE, &isnull);
+	Datum		datum = slot_getattr(slot, Anum_outbox_message, &isnull);
 	struct varlena *message = PG_DETOAST_DATUM(datum);
-	const char *key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	const char *key = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
 	const char *property;
 
 	memset(row, 0, sizeof(Row));
@@ -280,7 +280,7 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 		pfree(message);
 	read_columns(row, slot);
 	row->lost = maybe_sent && row->created_at <= nobody_since;
-	datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
+	datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(datum);
 	admit_resolve(lane, &property, &key);
 	queue_add(lane, property, key, row);
@@ -296,7 +296,7 @@ static void
 remember_user_id(const Lane *lane, TupleTableSlot *slot, const char *address)
 {
 	bool		isnull;
-	Datum		message = slot_getattr(slot, AT_MESSAGE, &isnull);
+	Datum		message = slot_getattr(slot, Anum_outbox_message, &isnull);
 	MessageParts parts;
 	MessageProblem problem;
 	char	   *user_id;
@@ -316,11 +316,11 @@ admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
 	Oid			server = lane->account->server;
 	bool		isnull;
 	bool		by_address;
-	Datum		property = slot_getattr(slot, AT_KEY_PROPERTY, &by_address);
-	char	   *key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	Datum		property = slot_getattr(slot, Anum_outbox_key_property, &by_address);
+	char	   *key = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
 	char	   *name = by_address ? "email" : TextDatumGetCString(property);
 	Datum		record_id;
-	Oid			call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
+	Oid			call = DatumGetObjectId(slot_getattr(slot, Anum_outbox_call, &isnull));
 
 	if ((!is_contact && lane->family != FAMILY_COMPANIES) || strcmp(name, MESSAGE_USER_ID) == 0)
 		return;

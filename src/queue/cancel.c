@@ -37,11 +37,11 @@ cancel_wants(TupleTableSlot *slot)
 
 	if (cancel_commands == NIL)
 		return false;
-	subject.id = DatumGetInt64(slot_getattr(slot, AT_ID, &isnull));
-	subject.server = DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull));
-	subject.call = DatumGetObjectId(slot_getattr(slot, AT_CALL, &isnull));
-	subject.object = DatumGetObjectId(slot_getattr(slot, AT_OBJECT, &isnull));
-	subject.key = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	subject.id = DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull));
+	subject.server = DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull));
+	subject.call = DatumGetObjectId(slot_getattr(slot, Anum_outbox_call, &isnull));
+	subject.object = DatumGetObjectId(slot_getattr(slot, Anum_outbox_object, &isnull));
+	subject.key = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
 	subject.backfill = admit_is_backfill(slot);
 	foreach(cell, cancel_commands)
 		if (cancel_means(lfirst(cell), &subject))

@@ -188,7 +188,7 @@ defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category,
 /* Attributes of hubspot.deferred behind those of the outbox. */
 enum DeferredAttribute
 {
-	AT_ATTEMPT = AT_LAST + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS, AT_CATEGORY
+	AT_ATTEMPT = Natts_outbox + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS, AT_CATEGORY
 };
 
 /* Whether what happened to it may happen to a whole request for its sake: it goes alone. */
@@ -245,7 +245,7 @@ defer_load(WorkKey *key)
 
 	if (!queue_has_room(key->lane, 0) && key->lane->nrecalled > 0)
 		return;
-	ring_scan_open(&copies, ring_catalog(false)->deferred, ring_catalog(false)->deferred_id, 1);
+	ring_scan_open(&copies, ring_outbox_catalog()->deferred, ring_outbox_catalog()->deferred_id, 1);
 	while (key->ndeferred > 0)
 		load_row(key, &copies, key->deferred[0]);
 	ring_scan_close(&copies);

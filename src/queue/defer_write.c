@@ -25,6 +25,7 @@
 #include "queue/defer.h"
 #include "queue/defer_write.h"
 #include "store/ack.h"
+#include "store/outbox.h"
 
 static MemoryContext context;	/* of the changes */
 static List *changes;			/* of Change */
@@ -154,9 +155,6 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 
 #define CHANGED \
 	"unnest($1, $2, $3, $4, $5, $6, $7, $8) AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
-#define CALL_COLUMNS \
-	"id, xid, created_at, server, call, object, source, parent, deadline, backfill, mode, replay_of, called_at, " \
-	"key_property, key, problem, message"
 #define FAULT_COLUMNS \
 	"attempt, lost, next_try_at, http_status, category, last_error, request_id, failed_at"
 #define FAULT_OF_CHANGE \
@@ -165,16 +163,16 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 /* A row that waits again is there; one that waits for the first time is copied from the outbox. */
 static const char *const write_waiting[] = {
 	"UPDATE hubspot.deferred r SET (" FAULT_COLUMNS ") = (SELECT " FAULT_OF_CHANGE ") FROM " CHANGED " WHERE r.id = d.id",
-	"INSERT INTO hubspot.deferred (" CALL_COLUMNS ", " FAULT_COLUMNS ")"
+	"INSERT INTO hubspot.deferred (" OUTBOX_COLUMN_NAMES ", " FAULT_COLUMNS ")"
 	" SELECT o.*, " FAULT_OF_CHANGE " FROM " CHANGED " JOIN hubspot.outbox o ON o.id = d.id"
 	" WHERE NOT EXISTS (SELECT FROM hubspot.deferred r WHERE r.id = d.id)",
 };
 
 static const char *const write_dead[] = {
-	"INSERT INTO hubspot.dead (" CALL_COLUMNS ", attempt, http_status, category, last_error, request_id, failed_at)"
+	"INSERT INTO hubspot.dead (" OUTBOX_COLUMN_NAMES ", attempt, http_status, category, last_error, request_id, failed_at)"
 	" SELECT o.*, d.attempt, nullif(d.status, 0), d.category, d.message, d.request_id, now()"
-	" FROM " CHANGED " JOIN LATERAL (SELECT " CALL_COLUMNS " FROM hubspot.deferred r WHERE r.id = d.id UNION ALL"
-	" SELECT " CALL_COLUMNS " FROM hubspot.outbox x WHERE x.id = d.id LIMIT 1) o ON true",
+	" FROM " CHANGED " JOIN LATERAL (SELECT " OUTBOX_COLUMN_NAMES " FROM hubspot.deferred r WHERE r.id = d.id UNION ALL"
+	" SELECT " OUTBOX_COLUMN_NAMES " FROM hubspot.outbox x WHERE x.id = d.id LIMIT 1) o ON true",
 	"DELETE FROM hubspot.deferred r USING " CHANGED " WHERE r.id = d.id",
 };
 

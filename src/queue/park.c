@@ -178,7 +178,7 @@ pop(Parked *parked)
 static void
 bring_in(const ParkedRow *parked)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 	int64		id = ID(parked->id);
 	int			child = RING_CHILD(id);
 	RingScan	rows;
@@ -388,9 +388,9 @@ park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	if (dlist_is_empty(&keys) && lane->parked == NULL && !is_backfill && lane->ncrowded == 0)
 		return PARK_NOT;
 
-	property_datum = slot_getattr(slot, AT_KEY_PROPERTY, &isnull);
+	property_datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(property_datum);
-	name = TextDatumGetCString(slot_getattr(slot, AT_KEY, &isnull));
+	name = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
 	admit_resolve(lane, &property, &name);
 	key = queue_find(lane, property, name);
 	if (key != NULL && (key->parked != NULL || key->nrows >= limit_of(key)))

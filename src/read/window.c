@@ -124,7 +124,7 @@ add_old_xid(Reader *reader, FullTransactionId xid)
 static void
 add_unlisted_xids(Reader *reader)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 	FullTransactionId end = reader->from.next;
 	int64		last = RING_GENERATION(reader->from.low);
 
@@ -147,7 +147,7 @@ add_unlisted_xids(Reader *reader)
 			index_rescan(child.scan, keys, 2, NULL, 0);
 			if (!ring_scan_next(&child))
 				break;
-			at = DatumGetFullTransactionId(slot_getattr(child.slot, AT_XID, &isnull));
+			at = DatumGetFullTransactionId(slot_getattr(child.slot, Anum_outbox_xid, &isnull));
 			if (snapshot_sees(reader->to.snap, at))
 				add_old_xid(reader, at);
 			FullTransactionIdAdvance(&at);
@@ -246,7 +246,7 @@ static Admission
 judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 {
 	bool		isnull;
-	FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(slot, AT_XID, &isnull));
+	FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(slot, Anum_outbox_xid, &isnull));
 	Refusal		why;
 	Lane	   *lane;
 
@@ -301,7 +301,7 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 static bool
 read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 	int			number = RING_CHILD(reader->position + 1);
 	int64		last = Min(limit, RING_FIRST(reader->position + 1) + RING_SPAN - 1);
 	ScanKeyData keys[2];
@@ -315,7 +315,7 @@ read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 	while (*budget > 0 && ring_scan_next(&child))
 	{
 		bool		isnull;
-		int64		id = DatumGetInt64(slot_getattr(child.slot, AT_ID, &isnull));
+		int64		id = DatumGetInt64(slot_getattr(child.slot, Anum_outbox_id, &isnull));
 
 		(*budget)--;
 		if (meet_row(reader, child.slot, id, probe) == ADMIT_FULL)
@@ -339,7 +339,7 @@ read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 static int64 *
 collect_old_ids(Reader *reader, int *count)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 	int64		highest = reader->from.low;
 	int64		horizon = highest;
 	int			capacity = PAGE_ROWS;
@@ -370,7 +370,7 @@ collect_old_ids(Reader *reader, int *count)
 
 				if (*count == capacity)
 					ids = repalloc(ids, sizeof(int64) * (capacity *= 2));
-				ids[(*count)++] = DatumGetInt64(slot_getattr(child.slot, AT_ID, &isnull));
+				ids[(*count)++] = DatumGetInt64(slot_getattr(child.slot, Anum_outbox_id, &isnull));
 				if (++given == PAGE_ROWS)
 				{
 					horizon = Min(horizon, ids[*count - 1]);

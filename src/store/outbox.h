@@ -1,16 +1,49 @@
 /*
  * outbox.h
- *		The columns of hubspot.outbox, in the order of the script.
+ *		The columns of hubspot.outbox: the one list of them in C.
+ *
+ * hubspot.deferred and hubspot.dead begin with the same columns, in this
+ * order.  ring_outbox_catalog() compares the list with the catalogs before
+ * anything goes by it: a library that is newer than the extension's script
+ * would write rows of another shape.
  */
 #ifndef HUBSPOT_OUTBOX_H
 #define HUBSPOT_OUTBOX_H
 
-/* Attribute numbers of hubspot.outbox. */
-enum OutboxAttribute
+/* In the order of the script; FIRST and NEXT make of a name what is wanted. */
+#define OUTBOX_COLUMNS(FIRST, NEXT) \
+	FIRST(id) \
+	NEXT(xid) \
+	NEXT(created_at) \
+	NEXT(server) \
+	NEXT(call) \
+	NEXT(object) \
+	NEXT(source) \
+	NEXT(parent) \
+	NEXT(deadline) \
+	NEXT(backfill) \
+	NEXT(mode) \
+	NEXT(replay_of) \
+	NEXT(called_at) \
+	NEXT(key_property) \
+	NEXT(key) \
+	NEXT(problem) \
+	NEXT(message)
+
+/* Attribute numbers Anum_outbox_id and so on, and how many there are. */
+#define OUTBOX_FIRST_NUMBER(name)	Anum_outbox_##name = 1,
+#define OUTBOX_NEXT_NUMBER(name)	Anum_outbox_##name,
+enum OutboxColumn
 {
-	AT_ID = 1, AT_XID, AT_CREATED_AT, AT_SERVER, AT_CALL, AT_OBJECT, AT_SOURCE, AT_PARENT,
-	AT_DEADLINE, AT_BACKFILL, AT_MODE, AT_REPLAY_OF, AT_CALLED_AT, AT_KEY_PROPERTY, AT_KEY, AT_PROBLEM, AT_MESSAGE
-#define AT_LAST	AT_MESSAGE
+	OUTBOX_COLUMNS(OUTBOX_FIRST_NUMBER, OUTBOX_NEXT_NUMBER)
+	OutboxColumnsEnd
 };
+#define Natts_outbox	(OutboxColumnsEnd - 1)
+
+/* The names, in an array and as a list for a statement. */
+#define OUTBOX_ENTRY(name)		#name,
+#define OUTBOX_FIRST_NAME(name) #name
+#define OUTBOX_NEXT_NAME(name)	", " #name
+#define OUTBOX_COLUMN_NAMES OUTBOX_COLUMNS(OUTBOX_FIRST_NAME, OUTBOX_NEXT_NAME)
 
 #endif							/* HUBSPOT_OUTBOX_H */

@@ -31,17 +31,23 @@
 
 #include "base/hubspot.h"
 #include "base/verdict.h"
+#include "store/outbox.h"
 #include "store/ring.h"
 
 static Catalog catalog;
 static bool catalog_valid = false;
+static bool catalog_met_change = false; /* while it was built */
+static bool columns_are_checked = false;	/* of this catalog */
 
 /* Relcache callback: a dropped or truncated child makes the copy stale. */
 static void
 catalog_changed(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid) || relid == catalog.outbox[0])
+	{
 		catalog_valid = false;
+		catalog_met_change = true;
+	}
 }
 
 /* A relation of the schema by printf-style name. */
@@ -146,14 +152,52 @@ ring_catalog(bool missing_ok)
 	}
 
 	/*
-	 * Look-ups may process invalidations: only a build during which none came counts.
+	 * Look-ups may process invalidations: only a build during which none came counts.  One that
+	 * ends with an error leaves no catalog behind.
 	 */
 	do
 	{
-		catalog_valid = true;
+		catalog_met_change = false;
 		build_catalog(extension);
-	} while (!catalog_valid);
+	} while (catalog_met_change);
+	catalog_valid = true;
+	columns_are_checked = false;
 	return &catalog;
+}
+
+static void
+check_column(Oid relation, const char *name, int number)
+{
+	if (get_attnum(relation, name) != number)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column %d of relation \"%s.%s\" of extension \"%s\" is not \"%s\"",
+						number, HUBSPOT_SCHEMA, get_rel_name(relation), HUBSPOT_EXTENSION, name),
+				 errdetail("The library and the extension's script are of different versions."),
+				 errhint("Run ALTER EXTENSION %s UPDATE.", HUBSPOT_EXTENSION)));
+}
+
+/*
+ * Not a part of the catalog's making: ALTER EXTENSION UPDATE, which mends what
+ * is wrong, must be able to have one.
+ */
+const Catalog *
+ring_outbox_catalog(void)
+{
+	static const char *const names[] = {OUTBOX_COLUMNS(OUTBOX_ENTRY, OUTBOX_ENTRY)};
+	const Catalog *found = ring_catalog(false);
+
+	if (!columns_are_checked)
+	{
+		for (int i = 0; i < Natts_outbox; i++)
+		{
+			check_column(found->outbox[0], names[i], i + 1);
+			check_column(found->deferred, names[i], i + 1);
+		}
+		check_column(found->deferred, "attempt", Natts_outbox + 1);
+		columns_are_checked = true;
+	}
+	return found;
 }
 
 int

@@ -64,6 +64,13 @@ typedef struct Catalog
  */
 extern const Catalog *ring_catalog(bool missing_ok);
 
+/*
+ * The same, for who reads or writes rows of the outbox or of hubspot.deferred
+ * by the numbers of columns in outbox.h: an error when the tables have others,
+ * as those of another version of the extension's script.
+ */
+extern const Catalog *ring_outbox_catalog(void);
+
 /* Position of an enum value among its labels; raises an error for a stranger. */
 extern int	ring_enum_position(const Oid *labels, int count, Oid value);
 

@@ -200,21 +200,21 @@ admit(Account *account, JsonbContainer *description, TupleTableSlot *slot)
 	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 #define PUT(attribute, datum) \
 	(slot->tts_values[(attribute) - 1] = (datum), slot->tts_isnull[(attribute) - 1] = false)
-	PUT(AT_ID, Int64GetDatum(FIRST_ID + nrows));
-	PUT(AT_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
-	PUT(AT_SERVER, ObjectIdGetDatum(account->server));
-	PUT(AT_CALL, ObjectIdGetDatum(catalog->call[call]));
-	PUT(AT_OBJECT, ObjectIdGetDatum(catalog->object[object]));
+	PUT(Anum_outbox_id, Int64GetDatum(FIRST_ID + nrows));
+	PUT(Anum_outbox_created_at, TimestampTzGetDatum(GetCurrentTimestamp()));
+	PUT(Anum_outbox_server, ObjectIdGetDatum(account->server));
+	PUT(Anum_outbox_call, ObjectIdGetDatum(catalog->call[call]));
+	PUT(Anum_outbox_object, ObjectIdGetDatum(catalog->object[object]));
 	if (member_is_true(description, "overdue"))
-		PUT(AT_DEADLINE, TimestampTzGetDatum(GetCurrentTimestamp()));
+		PUT(Anum_outbox_deadline, TimestampTzGetDatum(GetCurrentTimestamp()));
 	if (member_is_true(description, "backfill"))
-		PUT(AT_BACKFILL, BoolGetDatum(true));
+		PUT(Anum_outbox_backfill, BoolGetDatum(true));
 	if (mode != NULL && (mode[0] == MODE_UPDATE || mode[0] == MODE_CREATE))
-		PUT(AT_MODE, CharGetDatum(mode[0]));
+		PUT(Anum_outbox_mode, CharGetDatum(mode[0]));
 	if (key.property != NULL)
-		PUT(AT_KEY_PROPERTY, CStringGetTextDatum(key.property));
-	PUT(AT_KEY, CStringGetTextDatum(key.key));
-	PUT(AT_MESSAGE, JsonbPGetDatum(message));
+		PUT(Anum_outbox_key_property, CStringGetTextDatum(key.property));
+	PUT(Anum_outbox_key, CStringGetTextDatum(key.key));
+	PUT(Anum_outbox_message, JsonbPGetDatum(message));
 #undef PUT
 	ExecStoreVirtualTuple(slot);
 

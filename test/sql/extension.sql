@@ -31,6 +31,32 @@ SELECT c.relname || '.' || a.attname AS indexed FROM pg_index i JOIN pg_class c 
 SELECT count(*) FROM hubspot.outbox;
 SELECT extconfig::regclass[] FROM pg_extension WHERE extname = 'hubspot';
 
+-- Rows go by the numbers of columns: of another version's tables nothing is read or written, however often it is tried
+BEGIN;
+CREATE SERVER crm FOREIGN DATA WRAPPER hubspot;
+ALTER TABLE hubspot.outbox RENAME problem TO trouble;
+SAVEPOINT before;
+SELECT hubspot_identify('{"email": "ada@example.com"}');
+ROLLBACK TO before;
+SELECT hubspot_identify('{"email": "ada@example.com"}');
+ROLLBACK TO before;
+ALTER TABLE hubspot.outbox RENAME trouble TO problem;
+ALTER TABLE hubspot.deferred RENAME attempt TO attempts;
+SELECT hubspot_identify('{"email": "ada@example.com"}');
+ROLLBACK;
+-- The same for words: in a new session, which knows none yet
+\c -
+BEGIN;
+CREATE SERVER crm FOREIGN DATA WRAPPER hubspot;
+ALTER TYPE hubspot.verdict RENAME VALUE 'dead' TO 'gone';
+SAVEPOINT before;
+SELECT hubspot_identify('{"email": "ada@example.com"}');
+ROLLBACK TO before;
+SELECT hubspot_identify('{"email": "ada@example.com"}');
+ROLLBACK TO before;
+SELECT verdict FROM hubspot.verdicts();
+ROLLBACK;
+
 -- Health without an account
 SELECT problem, remedy FROM hubspot_health() WHERE problem LIKE '%account%';
 

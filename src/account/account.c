@@ -103,16 +103,19 @@ static const AccountOption account_options[] = {
 	{"contact_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(contact_id_property), false, true},
 	{"company_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(company_id_property), false, true},
 	{"time_zone", KIND_ZONE, 0, 0, NULL, "UTC", AT(time_zone), false, true},
-	{"unknown_properties", KIND_WORD, 0, 0, unknown_policies, "drop", AT(unknown_properties), false, true},
+	{"unknown_properties", KIND_WORD, 0, 0, unknown_policies, "drop", AT(unknown_properties), false,
+	true},
 	{"create_properties", KIND_BOOL, 0, 0, NULL, "off", AT(create_properties), false, true},
 	{"create_events", KIND_BOOL, 0, 0, NULL, "off", AT(create_events), false, true},
 	{"create_missing", KIND_BOOL, 0, 0, NULL, "off", AT(create_missing), false, true},
 	{"page_event", KIND_NAME, 0, 0, NULL, "page_viewed", AT(page_event), false, true},
 	{"lifecycle", KIND_WORD, 0, 0, lifecycle_policies, "any", AT(lifecycle), false, true},
 	{"primary_company", KIND_BOOL, 0, 0, NULL, "on", AT(primary_company), false, true},
-	{"associate_company_trait", KIND_BOOL, 0, 0, NULL, "on", AT(associate_company_trait), false, true},
+	{"associate_company_trait", KIND_BOOL, 0, 0, NULL, "on", AT(associate_company_trait), false,
+	true},
 	{"skip_unchanged", KIND_BOOL, 0, 0, NULL, "off", AT(skip_unchanged), false, true},
-	{"confirmed_for", KIND_SPAN, 1, 10 * 365.0 * SECS_PER_DAY, NULL, "7 days", AT(confirmed_for), false, true},
+	{"confirmed_for", KIND_SPAN, 1, 10 * 365.0 * SECS_PER_DAY, NULL, "7 days", AT(confirmed_for),
+	false, true},
 	{"events", KIND_WORD, 0, 0, event_policies, "custom", AT(events), false, true},
 };
 
@@ -309,13 +312,15 @@ expectation(const AccountOption *option, const char *value)
 	switch (option->kind)
 	{
 		case KIND_SECRET:
-			return "The name of a file in hubspot.secret_directory is expected: up to 63 small letters, digits, \"_\" and \"-\".";
+			return "The name of a file in hubspot.secret_directory is expected: "
+				"up to 63 small letters, digits, \"_\" and \"-\".";
 		case KIND_URL:
 			return url_problem(value, URL_API);
 		case KIND_PATH:
 			return "A path like \"/events/v3/send\" is expected.";
 		case KIND_NAME:
-			return "An internal name is expected: small letters, digits and \"_\", beginning with a letter.";
+			return "An internal name is expected: small letters, digits and \"_\", "
+				"beginning with a letter.";
 		case KIND_ZONE:
 			return "The name of a time zone is expected, see the view pg_timezone_names.";
 		case KIND_INT:
@@ -462,7 +467,8 @@ check_change(const AccountOption *option, const char *value, const char *before)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to set option \"%s\"", option->name),
-				 errdetail("Only superusers may set, change or drop this option, for it decides which token is sent where.")));
+				 errdetail("Only superusers may set, change or drop this option, "
+						   "for it decides which token is sent where.")));
 	if (value != NULL && !option->effective)
 		ereport(NOTICE,
 				(errcode(ERRCODE_WARNING),
@@ -496,8 +502,10 @@ hubspot_fdw_validator(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("foreign-data wrapper \"%s\" has no foreign tables", ACCOUNT_WRAPPER),
-				 errdetail("A SERVER is an account that calls are queued for; nothing is read from HubSpot."),
-				 errhint("Queue with hubspot_identify() and the like, or declare a table with hubspot_sync().")));
+				 errdetail("A SERVER is an account that calls are queued for; "
+						   "nothing is read from HubSpot."),
+				 errhint("Queue with hubspot_identify() and the like, "
+						 "or declare a table with hubspot_sync().")));
 	else if (options != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

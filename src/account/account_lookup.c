@@ -151,7 +151,8 @@ find_only_server(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("no HubSpot account is defined in this database"),
-				 errhint("Define one with CREATE SERVER crm FOREIGN DATA WRAPPER %s OPTIONS (secret '...').",
+				 errhint("Define one with CREATE SERVER crm FOREIGN DATA WRAPPER %s OPTIONS "
+						 "(secret '...').",
 						 ACCOUNT_WRAPPER)));
 	if (list_length(servers) > 1)
 		ereport(ERROR,

@@ -108,7 +108,8 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	[EVENT_UNREADABLE] = {"unreadable answer", LANE_UNREADABLE, SCOPE_LANE, true, 1, 300,
 		TRIED_AGAIN,
 		"this server cannot read HubSpot's answers",
-	"see hubspot.requests and hubspot.libraries(): if a proxy answers in HubSpot's place, mend that, else update json-c or report it"},
+		"see hubspot.requests and hubspot.libraries(): if a proxy answers in HubSpot's place, "
+	"mend that, else update json-c or report it"},
 	[EVENT_MIGRATING] = {"477", LANE_MIGRATING, SCOPE_ACCOUNT, true, 300, 3600,
 		TRIED_AGAIN,
 		"HubSpot is moving the account to another data centre",
@@ -122,7 +123,8 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	[EVENT_NO_SECRET] = {"no token", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
 		TRIED_AGAIN,
 		"no token",
-	"put the token into a file in hubspot.secret_directory, and name that in the SERVER option secret"},
+		"put the token into a file in hubspot.secret_directory, and name that in the "
+	"SERVER option secret"},
 	[EVENT_NO_METER] = {"no meter", LANE_MISCONFIGURED, SCOPE_ACCOUNT, true, 10, 10,
 		TRIED_AGAIN,
 		"more tokens are in use than hubspot.max_tokens allows",
@@ -158,11 +160,13 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	[EVENT_HELD] = {"held", LANE_HELD, SCOPE_DATABASE, false, 0, 0,
 		LEFT_BY_TIME | LEFT_BY_RELOAD | LEFT_BY_ARM,
 		"the worker may not send",
-	"hubspot_explain_backlog() says what would be sent; if it is to be sent from here, call hubspot_arm(), or mend what the reason names"},
+		"hubspot_explain_backlog() says what would be sent; if it is to be sent from here, "
+	"call hubspot_arm(), or mend what the reason names"},
 	[EVENT_STOPPED] = {"no worker", LANE_STOPPED, SCOPE_DATABASE, false, 0, 0,
 		LEFT_BY_START,
 		"no worker reports this account, see hubspot_health()",
-	"see the server log and the view hubspot.workers; check hubspot.databases and max_worker_processes"},
+		"see the server log and the view hubspot.workers; "
+	"check hubspot.databases and max_worker_processes"},
 };
 
 static const char *const family_names[FAMILY_COUNT] = {

@@ -162,10 +162,14 @@ meter_count(void)
 Size
 meter_shared_size(void)
 {
-	return MAXALIGN(mul_size(sizeof(MeterEntry), meter_count())) + MAXALIGN(mul_size(sizeof(Meter), meter_count()));
+	return MAXALIGN(mul_size(sizeof(MeterEntry), meter_count())) +
+		MAXALIGN(mul_size(sizeof(Meter), meter_count()));
 }
 
-/* A meter is initialized when it gets its key, so that those that nobody needs cost address space only. */
+/*
+ * A meter is initialized when it gets its key, so that those that nobody needs cost address space
+ * only.
+ */
 void
 meter_shared_startup(void)
 {
@@ -328,7 +332,8 @@ open_at(const Meter *meter)
 static bool
 is_stale(const Meter *meter, int64 now)
 {
-	return now - meter->observed_at > meter->observed_at - meter->observed_sent + window_us(meter) / STALE_PART;
+	return now - meter->observed_at > meter->observed_at - meter->observed_sent +
+		window_us(meter) / STALE_PART;
 }
 
 /* Whether others use this limit, or did a moment ago. */
@@ -370,7 +375,8 @@ meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now)
 		meter->paced_until = now + (int64) (window_us(meter) / (allowed * PACE));
 	}
 	else if (meter->ours.sum + meter->others.sum > 0)
-		wait = Max(Min(next_leaves_at(meter, &meter->ours), next_leaves_at(meter, &meter->others)) - now, 1000);
+		wait = Max(Min(next_leaves_at(meter, &meter->ours), next_leaves_at(meter, &meter->others)) -
+				   now, 1000);
 	else
 		wait = METER_RETRY_US;
 	unlock_meter(meter);
@@ -415,8 +421,9 @@ observe(Meter *meter, int counted, int64 sent_at, int64 now)
 	int64		begin = now - window_us(meter);
 	int			at_most = meter->in_flight +
 	tally_between(&meter->ours, slice_of(meter, sent_at - window_us(meter)), meter->ours.newest);
-	int			at_least = 1 + tally_between(&meter->ours, slice_of(meter, begin + (now - sent_at)) + 1,
-											 slice_of(meter, sent_at) - 1);
+	int			at_least =
+	1 + tally_between(&meter->ours, slice_of(meter, begin + (now - sent_at)) + 1,
+					  slice_of(meter, sent_at) - 1);
 	int			more = counted - at_most - meter->others.sum;
 	int			fewer = meter->others.sum - Max(counted - at_least, 0);
 

@@ -17,11 +17,11 @@
  * doubles with each refusal, then one request at a time until one is taken.
  * One goes first as well before HubSpot has ever answered.
  *
- * Meters live in shared memory, one per token and kind of limit: two databases with one token
- * share one budget.  There are as many as hubspot.max_tokens asks for.  Who uses one
- * holds it: a meter is given to another token only when nobody holds it, none of its requests is under
- * way, and what it has counted has left the window; each use checks that.  Each is under its own spinlock; all times are microseconds
- * of CLOCK_MONOTONIC, which all processes of a machine share.
+ * Meters live in shared memory, one per token and kind of limit: two databases with one token share
+ * one budget.  There are as many as hubspot.max_tokens asks for.  Who uses one holds it: a meter is
+ * given to another token only when nobody holds it, none of its requests is under way, and what it
+ * has counted has left the window; each use checks that.  Each is under its own spinlock; all times
+ * are microseconds of CLOCK_MONOTONIC, which all processes of a machine share.
  */
 #ifndef HUBSPOT_METER_H
 #define HUBSPOT_METER_H
@@ -68,7 +68,9 @@ extern int64 meter_take(Meter *meter, int ceiling, double share, bool paced, int
 /* The request was not sent after all. */
 extern void meter_cancel(Meter *meter);
 
-/* The request that was sent then was answered, but not with 429; headers tell what HubSpot counts. */
+/*
+ * The request that was sent then was answered, but not with 429; headers tell what HubSpot counts.
+ */
 extern void meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 now);
 
 /* The limit of associations goes with that of the rest, which HubSpot's answers tell. */
@@ -81,7 +83,8 @@ extern void meter_lost(Meter *meter, int64 now);
  * HubSpot refused the request that was sent then (429).  wait_s is what it
  * asked for, 0: nothing; policy what it called the limit.  Returns the µs to wait.
  */
-extern int64 meter_refused(Meter *meter, const char *policy, int64 wait_s, int64 sent_at, int64 now);
+extern int64 meter_refused(Meter *meter, const char *policy, int64 wait_s, int64 sent_at,
+						   int64 now);
 
 /* Nothing is left for so long; of associations, whose day is their own. */
 extern void meter_block(Meter *meter, int64 wait_us, int64 now);
@@ -89,8 +92,12 @@ extern void meter_block(Meter *meter, int64 wait_us, int64 now);
 /* Somebody reloads: perhaps the day has been made longer, so the next request shall find out. */
 extern void meter_unblock(Meter *meter);
 
-/* A request was answered before this server came up: so long ago.  limit: what HubSpot granted, 0: not known. */
-extern void meter_remember(Meter *meter, int limit, int window_ms, int64 ago_us, int count, int64 now);
+/*
+ * A request was answered before this server came up: so long ago. limit: what HubSpot granted, 0:
+ * not known.
+ */
+extern void meter_remember(Meter *meter, int limit, int window_ms, int64 ago_us, int count,
+						   int64 now);
 
 /* What is known of the day; -1 where an answer does not tell. */
 extern void meter_set_daily(Meter *meter, int64 limit, int64 remaining, bool by_header);

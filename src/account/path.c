@@ -117,6 +117,7 @@ path_of(PathName name, const AccountOptions *options)
 	if (event_paths[name] == NULL || options->events_path == NULL)
 		return paths[name][options->api_version];
 	snprintf(path, sizeof(path), "%s%s%s", options->events_path,
-			 options->events_path[strlen(options->events_path) - 1] == '/' ? "" : "/", event_paths[name]);
+			 options->events_path[strlen(options->events_path) - 1] == '/' ? "" : "/",
+			 event_paths[name]);
 	return path;
 }

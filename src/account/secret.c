@@ -70,11 +70,16 @@ file_is_safe(int fd, const char *name, char *problem)
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return fail(problem, "\"%s\" in hubspot.secret_directory is no regular file", name);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return fail(problem, "file \"%s\" in hubspot.secret_directory must be owned by the server's user or by root", name);
+		return fail(problem,
+					"file \"%s\" in hubspot.secret_directory must be owned by the server's "
+					"user or by root", name);
 	if ((st.st_mode & (S_IWGRP | S_IRWXO)) != 0 || ((st.st_mode & S_IRGRP) != 0 && st.st_uid != 0))
-		return fail(problem, "file \"%s\" in hubspot.secret_directory has too wide permissions (chmod 600)", name);
+		return fail(problem,
+					"file \"%s\" in hubspot.secret_directory has too wide permissions (chmod 600)",
+					name);
 	if (st.st_size > SECRET_MAX_BYTES)
-		return fail(problem, "file \"%s\" in hubspot.secret_directory is longer than 4096 bytes", name);
+		return fail(problem, "file \"%s\" in hubspot.secret_directory is longer than 4096 bytes",
+					name);
 	return true;
 }
 
@@ -166,7 +171,9 @@ secret_read(const char *directory, const char *name, Secret *secret, char *probl
 		len = read_all(fd, buffer, sizeof(buffer));
 		token_len = len > SECRET_MAX_BYTES ? 0 : token_length(buffer, len);
 		if (token_len == 0)
-			(void) fail(problem, "file \"%s\" in hubspot.secret_directory does not hold one line of printable characters", name);
+			(void) fail(problem,
+						"file \"%s\" in hubspot.secret_directory does not hold one line of "
+						"printable characters", name);
 		else
 			done = keep_token(secret, buffer, token_len, problem);
 		explicit_bzero(buffer, sizeof(buffer));

@@ -29,14 +29,17 @@ static inline AclResult
 object_aclcheck(Oid catalog, Oid object, Oid role, AclMode mode)
 {
 	Assert(catalog == ForeignServerRelationId || catalog == NamespaceRelationId);
-	return catalog == ForeignServerRelationId ? pg_foreign_server_aclcheck(object, role, mode) : pg_namespace_aclcheck(object, role, mode);
+	return catalog == ForeignServerRelationId
+		? pg_foreign_server_aclcheck(object, role, mode)
+		: pg_namespace_aclcheck(object, role, mode);
 }
 
 static inline bool
 object_ownercheck(Oid catalog, Oid object, Oid role)
 {
 	Assert(catalog == DatabaseRelationId || catalog == RelationRelationId);
-	return catalog == DatabaseRelationId ? pg_database_ownercheck(object, role) : pg_class_ownercheck(object, role);
+	return catalog == DatabaseRelationId
+		? pg_database_ownercheck(object, role) : pg_class_ownercheck(object, role);
 }
 
 /* 16: to be a member of a role and to be able to become it are two things. */
@@ -96,7 +99,10 @@ extern PGDLLEXPORT void _PG_init(void);
 #define pg_noreturn	pg_attribute_noreturn()
 #endif
 
-/* 18: generated columns may be virtual: tuples hold NULL for them, and a trigger never sees their values. */
+/*
+ * 18: generated columns may be virtual: tuples hold NULL for them, and a trigger never sees their
+ * values.
+ */
 #if PG_VERSION_NUM < 180000
 #define ATTRIBUTE_GENERATED_VIRTUAL 'v'
 #endif

@@ -21,7 +21,8 @@ static const uint8 name_space[16] = {
 };
 
 static bool
-hash(pg_cryptohash_type type, const uint8 *prefix, size_t prefix_size, const char *text, uint8 *digest, size_t size)
+hash(pg_cryptohash_type type, const uint8 *prefix, size_t prefix_size, const char *text,
+	 uint8 *digest, size_t size)
 {
 	pg_cryptohash_ctx *context = pg_cryptohash_create(type);
 	bool		done;
@@ -35,7 +36,8 @@ hash(pg_cryptohash_type type, const uint8 *prefix, size_t prefix_size, const cha
 }
 
 static bool
-hash_outside_transaction(pg_cryptohash_type type, const uint8 *prefix, size_t prefix_size, const char *text,
+hash_outside_transaction(pg_cryptohash_type type, const uint8 *prefix, size_t prefix_size,
+						 const char *text,
 						 uint8 *digest, size_t size)
 {
 	MemoryContext context = CurrentMemoryContext;
@@ -73,7 +75,8 @@ digest_uuid(const char *name, char uuid[DIGEST_UUID_TEXT])
 	uint8		digest[SHA1_DIGEST_LENGTH];
 	int			at = 0;
 
-	if (!hash_outside_transaction(PG_SHA1, name_space, sizeof(name_space), name, digest, sizeof(digest)))
+	if (!hash_outside_transaction(PG_SHA1, name_space, sizeof(name_space), name, digest,
+								  sizeof(digest)))
 		return false;
 	digest[6] = (digest[6] & 0x0f) | 0x50;
 	digest[8] = (digest[8] & 0x3f) | 0x80;

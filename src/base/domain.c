@@ -15,13 +15,14 @@
 
 /* Where people of all companies have their mailboxes; sorted. */
 static const char *const mailbox_providers[] = {
-	"126.com", "163.com", "aol.com", "bluewin.ch", "comcast.net", "fastmail.com", "free.fr", "gmail.com",
-	"gmx.at", "gmx.ch", "gmx.com", "gmx.de", "gmx.net", "googlemail.com", "hey.com", "hotmail.co.uk",
-	"hotmail.com", "hotmail.de", "hotmail.fr", "hotmail.it", "icloud.com", "laposte.net", "libero.it",
-	"live.com", "mac.com", "mail.com", "mail.ru", "me.com", "msn.com", "naver.com", "orange.fr",
-	"outlook.com", "outlook.de", "pm.me", "proton.me", "protonmail.com", "qq.com", "rediffmail.com",
-	"sbcglobal.net", "t-online.de", "tutanota.com", "uol.com.br", "verizon.net", "web.de", "yahoo.co.jp",
-	"yahoo.co.uk", "yahoo.com", "yahoo.de", "yahoo.fr", "yandex.com", "yandex.ru", "ymail.com", "zoho.com"
+	"126.com", "163.com", "aol.com", "bluewin.ch", "comcast.net", "fastmail.com", "free.fr",
+	"gmail.com", "gmx.at", "gmx.ch", "gmx.com", "gmx.de", "gmx.net", "googlemail.com", "hey.com",
+	"hotmail.co.uk", "hotmail.com", "hotmail.de", "hotmail.fr", "hotmail.it", "icloud.com",
+	"laposte.net", "libero.it", "live.com", "mac.com", "mail.com", "mail.ru", "me.com", "msn.com",
+	"naver.com", "orange.fr", "outlook.com", "outlook.de", "pm.me", "proton.me", "protonmail.com",
+	"qq.com", "rediffmail.com", "sbcglobal.net", "t-online.de", "tutanota.com", "uol.com.br",
+	"verizon.net", "web.de", "yahoo.co.jp", "yahoo.co.uk", "yahoo.com", "yahoo.de", "yahoo.fr",
+	"yandex.com", "yandex.ru", "ymail.com", "zoho.com"
 };
 
 bool
@@ -152,7 +153,8 @@ domain_of_website(const char *text, int len, const char **why)
 		*why = "A name without a dot is known in one network only.";
 	else if (strlen(host) > MAX_DOMAIN || !domain_is_well_formed(host))
 		*why = "Its host is not a name such as example.com.";
-	else if (bsearch(host, mailbox_providers, lengthof(mailbox_providers), sizeof(char *), compare_provider) != NULL)
+	else if (bsearch(host, mailbox_providers, lengthof(mailbox_providers), sizeof(char *),
+					 compare_provider) != NULL)
 		*why = "A provider of mailboxes is not the company of those who use it.";
 	else
 		return host;

@@ -81,7 +81,8 @@ is_ascii(const char *text, size_t len)
 static size_t
 character_length(int encoding, const char *text, size_t len)
 {
-	int			length = pg_encoding_verifymbchar(encoding, text, Min(len, MAX_CONVERSION_INPUT_LENGTH));
+	int			length =
+	pg_encoding_verifymbchar(encoding, text, Min(len, MAX_CONVERSION_INPUT_LENGTH));
 
 	return length > 0 ? length : 1;
 }
@@ -96,8 +97,10 @@ convert_some(Way *way, const char *text, size_t len, char *dst)
 	size_t		done = 0;
 
 	if (OidIsValid(way->function.fn_oid))
-		return DatumGetInt32(FunctionCall6(&way->function, Int32GetDatum(way->from), Int32GetDatum(way->to),
-										   CStringGetDatum(text), CStringGetDatum(dst), Int32GetDatum((int32) len),
+		return DatumGetInt32(FunctionCall6(&way->function, Int32GetDatum(way->from),
+										   Int32GetDatum(way->to),
+										   CStringGetDatum(text), CStringGetDatum(dst),
+										   Int32GetDatum((int32) len),
 										   BoolGetDatum(true)));
 	while (done < len && text[done] != '\0' && !IS_HIGHBIT_SET(text[done]))
 	{
@@ -115,7 +118,10 @@ room_for(size_t len)
 	return len * MAX_CONVERSION_GROWTH + 1;
 }
 
-/* Convert all of it, with replacements; returns the length of the result, *whole whether none was needed. */
+/*
+ * Convert all of it, with replacements; returns the length of the result, *whole whether none was
+ * needed.
+ */
 static size_t
 convert(Way *way, const char *text, size_t len, char *dst, bool *whole)
 {
@@ -314,8 +320,10 @@ objection_to(const char *what, const char *name, int name_len)
 
 	if (!can_be_utf8(name, name_len))
 		name_len = 0;
-	return psprintf("%s%s%.*s%s has bytes that are no text in UTF-8, which is what HubSpot takes (the database's encoding is %s)",
-					what, name_len > 0 ? " \"" : "", name_len, name, name_len > 0 ? "\"" : "", encoding);
+	return psprintf("%s%s%.*s%s has bytes that are no text in UTF-8, "
+					"which is what HubSpot takes (the database's encoding is %s)",
+					what, name_len > 0 ? " \"" : "", name_len, name, name_len > 0 ? "\"" : "",
+					encoding);
 }
 
 const char *
@@ -329,12 +337,14 @@ encoding_objection(const char *property, const char *key, Jsonb *message)
 
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return NULL;
-	if (!can_be_utf8(key, strlen(key)) || (property != NULL && !can_be_utf8(property, strlen(property))))
+	if (!can_be_utf8(key, strlen(key)) ||
+		(property != NULL && !can_be_utf8(property, strlen(property))))
 		return objection_to("the key", "", 0);
 	it = JsonbIteratorInit(&message->root);
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
-		if ((token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM) || value.type != jbvString)
+		if ((token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM) ||
+			value.type != jbvString)
 			continue;
 		if (!can_be_utf8(value.val.string.val, value.val.string.len))
 			return token == WJB_KEY ? objection_to("a name in the message", "", 0)

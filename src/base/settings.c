@@ -25,7 +25,10 @@ typedef struct Setting
 	const char *value;
 } Setting;
 
-/* What a statement of ours means, or whether it may run at all, depends on these: in sessions as well. */
+/*
+ * What a statement of ours means, or whether it may run at all, depends on these: in sessions as
+ * well.
+ */
 static const Setting for_statements[] = {
 	{"search_path", "pg_catalog, pg_temp"},
 	{"standard_conforming_strings", "on"},
@@ -62,7 +65,10 @@ static const Setting for_us[] = {
 	{"default_transaction_deferrable", "off"},
 };
 
-/* Row security holds for users' queries, and positions are texts that must be read as they were written. */
+/*
+ * Row security holds for users' queries, and positions are texts that must be read as they were
+ * written.
+ */
 static const Setting for_queries[] = {
 	{"row_security", "on"},
 	{"DateStyle", "ISO, MDY"},

@@ -21,7 +21,8 @@
 #include "base/statement.h"
 
 int
-statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, long count)
+statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,
+				  bool read_only, long count)
 {
 	int			level = NewGUCNestLevel();
 	int			result;
@@ -33,7 +34,8 @@ statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const c
 }
 
 int
-statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only)
+statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,
+						bool read_only)
 {
 	int			level = NewGUCNestLevel();
 	int			result;
@@ -57,13 +59,15 @@ statement_execute_extended(const char *sql, const SPIExecuteOptions *options)
 }
 
 Portal
-statement_open(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, int cursor_options)
+statement_open(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,
+			   bool read_only, int cursor_options)
 {
 	int			level = NewGUCNestLevel();
 	Portal		portal;
 
 	settings_pin_for_statement();
-	portal = SPI_cursor_open_with_args(NULL, sql, nargs, types, values, nulls, read_only, cursor_options);
+	portal = SPI_cursor_open_with_args(NULL, sql, nargs, types, values, nulls, read_only,
+									   cursor_options);
 	AtEOXact_GUC(false, level);
 	return portal;
 }

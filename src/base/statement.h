@@ -8,17 +8,24 @@
 #include "executor/spi.h"
 
 /*
- * As SPI_execute_with_args(), SPI_execute_extended() and SPI_cursor_open_with_args(), for statements that we wrote:
- * names mean what stands in pg_catalog and texts are read as they were written, whatever the session, the role or the
- * database has set.  Users' queries go through SPI itself, inside sync_act_as_owner().
+ * As SPI_execute_with_args(), SPI_execute_extended() and SPI_cursor_open_with_args(), for
+ * statements that we wrote: names mean what stands in pg_catalog and texts are read as they were
+ * written, whatever the session, the role or the database has set.  Users' queries go through SPI
+ * itself, inside sync_act_as_owner().
  */
-extern int	statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, long count);
+extern int	statement_execute(const char *sql, int nargs, Oid *types, Datum *values,
+							  const char *nulls, bool read_only, long count);
 
-/* The same for a part of a large table, which is found by an index or by blocks, whatever statistics there are. */
-extern int	statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only);
+/*
+ * The same for a part of a large table, which is found by an index or by blocks, whatever
+ * statistics there are.
+ */
+extern int	statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values,
+									const char *nulls, bool read_only);
 
 extern int	statement_execute_extended(const char *sql, const SPIExecuteOptions *options);
-extern Portal statement_open(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only,
+extern Portal statement_open(const char *sql, int nargs, Oid *types, Datum *values,
+							 const char *nulls, bool read_only,
 							 int cursor_options);
 
 #endif							/* HUBSPOT_STATEMENT_H */

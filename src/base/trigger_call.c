@@ -32,20 +32,25 @@ trigger_call(FunctionCallInfo fcinfo, const TriggerUse *use, Oid relation)
 	if (OidIsValid(relation) && RelationGetRelid(trigger->tg_relation) != relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("%s is not for table \"%s\"", use->function, RelationGetRelationName(trigger->tg_relation)),
+				 errmsg("%s is not for table \"%s\"", use->function,
+						RelationGetRelationName(trigger->tg_relation)),
 				 errdetail("It is for the trigger of table \"%s.%s\".",
-						   get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation))));
+						   get_namespace_name(get_rel_namespace(relation)),
+						   get_rel_name(relation))));
 	if (!fits(use, trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("%s must be fired %s", use->function, use->expected),
 				 use->hint != NULL ? errhint("%s", use->hint) : 0));
-	if (trigger->tg_trigger->tgnargs < use->min_args || trigger->tg_trigger->tgnargs > use->max_args)
+	if (trigger->tg_trigger->tgnargs < use->min_args ||
+		trigger->tg_trigger->tgnargs > use->max_args)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 use->min_args == use->max_args
-				 ? errmsg_plural("%s needs %d argument", "%s needs %d arguments", use->min_args, use->function, use->min_args)
-				 : errmsg("%s needs %d to %d arguments", use->function, use->min_args, use->max_args),
+				 ? errmsg_plural("%s needs %d argument", "%s needs %d arguments", use->min_args,
+								 use->function, use->min_args)
+				 : errmsg("%s needs %d to %d arguments", use->function, use->min_args,
+						  use->max_args),
 				 use->args_hint != NULL ? errhint("%s", use->args_hint) : 0));
 	return trigger;
 }

@@ -18,7 +18,8 @@
 bool
 user_table_has_storage(Relation rel)
 {
-	return (rel->rd_rel->relkind == RELKIND_RELATION || rel->rd_rel->relkind == RELKIND_MATVIEW) && rel->rd_tableam != NULL;
+	return (rel->rd_rel->relkind == RELKIND_RELATION || rel->rd_rel->relkind == RELKIND_MATVIEW) &&
+		rel->rd_tableam != NULL;
 }
 
 Relation
@@ -29,7 +30,8 @@ user_table_open(Oid relation, LOCKMODE mode)
 	if (!user_table_has_storage(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" has no rows of its own that could be locked", RelationGetRelationName(rel)),
+				 errmsg("\"%s\" has no rows of its own that could be locked",
+						RelationGetRelationName(rel)),
 				 errdetail("It is a foreign table, a view, or the like.")));
 	return rel;
 }

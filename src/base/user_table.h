@@ -17,7 +17,10 @@ extern bool user_table_has_storage(Relation rel);
 /* Opened and locked; an error when it has no storage of its own. */
 extern Relation user_table_open(Oid relation, LOCKMODE mode);
 
-/* The first foreign table among a partitioned table's partitions of any level, InvalidOid: none.  Takes no lock. */
+/*
+ * The first foreign table among a partitioned table's partitions of any level, InvalidOid: none.
+ * Takes no lock.
+ */
 extern Oid	user_table_foreign_partition(Oid relation);
 
 #endif							/* HUBSPOT_USER_TABLE_H */

@@ -30,7 +30,8 @@ extern void value_append_compact(StringInfo json, const JsonbValue *value);
 extern void value_append_encoded(StringInfo url, const char *text, int len);
 
 /* Push a key or a text of its own, or both, into a jsonb object that has been begun. */
-extern void value_push_text(JsonbInState *state, JsonbIteratorToken token, const char *text, int len);
+extern void value_push_text(JsonbInState *state, JsonbIteratorToken token, const char *text,
+							int len);
 extern void value_push_name(JsonbInState *state, const char *name);
 extern void value_push_pair(JsonbInState *state, const char *name, const char *text);
 

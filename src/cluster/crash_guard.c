@@ -84,5 +84,6 @@ crash_guard_delay(int crashes)
 {
 	if (crashes < FREE_CRASHES)
 		return 0;
-	return crashes >= FREE_CRASHES + 6 ? MAX_DELAY_S : Min(1 << (crashes - FREE_CRASHES), MAX_DELAY_S);
+	return crashes >= FREE_CRASHES + 6
+		? MAX_DELAY_S : Min(1 << (crashes - FREE_CRASHES), MAX_DELAY_S);
 }

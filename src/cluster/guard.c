@@ -45,8 +45,11 @@
 #define LOOK_LATER_MS	3600000 /* hubspot_arm() and a reload bring about a look at once */
 #define ALIVE_PART		12		/* signs of life in a failover window */
 
-/* A row that is locked (hubspot_arm() has not committed) is about to change: nothing is done to it. */
-#define WHERE_FREE		" WHERE ctid IN (SELECT i.ctid FROM hubspot.installation i FOR UPDATE SKIP LOCKED)"
+/*
+ * A row that is locked (hubspot_arm() has not committed) is about to change: nothing is done to it.
+ */
+#define WHERE_FREE		" WHERE ctid IN" \
+	" (SELECT i.ctid FROM hubspot.installation i FOR UPDATE SKIP LOCKED)"
 
 typedef struct Installation
 {
@@ -62,7 +65,8 @@ typedef struct Installation
 static bool
 change(const char *sql, Datum argument, Oid type)
 {
-	return statement_execute(sql, 1, &type, &argument, NULL, false, 0) == SPI_OK_UPDATE && SPI_processed > 0;
+	return statement_execute(sql, 1, &type, &argument, NULL, false, 0) == SPI_OK_UPDATE &&
+		SPI_processed > 0;
 }
 
 static Datum
@@ -78,8 +82,10 @@ read_installation(Installation *row)
 	bool		isnull;
 	Datum		home;
 
-	if (statement_execute("SELECT system_identifier, database, home, alive_at, CASE WHEN held_at IS NOT NULL THEN coalesce(held_reason, '') END"
-						  " FROM hubspot.installation ORDER BY armed_at DESC LIMIT 1", 0, NULL, NULL, NULL, true, 1) != SPI_OK_SELECT)
+	if (statement_execute("SELECT system_identifier, database, home, alive_at, "
+						  "CASE WHEN held_at IS NOT NULL THEN coalesce(held_reason, '') END"
+						  " FROM hubspot.installation ORDER BY armed_at DESC LIMIT 1", 0, NULL,
+						  NULL, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.installation");
 	if (SPI_processed == 0)
 		return false;
@@ -94,7 +100,9 @@ read_installation(Installation *row)
 	return true;
 }
 
-/* Whether the data was fresh when this server was promoted; the clocks of two machines may differ. */
+/*
+ * Whether the data was fresh when this server was promoted; the clocks of two machines may differ.
+ */
 static bool
 is_failover(const Home *home, TimestampTz alive_at)
 {
@@ -113,20 +121,28 @@ describe_copy(const Home *home, TimestampTz alive_at)
 		case HOME_UNSETTLED:
 			break;
 		case HOME_NEW:
-			return pstrdup("the file \"" HOME_FILE "\" was missing in the data directory when the server started: "
-						   "this is a copy without it, it was removed, or a restore was begun here");
+			return pstrdup("the file \"" HOME_FILE
+						   "\" was missing in the data directory when the server started: "
+						   "this is a copy without it, it was removed, "
+						   "or a restore was begun here");
 		case HOME_COPIED:
-			return pstrdup("the data directory is a copy: its file \"" HOME_FILE "\" is not the one that was written");
+			return pstrdup("the data directory is a copy: its file \"" HOME_FILE
+						   "\" is not the one that was written");
 		case HOME_RESTORED:
-			return pstrdup("the data directory was restored from a backup (the server was started with recovery.signal)");
+			return pstrdup("the data directory was restored from a backup (the server was started "
+						   "with recovery.signal)");
 		case HOME_FROM_BACKUP:
-			return pstrdup("the data directory is a base backup (the server was started with backup_label)");
+			return pstrdup("the data directory is a base backup (the server was "
+						   "started with backup_label)");
 		case HOME_CHANGED:
-			return pstrdup("the server was restored or promoted while the library hubspot was not preloaded");
+			return pstrdup("the server was restored or promoted while the library hubspot "
+						   "was not preloaded");
 		case HOME_PROMOTED:
 			return psprintf("this server was promoted at %s with data of another time: "
-							"the primary's last sign of life in it is of %s (see hubspot.failover_window)",
-							pstrdup(timestamptz_to_str(home->promoted_at)), pstrdup(timestamptz_to_str(alive_at)));
+							"the primary's last sign of life in it is of %s (see "
+							"hubspot.failover_window)",
+							pstrdup(timestamptz_to_str(home->promoted_at)),
+							pstrdup(timestamptz_to_str(alive_at)));
 	}
 	return pstrdup("the data directory is another one");
 }
@@ -138,8 +154,10 @@ find_difference(const Installation *row, const Home *home)
 	if (row->database != MyDatabaseId)
 		return pstrdup("this database is a copy of another one, made from a template");
 	if (row->system_identifier != GetSystemIdentifier())
-		return pstrdup("this database came from another cluster (pg_upgrade, or another system identifier)");
-	if (row->has_home && memcmp(&row->home, &home->id, UUID_LEN) != 0 && !is_failover(home, row->alive_at))
+		return pstrdup("this database came from another cluster (pg_upgrade, "
+					   "or another system identifier)");
+	if (row->has_home && memcmp(&row->home, &home->id, UUID_LEN) != 0 &&
+		!is_failover(home, row->alive_at))
 		return describe_copy(home, row->alive_at);
 	return NULL;
 }
@@ -169,12 +187,15 @@ check_place(bool *may_pass)
 	home_read(&home);
 	*may_pass = true;
 	if (home.origin == HOME_UNSETTLED)
-		return pstrdup(home.problem[0] != '\0' ? home.problem : "the launcher has not looked at the data directory yet");
+		return pstrdup(home.problem[0] != '\0'
+					   ? home.problem : "the launcher has not looked at the data directory yet");
 
 	difference = find_difference(&row, &home);
 	if (difference != NULL)
-		*may_pass = !change("UPDATE hubspot.installation SET held_at = clock_timestamp(), held_reason = $1" WHERE_FREE,
-							CStringGetTextDatum(difference), TEXTOID);
+		*may_pass =
+			!change("UPDATE hubspot.installation SET held_at = clock_timestamp(), "
+					"held_reason = $1" WHERE_FREE,
+					CStringGetTextDatum(difference), TEXTOID);
 	else if (!row.has_home || memcmp(&row.home, &home.id, UUID_LEN) != 0)
 		return move_in(&home);
 	return difference;
@@ -194,7 +215,8 @@ tell(const char *problem)
 {
 	if (problem != NULL && strncmp(told, problem, sizeof(told) - 1) != 0)
 		ereport(LOG,
-				(errmsg("nothing is sent to HubSpot from database \"%s\"", get_database_name(MyDatabaseId)),
+				(errmsg("nothing is sent to HubSpot from database \"%s\"",
+						get_database_name(MyDatabaseId)),
 				 errdetail("The worker is held: %s.", problem),
 				 errhint("See hubspot_health().")));
 	strlcpy(told, problem != NULL ? problem : "", sizeof(told));
@@ -208,7 +230,8 @@ guard_problem(int *look_ms)
 	char	   *problem;
 	bool		may_pass = false;	/* by itself */
 
-	if (hubspot_cluster_guard[0] != '\0' && strcmp(hubspot_cluster_guard, cluster ? cluster : "") != 0)
+	if (hubspot_cluster_guard[0] != '\0' &&
+		strcmp(hubspot_cluster_guard, cluster ? cluster : "") != 0)
 		problem = psprintf("hubspot.cluster_guard is \"%s\", but cluster_name is \"%s\"",
 						   hubspot_cluster_guard, cluster ? cluster : "");
 	else

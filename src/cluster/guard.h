@@ -20,7 +20,10 @@ extern char *guard_problem(int *look_ms);
 /* What was last told in the log, by an earlier worker perhaps: each reason is told once. */
 extern void guard_start(const char *told);
 
-/* Inside a transaction: the worker that may send is alive.  To be told again after guard_alive_us(). */
+/*
+ * Inside a transaction: the worker that may send is alive.  To be told again after
+ * guard_alive_us().
+ */
 extern void guard_tell_alive(void);
 extern int64 guard_alive_us(void);
 

@@ -107,7 +107,8 @@ identify_file(int fd, FileIdentity *file)
 	{
 		struct statx more;
 
-		if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &more) == 0 && (more.stx_mask & STATX_BTIME) != 0)
+		if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &more) == 0 &&
+			(more.stx_mask & STATX_BTIME) != 0)
 		{
 			file->born_s = more.stx_btime.tv_sec;
 			file->born_ns = more.stx_btime.tv_nsec;
@@ -141,10 +142,12 @@ parse_note(const char *text, HomeNote *note)
 	char		origin[16];
 
 	if (sscanf(text,
-			   "id %32[0-9a-f]\norigin %15[a-z]\npromoted " INT64_FORMAT "\ntimeline %u\nserver " INT64_FORMAT
+			   "id %32[0-9a-f]\norigin %15[a-z]\npromoted " INT64_FORMAT
+			   "\ntimeline %u\nserver " INT64_FORMAT
 			   "\ninode " UINT64_FORMAT "\nborn " INT64_FORMAT ".%u",
 			   note->id, origin, &note->promoted_at, &note->timeline,
-			   &note->server_start, &note->file.inode, &note->file.born_s, &note->file.born_ns) != NOTE_FIELDS)
+			   &note->server_start, &note->file.inode, &note->file.born_s, &note->file.born_ns) !=
+		NOTE_FIELDS)
 		return false;
 	for (int i = HOME_UNSETTLED + 1; i < HOME_ORIGINS; i++)
 		if (strcmp(origin, origin_words[i]) == 0)
@@ -158,7 +161,8 @@ parse_note(const char *text, HomeNote *note)
 static void
 explain(char *problem, const char *action)
 {
-	snprintf(problem, HOME_PROBLEM, "could not %s file \"%s\": %s", action, HOME_FILE, strerror(errno));
+	snprintf(problem, HOME_PROBLEM, "could not %s file \"%s\": %s", action, HOME_FILE,
+			 strerror(errno));
 }
 
 /* Whether there is a file, or "problem" is set.  One that says nothing (id "") is nobody's. */
@@ -253,12 +257,15 @@ log_event(HomeOrigin event, const FileIdentity *noted, const FileIdentity *found
 	if (event == HOME_COPIED)
 		ereport(LOG,
 				(errmsg("hubspot takes this data directory for a copy"),
-				 errdetail("File \"%s\" has inode " UINT64_FORMAT " and was born at " INT64_FORMAT ".%09u; "
-						   "it was written as inode " UINT64_FORMAT ", born at " INT64_FORMAT ".%09u.",
+				 errdetail("File \"%s\" has inode " UINT64_FORMAT " and was born at " INT64_FORMAT
+						   ".%09u; "
+						   "it was written as inode " UINT64_FORMAT ", born at " INT64_FORMAT
+						   ".%09u.",
 						   HOME_FILE, found->inode, found->born_s, found->born_ns,
 						   noted->inode, noted->born_s, noted->born_ns)));
 	else
-		ereport(DEBUG1, (errmsg_internal("hubspot names this data directory: %s", origin_words[event])));
+		ereport(DEBUG1,
+				(errmsg_internal("hubspot names this data directory: %s", origin_words[event])));
 }
 
 /* The note as it is to be from now on; false with "problem" set. */
@@ -325,7 +332,8 @@ home_settle(void)
 	}
 	else if (strcmp(told, home.problem) != 0)
 		ereport(WARNING,
-				(errmsg("hubspot cannot tell whether this data directory is a copy, and sends nothing"),
+				(errmsg("hubspot cannot tell whether this data directory is a copy, "
+						"and sends nothing"),
 				 errdetail("%s.", home.problem)));
 
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);

@@ -412,7 +412,9 @@ tend_slots(TimestampTz now)
  * Starting
  */
 
-/* A free one; else that of a database that is held, which is then looked at when somebody says so. */
+/*
+ * A free one; else that of a database that is held, which is then looked at when somebody says so.
+ */
 static WorkerSlot *
 find_free_slot(TimestampTz now)
 {
@@ -533,7 +535,8 @@ report_exhaustion(WorkerSlot *slot, int generation, const char *name)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("out of background worker slots for the hubspot worker of database \"%s\"", name),
+				 errmsg("out of background worker slots for the hubspot worker of database \"%s\"",
+						name),
 				 errdetail("Its rows wait; the start is tried again without further messages."),
 				 errhint("You might need to increase max_worker_processes.")));
 		exhaustion_logged_at = now;

@@ -13,7 +13,8 @@
  *	slot->mutex (spinlock)	the slot's report: in-flight ids, texts.
  *							Written by its worker only, copied out by readers.
  *	a slot's lanes lock (LWLock)	the lanes in the worker's segment, and which that is
- *							(see shared_lanes.h); taken inside control->lock, never the other way round
+ *							(see shared_lanes.h); taken inside control->lock, never the other way
+ *							round
  *	atomics					wake, procno, database: read at commit without
  *							any lock (see shared_wake_at_commit)
  *	meter->mutex			one meter; who may use one, and which are free: control->lock
@@ -200,7 +201,8 @@ typedef struct SharedControl
 	pg_atomic_uint32 look_at;	/* message to the launcher, 0: none */
 	int			launcher_pid;
 	Home		home;			/* of this data directory; written by the launcher, under lock */
-	TimestampTz workers_ended_at;	/* when a worker last ended, or the server came up; under lock */
+	TimestampTz workers_ended_at;	/* under lock: end of the last worker that ended, or start of
+									 * the server */
 	TimestampTz workers_began_at;	/* when the first worker attached, 0: none has; under lock */
 	Oid			on_hold[SHARED_MAX_WORKERS];	/* databases under DROP, RENAME or copy: no worker
 												 * may start */
@@ -310,7 +312,10 @@ extern RefresherTask shared_take_lost_task(WorkerSlot *slot);
 /* By when the task has ended, or this process is told to; 0: no limit runs. */
 extern void shared_set_task_until(WorkerSlot *slot, TimestampTz until);
 
-/* In a signal's handler: the task goes on although it was cancelled, and this process will be ended for it. */
+/*
+ * In a signal's handler: the task goes on although it was cancelled, and this process will be ended
+ * for it.
+ */
 extern void shared_task_overruns(WorkerSlot *slot);
 
 /* The worker's side: what keeps a refresher from starting; a NULL problem means "". */

@@ -119,7 +119,9 @@ shared_take_lost_task(WorkerSlot *slot)
 	return task;
 }
 
-/* Without the spinlock, which whoever was interrupted may hold: nobody but this process writes it. */
+/*
+ * Without the spinlock, which whoever was interrupted may hold: nobody but this process writes it.
+ */
 void
 shared_task_overruns(WorkerSlot *slot)
 {

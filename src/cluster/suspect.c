@@ -131,8 +131,10 @@ note_death(SuspectKind kind, int64 id)
 	entry->deaths++;
 	entry->died_at = now;
 	ereport(LOG,
-			(errmsg("the last hubspot process of this kind in the database died while it worked on something"),
-			 errdetail("Kind %d, number %lld, deaths: %u.", (int) kind, (long long) id, entry->deaths)));
+			(errmsg("the last hubspot process of this kind in the database died while it "
+					"worked on something"),
+			 errdetail("Kind %d, number %lld, deaths: %u.", (int) kind, (long long) id,
+					   entry->deaths)));
 }
 
 /* Nothing to remember: no file. */

@@ -62,6 +62,7 @@ extern void suspect_forget(SuspectKind kind, int64 id);
 
 /* What a row that is held says; also why a lane is paused or a definition held. */
 #define SUSPECT_CATEGORY	"crashed_server"
-#define SUSPECT_REASON(what) "the process that worked on " what " died there twice, and the server with it: see its log"
+#define SUSPECT_REASON(what) "the process that worked on " what " died there twice, " \
+	"and the server with it: see its log"
 
 #endif							/* HUBSPOT_SUSPECT_H */

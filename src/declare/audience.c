@@ -71,8 +71,10 @@ read_arguments(FunctionCallInfo fcinfo, SyncKind kind, const CommonArguments *at
 	sync->source = sync_source_bare_query(sync_text_argument(fcinfo, 1, "query"));
 	sync->level = sync_word_argument(fcinfo, 2, "level", sync_level_names, SYNC_LEVELS);
 	sync->object = sync->level == SYNC_LEVEL_ACCOUNT ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
-	sync->property = PG_ARGISNULL(at->property) ? internal_name(sync->name) : sync_text_argument(fcinfo, at->property, "property");
-	sync->create_in_hubspot = !PG_ARGISNULL(at->create_in_hubspot) && PG_GETARG_BOOL(at->create_in_hubspot);
+	sync->property = PG_ARGISNULL(at->property)
+		? internal_name(sync->name) : sync_text_argument(fcinfo, at->property, "property");
+	sync->create_in_hubspot = !PG_ARGISNULL(at->create_in_hubspot) &&
+		PG_GETARG_BOOL(at->create_in_hubspot);
 	sync_schedule_arguments(fcinfo, sync, at->every, at->timeout, at->max_shrink);
 	sync_set_owner(sync, PG_ARGISNULL(at->server) ? NULL : NameStr(*PG_GETARG_NAME(at->server)));
 	return sync;
@@ -86,7 +88,8 @@ read_outputs(FunctionCallInfo fcinfo, int n, Sync *sync)
 	int			count = 0;
 
 	if (!PG_ARGISNULL(n))
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &names,
+						  &nulls, &count);
 	for (int i = 0; i < count; i++)
 		sync->outputs |= sync_output_by_name(nulls[i] ? "" : TextDatumGetCString(names[i]));
 	if (sync->outputs == 0)
@@ -114,14 +117,16 @@ check_query(Sync *sync)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("the query of trait \"%s\" returns %d column", sync->name, desc->natts),
-			 errhint("It must return a key (an e-mail address, a userId, of accounts a groupId or domain) and the value.")));
+			 errhint("It must return a key (an e-mail address, a userId, "
+					 "of accounts a groupId or domain) and the value.")));
 }
 
 /* Members are of other keys, or another account's: what they were is of no use. */
 static bool
 has_other_keys(const Sync *sync, const Sync *before)
 {
-	return before != NULL && (before->level != sync->level || strcmp(before->server, sync->server) != 0);
+	return before != NULL &&
+		(before->level != sync->level || strcmp(before->server, sync->server) != 0);
 }
 
 static bool
@@ -135,7 +140,8 @@ static bool
 has_other_outputs(const Sync *sync, const Sync *before)
 {
 	return before != NULL &&
-		((sync->outputs & ~before->outputs) != 0 || !same_text(sync->property, before->property) || !same_text(sync->list, before->list));
+		((sync->outputs & ~before->outputs) != 0 || !same_text(sync->property, before->property) ||
+		 !same_text(sync->list, before->list));
 }
 
 static void
@@ -154,7 +160,9 @@ declare(Sync *sync)
 Datum
 hubspot_audience(PG_FUNCTION_ARGS)
 {
-	static const CommonArguments at = {.property = 4, .every = 6, .create_in_hubspot = 7, .max_shrink = 8, .timeout = 9, .server = 10};
+	static const CommonArguments at =
+	{.property = 4, .every = 6, .create_in_hubspot = 7, .max_shrink = 8, .timeout = 9,
+	.server = 10};
 	Sync	   *sync = read_arguments(fcinfo, SYNC_IS_AUDIENCE, &at);
 
 	read_outputs(fcinfo, 3, sync);
@@ -166,11 +174,14 @@ hubspot_audience(PG_FUNCTION_ARGS)
 Datum
 hubspot_trait(PG_FUNCTION_ARGS)
 {
-	static const CommonArguments at = {.property = 3, .every = 5, .create_in_hubspot = 6, .max_shrink = 7, .timeout = 8, .server = 9};
+	static const CommonArguments at =
+	{.property = 3, .every = 5, .create_in_hubspot = 6, .max_shrink = 7, .timeout = 8, .server = 9};
 	Sync	   *sync = read_arguments(fcinfo, SYNC_IS_TRAIT, &at);
 
 	sync->outputs = SYNC_OUTPUT_PROPERTY;
-	sync->keeps_missing = sync_word_argument(fcinfo, 4, "on_missing", sync_missing_names, lengthof(sync_missing_names)) == 1;
+	sync->keeps_missing =
+		sync_word_argument(fcinfo, 4, "on_missing", sync_missing_names,
+						   lengthof(sync_missing_names)) == 1;
 	declare(sync);
 	PG_RETURN_VOID();
 }

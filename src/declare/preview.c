@@ -37,7 +37,8 @@ enum
 };
 
 void
-preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
+preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values,
+					const char *nulls)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Identity	before;
@@ -63,12 +64,14 @@ read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 	sync->kind = SYNC_IS_SYNC;
 	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", object_names, SYNC_OBJECTS);
 	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
-	sync->deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
+	sync->deletes =
+		sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
 	sync->event = PG_ARGISNULL(ARG_EVENT) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_EVENT));
 	sync_check_combination(sync);
 	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 	sync_source_look(name_or_query, source);
-	sync_take_source(sync, source, PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING),
+	sync_take_source(sync, source,
+					 PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING),
 					 PG_ARGISNULL(ARG_KEY) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_KEY)));
 }
 

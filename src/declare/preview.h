@@ -11,6 +11,7 @@
  * The rows of a statement as the function's result.  It runs as the
  * extension's owner, over plain values.
  */
-extern void preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
+extern void preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types,
+								Datum *values, const char *nulls);
 
 #endif							/* HUBSPOT_PREVIEW_H */

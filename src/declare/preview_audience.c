@@ -91,7 +91,8 @@ static void
 look_at_keys(KeyFacts *facts, const Sync *sync, RefreshSource *source)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(source->desc, &TTSOpsMinimalTuple);
-	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "hubspot preview row", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext row =
+	AllocSetContextCreate(CurrentMemoryContext, "hubspot preview row", ALLOCSET_DEFAULT_SIZES);
 
 	initStringInfo(&facts->bad_examples);
 	initStringInfo(&facts->good_examples);
@@ -120,7 +121,8 @@ look_at_keys(KeyFacts *facts, const Sync *sync, RefreshSource *source)
 static const char *const counts_sql =
 "SELECT jsonb_build_object('keys', count(DISTINCT s.key),"
 " 'strangers', count(DISTINCT s.key) FILTER (WHERE $3 AND strpos(s.key, '@') = 0"
-"  AND NOT EXISTS (SELECT FROM hubspot.record r WHERE r.server = $1 AND r.key_hash = hashtextextended(s.key, 0)"
+"  AND NOT EXISTS (SELECT FROM hubspot.record r WHERE r.server = $1"
+"   AND r.key_hash = hashtextextended(s.key, 0)"
 "   AND r.key = s.key AND r.key_property = 'userId')),"
 " 'contacts', CASE WHEN $4 THEN (SELECT count(DISTINCT c.contact) FROM source k"
 "  JOIN hubspot.company_contacts c ON c.server = $2 AND c.company = k.key) END)::text"
@@ -131,7 +133,8 @@ static char *
 count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *source)
 {
 	EphemeralNamedRelationData relation = {
-		.md = {.name = "source", .tupdesc = source->desc, .enrtype = ENR_NAMED_TUPLESTORE, .enrtuples = source->nkept},
+		.md = {.name = "source", .tupdesc = source->desc, .enrtype = ENR_NAMED_TUPLESTORE,
+		.enrtuples = source->nkept},
 		.reldata = source->rows
 	};
 	const Catalog *catalog = ring_catalog(false);
@@ -148,9 +151,11 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 	act_as_extension(&before);
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER ||
-		statement_execute(counts_sql, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
+		statement_execute(counts_sql, lengthof(types), types, values, NULL, true, 0) !=
+		SPI_OK_SELECT)
 		elog(ERROR, "could not count the keys");
-	counts = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	counts = MemoryContextStrdup(context,
+								 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	SPI_finish();
 	act_back(&before);
 	return counts;
@@ -161,17 +166,21 @@ static Datum
 describe_keys(const Sync *sync, Oid server)
 {
 	const CallOptions *options = account_call_options(server);
-	bool		address_needed = sync->level == SYNC_LEVEL_USER && options->contact_id_property == NULL;
-	KeyFacts	facts = {.by_domain = sync->level != SYNC_LEVEL_USER && options->company_id_property == NULL};
+	bool		address_needed =
+	(sync->level == SYNC_LEVEL_USER && options->contact_id_property == NULL);
+	KeyFacts	facts =
+	{.by_domain = sync->level != SYNC_LEVEL_USER && options->company_id_property == NULL};
 	RefreshSource source;
 	StringInfoData json;
 
 	refresh_read_source(sync, NULL, &source);
 	look_at_keys(&facts, sync, &source);
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"rows\":" INT64_FORMAT ",\"empty\":" INT64_FORMAT ",\"bad\":" INT64_FORMAT
+	appendStringInfo(&json,
+					 "{\"rows\":" INT64_FORMAT ",\"empty\":" INT64_FORMAT ",\"bad\":" INT64_FORMAT
 					 ",\"bad_examples\":[%s],\"sample\":[%s],\"counts\":%s}",
-					 source.nrows, source.bad, facts.bad, facts.bad_examples.data, facts.good_examples.data,
+					 source.nrows, source.bad, facts.bad, facts.bad_examples.data,
+					 facts.good_examples.data,
 					 count_keys(sync, server, address_needed, &source));
 	tuplestore_end(source.rows);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));

@@ -74,10 +74,12 @@ describe_columns(StringInfo json, const Sync *sync, const SyncSource *source)
 		const SyncColumn *column = lfirst(cell);
 		Form_pg_attribute attribute = row_find_attribute(source->desc, column->column);
 
-		appendStringInfo(json, "%s{\"n\":%d,\"type\":%u", n > 0 ? "," : "", n + 1, getBaseType(attribute->atttypid));
+		appendStringInfo(json, "%s{\"n\":%d,\"type\":%u", n > 0 ? "," : "", n + 1,
+						 getBaseType(attribute->atttypid));
 		append_member(json, "column", column->column);
 		append_member(json, "trait", column->property);
-		append_member(json, "label", format_type_with_typemod(attribute->atttypid, attribute->atttypmod));
+		append_member(json, "label",
+					  format_type_with_typemod(attribute->atttypid, attribute->atttypmod));
 		appendStringInfoChar(json, '}');
 		n++;
 	}

@@ -89,16 +89,21 @@ check_members_are_shown(const Sync *sync)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for the members of %s \"%s\"", sync_kind_names[sync->kind], sync->name),
-			 errdetail("Its level is account_users, and who belongs to a company is not shown to everybody who may queue."),
-			 errhint("hubspot_refresh() needs no more rights and returns how many there are; GRANT SELECT ON hubspot.company_contact lets a role see who.")));
+			 errmsg("permission denied for the members of %s \"%s\"", sync_kind_names[sync->kind],
+					sync->name),
+			 errdetail("Its level is account_users, and who belongs to a company is not shown to "
+					   "everybody who may queue."),
+			 errhint("hubspot_refresh() needs no more rights and returns how many there are; "
+					 "GRANT SELECT ON hubspot.company_contact lets a role see who.")));
 }
 
 Datum
 hubspot_refresh_preview(PG_FUNCTION_ARGS)
 {
 	Sync	   *sync = own_definition(fcinfo);
-	Preview		preview = {.result = (ReturnSetInfo *) fcinfo->resultinfo, .left = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1)};
+	Preview		preview =
+	{.result = (ReturnSetInfo *) fcinfo->resultinfo,
+	.left = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1)};
 
 	check_members_are_shown(sync);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);

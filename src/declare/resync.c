@@ -35,14 +35,18 @@ column_number(const Sync *sync, Oid relation, const char *column)
 	return attnum;
 }
 
-/* The relation by its name, unless there is a table that has the definition's triggers, whatever it is called. */
+/*
+ * The relation by its name, unless there is a table that has the definition's triggers, whatever it
+ * is called.
+ */
 static Oid
 find_source(const Sync *sync)
 {
 	List	   *names = textToQualifiedNameList(cstring_to_text(sync->source));
 	Oid			followed = sync->follows ? sync_followed_table(sync->name) : InvalidOid;
 
-	return OidIsValid(followed) ? followed : RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, true);
+	return OidIsValid(followed)
+		? followed : RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, true);
 }
 
 /* A restored table has another oid, and its columns other numbers. */
@@ -56,7 +60,8 @@ look_up_source(Sync *sync)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("\"%s\", the source of \"%s\", does not exist", sync->source, sync->name),
-				 errhint("Declare \"%s\" again with another source, or call hubspot_drop_sync().", sync->name)));
+				 errhint("Declare \"%s\" again with another source, or call hubspot_drop_sync().",
+						 sync->name)));
 	sync->relation = relation;
 	if (sync->key_column != NULL)
 		sync->key_attnum = column_number(sync, relation, sync->key_column);

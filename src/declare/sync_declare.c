@@ -34,11 +34,14 @@ PG_FUNCTION_INFO_V1(hubspot_sync);
 /* Arguments of hubspot_sync(). */
 enum
 {
-	ARG_NAME, ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT, ARG_EVERY, ARG_BACKFILL,
+	ARG_NAME, ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT,
+	ARG_EVERY, ARG_BACKFILL,
 	ARG_MAX_SHRINK, ARG_TIMEOUT, ARG_SERVER
 };
 
-/* What a company, or a contact, may be known by: properties that its key's column can be mapped to. */
+/*
+ * What a company, or a contact, may be known by: properties that its key's column can be mapped to.
+ */
 typedef struct KeyNames
 {
 	const char *names[5];		/* in order, up to NULL */
@@ -88,17 +91,21 @@ sync_check_combination(const Sync *sync)
 	bool		is_record = sync->object == OBJECT_IS_CONTACT || sync->object == OBJECT_IS_COMPANY;
 
 	refuse(is_event && (sync->event == NULL || sync->event[0] == '\0'),
-		   "a sync of events needs the name of the event", "Give it as event => 'Order Completed'.");
+		   "a sync of events needs the name of the event",
+		   "Give it as event => 'Order Completed'.");
 	refuse(!is_event && sync->event != NULL,
 		   "event is for a sync of events only", "Leave it out, or give object => 'event'.");
 	refuse(is_event && sync->mode != SYNC_UPSERT,
-		   "a sync of events has the mode \"upsert\"", "An event happens once: there is nothing to update or to mirror.");
+		   "a sync of events has the mode \"upsert\"",
+		   "An event happens once: there is nothing to update or to mirror.");
 	refuse(!is_record && sync->mode == SYNC_MIRROR,
-		   "mode \"mirror\" is for contacts and companies", "Events and associations are not taken back in HubSpot.");
+		   "mode \"mirror\" is for contacts and companies",
+		   "Events and associations are not taken back in HubSpot.");
 	refuse(!is_record && sync->deletes != SYNC_DELETES_IGNORE,
 		   "deletes are followed for contacts and companies only", "Leave out deletes.");
 	refuse(sync->mode == SYNC_MIRROR && sync->deletes == SYNC_DELETES_CLEAR,
-		   "mode \"mirror\" archives what has left the source", "Leave out deletes, or choose another mode.");
+		   "mode \"mirror\" archives what has left the source",
+		   "Leave out deletes, or choose another mode.");
 }
 
 static void
@@ -110,7 +117,8 @@ read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	need(fcinfo, ARG_BACKFILL, "backfill");
 	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", object_names, SYNC_OBJECTS);
 	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
-	sync->deletes = sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
+	sync->deletes =
+		sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
 	sync->event = text_argument(fcinfo, ARG_EVENT);
 	sync_schedule_arguments(fcinfo, sync, ARG_EVERY, ARG_TIMEOUT, ARG_MAX_SHRINK);
 	sync_check_combination(sync);
@@ -147,13 +155,16 @@ read_mapping(Sync *sync, const SyncSource *source, Jsonb *mapping)
 			continue;
 		is_object = property != NULL && property[0] != '\0' && value.type == jbvString;
 		if (is_object)
-			add_column(sync, source, property, sync_source_column(source, pnstrdup(value.val.string.val, value.val.string.len)));
+			add_column(sync, source, property,
+					   sync_source_column(source,
+										  pnstrdup(value.val.string.val, value.val.string.len)));
 	}
 	if (!is_object)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("mapping is not an object of property and column"),
-				 errdetail("Expected such as {\"email\": \"mail_address\", \"plan\": \"plan_name\"}.")));
+				 errdetail("Expected such as {\"email\": \"mail_address\", \"plan\": "
+						   "\"plan_name\"}.")));
 }
 
 static void
@@ -181,7 +192,8 @@ mapped_to(const Sync *sync, const char *property)
 	{
 		SyncColumn *column = lfirst(cell);
 
-		if (same_folded_name(column->property, strlen(column->property), property, strlen(property)))
+		if (same_folded_name(column->property, strlen(column->property), property,
+							 strlen(property)))
 			return column;
 	}
 	return NULL;
@@ -261,7 +273,8 @@ default_key(const Sync *sync, const SyncSource *source, const CallOptions *optio
 		case OBJECT_IS_EVENT:
 			key = sync_source_primary_key(source);
 			refuse(key == NULL, "no column says which event a row is",
-				   "Give key: a column that has one row per value, from which the event's messageId is made.");
+				   "Give key: a column that has one row per value, "
+				   "from which the event's messageId is made.");
 			return key;
 		case OBJECT_IS_ASSOCIATION:
 			return mapped_to(sync, "contact")->column;
@@ -291,7 +304,8 @@ check_company_key(const Sync *sync, const CallOptions *options)
 		is_mapped = true;
 	}
 	refuse(is_mapped, psprintf("column \"%s\" is no key of a company", sync->key_column),
-		   "Map it to domain or website, or give the account a property for the id of companies: ALTER SERVER ... OPTIONS (ADD company_id_property '...').");
+		   "Map it to domain or website, or give the account a property for the id of companies: "
+		   "ALTER SERVER ... OPTIONS (ADD company_id_property '...').");
 }
 
 static void
@@ -316,8 +330,10 @@ check_object(const Sync *sync, const SyncSource *source)
 {
 	if (sync->object == OBJECT_IS_ASSOCIATION)
 	{
-		(void) need_mapped(sync, "contact", "An association needs the columns of the contact and of the company.");
-		(void) need_mapped(sync, "company", "An association needs the columns of the contact and of the company.");
+		(void) need_mapped(sync, "contact",
+						   "An association needs the columns of the contact and of the company.");
+		(void) need_mapped(sync, "company",
+						   "An association needs the columns of the contact and of the company.");
 	}
 	if (sync->object == OBJECT_IS_EVENT)
 		refuse(mapped_to(sync, "email") == NULL && mapped_to(sync, "userId") == NULL,
@@ -327,7 +343,8 @@ check_object(const Sync *sync, const SyncSource *source)
 static void
 check_unique(const Sync *sync, const SyncSource *source)
 {
-	if (sync->object != OBJECT_IS_EVENT || !source->can_follow || sync_source_is_unique(source, sync->key_attnum))
+	if (sync->object != OBJECT_IS_EVENT || !source->can_follow ||
+		sync_source_is_unique(source, sync->key_attnum))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -345,8 +362,10 @@ refuse_foreign_partition(const SyncSource *source)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("table %s cannot be followed", source->text),
-				 errdetail("Its partition \"%s\" is a foreign table, of which no trigger sees all changes.", get_rel_name(partition)),
-				 errhint("Declare a query, as 'SELECT * FROM %s', or mode \"mirror\": both are compared.", source->text)));
+				 errdetail("Its partition \"%s\" is a foreign table, "
+						   "of which no trigger sees all changes.", get_rel_name(partition)),
+				 errhint("Declare a query, as 'SELECT * FROM %s', or mode \"mirror\": "
+						 "both are compared.", source->text)));
 }
 
 void
@@ -397,7 +416,8 @@ is_other(const Sync *before, const Sync *sync)
 {
 	return before->object != sync->object || strcmp(before->server, sync->server) != 0 ||
 		before->follows != sync->follows || !same_text(before->event, sync->event) ||
-		(OidIsValid(sync->relation) && before->relation == sync->relation ? before->key_attnum != sync->key_attnum
+		(OidIsValid(sync->relation) && before->relation == sync->relation
+		 ? before->key_attnum != sync->key_attnum
 		 : !same_text(before->key_column, sync->key_column));
 }
 
@@ -421,13 +441,17 @@ tell_method(Sync *sync, const SyncSource *source)
 	if (sync->follows && sync->every != NULL)
 	{
 		ereport(NOTICE,
-				(errmsg("every is of no use for \"%s\", whose changes are followed as they happen", sync->name)));
+				(errmsg("every is of no use for \"%s\", whose changes are followed as they happen",
+						sync->name)));
 		sync->every = NULL;
 	}
 	else if (!sync->follows && sync->every == NULL)
 		ereport(NOTICE,
-				(errmsg("\"%s\" is compared with what HubSpot was told, at each hubspot_refresh(%s)", sync->name, quote_literal_cstr(sync->name)),
-				 source->can_follow ? errdetail("Mode \"mirror\" compares; in the other modes the changes of a table are followed.") : 0,
+				(errmsg("\"%s\" is compared with what HubSpot was told, "
+						"at each hubspot_refresh(%s)", sync->name, quote_literal_cstr(sync->name)),
+				 source->can_follow
+				 ? errdetail("Mode \"mirror\" compares; in the other modes the changes of "
+							 "a table are followed.") : 0,
 				 errhint("Give every to have it refreshed by itself.")));
 }
 
@@ -440,13 +464,16 @@ hubspot_sync(PG_FUNCTION_ARGS)
 
 	read_arguments(fcinfo, &sync);
 	sync_source_look(sync_text_argument(fcinfo, ARG_SOURCE, "source"), &source);
-	sync_take_source(&sync, &source, PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING), text_argument(fcinfo, ARG_KEY));
+	sync_take_source(&sync, &source,
+					 PG_ARGISNULL(ARG_MAPPING) ? NULL : PG_GETARG_JSONB_P(ARG_MAPPING),
+					 text_argument(fcinfo, ARG_KEY));
 
 	before = sync_replaced(sync.name, SYNC_IS_SYNC);
 	tell_method(&sync, &source);
 	if (!sync.follows)
 		(void) refresh_describe(&sync); /* its owner may run it, also as refreshes do */
-	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)), before != NULL && is_other(before, &sync));
+	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)),
+			  before != NULL && is_other(before, &sync));
 	sync_follow(&sync);
 	PG_RETURN_VOID();
 }

@@ -50,9 +50,12 @@ set_owner(Sync *sync, Oid role)
 	sync->held = "it was given to a superuser, with whose right to read all tables it would run: "
 		"look at what it reads, and at the functions of views and tables there";
 	ereport(NOTICE,
-			(errmsg("%s \"%s\" is held, since its new owner \"%s\" is a superuser", sync_kind_names[sync->kind], sync->name, sync->owner),
-			 errdetail("It would read as \"pg_read_all_data\", and so would the functions of the views and tables that it reads."),
-			 errhint("Look at them; then hubspot_resync(%s) lets it go on.", quote_literal_cstr(sync->name))));
+			(errmsg("%s \"%s\" is held, since its new owner \"%s\" is a superuser",
+					sync_kind_names[sync->kind], sync->name, sync->owner),
+			 errdetail("It would read as \"pg_read_all_data\", and so would the functions of the "
+					   "views and tables that it reads."),
+			 errhint("Look at them; then hubspot_resync(%s) lets it go on.",
+					 quote_literal_cstr(sync->name))));
 }
 
 static void
@@ -60,12 +63,14 @@ write_owner(const Sync *sync)
 {
 	Oid			types[] = {INT4OID, TEXTOID, OIDOID, BOOLOID, TEXTOID};
 	Datum		values[] = {
-		Int32GetDatum(sync->id), CStringGetTextDatum(sync->owner), ObjectIdGetDatum(sync->role), BoolGetDatum(sync->row_security),
+		Int32GetDatum(sync->id), CStringGetTextDatum(sync->owner), ObjectIdGetDatum(sync->role),
+		BoolGetDatum(sync->row_security),
 		sync->held != NULL ? CStringGetTextDatum(sync->held) : (Datum) 0
 	};
 	char		nulls[] = {' ', ' ', ' ', ' ', sync->held != NULL ? ' ' : 'n'};
 
-	(void) sync_execute("UPDATE hubspot.sync SET owner = $2::name, owner_oid = $3, row_security = $4, held = COALESCE(held, $5) WHERE id = $1",
+	(void) sync_execute("UPDATE hubspot.sync SET owner = $2::name, owner_oid = $3, "
+						"row_security = $4, held = COALESCE(held, $5) WHERE id = $1",
 						lengthof(types), types, values, nulls, NULL, NULL);
 	shared_look_at_syncs_at_commit();
 }
@@ -137,7 +142,8 @@ sync_owner_concerns(Node *statement, RoleStatement *about)
 	foreach(cell, specs)
 	{
 		RoleSpec   *spec = lfirst(cell);
-		Oid			role = spec->roletype == ROLESPEC_PUBLIC ? InvalidOid : get_rolespec_oid(spec, true);
+		Oid			role =
+		(spec->roletype == ROLESPEC_PUBLIC ? InvalidOid : get_rolespec_oid(spec, true));
 
 		if (OidIsValid(role))
 			about->roles = lappend_oid(about->roles, role);
@@ -152,7 +158,8 @@ roles_array(const List *roles)
 
 	for (int i = 0; i < list_length(roles); i++)
 		oids[i] = ObjectIdGetDatum(list_nth_oid(roles, i));
-	return PointerGetDatum(construct_array(oids, list_length(roles), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(oids, list_length(roles), OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
 }
 
 typedef struct Ids
@@ -169,7 +176,10 @@ take_ids(void *arg)
 	bool		isnull;
 
 	for (uint64 i = 0; i < SPI_processed; i++)
-		ids->list = lappend_int(ids->list, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+		ids->list =
+			lappend_int(ids->list,
+						DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1,
+													&isnull)));
 	MemoryContextSwitchTo(old);
 }
 
@@ -181,7 +191,8 @@ owned_by(const List *roles)
 	Datum		value = roles_array(roles);
 	Ids			ids = {NIL, CurrentMemoryContext};
 
-	(void) sync_execute("SELECT id FROM hubspot.sync WHERE owner_oid = ANY ($1) ORDER BY name", 1, &type, &value, NULL,
+	(void) sync_execute("SELECT id FROM hubspot.sync WHERE owner_oid = ANY ($1) ORDER BY name", 1,
+						&type, &value, NULL,
 						take_ids, &ids);
 	return ids.list;
 }
@@ -194,9 +205,11 @@ refuse_drop(const List *owned)
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("role \"%s\" cannot be dropped because some objects depend on it", sync->owner),
-			 errdetail_plural("It is the owner of %s \"%s\".", "It is the owner of %s \"%s\" and others.", list_length(owned),
+			 errdetail_plural("It is the owner of %s \"%s\".",
+							  "It is the owner of %s \"%s\" and others.", list_length(owned),
 							  sync_kind_names[sync->kind], sync->name),
-			 errhint("Use hubspot_alter_owner() or REASSIGN OWNED to give them to another role, hubspot_drop_sync() to drop them.")));
+			 errhint("Use hubspot_alter_owner() or REASSIGN OWNED to give them to another role, "
+					 "hubspot_drop_sync() to drop them.")));
 }
 
 void

@@ -23,7 +23,8 @@ static uint64
 run(const char *query, Oid server, const char *message_id, int64 id)
 {
 	Oid			types[] = {OIDOID, TEXTOID, INT8OID};
-	Datum		values[] = {ObjectIdGetDatum(server), CStringGetTextDatum(message_id), Int64GetDatum(id)};
+	Datum		values[] =
+	{ObjectIdGetDatum(server), CStringGetTextDatum(message_id), Int64GetDatum(id)};
 
 	if (statement_execute(query, 3, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not look up messageId");
@@ -38,16 +39,20 @@ dedup_message_id(Oid server, const char *message_id, int64 id)
 	int64		earlier = 0;
 
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(ring_tables_owner(), context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(ring_tables_owner(),
+						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	SPI_connect();
-	if (run("INSERT INTO hubspot.message_id (server, message_id, id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+	if (run("INSERT INTO hubspot.message_id (server, message_id, id) "
+			"VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 			server, message_id, id) == 0 &&
-		run("SELECT id FROM hubspot.message_id WHERE server OPERATOR(pg_catalog.=) $1 AND message_id OPERATOR(pg_catalog.=) $2",
+		run("SELECT id FROM hubspot.message_id WHERE server OPERATOR(pg_catalog.=) $1 AND "
+			"message_id OPERATOR(pg_catalog.=) $2",
 			server, message_id, id) > 0)
 	{
 		bool		isnull;
 
-		earlier = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		earlier =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	}
 	SPI_finish();
 	SetUserIdAndSecContext(user, context);

@@ -184,7 +184,8 @@ static bool
 has_mode(const Enqueue *enqueue, Object object)
 {
 	return enqueue->mode != MODE_UPSERT && enqueue->call != CALL_DELETE &&
-		(object == OBJECT_IS_CONTACT || object == OBJECT_IS_COMPANY || object == OBJECT_IS_ASSOCIATION);
+		(object == OBJECT_IS_CONTACT || object == OBJECT_IS_COMPANY ||
+		 object == OBJECT_IS_ASSOCIATION);
 }
 
 /* In a group, rows outlive the message that they were made of: keep a copy. */
@@ -202,7 +203,8 @@ keep_message(Enqueue *enqueue, Jsonb *message)
 int64
 enqueue_work(Enqueue *enqueue, const Work *work)
 {
-	int64		id = work->id != 0 ? work->id : nextval_internal(enqueue->catalog->outbox_id_seq, false);
+	int64		id =
+	(work->id != 0 ? work->id : nextval_internal(enqueue->catalog->outbox_id_seq, false));
 	MemoryContext old;
 	Datum	   *values;
 	bool	   *isnull;
@@ -288,34 +290,42 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 	{
 		case CALL_TRACK:
 		case CALL_PAGE:
-			return message_event_key(enqueue->call, parts, options->contact_id_property, key, problem);
+			return message_event_key(enqueue->call, parts, options->contact_id_property, key,
+									 problem);
 		case CALL_GROUP:
 			return message_company_key(parts, options->company_id_property, key, problem);
 		case CALL_FORM:
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
-			return message_deleted_key(parts, options->contact_id_property, options->company_id_property, &work->object, key, problem);
+			return message_deleted_key(parts, options->contact_id_property,
+									   options->company_id_property, &work->object, key, problem);
 		case CALL_ADD_TO_LIST:
 		case CALL_REMOVE_FROM_LIST:
-			return message_member_key(enqueue->call, parts, options->contact_id_property, options->company_id_property,
+			return message_member_key(enqueue->call, parts, options->contact_id_property,
+									  options->company_id_property,
 									  key, problem);
 		case CALL_IDENTIFY:
 			/* what a sync tells of a contact may be less than what told of it first */
 			if (enqueue->source == SOURCE_SYNC)
-				return message_known_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
-			return message_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+				return message_known_contact_key(enqueue->call, parts, options->contact_id_property,
+												 key, problem);
+			return message_contact_key(enqueue->call, parts, options->contact_id_property, key,
+									   problem);
 		default:
-			return message_contact_key(enqueue->call, parts, options->contact_id_property, key, problem);
+			return message_contact_key(enqueue->call, parts, options->contact_id_property, key,
+									   problem);
 	}
 }
 
 /* The contact of a group call, if it names one. */
 static bool
-find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key, MessageProblem *problem)
+find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key,
+			MessageProblem *problem)
 {
 	key->key = NULL;
 	return enqueue->call != CALL_GROUP || !message_names_contact(enqueue->call, parts) ||
-		message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, key, problem);
+		message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, key,
+								  problem);
 }
 
 /* Remember who belongs to whom. */
@@ -334,7 +344,8 @@ note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company
 
 /* A contact belongs to a company: {"property": .., "company": ..}. */
 static int64
-enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company, int64 parent)
+enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company,
+					int64 parent)
 {
 	Work		work = {.object = OBJECT_IS_ASSOCIATION, .parent = parent, .key = *contact};
 
@@ -343,15 +354,20 @@ enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKe
 	return enqueue_work(enqueue, &work);
 }
 
-/* A company among the traits of a contact is queued as if by a group call; see contacts.c for one that cannot be. */
+/*
+ * A company among the traits of a contact is queued as if by a group call; see contacts.c for one
+ * that cannot be.
+ */
 static void
-enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const MessageKey *contact, int64 parent)
+enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
+				const MessageKey *contact, int64 parent)
 {
 	Work		work = {.object = OBJECT_IS_COMPANY, .parent = parent, .message = message};
 	const char *why;
 
 	if (!enqueue->options.associate_company_trait ||
-		!message_contact_company(enqueue->call, parts, enqueue->options.company_id_property, &work.key, &why))
+		!message_contact_company(enqueue->call, parts, enqueue->options.company_id_property,
+								 &work.key, &why))
 		return;
 	(void) enqueue_work(enqueue, &work);
 	(void) enqueue_association(enqueue, contact, &work.key, parent);
@@ -359,9 +375,11 @@ enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, con
 
 /* The contact's part of a track or group call goes out as an identify would. */
 static void
-enqueue_contact(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const MessageKey *contact, int64 parent)
+enqueue_contact(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
+				const MessageKey *contact, int64 parent)
 {
-	Work		work = {.object = OBJECT_IS_CONTACT, .parent = parent, .key = *contact, .message = message};
+	Work		work =
+	{.object = OBJECT_IS_CONTACT, .parent = parent, .key = *contact, .message = message};
 
 	(void) enqueue_work(enqueue, &work);
 	enqueue_company(enqueue, message, parts, contact, parent);
@@ -369,15 +387,18 @@ enqueue_contact(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, con
 
 /* The rows that a call makes beside its own. */
 static void
-enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const Work *work, const MessageKey *member)
+enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const Work *work,
+				 const MessageKey *member)
 {
 	MessageKey	contact;
 	MessageProblem problem;
 
 	if (enqueue->call == CALL_IDENTIFY)
 		enqueue_company(enqueue, message, parts, &work->key, work->id);
-	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events && message_has_traits(parts->context_traits) &&
-			 message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, &contact, &problem))
+	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events &&
+			 message_has_traits(parts->context_traits) &&
+			 message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property,
+									   &contact, &problem))
 		enqueue_contact(enqueue, message, parts, &contact, work->id);
 	else if (enqueue->call == CALL_GROUP && member->key != NULL)
 	{
@@ -387,7 +408,10 @@ enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, co
 	}
 }
 
-/* Draw the id; with hubspot.dedup_message_id an earlier row of the same messageId is returned instead. */
+/*
+ * Draw the id; with hubspot.dedup_message_id an earlier row of the same messageId is returned
+ * instead.
+ */
 static int64
 earlier_row(Enqueue *enqueue, const MessageParts *parts, Work *work)
 {
@@ -417,7 +441,8 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		return enqueue_problem(enqueue, NULL, &problem);
 	}
 	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
-		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work, &problem) || !find_member(enqueue, &parts, &member, &problem))
+		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work, &problem) ||
+		!find_member(enqueue, &parts, &member, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	earlier = earlier_row(enqueue, &parts, &work);
 	if (earlier != 0)
@@ -438,7 +463,8 @@ enqueue_membership(Enqueue *enqueue, Jsonb *message)
 	enqueue->deadline = 0;
 	if (!message_read(message, &parts, &problem) ||
 		!message_company_key(&parts, enqueue->options.company_id_property, &company, &problem) ||
-		!message_known_contact_key(enqueue->call, &parts, enqueue->options.contact_id_property, &contact, &problem))
+		!message_known_contact_key(enqueue->call, &parts, enqueue->options.contact_id_property,
+								   &contact, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	return enqueue_association(enqueue, &contact, &company, 0);
 }

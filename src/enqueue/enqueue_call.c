@@ -59,7 +59,8 @@ terms_argument(FunctionCallInfo fcinfo, int n)
 static Enqueue *
 begin_call(Call call, const Terms *terms, int capacity)
 {
-	Enqueue    *enqueue = enqueue_begin(call, SOURCE_FUNCTION, terms->server, GetUserId(), capacity);
+	Enqueue    *enqueue =
+	enqueue_begin(call, SOURCE_FUNCTION, terms->server, GetUserId(), capacity);
 
 	enqueue_set_terms(enqueue, terms->deadline, terms->backfill);
 	return enqueue;
@@ -169,7 +170,8 @@ enqueue_array(Call call, ArrayType *messages, const Terms *terms, int *count)
 		return ids;
 
 	enqueue = begin_call(call, terms, ENQUEUE_GROUP_ROWS);
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "hubspot message", ALLOCSET_DEFAULT_SIZES);
+	scratch =
+		AllocSetContextCreate(CurrentMemoryContext, "hubspot message", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
 	for (int i = 0; i < *count; i++)
 	{
@@ -203,9 +205,10 @@ hubspot_enqueue(PG_FUNCTION_ARGS)
 					 errmsg("call and messages must not be null")));
 		context = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
-		context->user_fctx = enqueue_array(enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0))),
-										   PG_GETARG_ARRAYTYPE_P(1),
-										   &terms, &count);
+		context->user_fctx =
+			enqueue_array(enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0))),
+						  PG_GETARG_ARRAYTYPE_P(1),
+						  &terms, &count);
 		context->max_calls = count;
 		MemoryContextSwitchTo(old);
 	}

@@ -82,7 +82,8 @@ push_common(Oid type, Datum datum, JsonbInState *state)
 		case INT8OID:
 			value.type = jbvNumeric;
 			value.val.numeric = int64_to_numeric(type == INT8OID ? DatumGetInt64(datum) :
-												 type == INT4OID ? DatumGetInt32(datum) : DatumGetInt16(datum));
+												 type == INT4OID
+												 ? DatumGetInt32(datum) : DatumGetInt16(datum));
 			break;
 		case NUMERICOID:
 			value.type = jbvNumeric;

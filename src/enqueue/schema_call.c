@@ -34,7 +34,8 @@ PG_FUNCTION_INFO_V1(hubspot_create_event);
 PG_FUNCTION_INFO_V1(hubspot_create_list);
 
 static const TriggerUse mapping_use = {
-	.function = "mapping_changed", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY, .for_statement = true,
+	.function = "mapping_changed", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY,
+	.for_statement = true,
 	.expected = "AFTER a statement"
 };
 
@@ -70,6 +71,12 @@ queue_one(Call call, const char *server, const Work *work)
 	return id;
 }
 
+static Jsonb *
+json_of(StringInfo json)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json->data)));
+}
+
 /* Queue one row for the schema lane. */
 static int64
 queue_schema_work(Call call, const char *server, const char *key, Jsonb *message)
@@ -84,7 +91,8 @@ hubspot_refresh_schema(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 
-	PG_RETURN_INT64(queue_schema_work(CALL_REFRESH_SCHEMA, server_argument(fcinfo, 0), "schema", message));
+	PG_RETURN_INT64(queue_schema_work(CALL_REFRESH_SCHEMA, server_argument(fcinfo, 0), "schema",
+									  message));
 }
 
 /* ---- creating a property --------------------------------------------------------- */
@@ -112,7 +120,8 @@ check_name(const char *name, int max)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("\"%s\" is no internal name of HubSpot", name),
-				 errdetail("A name has up to %d small letters, digits and underscores, and begins with a letter.",
+				 errdetail("A name has up to %d small letters, digits and underscores, "
+						   "and begins with a letter.",
 						   max)));
 }
 
@@ -199,12 +208,14 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 	append_member(&json, "label", PG_ARGISNULL(3) ? name : text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	append_member(&json, "type", type);
 	append_member(&json, "fieldType", field_type_of(type));
-	append_member(&json, "groupName", schema_group(strcmp(object, "contact") == 0 ? SCHEMA_CONTACT : SCHEMA_COMPANY));
+	append_member(&json, "groupName",
+				  schema_group(strcmp(object, "contact") == 0 ? SCHEMA_CONTACT : SCHEMA_COMPANY));
 	append_options(&json, type, PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
-	appendStringInfo(&json, ",\"hasUniqueValue\":%s}", !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
+	appendStringInfo(&json, ",\"hasUniqueValue\":%s}",
+					 !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
 	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_PROPERTY, server_argument(fcinfo, 6),
 									  psprintf("%s %s", object, name),
-									  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))));
+									  json_of(&json)));
 }
 
 /* ---- creating an event -------------------------------------------------------------- */
@@ -269,7 +280,7 @@ hubspot_create_event(PG_FUNCTION_ARGS)
 	appendStringInfoString(&json, "]}");
 	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_EVENT, server_argument(fcinfo, 3),
 									  psprintf("event %s", name),
-									  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))));
+									  json_of(&json)));
 }
 
 /* ---- creating a list ----------------------------------------------------------------- */
@@ -285,7 +296,10 @@ hubspot_create_list(PG_FUNCTION_ARGS)
 	MessageProblem problem;
 
 	check_object(object);
-	work.message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"object\":\"%s\"}", object))));
+	work.message =
+		DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+										   CStringGetDatum(psprintf("{\"object\":\"%s\"}",
+																	object))));
 	work.message = message_set_list(work.message, name);
 	if (!message_list(&work.message->root, &list, &problem))
 		enqueue_raise(&problem);

@@ -84,7 +84,8 @@ plan_column(TriggerPlan *plan, Relation rel, const char *trait, Form_pg_attribut
 					 psprintf("column \"%s\" of table \"%s\" is a virtual generated column",
 							  NameStr(attribute->attname), RelationGetRelationName(rel)),
 					 "A trigger does not see its values.",
-					 "Make it STORED, or create the trigger anew with a mapping that leaves it out.");
+					 "Make it STORED, or create the trigger anew with a mapping that "
+					 "leaves it out.");
 }
 
 static void
@@ -113,7 +114,8 @@ plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 
 	if (!JB_ROOT_IS_OBJECT(jsonb) || JB_ROOT_COUNT(jsonb) == 0)
 		misuse("third argument of hubspot_trigger is not a column mapping",
-			   "Expected a JSON object of trait and column, such as {\"email\": \"mail_address\"}.");
+			   "Expected a JSON object of trait and column, such as {\"email\": "
+			   "\"mail_address\"}.");
 	plan->columns = palloc0(sizeof(RowColumn) * JB_ROOT_COUNT(jsonb));
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
@@ -125,14 +127,16 @@ plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 		if (token != WJB_VALUE)
 			continue;
 		if (value.type != jbvString)
-			misuse("column mapping of hubspot_trigger holds something else than column names", NULL);
+			misuse("column mapping of hubspot_trigger holds something else than column names",
+				   NULL);
 		column = pnstrdup(value.val.string.val, value.val.string.len);
 		attribute = row_find_attribute(RelationGetDescr(rel), column);
 		if (attribute != NULL)
 			plan_column(plan, rel, trait, attribute);
 		else
 			plan_problem(plan, ERRCODE_UNDEFINED_COLUMN,
-						 psprintf("column \"%s\" in the mapping of hubspot_trigger does not exist in table \"%s\"",
+						 psprintf("column \"%s\" in the mapping of hubspot_trigger does not exist "
+								  "in table \"%s\"",
 								  column, RelationGetRelationName(rel)),
 						 NULL, "Create the trigger anew with a mapping that fits.");
 	}
@@ -221,12 +225,15 @@ enqueue_transition_table(TriggerPlan *plan, Enqueue *enqueue, TriggerData *trigg
 }
 
 static const TriggerUse use = {
-	.function = "hubspot_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_INSERT | TRIGGER_ON_UPDATE,
+	.function = "hubspot_trigger", .timing = TRIGGER_EVENT_AFTER,
+	.events = TRIGGER_ON_INSERT | TRIGGER_ON_UPDATE,
 	.for_row = true, .for_statement = true,
 	.min_args = 1, .max_args = 4,
 	.expected = "AFTER INSERT or UPDATE",
 	.hint = "A row that goes away has no call of its own.",
-	.args_hint = "The arguments are: call, server ('' for the default), column mapping ('' for all columns), deadline."
+	.args_hint =
+	"The arguments are: call, server ('' for the default), column mapping ('' for all columns), "
+	"deadline."
 };
 
 Datum

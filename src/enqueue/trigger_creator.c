@@ -65,7 +65,9 @@ is_ours(Oid function)
 	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
 	matches = !isnull && strcmp(TextDatumGetCString(source), TRIGGER_SYMBOL) == 0;
 	ReleaseSysCache(tuple);
-	return matches && getExtensionOfObject(ProcedureRelationId, function) == get_extension_oid(HUBSPOT_EXTENSION, true);
+	return matches &&
+		getExtensionOfObject(ProcedureRelationId, function) ==
+		get_extension_oid(HUBSPOT_EXTENSION, true);
 }
 
 /* The second argument; NULL when there is none, or an empty one.  Each ends with a zero byte. */
@@ -74,7 +76,8 @@ server_argument(Relation triggers, HeapTuple tuple)
 {
 	Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 	bool		isnull;
-	Datum		args = heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull);
+	Datum		args =
+	heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull);
 	char	   *first;
 	char	   *second;
 
@@ -96,7 +99,8 @@ check_named(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("server \"%s\" does not exist", name),
-				 errdetail("Whoever creates a trigger with hubspot_trigger() needs USAGE on its SERVER.")));
+				 errdetail("Whoever creates a trigger with hubspot_trigger() needs USAGE "
+						   "on its SERVER.")));
 }
 
 /* InvalidOid when there is no such table. */
@@ -104,7 +108,8 @@ static Oid
 owner_of(Oid relation)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner = HeapTupleIsValid(tuple) ? ((Form_pg_class) GETSTRUCT(tuple))->relowner : InvalidOid;
+	Oid			owner =
+	(HeapTupleIsValid(tuple) ? ((Form_pg_class) GETSTRUCT(tuple))->relowner : InvalidOid);
 
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);
@@ -121,7 +126,8 @@ check_default(Oid relation)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to create a trigger that names no server"),
-			 errdetail("It would queue for any account that the owner of table \"%s\" may use.", get_rel_name(relation)),
+			 errdetail("It would queue for any account that the owner of table \"%s\" may use.",
+					   get_rel_name(relation)),
 			 errhint("Name a server that you have USAGE on: hubspot_trigger('identify', 'crm').")));
 }
 
@@ -131,7 +137,8 @@ scan_trigger(Relation triggers, Oid trigger, Snapshot snapshot)
 {
 	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
 	return systable_beginscan(triggers, TriggerOidIndexId, true, snapshot, 1, &key);
 }
 

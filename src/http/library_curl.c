@@ -86,15 +86,18 @@ static bool
 url_is(const char *url, const char *scheme, const char *host)
 {
 	CURLU	   *parts = curl_url();
-	CURLUcode	code = parts == NULL ? CURLUE_OUT_OF_MEMORY : curl_url_set(parts, CURLUPART_URL, url, 0);
+	CURLUcode	code =
+	(parts == NULL ? CURLUE_OUT_OF_MEMORY : curl_url_set(parts, CURLUPART_URL, url, 0));
 	char	   *is_scheme = NULL;
 	char	   *is_host = NULL;
 	bool		good = true;
 
 	if (code == CURLUE_OK)
 		good = host != NULL &&
-			(curl_url_get(parts, CURLUPART_SCHEME, &is_scheme, 0) != CURLUE_OK || strcmp(is_scheme, scheme) == 0) &&
-			(curl_url_get(parts, CURLUPART_HOST, &is_host, 0) != CURLUE_OK || strcmp(is_host, host) == 0);
+			(curl_url_get(parts, CURLUPART_SCHEME, &is_scheme, 0) != CURLUE_OK ||
+			 strcmp(is_scheme, scheme) == 0) &&
+			(curl_url_get(parts, CURLUPART_HOST, &is_host, 0) != CURLUE_OK ||
+			 strcmp(is_host, host) == 0);
 	else if (code != CURLUE_OUT_OF_MEMORY)
 		good = host == NULL;
 	curl_free(is_scheme);
@@ -123,7 +126,8 @@ static const LibraryRule rules[] = {
 	{"it has TLS", has_tls, NULL},
 	{"a request can be bound to one protocol", binds_to_protocol, NULL},
 	{"the host of an address is what the request goes to", reads_urls, NULL},
-	{"names are looked up without making anybody wait", looks_up_beside, "a slow look-up holds up all accounts of a database"},
+	{"names are looked up without making anybody wait", looks_up_beside,
+	"a slow look-up holds up all accounts of a database"},
 	{"answers are inflated", inflates, "answers come as they are, and take longer"},
 	{"it speaks HTTP/2", has_http2, "requests take a connection each"},
 };

@@ -17,7 +17,8 @@ is_read(const char *text, json_object **root)
 {
 	JsonFault	fault;
 
-	*root = reply_json_parse(text, strlen(text), text[0] == '{' ? json_type_object : json_type_array, &fault);
+	*root = reply_json_parse(text, strlen(text),
+							 text[0] == '{' ? json_type_object : json_type_array, &fault);
 	return *root != NULL || fault.what == NULL;
 }
 
@@ -41,7 +42,8 @@ first_is(const char *text, const char *expected)
 static bool
 reads_letters(void)
 {
-	return first_is("[\"Gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x98\x80\"]", "Gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x98\x80");
+	return first_is("[\"Gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x98\x80\"]",
+					"Gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x98\x80");
 }
 
 static bool
@@ -77,8 +79,10 @@ reads_names(void)
 	bool		good = is_read("{\"a\":1,\"gr\xc3\xb6\xc3\x9f" "e\":2,\"\":3,\"a\":4}", &root);
 
 	if (root != NULL)
-		good = reply_json_whole(reply_json_member(root, "a", json_type_int), &number) && number == 4 &&
-			reply_json_whole(reply_json_member(root, "gr\xc3\xb6\xc3\x9f" "e", json_type_int), &number) && number == 2;
+		good = reply_json_whole(reply_json_member(root, "a", json_type_int), &number) &&
+			number == 4 &&
+			reply_json_whole(reply_json_member(root, "gr\xc3\xb6\xc3\x9f" "e", json_type_int),
+							 &number) && number == 2;
 	json_object_put(root);
 	return good;
 }
@@ -96,8 +100,10 @@ reads_whole_numbers(void)
 	{
 		digits = reply_json_id(json_object_array_get_idx(root, 0));
 		good = (digits == NULL || strcmp(digits, "9223372036854775806") == 0) &&
-			reply_json_whole(json_object_array_get_idx(root, 0), &number) && number == INT64_C(9223372036854775806) &&
-			reply_json_whole(json_object_array_get_idx(root, 1), &number) && number == -INT64_C(9223372036854775807);
+			reply_json_whole(json_object_array_get_idx(root, 0), &number) &&
+			number == INT64_C(9223372036854775806) &&
+			reply_json_whole(json_object_array_get_idx(root, 1), &number) &&
+			number == -INT64_C(9223372036854775807);
 	}
 	json_object_put(root);
 	return good;
@@ -108,7 +114,8 @@ knows_what_is_too_large(void)
 {
 	json_object *root;
 	int64_t		number;
-	bool		good = is_read("[9223372036854775808,18446744073709551616,-9223372036854775809,123456789012345678901234567890]", &root);
+	bool		good = is_read("[9223372036854775808,18446744073709551616,-9223372036854775809,"
+							   "123456789012345678901234567890]", &root);
 
 	for (size_t i = 0; root != NULL && i < json_object_array_length(root); i++)
 		good &= !reply_json_whole(json_object_array_get_idx(root, i), &number);
@@ -131,7 +138,8 @@ static bool
 keeps_types(void)
 {
 	static const enum json_type types[] = {
-		json_type_double, json_type_null, json_type_boolean, json_type_string, json_type_array, json_type_object
+		json_type_double, json_type_null, json_type_boolean, json_type_string, json_type_array,
+		json_type_object
 	};
 	json_object *root;
 	bool		good = is_read("[1.0,null,true,\"1\",[],{}]", &root);
@@ -147,12 +155,14 @@ keeps_order(void)
 {
 	json_object *root;
 	int64_t		number;
-	bool		good = is_read("[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33]", &root);
+	bool		good = is_read("[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,"
+							   "25,26,27,28,29,30,31,32,33]", &root);
 
 	if (root != NULL)
 		good = json_object_array_length(root) == 34 && json_object_array_get_idx(root, 34) == NULL;
 	for (size_t i = 0; root != NULL && i < json_object_array_length(root); i++)
-		good &= reply_json_whole(json_object_array_get_idx(root, i), &number) && number == (int64_t) i;
+		good &= reply_json_whole(json_object_array_get_idx(root, i), &number) &&
+			number == (int64_t) i;
 	json_object_put(root);
 	return good;
 }
@@ -195,7 +205,8 @@ changes_in_place(void)
 	if (root != NULL && json_object_set_string_len(text, "gr\xf6\xdf" "er", 6) == 1)
 	{
 		changed = reply_json_text(text);
-		good = changed != NULL && strcmp(changed, "gr\xf6\xdf" "er") == 0 && json_object_get_string_len(text) == 6;
+		good = changed != NULL && strcmp(changed, "gr\xf6\xdf" "er") == 0 &&
+			json_object_get_string_len(text) == 6;
 		text = json_object_get(text);
 		json_object_object_del(root, "a");
 		good &= reply_json_member(root, "a", json_type_string) == NULL;
@@ -212,25 +223,33 @@ changes_in_place(void)
 static bool
 takes_null(void)
 {
-	return !json_object_is_type(NULL, json_type_object) && json_object_is_type(NULL, json_type_null) &&
+	return !json_object_is_type(NULL, json_type_object) &&
+		json_object_is_type(NULL, json_type_null) &&
 		!json_object_object_get_ex(NULL, "a", NULL) && json_object_put(NULL) == 0;
 }
 
 static const LibraryRule rules[] = {
 	{"letters beyond ASCII are read as they are", reads_letters, NULL},
 	{"escapes of strings are read, pairs of surrogates as one character", reads_escapes, NULL},
-	{"the last of several members with one name counts, and names may have any letter", reads_names, NULL},
+	{"the last of several members with one name counts, and names may have any letter", reads_names,
+	NULL},
 	{"whole numbers of 64 bits are read and written without loss", reads_whole_numbers, NULL},
-	{"whole numbers beyond 64 bits are read as the largest or smallest", knows_what_is_too_large, NULL},
+	{"whole numbers beyond 64 bits are read as the largest or smallest", knows_what_is_too_large,
+	NULL},
 	{"values keep their types", keeps_types, NULL},
 	{"arrays keep their order", keeps_order, NULL},
-	{"as many levels are read as our own check allows", reads_depth, "deeper answers are unreadable"},
-	{"fractions and exponents are read, whatever their size", reads_fractions, "answers with such numbers are unreadable"},
+	{"as many levels are read as our own check allows", reads_depth,
+	"deeper answers are unreadable"},
+	{"fractions and exponents are read, whatever their size", reads_fractions,
+	"answers with such numbers are unreadable"},
 	{"blanks are passed over, also behind the end", reads_blanks, NULL},
-	{"half a pair of surrogates becomes a character of its own", replaces_half_pairs, "such texts are shown as they come"},
-	{"control characters in strings are read", takes_controls, "answers with such strings are unreadable"},
+	{"half a pair of surrogates becomes a character of its own", replaces_half_pairs,
+	"such texts are shown as they come"},
+	{"control characters in strings are read", takes_controls,
+	"answers with such strings are unreadable"},
 	{"a string with a NUL is one that ends there", ends_at_nul, "such texts may be cut elsewhere"},
-	{"a text can become another, and a member have another name", changes_in_place, "databases of other encodings than UTF8 have answers they cannot read"},
+	{"a text can become another, and a member have another name", changes_in_place,
+	"databases of other encodings than UTF8 have answers they cannot read"},
 	{"nothing is of no type, has no members and can be freed", takes_null, NULL},
 };
 

@@ -34,8 +34,10 @@ library_tell(void)
 		while ((rule = library_broken(library, &next)) != NULL)
 		{
 			ereport(WARNING,
-					(errmsg("%s %s is not as it is needed: it does not hold that %s", library->name, library->version(), rule->what),
-					 errdetail("hubspot was built with %s %s.  %s", library->name, library->built_with,
+					(errmsg("%s %s is not as it is needed: it does not hold that %s", library->name,
+							library->version(), rule->what),
+					 errdetail("hubspot was built with %s %s.  %s", library->name,
+							   library->built_with,
 							   rule->otherwise != NULL ? rule->otherwise : "Nothing is sent.")));
 			if (rule->otherwise == NULL && obstacle == NULL)
 				obstacle = psprintf("%s %s is not as it is needed: it does not hold that %s",
@@ -62,8 +64,10 @@ hubspot_libraries(PG_FUNCTION_ARGS)
 		{
 			Datum		values[] = {
 				CStringGetTextDatum(library->name), CStringGetTextDatum(library->version()),
-				CStringGetTextDatum(library->built_with), CStringGetTextDatum(rule != NULL ? rule->what : ""),
-				CStringGetTextDatum(rule == NULL ? "" : rule->otherwise != NULL ? rule->otherwise : "nothing is sent")
+				CStringGetTextDatum(library->built_with),
+				CStringGetTextDatum(rule != NULL ? rule->what : ""),
+				CStringGetTextDatum(rule == NULL ? "" : rule->otherwise != NULL
+									? rule->otherwise : "nothing is sent")
 			};
 			bool		nulls[lengthof(values)] = {[3] = rule == NULL,[4] = rule == NULL};
 

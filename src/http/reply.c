@@ -57,7 +57,8 @@ reply_id_of(json_object *value)
 	const char *text = reply_json_id(value);
 
 	/* a text may go on behind a '\0' */
-	if (text == NULL || !reply_is_id(text) || (is_text && strlen(text) != (size_t) json_object_get_string_len(value)))
+	if (text == NULL || !reply_is_id(text) ||
+		(is_text && strlen(text) != (size_t) json_object_get_string_len(value)))
 		return NULL;
 	return text;
 }
@@ -104,7 +105,8 @@ reply_number(const Reply *reply, const char *name)
 {
 	int64_t		number;
 
-	return reply_json_whole(reply_json_member(reply->root, name, json_type_int), &number) ? number : 0;
+	return reply_json_whole(reply_json_member(reply->root, name, json_type_int), &number)
+		? number : 0;
 }
 
 bool
@@ -170,7 +172,8 @@ parse_details(json_object *error, const char *text)
 static json_object *
 context_array(json_object *error, const char *name)
 {
-	return reply_json_member(reply_json_member(error, "context", json_type_object), name, json_type_array);
+	return reply_json_member(reply_json_member(error, "context", json_type_object), name,
+							 json_type_array);
 }
 
 static void
@@ -205,7 +208,8 @@ static bool
 is_word(const char *text)
 {
 	return text != NULL && text[0] != '\0' && strlen(text) <= REPLY_WORD_MAX &&
-		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:") == strlen(text);
+		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:") ==
+		strlen(text);
 }
 
 /* Take an error object apart; everything stays owned by it. */
@@ -252,7 +256,8 @@ contains(const char *text, const char *word)
 static bool
 is_about_record(const Reply *reply)
 {
-	return reply->category[0] != '\0' || (reply->is_json && contains(reply->message, "resource not found"));
+	return reply->category[0] != '\0' ||
+		(reply->is_json && contains(reply->message, "resource not found"));
 }
 
 static ReplyClass
@@ -315,7 +320,8 @@ read_scopes(Reply *reply)
 	size_t		used = 0;
 
 	if (scopes == NULL)
-		scopes = context_array(first_of(reply_json_member(reply->root, "errors", json_type_array)), "requiredGranularScopes");
+		scopes = context_array(first_of(reply_json_member(reply->root, "errors", json_type_array)),
+							   "requiredGranularScopes");
 	for (size_t i = 0; scopes != NULL && i < json_object_array_length(scopes); i++)
 	{
 		json_object *scope = json_object_array_get_idx(scopes, i);
@@ -350,7 +356,8 @@ read_results(Reply *reply)
 
 		/* a record that is named by no id says nothing of any */
 		if (!json_object_is_type(object, json_type_object) || !read_id(object, "id", &result->id) ||
-			!read_id(object, "fromObjectId", &result->from_id) || !read_id(object, "toObjectId", &result->to_id))
+			!read_id(object, "fromObjectId", &result->from_id) ||
+			!read_id(object, "toObjectId", &result->to_id))
 			continue;
 		reply->nresults++;
 		result->trace = id_member(object, "objectWriteTraceId");
@@ -425,11 +432,13 @@ make_message(Reply *reply, const char *body, size_t len)
 	if (reply->message[0] != '\0' || reply->class == REPLY_RECORDS)
 		return;
 	if (body == NULL || len == 0)
-		snprintf(reply->message, sizeof(reply->message), "HTTP status %d without a body", reply->status);
+		snprintf(reply->message, sizeof(reply->message), "HTTP status %d without a body",
+				 reply->status);
 	else
 	{
 		reply_clean_text(start, sizeof(start), body, len);
-		snprintf(reply->message, sizeof(reply->message), "HTTP status %d with an unexpected body: %s",
+		snprintf(reply->message, sizeof(reply->message),
+				 "HTTP status %d with an unexpected body: %s",
 				 reply->status, start);
 	}
 }
@@ -447,7 +456,8 @@ describe_fault(Reply *reply, const JsonFault *fault, const char *body, size_t le
 	while (from < fault->at && ((unsigned char) body[from] & 0xc0) == 0x80)
 		from++;
 	reply_clean_text(around, sizeof(around), body + from, len - from);
-	snprintf(reply->message, sizeof(reply->message), "HTTP status %d, after %zu of %zu bytes: %s, in \"%s\" (json-c %s)",
+	snprintf(reply->message, sizeof(reply->message),
+			 "HTTP status %d, after %zu of %zu bytes: %s, in \"%s\" (json-c %s)",
 			 reply->status, fault->at, len, fault->what, around, json_c_version());
 }
 

@@ -174,9 +174,9 @@ extern void reply_match(const Reply *reply, const char *key_property,
 						ReplyInput *inputs, int ninputs);
 
 /*
- * Whether the answer's own error points at this input of a refused batch: it
- * names the id in its context, or quotes the key in the words that it begins with.  (A named property is
- * the caller's to compare, who knows the properties of each input.)
+ * Whether the answer's own error points at this input of a refused batch: it names the id in its
+ * context, or quotes the key in the words that it begins with.  (A named property is the caller's
+ * to compare, who knows the properties of each input.)
  */
 extern bool reply_names(const Reply *reply, const char *key);
 
@@ -230,7 +230,9 @@ extern bool reply_has(const Reply *reply, const char *name);
 extern const char *reply_text(const Reply *reply, const char *name);
 extern int64_t reply_number(const Reply *reply, const char *name);
 
-/* Length of the UTF-8 character that the text begins with; 0 when it is malformed.  len is not 0. */
+/*
+ * Length of the UTF-8 character that the text begins with; 0 when it is malformed. len is not 0.
+ */
 extern size_t reply_utf8_length(const char *text, size_t len);
 
 /* Copy text as valid UTF-8 without control characters, cut at whole characters. */

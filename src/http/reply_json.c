@@ -44,7 +44,8 @@ static void
 skip_blanks(Checker *checker)
 {
 	while (checker->at < checker->end &&
-		   (*checker->at == ' ' || *checker->at == '\n' || *checker->at == '\r' || *checker->at == '\t'))
+		   (*checker->at == ' ' || *checker->at == '\n' || *checker->at == '\r' ||
+			*checker->at == '\t'))
 		checker->at++;
 }
 
@@ -208,7 +209,10 @@ is_in_object(const Checker *checker)
 	return (checker->objects >> checker->depth & 1) != 0;
 }
 
-/* At a bracket; true when something stands in it, whose value is next, or nothing does, and it is over. */
+/*
+ * At a bracket; true when something stands in it, whose value is next, or nothing does, and it is
+ * over.
+ */
 static bool
 open_container(Checker *checker, bool *is_over)
 {
@@ -357,7 +361,8 @@ reply_json_parse(const char *text, size_t len, enum json_type type, JsonFault *f
 			root = build_tree(text, len, &fault->what);
 		if (root != NULL && !json_object_is_type(root, type))
 		{
-			fault->what = type == json_type_object ? "no object" : "not of the type that was expected";
+			fault->what = type == json_type_object
+				? "no object" : "not of the type that was expected";
 			json_object_put(root);
 			root = NULL;
 		}
@@ -400,5 +405,6 @@ reply_json_id(json_object *value)
 {
 	int64_t		number;
 
-	return reply_json_whole(value, &number) ? json_object_get_string(value) : reply_json_text(value);
+	return reply_json_whole(value, &number)
+		? json_object_get_string(value) : reply_json_text(value);
 }

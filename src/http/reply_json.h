@@ -29,7 +29,7 @@
 /* Why a text was not read. */
 typedef struct JsonFault
 {
-	const char *what;			/* NULL: there was no memory for it, which says nothing of the text */
+	const char *what;			/* NULL: out of memory; the text may be good */
 	size_t		at;				/* offset of the first byte that cannot stand where it does */
 } JsonFault;
 
@@ -37,7 +37,8 @@ typedef struct JsonFault
 extern bool reply_json_check(const char *text, size_t len, JsonFault *fault);
 
 /* Its tree, when it is one of this type; else NULL, and fault says why. */
-extern json_object *reply_json_parse(const char *text, size_t len, enum json_type type, JsonFault *fault);
+extern json_object *reply_json_parse(const char *text, size_t len, enum json_type type,
+									 JsonFault *fault);
 
 /* A member of an object; NULL when there is none of this type. */
 extern json_object *reply_json_member(json_object *object, const char *name, enum json_type type);

@@ -22,7 +22,8 @@ any_member(json_object *object, const char *name)
 {
 	json_object *value = NULL;
 
-	return json_object_is_type(object, json_type_object) && json_object_object_get_ex(object, name, &value) ? value : NULL;
+	return json_object_is_type(object, json_type_object) &&
+		json_object_object_get_ex(object, name, &value) ? value : NULL;
 }
 
 bool

@@ -110,7 +110,8 @@ mark_failed(const InputTable *table, ReplyInput *inputs, struct json_object *nam
 
 /* Errors by trace, else by id; returns the first that found no input, or NULL. */
 static const ReplyError *
-match_errors(const Reply *reply, const InputTable *traces, const InputTable *keys, ReplyInput *inputs)
+match_errors(const Reply *reply, const InputTable *traces, const InputTable *keys,
+			 ReplyInput *inputs)
 {
 	const ReplyError *nobodys = NULL;
 
@@ -228,7 +229,8 @@ quotes(const char *text, const char *word)
 
 	for (size_t at = 0; at + len <= text_len; at++)
 		if (strncasecmp(text + at, word, len) == 0 &&
-			(at == 0 || !isalnum((unsigned char) text[at - 1])) && !isalnum((unsigned char) text[at + len]))
+			(at == 0 || !isalnum((unsigned char) text[at - 1])) &&
+			!isalnum((unsigned char) text[at + len]))
 			return true;
 	return false;
 }
@@ -252,14 +254,16 @@ bool
 reply_names(const Reply *reply, const char *key)
 {
 	return reply_error_names(&reply->error, key) ||
-		(strlen(key) >= 3 && quotes(reply->error.message != NULL ? reply->error.message : reply->message, key));
+		(strlen(key) >= 3 &&
+		 quotes(reply->error.message != NULL ? reply->error.message : reply->message, key));
 }
 
 bool
 reply_is_transient(const ReplyError *error)
 {
 	static const char *const categories[] = {
-		"RATE_LIMITS", "RATE_LIMIT", "INTERNAL_ERROR", "INTERNAL_SERVER_ERROR", "SERVER_ERROR", "SERVICE_UNAVAILABLE",
+		"RATE_LIMITS", "RATE_LIMIT", "INTERNAL_ERROR", "INTERNAL_SERVER_ERROR", "SERVER_ERROR",
+		"SERVICE_UNAVAILABLE",
 		"TEMPORARILY_UNAVAILABLE", "TIMEOUT", "GATEWAY_TIMEOUT", "LOCKED", "OBJECT_LOCKED"
 	};
 

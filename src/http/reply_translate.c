@@ -94,7 +94,8 @@ collect_names(json_object *object, Names *names)
 	names->names = calloc(size > 0 ? size : 1, sizeof(char *));
 	if (names->names == NULL)
 		return false;
-	for (struct lh_entry *entry = json_object_get_object(object)->head; entry != NULL; entry = entry->next)
+	for (struct lh_entry *entry = json_object_get_object(object)->head; entry != NULL;
+		 entry = entry->next)
 	{
 		const char *name = entry->k;
 
@@ -111,7 +112,8 @@ collect_names(json_object *object, Names *names)
 static bool
 has_foreign_name(json_object *object)
 {
-	for (struct lh_entry *entry = json_object_get_object(object)->head; entry != NULL; entry = entry->next)
+	for (struct lh_entry *entry = json_object_get_object(object)->head; entry != NULL;
+		 entry = entry->next)
 		if (!is_ascii(entry->k, strlen(entry->k)))
 			return true;
 	return false;
@@ -135,7 +137,8 @@ translate_names(json_object *object, ReplyTranslator translator)
 static bool
 translate_object(json_object *object, ReplyTranslator translator)
 {
-	for (struct lh_entry *entry = json_object_get_object(object)->head; entry != NULL; entry = entry->next)
+	for (struct lh_entry *entry = json_object_get_object(object)->head; entry != NULL;
+		 entry = entry->next)
 		if (!translate_value((json_object *) entry->v, translator))
 			return false;
 	return translate_names(object, translator);

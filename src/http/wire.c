@@ -177,7 +177,8 @@ make_headers(WireSlot *slot, const WireRequest *request)
 	bool		done;
 
 	done = add_header(slot, "Accept: application/json") && add_header(slot, "Expect:") &&
-		add_header(slot, request->body != NULL ? "Content-Type: application/json" : "Content-Type:");
+		add_header(slot,
+				   request->body != NULL ? "Content-Type: application/json" : "Content-Type:");
 	if (done && request->token != NULL)
 	{
 		snprintf(line, sizeof(line), "Authorization: Bearer %s", request->token);
@@ -231,7 +232,8 @@ static bool
 set_request(WireSlot *slot, const WireRequest *request)
 {
 	CURL	   *easy = slot->easy;
-	bool		is_get = strcmp(request->method, "GET") == 0 || strcmp(request->method, "DELETE") == 0;
+	bool		is_get =
+	(strcmp(request->method, "GET") == 0 || strcmp(request->method, "DELETE") == 0);
 	bool		done;
 
 	done = SET(CURLOPT_URL, request->url) &&
@@ -243,7 +245,8 @@ set_request(WireSlot *slot, const WireRequest *request)
 
 	/* a POST or PUT without a body says so: "Content-Length: 0" */
 	if (done && (request->body != NULL || !is_get))
-		done = SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) (request->body != NULL ? request->body_len : 0)) &&
+		done = SET(CURLOPT_POSTFIELDSIZE_LARGE,
+				   (curl_off_t) (request->body != NULL ? request->body_len : 0)) &&
 			SET(CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
 
 	return done &&
@@ -280,7 +283,8 @@ set_peer(CURL *easy, const WireSettings *settings, bool plain)
 static bool
 set_transport(CURL *easy, const WireSettings *settings, bool plain)
 {
-	(void) SET(CURLOPT_HTTP_VERSION, (long) (plain ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+	(void) SET(CURLOPT_HTTP_VERSION,
+			   (long) (plain ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
 	if (!plain)
 	{
 		(void) SET(CURLOPT_ACCEPT_ENCODING, "");
@@ -332,7 +336,8 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	curl_easy_reset(slot->easy);
 	if (!read_url(request->url, &plain))
 		return refuse(slot, error, "the address is no URL, or memory is short");
-	if (!make_headers(slot, request) || !set_request(slot, request) || !set_peer(slot->easy, settings, plain) ||
+	if (!make_headers(slot, request) || !set_request(slot, request) ||
+		!set_peer(slot->easy, settings, plain) ||
 		!set_transport(slot->easy, settings, plain))
 		return refuse(slot, error, "out of memory");
 	reply_headers_init(&slot->reply_headers);
@@ -345,7 +350,8 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	slot->started_us = clock_us();
 
 	wire_block_signals(&old);
-	code = multi != NULL || make_multi() ? curl_multi_add_handle(multi, slot->easy) : CURLM_OUT_OF_MEMORY;
+	code = multi != NULL || make_multi()
+		? curl_multi_add_handle(multi, slot->easy) : CURLM_OUT_OF_MEMORY;
 	wire_unblock_signals(&old);
 	if (code != CURLM_OK)
 		return refuse(slot, error, curl_multi_strerror(code));

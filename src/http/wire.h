@@ -29,7 +29,8 @@
 
 typedef struct WireRequest
 {
-	bool		is_once;		/* on a connection of its own, so that libcurl never sends it again */
+	bool		is_once;		/* use a new connection: on a kept one libcurl may send a request
+								 * twice */
 	const char *method;			/* "GET", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;			/* https, or http to a loopback address (never by a proxy) */
 	const char *token;			/* bearer token, or NULL */

@@ -126,7 +126,8 @@ is_of_server(const Drain *drain, TupleTableSlot *slot)
 static bool
 is_wanted(const Drain *drain, TupleTableSlot *slot, FullTransactionId xid)
 {
-	return snapshot_sees(drain->wanted, xid) && !snapshot_sees(drain->done, xid) && is_of_server(drain, slot);
+	return snapshot_sees(drain->wanted, xid) && !snapshot_sees(drain->done, xid) &&
+		is_of_server(drain, slot);
 }
 
 /* Go on from the place through what the scan finds; false at a row without a verdict. */
@@ -162,7 +163,8 @@ child_is_done(const Drain *drain, int child, Place *place)
 
 	ring_scan_open(&rows, catalog->outbox[child], catalog->outbox_xid[child], 2);
 	ring_scan_open(&results, catalog->result[child], catalog->result_id[child], 1);
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_XID8EQ, FullTransactionIdGetDatum(place->xid));
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_XID8EQ,
+				FullTransactionIdGetDatum(place->xid));
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(place->id));
 	index_rescan(rows.scan, keys, 2, NULL, 0);
 	done = walk(drain, place, &rows, &results);
@@ -170,7 +172,8 @@ child_is_done(const Drain *drain, int child, Place *place)
 	if (done)
 	{
 		ring_scan_open(&rows, catalog->outbox[child], catalog->outbox_xid[child], 1);
-		ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_XID8GT, FullTransactionIdGetDatum(place->xid));
+		ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_XID8GT,
+					FullTransactionIdGetDatum(place->xid));
 		index_rescan(rows.scan, keys, 1, NULL, 0);
 		done = walk(drain, place, &rows, &results);
 		ring_scan_close(&rows);
@@ -249,7 +252,8 @@ refuse_own_rows(void)
 
 /* Lanes with rows that wait for a person, or for another day. */
 static const char *const reasons =
-"SELECT pg_catalog.format('%s, lane %s: %s', s.server, s.lane, s.state), s.reason FROM hubspot.status s"
+"SELECT pg_catalog.format('%s, lane %s: %s', s.server, s.lane, s.state), "
+"s.reason FROM hubspot.status s"
 " WHERE s.state NOT IN ('RUN', 'CONNECTING', 'LIMITED', 'BACKOFF', 'UNREACHABLE', 'MIGRATING')"
 " AND s.waiting + s.in_flight + s.deferred > 0 AND ($1 IS NULL OR s.server = $1)";
 
@@ -263,7 +267,8 @@ tell_reasons(Drain *drain)
 
 		ereport(WARNING,
 				(errmsg("hubspot_drain waits for account %s", field(i, 1)),
-				 reason != NULL && reason[0] != '\0' && drain->may_read_texts ? errdetail_internal("%s", reason) : 0,
+				 reason != NULL && reason[0] != '\0' && drain->may_read_texts
+				 ? errdetail_internal("%s", reason) : 0,
 				 errhint("See hubspot_health().")));
 	}
 }
@@ -276,14 +281,16 @@ end_of(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(0))
 		return DT_NOEND;
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
 												   PG_GETARG_DATUM(0)));
 }
 
 static void
 pause_for(long ms)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, WaitEventExtensionNew("HubspotDrain"));
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 WaitEventExtensionNew("HubspotDrain"));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }

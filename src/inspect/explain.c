@@ -6,8 +6,8 @@
  * on what the tables hold of the account's schema.  No row is written, no
  * network is asked.
  *
- * Who may queue may ask; the extension's tables are not for him, so they are read as their owner.  What
- * these tell of others is shown to whoever may read them himself: record ids with SELECT on
+ * Who may queue may ask; the extension's tables are not for him, so they are read as their owner.
+ * What these tell of others is shown to whoever may read them himself: record ids with SELECT on
  * hubspot.record, which values HubSpot has with SELECT on hubspot.confirmed.  Anybody else gets
  * what he would get if nothing of the kind were known.  It is the current user that counts: in a
  * definition's query that is its owner, whoever has it refreshed.
@@ -97,7 +97,8 @@ jsonb_datum(const char *json)
 }
 
 static void
-begin_work(Explained *work, const Explain *explain, Object object, const MessageKey *key, PathName path)
+begin_work(Explained *work, const Explain *explain, Object object, const MessageKey *key,
+		   PathName path)
 {
 	work->object = object;
 	work->key = *key;
@@ -138,7 +139,10 @@ end_work(Explain *explain, const Explained *work)
 	tuplestore_putvalues(explain->result->setResult, explain->result->setDesc, values, nulls);
 }
 
-/* {"property": .., "value": .., "trait": .., "rule": ..}, and "unchanged" where it is set; NULL: for none. */
+/*
+ * {"property": .., "value": .., "trait": .., "rule": ..}, and "unchanged" where it is set; NULL:
+ * for none.
+ */
 static void
 describe_properties(StringInfo json, const Mapping *mapping, const bool *unchanged)
 {
@@ -146,7 +150,8 @@ describe_properties(StringInfo json, const Mapping *mapping, const bool *unchang
 	{
 		const MappingName *name = &mapping->names[i];
 
-		appendStringInfo(json, "%s{\"property\":\"%.*s\",\"value\":%.*s,\"trait\":", i > 0 ? "," : "",
+		appendStringInfo(json, "%s{\"property\":\"%.*s\",\"value\":%.*s,\"trait\":",
+						 i > 0 ? "," : "",
 						 name->len, mapping->json->data + name->offset,
 						 name->value_len, mapping->json->data + name->value_offset);
 		value_append_string(json, name->trait, name->trait_len);
@@ -159,7 +164,8 @@ describe_properties(StringInfo json, const Mapping *mapping, const bool *unchang
 static const char *
 find_record(const Explain *explain, Object object, const MessageKey *key)
 {
-	return record_map_look_up(explain->server, object, key->property != NULL ? key->property : "email", key->key);
+	return record_map_look_up(explain->server, object,
+							  key->property != NULL ? key->property : "email", key->key);
 }
 
 /* The same, for who may see it. */
@@ -189,7 +195,8 @@ static void
 explain_record(Explain *explain, Object object, const MessageKey *key)
 {
 	bool		by_domain = is_property(key, MESSAGE_DOMAIN);
-	const char *id = by_domain || is_property(key, MESSAGE_USER_ID) ? known_record(explain, object, key) : NULL;
+	const char *id =
+	(by_domain || is_property(key, MESSAGE_USER_ID) ? known_record(explain, object, key) : NULL);
 	bool		by_key = !by_domain && !is_property(key, MESSAGE_USER_ID);
 	MappingRules rules = explain->rules;
 	Explained	work;
@@ -199,20 +206,27 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 
 	begin_work(&work, explain, object, key,
 			   object == OBJECT_IS_CONTACT ? (by_key ? PATH_CONTACTS_UPSERT : PATH_CONTACTS_UPDATE)
-			   : by_key ? PATH_COMPANIES_UPSERT : id != NULL ? PATH_COMPANIES_UPDATE : PATH_COMPANIES_CREATE);
+			   : by_key ? PATH_COMPANIES_UPSERT
+			   : id != NULL ? PATH_COMPANIES_UPDATE : PATH_COMPANIES_CREATE);
 	rules.object = object;
-	rules.properties = explain->schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY];
+	rules.properties =
+		explain->schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY];
 
 	appendStringInfoString(&work.body, "{\"inputs\":[");
-	records_begin_input(&work.body, by_key ? (key->property != NULL ? key->property : "email") : NULL,
+	records_begin_input(&work.body,
+						by_key ? (key->property != NULL ? key->property : "email") : NULL,
 						by_key ? key->key : id, "0");
 	mapping_begin(&mapping, &work.body, &rules);
 	if (object == OBJECT_IS_CONTACT)
-		mapping_add_contact(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
+		mapping_add_contact(&mapping, explain->call, &explain->parts, key->property,
+							&work.warnings);
 	else
-		mapping_add_company(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
+		mapping_add_company(&mapping, explain->call, &explain->parts, key->property,
+							&work.warnings);
 	unchanged = unchanged_session_find(&explain->session, object,
-									   explain->shows_confirmed ? find_record(explain, object, key) : NULL, &mapping, &nothing_left);
+									   explain->shows_confirmed
+									   ? find_record(explain, object, key) : NULL, &mapping,
+									   &nothing_left);
 	describe_properties(&work.properties, &mapping, unchanged);
 	mapping_leave_out(&mapping, unchanged);
 	if (by_domain && id == NULL)
@@ -236,12 +250,16 @@ explain_association(Explain *explain, const MessageKey *contact, const MessageKe
 	bool		is_primary = explain->options->primary_company;
 	Explained	work;
 
-	begin_work(&work, explain, OBJECT_IS_ASSOCIATION, contact, is_primary ? PATH_ASSOCIATE_TYPED : PATH_ASSOCIATE_DEFAULT);
+	begin_work(&work, explain, OBJECT_IS_ASSOCIATION, contact,
+			   is_primary ? PATH_ASSOCIATE_TYPED : PATH_ASSOCIATE_DEFAULT);
 	appendStringInfoString(&work.body, "{\"inputs\":[{\"from\":{\"id\":");
 	append_id(&work.body, known_record(explain, OBJECT_IS_CONTACT, contact));
 	appendStringInfoString(&work.body, "},\"to\":{\"id\":");
 	append_id(&work.body, known_record(explain, OBJECT_IS_COMPANY, company));
-	appendStringInfoString(&work.body, is_primary ? "},\"types\":[{\"associationCategory\":\"HUBSPOT_DEFINED\",\"associationTypeId\":1}]}]}"
+	appendStringInfoString(&work.body,
+						   is_primary
+						   ? "},\"types\":[{\"associationCategory\":\"HUBSPOT_DEFINED\","
+						   "\"associationTypeId\":1}]}]}"
 						   : "}}]}");
 	end_work(explain, &work);
 }
@@ -255,7 +273,8 @@ explain_contact(Explain *explain, const MessageKey *key)
 
 	explain_record(explain, OBJECT_IS_CONTACT, key);
 	if (!explain->options->associate_company_trait ||
-		!message_contact_company(explain->call, &explain->parts, explain->options->company_id_property, &company, &why))
+		!message_contact_company(explain->call, &explain->parts,
+								 explain->options->company_id_property, &company, &why))
 		return;
 	explain_record(explain, OBJECT_IS_COMPANY, &company);
 	explain_association(explain, key, &company);
@@ -264,9 +283,12 @@ explain_contact(Explain *explain, const MessageKey *key)
 static EventSource
 source_of_event(const Explain *explain, const MessageKey *key)
 {
-	EventSource source = {.call = explain->call, .parts = &explain->parts, .key_property = key->property, .key = key->key,
+	EventSource source =
+	{.call = explain->call, .parts = &explain->parts, .key_property = key->property,
+		.key = key->key,
 	.record_id = "", .portal_id = explain->portal_id, .called_at = GetCurrentTimestamp()};
-	const char *record_id = is_property(key, MESSAGE_HUTK) ? NULL : known_record(explain, OBJECT_IS_CONTACT, key);
+	const char *record_id =
+	(is_property(key, MESSAGE_HUTK) ? NULL : known_record(explain, OBJECT_IS_CONTACT, key));
 
 	if (record_id != NULL)
 		source.record_id = record_id;
@@ -348,7 +370,8 @@ explain_delete(Explain *explain, bool erases)
 	MessageProblem problem;
 	const char *id;
 
-	if (!message_deleted_key(&explain->parts, explain->options->contact_id_property, explain->options->company_id_property,
+	if (!message_deleted_key(&explain->parts, explain->options->contact_id_property,
+							 explain->options->company_id_property,
 							 &object, &key, &problem))
 		enqueue_raise(&problem);
 	begin_work(&work, explain, object, &key, object == OBJECT_IS_COMPANY ? PATH_COMPANIES_ARCHIVE
@@ -356,7 +379,9 @@ explain_delete(Explain *explain, bool erases)
 	id = known_record(explain, object, &key);
 	appendStringInfoString(&work.body, erases ? "{\"objectId\":" : "{\"inputs\":[{\"id\":");
 	append_id(&work.body, erases && key.property == NULL ? key.key : id);
-	appendStringInfoString(&work.body, !erases ? "}]}" : key.property == NULL ? ",\"idProperty\":\"email\"}" : "}");
+	appendStringInfoString(&work.body,
+						   !erases ? "}]}" : key.property == NULL
+						   ? ",\"idProperty\":\"email\"}" : "}");
 	end_work(explain, &work);
 }
 
@@ -373,7 +398,8 @@ explain_member(Explain *explain)
 	char		path[PATH_BYTES];
 
 	if (!message_list(explain->parts.root, &list, &problem) ||
-		!message_member_key(explain->call, &explain->parts, options->contact_id_property, options->company_id_property,
+		!message_member_key(explain->call, &explain->parts, options->contact_id_property,
+							options->company_id_property,
 							&key, &problem))
 		enqueue_raise(&problem);
 	begin_work(&work, explain, OBJECT_IS_LIST, &key, PATH_LISTS);
@@ -381,8 +407,12 @@ explain_member(Explain *explain)
 	strlcpy(path, work.path, sizeof(path));
 	lists_append_change_path(path, sizeof(path), "{listId}");
 	work.path = path;
-	appendStringInfoString(&work.body, adds ? "{\"recordIdsToAdd\":[" : "{\"recordIdsToAdd\":[],\"recordIdsToRemove\":[");
-	append_id(&work.body, known_record(explain, list.of_companies ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT, &key));
+	appendStringInfoString(&work.body,
+						   adds ? "{\"recordIdsToAdd\":["
+						   : "{\"recordIdsToAdd\":[],\"recordIdsToRemove\":[");
+	append_id(&work.body,
+			  known_record(explain, list.of_companies ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT,
+						   &key));
 	appendStringInfoString(&work.body, adds ? "],\"recordIdsToRemove\":[]}" : "]}");
 	end_work(explain, &work);
 }
@@ -394,9 +424,11 @@ explain_group(Explain *explain)
 	MessageKey	contact = {.key = NULL};
 	MessageProblem problem;
 
-	if (!message_company_key(&explain->parts, explain->options->company_id_property, &company, &problem) ||
+	if (!message_company_key(&explain->parts, explain->options->company_id_property, &company,
+							 &problem) ||
 		(message_names_contact(explain->call, &explain->parts) &&
-		 !message_known_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &contact, &problem)))
+		 !message_known_contact_key(explain->call, &explain->parts,
+									explain->options->contact_id_property, &contact, &problem)))
 		enqueue_raise(&problem);
 	explain_record(explain, OBJECT_IS_COMPANY, &company);
 	if (contact.key == NULL)
@@ -453,7 +485,8 @@ explain_call(Explain *explain, Jsonb *message)
 			explain_delete(explain, message_erases(message));
 			break;
 		default:
-			if (!message_contact_key(explain->call, &explain->parts, explain->options->contact_id_property, &key, &problem))
+			if (!message_contact_key(explain->call, &explain->parts,
+									 explain->options->contact_id_property, &key, &problem))
 				enqueue_raise(&problem);
 			explain_contact(explain, &key);
 	}
@@ -469,7 +502,8 @@ portal_id_of(Oid server)
 	bool		isnull;
 
 	SPI_connect();
-	if (statement_execute("SELECT portal_id FROM hubspot.account WHERE server = $1", 1, &type, &value,
+	if (statement_execute("SELECT portal_id FROM hubspot.account WHERE server = $1", 1, &type,
+						  &value,
 						  NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
 	{
 		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
@@ -485,7 +519,8 @@ begin_explain(Explain *explain, Oid oid)
 	explain->server = oid;
 	explain->options = account_parse_options(GetForeignServer(oid)->options);
 	explain->schema = schema_load(oid, CurrentMemoryContext);
-	explain->portal_id = explain->options->portal_id != 0 ? explain->options->portal_id : portal_id_of(oid);
+	explain->portal_id = explain->options->portal_id != 0
+		? explain->options->portal_id : portal_id_of(oid);
 	unchanged_session_begin(&explain->session, oid, explain->options);
 	explain->rules.object = OBJECT_IS_CONTACT;
 	explain->rules.properties = explain->schema->properties[SCHEMA_CONTACT];
@@ -537,7 +572,9 @@ hubspot_explain(PG_FUNCTION_ARGS)
 	Oid			server = server_argument(fcinfo);
 	Oid			user = GetUserId();
 	const Catalog *catalog = ring_catalog(false);
-	Explain		explain = {.shows_records = ring_may_read(catalog->record), .shows_confirmed = ring_may_read(catalog->confirmed)};
+	Explain		explain =
+	{.shows_records = ring_may_read(catalog->record),
+	.shows_confirmed = ring_may_read(catalog->confirmed)};
 
 	account_check_usage(server, user);
 	explain_arguments(fcinfo, &explain, server);

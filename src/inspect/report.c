@@ -68,10 +68,12 @@ hubspot_lane_states(PG_FUNCTION_ARGS)
 			CStringGetTextDatum(lane_state_name(rule->next)), CStringGetTextDatum(rule->event),
 			CStringGetTextDatum(lane_scope_name(rule->scope)), BoolGetDatum(rule->is_failure),
 			interval_of(rule->wait), interval_of(rule->longest), exits_of(rule->left_by),
-			CStringGetTextDatum(rule->reason), CStringGetTextDatum(rule->remedy != NULL ? rule->remedy : "")
+			CStringGetTextDatum(rule->reason),
+			CStringGetTextDatum(rule->remedy != NULL ? rule->remedy : "")
 		};
 		bool		nulls[lengthof(values)] = {
-			[4] = rule->wait == 0,[5] = rule->wait == 0,[7] = rule->reason[0] == '\0',[8] = rule->remedy == NULL
+			[4] = rule->wait == 0,[5] = rule->wait == 0,[7] = rule->reason[0] == '\0',
+			[8] = rule->remedy == NULL
 		};
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -249,7 +251,9 @@ hubspot_fill_report(PG_FUNCTION_ARGS)
 	}
 	for (int i = 0; i < count; i++)
 	{
-		Datum		values[] = {Int32GetDatum(fills[i].sync), Int32GetDatum(fills[i].unfinished), BoolGetDatum(fills[i].waits)};
+		Datum		values[] =
+		{Int32GetDatum(fills[i].sync), Int32GetDatum(fills[i].unfinished),
+		BoolGetDatum(fills[i].waits)};
 		bool		nulls[lengthof(values)] = {0};
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -265,7 +269,8 @@ static const MeterKind reported_kinds[] = {METER_SEARCH, METER_ASSOCIATIONS, MET
 static void
 put_blocked(Datum *values, bool *nulls, int column, const MeterReading *reading)
 {
-	put_time(values, nulls, column, reading->blocked_us == 0 ? 0 : GetCurrentTimestamp() + reading->blocked_us);
+	put_time(values, nulls, column,
+			 reading->blocked_us == 0 ? 0 : GetCurrentTimestamp() + reading->blocked_us);
 }
 
 /* The meter of a kind, as far as it is still the account's. */

@@ -5,7 +5,10 @@
 #ifndef HUBSPOT_RIGHTS_H
 #define HUBSPOT_RIGHTS_H
 
-/* Inside a transaction: whether the role may read HubSpot's reasons for rows, and with them all others. */
+/*
+ * Inside a transaction: whether the role may read HubSpot's reasons for rows, and with them all
+ * others.
+ */
 extern bool rights_may_read_texts(Oid role);
 
 #endif							/* HUBSPOT_RIGHTS_H */

@@ -44,12 +44,14 @@ session_seed(Oid server, const AccountOptions *options)
 	uint64		seed;
 
 	SPI_connect();
-	if (statement_execute("SELECT coalesce(portal_id, 0), token_fingerprint FROM hubspot.account WHERE server = $1",
+	if (statement_execute("SELECT coalesce(portal_id, 0), token_fingerprint FROM hubspot.account "
+						  "WHERE server = $1",
 						  1, &type, &value, NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
 	{
 		bool		isnull;
 
-		portal_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		portal_id =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 		fingerprint = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
 	}
 	seed = unchanged_seed(options->base_url, portal_id, fingerprint != NULL ? fingerprint : "");
@@ -67,7 +69,8 @@ unchanged_session_begin(UnchangedSession *session, Oid server, const AccountOpti
 }
 
 bool *
-unchanged_session_find(const UnchangedSession *session, Object object, const char *record_id, const Mapping *mapping,
+unchanged_session_find(const UnchangedSession *session, Object object, const char *record_id,
+					   const Mapping *mapping,
 					   bool *nothing_left)
 {
 	TimestampTz since = unchanged_since(session->options);
@@ -106,7 +109,8 @@ judge_of(FunctionCallInfo fcinfo, Oid server)
 		return judge;
 	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	judge = palloc0(sizeof(Judge));
-	unchanged_session_begin(&judge->session, server, account_parse_options(GetForeignServer(server)->options));
+	unchanged_session_begin(&judge->session, server,
+							account_parse_options(GetForeignServer(server)->options));
 	judge->schema = schema_load(server, CurrentMemoryContext);
 	judge->zone = pg_tzset(judge->session.options->time_zone);
 	MemoryContextSwitchTo(old);
@@ -119,7 +123,8 @@ rules_of(const Judge *judge, Object object)
 {
 	MappingRules rules = {
 		.object = object,
-		.properties = judge->schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY],
+		.properties =
+		judge->schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY],
 		.nmaps = judge->schema->nmaps,
 		.maps = judge->schema->maps,
 		.zone = judge->zone
@@ -134,7 +139,8 @@ elements_of(FunctionCallInfo fcinfo, int argument, Oid type, int *count)
 	Datum	   *elements;
 	bool	   *nulls;
 
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), type, -1, false, TYPALIGN_INT, &elements, &nulls, count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), type, -1, false, TYPALIGN_INT, &elements,
+					  &nulls, count);
 	for (int i = 0; i < *count; i++)
 		if (nulls[i])
 			ereport(ERROR,
@@ -170,7 +176,10 @@ map_calls(FunctionCallInfo fcinfo, Mapping *mapping, const char *key_property)
 	return true;
 }
 
-/* Of a row that somebody wrote into the outbox by hand, anything may be missing; such a row confirms nothing. */
+/*
+ * Of a row that somebody wrote into the outbox by hand, anything may be missing; such a row
+ * confirms nothing.
+ */
 static bool
 is_complete(FunctionCallInfo fcinfo)
 {
@@ -195,11 +204,14 @@ hubspot_all_confirmed(PG_FUNCTION_ARGS)
 	if (!is_complete(fcinfo))
 		PG_RETURN_BOOL(false);
 	judge = judge_of(fcinfo, PG_GETARG_OID(0));
-	object = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(1)), "company") == 0 ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
+	object = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(1)), "company") == 0
+		? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
 	key.property = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	key.key = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	rules = rules_of(judge, object);
-	record_id = record_map_look_up(judge->session.server, object, key.property != NULL ? key.property : "email", key.key);
+	record_id =
+		record_map_look_up(judge->session.server, object,
+						   key.property != NULL ? key.property : "email", key.key);
 	if (key.property != NULL && strcmp(key.property, MESSAGE_USER_ID) == 0)
 		key.property = NULL;
 	initStringInfo(&json);

@@ -16,13 +16,15 @@ typedef struct UnchangedSession
 	uint64		seed;
 } UnchangedSession;
 
-extern void unchanged_session_begin(UnchangedSession *session, Oid server, const AccountOptions *options);
+extern void unchanged_session_begin(UnchangedSession *session, Oid server,
+									const AccountOptions *options);
 
 /*
  * A flag for each property: HubSpot is known to have it of this record (NULL:
  * no record is known).  *nothing_left: that is all, and the record is there.
  */
-extern bool *unchanged_session_find(const UnchangedSession *session, Object object, const char *record_id,
+extern bool *unchanged_session_find(const UnchangedSession *session, Object object,
+									const char *record_id,
 									const Mapping *mapping, bool *nothing_left);
 
 #endif							/* HUBSPOT_UNCHANGED_CALL_H */

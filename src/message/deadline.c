@@ -16,7 +16,9 @@
 #include "message/property_value.h"
 
 #define EXPECTED "Expected an interval above zero and of at most a year, such as \"15 minutes\"."
-#define EXPECTED_IN_MESSAGE "Expected ISO 8601, such as \"2026-11-23T10:00:00Z\", or an interval, such as \"15 minutes\"; at most a year from now."
+#define EXPECTED_IN_MESSAGE \
+	"Expected ISO 8601, such as \"2026-11-23T10:00:00Z\", or an interval, " \
+	"such as \"15 minutes\"; at most a year from now."
 
 static const Interval none = {0};
 static const Interval longest = {.month = 12};
@@ -24,13 +26,15 @@ static const Interval longest = {.month = 12};
 static int32
 compare(const Interval *a, const Interval *b)
 {
-	return DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(a), IntervalPGetDatum(b)));
+	return DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(a),
+											 IntervalPGetDatum(b)));
 }
 
 static TimestampTz
 now_and(const Interval *interval)
 {
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
 												   IntervalPGetDatum(interval)));
 }
 
@@ -48,16 +52,20 @@ bool
 deadline_after(const Interval *interval, TimestampTz *deadline, MessageProblem *problem)
 {
 	if (compare(interval, &none) <= 0 || compare(interval, &longest) > 0)
+	{
+		Datum		text = DirectFunctionCall1(interval_out, IntervalPGetDatum(interval));
+
 		return message_bad(problem,
-						   psprintf("deadline \"%s\" is not usable",
-									DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)))),
+						   psprintf("deadline \"%s\" is not usable", DatumGetCString(text)),
 						   EXPECTED);
+	}
 	*deadline = now_and(interval);
 	return true;
 }
 
 bool
-deadline_of_message(const MessageParts *parts, pg_tz *zone, TimestampTz *deadline, MessageProblem *problem)
+deadline_of_message(const MessageParts *parts, pg_tz *zone, TimestampTz *deadline,
+					MessageProblem *problem)
 {
 	JsonbValue	value;
 	Interval	interval;
@@ -68,10 +76,12 @@ deadline_of_message(const MessageParts *parts, pg_tz *zone, TimestampTz *deadlin
 		return true;
 	if (value.type == jbvString && value.val.string.len < MAXDATELEN)
 		text = pnstrdup(value.val.string.val, value.val.string.len);
-	if (text != NULL && property_value_read_time(text, zone, deadline) && *deadline <= now_and(&longest))
+	if (text != NULL && property_value_read_time(text, zone, deadline) &&
+		*deadline <= now_and(&longest))
 		return true;
 	*deadline = 0;
 	if (text != NULL && deadline_read_interval(text, &interval, problem))
 		return deadline_after(&interval, deadline, problem);
-	return message_bad(problem, "field \"deadline\" of the message is not usable", EXPECTED_IN_MESSAGE);
+	return message_bad(problem, "field \"deadline\" of the message is not usable",
+					   EXPECTED_IN_MESSAGE);
 }

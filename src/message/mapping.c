@@ -55,7 +55,8 @@ static const struct
 static void
 add_special(Mapping *mapping, const char *property, const JsonbValue *value)
 {
-	mapping_add_property(mapping, property, strlen(property), value, RULE_SPECIAL, property, strlen(property));
+	mapping_add_property(mapping, property, strlen(property), value, RULE_SPECIAL, property,
+						 strlen(property));
 }
 
 /* ---- rule 1: explicit mappings ------------------------------------------------------- */
@@ -76,7 +77,8 @@ value_at(JsonbContainer *object, const char *path, JsonbValue *value)
 
 	if (getKeyJsonValueFromContainer(object, path, strlen(path), value) != NULL)
 		return true;
-	if (message_fold_name(path, dot != NULL ? dot - path : strlen(path), folded, sizeof(folded)) < 0)
+	if (message_fold_name(path, dot != NULL ? dot - path : strlen(path),
+						  folded, sizeof(folded)) < 0)
 		return false;
 	if (dot == NULL)
 		return message_field(object, folded, value);
@@ -110,7 +112,8 @@ static bool
 is_repeated(const MappingRules *rules, int i)
 {
 	for (int j = 0; j < i; j++)
-		if (rules->maps[j].object == rules->object && strcmp(rules->maps[j].trait, rules->maps[i].trait) == 0)
+		if (rules->maps[j].object == rules->object &&
+			strcmp(rules->maps[j].trait, rules->maps[i].trait) == 0)
 			return true;
 	return false;
 }
@@ -130,7 +133,8 @@ add_explicit(Mapping *mapping, JsonbContainer *const *containers, int ncontainer
 		for (int j = 0; j < ncontainers; j++)
 			if (value_at(containers[j], map->trait, &value))
 			{
-				mapping_add_property(mapping, map->property, strlen(map->property), &value, RULE_EXPLICIT,
+				mapping_add_property(mapping, map->property, strlen(map->property), &value,
+									 RULE_EXPLICIT,
 									 map->trait, strlen(map->trait));
 				break;
 			}
@@ -147,7 +151,8 @@ is_known(const MappingRules *rules, const char *name, int len)
 
 /* The property that an ordinary trait's name leads to. */
 static NameRule
-resolve_name(const MappingRules *rules, const char *name, int len, const char **property, int *property_len)
+resolve_name(const MappingRules *rules, const char *name, int len, const char **property,
+			 int *property_len)
 {
 	*property = name;
 	*property_len = len;
@@ -197,7 +202,8 @@ read_ordinary(Mapping *mapping, Traits *traits, const JsonbValue *name, const Js
 
 	if (name->val.string.len == 0)
 		return;
-	rule = resolve_name(mapping->rules, name->val.string.val, name->val.string.len, &property, &len);
+	rule = resolve_name(mapping->rules, name->val.string.val, name->val.string.len, &property,
+						&len);
 	if (rule == RULE_EXACT)
 		mapping_add_property(mapping, property, len, value, rule, property, len);
 	else
@@ -205,7 +211,8 @@ read_ordinary(Mapping *mapping, Traits *traits, const JsonbValue *name, const Js
 }
 
 static void
-read_special(Mapping *mapping, Traits *traits, Trait special, const JsonbValue *name, const JsonbValue *value)
+read_special(Mapping *mapping, Traits *traits, Trait special, const JsonbValue *name,
+			 const JsonbValue *value)
 {
 	if (traits->present[special])
 		mapping_warn(mapping, "duplicate_property", name->val.string.val, name->val.string.len,
@@ -223,7 +230,8 @@ is_set_apart(const Mapping *mapping, const char *name, int len)
 {
 	char		folded[24];
 
-	if (mapping->rules->object != OBJECT_IS_EVENT || message_fold_name(name, len, folded, sizeof(folded)) < 0)
+	if (mapping->rules->object != OBJECT_IS_EVENT ||
+		message_fold_name(name, len, folded, sizeof(folded)) < 0)
 		return false;
 	if (mapping->key_is_email && strcmp(folded, "email") == 0)
 		return true;
@@ -254,12 +262,14 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 		(void) JsonbIteratorNext(&it, &value, true);
 		if (flat && message_is_envelope(text, len, rules->object))
 			continue;
-		if (is_set_apart(mapping, text, len) || (mapping->is_member && len == strlen("id") && memcmp(text, "id", len) == 0))
+		if (is_set_apart(mapping, text, len) ||
+			(mapping->is_member && len == strlen("id") && memcmp(text, "id", len) == 0))
 			continue;
 		if (rules->nmaps > 0 && is_mapped(rules, text, len, &value))
 			continue;
 		special = special_trait(rules->object, text, len);
-		if (special >= 0 && !(is_known(rules, text, len) && !is_special_property(rules->object, text, len)))
+		if (special >= 0 &&
+			!(is_known(rules, text, len) && !is_special_property(rules->object, text, len)))
 			read_special(mapping, traits, (Trait) special, &name, &value);
 		else
 			read_ordinary(mapping, traits, &name, &value);
@@ -282,7 +292,8 @@ add_special_fields(Mapping *mapping, const Traits *traits)
 		if (!traits->present[fields[i].trait])
 			continue;
 		if (is_object(value) && !special_trait_takes_objects(fields[i].trait))
-			mapping_warn(mapping, "unknown_property", fields[i].property, strlen(fields[i].property),
+			mapping_warn(mapping, "unknown_property", fields[i].property,
+						 strlen(fields[i].property),
 						 "the trait is an object, which has no place in this property");
 		if (is_object(value) != (fields[i].member != NULL))
 			continue;
@@ -393,7 +404,8 @@ add_renamed(Mapping *mapping, const Traits *traits)
 		for (int i = 0; i < traits->nrenamed; i++)
 			if (traits->renamed[i].rule == rule)
 				mapping_add_property(mapping, traits->renamed[i].property, traits->renamed[i].len,
-									 &traits->renamed[i].value, rule, traits->renamed[i].trait, traits->renamed[i].trait_len);
+									 &traits->renamed[i].value, rule, traits->renamed[i].trait,
+									 traits->renamed[i].trait_len);
 	if (traits->renamed != NULL)
 		pfree(traits->renamed);
 }
@@ -407,7 +419,8 @@ warn_of_creation_date(Mapping *mapping, const Traits *traits)
 }
 
 void
-mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts, const char *key_property,
+mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
+					const char *key_property,
 					StringInfo warnings)
 {
 	Traits		traits;
@@ -434,7 +447,8 @@ mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts, cons
 }
 
 void
-mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts, const char *key_property,
+mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
+					const char *key_property,
 					StringInfo warnings)
 {
 	JsonbContainer *container = message_company_traits(call, parts);

@@ -14,8 +14,9 @@
 /* Sorted, for a binary search. */
 static const char *const trait_names[TRAIT_COUNT] = {
 	"address", "city", "company", "companyname", "country", "created", "createdat", "description",
-	"domain", "email", "employees", "firstname", "industry", "jobtitle", "lastname", "lifecyclestage", "name",
-	"numberofemployees", "phone", "position", "postalcode", "state", "title", "website", "zip"
+	"domain", "email", "employees", "firstname", "industry", "jobtitle", "lastname",
+	"lifecyclestage", "name", "numberofemployees", "phone", "position", "postalcode", "state",
+	"title", "website", "zip"
 };
 
 /* An address is the same in a contact and in a company. */
@@ -125,15 +126,18 @@ is_special_property(Object object, const char *name, int len)
 	for (int i = 0; i < count; i++)
 		if (strlen(fields[i].property) == len && memcmp(fields[i].property, name, len) == 0)
 			return true;
-	return (object == OBJECT_IS_CONTACT && len == strlen("email") && memcmp(name, "email", len) == 0) ||
-		(object == OBJECT_IS_COMPANY && len == strlen("domain") && memcmp(name, "domain", len) == 0);
+	return (object == OBJECT_IS_CONTACT && len == strlen("email") &&
+			memcmp(name, "email", len) == 0) ||
+		(object == OBJECT_IS_COMPANY && len == strlen("domain") &&
+		 memcmp(name, "domain", len) == 0);
 }
 
 bool
 name_is_canonical(const char *name, int len)
 {
 	for (int i = 0; i < len; i++)
-		if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') || name[i] == '_'))
+		if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') ||
+			  name[i] == '_'))
 			return false;
 	return len > 0;
 }

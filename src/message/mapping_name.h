@@ -62,7 +62,9 @@ extern bool is_special_property(Object object, const char *name, int len);
 /* Whether a name consists of a-z, 0-9 and "_". */
 extern bool name_is_canonical(const char *name, int len);
 
-/* Lower case; white space in runs, and anything else out of bounds, as "_".  palloc'd; *len changes. */
+/*
+ * Lower case; white space in runs, and anything else out of bounds, as "_". palloc'd; *len changes.
+ */
 extern char *canonical_name(const char *name, int *len);
 
 /* Lower case, white space as "_": each character of it, or each run.  palloc'd; *len changes. */

@@ -52,7 +52,8 @@ mapping_value(const Mapping *mapping, const char *property)
 {
 	const MappingName *name = find_name(mapping, property, strlen(property));
 
-	return name == NULL ? NULL : pnstrdup(mapping->json->data + name->value_offset, name->value_len);
+	return name == NULL
+		? NULL : pnstrdup(mapping->json->data + name->value_offset, name->value_len);
 }
 
 void
@@ -95,7 +96,8 @@ mapping_end(Mapping *mapping)
 
 /* Whether a property that is there already has another value than this one. */
 static bool
-value_differs(Mapping *mapping, const MappingName *there, const Property *property, const JsonbValue *value)
+value_differs(Mapping *mapping, const MappingName *there, const Property *property,
+			  const JsonbValue *value)
 {
 	StringInfoData text;
 	ValueProblem problem;
@@ -152,7 +154,9 @@ next_name(Mapping *mapping)
 	return &mapping->names[mapping->nnames];
 }
 
-/* Characters that HubSpot takes of an event's property; more where the name speaks of an address. */
+/*
+ * Characters that HubSpot takes of an event's property; more where the name speaks of an address.
+ */
 static int
 event_value_limit(const char *name, int len)
 {
@@ -168,14 +172,16 @@ event_value_limit(const char *name, int len)
 static bool
 fits_into_event(Mapping *mapping, const char *name, int len, const JsonbValue *value)
 {
-	if (value->type == jbvNumeric && strlen(message_scalar_text(value)) > event_value_limit(name, len))
+	if (value->type == jbvNumeric &&
+		strlen(message_scalar_text(value)) > event_value_limit(name, len))
 	{
 		mapping_warn(mapping, "invalid_number", name, len, "it has more digits than HubSpot takes");
 		return false;
 	}
 	if (mapping->nnames - mapping->row_start < MAX_EVENT_PROPERTIES)
 		return true;
-	mapping_warn(mapping, "too_many_properties", name, len, "HubSpot takes 50 properties of an event");
+	mapping_warn(mapping, "too_many_properties", name, len,
+				 "HubSpot takes 50 properties of an event");
 	return false;
 }
 
@@ -201,7 +207,8 @@ clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *c
 
 /* The one place where a property is written. */
 void
-mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value, NameRule rule,
+mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value,
+					 NameRule rule,
 					 const char *trait, int trait_len)
 {
 	StringInfo	json = mapping->json;
@@ -231,7 +238,8 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 			return;
 		if (clip_for_event(name, len, value, &clipped))
 		{
-			mapping_warn(mapping, "truncated", name, len, "cut at HubSpot's limit for event properties");
+			mapping_warn(mapping, "truncated", name, len,
+						 "cut at HubSpot's limit for event properties");
 			value = &clipped;
 		}
 	}

@@ -12,7 +12,8 @@
  * account's schema is against it; warns of what it leaves out.  trait is
  * borrowed.
  */
-extern void mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value,
+extern void mapping_add_property(Mapping *mapping, const char *name, int len,
+								 const JsonbValue *value,
 								 NameRule rule, const char *trait, int trait_len);
 
 /* Add a warning to the row at hand. */

@@ -91,7 +91,8 @@ find_parts(JsonbContainer *root, bool *present, JsonbValue *values)
 
 /* A member that must be an object, or null, when it is there at all. */
 static bool
-as_object(bool present, const JsonbValue *value, const char *name, JsonbContainer **object, MessageProblem *problem)
+as_object(bool present, const JsonbValue *value, const char *name, JsonbContainer **object,
+		  MessageProblem *problem)
 {
 	*object = NULL;
 	if (!present || value->type == jbvNull)
@@ -135,7 +136,8 @@ bool
 message_is_envelope(const char *name, int len, Object object)
 {
 	for (int i = 0; i < lengthof(envelope_names); i++)
-		if (strlen(envelope_names[i].name) == len && memcmp(envelope_names[i].name, name, len) == 0 &&
+		if (strlen(envelope_names[i].name) == len &&
+			memcmp(envelope_names[i].name, name, len) == 0 &&
 			(envelope_names[i].object < 0 || envelope_names[i].object == (int) object))
 			return true;
 	return false;
@@ -152,13 +154,16 @@ message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 
 	if (!JsonContainerIsObject(root))
 		return message_bad(problem, "message is not an object",
-						   "Expected a Segment message such as {\"userId\": \"u1\", \"traits\": {\"email\": \"ada@example.com\"}}, or a row.");
+						   "Expected a Segment message such as {\"userId\": \"u1\", \"traits\": "
+						   "{\"email\": \"ada@example.com\"}}, or a row.");
 
 	find_parts(root, present, values);
 	parts->root = root;
 	if (!as_object(present[PART_TRAITS], &values[PART_TRAITS], "traits", &parts->traits, problem) ||
-		!as_object(present[PART_PROPERTIES], &values[PART_PROPERTIES], "properties", &parts->properties, problem) ||
-		!as_object(present[PART_CONTEXT], &values[PART_CONTEXT], "context", &parts->context, problem))
+		!as_object(present[PART_PROPERTIES], &values[PART_PROPERTIES], "properties",
+				   &parts->properties, problem) ||
+		!as_object(present[PART_CONTEXT], &values[PART_CONTEXT], "context", &parts->context,
+				   problem))
 		return false;
 	parts->flat = !present[PART_TRAITS] && !present[PART_PROPERTIES] && !present[PART_CONTEXT];
 	has_traits = parts->context != NULL &&
@@ -306,7 +311,8 @@ message_normalise_email(const char *text, int len, const char **why)
 	}
 	if (!local_part_is_well_formed(email, at - email))
 	{
-		*why = "The part before the \"@\" must be 1 to 64 ASCII characters without spaces, quotes or doubled dots.";
+		*why = "The part before the \"@\" must be 1 to 64 ASCII characters without spaces, "
+			"quotes or doubled dots.";
 		return NULL;
 	}
 	if (!domain_is_ascii(at + 1))
@@ -364,36 +370,45 @@ user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
 
 	if (text == NULL)
 		return message_bad(problem, "field \"userId\" of the message is not a key",
-						   psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
+						   psprintf("Expected a text of 1 to %d bytes, or a number.",
+									MESSAGE_MAX_KEY));
 	key->property = property;
 	key->key = text;
 	return true;
 }
 
-/* The address that a message gives; NULL when there is none, or it is malformed (*problem then says why). */
+/*
+ * The address that a message gives; NULL when there is none, or it is malformed (*problem then says
+ * why).
+ */
 static char *
-read_email(const MessageParts *parts, const JsonbValue *value, const char *where, MessageProblem *problem)
+read_email(const MessageParts *parts, const JsonbValue *value, const char *where,
+		   MessageProblem *problem)
 {
 	const char *why;
 	char	   *email;
 
 	if (value->type != jbvString)
 	{
-		(void) message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address", where),
+		(void) message_bad(problem,
+						   psprintf("field \"%s\" of the message is not an e-mail address", where),
 						   "Expected a text such as \"ada@example.com\".");
 		return NULL;
 	}
 	email = message_normalise_email(value->val.string.val, value->val.string.len, &why);
 	if (email == NULL)
-		(void) message_bad(problem, psprintf("field \"%s\" of the message is not an e-mail address: \"%s\"",
-											 where, pnstrdup(value->val.string.val,
-															 pg_mbcliplen(value->val.string.val, value->val.string.len, 100))),
+		(void) message_bad(problem,
+						   psprintf("field \"%s\" of the message is not an e-mail address: \"%s\"",
+									where, pnstrdup(value->val.string.val,
+													pg_mbcliplen(value->val.string.val,
+																 value->val.string.len, 100))),
 						   why);
 	return email;
 }
 
 static bool
-email_key(const MessageParts *parts, const JsonbValue *value, const char *where, MessageKey *key, MessageProblem *problem)
+email_key(const MessageParts *parts, const JsonbValue *value, const char *where, MessageKey *key,
+		  MessageProblem *problem)
 {
 	key->property = NULL;
 	key->key = read_email(parts, value, where, problem);
@@ -407,7 +422,8 @@ email_of_user_id(const MessageParts *parts)
 	const char *why;
 
 	return parts->user_id.type != jbvString ? NULL
-		: message_normalise_email(parts->user_id.val.string.val, parts->user_id.val.string.len, &why);
+		: message_normalise_email(parts->user_id.val.string.val, parts->user_id.val.string.len,
+								  &why);
 }
 
 bool
@@ -426,8 +442,10 @@ message_contact_key(Call call, const MessageParts *parts, const char *id_propert
 	return key->key != NULL ||
 		message_bad(problem, psprintf("%s message has no contact key", call_names[call]),
 					id_property != NULL
-					? psprintf("Expected userId (the account keeps it in property \"%s\") or an e-mail address in traits.email.", id_property)
-					: "Expected an e-mail address in traits.email, context.traits.email, properties.email, email or userId.");
+					? psprintf("Expected userId (the account keeps it in property \"%s\") or an "
+							   "e-mail address in traits.email.", id_property)
+					: "Expected an e-mail address in traits.email, context.traits.email, "
+					"properties.email, email or userId.");
 }
 
 bool
@@ -437,7 +455,8 @@ message_known_contact_key(Call call, const MessageParts *parts, const char *id_p
 	JsonbValue	value;
 	const char *where;
 
-	if (id_property != NULL || parts->user_id.type == jbvNull || find_email(call, parts, &value, &where) ||
+	if (id_property != NULL || parts->user_id.type == jbvNull ||
+		find_email(call, parts, &value, &where) ||
 		email_of_user_id(parts) != NULL)
 		return message_contact_key(call, parts, id_property, key, problem);
 	return user_id_key(parts, MESSAGE_USER_ID, key, problem);
@@ -459,7 +478,8 @@ message_email(Call call, const MessageParts *parts)
 	const char *where;
 	MessageProblem problem;
 
-	return find_email(call, parts, &value, &where) ? read_email(parts, &value, where, &problem) : NULL;
+	return find_email(call, parts, &value, &where)
+		? read_email(parts, &value, where, &problem) : NULL;
 }
 
 char *
@@ -473,13 +493,15 @@ message_user_id(const MessageParts *parts)
 bool
 message_event(const MessageParts *parts, JsonbValue *event)
 {
-	return message_member(parts->root, "event", event) && event->type == jbvString && event->val.string.len > 0;
+	return message_member(parts->root, "event", event) && event->type == jbvString &&
+		event->val.string.len > 0;
 }
 
 bool
 message_text(const MessageParts *parts, const char *name, JsonbValue *value)
 {
-	return message_member(parts->root, name, value) && value->type == jbvString && value->val.string.len > 0;
+	return message_member(parts->root, name, value) && value->type == jbvString &&
+		value->val.string.len > 0;
 }
 
 bool
@@ -497,7 +519,8 @@ message_event_key(Call call, const MessageParts *parts, const char *id_property,
 
 	if (call == CALL_TRACK && !message_event(parts, &value))
 		return message_bad(problem, "track message has no event",
-						   "Expected {\"event\": \"Order Completed\", \"properties\": {...}, ...}.");
+						   "Expected {\"event\": \"Order Completed\", \"properties\": {...}, "
+						   "...}.");
 	if (message_names_contact(call, parts) || !message_hutk(parts, &value))
 		return message_known_contact_key(call, parts, id_property, key, problem);
 	key->property = MESSAGE_HUTK;
@@ -510,7 +533,8 @@ message_has_traits(JsonbContainer *traits)
 {
 	JsonbValue	email;
 
-	return traits != NULL && JsonContainerSize(traits) > (message_field(traits, "email", &email) ? 1 : 0);
+	return traits != NULL &&
+		JsonContainerSize(traits) > (message_field(traits, "email", &email) ? 1 : 0);
 }
 
 bool
@@ -518,7 +542,8 @@ message_erases(Jsonb *message)
 {
 	JsonbValue	value;
 
-	return JsonContainerIsObject(&message->root) && message_member(&message->root, "gdpr", &value) &&
+	return JsonContainerIsObject(&message->root) &&
+		message_member(&message->root, "gdpr", &value) &&
 		value.type == jbvBool && value.val.boolean;
 }
 
@@ -527,7 +552,8 @@ static bool
 letter_is_in_place(const char *text, int len, int i)
 {
 	if (text[i] == 'T' || text[i] == 't')
-		return i > 0 && i + 1 < len && isdigit((unsigned char) text[i - 1]) && isdigit((unsigned char) text[i + 1]);
+		return i > 0 && i + 1 < len && isdigit((unsigned char) text[i - 1]) &&
+			isdigit((unsigned char) text[i + 1]);
 	for (i++; i < len; i++)
 		if (text[i] != ' ')
 			return false;
@@ -563,7 +589,8 @@ timestamp_is_readable(const char *text, int len)
 	char		copy[MAXDATELEN + 1];
 	DateTimeErrorExtra extra;
 
-	if (len < 8 || len > MAXDATELEN || !isdigit((unsigned char) text[0]) || !message_is_iso(text, len))
+	if (len < 8 || len > MAXDATELEN || !isdigit((unsigned char) text[0]) ||
+		!message_is_iso(text, len))
 		return false;
 	memcpy(copy, text, len);
 	copy[len] = '\0';

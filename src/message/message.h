@@ -108,7 +108,8 @@ extern bool message_check_envelope(const MessageParts *parts, MessageProblem *pr
  * token context.hutk, whose property is then MESSAGE_HUTK.  Checks the event's name, too.
  */
 #define MESSAGE_HUTK "hutk"
-extern bool message_event_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+extern bool message_event_key(Call call, const MessageParts *parts, const char *id_property,
+							  MessageKey *key,
 							  MessageProblem *problem);
 
 /* context.hutk; false when there is none. */
@@ -127,17 +128,22 @@ extern bool message_company_key(const MessageParts *parts, const char *id_proper
  * What a delete call removes: a contact, by message_known_contact_key(); or,
  * when its "object" is "company", a company as above.
  */
-extern bool message_deleted_key(const MessageParts *parts, const char *contact_id_property, const char *company_id_property,
+extern bool message_deleted_key(const MessageParts *parts, const char *contact_id_property,
+								const char *company_id_property,
 								Object *object, MessageKey *key, MessageProblem *problem);
 
-/* The traits of the company, of a group call or within those of a contact; NULL when there are none. */
+/*
+ * The traits of the company, of a group call or within those of a contact; NULL when there are
+ * none.
+ */
 extern JsonbContainer *message_company_traits(Call call, const MessageParts *parts);
 
 /*
  * The company that stands in the traits of a contact.  False when there is
  * none, or none that can be sent: then *why says so, else it is NULL.
  */
-extern bool message_contact_company(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+extern bool message_contact_company(Call call, const MessageParts *parts, const char *id_property,
+									MessageKey *key,
 									const char **why);
 
 /* The domain of a company by its traits; NULL when there is none. */
@@ -173,7 +179,8 @@ extern MessageKey message_list_key(const MessageList *list);
 
 /* Who is to become a member of the list, or is one no longer: a contact or a company. */
 extern bool message_member_key(Call call, const MessageParts *parts, const char *contact_property,
-							   const char *company_property, MessageKey *key, MessageProblem *problem);
+							   const char *company_property, MessageKey *key,
+							   MessageProblem *problem);
 
 /* A text member of the message's top level; false when absent or no text. */
 extern bool message_text(const MessageParts *parts, const char *name, JsonbValue *value);
@@ -202,13 +209,16 @@ extern bool message_field(JsonbContainer *object, const char *wanted, JsonbValue
  */
 extern int	message_fold_name(const char *name, int len, char *folded, int size);
 
-/* Whether a top-level key of a flat row belongs to the envelope, not to the traits (or properties) of the object. */
+/*
+ * Whether a top-level key of a flat row belongs to the envelope, not to the traits (or properties)
+ * of the object.
+ */
 extern bool message_is_envelope(const char *name, int len, Object object);
 
 /*
- * Whether text has only the characters of ISO 8601: digits, signs, and where they belong "T" and "Z".
- * The server's own parser raises an error for the name of a zone it does not know, which is for it
- * whatever begins with a letter and goes on with a sign.
+ * Whether text has only the characters of ISO 8601: digits, signs, and where they belong "T" and
+ * "Z".  The server's own parser raises an error for the name of a zone it does not know, which is
+ * for it whatever begins with a letter and goes on with a sign.
  */
 extern bool message_is_iso(const char *text, int len);
 

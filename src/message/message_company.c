@@ -43,7 +43,8 @@ company_trait(Call call, const MessageParts *parts)
 JsonbContainer *
 message_company_traits(Call call, const MessageParts *parts)
 {
-	return call != CALL_GROUP ? company_trait(call, parts) : parts->flat ? parts->root : parts->traits;
+	return call != CALL_GROUP ? company_trait(call, parts)
+		: parts->flat ? parts->root : parts->traits;
 }
 
 /* The field that names the domain; false when there is none. */
@@ -51,7 +52,8 @@ static bool
 find_website(JsonbContainer *traits, JsonbValue *value, const char **field)
 {
 	for (int i = 0; i < lengthof(domain_fields); i++)
-		if (message_field(traits, domain_fields[i], value) && !(value->type == jbvString && value->val.string.len == 0))
+		if (message_field(traits, domain_fields[i], value) &&
+			!(value->type == jbvString && value->val.string.len == 0))
 		{
 			*field = domain_fields[i];
 			return true;
@@ -63,7 +65,8 @@ static char *
 read_domain(const JsonbValue *value, const char **why)
 {
 	*why = "It is no text.";
-	return value->type != jbvString ? NULL : domain_of_website(value->val.string.val, value->val.string.len, why);
+	return value->type != jbvString
+		? NULL : domain_of_website(value->val.string.val, value->val.string.len, why);
 }
 
 char *
@@ -97,7 +100,8 @@ id_key(const JsonbValue *id, const char *property, MessageKey *key)
 }
 
 static bool
-company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
+company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+			MessageProblem *problem)
 {
 	JsonbContainer *traits = message_company_traits(CALL_GROUP, parts);
 	JsonbValue	value;
@@ -105,27 +109,34 @@ company_key(Call call, const MessageParts *parts, const char *id_property, Messa
 	const char *why;
 
 	if (id_property != NULL &&
-		(message_member(parts->root, "groupId", &value) || message_member(parts->root, "group_id", &value)))
+		(message_member(parts->root, "groupId", &value) ||
+		 message_member(parts->root, "group_id", &value)))
 		return id_key(&value, id_property, key) ||
 			message_bad(problem, "field \"groupId\" of the message is not a key",
-						psprintf("Expected a text of 1 to %d bytes, or a number.", MESSAGE_MAX_KEY));
+						psprintf("Expected a text of 1 to %d bytes, or a number.",
+								 MESSAGE_MAX_KEY));
 	if (traits == NULL || !find_website(traits, &value, &field))
 		return message_bad(problem, psprintf("%s message has no company key", call_names[call]),
 						   id_property != NULL
-						   ? psprintf("Expected groupId (the account keeps it in property \"%s\"), or a website or domain in traits.", id_property)
-						   : "Expected a website or domain in traits, such as \"https://www.example.com\".");
+						   ? psprintf("Expected groupId (the account keeps it in property \"%s\"), "
+									  "or a website or domain in traits.", id_property)
+						   : "Expected a website or domain in traits, "
+						   "such as \"https://www.example.com\".");
 	key->property = MESSAGE_DOMAIN;
 	key->key = read_domain(&value, &why);
 	return key->key != NULL ||
 		message_bad(problem, value.type != jbvString
 					? psprintf("field \"%s\" of the company is not a domain", field)
 					: psprintf("field \"%s\" of the company is not a domain: \"%s\"", field,
-							   pnstrdup(value.val.string.val, pg_mbcliplen(value.val.string.val, value.val.string.len, 100))),
+							   pnstrdup(value.val.string.val,
+										pg_mbcliplen(value.val.string.val, value.val.string.len,
+													 100))),
 					why);
 }
 
 bool
-message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
+message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key,
+					MessageProblem *problem)
 {
 	return company_key(CALL_GROUP, parts, id_property, key, problem);
 }
@@ -136,11 +147,13 @@ deletes_company(const MessageParts *parts)
 	JsonbValue	value;
 
 	return message_member(parts->root, "object", &value) && value.type == jbvString &&
-		value.val.string.len == strlen("company") && memcmp(value.val.string.val, "company", value.val.string.len) == 0;
+		value.val.string.len == strlen("company") &&
+		memcmp(value.val.string.val, "company", value.val.string.len) == 0;
 }
 
 bool
-message_deleted_key(const MessageParts *parts, const char *contact_id_property, const char *company_id_property,
+message_deleted_key(const MessageParts *parts, const char *contact_id_property,
+					const char *company_id_property,
 					Object *object, MessageKey *key, MessageProblem *problem)
 {
 	JsonbValue	value;
@@ -150,12 +163,14 @@ message_deleted_key(const MessageParts *parts, const char *contact_id_property, 
 		return message_known_contact_key(CALL_DELETE, parts, contact_id_property, key, problem);
 	if (message_member(parts->root, "gdpr", &value) && value.type == jbvBool && value.val.boolean)
 		return message_bad(problem, "a company cannot be erased",
-						   "HubSpot erases contacts only; without \"gdpr\" the company is archived.");
+						   "HubSpot erases contacts only; without \"gdpr\" the "
+						   "company is archived.");
 	return company_key(CALL_DELETE, parts, company_id_property, key, problem);
 }
 
 bool
-message_contact_company(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+message_contact_company(Call call, const MessageParts *parts, const char *id_property,
+						MessageKey *key,
 						const char **why)
 {
 	JsonbContainer *traits = company_trait(call, parts);
@@ -177,7 +192,8 @@ message_contact_company(Call call, const MessageParts *parts, const char *id_pro
 	}
 	if (has_id)
 		*why = id_property == NULL
-			? "The account has no property for the company's id, and there is neither a domain nor a website."
+			? "The account has no property for the company's id, and there is neither a "
+			"domain nor a website."
 			: "Its id is no text of a key's length, and there is neither a domain nor a website.";
 	return false;
 }
@@ -200,7 +216,8 @@ message_read_association(Jsonb *message, MessageKey *company)
 {
 	JsonbValue	value;
 
-	if (!JsonContainerIsObject(&message->root) || !message_member(&message->root, "company", &value) ||
+	if (!JsonContainerIsObject(&message->root) ||
+		!message_member(&message->root, "company", &value) ||
 		value.type != jbvString)
 		return false;
 	company->key = pnstrdup(value.val.string.val, value.val.string.len);

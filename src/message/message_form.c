@@ -15,7 +15,8 @@ field_name(const JsonbValue *field, JsonbValue *name, JsonbValue *value)
 {
 	return field->type == jbvBinary && JsonContainerIsObject(field->val.binary.data) &&
 		message_member(field->val.binary.data, "name", name) && name->type == jbvString &&
-		getKeyJsonValueFromContainer(field->val.binary.data, "value", strlen("value"), value) != NULL;
+		getKeyJsonValueFromContainer(field->val.binary.data, "value", strlen("value"), value) !=
+		NULL;
 }
 
 /* Go through the fields; returns how many there are, -1 when one is malformed. */
@@ -62,15 +63,18 @@ message_form_key(const MessageParts *parts, MessageKey *key, MessageProblem *pro
 	char	   *email = NULL;
 	int			count = -1;
 
-	if ((!message_text(parts, "formId", &id) && !message_text(parts, "form_id", &id)) || !is_form_id(&id))
+	if ((!message_text(parts, "formId", &id) && !message_text(parts, "form_id", &id)) ||
+		!is_form_id(&id))
 		return message_bad(problem, "form message has no formId",
-						   "Expected {\"formId\": \"0a1b2c3d-0000-4000-8000-1234567890ab\", \"fields\": [...]}.");
+						   "Expected {\"formId\": \"0a1b2c3d-0000-4000-8000-1234567890ab\", "
+						   "\"fields\": [...]}.");
 	if (message_member(parts->root, "fields", &fields) && fields.type == jbvBinary &&
 		JsonContainerIsArray(fields.val.binary.data))
 		count = check_fields(fields.val.binary.data, &email);
 	if (count <= 0 || count > 1000)
 		return message_bad(problem, "form message has no fields",
-						   "Expected an array of 1 to 1000 fields, {\"name\": \"email\", \"value\": \"ada@example.com\"}.");
+						   "Expected an array of 1 to 1000 fields, {\"name\": \"email\", "
+						   "\"value\": \"ada@example.com\"}.");
 	key->property = email != NULL ? NULL : "formId";
 	key->key = email != NULL ? email : pnstrdup(id.val.string.val, id.val.string.len);
 	return true;

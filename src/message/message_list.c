@@ -19,14 +19,18 @@ is_word(const JsonbValue *value, const char *word)
 		memcmp(value->val.string.val, word, value->val.string.len) == 0;
 }
 
-/* HubSpot finds a list by an address that the name is a part of: one that would be several parts, or none, cannot be found. */
+/*
+ * HubSpot finds a list by an address that the name is a part of: one that would be several parts,
+ * or none, cannot be found.
+ */
 static bool
 is_list_name(const JsonbValue *value)
 {
 	const char *name = value->val.string.val;
 	int			len = value->val.string.len;
 
-	if (value->type != jbvString || len == 0 || len > MESSAGE_MAX_LIST || memchr(name, '/', len) != NULL)
+	if (value->type != jbvString || len == 0 || len > MESSAGE_MAX_LIST ||
+		memchr(name, '/', len) != NULL)
 		return false;
 	for (int i = 0; i < len; i++)
 		if (name[i] != '.')
@@ -43,10 +47,12 @@ message_list(JsonbContainer *message, MessageList *list, MessageProblem *problem
 
 	if (!message_member(message, MESSAGE_LIST, &name) || !is_list_name(&name))
 		return message_bad(problem, "field \"list\" of the message is not the name of a list",
-						   psprintf("Expected a text of 1 to %d bytes without a slash, such as {\"list\": \"VIP\", \"email\": \"ada@example.com\"}.",
+						   psprintf("Expected a text of 1 to %d bytes without a slash, "
+									"such as {\"list\": \"VIP\", \"email\": \"ada@example.com\"}.",
 									MESSAGE_MAX_LIST));
 	if (has_object && !is_word(&object, "contact") && !is_word(&object, "company"))
-		return message_bad(problem, "field \"object\" of the message is not an object that a list can be of",
+		return message_bad(problem,
+						   "field \"object\" of the message is not an object that a list can be of",
 						   "Expected \"contact\", which is the default, or \"company\".");
 	list->of_companies = has_object && is_word(&object, "company");
 	list->name = name.val.string.val;
@@ -73,12 +79,14 @@ message_list_key(const MessageList *list)
 {
 	MessageKey	key = {.property = MESSAGE_LIST};
 
-	key.key = psprintf("%s %.*s", list->of_companies ? "company" : "contact", list->len, list->name);
+	key.key =
+		psprintf("%s %.*s", list->of_companies ? "company" : "contact", list->len, list->name);
 	return key;
 }
 
 bool
-message_member_key(Call call, const MessageParts *parts, const char *contact_property, const char *company_property,
+message_member_key(Call call, const MessageParts *parts, const char *contact_property,
+				   const char *company_property,
 				   MessageKey *key, MessageProblem *problem)
 {
 	MessageList list = {0};

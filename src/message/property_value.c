@@ -116,7 +116,8 @@ append_number(StringInfo json, const Property *property, const JsonbValue *value
 		return drop(problem, "invalid_number", "expected a number");
 	text = trimmed(value->val.string.val, value->val.string.len);
 	if (!is_decimal(text))
-		return drop(problem, "invalid_number", "expected a decimal number without exponent and separators");
+		return drop(problem, "invalid_number",
+					"expected a decimal number without exponent and separators");
 	append_decimal(json, text);
 	return true;
 }
@@ -147,7 +148,8 @@ truth_of(const JsonbValue *value)
 		text = trimmed(value->val.string.val, value->val.string.len);
 	else if (value->type == jbvNumeric)
 	{
-		text.data = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		text.data =
+			DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
 		text.len = strlen(text.data);
 	}
 	return is_one_of(text, true_words) ? "true" : is_one_of(text, false_words) ? "false" : NULL;
@@ -160,7 +162,8 @@ append_bool(StringInfo json, const Property *property, const JsonbValue *value, 
 	const char *truth = truth_of(value);
 
 	if (truth == NULL)
-		return drop(problem, "invalid_boolean", "expected true, false, t, f, yes, no, on, off, 1 or 0");
+		return drop(problem, "invalid_boolean",
+					"expected true, false, t, f, yes, no, on, off, 1 or 0");
 	value_append_string(json, truth, strlen(truth));
 	return true;
 }
@@ -211,7 +214,8 @@ option_of(const Property *property, const JsonbValue *value)
 			text = pstrdup(value->val.boolean ? "true" : "false");
 			break;
 		case jbvNumeric:
-			text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+			text = DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
 			break;
 		default:
 			return NULL;
@@ -345,7 +349,8 @@ names_zone(Text text)
 {
 	for (int i = 10; i < text.len; i++)
 		if (text.data[i] == '+' || text.data[i] == '-' ||
-			(isalpha((unsigned char) text.data[i]) && !(i == 10 && (text.data[i] == 'T' || text.data[i] == 't'))))
+			(isalpha((unsigned char) text.data[i]) &&
+			 !(i == 10 && (text.data[i] == 'T' || text.data[i] == 't'))))
 			return true;
 	return false;
 }
@@ -373,7 +378,8 @@ read_moment(Text text, Moment *moment)
 	int			dtype;
 	DateTimeErrorExtra extra;
 
-	if (text.len < 10 || text.len > MAXDATELEN || !message_is_iso(text.data, text.len) || text.data[4] != '-' || text.data[7] != '-' ||
+	if (text.len < 10 || text.len > MAXDATELEN || !message_is_iso(text.data, text.len) ||
+		text.data[4] != '-' || text.data[7] != '-' ||
 		strspn(text.data, "0123456789") < 4)
 		return false;
 	memcpy(copy, text.data, text.len);
@@ -382,7 +388,8 @@ read_moment(Text text, Moment *moment)
 	moment->has_zone = names_zone(text);
 	moment->has_time = text.len > 10;
 	return ParseDateTime(copy, workbuf, sizeof(workbuf), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
-		DecodeDateTime(field, ftype, nf, &dtype, &moment->tm, &moment->fsec, &moment->zone, &extra) == 0 &&
+		DecodeDateTime(field, ftype, nf, &dtype, &moment->tm, &moment->fsec, &moment->zone,
+					   &extra) == 0 &&
 		dtype == DTK_DATE;
 }
 
@@ -393,14 +400,16 @@ is_in_range(TimestampTz at)
 	struct pg_tm tm;
 	fsec_t		fsec;
 
-	return timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL) == 0 && tm.tm_year >= 1 && tm.tm_year <= 9999;
+	return timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL) == 0 && tm.tm_year >= 1 &&
+		tm.tm_year <= 9999;
 }
 
 /* The moment in UTC; false when it is out of range. */
 static bool
 moment_timestamp(Moment *moment, pg_tz *zone, TimestampTz *result)
 {
-	int			offset = moment->has_zone ? moment->zone : DetermineTimeZoneOffset(&moment->tm, zone);
+	int			offset =
+	(moment->has_zone ? moment->zone : DetermineTimeZoneOffset(&moment->tm, zone));
 
 	return tm2timestamp(&moment->tm, moment->fsec, &offset, result) == 0 && is_in_range(*result);
 }
@@ -430,12 +439,14 @@ append_date(StringInfo json, const Property *property, const JsonbValue *value, 
 	int			offset;
 
 	if (value->type == jbvNumeric)
-		return drop(problem, "invalid_date", "a bare number is ambiguous: send ISO 8601, such as 2026-11-23");
+		return drop(problem, "invalid_date",
+					"a bare number is ambiguous: send ISO 8601, such as 2026-11-23");
 	if (value->type != jbvString ||
 		!read_moment(trimmed(value->val.string.val, value->val.string.len), &moment))
 		return drop(problem, "invalid_date", "expected ISO 8601, such as 2026-11-23");
 	if (!moment_timestamp(&moment, zone, &at) ||
-		timestamp2tm(at, &offset, &tm, &fsec, NULL, zone) != 0 || tm.tm_year < 1 || tm.tm_year > 9999)
+		timestamp2tm(at, &offset, &tm, &fsec, NULL, zone) != 0 || tm.tm_year < 1 ||
+		tm.tm_year > 9999)
 		return drop(problem, "invalid_date", "it is out of range");
 	if (!moment.has_zone)
 	{
@@ -453,7 +464,8 @@ property_value_append_time(StringInfo json, TimestampTz at)
 	fsec_t		fsec;
 
 	(void) timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL);
-	appendStringInfo(json, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year, tm.tm_mon, tm.tm_mday,
+	appendStringInfo(json, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year, tm.tm_mon,
+					 tm.tm_mday,
 					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) (fsec / 1000));
 }
 
@@ -466,10 +478,13 @@ append_epoch(StringInfo json, Numeric number, ValueProblem *problem)
 	int64		ms = strtoll(text, NULL, 10);
 
 	if (digits < 12 || digits > 15 || text[digits] != '\0')
-		return drop(problem, "invalid_datetime", "a number is taken for milliseconds and needs 12 digits; better send ISO 8601");
+		return drop(problem, "invalid_datetime",
+					"a number is taken for milliseconds and needs 12 digits; better send ISO 8601");
 	if (ms / 1000 > INT64CONST(253402300799))
 		return drop(problem, "invalid_datetime", "it is out of range");
-	property_value_append_time(json, (ms - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000) * 1000);
+	property_value_append_time(json,
+							   (ms - (int64) (POSTGRES_EPOCH_JDATE -
+											  UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000) * 1000);
 	return true;
 }
 
@@ -484,7 +499,8 @@ append_datetime(StringInfo json, const Property *property, const JsonbValue *val
 		return append_epoch(json, value->val.numeric, problem);
 	if (value->type != jbvString ||
 		!read_moment(trimmed(value->val.string.val, value->val.string.len), &moment))
-		return drop(problem, "invalid_datetime", "expected ISO 8601, such as 2026-11-23T10:00:00.000Z");
+		return drop(problem, "invalid_datetime",
+					"expected ISO 8601, such as 2026-11-23T10:00:00.000Z");
 	if (!moment_timestamp(&moment, zone, &at))
 		return drop(problem, "invalid_datetime", "it is out of range");
 	property_value_append_time(json, at);

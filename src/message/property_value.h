@@ -24,7 +24,8 @@ typedef struct ValueProblem
  * dropped; problem then says why, and also what was left out of a value that
  * was appended.  zone is what dates and times without a zone are in.
  */
-extern bool property_value_append(StringInfo json, const Property *property, const JsonbValue *value,
+extern bool property_value_append(StringInfo json, const Property *property,
+								  const JsonbValue *value,
 								  pg_tz *zone, ValueProblem *problem);
 
 /* The moment that a text in ISO 8601 means; zone is that of one without. */

@@ -174,7 +174,8 @@ for_each_object(Jsonb *array, void (*visit) (JsonbContainer *object, void *arg),
 	JsonbValue	value;
 
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
-		if (token == WJB_ELEM && value.type == jbvBinary && JsonContainerIsObject(value.val.binary.data))
+		if (token == WJB_ELEM && value.type == jbvBinary &&
+			JsonContainerIsObject(value.val.binary.data))
 			visit(value.val.binary.data, arg);
 }
 
@@ -242,7 +243,8 @@ static Jsonb *
 jsonb_of_row(int row, int column)
 {
 	bool		isnull;
-	Datum		datum = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+	Datum		datum =
+	SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
 
 	return isnull ? NULL : DatumGetJsonbPCopy(datum);
 }
@@ -278,13 +280,16 @@ load_properties(Schema *schema, Oid server)
 			bool		isnull;
 			Jsonb	   *array = jsonb_of_row(i, 4);
 
-			if (strcmp(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1), schema_part_names[part]) != 0)
+			if (strcmp(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
+					   schema_part_names[part]) != 0)
 				continue;
 			schema->refreshed_at[part] =
-				DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+				DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2,
+												  &isnull));
 			if (part == SCHEMA_EVENT)
 				schema->events_known =
-					DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
+					DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
+											   &isnull));
 			else if (array != NULL)
 				schema->properties[part] = read_set(schema->context, array);
 		}
@@ -293,9 +298,11 @@ load_properties(Schema *schema, Oid server)
 static void
 load_events(Schema *schema, Oid server)
 {
-	query("SELECT name, full_name, label, properties FROM hubspot.event_definition WHERE server = $1", server);
+	query("SELECT name, full_name, label, properties FROM hubspot.event_definition WHERE "
+		  "server = $1", server);
 	schema->nevents = SPI_processed;
-	schema->events = MemoryContextAllocZero(schema->context, sizeof(EventDefinition) * Max(schema->nevents, 1));
+	schema->events =
+		MemoryContextAllocZero(schema->context, sizeof(EventDefinition) * Max(schema->nevents, 1));
 	for (int i = 0; i < schema->nevents; i++)
 	{
 		schema->events[i].name = text_of_row(schema->context, i, 1);
@@ -312,7 +319,8 @@ load_maps(Schema *schema, Oid server)
 		  " OR server = (SELECT s.srvname FROM pg_catalog.pg_foreign_server s WHERE s.oid = $1)"
 		  " ORDER BY server = '', trait", server);
 	schema->nmaps = SPI_processed;
-	schema->maps = MemoryContextAllocZero(schema->context, sizeof(TraitMap) * Max(schema->nmaps, 1));
+	schema->maps =
+		MemoryContextAllocZero(schema->context, sizeof(TraitMap) * Max(schema->nmaps, 1));
 	for (int i = 0; i < schema->nmaps; i++)
 	{
 		char	   *object = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
@@ -327,7 +335,8 @@ load_maps(Schema *schema, Oid server)
 Schema *
 schema_load(Oid server, MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "hubspot schema", ALLOCSET_START_SMALL_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(parent, "hubspot schema", ALLOCSET_START_SMALL_SIZES);
 	Schema	   *schema = MemoryContextAllocZero(context, sizeof(Schema));
 	bool		push = !ActiveSnapshotSet();
 
@@ -361,20 +370,29 @@ execute(const char *sql, Oid server, SchemaPart part, const char *json)
 }
 
 /*
- * Rows that did not change are not written again.  A list comes in pages, which shift when something
- * is created meanwhile: of two of one name the last one counts.
+ * Rows that did not change are not written again.  A list comes in pages, which shift when
+ * something is created meanwhile: of two of one name the last one counts.
  */
 static const char *const store_properties[] = {
-	"DELETE FROM hubspot.property p WHERE p.server = $1 AND p.object::pg_catalog.text = $2 AND NOT EXISTS ("
+	"DELETE FROM hubspot.property p WHERE p.server = $1 AND p.object::pg_catalog.text = $2 "
+	"AND NOT EXISTS ("
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'name' = p.name)",
-	"INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, read_only, options)"
-	" SELECT $1, $2::hubspot.object, e.name, e.type, e.field_type, e.label, e.is_unique, e.read_only, e.options"
-	" FROM (SELECT DISTINCT ON (r.name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS (name text, type text, field_type text,"
-	" label text, is_unique boolean, read_only boolean, options jsonb)) WITH ORDINALITY r ORDER BY r.name, r.ordinality DESC) e"
-	" ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type, field_type = excluded.field_type,"
-	" label = excluded.label, is_unique = excluded.is_unique, read_only = excluded.read_only, options = excluded.options"
-	" WHERE (property.type, property.field_type, property.label, property.is_unique, property.read_only, property.options)"
-	" IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.label, excluded.is_unique, excluded.read_only, excluded.options)",
+	"INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, "
+	"read_only, options)"
+	" SELECT $1, $2::hubspot.object, e.name, e.type, e.field_type, e.label, e.is_unique, "
+	"e.read_only, e.options"
+	" FROM (SELECT DISTINCT ON (r.name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS "
+	"(name text, type text, field_type text,"
+	" label text, is_unique boolean, read_only boolean, options jsonb)) WITH ORDINALITY r ORDER BY "
+	"r.name, r.ordinality DESC) e"
+	" ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type, "
+	"field_type = excluded.field_type,"
+	" label = excluded.label, is_unique = excluded.is_unique, read_only = excluded.read_only, "
+	"options = excluded.options"
+	" WHERE (property.type, property.field_type, property.label, property.is_unique, "
+	"property.read_only, property.options)"
+	" IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.label, excluded.is_unique, "
+	"excluded.read_only, excluded.options)",
 };
 
 static const char *const store_events[] = {
@@ -382,7 +400,8 @@ static const char *const store_events[] = {
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'full_name' = d.full_name)",
 	"INSERT INTO hubspot.event_definition (server, name, full_name, label, properties)"
 	" SELECT $1, e.name, e.full_name, e.label, e.properties"
-	" FROM (SELECT DISTINCT ON (r.full_name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS (name text, full_name text, label text,"
+	" FROM (SELECT DISTINCT ON (r.full_name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) "
+	"AS (name text, full_name text, label text,"
 	" properties jsonb)) WITH ORDINALITY r ORDER BY r.full_name, r.ordinality DESC) e"
 	" WHERE $2 = 'event'"
 	" ON CONFLICT (server, full_name) DO UPDATE SET name = excluded.name, label = excluded.label,"
@@ -403,7 +422,8 @@ schema_store(Oid server, SchemaPart part, const char *json)
 			execute(statements[i], server, part, json);
 	execute("INSERT INTO hubspot.schema (server, part, refreshed_at, known)"
 			" VALUES ($1, $2, pg_catalog.clock_timestamp(), $3::pg_catalog.jsonb IS NOT NULL)"
-			" ON CONFLICT (server, part) DO UPDATE SET refreshed_at = excluded.refreshed_at, known = excluded.known",
+			" ON CONFLICT (server, part) DO UPDATE SET refreshed_at = excluded.refreshed_at, "
+			"known = excluded.known",
 			server, part, json);
 	SPI_finish();
 	PopActiveSnapshot();

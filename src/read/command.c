@@ -35,7 +35,7 @@ static int64 last_command;		/* numbers up to this one have been seen */
 static List *done;				/* numbers, as Command, to be removed from the table */
 
 static Oid
-object_of(const Lane *lane)
+object_of(const Lane * lane)
 {
 	for (int i = 0; i < OBJECT_COUNT; i++)
 		if (lane_family_of((Object) i) == lane->family)
@@ -46,11 +46,12 @@ object_of(const Lane *lane)
 /* ---- rows that are there ---------------------------------------------------------- */
 
 static bool
-means_row(const Row *row, const void *command)
+means_row(const Row * row, const void *command)
 {
-	const Lane *lane = row->key->lane;
+	const		Lane *lane = row->key->lane;
 	Subject		subject = {
-		.id = row->id, .server = lane->account->server, .call = ring_catalog(false)->call[row->call],
+		.id = row->id, .server = lane->account->server,
+		.call = ring_catalog(false)->call[row->call],
 		.object = object_of(lane), .key = row->key->key, .backfill = row->backfill
 	};
 
@@ -74,10 +75,11 @@ cancel_rows(const Command *command)
 
 /* Rows in hubspot.deferred: by id, for all else the table knows. */
 static void
-carry_out_for_deferred(const Command *command, const DeferredRow *row)
+carry_out_for_deferred(const Command *command, const DeferredRow * row)
 {
 	Subject		subject = {
-		.id = row->id, .server = row->server, .call = row->call, .object = row->object, .key = row->text,
+		.id = row->id, .server = row->server, .call = row->call, .object = row->object,
+		.key = row->text,
 		.backfill = row->backfill
 	};
 	WorkKey    *key = cancel_means(command, &subject) ? defer_key(row) : NULL;
@@ -104,7 +106,8 @@ carry_out(Command *command, List *deferred)
 /* Columns of the query below. */
 enum CommandColumn
 {
-	COMMAND_ID = 1, COMMAND_CANCELS, COMMAND_LAST_ID, COMMAND_IDS, COMMAND_SERVER, COMMAND_CALL, COMMAND_OBJECT,
+	COMMAND_ID = 1, COMMAND_CANCELS, COMMAND_LAST_ID, COMMAND_IDS, COMMAND_SERVER, COMMAND_CALL,
+	COMMAND_OBJECT,
 	COMMAND_KEY, COMMAND_BACKFILL
 };
 
@@ -129,7 +132,8 @@ read_ids(Command *command, ArrayType *array)
 	Datum	   *elements;
 	int			count;
 
-	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL, &count);
+	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements,
+					  NULL, &count);
 	command->ids = MemoryContextAlloc(command->context, sizeof(int64) * Max(count, 1));
 	command->nids = count;
 	for (int i = 0; i < count; i++)
@@ -183,8 +187,10 @@ command_look(void)
 	if (ring_is_empty(ring_catalog(false)->command))
 		return;
 	SPI_connect();
-	if (statement_execute("SELECT id, cancels, last_id, ids, server, call, object, key, backfill FROM hubspot.command"
-						  " WHERE id > $1 ORDER BY id", 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+	if (statement_execute("SELECT id, cancels, last_id, ids, server, call, object, key, "
+						  "backfill FROM hubspot.command"
+						  " WHERE id > $1 ORDER BY id", 1, &type, &value, NULL, true, 0) !=
+		SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.command");
 	for (int i = 0; i < SPI_processed; i++)
 	{
@@ -233,10 +239,12 @@ command_write(void)
 
 	foreach(cell, done)
 		ids[n++] = Int64GetDatum(((Command *) lfirst(cell))->id);
-	array = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	array = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+											TYPALIGN_DOUBLE));
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	if (statement_execute("DELETE FROM hubspot.command WHERE id = ANY ($1)", 1, &type, &array, NULL, false, 0) != SPI_OK_DELETE)
+	if (statement_execute("DELETE FROM hubspot.command WHERE id = ANY ($1)", 1, &type, &array, NULL,
+						  false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not remove what hubspot_cancel() or hubspot_retry() has asked for");
 	SPI_finish();
 	PopActiveSnapshot();

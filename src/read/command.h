@@ -14,7 +14,9 @@
 
 #include "queue/admit.h"
 
-/* Look for new commands and begin to carry them out; inside a transaction, with an active snapshot. */
+/*
+ * Look for new commands and begin to carry them out; inside a transaction, with an active snapshot.
+ */
 extern void command_look(void);
 
 /*

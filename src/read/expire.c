@@ -20,7 +20,7 @@
 static int64 next_pass;			/* µs of the monotonic clock */
 
 static bool
-is_overdue(const Row *row, const void *now)
+is_overdue(const Row * row, const void *now)
 {
 	return row->deadline != 0 && row->deadline < *(const TimestampTz *) now;
 }

@@ -142,8 +142,10 @@ add_unlisted_xids(Reader *reader)
 			ScanKeyData keys[2];
 			bool		isnull;
 
-			ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_XID8GE, FullTransactionIdGetDatum(at));
-			ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_XID8LT, FullTransactionIdGetDatum(end));
+			ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_XID8GE,
+						FullTransactionIdGetDatum(at));
+			ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_XID8LT,
+						FullTransactionIdGetDatum(end));
 			index_rescan(child.scan, keys, 2, NULL, 0);
 			if (!ring_scan_next(&child))
 				break;
@@ -197,7 +199,7 @@ free_reader(Reader *reader)
 
 /* A reader for this lane that starts behind the given id of the main reader's difference. */
 static Reader *
-make_follower(Lane *lane, int64 position)
+make_follower(Lane * lane, int64 position)
 {
 	Reader	   *follower = MemoryContextAllocZero(WorkerContext, sizeof(Reader));
 
@@ -214,7 +216,7 @@ make_follower(Lane *lane, int64 position)
 
 /* What a lane's reader does with a row of that lane. */
 static Admission
-follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
+follow_row(Lane * lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
 	ParkResult	parked = park_row(lane, slot, id, maybe_sent);
 
@@ -228,7 +230,7 @@ follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 
 /* What the main reader does with a row that has a lane. */
 static void
-read_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
+read_row(Lane * lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
 	ParkResult	parked = lane->reader == NULL ? park_row(lane, slot, id, maybe_sent) : PARK_NOT;
 
@@ -243,7 +245,7 @@ read_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 }
 
 static Admission
-judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
+judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe * probe)
 {
 	bool		isnull;
 	FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(slot, Anum_outbox_xid, &isnull));
@@ -283,7 +285,7 @@ judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 }
 
 static Admission
-meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
+meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe * probe)
 {
 	Suspect		outer = suspect_begin(SUSPECT_ROW, id);
 	Admission	admission = judge_row(reader, slot, id, probe);
@@ -299,7 +301,7 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
  * position + 1 lies in.  Returns false when the reader had to stop for lack of room.
  */
 static bool
-read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
+read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe * probe)
 {
 	const Catalog *catalog = ring_outbox_catalog();
 	int			number = RING_CHILD(reader->position + 1);
@@ -388,7 +390,7 @@ collect_old_ids(Reader *reader, int *count)
 
 /* Rows of transactions that were running at "from". */
 static bool
-read_old(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
+read_old(Reader *reader, int64 limit, int *budget, ResultProbe * probe)
 {
 	int			count;
 	int64	   *ids = collect_old_ids(reader, &count);
@@ -491,7 +493,7 @@ read_follower(Reader *follower)
 
 /* A follower fetches again once the lane has worked off half of what it holds. */
 static bool
-wants_page(const Lane *lane)
+wants_page(const Lane * lane)
 {
 	return lane->reader != NULL &&
 		(lane->rows == 0 ||

@@ -67,19 +67,24 @@ read_progress(const Sync *sync)
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(sync->id);
 
-	(void) sync_execute("SELECT fill_position FROM hubspot.sync_state WHERE sync = $1 AND fill_started_at IS NOT NULL AND fill_finished_at IS NULL",
+	(void) sync_execute("SELECT fill_position FROM hubspot.sync_state WHERE sync = $1 AND "
+						"fill_started_at IS NOT NULL AND fill_finished_at IS NULL",
 						1, &type, &value, NULL, take_progress, &progress);
 	return progress;
 }
 
-#define NO_INDEX "no index leads with the key, so that each chunk of the back-fill reads the whole table: CREATE INDEX ON "
+#define NO_INDEX "no index leads with the key, so that each chunk of the back-fill reads " \
+	"the whole table: CREATE INDEX ON "
 
 /* Write the position; at the beginning also how many rows are expected, and what makes it slow. */
 static void
-write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, const char *position, bool finished, int64 rows)
+write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, const char *position,
+			   bool finished, int64 rows)
 {
 	Oid			types[] = {INT4OID, TEXTOID, BOOLOID, INT8OID, INT8OID, TEXTOID};
-	char		nulls[] = {' ', position != NULL ? ' ' : 'n', ' ', ' ', begins ? ' ' : 'n', order.is_indexed || finished ? 'n' : ' '};
+	char		nulls[] =
+	{' ', position != NULL ? ' ' : 'n', ' ', ' ', begins ? ' ' : 'n',
+	order.is_indexed || finished ? 'n' : ' '};
 	Datum		values[lengthof(types)] = {Int32GetDatum(sync->id)};
 
 	if (position != NULL)
@@ -89,13 +94,21 @@ write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, con
 	if (begins)
 		values[4] = Int64GetDatum(fill_estimate(rel));
 	if (nulls[5] == ' ')
-		values[5] = CStringGetTextDatum(psprintf(NO_INDEX "%s (%s)",
-												 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)),
-												 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel), order.attnum - 1)->attname))));
-	(void) sync_execute("UPDATE hubspot.sync_state SET fill_position = $2, fill_finished_at = CASE WHEN $3 THEN clock_timestamp() END,"
-						" fill_rows = CASE WHEN $5 IS NULL THEN coalesce(fill_rows, 0) ELSE 0 END + $4, fill_total = coalesce($5, fill_total),"
+	{
+		char	   *schema = get_namespace_name(RelationGetNamespace(rel));
+		const char *table = quote_qualified_identifier(schema, RelationGetRelationName(rel));
+		Form_pg_attribute key = TupleDescAttr(RelationGetDescr(rel), order.attnum - 1);
+
+		values[5] = CStringGetTextDatum(psprintf(NO_INDEX "%s (%s)", table,
+												 quote_identifier(NameStr(key->attname))));
+	}
+	(void) sync_execute("UPDATE hubspot.sync_state SET fill_position = $2, "
+						"fill_finished_at = CASE WHEN $3 THEN clock_timestamp() END,"
+						" fill_rows = CASE WHEN $5 IS NULL THEN coalesce(fill_rows, 0) ELSE 0 END"
+						" + $4, fill_total = coalesce($5, fill_total),"
 						" failures = 0, failed_at = NULL, error = NULL, ran_at = clock_timestamp(),"
-						" problem = CASE WHEN $6 IS NOT NULL THEN $6 WHEN starts_with(problem, '" NO_INDEX "') THEN NULL ELSE problem END"
+						" problem = CASE WHEN $6 IS NOT NULL THEN $6"
+						" WHEN starts_with(problem, '" NO_INDEX "') THEN NULL ELSE problem END"
 						" WHERE sync = $1",
 						lengthof(types), types, values, nulls, NULL, NULL);
 }
@@ -125,7 +138,8 @@ wait_for_row(Relation rel)
 	if (fill_contested(clock_us()) > TELL_US)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("the back-fill waits for a transaction that has locked rows of table \"%s\"", RelationGetRelationName(rel)),
+				 errmsg("the back-fill waits for a transaction that has locked rows "
+						"of table \"%s\"", RelationGetRelationName(rel)),
 				 errhint("pg_stat_activity and pg_prepared_xacts show old transactions.")));
 }
 
@@ -166,7 +180,8 @@ fill_step(const ScheduleItem *item)
 	progress = read_progress(sync);
 	if (!progress.is_open)
 		return;					/* it has ended since the list of tasks was read */
-	account_check_usage(account_resolve(sync->server), sync_need_owner(sync));	/* as in refresh_run() */
+	/* as in refresh_run() */
+	account_check_usage(account_resolve(sync->server), sync_need_owner(sync));
 	refresher_limit(sync);
 	rel = try_relation_open(sync->relation, RowShareLock);
 	if (rel == NULL)

@@ -136,14 +136,16 @@ fill_start(void)
 
 	SPI_connect();
 	if (statement_execute("SELECT b.id FROM hubspot.outbox_status b"
-						  " WHERE b.state IN ('waiting', 'in_flight') AND b.backfill AND b.source = 'sync' ORDER BY b.id", 0, NULL, NULL, NULL,
+						  " WHERE b.state IN ('waiting', 'in_flight') AND b.backfill AND b.source "
+						  "= 'sync' ORDER BY b.id", 0, NULL, NULL, NULL,
 						  true, FILL_AHEAD_ALL) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.outbox_status");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
 
-		add(others, DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+		add(others,
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
 	}
 	SPI_finish();
 }
@@ -168,7 +170,8 @@ has_room(const Fill *fill)
 	foreach(cell, fills)
 		all += ((Fill *) lfirst(cell))->count;
 	/* of whom those of an earlier refresher are is not known: they count for each */
-	return fill->count + find(0)->count + FILL_CHUNK <= share() && all + FILL_CHUNK <= FILL_AHEAD_ALL;
+	return fill->count + find(0)->count + FILL_CHUNK <= share() &&
+		all + FILL_CHUNK <= FILL_AHEAD_ALL;
 }
 
 int64
@@ -206,7 +209,8 @@ fill_ran(int sync, bool done, int64 now)
 	if (!done)
 	{
 		fill->count -= fill->added;
-		fill->not_before = now + Min(PAUSE_US << Min(fill->failures, 10), LONGEST_PAUSE_S * INT64CONST(1000000));
+		fill->not_before =
+			now + Min(PAUSE_US << Min(fill->failures, 10), LONGEST_PAUSE_S * INT64CONST(1000000));
 		fill->failures++;
 	}
 	else if (fill->added > 0)
@@ -221,7 +225,7 @@ fill_ran(int sync, bool done, int64 now)
 
 /* Keep the ids that have no verdict; returns how many went. */
 static int
-drop_done(Fill *fill, bool all, ResultProbe *probe, RingScan *deferred)
+drop_done(Fill *fill, bool all, ResultProbe * probe, RingScan *deferred)
 {
 	int			kept = 0;
 	int			streak = 0;

@@ -77,7 +77,9 @@ find_key(const Sync *sync, Relation rel)
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
 		if (!attribute->attisdropped &&
-			(sync->key_attnum == InvalidAttrNumber ? sync->key_column == NULL || strcmp(NameStr(attribute->attname), sync->key_column) == 0
+			(sync->key_attnum == InvalidAttrNumber
+			 ? sync->key_column == NULL ||
+			 strcmp(NameStr(attribute->attname), sync->key_column) == 0
 			 : attribute->attnum == sync->key_attnum))
 			return attribute->attnum;
 	}
@@ -194,7 +196,8 @@ typedef struct Statement
 static const char *
 operator_text(const TypeCacheEntry *type, int strategy)
 {
-	Oid			oid = get_opfamily_member(type->btree_opf, type->btree_opintype, type->btree_opintype, strategy);
+	Oid			oid =
+	get_opfamily_member(type->btree_opf, type->btree_opintype, type->btree_opintype, strategy);
 	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
 	Form_pg_operator operator;
 	const char *text;
@@ -202,7 +205,8 @@ operator_text(const TypeCacheEntry *type, int strategy)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator %u", oid);
 	operator = (Form_pg_operator) GETSTRUCT(tuple);
-	text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(operator->oprnamespace)), NameStr(operator->oprname));
+	text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(operator->oprnamespace)),
+					NameStr(operator->oprname));
 	ReleaseSysCache(tuple);
 	return text;
 }
@@ -211,7 +215,9 @@ operator_text(const TypeCacheEntry *type, int strategy)
 static const char *
 column_name(Relation rel, AttrNumber attnum)
 {
-	return psprintf("t.%s", quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname)));
+	return psprintf("t.%s",
+					quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel),
+														   attnum - 1)->attname)));
 }
 
 static Statement
@@ -224,15 +230,23 @@ make_statement(const Sync *sync, Relation rel, AttrNumber order)
 	if (!OidIsValid(type->btree_opf))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("table \"%s\" cannot be read by its column \"%s\"", RelationGetRelationName(rel), NameStr(attribute->attname)),
-				 errdetail("Values of type %s have no order.", format_type_be(attribute->atttypid))));
-	/* the triggers of a parent do not see its children's rows, but those of a partitioned table do */
-	statement.table = psprintf("%s%s AS t", rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
-							   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-														  RelationGetRelationName(rel)));
+				 errmsg("table \"%s\" cannot be read by its column \"%s\"",
+						RelationGetRelationName(rel), NameStr(attribute->attname)),
+				 errdetail("Values of type %s have no order.",
+						   format_type_be(attribute->atttypid))));
+
+	/*
+	 * the triggers of a parent do not see its children's rows, but those of a partitioned table do
+	 */
+	statement.table =
+		psprintf("%s%s AS t", rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+				 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+											RelationGetRelationName(rel)));
 	statement.column = column_name(rel, order);
 	/* "character" would be of length 1 */
-	statement.type = format_type_extended(attribute->atttypid, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	statement.type =
+		format_type_extended(attribute->atttypid, -1,
+							 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	statement.greater = operator_text(type, BTGreaterStrategyNumber);
 	statement.not_greater = operator_text(type, BTLessEqualStrategyNumber);
 	statement.condition = psprintf("%s IS NOT NULL", column_name(rel, find_key(sync, rel)));
@@ -242,11 +256,14 @@ make_statement(const Sync *sync, Relation rel, AttrNumber order)
 static void
 append_range(StringInfo sql, const Statement *statement, bool has_start, bool has_end)
 {
-	appendStringInfo(sql, " FROM %s WHERE %s AND %s IS NOT NULL", statement->table, statement->condition, statement->column);
+	appendStringInfo(sql, " FROM %s WHERE %s AND %s IS NOT NULL", statement->table,
+					 statement->condition, statement->column);
 	if (has_start)
-		appendStringInfo(sql, " AND %s %s CAST($1 AS %s)", statement->column, statement->greater, statement->type);
+		appendStringInfo(sql, " AND %s %s CAST($1 AS %s)", statement->column, statement->greater,
+						 statement->type);
 	if (has_end)
-		appendStringInfo(sql, " AND %s %s CAST($2 AS %s)", statement->column, statement->not_greater, statement->type);
+		appendStringInfo(sql, " AND %s %s CAST($2 AS %s)", statement->column,
+						 statement->not_greater, statement->type);
 }
 
 static void
@@ -259,7 +276,8 @@ run(const char *sql, const char *start, const char *end, int most)
 	};
 	char		nulls[] = {start != NULL ? ' ' : 'n', end != NULL ? ' ' : 'n'};
 
-	if (SPI_execute_with_args(sql, lengthof(types), types, values, nulls, false, most) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(sql, lengthof(types), types, values, nulls, false, most) !=
+		SPI_OK_SELECT)
 		elog(ERROR, "could not read a followed table");
 }
 
@@ -274,7 +292,8 @@ read_end(const Statement *statement, const char *start)
 	append_range(&sql, statement, start != NULL, false);
 	appendStringInfo(&sql, " ORDER BY %s LIMIT 1 OFFSET %d", statement->column, FILL_CHUNK - 1);
 	run(sql.data, start, NULL, 1);
-	return SPI_processed == 1 ? SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) : NULL;
+	return SPI_processed == 1
+		? SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) : NULL;
 }
 
 /* Whether the definition says something about this column. */
@@ -289,16 +308,21 @@ is_wanted(const Sync *sync, AttrNumber attnum)
 	return sync->columns == NIL;
 }
 
-/* All rows of a chunk, each with its place, its position and the table's columns, NULL for what is not wanted. */
+/*
+ * All rows of a chunk, each with its place, its position and the table's columns, NULL for what is
+ * not wanted.
+ */
 static void
-read_rows(const Sync *sync, Relation rel, const Statement *statement, const char *start, const char *end)
+read_rows(const Sync *sync, Relation rel, const Statement *statement, const char *start,
+		  const char *end)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 	AttrNumber	key = find_key(sync, rel);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT t.tableoid, t.ctid, CAST(%s AS pg_catalog.text)", statement->column);
+	appendStringInfo(&sql, "SELECT t.tableoid, t.ctid, CAST(%s AS pg_catalog.text)",
+					 statement->column);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		if (!TupleDescAttr(desc, i)->attisdropped && (i + 1 == key || is_wanted(sync, i + 1)))
@@ -314,7 +338,8 @@ read_rows(const Sync *sync, Relation rel, const Statement *statement, const char
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("more than %d rows of table \"%s\" have the same value of column %s",
 						FILL_GROUP, RelationGetRelationName(rel), statement->column),
-				 errhint("A back-fill reads such rows together.  Add a primary key, or an index on the key.")));
+				 errhint("A back-fill reads such rows together.  Add a primary key, "
+						 "or an index on the key.")));
 }
 
 /* ---- locks ------------------------------------------------------------------------------ */
@@ -348,7 +373,8 @@ lock_row(Locker *locker, Oid table, ItemPointer tid)
 		locker->rel = user_table_open(table, RowShareLock);
 		locker->slot = table_slot_create(locker->rel, NULL);
 	}
-	return table_tuple_lock(locker->rel, tid, GetActiveSnapshot(), locker->slot, GetCurrentCommandId(false),
+	return table_tuple_lock(locker->rel, tid, GetActiveSnapshot(), locker->slot,
+							GetCurrentCommandId(false),
 							LockTupleShare, LockWaitSkip, 0, &failure) == TM_Ok;
 }
 
@@ -370,7 +396,10 @@ lock_rows(void)
 	return all;
 }
 
-/* The rows of a foreign table have no lock, and no trigger with transition tables sees their changes. */
+/*
+ * The rows of a foreign table have no lock, and no trigger with transition tables sees their
+ * changes.
+ */
 static void
 refuse_foreign_partition(Relation rel)
 {
@@ -379,7 +408,8 @@ refuse_foreign_partition(Relation rel)
 	if (OidIsValid(partition))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("partition \"%s\" of table \"%s\" is a foreign table", get_rel_name(partition), RelationGetRelationName(rel)),
+				 errmsg("partition \"%s\" of table \"%s\" is a foreign table",
+						get_rel_name(partition), RelationGetRelationName(rel)),
 				 errdetail("Its rows cannot be locked, nor its changes followed."),
 				 errhint("Detach it, or declare a query, which is compared.")));
 }
@@ -410,7 +440,8 @@ hand_over(Relation rel, FillFunction function, void *arg)
 }
 
 FillOutcome
-fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, FillFunction function, void *arg)
+fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, FillFunction function,
+		  void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	FillOutcome outcome = FILL_CONTESTED;

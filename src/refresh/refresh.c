@@ -64,8 +64,10 @@ take_state(void *arg)
 
 	if (SPI_processed != 1)
 		elog(ERROR, "definition \"%s\" has no state", refresh->sync->name);
-	refresh->members = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	refresh->resend = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	refresh->members =
+		DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	refresh->resend =
+		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 }
 
 static void
@@ -74,22 +76,28 @@ read_state(Refresh *refresh)
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(refresh->sync->id);
 
-	(void) sync_execute("SELECT members, resend FROM hubspot.sync_state WHERE sync = $1", 1, &type, &value, NULL, take_state, refresh);
+	(void) sync_execute("SELECT members, resend FROM hubspot.sync_state WHERE sync = $1", 1, &type,
+						&value, NULL, take_state, refresh);
 }
 
 static void
 write_state(const Refresh *refresh, int64 added)
 {
 	const RefreshCounts *counts = refresh->counts;
-	Oid			types[] = {INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
+	Oid			types[] =
+	{INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
 	Datum		values[] = {
-		Int32GetDatum(refresh->sync->id), Int64GetDatum(refresh->members + added), TimestampTzGetDatum(refresh->at),
-		Int64GetDatum(counts->source_rows), Int64GetDatum(counts->entered), Int64GetDatum(counts->changed),
+		Int32GetDatum(refresh->sync->id), Int64GetDatum(refresh->members + added),
+		TimestampTzGetDatum(refresh->at),
+		Int64GetDatum(counts->source_rows), Int64GetDatum(counts->entered),
+		Int64GetDatum(counts->changed),
 		Int64GetDatum(counts->exited), Int64GetDatum(counts->bad)
 	};
 
-	(void) sync_execute("UPDATE hubspot.sync_state SET members = $2, refreshed_at = $3, duration = clock_timestamp() - $3,"
-						" source_rows = $4, entered = $5, changed = $6, exited = $7, bad = $8, resend = false,"
+	(void) sync_execute("UPDATE hubspot.sync_state SET members = $2, refreshed_at = $3, "
+						"duration = clock_timestamp() - $3,"
+						" source_rows = $4, entered = $5, changed = $6, exited = $7, bad = $8, "
+						"resend = false,"
 						" failures = 0, failed_at = NULL, error = NULL WHERE sync = $1",
 						lengthof(types), types, values, NULL, NULL, NULL);
 }
@@ -161,7 +169,8 @@ apply(const RefreshDifference *difference, void *arg)
 static void
 check_double_keys(const Refresh *refresh, const RefreshSource *source)
 {
-	if (source->filter == NULL && refresh->sync->kind != SYNC_IS_AUDIENCE && refresh->sync->level != SYNC_LEVEL_ACCOUNT_USERS &&
+	if (source->filter == NULL && refresh->sync->kind != SYNC_IS_AUDIENCE &&
+		refresh->sync->level != SYNC_LEVEL_ACCOUNT_USERS &&
 		refresh->counts->source_rows - refresh->new_rows > refresh->members - refresh->left)
 		refresh_refuse_double_key(refresh->sync, NULL);
 }
@@ -170,7 +179,8 @@ check_double_keys(const Refresh *refresh, const RefreshSource *source)
 static bool
 takes_away(const Sync *sync)
 {
-	return sync->kind != SYNC_IS_SYNC || sync->mode == SYNC_MIRROR || sync->deletes != SYNC_DELETES_IGNORE;
+	return sync->kind != SYNC_IS_SYNC || sync->mode == SYNC_MIRROR ||
+		sync->deletes != SYNC_DELETES_IGNORE;
 }
 
 /* A source that has lost its rows by a mistake is not to take HubSpot's records with it. */
@@ -191,14 +201,19 @@ check_shrinkage(const Refresh *refresh)
 			 : errmsg("the source of \"%s\" has shrunk by more than max_shrink allows", sync->name),
 			 errdetail("%lld of %lld records would leave, at most %g %% may.",
 					   (long long) exited, (long long) were_there, 100 * sync->max_shrink),
-			 errhint("If that is meant, SELECT hubspot_refresh(%s, confirm => true).", quote_literal_cstr(sync->name))));
+			 errhint("If that is meant, SELECT hubspot_refresh(%s, confirm => true).",
+					 quote_literal_cstr(sync->name))));
 }
 
-/* Of companies' contacts the source has not the keys; those that are all to be sent are all different. */
+/*
+ * Of companies' contacts the source has not the keys; those that are all to be sent are all
+ * different.
+ */
 static RefreshFilter *
 make_filter(const Sync *sync, int64 members, bool resend)
 {
-	return resend || sync->level == SYNC_LEVEL_ACCOUNT_USERS ? NULL : refresh_filter_make(sync, members);
+	return resend || sync->level == SYNC_LEVEL_ACCOUNT_USERS
+		? NULL : refresh_filter_make(sync, members);
 }
 
 static void
@@ -207,19 +222,23 @@ check_is_compared(const Sync *sync)
 	if (sync->held != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%s \"%s\" is held: %s", sync_kind_names[sync->kind], sync->name, sync->held),
-				 errhint("SELECT hubspot_resync(%s) lets it go on.", quote_literal_cstr(sync->name))));
+				 errmsg("%s \"%s\" is held: %s", sync_kind_names[sync->kind], sync->name,
+						sync->held),
+				 errhint("SELECT hubspot_resync(%s) lets it go on.",
+						 quote_literal_cstr(sync->name))));
 	if (sync->follows)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("sync \"%s\" follows its table: there is nothing to refresh", sync->name),
-				 errhint("SELECT hubspot_resync(%s) sends all rows of the table again.", quote_literal_cstr(sync->name))));
+				 errhint("SELECT hubspot_resync(%s) sends all rows of the table again.",
+						 quote_literal_cstr(sync->name))));
 }
 
 void
 refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Refresh		refresh = {.sync = sync, .counts = counts, .context = context};
 	RefreshSource source;
@@ -256,7 +275,8 @@ refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 void
 refresh_look(const Sync *sync, RefreshFunction function, void *arg)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	RefreshSource source;
 

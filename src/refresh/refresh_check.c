@@ -24,15 +24,23 @@
 #include "refresh/refresh_check.h"
 #include "refresh/refresh_source.h"
 
-/* One boolean, NULL: not known.  $1 the SERVER's oid, $2 its name, $3 object or part of the schema, $4 name. */
+/*
+ * One boolean, NULL: not known. $1 the SERVER's oid, $2 its name, $3 object or part of the schema,
+ * $4 name.
+ */
 static const char *const property_sql =
-"SELECT CASE WHEN EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object = $3::hubspot.object AND p.name = $4)"
-"  OR EXISTS (SELECT FROM hubspot.mapping m WHERE m.server IN ('', $2) AND m.object = $3 AND m.trait = $4) THEN true"
-" ELSE (SELECT CASE WHEN s.known THEN false END FROM hubspot.schema s WHERE s.server = $1 AND s.part = $3) END";
+"SELECT CASE WHEN EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object = "
+"$3::hubspot.object AND p.name = $4)"
+"  OR EXISTS (SELECT FROM hubspot.mapping m WHERE m.server IN ('', "
+"$2) AND m.object = $3 AND m.trait = $4) THEN true"
+" ELSE (SELECT CASE WHEN s.known THEN false END FROM hubspot.schema s WHERE s.server = $1 AND "
+"s.part = $3) END";
 
 static const char *const event_sql =
-"SELECT CASE WHEN EXISTS (SELECT FROM hubspot.event_definition e WHERE e.server = $1 AND $4 IN (e.name, e.full_name)) THEN true"
-" ELSE (SELECT CASE WHEN s.known THEN false END FROM hubspot.schema s WHERE s.server = $1 AND s.part = $3) END";
+"SELECT CASE WHEN EXISTS (SELECT FROM hubspot.event_definition e WHERE e.server = $1 AND $4 IN "
+"(e.name, e.full_name)) THEN true"
+" ELSE (SELECT CASE WHEN s.known THEN false END FROM hubspot.schema s WHERE s.server = $1 AND "
+"s.part = $3) END";
 
 /* ---- types -------------------------------------------------------------------------- */
 
@@ -81,7 +89,8 @@ enum_labels(Oid type)
 	Datum		value = ObjectIdGetDatum(type);
 	Labels		labels = {0, CurrentMemoryContext};
 
-	(void) sync_execute("SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_catalog.pg_enum WHERE enumtypid = $1",
+	(void) sync_execute("SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM "
+						"pg_catalog.pg_enum WHERE enumtypid = $1",
 						1, &parameter, &value, NULL, take_labels, &labels);
 	return labels.labels;
 }
@@ -109,10 +118,12 @@ append_array(StringInfo sql, Datum options)
 	Datum	   *labels;
 	int			count;
 
-	deconstruct_array(DatumGetArrayTypeP(options), TEXTOID, -1, false, TYPALIGN_INT, &labels, NULL, &count);
+	deconstruct_array(DatumGetArrayTypeP(options), TEXTOID, -1, false, TYPALIGN_INT, &labels, NULL,
+					  &count);
 	appendStringInfoString(sql, ", options => ARRAY[");
 	for (int i = 0; i < count; i++)
-		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(TextDatumGetCString(labels[i])));
+		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "",
+						 quote_literal_cstr(TextDatumGetCString(labels[i])));
 	appendStringInfoChar(sql, ']');
 }
 
@@ -126,8 +137,10 @@ create_property_sql(const Sync *sync, const char *object)
 	if (sync->kind == SYNC_IS_TRAIT)
 		type = property_type(refresh_value_type(sync), &options);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT %s.hubspot_create_property(%s, %s, %s, label => %s", sync_functions_schema(),
-					 quote_literal_cstr(object), quote_literal_cstr(sync->property), quote_literal_cstr(type),
+	appendStringInfo(&sql, "SELECT %s.hubspot_create_property(%s, %s, %s, label => %s",
+					 sync_functions_schema(),
+					 quote_literal_cstr(object), quote_literal_cstr(sync->property),
+					 quote_literal_cstr(type),
 					 quote_literal_cstr(sync->name));
 	if (options != (Datum) 0)
 		append_array(&sql, options);
@@ -138,8 +151,10 @@ create_property_sql(const Sync *sync, const char *object)
 static char *
 create_event_sql(const Sync *sync, const char *name, const char *label)
 {
-	return psprintf("SELECT %s.hubspot_create_event(%s, '{\"audience_key\": \"string\", \"audience_name\": \"string\"}', label => %s, server => %s)",
-					sync_functions_schema(), quote_literal_cstr(name), quote_literal_cstr(label), quote_literal_cstr(sync->server));
+	return psprintf("SELECT %s.hubspot_create_event(%s, '{\"audience_key\": \"string\", "
+					"\"audience_name\": \"string\"}', label => %s, server => %s)",
+					sync_functions_schema(), quote_literal_cstr(name), quote_literal_cstr(label),
+					quote_literal_cstr(sync->server));
 }
 
 /* ---- checks -------------------------------------------------------------------------- */
@@ -155,7 +170,8 @@ static void
 take_existence(void *arg)
 {
 	bool		isnull;
-	bool		exists = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	bool		exists =
+	DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 
 	*(Existence *) arg = isnull ? EXISTS_UNKNOWN : exists ? EXISTS : EXISTS_NOT;
 }
@@ -173,7 +189,8 @@ look_up(const Sync *sync, const char *exists_sql, const char *part, const char *
 	values[1] = NameGetDatum(&server);
 	values[2] = CStringGetTextDatum(part);
 	values[3] = CStringGetTextDatum(name);
-	(void) sync_execute(exists_sql, lengthof(types), types, values, NULL, take_existence, &existence);
+	(void) sync_execute(exists_sql, lengthof(types), types, values, NULL, take_existence,
+						&existence);
 	return existence;
 }
 
@@ -202,9 +219,12 @@ provide(const Sync *sync, const char *what, const char *name, const char *create
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("%s \"%s\" does not exist in HubSpot account \"%s\"", what, name, sync->server),
-				 errdetail("%s \"%s\" writes to it.", sync->kind == SYNC_IS_TRAIT ? "Trait" : "Audience", sync->name),
-				 errhint("%s; or declare \"%s\" with create_in_hubspot => true.", create_sql, sync->name)));
+				 errmsg("%s \"%s\" does not exist in HubSpot account \"%s\"", what, name,
+						sync->server),
+				 errdetail("%s \"%s\" writes to it.",
+						   sync->kind == SYNC_IS_TRAIT ? "Trait" : "Audience", sync->name),
+				 errhint("%s; or declare \"%s\" with create_in_hubspot => true.", create_sql,
+						 sync->name)));
 }
 
 static void
@@ -221,8 +241,10 @@ refresh_check_outputs(const Sync *sync)
 
 	if (sync->kind == SYNC_IS_SYNC)
 		return;
-	if (sync->outputs & SYNC_OUTPUT_PROPERTY && is_lacking(sync, property_sql, object, sync->property))
-		provide(sync, psprintf("%s property", object), sync->property, create_property_sql(sync, object));
+	if (sync->outputs & SYNC_OUTPUT_PROPERTY &&
+		is_lacking(sync, property_sql, object, sync->property))
+		provide(sync, psprintf("%s property", object), sync->property,
+				create_property_sql(sync, object));
 	if (sync->outputs & SYNC_OUTPUT_EVENT)
 	{
 		require_event(sync, "audience_entered", "Audience Entered");
@@ -234,6 +256,10 @@ void
 refresh_create_list(const Sync *sync)
 {
 	if (sync->outputs & SYNC_OUTPUT_LIST && sync->create_in_hubspot)
-		create(sync, psprintf("SELECT %s.hubspot_create_list(%s, %s, %s)", sync_functions_schema(), quote_literal_cstr(sync->list),
-							  quote_literal_cstr(sync->level == SYNC_LEVEL_ACCOUNT ? "company" : "contact"), quote_literal_cstr(sync->server)));
+		create(sync,
+			   psprintf("SELECT %s.hubspot_create_list(%s, %s, %s)", sync_functions_schema(),
+						quote_literal_cstr(sync->list),
+						quote_literal_cstr(sync->level == SYNC_LEVEL_ACCOUNT
+										   ? "company" : "contact"),
+						quote_literal_cstr(sync->server)));
 }

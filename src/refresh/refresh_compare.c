@@ -6,8 +6,8 @@
  * the plain values that refresh_source.c has kept: one pass, a hash full join,
  * in which only what differs comes out, in the order of the keys.
  *
- * Locks: ACCESS SHARE on our tables.  Memory: a page of differences at a time, and a context that is reset for each;
- * the join takes maintenance_work_mem and goes to disk beyond.
+ * Locks: ACCESS SHARE on our tables.  Memory: a page of differences at a time, and a context that
+ * is reset for each; the join takes maintenance_work_mem and goes to disk beyond.
  */
 #include "postgres.h"
 
@@ -35,7 +35,8 @@
  * again; one that was given up, cancelled or came too late is.
  */
 static const char *const compare_sql =
-"SELECT coalesce(s.key, m.key) AS key, s.key IS NOT NULL AS here, s.digest, s.value, m.present, m.digest,"
+"SELECT coalesce(s.key, m.key) AS key, s.key IS NOT NULL AS here, s.digest, s.value, m.present, "
+"m.digest,"
 " f.again, f.reason, f.event, m.failed IS NOT NULL"
 " FROM %s s"
 " FULL JOIN (SELECT * FROM hubspot.member WHERE %s) m ON m.key OPERATOR(pg_catalog.=) s.key"
@@ -47,11 +48,15 @@ static const char *const compare_sql =
 " ORDER BY 1";
 
 static const char *const all_members = "sync OPERATOR(pg_catalog.=) $1 AND $4 IS NULL";
-static const char *const some_members = "ctid OPERATOR(pg_catalog.=) ANY ($4) AND sync OPERATOR(pg_catalog.=) $1";
+static const char *const some_members =
+"ctid OPERATOR(pg_catalog.=) ANY ($4) AND sync OPERATOR(pg_catalog.=) $1";
 
 static const char *const plain_source = "source";
 
-/* Of each company the contacts that group calls have put into it; a contact of several has the value of one. */
+/*
+ * Of each company the contacts that group calls have put into it; a contact of several has the
+ * value of one.
+ */
 static const char *const users_source =
 "(SELECT DISTINCT ON (c.contact) c.contact AS key, s.digest, s.value"
 " FROM source s JOIN hubspot.company_contacts c ON c.server = $3 AND c.company = s.key"
@@ -63,7 +68,8 @@ enum
 	COL_AGAIN, COL_REASON, COL_EVENT, COL_FAILED
 };
 
-const char *const refresh_change_names[REFRESH_CHANGES] = {"entered", "changed", "exited", "failed", "gone"};
+const char *const refresh_change_names[REFRESH_CHANGES] =
+{"entered", "changed", "exited", "failed", "gone"};
 
 static Datum
 column(int row, int number, bool *isnull)
@@ -140,7 +146,8 @@ take_page(uint64 nrows, bool resend, RefreshFunction function, void *arg, Memory
 static void
 take_differences(Portal portal, bool resend, RefreshFunction function, void *arg)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hubspot difference", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(CurrentMemoryContext, "hubspot difference", ALLOCSET_DEFAULT_SIZES);
 	bool		more = true;
 
 	while (more)
@@ -155,22 +162,29 @@ take_differences(Portal portal, bool resend, RefreshFunction function, void *arg
 	MemoryContextDelete(context);
 }
 
-/* A hash join, in as much memory as maintenance may take: a sort of both sides would take several times as long. */
+/*
+ * A hash join, in as much memory as maintenance may take: a sort of both sides would take several
+ * times as long.
+ */
 static void
 prefer_hash_join(void)
 {
 	char		kilobytes[16];
 
 	snprintf(kilobytes, sizeof(kilobytes), "%d", Max(work_mem, maintenance_work_mem));
-	(void) set_config_option("work_mem", kilobytes, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_mergejoin", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("work_mem", kilobytes, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	(void) set_config_option("enable_mergejoin", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 }
 
 void
-refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFunction function, void *arg)
+refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFunction function,
+				void *arg)
 {
 	EphemeralNamedRelationData relation = {
-		.md = {.name = "source", .tupdesc = source->desc, .enrtype = ENR_NAMED_TUPLESTORE, .enrtuples = source->nkept},
+		.md = {.name = "source", .tupdesc = source->desc, .enrtype = ENR_NAMED_TUPLESTORE,
+		.enrtuples = source->nkept},
 		.reldata = source->rows
 	};
 	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID};
@@ -190,7 +204,9 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the rows of the source");
-	portal = statement_open(psprintf(compare_sql, sync->level == SYNC_LEVEL_ACCOUNT_USERS ? users_source : plain_source,
+	portal = statement_open(psprintf(compare_sql,
+									 sync->level == SYNC_LEVEL_ACCOUNT_USERS
+									 ? users_source : plain_source,
 									 source->filter != NULL ? some_members : all_members),
 							lengthof(types), types, values, nulls, false, CURSOR_OPT_NO_SCROLL);
 	take_differences(portal, resend, function, arg);

@@ -42,6 +42,7 @@ typedef bool (*RefreshFunction) (const RefreshDifference *difference, void *arg)
  * difference, too, as changed.  What a difference points to lives until the
  * function returns.  The function runs as the extension's owner.
  */
-extern void refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFunction function, void *arg);
+extern void refresh_compare(const Sync *sync, RefreshSource *source, bool resend,
+							RefreshFunction function, void *arg);
 
 #endif							/* HUBSPOT_REFRESH_COMPARE_H */

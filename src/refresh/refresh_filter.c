@@ -55,7 +55,8 @@ struct RefreshFilter
 /* Members whose last change failed are to be looked at whatever they are. */
 static const char *const members_sql =
 "SELECT m.ctid, m.key, m.digest,"
-" NOT m.present OR m.failed IS NOT NULL OR m.outbox_id IN (SELECT f.id FROM hubspot.failed_sync_rows f)"
+" NOT m.present OR m.failed IS NOT NULL OR m.outbox_id IN (SELECT f.id FROM "
+"hubspot.failed_sync_rows f)"
 " FROM hubspot.member m WHERE m.sync OPERATOR(pg_catalog.=) $1";
 
 /* The place of a hash: where it is, or the free one where it would be. */
@@ -152,7 +153,9 @@ refresh_filter_make(const Sync *sync, int64 members)
 	filter->mask = places - 1;
 	filter->room = (int64) (places / 4 * 3);
 	filter->nentries = 0;
-	filter->entries = MemoryContextAllocExtended(CurrentMemoryContext, places * sizeof(Entry), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	filter->entries =
+		MemoryContextAllocExtended(CurrentMemoryContext, places * sizeof(Entry),
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	fill(filter, sync);
 	if (filter->nentries <= filter->room)
 		return filter;
@@ -184,10 +187,12 @@ refresh_filter_rest(const RefreshFilter *filter)
 
 	for (uint64 i = 0; i <= filter->mask; i++)
 		n += filter->entries[i].used && !filter->entries[i].same;
-	tids = MemoryContextAllocExtended(CurrentMemoryContext, Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	tids = MemoryContextAllocExtended(CurrentMemoryContext, Max(n, 1) * sizeof(Datum),
+									  MCXT_ALLOC_HUGE);
 	n = 0;
 	for (uint64 i = 0; i <= filter->mask; i++)
 		if (filter->entries[i].used && !filter->entries[i].same)
 			tids[n++] = PointerGetDatum(&filter->entries[i].tid);
-	return PointerGetDatum(construct_array(tids, n, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+	return PointerGetDatum(construct_array(tids, n, TIDOID, sizeof(ItemPointerData), false,
+										   TYPALIGN_SHORT));
 }

@@ -27,7 +27,8 @@ typedef enum FilterAnswer
 extern RefreshFilter *refresh_filter_make(const Sync *sync, int64 members);
 
 /* Of a row of the source: its key in normal form, and the digest of its value. */
-extern FilterAnswer refresh_filter_test(RefreshFilter *filter, const char *key, int len, int64 digest);
+extern FilterAnswer refresh_filter_test(RefreshFilter *filter, const char *key, int len,
+										int64 digest);
 
 /* ctids of the members of which no row of the source was the same: a tid[]. */
 extern Datum refresh_filter_rest(const RefreshFilter *filter);

@@ -52,13 +52,15 @@ static const char *const write_sql =
 " ON CONFLICT (sync, key) DO UPDATE SET present = excluded.present, digest = excluded.digest,"
 "  value = CASE WHEN excluded.present THEN excluded.value ELSE m.value END,"
 "  outbox_id = CASE WHEN excluded.outbox_id <> 0 THEN excluded.outbox_id ELSE m.outbox_id END,"
-"  since = CASE WHEN m.present = excluded.present AND m.digest = excluded.digest THEN m.since ELSE excluded.since END,"
+"  since = CASE WHEN m.present = excluded.present AND m.digest = excluded.digest THEN m.since ELSE "
+"excluded.since END,"
 "  failed = excluded.failed";
 
 /* Done with, or too old to be known, or a failure that nothing mends. */
 static const char *const forget_sql =
 "DELETE FROM hubspot.member m WHERE m.sync = $1 AND NOT m.present AND m.since < $2"
-" AND (m.outbox_id = 0 OR m.failed IS NOT NULL OR NOT EXISTS (SELECT FROM hubspot.outbox o WHERE o.id = m.outbox_id)"
+" AND (m.outbox_id = 0 OR m.failed IS NOT NULL OR NOT EXISTS (SELECT FROM hubspot.outbox o WHERE "
+"o.id = m.outbox_id)"
 "  OR EXISTS (SELECT FROM hubspot.result r WHERE r.id = m.outbox_id))";
 
 MemberWriter *
@@ -68,7 +70,8 @@ member_begin(const Sync *sync, TimestampTz at)
 
 	writer->sync = sync;
 	writer->at = at;
-	writer->group = AllocSetContextCreate(CurrentMemoryContext, "hubspot member group", ALLOCSET_DEFAULT_SIZES);
+	writer->group =
+		AllocSetContextCreate(CurrentMemoryContext, "hubspot member group", ALLOCSET_DEFAULT_SIZES);
 	return writer;
 }
 
@@ -78,7 +81,8 @@ group_array(MemberWriter *writer, int column, Oid type, int16 length, bool byval
 	int			dims[] = {writer->n};
 	int			bounds[] = {1};
 
-	return PointerGetDatum(construct_md_array(writer->values[column], writer->isnull[column], 1, dims, bounds,
+	return PointerGetDatum(construct_md_array(writer->values[column], writer->isnull[column], 1,
+											  dims, bounds,
 											  type, length, byval, align));
 }
 
@@ -86,7 +90,9 @@ static void
 write_group(MemberWriter *writer)
 {
 	MemoryContext old = MemoryContextSwitchTo(writer->group);
-	Oid			types[] = {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID, BOOLARRAYOID, INT8ARRAYOID, INT8ARRAYOID, JSONBARRAYOID, TEXTARRAYOID};
+	Oid			types[] =
+	{INT4OID, TIMESTAMPTZOID, TEXTARRAYOID, BOOLARRAYOID, INT8ARRAYOID, INT8ARRAYOID, JSONBARRAYOID,
+	TEXTARRAYOID};
 	Datum		values[] = {
 		Int32GetDatum(writer->sync->id), TimestampTzGetDatum(writer->at),
 		group_array(writer, NOTE_KEY, TEXTOID, -1, false, TYPALIGN_INT),
@@ -127,9 +133,14 @@ member_note(MemberWriter *writer, const RefreshDifference *difference, int64 out
 	put(writer, NOTE_PRESENT, BoolGetDatum(difference->change != REFRESH_EXITED), false);
 	put(writer, NOTE_OUTBOX_ID, Int64GetDatum(outbox_id), false);
 	put(writer, NOTE_DIGEST, Int64GetDatum(difference->digest), false);
-	put(writer, NOTE_VALUE, keeps_value ? JsonbPGetDatum(memcpy(palloc(VARSIZE(difference->value)), difference->value, VARSIZE(difference->value))) : (Datum) 0,
+	put(writer, NOTE_VALUE,
+		keeps_value
+		? JsonbPGetDatum(memcpy(palloc(VARSIZE(difference->value)), difference->value,
+								VARSIZE(difference->value))) : (Datum) 0,
 		!keeps_value);
-	put(writer, NOTE_FAILED, failed ? CStringGetTextDatum(difference->reason != NULL ? difference->reason : "") : (Datum) 0, !failed);
+	put(writer, NOTE_FAILED,
+		failed ? CStringGetTextDatum(difference->reason != NULL ? difference->reason : "")
+		: (Datum) 0, !failed);
 	MemoryContextSwitchTo(old);
 	if (!difference->is_known)
 		writer->added++;

@@ -104,7 +104,8 @@ push_members(JsonbInState *state, Jsonb *object, const char *const *reserved, in
 static bool
 is_company(const Sync *sync)
 {
-	return sync->kind == SYNC_IS_SYNC ? sync->object == OBJECT_IS_COMPANY : sync->level == SYNC_LEVEL_ACCOUNT;
+	return sync->kind == SYNC_IS_SYNC
+		? sync->object == OBJECT_IS_COMPANY : sync->level == SYNC_LEVEL_ACCOUNT;
 }
 
 /* The name that the key has at the top of a message; NULL: it is one of the traits. */
@@ -195,7 +196,10 @@ queue_membership(RefreshQueue *queue, const char *key, bool member)
 	queue_record(queue, key, queue->sync->property, JsonbValueToJsonb(&value));
 }
 
-/* Of a repeated refresh at the same time there is none: the event of a change is one, however often it is queued. */
+/*
+ * Of a repeated refresh at the same time there is none: the event of a change is one, however often
+ * it is queued.
+ */
 static void
 queue_event(RefreshQueue *queue, const char *key, bool entered)
 {
@@ -205,7 +209,9 @@ queue_event(RefreshQueue *queue, const char *key, bool entered)
 
 	begin_object(&state, NULL);
 	value_push_pair(&state, "event", event);
-	value_push_pair(&state, "messageId", psprintf("%s:%s:%s:" INT64_FORMAT, queue->sync->name, key, event, (int64) queue->at));
+	value_push_pair(&state, "messageId",
+					psprintf("%s:%s:%s:" INT64_FORMAT, queue->sync->name, key, event,
+							 (int64) queue->at));
 	if (name != NULL)
 		value_push_pair(&state, name, key);
 	begin_object(&state, "properties");
@@ -299,7 +305,8 @@ queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 	value_push_pair(&state, "event", queue->sync->event);
 	value_push_pair(&state, "messageId", psprintf("%s:%s", queue->sync->name, difference->key));
 	for (int i = 0; i < lengthof(reserved); i++)
-		if (getKeyJsonValueFromContainer(&difference->value->root, reserved[i], strlen(reserved[i]), &found) != NULL)
+		if (getKeyJsonValueFromContainer(&difference->value->root, reserved[i], strlen(reserved[i]),
+										 &found) != NULL)
 		{
 			value_push_name(&state, reserved[i]);
 			pushJsonbValue(&state, WJB_VALUE, &found);
@@ -358,7 +365,8 @@ add_sync(RefreshQueue *queue, const RefreshDifference *difference)
 		queue_cleared(queue, difference->key);
 }
 
-static void (*const add_by_kind[SYNC_KINDS]) (RefreshQueue *queue, const RefreshDifference *difference) =
+static void (*const add_by_kind[SYNC_KINDS]) (RefreshQueue *queue,
+											  const RefreshDifference *difference) =
 {
 	[SYNC_IS_SYNC] = add_sync,
 		[SYNC_IS_AUDIENCE] = add_audience,
@@ -396,7 +404,9 @@ refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill)
 		queue->contact_id_property = pstrdup(options->contact_id_property);
 	queue->mode = sync_row_modes[sync->mode];
 	queue->key_property = find_key_property(sync);
-	queue->context = AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh queue", ALLOCSET_DEFAULT_SIZES);
+	queue->context =
+		AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh queue",
+							  ALLOCSET_DEFAULT_SIZES);
 	return queue;
 }
 

@@ -70,7 +70,8 @@ append_properties(StringInfo sql, const Sync *sync)
 		SyncColumn *column = lfirst(cell);
 
 		if (pairs % MAX_PAIRS == 0)
-			appendStringInfo(sql, "%spg_catalog.jsonb_build_object(", pairs > 0 ? ") OPERATOR(pg_catalog.||) " : "");
+			appendStringInfo(sql, "%spg_catalog.jsonb_build_object(",
+							 pairs > 0 ? ") OPERATOR(pg_catalog.||) " : "");
 		else
 			appendStringInfoString(sql, ", ");
 		appendStringInfo(sql, "%s, q.%s", quote_literal_cstr(column->property),
@@ -88,13 +89,16 @@ sync_key_expression(const Sync *sync)
 	ListCell   *cell;
 
 	if (sync->object != OBJECT_IS_ASSOCIATION)
-		return psprintf("q.%s::pg_catalog.text", quote_identifier(present_name(sync, sync->key_column, sync->key_attnum)));
+		return psprintf("q.%s::pg_catalog.text",
+						quote_identifier(present_name(sync, sync->key_column, sync->key_attnum)));
 	initStringInfo(&both);
 	foreach(cell, sync->columns)
 	{
 		SyncColumn *column = lfirst(cell);
 
-		appendStringInfo(&both, "%sq.%s::pg_catalog.text", both.len > 0 ? " OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) " : "",
+		appendStringInfo(&both, "%sq.%s::pg_catalog.text",
+						 both.len > 0
+						 ? " OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) " : "",
 						 quote_identifier(present_name(sync, column->column, column->attnum)));
 	}
 	return both.data;
@@ -111,8 +115,10 @@ source_expression(const Sync *sync)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("\"%s\", the source of \"%s\", does not exist any more", sync->source, sync->name),
-				 errhint("Declare \"%s\" again with another source, or drop it with hubspot_drop_sync().", sync->name)));
+				 errmsg("\"%s\", the source of \"%s\", does not exist any more", sync->source,
+						sync->name),
+				 errhint("Declare \"%s\" again with another source, "
+						 "or drop it with hubspot_drop_sync().", sync->name)));
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(sync->relation)), name);
 }
 
@@ -129,10 +135,14 @@ refresh_statement(const Sync *sync)
 	switch (sync->kind)
 	{
 		case SYNC_IS_AUDIENCE:
-			appendStringInfo(&sql, "SELECT q.key::pg_catalog.text, NULL::pg_catalog.jsonb FROM %s q(key)", source_expression(sync));
+			appendStringInfo(&sql,
+							 "SELECT q.key::pg_catalog.text, NULL::pg_catalog.jsonb FROM %s q(key)",
+							 source_expression(sync));
 			break;
 		case SYNC_IS_TRAIT:
-			appendStringInfo(&sql, "SELECT q.key::pg_catalog.text, pg_catalog.to_jsonb(q.value) FROM %s q(key, value)", source_expression(sync));
+			appendStringInfo(&sql,
+							 "SELECT q.key::pg_catalog.text, pg_catalog.to_jsonb(q.value) "
+							 "FROM %s q(key, value)", source_expression(sync));
 			break;
 		case SYNC_IS_SYNC:
 			appendStringInfo(&sql, "SELECT %s, ", sync_key_expression(sync));
@@ -233,7 +243,8 @@ settle_row_security(Sync *sync, const char *sql)
 	if (sync->row_security)
 		ereport(NOTICE,
 				(errmsg("row security applies to what \"%s\" reads", sync->name),
-				 errdetail("Only rows that policies show to the role \"%s\" are sent.", sync->owner)));
+				 errdetail("Only rows that policies show to the role \"%s\" are sent.",
+						   sync->owner)));
 }
 
 TupleDesc
@@ -248,7 +259,9 @@ refresh_describe(Sync *sync)
 Oid
 refresh_value_type(const Sync *sync)
 {
-	return TupleDescAttr(describe(sync, psprintf("SELECT q.value FROM %s q(key, value)", source_expression(sync))), 0)->atttypid;
+	return TupleDescAttr(describe(sync,
+								  psprintf("SELECT q.value FROM %s q(key, value)",
+										   source_expression(sync))), 0)->atttypid;
 }
 
 /* ---- keys --------------------------------------------------------------------------- */
@@ -256,7 +269,8 @@ refresh_value_type(const Sync *sync)
 static bool
 is_company_key(const Sync *sync)
 {
-	return sync->kind == SYNC_IS_SYNC ? sync->object == OBJECT_IS_COMPANY : sync->level != SYNC_LEVEL_USER;
+	return sync->kind == SYNC_IS_SYNC
+		? sync->object == OBJECT_IS_COMPANY : sync->level != SYNC_LEVEL_USER;
 }
 
 typedef struct SourceReceiver
@@ -274,7 +288,8 @@ static bool
 is_plain(const char *text, int len)
 {
 	for (int i = 0; i < len; i++)
-		if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9') || strchr("@.-_+", text[i]) != NULL))
+		if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9') ||
+			  strchr("@.-_+", text[i]) != NULL))
 			return false;
 	return true;
 }
@@ -318,7 +333,8 @@ is_wanted(const SourceReceiver *receiver, Datum key, int64 digest)
 
 	if (receiver->source->filter == NULL)
 		return true;
-	answer = refresh_filter_test(receiver->source->filter, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given), digest);
+	answer = refresh_filter_test(receiver->source->filter, VARDATA_ANY(given),
+								 VARSIZE_ANY_EXHDR(given), digest);
 	if (answer == FILTER_TWICE && receiver->sync->kind != SYNC_IS_AUDIENCE)
 		refresh_refuse_double_key(receiver->sync, TextDatumGetCString(key));
 	return answer == FILTER_OTHER;
@@ -336,7 +352,8 @@ keep_row(const SourceReceiver *receiver, Datum key, Datum value, bool no_value)
 	{
 		Jsonb	   *jsonb = DatumGetJsonbP(value);
 
-		digest = (int64) hash_bytes_extended((unsigned char *) VARDATA(jsonb), VARSIZE(jsonb) - VARHDRSZ, 0);
+		digest = (int64) hash_bytes_extended((unsigned char *) VARDATA(jsonb),
+											 VARSIZE(jsonb) - VARHDRSZ, 0);
 		value = JsonbPGetDatum(jsonb);
 	}
 	source->nrows++;
@@ -426,7 +443,8 @@ refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *sour
 
 	init_source(source);
 	source->filter = filter;
-	receiver.row = AllocSetContextCreate(CurrentMemoryContext, "hubspot source row", ALLOCSET_DEFAULT_SIZES);
+	receiver.row =
+		AllocSetContextCreate(CurrentMemoryContext, "hubspot source row", ALLOCSET_DEFAULT_SIZES);
 	run_query(sync, &receiver);
 	MemoryContextDelete(receiver.row);
 }

@@ -29,30 +29,37 @@ static const char *const next_sql =
 #define SERVED_AT "max(s.ran_at) OVER (PARTITION BY y.owner_oid)"
 
 static const char *const due_sql =
-"SELECT d.id, d.name, 0::int8 FROM (SELECT y.id, y.name, y.held, y.follows, " NEXT_AT " AS at, " SERVED_AT " AS served_at"
+"SELECT d.id, d.name, 0::int8 FROM (SELECT y.id, y.name, y.held, y.follows, " NEXT_AT
+" AS at, " SERVED_AT " AS served_at"
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
 " WHERE d.held IS NULL AND NOT d.follows AND d.at <= clock_timestamp()"
 " ORDER BY d.served_at NULLS FIRST, d.at, d.id";
 
 static const char *const fills_sql =
-"SELECT d.id, d.name, coalesce(greatest(extract(epoch FROM d.failed_at - clock_timestamp()) + least(2 ^ least(d.failures - 1, 20), 300), 0) * 1000, 0)::int8"
-" FROM (SELECT y.id, y.name, y.held, y.follows, s.fill_started_at, s.fill_finished_at, s.failed_at, s.failures, " SERVED_AT " AS served_at"
+"SELECT d.id, d.name, coalesce(greatest(extract(epoch FROM d.failed_at - clock_timestamp()) + "
+"least(2 ^ least(d.failures - 1, 20), 300), 0) * 1000, 0)::int8"
+" FROM (SELECT y.id, y.name, y.held, y.follows, s.fill_started_at, s.fill_finished_at, "
+"s.failed_at, s.failures, " SERVED_AT " AS served_at"
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
-" WHERE d.held IS NULL AND d.follows AND d.fill_started_at IS NOT NULL AND d.fill_finished_at IS NULL"
+" WHERE d.held IS NULL AND d.follows AND d.fill_started_at IS NOT NULL AND "
+"d.fill_finished_at IS NULL"
 " ORDER BY d.served_at NULLS FIRST, d.fill_started_at, d.id";
 
 static const char *const succeeded_sql =
-"UPDATE hubspot.sync_state s SET error = NULL, failed_at = NULL, failures = 0, ran_at = clock_timestamp(), next_at ="
+"UPDATE hubspot.sync_state s SET error = NULL, failed_at = NULL, failures = 0, "
+"ran_at = clock_timestamp(), next_at ="
 " CASE WHEN s.next_at + y.every > clock_timestamp() THEN s.next_at + y.every ELSE $2 + y.every END"
 " FROM hubspot.sync y WHERE y.id = s.sync AND s.sync = $1";
 
 /* Without "every" somebody asked for this one refresh: it is tried again until it is done. */
 static const char *const failed_sql =
-"UPDATE hubspot.sync_state s SET error = $2, error_code = $4, failed_at = clock_timestamp(), ran_at = clock_timestamp(),"
+"UPDATE hubspot.sync_state s SET error = $2, error_code = $4, failed_at = clock_timestamp(), "
+"ran_at = clock_timestamp(),"
 " failures = s.failures + 1,"
 " next_at = CASE WHEN $3 THEN s.next_at ELSE clock_timestamp() +"
 " least(coalesce(y.every, '1 minute') * 2 ^ least(s.failures, 20), greatest(y.every, '1 hour')) END"
-" FROM hubspot.sync y, (SELECT x.error, x.failures FROM hubspot.sync_state x WHERE x.sync = $1 FOR UPDATE) old"
+" FROM hubspot.sync y, (SELECT x.error, x.failures FROM hubspot.sync_state x WHERE x.sync = "
+"$1 FOR UPDATE) old"
 " WHERE y.id = s.sync AND s.sync = $1"
 " RETURNING old.failures > 0 AND old.error = $2";
 
@@ -145,7 +152,9 @@ take_known(void *arg)
 	*(bool *) arg = SPI_processed == 0 || DatumGetBool(column(0, 1, &isnull));
 }
 
-/* The log has no text of an error that a user's query has raised: it may quote what the query read. */
+/*
+ * The log has no text of an error that a user's query has raised: it may quote what the query read.
+ */
 void
 schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 {
@@ -159,9 +168,12 @@ schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 	(void) sync_execute(failed_sql, lengthof(types), types, values, NULL, take_known, &is_known);
 	if (!is_known)
 		ereport(WARNING,
-				(errmsg(is_fill ? "back-fill of \"%s\" failed with SQLSTATE %s" : "refresh of \"%s\" failed with SQLSTATE %s",
+				(errmsg(is_fill
+						? "back-fill of \"%s\" failed with SQLSTATE %s"
+						: "refresh of \"%s\" failed with SQLSTATE %s",
 						item->name, unpack_sql_state(error->sqlerrcode)),
-				 errhint("The view hubspot.syncs has the error, and says when it is tried again.  The message is not repeated.")));
+				 errhint("The view hubspot.syncs has the error, and says when it is tried again. "
+						 " The message is not repeated.")));
 }
 
 void
@@ -170,7 +182,8 @@ schedule_hold(int sync, const char *reason)
 	Oid			types[] = {INT4OID, TEXTOID};
 	Datum		values[] = {Int32GetDatum(sync), CStringGetTextDatum(reason)};
 
-	(void) sync_execute("UPDATE hubspot.sync SET held = $2 WHERE id OPERATOR(pg_catalog.=) $1 AND held IS NULL",
+	(void) sync_execute("UPDATE hubspot.sync SET held = $2 WHERE id OPERATOR(pg_catalog.=) "
+						"$1 AND held IS NULL",
 						lengthof(types), types, values, NULL, NULL, NULL);
 	ereport(WARNING,
 			(errmsg("definition %d is held: %s", sync, reason),

@@ -18,7 +18,9 @@
 
 #include "sync/sync.h"
 
-/* When something is due next, of what is not held, with back-fills or without; DT_NOEND: nothing. */
+/*
+ * When something is due next, of what is not held, with back-fills or without; DT_NOEND: nothing.
+ */
 extern TimestampTz schedule_next(bool with_fills);
 
 typedef struct ScheduleItem

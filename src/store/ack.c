@@ -25,7 +25,8 @@
 #include "store/ring.h"
 
 #define ACK_ROWS		1000	/* verdicts that make a flush */
-#define ACK_MAX_ROWS	10000	/* that are not written, for whatever reason, before more are made */
+/* that are not written, for whatever reason, before more are made */
+#define ACK_MAX_ROWS	10000
 #define ACK_WAIT_US		50000	/* longest wait of a verdict */
 #define ACK_GROUP		200		/* rows handed to the table at once */
 
@@ -41,7 +42,8 @@ enum RequestColumn
 {
 	REQUEST_ID, REQUEST_SERVER, REQUEST_STARTED_AT, REQUEST_DURATION_MS, REQUEST_RECORDS,
 	REQUEST_BYTES_SENT, REQUEST_BYTES_RECEIVED, REQUEST_STATUS, REQUEST_RETRY_AFTER,
-	REQUEST_METHOD, REQUEST_PATH, REQUEST_LANE, REQUEST_CORRELATION_ID, REQUEST_ERROR, REQUEST_CATEGORY
+	REQUEST_METHOD, REQUEST_PATH, REQUEST_LANE, REQUEST_CORRELATION_ID, REQUEST_ERROR,
+	REQUEST_CATEGORY
 };
 
 /* Growing arrays, emptied as a whole. */

@@ -11,7 +11,9 @@
 #include "store/ring.h"
 #include "utils/timestamp.h"
 
-/* Bytes kept of what a row's fault is called, and of its description: HubSpot may send megabytes. */
+/*
+ * Bytes kept of what a row's fault is called, and of its description: HubSpot may send megabytes.
+ */
 #define ACK_MAX_CATEGORY	200
 #define ACK_MAX_MESSAGE		16384
 

@@ -41,7 +41,9 @@ is_foreign_function(Oid function, void *context)
 	return function >= FirstNormalObjectId;
 }
 
-/* Whether an expression could run somebody's code: it would do so in every call, and as the worker. */
+/*
+ * Whether an expression could run somebody's code: it would do so in every call, and as the worker.
+ */
 static bool
 runs_foreign_code(Node *node, void *context)
 {
@@ -77,10 +79,12 @@ prepare_indexes(Appender *append)
 		if (index->ii_Expressions != NIL || runs_foreign_code((Node *) index->ii_Predicate, NULL))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("index \"%s\" on \"%s\" has an expression or a predicate with functions",
+					 errmsg("index \"%s\" on \"%s\" has an expression or a "
+							"predicate with functions",
 							RelationGetRelationName(info->ri_IndexRelationDescs[i]),
 							RelationGetRelationName(append->rel)),
-					 errhint("Drop this index: the extension's tables take indexes on columns only, with a plain predicate.")));
+					 errhint("Drop this index: the extension's tables take indexes on columns "
+							 "only, with a plain predicate.")));
 		if (index->ii_Predicate == NIL)
 			continue;
 		index->ii_PredicateState = ExecInitQual(index->ii_Predicate, NULL);

@@ -2,11 +2,12 @@
  * company_contact.c
  *		Which contacts belong to which company: hubspot.company_contact.
  *
- * Written by enqueue.c in the user's backend and transaction.  The pairs of a group of calls are looked for in the
- * order of the index and written together, without a plan; the caller needs no right on the table.
+ * Written by enqueue.c in the user's backend and transaction.  The pairs of a group of calls are
+ * looked for in the order of the index and written together, without a plan; the caller needs no
+ * right on the table.
  *
- * Locks: ACCESS SHARE on the table and its index, ROW EXCLUSIVE on the table when there is a new pair, until the
- * end of the transaction.  Memory: a context of its own, of the size of one group.
+ * Locks: ACCESS SHARE on the table and its index, ROW EXCLUSIVE on the table when there is a new
+ * pair, until the end of the transaction.  Memory: a context of its own, of the size of one group.
  */
 #include "postgres.h"
 
@@ -59,7 +60,9 @@ company_contact_begin(const char *server, int capacity)
 	CompanyContacts *pairs = palloc(offsetof(CompanyContacts, pairs) + sizeof(Pair) * capacity);
 
 	pairs->context = CurrentMemoryContext;
-	pairs->texts = AllocSetContextCreate(pairs->context, "hubspot contacts of companies", ALLOCSET_SMALL_SIZES);
+	pairs->texts =
+		AllocSetContextCreate(pairs->context, "hubspot contacts of companies",
+							  ALLOCSET_SMALL_SIZES);
 	pairs->server = server;
 	pairs->capacity = capacity;
 	pairs->count = 0;
@@ -72,7 +75,9 @@ hash_text(const char *text)
 	return hash_bytes((const unsigned char *) text, strlen(text));
 }
 
-/* The contact's hash comes first, so that all pairs of a contact stand side by side in the index. */
+/*
+ * The contact's hash comes first, so that all pairs of a contact stand side by side in the index.
+ */
 static int64
 hash_pair(const CompanyContacts *pairs, const Pair *pair)
 {
@@ -130,8 +135,10 @@ is_there(const CompanyContacts *pairs, const Pair *pair, IndexScanDesc scan, Tup
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(pair->hash));
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
-		if (column_is(slot, PAIR_CONTACT, pair->contact) && column_is(slot, PAIR_COMPANY, pair->company) &&
-			column_is(slot, PAIR_CONTACT_PROPERTY, pair->contact_property) && column_is(slot, PAIR_SERVER, pairs->server))
+		if (column_is(slot, PAIR_CONTACT, pair->contact) &&
+			column_is(slot, PAIR_COMPANY, pair->company) &&
+			column_is(slot, PAIR_CONTACT_PROPERTY, pair->contact_property) &&
+			column_is(slot, PAIR_SERVER, pairs->server))
 			return true;
 	return false;
 }
@@ -170,7 +177,8 @@ choose_new(CompanyContacts *pairs, const Catalog *catalog)
 	{
 		const Pair *pair = &pairs->pairs[i];
 
-		if ((chosen == 0 || compare_pairs(pair, &pairs->pairs[chosen - 1]) != 0) && !is_there(pairs, pair, scan, slot))
+		if ((chosen == 0 || compare_pairs(pair, &pairs->pairs[chosen - 1]) != 0) &&
+			!is_there(pairs, pair, scan, slot))
 			pairs->pairs[chosen++] = *pair;
 	}
 	index_endscan(scan);
@@ -241,7 +249,8 @@ company_contact_remove(const char *server, const char *contact)
 	ScanKeyData keys[2];
 
 	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum((int64) first));
-	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum((int64) (first | PG_UINT32_MAX)));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE,
+				Int64GetDatum((int64) (first | PG_UINT32_MAX)));
 	index_rescan(scan, keys, 2, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
 		if (column_is(slot, PAIR_CONTACT, contact) && column_is(slot, PAIR_SERVER, server))

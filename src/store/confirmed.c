@@ -59,7 +59,8 @@ make_table(void)
 
 	context = AllocSetContextCreate(TopMemoryContext, "hubspot confirmed", ALLOCSET_DEFAULT_SIZES);
 	control.hcxt = context;
-	records = hash_create("hubspot confirmed", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	records =
+		hash_create("hubspot confirmed", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static ConfirmedName
@@ -131,7 +132,8 @@ make_room(Confirmed *confirmed)
 {
 	int			size = Min(Max(confirmed->size * 2, 8), CONFIRMED_MAX_PAIRS);
 
-	confirmed->pairs = confirmed->pairs == NULL ? MemoryContextAlloc(context, size * sizeof(ConfirmedPair))
+	confirmed->pairs = confirmed->pairs == NULL
+		? MemoryContextAlloc(context, size * sizeof(ConfirmedPair))
 		: repalloc(confirmed->pairs, size * sizeof(ConfirmedPair));
 	loaded_bytes += (size - confirmed->size) * sizeof(ConfirmedPair);
 	confirmed->size = size;
@@ -199,7 +201,8 @@ confirmed_exists(const Confirmed *confirmed, TimestampTz since)
 }
 
 Confirmed *
-confirmed_learn(Oid server, Object object, const char *record_id, const ConfirmedPair *pairs, int npairs,
+confirmed_learn(Oid server, Object object, const char *record_id, const ConfirmedPair *pairs,
+				int npairs,
 				TimestampTz sent_at, bool is_new)
 {
 	Confirmed  *confirmed = find_or_make(server, object, record_id);
@@ -362,7 +365,8 @@ confirmed_read(Oid server, Object object, const char *record_id, Confirmed *conf
 	open_scan(&scan);
 	if (find_row(&scan, &confirmed->name))
 	{
-		bytea	   *properties = DatumGetByteaPCopy(slot_getattr(scan.slot, CONFIRMED_PROPERTIES + 1, &isnull));
+		bytea	   *properties =
+		DatumGetByteaPCopy(slot_getattr(scan.slot, CONFIRMED_PROPERTIES + 1, &isnull));
 
 		confirmed->at = DatumGetTimestampTz(slot_getattr(scan.slot, CONFIRMED_AT + 1, &isnull));
 		confirmed->known = true;
@@ -399,7 +403,8 @@ change_row(Relation table, TupleTableSlot *slot, const Confirmed *confirmed)
 	values[CONFIRMED_AT] = TimestampTzGetDatum(confirmed->at);
 	values[CONFIRMED_PROPERTIES] = pairs_datum(confirmed);
 	replace[CONFIRMED_AT] = replace[CONFIRMED_PROPERTIES] = true;
-	CatalogTupleUpdate(table, &old->t_self, heap_modify_tuple(old, RelationGetDescr(table), values, isnull, replace));
+	CatalogTupleUpdate(table, &old->t_self,
+					   heap_modify_tuple(old, RelationGetDescr(table), values, isnull, replace));
 	if (free_tuple)
 		heap_freetuple(old);
 }
@@ -413,7 +418,8 @@ append_confirmed(Appender *append, const Confirmed *confirmed)
 	append_next(append, &values, &isnull);
 	values[CONFIRMED_AT] = TimestampTzGetDatum(confirmed->at);
 	values[CONFIRMED_SERVER] = ObjectIdGetDatum(confirmed->name.server);
-	values[CONFIRMED_OBJECT] = ObjectIdGetDatum(ring_catalog(false)->object[confirmed->name.object]);
+	values[CONFIRMED_OBJECT] =
+		ObjectIdGetDatum(ring_catalog(false)->object[confirmed->name.object]);
 	values[CONFIRMED_RECORD_ID] = CStringGetTextDatum(confirmed->name.record_id);
 	values[CONFIRMED_PROPERTIES] = pairs_datum(confirmed);
 	memset(isnull, false, CONFIRMED_COLUMNS * sizeof(bool));

@@ -43,7 +43,8 @@ typedef struct Confirmed
 	bool		dirty;			/* to be written */
 	bool		known;			/* HubSpot has the record, as of "at" */
 	TimestampTz at;				/* of the last confirmation, or forgetting; 0: none */
-	TimestampTz since;			/* while not loaded: when the first write was sent of those learnt */
+	TimestampTz since;			/* while not loaded: sending time of the first write that was
+								 * learnt */
 	int			npairs;
 	int			size;
 	ConfirmedPair *pairs;
@@ -76,16 +77,23 @@ extern bool confirmed_exists(const Confirmed *confirmed, TimestampTz since);
  * is_new: with it the record was created.  If the record has been written to
  * by another key since, it is not known in which order, and all is forgotten.
  */
-extern Confirmed *confirmed_learn(Oid server, Object object, const char *record_id, const ConfirmedPair *pairs,
+extern Confirmed *confirmed_learn(Oid server, Object object, const char *record_id,
+								  const ConfirmedPair *pairs,
 								  int npairs, TimestampTz sent_at, bool is_new);
 
 /* Nothing is known of the record any more. */
 extern void confirmed_forget(Oid server, Object object, const char *record_id);
 
-/* What was loaded of an account (InvalidOid: of all) does not count any more: the table has changed. */
+/*
+ * What was loaded of an account (InvalidOid: of all) does not count any more: the table has
+ * changed.
+ */
 extern void confirmed_unload(Oid server);
 
-/* From now on nothing counts as confirmed; and again it does, but for all that was sent or loaded before. */
+/*
+ * From now on nothing counts as confirmed; and again it does, but for all that was sent or loaded
+ * before.
+ */
 extern void confirmed_suspend(void);
 extern void confirmed_resume(void);
 

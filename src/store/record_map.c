@@ -133,7 +133,8 @@ hash_name(const MapEntry *entry)
 }
 
 static MapEntry *
-add_entry(Oid server, Object object, const char *key_property, const char *key, const char *record_id,
+add_entry(Oid server, Object object, const char *key_property, const char *key,
+		  const char *record_id,
 		  bool is_new, int64 now)
 {
 	MapEntry   *entry = next_entry(now);
@@ -216,8 +217,10 @@ next_record(RecordTable *table, const MapEntry *record)
 	while (index_getnext_slot(table->scan, ForwardScanDirection, table->slot))
 		if (column_is(table->slot, RECORD_KEY, record->key) &&
 			column_is(table->slot, RECORD_KEY_PROPERTY, record->key_property) &&
-			DatumGetObjectId(slot_getattr(table->slot, RECORD_SERVER + 1, &isnull)) == record->server &&
-			DatumGetObjectId(slot_getattr(table->slot, RECORD_OBJECT + 1, &isnull)) == table->catalog->object[record->object])
+			DatumGetObjectId(slot_getattr(table->slot, RECORD_SERVER + 1, &isnull)) ==
+			record->server &&
+			DatumGetObjectId(slot_getattr(table->slot, RECORD_OBJECT + 1, &isnull)) ==
+			table->catalog->object[record->object])
 			return true;
 	return false;
 }
@@ -245,7 +248,8 @@ change_record(RecordTable *table, const MapEntry *record)
 	values[RECORD_RECORD_ID] = CStringGetTextDatum(record->record_id);
 	replace[RECORD_RECORD_ID] = true;
 	CatalogTupleUpdate(table->heap, &old->t_self,
-					   heap_modify_tuple(old, RelationGetDescr(table->heap), values, isnull, replace));
+					   heap_modify_tuple(old, RelationGetDescr(table->heap), values, isnull,
+										 replace));
 	if (free_tuple)
 		heap_freetuple(old);
 }
@@ -334,7 +338,8 @@ open_table(RecordTable *table, LOCKMODE mode)
 	table->ngroup = 0;
 	table->heap = table_open(table->catalog->record, mode);
 	table->index = index_open(table->catalog->record_key_hash, AccessShareLock);
-	table->scan = index_beginscan(table->heap, table->index, GetActiveSnapshot(), NULL, 1, 0, SO_NONE);
+	table->scan =
+		index_beginscan(table->heap, table->index, GetActiveSnapshot(), NULL, 1, 0, SO_NONE);
 	table->slot = table_slot_create(table->heap, NULL);
 }
 
@@ -416,13 +421,18 @@ write_archived(const MapEntry *const *sorted)
 	if (ring_is_empty(ring_catalog(false)->company_contact))
 		return;
 	for (int i = 0; i < nentries; i++)
-		if (sorted[i]->archived && (i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0))
+		if (sorted[i]->archived &&
+			(i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0))
 		{
-			servers = accumArrayResult(servers, ObjectIdGetDatum(sorted[i]->server), false, OIDOID, CurrentMemoryContext);
-			keys = accumArrayResult(keys, CStringGetTextDatum(sorted[i]->key), false, TEXTOID, CurrentMemoryContext);
+			servers =
+				accumArrayResult(servers, ObjectIdGetDatum(sorted[i]->server), false, OIDOID,
+								 CurrentMemoryContext);
+			keys = accumArrayResult(keys, CStringGetTextDatum(sorted[i]->key), false, TEXTOID,
+									CurrentMemoryContext);
 		}
 	if (keys != NULL)
-		company_contact_remove_all(makeArrayResult(servers, CurrentMemoryContext), makeArrayResult(keys, CurrentMemoryContext));
+		company_contact_remove_all(makeArrayResult(servers, CurrentMemoryContext),
+								   makeArrayResult(keys, CurrentMemoryContext));
 }
 
 void

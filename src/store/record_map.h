@@ -16,7 +16,8 @@ extern void record_map_add(Oid server, Object object, const char *key_property, 
 						   const char *record_id, bool is_new, int64 now);
 
 /* HubSpot has no such record any more. */
-extern void record_map_remove(Oid server, Object object, const char *key_property, const char *key, int64 now);
+extern void record_map_remove(Oid server, Object object, const char *key_property, const char *key,
+							  int64 now);
 
 /* A contact was archived: it has no record, and belongs to no company, under any of its keys. */
 extern void record_map_archive(Oid server, const char *key_property, const char *key, int64 now);
@@ -34,7 +35,8 @@ extern char *record_map_find(Oid server, Object object, const char *key_property
 extern void record_map_close(void);
 
 /* The same by itself, for a session; a userId leads on to the record of its address. */
-extern char *record_map_look_up(Oid server, Object object, const char *key_property, const char *key);
+extern char *record_map_look_up(Oid server, Object object, const char *key_property,
+								const char *key);
 
 /* Whether enough has gathered, or nothing else is going on. */
 extern bool record_map_is_due(int64 now, bool idle);

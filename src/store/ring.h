@@ -86,7 +86,10 @@ extern bool ring_is_empty(Oid relation);
 /* Who owns our tables: on whose behalf they are written where the caller has no right on them. */
 extern Oid	ring_tables_owner(void);
 
-/* Whether the current user may SELECT one of our tables himself: then functions tell him what it holds. */
+/*
+ * Whether the current user may SELECT one of our tables himself: then functions tell him what it
+ * holds.
+ */
 extern bool ring_may_read(Oid table);
 
 /* TRUNCATE one of our tables, in the current transaction. */

@@ -83,13 +83,15 @@ all_rows_done(const Catalog *catalog, int child, const Snap *checkpoint)
 
 	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_XID8GE,
 				FullTransactionIdGetDatum(checkpoint->xmax));
-	if (first_row(catalog->outbox[child], catalog->outbox_xid[child], &key, 1, false, &id, &created_at, &xid))
+	if (first_row(catalog->outbox[child], catalog->outbox_xid[child], &key, 1, false, &id,
+				  &created_at, &xid))
 		return false;
 	for (int i = 0; i < checkpoint->nxip; i++)
 	{
 		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_XID8EQ,
 					FullTransactionIdGetDatum(checkpoint->xip[i]));
-		if (first_row(catalog->outbox[child], catalog->outbox_xid[child], &key, 1, false, &id, &created_at, &xid))
+		if (first_row(catalog->outbox[child], catalog->outbox_xid[child], &key, 1, false, &id,
+					  &created_at, &xid))
 			return false;
 	}
 	return true;
@@ -178,7 +180,8 @@ ring_rotate(Datum snapshot, int64 retention_minutes)
 	Snap	   *checkpoint = snapshot_from_datum(snapshot);
 	int			current = RING_CHILD(ring_last_id(catalog->outbox_id_seq));
 
-	(void) set_config_option("lock_timeout", "100", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	(void) set_config_option("lock_timeout", "100", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+							 true, 0, false);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int child = 0; child < RING_CHILDREN; child++)
 		if (child != current)

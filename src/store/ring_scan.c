@@ -21,7 +21,8 @@ ring_scan_open(RingScan *child, Oid heap, Oid index, int nkeys)
 {
 	child->heap = table_open(heap, AccessShareLock);
 	child->index = index_open(index, AccessShareLock);
-	child->scan = index_beginscan(child->heap, child->index, GetActiveSnapshot(), NULL, nkeys, 0, SO_NONE);
+	child->scan =
+		index_beginscan(child->heap, child->index, GetActiveSnapshot(), NULL, nkeys, 0, SO_NONE);
 	child->slot = table_slot_create(child->heap, NULL);
 }
 

@@ -24,7 +24,10 @@ typedef struct RingScan
  */
 extern void ring_scan_open(RingScan *child, Oid heap, Oid index, int nkeys);
 
-/* The row of this id, by an index that begins with it (nkeys: 1), in child->slot; false when there is none. */
+/*
+ * The row of this id, by an index that begins with it (nkeys: 1), in child->slot; false when there
+ * is none.
+ */
 extern bool ring_scan_find(RingScan *child, int64 id);
 
 /* The next row in child->slot, ascending; false at the end. */

@@ -38,7 +38,8 @@ snapshot_from_datum(Datum datum)
 	for (char *c = text; *c != '\0'; c++)
 		if (*c == ',')
 			commas++;
-	snap = palloc0(offsetof(Snap, xip) + sizeof(FullTransactionId) * (commas + 1)); /* compared as bytes */
+	/* compared as bytes */
+	snap = palloc0(offsetof(Snap, xip) + sizeof(FullTransactionId) * (commas + 1));
 	snap->xmin = next_xid(&next);
 	snap->xmax = next_xid(&next);
 	snap->nxip = 0;

@@ -91,7 +91,8 @@ sync_functions_schema(void)
 Oid
 sync_owner_role(const Sync *sync)
 {
-	return OidIsValid(sync->role) && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(sync->role)) ? sync->role : InvalidOid;
+	return OidIsValid(sync->role) && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(sync->role))
+		? sync->role : InvalidOid;
 }
 
 Oid
@@ -102,9 +103,12 @@ sync_need_owner(const Sync *sync)
 	if (!OidIsValid(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\", the owner of \"%s\", does not exist any more", sync->owner, sync->name),
-				 OidIsValid(get_role_oid(sync->owner, true)) ? errdetail("The role of this name is another one.") : 0,
-				 errhint("hubspot_alter_owner() gives the definition to another role, for a superuser.")));
+				 errmsg("role \"%s\", the owner of \"%s\", does not exist any more", sync->owner,
+						sync->name),
+				 OidIsValid(get_role_oid(sync->owner, true))
+				 ? errdetail("The role of this name is another one.") : 0,
+				 errhint("hubspot_alter_owner() gives the definition to another role, "
+						 "for a superuser.")));
 	return role;
 }
 
@@ -120,13 +124,16 @@ void
 sync_act_as_owner(const Sync *sync, Identity *before)
 {
 	(void) sync_need_owner(sync);
-	act_as(sync_reader(sync), SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION, sync->search_path, before);
-	(void) set_config_option("row_security", sync->row_security ? "on" : "off", PGC_USERSET, PGC_S_SESSION,
+	act_as(sync_reader(sync), SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION,
+		   sync->search_path, before);
+	(void) set_config_option("row_security", sync->row_security ? "on" : "off", PGC_USERSET,
+							 PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
 uint64
-sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, SyncTake take, void *arg)
+sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,
+			 SyncTake take, void *arg)
 {
 	Identity	before;
 	uint64		rows;
@@ -160,15 +167,19 @@ sync_check_owner(const Sync *sync)
 /* Columns of the statement below. */
 enum
 {
-	COL_ID = 1, COL_NAME, COL_KIND, COL_OWNER, COL_SERVER, COL_OBJECT, COL_RELATION, COL_SOURCE, COL_SEARCH_PATH,
-	COL_FOLLOWS, COL_KEY_COLUMN, COL_KEY_ATTNUM, COL_COLUMNS, COL_MODE, COL_DELETES, COL_EVENT, COL_LEVEL, COL_OUTPUTS, COL_PROPERTY,
-	COL_LIST, COL_ON_MISSING, COL_EVERY, COL_TIMEOUT_MS, COL_MAX_SHRINK, COL_CREATE, COL_HELD, COL_OWNER_OID, COL_ROW_SECURITY
+	COL_ID = 1, COL_NAME, COL_KIND, COL_OWNER, COL_SERVER, COL_OBJECT, COL_RELATION, COL_SOURCE,
+	COL_SEARCH_PATH,
+	COL_FOLLOWS, COL_KEY_COLUMN, COL_KEY_ATTNUM, COL_COLUMNS, COL_MODE, COL_DELETES, COL_EVENT,
+	COL_LEVEL, COL_OUTPUTS, COL_PROPERTY,
+	COL_LIST, COL_ON_MISSING, COL_EVERY, COL_TIMEOUT_MS, COL_MAX_SHRINK, COL_CREATE, COL_HELD,
+	COL_OWNER_OID, COL_ROW_SECURITY
 };
 
 static const char *const load_sql =
 "SELECT id, name, kind, owner, server, object, relation, source, search_path,"
 " follows, key_column, key_attnum, columns, mode, deletes, event, level, outputs, property,"
-" list, on_missing, every, LEAST(extract(epoch FROM timeout) * 1000, 2147483647)::int4, max_shrink::float8, create_in_hubspot, held, owner_oid, row_security"
+" list, on_missing, every, LEAST(extract(epoch FROM timeout) * 1000, 2147483647)::int4, "
+"max_shrink::float8, create_in_hubspot, held, owner_oid, row_security"
 " FROM hubspot.sync WHERE ";
 
 static Datum
@@ -211,7 +222,8 @@ read_outputs(void)
 
 	if (isnull)
 		return 0;
-	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
+	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL,
+					  &count);
 	for (int i = 0; i < count; i++)
 		outputs |= sync_output_by_name(TextDatumGetCString(names[i]));
 	return outputs;
@@ -222,7 +234,8 @@ member_text(JsonbContainer *object, const char *name)
 {
 	JsonbValue	found;
 
-	if (getKeyJsonValueFromContainer(object, name, strlen(name), &found) == NULL || found.type != jbvString)
+	if (getKeyJsonValueFromContainer(object, name, strlen(name), &found) == NULL ||
+		found.type != jbvString)
 		elog(ERROR, "no \"%s\" in hubspot.sync.columns", name);
 	return pnstrdup(found.val.string.val, found.val.string.len);
 }
@@ -232,7 +245,8 @@ member_attnum(JsonbContainer *object)
 {
 	JsonbValue	found;
 
-	if (getKeyJsonValueFromContainer(object, "attnum", 6, &found) == NULL || found.type != jbvNumeric)
+	if (getKeyJsonValueFromContainer(object, "attnum", 6, &found) == NULL ||
+		found.type != jbvNumeric)
 		return InvalidAttrNumber;
 	return DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(found.val.numeric)));
 }
@@ -272,10 +286,15 @@ interval_column(int number, MemoryContext context)
 	bool		isnull;
 	Datum		datum = column(number, &isnull);
 
-	return isnull ? NULL : memcpy(MemoryContextAlloc(context, sizeof(Interval)), DatumGetIntervalP(datum), sizeof(Interval));
+	return isnull
+		? NULL : memcpy(MemoryContextAlloc(context, sizeof(Interval)), DatumGetIntervalP(datum),
+						sizeof(Interval));
 }
 
-/* A definition belongs to a role, whatever that is called; of one that comes from a dump the name is all there is. */
+/*
+ * A definition belongs to a role, whatever that is called; of one that comes from a dump the name
+ * is all there is.
+ */
 static void
 read_owner(Sync *sync, MemoryContext context)
 {
@@ -318,7 +337,8 @@ read_row(MemoryContext context)
 	sync->outputs = read_outputs();
 	sync->property = text_column(COL_PROPERTY, context);
 	sync->list = text_column(COL_LIST, context);
-	sync->keeps_missing = word_column(COL_ON_MISSING, sync_missing_names, lengthof(sync_missing_names)) == 1;
+	sync->keeps_missing =
+		word_column(COL_ON_MISSING, sync_missing_names, lengthof(sync_missing_names)) == 1;
 	sync->every = interval_column(COL_EVERY, context);
 	sync->timeout_ms = DatumGetInt32(column(COL_TIMEOUT_MS, &isnull));
 	sync->max_shrink = DatumGetFloat8(column(COL_MAX_SHRINK, &isnull));
@@ -356,7 +376,8 @@ load_row(const char *condition, Oid type, Datum value)
 Sync *
 sync_load(const char *name, bool missing_ok)
 {
-	Sync	   *sync = load_row("name OPERATOR(pg_catalog.=) $1", TEXTOID, CStringGetTextDatum(name));
+	Sync	   *sync =
+	load_row("name OPERATOR(pg_catalog.=) $1", TEXTOID, CStringGetTextDatum(name));
 
 	if (sync == NULL && !missing_ok)
 		ereport(ERROR,

@@ -85,7 +85,7 @@ typedef struct SyncColumn
 {
 	char	   *property;
 	char	   *column;			/* name when it was declared */
-	AttrNumber	attnum;			/* of a table's or view's column, which may have been renamed since */
+	AttrNumber	attnum;			/* of a table or view: the column's name may have changed since */
 } SyncColumn;
 
 /* A row of hubspot.sync.  Everything is palloc'd in the context of sync_load()'s caller. */
@@ -162,7 +162,8 @@ extern void sync_act_as_owner(const Sync *sync, Identity *before);
  * wrote.  take (or NULL) sees them in SPI_tuptable, in memory that goes when it returns.
  */
 typedef void (*SyncTake) (void *arg);
-extern uint64 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, SyncTake take, void *arg);
+extern uint64 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,
+						   SyncTake take, void *arg);
 
 /* The schema of the extension's functions, quoted, for statements that call them. */
 extern const char *sync_functions_schema(void);
@@ -194,7 +195,10 @@ extern void sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget
 /* The next refresh queues everybody, as changed; at_once: it is due now. */
 extern void sync_resend(const Sync *sync, bool at_once);
 
-/* Write down what the definitions' sources, their columns and owners are called now; after a statement that has renamed something. */
+/*
+ * Write down what the definitions' sources, their columns and owners are called now; after a
+ * statement that has renamed something.
+ */
 extern void sync_follow_names(void);
 
 /* Remove a definition, its state, its members and its triggers. */

@@ -32,13 +32,15 @@ sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what)
 
 	if (argument[0] == '\0')
 		ereport(ERROR,
-				(errcode(PG_ARGISNULL(n) ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
+				(errcode(PG_ARGISNULL(n)
+						 ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must not be %s", what, PG_ARGISNULL(n) ? "null" : "empty")));
 	return argument;
 }
 
 int
-sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char *const *words, int count)
+sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char *const *words,
+				   int count)
 {
 	char	   *word;
 	StringInfoData valid;
@@ -63,7 +65,8 @@ sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char 
 static double
 interval_seconds(const Interval *interval)
 {
-	return (interval->month * (double) DAYS_PER_MONTH + interval->day) * SECS_PER_DAY + interval->time / (double) USECS_PER_SEC;
+	return (interval->month * (double) DAYS_PER_MONTH + interval->day) * SECS_PER_DAY +
+		interval->time / (double) USECS_PER_SEC;
 }
 
 /* INT_MAX for more than that can say. */
@@ -103,14 +106,16 @@ sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int time
 	{
 		sync->timeout_ms = hubspot_max_refresh_timeout;
 		ereport(NOTICE,
-				(errmsg("timeout is cut to %g seconds, which hubspot.max_refresh_timeout allows", sync->timeout_ms / 1000.0)));
+				(errmsg("timeout is cut to %g seconds, which hubspot.max_refresh_timeout allows",
+						sync->timeout_ms / 1000.0)));
 	}
 	sync->max_shrink = PG_GETARG_FLOAT4(max_shrink);
 	if (!(sync->max_shrink >= 0 && sync->max_shrink <= 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_shrink must be between 0 and 1"),
-				 errdetail("It is the share of its records that may leave the source in one refresh.")));
+				 errdetail("It is the share of its records that may leave the source "
+						   "in one refresh.")));
 }
 
 /* What the session's search_path stands for now: "$user" is not the same one later. */

@@ -15,12 +15,16 @@
 extern char *sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what);
 
 /* Position of a word in a list; 0 when the argument is null. */
-extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char *const *words, int count);
+extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what,
+							   const char *const *words, int count);
 
 /* every (NULL, or a second at least), timeout, max_shrink (0 to 1). */
-extern void sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int timeout, int max_shrink);
+extern void sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int timeout,
+									int max_shrink);
 
-/* Owner, SERVER (NULL: the default one) and search_path, from the session; the owner needs USAGE. */
+/*
+ * Owner, SERVER (NULL: the default one) and search_path, from the session; the owner needs USAGE.
+ */
 extern void sync_set_owner(Sync *sync, const char *server);
 
 #endif							/* HUBSPOT_SYNC_ARGUMENT_H */

@@ -64,7 +64,8 @@ trigger_name(const char *sync, int i)
 
 	if (len <= LONGEST_PLAIN)
 		return psprintf("hubspot_sync_%s_%s", triggers[i].word, sync);
-	return psprintf("hubspot_sync_%s_%.*s_%08x", triggers[i].word, pg_mbcliplen(sync, len, LONGEST_PLAIN - 9), sync,
+	return psprintf("hubspot_sync_%s_%.*s_%08x", triggers[i].word,
+					pg_mbcliplen(sync, len, LONGEST_PLAIN - 9), sync,
 					hash_bytes((const unsigned char *) sync, len));
 }
 
@@ -82,8 +83,10 @@ static const char *const find_sql =
 "SELECT t.tgrelid, t.tgname::text, t.tgenabled IN ('O', 'A') FROM pg_trigger t"
 " JOIN pg_proc p ON p.oid = t.tgfoid AND p.prosrc = '" TRIGGER_FUNCTION "'"
 " JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'"
-" JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = '" HUBSPOT_EXTENSION "'"
-" WHERE t.tgnargs = 1 AND t.tgargs = pg_catalog.convert_to($1, pg_catalog.getdatabaseencoding()) || '\\x00'::bytea"
+" JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = "
+"d.refobjid AND e.extname = '" HUBSPOT_EXTENSION "'"
+" WHERE t.tgnargs = 1 AND t.tgargs = pg_catalog.convert_to($1, pg_catalog.getdatabaseencoding()) "
+"|| '\\x00'::bytea"
 " ORDER BY t.oid";
 
 static List *
@@ -150,10 +153,12 @@ sync_follow_problem(const Sync *sync)
 		{
 			const Found *one = lfirst(cell);
 
-			is_there |= one->relation == sync->relation && one->is_enabled && strcmp(one->name, name) == 0;
+			is_there |= one->relation == sync->relation && one->is_enabled &&
+				strcmp(one->name, name) == 0;
 		}
 		if (is_needed(sync, i) && !is_there)
-			return psprintf("the trigger \"%s\" of the table is missing or disabled, so that not all changes are followed", name);
+			return psprintf("the trigger \"%s\" of the table is missing or disabled, "
+							"so that not all changes are followed", name);
 	}
 	return NULL;
 }
@@ -163,7 +168,8 @@ sync_follow_problem(const Sync *sync)
 static char *
 table_name(Oid relation)
 {
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+									  get_rel_name(relation));
 }
 
 static void
@@ -179,18 +185,22 @@ static void
 drop_trigger(const Found *found)
 {
 	if (object_ownercheck(RelationRelationId, found->relation, GetUserId()))
-		execute(psprintf("DROP TRIGGER %s ON %s", quote_identifier(found->name), table_name(found->relation)));
+		execute(psprintf("DROP TRIGGER %s ON %s", quote_identifier(found->name),
+						 table_name(found->relation)));
 	else
 		ereport(NOTICE,
-				(errmsg("trigger \"%s\" of table %s stays, and does nothing", found->name, table_name(found->relation)),
+				(errmsg("trigger \"%s\" of table %s stays, and does nothing", found->name,
+						table_name(found->relation)),
 				 errdetail("Only the owner of the table can drop it.")));
 }
 
 static void
 make_trigger(const Sync *sync, int i)
 {
-	execute(psprintf("CREATE OR REPLACE TRIGGER %s AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s.%s(%s)",
-					 quote_identifier(trigger_name(sync->name, i)), triggers[i].event, table_name(sync->relation), triggers[i].tables,
+	execute(psprintf("CREATE OR REPLACE TRIGGER %s AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE "
+					 "FUNCTION %s.%s(%s)",
+					 quote_identifier(trigger_name(sync->name, i)), triggers[i].event,
+					 table_name(sync->relation), triggers[i].tables,
 					 sync_functions_schema(), TRIGGER_FUNCTION,
 					 quote_literal_cstr(sync->name)));
 }
@@ -199,7 +209,8 @@ static bool
 is_wanted(const Sync *sync, const Found *found)
 {
 	for (int i = 0; i < lengthof(triggers); i++)
-		if (is_needed(sync, i) && found->relation == sync->relation && strcmp(found->name, trigger_name(sync->name, i)) == 0)
+		if (is_needed(sync, i) && found->relation == sync->relation &&
+			strcmp(found->name, trigger_name(sync->name, i)) == 0)
 			return true;
 	return false;
 }

@@ -38,8 +38,10 @@ problem_of_partitions(Oid relation)
 {
 	Oid			partition = user_table_foreign_partition(relation);
 
-	return OidIsValid(partition) ? psprintf("its partition \"%s\" is a foreign table, whose changes cannot be followed: detach it, or declare a query",
-											get_rel_name(partition)) : NULL;
+	return OidIsValid(partition)
+		? psprintf("its partition \"%s\" is a foreign table, whose changes cannot be followed: "
+				   "detach it, or declare a query",
+				   get_rel_name(partition)) : NULL;
 }
 
 /* Of a source that is a relation. */

@@ -29,7 +29,8 @@ may_read_column(Oid relation, const char *name, AttrNumber attnum, Oid role)
 	if (attnum == InvalidAttrNumber && name != NULL)
 		attnum = get_attnum(relation, name);
 	return attnum == InvalidAttrNumber ||
-		pg_attribute_aclcheck_ext(relation, attnum, role, ACL_SELECT, &is_missing) == ACLCHECK_OK || is_missing;
+		pg_attribute_aclcheck_ext(relation, attnum, role, ACL_SELECT, &is_missing) == ACLCHECK_OK ||
+		is_missing;
 }
 
 static bool
@@ -63,7 +64,8 @@ sync_rights_deny(const Sync *sync, Oid role, SyncDenial *denial)
 		denial->name = get_namespace_name(schema);
 		return true;
 	}
-	if (pg_class_aclcheck_ext(sync->relation, role, ACL_SELECT, &is_missing) == ACLCHECK_OK || is_missing ||
+	if (pg_class_aclcheck_ext(sync->relation, role, ACL_SELECT, &is_missing) == ACLCHECK_OK ||
+		is_missing ||
 		may_read_columns(sync, role))
 		return false;
 	denial->kind = get_relkind_objtype(get_rel_relkind(sync->relation));

@@ -1,6 +1,7 @@
 /*
  * sync_row.c
- *		What a row of a sync's table becomes: the plan of its message, and what is compared of two rows.
+ *		What a row of a sync's table becomes: the plan of its message, and what is compared of two
+ *		rows.
  *
  * Called by the triggers of a followed table, in the transaction of whoever
  * changed it, by the back-fill, and by who asks what is wrong.  Raises no error.
@@ -64,7 +65,8 @@ present_attribute(TupleDesc desc, const char *name, AttrNumber attnum)
 }
 
 static void
-add_member(SyncRowPlan *plan, Place place, const char *name, Form_pg_attribute attribute, bool is_key)
+add_member(SyncRowPlan *plan, Place place, const char *name, Form_pg_attribute attribute,
+		   bool is_key)
 {
 	Member	   *member = &plan->members[plan->nmembers++];
 
@@ -114,7 +116,8 @@ top_name(const Sync *sync, const CallOptions *options, const char *property)
 bool
 sync_row_is_key_trait(const Sync *sync, const char *property)
 {
-	return sync->object == OBJECT_IS_CONTACT ? is_name(property, "email") : is_name(property, "domain") || is_name(property, "website");
+	return sync->object == OBJECT_IS_CONTACT
+		? is_name(property, "email") : is_name(property, "domain") || is_name(property, "website");
 }
 
 static bool
@@ -128,7 +131,8 @@ has_top(const SyncRowPlan *plan, const char *name)
 
 /* The mapped columns; returns whether one of them tells whose record it is. */
 static bool
-add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_pg_attribute key, StringInfo gone)
+add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_pg_attribute key,
+		   StringInfo gone)
 {
 	bool		names_key = false;
 	ListCell   *cell;
@@ -147,7 +151,8 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 		}
 		if (top == NULL)
 			add_member(plan, PLACE_TRAITS,
-					   plan->sync->object == OBJECT_IS_ASSOCIATION ? "website" : column->property, attribute, is_key);
+					   plan->sync->object == OBJECT_IS_ASSOCIATION ? "website" : column->property,
+					   attribute, is_key);
 		else if (!has_top(plan, top))
 			add_member(plan, PLACE_TOP, top, attribute, is_key);
 		add_compared(plan, attribute);
@@ -223,14 +228,20 @@ sync_row_refusal(const Sync *sync)
 	if (server == NULL)
 		return psprintf("the server \"%s\" does not exist any more", sync->server);
 	if (!OidIsValid(owner))
-		return psprintf("its owner, the role \"%s\", does not exist any more: hubspot_alter_owner() gives it to another", sync->owner);
+		return psprintf("its owner, the role \"%s\", does not exist any more: "
+						"hubspot_alter_owner() gives it to another", sync->owner);
 	if (object_aclcheck(ForeignServerRelationId, server->serverid, owner, ACL_USAGE) != ACLCHECK_OK)
-		return psprintf("its owner, the role \"%s\", has no USAGE on the server \"%s\" any more", sync->owner, sync->server);
+		return psprintf("its owner, the role \"%s\", has no USAGE on the server \"%s\" any more",
+						sync->owner, sync->server);
 	if (sync->follows && sync_rights_deny(sync, owner, &denial))
-		return psprintf("its owner, the role \"%s\", has no %s on the %s \"%s\" any more", sync->owner,
-						denial.kind == OBJECT_SCHEMA ? "USAGE" : "SELECT", denial.kind == OBJECT_SCHEMA ? "schema" : "table", denial.name);
-	if (sync->follows && !superuser_arg(owner) && check_enable_rls(sync->relation, owner, true) == RLS_ENABLED)
-		return psprintf("row security of its table hides rows from its owner, the role \"%s\"", sync->owner);
+		return psprintf("its owner, the role \"%s\", has no %s on the %s \"%s\" any more",
+						sync->owner,
+						denial.kind == OBJECT_SCHEMA ? "USAGE" : "SELECT",
+						denial.kind == OBJECT_SCHEMA ? "schema" : "table", denial.name);
+	if (sync->follows && !superuser_arg(owner) &&
+		check_enable_rls(sync->relation, owner, true) == RLS_ENABLED)
+		return psprintf("row security of its table hides rows from its owner, the role \"%s\"",
+						sync->owner);
 	return NULL;
 }
 

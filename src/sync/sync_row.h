@@ -16,7 +16,9 @@
 
 #include "sync/sync.h"
 
-/* How a definition's rows become calls; lives in the context it was made in, with the definition. */
+/*
+ * How a definition's rows become calls; lives in the context it was made in, with the definition.
+ */
 typedef struct SyncRowPlan SyncRowPlan;
 
 /*
@@ -29,7 +31,8 @@ extern SyncRowPlan *sync_row_plan(const Sync *sync, TupleDesc desc, const char *
 
 /* Whether two rows differ in what the definition sends, byte by byte; and whether in their keys. */
 extern bool sync_row_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now);
-extern bool sync_row_key_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now);
+extern bool sync_row_key_differs(const SyncRowPlan *plan, TupleTableSlot *before,
+								 TupleTableSlot *now);
 
 /*
  * Why nothing can be queued for the definition's account by its owner now: one of them is gone,
@@ -48,7 +51,10 @@ extern SyncRows *sync_rows_open(SyncRowPlan *plan, int capacity, bool backfill);
 /* The same for a back-fill, whatever it needs; raises what stands against it. */
 extern SyncRows *sync_rows_begin(const Sync *sync, Relation rel);
 
-/* Queue a row; returns the outbox id, or 0 for one without a key (NULL, or an empty text), which is left out. */
+/*
+ * Queue a row; returns the outbox id, or 0 for one without a key (NULL, or an empty text), which is
+ * left out.
+ */
 extern int64 sync_rows_queue(SyncRows *rows, TupleTableSlot *slot);
 extern void sync_rows_remove(SyncRows *rows, TupleTableSlot *slot);
 

@@ -87,7 +87,8 @@ push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState *state)
 		if (member->place == PLACE_TOP)
 			row_column_push(&member->column, slot, state);
 		else if (member->place == PLACE_MESSAGE_ID)
-			value_push_pair(state, "messageId", psprintf("%s:%s", plan->sync->name, key_text(&member->column, slot)));
+			value_push_pair(state, "messageId",
+							psprintf("%s:%s", plan->sync->name, key_text(&member->column, slot)));
 	}
 	if (plan->sync->object == OBJECT_IS_EVENT)
 		value_push_pair(state, "event", plan->sync->event);
@@ -134,7 +135,8 @@ make_deletion(SyncRowPlan *plan, TupleTableSlot *slot)
 	if (plan->sync->object == OBJECT_IS_COMPANY)
 		value_push_pair(&state, "object", "company");
 	for (int i = 0; i < plan->nmembers; i++)
-		if (plan->members[i].is_key || sync_row_is_key_trait(plan->sync, plan->members[i].column.name))
+		if (plan->members[i].is_key ||
+			sync_row_is_key_trait(plan->sync, plan->members[i].column.name))
 			row_column_push(&plan->members[i].column, slot, &state);
 	return value_end_object(&state);
 }
@@ -151,12 +153,14 @@ typedef enum Meaning
 static Jsonb *
 make(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning)
 {
-	return meaning == ROW_IS_DELETED ? make_deletion(plan, slot) : make_message(plan, slot, meaning == ROW_IS_CLEARED);
+	return meaning == ROW_IS_DELETED
+		? make_deletion(plan, slot) : make_message(plan, slot, meaning == ROW_IS_CLEARED);
 }
 
 /* NULL, with the error's text in problem, when a value cannot be converted. */
 static Jsonb *
-make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning, MessageProblem *problem)
+make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning,
+					   MessageProblem *problem)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -175,12 +179,14 @@ make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning,
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		problem->sqlerrcode = error->sqlerrcode;
-		problem->message = psprintf("a row of \"%s\" cannot be converted: %s", plan->sync->source, error->message);
+		problem->message =
+			psprintf("a row of \"%s\" cannot be converted: %s", plan->sync->source, error->message);
 		problem->detail = problem->hint = NULL;
 	}
 	PG_END_TRY();
@@ -209,7 +215,9 @@ is_too_large(SyncRowPlan *plan, TupleTableSlot *slot, MessageProblem *problem)
 	if (size <= hubspot_max_message_size)
 		return false;
 	problem->sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-	problem->message = psprintf("a row of \"%s\" has %zu bytes, which exceeds hubspot.max_message_size", plan->sync->source, size);
+	problem->message =
+		psprintf("a row of \"%s\" has %zu bytes, which exceeds hubspot.max_message_size",
+				 plan->sync->source, size);
 	problem->detail = psprintf("The limit is %d bytes.", hubspot_max_message_size);
 	problem->hint = NULL;
 	return true;
@@ -222,7 +230,8 @@ begin(SyncRows *queue, Call call)
 {
 	const Sync *sync = queue->plan->sync;
 	MemoryContext old = MemoryContextSwitchTo(queue->home);
-	Enqueue    *enqueue = enqueue_begin(call, SOURCE_SYNC, sync->server, sync_need_owner(sync), queue->capacity);
+	Enqueue    *enqueue =
+	enqueue_begin(call, SOURCE_SYNC, sync->server, sync_need_owner(sync), queue->capacity);
 
 	enqueue_set_terms(enqueue, NULL, queue->backfill);
 	enqueue_set_mode(enqueue, sync_row_modes[sync->mode]);
@@ -248,7 +257,8 @@ SyncRows *
 sync_rows_begin(const Sync *sync, Relation rel)
 {
 	const char *problem = sync_row_refusal(sync);
-	SyncRowPlan *plan = problem == NULL ? sync_row_plan(sync, RelationGetDescr(rel), &problem) : NULL;
+	SyncRowPlan *plan =
+	(problem == NULL ? sync_row_plan(sync, RelationGetDescr(rel), &problem) : NULL);
 
 	if (plan == NULL)
 		ereport(ERROR,
@@ -270,7 +280,8 @@ queue_row(SyncRows *queue, Enqueue *enqueue, TupleTableSlot *slot, Meaning meani
 		return 0;
 	old = MemoryContextSwitchTo(queue->row);
 	if (!is_too_large(plan, slot, &problem))
-		message = plan->may_fail ? make_in_subtransaction(plan, slot, meaning, &problem) : make(plan, slot, meaning);
+		message = plan->may_fail
+			? make_in_subtransaction(plan, slot, meaning, &problem) : make(plan, slot, meaning);
 	if (message == NULL)
 		id = enqueue_problem(enqueue, NULL, &problem);
 	else if (plan->sync->object == OBJECT_IS_ASSOCIATION)

@@ -72,7 +72,8 @@ check_relation(Relation rel)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a partition", RelationGetRelationName(rel)),
-				 errdetail("A statement that names the partitioned table fires no statement trigger of a partition."),
+				 errdetail("A statement that names the partitioned table fires no statement "
+						   "trigger of a partition."),
 				 errhint("Declare the partitioned table.")));
 }
 
@@ -94,11 +95,14 @@ look_at_relation(const char *text, SyncSource *source)
 	rel = relation_open(source->relation, NoLock);
 	source->can_follow = is_followed_kind(rel);
 	check_relation(rel);
-	source->text = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel));
+	source->text =
+		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+								   RelationGetRelationName(rel));
 	source->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	for (int i = 0; i < source->desc->natts; i++)	/* the copy leaves out what makes a column one
 													 * that is generated */
-		TupleDescAttr(source->desc, i)->attgenerated = TupleDescAttr(RelationGetDescr(rel), i)->attgenerated;
+		TupleDescAttr(source->desc, i)->attgenerated =
+			TupleDescAttr(RelationGetDescr(rel), i)->attgenerated;
 	relation_close(rel, NoLock);
 }
 
@@ -118,11 +122,17 @@ sync_source_check_row_security(const Sync *sync)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("row security hides rows of table \"%s\" from role \"%s\"", get_rel_name(sync->relation),
+			 errmsg("row security hides rows of table \"%s\" from role \"%s\"",
+					get_rel_name(sync->relation),
 					GetUserNameFromId(sync_reader(sync), false)),
-			 superuser_arg(sync->role) ? errdetail("What a superuser declares is read with the rights of pg_read_all_data, which policies apply to.") : 0,
-			 errhint("Declare \"%s\" as the owner of the table or as a role that has BYPASSRLS%s.", sync->name,
-					 superuser_arg(sync->role) ? "" : ", or compare what the role sees: declare a view, or SELECT * FROM the table, with every")));
+			 superuser_arg(sync->role)
+			 ? errdetail("What a superuser declares is read with the rights of pg_read_all_data, "
+						 "which policies apply to.") : 0,
+			 errhint("Declare \"%s\" as the owner of the table or as a role that has BYPASSRLS%s.",
+					 sync->name,
+					 superuser_arg(sync->role)
+					 ? "" : ", or compare what the role sees: declare a view, "
+					 "or SELECT * FROM the table, with every")));
 }
 
 /*
@@ -133,7 +143,8 @@ sync_source_check_row_security(const Sync *sync)
 static bool
 is_unique_on(HeapTuple partitioned, Form_pg_index index, AttrNumber attnum)
 {
-	Form_pg_partitioned_table partition = HeapTupleIsValid(partitioned) ? (Form_pg_partitioned_table) GETSTRUCT(partitioned) : NULL;
+	Form_pg_partitioned_table partition =
+	(HeapTupleIsValid(partitioned) ? (Form_pg_partitioned_table) GETSTRUCT(partitioned) : NULL);
 	bool		found = false;
 
 	for (int i = 0; i < index->indnkeyatts; i++)
@@ -165,8 +176,10 @@ sync_source_is_unique(const SyncSource *source, AttrNumber attnum)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		index = (Form_pg_index) GETSTRUCT(tuple);
-		is_unique |= index->indisunique && index->indisvalid && heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-			heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) && is_unique_on(partitioned, index, attnum);
+		is_unique |= index->indisunique && index->indisvalid &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+			heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) &&
+			is_unique_on(partitioned, index, attnum);
 		ReleaseSysCache(tuple);
 	}
 	if (HeapTupleIsValid(partitioned))
@@ -185,9 +198,12 @@ sync_source_primary_key(const SyncSource *source)
 	if (!source->can_follow)
 		return NULL;
 	rel = relation_open(source->relation, NoLock);
-	is_one = bms_get_singleton_member(RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY), &attnum);
+	is_one = bms_get_singleton_member(RelationGetIndexAttrBitmap(rel,
+																 INDEX_ATTR_BITMAP_PRIMARY_KEY),
+									  &attnum);
 	relation_close(rel, NoLock);
-	return is_one ? get_attname(source->relation, attnum + FirstLowInvalidHeapAttributeNumber, false) : NULL;
+	return is_one
+		? get_attname(source->relation, attnum + FirstLowInvalidHeapAttributeNumber, false) : NULL;
 }
 
 /* ---- a query ------------------------------------------------------------------------- */
@@ -250,7 +266,8 @@ look_at_query(const char *text, SyncSource *source)
 	SPI_connect();
 	plan = SPI_prepare(psprintf("SELECT * FROM (%s\n) q", query), 0, NULL);
 	statements = plan != NULL ? SPI_plan_get_plan_sources(plan) : NIL;
-	desc = list_length(statements) == 1 ? ((CachedPlanSource *) linitial(statements))->resultDesc : NULL;
+	desc = list_length(statements) == 1
+		? ((CachedPlanSource *) linitial(statements))->resultDesc : NULL;
 	if (desc == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
@@ -283,7 +300,8 @@ column_names(TupleDesc desc)
 	initStringInfo(&names);
 	for (int i = 0; i < desc->natts; i++)
 		if (!TupleDescAttr(desc, i)->attisdropped)
-			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", NameStr(TupleDescAttr(desc, i)->attname));
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+							 NameStr(TupleDescAttr(desc, i)->attname));
 	return names.data;
 }
 

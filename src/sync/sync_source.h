@@ -28,7 +28,9 @@ extern char *sync_source_bare_query(const char *query);
  */
 extern void sync_source_look(const char *text, SyncSource *source);
 
-/* An error unless the role may read the columns, and the key's, of the relation that is the source. */
+/*
+ * An error unless the role may read the columns, and the key's, of the relation that is the source.
+ */
 extern void sync_source_check_rights(const Sync *sync, Oid role);
 
 /*

@@ -43,34 +43,48 @@ static bool saving = false;
 /* Parameters of the statement below, in the order of its columns. */
 enum
 {
-	PUT_NAME, PUT_KIND, PUT_OWNER, PUT_SERVER, PUT_OBJECT, PUT_RELATION, PUT_SOURCE, PUT_SEARCH_PATH, PUT_FOLLOWS,
-	PUT_KEY_COLUMN, PUT_KEY_ATTNUM, PUT_COLUMNS, PUT_MODE, PUT_DELETES, PUT_EVENT, PUT_LEVEL, PUT_OUTPUTS,
+	PUT_NAME, PUT_KIND, PUT_OWNER, PUT_SERVER, PUT_OBJECT, PUT_RELATION, PUT_SOURCE,
+	PUT_SEARCH_PATH, PUT_FOLLOWS,
+	PUT_KEY_COLUMN, PUT_KEY_ATTNUM, PUT_COLUMNS, PUT_MODE, PUT_DELETES, PUT_EVENT, PUT_LEVEL,
+	PUT_OUTPUTS,
 	PUT_PROPERTY, PUT_LIST, PUT_ON_MISSING, PUT_EVERY, PUT_TIMEOUT_MS, PUT_MAX_SHRINK, PUT_CREATE,
 	PUT_OWNER_OID, PUT_ROW_SECURITY
 #define PUT_COUNT (PUT_ROW_SECURITY + 1)
 };
 
 static const Oid put_types[PUT_COUNT] = {
-	[PUT_NAME] = TEXTOID, [PUT_KIND] = TEXTOID, [PUT_OWNER] = TEXTOID, [PUT_SERVER] = TEXTOID, [PUT_OBJECT] = TEXTOID,
-	[PUT_RELATION] = OIDOID, [PUT_SOURCE] = TEXTOID, [PUT_SEARCH_PATH] = TEXTOID, [PUT_FOLLOWS] = BOOLOID,
-	[PUT_KEY_COLUMN] = TEXTOID, [PUT_KEY_ATTNUM] = INT2OID, [PUT_COLUMNS] = TEXTOID, [PUT_MODE] = TEXTOID,
-	[PUT_DELETES] = TEXTOID, [PUT_EVENT] = TEXTOID, [PUT_LEVEL] = TEXTOID, [PUT_OUTPUTS] = TEXTARRAYOID,
-	[PUT_PROPERTY] = TEXTOID, [PUT_LIST] = TEXTOID, [PUT_ON_MISSING] = TEXTOID, [PUT_EVERY] = INTERVALOID,
+	[PUT_NAME] = TEXTOID, [PUT_KIND] = TEXTOID, [PUT_OWNER] = TEXTOID, [PUT_SERVER] = TEXTOID,
+	[PUT_OBJECT] = TEXTOID,
+	[PUT_RELATION] = OIDOID, [PUT_SOURCE] = TEXTOID, [PUT_SEARCH_PATH] = TEXTOID,
+	[PUT_FOLLOWS] = BOOLOID,
+	[PUT_KEY_COLUMN] = TEXTOID, [PUT_KEY_ATTNUM] = INT2OID, [PUT_COLUMNS] = TEXTOID,
+	[PUT_MODE] = TEXTOID,
+	[PUT_DELETES] = TEXTOID, [PUT_EVENT] = TEXTOID, [PUT_LEVEL] = TEXTOID,
+	[PUT_OUTPUTS] = TEXTARRAYOID,
+	[PUT_PROPERTY] = TEXTOID, [PUT_LIST] = TEXTOID, [PUT_ON_MISSING] = TEXTOID,
+	[PUT_EVERY] = INTERVALOID,
 	[PUT_TIMEOUT_MS] = INT4OID, [PUT_MAX_SHRINK] = FLOAT8OID, [PUT_CREATE] = BOOLOID,
 	[PUT_OWNER_OID] = OIDOID, [PUT_ROW_SECURITY] = BOOLOID
 };
 
 static const char *const put_sql =
-"INSERT INTO hubspot.sync (name, kind, owner, server, object, relation, source, search_path, follows,"
+"INSERT INTO hubspot.sync (name, kind, owner, server, object, relation, source, search_path, "
+"follows,"
 " key_column, key_attnum, columns, mode, deletes, event, level, outputs,"
-" property, list, on_missing, every, timeout, max_shrink, create_in_hubspot, owner_oid, row_security, held, defined_at)"
-" VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17,"
-" $18, $19, $20, $21, pg_catalog.make_interval(secs => $22 / 1000.0), $23, $24, $25, $26, NULL, pg_catalog.now())"
-" ON CONFLICT (name) DO UPDATE SET owner = EXCLUDED.owner, owner_oid = EXCLUDED.owner_oid, row_security = EXCLUDED.row_security, server = EXCLUDED.server, object = EXCLUDED.object,"
+" property, list, on_missing, every, timeout, max_shrink, create_in_hubspot, owner_oid, "
+"row_security, held, defined_at)"
+" VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, "
+"$16, $17,"
+" $18, $19, $20, $21, pg_catalog.make_interval(secs => $22 / 1000.0), $23, $24, $25, $26, NULL, "
+"pg_catalog.now())"
+" ON CONFLICT (name) DO UPDATE SET owner = EXCLUDED.owner, owner_oid = EXCLUDED.owner_oid, "
+"row_security = EXCLUDED.row_security, server = EXCLUDED.server, object = EXCLUDED.object,"
 " relation = EXCLUDED.relation, source = EXCLUDED.source, search_path = EXCLUDED.search_path,"
 " follows = EXCLUDED.follows, key_column = EXCLUDED.key_column, key_attnum = EXCLUDED.key_attnum,"
-" columns = EXCLUDED.columns, mode = EXCLUDED.mode, deletes = EXCLUDED.deletes, event = EXCLUDED.event,"
-" level = EXCLUDED.level, outputs = EXCLUDED.outputs, property = EXCLUDED.property, list = EXCLUDED.list,"
+" columns = EXCLUDED.columns, mode = EXCLUDED.mode, deletes = EXCLUDED.deletes, "
+"event = EXCLUDED.event,"
+" level = EXCLUDED.level, outputs = EXCLUDED.outputs, property = EXCLUDED.property, "
+"list = EXCLUDED.list,"
 " on_missing = EXCLUDED.on_missing, every = EXCLUDED.every, timeout = EXCLUDED.timeout,"
 " max_shrink = EXCLUDED.max_shrink, create_in_hubspot = EXCLUDED.create_in_hubspot, held = NULL,"
 " defined_at = EXCLUDED.defined_at"
@@ -193,7 +207,8 @@ write_row(const Sync *sync)
 	saving = true;
 	PG_TRY();
 	{
-		if (statement_execute(put_sql, PUT_COUNT, (Oid *) put_types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING)
+		if (statement_execute(put_sql, PUT_COUNT, (Oid *) put_types, values, nulls, false, 0) !=
+			SPI_OK_INSERT_RETURNING)
 			elog(ERROR, "could not write hubspot.sync");
 		id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	}
@@ -209,10 +224,12 @@ write_row(const Sync *sync)
 
 static const char *const fill_sql[] = {
 	[SYNC_FILL_NONE] =
-	"UPDATE hubspot.sync_state SET fill_started_at = NULL, fill_finished_at = NULL, fill_position = NULL,"
+	"UPDATE hubspot.sync_state SET fill_started_at = NULL, fill_finished_at = NULL, "
+	"fill_position = NULL,"
 	" fill_rows = NULL, fill_total = NULL WHERE sync = $1",
 	[SYNC_FILL_ANEW] =
-	"UPDATE hubspot.sync_state SET fill_started_at = pg_catalog.now(), fill_finished_at = NULL, fill_position = NULL,"
+	"UPDATE hubspot.sync_state SET fill_started_at = pg_catalog.now(), fill_finished_at = NULL, "
+	"fill_position = NULL,"
 	" fill_rows = NULL, fill_total = NULL WHERE sync = $1",
 };
 
@@ -220,9 +237,11 @@ static void
 write_state(const Sync *sync, const Sync *before, SyncFill fill, bool forget)
 {
 	/* one that was restored has members already */
-	run("INSERT INTO hubspot.sync_state AS s (sync, members) SELECT $1, CASE WHEN NOT EXISTS (SELECT FROM hubspot.sync_state WHERE sync = $1)"
+	run("INSERT INTO hubspot.sync_state AS s (sync, members) SELECT $1, "
+		"CASE WHEN NOT EXISTS (SELECT FROM hubspot.sync_state WHERE sync = $1)"
 		" THEN (SELECT pg_catalog.count(*) FROM hubspot.member WHERE sync = $1) ELSE 0 END"
-		" ON CONFLICT (sync) DO UPDATE SET next_at = NULL, failures = 0, failed_at = NULL, error = NULL, problem = NULL",
+		" ON CONFLICT (sync) DO UPDATE SET next_at = NULL, failures = 0, failed_at = NULL, "
+		"error = NULL, problem = NULL",
 		sync->id);
 	if (fill != SYNC_FILL_AS_IT_IS)
 		run(fill_sql[fill], sync->id);
@@ -258,7 +277,8 @@ sync_replaced(const char *name, SyncKind kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is already declared as another kind", name),
-				 errdetail("It is of the kind \"%s\", not \"%s\".", sync_kind_names[before->kind], sync_kind_names[kind]),
+				 errdetail("It is of the kind \"%s\", not \"%s\".", sync_kind_names[before->kind],
+						   sync_kind_names[kind]),
 				 errhint("Choose another name, or call hubspot_drop_sync() first.")));
 	(void) sync_lock(before, true);
 	return before;
@@ -270,7 +290,8 @@ tell_owner(const Sync *sync, const Sync *before)
 {
 	if (before != NULL && OidIsValid(before->role) && before->role != sync->role)
 		ereport(NOTICE,
-				(errmsg("\"%s\" belongs to role \"%s\" from now on, no longer to \"%s\"", sync->name, sync->owner, before->owner),
+				(errmsg("\"%s\" belongs to role \"%s\" from now on, no longer to \"%s\"",
+						sync->name, sync->owner, before->owner),
 				 errhint("hubspot_alter_owner() gives it back.")));
 }
 
@@ -295,7 +316,9 @@ sync_resend(const Sync *sync, bool at_once)
 	Oid			types[] = {INT4OID, BOOLOID};
 	Datum		values[] = {Int32GetDatum(sync->id), BoolGetDatum(at_once)};
 
-	(void) sync_execute("UPDATE hubspot.sync_state SET resend = true, next_at = CASE WHEN $2 THEN clock_timestamp() ELSE next_at END WHERE sync = $1",
+	(void) sync_execute("UPDATE hubspot.sync_state SET resend = true, "
+						"next_at = CASE WHEN $2 THEN clock_timestamp() ELSE next_at END "
+						"WHERE sync = $1",
 						lengthof(types), types, values, NULL, NULL, NULL);
 }
 
@@ -331,12 +354,14 @@ hubspot_drop_sync(PG_FUNCTION_ARGS)
 /* ---- triggers of hubspot.sync ------------------------------------------------------------ */
 
 static const TriggerUse restored_use = {
-	.function = "sync_restored", .timing = TRIGGER_EVENT_BEFORE, .events = TRIGGER_ON_INSERT, .for_row = true,
+	.function = "sync_restored", .timing = TRIGGER_EVENT_BEFORE, .events = TRIGGER_ON_INSERT,
+	.for_row = true,
 	.expected = "BEFORE INSERT FOR EACH ROW"
 };
 
 static const TriggerUse changed_use = {
-	.function = "sync_changed", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY, .for_statement = true,
+	.function = "sync_changed", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY,
+	.for_statement = true,
 	.expected = "AFTER a statement"
 };
 

@@ -2,13 +2,12 @@
  * sync_trigger.c
  *		hubspot_sync_trigger(): changes of a followed table become calls.
  *
- * The triggers are made by hubspot_sync(), but are objects of the user's table:
- * they come back from a dump, stay when the definition is dropped by somebody
- * who does not own the table, or may have been put onto another table.  So a
- * trigger works for the definition of its argument's name as long as this says
- * that it follows this very table, is not held, and its owner may use the
- * account and read the table; otherwise it does nothing.  It raises no error of its own: hubspot.sync_problem()
- * tells what is wrong.
+ * The triggers are made by hubspot_sync(), but are objects of the user's table: they come back from
+ * a dump, stay when the definition is dropped by somebody who does not own the table, or may have
+ * been put onto another table.  So a trigger works for the definition of its argument's name as
+ * long as this says that it follows this very table, is not held, and its owner may use the account
+ * and read the table; otherwise it does nothing.  It raises no error of its own:
+ * hubspot.sync_problem() tells what is wrong.
  *
  * What a trigger needs to know is kept in this backend until the definition,
  * the table or an account changes, as a statement may change one row only.
@@ -83,7 +82,8 @@ init_plans(void)
 {
 	HASHCTL		shape = {.keysize = sizeof(Oid), .entrysize = sizeof(TriggerPlan)};
 
-	plans_context = AllocSetContextCreate(TopMemoryContext, "hubspot sync triggers", ALLOCSET_SMALL_SIZES);
+	plans_context =
+		AllocSetContextCreate(TopMemoryContext, "hubspot sync triggers", ALLOCSET_SMALL_SIZES);
 	shape.hcxt = plans_context;
 	plans = hash_create("hubspot sync triggers", 16, &shape, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(on_relation_change, (Datum) 0);
@@ -298,10 +298,13 @@ tell_of_truncate(Statement *statement)
 
 	if (sync->deletes == SYNC_DELETES_IGNORE)
 		return;
-	sync_rows_note(queue_of(statement), psprintf("table \"%s\" was emptied by TRUNCATE: none of its records is %s in HubSpot",
-												 RelationGetRelationName(statement->trigger->tg_relation), what));
+	sync_rows_note(queue_of(statement),
+				   psprintf("table \"%s\" was emptied by TRUNCATE: "
+							"none of its records is %s in HubSpot",
+							RelationGetRelationName(statement->trigger->tg_relation), what));
 	ereport(WARNING,
-			(errmsg("TRUNCATE of \"%s\" is not followed in HubSpot", RelationGetRelationName(statement->trigger->tg_relation)),
+			(errmsg("TRUNCATE of \"%s\" is not followed in HubSpot",
+					RelationGetRelationName(statement->trigger->tg_relation)),
 			 errdetail("None of its records is %s by the sync \"%s\".", what, sync->name),
 			 errhint("DELETE instead of TRUNCATE is followed.")));
 }
@@ -353,7 +356,8 @@ is_empty(TriggerData *trigger)
 }
 
 static const TriggerUse use = {
-	.function = "hubspot_sync_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY, .for_statement = true,
+	.function = "hubspot_sync_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY,
+	.for_statement = true,
 	.min_args = 1, .max_args = 1,
 	.expected = "AFTER a statement, as hubspot_sync() declares it",
 	.hint = "Declare the table with hubspot_sync().",

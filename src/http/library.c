@@ -15,7 +15,7 @@ library_broken(const Library *library, int *next)
 	{
 		const LibraryRule *rule = &library->rules[(*next)++];
 
-		/* Memory that was short says nothing of the library: what fails is tried again. */
+		/* A check fails as well when memory is short.  Only a rule that fails twice is broken. */
 		if (!rule->holds() && !rule->holds())
 			return rule;
 	}

@@ -19,7 +19,7 @@ version(void)
 	return info()->version;
 }
 
-/* CURLOPT_PROTOCOLS_STR, by which a request is bound to one protocol. */
+/* 7.85.0 has CURLOPT_PROTOCOLS_STR, which binds a request to one protocol. */
 static bool
 is_new_enough(void)
 {
@@ -65,7 +65,7 @@ has_http2(void)
 	return (info()->features & CURL_VERSION_HTTP2) != 0;
 }
 
-/* Without memory for a handle nothing is said of the library. */
+/* True if libcurl has no memory for a handle: that is no fault of the library. */
 static bool
 binds_to_protocol(void)
 {
@@ -81,7 +81,7 @@ binds_to_protocol(void)
 	return (only_https == CURLE_OK || only_https == CURLE_OUT_OF_MEMORY) && unknown != CURLE_OK;
 }
 
-/* A NULL host: it is no URL. */
+/* Whether libcurl reads these parts in the URL.  host NULL: libcurl must refuse the URL. */
 static bool
 url_is(const char *url, const char *scheme, const char *host)
 {
@@ -106,7 +106,7 @@ url_is(const char *url, const char *scheme, const char *host)
 	return good;
 }
 
-/* What goes to this machine in the clear is found by these parts. */
+/* wire.c decides by scheme and host whether plain HTTP is allowed. */
 static bool
 reads_urls(void)
 {

@@ -11,7 +11,7 @@
 #include "http/reply.h"
 #include "http/reply_json.h"
 
-/* Memory that is short makes a rule hold: it says nothing of the library. */
+/* Parse the text.  A rule holds if memory is short: that is no fault of the library. */
 static bool
 is_read(const char *text, json_object **root)
 {
@@ -87,7 +87,7 @@ reads_names(void)
 	return good;
 }
 
-/* Numbers as a whole one of 64 bits has them, and as text. */
+/* An integer can be read as int64 and as its digits. */
 static bool
 reads_whole_numbers(void)
 {
@@ -133,7 +133,7 @@ reads_fractions(void)
 	return good;
 }
 
-/* Types as we ask for them: 1.0 is no whole number, null is no text. */
+/* json-c keeps types apart: 1.0 is no integer, null is no string. */
 static bool
 keeps_types(void)
 {
@@ -193,7 +193,7 @@ reads_blanks(void)
 	return good;
 }
 
-/* Texts are translated within the tree, names by taking a member out and putting it in again. */
+/* reply_translate.c replaces strings in the tree; it renames a member by removing and adding it. */
 static bool
 changes_in_place(void)
 {
@@ -219,7 +219,7 @@ changes_in_place(void)
 	return good;
 }
 
-/* What it says of nothing, which saves us asking. */
+/* json-c accepts NULL as a value, so that callers need not test for it. */
 static bool
 takes_null(void)
 {

@@ -1,6 +1,6 @@
 /*
  * library_report.c
- *		What we lean on in json-c and libcurl: told in SQL and at a worker's start.
+ *		Rules about json-c and libcurl: reported in SQL and at a worker's start.
  *
  * See library.h.  A worker has its libraries from the postmaster, as every
  * session has that asks: what hubspot.libraries() says holds for both, as long
@@ -33,6 +33,10 @@ library_tell(void)
 
 		while ((rule = library_broken(library, &next)) != NULL)
 		{
+			/*
+			 * All broken rules are logged, also behind the first fatal one: whoever replaces the
+			 * library needs the whole list at once.
+			 */
 			ereport(WARNING,
 					(errmsg("%s %s is not as it is needed: it does not hold that %s", library->name,
 							library->version(), rule->what),
@@ -47,7 +51,7 @@ library_tell(void)
 	return obstacle;
 }
 
-/* A row for each library; with each rule that does not hold, one more. */
+/* One row per library; if rules are broken, one row per broken rule instead. */
 Datum
 hubspot_libraries(PG_FUNCTION_ARGS)
 {
@@ -60,6 +64,10 @@ hubspot_libraries(PG_FUNCTION_ARGS)
 		int			next = 0;
 		const LibraryRule *rule = library_broken(library, &next);
 
+		/*
+		 * A library without a broken rule has a row, too, whose rule is NULL: users see its
+		 * version.
+		 */
 		do
 		{
 			Datum		values[] = {

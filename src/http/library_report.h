@@ -5,10 +5,7 @@
 #ifndef HUBSPOT_LIBRARY_REPORT_H
 #define HUBSPOT_LIBRARY_REPORT_H
 
-/*
- * Warn of all that does not hold.  Returns why nothing can be sent (palloc'd),
- * NULL: it can.
- */
+/* Log a warning for each broken rule.  Returns why nothing can be sent (palloc'd), or NULL. */
 extern char *library_tell(void);
 
 #endif							/* HUBSPOT_LIBRARY_REPORT_H */

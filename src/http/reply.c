@@ -56,7 +56,7 @@ reply_id_of(json_object *value)
 	bool		is_text = json_object_is_type(value, json_type_string);
 	const char *text = reply_json_id(value);
 
-	/* a text may go on behind a '\0' */
+	/* a string with a '\0' inside is longer than the id that C sees */
 	if (text == NULL || !reply_is_id(text) ||
 		(is_text && strlen(text) != (size_t) json_object_get_string_len(value)))
 		return NULL;
@@ -64,8 +64,8 @@ reply_id_of(json_object *value)
 }
 
 /*
- * The id of a record, which goes into requests and addresses as it is; NULL when the answer
- * has none.  False when it has something else in its place.
+ * Read a record's id, which is copied into requests and URLs.  *id is NULL if the answer
+ * has no id.  False if the member holds anything but an id.
  */
 static bool
 read_id(json_object *object, const char *name, const char **id)
@@ -183,7 +183,10 @@ prefer(const char **text, const char *better)
 		*text = better;
 }
 
-/* The details within a message say more than the rest; cut short, they say nothing. */
+/*
+ * Details embedded in a message are more precise than the other members.  If HubSpot cut
+ * the JSON off, it does not parse and is ignored.
+ */
 static void
 read_details(ReplyError *error, json_object *object, json_object *first_nested)
 {
@@ -201,8 +204,8 @@ read_details(ReplyError *error, json_object *object, json_object *first_nested)
 }
 
 /*
- * Codes and categories are shown to whoever watches, messages are not, for they may quote
- * data: what is no single word is no category.
+ * Whether the text is a single word.  Everybody may see codes and categories, but not
+ * messages, which may quote a customer's data; so a category of several words is dropped.
  */
 static bool
 is_word(const char *text)
@@ -252,7 +255,10 @@ contains(const char *text, const char *word)
 	return false;
 }
 
-/* A 404 about a record comes with a category, or with these words; one about a path does not. */
+/*
+ * Whether a 404 is about a record: it has a category or contains these words.  A 404
+ * about a wrong path has neither.
+ */
 static bool
 is_about_record(const Reply *reply)
 {
@@ -273,6 +279,11 @@ class_of_status(int status, bool is_about_record)
 			return REPLY_UNAUTHORIZED;
 		case 403:
 			return REPLY_FORBIDDEN;
+
+			/*
+			 * A record that HubSpot does not have concerns its own rows.  A wrong path concerns
+			 * the whole lane: its rows must wait, not fail.
+			 */
 		case 404:
 			return is_about_record ? REPLY_REFUSED : REPLY_MISDIRECTED;
 		case 405:
@@ -291,10 +302,15 @@ class_of_status(int status, bool is_about_record)
 		case 488:
 			return REPLY_WRONG_HUBLET;
 	}
+
+	/*
+	 * An unknown 4xx means that the same bytes never work.  Any other unknown status may pass: the
+	 * rows wait.
+	 */
 	return status >= 400 && status < 500 ? REPLY_REFUSED : REPLY_UNAVAILABLE;
 }
 
-/* Which limit a 429 is about: policyName, else the words of the message. */
+/* Find the limit that a 429 is about: policyName, else words in the message. */
 static void
 read_policy(Reply *reply)
 {
@@ -312,7 +328,10 @@ read_policy(Reply *reply)
 		reply->class = REPLY_DAILY;
 }
 
-/* The scopes that a 403 misses, from either of the two places they stand in; whole ones only. */
+/*
+ * Copy the scopes that a 403 requires, from either of the two places; a scope that does
+ * not fit is left out whole.
+ */
 static void
 read_scopes(Reply *reply)
 {
@@ -354,7 +373,10 @@ read_results(Reply *reply)
 		ReplyResult *result = &reply->results[reply->nresults];
 		json_object *created;
 
-		/* a record that is named by no id says nothing of any */
+		/*
+		 * A result without usable ids cannot be matched with an input.  Its input stays
+		 * REPLY_UNKNOWN and is sent again, never counted as delivered.
+		 */
 		if (!json_object_is_type(object, json_type_object) || !read_id(object, "id", &result->id) ||
 			!read_id(object, "fromObjectId", &result->from_id) ||
 			!read_id(object, "toObjectId", &result->to_id))
@@ -362,6 +384,7 @@ read_results(Reply *reply)
 		reply->nresults++;
 		result->trace = id_member(object, "objectWriteTraceId");
 		created = reply_json_member(object, "new", json_type_boolean);
+		/* "new" may be absent.  -1 keeps "unknown" apart from "updated". */
 		result->created = created == NULL ? -1 : json_object_get_boolean(created) ? 1 : 0;
 		result->properties = reply_json_member(object, "properties", json_type_object);
 		result->created_at = text_member(object, "createdAt");
@@ -404,7 +427,7 @@ read_body(Reply *reply)
 {
 	const char *correlation_id = text_member(reply->root, "correlationId");
 
-	/* in a 2xx, "errors" are of records */
+	/* in a 2xx, "errors" holds errors of records, not of the request */
 	if (reply->status < 200 || reply->status > 299)
 		read_error(&reply->error, reply->root);
 	if (reply->error.message != NULL)
@@ -416,14 +439,14 @@ read_body(Reply *reply)
 	read_hublet(reply);
 }
 
-/* Each record of a 2xx; false when there is no memory. */
+/* Read results and errors of a 2xx; false if there is no memory. */
 static bool
 read_each(Reply *reply)
 {
 	return read_results(reply) && read_errors(reply);
 }
 
-/* Words for a status whose answer brought none. */
+/* Make a message from the status, for an answer that contains none. */
 static void
 make_message(Reply *reply, const char *body, size_t len)
 {
@@ -444,8 +467,8 @@ make_message(Reply *reply, const char *body, size_t len)
 }
 
 /*
- * What of a success could not be read, and where: who looks for the fault needs the bytes, and the
- * version of the library that had to read them.
+ * Report which bytes of a 2xx could not be read, and the version of json-c: both are
+ * needed to find the fault.
  */
 static void
 describe_fault(Reply *reply, const JsonFault *fault, const char *body, size_t len)
@@ -461,7 +484,7 @@ describe_fault(Reply *reply, const JsonFault *fault, const char *body, size_t le
 			 reply->status, fault->at, len, fault->what, around, json_c_version());
 }
 
-/* The class of a success: what it says of records, if it can be read. */
+/* The class of a 2xx: REPLY_RECORDS if its body can be read. */
 static ReplyClass
 class_of_success(Reply *reply, const JsonFault *fault, const char *body, size_t len)
 {
@@ -503,7 +526,7 @@ reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *b
 		read_scopes(reply);
 }
 
-/* What points into the tree is read again. */
+/* The translation replaces strings of the tree: pointers into the tree are read again. */
 void
 reply_translate(Reply *reply, ReplyTranslator translator)
 {

@@ -18,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REPLY_MAX_DEPTH		32	/* nesting of a body */
+#define REPLY_MAX_DEPTH		32	/* nesting of a body, at most */
 #define REPLY_TEXT_MAX		1024	/* bytes kept of a message */
 #define REPLY_WORD_MAX		63	/* bytes of a category or code */
-#define REPLY_ID_BYTES		24	/* of a record's id, its end included */
+#define REPLY_ID_BYTES		24	/* of a record's id, including the '\0' */
 
 /* The headers of an answer that carry meaning; -1 or "" when absent. */
 typedef struct ReplyHeaders
@@ -39,29 +39,30 @@ typedef struct ReplyHeaders
 
 extern void reply_headers_init(ReplyHeaders *headers);
 
-/* Take one header line, with or without its line end; unknown ones are ignored. */
+/* Parse one header line, with or without its line end; unknown headers are ignored. */
 extern void reply_header_line(ReplyHeaders *headers, const char *line, size_t len);
 
 /* HubSpot's name of a data centre: two small letters and one to three digits. */
 extern bool reply_is_hublet(const char *text);
 
-/* What to do about the request as a whole. */
+/* What the answer means for the request as a whole. */
 typedef enum ReplyClass
 {
 	REPLY_RECORDS,				/* 2xx: look at each record */
-	REPLY_REFUSED,				/* 400, 404, 409, 413, 414, 422 ...: these bytes never work;
-								 * bisect, or reject the single record */
+	REPLY_REFUSED,				/* 400, 404, 409, 413, 414, 422 ...: the same bytes never work;
+								 * bisect the batch, or reject the single record */
 	REPLY_LIMITED,				/* 429 of a short window */
 	REPLY_DAILY,				/* 429 of the day */
-	REPLY_LOCKED,				/* 423: other writes hold the records, soon gone */
-	REPLY_UNAVAILABLE,			/* 408, 5xx, no memory to read a 2xx: again later */
-	REPLY_UNREADABLE,			/* 2xx that cannot be read: the request was carried out, probably */
+	REPLY_LOCKED,				/* 423: other writes lock the records for a moment */
+	REPLY_UNAVAILABLE,			/* 408, 5xx, or a 2xx without memory to read it: retry later */
+	REPLY_UNREADABLE,			/* 2xx that cannot be read: HubSpot has probably carried the
+								 * request out */
 	REPLY_UNAUTHORIZED,			/* 401 */
 	REPLY_FORBIDDEN,			/* 403: scope or product tier */
 	REPLY_WRONG_HUBLET,			/* 488 */
 	REPLY_MIGRATING,			/* 477 */
-	REPLY_MISDIRECTED			/* 3xx, 405, 406, 415, a path that does not exist: nothing a record
-								 * can cure */
+	REPLY_MISDIRECTED			/* 3xx, 405, 406, 415, a path that does not exist: wrong for every
+								 * record */
 } ReplyClass;
 
 typedef struct ReplyResult
@@ -80,7 +81,7 @@ typedef struct ReplyError
 {
 	const char *category;		/* NULL when absent, as all of these */
 	const char *sub_category;
-	const char *message;		/* for a human: of the first detail where it embeds JSON */
+	const char *message;		/* for humans; from the first detail if the message embeds JSON */
 	const char *detail;			/* message of the first nested error, or NULL */
 	const char *code;			/* of the first detail: PROPERTY_DOESNT_EXIST ... */
 	const char *property;		/* the property it names */
@@ -110,53 +111,57 @@ typedef struct Reply
 } Reply;
 
 /*
- * Read an answer.  body may be NULL.  Never fails: what cannot be read is
- * REPLY_UNREADABLE (2xx), and says which byte of what could not, or keeps the
- * class of its status.  A 2xx without memory to read it is REPLY_UNAVAILABLE.
+ * Parse an answer. body may be NULL.  Never fails.  A 2xx that cannot be read is
+ * REPLY_UNREADABLE, and its message names the first bad byte; any other unreadable answer
+ * keeps the class of its status.  A 2xx is REPLY_UNAVAILABLE if there is no memory to
+ * parse it.
  */
 extern void reply_parse(Reply *reply, int status, const ReplyHeaders *headers,
 						const char *body, size_t len);
 extern void reply_free(Reply *reply);
 
 /*
- * Have the texts of the answer's JSON in another encoding than UTF-8.  The function
- * returns the text in malloc'd memory, ending in '\0', or NULL when there is none: then the
- * answer is unreadable.  Asked only for what is not ASCII; the Reply's own arrays stay.
+ * Convert the strings of the answer's JSON to another encoding.  The translator returns
+ * malloc'd text that ends in '\0', or NULL if it has no memory: then the answer becomes
+ * unreadable.  It is called only for strings that are not ASCII.  The Reply's own arrays
+ * (message, policy ...) stay in UTF-8.
  */
 typedef char *(*ReplyTranslator) (const char *text, size_t len, size_t *new_len);
 
 extern void reply_translate(Reply *reply, ReplyTranslator translator);
 
 /*
- * Whether a text is an id of HubSpot's, of whatever object: a positive number shorter than
- * REPLY_ID_BYTES.  A result whose id is something else is none, as if the answer had left it out.
+ * Whether a text can be the id of a HubSpot object: a positive number shorter than
+ * REPLY_ID_BYTES.  A result with any other id is treated as if it had none.
  */
 extern bool reply_is_id(const char *text);
 
-/* The id that a JSON value is, a text or a number; NULL when it is none. */
+/* The id in a JSON value, which is a string or a number; NULL if it is no id. */
 extern const char *reply_id_of(struct json_object *value);
 
 /* The text of a result's property; NULL when absent or null. */
 extern const char *reply_property(const ReplyResult *result, const char *name);
 
 /*
- * Which record of the request came out how.  The caller names its inputs, the
- * function fills in the rest; each input ends in exactly one outcome.
+ * Find the outcome of each input of a request.  The caller fills in trace and key, the
+ * function fills in the rest; each input gets exactly one outcome.
  *
- * An error belongs to the inputs that its trace ids name, else its ids (an
- * input's key, compared without case), else to nobody, even when it names a
- * property.  A result belongs to the input whose trace id it echoes, else
- * whose key equals its property key_property (without case; its id when
- * key_property is NULL).  What is left is told by elimination: when every
- * error found its input, no result names one that has an outcome already, and
- * as many results as inputs are left, these inputs succeeded (the record id is
- * known only where one result is left for one input).  When one input is left,
- * no result, and an error that found nobody, it is that input's.  Otherwise
- * the rest is REPLY_UNKNOWN and must be sent again alone.
+ * An error belongs to the inputs that its trace ids name, else to the inputs that its ids
+ * name (compared with the key, ignoring case), else to no input, even if it names a
+ * property.  A result belongs to the input whose trace id it echoes, else to the input
+ * whose key equals the result's property key_property (ignoring case; the result's id if
+ * key_property is NULL).
+ *
+ * The rest is found by elimination.  If every error found its input, no result names an
+ * input that has an outcome already, and the remaining results are as many as the
+ * remaining inputs, then these inputs succeeded (the record id is known only for one
+ * result and one input).  If one input remains, no result, and one error that found no
+ * input, the error is that input's.  All other inputs are REPLY_UNKNOWN and must be sent
+ * again alone.
  */
 typedef enum ReplyOutcome
 {
-	REPLY_UNKNOWN,				/* the answer does not account for this input */
+	REPLY_UNKNOWN,				/* neither a result nor an error is about this input */
 	REPLY_CONFIRMED,
 	REPLY_FAILED
 } ReplyOutcome;
@@ -174,27 +179,28 @@ extern void reply_match(const Reply *reply, const char *key_property,
 						ReplyInput *inputs, int ninputs);
 
 /*
- * Whether the answer's own error points at this input of a refused batch: it names the id in its
- * context, or quotes the key in the words that it begins with.  (A named property is the caller's
- * to compare, who knows the properties of each input.)
+ * Whether the answer's own error is about this input of a refused batch: its context
+ * contains the id, or its message begins with words that quote the key.  (The caller
+ * compares properties: it knows the properties of each input.)
  */
 extern bool reply_names(const Reply *reply, const char *key);
 
 /* Whether an error's context names this id. */
 extern bool reply_error_names(const ReplyError *error, const char *id);
 
-/* Whether an error of one record is a passing one: the same may work later. */
+/* Whether an error of one record is transient: the same input may succeed later. */
 extern bool reply_is_transient(const ReplyError *error);
 
-/* What a refused request is called: its code says more than its category. */
+/* The name of a refusal: the code, which is more precise, else the category. */
 extern const char *reply_code(const Reply *reply);
 
-/* The property that a refused batch complains about, or NULL. */
+/* The property that the error of a refused batch names, or NULL. */
 extern const char *reply_named_property(const Reply *reply);
 
 /*
- * The use of the account's day, of the answer to the question for it; false
- * when it does not tell.  -1: this part is not told.
+ * How much of the day's limit is used, from HubSpot's answer about the account's usage.
+ * -1: the answer does not contain this figure. reply_usage() returns false if it contains
+ * none.
  */
 typedef struct ReplyUsage
 {
@@ -206,33 +212,31 @@ typedef struct ReplyUsage
 extern bool reply_usage(const Reply *reply, ReplyUsage *usage);
 
 /*
- * The list that an answer is about: "list": {"listId": .., "processingType": ..}; false when
- * it tells of none.
+ * The list in an answer: "list": {"listId": .., "processingType": ..}. reply_list()
+ * returns false if the answer has none.
  */
 typedef struct ReplyList
 {
 	char		id[REPLY_ID_BYTES];
-	bool		is_dynamic;		/* HubSpot finds its members itself */
+	bool		is_dynamic;		/* HubSpot computes its members */
 } ReplyList;
 
 extern bool reply_list(const Reply *reply, ReplyList *list);
 
-/* Whether an array of the body's top level has this id. */
+/* Whether an array in the body's top level contains this id. */
 extern bool reply_lists_id(const Reply *reply, const char *array, const char *id);
 
-/* paging.next.after of a list that goes on; "" when it does not. */
+/* paging.next.after; "" on the last page. */
 extern const char *reply_next_page(const Reply *reply);
 
-/* Whether the body's top level has a member. */
+/* Whether the body's top level has this member. */
 extern bool reply_has(const Reply *reply, const char *name);
 
 /* A member of the body's top level: "" or 0 when absent or of another type. */
 extern const char *reply_text(const Reply *reply, const char *name);
 extern int64_t reply_number(const Reply *reply, const char *name);
 
-/*
- * Length of the UTF-8 character that the text begins with; 0 when it is malformed. len is not 0.
- */
+/* Length of the first UTF-8 character of the text; 0 if it is malformed.  len is not 0. */
 extern size_t reply_utf8_length(const char *text, size_t len);
 
 /* Copy text as valid UTF-8 without control characters, cut at whole characters. */

@@ -186,6 +186,11 @@ reply_header_line(ReplyHeaders *headers, const char *line, size_t len)
 		line++, value_len--;
 	while (value_len > 0 && isspace((unsigned char) line[value_len - 1]))
 		value_len--;
+
+	/*
+	 * A header that is longer than any we know cannot be one of them.  Cut off it might look like
+	 * another value: it is ignored.
+	 */
 	if (value_len >= sizeof(value) || memchr(line, '\0', value_len) != NULL)
 		return;
 	memcpy(value, line, value_len);

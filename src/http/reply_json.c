@@ -11,14 +11,17 @@
 #include "http/reply.h"
 #include "http/reply_json.h"
 
-/* What a hostile body may make of 8 MB: json-c spends hundreds of bytes on a "[]". */
+/*
+ * An attacker's body of 8 MB can hold millions of "[]", and json-c spends hundreds of
+ * bytes on each.
+ */
 #define MAX_CONTAINERS	200000
 
-/* Bytes of memory for a byte of an answer's body, and for all of it. */
+/* Estimated memory of a tree: bytes per byte of the body, and the maximum. */
 #define TREE_SHARE		32
 #define TREE_MAX		(3 * 1024 * 1024)
 
-/* json-c counts what stands in the innermost object or array as a level, too. */
+/* json-c counts the scalars in the innermost object or array as a level, too. */
 #define JSON_C_DEPTH	(REPLY_MAX_DEPTH + 2)
 
 /* ---- is it JSON? --------------------------------------------------------------------- */
@@ -30,7 +33,7 @@ typedef struct Checker
 	uint64_t	objects;		/* a bit for each level: an object, not an array */
 	int			depth;
 	int			containers;
-	const char *what;			/* the fault, NULL: none so far */
+	const char *what;			/* the first fault, or NULL */
 } Checker;
 
 static bool
@@ -67,7 +70,7 @@ is_hex(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* Behind a backslash. */
+/* at: the byte after the backslash. */
 static bool
 check_escape(Checker *checker)
 {
@@ -83,7 +86,7 @@ check_escape(Checker *checker)
 	return true;
 }
 
-/* At its first quote. */
+/* at: the opening quote. */
 static bool
 check_string(Checker *checker)
 {
@@ -103,6 +106,11 @@ check_string(Checker *checker)
 			if (!check_escape(checker))
 				return false;
 		}
+
+		/*
+		 * json-c, which is not strict here, would copy malformed UTF-8 into texts that PostgreSQL
+		 * refuses later, in the middle of a transaction.
+		 */
 		else if (c >= 0x80)
 		{
 			size_t		len = reply_utf8_length(checker->at, checker->end - checker->at);
@@ -111,6 +119,11 @@ check_string(Checker *checker)
 				return fail(checker, "malformed UTF-8");
 			checker->at += len;
 		}
+
+		/*
+		 * Other control characters are accepted, see reply_json.h.  A NUL byte is not: C would
+		 * read a shorter string.
+		 */
 		else if (c == '\0')
 			return fail(checker, "a NUL byte");
 		else
@@ -129,7 +142,7 @@ check_digits(Checker *checker)
 	return true;
 }
 
-/* At its sign or first digit. */
+/* at: the sign or first digit. */
 static bool
 check_number(Checker *checker)
 {
@@ -167,7 +180,7 @@ check_word(Checker *checker, const char *word)
 	return true;
 }
 
-/* At the first byte of what is neither an object nor an array. */
+/* at: the first byte of a value that is neither an object nor an array. */
 static bool
 check_scalar(Checker *checker)
 {
@@ -187,7 +200,7 @@ check_scalar(Checker *checker)
 	return fail(checker, "no value of JSON");
 }
 
-/* The name of an object's next member, and its colon. */
+/* Skip the name of an object's next member and the colon. */
 static bool
 check_name(Checker *checker)
 {
@@ -210,8 +223,8 @@ is_in_object(const Checker *checker)
 }
 
 /*
- * At a bracket; true when something stands in it, whose value is next, or nothing does, and it is
- * over.
+ * at: an opening bracket.  Returns false on a fault.  *is_over: the container is empty
+ * and already closed; otherwise a value follows.
  */
 static bool
 open_container(Checker *checker, bool *is_over)
@@ -236,7 +249,10 @@ open_container(Checker *checker, bool *is_over)
 	return !is_object || check_name(checker);
 }
 
-/* Behind a value: leave what ends with it; *is_over when that was all. */
+/*
+ * at: the byte after a value.  Close the containers that end there; *is_over if that was
+ * the outermost one.
+ */
 static bool
 close_containers(Checker *checker, bool *is_over)
 {
@@ -304,9 +320,9 @@ reply_json_check(const char *text, size_t len, JsonFault *fault)
 /* ---- its tree -------------------------------------------------------------------------- */
 
 /*
- * Whether there is memory for the tree of a body.  json-c (0.16) reads on where it
- * had none for the name of a member, and crashes: so it does not begin where it would
- * not end.  What is freed here is what its small allocations are cut from.
+ * Whether the tree of a body fits into memory. json-c (0.16) crashes if it has no memory
+ * for the name of a member, so parsing must not start unless it can end.  The block that
+ * is allocated and freed here serves json-c's small allocations.
  */
 static bool
 has_memory_for(size_t len)
@@ -318,7 +334,7 @@ has_memory_for(size_t len)
 	return room != NULL;
 }
 
-/* NULL without memory, and where json-c refuses what is JSON: *tokener_error tells. */
+/* NULL if there is no memory, or if json-c refuses text that is JSON: *tokener_error says which. */
 static json_object *
 build_tree(const char *text, size_t len, const char **tokener_error)
 {
@@ -329,7 +345,7 @@ build_tree(const char *text, size_t len, const char **tokener_error)
 	if (tokener == NULL)
 		return NULL;
 	root = json_tokener_parse_ex(tokener, text, (int) len);
-	/* A text that is a number and nothing else might go on: a byte behind it ends it. */
+	/* json-c waits for more digits at the end of a text that is only a number: a blank ends it. */
 	if (json_tokener_get_error(tokener) == json_tokener_continue)
 		root = json_tokener_parse_ex(tokener, " ", 1);
 	if (json_tokener_get_error(tokener) != json_tokener_success)
@@ -343,8 +359,8 @@ build_tree(const char *text, size_t len, const char **tokener_error)
 }
 
 /*
- * json-c calls a lack of memory anything: so what it refuses though it is JSON
- * is tried twice, and is refused if memory is at hand both times.
+ * json-c reports any error when memory is short.  So a text that passed our check and
+ * fails in json-c is parsed twice; it is refused only if memory is available both times.
  */
 json_object *
 reply_json_parse(const char *text, size_t len, enum json_type type, JsonFault *fault)
@@ -389,7 +405,7 @@ reply_json_text(json_object *value)
 	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
 }
 
-/* The ends of the range stand for all that lies beyond. */
+/* json-c returns the ends of the range for all numbers beyond 64 bits: both are refused. */
 bool
 reply_json_whole(json_object *value, int64_t *number)
 {
@@ -399,7 +415,7 @@ reply_json_whole(json_object *value, int64_t *number)
 	return *number != INT64_MAX && *number != INT64_MIN;
 }
 
-/* Digits are made into text by json-c, if there is memory. */
+/* json-c allocates the text of a number; NULL if it has no memory. */
 const char *
 reply_json_id(json_object *value)
 {

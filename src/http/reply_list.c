@@ -1,6 +1,6 @@
 /*
  * reply_list.c
- *		What HubSpot tells of a list and its members.
+ *		Answers about a list and its members.
  *
  * Pure functions over a parsed answer, see reply.h.
  */

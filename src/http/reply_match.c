@@ -14,7 +14,7 @@
 #include "http/reply.h"
 #include "http/reply_json.h"
 
-#define LOOK_INTO	16384		/* bytes of a message, for quoted keys */
+#define LOOK_INTO	16384		/* bytes of a message that are searched for quoted keys */
 
 /* Open addressing; holds index + 1 of an input, 0: empty. */
 typedef struct InputTable
@@ -83,7 +83,7 @@ name_at(struct json_object *names, size_t i)
 	return reply_json_id(json_object_array_get_idx(names, i));
 }
 
-/* Mark the inputs that an array of names points at; returns whether there are any. */
+/* Mark the inputs whose names are in an array as failed; returns whether there are any. */
 static bool
 mark_failed(const InputTable *table, ReplyInput *inputs, struct json_object *names, bool by_trace,
 			const ReplyError *error)
@@ -108,7 +108,7 @@ mark_failed(const InputTable *table, ReplyInput *inputs, struct json_object *nam
 	return found;
 }
 
-/* Errors by trace, else by id; returns the first that found no input, or NULL. */
+/* Assign errors by trace, else by id; returns the first error that belongs to no input, or NULL. */
 static const ReplyError *
 match_errors(const Reply *reply, const InputTable *traces, const InputTable *keys,
 			 ReplyInput *inputs)
@@ -141,9 +141,9 @@ input_of_result(const ReplyResult *result, const char *key_property, const Input
 }
 
 /*
- * Results by trace, else by key.  Those without an input are counted, and the
- * last one is kept.  Returns false when a result contradicts the rest: it
- * names an input whose outcome is known.
+ * Assign results by trace, else by key.  Results without an input are counted, and the
+ * last one is kept.  Returns false if a result names an input that has an outcome
+ * already.
  */
 static bool
 match_results(const Reply *reply, const char *key_property, const InputTable *traces,
@@ -167,14 +167,19 @@ match_results(const Reply *reply, const char *key_property, const InputTable *tr
 			input->result = result;
 		}
 		else
+
+			/*
+			 * Two statements about one input: the answer cannot be trusted for elimination, so
+			 * inputs that are left stay open and are sent again.
+			 */
 			consistent = false;
 	}
 	return consistent;
 }
 
 /*
- * What is open when everything else adds up: as many results as inputs are
- * left, or one input and the error that nobody else has.
+ * Decide the inputs that are left: they succeeded if as many results are left, or the
+ * only one has the only error without an input.
  */
 static void
 eliminate(const ReplyResult *left, int nleft, const ReplyError *nobodys, ReplyInput *inputs, int n)
@@ -220,7 +225,7 @@ reply_match(const Reply *reply, const char *key_property, ReplyInput *inputs, in
 	free(keys.places);
 }
 
-/* Whether text holds word, ignoring case, not as part of a longer word. */
+/* Whether text contains word as a whole word, ignoring case. */
 static bool
 quotes(const char *text, const char *word)
 {

@@ -50,7 +50,7 @@ translate_array(json_object *array, ReplyTranslator translator)
 	return true;
 }
 
-/* A member under its translated name; one of that name is replaced. */
+/* Move a member to its translated name; it replaces a member that has this name already. */
 static bool
 rename_member(json_object *object, const char *name, ReplyTranslator translator)
 {
@@ -70,7 +70,7 @@ rename_member(json_object *object, const char *name, ReplyTranslator translator)
 	return done;
 }
 
-/* The names of an object that are not ASCII, copied before the object changes. */
+/* The names of an object that are not ASCII, copied before the object is changed. */
 typedef struct Names
 {
 	size_t		count;

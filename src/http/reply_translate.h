@@ -8,8 +8,8 @@
 #include "http/reply.h"
 
 /*
- * Translate all strings and names; false when memory ran out: then the tree has been
- * given back, and *root is NULL.
+ * Translate all strings and names.  False if memory ran out: then the tree has been
+ * freed, and *root is NULL.
  */
 extern bool reply_translate_tree(struct json_object **root, ReplyTranslator translator);
 

@@ -1,6 +1,6 @@
 /*
  * reply_usage.c
- *		What HubSpot tells of the account's day.
+ *		How much of its daily limit an account has used.
  *
  * Pure functions over a parsed answer, see reply.h.
  */
@@ -42,7 +42,7 @@ text_member(json_object *object, const char *name)
 	return text != NULL ? text : "";
 }
 
-/* The pool of the day is the first entry that HubSpot could fetch. */
+/* HubSpot returns an array of pools; the day's limit is the first one that it could read. */
 bool
 reply_usage(const Reply *reply, ReplyUsage *usage)
 {

@@ -2,9 +2,9 @@
  * wire.c
  *		HTTP requests of the worker: libcurl driven by PostgreSQL's latch.
  *
- * One CURLM and a fixed set of easy handles for the life of the process, so
- * that connections, TLS sessions and DNS answers are kept.  What becomes of a
- * request is here; wire_poll.c sleeps.
+ * One CURLM and a fixed set of easy handles for the life of the process, so that
+ * connections, TLS sessions and DNS answers are kept.  This file builds requests and
+ * takes their answers; wire_poll.c sleeps.
  *
  * Memory: malloc, owned by the slots; an answer's buffer is kept for the next
  * one unless it grew large.  The header list holds the token and is
@@ -51,7 +51,7 @@ typedef struct WireSlot
 static CURLM *multi;
 static WireSlot slots[WIRE_MAX_TRANSFERS];
 static int	in_flight;
-static int	nfinished;			/* of these, not yet handed out */
+static int	nfinished;			/* # of busy slots that are finished and not yet handed out */
 
 /* ---- libcurl's callbacks: fill the slot, never raise -------------------------------- */
 
@@ -63,8 +63,12 @@ take_body(char *data, size_t size, size_t count, void *userp)
 
 	if (slot->used + len > WIRE_MAX_BODY)
 	{
+		/*
+		 * A returned 0 makes libcurl end the transfer, which counts as no answer: no peer can make
+		 * the buffer grow without limit.
+		 */
 		slot->oversized = true;
-		return 0;				/* libcurl ends the transfer */
+		return 0;
 	}
 	if (slot->used + len + 1 > slot->size)
 	{
@@ -73,6 +77,11 @@ take_body(char *data, size_t size, size_t count, void *userp)
 
 		while (wanted < slot->used + len + 1)
 			wanted *= 2;
+
+		/*
+		 * No ereport in libcurl's frames: a returned 0 ends the transfer, and the request is sent
+		 * again.
+		 */
 		grown = realloc(slot->buffer, wanted);
 		if (grown == NULL)
 			return 0;
@@ -92,7 +101,8 @@ take_header(char *data, size_t size, size_t count, void *userp)
 	size_t		len = size * count;
 
 	if (len >= 5 && memcmp(data, "HTTP/", 5) == 0)
-		reply_headers_init(&slot->reply_headers);	/* what came before was "100 Continue" */
+		reply_headers_init(&slot->reply_headers);	/* forget the headers of an earlier "100
+													 * Continue" */
 	else
 		reply_header_line(&slot->reply_headers, data, len);
 	return len;
@@ -101,9 +111,8 @@ take_header(char *data, size_t size, size_t count, void *userp)
 /* ---- sending ------------------------------------------------------------------- */
 
 /*
- * Answers are read into trees of small allocations and thrown away, many
- * times a second: the C library should keep the memory instead of giving it
- * back to the kernel each time.
+ * json-c builds an answer's tree from small allocations and frees it, many times a
+ * second. malloc() keeps this memory instead of returning it to the kernel each time.
  */
 static void
 keep_freed_memory(void)
@@ -114,7 +123,7 @@ keep_freed_memory(void)
 #endif
 }
 
-/* Signals are blocked; false without memory. */
+/* The caller has blocked signals.  False if there is no memory. */
 static bool
 make_multi(void)
 {
@@ -149,7 +158,7 @@ wire_in_flight(void)
 	return in_flight;
 }
 
-/* Give the token's copy in the header list back to nobody. */
+/* Overwrite and free the header list, which contains a copy of the token. */
 static void
 forget_headers(WireSlot *slot)
 {
@@ -171,7 +180,7 @@ add_header(WireSlot *slot, const char *line)
 }
 
 static bool
-make_headers(WireSlot *slot, const WireRequest *request)
+make_headers(WireSlot *slot, const WireRequest * request)
 {
 	char		line[4096 + 64];
 	bool		done;
@@ -188,7 +197,10 @@ make_headers(WireSlot *slot, const WireRequest *request)
 	return done;
 }
 
-/* An address of this machine by itself; a name but "localhost" may be anything. */
+/*
+ * Whether the host is this machine by its literal address or as "localhost".  Any other
+ * name may resolve to another machine.
+ */
 static bool
 host_is_loopback(const char *host)
 {
@@ -199,9 +211,9 @@ host_is_loopback(const char *host)
 }
 
 /*
- * Plain HTTP is for a HubSpot on this very machine.  The URL is read as
- * libcurl will read it: "http://localhost:x@example.com" is not local.  False
- * when it cannot be read.
+ * Read the URL with libcurl's own parser: plain HTTP is allowed only to this machine, and
+ * libcurl decides where a request goes. "http://localhost:x@example.com" is not local.
+ * False if the URL cannot be read.
  */
 static bool
 read_url(const char *url, bool *is_plain_loopback)
@@ -223,13 +235,14 @@ read_url(const char *url, bool *is_plain_loopback)
 }
 
 /*
- * libcurl copies texts: one that it had no memory for would be another method,
- * another proxy, other certificates than ours.
+ * libcurl copies strings.  If it had no memory for one and we went on, the request would
+ * use another method, proxy or certificate file than ours: each failure is fatal for the
+ * request.
  */
 #define SET(option, value) (curl_easy_setopt(easy, option, value) == CURLE_OK)
 
 static bool
-set_request(WireSlot *slot, const WireRequest *request)
+set_request(WireSlot *slot, const WireRequest * request)
 {
 	CURL	   *easy = slot->easy;
 	bool		is_get =
@@ -240,10 +253,15 @@ set_request(WireSlot *slot, const WireRequest *request)
 		SET(CURLOPT_CUSTOMREQUEST, request->method) &&
 		SET(CURLOPT_HTTPHEADER, slot->headers) &&
 		SET(CURLOPT_USERAGENT, "hubspot-postgresql/1.0") &&
+
+	/*
+	 * libcurl silently repeats a request on a new connection if a kept one was closed by the peer.
+	 * A request that must not be sent twice uses neither a kept connection nor leaves one.
+	 */
 		SET(CURLOPT_FRESH_CONNECT, request->is_once ? 1L : 0L) &&
 		SET(CURLOPT_FORBID_REUSE, request->is_once ? 1L : 0L);
 
-	/* a POST or PUT without a body says so: "Content-Length: 0" */
+	/* A POST or PUT without a body must send "Content-Length: 0", or servers answer 411. */
 	if (done && (request->body != NULL || !is_get))
 		done = SET(CURLOPT_POSTFIELDSIZE_LARGE,
 				   (curl_off_t) (request->body != NULL ? request->body_len : 0)) &&
@@ -259,9 +277,9 @@ set_request(WireSlot *slot, const WireRequest *request)
 		wire_poll_prepare(easy);
 }
 
-/* To whom we talk, and how we make sure of it. */
+/* Protocol, proxy and certificates. */
 static bool
-set_peer(CURL *easy, const WireSettings *settings, bool plain)
+set_peer(CURL *easy, const WireSettings * settings, bool plain)
 {
 	const char *protocol = plain ? "http" : "https";
 
@@ -274,14 +292,17 @@ set_peer(CURL *easy, const WireSettings *settings, bool plain)
 		(settings->ca_file == NULL || SET(CURLOPT_CAINFO, settings->ca_file)) &&
 		SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
 
-	/* the environment has no say; what goes to this machine in the clear never leaves it */
+	/*
+	 * Set in any case, so that libcurl does not read http_proxy from the environment. Plain HTTP
+	 * to this machine never uses a proxy, which would carry the token in the clear.
+	 */
 		SET(CURLOPT_PROXY, settings->proxy != NULL && !plain ? settings->proxy : "") &&
 		SET(CURLOPT_NOPROXY, "");
 }
 
-/* What serves speed alone is not insisted on: a libcurl may lack it. */
+/* Options that are only for speed may fail: an older libcurl lacks some of them. */
 static bool
-set_transport(CURL *easy, const WireSettings *settings, bool plain)
+set_transport(CURL *easy, const WireSettings * settings, bool plain)
 {
 	(void) SET(CURLOPT_HTTP_VERSION,
 			   (long) (plain ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
@@ -322,7 +343,7 @@ refuse(WireSlot *slot, char *error, const char *why)
 }
 
 int
-wire_send(const WireRequest *request, const WireSettings *settings, char *error)
+wire_send(const WireRequest * request, const WireSettings * settings, char *error)
 {
 	WireSlot   *slot = find_free_slot();
 	bool		plain;
@@ -333,6 +354,11 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 		return WIRE_NO_PLACE;
 	if (slot->easy == NULL && (slot->easy = curl_easy_init()) == NULL)
 		return refuse(NULL, error, "out of memory");
+
+	/*
+	 * The handle keeps its connections and DNS cache through the reset, but no option of another
+	 * account's request.
+	 */
 	curl_easy_reset(slot->easy);
 	if (!read_url(request->url, &plain))
 		return refuse(slot, error, "the address is no URL, or memory is short");
@@ -349,6 +375,10 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	slot->body_len = request->body_len;
 	slot->started_us = clock_us();
 
+	/*
+	 * Adding a handle may start a thread for a name look-up, which inherits the signal mask.
+	 * begin_anew_if_lost() may have left no multi handle: it is made again here.
+	 */
 	wire_block_signals(&old);
 	code = multi != NULL || make_multi()
 		? curl_multi_add_handle(multi, slot->easy) : CURLM_OUT_OF_MEMORY;
@@ -371,7 +401,7 @@ finish_slot(WireSlot *slot, CURLcode result)
 	nfinished++;
 }
 
-/* Note which transfers have ended. */
+/* Mark the slots whose transfers have ended. */
 static void
 collect_finished(void)
 {
@@ -390,9 +420,9 @@ collect_finished(void)
 }
 
 /*
- * Without memory libcurl may have forgotten which sockets it waits for, or when
- * it wants to be called, and its tables may be such that the next request would
- * crash: what is under way ends, and all connections are given up.
+ * After a failure for lack of memory, libcurl may have lost sockets or its timer, and its
+ * tables may crash on the next request.  So all transfers end as failed and all
+ * connections are given up.
  */
 static void
 begin_anew_if_lost(void)
@@ -427,10 +457,18 @@ wire_wait(long timeout_ms, uint32 wait_event_info)
 	{
 		bool		latch_was_set;
 
-		/* what was just added is due at once: no need to sleep first */
+		/*
+		 * A transfer that was just added is due at once: starting it here saves a sleep of no
+		 * length.
+		 */
 		wire_poll_timer();
 		collect_finished();
 		begin_anew_if_lost();
+
+		/*
+		 * Even with answers at hand the sockets are served once without sleeping: else a busy
+		 * worker would never read the other answers, and they would run into their timeouts.
+		 */
 		latch_was_set = wire_poll_sleep(nfinished > 0 ? 0 : timeout_ms, wait_event_info);
 		collect_finished();
 		begin_anew_if_lost();
@@ -450,9 +488,9 @@ wire_wait(long timeout_ms, uint32 wait_event_info)
 /* ---- finished transfers -------------------------------------------------------------- */
 
 /*
- * Whether the peer can have seen any of the request.  A connection that died
- * may have been replaced behind our back: the last error says less than the
- * bytes that went out on all of them.
+ * Whether the peer may have received part of the request. libcurl may have replaced a
+ * dead connection itself, so its last error is not enough: the bytes sent over all
+ * connections decide.
  */
 static bool
 was_reached(WireSlot *slot)
@@ -474,11 +512,15 @@ describe_failure(const WireSlot *slot, char *error, size_t size)
 }
 
 bool
-wire_next(WireResponse *response)
+wire_next(WireResponse * response)
 {
 	WireSlot   *slot = NULL;
 	long		status = 0;
 
+	/*
+	 * Slots are not in the order in which transfers ended.  Nobody depends on that order: an
+	 * answer is matched by its owner.
+	 */
 	for (int i = 0; i < WIRE_MAX_TRANSFERS && slot == NULL; i++)
 		if (slots[i].busy && slots[i].finished)
 			slot = &slots[i];
@@ -491,6 +533,11 @@ wire_next(WireResponse *response)
 	curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
 	response->slot = slot - slots;
 	response->owner = slot->owner;
+
+	/*
+	 * A transfer without a status (a peer that is no HTTP server) is no answer, even if libcurl is
+	 * content.
+	 */
 	response->answered = slot->result == CURLE_OK && status != 0;
 	response->reached = was_reached(slot);
 	response->oversized = slot->oversized;

@@ -24,8 +24,8 @@
 
 #include "http/reply.h"
 
-#define WIRE_MAX_TRANSFERS	16	/* of one worker, all accounts together */
-#define WIRE_MAX_BODY		(8 * 1024 * 1024)	/* of one answer, after inflation */
+#define WIRE_MAX_TRANSFERS	16	/* per worker, for all accounts */
+#define WIRE_MAX_BODY		(8 * 1024 * 1024)	/* per answer, after decompression */
 
 typedef struct WireRequest
 {
@@ -70,20 +70,19 @@ typedef struct WireResponse
 extern void wire_start(void);
 
 /*
- * Begin a transfer; returns its slot, or one of these.  Only of a failure is
- * there something to say, in error, of 256 bytes.
+ * Begin a transfer.  Returns its slot, or one of the values below.  For WIRE_FAILED the
+ * reason is written to error, which has 256 bytes.
  */
-#define WIRE_FAILED		(-1)	/* libcurl refuses */
-#define WIRE_NO_PLACE	(-2)	/* all transfers are in use: later */
+#define WIRE_FAILED		(-1)	/* libcurl refused the request */
+#define WIRE_NO_PLACE	(-2)	/* all slots are in use: try later */
 extern int	wire_send(const WireRequest *request, const WireSettings *settings,
 					  char *error);
 extern int	wire_in_flight(void);
 
 /*
- * Sleep for at most timeout_ms (-1: for ever), and let libcurl do what became
- * possible.  Returns when the latch was set (it is reset here), when a
- * transfer finished, or at the timeout, not for each packet.  Exits the
- * process when the postmaster is gone.
+ * Sleep for at most timeout_ms (-1: no limit), and let libcurl work meanwhile.  Returns
+ * when the latch was set (it is reset here), when a transfer has finished, or at the
+ * timeout, but not for each packet.  Exits the process when the postmaster has died.
  */
 extern void wire_wait(long timeout_ms, uint32_t wait_event_info);
 

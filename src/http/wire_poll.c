@@ -2,18 +2,17 @@
  * wire_poll.c
  *		The sleeping half of wire.c: libcurl's sockets and timer in a WaitEventSet.
  *
- * libcurl's callbacks only note things down in a fixed table; what they noted
- * is carried over to the WaitEventSet before the next sleep, outside of
- * libcurl, because changing the set may raise an error.
+ * libcurl's callbacks only write into a fixed table.  Its content is copied to the
+ * WaitEventSet before the next sleep, outside of libcurl, because changing the set may
+ * raise an error.
  *
- * Between two requests libcurl takes its interest back from a connection that
- * it keeps alive.  Such a socket stays in the set: building a set for each
- * request would cost more than all the rest here.  This needs to know for
- * certain when a descriptor ends, since its number may come back as another
- * socket, of which the set knows nothing.  So connections are opened and
- * closed through us; sockets that libcurl makes for itself (its resolver's)
- * leave the set at once.  An event cannot be taken out of a set: then it is
- * built anew.
+ * Between two requests libcurl stops watching a connection that it keeps alive.  The
+ * socket stays in the set, because building a set for each request would cost more than
+ * everything else here.  But a descriptor's number is reused after close(), and the set
+ * would then watch the wrong socket.  So libcurl opens and closes connections through our
+ * callbacks, which note the end of each one.  Sockets that libcurl makes for itself (its
+ * resolver's) are removed when libcurl stops watching them.  A WaitEventSet cannot drop
+ * one socket: the set is built again.
  *
  * Memory: the set, in a context of its own for the life of the process.
  */
@@ -33,14 +32,17 @@
 #include "http/wire.h"
 #include "http/wire_poll.h"
 
-/* Under way and idle, each racing over two addresses, and a resolver's: more than there can be. */
+/*
+ * An upper bound: busy and idle connections, each trying two addresses at once, and the
+ * resolver's.
+ */
 #define MAX_SOCKETS		(6 * WIRE_MAX_TRANSFERS)
 
 typedef struct WatchedSocket
 {
 	curl_socket_t fd;
-	bool		ours;			/* we shall be told when it is closed */
-	uint32		wanted;			/* WL_SOCKET_... that libcurl waits for, 0: none now */
+	bool		ours;			/* opened by open_socket(): close_socket() will be called */
+	uint32		wanted;			/* WL_SOCKET_... that libcurl waits for now, or 0 */
 	uint32		watched;		/* what the set waits for */
 	int			position;		/* in the set, -1: not in it */
 } WatchedSocket;
@@ -50,14 +52,14 @@ static WatchedSocket sockets[MAX_SOCKETS];
 static int	nsockets;
 static int64 timer_at = -1;		/* when libcurl wants to be called, µs; -1: never */
 static WaitEventSet *wait_set;
-static bool set_is_stale;		/* it holds a socket that must leave */
-static bool lost_track;			/* libcurl failed since somebody asked */
+static bool set_is_stale;		/* it contains a closed socket, or is incomplete */
+static bool lost_track;			/* libcurl failed since wire_poll_lost_track() was last called */
 
 /* ---- signals ----------------------------------------------------------------- */
 
 /*
- * libcurl may start a thread for a name look-up; a thread inherits the mask,
- * and PostgreSQL's handlers must run on the main thread only.
+ * libcurl may start a thread for a name look-up.  A thread inherits the signal mask, and
+ * PostgreSQL's handlers must run on the main thread only.
  */
 void
 wire_block_signals(sigset_t *old)
@@ -89,7 +91,10 @@ find_socket(curl_socket_t fd)
 	return NULL;
 }
 
-/* NULL when the table is full: then the transfer ends at its timeout. */
+/*
+ * NULL if the table is full: then nobody watches the socket, and the transfer ends at its
+ * timeout.
+ */
 static WatchedSocket *
 add_socket(curl_socket_t fd, bool ours)
 {
@@ -195,13 +200,13 @@ wire_poll_lost_track(void)
 	return lost;
 }
 
-/* A set with room for all sockets, and none in it. */
+/* Create a set with room for all sockets, without any. */
 static void
 build_wait_set(void)
 {
 	WaitEventSet *old = wait_set;
 
-	wait_set = NULL;			/* an error must not leave us with a freed one */
+	wait_set = NULL;			/* an error below must not leave a dangling pointer */
 	if (old != NULL)
 		FreeWaitEventSet(old);
 	for (int i = 0; i < nsockets; i++)
@@ -213,7 +218,7 @@ build_wait_set(void)
 	set_is_stale = false;
 }
 
-/* Carry over what libcurl wants by now. */
+/* Bring the set up to date with what libcurl waits for. */
 static void
 update_wait_set(void)
 {
@@ -226,7 +231,10 @@ update_wait_set(void)
 
 		if (events == 0)
 		{
-			/* idle: nothing but the peer's goodbye is to be expected */
+			/*
+			 * An idle connection stays in the set: only the peer's close is expected, and
+			 * handle_socket() must learn of it.
+			 */
 			if (watched->position < 0)
 				continue;
 			events = WL_SOCKET_READABLE;
@@ -239,7 +247,7 @@ update_wait_set(void)
 	}
 }
 
-/* Let libcurl act on one socket, or on its timer (CURL_SOCKET_TIMEOUT). */
+/* Let libcurl work on one socket, or on its timer (CURL_SOCKET_TIMEOUT). */
 static void
 let_curl_act(curl_socket_t fd, uint32 events)
 {
@@ -262,13 +270,14 @@ handle_socket(const WaitEvent *event)
 {
 	WatchedSocket *watched = find_socket(event->fd);
 
-	/* an earlier event of this turn may have ended this connection */
+	/* handling an earlier event of this turn may have closed this connection */
 	if (watched == NULL)
 		return;
 	if (watched->wanted != 0)
 		let_curl_act(event->fd, event->events);
 	else
-		set_is_stale = true;	/* an idle one ended; libcurl will find out when it reuses it */
+		set_is_stale = true;	/* the peer closed an idle connection: a set that keeps it would
+								 * wake us for ever */
 }
 
 void
@@ -287,6 +296,10 @@ wire_poll_sleep(long timeout_ms, uint32 wait_event_info)
 	bool		latch_was_set = false;
 	int			n;
 
+	/*
+	 * The only place where the set changes: no frame of libcurl's is on the stack, so that an
+	 * error may be raised.
+	 */
 	update_wait_set();
 	if (timer_at >= 0)
 	{
@@ -295,6 +308,12 @@ wire_poll_sleep(long timeout_ms, uint32 wait_event_info)
 		timeout_ms = timeout_ms < 0 ? until_ms : Min(timeout_ms, until_ms);
 	}
 	n = WaitEventSetWait(wait_set, timeout_ms, events, lengthof(events), wait_event_info);
+
+	/*
+	 * The latch is reset before the caller looks at what it signals, so that no signal is lost.
+	 * Handling one socket may close another of this array; handle_socket() looks each one up
+	 * again.
+	 */
 	for (int i = 0; i < n; i++)
 	{
 		if (events[i].events & WL_LATCH_SET)

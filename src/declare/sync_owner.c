@@ -2,16 +2,15 @@
  * sync_owner.c
  *		Who owns a definition, and what becomes of it when roles go.
  *
- * A definition belongs to a role by its oid, as a table does.  It is no object
- * of the catalogs, so PostgreSQL knows nothing of that: DROP ROLE is refused,
- * REASSIGN OWNED and DROP OWNED are followed, by the hook of ddl.c, for the
- * definitions of the database where the statement runs.  In another database
- * they lose their owner, and do nothing until hubspot_alter_owner(): a later
- * role of the same name has another oid.
+ * A definition belongs to a role by oid, like a table.  PostgreSQL does not know this
+ * dependency, because a definition is no catalog object.  So the hook of ddl.c refuses
+ * DROP ROLE and follows REASSIGN OWNED and DROP OWNED, for the definitions of the
+ * database where the statement runs.  Definitions in other databases lose their owner and
+ * do nothing until hubspot_alter_owner(): a later role of the same name has another oid.
  *
- * A superuser's definition reads as pg_read_all_data, and so do the functions of
- * the views that it reads.  What was another role's and becomes a superuser's is
- * held, therefore, until he says by hubspot_resync() that he has looked at it.
+ * A superuser's definition reads as pg_read_all_data, and so do the functions in the
+ * views that it reads.  Therefore a definition that passes from another role to a
+ * superuser is held until the superuser confirms it with hubspot_resync().
  *
  * In the user's transaction.  Locks: those of sync_replaced(); ROW EXCLUSIVE on
  * hubspot.sync, and those of sync_drop().  Memory: the caller's context.
@@ -46,7 +45,8 @@ set_owner(Sync *sync, Oid role)
 	sync->owner = GetUserNameFromId(role, false);
 	if (!gains_rights || sync->held != NULL)
 		return;
-	sync->row_security = false; /* nobody has agreed to the policies of pg_read_all_data */
+	sync->row_security = false; /* the new reader's policies may differ from those at the
+								 * declaration */
 	sync->held = "it was given to a superuser, with whose right to read all tables it would run: "
 		"look at what it reads, and at the functions of views and tables there";
 	ereport(NOTICE,
@@ -75,7 +75,10 @@ write_owner(const Sync *sync)
 	shared_look_at_syncs_at_commit();
 }
 
-/* What the new owner would need to declare it; of one that is held the source is not known. */
+/*
+ * Check that the new owner could have declared it.  For a definition that is held the
+ * source is not checked: it may not exist.
+ */
 static void
 check_new_owner(Sync *sync)
 {
@@ -92,8 +95,8 @@ check_new_owner(Sync *sync)
 }
 
 /*
- * The rules of ALTER ... OWNER TO: the owner gives to a role that he could
- * become, a superuser to any; the new owner could have declared it.
+ * The rules of ALTER ...  OWNER TO: the owner may give it to a role that he can SET ROLE
+ * to, a superuser to any role; the new owner must be able to declare it.
  */
 Datum
 hubspot_alter_owner(PG_FUNCTION_ARGS)
@@ -103,7 +106,8 @@ hubspot_alter_owner(PG_FUNCTION_ARGS)
 	Sync	   *sync = sync_replaced(name, sync_load(name, false)->kind);
 
 	if (sync == NULL)
-		sync = sync_load(name, false);	/* dropped while we waited: an error */
+		sync = sync_load(name, false);	/* the definition was dropped while we waited for its lock:
+										 * raises the error */
 	check_can_set_role(GetUserId(), role);
 	set_owner(sync, role);
 	check_new_owner(sync);
@@ -132,6 +136,8 @@ sync_owner_concerns(Node *statement, RoleStatement *about)
 			break;
 		case T_ReassignOwnedStmt:
 			specs = ((ReassignOwnedStmt *) statement)->roles;
+
+			/* missing_ok: PostgreSQL itself reports a role that does not exist. */
 			about->heir = get_rolespec_oid(((ReassignOwnedStmt *) statement)->newrole, true);
 			break;
 		default:
@@ -183,7 +189,7 @@ take_ids(void *arg)
 	MemoryContextSwitchTo(old);
 }
 
-/* The definitions of these roles, by their ids. */
+/* The ids of the definitions that these roles own. */
 static List *
 owned_by(const List *roles)
 {
@@ -219,10 +225,12 @@ sync_owner_follow(const RoleStatement *about)
 	ListCell   *cell;
 
 	CommandCounterIncrement();
-	/* DROP OWNED may have dropped it with all definitions */
+	/* DROP OWNED may have dropped the extension with all definitions. */
 	if (!OidIsValid(get_extension_oid(HUBSPOT_EXTENSION, true)))
 		return;
 	owned = owned_by(about->roles);
+
+	/* The role is dropped already; the error rolls the statement back. */
 	if (owned != NIL && about->kind == T_DropRoleStmt)
 		refuse_drop(owned);
 	foreach(cell, owned)

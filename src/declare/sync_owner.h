@@ -1,6 +1,6 @@
 /*
  * sync_owner.h
- *		What becomes of definitions when roles go: for the hook of ddl.c.
+ *		What happens to definitions when roles are dropped: for the hook of ddl.c.
  */
 #ifndef HUBSPOT_SYNC_OWNER_H
 #define HUBSPOT_SYNC_OWNER_H
@@ -17,12 +17,15 @@ typedef struct RoleStatement
 	Oid			heir;			/* of REASSIGN OWNED */
 } RoleStatement;
 
-/* Before the statement runs: whether it is one.  Afterwards the roles may be gone. */
+/*
+ * Call before the statement runs: whether it is a RoleStatement.  Afterwards the roles
+ * may not exist.
+ */
 extern bool sync_owner_concerns(Node *statement, RoleStatement *about);
 
 /*
- * After it has run: REASSIGN OWNED gives the definitions to the new role, DROP
- * OWNED drops them, DROP ROLE is an error when there are any.
+ * Call after the statement: REASSIGN OWNED gives the definitions to the new role, DROP
+ * OWNED drops them, DROP ROLE raises an error if there are any.
  */
 extern void sync_owner_follow(const RoleStatement *about);
 

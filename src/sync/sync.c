@@ -38,7 +38,7 @@
 
 const char *const sync_kind_names[SYNC_KINDS] = {"sync", "audience", "trait"};
 const char *const sync_mode_names[SYNC_MODES] = {"upsert", "update", "create", "mirror"};
-const RowMode sync_row_modes[SYNC_MODES] = {
+const		RowMode sync_row_modes[SYNC_MODES] = {
 	[SYNC_UPDATE] = MODE_UPDATE,
 	[SYNC_CREATE] = MODE_CREATE,
 };
@@ -164,7 +164,7 @@ sync_check_owner(const Sync *sync)
 
 /* ---- a row of hubspot.sync ---------------------------------------------------------- */
 
-/* Columns of the statement below. */
+/* Columns of load_sql. */
 enum
 {
 	COL_ID = 1, COL_NAME, COL_KIND, COL_OWNER, COL_SERVER, COL_OBJECT, COL_RELATION, COL_SOURCE,
@@ -188,7 +188,7 @@ column(int number, bool *isnull)
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, isnull);
 }
 
-/* A text of the row in context, NULL when it is null. */
+/* Copy a text column of the row to context; NULL if it is null. */
 static char *
 text_column(int number, MemoryContext context)
 {
@@ -197,7 +197,7 @@ text_column(int number, MemoryContext context)
 	return text != NULL ? MemoryContextStrdup(context, text) : NULL;
 }
 
-/* Position of a word; 0 when it is null. */
+/* Position of a column's word in words; 0 if the column is null. */
 static int
 word_column(int number, const char *const *words, int count)
 {
@@ -262,6 +262,11 @@ read_columns(MemoryContext context)
 
 	if (isnull)
 		return NIL;
+
+	/*
+	 * The definition outlives SPI_finish(), which frees SPI's memory: everything below is
+	 * allocated in the caller's context.
+	 */
 	old = MemoryContextSwitchTo(context);
 	array = DatumGetJsonbPCopy(datum);
 	for (uint32 i = 0; i < JB_ROOT_COUNT(array); i++)
@@ -292,8 +297,8 @@ interval_column(int number, MemoryContext context)
 }
 
 /*
- * A definition belongs to a role, whatever that is called; of one that comes from a dump the name
- * is all there is.
+ * A definition belongs to a role by oid, whatever the role's name is now.  A definition
+ * that comes from a dump has only the name.
  */
 static void
 read_owner(Sync *sync, MemoryContext context)
@@ -327,6 +332,7 @@ read_row(MemoryContext context)
 	sync->search_path = text_column(COL_SEARCH_PATH, context);
 	sync->follows = DatumGetBool(column(COL_FOLLOWS, &isnull));
 	sync->key_column = text_column(COL_KEY_COLUMN, context);
+	/* Null for a query, whose columns are known by name only. */
 	attnum = column(COL_KEY_ATTNUM, &isnull);
 	sync->key_attnum = isnull ? InvalidAttrNumber : DatumGetInt16(attnum);
 	sync->columns = read_columns(context);
@@ -334,6 +340,7 @@ read_row(MemoryContext context)
 	sync->deletes = word_column(COL_DELETES, sync_deletes_names, SYNC_DELETES);
 	sync->event = text_column(COL_EVENT, context);
 	sync->level = word_column(COL_LEVEL, sync_level_names, SYNC_LEVELS);
+
 	sync->outputs = read_outputs();
 	sync->property = text_column(COL_PROPERTY, context);
 	sync->list = text_column(COL_LIST, context);
@@ -349,8 +356,9 @@ read_row(MemoryContext context)
 }
 
 /*
- * The row that the condition on $1 names.  Of a transaction that keeps one snapshot, as it is
- * now: a trigger of a followed table must not work by what was declared before.
+ * Read the row for which condition holds.  It uses the latest snapshot even in a
+ * transaction that keeps one snapshot: a trigger of a followed table must not work by an
+ * older definition than the one whose triggers are on the table.
  */
 static Sync *
 load_row(const char *condition, Oid type, Datum value)

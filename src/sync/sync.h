@@ -8,10 +8,10 @@
  *	sync_execute()	a statement about the extension's tables
  *	sync_replaced(), sync_save()	for what declares (sync_store.c)
  *
- * A definition belongs to the role that declared it.  What comes from the user
- * (a query, a column's output function) runs as that role, restricted as the
- * query of a materialized view is, and never as a superuser; what concerns the
- * extension's tables runs as the extension's owner, over plain values only.
+ * A definition belongs to the role that declared it.  The user's code (a query, a
+ * column's output function) runs as that role, restricted like the query of a
+ * materialized view, and never as a superuser.  Statements about the extension's tables
+ * run as the extension's owner and see plain values only.
  */
 #ifndef HUBSPOT_SYNC_H
 #define HUBSPOT_SYNC_H
@@ -35,8 +35,8 @@ typedef enum SyncMode
 {
 	SYNC_UPSERT,
 	SYNC_UPDATE,				/* only records that HubSpot has */
-	SYNC_CREATE,				/* only such as it has not */
-	SYNC_MIRROR					/* and archive what has left the source */
+	SYNC_CREATE,				/* only records that HubSpot does not have */
+	SYNC_MIRROR					/* upsert, and archive records that left the source */
 #define SYNC_MODES (SYNC_MIRROR + 1)
 } SyncMode;
 
@@ -56,12 +56,12 @@ typedef enum SyncLevel
 #define SYNC_LEVELS (SYNC_LEVEL_ACCOUNT_USERS + 1)
 } SyncLevel;
 
-/* Outputs of an audience, a set. */
+/* Outputs of an audience: a set of bits. */
 #define SYNC_OUTPUT_PROPERTY	0x01
 #define SYNC_OUTPUT_EVENT		0x02
 #define SYNC_OUTPUT_LIST		0x04
 
-/* Words of these, as in the table. */
+/* The words of these enums, as in the table. */
 extern const char *const sync_kind_names[SYNC_KINDS];
 extern const char *const sync_mode_names[SYNC_MODES];
 extern const RowMode sync_row_modes[SYNC_MODES];	/* of its rows */
@@ -77,7 +77,7 @@ typedef struct SyncOutput
 } SyncOutput;
 extern const SyncOutput sync_outputs[SYNC_OUTPUTS];
 
-/* SYNC_OUTPUT_ of a word; an error that lists the valid ones. */
+/* The SYNC_OUTPUT_ bit of a word; raises an error that lists the valid words. */
 extern int	sync_output_by_name(const char *name);
 
 /* A column of the source, and the property that it becomes. */
@@ -94,9 +94,10 @@ typedef struct Sync
 	int			id;
 	char	   *name;
 	SyncKind	kind;
-	char	   *owner;			/* name of the role, of one that has gone its last known */
-	Oid			role;			/* the same; InvalidOid: it has gone */
-	bool		row_security;	/* declared as one that policies filter, see sync_act_as_owner() */
+	char	   *owner;			/* name of the role; its last known name if the role was dropped */
+	Oid			role;			/* oid of the role; InvalidOid: it was dropped */
+	bool		row_security;	/* its owner saw only the rows that policies showed when it was
+								 * declared; see sync_act_as_owner() */
 	char	   *server;			/* name of the SERVER */
 	Object		object;
 	Oid			relation;		/* InvalidOid: a query */
@@ -122,25 +123,28 @@ typedef struct Sync
 } Sync;
 
 /*
- * The definition of this name, or number, as committed last (or changed by this
- * transaction); NULL, or an error unless missing_ok, when there is none.
+ * The definition of this name or number, as committed last or as changed by this
+ * transaction.  If there is none: NULL if missing_ok, else an error.
  */
 extern Sync *sync_load(const char *name, bool missing_ok);
 extern Sync *sync_load_by_id(int id, bool missing_ok);
 
 /*
- * Take the row lock of the definition's state, so that one refresh or chunk of
- * a back-fill runs at a time: waits for it, or returns false.
+ * Lock the definition's row of hubspot.sync_state, so that only one refresh or chunk of a
+ * back-fill runs at a time.  If the row is locked: wait, or return false.
  */
 extern bool sync_lock(const Sync *sync, bool wait);
 
-/* The role that owns the definition; an error, or InvalidOid, when it does not exist any more. */
+/*
+ * The role that owns the definition.  If it was dropped, sync_owner_role() returns
+ * InvalidOid and sync_need_owner() raises an error.
+ */
 extern Oid	sync_owner_role(const Sync *sync);
 extern Oid	sync_need_owner(const Sync *sync);
 
 /*
- * As whom the definition reads: its owner, but pg_read_all_data for a superuser;
- * InvalidOid when the owner is gone.
+ * The role that reads the source: the definition's owner, or pg_read_all_data if the
+ * owner is a superuser; InvalidOid if the owner was dropped.
  */
 extern Oid	sync_reader(const Sync *sync);
 
@@ -158,8 +162,8 @@ extern void sync_check_owner(const Sync *sync);
 extern void sync_act_as_owner(const Sync *sync, Identity *before);
 
 /*
- * Run one statement as the extension's owner; returns how many rows it read or
- * wrote.  take (or NULL) sees them in SPI_tuptable, in memory that goes when it returns.
+ * Run one statement as the extension's owner; returns how many rows it read or wrote.
+ * take (or NULL) reads the rows in SPI_tuptable; its memory context ends when it returns.
  */
 typedef void (*SyncTake) (void *arg);
 extern uint64 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,
@@ -171,33 +175,34 @@ extern const char *sync_functions_schema(void);
 /* ---- declaring ---------------------------------------------------------------------- */
 
 /*
- * What a declaration of this name replaces, NULL when the name is new.  Until
- * the end of the transaction nobody else declares this name, nor refreshes it.
- * An error when it is of another kind, or somebody else's.
+ * The definition that a new declaration of this name replaces; NULL if the name is new.
+ * Until the end of the transaction no other session can declare or refresh this name.  An
+ * error if the definition is of another kind or belongs to somebody else.
  */
 extern Sync *sync_replaced(const char *name, SyncKind kind);
 
-/* What becomes of a back-fill. */
+/* What happens to the back-fill. */
 typedef enum SyncFill
 {
-	SYNC_FILL_AS_IT_IS,			/* under way, finished or never asked for */
+	SYNC_FILL_AS_IT_IS,			/* no change */
 	SYNC_FILL_NONE,
 	SYNC_FILL_ANEW
 } SyncFill;
 
 /*
- * Write a definition and its state, in place of before (or NULL); sets id.  What is declared is
- * not held.  With forget, members of hubspot.member go: they were of other
- * keys or another account.  The processes are told at commit.
+ * Write a definition and its state in place of before (or NULL), and set its id.  A
+ * definition that is declared is no longer held. forget: delete its rows of
+ * hubspot.member, which are about other keys or another account.  Other processes are
+ * told at commit.
  */
 extern void sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget);
 
-/* The next refresh queues everybody, as changed; at_once: it is due now. */
+/* The next refresh queues every member as changed.  at_once: that refresh is due now. */
 extern void sync_resend(const Sync *sync, bool at_once);
 
 /*
- * Write down what the definitions' sources, their columns and owners are called now; after a
- * statement that has renamed something.
+ * After a statement that renamed something: store the present names of the definitions'
+ * sources, columns and owners.
  */
 extern void sync_follow_names(void);
 

@@ -22,7 +22,7 @@
 #include "account/account.h"
 #include "sync/sync_argument.h"
 
-/* Seconds.  The time of the next refresh must be one that comes. */
+/* Seconds; bounded so that the time of the next refresh is a valid timestamp. */
 #define MAX_EVERY	(10 * 366.0 * SECS_PER_DAY)
 
 char *
@@ -61,7 +61,7 @@ sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char 
 			 errhint("Valid values are: %s.", valid.data)));
 }
 
-/* Months as 30 days.  An infinite interval, of 17 on, is one of more than all its parts can say. */
+/* Months count 30 days.  PostgreSQL 17's infinite intervals give a number beyond all bounds. */
 static double
 interval_seconds(const Interval *interval)
 {
@@ -69,7 +69,7 @@ interval_seconds(const Interval *interval)
 		interval->time / (double) USECS_PER_SEC;
 }
 
-/* INT_MAX for more than that can say. */
+/* Milliseconds, at most INT_MAX. */
 static int
 interval_ms(const Interval *interval)
 {
@@ -102,6 +102,7 @@ sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int time
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("timeout must be greater than zero")));
+	/* Not an error: the same script must be able to declare on a server with a lower limit. */
 	if (sync->timeout_ms > hubspot_max_refresh_timeout)
 	{
 		sync->timeout_ms = hubspot_max_refresh_timeout;
@@ -118,7 +119,7 @@ sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int time
 						   "in one refresh.")));
 }
 
-/* What the session's search_path stands for now: "$user" is not the same one later. */
+/* The schemas of the session's search_path now: "$user" may mean another schema later. */
 static char *
 present_search_path(void)
 {

@@ -18,12 +18,13 @@ extern char *sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what
 extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what,
 							   const char *const *words, int count);
 
-/* every (NULL, or a second at least), timeout, max_shrink (0 to 1). */
+/* Read every (NULL, or at least a second), timeout and max_shrink (0 to 1). */
 extern void sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int timeout,
 									int max_shrink);
 
 /*
- * Owner, SERVER (NULL: the default one) and search_path, from the session; the owner needs USAGE.
+ * Take owner, SERVER (NULL: the default one) and search_path from the session; the owner
+ * needs USAGE on the SERVER.
  */
 extern void sync_set_owner(Sync *sync, const char *server);
 

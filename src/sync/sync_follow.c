@@ -2,14 +2,14 @@
  * sync_follow.c
  *		The triggers of a followed table.
  *
- * Three statement triggers with transition tables and one for TRUNCATE, as far
- * as the definition needs them.  They are objects of the user's table, made
- * with his rights; which definition they are of is told by their argument, so
- * that they are found again whatever they are called, and after a restore.
+ * Three statement triggers with transition tables and one for TRUNCATE, as far as the
+ * definition needs them.  They are objects of the user's table, created with the user's
+ * rights.  Their argument names the definition, so that they are found after a rename and
+ * after a restore.
  *
- * Locks: SHARE ROW EXCLUSIVE on the table, which waits for those who write,
- * so that no statement goes by the old triggers after the definition is
- * committed; ACCESS EXCLUSIVE where a trigger is dropped.  Memory: the caller's context.
+ * Locks: SHARE ROW EXCLUSIVE on the table.  It waits for writers, so that no statement
+ * uses the old triggers after the new definition is committed.  ACCESS EXCLUSIVE where a
+ * trigger is dropped.  Memory: the caller's context.
  */
 #include "postgres.h"
 
@@ -31,15 +31,15 @@
 #include "sync/sync_follow.h"
 
 #define TRIGGER_FUNCTION "hubspot_sync_trigger"
-#define LONGEST_PLAIN	36		/* bytes of a name that a trigger's name holds as it is */
+#define LONGEST_PLAIN	36		/* longest definition name that fits into a trigger's name */
 
-/* What fires, and what it has to see. */
+/* Events, and the transition tables that each needs. */
 static const struct
 {
 	const char *event;
 	const char *word;			/* in the trigger's name */
 	const char *tables;
-	bool		only_with_deletes;	/* what goes away concerns HubSpot */
+	bool		only_with_deletes;	/* needed only if deletions are sent */
 	bool		only_records;	/* not for events, which happen once */
 }			triggers[] =
 {
@@ -78,7 +78,7 @@ typedef struct Found
 	bool		is_enabled;
 } Found;
 
-/* By the function, which is a member of the extension, and its only argument. */
+/* Triggers are found by their function, a member of the extension, and their only argument. */
 static const char *const find_sql =
 "SELECT t.tgrelid, t.tgname::text, t.tgenabled IN ('O', 'A') FROM pg_trigger t"
 " JOIN pg_proc p ON p.oid = t.tgfoid AND p.prosrc = '" TRIGGER_FUNCTION "'"
@@ -112,6 +112,7 @@ find_triggers(const char *name)
 		one->relation = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
 		one->name = MemoryContextStrdup(context, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2));
 		one->is_enabled = DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull));
+		/* The list must survive SPI_finish(), which frees the current context. */
 		old = MemoryContextSwitchTo(context);
 		found = lappend(found, one);
 		MemoryContextSwitchTo(old);

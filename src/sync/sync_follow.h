@@ -8,20 +8,20 @@
 #include "sync/sync.h"
 
 /*
- * Make the triggers that the definition needs on its table, as the current user,
- * who needs the TRIGGER privilege; none when it does not follow.  Triggers that the same
- * name has elsewhere, or no more use for, are dropped where the user owns the
- * table, and do nothing otherwise, of which a NOTICE tells.
+ * Create the triggers that the definition needs on its table, as the current user, who
+ * needs the TRIGGER privilege; none if the definition does not follow.  Triggers of this
+ * definition on other tables, and those not needed any more, are dropped if the user owns
+ * the table.  Otherwise they stay, do nothing, and a NOTICE reports them.
  */
 extern void sync_follow(const Sync *sync);
 
 /* Drop all triggers of a definition, in the same way. */
 extern void sync_unfollow(const char *name);
 
-/* The table that has triggers of this definition; InvalidOid when none has, or several. */
+/* The table that has triggers of this definition; InvalidOid if no table has, or several. */
 extern Oid	sync_followed_table(const char *name);
 
-/* Why the triggers do not all fire, NULL: they do. */
+/* Why some of the triggers do not fire; NULL if all do. */
 extern const char *sync_follow_problem(const Sync *sync);
 
 #endif							/* HUBSPOT_SYNC_FOLLOW_H */

@@ -2,9 +2,9 @@
  * sync_problem.c
  *		hubspot.sync_problem(): what keeps a definition from working as declared.
  *
- * Found by looking at the catalogs, as it is now: a table or a column may have
- * been dropped, a right revoked, by statements that never fail on account of
- * a definition.  For the views and hubspot_health().
+ * The answer is found in the catalogs each time: statements that drop a table or a column
+ * or revoke a right never fail because of a definition.  For the views and
+ * hubspot_health().
  *
  * Locks: ACCESS SHARE on the source, which is not waited for.  Memory: the
  * caller's context.
@@ -44,7 +44,7 @@ problem_of_partitions(Oid relation)
 				   get_rel_name(partition)) : NULL;
 }
 
-/* Of a source that is a relation. */
+/* The problem of a source that is a relation. */
 static const char *
 problem_of_relation(const Sync *sync)
 {
@@ -54,7 +54,7 @@ problem_of_relation(const Sync *sync)
 	if (get_rel_name(sync->relation) == NULL)
 		return psprintf("its source %s does not exist any more", sync->source);
 	if (!ConditionalLockRelationOid(sync->relation, AccessShareLock))
-		return NULL;			/* it is being altered: ask again */
+		return NULL;			/* somebody alters it now: no answer this time */
 	rel = try_relation_open(sync->relation, NoLock);
 	if (rel != NULL)
 	{

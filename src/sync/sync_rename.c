@@ -2,9 +2,9 @@
  * sync_rename.c
  *		Definitions follow the names of their sources and owners.
  *
- * At run time a table, its columns and a role are known by oid and number, which a
- * dump does not keep: there the names count.  So they are written down anew
- * whenever something is renamed, in the transaction that does so.
+ * At run time a definition knows its table, columns and owner by oid and number.  A dump
+ * does not keep these; there the names count.  So the names are stored again by the
+ * transaction that renames something.
  *
  * Called by the ProcessUtility hook (ddl.c), in any session.  Locks: ROW
  * EXCLUSIVE on hubspot.sync, and rows of the renamed table's definitions.
@@ -41,7 +41,10 @@ static const char *const rename_sql =
 void
 sync_follow_names(void)
 {
-	/* where one snapshot is kept, a definition that somebody has changed since would be an error */
+	/*
+	 * With one snapshot for the whole transaction, updating a definition that another session has
+	 * changed would fail, and the user's ALTER with it.
+	 */
 	if (!OidIsValid(get_extension_oid(HUBSPOT_EXTENSION, true)) || IsolationUsesXactSnapshot())
 		return;
 	CommandCounterIncrement();

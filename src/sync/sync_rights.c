@@ -2,9 +2,9 @@
  * sync_rights.c
  *		What a role may not read of a followed relation.
  *
- * A trigger sees each row of its table whatever its definition's owner may read.
- * So the rights that a SELECT needs are asked for here, by who declares, and again at
- * each statement of whoever changes the table: what was revoked is not sent.
+ * A trigger sees every row of its table, whatever the definition's owner may read.  So
+ * the rights that a SELECT would need are checked here: at the declaration, and again for
+ * each statement that changes the table.  Data whose right was revoked is not sent.
  * Raises no error.
  *
  * Locks: none but those of catalog look-ups.  Memory: the caller's context.
@@ -20,7 +20,7 @@
 #include "base/hubspot.h"
 #include "sync/sync_rights.h"
 
-/* A column is known by its number, or by its name in a definition that has none. */
+/* Check one column by its number, or by its name if the definition has no number. */
 static bool
 may_read_column(Oid relation, const char *name, AttrNumber attnum, Oid role)
 {

@@ -9,7 +9,10 @@
 
 #include "sync/sync.h"
 
-/* What is in the way; the right is USAGE on a schema, SELECT on all else. */
+/*
+ * What the role may not read; the missing right is USAGE for a schema, SELECT for
+ * everything else.
+ */
 typedef struct SyncDenial
 {
 	ObjectType	kind;
@@ -17,8 +20,8 @@ typedef struct SyncDenial
 } SyncDenial;
 
 /*
- * Whether the role could not read the columns that the definition sends, by a SELECT of
- * its own.  What does not exist any more is not in the way.
+ * Whether the role cannot SELECT the columns that the definition sends.  Columns and
+ * tables that do not exist any more count as readable.
  */
 extern bool sync_rights_deny(const Sync *sync, Oid role, SyncDenial *denial);
 

@@ -32,7 +32,7 @@ static const Call call_of_object[OBJECT_COUNT] = {
 	[OBJECT_IS_EVENT] = CALL_TRACK,
 };
 
-/* Properties of a mapping that stand beside the traits, in messages of an object; and as what. */
+/* Properties of a mapping that are no traits: their names at the top of the message. */
 static const struct
 {
 	Object		object;
@@ -50,7 +50,7 @@ static const struct
 
 /* ---- the plan ---------------------------------------------------------------------- */
 
-/* The attribute of a declared column as it is now, or NULL when it is gone. */
+/* The present attribute of a declared column; NULL if the column was dropped. */
 static Form_pg_attribute
 present_attribute(TupleDesc desc, const char *name, AttrNumber attnum)
 {
@@ -96,9 +96,9 @@ is_name(const char *property, const char *name)
 	return same_folded_name(property, strlen(property), name, strlen(name));
 }
 
-/* The name beside the traits that a property has; NULL: it is one of them. */
+/* The member at the top of the message that a property becomes; NULL if it is a trait. */
 static const char *
-top_name(const Sync *sync, const CallOptions *options, const char *property)
+top_name(const Sync *sync, const CallOptions * options, const char *property)
 {
 	const char *id_property = sync->object == OBJECT_IS_CONTACT ? options->contact_id_property
 	: sync->object == OBJECT_IS_COMPANY ? options->company_id_property : NULL;
@@ -129,9 +129,9 @@ has_top(const SyncRowPlan *plan, const char *name)
 	return false;
 }
 
-/* The mapped columns; returns whether one of them tells whose record it is. */
+/* Add the mapped columns to the plan; returns whether one of them identifies the record. */
 static bool
-add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_pg_attribute key,
+add_mapped(SyncRowPlan *plan, const CallOptions * options, TupleDesc desc, Form_pg_attribute key,
 		   StringInfo gone)
 {
 	bool		names_key = false;
@@ -144,11 +144,14 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 		const char *top = top_name(plan->sync, options, column->property);
 		bool		is_key = attribute == key;
 
+		/* A dropped column is reported and left out: the others still arrive. */
 		if (attribute == NULL)
 		{
 			appendStringInfo(gone, "%s\"%s\"", gone->len > 0 ? ", " : "", column->column);
 			continue;
 		}
+
+		/* An association's message names its company by the trait website. */
 		if (top == NULL)
 			add_member(plan, PLACE_TRAITS,
 					   plan->sync->object == OBJECT_IS_ASSOCIATION ? "website" : column->property,
@@ -161,9 +164,12 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 	return names_key;
 }
 
-/* The key's column, which need not be mapped, or may be to a property that is no key in HubSpot. */
+/*
+ * Add the key's column, which need not be mapped, or may be mapped to a property that is
+ * no key in HubSpot.
+ */
 static void
-add_key(SyncRowPlan *plan, const CallOptions *options, Form_pg_attribute key)
+add_key(SyncRowPlan *plan, const CallOptions * options, Form_pg_attribute key)
 {
 	switch (plan->sync->object)
 	{
@@ -192,7 +198,7 @@ sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem)
 	Form_pg_attribute key = present_attribute(desc, sync->key_column, sync->key_attnum);
 	int			room = list_length(sync->columns) + 1;
 	ForeignServer *server = GetForeignServerByName(sync->server, true);
-	const CallOptions *options;
+	const		CallOptions *options;
 	StringInfoData gone;
 
 	*problem = NULL;
@@ -210,7 +216,13 @@ sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem)
 	plan->container = sync->object == OBJECT_IS_EVENT ? "properties" : "traits";
 	plan->members = palloc0(sizeof(Member) * room);
 	plan->compared = palloc0(sizeof(Compared) * room);
+	/* First, so that sync_row_key_differs() finds the key at a fixed place. */
 	add_compared(plan, key);
+
+	/*
+	 * An event needs the key in any case: its messageId is made from the key, so that a row that
+	 * is queued twice counts once.
+	 */
 	if (!add_mapped(plan, options, desc, key, &gone) || sync->object == OBJECT_IS_EVENT)
 		add_key(plan, options, key);
 	if (gone.len > 0)
@@ -225,6 +237,10 @@ sync_row_refusal(const Sync *sync)
 	Oid			owner = sync_owner_role(sync);
 	SyncDenial	denial;
 
+	/*
+	 * In the order in which an owner can mend it: without account and owner the rights mean
+	 * nothing.
+	 */
 	if (server == NULL)
 		return psprintf("the server \"%s\" does not exist any more", sync->server);
 	if (!OidIsValid(owner))
@@ -238,6 +254,11 @@ sync_row_refusal(const Sync *sync)
 						sync->owner,
 						denial.kind == OBJECT_SCHEMA ? "USAGE" : "SELECT",
 						denial.kind == OBJECT_SCHEMA ? "schema" : "table", denial.name);
+
+	/*
+	 * Only followed tables: a query runs as its owner and reads no row that policies hide, but
+	 * triggers see all rows.
+	 */
 	if (sync->follows && !superuser_arg(owner) &&
 		check_enable_rls(sync->relation, owner, true) == RLS_ENABLED)
 		return psprintf("row security of its table hides rows from its owner, the role \"%s\"",
@@ -247,7 +268,10 @@ sync_row_refusal(const Sync *sync)
 
 /* ---- comparing --------------------------------------------------------------------- */
 
-/* Values that were not changed mostly have the same bytes where they stand, toasted or not. */
+/*
+ * Compare without detoasting if the stored bytes are equal, as they mostly are if a value
+ * did not change.
+ */
 static bool
 same_value(const Compared *compared, Datum a, Datum b)
 {

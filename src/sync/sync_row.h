@@ -17,48 +17,50 @@
 #include "sync/sync.h"
 
 /*
- * How a definition's rows become calls; lives in the context it was made in, with the definition.
+ * How a definition's rows become calls.  Lives in the memory context that was current at
+ * sync_row_plan(), as the definition does.
  */
 typedef struct SyncRowPlan SyncRowPlan;
 
 /*
- * desc: the columns of sync->relation as they are now; its renamed columns are known by their
- * numbers.  Returns NULL, with the reason in *problem, when no row can become
- * a call: the key's column, or all mapped ones, are gone.  Otherwise *problem tells what is left
- * out, or is NULL.  Raises no error; the sync is borrowed.
+ * Make the plan. desc: the present columns of sync->relation; renamed columns are found
+ * by number.  Returns NULL, and the reason in *problem, if no row can become a call
+ * because the SERVER or the key's column is gone.  Otherwise *problem says which columns
+ * are left out, or is NULL.  Raises no error; the plan keeps a pointer to sync.
  */
 extern SyncRowPlan *sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem);
 
-/* Whether two rows differ in what the definition sends, byte by byte; and whether in their keys. */
+/*
+ * Whether two rows differ, byte by byte, in the columns that the definition sends, or in
+ * the key.
+ */
 extern bool sync_row_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now);
 extern bool sync_row_key_differs(const SyncRowPlan *plan, TupleTableSlot *before,
 								 TupleTableSlot *now);
 
 /*
- * Why nothing can be queued for the definition's account by its owner now: one of them is gone,
- * or the right to use it, or to read what is followed.  NULL: nothing stands against it.
+ * Why the definition's present owner cannot queue rows: the SERVER or the owner is gone,
+ * or the owner has lost the right to use the SERVER or to read the followed table.  NULL
+ * if nothing is wrong.
  */
 extern const char *sync_row_refusal(const Sync *sync);
 
 /*
- * Begin to queue, up to capacity rows at once; sync_row_refusal() must have found nothing.
- * What cannot be sent is recorded as a rejected row.  Memory that outlives a row is of the
- * current context.
+ * Begin to queue, up to capacity rows at once; sync_row_refusal() must have returned
+ * NULL.  A row that cannot be sent is recorded as rejected.  Memory that outlives a row
+ * is allocated in the current context.
  */
 typedef struct SyncRows SyncRows;
 extern SyncRows *sync_rows_open(SyncRowPlan *plan, int capacity, bool backfill);
 
-/* The same for a back-fill, whatever it needs; raises what stands against it. */
+/* The same for a back-fill; makes the plan and raises an error for sync_row_refusal()'s reason. */
 extern SyncRows *sync_rows_begin(const Sync *sync, Relation rel);
 
-/*
- * Queue a row; returns the outbox id, or 0 for one without a key (NULL, or an empty text), which is
- * left out.
- */
+/* Queue a row; returns the outbox id, or 0 if its key is NULL or empty: such a row is left out. */
 extern int64 sync_rows_queue(SyncRows *rows, TupleTableSlot *slot);
 extern void sync_rows_remove(SyncRows *rows, TupleTableSlot *slot);
 
-/* A rejected row that says so, about no record in particular. */
+/* Record a rejected row with this text that is about no record in particular. */
 extern void sync_rows_note(SyncRows *rows, const char *text);
 extern void sync_rows_end(SyncRows *rows);
 

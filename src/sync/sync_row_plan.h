@@ -1,6 +1,6 @@
 /*
  * sync_row_plan.h
- *		What a definition's rows become, member by member; between sync_row.c and sync_rows.c.
+ *		The plan of a definition's messages; private to sync_row.c and sync_rows.c.
  */
 #ifndef HUBSPOT_SYNC_ROW_PLAN_H
 #define HUBSPOT_SYNC_ROW_PLAN_H
@@ -16,7 +16,7 @@ typedef enum Place
 	PLACE_MESSAGE_ID			/* part of it */
 } Place;
 
-/* A column of the message; the key's may be there twice. */
+/* A column of the message.  The key's column may be there twice. */
 typedef struct Member
 {
 	Place		place;
@@ -24,7 +24,7 @@ typedef struct Member
 	RowColumn	column;
 } Member;
 
-/* What is compared of two rows. */
+/* A column that is compared between two rows. */
 typedef struct Compared
 {
 	AttrNumber	attno;
@@ -41,10 +41,10 @@ struct SyncRowPlan
 	Member	   *members;
 	int			ncompared;		/* the key's first */
 	Compared   *compared;
-	bool		may_fail;		/* some conversion */
+	bool		may_fail;		/* a conversion to text can raise an error */
 };
 
-/* Whether a property of a contact or company is a key by itself, among the traits. */
+/* Whether this property identifies a contact or company when it is among the traits. */
 extern bool sync_row_is_key_trait(const Sync *sync, const char *property);
 
 #endif							/* HUBSPOT_SYNC_ROW_PLAN_H */

@@ -6,10 +6,9 @@
  * changed it, and by the back-fill.  The messages are those that somebody
  * would write by hand, so that all rules of a call hold.
  *
- * A business transaction must not fail on account of a value: those whose
- * conversion may be an error are converted in a subtransaction, which writes
- * nothing and so costs no transaction id; what does not fit into a message is
- * not converted at all.
+ * A business transaction must not fail because of a value.  Values whose conversion can
+ * raise an error are converted in a subtransaction, which writes nothing and so uses no
+ * transaction id.  Values that do not fit into a message are not converted at all.
  *
  * Locks: as enqueue.h.  Memory: see sync_row.h; a message in a context that is
  * reset for each row.
@@ -45,7 +44,7 @@ struct SyncRows
 	MemoryContext row;			/* reset for each */
 };
 
-/* An association needs both of its columns, which is all that it has. */
+/* An association is only its two columns: both must have a value. */
 static bool
 has_key(const SyncRowPlan *plan, TupleTableSlot *slot)
 {
@@ -66,7 +65,7 @@ has_key(const SyncRowPlan *plan, TupleTableSlot *slot)
 
 /* The text of the key, as its type prints it. */
 static char *
-key_text(const RowColumn *column, TupleTableSlot *slot)
+key_text(const RowColumn * column, TupleTableSlot *slot)
 {
 	Oid			output;
 	bool		is_varlena;
@@ -78,7 +77,7 @@ key_text(const RowColumn *column, TupleTableSlot *slot)
 }
 
 static void
-push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState *state)
+push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState * state)
 {
 	for (int i = 0; i < plan->nmembers; i++)
 	{
@@ -94,9 +93,9 @@ push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState *state)
 		value_push_pair(state, "event", plan->sync->event);
 }
 
-/* The traits; of a cleared record all but the key are null. */
+/* Add the traits; for a cleared record all are null except the key. */
 static void
-push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbInState *state)
+push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbInState * state)
 {
 	for (int i = 0; i < plan->nmembers; i++)
 	{
@@ -125,7 +124,7 @@ make_message(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared)
 	return value_end_object(&state);
 }
 
-/* A delete call: a flat message with what names the record. */
+/* A delete call: a flat message that contains only the record's key. */
 static Jsonb *
 make_deletion(SyncRowPlan *plan, TupleTableSlot *slot)
 {
@@ -157,16 +156,17 @@ make(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning)
 		? make_deletion(plan, slot) : make_message(plan, slot, meaning == ROW_IS_CLEARED);
 }
 
-/* NULL, with the error's text in problem, when a value cannot be converted. */
+/* NULL if a value cannot be converted; the error's text is in problem. */
 static Jsonb *
 make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning,
-					   MessageProblem *problem)
+					   MessageProblem * problem)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	Jsonb	   *volatile message = NULL;
 
 	BeginInternalSubTransaction(NULL);
+	/* The message must survive the subtransaction, whose memory context is current now. */
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
@@ -179,6 +179,7 @@ make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning,
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
+		/* A cancel or a shutdown must end the user's statement: it says nothing about the value. */
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 			PG_RE_THROW();
@@ -195,9 +196,9 @@ make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning,
 	return message;
 }
 
-/* Whether the values are too large for a message, before any of them is touched. */
+/* Whether the values are too large for a message; does not detoast them. */
 static bool
-is_too_large(SyncRowPlan *plan, TupleTableSlot *slot, MessageProblem *problem)
+is_too_large(SyncRowPlan *plan, TupleTableSlot *slot, MessageProblem * problem)
 {
 	Size		size = 0;
 
@@ -210,6 +211,11 @@ is_too_large(SyncRowPlan *plan, TupleTableSlot *slot, MessageProblem *problem)
 			continue;
 		datum = slot_getattr(slot, plan->members[i].column.attno, &isnull);
 		if (!isnull)
+
+			/*
+			 * The raw size is in the toast pointer.  To detoast first would allocate up to 1 GB
+			 * per value in the user's transaction.
+			 */
 			size += toast_raw_datum_size(datum);
 	}
 	if (size <= hubspot_max_message_size)
@@ -268,7 +274,7 @@ sync_rows_begin(const Sync *sync, Relation rel)
 }
 
 static int64
-queue_row(SyncRows *queue, Enqueue *enqueue, TupleTableSlot *slot, Meaning meaning)
+queue_row(SyncRows *queue, Enqueue * enqueue, TupleTableSlot *slot, Meaning meaning)
 {
 	SyncRowPlan *plan = queue->plan;
 	MemoryContext old;

@@ -99,8 +99,8 @@ look_at_relation(const char *text, SyncSource *source)
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 								   RelationGetRelationName(rel));
 	source->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	for (int i = 0; i < source->desc->natts; i++)	/* the copy leaves out what makes a column one
-													 * that is generated */
+	for (int i = 0; i < source->desc->natts; i++)	/* CreateTupleDescCopy() does not copy
+													 * attgenerated */
 		TupleDescAttr(source->desc, i)->attgenerated =
 			TupleDescAttr(RelationGetDescr(rel), i)->attgenerated;
 	relation_close(rel, NoLock);
@@ -136,9 +136,10 @@ sync_source_check_row_security(const Sync *sync)
 }
 
 /*
- * Whether all other columns of an index are those that the table is partitioned by.
- * The table's row of pg_partitioned_table, or NULL: the relation cache would evaluate
- * the expressions among the key, functions of the table's owner, as who declares.
+ * Whether the index is on attnum and columns of the partition key only. partitioned: the
+ * table's row of pg_partitioned_table, or NULL.  The relation cache is not used, because
+ * it evaluates expressions of the partition key, which are functions of the table's
+ * owner, as the role that declares.
  */
 static bool
 is_unique_on(HeapTuple partitioned, Form_pg_index index, AttrNumber attnum)
@@ -176,6 +177,12 @@ sync_source_is_unique(const SyncSource *source, AttrNumber attnum)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		index = (Form_pg_index) GETSTRUCT(tuple);
+
+		/*
+		 * A partial index or one on an expression says nothing about all rows. heap_attisnull()
+		 * reads no expression: RelationGetIndexPredicate() would evaluate it as the role that
+		 * declares.
+		 */
 		is_unique |= index->indisunique && index->indisvalid &&
 			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
 			heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) &&
@@ -210,7 +217,7 @@ sync_source_primary_key(const SyncSource *source)
 
 static const char *const query_words[] = {"select", "with", "values", "table"};
 
-/* The first word of the text, behind white space, comments and parentheses. */
+/* The first word of the text, after white space, comments and parentheses. */
 static const char *
 first_word(const char *text)
 {
@@ -253,7 +260,7 @@ sync_source_bare_query(const char *query)
 	return pnstrdup(query, len);
 }
 
-/* As a sub-query it can be nothing but one that reads. */
+/* As a sub-query the text can only be a statement that reads. */
 static void
 look_at_query(const char *text, SyncSource *source)
 {
@@ -264,8 +271,14 @@ look_at_query(const char *text, SyncSource *source)
 	TupleDesc	desc;
 
 	SPI_connect();
+
+	/*
+	 * The newline ends a comment that the query may end with, so that it cannot hide our closing
+	 * parenthesis.
+	 */
 	plan = SPI_prepare(psprintf("SELECT * FROM (%s\n) q", query), 0, NULL);
 	statements = plan != NULL ? SPI_plan_get_plan_sources(plan) : NIL;
+	/* More than one statement means that the text closed our parenthesis itself. */
 	desc = list_length(statements) == 1
 		? ((CachedPlanSource *) linitial(statements))->resultDesc : NULL;
 	if (desc == NULL)

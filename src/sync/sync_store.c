@@ -2,9 +2,9 @@
  * sync_store.c
  *		Declaring: how a definition comes into hubspot.sync, and out of it.
  *
- * Called by the functions that declare, in the user's transaction, after they
- * have checked everything with the user's rights; what is written here is
- * written as the owner of the extension.
+ * Called by the functions that declare, in the user's transaction, after they have
+ * checked everything with the user's rights.  The rows are written as the owner of the
+ * extension.
  *
  * Locks: one of the definition's name, until the end of the transaction, then
  * the lock of its state (sync_lock()), then ROW EXCLUSIVE on the tables.
@@ -35,12 +35,12 @@ PG_FUNCTION_INFO_V1(hubspot_sync_restored);
 PG_FUNCTION_INFO_V1(hubspot_sync_changed);
 PG_FUNCTION_INFO_V1(hubspot_drop_sync);
 
-/* Whether the rows that come into hubspot.sync are written here. */
+/* True while sync_save() writes: rows inserted at other times come from a dump. */
 static bool saving = false;
 
 /* ---- a row of hubspot.sync ------------------------------------------------------------ */
 
-/* Parameters of the statement below, in the order of its columns. */
+/* Parameters of the statement that writes, in the order of its columns. */
 enum
 {
 	PUT_NAME, PUT_KIND, PUT_OWNER, PUT_SERVER, PUT_OBJECT, PUT_RELATION, PUT_SOURCE,
@@ -90,7 +90,7 @@ static const char *const put_sql =
 " defined_at = EXCLUDED.defined_at"
 " RETURNING id";
 
-/* The columns as a JSON array of {property, column, attnum}; NULL for none. */
+/* The columns as a JSON array of {property, column, attnum}; NULL if there are none. */
 static char *
 columns_text(const Sync *sync)
 {
@@ -165,6 +165,7 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 	put_text(values, nulls, PUT_MODE, sync_mode_names[sync->mode]);
 	put_text(values, nulls, PUT_DELETES, sync_deletes_names[sync->deletes]);
 	put_text(values, nulls, PUT_EVENT, sync->event);
+	/* A plain sync has neither; its zeros would be stored as the first words of these enums. */
 	if (sync->kind != SYNC_IS_SYNC)
 	{
 		put_text(values, nulls, PUT_LEVEL, sync_level_names[sync->level]);
@@ -183,7 +184,7 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 	put(values, nulls, PUT_ROW_SECURITY, BoolGetDatum(sync->row_security));
 }
 
-/* Run a statement about one definition that returns nothing. */
+/* Run a statement about one definition that returns no rows. */
 static void
 run(const char *sql, int id)
 {
@@ -236,7 +237,7 @@ static const char *const fill_sql[] = {
 static void
 write_state(const Sync *sync, const Sync *before, SyncFill fill, bool forget)
 {
-	/* one that was restored has members already */
+	/* A definition that was restored may have members already. */
 	run("INSERT INTO hubspot.sync_state AS s (sync, members) SELECT $1, "
 		"CASE WHEN NOT EXISTS (SELECT FROM hubspot.sync_state WHERE sync = $1)"
 		" THEN (SELECT pg_catalog.count(*) FROM hubspot.member WHERE sync = $1) ELSE 0 END"
@@ -284,7 +285,10 @@ sync_replaced(const char *name, SyncKind kind)
 	return before;
 }
 
-/* Who declares becomes the owner, a superuser or a member of the owner's role as well. */
+/*
+ * The declaring role becomes the owner, also if it is a superuser or a member of the
+ * present owner's role: a NOTICE says so.
+ */
 static void
 tell_owner(const Sync *sync, const Sync *before)
 {
@@ -366,10 +370,10 @@ static const TriggerUse changed_use = {
 };
 
 /*
- * BEFORE INSERT: a row that is not written by sync_save() comes from a dump.
- * Its source and its account may be others than when it was declared, so it
- * does nothing until somebody says that it may.  The role's number means
- * nothing here: it is looked up by its name then.
+ * BEFORE INSERT: a row that sync_save() does not write comes from a dump.  Its source and
+ * account may be different ones here, so the definition is held until somebody confirms
+ * it.  The owner's oid means nothing in this cluster: the owner is found by name on
+ * confirmation.
  */
 Datum
 hubspot_sync_restored(PG_FUNCTION_ARGS)
@@ -392,7 +396,7 @@ hubspot_sync_restored(PG_FUNCTION_ARGS)
 													 lengthof(attnums), attnums, values, isnull));
 }
 
-/* What backends know of the definitions is stale once the transaction has ended. */
+/* The definitions cached in backends are stale when the transaction has ended. */
 Datum
 hubspot_sync_changed(PG_FUNCTION_ARGS)
 {

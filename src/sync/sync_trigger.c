@@ -2,15 +2,15 @@
  * sync_trigger.c
  *		hubspot_sync_trigger(): changes of a followed table become calls.
  *
- * The triggers are made by hubspot_sync(), but are objects of the user's table: they come back from
- * a dump, stay when the definition is dropped by somebody who does not own the table, or may have
- * been put onto another table.  So a trigger works for the definition of its argument's name as
- * long as this says that it follows this very table, is not held, and its owner may use the account
- * and read the table; otherwise it does nothing.  It raises no error of its own:
- * hubspot.sync_problem() tells what is wrong.
+ * hubspot_sync() creates the triggers, but they are objects of the user's table: they
+ * come back from a dump, stay when somebody who does not own the table drops the
+ * definition, and may be created on another table by hand.  So a trigger works only if
+ * the definition that its argument names follows this very table and is not held, and if
+ * the definition's owner may use the account and read the table; otherwise it does
+ * nothing.  It raises no error of its own: hubspot.sync_problem() says what is wrong.
  *
- * What a trigger needs to know is kept in this backend until the definition,
- * the table or an account changes, as a statement may change one row only.
+ * The plan of a trigger is cached in this backend until the definition, the table or an
+ * account changes, because a statement may change only one row.
  *
  * Locks: as enqueue.h.  Memory: plans live in contexts of their own below
  * plans_context; the rest is the trigger's.
@@ -41,9 +41,9 @@ typedef struct TriggerPlan
 	Oid			trigger;		/* hash key */
 	Oid			relation;
 	bool		valid;
-	int			users;			/* calls of the trigger that use it now */
-	MemoryContext context;		/* of what is below */
-	Sync	   *sync;			/* NULL: nothing to do */
+	int			users;			/* # of running calls that use the plan */
+	MemoryContext context;		/* of the members below */
+	Sync	   *sync;			/* NULL: the trigger does nothing */
 	SyncRowPlan *rows;
 } TriggerPlan;
 
@@ -98,7 +98,7 @@ forget_plan(TriggerPlan *plan)
 	(void) hash_search(plans, &plan->trigger, HASH_REMOVE, NULL);
 }
 
-/* Triggers that were dropped leave their plans behind: begin anew now and then. */
+/* Dropped triggers leave their plans behind: forget all that are not in use. */
 static void
 forget_unused_plans(void)
 {
@@ -118,7 +118,7 @@ follows(const Sync *sync, Relation rel)
 		sync->relation == RelationGetRelid(rel);
 }
 
-/* What the trigger has to do, in a context of its own below parent. */
+/* Fill in what the trigger has to do, in a new context below parent. */
 static void
 fill_plan(TriggerPlan *plan, TriggerData *trigger, MemoryContext parent)
 {
@@ -138,8 +138,8 @@ fill_plan(TriggerPlan *plan, TriggerData *trigger, MemoryContext parent)
 }
 
 /*
- * The plan of a trigger.  One that is stale, but in use by a statement around
- * this one, is left alone; this call then makes one for itself.
+ * The plan of a trigger.  A stale plan that an outer statement still uses is not freed;
+ * this call makes a plan of its own, in the current context.
  */
 static TriggerPlan *
 find_plan(TriggerData *trigger)
@@ -170,7 +170,10 @@ find_plan(TriggerData *trigger)
 	if (hash_get_num_entries(plans) >= MAX_PLANS)
 		forget_unused_plans();
 
-	/* entered before it is filled, so that a change seen meanwhile spoils it */
+	/*
+	 * The entry exists before it is filled, so that an invalidation that arrives meanwhile marks
+	 * it as stale. users is 1 so that nobody frees it.
+	 */
 	plan = hash_search(plans, &oid, HASH_ENTER, NULL);
 	*plan = made;
 	plan->users = 1;
@@ -191,7 +194,7 @@ find_plan(TriggerData *trigger)
 
 /* ---- a statement's rows --------------------------------------------------------------- */
 
-/* One of the transition tables, read by a pointer of its own. */
+/* A transition table, with its own read pointer. */
 typedef struct Rows
 {
 	Tuplestorestate *store;
@@ -209,7 +212,10 @@ open_rows(Rows *rows, Tuplestorestate *store, TupleDesc desc)
 	tuplestore_rescan(store);
 }
 
-/* The store may be read by others meanwhile, as by a trigger of the same statement. */
+/*
+ * Select the read pointer for each row: another trigger of the same statement may read
+ * the store, too.
+ */
 static bool
 next_row(Rows *rows)
 {
@@ -241,9 +247,9 @@ typedef struct Statement
 {
 	TriggerPlan *plan;
 	TriggerData *trigger;
-	Rows		before;			/* store NULL: the statement has none */
+	Rows		before;			/* store NULL: the event has no such table */
 	Rows		now;
-	SyncRows   *queue;			/* begun with the first row that is queued */
+	SyncRows   *queue;			/* NULL until the first row is queued */
 } Statement;
 
 static SyncRows *
@@ -262,10 +268,9 @@ queue_of(Statement *statement)
 }
 
 /*
- * A statement appends a row's old and new image at the same time, so that both
- * tables have the same order.  Only when a row moved to another partition and
- * something there kept it out do their counts differ: what is left is then
- * taken for changed.
+ * The executor appends a row's old and new image at the same time, so both tables have
+ * the same order.  The counts differ only if a row moved to another partition and a
+ * trigger there suppressed it: then all new rows are taken as changed.
  */
 static void
 queue_updates(Statement *statement)
@@ -284,6 +289,7 @@ queue_updates(Statement *statement)
 		CHECK_FOR_INTERRUPTS();
 		if (!sync_row_differs(plan, before->slot, now->slot))
 			continue;
+
 		if (sync_row_key_differs(plan, before->slot, now->slot))
 			sync_rows_remove(queue_of(statement), before->slot);
 		(void) sync_rows_queue(queue_of(statement), now->slot);
@@ -346,7 +352,7 @@ work(TriggerPlan *plan, TriggerData *trigger)
 		ExecDropSingleTupleTableSlot(statement.now.slot);
 }
 
-/* Whether the statement changed nothing at all, which costs no look at the plan. */
+/* Whether the statement changed no row: then the plan is not needed. */
 static bool
 is_empty(TriggerData *trigger)
 {

@@ -3,9 +3,9 @@
  *		hubspot_audience() and hubspot_trait(): a query whose result HubSpot
  *		follows.
  *
- * Run with the caller's rights; he becomes the owner of the definition.  The
- * query is planned, not run.  What is missing in HubSpot is queued to be
- * created, in the same transaction, or is an error.
+ * Runs with the caller's rights; the caller becomes the owner of the definition.  The
+ * query is planned, not run.  If a property or event is missing in HubSpot, its creation
+ * is queued in the same transaction, or an error is raised.
  *
  * Locks: as sync_save().  Memory: the caller's context.
  */
@@ -34,7 +34,7 @@
 PG_FUNCTION_INFO_V1(hubspot_audience);
 PG_FUNCTION_INFO_V1(hubspot_trait);
 
-/* Position of the arguments that both functions have in common. */
+/* Positions of the arguments that both functions have. */
 typedef struct CommonArguments
 {
 	int			property;
@@ -46,8 +46,8 @@ typedef struct CommonArguments
 } CommonArguments;
 
 /*
- * The internal name that HubSpot would make of a label: small letters, digits
- * and underscores.
+ * The internal name that HubSpot would derive from a label: small letters, digits and
+ * underscores.
  */
 static char *
 internal_name(const char *name)
@@ -60,7 +60,7 @@ internal_name(const char *name)
 	return internal;
 }
 
-/* Name, query, level, and what is common to audiences and traits. */
+/* Read name, query, level and the common arguments. */
 static Sync *
 read_arguments(FunctionCallInfo fcinfo, SyncKind kind, const CommonArguments *at)
 {
@@ -105,7 +105,7 @@ read_outputs(FunctionCallInfo fcinfo, int n, Sync *sync)
 				 errhint("Use level => 'account_users' for the contacts of the companies.")));
 }
 
-/* The query alone is looked at: how many columns, and is it one at all. */
+/* Check the query itself: it must be one query with the right number of columns. */
 static void
 check_query(Sync *sync)
 {
@@ -121,7 +121,10 @@ check_query(Sync *sync)
 					 "of accounts a groupId or domain) and the value.")));
 }
 
-/* Members are of other keys, or another account's: what they were is of no use. */
+/*
+ * Whether the keys mean other records, or records of another account: then the old
+ * members are forgotten.
+ */
 static bool
 has_other_keys(const Sync *sync, const Sync *before)
 {
@@ -135,7 +138,7 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* The same members have to be told to another place. */
+/* Whether the same members must be sent to other outputs. */
 static bool
 has_other_outputs(const Sync *sync, const Sync *before)
 {

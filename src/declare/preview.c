@@ -2,10 +2,10 @@
  * preview.c
  *		What a sync would do: hubspot_sync_preview().
  *
- * The definition is made as hubspot_sync() makes it, and its source read as a
- * refresh reads it, but nothing is saved.  What is then said about it comes
- * from the extension's tables, by a function in SQL that runs as the
- * extension's owner over plain values.  Nothing is written, no network is asked.
+ * The definition is built like hubspot_sync() builds it, and its source is read like a
+ * refresh reads it, but nothing is saved.  The result then comes from the extension's
+ * tables, through an SQL function that runs as the extension's owner over plain values.
+ * Nothing is written or sent.
  *
  * Locks: ACCESS SHARE.  Memory: the caller's context.
  */
@@ -54,7 +54,7 @@ preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *ty
 	act_back(&before);
 }
 
-/* The definition that hubspot_sync() would save, and what its source is. */
+/* Build the definition that hubspot_sync() would save, and analyse its source. */
 static void
 read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 {
@@ -87,6 +87,11 @@ hubspot_sync_preview(PG_FUNCTION_ARGS)
 	char	   *description;
 
 	read_definition(fcinfo, &sync, &source);
+
+	/*
+	 * Raises the error that the declaration would raise: the owner must be able to run the query
+	 * with the rights that a refresh has.
+	 */
 	if (!sync.follows)
 		(void) refresh_describe(&sync);
 	description = preview_describe_source(&sync, &source);

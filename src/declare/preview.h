@@ -1,6 +1,6 @@
 /*
  * preview.h
- *		What the preview functions have in common.
+ *		Shared by the preview functions.
  */
 #ifndef HUBSPOT_PREVIEW_H
 #define HUBSPOT_PREVIEW_H
@@ -8,7 +8,7 @@
 #include "fmgr.h"
 
 /*
- * The rows of a statement as the function's result.  It runs as the
+ * Return the rows of a statement as the function's result.  The statement runs as the
  * extension's owner, over plain values.
  */
 extern void preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *types,

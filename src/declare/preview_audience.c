@@ -2,9 +2,8 @@
  * preview_audience.c
  *		What an audience would do: hubspot_audience_preview().
  *
- * The query runs once, exactly as a refresh of the audience would run it; what
- * is then said about its keys comes from the extension's tables.  Nothing is
- * written, no network is asked.
+ * The query runs once, exactly like in a refresh of the audience.  The facts about its
+ * keys then come from the extension's tables.  Nothing is written or sent.
  *
  * Locks: those of the query, and ACCESS SHARE on our tables.  Memory: the
  * caller's context; the keys go to disk beyond maintenance_work_mem.
@@ -33,7 +32,7 @@
 #include "sync/sync_argument.h"
 #include "sync/sync_source.h"
 
-#define EXAMPLES	3			/* of good keys, and of bad ones */
+#define EXAMPLES	3			/* at most, of good keys and of bad keys */
 
 PG_FUNCTION_INFO_V1(hubspot_audience_preview);
 
@@ -43,11 +42,11 @@ enum
 	ARG_QUERY, ARG_LEVEL, ARG_OUTPUTS, ARG_PROPERTY, ARG_LIST, ARG_SERVER
 };
 
-/* What is found about the keys. */
+/* Facts about the keys. */
 typedef struct KeyFacts
 {
 	bool		by_domain;
-	int64		bad;			/* that no call can be made of */
+	int64		bad;			/* # of keys that cannot become a call */
 	StringInfoData bad_examples;	/* elements of a JSON array */
 	int			ngood;
 	StringInfoData good_examples;	/* the same */
@@ -55,7 +54,7 @@ typedef struct KeyFacts
 
 /* ---- each key by itself ---------------------------------------------------------------- */
 
-/* Why a key is no good; NULL: it is. */
+/* Why a key cannot become a call; NULL if it can. */
 static const char *
 why_bad(const KeyFacts *facts, const Sync *sync, const char *key)
 {
@@ -114,15 +113,15 @@ look_at_keys(KeyFacts *facts, const Sync *sync, RefreshSource *source)
 /* ---- all keys together --------------------------------------------------------------------- */
 
 /*
- * $1 SERVER, $2 its name, $3 whether a key without "@" must be a userId that
- * was seen with an address, $4 whether keys are companies whose contacts are
- * counted.  Both tell of what others have queued: for who may read the tables.
+ * $1 SERVER, $2 its name, $3 whether a key without "@" must be a userId that was seen
+ * with an address, $4 whether keys are companies whose contacts are counted. $3 and $4
+ * read what others have queued: they are set only for roles that may read these tables.
  */
 static const char *const counts_sql =
 "SELECT jsonb_build_object('keys', count(DISTINCT s.key),"
 " 'strangers', count(DISTINCT s.key) FILTER (WHERE $3 AND strpos(s.key, '@') = 0"
 "  AND NOT EXISTS (SELECT FROM hubspot.record r WHERE r.server = $1"
-"   AND r.key_hash = hashtextextended(s.key, 0)"
+" AND r.key_hash = hashtextextended(s.key, 0)"
 "   AND r.key = s.key AND r.key_property = 'userId')),"
 " 'contacts', CASE WHEN $4 THEN (SELECT count(DISTINCT c.contact) FROM source k"
 "  JOIN hubspot.company_contacts c ON c.server = $2 AND c.company = k.key) END)::text"
@@ -137,7 +136,7 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 		.enrtuples = source->nkept},
 		.reldata = source->rows
 	};
-	const Catalog *catalog = ring_catalog(false);
+	const		Catalog *catalog = ring_catalog(false);
 	Oid			types[] = {OIDOID, TEXTOID, BOOLOID, BOOLOID};
 	Datum		values[lengthof(types)];
 	MemoryContext context = CurrentMemoryContext;
@@ -154,6 +153,7 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 		statement_execute(counts_sql, lengthof(types), types, values, NULL, true, 0) !=
 		SPI_OK_SELECT)
 		elog(ERROR, "could not count the keys");
+	/* SPI_finish() frees SPI's memory. */
 	counts = MemoryContextStrdup(context,
 								 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	SPI_finish();
@@ -161,11 +161,11 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 	return counts;
 }
 
-/* What is known of the query's result, for hubspot.preview_audience(). */
+/* The facts about the query's result as JSON, for hubspot.preview_audience(). */
 static Datum
 describe_keys(const Sync *sync, Oid server)
 {
-	const CallOptions *options = account_call_options(server);
+	const		CallOptions *options = account_call_options(server);
 	bool		address_needed =
 	(sync->level == SYNC_LEVEL_USER && options->contact_id_property == NULL);
 	KeyFacts	facts =
@@ -203,6 +203,7 @@ hubspot_audience_preview(PG_FUNCTION_ARGS)
 	sync->object = sync->level == SYNC_LEVEL_ACCOUNT ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
 	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 	server = account_resolve(sync->server);
+	/* Before the query runs: an error in its columns is reported as at the declaration. */
 	(void) refresh_describe(sync);
 
 	values[0] = ObjectIdGetDatum(server);

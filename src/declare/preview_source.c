@@ -1,9 +1,9 @@
 /*
  * preview_source.c
- *		What a sync's source is: a description made before anything is declared.
+ *		The description of a sync's source before the sync is declared.
  *
- * Called by hubspot_sync_preview().  What comes out are plain values, over
- * which the rest is done as the extension's owner.
+ * Called by hubspot_sync_preview().  The result are plain values, so that the rest can
+ * run as the extension's owner.
  *
  * Locks: those of the query.  Memory: the caller's context; of the source's
  * rows only the sample is kept.
@@ -27,7 +27,7 @@
 #include "store/act_as.h"
 
 #define SAMPLE_ROWS		3
-#define COUNTED_ROWS	10000	/* up to here rows are counted, beyond that estimated */
+#define COUNTED_ROWS	10000	/* rows are counted up to here, beyond estimated */
 
 static void
 append_member(StringInfo json, const char *name, const char *text)
@@ -86,7 +86,7 @@ describe_columns(StringInfo json, const Sync *sync, const SyncSource *source)
 	appendStringInfoChar(json, ']');
 }
 
-/* The key is null where the row has none. */
+/* Add the first rows; the key is null if a row has none. */
 static void
 append_sample(StringInfo json)
 {
@@ -104,7 +104,7 @@ append_sample(StringInfo json)
 	appendStringInfoChar(json, ']');
 }
 
-/* A few rows, and how many there are: counted as far as that is quick, else as planned. */
+/* Add a few rows, and their number: counted if that is quick, else the planner's estimate. */
 static void
 describe_rows(StringInfo json, const Sync *sync)
 {

@@ -8,11 +8,11 @@
 #include "sync/sync_source.h"
 
 /*
- * A JSON object about the source of a definition that is not saved: "what" in
- * words; "follows", whether triggers will follow it; "rows", exact where
- * "exact" is true; "columns", an array of {n, column, trait, type, label}, the type's oid and
- * its name; "sample", the first 3 rows as {key, traits}.  Reads the source as
- * a refresh would, on behalf of the definition's owner.  palloc'd.
+ * A JSON object about the source of a definition that is not saved: "what" in words;
+ * "follows", whether triggers will follow it; "rows", which is exact if "exact" is true;
+ * "columns", an array of {n, column, trait, type, label} with the type's oid and name;
+ * "sample", the first 3 rows as {key, traits}.  Reads the source like a refresh, as the
+ * definition's owner. palloc'd.
  */
 extern char *preview_describe_source(const Sync *sync, const SyncSource *source);
 

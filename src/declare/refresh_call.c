@@ -2,8 +2,8 @@
  * refresh_call.c
  *		SQL functions that refresh: hubspot_refresh() and its preview.
  *
- * For the owner of the definition.  The query runs with his rights, whoever
- * calls.
+ * Only the owner of the definition may call them.  The query runs with the owner's
+ * rights, even if a superuser calls.
  */
 #include "postgres.h"
 
@@ -55,7 +55,7 @@ hubspot_refresh(PG_FUNCTION_ARGS)
 typedef struct Preview
 {
 	ReturnSetInfo *result;
-	int64		left;			/* rows that may still be shown */
+	int64		left;			/* # of rows that may still be returned */
 } Preview;
 
 static bool
@@ -78,8 +78,9 @@ show(const RefreshDifference *difference, void *arg)
 }
 
 /*
- * The contacts of a company are what others have queued: the owner of the definition may have
- * them put into his audience, but is not told who they are.
+ * Which contacts belong to a company is data that other roles queued.  The definition's
+ * owner may send them to an audience, but may see them only with SELECT on
+ * hubspot.company_contact.
  */
 static void
 check_members_are_shown(const Sync *sync)

@@ -1,6 +1,6 @@
 /*
  * resync.c
- *		hubspot_resync(): everything of a definition is queued anew.
+ *		hubspot_resync(): all rows of a definition are queued again.
  *
  * In the user's transaction.  Locks: those of sync_replaced(), until its end, and
  * when triggers are made again those of sync_follow().
@@ -21,7 +21,7 @@
 
 PG_FUNCTION_INFO_V1(hubspot_resync);
 
-/* The number that a column has today. */
+/* The present number of a column. */
 static AttrNumber
 column_number(const Sync *sync, Oid relation, const char *column)
 {
@@ -36,8 +36,8 @@ column_number(const Sync *sync, Oid relation, const char *column)
 }
 
 /*
- * The relation by its name, unless there is a table that has the definition's triggers, whatever it
- * is called.
+ * The relation that has the definition's triggers, whatever its name is; if there is
+ * none, the relation of the source's name.
  */
 static Oid
 find_source(const Sync *sync)
@@ -49,7 +49,7 @@ find_source(const Sync *sync)
 		? followed : RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, true);
 }
 
-/* A restored table has another oid, and its columns other numbers. */
+/* Store the source's present oid and column numbers: a restored table has others. */
 static void
 look_up_source(Sync *sync)
 {
@@ -81,7 +81,8 @@ hubspot_resync(PG_FUNCTION_ARGS)
 	bool		was_held;
 
 	if (sync == NULL)
-		sync = sync_load(name, false);	/* dropped while we waited: an error */
+		sync = sync_load(name, false);	/* the definition was dropped while we waited for its lock:
+										 * raises the error */
 	was_held = sync->held != NULL;
 	sync->role = sync_need_owner(sync);
 	if (was_held && OidIsValid(sync->relation))
@@ -90,6 +91,7 @@ hubspot_resync(PG_FUNCTION_ARGS)
 	if (!sync->follows)
 		sync_resend(sync, true);
 	else if (was_held || sync_follow_problem(sync) != NULL)
-		sync_follow(sync);		/* which also waits for those whose changes were not followed */
+		sync_follow(sync);		/* also waits for transactions whose changes the triggers did not
+								 * see */
 	PG_RETURN_VOID();
 }

@@ -2,8 +2,8 @@
  * sync_declare.c
  *		hubspot_sync(): a table, view or query that HubSpot follows.
  *
- * Runs in the user's transaction.  Everything about the source is checked with
- * his rights and his search_path; he becomes the owner of the definition.
+ * Runs in the user's transaction.  The source is checked with the user's rights and
+ * search_path; the user becomes the owner of the definition.
  *
  * Locks: that of the definition's name and state (sync_store.c), ACCESS SHARE
  * on the source, those of CREATE TRIGGER on a table that is followed.  Memory:
@@ -40,11 +40,12 @@ enum
 };
 
 /*
- * What a company, or a contact, may be known by: properties that its key's column can be mapped to.
+ * The properties that can identify a contact or a company, and so can be mapped to the
+ * key's column.
  */
 typedef struct KeyNames
 {
-	const char *names[5];		/* in order, up to NULL */
+	const char *names[5];		/* by preference, NULL-terminated */
 } KeyNames;
 
 /* ---- arguments ------------------------------------------------------------------------- */
@@ -58,7 +59,7 @@ need(FunctionCallInfo fcinfo, int arg, const char *name)
 				 errmsg("%s must not be null", name)));
 }
 
-/* Text of an argument; NULL when it is null. */
+/* An argument's text; NULL if it is null. */
 static char *
 text_argument(FunctionCallInfo fcinfo, int arg)
 {
@@ -153,6 +154,11 @@ read_mapping(Sync *sync, const SyncSource *source, Jsonb *mapping)
 			property = pnstrdup(value.val.string.val, value.val.string.len);
 		if (token != WJB_VALUE)
 			continue;
+
+		/*
+		 * Anything nested ends the loop here: skipNested returns it as one value that is no
+		 * string.
+		 */
 		is_object = property != NULL && property[0] != '\0' && value.type == jbvString;
 		if (is_object)
 			add_column(sync, source, property,
@@ -182,7 +188,10 @@ take_columns(Sync *sync, const SyncSource *source, Jsonb *mapping)
 	}
 }
 
-/* The column that is mapped to a property of this name, folded as the names of traits are. */
+/*
+ * The column that is mapped to a property of this name; names are compared like traits,
+ * without case and separators.
+ */
 static SyncColumn *
 mapped_to(const Sync *sync, const char *property)
 {
@@ -215,13 +224,14 @@ need_mapped(const Sync *sync, const char *property, const char *what)
 /* ---- the key --------------------------------------------------------------------------- */
 
 static KeyNames
-key_names(const Sync *sync, const CallOptions *options)
+key_names(const Sync *sync, const CallOptions * options)
 {
 	KeyNames	names = {{NULL}};
 	int			n = 0;
 
 	if (sync->object == OBJECT_IS_CONTACT)
 	{
+		/* An account with an id property identifies records by it first, like in calls. */
 		if (options->contact_id_property != NULL)
 		{
 			names.names[n++] = options->contact_id_property;
@@ -243,7 +253,7 @@ key_names(const Sync *sync, const CallOptions *options)
 }
 
 static const char *
-default_record_key(const Sync *sync, const CallOptions *options)
+default_record_key(const Sync *sync, const CallOptions * options)
 {
 	KeyNames	names = key_names(sync, options);
 	StringInfoData list;
@@ -264,7 +274,7 @@ default_record_key(const Sync *sync, const CallOptions *options)
 }
 
 static const char *
-default_key(const Sync *sync, const SyncSource *source, const CallOptions *options)
+default_key(const Sync *sync, const SyncSource *source, const CallOptions * options)
 {
 	const char *key;
 
@@ -283,9 +293,12 @@ default_key(const Sync *sync, const SyncSource *source, const CallOptions *optio
 	}
 }
 
-/* A company without a property for its id is known by its domain, which the key must then be. */
+/*
+ * A company without an id property is identified by its domain: then the key must be
+ * mapped to it.
+ */
 static void
-check_company_key(const Sync *sync, const CallOptions *options)
+check_company_key(const Sync *sync, const CallOptions * options)
 {
 	bool		is_mapped = false;
 	ListCell   *cell;
@@ -311,7 +324,7 @@ check_company_key(const Sync *sync, const CallOptions *options)
 static void
 take_key(Sync *sync, const SyncSource *source, const char *key)
 {
-	const CallOptions *options = account_call_options(account_resolve(sync->server));
+	const		CallOptions *options = account_call_options(account_resolve(sync->server));
 	Form_pg_attribute attribute;
 
 	if (key == NULL)
@@ -410,7 +423,10 @@ same_columns(const Sync *a, const Sync *b)
 	return true;
 }
 
-/* Whether members of before are not those of sync any more: other records, or named otherwise. */
+/*
+ * Whether the members of the old definition mean other records now, or the key is named
+ * differently.
+ */
 static bool
 is_other(const Sync *before, const Sync *sync)
 {
@@ -434,7 +450,7 @@ fill_for(const Sync *before, const Sync *sync, bool backfill)
 
 /* ---- the function -------------------------------------------------------------------------- */
 
-/* How it is kept in step, where that may surprise. */
+/* Tell how the sync works, if that may surprise. */
 static void
 tell_method(Sync *sync, const SyncSource *source)
 {
@@ -471,7 +487,8 @@ hubspot_sync(PG_FUNCTION_ARGS)
 	before = sync_replaced(sync.name, SYNC_IS_SYNC);
 	tell_method(&sync, &source);
 	if (!sync.follows)
-		(void) refresh_describe(&sync); /* its owner may run it, also as refreshes do */
+		(void) refresh_describe(&sync); /* raises an error unless its owner may run it like a
+										 * refresh */
 	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)),
 			  before != NULL && is_other(before, &sync));
 	sync_follow(&sync);

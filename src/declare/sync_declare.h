@@ -1,6 +1,6 @@
 /*
  * sync_declare.h
- *		Steps of hubspot_sync() that its preview takes as well.
+ *		Steps of hubspot_sync() that its preview shares.
  */
 #ifndef HUBSPOT_SYNC_DECLARE_H
 #define HUBSPOT_SYNC_DECLARE_H
@@ -12,13 +12,13 @@
 /* Objects that a sync writes; the first ones of the enum. */
 #define SYNC_OBJECTS (OBJECT_IS_EVENT + 1)
 
-/* An error for object, mode, deletes and event that do not go together. */
+/* Raise an error if object, mode, deletes and event do not fit together. */
 extern void sync_check_combination(const Sync *sync);
 
 /*
- * Take the source, the columns that a mapping (NULL: all by their names) means, and the key's
- * (NULL: by default) into the definition.  Raises an error for what is missing in them, or may not
- * be read by the current user.
+ * Store the source, the mapped columns (mapping NULL: all columns, by their names) and
+ * the key's column (key NULL: the default) in the definition.  Raises an error if a
+ * column is missing or the current user may not read it.
  */
 extern void sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const char *key);
 

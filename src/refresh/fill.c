@@ -1,10 +1,10 @@
 /*
  * fill.c
- *		The back-fill: what was in a followed table before it was followed.
+ *		The back-fill: rows that were in a table before it was followed.
  *
- * One chunk in one transaction: read and lock rows (fill_read.c tells why),
- * queue them as a back-fill, note the position.  So a crash loses neither
- * a row nor repeats one.  Rows without a key are left out.
+ * One transaction per chunk: read and lock rows (fill_read.c explains the locks), queue
+ * them as a back-fill, store the position.  So a crash neither loses nor repeats a row.
+ * Rows without a key are left out.
  *
  * Called by the refresher, inside its transactions.  Locks: that of the
  * definition's state (sync_lock()), and those of fill_read.c; none is waited
@@ -27,18 +27,19 @@
 #include "refresh/refresher_limit.h"
 #include "sync/sync_row.h"
 
-#define TELL_US			10000000	/* that some row is not to be had */
+#define TELL_US			10000000	/* a row was locked for so long: say so */
 
-/* How far it is: the fill_ columns of hubspot.sync_state. */
+/* How far a back-fill is: the fill_ columns of hubspot.sync_state. */
 typedef struct Progress
 {
 	MemoryContext context;		/* of position */
 	bool		is_open;
-	AttrNumber	order;			/* column that the position is a value of; 0: at the beginning */
+	AttrNumber	order;			/* number of the column that the position is a value of; 0: at the
+								 * beginning */
 	char	   *position;
 } Progress;
 
-/* A position is the number of the column and the value. */
+/* Parse a position: the number of the column, "=", the value. */
 static void
 read_position(Progress *progress, const char *text)
 {
@@ -76,7 +77,10 @@ read_progress(const Sync *sync)
 #define NO_INDEX "no index leads with the key, so that each chunk of the back-fill reads " \
 	"the whole table: CREATE INDEX ON "
 
-/* Write the position; at the beginning also how many rows are expected, and what makes it slow. */
+/*
+ * Store the position; at the beginning also the estimated number of rows, and why reading
+ * is slow.
+ */
 static void
 write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, const char *position,
 			   bool finished, int64 rows)
@@ -91,6 +95,7 @@ write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, con
 		values[1] = CStringGetTextDatum(psprintf("%d=%s", order.attnum, position));
 	values[2] = BoolGetDatum(finished);
 	values[3] = Int64GetDatum(rows);
+
 	if (begins)
 		values[4] = Int64GetDatum(fill_estimate(rel));
 	if (nulls[5] == ' ')
@@ -102,6 +107,11 @@ write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, con
 		values[5] = CStringGetTextDatum(psprintf(NO_INDEX "%s (%s)", table,
 												 quote_identifier(NameStr(key->attname))));
 	}
+
+	/*
+	 * In the transaction that queued the rows: position and rows are committed together. A problem
+	 * of another kind than NO_INDEX is not ours to remove.
+	 */
 	(void) sync_execute("UPDATE hubspot.sync_state SET fill_position = $2, "
 						"fill_finished_at = CASE WHEN $3 THEN clock_timestamp() END,"
 						" fill_rows = CASE WHEN $5 IS NULL THEN coalesce(fill_rows, 0) ELSE 0 END"
@@ -113,7 +123,7 @@ write_progress(const Sync *sync, Relation rel, bool begins, FillOrder order, con
 						lengthof(types), types, values, nulls, NULL, NULL);
 }
 
-/* What fill_read() hands over. */
+/* Receives the rows of fill_read(). */
 typedef struct Rows
 {
 	SyncRows   *rows;
@@ -131,7 +141,7 @@ queue_row(TupleTableSlot *slot, void *arg)
 	rows->count++;
 }
 
-/* Some row is being changed: come again soon, and say so when that lasts. */
+/* Another session changes a row of this chunk: try again soon, and report it if that goes on. */
 static void
 wait_for_row(Relation rel)
 {
@@ -152,7 +162,10 @@ fill_table(const Sync *sync, Relation rel, const Progress *progress)
 	bool		begins;
 	FillOutcome outcome;
 
-	/* when an index was made or dropped, it begins anew */
+	/*
+	 * After an index was created or dropped the column may be another one: a position in the old
+	 * order means nothing, so the back-fill begins again.
+	 */
 	position = progress->order == order.attnum ? progress->position : NULL;
 	begins = position == NULL;
 	outcome = fill_read(sync, rel, order.attnum, &position, queue_row, &rows);
@@ -179,8 +192,12 @@ fill_step(const ScheduleItem *item)
 	}
 	progress = read_progress(sync);
 	if (!progress.is_open)
-		return;					/* it has ended since the list of tasks was read */
-	/* as in refresh_run() */
+		return;					/* it was finished since the list of tasks was read */
+
+	/*
+	 * Before the table is read, like in refresh_run(): an owner who may no longer queue must not
+	 * keep others waiting.
+	 */
 	account_check_usage(account_resolve(sync->server), sync_need_owner(sync));
 	refresher_limit(sync);
 	rel = try_relation_open(sync->relation, RowShareLock);

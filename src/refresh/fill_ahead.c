@@ -2,14 +2,14 @@
  * fill_ahead.c
  *		How far each back-fill is ahead of HubSpot.
  *
- * For each open back-fill the ids of the rows that it has queued and that have
- * no verdict yet.  A row that is deferred for a fault of its own counts as done:
- * it may take days.  When a bound is reached nothing is read; what HubSpot does
- * not take stays in the table, and an outage writes nothing.
+ * This file keeps, for each open back-fill, the ids of the rows that it has queued and
+ * that have no verdict yet.  A row that is deferred for a fault of its own counts as
+ * done: it may take days.  At the bound no further rows are read.  So rows that HubSpot
+ * does not take stay in the user's table, and an outage fills no table of ours.
  *
- * Ids are looked up in hubspot.result by its index, the oldest first and no
- * further than a run of STREAK that have none; once a second all of them.
- * While nothing comes the look is taken less and less often, down to every 2 s.
+ * Ids are looked up in hubspot.result by its index, the oldest first, and only until
+ * STREAK ids in a row have no verdict; once a second all of them.  While no verdict
+ * comes, the look-ups become rarer, down to one in 2 s.
  *
  * Memory: TopMemoryContext; at most FILL_AHEAD + FILL_GROUP ids of a back-fill,
  * FILL_AHEAD_ALL + FILL_GROUP in all.
@@ -32,25 +32,25 @@
 #define LONGEST_LOOK_US 2000000
 #define LOOK_AT_ALL_US	1000000
 #define STREAK			200
-#define PAUSE_US		1000000 /* after a failure, then twice, four times as long ... */
+#define PAUSE_US		1000000 /* pause after a failure; doubles with each further one */
 #define LONGEST_PAUSE_S 300
-#define CONTESTED_US	100000	/* until the next try, when a row is being changed */
+#define CONTESTED_US	100000	/* until the next try if another session changes a row */
 
 typedef struct Fill
 {
-	int			sync;			/* id; 0: rows of back-fills that are over, or of an earlier
-								 * refresher */
+	int			sync;			/* id of the definition; 0: rows of back-fills that have ended, or
+								 * of an earlier refresher */
 	int64	   *ids;			/* in the order of queueing */
 	int			count;
 	int			room;
 	int			failures;		/* in a row */
 	int64		not_before;
-	int64		contested_since;	/* 0: it is not */
-	int			added;			/* ids of the transaction under way, at the end of ids */
+	int64		contested_since;	/* since when rows are locked by others; 0: they are not */
+	int			added;			/* # of ids of the current transaction, at the end of ids */
 } Fill;
 
-static List *fills = NIL;		/* of Fill, the first is that of 0 */
-static Fill *current = NULL;	/* of fill_step() */
+static List *fills = NIL;		/* of Fill; the first one has sync 0 */
+static Fill *current = NULL;	/* the one that fill_step() works on */
 static int64 next_look = 0;
 static int64 next_look_at_all = 0;
 static int64 look_us = LOOK_US;
@@ -111,7 +111,7 @@ fill_keep(const List *items)
 		int			known = list_length(fills);
 		Fill	   *fill = find(item->sync);
 
-		/* what an earlier refresher has seen fail */
+		/* The back-fill failed in an earlier refresher: it continues that pause. */
 		if (list_length(fills) > known && item->wait_ms > 0)
 			fill->not_before = clock_us() + item->wait_ms * 1000;
 	}
@@ -152,7 +152,7 @@ fill_start(void)
 
 /* ---- bounds --------------------------------------------------------------------- */
 
-/* Each has an equal share of what all may have. */
+/* The bound of each back-fill: an equal share of the bound of all. */
 static int
 share(void)
 {
@@ -169,7 +169,7 @@ has_room(const Fill *fill)
 
 	foreach(cell, fills)
 		all += ((Fill *) lfirst(cell))->count;
-	/* of whom those of an earlier refresher are is not known: they count for each */
+	/* An earlier refresher's rows cannot be assigned to a definition: they count for each. */
 	return fill->count + find(0)->count + FILL_CHUNK <= share() &&
 		all + FILL_CHUNK <= FILL_AHEAD_ALL;
 }
@@ -223,9 +223,9 @@ fill_ran(int sync, bool done, int64 now)
 
 /* ---- verdicts ---------------------------------------------------------------------- */
 
-/* Keep the ids that have no verdict; returns how many went. */
+/* Drop the ids that have a verdict; returns how many. */
 static int
-drop_done(Fill *fill, bool all, ResultProbe * probe, RingScan *deferred)
+drop_done(Fill *fill, bool all, ResultProbe * probe, RingScan * deferred)
 {
 	int			kept = 0;
 	int			streak = 0;
@@ -263,7 +263,7 @@ fill_wants_look(int64 now)
 void
 fill_look(int64 now)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const		Catalog *catalog = ring_catalog(false);
 	bool		all = now >= next_look_at_all;
 	bool		look_at_deferred = !ring_is_empty(catalog->deferred);
 	ResultProbe probe = {.child = -1};
@@ -287,7 +287,7 @@ fill_look(int64 now)
 }
 
 void
-fill_report(WorkerSlot *slot)
+fill_report(WorkerSlot * slot)
 {
 	FillReport	reports[SHARED_MAX_FILLS];
 	int			count = 0;

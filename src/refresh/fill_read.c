@@ -4,14 +4,13 @@
  *
  * Called by fill.c, in the transaction that queues the rows.
  *
- * A back-fill must not overwrite a newer value that a live change has queued.
- * The delivery worker reads rows of the outbox as they become visible, and by
- * their ids what becomes visible together.  So for each table row R that is
- * read here every change of R must be either part of what was read, or queued
- * by a transaction that ends, and draws its ids, after ours has ended.
- * Ids alone cannot see to that: a change that begins after our snapshot may
- * commit, and be sent, before our rows are visible.  Therefore R is locked (as
- * FOR SHARE locks it) from before its id is drawn until our commit:
+ * A back-fill must not overwrite a newer value that a live change has queued.  The
+ * delivery worker reads outbox rows as they become visible, and by id if they become
+ * visible together.  So each change of a table row R that is read here must either be
+ * part of the values that we read, or be queued by a transaction that draws its ids, and
+ * ends, after our transaction.  Ids alone cannot ensure this: a change that begins after
+ * our snapshot may commit, and be sent, before our rows are visible.  Therefore R is
+ * locked (like FOR SHARE) from before its outbox id is drawn until our commit:
  *
  *	- Changed and committed before our snapshot: it is what we read.
  *	- Changed between our snapshot and the lock: the lock is refused, as R
@@ -21,16 +20,16 @@
  *	- Changed after the lock: that session waits for our commit, a few
  *	  milliseconds, and its trigger draws its ids after that.
  *
- * As we never wait for a row, no deadlock has us in it.  The lock is taken by
+ * We never wait for a row, so we are never part of a deadlock.  The lock is taken through
  * the table's access method, not by a statement: FOR SHARE would need the right to
- * UPDATE, which the owner of a definition need not have.
+ * UPDATE, which the owner of a definition may not have.
  *
- * Statements run as the definition's owner, who made, or may have chosen, the
- * functions in whatever belongs to the table.  Rows of one value of the column
- * are read together, so that none is lost behind a position; NULL is no value.
+ * Statements run as the definition's owner, because the table may contain functions that
+ * this owner has chosen.  Rows with the same value of the column are read together, so
+ * that the position, which is a value, skips none of them; rows with NULL are left out.
  *
- * Locks: ROW SHARE on the table and the partitions met, and those row locks.
- * Memory: the caller's context.
+ * Locks: ROW SHARE on the table and on the partitions with rows of the chunk, and the row
+ * locks.  Memory: the caller's context.
  */
 #include "postgres.h"
 
@@ -61,12 +60,12 @@
 #include "refresh/fill_read.h"
 #include "store/act_as.h"
 
-#define ATTEMPTS		3		/* when rows change between reading and locking */
+#define ATTEMPTS		3		/* tries if rows change between reading */
 #define SYSTEM_COLUMNS	3		/* of the statement, before the table's */
 
 /* ---- the column to read by ------------------------------------------------------- */
 
-/* The number of the definition's key column; an error when the table has it no more. */
+/* The number of the definition's key column; raises an error if the table no longer has it. */
 static AttrNumber
 find_key(const Sync *sync, Relation rel)
 {
@@ -104,9 +103,9 @@ is_btree(Oid index)
 }
 
 /*
- * The column that a btree index on all rows leads with; 0: it is of no use.
- * Read from the catalog alone: the relation cache evaluates what is constant in
- * an index's expressions and predicate, which are functions of the table's owner.
+ * The leading column of a btree index on all rows; 0 if the index cannot be used.  Reads
+ * only the catalog: the relation cache would evaluate constant expressions of the index,
+ * which are functions of the table's owner.
  */
 static AttrNumber
 leading_column(Oid oid, bool *is_primary)
@@ -185,12 +184,12 @@ fill_estimate(Relation rel)
 
 typedef struct Statement
 {
-	const char *table;			/* in the FROM clause, where it is called t */
-	const char *column;			/* the one to read by */
-	const char *type;			/* of it */
+	const char *table;			/* item of the FROM clause, with the alias t */
+	const char *column;			/* the column to read by */
+	const char *type;			/* its type */
 	const char *greater;		/* its operators, qualified */
 	const char *not_greater;
-	const char *condition;		/* for all statements */
+	const char *condition;		/* of all statements */
 } Statement;
 
 static const char *
@@ -211,7 +210,7 @@ operator_text(const TypeCacheEntry *type, int strategy)
 	return text;
 }
 
-/* A column of t. */
+/* A qualified column of t. */
 static const char *
 column_name(Relation rel, AttrNumber attnum)
 {
@@ -236,14 +235,15 @@ make_statement(const Sync *sync, Relation rel, AttrNumber order)
 						   format_type_be(attribute->atttypid))));
 
 	/*
-	 * the triggers of a parent do not see its children's rows, but those of a partitioned table do
+	 * The triggers of a parent table do not see changes of its children, so their rows are not
+	 * read either; those of a partitioned table do see its partitions.
 	 */
 	statement.table =
 		psprintf("%s%s AS t", rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
 				 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 											RelationGetRelationName(rel)));
 	statement.column = column_name(rel, order);
-	/* "character" would be of length 1 */
+	/* with the typmod: plain "character" means length 1 */
 	statement.type =
 		format_type_extended(attribute->atttypid, -1,
 							 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
@@ -281,7 +281,7 @@ run(const char *sql, const char *start, const char *end, int most)
 		elog(ERROR, "could not read a followed table");
 }
 
-/* The value of the column in the last row of the chunk; NULL: there are fewer rows. */
+/* The column's value in the last row of the chunk; NULL if there are fewer rows. */
 static char *
 read_end(const Statement *statement, const char *start)
 {
@@ -296,7 +296,7 @@ read_end(const Statement *statement, const char *start)
 		? SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) : NULL;
 }
 
-/* Whether the definition says something about this column. */
+/* Whether the definition sends this column. */
 static bool
 is_wanted(const Sync *sync, AttrNumber attnum)
 {
@@ -309,8 +309,8 @@ is_wanted(const Sync *sync, AttrNumber attnum)
 }
 
 /*
- * All rows of a chunk, each with its place, its position and the table's columns, NULL for what is
- * not wanted.
+ * Read the rows of a chunk: table and ctid, position, and the table's columns, with NULL
+ * for those that are not needed.
  */
 static void
 read_rows(const Sync *sync, Relation rel, const Statement *statement, const char *start,
@@ -323,6 +323,11 @@ read_rows(const Sync *sync, Relation rel, const Statement *statement, const char
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT t.tableoid, t.ctid, CAST(%s AS pg_catalog.text)",
 					 statement->column);
+
+	/*
+	 * A column for each attribute, so that the result has the shape of the table's rows. Dropped
+	 * and unneeded ones are NULL: the owner may lack the right to read them.
+	 */
 	for (int i = 0; i < desc->natts; i++)
 	{
 		if (!TupleDescAttr(desc, i)->attisdropped && (i + 1 == key || is_wanted(sync, i + 1)))
@@ -333,6 +338,7 @@ read_rows(const Sync *sync, Relation rel, const Statement *statement, const char
 	append_range(&sql, statement, start != NULL, end != NULL);
 	appendStringInfo(&sql, " ORDER BY %s", statement->column);
 	run(sql.data, start, end, FILL_GROUP + 1);
+	/* Equal values cannot be split between chunks, and must fit into memory. */
 	if (SPI_processed > FILL_GROUP)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -344,7 +350,7 @@ read_rows(const Sync *sync, Relation rel, const Statement *statement, const char
 
 /* ---- locks ------------------------------------------------------------------------------ */
 
-/* The table or partition whose rows were locked last. */
+/* The table or partition of the last locked row. */
 typedef struct Locker
 {
 	Relation	rel;			/* NULL: none yet */
@@ -361,7 +367,7 @@ unlock_table(Locker *locker)
 	locker->rel = NULL;
 }
 
-/* Lock the very version of a row that was read; false when that is changed or being changed. */
+/* Lock the version of the row that was read; false if it was changed or is being changed. */
 static bool
 lock_row(Locker *locker, Oid table, ItemPointer tid)
 {
@@ -397,8 +403,8 @@ lock_rows(void)
 }
 
 /*
- * The rows of a foreign table have no lock, and no trigger with transition tables sees their
- * changes.
+ * Rows of a foreign table cannot be locked, and no trigger with transition tables sees
+ * their changes.
  */
 static void
 refuse_foreign_partition(Relation rel)
@@ -421,7 +427,8 @@ hand_over(Relation rel, FillFunction function, void *arg)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	int			natts = RelationGetDescr(rel)->natts;
-	SPITupleTable *rows = SPI_tuptable; /* the function may run statements */
+	SPITupleTable *rows = SPI_tuptable; /* the function may run statements, which replace
+										 * SPI_tuptable */
 	uint64		count = SPI_processed;
 	Datum	   *values = palloc(sizeof(Datum) * (natts + SYSTEM_COLUMNS));
 	bool	   *nulls = palloc(sizeof(bool) * (natts + SYSTEM_COLUMNS));
@@ -451,6 +458,11 @@ fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, Fil
 	refuse_foreign_partition(rel);
 	sync_act_as_owner(sync, &before);
 	SPI_connect();
+
+	/*
+	 * Each attempt takes a new snapshot.  Locks of a failed attempt stay until the end of the
+	 * transaction, which is harmless.
+	 */
 	for (int i = 0; i < ATTEMPTS && outcome == FILL_CONTESTED; i++)
 	{
 		Statement	statement = make_statement(sync, rel, order);
@@ -459,6 +471,11 @@ fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, Fil
 		read_rows(sync, rel, &statement, *position, end);
 		if (!lock_rows())
 			continue;
+
+		/*
+		 * A chunk without an end was the rest of the table.  It keeps its position, because the
+		 * back-fill is over.
+		 */
 		outcome = end != NULL ? FILL_READ : FILL_FINISHED;
 		if (end != NULL)
 			*position = MemoryContextStrdup(context, end);

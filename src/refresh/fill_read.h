@@ -14,33 +14,30 @@
 typedef struct FillOrder
 {
 	AttrNumber	attnum;
-	bool		is_indexed;		/* else each chunk reads the whole table */
+	bool		is_indexed;		/* false: each chunk reads the whole table */
 } FillOrder;
 
-/*
- * The key when an index leads with it, else the primary key's first column,
- * else the key.
- */
+/* The key if an index begins with it, else the first column of the primary key, else the key. */
 extern FillOrder fill_choose_order(const Sync *sync, Relation rel);
 
-/* How many rows the table has, as far as its size tells. */
+/* The number of rows, estimated from the table's size. */
 extern int64 fill_estimate(Relation rel);
 
-/* What is done with a row, as the definition's owner: the slot is as the table's rows are. */
+/* Called for each row, as the definition's owner; the slot has the shape of the table's rows. */
 typedef void (*FillFunction) (TupleTableSlot *slot, void *arg);
 
 typedef enum FillOutcome
 {
-	FILL_READ,					/* and locked until the end of the transaction */
-	FILL_FINISHED,				/* the same, and there are no further rows */
-	FILL_CONTESTED				/* some row is being changed: nothing is to be made of what was
-								 * read */
+	FILL_READ,					/* rows were read and are locked until the end of the transaction */
+	FILL_FINISHED,				/* the same, and no rows are left */
+	FILL_CONTESTED				/* another session changes a row of the chunk: no row was handed
+								 * over */
 } FillOutcome;
 
 /*
- * Hand the rows behind a position (NULL: all) to the function, FILL_CHUNK or,
- * for the sake of those with an equal value of the column, some more; *position
- * becomes that behind them.
+ * Read the rows after a position (NULL: from the beginning) and call the function for
+ * each: FILL_CHUNK rows, or more if the last ones have equal values of the column.
+ * Advances *position.
  */
 extern FillOutcome fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position,
 							 FillFunction function, void *arg);

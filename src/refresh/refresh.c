@@ -1,6 +1,6 @@
 /*
  * refresh.c
- *		A refresh: HubSpot is told what has changed in a compared source.
+ *		A refresh: sends to HubSpot what has changed in a compared source.
  *
  *	lock		the row of hubspot.sync_state: one refresh at a time
  *	read		the query, as the owner of the definition	refresh_source.c
@@ -9,10 +9,10 @@
  *	note		what was queued for which key				refresh_member.c
  *	state		counts and time, for hubspot.syncs
  *
- * Called by hubspot_refresh() and by the refresher.  All of it is one
- * transaction, the caller's: a refresh that is killed or fails has done
- * nothing, one that waited for another compares with what that one has done
- * (above READ COMMITTED it fails instead with a serialization error).
+ * Called by hubspot_refresh() and by the refresher.  Everything happens in the caller's
+ * transaction: a refresh that fails or is killed has done nothing.  A refresh that waited
+ * for another one compares with the result of that one (above READ COMMITTED it fails
+ * with a serialization error).
  *
  * Locks: the row of hubspot.sync_state, until the end of the transaction; those of
  * the query.  Memory: a context of its own for each refresh.
@@ -33,23 +33,26 @@
 #include "refresh/refresh_member.h"
 #include "refresh/refresh_queue.h"
 
-/* As many differences as this are a bulk of old data, which makes way for live calls. */
+/*
+ * From so many differences on, the rows are queued as a back-fill, so that live calls are
+ * sent first.
+ */
 #define BULK_ROWS	1000
 
 typedef struct Refresh
 {
 	const Sync *sync;
 	RefreshCounts *counts;
-	int64		members;		/* rows of the definition in hubspot.member, before */
-	bool		resend;			/* everybody, as hubspot_resync() asked */
-	RefreshQueue *queue;		/* live until there are BULK_ROWS, then a back-fill */
+	int64		members;		/* # of rows in hubspot.member before the refresh */
+	bool		resend;			/* send every member, as hubspot_resync() asked */
+	RefreshQueue *queue;		/* live for the first BULK_ROWS rows, then a back-fill */
 	MemberWriter *writer;
 	TimestampTz at;
 	int64		queued;
-	int64		left;			/* members that the source does not return */
-	int64		had_left;		/* of these, such as had left before */
-	int64		new_rows;		/* differences without a member */
-	StringInfoData last_key;	/* of the difference before: the next may be of the same one */
+	int64		left;			/* # of members that the source does not return */
+	int64		had_left;		/* # of these that had left before */
+	int64		new_rows;		/* # of differences whose key has no member */
+	StringInfoData last_key;	/* key of the difference before, to find double keys */
 	bool		has_last_key;
 	MemoryContext context;
 } Refresh;
@@ -104,7 +107,7 @@ write_state(const Refresh *refresh, int64 added)
 
 /* ---- differences ---------------------------------------------------------------------- */
 
-/* The same key again: the differences come in their order. */
+/* Whether the key is the same as before: differences come in the order of keys. */
 static bool
 is_double(Refresh *refresh, const RefreshDifference *difference)
 {
@@ -138,6 +141,7 @@ apply(const RefreshDifference *difference, void *arg)
 	Refresh    *refresh = arg;
 	int64		id = 0;
 
+	/* A key of an audience that the source returns twice is one member. */
 	if (is_double(refresh, difference))
 		return true;
 	count(refresh->counts, difference->change);
@@ -148,6 +152,11 @@ apply(const RefreshDifference *difference, void *arg)
 	}
 	if (difference->change < REFRESH_FAILED)
 	{
+		/*
+		 * The first rows stay live: the number of differences is not known before the last one
+		 * came.  The new queue lives as long as the refresh, not as long as this page of
+		 * differences.
+		 */
 		if (refresh->queued++ == BULK_ROWS)
 		{
 			MemoryContext old = MemoryContextSwitchTo(refresh->context);
@@ -158,13 +167,17 @@ apply(const RefreshDifference *difference, void *arg)
 		}
 		id = refresh_queue_add(refresh->queue, difference);
 	}
+
+	/*
+	 * Also for a difference that queued nothing: the member must show the value that was compared.
+	 */
 	member_note(refresh->writer, difference, id);
 	return true;
 }
 
 /*
- * Without a filter, which sees them: rows of the source that met a member are
- * more than the members that were met, so that some key is there twice.
+ * Raise an error for double keys if there is no filter, which would have found them.  If
+ * more rows of the source met a member than members were met, some key came twice.
  */
 static void
 check_double_keys(const Refresh *refresh, const RefreshSource *source)
@@ -175,7 +188,7 @@ check_double_keys(const Refresh *refresh, const RefreshSource *source)
 		refresh_refuse_double_key(refresh->sync, NULL);
 }
 
-/* Whether HubSpot loses something by a record that leaves. */
+/* Whether a record that leaves the source loses something in HubSpot. */
 static bool
 takes_away(const Sync *sync)
 {
@@ -183,7 +196,10 @@ takes_away(const Sync *sync)
 		sync->deletes != SYNC_DELETES_IGNORE;
 }
 
-/* A source that has lost its rows by a mistake is not to take HubSpot's records with it. */
+/*
+ * Raise an error if too many records would leave: a source that is empty by mistake must
+ * not remove HubSpot's records.
+ */
 static void
 check_shrinkage(const Refresh *refresh)
 {
@@ -206,8 +222,8 @@ check_shrinkage(const Refresh *refresh)
 }
 
 /*
- * Of companies' contacts the source has not the keys; those that are all to be sent are all
- * different.
+ * The filter of a refresh, or NULL.  It cannot be used for the contacts of companies,
+ * whose keys are not in the source, and is of no use if every row is sent.
  */
 static RefreshFilter *
 make_filter(const Sync *sync, int64 members, bool resend)
@@ -245,8 +261,13 @@ refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 
 	memset(counts, 0, sizeof(*counts));
 	check_is_compared(sync);
+
+	/*
+	 * Before the state and the members are read: they are what the refresh before this one has
+	 * left.
+	 */
 	(void) sync_lock(sync, true);
-	/* Before the query: who may queue no more shall not keep others waiting, either. */
+	/* Before the query: an owner who may no longer queue must not keep others waiting. */
 	account_check_usage(account_resolve(sync->server), sync_need_owner(sync));
 	read_state(&refresh);
 	refresh_check_outputs(sync);
@@ -260,6 +281,11 @@ refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 	refresh.writer = member_begin(sync, refresh.at);
 	refresh_compare(sync, &source, refresh.resend, apply, &refresh);
 	check_double_keys(&refresh, &source);
+
+	/*
+	 * After the comparison, which alone knows how many leave.  The rows that are queued already go
+	 * with the transaction.
+	 */
 	if (!confirm)
 		check_shrinkage(&refresh);
 	refresh_queue_end(refresh.queue);

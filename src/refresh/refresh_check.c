@@ -1,10 +1,10 @@
 /*
  * refresh_check.c
- *		What an audience or trait needs to have in HubSpot.
+ *		Properties, events and lists that an audience or trait needs in HubSpot.
  *
- * Called when a definition is declared, and by each refresh before it runs the
- * query: a property may be removed in HubSpot meanwhile, and values for one
- * that is not there would be lost without anybody noticing.
+ * Called when a definition is declared, and by each refresh before it runs the query: a
+ * property may have been removed in HubSpot, and then its values would be lost without
+ * notice.
  *
  * The schema is read as the extension's owner.  Locks: ACCESS SHARE on our tables.
  * Memory: the caller's context.
@@ -25,8 +25,8 @@
 #include "refresh/refresh_source.h"
 
 /*
- * One boolean, NULL: not known. $1 the SERVER's oid, $2 its name, $3 object or part of the schema,
- * $4 name.
+ * Returns one boolean, NULL: not known. $1 the SERVER's oid, $2 its name, $3 object or
+ * part of the schema, $4 name.
  */
 static const char *const property_sql =
 "SELECT CASE WHEN EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object = "
@@ -95,7 +95,7 @@ enum_labels(Oid type)
 	return labels.labels;
 }
 
-/* HubSpot's type for a column's; an enum's labels become options (else 0). */
+/* HubSpot's type for a column's type; the labels of an enum become *options (else 0). */
 static const char *
 property_type(Oid type, Datum *options)
 {
@@ -194,7 +194,10 @@ look_up(const Sync *sync, const char *exists_sql, const char *part, const char *
 	return existence;
 }
 
-/* The statement is one of ours; who may queue for the SERVER is the definition's owner. */
+/*
+ * Run one of our own statements that create; the definition's owner must have USAGE on
+ * the SERVER.
+ */
 static void
 create(const Sync *sync, const char *sql)
 {
@@ -202,7 +205,7 @@ create(const Sync *sync, const char *sql)
 	(void) sync_execute(sql, 0, NULL, NULL, NULL, NULL, NULL);
 }
 
-/* Whether something has to be done about a thing that the definition writes to. */
+/* Whether a property, event or list that the definition writes to is missing. */
 static bool
 is_lacking(const Sync *sync, const char *exists_sql, const char *part, const char *name)
 {

@@ -1,10 +1,10 @@
 /*
  * refresh_compare.c
- *		What a compared source and hubspot.member differ in.
+ *		The differences between a compared source and hubspot.member.
  *
- * Called by refresh.c, and for a preview.  Runs as the extension's owner, over
- * the plain values that refresh_source.c has kept: one pass, a hash full join,
- * in which only what differs comes out, in the order of the keys.
+ * Called by refresh.c, and for a preview.  Runs as the extension's owner, over the plain
+ * values that refresh_source.c has kept.  One hash full join returns only the
+ * differences, in the order of the keys.
  *
  * Locks: ACCESS SHARE on our tables.  Memory: a page of differences at a time, and a context that
  * is reset for each; the join takes maintenance_work_mem and goes to disk beyond.
@@ -27,12 +27,12 @@
 #define PAGE_ROWS	1000
 
 /*
- * The statement: %s and %s are what stands for the source's rows, and for the
- * members.  $1 the definition, $2 whether all are to be sent again, $3 the SERVER's
- * name, $4 the members that the filter has left.
+ * The statement; the two %s stand for the source's rows and the members. $1 the
+ * definition, $2 whether all are sent again, $3 the SERVER's name, $4 the members that
+ * the filter has left.
  *
- * A call that was rejected is not repeated by itself, for it will be rejected
- * again; one that was given up, cancelled or came too late is.
+ * A call that was rejected is not repeated, because HubSpot would reject it again.  A
+ * call that was given up, cancelled or expired is repeated.
  */
 static const char *const compare_sql =
 "SELECT coalesce(s.key, m.key) AS key, s.key IS NOT NULL AS here, s.digest, s.value, m.present, "
@@ -54,8 +54,8 @@ static const char *const some_members =
 static const char *const plain_source = "source";
 
 /*
- * Of each company the contacts that group calls have put into it; a contact of several has the
- * value of one.
+ * The contacts of each company, from group calls.  A contact of several companies gets
+ * the value of one of them.
  */
 static const char *const users_source =
 "(SELECT DISTINCT ON (c.contact) c.contact AS key, s.digest, s.value"
@@ -86,7 +86,7 @@ flag(int row, int number)
 	return !isnull && DatumGetBool(datum);
 }
 
-/* What has to be done about a row of the statement. */
+/* Find out what a row of the statement means. */
 static void
 find_change(int row, bool resend, bool present, RefreshDifference *difference)
 {
@@ -123,7 +123,7 @@ read_difference(int row, bool resend, RefreshDifference *difference)
 	find_change(row, resend, present, difference);
 }
 
-/* Returns false when the function has seen enough. */
+/* Hand over one page of differences; false if the function wants no more. */
 static bool
 take_page(uint64 nrows, bool resend, RefreshFunction function, void *arg, MemoryContext context)
 {
@@ -163,8 +163,8 @@ take_differences(Portal portal, bool resend, RefreshFunction function, void *arg
 }
 
 /*
- * A hash join, in as much memory as maintenance may take: a sort of both sides would take several
- * times as long.
+ * Make the planner use a hash join with maintenance_work_mem: sorting both sides takes
+ * several times as long.
  */
 static void
 prefer_hash_join(void)
@@ -204,6 +204,7 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the rows of the source");
+	/* A cursor: with many differences the result need not fit into memory. */
 	portal = statement_open(psprintf(compare_sql,
 									 sync->level == SYNC_LEVEL_ACCOUNT_USERS
 									 ? users_source : plain_source,

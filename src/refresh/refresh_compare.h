@@ -1,6 +1,6 @@
 /*
  * refresh_compare.h
- *		What a compared source and hubspot.member differ in.
+ *		The differences between a compared source and hubspot.member.
  */
 #ifndef HUBSPOT_REFRESH_COMPARE_H
 #define HUBSPOT_REFRESH_COMPARE_H
@@ -12,10 +12,10 @@
 typedef enum RefreshChange
 {
 	REFRESH_ENTERED,
-	REFRESH_CHANGED,			/* another value, or its last call is to be repeated */
+	REFRESH_CHANGED,			/* another value, or the last call must be repeated */
 	REFRESH_EXITED,
-	REFRESH_FAILED,				/* no change, but HubSpot has rejected the last one */
-	REFRESH_GONE				/* exited before; its row may go once HubSpot knows */
+	REFRESH_FAILED,				/* no change, but HubSpot rejected the last call */
+	REFRESH_GONE				/* left before; its row can be deleted once HubSpot knows */
 #define REFRESH_CHANGES (REFRESH_GONE + 1)
 } RefreshChange;
 
@@ -26,21 +26,21 @@ typedef struct RefreshDifference
 	RefreshChange change;
 	const char *key;
 	int64		digest;			/* of the value, as in hubspot.member */
-	Jsonb	   *value;			/* that it has now; NULL: none */
+	Jsonb	   *value;			/* the present value; NULL: none */
 	bool		is_known;		/* has a row in hubspot.member */
-	bool		repeats;		/* the last change again, not a new one */
+	bool		repeats;		/* repeats the last change, is no new one */
 	bool		event_failed;	/* the event of its last change never reached HubSpot */
 	const char *reason;			/* why a call of its last change failed; NULL: none did */
 } RefreshDifference;
 
-/* Returns false when it has seen enough. */
+/* Returns false if it wants no more differences. */
 typedef bool (*RefreshFunction) (const RefreshDifference *difference, void *arg);
 
 /*
- * Give each difference to the function, in the order of the keys (a key that
- * the source has twice comes twice when it differs).  resend: keys without a
- * difference, too, as changed.  What a difference points to lives until the
- * function returns.  The function runs as the extension's owner.
+ * Call the function for each difference, in the order of the keys.  A key that the source
+ * returns twice comes twice if it differs. resend: keys without a difference come, too,
+ * as changed.  The difference is valid until the function returns.  The function runs as
+ * the extension's owner.
  */
 extern void refresh_compare(const Sync *sync, RefreshSource *source, bool resend,
 							RefreshFunction function, void *arg);

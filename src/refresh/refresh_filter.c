@@ -1,13 +1,13 @@
 /*
  * refresh_filter.c
- *		Keys that a refresh has nothing to do about, recognized as they come.
+ *		Finds the keys without a difference while the source is read.
  *
- * Made and asked by refresh_source.c, whose rest is read by
- * refresh_compare.c, in one transaction under the lock of the definition.
+ * Created and used by refresh_source.c; refresh_compare.c reads the members that are
+ * left, in the same transaction under the lock of the definition.
  *
- * A key is known by a 64-bit hash with a seed of its own for each refresh: that
- * two keys are mixed up is as unlikely as 1 in 10^13 for a new key among a
- * million members, and does not happen again the next time.
+ * A key is represented by a 64-bit hash with a new seed for each refresh.  The
+ * probability that a new key collides with one of a million members is 1 in 10^13, and
+ * the next refresh does not repeat the collision.
  *
  * Runs as the extension's owner.  Locks: ACCESS SHARE on hubspot.member.
  * Memory: one table, at most maintenance_work_mem, in the caller's context.
@@ -38,28 +38,28 @@ typedef struct Entry
 	int64		digest;
 	ItemPointerData tid;
 	bool		used;
-	bool		open:1;			/* its last change is not settled: compare it in any case */
+	bool		open:1;			/* its last change has no verdict or failed: always compare */
 	bool		met:1;			/* a row of the source had the key */
-	bool		same:1;			/* and the value */
+	bool		same:1;			/* ... with the same value */
 } Entry;
 
 struct RefreshFilter
 {
 	uint64		seed;
-	uint64		mask;			/* number of places, a power of two, less one */
-	int64		room;			/* entries that it takes */
-	int64		nentries;		/* more than room: there were too many */
+	uint64		mask;			/* # of places, a power of two, minus 1 */
+	int64		room;			/* # of entries that fit */
+	int64		nentries;		/* # of entries; more than room if they did not fit */
 	Entry	   *entries;
 };
 
-/* Members whose last change failed are to be looked at whatever they are. */
+/* Members whose last change failed are always compared. */
 static const char *const members_sql =
 "SELECT m.ctid, m.key, m.digest,"
 " NOT m.present OR m.failed IS NOT NULL OR m.outbox_id IN (SELECT f.id FROM "
 "hubspot.failed_sync_rows f)"
 " FROM hubspot.member m WHERE m.sync OPERATOR(pg_catalog.=) $1";
 
-/* The place of a hash: where it is, or the free one where it would be. */
+/* The place of a hash, or the free place for it. */
 static Entry *
 place_of(const RefreshFilter *filter, uint64 hash)
 {

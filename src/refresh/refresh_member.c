@@ -1,9 +1,9 @@
 /*
  * refresh_member.c
- *		hubspot.member: what a refresh has queued for which key.
+ *		hubspot.member: what a refresh has queued for each key.
  *
- * Called by refresh.c with each difference.  A statement writes a group of
- * them; rows of keys that have left stay until HubSpot knows, and go then.
+ * Called by refresh.c with each difference.  One statement writes a group of them.  Rows
+ * of keys that have left stay until HubSpot knows, and are deleted then.
  *
  * Runs as the extension's owner.  Locks: ROW EXCLUSIVE on hubspot.member.
  * Memory: a context for one group.
@@ -41,8 +41,8 @@ struct MemberWriter
 };
 
 /*
- * since stays when a change is repeated; a row that was not queued keeps its
- * outbox_id, to which the failure belongs.
+ * A repeated change keeps its "since".  A row for which nothing was queued keeps its
+ * outbox_id, because the failure belongs to that row.
  */
 static const char *const write_sql =
 "INSERT INTO hubspot.member AS m (sync, key, present, outbox_id, since, digest, value, failed)"
@@ -56,7 +56,10 @@ static const char *const write_sql =
 "excluded.since END,"
 "  failed = excluded.failed";
 
-/* Done with, or too old to be known, or a failure that nothing mends. */
+/*
+ * Delete rows whose last call was delivered, whose verdict is too old to be known, or
+ * whose failure nothing can mend.
+ */
 static const char *const forget_sql =
 "DELETE FROM hubspot.member m WHERE m.sync = $1 AND NOT m.present AND m.since < $2"
 " AND (m.outbox_id = 0 OR m.failed IS NOT NULL OR NOT EXISTS (SELECT FROM hubspot.outbox o WHERE "
@@ -123,11 +126,13 @@ member_note(MemberWriter *writer, const RefreshDifference *difference, int64 out
 	bool		keeps_value = writer->sync->kind == SYNC_IS_TRAIT && difference->value != NULL;
 	bool		failed = difference->change == REFRESH_FAILED;
 
+	/* Whether HubSpot knows is decided for all such rows at once, in member_end(). */
 	if (difference->change == REFRESH_GONE)
 	{
 		writer->any_gone = true;
 		return;
 	}
+	/* Copies: the difference is valid only until the caller returns, the group is written later. */
 	old = MemoryContextSwitchTo(writer->group);
 	put(writer, NOTE_KEY, CStringGetTextDatum(difference->key), false);
 	put(writer, NOTE_PRESENT, BoolGetDatum(difference->change != REFRESH_EXITED), false);

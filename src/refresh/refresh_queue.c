@@ -2,10 +2,9 @@
  * refresh_queue.c
  *		From a difference that a refresh found to rows of the outbox.
  *
- * Called by refresh.c.  What is queued are the messages that somebody would
- * write who did it by hand, so that all the rules of a call hold: an identify
- * or group message for a property, a track message for an event, the calls
- * of a static list, a deletion.
+ * Called by refresh.c.  The queued messages are the same that a user would write by hand,
+ * so that all rules of a call hold: an identify or group message for a property, a track
+ * message for an event, the calls of a static list, a deletion.
  *
  * Locks: as enqueue.h.  Memory: messages in the caller's context, groups of
  * rows in the queue's.
@@ -32,20 +31,20 @@ struct RefreshQueue
 	const Sync *sync;
 	TimestampTz at;
 	bool		backfill;
-	bool		by_domain;		/* companies have no key of their own */
+	bool		by_domain;		/* companies are identified by their domain */
 	const char *contact_id_property;	/* or NULL */
-	const char *key_property;	/* that the sync's key column is mapped to, or NULL */
+	const char *key_property;	/* property that the sync's key column is mapped to, or NULL */
 	RowMode		mode;
 	MemoryContext context;		/* of what is below */
 	Enqueue    *enqueues[CALL_COUNT];	/* NULL: not begun */
-	int64		first;			/* row of the change at hand; 0: none yet */
+	int64		first;			/* id of the first row of the present change; 0: none yet */
 };
 
 /* ---- messages --------------------------------------------------------------------- */
 
 /* A value of any kind; NULL: null. */
 static void
-push_value(JsonbInState *state, const char *name, Jsonb *value)
+push_value(JsonbInState * state, const char *name, Jsonb *value)
 {
 	JsonbValue	pushed = {.type = jbvNull};
 
@@ -62,7 +61,7 @@ push_value(JsonbInState *state, const char *name, Jsonb *value)
 }
 
 static void
-begin_object(JsonbInState *state, const char *name)
+begin_object(JsonbInState * state, const char *name)
 {
 	if (name != NULL)
 		value_push_name(state, name);
@@ -70,14 +69,14 @@ begin_object(JsonbInState *state, const char *name)
 }
 
 static void
-end_object(JsonbInState *state)
+end_object(JsonbInState * state)
 {
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
-/* The members of an object, one by one; those of reserved names are left out. */
+/* Copy the members of an object, without reserved names. */
 static void
-push_members(JsonbInState *state, Jsonb *object, const char *const *reserved, int nreserved)
+push_members(JsonbInState * state, Jsonb *object, const char *const *reserved, int nreserved)
 {
 	JsonbIterator *it = JsonbIteratorInit(&object->root);
 	JsonbIteratorToken token;
@@ -108,7 +107,7 @@ is_company(const Sync *sync)
 		? sync->object == OBJECT_IS_COMPANY : sync->level == SYNC_LEVEL_ACCOUNT;
 }
 
-/* The name that the key has at the top of a message; NULL: it is one of the traits. */
+/* The member at the top of the message that holds the key; NULL: the key is one of the traits. */
 static const char *
 envelope_name(const RefreshQueue *queue, const char *key)
 {
@@ -128,9 +127,9 @@ trait_name(const RefreshQueue *queue)
 	return is_company(queue->sync) ? "domain" : "email";
 }
 
-/* {"userId": key} or {"email": key}, as members of an object that has been begun. */
+/* Add "userId" or "email" with the key to an open object. */
 static void
-push_flat_key(JsonbInState *state, const RefreshQueue *queue, const char *key)
+push_flat_key(JsonbInState * state, const RefreshQueue *queue, const char *key)
 {
 	const char *name = envelope_name(queue, key);
 
@@ -139,7 +138,7 @@ push_flat_key(JsonbInState *state, const RefreshQueue *queue, const char *key)
 
 /* ---- rows -------------------------------------------------------------------------- */
 
-/* The queue for a call, ready for the rows of the change at hand. */
+/* The queue for a call, prepared for the rows of the present change. */
 static Enqueue *
 queue_for(RefreshQueue *queue, Call call)
 {
@@ -158,7 +157,7 @@ queue_for(RefreshQueue *queue, Call call)
 }
 
 static void
-queue_message(RefreshQueue *queue, Call call, JsonbInState *state)
+queue_message(RefreshQueue *queue, Call call, JsonbInState * state)
 {
 	int64		id = enqueue_message(queue_for(queue, call), value_end_object(state));
 
@@ -166,7 +165,7 @@ queue_message(RefreshQueue *queue, Call call, JsonbInState *state)
 		queue->first = id;
 }
 
-/* A contact or company with these properties: one of this name, or the members of an object. */
+/* Queue a contact or company with one property, or with the members of an object. */
 static void
 queue_record(RefreshQueue *queue, const char *key, const char *property, Jsonb *value)
 {
@@ -197,8 +196,8 @@ queue_membership(RefreshQueue *queue, const char *key, bool member)
 }
 
 /*
- * Of a repeated refresh at the same time there is none: the event of a change is one, however often
- * it is queued.
+ * Queue an event.  Its messageId is derived from the definition, the key and the time of
+ * the refresh, so that HubSpot counts one event however often the same change is queued.
  */
 static void
 queue_event(RefreshQueue *queue, const char *key, bool entered)
@@ -261,7 +260,7 @@ add_audience(RefreshQueue *queue, const RefreshDifference *difference)
 	if (outputs & SYNC_OUTPUT_LIST)
 		queue_list(queue, difference->key, member);
 
-	/* of whom HubSpot has not heard that he came, it need not hear that he left */
+	/* If HubSpot never got the event of entering, the event of leaving is not sent either. */
 	if (outputs & SYNC_OUTPUT_EVENT &&
 		(difference->repeats ? difference->event_failed : member || !difference->event_failed))
 		queue_event(queue, difference->key, member);
@@ -276,7 +275,7 @@ add_trait(RefreshQueue *queue, const RefreshDifference *difference)
 		queue_record(queue, difference->key, queue->sync->property, NULL);
 }
 
-/* All mapped properties with null, but the key's. */
+/* Queue null for all mapped properties except the key. */
 static void
 queue_cleared(RefreshQueue *queue, const char *key)
 {
@@ -317,7 +316,7 @@ queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 	queue_message(queue, CALL_TRACK, &state);
 }
 
-/* That a contact belongs to a company: columns "contact" and "company". */
+/* Queue that a contact belongs to a company: columns "contact" and "company". */
 static void
 queue_association(RefreshQueue *queue, const RefreshDifference *difference)
 {
@@ -331,6 +330,11 @@ queue_association(RefreshQueue *queue, const RefreshDifference *difference)
 	begin_object(&state, NULL);
 	value_push_name(&state, "userId");
 	pushJsonbValue(&state, WJB_VALUE, &contact);
+
+	/*
+	 * Without an id property of companies the account knows a company by its domain, which a
+	 * message carries among the traits.
+	 */
 	if (!queue->by_domain)
 	{
 		value_push_name(&state, "groupId");
@@ -394,7 +398,7 @@ RefreshQueue *
 refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill)
 {
 	RefreshQueue *queue = palloc0(sizeof(RefreshQueue));
-	const CallOptions *options = account_call_options(account_resolve(sync->server));
+	const		CallOptions *options = account_call_options(account_resolve(sync->server));
 
 	queue->sync = sync;
 	queue->at = at;

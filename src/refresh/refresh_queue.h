@@ -10,15 +10,15 @@
 typedef struct RefreshQueue RefreshQueue;
 
 /*
- * at: time of the refresh, which makes the events of this change different
- * from those of later ones.  backfill: the rows make way for live calls.
- * USAGE on the SERVER is checked for the owner of the definition.
+ * at: time of the refresh; it makes the events of this change different from those of
+ * later changes. backfill: live calls are sent before these rows.  Checks that the
+ * definition's owner has USAGE on the SERVER.
  */
 extern RefreshQueue *refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill);
 
 /*
- * Queue what the difference means; returns the id of the first row, which the
- * others carry as parent, or 0 when HubSpot need not know.
+ * Queue the rows that the difference needs; returns the id of the first row, which the
+ * others carry as parent, or 0 if HubSpot need not know.
  */
 extern int64 refresh_queue_add(RefreshQueue *queue, const RefreshDifference *difference);
 extern void refresh_queue_end(RefreshQueue *queue);

@@ -1,11 +1,11 @@
 /*
  * refresh_source.c
- *		What a compared definition's source returns now, as plain values.
+ *		Reads a compared definition's source into plain values.
  *
- * Called by refresh.c in the transaction of a refresh.  The query runs as the
- * owner of the definition (see sync_act_as_owner), in a snapshot taken after the
- * definition was locked; its rows end in a tuplestore, so that nothing of the
- * user's runs any more when they are compared with the extension's tables.
+ * Called by refresh.c in the transaction of a refresh.  The query runs as the owner of
+ * the definition (see sync_act_as_owner), with a snapshot that was taken after the
+ * definition was locked.  Its rows go into a tuplestore, so that no code of the user's
+ * runs when they are compared with the extension's tables.
  *
  * Locks: those of the query.  Memory: the caller's context for the tuplestore,
  * which is bounded by maintenance_work_mem and goes to disk beyond; a context
@@ -36,12 +36,11 @@
 #include "refresh/refresh_source.h"
 #include "store/act_as.h"
 
-#define MAX_PAIRS	50			/* of jsonb_build_object(), which takes as many arguments as any
-								 * function */
+#define MAX_PAIRS	50			/* per jsonb_build_object(): a function has at most 100 arguments */
 
 /* ---- the statement ------------------------------------------------------------------ */
 
-/* What a column of the source is called now: a relation's may have been renamed. */
+/* The present name of a column: a relation's column may have been renamed. */
 static const char *
 present_name(const Sync *sync, const char *column, AttrNumber attnum)
 {
@@ -53,7 +52,7 @@ present_name(const Sync *sync, const char *column, AttrNumber attnum)
 	return name != NULL ? name : column;
 }
 
-/* Objects of property -> value, joined. */
+/* Append one object of property -> value, joined from several if it is large. */
 static void
 append_properties(StringInfo sql, const Sync *sync)
 {
@@ -69,6 +68,7 @@ append_properties(StringInfo sql, const Sync *sync)
 	{
 		SyncColumn *column = lfirst(cell);
 
+		/* A function takes at most 100 arguments: the next call's object is joined with ||. */
 		if (pairs % MAX_PAIRS == 0)
 			appendStringInfo(sql, "%spg_catalog.jsonb_build_object(",
 							 pairs > 0 ? ") OPERATOR(pg_catalog.||) " : "");
@@ -81,7 +81,10 @@ append_properties(StringInfo sql, const Sync *sync)
 	appendStringInfoChar(sql, ')');
 }
 
-/* A contact may belong to several companies: of an association both are the key. */
+/*
+ * The key's expression.  The key of an association is both its columns: a contact may
+ * belong to several companies.
+ */
 static const char *
 sync_key_expression(const Sync *sync)
 {
@@ -123,8 +126,8 @@ source_expression(const Sync *sync)
 }
 
 /*
- * As a sub-query the user's cannot be anything but a SELECT: neither DML nor
- * one that hides it in WITH.
+ * The user's query stands in a sub-query, where it can only be a SELECT: neither DML nor
+ * WITH that contains DML.
  */
 char *
 refresh_statement(const Sync *sync)
@@ -132,6 +135,11 @@ refresh_statement(const Sync *sync)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
+
+	/*
+	 * Names and operators are qualified: the statement runs with the search_path of the
+	 * definition, where others may have objects.
+	 */
 	switch (sync->kind)
 	{
 		case SYNC_IS_AUDIENCE:
@@ -153,7 +161,7 @@ refresh_statement(const Sync *sync)
 	return sql.data;
 }
 
-/* Parse analysis alone, as the owner. */
+/* The columns of the query, by parse analysis as the owner. */
 static TupleDesc
 describe(const Sync *sync, const char *sql)
 {
@@ -162,6 +170,10 @@ describe(const Sync *sync, const char *sql)
 	SPIPlanPtr	plan;
 	TupleDesc	desc;
 
+	/*
+	 * As the owner already here: the analysis runs input functions of constants, and finds names
+	 * by the owner's search_path.
+	 */
 	sync_act_as_owner(sync, &before);
 	SPI_connect();
 	plan = SPI_prepare(sql, 0, NULL);
@@ -172,6 +184,7 @@ describe(const Sync *sync, const char *sql)
 	desc = ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->resultDesc;
 	if (desc != NULL)
 	{
+		/* The caller's context: SPI_finish() frees the plan. */
 		MemoryContext old = MemoryContextSwitchTo(context);
 
 		desc = CreateTupleDescCopy(desc);
@@ -182,7 +195,7 @@ describe(const Sync *sync, const char *sql)
 	return desc;
 }
 
-/* EXPLAIN asks for the rights that the query needs, and runs nothing. */
+/* Check the rights that the query needs: EXPLAIN checks them and does not run it. */
 static void
 check_rights(const Sync *sync, const char *sql)
 {
@@ -197,8 +210,8 @@ check_rights(const Sync *sync, const char *sql)
 }
 
 /*
- * Whether policies take part: what may be read with row_security on is refused
- * with it off.  Statements inside of functions are not looked at.
+ * Whether row security hides rows: the query is allowed with row_security on and refused
+ * with it off.  Statements inside functions are not checked.
  */
 static bool
 is_filtered(Sync *sync, const char *sql)
@@ -208,6 +221,7 @@ is_filtered(Sync *sync, const char *sql)
 	volatile bool filtered = false;
 
 	sync->row_security = true;
+	/* With row_security on first: an error here is about other rights, and is the user's to see. */
 	check_rights(sync, sql);
 	sync->row_security = false;
 	BeginInternalSubTransaction(NULL);
@@ -219,6 +233,7 @@ is_filtered(Sync *sync, const char *sql)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
+		/* Any other error is not about policies. */
 		if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE)
 			PG_RE_THROW();
 		FlushErrorState();
@@ -231,7 +246,7 @@ is_filtered(Sync *sync, const char *sql)
 	return filtered;
 }
 
-/* A superuser's is to see everything, or fail. */
+/* Set sync->row_security.  A superuser's definition sees everything or fails. */
 static void
 settle_row_security(Sync *sync, const char *sql)
 {
@@ -278,12 +293,12 @@ typedef struct SourceReceiver
 	DestReceiver receiver;
 	const Sync *sync;
 	RefreshSource *source;
-	bool		by_domain;		/* keys are companies' domains */
+	bool		by_domain;		/* keys are domains of companies */
 	bool		may_be_address;
 	MemoryContext row;			/* reset for each */
 } SourceReceiver;
 
-/* Whether text has nothing that an address or domain in its normal form lacks. */
+/* Whether the text is an address or domain that is certainly in normal form. */
 static bool
 is_plain(const char *text, int len)
 {
@@ -295,8 +310,8 @@ is_plain(const char *text, int len)
 }
 
 /*
- * A key as the outbox has it, so that spellings of one record are one member.
- * One that is no good stays as it is: its row of the outbox will say why.
+ * Normalise a key like the outbox does, so that two spellings of one record are one
+ * member.  An invalid key is not changed: its outbox row will say why it is rejected.
  */
 static Datum
 normal_key(const SourceReceiver *receiver, Datum key)
@@ -322,8 +337,8 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 }
 
 /*
- * Whether there is something to be compared.  To be a member twice is to be
- * one; which of two values counts would be chance.
+ * Whether the row must be compared.  A member that comes twice is one member; a key with
+ * two values is an error, because either value could win.
  */
 static bool
 is_wanted(const SourceReceiver *receiver, Datum key, int64 digest)
@@ -352,11 +367,16 @@ keep_row(const SourceReceiver *receiver, Datum key, Datum value, bool no_value)
 	{
 		Jsonb	   *jsonb = DatumGetJsonbP(value);
 
+		/*
+		 * The seed is fixed: hubspot.member keeps the digest, and the next refresh compares with
+		 * it.
+		 */
 		digest = (int64) hash_bytes_extended((unsigned char *) VARDATA(jsonb),
 											 VARSIZE(jsonb) - VARHDRSZ, 0);
 		value = JsonbPGetDatum(jsonb);
 	}
 	source->nrows++;
+	/* Counted, but not stored: an unchanged row costs no memory. */
 	if (!is_wanted(receiver, key, digest))
 		return;
 	values[SOURCE_KEY - 1] = key;
@@ -432,7 +452,7 @@ refresh_refuse_double_key(const Sync *sync, const char *key)
 void
 refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *source)
 {
-	const CallOptions *options = account_call_options(account_resolve(sync->server));
+	const		CallOptions *options = account_call_options(account_resolve(sync->server));
 	SourceReceiver receiver = {
 		.receiver = {receive_row, receiver_startup, receiver_end, receiver_end, DestTuplestore},
 		.sync = sync,

@@ -1,6 +1,6 @@
 /*
  * schedule.c
- *		What is due: refreshes by their schedule, open back-fills.
+ *		Finds what is due: refreshes by their schedule, open back-fills.
  *
  * Called by the worker (schedule_next) and by the refresher, inside their
  * transactions.  Locks: ACCESS SHARE on hubspot.sync, ROW EXCLUSIVE on
@@ -16,7 +16,7 @@
 #include "base/hubspot.h"
 #include "refresh/schedule.h"
 
-/* When a compared definition is to be refreshed; one that never was, at once. */
+/* When a compared definition is due; one that was never refreshed is due at once. */
 #define NEXT_AT "coalesce(s.next_at, CASE WHEN y.every IS NOT NULL THEN y.defined_at END)"
 
 /* A back-fill is due at once. */
@@ -25,7 +25,7 @@ static const char *const next_sql =
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
 " WHERE y.held IS NULL AND (NOT y.follows OR $1 AND s.fill_finished_at IS NULL)";
 
-/* When the refresher last did something for the owner. */
+/* When the refresher last worked for this owner. */
 #define SERVED_AT "max(s.ran_at) OVER (PARTITION BY y.owner_oid)"
 
 static const char *const due_sql =
@@ -51,7 +51,10 @@ static const char *const succeeded_sql =
 " CASE WHEN s.next_at + y.every > clock_timestamp() THEN s.next_at + y.every ELSE $2 + y.every END"
 " FROM hubspot.sync y WHERE y.id = s.sync AND s.sync = $1";
 
-/* Without "every" somebody asked for this one refresh: it is tried again until it is done. */
+/*
+ * A definition without "every" is refreshed once, on request: it is tried again until it
+ * succeeds.
+ */
 static const char *const failed_sql =
 "UPDATE hubspot.sync_state s SET error = $2, error_code = $4, failed_at = clock_timestamp(), "
 "ran_at = clock_timestamp(),"
@@ -153,7 +156,8 @@ take_known(void *arg)
 }
 
 /*
- * The log has no text of an error that a user's query has raised: it may quote what the query read.
+ * The log does not contain the text of an error that a user's query raised, because the
+ * text may quote data that the query read.
  */
 void
 schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error)
@@ -163,7 +167,7 @@ schedule_failed(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 		Int32GetDatum(item->sync), CStringGetTextDatum(error->message), BoolGetDatum(is_fill),
 		CStringGetTextDatum(unpack_sql_state(error->sqlerrcode))
 	};
-	bool		is_known;		/* or dropped meanwhile */
+	bool		is_known;		/* false: it was dropped meanwhile */
 
 	(void) sync_execute(failed_sql, lengthof(types), types, values, NULL, take_known, &is_known);
 	if (!is_known)

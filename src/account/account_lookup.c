@@ -115,7 +115,8 @@ account_exists(Oid server)
 	InvalidateCatalogSnapshot();
 	tuple = SearchSysCache1(FOREIGNSERVEROID, ObjectIdGetDatum(server));
 	exists = HeapTupleIsValid(tuple) &&
-		((Form_pg_foreign_server) GETSTRUCT(tuple))->srvfdw == get_foreign_data_wrapper_oid(ACCOUNT_WRAPPER, true);
+		((Form_pg_foreign_server) GETSTRUCT(tuple))->srvfdw ==
+		get_foreign_data_wrapper_oid(ACCOUNT_WRAPPER, true);
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);
 	return exists;

@@ -257,7 +257,8 @@ encoding_array_from_wire(char *array, size_t size)
 {
 	size_t		len = strlen(array);
 	size_t		new_len;
-	char	   *result = is_ascii(array, len) ? NULL : encoding_from_wire_malloc(array, len, &new_len);
+	char	   *result =
+	(is_ascii(array, len) ? NULL : encoding_from_wire_malloc(array, len, &new_len));
 
 	if (result == NULL)
 		return;

@@ -91,7 +91,8 @@ check_databases(char **value, void **extra, GucSource source)
 	ListCell   *cell;
 
 	if (!valid)
-		GUC_check_errdetail("A list of database names separated by commas is expected, or \"*\" for all.");
+		GUC_check_errdetail("A list of database names separated by commas is expected, "
+							"or \"*\" for all.");
 	foreach(cell, names)
 	{
 		const char *name = (const char *) lfirst(cell);
@@ -176,23 +177,28 @@ define_queue_settings(void)
 							   "Sets the HubSpot account that calls are queued for.",
 							   "The name of a SERVER of the foreign-data wrapper hubspot.  "
 							   "It is used by calls that name no server.  "
-							   "Empty means the only SERVER there is; with several, a call without a name is an error.",
+							   "Empty means the only SERVER there is; with several, "
+							   "a call without a name is an error.",
 							   &hubspot_server, "", PGC_USERSET, 0,
 							   check_server, assign_server, NULL);
 	DefineCustomEnumVariable("hubspot.on_invalid",
 							 "Sets what a message that cannot be queued does.",
-							 "\"error\" raises an error and so aborts the statement; \"record\" stores the row as rejected with its reason; "
-							 "\"auto\" raises an error when called from SQL and records when queued by a trigger.",
+							 "\"error\" raises an error and so aborts the statement; "
+							 "\"record\" stores the row as rejected with its reason; "
+							 "\"auto\" raises an error when called from SQL and records when "
+							 "queued by a trigger.",
 							 &hubspot_on_invalid, ON_INVALID_AUTO, on_invalid_words,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.max_message_size",
 							"Sets the maximum size of one message, in bytes.",
-							"A larger message is invalid; hubspot.on_invalid decides what happens then.",
+							"A larger message is invalid; hubspot.on_invalid decides "
+							"what happens then.",
 							&hubspot_max_message_size, 1024 * 1024, 1024, 16 * 1024 * 1024,
 							PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
 	DefineCustomBoolVariable("hubspot.dedup_message_id",
 							 "Ignores a message whose messageId was queued before.",
-							 "Looking for the earlier message makes each call that carries a messageId slower.",
+							 "Looking for the earlier message makes each call that carries a "
+							 "messageId slower.",
 							 &hubspot_dedup_message_id, false, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 }
@@ -202,50 +208,62 @@ define_delivery_settings(void)
 {
 	DefineCustomBoolVariable("hubspot.enabled",
 							 "Delivers queued rows to HubSpot.",
-							 "When off, workers stop and rows stay in the queue; calls are still accepted.",
+							 "When off, workers stop and rows stay in the queue; "
+							 "calls are still accepted.",
 							 &hubspot_enabled, true, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomStringVariable("hubspot.databases",
 							   "Lists the databases that are delivered from.",
-							   "Names separated by commas, compared exactly; \"*\" means every database that has the extension, empty means none.  "
+							   "Names separated by commas, compared exactly; "
+							   "\"*\" means every database that has the extension, "
+							   "empty means none.  "
 							   "Rows queued in another database wait there.",
 							   &hubspot_databases, "*", PGC_SIGHUP, GUC_LIST_INPUT,
 							   check_databases, NULL, NULL);
 	DefineCustomIntVariable("hubspot.window_rows",
 							"Sets how many waiting rows a worker holds in memory.",
-							"The rest of the backlog stays on disk.  More rows let more calls for one record be merged.",
+							"The rest of the backlog stays on disk. "
+							" More rows let more calls for one record be merged.",
 							&hubspot_window_rows, 50000, 100, 1000000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.window_memory",
 							"Sets how much memory a worker uses for waiting rows, in kilobytes.",
-							"Whichever of this and hubspot.window_rows is reached first ends the reading of further rows.",
+							"Whichever of this and hubspot.window_rows is reached first ends the "
+							"reading of further rows.",
 							&hubspot_window_memory, 64 * 1024, 1024, 1024 * 1024,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.retention",
 							"Sets how long finished rows and their verdicts are kept, in minutes.",
-							"Older rows are removed a generation at a time, and only when all rows of the generation have a verdict.",
+							"Older rows are removed a generation at a time, "
+							"and only when all rows of the generation have a verdict.",
 							&hubspot_retention, 7 * 24 * 60, 1, 10 * 366 * 24 * 60,
 							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("hubspot.ack_synchronous_commit",
 							 "Waits for the disk when verdicts are written.",
-							 "When off, a crash may lose the verdicts of the last moments, and those rows are sent once more.",
+							 "When off, a crash may lose the verdicts of the last moments, "
+							 "and those rows are sent once more.",
 							 &hubspot_ack_synchronous_commit, false, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.failover_window",
-							"Sets how long a primary may have been silent when a standby is promoted that goes on sending, in seconds.",
-							"A standby whose data is older is taken for a stale copy and held until hubspot_arm() is called.  "
+							"Sets how long a primary may have been silent when a standby is "
+							"promoted that goes on sending, in seconds.",
+							"A standby whose data is older is taken for a stale copy and held "
+							"until hubspot_arm() is called.  "
 							"0 means that no promoted standby sends before that.",
 							&hubspot_failover_window, 60 * 60, 0, 30 * 24 * 60 * 60,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.max_refresh_timeout",
 							"Sets the longest timeout of a definition's query, in milliseconds.",
-							"One refresh or chunk of a back-fill runs at a time in a database, so this is how long one definition can keep others waiting.  "
-							"A longer timeout is cut to it, when it is declared and when the query runs.",
+							"One refresh or chunk of a back-fill runs at a time in a database, "
+							"so this is how long one definition can keep others waiting.  "
+							"A longer timeout is cut to it, when it is declared and when "
+							"the query runs.",
 							&hubspot_max_refresh_timeout, 10 * 60 * 1000, 100, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomStringVariable("hubspot.cluster_guard",
 							   "Names the cluster that may deliver.",
-							   "When set, workers deliver only where cluster_name has this value and are held elsewhere, "
+							   "When set, workers deliver only where cluster_name has this value "
+							   "and are held elsewhere, "
 							   "so that a copy of the data directory does not send.",
 							   &hubspot_cluster_guard, "", PGC_SIGHUP, 0,
 							   NULL, NULL, NULL);
@@ -255,30 +273,38 @@ static void
 define_network_settings(void)
 {
 	DefineCustomStringVariable("hubspot.secret_directory",
-							   "Sets the directory that holds the access tokens, one file per account.",
-							   "An absolute path.  The option \"secret\" of a SERVER names a file in it, which must belong to the operating system user "
-							   "of the server and be unreadable for others.  Without it nothing can be delivered.",
+							   "Sets the directory that holds the access tokens, "
+							   "one file per account.",
+							   "An absolute path.  The option \"secret\" of a SERVER names a file "
+							   "in it, which must belong to the operating system user "
+							   "of the server and be unreadable for others. "
+							   " Without it nothing can be delivered.",
 							   &hubspot_secret_directory, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_absolute_path, NULL, NULL);
 	DefineCustomIntVariable("hubspot.timeout",
 							"Sets how long one request may take, in milliseconds.",
-							"Counted from the start of the request.  The default is longer than the 100 seconds HubSpot allows itself, "
-							"because a request that was given up may have been carried out, and is sent again.",
+							"Counted from the start of the request. "
+							" The default is longer than the 100 seconds HubSpot allows itself, "
+							"because a request that was given up may have been carried out, "
+							"and is sent again.",
 							&hubspot_timeout, 120 * 1000, 1000, 10 * 60 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.connect_timeout",
 							"Sets how long connecting to HubSpot may take, in milliseconds.",
-							"Includes the look-up of the name, the proxy and TLS.  After it the request fails, and is tried again later.",
+							"Includes the look-up of the name, the proxy and TLS. "
+							" After it the request fails, and is tried again later.",
 							&hubspot_connect_timeout, 10 * 1000, 100, 2 * 60 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomStringVariable("hubspot.ca_file",
 							   "Sets a file with the certification authorities that are trusted.",
-							   "An absolute path of a file in PEM format; empty means those of the operating system.",
+							   "An absolute path of a file in PEM format; "
+							   "empty means those of the operating system.",
 							   &hubspot_ca_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_absolute_path, NULL, NULL);
 	DefineCustomStringVariable("hubspot.proxy",
 							   "Sets the proxy through which HubSpot is reached.",
-							   "A URL without user name and password, as http://proxy.example.com:3128; empty means none.",
+							   "A URL without user name and password, "
+							   "as http://proxy.example.com:3128; empty means none.",
 							   &hubspot_proxy, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_proxy, NULL, NULL);
 }
@@ -287,9 +313,11 @@ static void
 define_memory_settings(void)
 {
 	DefineCustomIntVariable("hubspot.max_tokens",
-							"Sets how many access tokens may be in use at once, in all databases together.",
+							"Sets how many access tokens may be in use at once, "
+							"in all databases together.",
 							"Shared memory holds some 21 kB for the limits of each.  "
-							"An account whose token finds no place waits, and says so in hubspot.status.",
+							"An account whose token finds no place waits, "
+							"and says so in hubspot.status.",
 							&hubspot_max_tokens, 1024, 1, 50000,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }

@@ -46,7 +46,9 @@ typedef enum Source
 #define SOURCE_COUNT (SOURCE_SYNC + 1)
 } Source;
 
-/* What a row may do to the record in HubSpot; the letters stand in the outbox, NULL for the first. */
+/*
+ * What a row may do to the record in HubSpot; the letters stand in the outbox, NULL for the first.
+ */
 typedef enum RowMode
 {
 	MODE_UPSERT = 0,

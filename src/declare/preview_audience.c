@@ -136,7 +136,7 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 		.enrtuples = source->nkept},
 		.reldata = source->rows
 	};
-	const		Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_catalog(false);
 	Oid			types[] = {OIDOID, TEXTOID, BOOLOID, BOOLOID};
 	Datum		values[lengthof(types)];
 	MemoryContext context = CurrentMemoryContext;
@@ -146,7 +146,9 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 	values[0] = ObjectIdGetDatum(server);
 	values[1] = CStringGetTextDatum(sync->server);
 	values[2] = BoolGetDatum(address_needed && ring_may_read(catalog->record));
-	values[3] = BoolGetDatum(sync->level == SYNC_LEVEL_ACCOUNT_USERS && ring_may_read(catalog->company_contact));
+	values[3] =
+		BoolGetDatum(sync->level == SYNC_LEVEL_ACCOUNT_USERS &&
+					 ring_may_read(catalog->company_contact));
 	act_as_extension(&before);
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER ||
@@ -165,7 +167,7 @@ count_keys(const Sync *sync, Oid server, bool address_needed, RefreshSource *sou
 static Datum
 describe_keys(const Sync *sync, Oid server)
 {
-	const		CallOptions *options = account_call_options(server);
+	const CallOptions *options = account_call_options(server);
 	bool		address_needed =
 	(sync->level == SYNC_LEVEL_USER && options->contact_id_property == NULL);
 	KeyFacts	facts =

@@ -224,13 +224,14 @@ need_mapped(const Sync *sync, const char *property, const char *what)
 /* ---- the key --------------------------------------------------------------------------- */
 
 static KeyNames
-key_names(const Sync *sync, const CallOptions * options)
+key_names(const Sync *sync, const CallOptions *options)
 {
 	KeyNames	names = {{NULL}};
 	int			n = 0;
 
 	if (sync->object == OBJECT_IS_CONTACT)
 	{
+		/* An account with an id property identifies records by it first, like in calls. */
 		/* An account with an id property identifies records by it first, like in calls. */
 		if (options->contact_id_property != NULL)
 		{
@@ -253,7 +254,7 @@ key_names(const Sync *sync, const CallOptions * options)
 }
 
 static const char *
-default_record_key(const Sync *sync, const CallOptions * options)
+default_record_key(const Sync *sync, const CallOptions *options)
 {
 	KeyNames	names = key_names(sync, options);
 	StringInfoData list;
@@ -274,7 +275,7 @@ default_record_key(const Sync *sync, const CallOptions * options)
 }
 
 static const char *
-default_key(const Sync *sync, const SyncSource *source, const CallOptions * options)
+default_key(const Sync *sync, const SyncSource *source, const CallOptions *options)
 {
 	const char *key;
 
@@ -298,7 +299,7 @@ default_key(const Sync *sync, const SyncSource *source, const CallOptions * opti
  * mapped to it.
  */
 static void
-check_company_key(const Sync *sync, const CallOptions * options)
+check_company_key(const Sync *sync, const CallOptions *options)
 {
 	bool		is_mapped = false;
 	ListCell   *cell;
@@ -324,7 +325,7 @@ check_company_key(const Sync *sync, const CallOptions * options)
 static void
 take_key(Sync *sync, const SyncSource *source, const char *key)
 {
-	const		CallOptions *options = account_call_options(account_resolve(sync->server));
+	const CallOptions *options = account_call_options(account_resolve(sync->server));
 	Form_pg_attribute attribute;
 
 	if (key == NULL)

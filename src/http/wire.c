@@ -180,7 +180,7 @@ add_header(WireSlot *slot, const char *line)
 }
 
 static bool
-make_headers(WireSlot *slot, const WireRequest * request)
+make_headers(WireSlot *slot, const WireRequest *request)
 {
 	char		line[4096 + 64];
 	bool		done;
@@ -242,7 +242,7 @@ read_url(const char *url, bool *is_plain_loopback)
 #define SET(option, value) (curl_easy_setopt(easy, option, value) == CURLE_OK)
 
 static bool
-set_request(WireSlot *slot, const WireRequest * request)
+set_request(WireSlot *slot, const WireRequest *request)
 {
 	CURL	   *easy = slot->easy;
 	bool		is_get =
@@ -279,7 +279,7 @@ set_request(WireSlot *slot, const WireRequest * request)
 
 /* Protocol, proxy and certificates. */
 static bool
-set_peer(CURL *easy, const WireSettings * settings, bool plain)
+set_peer(CURL *easy, const WireSettings *settings, bool plain)
 {
 	const char *protocol = plain ? "http" : "https";
 
@@ -302,7 +302,7 @@ set_peer(CURL *easy, const WireSettings * settings, bool plain)
 
 /* Options that are only for speed may fail: an older libcurl lacks some of them. */
 static bool
-set_transport(CURL *easy, const WireSettings * settings, bool plain)
+set_transport(CURL *easy, const WireSettings *settings, bool plain)
 {
 	(void) SET(CURLOPT_HTTP_VERSION,
 			   (long) (plain ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
@@ -343,7 +343,7 @@ refuse(WireSlot *slot, char *error, const char *why)
 }
 
 int
-wire_send(const WireRequest * request, const WireSettings * settings, char *error)
+wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 {
 	WireSlot   *slot = find_free_slot();
 	bool		plain;
@@ -512,7 +512,7 @@ describe_failure(const WireSlot *slot, char *error, size_t size)
 }
 
 bool
-wire_next(WireResponse * response)
+wire_next(WireResponse *response)
 {
 	WireSlot   *slot = NULL;
 	long		status = 0;

@@ -334,7 +334,8 @@ hubspot_drain(PG_FUNCTION_ARGS)
 	refuse_own_rows();
 	drain->may_read_texts = rights_may_read_texts(GetUserId());
 	act_as_extension(&before);
-	drain->memory = AllocSetContextCreate(CurrentMemoryContext, "hubspot_drain", ALLOCSET_SMALL_SIZES);
+	drain->memory =
+		AllocSetContextCreate(CurrentMemoryContext, "hubspot_drain", ALLOCSET_SMALL_SIZES);
 	PushActiveSnapshot(GetLatestSnapshot());
 	drain->wanted = snapshot_take();
 	PopActiveSnapshot();

@@ -123,7 +123,8 @@ end_work(Explain *explain, const Explained *work)
 	bool		nulls[EXPLAIN_COLUMNS] = {0};
 
 	values[EXPLAIN_OBJECT] = CStringGetTextDatum(object_names[work->object]);
-	values[EXPLAIN_KEY_PROPERTY] = CStringGetTextDatum(work->key.property != NULL ? work->key.property : "email");
+	values[EXPLAIN_KEY_PROPERTY] =
+		CStringGetTextDatum(work->key.property != NULL ? work->key.property : "email");
 	values[EXPLAIN_KEY] = CStringGetTextDatum(work->key.key);
 	values[EXPLAIN_PROPERTIES] = jsonb_datum(psprintf("[%s]", work->properties.data));
 	values[EXPLAIN_WARNINGS] = jsonb_datum(psprintf("[%s]", work->warnings.data));

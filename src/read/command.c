@@ -35,7 +35,7 @@ static int64 last_command;		/* numbers up to this one have been seen */
 static List *done;				/* numbers, as Command, to be removed from the table */
 
 static Oid
-object_of(const Lane * lane)
+object_of(const Lane *lane)
 {
 	for (int i = 0; i < OBJECT_COUNT; i++)
 		if (lane_family_of((Object) i) == lane->family)
@@ -46,9 +46,9 @@ object_of(const Lane * lane)
 /* ---- rows that are there ---------------------------------------------------------- */
 
 static bool
-means_row(const Row * row, const void *command)
+means_row(const Row *row, const void *command)
 {
-	const		Lane *lane = row->key->lane;
+	const Lane *lane = row->key->lane;
 	Subject		subject = {
 		.id = row->id, .server = lane->account->server,
 		.call = ring_catalog(false)->call[row->call],
@@ -69,13 +69,14 @@ cancel_rows(const Command *command)
 		Row		   *row = dlist_container(Row, order, iter.cur);
 
 		if (!row->taken && means_row(row, command))
-			batch_end_waiting(row, cancel_refusal.verdict, cancel_refusal.category, cancel_refusal.message);
+			batch_end_waiting(row, cancel_refusal.verdict, cancel_refusal.category,
+							  cancel_refusal.message);
 	}
 }
 
 /* Rows in hubspot.deferred: by id, for all else the table knows. */
 static void
-carry_out_for_deferred(const Command *command, const DeferredRow * row)
+carry_out_for_deferred(const Command *command, const DeferredRow *row)
 {
 	Subject		subject = {
 		.id = row->id, .server = row->server, .call = row->call, .object = row->object,
@@ -85,7 +86,8 @@ carry_out_for_deferred(const Command *command, const DeferredRow * row)
 	WorkKey    *key = cancel_means(command, &subject) ? defer_key(row) : NULL;
 
 	if (key != NULL && command->cancels)
-		defer_end_row(key, row->id, cancel_refusal.verdict, cancel_refusal.category, cancel_refusal.message);
+		defer_end_row(key, row->id, cancel_refusal.verdict, cancel_refusal.category,
+					  cancel_refusal.message);
 	else if (key != NULL)
 		defer_recall(key);
 }
@@ -144,7 +146,8 @@ read_ids(Command *command, ArrayType *array)
 static Command *
 read_command(int row)
 {
-	MemoryContext context = AllocSetContextCreate(WorkerContext, "hubspot command", ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(WorkerContext, "hubspot command", ALLOCSET_SMALL_SIZES);
 	Command    *command = MemoryContextAllocZero(context, sizeof(Command));
 	bool		isnull;
 	Datum		value;

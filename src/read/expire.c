@@ -20,7 +20,7 @@
 static int64 next_pass;			/* µs of the monotonic clock */
 
 static bool
-is_overdue(const Row * row, const void *now)
+is_overdue(const Row *row, const void *now)
 {
 	return row->deadline != 0 && row->deadline < *(const TimestampTz *) now;
 }
@@ -47,5 +47,6 @@ expire_overdue(int64 now)
 		else
 			queue_note_deadline(row);
 	}
-	return window.earliest_deadline == 0 ? -1 : Max((int64) (window.earliest_deadline - time) + 1, LOOK_US);
+	return window.earliest_deadline == 0
+		? -1 : Max((int64) (window.earliest_deadline - time) + 1, LOOK_US);
 }

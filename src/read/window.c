@@ -166,7 +166,8 @@ begin_difference(Reader *reader, const Mark *to)
 
 	mark_set(&reader->to, to);
 	reader->old_size = from->nxip + 4;
-	reader->old_xids = MemoryContextAlloc(WorkerContext, sizeof(FullTransactionId) * reader->old_size);
+	reader->old_xids =
+		MemoryContextAlloc(WorkerContext, sizeof(FullTransactionId) * reader->old_size);
 	reader->nold = 0;
 	for (int i = 0; i < from->nxip; i++)
 		if (snapshot_sees(to->snap, from->xip[i]))
@@ -199,7 +200,7 @@ free_reader(Reader *reader)
 
 /* A reader for this lane that starts behind the given id of the main reader's difference. */
 static Reader *
-make_follower(Lane * lane, int64 position)
+make_follower(Lane *lane, int64 position)
 {
 	Reader	   *follower = MemoryContextAllocZero(WorkerContext, sizeof(Reader));
 
@@ -216,7 +217,7 @@ make_follower(Lane * lane, int64 position)
 
 /* What a lane's reader does with a row of that lane. */
 static Admission
-follow_row(Lane * lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
+follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
 	ParkResult	parked = park_row(lane, slot, id, maybe_sent);
 
@@ -230,7 +231,7 @@ follow_row(Lane * lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 
 /* What the main reader does with a row that has a lane. */
 static void
-read_row(Lane * lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
+read_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
 	ParkResult	parked = lane->reader == NULL ? park_row(lane, slot, id, maybe_sent) : PARK_NOT;
 
@@ -245,7 +246,7 @@ read_row(Lane * lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 }
 
 static Admission
-judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe * probe)
+judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 {
 	bool		isnull;
 	FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(slot, Anum_outbox_xid, &isnull));
@@ -285,7 +286,7 @@ judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe * probe)
 }
 
 static Admission
-meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe * probe)
+meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 {
 	Suspect		outer = suspect_begin(SUSPECT_ROW, id);
 	Admission	admission = judge_row(reader, slot, id, probe);
@@ -301,7 +302,7 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe * probe)
  * position + 1 lies in.  Returns false when the reader had to stop for lack of room.
  */
 static bool
-read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe * probe)
+read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 {
 	const Catalog *catalog = ring_outbox_catalog();
 	int			number = RING_CHILD(reader->position + 1);
@@ -390,7 +391,7 @@ collect_old_ids(Reader *reader, int *count)
 
 /* Rows of transactions that were running at "from". */
 static bool
-read_old(Reader *reader, int64 limit, int *budget, ResultProbe * probe)
+read_old(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 {
 	int			count;
 	int64	   *ids = collect_old_ids(reader, &count);
@@ -493,7 +494,7 @@ read_follower(Reader *follower)
 
 /* A follower fetches again once the lane has worked off half of what it holds. */
 static bool
-wants_page(const Lane * lane)
+wants_page(const Lane *lane)
 {
 	return lane->reader != NULL &&
 		(lane->rows == 0 ||

@@ -48,7 +48,7 @@ extern bool fill_wants_look(int64 now);
 extern void fill_look(int64 now);
 
 /* Write to shared memory how far the back-fills are ahead. */
-extern void fill_report(WorkerSlot * slot);
+extern void fill_report(WorkerSlot *slot);
 
 /* ---- between fill.c and fill_ahead.c ---- */
 

@@ -225,7 +225,7 @@ fill_ran(int sync, bool done, int64 now)
 
 /* Drop the ids that have a verdict; returns how many. */
 static int
-drop_done(Fill *fill, bool all, ResultProbe * probe, RingScan * deferred)
+drop_done(Fill *fill, bool all, ResultProbe *probe, RingScan *deferred)
 {
 	int			kept = 0;
 	int			streak = 0;
@@ -263,7 +263,7 @@ fill_wants_look(int64 now)
 void
 fill_look(int64 now)
 {
-	const		Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_catalog(false);
 	bool		all = now >= next_look_at_all;
 	bool		look_at_deferred = !ring_is_empty(catalog->deferred);
 	ResultProbe probe = {.child = -1};
@@ -287,7 +287,7 @@ fill_look(int64 now)
 }
 
 void
-fill_report(WorkerSlot * slot)
+fill_report(WorkerSlot *slot)
 {
 	FillReport	reports[SHARED_MAX_FILLS];
 	int			count = 0;

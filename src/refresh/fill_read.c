@@ -147,6 +147,11 @@ fill_choose_order(const Sync *sync, Relation rel)
 			primary = column;
 	}
 	act_back(&before);
+
+	/*
+	 * Any indexed column gives the same rows.  Without an index each chunk would read and sort the
+	 * whole table.
+	 */
 	if (!order.is_indexed && primary > 0)
 	{
 		order.attnum = primary;

@@ -200,6 +200,7 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	values[2] = NameGetDatum(&server);
 	values[3] = source->filter != NULL ? refresh_filter_rest(source->filter) : (Datum) 0;
 	act_as_extension(&before);
+	/* After act_as_extension(), whose end undoes the settings. */
 	prefer_hash_join();
 	SPI_connect();
 	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)

@@ -44,7 +44,7 @@ struct RefreshQueue
 
 /* A value of any kind; NULL: null. */
 static void
-push_value(JsonbInState * state, const char *name, Jsonb *value)
+push_value(JsonbInState *state, const char *name, Jsonb *value)
 {
 	JsonbValue	pushed = {.type = jbvNull};
 
@@ -61,7 +61,7 @@ push_value(JsonbInState * state, const char *name, Jsonb *value)
 }
 
 static void
-begin_object(JsonbInState * state, const char *name)
+begin_object(JsonbInState *state, const char *name)
 {
 	if (name != NULL)
 		value_push_name(state, name);
@@ -69,14 +69,14 @@ begin_object(JsonbInState * state, const char *name)
 }
 
 static void
-end_object(JsonbInState * state)
+end_object(JsonbInState *state)
 {
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
 /* Copy the members of an object, without reserved names. */
 static void
-push_members(JsonbInState * state, Jsonb *object, const char *const *reserved, int nreserved)
+push_members(JsonbInState *state, Jsonb *object, const char *const *reserved, int nreserved)
 {
 	JsonbIterator *it = JsonbIteratorInit(&object->root);
 	JsonbIteratorToken token;
@@ -129,7 +129,7 @@ trait_name(const RefreshQueue *queue)
 
 /* Add "userId" or "email" with the key to an open object. */
 static void
-push_flat_key(JsonbInState * state, const RefreshQueue *queue, const char *key)
+push_flat_key(JsonbInState *state, const RefreshQueue *queue, const char *key)
 {
 	const char *name = envelope_name(queue, key);
 
@@ -157,7 +157,7 @@ queue_for(RefreshQueue *queue, Call call)
 }
 
 static void
-queue_message(RefreshQueue *queue, Call call, JsonbInState * state)
+queue_message(RefreshQueue *queue, Call call, JsonbInState *state)
 {
 	int64		id = enqueue_message(queue_for(queue, call), value_end_object(state));
 
@@ -398,7 +398,7 @@ RefreshQueue *
 refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill)
 {
 	RefreshQueue *queue = palloc0(sizeof(RefreshQueue));
-	const		CallOptions *options = account_call_options(account_resolve(sync->server));
+	const CallOptions *options = account_call_options(account_resolve(sync->server));
 
 	queue->sync = sync;
 	queue->at = at;

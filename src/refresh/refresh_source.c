@@ -174,6 +174,11 @@ describe(const Sync *sync, const char *sql)
 	 * As the owner already here: the analysis runs input functions of constants, and finds names
 	 * by the owner's search_path.
 	 */
+
+	/*
+	 * As the owner already here: the analysis runs input functions of constants, and finds names
+	 * by the owner's search_path.
+	 */
 	sync_act_as_owner(sync, &before);
 	SPI_connect();
 	plan = SPI_prepare(sql, 0, NULL);
@@ -371,6 +376,11 @@ keep_row(const SourceReceiver *receiver, Datum key, Datum value, bool no_value)
 		 * The seed is fixed: hubspot.member keeps the digest, and the next refresh compares with
 		 * it.
 		 */
+
+		/*
+		 * The seed is fixed: hubspot.member keeps the digest, and the next refresh compares with
+		 * it.
+		 */
 		digest = (int64) hash_bytes_extended((unsigned char *) VARDATA(jsonb),
 											 VARSIZE(jsonb) - VARHDRSZ, 0);
 		value = JsonbPGetDatum(jsonb);
@@ -452,7 +462,7 @@ refresh_refuse_double_key(const Sync *sync, const char *key)
 void
 refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *source)
 {
-	const		CallOptions *options = account_call_options(account_resolve(sync->server));
+	const CallOptions *options = account_call_options(account_resolve(sync->server));
 	SourceReceiver receiver = {
 		.receiver = {receive_row, receiver_startup, receiver_end, receiver_end, DestTuplestore},
 		.sync = sync,

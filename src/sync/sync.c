@@ -38,7 +38,7 @@
 
 const char *const sync_kind_names[SYNC_KINDS] = {"sync", "audience", "trait"};
 const char *const sync_mode_names[SYNC_MODES] = {"upsert", "update", "create", "mirror"};
-const		RowMode sync_row_modes[SYNC_MODES] = {
+const RowMode sync_row_modes[SYNC_MODES] = {
 	[SYNC_UPDATE] = MODE_UPDATE,
 	[SYNC_CREATE] = MODE_CREATE,
 };

@@ -152,12 +152,11 @@ extern Oid	sync_reader(const Sync *sync);
 extern void sync_check_owner(const Sync *sync);
 
 /*
- * The owner of the definition, with its search_path, unable to change role or
- * make objects that outlive the statement; for a superuser pg_read_all_data
- * acts.  A policy that would filter is an error, so that HubSpot is not told
- * that everybody has left when row security is enabled for a table; but a
- * definition whose owner saw only some rows when he declared it (row_security)
- * goes on to see those that his policies show.  act_back() ends it.
+ * Act as the owner of the definition, with its search_path, without the right to change
+ * the role or to create objects that outlive the statement; pg_read_all_data acts for a
+ * superuser.  A policy that would hide rows is an error: otherwise HubSpot would be told
+ * that everybody has left when somebody enables row security on the table.  A definition
+ * with row_security keeps seeing the rows that the owner's policies show.
  */
 extern void sync_act_as_owner(const Sync *sync, Identity *before);
 

@@ -98,7 +98,7 @@ is_name(const char *property, const char *name)
 
 /* The member at the top of the message that a property becomes; NULL if it is a trait. */
 static const char *
-top_name(const Sync *sync, const CallOptions * options, const char *property)
+top_name(const Sync *sync, const CallOptions *options, const char *property)
 {
 	const char *id_property = sync->object == OBJECT_IS_CONTACT ? options->contact_id_property
 	: sync->object == OBJECT_IS_COMPANY ? options->company_id_property : NULL;
@@ -131,7 +131,7 @@ has_top(const SyncRowPlan *plan, const char *name)
 
 /* Add the mapped columns to the plan; returns whether one of them identifies the record. */
 static bool
-add_mapped(SyncRowPlan *plan, const CallOptions * options, TupleDesc desc, Form_pg_attribute key,
+add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_pg_attribute key,
 		   StringInfo gone)
 {
 	bool		names_key = false;
@@ -169,7 +169,7 @@ add_mapped(SyncRowPlan *plan, const CallOptions * options, TupleDesc desc, Form_
  * no key in HubSpot.
  */
 static void
-add_key(SyncRowPlan *plan, const CallOptions * options, Form_pg_attribute key)
+add_key(SyncRowPlan *plan, const CallOptions *options, Form_pg_attribute key)
 {
 	switch (plan->sync->object)
 	{
@@ -198,7 +198,7 @@ sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem)
 	Form_pg_attribute key = present_attribute(desc, sync->key_column, sync->key_attnum);
 	int			room = list_length(sync->columns) + 1;
 	ForeignServer *server = GetForeignServerByName(sync->server, true);
-	const		CallOptions *options;
+	const CallOptions *options;
 	StringInfoData gone;
 
 	*problem = NULL;

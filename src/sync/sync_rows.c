@@ -65,7 +65,7 @@ has_key(const SyncRowPlan *plan, TupleTableSlot *slot)
 
 /* The text of the key, as its type prints it. */
 static char *
-key_text(const RowColumn * column, TupleTableSlot *slot)
+key_text(const RowColumn *column, TupleTableSlot *slot)
 {
 	Oid			output;
 	bool		is_varlena;
@@ -77,7 +77,7 @@ key_text(const RowColumn * column, TupleTableSlot *slot)
 }
 
 static void
-push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState * state)
+push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState *state)
 {
 	for (int i = 0; i < plan->nmembers; i++)
 	{
@@ -95,7 +95,7 @@ push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState * state)
 
 /* Add the traits; for a cleared record all are null except the key. */
 static void
-push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbInState * state)
+push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbInState *state)
 {
 	for (int i = 0; i < plan->nmembers; i++)
 	{
@@ -159,7 +159,7 @@ make(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning)
 /* NULL if a value cannot be converted; the error's text is in problem. */
 static Jsonb *
 make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning,
-					   MessageProblem * problem)
+					   MessageProblem *problem)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -198,7 +198,7 @@ make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning,
 
 /* Whether the values are too large for a message; does not detoast them. */
 static bool
-is_too_large(SyncRowPlan *plan, TupleTableSlot *slot, MessageProblem * problem)
+is_too_large(SyncRowPlan *plan, TupleTableSlot *slot, MessageProblem *problem)
 {
 	Size		size = 0;
 
@@ -274,7 +274,7 @@ sync_rows_begin(const Sync *sync, Relation rel)
 }
 
 static int64
-queue_row(SyncRows *queue, Enqueue * enqueue, TupleTableSlot *slot, Meaning meaning)
+queue_row(SyncRows *queue, Enqueue *enqueue, TupleTableSlot *slot, Meaning meaning)
 {
 	SyncRowPlan *plan = queue->plan;
 	MemoryContext old;

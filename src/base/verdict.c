@@ -22,7 +22,8 @@ const VerdictRule verdict_rules[VERDICT_COUNT] =
 	"its deadline passed before it could be sent"},
 	[VERDICT_CANCELLED] = {"cancelled", VERDICT_IS_MISSING | RETRIED_BY_REFRESH | RETRIED_BY_RETRY,
 	"somebody took it back, its SERVER was dropped, or its contact erased"},
-	[VERDICT_DEAD] = {"dead", VERDICT_IS_MISSING | VERDICT_IS_FAILURE | RETRIED_BY_REFRESH | RETRIED_BY_RETRY,
+	[VERDICT_DEAD] =
+	{"dead", VERDICT_IS_MISSING | VERDICT_IS_FAILURE | RETRIED_BY_REFRESH | RETRIED_BY_RETRY,
 	"given up after faults of its own that might have passed"},
 	[VERDICT_SENT_UNCONFIRMED] = {"sent_unconfirmed", VERDICT_IS_ARRIVED | VERDICT_IS_DOUBTFUL,
 	"sent, and HubSpot gives no answer that says anything"},
@@ -45,5 +46,6 @@ const VerdictFlag verdict_flags[] =
 bool
 verdict_is_confirmed(Verdict verdict)
 {
-	return (verdict_rules[verdict].flags & (VERDICT_IS_ARRIVED | VERDICT_IS_DOUBTFUL)) == VERDICT_IS_ARRIVED;
+	return (verdict_rules[verdict].flags & (VERDICT_IS_ARRIVED | VERDICT_IS_DOUBTFUL)) ==
+		VERDICT_IS_ARRIVED;
 }

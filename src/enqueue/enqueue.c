@@ -215,7 +215,10 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	append_next(enqueue->append, &values, &isnull);
 
 #define PUT(column, datum) \
-	do { values[Anum_outbox_##column - 1] = (datum); isnull[Anum_outbox_##column - 1] = false; } while (0)
+	do { \
+		values[Anum_outbox_##column - 1] = (datum); \
+		isnull[Anum_outbox_##column - 1] = false; \
+	} while (0)
 
 	PUT(id, Int64GetDatum(id));
 	PUT(xid, FullTransactionIdGetDatum(enqueue->xid));

@@ -120,7 +120,8 @@ is_of_server(const Drain *drain, TupleTableSlot *slot)
 {
 	bool		isnull;
 
-	return drain->server == InvalidOid || drain->server == DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull));
+	return drain->server == InvalidOid ||
+		drain->server == DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull));
 }
 
 static bool
@@ -137,7 +138,8 @@ walk(const Drain *drain, Place *place, RingScan *rows, RingScan *results)
 	while (ring_scan_next(rows))
 	{
 		bool		isnull;
-		FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(rows->slot, Anum_outbox_xid, &isnull));
+		FullTransactionId xid =
+		DatumGetFullTransactionId(slot_getattr(rows->slot, Anum_outbox_xid, &isnull));
 		int64		id = DatumGetInt64(slot_getattr(rows->slot, Anum_outbox_id, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
@@ -194,7 +196,9 @@ has_deferred(const Drain *drain)
 	ring_scan_open(&rows, catalog->deferred, catalog->deferred_id, 0);
 	index_rescan(rows.scan, NULL, 0, NULL, 0);
 	while (!found && ring_scan_next(&rows))
-		found = snapshot_sees(drain->wanted, DatumGetFullTransactionId(slot_getattr(rows.slot, Anum_outbox_xid, &isnull))) &&
+		found = snapshot_sees(drain->wanted,
+							  DatumGetFullTransactionId(slot_getattr(rows.slot, Anum_outbox_xid,
+																	 &isnull))) &&
 			is_of_server(drain, rows.slot);
 	ring_scan_close(&rows);
 	return found;

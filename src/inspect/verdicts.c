@@ -67,8 +67,10 @@ hubspot_verdicts(PG_FUNCTION_ARGS)
 		int			flags = verdict_rules[i].flags;
 		Datum		values[] = {
 			label_of(TupleDescAttr(result->setDesc, 0)->atttypid, i),
-			BoolGetDatum((flags & VERDICT_IS_ARRIVED) != 0), BoolGetDatum((flags & VERDICT_IS_DOUBTFUL) != 0),
-			BoolGetDatum((flags & VERDICT_IS_FAILURE) != 0), BoolGetDatum((flags & VERDICT_IS_SHARED) == 0),
+			BoolGetDatum((flags & VERDICT_IS_ARRIVED) != 0),
+			BoolGetDatum((flags & VERDICT_IS_DOUBTFUL) != 0),
+			BoolGetDatum((flags & VERDICT_IS_FAILURE) != 0),
+			BoolGetDatum((flags & VERDICT_IS_SHARED) == 0),
 			retried_by(flags), CStringGetTextDatum(verdict_rules[i].meaning)
 		};
 		bool		nulls[lengthof(values)] = {

@@ -17,8 +17,8 @@
 #include "base/value.h"
 #include "crm/records.h"
 #include "queue/await.h"
-#include "queue/await_creation.h"
-#include "queue/work.h"
+#include "request/await_creation.h"
+#include "request/batch.h"
 #include "request/schema_sync.h"
 
 /*

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_ACTIVITY_FAMILIES_H
 #define HUBSPOT_ACTIVITY_FAMILIES_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 extern const FamilyWork events_work;
 extern const FamilyWork forms_work;

@@ -13,7 +13,7 @@
 #include "activity/families.h"
 #include "activity/forms.h"
 #include "base/value.h"
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* Members of "context" that HubSpot takes. */
 static const char *const context_members[] = {"hutk", "pageUri", "pageName", "ipAddress"};

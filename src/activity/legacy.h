@@ -6,7 +6,7 @@
 #define HUBSPOT_LEGACY_H
 
 #include "activity/event.h"
-#include "queue/work.h"
+#include "request/batch.h"
 
 extern const RequestKind legacy_event;
 

@@ -9,7 +9,7 @@
 #ifndef HUBSPOT_LISTS_H
 #define HUBSPOT_LISTS_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 typedef struct KnownList
 {

@@ -15,7 +15,7 @@
 #include "activity/schema_lane.h"
 #include "base/value.h"
 #include "queue/await.h"
-#include "queue/await_creation.h"
+#include "request/await_creation.h"
 #include "request/schema_sync.h"
 
 static bool

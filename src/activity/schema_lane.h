@@ -8,7 +8,7 @@
 #ifndef HUBSPOT_SCHEMA_LANE_H
 #define HUBSPOT_SCHEMA_LANE_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* Deal with the rows that need no request of their own; each turn. */
 extern void schema_lane_refresh(Lane *lane);

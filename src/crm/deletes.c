@@ -17,7 +17,7 @@
 #include "crm/purge.h"
 #include "crm/records.h"
 #include "queue/await.h"
-#include "queue/unchanged.h"
+#include "queue/known.h"
 #include "store/record_map.h"
 
 static const RequestKind archive_contacts;
@@ -66,7 +66,7 @@ forget(WorkKey *key)
 		forget_contact(key);
 	else
 		record_map_remove(key->lane->account->server, OBJECT_IS_COMPANY, queue_id_property(key), key->key, clock_us());
-	unchanged_forget(key);
+	known_forget(key);
 	key->record_id[0] = '\0';
 }
 

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_DELETES_H
 #define HUBSPOT_DELETES_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* The request that the delete call at the head of a key needs; NULL: not yet. */
 extern const RequestKind *deletes_kind_of(WorkKey *key);

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_CRM_FAMILIES_H
 #define HUBSPOT_CRM_FAMILIES_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 extern const FamilyWork contacts_work;
 extern const FamilyWork companies_work;

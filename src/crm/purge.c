@@ -33,7 +33,7 @@
 #include "crm/purge_pass.h"
 #include "crm/records.h"
 #include "queue/defer.h"
-#include "queue/unchanged.h"
+#include "queue/known.h"
 #include "store/company_contact.h"
 
 #define RETRY_US		1000000 /* until a refresh that goes on is looked for again */
@@ -140,7 +140,7 @@ purge_begin(Input *input, const AckResult *result)
 	};
 	erased_add_key(&purge->erased, input->key->key, strlen(input->key->key));
 	add_addresses(purge, input->alias);
-	unchanged_forget(input->key);
+	known_forget(input->key);
 	input->key->record_id[0] = '\0';
 	dlist_push_tail(&purges, &purge->node);
 }

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_PURGE_H
 #define HUBSPOT_PURGE_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /*
  * HubSpot has erased the contact of an input; alias: its addresses, ";"

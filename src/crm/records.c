@@ -14,8 +14,8 @@
 #include "crm/records.h"
 #include "crm/unknown.h"
 #include "message/mapping_property.h"
-#include "queue/await_creation.h"
-#include "queue/unchanged.h"
+#include "request/await_creation.h"
+#include "request/unchanged.h"
 #include "request/schema_sync.h"
 
 /* Whether the key is the value of a property that the user has chosen. */

@@ -9,7 +9,7 @@
 #ifndef HUBSPOT_RECORDS_H
 #define HUBSPOT_RECORDS_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* The requests of a family that the answers to others lead to; NULL: none of this kind. */
 typedef struct RecordKinds

@@ -13,7 +13,8 @@
 #include "base/value.h"
 #include "crm/modes.h"
 #include "crm/records.h"
-#include "queue/unchanged.h"
+#include "queue/known.h"
+#include "request/unchanged.h"
 #include "request/fault.h"
 #include "request/schema_sync.h"
 #include "store/record_map.h"
@@ -133,7 +134,7 @@ send_whole(Reading *reading, int i)
 {
 	Input	   *input = &reading->batch->inputs[i];
 
-	unchanged_forget(input->key);
+	known_forget(input->key);
 	input->whole = true;
 	if (input->key->record_id[0] != '\0')
 		send_on(reading, i, ONWARD_WHOLE);
@@ -282,7 +283,7 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 	Batch	   *batch = reading->batch;
 	Input	   *input = &batch->inputs[i];
 
-	unchanged_forget(input->key);
+	known_forget(input->key);
 	if (status == 0 && reply_is_transient(error))
 	{
 		fault_input(input, category, message, reading->reply->status, reading->request);

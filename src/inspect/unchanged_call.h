@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_UNCHANGED_CALL_H
 #define HUBSPOT_UNCHANGED_CALL_H
 
-#include "queue/unchanged.h"
+#include "request/unchanged.h"
 
 /* One account, as a session knows it. */
 typedef struct UnchangedSession

@@ -15,6 +15,7 @@
 #include "base/hubspot.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
+#include "queue/queue.h"
 
 dlist_head	accounts = DLIST_STATIC_INIT(accounts);
 

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_ACCOUNTS_H
 #define HUBSPOT_ACCOUNTS_H
 
-#include "queue/work.h"
+#include "queue/family.h"
 
 extern dlist_head accounts;
 

@@ -25,7 +25,8 @@
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
 #include "queue/admit.h"
-#include "queue/unchanged.h"
+#include "queue/known.h"
+#include "store/ack.h"
 #include "store/ring.h"
 
 #define WINDOW_LOOK		5000	/* rows looked at for one userId */
@@ -173,7 +174,7 @@ find_record(Row *row)
 		found = record_map_find(server, OBJECT_IS_COMPANY, property, key->key);
 	if (found != NULL)
 		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found, RECORD_ID_BYTES);
-	unchanged_look_up(row);
+	known_look_up(row);
 }
 
 /*

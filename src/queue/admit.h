@@ -8,7 +8,7 @@
 #ifndef HUBSPOT_ADMIT_H
 #define HUBSPOT_ADMIT_H
 
-#include "queue/work.h"
+#include "queue/queue.h"
 #include "store/outbox.h"
 #include "store/result_probe.h"
 

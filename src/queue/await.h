@@ -9,7 +9,7 @@
 #ifndef HUBSPOT_AWAIT_H
 #define HUBSPOT_AWAIT_H
 
-#include "queue/work.h"
+#include "queue/queue.h"
 
 /* Until rows of the other key have left their batch. */
 extern void await_key(WorkKey *key, WorkKey *other);

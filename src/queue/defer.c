@@ -30,6 +30,7 @@
 #include "queue/cancel.h"
 #include "queue/defer.h"
 #include "queue/defer_write.h"
+#include "store/ack.h"
 #include "store/ring.h"
 
 #define NO_ROOM_US		1000000 /* the window is full: look again */

@@ -15,7 +15,7 @@
 #ifndef HUBSPOT_DEFER_H
 #define HUBSPOT_DEFER_H
 
-#include "queue/work.h"
+#include "queue/queue.h"
 
 /* The category of a record whose answers say that all went well, but cannot be read. */
 #define DEFER_UNREADABLE	"unreadable"

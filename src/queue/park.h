@@ -17,7 +17,7 @@
 
 #include "executor/tuptable.h"
 
-#include "queue/work.h"
+#include "queue/queue.h"
 
 #define PARK_MAX_ROWS	2000000 /* of a worker; beyond it everything waits in order */
 

@@ -19,7 +19,7 @@
 #include "base/hubspot.h"
 #include "base/guc.h"
 #include "base/worker_context.h"
-#include "queue/work.h"
+#include "queue/queue.h"
 #include "store/confirmed.h"
 
 typedef struct KeyName

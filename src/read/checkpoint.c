@@ -18,7 +18,7 @@
 
 #include "base/hubspot.h"
 #include "queue/park.h"
-#include "queue/work.h"
+#include "queue/queue.h"
 #include "read/checkpoint.h"
 #include "store/append.h"
 #include "store/ring.h"

@@ -29,6 +29,7 @@
 #include "queue/defer.h"
 #include "read/command.h"
 #include "read/window.h"
+#include "request/batch.h"
 #include "store/ring.h"
 
 static int64 last_command;		/* numbers up to this one have been seen */

@@ -14,6 +14,7 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "read/expire.h"
+#include "request/batch.h"
 
 #define LOOK_US			200000	/* at least between two passes through the window */
 

@@ -9,7 +9,7 @@
 #ifndef HUBSPOT_EXPIRE_H
 #define HUBSPOT_EXPIRE_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* End what is overdue; returns µs until the next deadline, -1: there is none. */
 extern int64 expire_overdue(int64 now);

@@ -8,7 +8,7 @@
 #ifndef HUBSPOT_WINDOW_H
 #define HUBSPOT_WINDOW_H
 
-#include "queue/work.h"
+#include "queue/queue.h"
 
 /* Begin after the last checkpoint of the table; inside a transaction. */
 extern void window_start(void);

@@ -19,10 +19,9 @@
 #include "base/worker_context.h"
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
-#include "queue/await_creation.h"
+#include "request/await_creation.h"
 #include "queue/defer.h"
-#include "queue/unchanged.h"
-#include "queue/work.h"
+#include "request/batch.h"
 #include "request/batch_build.h"
 #include "request/schema_sync.h"
 

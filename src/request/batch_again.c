@@ -16,7 +16,7 @@
 #include "base/hubspot.h"
 #include "queue/accounts.h"
 #include "queue/defer.h"
-#include "queue/unchanged.h"
+#include "request/unchanged.h"
 #include "request/batch_build.h"
 #include "request/fault.h"
 

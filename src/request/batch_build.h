@@ -7,7 +7,7 @@
 #ifndef HUBSPOT_BATCH_BUILD_H
 #define HUBSPOT_BATCH_BUILD_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 extern Batch *batch_make(Lane *lane, const RequestKind *kind, int max_inputs);
 extern void batch_begin_body(Batch *batch);

@@ -14,8 +14,8 @@
 #include "base/value.h"
 #include "base/verdict.h"
 #include "queue/defer.h"
-#include "queue/unchanged.h"
-#include "queue/work.h"
+#include "queue/known.h"
+#include "request/batch.h"
 
 const char *const batch_too_late = "the row's deadline had passed before it could be sent";
 
@@ -39,7 +39,7 @@ batch_end_input(Input *input, AckResult *result)
 	Verdict		verdict = result->verdict;
 
 	if (!verdict_is_confirmed(verdict))
-		unchanged_forget(input->key);
+		known_forget(input->key);
 	result->attempt = input->attempts;
 	for (int i = 0; i < input->nrows; i++)
 	{
@@ -64,7 +64,7 @@ batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *me
 	.category = category, .message = message};
 
 	if (row->lost)
-		unchanged_forget(row->key);
+		known_forget(row->key);
 	dlist_delete(&row->node);
 	ack_result(&result);
 	forget_row(row);
@@ -117,7 +117,7 @@ batch_put_back(WorkKey *key, Row *const *rows, int nrows)
 		rows[i]->taken = false;
 		dlist_push_head(&key->rows, &rows[i]->node);
 	}
-	unchanged_forget(key);		/* a part of it may have been written */
+	known_forget(key);		/* a part of it may have been written */
 	queue_release_key(key);
 }
 

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "queue/defer.h"
 #include "queue/defer_write.h"
-#include "queue/unchanged.h"
+#include "queue/known.h"
 #include "request/fault.h"
 
 #define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
@@ -111,7 +111,7 @@ fault_input(Input *input, const char *category, const char *message, int status,
 		return;
 	}
 	wait_s = wait_after(input, attempt);
-	unchanged_forget(key);
+	known_forget(key);
 	note_fault(input, CHANGE_WAIT, attempt, wait_s, &fault);
 	defer_rows_of_key(key, input->rows, input->nrows, clock_us() + wait_s * 1000000);
 }

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_FAULT_H
 #define HUBSPOT_FAULT_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /*
  * A fault of the input's own that may pass: its rows are tried again later, or

@@ -9,7 +9,7 @@
 #ifndef HUBSPOT_SCHEMA_SYNC_H
 #define HUBSPOT_SCHEMA_SYNC_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 extern void schema_sync_init(void);
 

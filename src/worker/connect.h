@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_CONNECT_H
 #define HUBSPOT_CONNECT_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* Once per worker. */
 extern void connect_init(void);

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_DAILY_H
 #define HUBSPOT_DAILY_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* When the account's day ends; 0: nothing is known of it. */
 extern TimestampTz daily_ends_at(const Account *account);

@@ -23,7 +23,7 @@
 #include "base/hubspot.h"
 #include "base/statement.h"
 #include "queue/accounts.h"
-#include "queue/unchanged.h"
+#include "queue/known.h"
 #include "store/confirmed.h"
 #include "store/ring.h"
 #include "worker/forget.h"
@@ -39,7 +39,7 @@ anybody_skips(void)
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &accounts)
-		if (unchanged_is_on(dlist_container(Account, node, iter.cur)))
+		if (known_is_kept(dlist_container(Account, node, iter.cur)))
 		return true;
 	return false;
 }

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_PAUSE_H
 #define HUBSPOT_PAUSE_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /*
  * Read hubspot.pause and set the accounts' and lanes' pauses as it says;

@@ -24,6 +24,7 @@
 #include "worker/connect.h"
 #include "worker/pause.h"
 #include "worker/publish.h"
+#include "worker/send.h"
 
 #define RATE_US		1000000		/* the rate is an average over seconds ... */
 #define RATE_WEIGHT	0.3			/* ... of which the last one weighs this much */

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_RECALL_H
 #define HUBSPOT_RECALL_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* Read it, for accounts that appear, a list of their SERVERs; in a transaction. */
 extern void recall_read(List *servers);

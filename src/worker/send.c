@@ -31,6 +31,7 @@
 #include "worker/connect.h"
 #include "worker/daily.h"
 #include "worker/pause.h"
+#include "worker/send.h"
 
 #define HOLD_PARTIAL_US		20000	/* wait this long for a batch to fill up */
 #define COLLECT_US			500000	/* and this long for more rows of the same records */

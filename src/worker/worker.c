@@ -67,6 +67,7 @@
 #include "worker/forget.h"
 #include "worker/pause.h"
 #include "worker/publish.h"
+#include "worker/send.h"
 
 /* The process: found by its name in this library. */
 extern PGDLLEXPORT void hubspot_worker_main(Datum arg);

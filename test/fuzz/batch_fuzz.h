@@ -18,7 +18,7 @@
 #ifndef HUBSPOT_BATCH_FUZZ_H
 #define HUBSPOT_BATCH_FUZZ_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /* A member of an object as a text, a number, a container; NULL, 0 or false when it is none. */
 extern char *member_text(JsonbContainer *object, const char *name);

@@ -9,7 +9,7 @@
 #ifndef HUBSPOT_UNCHANGED_H
 #define HUBSPOT_UNCHANGED_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 #include "store/confirmed.h"
 
 /* What an answer will confirm. */
@@ -20,8 +20,6 @@ typedef struct Written
 	int			stage;			/* which of them is the lifecycle stage; -1: none */
 	ConfirmedPair pairs[FLEXIBLE_ARRAY_MEMBER];
 } Written;
-
-extern bool unchanged_is_on(const Account *account);
 
 /*
  * What the hashes of an account are made with: they mean nothing for another
@@ -39,9 +37,6 @@ extern bool *unchanged_find(const Mapping *mapping, const Confirmed *confirmed, 
 
 /* The time from which on what was confirmed counts. */
 extern TimestampTz unchanged_since(const AccountOptions *options);
-
-/* A row came into the window: read what is known of its record; in a reading transaction. */
-extern void unchanged_look_up(Row *row);
 
 /*
  * Leave out of an input's properties what HubSpot has.  Returns whether
@@ -63,8 +58,5 @@ extern void unchanged_learn(Input *input, const char *record_id);
  * one that HubSpot names (NULL: it names none).
  */
 extern bool unchanged_is_elsewhere(const Input *input, const char *record_id);
-
-/* What the record of a key holds is not known any more. */
-extern void unchanged_forget(const WorkKey *key);
 
 #endif							/* HUBSPOT_UNCHANGED_H */

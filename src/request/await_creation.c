@@ -11,7 +11,7 @@
 
 #include "base/hubspot.h"
 #include "queue/await.h"
-#include "queue/await_creation.h"
+#include "request/await_creation.h"
 
 /*
  * Without the right to create, or where nobody takes a creation, the wait would

@@ -7,7 +7,7 @@
 #ifndef HUBSPOT_AWAIT_CREATION_H
 #define HUBSPOT_AWAIT_CREATION_H
 
-#include "queue/work.h"
+#include "request/batch.h"
 
 /*
  * What a row needs (a property, an event) is not in the schema.  Whether its

@@ -3,7 +3,7 @@
  *		Only what changed is sent: the SERVER option skip_unchanged.
  *
  * Called by records.c while a request is put together, by records_answer.c when the answer
- * is there, and by admit.c, queue.c and batch.c as rows come and go.
+ * is there.
  *
  * What may be left out is decided per input.  Nothing is left out when one of its rows may
  * have been sent before without an answer (the values in HubSpot may be that
@@ -18,13 +18,8 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "queue/unchanged.h"
-
-bool
-unchanged_is_on(const Account *account)
-{
-	return account->options != NULL && account->options->skip_unchanged;
-}
+#include "queue/known.h"
+#include "request/unchanged.h"
 
 TimestampTz
 unchanged_since(const AccountOptions *options)
@@ -91,67 +86,6 @@ unchanged_find(const Mapping *mapping, const Confirmed *confirmed, uint64 seed, 
 	return found;
 }
 
-/* ---- keys and their records ------------------------------------------------------------- */
-
-static bool
-has_records(const WorkKey *key)
-{
-	return (key->lane->family == FAMILY_CONTACTS || key->lane->family == FAMILY_COMPANIES) &&
-		(key->property == NULL || strcmp(key->property, MESSAGE_USER_ID) != 0);
-}
-
-/* Whether a row that may have been sent is of a contact that is not known yet. */
-static bool
-is_stranger(const Row *row)
-{
-	return row->lost && row->key->lane->family == FAMILY_CONTACTS && !has_records(row->key);
-}
-
-void
-unchanged_look_up(Row *row)
-{
-	WorkKey    *key = row->key;
-	Account    *account = key->lane->account;
-	Object		object = key->lane->object;
-	const char *record_id = key->record_id;
-
-	if (is_stranger(row))
-	{
-		row->is_stranger = true;
-		key->lane->strangers++;
-	}
-	if (!unchanged_is_on(account) || key->confirmed != NULL || !has_records(key) || queue_head(key) != row)
-		return;
-	if (record_id[0] == '\0')
-		record_id = record_map_find(account->server, object, queue_id_property(key), key->key);
-	if (record_id != NULL)
-		key->confirmed = confirmed_open(account->server, object, record_id);
-}
-
-/* The key goes by another record, or none. */
-static void
-let_go(WorkKey *key)
-{
-	if (key->confirmed != NULL)
-		confirmed_close(key->confirmed);
-	key->confirmed = NULL;
-}
-
-void
-unchanged_forget(const WorkKey *key)
-{
-	Oid			server = key->lane->account->server;
-
-	if (key->confirmed != NULL)
-		confirmed_forget(server, key->confirmed->name.object, key->confirmed->name.record_id);
-	if (!unchanged_is_on(key->lane->account))
-		return;
-	if (has_records(key) && key->record_id[0] != '\0')
-		confirmed_forget(server, key->lane->object, key->record_id);
-	else if (key->lane->family == FAMILY_CONTACTS && !has_records(key))
-		key->lane->account->sheds_confirmed = true; /* it may be any contact */
-}
-
 /* ---- what is sent ------------------------------------------------------------------------- */
 
 /* What the record that a request goes by is known to hold; NULL: nothing may be left out. */
@@ -185,7 +119,7 @@ unchanged_leave_out(const Batch *batch, Input *input, Mapping *mapping)
 	TimestampTz since;
 	bool	   *found;
 
-	if (!unchanged_is_on(account))
+	if (!known_is_kept(account))
 		return false;
 	since = unchanged_since(account->options);
 	written = palloc(offsetof(Written, pairs) + sizeof(ConfirmedPair) * mapping->nnames);
@@ -245,11 +179,11 @@ unchanged_learn(Input *input, const char *record_id)
 	Written    *written = input->written;
 	Confirmed  *confirmed;
 
-	if (!unchanged_is_on(key->lane->account) || written == NULL)
+	if (!known_is_kept(key->lane->account) || written == NULL)
 		return;
 	if (record_id == NULL)
 	{
-		unchanged_forget(key);
+		known_forget(key);
 		return;
 	}
 	/* HubSpot may have kept another stage than the one that was sent */
@@ -257,9 +191,5 @@ unchanged_learn(Input *input, const char *record_id)
 		written->pairs[written->stage].value = 0;
 	confirmed = confirmed_learn(key->lane->account->server, key->lane->object, record_id,
 								written->pairs, written->npairs, written->sent_at, input->created == 1);
-	if (confirmed == key->confirmed)
-		return;
-	confirmed_share(confirmed);
-	let_go(key);
-	key->confirmed = confirmed;
+	known_set(key, confirmed);
 }

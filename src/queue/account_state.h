@@ -1,0 +1,79 @@
+/*
+ * account_state.h
+ *		An account in a worker: a SERVER, its options and token, what HubSpot said of it.
+ *
+ * Memory: WorkerContext; the options in a context of their own.
+ */
+#ifndef HUBSPOT_ACCOUNT_STATE_H
+#define HUBSPOT_ACCOUNT_STATE_H
+
+#include "storage/itemptr.h"
+
+#include "account/account.h"
+#include "account/meter.h"
+#include "account/secret.h"
+#include "message/mapping.h"
+#include "message/schema.h"
+#include "queue/lane_state.h"
+
+/* How far the worker is with reading a part of an account's schema. */
+typedef struct SchemaSync
+{
+	bool		settled;		/* HubSpot has told, or said that it will not */
+	bool		wanted;			/* to be read (again) */
+	bool		asking;			/* a request is under way */
+	bool		creating;		/* that request creates properties */
+	bool		fresh;			/* read since the worker started or was last asked to */
+	bool		answered;		/* an answer is to be stored */
+	StringInfo	json;			/* of the pages so far; NULL in an answer that tells nothing */
+	char	   *next_page;
+	int			npages;			/* so far */
+	LaneStatus	trouble;		/* in RUN unless the last answer could not be read or stored */
+	List	   *to_create;		/* UnknownProperty, not tried yet */
+	List	   *tried;			/* names of those that were */
+} SchemaSync;
+
+typedef struct Account
+{
+	Oid			server;
+	char		name[NAMEDATALEN];
+	MemoryContext context;		/* of options; replaced when the SERVER changes */
+	AccountOptions *options;
+	TransactionId xmin;			/* of the SERVER's row that they are of ... */
+	ItemPointerData tid;		/* ... and where that is */
+	bool		dropped;		/* the SERVER is gone: its rows are cancelled */
+	Secret		secret;
+	Schema	   *schema;			/* NULL before it was loaded */
+	bool		schema_stale;	/* the tables hold something newer */
+	SchemaSync	sync[SCHEMA_PARTS];
+	MappingRules rules[SCHEMA_EVENT];	/* by SchemaPart */
+	LaneStatus	load_trouble;	/* in RUN unless the schema could not be read from the tables */
+	LaneStatus	status;			/* trouble of the whole account */
+	LaneStatus	pause;			/* in RUN unless somebody paused the account */
+	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */
+	int			transfers;		/* requests under way */
+	bool		forms_public;	/* the token may not submit forms: their public address takes them */
+	bool		asking;			/* the account-info request is under way */
+	bool		asking_usage;	/* the request for the use of the day is, see daily.h */
+	bool		wants_day_end;	/* it is to be asked for, once in this pause */
+	int64		usage_not_before;	/* µs: it is not asked for earlier */
+	int64		requests;		/* sent since the start */
+	int64		usage_requests; /* of these, when it was last asked for ... */
+	int64		usage_enough;	/* ... and when there was enough left not to ask */
+	List	   *lists;			/* static lists that are known, see lists.h */
+	bool		to_recall;		/* what the tables know of it is still to be read, see recall.h */
+	List	   *recalled;		/* of the request log */
+	bool		info_changed;	/* to be written to hubspot.account */
+	bool		limits_changed; /* to be written to hubspot.rate_limit */
+	int64		portal_id;		/* 0: not known */
+	uint64		info_of_token;	/* hash of the token of which account-info told that */
+	bool		sheds_confirmed;	/* what hubspot.confirmed holds of it is to go, see forget.h */
+	char		account_type[32];
+	char		time_zone[64];
+	int			utc_offset_ms;
+	char		hublet[16];
+	Lane		lanes[FAMILY_COUNT];
+	dlist_node	node;
+} Account;
+
+#endif							/* HUBSPOT_ACCOUNT_STATE_H */

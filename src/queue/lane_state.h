@@ -1,0 +1,72 @@
+/*
+ * lane_state.h
+ *		A lane of an account: the unit that trouble stops.
+ *
+ * There is one for each family of requests.  The states that trouble brings
+ * about are in account/lane.h; here is what a worker holds.
+ *
+ * Memory: in the Account.
+ */
+#ifndef HUBSPOT_LANE_STATE_H
+#define HUBSPOT_LANE_STATE_H
+
+#include "lib/ilist.h"
+#include "lib/pairingheap.h"
+
+#include "account/lane.h"
+#include "base/words.h"
+
+struct Reader;					/* window.c */
+
+/* Keys with a live row go before those that a back-fill alone has rows of. */
+typedef enum Readiness
+{
+	READY_LIVE,
+	READY_BACKFILL
+#define READY_COUNT (READY_BACKFILL + 1)
+} Readiness;
+
+typedef struct Lane
+{
+	struct Account *account;
+	LaneFamily	family;
+	Object		object;			/* that its rows are about */
+	const struct FamilyWork *work;	/* its requests */
+	LaneStatus	status;
+	LaneStatus	pause;			/* in RUN unless somebody paused the lane */
+	dlist_head	ready[READY_COUNT]; /* keys that may be taken, oldest first */
+	int			nready;
+	dlist_head	asking;			/* keys to be looked up in the tables; see await.h */
+	dlist_head	behind;			/* keys, also of other lanes, that wait for this lane's older rows */
+	dlist_head	delayed;		/* keys that wait for a time, by time */
+	int			naway;			/* keys of this lane that wait for anything */
+	dlist_head	deferred;		/* keys whose rows wait in hubspot.deferred; see defer.h */
+	int64		ndeferred;		/* these rows */
+	int64		nrecalled;		/* rows with a copy there that are in the window */
+	struct Parked *parked;		/* of its back-fill, see park.h; NULL: nothing */
+	int64		nparked;		/* parked rows, also of single keys */
+	int64		nbackfill;		/* rows of a back-fill in the window */
+	int			ncrowded;		/* keys with KEY_CROWDED rows in the window, or more */
+	dlist_head	again;			/* batches to be sent as they are */
+	struct Reader *reader;		/* follows behind the main one while the lane lags */
+	int64		skipped;		/* rows the main reader left to that reader */
+	pairingheap by_id;			/* of its rows in the window, in flight or not; the oldest is the
+								 * first */
+	int64		strangers;		/* rows in the window that may have been sent, and wait to be told
+								 * of which contact */
+	int64		rows;			/* in the window, in flight or not */
+	int64		bytes;
+	int64		in_flight;		/* rows in requests under way */
+	int			transfers;		/* requests under way */
+	int64		held_since;		/* µs: a partial batch waits for more rows; 0: none */
+	int64		successes;		/* answers about records since the start */
+	int64		splits;			/* inputs that were not to be merged as they were, since the start */
+	int64		done;			/* rows with a verdict since the start */
+	double		rate;			/* of verdicts per second, moving average */
+	int64		rate_done;		/* done when the rate was last computed */
+	int64		rate_at;		/* when, µs of the monotonic clock */
+	uint32		saved;			/* hash of the status that hubspot.rate_limit shows, 0: none */
+	uint32		saving;			/* and of the one that is being written */
+} Lane;
+
+#endif							/* HUBSPOT_LANE_STATE_H */

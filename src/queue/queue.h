@@ -1,0 +1,94 @@
+/*
+ * queue.h
+ *		Keys and rows in the worker's memory; the window, which holds the rows.
+ *
+ * Everything is in one process; nothing is locked.
+ */
+#ifndef HUBSPOT_QUEUE_H
+#define HUBSPOT_QUEUE_H
+
+#include "queue/row.h"
+
+/* The window and its bounds. */
+typedef struct Window
+{
+	MemoryContext memory;		/* rows */
+	dlist_head	rows;			/* by seq */
+	uint64		next_seq;
+	TimestampTz earliest_deadline;	/* of its rows, or before it; 0: none */
+	int64		nrows;
+	int64		bytes;
+} Window;
+
+extern Window window;
+
+extern void queue_init(void);
+
+/* Whether the lane may take another row of this size now. */
+extern bool queue_has_room(const Lane *lane, Size bytes);
+
+/* Rows that a deadline may end are looked for when the earliest has passed, see expire.c. */
+extern void queue_note_deadline(const Row *row);
+extern void queue_add(Lane *lane, const char *property, const char *key, Row *row);
+
+/* The key of this name while it has rows in the window, else NULL. */
+extern WorkKey *queue_find(const Lane *lane, const char *property, const char *key);
+
+/* Whether a key is a userId, of which is not known yet whose it is. */
+extern bool queue_is_by_user_id(const WorkKey *key);
+
+/* The HubSpot property that a key is a value of. */
+extern const char *queue_id_property(const WorkKey *key);
+
+/* The oldest row of the key that waits for a batch; there is one. */
+extern Row *queue_head(const WorkKey *key);
+
+/* Whether a row of the key that was queued before this one has no verdict yet. */
+extern bool queue_has_older(const WorkKey *key, int64 id);
+
+/* The row just added was read before, as number seq. */
+extern void queue_keep_seq(Row *row, uint64 seq);
+
+/* Whether nothing but rows of a back-fill could be taken now. */
+extern bool queue_only_backfill(const Lane *lane);
+
+/* What a lane of zeros needs before its first row. */
+extern void queue_begin_lane(Lane *lane);
+
+/*
+ * The row with the lowest id of those in the window, in flight or not; NULL: there is none.
+ * Rows are read in another order: a long transaction's ids are lower than those of short ones
+ * that were read before it ended.
+ */
+extern const Row *queue_oldest(const Lane *lane);
+
+/* The row leaves memory without a verdict: it is in hubspot.deferred. */
+extern void queue_drop_row(Row *row);
+
+/* What the row has there is of no concern any more. */
+extern void queue_lose_copy(Row *row);
+
+/* The key has no input in a batch any more. */
+extern void queue_release_key(WorkKey *key);
+
+/* The last row that waited left its key: forget it, unless it is busy. */
+extern void queue_drop_idle(WorkKey *key);
+
+/* Keys that wait for rows of this one ask anew what they need. */
+extern void queue_wake_waiters(WorkKey *key);
+
+/* A ready key is put into one of the lists of keys that wait; it comes back. */
+extern void queue_send_away(WorkKey *key, dlist_head *list);
+extern void queue_bring_back(WorkKey *key);
+
+/* A key without an input in a batch waits with its rows, wherever it stood, and comes back. */
+extern void queue_defer_key(WorkKey *key);
+extern void queue_recall_key(WorkKey *key);
+
+/* The key of this name; it is made if need be, and stays while it has rows. */
+extern WorkKey *queue_make(Lane *lane, const char *property, const char *key);
+
+/* The rows of a key that waits join those of an address, in the order of their ids; the key is gone. */
+extern void queue_move(WorkKey *key, const char *address);
+
+#endif							/* HUBSPOT_QUEUE_H */

@@ -1,0 +1,67 @@
+/*
+ * row.h
+ *		A row of the outbox that was read and has no verdict yet.
+ *
+ * A row belongs to its key until a batch takes it, then to the batch's input,
+ * and ends by ack_result().
+ *
+ * Memory: "hubspot window", counted against window_rows and window_memory.
+ */
+#ifndef HUBSPOT_ROW_H
+#define HUBSPOT_ROW_H
+
+#include "lib/ilist.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "base/words.h"
+#include "queue/key.h"
+
+/* How often the tables were asked for the record of a row. */
+typedef enum Looked
+{
+	LOOKED_NOT,
+	LOOKED_ONCE,
+	LOOKED_LAST					/* after all that came before was done: what is not there now is
+								 * not there */
+} Looked;
+
+typedef struct Row
+{
+	dlist_node	order;			/* in the window, by time of reading */
+	dlist_node	node;			/* in its key, while it waits */
+	pairingheap_node by_id;		/* in its lane */
+	int64		id;
+	int64		parent;			/* 0: none */
+	uint64		seq;			/* number of the reading */
+	TimestampTz created_at;
+	int64		identity;		/* of the call: its first row, when this one repeats it */
+	TimestampTz called_at;		/* when that was queued */
+	TimestampTz deadline;		/* 0: none */
+	Size		bytes;
+	int			attempt;		/* faults of its own so far */
+	Call		call;
+	RowMode		mode;
+	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company;
+											 * "": not known */
+	bool		backfill;		/* makes way for live rows */
+	uint8		looked;			/* Looked */
+	bool		taken;			/* stands in an input, not in its key */
+	bool		lost;			/* was sent, by a worker before this one perhaps, and what became
+								 * of it is not known */
+	bool		sent;			/* the same, by this worker */
+	bool		is_stranger;	/* counts as such in its lane */
+	bool		repaired;		/* was sent with a schema that turned out to be old */
+	bool		has_user_id;	/* that is to be remembered with the contact */
+	bool		erases;			/* a deletion without a trace */
+	bool		is_sync;		/* of a declared sync, audience or trait */
+	bool		begins;			/* is not merged with rows before it, as it waits for what they do
+								 * not need; see await_creation.h */
+	bool		deferred;		/* has a copy in hubspot.deferred */
+	bool		is_suspect;		/* made requests fail as a whole: sent alone */
+	WorkKey    *key;
+	Jsonb	   *message;		/* behind the struct */
+	const char *warnings;		/* JSON array or NULL; in its batch's context */
+} Row;
+
+#endif							/* HUBSPOT_ROW_H */

@@ -1,0 +1,236 @@
+/*
+ * batch.h
+ *		Requests of many records.
+ *
+ *	Input		a run of one key's rows, which become one record
+ *	Batch		one request: up to 100 inputs, 500 of events and members of lists
+ *	RequestKind	what a request of a family is like: its body, its answer
+ *
+ * Memory: each batch in a context of its own.
+ */
+#ifndef HUBSPOT_BATCH_H
+#define HUBSPOT_BATCH_H
+
+#include "lib/stringinfo.h"
+
+#include "account/path.h"
+#include "http/reply.h"
+#include "message/message.h"
+#include "queue/family.h"
+#include "queue/queue.h"
+#include "store/ack.h"
+
+#define BATCH_MAX_BYTES		(1024 * 1024)
+
+typedef struct Input
+{
+	WorkKey    *key;
+	Row		  **rows;			/* merged into one record, in order; the last one carries, the
+								 * others are coalesced into it */
+	int			nrows;
+	int			attempts;		/* answers that concerned this input */
+	char		trace[24];		/* objectWriteTraceId: the carrier's id */
+	int			offset;			/* of its JSON in the batch's body */
+	int			len;
+
+	/* what is found out on the way; texts in the batch's context */
+	int			created;		/* 1, 0, or -1: not known */
+	bool		several;		/* HubSpot has several companies of this domain */
+	bool		adopts;			/* a record that has no key yet is given ours */
+	bool		keeps_address;	/* ours is an additional one, and is not to become the primary one */
+	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */
+	const char *alias;			/* e-mail address or domain by which HubSpot may know the record,
+								 * beside its key; NULL: none */
+	const char *awaits;			/* key in the schema lane whose rows the first row waits for; NULL:
+								 * none */
+	const char *category;		/* of a conflict that may yet be resolved, and its words */
+	const char *message;
+	int			status;
+
+	AckResult  *unsent;			/* verdict without a request, see BUILD_UNCHANGED */
+
+	/* with skip_unchanged, see unchanged.h */
+	struct Written *written;	/* what the answer will confirm; NULL: nothing is learnt */
+	bool		left_out;		/* some values were not sent, as the record is known to have them */
+	bool		whole;			/* nothing may be left out */
+	bool		stage_taken;	/* the answer showed the stage that was sent */
+} Input;
+
+typedef struct Batch
+{
+	Lane	   *lane;
+	MemoryContext context;
+	const struct RequestKind *kind;
+	PathName	path;
+	int			ninputs;
+	Input	   *inputs;
+	StringInfoData body;
+	const char *page;			/* of an answer in several pages, NULL: the first */
+	int			nrows;			/* of all inputs */
+	int			attempts;		/* answers that said nothing of any input */
+	bool		is_suspect;		/* met trouble that may be of its own making */
+	bool		is_blamed;		/* ... of its own, as the rest of the lane has shown */
+	int64		met_at;			/* successes of the lane when it last did */
+	dlist_node	node;			/* in lane->again */
+} Batch;
+
+typedef enum BuildResult
+{
+	BUILD_DONE,
+	BUILD_WAIT,					/* not now: the rows go back to their key */
+	BUILD_UNCHANGED				/* HubSpot has all of it already: the rows end without a request,
+								 * as input->unsent says */
+} BuildResult;
+
+/* Host, path and credentials of a request. */
+typedef struct Address
+{
+	const char *base_url;
+	char		path[PATH_BYTES];
+	const char *query;			/* behind the path, not logged; NULL: none.  In the batch's context */
+	bool		with_token;
+	bool		is_once;		/* must not be sent twice, whatever happens */
+} Address;
+
+typedef enum Settlement
+{
+	SETTLE_NOT,					/* trouble of the lane: the same again, later */
+	SETTLE_AGAIN,				/* no trouble: the same again, at once */
+	SETTLE_DONE					/* the rows have ended, or gone back to their keys */
+} Settlement;
+
+/*
+ * One kind of request: how inputs become its body, and what its answer means.
+ * A family has one kind or several; the answer to one may send its inputs on
+ * to another (batch_follow), and the rows stay with their inputs until then.
+ */
+typedef struct RequestKind
+{
+	PathName	path;
+	MeterKind	meter;
+	int			max_inputs;
+	int			max_rows;		/* merged into one input */
+	bool		is_list;		/* {"inputs": [...]}, or begin and end below; else the input is the
+								 * body */
+	bool		is_get;
+	bool		is_put;
+	bool		counts_rows;	/* rows are not merged; max_rows is the request's bound */
+	bool		one_property;	/* all inputs of a request are keyed by one property */
+	bool		by_record;		/* goes by the key's record_id, which must not stand twice in a
+								 * request */
+	bool		shares;			/* an input may append nothing, as another has asked for it */
+	bool		gathers;		/* waits a moment for keys that wait for others */
+	bool		finishes;		/* puts back what the request before it took away: goes even while
+								 * the lane is paused */
+	bool		collects;		/* many rows are of few records: waits while there are more to be
+								 * read */
+	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */
+	void		(*end_body) (Batch *batch); /* NULL: ]} */
+
+	/* parts: the messages of the input's rows. */
+	BuildResult (*append_input) (Batch *batch, Input *input, const MessageParts *parts);
+
+	/* Whether a key may stand beside the inputs there are, of which there is one; NULL: any may. */
+	bool		(*fits) (const Batch *batch, const WorkKey *key);
+
+	/* Where a request goes that is not of path.c's table; NULL: all are. */
+	void		(*address) (const Batch *batch, Address *address);
+
+	/*
+	 * An answer, or none, that decides about the rows though it is not about records; NULL: none
+	 * does.
+	 */
+	Settlement	(*settle) (Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request);
+
+	/* The answer is about records: verdicts for all inputs, or what follows. */
+	void		(*answered) (Batch *batch, const Reply *reply, AckRequest *request);
+} RequestKind;
+
+/* Rows that a batch took go back to the head of their key, in order; the key is released. */
+extern void batch_put_back(WorkKey *key, Row *const *rows, int nrows);
+
+/* For the families: end an input, send a part again, what an error is called. */
+extern void batch_end_input(Input *input, AckResult *result);
+
+/* Each row by itself, where rows are not merged. */
+extern void batch_end_rows(Input *input, AckResult *result);
+extern void batch_end_row(Input *input, Row *row, AckResult *result);
+extern void batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
+						 int status, AckRequest *request);
+
+/* What a row is told whose deadline has passed. */
+extern const char *const batch_too_late;
+
+/* A verdict for a row that leaves its key without having been sent. */
+extern void batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message);
+
+/* The same for one that waits in the window: its key goes on without it. */
+extern void batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message);
+
+/* Requests that were to be sent as they are, and have such a row, are taken apart: their rows begin anew. */
+typedef bool (*RowTest) (const Row *row, const void *arg);
+extern void batch_dissolve(RowTest test, const void *arg);
+
+extern void batch_split_off(Batch *batch, const bool *chosen);
+extern void batch_bisect(Batch *batch, const Reply *reply);
+
+/* Inputs that an answer left out are sent again, at most a few times. */
+extern void batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *request);
+
+/* A refused request: by halves, or the end of its only input. */
+extern void batch_refused(Batch *batch, const Reply *reply, AckRequest *request);
+
+/*
+ * The inputs whose flag is set go on to another kind of request, before
+ * anything else of the lane.  Returns the new batch, NULL when there is none.
+ */
+extern Batch *batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind);
+
+/* A warning for the row that carries an input. */
+extern void batch_warn(Input *input, const char *code, const char *property, const char *detail);
+
+/*
+ * The kind of the next batch, among those whose meter is not set in busy_meters;
+ * NULL when nothing may be sent.
+ */
+extern const RequestKind *batch_next_kind(Lane *lane, int busy_meters);
+
+/* Take that batch: one to be sent as it is, or ready keys; NULL when none came about. */
+extern Batch *batch_take(Lane *lane, const RequestKind *kind);
+
+/* Log, at level DEBUG1, how long the requests so far took to build. */
+extern void batch_tell(void);
+
+/*
+ * Read an answer about records (class RECORDS or REFUSED): verdicts, and
+ * smaller batches to be sent again.  Frees the batch.
+ */
+extern void batch_answered(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* The request may have taken effect though no good answer came. */
+extern void batch_was_lost(Batch *batch);
+
+/*
+ * The request met trouble (no answer, 5xx) that others of its lane may not
+ * meet.  Returns true when it has been dealt with: the batch is at fault
+ * itself, for the lane has worked since it last failed, and the part at fault
+ * is looked for; or others go first, to tell.  False: it is the lane's.
+ */
+extern bool batch_suspect(Batch *batch, const Reply *reply, AckRequest *request);
+
+/* Whether the batch has met trouble, and nothing of its lane has gone well since. */
+extern bool batch_is_unproven(const Batch *batch);
+
+/* Half as many rows of the only input's key at once, where rows are not merged. */
+extern void batch_narrow(Batch *batch);
+
+/* The request met trouble of its lane: the same is sent again later. */
+extern void batch_again(Batch *batch);
+
+/* The SERVER was dropped: everything of this lane ends as cancelled. */
+extern void batch_cancel_lane(Lane *lane);
+
+/* Its rows have ended, or have gone back to their keys. */
+extern void batch_free(Batch *batch);
+
+#endif							/* HUBSPOT_BATCH_H */

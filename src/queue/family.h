@@ -15,7 +15,7 @@ struct RecordKinds;				/* crm/records.h */
 
 typedef struct FamilyWork
 {
-	const struct RequestKind *kind;	/* the first, or the only one */
+	const struct RequestKind *kind; /* the first, or the only one */
 	const struct RecordKinds *records;	/* of records that answers tell of; NULL: none, see
 										 * records.h */
 

@@ -117,7 +117,7 @@ batch_put_back(WorkKey *key, Row *const *rows, int nrows)
 		rows[i]->taken = false;
 		dlist_push_head(&key->rows, &rows[i]->node);
 	}
-	known_forget(key);		/* a part of it may have been written */
+	known_forget(key);			/* a part of it may have been written */
 	queue_release_key(key);
 }
 

@@ -29,4 +29,11 @@ clock_cpu_us(void)
 	return (int64) now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* Of two times to wait, each -1 for none of its own, the shorter one. */
+static inline int64
+clock_sooner(int64 a, int64 b)
+{
+	return a < 0 ? b : b < 0 ? a : Min(a, b);
+}
+
 #endif							/* HUBSPOT_CLOCK_H */

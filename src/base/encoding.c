@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
+#include "base/ascii.h"
 #include "base/encoding.h"
 
 /* One way; function.fn_oid invalid: there is no conversion, only ASCII is known. */
@@ -65,16 +66,6 @@ encoding_prepare(void)
 		find_way(&inward, PG_UTF8, encoding);
 	}
 	prepared = true;
-}
-
-static bool
-is_ascii(const char *text, size_t len)
-{
-	unsigned char bits = 0;
-
-	for (size_t i = 0; i < len; i++)
-		bits |= (unsigned char) text[i];
-	return bits < 0x80;
 }
 
 /* Bytes of the character at text, or of what is none there; at least 1. */

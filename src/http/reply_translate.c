@@ -10,19 +10,10 @@
 
 #include <json-c/json.h>
 
+#include "base/ascii.h"
 #include "http/reply_translate.h"
 
 static bool translate_value(json_object *value, ReplyTranslator translator);
-
-static bool
-is_ascii(const char *text, size_t len)
-{
-	unsigned char bits = 0;
-
-	for (size_t i = 0; i < len; i++)
-		bits |= (unsigned char) text[i];
-	return bits < 0x80;
-}
 
 static bool
 translate_string(json_object *value, ReplyTranslator translator)

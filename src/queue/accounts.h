@@ -9,6 +9,34 @@
 
 extern dlist_head accounts;
 
+/* The one after this one, in the order of their making; NULL: the first, and the end. */
+static inline Account *
+accounts_next(Account *account)
+{
+	if (account == NULL)
+		return dlist_is_empty(&accounts) ? NULL : dlist_head_element(Account, node, &accounts);
+	return dlist_has_next(&accounts, &account->node) ?
+		dlist_container(Account, node, dlist_next_node(&accounts, &account->node)) : NULL;
+}
+
+static inline Lane *
+accounts_next_lane(Lane *lane)
+{
+	Account    *account = lane == NULL ? accounts_next(NULL) : lane->account;
+
+	if (lane != NULL && ++lane < &account->lanes[FAMILY_COUNT])
+		return lane;
+	if (lane != NULL)
+		account = accounts_next(account);
+	return account == NULL ? NULL : &account->lanes[0];
+}
+
+/* The variable is the loop's own. */
+#define foreach_account(account) \
+	for (Account *account = accounts_next(NULL); account != NULL; account = accounts_next(account))
+#define foreach_lane(lane) \
+	for (Lane *lane = accounts_next_lane(NULL); lane != NULL; lane = accounts_next_lane(lane))
+
 /* Once per worker. */
 extern void accounts_init(void);
 

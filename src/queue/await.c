@@ -179,21 +179,11 @@ int64
 await_wake(int64 now)
 {
 	int64		wait_us = -1;
-	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-		{
-			int64		wait;
-
-			wake_behind(&account->lanes[i]);
-			wait = wake_delayed(&account->lanes[i], now);
-			if (wait >= 0)
-				wait_us = wait_us < 0 ? wait : Min(wait_us, wait);
-		}
+		wake_behind(lane);
+		wait_us = clock_sooner(wait_us, wake_delayed(lane, now));
 	}
 	return wait_us;
 }
@@ -201,17 +191,12 @@ await_wake(int64 now)
 bool
 await_has_look_ups(void)
 {
-	dlist_iter	iter;
-
 	if (!dlist_is_empty(&looked_up))
 		return true;
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (!dlist_is_empty(&account->lanes[i].asking))
-				return true;
+		if (!dlist_is_empty(&lane->asking))
+			return true;
 	}
 	return false;
 }
@@ -234,12 +219,9 @@ await_step(void)
 	int			budget = LOOK_UPS_AT_ONCE;
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			gather(&account->lanes[i], &budget);
+		gather(lane, &budget);
 	}
 	record_map_open();
 	dlist_foreach(iter, &looked_up)

@@ -411,13 +411,10 @@ park_is_due(void)
 	dlist_foreach(iter, &keys)
 		if (key_is_due(dlist_container(WorkKey, parked_node, iter.cur)))
 		return true;
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (lane_is_due(&account->lanes[i]))
-				return true;
+		if (lane_is_due(lane))
+			return true;
 	}
 	return false;
 }
@@ -426,7 +423,6 @@ void
 park_step(void)
 {
 	dlist_mutable_iter iter;
-	dlist_iter	account_iter;
 
 	dlist_foreach_modify(iter, &keys)
 	{
@@ -435,13 +431,10 @@ park_step(void)
 		if (key_is_due(key))
 			load_key(key);
 	}
-	dlist_foreach(account_iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, account_iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (lane_is_due(&account->lanes[i]))
-				load_lane(&account->lanes[i]);
+		if (lane_is_due(lane))
+			load_lane(lane);
 	}
 }
 
@@ -457,17 +450,12 @@ park_oldest_seq(void)
 
 		oldest = Min(oldest, row_at(parked, parked->first)->seq);
 	}
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
+		const Parked *parked = lane->parked;
 
-		for (int i = 0; i < FAMILY_COUNT; i++)
-		{
-			const Parked *parked = account->lanes[i].parked;
-
-			if (count_of(parked) > 0)
-				oldest = Min(oldest, row_at(parked, parked->first)->seq);
-		}
+		if (count_of(parked) > 0)
+			oldest = Min(oldest, row_at(parked, parked->first)->seq);
 	}
 	return oldest;
 }

@@ -506,15 +506,11 @@ static bool
 read_followers(void)
 {
 	bool		more = false;
-	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (wants_page(&account->lanes[i]))
-				more |= read_follower(account->lanes[i].reader);
+		if (wants_page(lane))
+			more |= read_follower(lane->reader);
 	}
 	return more;
 }
@@ -522,18 +518,13 @@ read_followers(void)
 bool
 window_wants_fetch(void)
 {
-	dlist_iter	iter;
-
 	if (park_is_due())
 		return true;
 
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (wants_page(&account->lanes[i]))
-				return true;
+		if (wants_page(lane))
+			return true;
 	}
 	return false;
 }
@@ -631,18 +622,13 @@ has_read(const Reader *reader, int64 id)
 bool
 window_has_read(int64 id)
 {
-	dlist_iter	iter;
-
 	if (!has_read(&main_reader, id))
 		return false;
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if ((account->lanes[i].reader != NULL && !has_read(account->lanes[i].reader, id)) ||
-				park_oldest_id(&account->lanes[i]) <= id)
-				return false;
+		if ((lane->reader != NULL && !has_read(lane->reader, id)) ||
+			park_oldest_id(lane) <= id)
+			return false;
 	}
 	return true;
 }
@@ -654,15 +640,11 @@ static uint64
 oldest_epoch(void)
 {
 	uint64		oldest = PG_UINT64_MAX;
-	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (account->lanes[i].reader != NULL)
-				oldest = Min(oldest, account->lanes[i].reader->from.epoch);
+		if (lane->reader != NULL)
+			oldest = Min(oldest, lane->reader->from.epoch);
 	}
 	return oldest;
 }

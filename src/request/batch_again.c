@@ -67,14 +67,9 @@ dissolve(Lane *lane, RowTest test, const void *arg)
 void
 batch_dissolve(RowTest test, const void *arg)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			dissolve(&account->lanes[i], test, arg);
+		dissolve(lane, test, arg);
 	}
 }
 

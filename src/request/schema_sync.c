@@ -104,11 +104,12 @@ static Account *
 next_due(void)
 {
 	int64		now = clock_us();
-	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
-		if (is_due(dlist_container(Account, node, iter.cur), now))
-		return dlist_container(Account, node, iter.cur);
+	foreach_account(account)
+	{
+		if (is_due(account, now))
+			return account;
+	}
 	return NULL;
 }
 
@@ -276,11 +277,9 @@ look_around(Account *account)
 
 	if (maps_changed)
 	{
-		dlist_iter	iter;
-
 		maps_changed = false;
-		dlist_foreach(iter, &accounts)
-			dlist_container(Account, node, iter.cur)->schema_stale = true;
+		foreach_account(other)
+			other->schema_stale = true;
 	}
 	for (int part = 0; part < SCHEMA_PARTS && account->schema != NULL; part++)
 		if (account->sync[part].settled &&

@@ -226,12 +226,9 @@ load_accounts(void)
 	List	   *servers = account_list();
 	List	   *fresh = NIL;
 	ListCell   *cell;
-	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		if (!list_member_oid(servers, account->server))
 		{
 			account->dropped = true;
@@ -323,12 +320,8 @@ read_secret(Account *account)
 void
 connect_reload(void)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		if (account->dropped || account->options == NULL)
 			continue;
 		if (account->meters[METER_OBJECTS] != NULL)
@@ -513,25 +506,21 @@ wants_saving(Account *account)
 bool
 connect_wants_saving(void)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &accounts)
-		if (wants_saving(dlist_container(Account, node, iter.cur)))
-		return true;
+	foreach_account(account)
+	{
+		if (wants_saving(account))
+			return true;
+	}
 	return false;
 }
 
 void
 connect_save(void)
 {
-	dlist_iter	iter;
-
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		if (!wants_saving(account))
 			continue;
 		if (account->info_changed)
@@ -547,12 +536,8 @@ connect_save(void)
 void
 connect_saved(void)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		if (!wants_saving(account))
 			continue;
 		account->info_changed = account->limits_changed = false;

@@ -36,11 +36,11 @@ static bool finished;			/* by the step that is about to commit */
 static bool
 anybody_skips(void)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &accounts)
-		if (known_is_kept(dlist_container(Account, node, iter.cur)))
-		return true;
+	foreach_account(account)
+	{
+		if (known_is_kept(account))
+			return true;
+	}
 	return false;
 }
 
@@ -73,13 +73,13 @@ forget_look(void)
 bool
 forget_is_due(void)
 {
-	dlist_iter	iter;
-
 	if (ordered)
 		return true;
-	dlist_foreach(iter, &accounts)
-		if (dlist_container(Account, node, iter.cur)->sheds_confirmed)
-		return true;
+	foreach_account(account)
+	{
+		if (account->sheds_confirmed)
+			return true;
+	}
 	return false;
 }
 
@@ -102,12 +102,9 @@ shed_servers(void)
 {
 	Datum	   *elements = palloc(sizeof(Datum));
 	int			count = 0;
-	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		if (!account->sheds_confirmed)
 			continue;
 		elements = repalloc(elements, sizeof(Datum) * (count + 1));
@@ -176,14 +173,10 @@ forget_step(void)
 void
 forget_done(void)
 {
-	dlist_iter	iter;
-
 	if (!finished)
 		return;
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		if (account->sheds_confirmed)
 			confirmed_unload(account->server);
 		account->sheds_confirmed = false;

@@ -270,15 +270,12 @@ void
 pause_load(void)
 {
 	List	   *orders = read_orders();
-	dlist_iter	iter;
 
 	if (orders == NIL && !any_paused)
 		return;
 	any_paused = orders != NIL;
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		apply(account, NULL, &account->pause, orders);
 		for (int i = 0; i < FAMILY_COUNT; i++)
 			apply(account, &account->lanes[i], &account->lanes[i].pause, orders);

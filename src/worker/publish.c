@@ -106,16 +106,11 @@ next_report(void)
 static void
 describe_lanes(int64 now)
 {
-	dlist_iter	iter;
-
 	nreports = 0;
-	dlist_foreach(iter, &accounts)
+	foreach_lane(lane)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (!account->dropped && connect_lane_is_used(&account->lanes[i]))
-				describe_lane(&account->lanes[i], next_report(), now);
+		if (!lane->account->dropped && connect_lane_is_used(lane))
+			describe_lane(lane, next_report(), now);
 	}
 }
 

@@ -168,12 +168,6 @@ start_transfer(Place *place, const Address *address, const char *method, const c
 	return &transfers[slot];
 }
 
-static int64
-sooner(int64 a, int64 b)
-{
-	return a < 0 ? b : b < 0 ? a : Min(a, b);
-}
-
 /* An address of HubSpot's API. */
 static Address
 api_address(const Account *account, const char *path)
@@ -230,7 +224,7 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 		return false;
 	wait = take_place(account, NULL, METER_OBJECTS, false, now, &place);
 	if (wait > 0)
-		*wait_us = sooner(*wait_us, wait);
+		*wait_us = clock_sooner(*wait_us, wait);
 	if (wait != 0)
 		return false;
 	place.lane = schema_sync_lane(account, request.part);
@@ -310,7 +304,7 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us, Place *place
 
 		if (wait > 0)
 		{
-			*wait_us = sooner(*wait_us, wait);
+			*wait_us = clock_sooner(*wait_us, wait);
 			return NULL;
 		}
 		wait = take_place(lane->account, lane, kind->meter, queue_only_backfill(lane), now, place);
@@ -320,7 +314,7 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us, Place *place
 			break;
 		if (least < 0 || wait < least)
 			soonest = kind->meter;
-		least = sooner(least, wait);
+		least = clock_sooner(least, wait);
 		busy |= 1 << kind->meter;
 	}
 	if (kind == NULL && least >= 0)
@@ -330,7 +324,7 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us, Place *place
 			least = Min(least, LOOK_AGAIN_US);
 		lane_event(&lane->status, EVENT_METERED, soonest != METER_OBJECTS ? meter_noun(soonest) : NULL, 0);
 		lane->status.until = now + least;
-		*wait_us = sooner(*wait_us, least);
+		*wait_us = clock_sooner(*wait_us, least);
 	}
 	return kind;
 }
@@ -352,7 +346,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	if (!lane_may_send(&lane->status, now))
 	{
 		if (lane->status.until > 0)
-			*wait_us = sooner(*wait_us, lane->status.until - now);
+			*wait_us = clock_sooner(*wait_us, lane->status.until - now);
 		return false;
 	}
 	if (!schema_sync_is_settled(lane))
@@ -385,19 +379,16 @@ send_what_may(bool more_to_read)
 {
 	int64		now = clock_us();
 	int64		wait_us = -1;
-	dlist_iter	iter;
 
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		if (connect_wants_asking(account, now))
 			ask_account(account, now);
 		if (daily_wants_usage(account, now))
 			ask_usage(account, now);
 		/* when that is over already, it waits for an answer, or for a place */
 		if (account->status.state != LANE_RUN && account->status.until > now && account->pause.state == LANE_RUN)
-			wait_us = sooner(wait_us, account->status.until - now);
+			wait_us = clock_sooner(wait_us, account->status.until - now);
 		schema_lane_give_up(&account->lanes[FAMILY_SCHEMA]);
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped &&
 			!accounts_is_paused(&account->lanes[FAMILY_SCHEMA]))

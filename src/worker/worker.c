@@ -468,12 +468,6 @@ reload_if_asked(void)
 	(void) in_transaction(guard_step, "checking the installation");
 }
 
-static int64
-sooner(int64 a, int64 b)
-{
-	return a < 0 ? b : b < 0 ? a : Min(a, b);
-}
-
 static void
 one_turn(void)
 {
@@ -495,25 +489,25 @@ one_turn(void)
 	}
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
 	refresher_tend(slot, now);
-	wait_us = sooner(wait_us, refresher_wake(now));
-	wait_us = sooner(wait_us, expire_overdue(now));
-	wait_us = sooner(wait_us, await_wake(now));
-	wait_us = sooner(wait_us, defer_wake(now));
+	wait_us = clock_sooner(wait_us, refresher_wake(now));
+	wait_us = clock_sooner(wait_us, expire_overdue(now));
+	wait_us = clock_sooner(wait_us, await_wake(now));
+	wait_us = clock_sooner(wait_us, defer_wake(now));
 	if (!paused && !stuck)
-		wait_us = sooner(wait_us, purge_wake(clock_us()));	/* a slice has just gone by */
+		wait_us = clock_sooner(wait_us, purge_wake(clock_us()));	/* a slice has just gone by */
 	if (!stuck)
-		wait_us = sooner(wait_us, send_what_may(more_to_read && !paused));
+		wait_us = clock_sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
 	{
 		int64		ack_wait = acknowledge(now);
 
-		wait_us = sooner(wait_us, ack_wait < 0 && checkpoint_is_wanted() ? PUBLISH_US : ack_wait);
+		wait_us = clock_sooner(wait_us, ack_wait < 0 && checkpoint_is_wanted() ? PUBLISH_US : ack_wait);
 		keep_house(now);
 	}
 
 	if ((more_to_read || schema_sync_is_due() || await_has_look_ups() || purge_is_due() || forget_is_due()) && !paused)
 		wait_us = 0;
-	wait_us = sooner(wait_us, publish_report(slot, false));
+	wait_us = clock_sooner(wait_us, publish_report(slot, false));
 	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,
 			  publish_wait_event(wire_in_flight() > 0 ? PUBLISH_HTTP : PUBLISH_IDLE));
 	(void) send_collect();

@@ -22,6 +22,7 @@
 #include "read/expire.h"
 #include "request/schema_sync.h"
 #include "worker/connect.h"
+#include "worker/send.h"
 #include "backend.h"
 #include "batch_fuzz.h"
 #include "fuzz.h"
@@ -127,14 +128,11 @@ look_at_lane(Lane *lane)
 static void
 look_at_everything(void)
 {
-	dlist_iter	iter;
 	int64		nrows = 0;
 	int			transfers = 0;
 
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
 	{
-		Account    *account = dlist_container(Account, node, iter.cur);
-
 		transfers += account->transfers;
 		for (int i = 0; i < FAMILY_COUNT; i++)
 		{
@@ -268,12 +266,13 @@ forget(Account *account)
 static Account *
 account_at(int number)
 {
-	dlist_iter	iter;
 	int			n = number < 0 ? 0 : number % 3;
 
-	dlist_foreach(iter, &accounts)
+	foreach_account(account)
+	{
 		if (n-- == 0)
-		return dlist_container(Account, node, iter.cur);
+			return account;
+	}
 	return NULL;
 }
 

@@ -17,6 +17,7 @@
 #include "http/wire.h"
 #include "message/message.h"
 #include "queue/admit.h"
+#include "worker/send.h"
 #include "backend.h"
 #include "batch_fuzz.h"
 #include "fuzz.h"

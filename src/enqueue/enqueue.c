@@ -8,7 +8,7 @@
  * outbox, until the end of the transaction.  Memory: the caller's context; a
  * group of rows lives in a context of its own, reset when it was written.
  *
- * The transaction gets its xid before the row gets its id.  window.c relies
+ * The transaction gets its xid before the row gets its id.  outbox_reader.c relies
  * on this order: whoever has a younger xid has a higher id.
  */
 #include "postgres.h"

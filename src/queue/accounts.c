@@ -4,7 +4,7 @@
  *
  * An Account appears when its SERVER does and stays for the life of the
  * worker: rows may still wait for a dropped one, to be cancelled.  What an
- * account is made of, and what becomes of it, is connect.c's.
+ * account is made of, and what becomes of it, is servers.c's.
  *
  * Memory: WorkerContext.
  */

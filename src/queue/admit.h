@@ -3,7 +3,7 @@
  *		Rows of the outbox on their way into the worker's memory.
  *
  * What a row is and whose; no decision about when it is read, which is
- * window.c's.
+ * outbox_reader.c's.
  */
 #ifndef HUBSPOT_ADMIT_H
 #define HUBSPOT_ADMIT_H

@@ -2,7 +2,7 @@
  * family.h
  *		A family of requests, as a lane has one: what its rows need before they are sent.
  *
- * The families are in crm/ and activity/; connect.c gives each lane its own.
+ * The families are in crm/ and activity/; servers.c gives each lane its own.
  */
 #ifndef HUBSPOT_FAMILY_H
 #define HUBSPOT_FAMILY_H

@@ -16,7 +16,7 @@
 #include "account/lane.h"
 #include "base/words.h"
 
-struct Reader;					/* window.c */
+struct Reader;					/* outbox_reader.c */
 
 /* Keys with a live row go before those that a back-fill alone has rows of. */
 typedef enum Readiness

@@ -2,7 +2,7 @@
  * checkpoint.h
  *		Up to where every row has its verdict, as the table remembers it.
  *
- * A checkpoint is a mark (see window.c) whose rows all have verdicts.  After
+ * A checkpoint is a mark (see outbox_reader.c) whose rows all have verdicts.  After
  * a restart the worker reads on from the last one.
  */
 #ifndef HUBSPOT_CHECKPOINT_H

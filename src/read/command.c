@@ -28,7 +28,7 @@
 #include "queue/cancel.h"
 #include "queue/defer.h"
 #include "read/command.h"
-#include "read/window.h"
+#include "read/outbox_reader.h"
 #include "request/batch.h"
 #include "store/ring.h"
 
@@ -224,7 +224,7 @@ command_is_done(void)
 	{
 		Command    *command = lfirst(cell);
 
-		if (!window_has_read(command->last_id))
+		if (!reader_has_read(command->last_id))
 			continue;
 		cancel_commands = foreach_delete_current(cancel_commands, cell);
 		remember(&done, command);

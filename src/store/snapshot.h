@@ -16,7 +16,7 @@ typedef struct Snap
 	FullTransactionId xip[FLEXIBLE_ARRAY_MEMBER];	/* ascending */
 } Snap;
 
-/* A place in the outbox, see window.c; snap is owned by it. */
+/* A place in the outbox, see outbox_reader.c; snap is owned by it. */
 typedef struct Mark
 {
 	uint64		epoch;			/* grows with each mark */

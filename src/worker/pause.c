@@ -32,7 +32,7 @@
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
 #include "store/ring.h"
-#include "worker/connect.h"
+#include "worker/servers.h"
 #include "worker/pause.h"
 
 #define WHOLE_ACCOUNT ""		/* hubspot.pause.lane */

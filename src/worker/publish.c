@@ -20,8 +20,8 @@
 #include "crm/purge.h"
 #include "http/wire.h"
 #include "queue/accounts.h"
-#include "read/window.h"
-#include "worker/connect.h"
+#include "read/outbox_reader.h"
+#include "worker/servers.h"
 #include "worker/pause.h"
 #include "worker/publish.h"
 #include "worker/send.h"
@@ -70,7 +70,7 @@ update_rate(Lane *lane, int64 now)
 static void
 describe_lane(Lane *lane, LaneReport *report, int64 now)
 {
-	LaneStatus	status = connect_effective_status(lane);
+	LaneStatus	status = servers_effective_status(lane);
 
 	update_rate(lane, now);
 	report->server = lane->account->server;
@@ -109,7 +109,7 @@ describe_lanes(int64 now)
 	nreports = 0;
 	foreach_lane(lane)
 	{
-		if (!lane->account->dropped && connect_lane_is_used(lane))
+		if (!lane->account->dropped && servers_lane_is_used(lane))
 			describe_lane(lane, next_report(), now);
 	}
 }
@@ -175,7 +175,7 @@ publish_report(WorkerSlot *slot, bool force)
 	slot->last_turn_at = GetCurrentTimestamp();
 	slot->window_rows = window.nrows;
 	slot->window_bytes = window.bytes;
-	slot->read_id = window_read_id();
+	slot->read_id = reader_read_id();
 	slot->requests = send_requests();
 	slot->rows_done = ack_total();
 	SpinLockRelease(&slot->mutex);

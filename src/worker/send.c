@@ -28,7 +28,7 @@
 #include "http/wire_translate.h"
 #include "queue/accounts.h"
 #include "request/schema_sync.h"
-#include "worker/connect.h"
+#include "worker/servers.h"
 #include "worker/daily.h"
 #include "worker/pause.h"
 #include "worker/send.h"
@@ -382,7 +382,7 @@ send_what_may(bool more_to_read)
 
 	foreach_account(account)
 	{
-		if (connect_wants_asking(account, now))
+		if (servers_wants_asking(account, now))
 			ask_account(account, now);
 		if (daily_wants_usage(account, now))
 			ask_usage(account, now);
@@ -560,7 +560,7 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	if (status->state != before)
 		accounts_tell(account, lane, status);
 	if (event == EVENT_UNAUTHORIZED)
-		connect_refused(account);
+		servers_refused(account);
 	return false;
 }
 
@@ -574,9 +574,9 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 	if (account->dropped || transfer->token_hash != account->secret.hash)
 		return;
 	if (response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN))
-		connect_answered(account, reply);
+		servers_answered(account, reply);
 	else if (apply_event(transfer, response, reply))
-		connect_answered(account, reply);
+		servers_answered(account, reply);
 }
 
 /*

@@ -57,13 +57,13 @@
 #include "read/checkpoint.h"
 #include "read/command.h"
 #include "read/expire.h"
-#include "read/window.h"
+#include "read/outbox_reader.h"
 #include "refresh/refresher.h"
 #include "request/schema_sync.h"
 #include "store/confirmed.h"
 #include "store/record_map.h"
 #include "store/ring.h"
-#include "worker/connect.h"
+#include "worker/servers.h"
 #include "worker/forget.h"
 #include "worker/pause.h"
 #include "worker/publish.h"
@@ -205,9 +205,9 @@ begin_step(void)
 {
 	check_extension();
 	encoding_prepare();
-	connect_load_accounts();
+	servers_load_accounts();
 	defer_start();
-	window_start();
+	reader_start();
 }
 
 static void
@@ -226,15 +226,15 @@ read_step(void)
 	 * The mark comes first: what was committed before, or with, a row that it sees, such as the
 	 * row's SERVER or a pause, is then read below.
 	 */
-	window_look();
+	reader_look();
 	AcceptInvalidationMessages();
-	connect_load_accounts();
+	servers_load_accounts();
 	pause_load();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	command_look();
 	refresher_look(slot, clock_us());
 	PopActiveSnapshot();
-	more_to_read = window_fetch();
+	more_to_read = reader_fetch();
 	forget_look();
 }
 
@@ -292,7 +292,7 @@ static void
 save_step(void)
 {
 	check_extension();
-	connect_save();
+	servers_save();
 }
 
 static void
@@ -333,10 +333,10 @@ static void
 read_rows(int64 now)
 {
 	if (pg_atomic_exchange_u32(&slot->wake, 0) == 0 && !more_to_read &&
-		now < next_look && !window_wants_fetch())
+		now < next_look && !reader_wants_fetch())
 		return;
 	next_look = in_transaction(read_step, "reading the outbox") ? now + LOOK_US : now;
-	if (window_took_mark())
+	if (reader_took_mark())
 		make_durable();
 }
 
@@ -410,7 +410,7 @@ acknowledge(int64 now)
 	bool		idle = wire_in_flight() == 0;
 	bool		verdicts = ack_pending() > 0;
 
-	writes_checkpoint = window_checkpoint_due(now);
+	writes_checkpoint = reader_checkpoint_due(now);
 	/* rows that the checkpoint covers are not read again: what they told must be there */
 	writes_records = record_map_is_due(now, idle) || (writes_checkpoint && !record_map_is_empty());
 	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint || command_is_done())
@@ -438,8 +438,8 @@ keep_house(int64 now)
 	if (now >= next_save)
 	{
 		next_save = now + SAVE_US;
-		if (connect_wants_saving() && in_transaction(save_step, "writing account states"))
-			connect_saved();
+		if (servers_wants_saving() && in_transaction(save_step, "writing account states"))
+			servers_saved();
 		if (unknown_wants_saving() && in_transaction(unknown_step, "counting unknown properties"))
 			unknown_saved();
 	}
@@ -464,7 +464,7 @@ reload_if_asked(void)
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
 	settings_pin_commit();
-	connect_reload();
+	servers_reload();
 	(void) in_transaction(guard_step, "checking the installation");
 }
 
@@ -611,7 +611,7 @@ start(Datum arg)
 	ack_init();
 	defer_init();
 	record_map_init();
-	connect_init();
+	servers_init();
 	schema_sync_init();
 	wire_start();
 	look_at_libraries();

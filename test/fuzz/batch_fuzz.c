@@ -21,7 +21,7 @@
 #include "queue/defer.h"
 #include "read/expire.h"
 #include "request/schema_sync.h"
-#include "worker/connect.h"
+#include "worker/servers.h"
 #include "worker/send.h"
 #include "backend.h"
 #include "batch_fuzz.h"
@@ -243,7 +243,7 @@ take_turns(void)
 			/* some waits are of a day, looked at each second */
 			peer_advance(Max(wait_us < 0 ? 1000000 : wait_us, (int64) turn * 20000));
 			if (wait_us < 0)
-				connect_reload();	/* as an operator would */
+				servers_reload();	/* as an operator would */
 		}
 	}
 }
@@ -298,9 +298,9 @@ start(void)
 	ack_init();
 	defer_init();
 	record_map_init();
-	connect_init();
+	servers_init();
 	schema_sync_init();
-	connect_load_accounts();
+	servers_load_accounts();
 	peer_begin(account_at(0), NULL);
 	for (int turn = 0; turn < 20; turn++)
 	{

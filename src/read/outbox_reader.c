@@ -1,5 +1,5 @@
 /*
- * window.c
+ * outbox_reader.c
  *		Reading the outbox: what became visible since the last look.
  *
  * The outbox is a log that many sessions append to.  New rows are those that
@@ -59,7 +59,7 @@
 #include "queue/defer.h"
 #include "queue/park.h"
 #include "read/checkpoint.h"
-#include "read/window.h"
+#include "read/outbox_reader.h"
 #include "store/confirmed.h"
 #include "store/ring.h"
 
@@ -94,7 +94,7 @@ typedef enum Admission
 
 static Reader main_reader;
 static uint64 last_epoch;
-static bool took_mark;			/* since window_took_mark() was last asked */
+static bool took_mark;			/* since reader_took_mark() was last asked */
 
 /* ---- one difference: begin, end ------------------------------------------ */
 
@@ -516,7 +516,7 @@ read_followers(void)
 }
 
 bool
-window_wants_fetch(void)
+reader_wants_fetch(void)
 {
 	if (park_is_due())
 		return true;
@@ -532,7 +532,7 @@ window_wants_fetch(void)
 /* ---- the worker's calls --------------------------------------------------- */
 
 void
-window_start(void)
+reader_start(void)
 {
 	Mark		mark = {.snap = NULL};
 
@@ -566,7 +566,7 @@ begin_main(int64 low, FullTransactionId next)
 }
 
 void
-window_look(void)
+reader_look(void)
 {
 	int64		low;
 	FullTransactionId next;
@@ -581,7 +581,7 @@ window_look(void)
 }
 
 bool
-window_fetch(void)
+reader_fetch(void)
 {
 	bool		more;
 
@@ -599,7 +599,7 @@ window_fetch(void)
 }
 
 bool
-window_took_mark(void)
+reader_took_mark(void)
 {
 	bool		took = took_mark;
 
@@ -608,7 +608,7 @@ window_took_mark(void)
 }
 
 int64
-window_read_id(void)
+reader_read_id(void)
 {
 	return main_reader.phase == PHASE_NEW ? main_reader.position : main_reader.from.low;
 }
@@ -620,7 +620,7 @@ has_read(const Reader *reader, int64 id)
 }
 
 bool
-window_has_read(int64 id)
+reader_has_read(int64 id)
 {
 	if (!has_read(&main_reader, id))
 		return false;
@@ -650,7 +650,7 @@ oldest_epoch(void)
 }
 
 bool
-window_checkpoint_due(int64 now)
+reader_checkpoint_due(int64 now)
 {
 	if (main_reader.phase == PHASE_IDLE)
 		checkpoint_propose(&main_reader.from);

@@ -1,5 +1,5 @@
 /*
- * connect.c
+ * servers.c
  *		The worker's accounts: SERVERs, tokens, and what HubSpot says of them.
  *
  * An Account appears when its SERVER does and stays for the life of the
@@ -39,10 +39,10 @@
 #include "crm/families.h"
 #include "queue/accounts.h"
 #include "request/schema_sync.h"
-#include "worker/connect.h"
+#include "worker/servers.h"
 #include "worker/daily.h"
 #include "worker/pause.h"
-#include "worker/recall.h"
+#include "worker/meter_restore.h"
 
 static const FamilyWork *const families[FAMILY_COUNT] = {
 	[FAMILY_CONTACTS] = &contacts_work,
@@ -63,7 +63,7 @@ server_changed(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 void
-connect_init(void)
+servers_init(void)
 {
 	accounts_init();
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
@@ -250,7 +250,7 @@ load_accounts(void)
 			load_account(account);
 	}
 	if (fresh != NIL)
-		recall_read(fresh);
+		meter_restore_read(fresh);
 	foreach(cell, fresh)
 		accounts_find(lfirst_oid(cell))->to_recall = false;
 	list_free(fresh);
@@ -260,7 +260,7 @@ load_accounts(void)
 
 /* If it fails, the next transaction tries again. */
 void
-connect_load_accounts(void)
+servers_load_accounts(void)
 {
 	if (!servers_changed)
 		return;
@@ -313,12 +313,12 @@ read_secret(Account *account)
 		return false;
 	}
 	share_searches(account);
-	recall_tell_meters(account);
+	meter_restore_tell_meters(account);
 	return true;
 }
 
 void
-connect_reload(void)
+servers_reload(void)
 {
 	foreach_account(account)
 	{
@@ -337,14 +337,14 @@ connect_reload(void)
 }
 
 void
-connect_refused(Account *account)
+servers_refused(Account *account)
 {
 	if (read_secret(account))
 		restart(account);
 }
 
 bool
-connect_wants_asking(Account *account, int64 now)
+servers_wants_asking(Account *account, int64 now)
 {
 	if (account->dropped || account->options == NULL || account->asking || account->status.state == LANE_RUN ||
 		account->pause.state != LANE_RUN ||
@@ -388,7 +388,7 @@ read_info(Account *account, const Reply *reply)
 }
 
 void
-connect_answered(Account *account, const Reply *reply)
+servers_answered(Account *account, const Reply *reply)
 {
 	char		detail[128];
 
@@ -447,9 +447,9 @@ status_hash(const LaneStatus *status)
 static bool
 lane_wants_saving(Lane *lane)
 {
-	LaneStatus	status = connect_effective_status(lane);
+	LaneStatus	status = servers_effective_status(lane);
 
-	if (!connect_lane_is_used(lane))
+	if (!servers_lane_is_used(lane))
 		return false;
 	lane->saving = status_hash(&status);
 	return lane->family == FAMILY_CONTACTS || lane->saved == 0 ||
@@ -460,7 +460,7 @@ static void
 save_limits(Account *account, Lane *lane)
 {
 	MeterReading reading = {0};
-	LaneStatus	status = connect_effective_status(lane);
+	LaneStatus	status = servers_effective_status(lane);
 	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, INT8OID,
 	INT4OID, TIMESTAMPTZOID, TEXTOID};
 	char		nulls[] = "            ";
@@ -504,7 +504,7 @@ wants_saving(Account *account)
 }
 
 bool
-connect_wants_saving(void)
+servers_wants_saving(void)
 {
 	foreach_account(account)
 	{
@@ -515,7 +515,7 @@ connect_wants_saving(void)
 }
 
 void
-connect_save(void)
+servers_save(void)
 {
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -534,7 +534,7 @@ connect_save(void)
 }
 
 void
-connect_saved(void)
+servers_saved(void)
 {
 	foreach_account(account)
 	{
@@ -547,7 +547,7 @@ connect_saved(void)
 }
 
 LaneStatus
-connect_effective_status(const Lane *lane)
+servers_effective_status(const Lane *lane)
 {
 	LaneStatus	learning = {0};
 	const LaneStatus *trouble = schema_sync_trouble(lane);
@@ -573,7 +573,7 @@ connect_effective_status(const Lane *lane)
 }
 
 bool
-connect_lane_is_used(const Lane *lane)
+servers_lane_is_used(const Lane *lane)
 {
 	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->ndeferred > 0 || lane->nparked > 0 || lane->done > 0 ||
 		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN || schema_sync_trouble(lane) != NULL;

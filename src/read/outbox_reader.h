@@ -1,50 +1,50 @@
 /*
- * window.h
+ * outbox_reader.h
  *		Reading the outbox: what became visible since the last look.
  *
- * See the head of window.c for the algorithm and its proof.  All functions
+ * See the head of outbox_reader.c for the algorithm and its proof.  All functions
  * that read run inside a short transaction of the caller.
  */
-#ifndef HUBSPOT_WINDOW_H
-#define HUBSPOT_WINDOW_H
+#ifndef HUBSPOT_OUTBOX_READER_H
+#define HUBSPOT_OUTBOX_READER_H
 
 #include "queue/queue.h"
 
 /* Begin after the last checkpoint of the table; inside a transaction. */
-extern void window_start(void);
+extern void reader_start(void);
 
 /*
  * See whether anything is new, unless there is still something to be read; inside a transaction.
  * SERVERs and pauses are read after it: what a row that is seen was committed with, or after, is
- * then known when window_fetch() reads the row.
+ * then known when reader_fetch() reads the row.
  */
-extern void window_look(void);
+extern void reader_look(void);
 
 /*
  * Read a page: new rows come into the window by queue_add().  Inside a
  * transaction.  Returns whether more can be read at once.
  */
-extern bool window_fetch(void);
+extern bool reader_fetch(void);
 
 /*
  * Whether a new snapshot was taken since the last call: its rows may have been
  * committed asynchronously and are not durable yet.
  */
-extern bool window_took_mark(void);
+extern bool reader_took_mark(void);
 
 /* Whether a lane has worked off enough to read on for it. */
-extern bool window_wants_fetch(void);
+extern bool reader_wants_fetch(void);
 
 /* Highest id that the main reader has dealt with, for the views. */
-extern int64 window_read_id(void);
+extern int64 reader_read_id(void);
 
 /*
  * Whether a checkpoint can be written now, that is, every row of it has a
  * verdict (in the acknowledgements about to be written).
  */
-extern bool window_checkpoint_due(int64 now);
+extern bool reader_checkpoint_due(int64 now);
 
 /* Whether every row up to this id that could be seen has come into the window, or ended. */
-extern bool window_has_read(int64 id);
+extern bool reader_has_read(int64 id);
 
-#endif							/* HUBSPOT_WINDOW_H */
+#endif							/* HUBSPOT_OUTBOX_READER_H */

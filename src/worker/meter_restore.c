@@ -1,5 +1,5 @@
 /*
- * recall.c
+ * meter_restore.c
  *		What the tables know of an account from before this server came up.
  *
  * Shared memory is new after a start of the server, HubSpot's memory is not:
@@ -31,8 +31,8 @@
 #include "base/statement.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
-#include "worker/connect.h"
-#include "worker/recall.h"
+#include "worker/servers.h"
+#include "worker/meter_restore.h"
 
 #define UNLOGGED	4			/* requests of a connection that the log may lack */
 
@@ -126,7 +126,7 @@ server_array(List *servers)
 }
 
 void
-recall_read(List *servers)
+meter_restore_read(List *servers)
 {
 	Oid			types[] = {OIDARRAYOID, TIMESTAMPTZOID};
 	Datum		values[] = {server_array(servers), TimestampTzGetDatum(shared_workers_began_at())};
@@ -146,7 +146,7 @@ recall_read(List *servers)
 }
 
 void
-recall_tell_meters(Account *account)
+meter_restore_tell_meters(Account *account)
 {
 	int64		now = clock_us();
 	ListCell   *cell;

@@ -143,6 +143,26 @@ for my $case ([ 'US/Eastern', sub { ask("SELECT $eastern") }, '' ],
 	}
 	mend();
 }
+# A refusal just after midnight may be about the day before: it is no reason to wait for
+# all of the new one.  Some minutes later it is.
+for my $case ([ 60, 'minutes' ], [ 900, 'until the next midnight' ])
+{
+	my ($ago, $how_long) = @$case;
+	my $next = time + 86400 - $ago;
+	$sim->config(time_zone => zone_with_midnight_in(86400 - $ago), time_zone_name => '');
+	$node->restart;
+	queue(1);
+	wait_drained($node, 'postgres');
+	$sim->fault(match => { path => 'batch/upsert' }, action => 'rate_limit', policy => 'DAILY', times => 0);
+	queue(1);
+	wait_for_state(qr/^DAILY/);
+	wait_until(sub { abs(ask("SELECT coalesce(extract(epoch FROM daily_resets_at), 0) FROM hubspot.rate_limits WHERE lane = 'contacts'") - $next) <= 20 }, 'HubSpot to tell when the day ends');
+	my $waits = goes_on_at() - time;
+	my $right = $how_long eq 'minutes' ? $waits > 0 && $waits < 700 : abs(goes_on_at() - $next) <= 20;
+	ok($right, "refused $ago s after midnight: it waits $how_long") or diag "it waits $waits s";
+	mend();
+}
+
 $sim->config(time_zone => 'America/New_York', time_zone_name => '');
 $node->restart;
 

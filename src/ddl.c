@@ -6,7 +6,7 @@
  *
  *	DROP DATABASE, ALTER DATABASE .. RENAME TO, .. SET TABLESPACE and CREATE
  *	DATABASE .. TEMPLATE refuse to run while anyone is connected to the
- *	database.  Its worker and refresher are asked to leave first, and no other comes until
+ *	database.  Its worker and refreshers are asked to leave first, and no other comes until
  *	the transaction has ended, in whichever way.  Only for who owns the
  *	database: a stranger's statement is going to fail, and disturbs nobody.
  *
@@ -20,8 +20,9 @@
  *
  *	ALTER SERVER: its name is kept for the validator, see account.c.
  *
- * DROP EXTENSION needs nothing: the worker looks for the extension in each of
- * its transactions and holds no lock in between.
+ * DROP EXTENSION needs no more: the worker looks for the extension in each of
+ * its transactions and holds no lock in between.  It is refused while a refresher
+ * is stuck, for it would wait for that.
  *
  * Locks: none beyond what shared.c takes.  Memory: the statement's.
  */
@@ -68,18 +69,19 @@ option_value(List *options, const char *name)
 	return NULL;
 }
 
-static void
-wait_for_end(int pid)
+static bool
+has_ended_by(int pid, TimestampTz deadline)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LEAVE_MS);
-
-	while (BackendPidGetProc(pid) != NULL && GetCurrentTimestamp() < deadline)
+	while (BackendPidGetProc(pid) != NULL)
 	{
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
 		CHECK_FOR_INTERRUPTS();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 POLL_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
+	return true;
 }
 
 /* Have no worker in this database until the end of the transaction. */
@@ -89,6 +91,7 @@ vacate(const char *name)
 	Oid			database;
 	int			pids[SHARED_PROCESSES];
 	int			count;
+	TimestampTz deadline;
 
 	if (hubspot_shared == NULL || name == NULL)
 		return;
@@ -97,8 +100,14 @@ vacate(const char *name)
 		!object_ownercheck(DatabaseRelationId, database, GetUserId()))
 		return;
 	count = shared_hold_database(database, pids);
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LEAVE_MS);
 	for (int i = 0; i < count; i++)
-		wait_for_end(pids[i]);
+		if (!has_ended_by(pids[i], deadline))
+			ereport(WARNING,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("the hubspot process with PID %d has not left database \"%s\"", pids[i], name),
+					 errdetail("A refresher whose query looks for no interrupts goes on until that comes back."),
+					 errhint("hubspot_health() in that database names the query, and what helps.")));
 }
 
 /* The same for a statement that is refused in the database it is about. */
@@ -109,11 +118,36 @@ vacate_other(const char *name)
 		vacate(name);
 }
 
+/* A refresher that is stuck keeps its locks on our tables, and DROP EXTENSION would wait as long. */
+static void
+refuse_while_stuck(const DropStmt *statement)
+{
+	StuckRefresher stuck[SHARED_MAX_REFRESHERS];
+	ListCell   *cell;
+
+	if (statement->removeType != OBJECT_EXTENSION)
+		return;
+	foreach(cell, statement->objects)
+	{
+		if (strcmp(strVal(lfirst(cell)), HUBSPOT_EXTENSION) == 0 &&
+			shared_stuck_refreshers(MyDatabaseId, stuck) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("cannot drop extension \"%s\" while a refresher is stuck", HUBSPOT_EXTENSION),
+					 errdetail("The process with PID %d was told to end, and looks for no interrupts.",
+							   stuck[0].pid),
+					 errhint("hubspot_health() names the definition, and what helps.")));
+	}
+}
+
 static void
 before_statement(Node *statement)
 {
 	switch (nodeTag(statement))
 	{
+		case T_DropStmt:
+			refuse_while_stuck((DropStmt *) statement);
+			break;
 		case T_DropdbStmt:
 			vacate_other(((DropdbStmt *) statement)->dbname);
 			break;

@@ -36,10 +36,16 @@ CREATE FUNCTION hubspot.worker_report(
 	OUT database oid, OUT pid integer, OUT state text, OUT problem text, OUT started_at timestamptz,
 	OUT last_turn_at timestamptz, OUT failures integer, OUT window_rows bigint, OUT window_bytes bigint,
 	OUT read_id bigint, OUT requests bigint, OUT done bigint, OUT refresher_pid integer, OUT refresher_problem text,
-	OUT refresher_sync integer, OUT refresher_since timestamptz, OUT refresher_until timestamptz)
+	OUT refresher_sync integer, OUT refresher_since timestamptz, OUT refresher_until timestamptz, OUT refreshers_stuck integer)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT ROWS 5 AS 'MODULE_PATHNAME', 'hubspot_worker_report';
 COMMENT ON FUNCTION hubspot.worker_report() IS 'workers of the cluster, live; no rows when the library is not preloaded';
+
+CREATE FUNCTION hubspot.stuck_report(OUT sync integer, OUT owner oid, OUT pid integer, OUT since timestamptz, OUT until timestamptz)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 1 AS 'MODULE_PATHNAME', 'hubspot_stuck_report';
+COMMENT ON FUNCTION hubspot.stuck_report() IS
+'refreshers of this database that go on although they were told to end (until: when), for what they run looks for no interrupts, live: the definition, who owned it when it began (since), the process';
 
 CREATE FUNCTION hubspot.fill_report(OUT sync integer, OUT unfinished integer, OUT waits boolean)
 RETURNS SETOF record

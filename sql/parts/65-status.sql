@@ -133,11 +133,11 @@ CREATE VIEW hubspot.workers AS
 		w.failures, w.window_rows, w.window_bytes, w.read_id, w.requests, w.done, w.refresher_pid, w.refresher_problem,
 		CASE WHEN d.datname = pg_catalog.current_database() THEN
 			(SELECT y.name FROM hubspot.sync y WHERE y.id = w.refresher_sync) END AS refresher_runs, w.refresher_since,
-		w.refresher_until
+		w.refresher_until, w.refreshers_stuck
 	FROM hubspot.worker_report() w
 	LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
 COMMENT ON VIEW hubspot.workers IS
-'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started; refresher_runs: the definition that it works on, of this database only, refresher_since: since when, refresher_until: when the process is told to end if it still runs then';
+'the workers of the cluster, one per database that has the extension; one that is held (problem says why) has no process, pid is 0; refresher_pid: its process for refreshes and back-fills, NULL while none is needed; refresher_problem: why none can be started; refresher_runs: the definition that it works on, of this database only, refresher_since: since when, refresher_until: when the process is told to end if it still runs then; refreshers_stuck: how many others go on although they were told to, hubspot_health() names them';
 COMMENT ON COLUMN hubspot.workers.database IS 'name of the database';
 COMMENT ON COLUMN hubspot.workers.pid IS 'process of the worker; 0: none runs';
 COMMENT ON COLUMN hubspot.workers.state IS 'starting, probing (looks for the extension), running, held, stopped or absent';
@@ -155,6 +155,7 @@ COMMENT ON COLUMN hubspot.workers.refresher_problem IS 'why no such process can 
 COMMENT ON COLUMN hubspot.workers.refresher_runs IS 'the definition that it works on, of this database only';
 COMMENT ON COLUMN hubspot.workers.refresher_since IS 'since when';
 COMMENT ON COLUMN hubspot.workers.refresher_until IS 'when that process is told to end if it still runs then';
+COMMENT ON COLUMN hubspot.workers.refreshers_stuck IS 'how many other such processes go on although they were told to end';
 
 /* A copy has no refresher before hubspot_arm(); its triggers queue, and what is called by hand works. */
 CREATE VIEW hubspot.copy_held AS
@@ -163,11 +164,35 @@ CREATE VIEW hubspot.copy_held AS
 COMMENT ON VIEW hubspot.copy_held IS 'why this database, found to be a copy, refreshes and fills nothing by itself; no row: it is none';
 COMMENT ON COLUMN hubspot.copy_held.reason IS 'why nothing is done, in words';
 
+/* So no owner has two processes that are stuck; src/schedule.c has the same condition. */
+CREATE VIEW hubspot.stuck AS
+	SELECT k.sync, z.name, 'stuck' AS state,
+		pg_catalog.format('process %s was told to end at %s and goes on: its query looks for no interrupts', k.pid, pg_catalog.date_trunc('second', k.until)) AS reason,
+		k.pid, k.until
+	FROM hubspot.stuck_report() k
+	JOIN hubspot.sync z ON z.id = k.sync
+	UNION ALL
+	SELECT y.id, y.name, 'waiting', pg_catalog.format('waits for "%s" of the same owner, which is stuck', min(z.name)), NULL, NULL
+	FROM hubspot.stuck_report() k
+	JOIN hubspot.sync z ON z.id = k.sync
+	JOIN hubspot.sync y ON k.owner = coalesce(y.owner_oid, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = y.owner))
+	WHERE y.id NOT IN (SELECT x.sync FROM hubspot.stuck_report() x)
+	GROUP BY y.id, y.name;
+COMMENT ON VIEW hubspot.stuck IS
+'definitions that nothing is done for now: what a refresher is stuck in, and what else is of the same owner (state stuck, waiting)';
+COMMENT ON COLUMN hubspot.stuck.sync IS 'number of the definition';
+COMMENT ON COLUMN hubspot.stuck.name IS 'its name';
+COMMENT ON COLUMN hubspot.stuck.state IS 'stuck, or waiting for one of the same owner that is';
+COMMENT ON COLUMN hubspot.stuck.reason IS 'which process goes on since when, or for what it waits, in words';
+COMMENT ON COLUMN hubspot.stuck.pid IS 'process that is stuck in it; NULL: it waits';
+COMMENT ON COLUMN hubspot.stuck.until IS 'when that process was told to end';
+
 CREATE VIEW hubspot.backfills AS
 	SELECT y.name, y.server,
 		CASE WHEN y.held IS NOT NULL THEN 'held'
 			WHEN s.fill_finished_at IS NOT NULL THEN 'done'
 			WHEN h.reason IS NOT NULL THEN 'held'
+			WHEN k.state IS NOT NULL THEN k.state
 			WHEN s.failures > 0 THEN 'failed'
 			WHEN f.waits THEN 'waiting for HubSpot'
 			ELSE 'reading' END AS state,
@@ -176,22 +201,23 @@ CREATE VIEW hubspot.backfills AS
 		CASE WHEN s.fill_finished_at IS NOT NULL THEN 1.0::float8
 			WHEN s.fill_total > s.fill_rows THEN s.fill_rows / s.fill_total::float8 END AS share,
 		r.rate AS rows_per_second,
-		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND h.reason IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
+		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND h.reason IS NULL AND k.state IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
 			THEN pg_catalog.make_interval(secs => (s.fill_total - s.fill_rows) / r.rate) END AS eta,
 		s.fill_started_at AS started_at, s.fill_finished_at AS finished_at,
-		coalesce(y.held, h.reason, hubspot.error_shown(s.error, s.error_code, y.owner_oid), s.problem) AS error
+		coalesce(y.held, h.reason, k.reason, hubspot.error_shown(s.error, s.error_code, y.owner_oid), s.problem) AS error
 	FROM hubspot.sync y
 	JOIN hubspot.sync_state s ON s.sync = y.id AND s.fill_started_at IS NOT NULL
 	LEFT JOIN hubspot.fill_report() f ON f.sync = y.id
 	LEFT JOIN hubspot.copy_held h ON s.fill_finished_at IS NULL
+	LEFT JOIN hubspot.stuck k ON k.sync = y.id AND s.fill_finished_at IS NULL
 	CROSS JOIN LATERAL (SELECT s.fill_rows / nullif(extract(epoch FROM
 		coalesce(s.fill_finished_at, pg_catalog.clock_timestamp()) - s.fill_started_at), 0)::float8 AS rate) r
 	WHERE y.follows;
 COMMENT ON VIEW hubspot.backfills IS
-'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), done (all is read and queued), held or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';
+'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), done (all is read and queued), held, stuck (its process goes on although it was told to end), waiting (for one of the same owner that is stuck) or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';
 COMMENT ON COLUMN hubspot.backfills.name IS 'name of the sync';
 COMMENT ON COLUMN hubspot.backfills.server IS 'name of the SERVER';
-COMMENT ON COLUMN hubspot.backfills.state IS 'reading, waiting for HubSpot (enough is queued), done (all is read and queued), held or failed';
+COMMENT ON COLUMN hubspot.backfills.state IS 'reading, waiting for HubSpot (enough is queued), done (all is read and queued), held, stuck, waiting (for one of its owner that is stuck) or failed';
 COMMENT ON COLUMN hubspot.backfills.rows_read IS 'rows that it has read and queued';
 COMMENT ON COLUMN hubspot.backfills.rows_total IS 'rows of the table, estimated until it is done';
 COMMENT ON COLUMN hubspot.backfills.share IS 'what part of the table it has read, 0 to 1; NULL: not known';

@@ -16,29 +16,32 @@ CREATE VIEW hubspot.syncs AS
 	SELECT d.name, d.kind, coalesce((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = d.owner_oid), d.owner) AS owner,
 		d.server, d.object, d.level,
 		CASE WHEN d.held IS NOT NULL OR h.reason IS NOT NULL THEN 'held'
+			WHEN k.state IS NOT NULL THEN k.state
 			WHEN t.failed_at IS NOT NULL THEN 'failing'
 			WHEN t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL THEN 'filling'
 			WHEN d.follows THEN 'following'
 			WHEN t.refreshed_at IS NULL THEN 'new'
 			WHEN d.every IS NOT NULL THEN 'scheduled'
 			ELSE 'on demand' END AS state,
-		coalesce(d.held, h.reason, hubspot.error_shown(t.error, t.error_code, d.owner_oid), hubspot.sync_problem(d.id), t.problem) AS problem,
+		coalesce(d.held, h.reason, k.reason, hubspot.error_shown(t.error, t.error_code, d.owner_oid), hubspot.sync_problem(d.id), t.problem) AS problem,
 		coalesce(t.members, (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id))
 			- (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND NOT m.present) AS members,
 		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
-		t.failures, t.failed_at, CASE WHEN d.held IS NULL AND h.reason IS NULL THEN t.next_at END AS next_at, d.defined_at
+		t.failures, t.failed_at, CASE WHEN d.held IS NULL AND h.reason IS NULL AND k.state IS NULL THEN t.next_at END AS next_at, d.defined_at
 	FROM hubspot.sync d
 	LEFT JOIN hubspot.sync_state t ON t.sync = d.id
-	LEFT JOIN hubspot.copy_held h ON t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL OR NOT d.follows AND d.every IS NOT NULL;
+	LEFT JOIN hubspot.copy_held h ON t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL OR NOT d.follows AND d.every IS NOT NULL
+	LEFT JOIN hubspot.stuck k ON k.sync = d.id AND (k.state = 'stuck'
+		OR t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL OR NOT d.follows AND (d.every IS NOT NULL OR t.next_at IS NOT NULL));
 COMMENT ON VIEW hubspot.syncs IS
-'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try) or held (problem: why; also what the refresher would do in a database whose worker is held as a copy); counts are those of the last refresh';
+'declared syncs, audiences and traits and how they stand: state is new (never refreshed), scheduled, on demand, following (a table, by triggers), filling (its back-fill is under way), failing (problem: the last error; next_at: the next try), stuck (the process that runs it goes on although it was told to end), waiting (for one of the same owner that is stuck) or held (problem: why; also what the refresher would do in a database whose worker is held as a copy); counts are those of the last refresh';
 COMMENT ON COLUMN hubspot.syncs.name IS 'name of the definition';
 COMMENT ON COLUMN hubspot.syncs.kind IS 'sync, audience or trait';
 COMMENT ON COLUMN hubspot.syncs.owner IS 'role whose rights it reads and queues with';
 COMMENT ON COLUMN hubspot.syncs.server IS 'name of the SERVER';
 COMMENT ON COLUMN hubspot.syncs.object IS 'what it writes in HubSpot: contact, company, event or association';
 COMMENT ON COLUMN hubspot.syncs.level IS 'of an audience or trait: user, account or account_users';
-COMMENT ON COLUMN hubspot.syncs.state IS 'new, scheduled, on demand, following, filling, failing or held';
+COMMENT ON COLUMN hubspot.syncs.state IS 'new, scheduled, on demand, following, filling, failing, stuck, waiting (for one of its owner that is stuck) or held';
 COMMENT ON COLUMN hubspot.syncs.problem IS 'what keeps it from working as declared, in words; NULL: nothing is known';
 COMMENT ON COLUMN hubspot.syncs.members IS 'how many keys are in it; of a followed table 0';
 COMMENT ON COLUMN hubspot.syncs.every IS 'how often it is refreshed; NULL: by hubspot_refresh() only, or it follows a table';

@@ -33,7 +33,8 @@ UNION ALL
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE (w.pid <> 0 OR w.state = 'held') AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL
-	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem), 'raise max_worker_processes and restart the server'
+	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem),
+		CASE WHEN w.refresher_problem LIKE 'too many%' THEN 'see below what helps with those that are stuck' ELSE 'raise max_worker_processes and restart the server' END
 	FROM hubspot.worker_report() w
 	WHERE w.refresher_problem IS NOT NULL AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL
@@ -42,18 +43,23 @@ UNION ALL
 	FROM hubspot.workers w
 	JOIN hubspot.syncs y ON y.name = w.refresher_runs
 	CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM hubspot.syncs z
-		WHERE z.name <> y.name AND (z.next_at < clock_timestamp() OR z.state = 'filling' OR (z.state = 'new' AND z.every IS NOT NULL))) o
+		WHERE z.name <> y.name AND z.state NOT IN ('stuck', 'waiting') AND (z.next_at < clock_timestamp() OR z.state = 'filling' OR (z.state = 'new' AND z.every IS NOT NULL))) o
 	WHERE w.refresher_since < clock_timestamp() - interval '5 seconds' AND o.waiting > 0
 		AND (w.refresher_until + interval '2 seconds' < clock_timestamp()) IS NOT TRUE
 UNION ALL
-	SELECT format('%s "%s" of %s goes on although its process %s was told to end at %s: it does not look for interrupts, as xpath() or a foreign table may',
-			y.kind, y.name, y.owner, w.refresher_pid, date_trunc('second', w.refresher_until)),
-		format('all refreshes and back-fills of the database wait for it, and so does hubspot_drop_sync().  Only an immediate restart of the server ends it (pg_ctl restart -m immediate).'
+	SELECT format('%s "%s" of %s goes on although its process %s was told to end at %s: it does not look for interrupts, as xpath() or a foreign table may; for it wait %s%s',
+			y.kind, y.name, y.owner, g.pid, date_trunc('second', g.until),
+			CASE WHEN g.is_beside THEN format('%s other definitions of that owner', (SELECT count(*) FROM hubspot.syncs z WHERE z.state = 'waiting' AND z.owner = y.owner))
+				ELSE 'all refreshes and back-fills of the database, unless another process is started beside it in some seconds' END,
+			(SELECT ', and the processes ' || string_agg(a.pid::text, ', ' ORDER BY a.pid) FROM pg_stat_activity a
+				WHERE a.wait_event_type = 'Lock' AND g.pid = ANY (pg_blocking_pids(a.pid)))),
+		format('it ends when what it calls comes back, which is undone; hubspot_refresh(), hubspot_resync() and hubspot_drop_sync() of it are refused so long.  Else only an immediate restart of the server ends it (pg_ctl restart -m immediate).'
 			'  First REVOKE USAGE ON FOREIGN SERVER %I FROM whom its owner %I has it by, that it is not run again; afterwards SELECT hubspot_drop_sync(%L)',
 			y.server, y.owner, y.name)
-	FROM hubspot.workers w
-	JOIN hubspot.syncs y ON y.name = w.refresher_runs
-	WHERE w.refresher_until + interval '2 seconds' < clock_timestamp()
+	FROM (SELECT k.name, k.pid, k.until, true AS is_beside FROM hubspot.stuck k WHERE k.state = 'stuck'
+		UNION ALL SELECT w.refresher_runs, w.refresher_pid, w.refresher_until, false FROM hubspot.workers w
+			WHERE w.refresher_until + interval '2 seconds' < clock_timestamp()) g
+	JOIN hubspot.syncs y ON y.name = g.name
 UNION ALL
 	SELECT format('%s %s is not as it is needed: it does not hold that %s', y.library, y.version, y.problem),
 		format('%s; install another version of it (built with: %s), restart the server, and report this', y.otherwise, y.built_with)
@@ -111,6 +117,6 @@ UNION ALL
 					THEN 'see the worker; what is still held when it has been let go: ' ELSE '' END || format('SELECT hubspot_resync(%L)', y.name)
 			WHEN 'failing' THEN format('it is tried again at %s', date_trunc('second', y.next_at))
 			ELSE format('undo what has changed, declare it anew, or give it with hubspot_alter_owner() to a role with the rights; then SELECT hubspot_resync(%L) tells HubSpot what it has missed', y.name) END
-	FROM hubspot.syncs y WHERE y.problem IS NOT NULL
+	FROM hubspot.syncs y WHERE y.problem IS NOT NULL AND y.state NOT IN ('stuck', 'waiting')
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row each; empty when all is well';

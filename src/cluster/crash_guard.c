@@ -46,7 +46,7 @@ read_count(const char *name)
 }
 
 int
-crash_guard_start(const char *kind)
+crash_guard_start(const char *kind, bool beside_another)
 {
 	char		name[64];
 	char		text[16];
@@ -55,6 +55,8 @@ crash_guard_start(const char *kind)
 
 	file_name(kind, name, sizeof(name));
 	count = read_count(name);
+	if (beside_another)
+		count = Max(count - 1, 0);
 	snprintf(text, sizeof(text), "%d\n", Min(count + 1, 1000));
 	fd = OpenTransientFile(name, O_RDWR | O_CREAT | O_TRUNC | PG_BINARY);
 	if (fd < 0 || write(fd, text, strlen(text)) != strlen(text) || pg_fsync(fd) != 0)
@@ -76,6 +78,15 @@ crash_guard_clear(void)
 		return;
 	file_name(noted, name, sizeof(name));
 	noted = NULL;
+	(void) unlink(name);
+}
+
+void
+crash_guard_forget(const char *kind)
+{
+	char		name[64];
+
+	file_name(kind, name, sizeof(name));
 	(void) unlink(name);
 }
 

@@ -24,6 +24,7 @@
  *			  launcher -> NONE		another database needs the slot
  *	STOPPED   launcher -> STARTING	wanted, not on hold, back-off is over
  *			  launcher -> NONE		the database is gone or not to be served
+ *	(to NONE only when no refresher of the database is left, see shared_refresher.c)
  *	ABSENT    launcher -> NONE		remembered as absent; a later word from
  *									CREATE EXTENSION makes it look again
  *
@@ -205,6 +206,13 @@ has_ended(WorkerSlot *slot)
 		(handle == NULL || GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED);
 }
 
+/* Nor is there a refresher, which may be stuck in a query: the slot can be another database's. */
+static bool
+has_left(WorkerSlot *slot)
+{
+	return has_ended(slot) && !shared_has_refreshers(slot);
+}
+
 static bool
 is_due(WorkerSlot *slot, WorkerState state, TimestampTz now)
 {
@@ -259,6 +267,7 @@ free_slot(WorkerSlot *slot, TimestampTz now)
 	slot->failures = 0;
 	slot->not_before = 0;
 	slot->was_held = false;
+	shared_forget_refreshers(slot);
 	say(slot, "");
 	move_to(slot, WORKER_NONE, now);
 }
@@ -335,9 +344,9 @@ tend_held(WorkerSlot *slot, TimestampTz now)
 		return;
 	slot->just_ended = false;
 	forget_handle(slot);
-	if (database == NULL)
+	if (database == NULL && has_left(slot))
 		free_slot(slot, now);
-	else if (!is_wanted(slot))
+	else if (database == NULL || !is_wanted(slot))
 	{
 		slot->not_before = 0;
 		move_to(slot, WORKER_STOPPED, now);
@@ -351,7 +360,7 @@ tend_stopped(WorkerSlot *slot, TimestampTz now)
 {
 	if (slot->just_ended)
 		judge_end(slot, now);
-	if (databases_find(slot_database(slot)) == NULL)
+	if (databases_find(slot_database(slot)) == NULL && !shared_has_refreshers(slot))
 		free_slot(slot, now);
 	else if (!hubspot_enabled)
 		say(slot, "hubspot.enabled is off");
@@ -364,7 +373,7 @@ tend_absent(WorkerSlot *slot, TimestampTz now)
 {
 	Database   *database = databases_find(slot_database(slot));
 
-	if (!has_ended(slot))
+	if (!has_left(slot))
 		return;
 	slot->just_ended = false;
 	if (database != NULL)
@@ -427,7 +436,7 @@ find_free_slot(TimestampTz now)
 
 		if (slot->state == WORKER_NONE)
 			return slot;
-		if (slot->state == WORKER_HELD && has_ended(slot))
+		if (slot->state == WORKER_HELD && has_left(slot))
 			held = slot;
 	}
 	if (held == NULL)

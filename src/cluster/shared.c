@@ -96,6 +96,7 @@ initialize_control(SharedControl *control)
 		pg_atomic_init_u32(&slot->wake, 0);
 		pg_atomic_init_u32(&slot->syncs_changed, 0);
 		pg_atomic_init_u32(&slot->refresher.procno, 0);
+		slot->refresher.working = -1;
 		SpinLockInit(&slot->mutex);
 		slot->lanes = DSM_HANDLE_INVALID;
 	}
@@ -351,8 +352,9 @@ shared_hold_database(Oid database, int *pids)
 
 		if (pid != 0)
 			pids[count++] = pid;
-		if (slot->refresher.pid != 0)
-			pids[count++] = slot->refresher.pid;
+		for (int i = 0; i < SHARED_MAX_REFRESHERS; i++)
+			if (slot->refresher.places[i].pid != 0)
+				pids[count++] = slot->refresher.places[i].pid;
 	}
 	LWLockRelease(hubspot_shared->lock);
 	return count;
@@ -382,8 +384,9 @@ shared_stop_worker(WorkerSlot *slot)
 		slot->changed_at = GetCurrentTimestamp();
 	}
 	slot->stop_wanted = true;
-	if (slot->refresher.pid != 0)
-		(void) kill(slot->refresher.pid, SIGTERM);
+	for (int i = 0; i < SHARED_MAX_REFRESHERS; i++)
+		if (slot->refresher.places[i].pid != 0)
+			(void) kill(slot->refresher.places[i].pid, SIGTERM);
 	if (number == 0)
 		return 0;
 
@@ -515,8 +518,6 @@ reset_report(WorkerSlot *slot)
 	slot->started_at = slot->last_turn_at = slot->changed_at;
 	slot->window_rows = slot->window_bytes = slot->read_id = 0;
 	slot->requests = slot->rows_done = 0;
-	slot->refresher.task.sync = 0;
-	slot->refresher.task.overran = false;
 	for (int i = 0; i < SHARED_MAX_TRANSFERS; i++)
 		slot->flights[i].nids = 0;
 	SpinLockRelease(&slot->mutex);

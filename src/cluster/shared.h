@@ -36,6 +36,7 @@
 #define SHARED_METER_KINDS		5	/* as METER_COUNT */
 #define SHARED_TALLY_SLICES		1280	/* a rolling window has 1000 */
 #define SHARED_MAX_FILLS		16	/* back-fills under way that are reported */
+#define SHARED_MAX_REFRESHERS	4	/* of a database: one works, the others are stuck */
 #define SHARED_TEXT				256
 
 /* What a worker is doing; the words stand in shared_worker_states[]. */
@@ -89,27 +90,39 @@ typedef struct FillReport
 typedef struct RefresherTask
 {
 	int			sync;			/* id of the definition; 0: nothing */
+	Oid			owner;			/* the definition's, once a limit runs */
 	bool		is_fill;
 	bool		overran;		/* it went on long after its timeout */
+	bool		stuck;			/* and long after SIGTERM: another refresher may work beside it */
 	TimestampTz since;
 	TimestampTz until;			/* when SIGTERM comes at the latest; 0: no limit runs */
+	int64		until_us;		/* the same, by the monotonic clock */
 } RefresherTask;
+
+/* A process, and what is known of it when it has gone. */
+typedef struct RefresherPlace
+{
+	int			pid;			/* under control->lock; 0: none */
+	RefresherTask task;			/* under the slot's mutex; stays when the process is ended
+								 * meanwhile, until the next one has noted that */
+} RefresherPlace;
 
 /* The database's refresher, a process beside the worker: see refresher.h. */
 typedef struct RefresherReport
 {
-	pg_atomic_uint32 procno;	/* number of the PGPROC plus one, 0 when none runs */
+	pg_atomic_uint32 procno;	/* of the one that works: number of the PGPROC plus one, 0: none */
 
 	/* Under control->lock. */
-	int			pid;			/* 0: none runs */
+	int			working;		/* place of the one that works, -1: none does; whoever else has a
+								 * pid is stuck */
 	bool		ended_well;		/* the last one did not end by an error */
 
 	/* Under the slot's mutex. */
 	char		problem[SHARED_TEXT];	/* why none can be started, "" when well */
-	RefresherTask task;			/* stays when the process is ended meanwhile, until the next one
-								 * has noted that */
 	int			nfills;
 	FillReport	fills[SHARED_MAX_FILLS];
+
+	RefresherPlace places[SHARED_MAX_REFRESHERS];
 } RefresherReport;
 
 typedef struct WorkerSlot
@@ -252,16 +265,16 @@ extern void shared_look_at_syncs_at_commit(void);
 
 /*
  * Until the end of this transaction no worker may serve the database.  Asks
- * its worker and refresher to end; returns how many there are, and their pids.
+ * its worker and refreshers to end; returns how many there are, and their pids.
  */
-#define SHARED_PROCESSES	2	/* of a database */
+#define SHARED_PROCESSES	(1 + SHARED_MAX_REFRESHERS) /* of a database */
 extern int	shared_hold_database(Oid database, int *pids);
 
 /* Whether somebody holds it; the caller has control->lock. */
 extern bool shared_is_on_hold(Oid database);
 
 /*
- * Ask the worker of a slot, and its refresher, to end; the caller has
+ * Ask the worker of a slot, and its refreshers, to end; the caller has
  * control->lock exclusively.  One that has not attached yet is turned away.
  * Returns the worker's pid, or 0.
  */
@@ -295,28 +308,70 @@ extern TimestampTz shared_workers_began_at(void);
 
 /*
  * The refresher's side, as above: NULL when the worker that ordered it has gone,
- * when there is another, or when the database is to be left.
+ * when there is another that works, or when the database is to be left.
  */
 extern WorkerSlot *shared_attach_refresher(const WorkerOrder *order);
+
+/* This process's place; and, a bit for each, those of all refreshers that run. */
+extern int	shared_refresher_place(void);
+extern uint32 shared_refreshers_running(WorkerSlot *slot);
+
+/*
+ * This refresher is about to end, and is not put aside any more; false: another
+ * one runs.
+ */
+extern bool shared_refresher_leaves(WorkerSlot *slot);
 
 /* Whether the worker that ordered it is there and may send. */
 extern bool shared_refresher_may_run(WorkerSlot *slot, int generation);
 
 /*
  * What the refresher works on; a sync of 0: nothing.  What one was working on
- * when it was ended is left to the next, which takes it.
+ * when it was ended is left to the one that works, or the next, which takes them one
+ * by one; a sync of 0: there is none.
  */
 extern void shared_set_task(WorkerSlot *slot, int sync, bool is_fill);
 extern RefresherTask shared_take_lost_task(WorkerSlot *slot);
 
-/* By when the task has ended, or this process is told to; 0: no limit runs. */
-extern void shared_set_task_until(WorkerSlot *slot, TimestampTz until);
+/* In how many ms the task has ended, or this process is told to; of whose definition. */
+extern void shared_limit_task(WorkerSlot *slot, int ms, Oid owner);
+extern void shared_unlimit_task(WorkerSlot *slot);
 
 /*
  * In a signal's handler: the task goes on although it was cancelled, and this process will be ended
  * for it.
  */
 extern void shared_task_overruns(WorkerSlot *slot);
+
+/*
+ * The worker's side.  In how many µs the refresher that works has been told to
+ * end for so long (ms) that it is taken to be stuck; -1: no limit runs.
+ */
+extern int64 shared_refresher_stuck_in(WorkerSlot *slot, int ms, int64 now);
+
+/*
+ * Put the refresher that works aside, for it is stuck: tell it to end once more; from now on there
+ * is none that works.  Returns its pid; 0: it has come back meanwhile; -1: there are too many
+ * already, of this database or of all.
+ */
+extern int	shared_put_refresher_aside(WorkerSlot *slot);
+
+/* A refresher that was put aside and has not ended yet. */
+typedef struct StuckRefresher
+{
+	int			pid;
+	RefresherTask task;
+} StuckRefresher;
+
+/* How many there are; the caller has control->lock. */
+extern int	shared_count_stuck(const WorkerSlot *slot);
+
+/* Those of a database, of which there is room for SHARED_MAX_REFRESHERS; returns how many. */
+extern int	shared_stuck_refreshers(Oid database, StuckRefresher *stuck);
+
+/* The launcher's side, with control->lock: the slot is to be another database's. */
+extern void shared_forget_refreshers(WorkerSlot *slot);
+extern bool shared_has_refreshers(const WorkerSlot *slot);
 
 /* The worker's side: what keeps a refresher from starting; a NULL problem means "". */
 extern void shared_set_refresher_problem(WorkerSlot *slot, const char *problem);

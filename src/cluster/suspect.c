@@ -24,13 +24,12 @@
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/fd.h"
-#include "storage/ipc.h"
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
 #include "cluster/suspect.h"
 
-#define MAGIC		0x48535031	/* of this layout */
+#define MAGIC		0x48535032	/* of this layout */
 #define ENTRIES		32			/* the oldest makes way */
 #define DEATHS		2
 #define REMEMBER_US	(24 * USECS_PER_HOUR)	/* a death after so long is another story */
@@ -43,38 +42,51 @@ typedef struct SuspectEntry
 	TimestampTz died_at;		/* the last time */
 } SuspectEntry;
 
+/* What a process works on. */
+typedef struct SuspectPlace
+{
+	volatile uint32 kind;		/* SUSPECT_NONE: nothing that counts */
+	volatile int64 id;
+} SuspectPlace;
+
+/*
+ * Of several processes that run each writes its own place.  The entries are written by one that
+ * starts, and suspect_end() forgets one.
+ */
 typedef struct SuspectFile
 {
 	uint32		magic;
-	volatile uint32 kind;		/* what is worked on */
-	volatile int64 id;
 	uint32		next;			/* entry to be used next */
+	SuspectPlace places[SUSPECT_PLACES];
 	SuspectEntry entries[ENTRIES];
 } SuspectFile;
 
 static SuspectFile unmapped;
 static SuspectFile *file = &unmapped;
+static SuspectPlace *mine = &unmapped.places[0];
 static char name[64];
 
 /* As SignalHandlerForCrashExit(), but with a clean name. */
 static void
 on_quit(SIGNAL_ARGS)
 {
-	file->kind = SUSPECT_NONE;
+	mine->kind = SUSPECT_NONE;
 	_exit(2);
 }
 
 /*
  * Have the disk hold every byte of the file: a store into a hole of it, for which a full
- * disk has no room, would be the process's death by SIGBUS.
+ * disk has no room, would be the process's death by SIGBUS.  One that has been written
+ * before is left alone, since another process may be writing into it.
  */
 static bool
 fill_file(int fd)
 {
 	SuspectFile image;
 
-	if (pg_pread(fd, &image, sizeof(image), 0) != sizeof(image) || image.magic != MAGIC)
-		memset(&image, 0, sizeof(image));
+	if (pg_pread(fd, &image, sizeof(image), 0) == sizeof(image) && image.magic == MAGIC)
+		return true;
+	memset(&image, 0, sizeof(image));
 	image.magic = MAGIC;
 	errno = 0;
 	if (pg_pwrite(fd, &image, sizeof(image), 0) == sizeof(image))
@@ -138,45 +150,62 @@ note_death(SuspectKind kind, int64 id)
 }
 
 /* Nothing to remember: no file. */
-static void
-at_exit(int code, Datum arg)
+void
+suspect_stop(bool others_run)
 {
-	file->kind = SUSPECT_NONE;
+	mine->kind = SUSPECT_NONE;
+	if (others_run || file == &unmapped)
+		return;
 	for (int i = 0; i < ENTRIES; i++)
 		if (file->entries[i].kind != SUSPECT_NONE)
 			return;
-	if (file != &unmapped)
-		(void) unlink(name);
+	(void) unlink(name);
+}
+
+/*
+ * What stands in the places of processes that do not run.  It is taken back first, lest it is
+ * counted twice.
+ */
+static void
+note_deaths(uint32 others)
+{
+	for (int i = 0; i < SUSPECT_PLACES; i++)
+	{
+		SuspectPlace *place = &file->places[i];
+		SuspectKind kind = place->kind;
+
+		if (others & (1U << i))
+			continue;
+		place->kind = SUSPECT_NONE;
+		if (kind != SUSPECT_NONE)
+			note_death(kind, place->id);
+	}
 }
 
 void
-suspect_start(const char *process)
+suspect_start(const char *process, int place, uint32 others)
 {
-	Suspect		last;
-
+	Assert(place >= 0 && place < SUSPECT_PLACES);
 	snprintf(name, sizeof(name), "hubspot_%s_suspects.%u", process, MyDatabaseId);
 	if (!map_file())
 		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("could not map file \"%s\": %m", name)));
+	mine = &file->places[place];
 	pqsignal(SIGQUIT, on_quit);
-	/* taken back first: whoever ends this process meanwhile must not have it counted twice */
-	last = suspect_begin(SUSPECT_NONE, 0);
-	if (last.kind != SUSPECT_NONE)
-		note_death(last.kind, last.id);
-	before_shmem_exit(at_exit, (Datum) 0);
+	note_deaths(others);
 }
 
 Suspect
 suspect_begin(SuspectKind kind, int64 id)
 {
-	Suspect		outer = {file->kind, file->id};
+	Suspect		outer = {mine->kind, mine->id};
 
-	file->kind = SUSPECT_NONE;
+	mine->kind = SUSPECT_NONE;
 	pg_compiler_barrier();
-	file->id = id;
+	mine->id = id;
 	pg_compiler_barrier();
-	file->kind = kind;
+	mine->kind = kind;
 	return outer;
 }
 
@@ -184,15 +213,15 @@ void
 suspect_end(Suspect outer)
 {
 	/* a definition is one task, that went well; a row and a lane are met again and again */
-	if (file->next != 0 && (file->kind == SUSPECT_REFRESH || file->kind == SUSPECT_FILL))
-		suspect_forget(file->kind, file->id);
+	if (file->next != 0 && (mine->kind == SUSPECT_REFRESH || mine->kind == SUSPECT_FILL))
+		suspect_forget(mine->kind, mine->id);
 	(void) suspect_begin(outer.kind, outer.id);
 }
 
 void
 suspect_clear(void)
 {
-	file->kind = SUSPECT_NONE;
+	mine->kind = SUSPECT_NONE;
 }
 
 bool

@@ -40,11 +40,21 @@ suspect_answer_id(Oid server, int family)
 }
 
 /*
- * At the start of this database's process of this kind, "worker" or "refresher":
+ * At the start of a process of this database and kind, "worker" or "refresher":
  * what its predecessor named when it died has one death more.  Call it before
  * crash_guard_clear() may be, connected to the database.
+ *
+ * Of a kind of which several may run, each has a place of its own (0 ..) to name what it
+ * works on; others (a bit for each place) are those that run now, which have not died.
  */
-extern void suspect_start(const char *process);
+#define SUSPECT_PLACES	4
+extern void suspect_start(const char *process, int place, uint32 others);
+
+/*
+ * At exit, once the transaction has ended; others_run: some of this kind, who name what they
+ * work on.
+ */
+extern void suspect_stop(bool others_run);
 
 /* From here to suspect_end() this is worked on; returns what was before, for that. */
 extern Suspect suspect_begin(SuspectKind kind, int64 id);

@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(hubspot_lane_report);
 PG_FUNCTION_INFO_V1(hubspot_flight_report);
 PG_FUNCTION_INFO_V1(hubspot_worker_report);
 PG_FUNCTION_INFO_V1(hubspot_fill_report);
+PG_FUNCTION_INFO_V1(hubspot_stuck_report);
 PG_FUNCTION_INFO_V1(hubspot_meter_report);
 PG_FUNCTION_INFO_V1(hubspot_launch);
 
@@ -176,15 +177,19 @@ describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 {
 	char		problem[SHARED_TEXT];
 	char		refresher_problem[SHARED_TEXT];
-	RefresherTask task;
+	RefresherTask task = {0};
 	WorkerState state;
+	int			working;
 
 	LWLockAcquire(hubspot_shared->lock, LW_SHARED);
 	state = slot->state;
 	values[0] = ObjectIdGetDatum(pg_atomic_read_u32(&slot->database));
 	values[6] = Int32GetDatum(slot->failures);
-	values[12] = Int32GetDatum(slot->refresher.pid);
-	nulls[12] = slot->refresher.pid == 0;
+	working = slot->refresher.working;
+	nulls[12] = working < 0;
+	if (working >= 0)
+		values[12] = Int32GetDatum(slot->refresher.places[working].pid);
+	values[17] = Int32GetDatum(shared_count_stuck(slot));
 	LWLockRelease(hubspot_shared->lock);
 	if (state == WORKER_NONE)
 		return false;
@@ -199,7 +204,8 @@ describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 	values[9] = Int64GetDatum(slot->read_id);
 	values[10] = Int64GetDatum(slot->requests);
 	values[11] = Int64GetDatum(slot->rows_done);
-	task = slot->refresher.task;
+	if (working >= 0)
+		task = slot->refresher.places[working].task;
 	strlcpy(refresher_problem, slot->refresher.problem, sizeof(refresher_problem));
 	SpinLockRelease(&slot->mutex);
 	values[13] = CStringGetTextDatum(refresher_problem);
@@ -223,11 +229,37 @@ hubspot_worker_report(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; hubspot_shared != NULL && i < SHARED_MAX_WORKERS; i++)
 	{
-		Datum		values[17];
-		bool		nulls[17] = {0};
+		Datum		values[18];
+		bool		nulls[18] = {0};
 
 		if (describe_worker(&hubspot_shared->slots[i], values, nulls))
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* Refreshers of this database that are stuck. */
+Datum
+hubspot_stuck_report(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	StuckRefresher stuck[SHARED_MAX_REFRESHERS];
+	int			count = shared_stuck_refreshers(MyDatabaseId, stuck);
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		values[5] = {
+			Int32GetDatum(stuck[i].task.sync), ObjectIdGetDatum(stuck[i].task.owner),
+			Int32GetDatum(stuck[i].pid)
+		};
+		bool		nulls[5] = {0};
+
+		if (stuck[i].task.sync == 0)
+			continue;			/* it has come back, and is about to end */
+		put_time(values, nulls, 3, stuck[i].task.since);
+		put_time(values, nulls, 4, stuck[i].task.until);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }

@@ -2,7 +2,7 @@
  * refresher.c
  *		A process beside the worker: refreshes on schedule, back-fills.
  *
- * One per database at most, started by the worker (refresher_launch.c) when
+ * At most one per database works, started by the worker (refresher_launch.c) when
  * something is due.  Each turn runs at most one refresh and gives each open
  * back-fill the chance to read its next rows; every refresh and every chunk is
  * a transaction of its own.  It ends when nothing has been due for IDLE_US.
@@ -12,7 +12,10 @@
  * error ends the process; the worker starts it again after a pause.
  *
  * A query has a timeout; one that goes on all the same ends the process
- * (refresher_limit.c).  Owners take turns, see schedule.h.
+ * (refresher_limit.c).  Where even that has no effect the process is stuck, and
+ * another one works beside it: nothing here may depend on being the only one but
+ * what shared_refresher.c and the lock of a definition's state see to.  Owners take
+ * turns, see schedule.h.
  *
  * SIGTERM ends it at once, also inside a user's query: what that transaction
  * has queued is gone with it.  Between two transactions no lock and no snapshot is held.
@@ -55,6 +58,9 @@
 
 /* The process: found by its name in this library. */
 extern PGDLLEXPORT void hubspot_refresher_main(Datum arg);
+
+StaticAssertDecl(SUSPECT_PLACES >= SHARED_MAX_REFRESHERS,
+				 "each refresher that may run names what it works on");
 
 #define LOOK_US			1000000
 #define SLOW_US			500000	/* a chunk takes a few ms */
@@ -158,17 +164,18 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 		shared_set_task(slot, item->sync, is_fill);
 		task(item);
 		refresher_unlimit();
+		CHECK_FOR_INTERRUPTS(); /* what was told to end is not committed after all */
 		end_transaction();
 	}
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		refresher_unlimit();
-		QueryCancelPending = false; /* a second one would end the noting of the first */
 		MemoryContextSwitchTo(turn_context);
 		error = CopyErrorData();
-		AbortOutOfAnyTransaction();
+		AbortOutOfAnyTransaction(); /* the limit goes on: it may wait for a parallel worker */
 		FlushErrorState();
+		refresher_unlimit();
+		QueryCancelPending = false; /* a second one would end the noting of the first */
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -176,35 +183,54 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 	suspect_end(outer);
 	MemoryContextSwitchTo(turn_context);
 	pgstat_report_stat(false);
+	if (ProcDiePending)
+		CHECK_FOR_INTERRUPTS(); /* told to end: it is the next refresher that says why */
 	if (error != NULL)
 		note_failure(item, is_fill, error);
 	shared_set_task(slot, 0, false);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	if (ProcDiePending)
+		proc_exit(0);			/* before another task */
 	return error == NULL;
 }
 
-/* The refresher before this one was ended while it worked on a definition. */
-static void
-note_lost_task(void)
+static const char *
+lost_message(const RefresherTask *lost)
 {
-	RefresherTask lost = shared_take_lost_task(slot);
-	ScheduleItem item = {.sync = lost.sync};
+	if (lost->stuck)
+		return "the query went on after its process was told to end: it calls something that "
+			"looks for no interrupts, as xpath() or a foreign table may";
+	if (lost->overran)
+		return "the query went on after it was canceled at its timeout, and the process was ended";
+	return "the process was ended by an administrator while the query ran";
+}
+
+static void
+note_lost_task(const RefresherTask *lost)
+{
+	ScheduleItem item = {.sync = lost->sync};
 	ErrorData	error = {0};
 	Sync	   *sync;
 
-	if (lost.sync == 0)
-		return;
 	begin_transaction("looking for what was not done");
-	sync = sync_load_by_id(lost.sync, true);
+	sync = sync_load_by_id(lost->sync, true);
 	item.name = sync != NULL ? MemoryContextStrdup(turn_context, sync->name) : NULL;
 	end_transaction();
 	if (item.name == NULL)
 		return;					/* dropped meanwhile */
-	error.sqlerrcode = lost.overran ? ERRCODE_QUERY_CANCELED : ERRCODE_ADMIN_SHUTDOWN;
-	error.message = lost.overran
-		? "the query went on after it was canceled at its timeout, and the process was ended"
-		: "the process was ended by an administrator while the query ran";
-	note_failure(&item, lost.is_fill, &error);
+	error.sqlerrcode = lost->overran ? ERRCODE_QUERY_CANCELED : ERRCODE_ADMIN_SHUTDOWN;
+	error.message = unconstify(char *, lost_message(lost));
+	note_failure(&item, lost->is_fill, &error);
+}
+
+/* Another refresher was ended while it worked on a definition. */
+static void
+note_lost_tasks(void)
+{
+	RefresherTask lost;
+
+	while ((lost = shared_take_lost_task(slot)).sync != 0)
+		note_lost_task(&lost);
 }
 
 /* ---- tasks ---------------------------------------------------------------------- */
@@ -354,6 +380,7 @@ one_turn(void)
 	MemoryContextReset(turn_context);
 	if (now < pause_until)
 		return pause_until - now;
+	note_lost_tasks();
 	look(now);
 	run_refresh();
 	fill_keep(fills);
@@ -411,15 +438,25 @@ hold_suspects(SuspectKind kind)
 	}
 }
 
+/*
+ * The files of the guards are of all refreshers of the database: the last one removes them.  The
+ * transaction has ended before, which may wait for a parallel worker that is stuck.
+ */
 static void
 at_exit(int code, Datum arg)
 {
-	crash_guard_clear();
+	bool		is_last = shared_refresher_leaves(slot);
+
+	if (is_last)
+		crash_guard_clear();
+	suspect_stop(!is_last);
 }
 
 static void
 start(void)
 {
+	uint32		others;
+
 	shared_read_order(&order);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -434,16 +471,16 @@ start(void)
 	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot refresher turn", ALLOCSET_DEFAULT_SIZES);
 	tasks_context = AllocSetContextCreate(TopMemoryContext, "hubspot refresher tasks", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(turn_context);
-	suspect_start("refresher");
+	others = shared_refreshers_running(slot) & ~(1U << shared_refresher_place());
+	suspect_start("refresher", shared_refresher_place(), others);
 	hold_suspects(SUSPECT_REFRESH);
 	hold_suspects(SUSPECT_FILL);
-	wait_after_crashes(crash_guard_start("refresher"));
+	wait_after_crashes(crash_guard_start("refresher", others != 0));
 	last_task = clock_us();
 	refresher_limit_init(slot);
 	begin_transaction("looking for unfinished back-fills");
 	fill_start();
 	end_transaction();
-	note_lost_task();
 }
 
 void

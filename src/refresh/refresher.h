@@ -24,10 +24,13 @@
  */
 extern void refresher_look(WorkerSlot *slot, int64 now);
 
-/* Outside a transaction: see to it that a refresher runs when something is due. */
+/*
+ * Outside a transaction: see to it that a refresher works when something is due,
+ * beside one that is stuck if need be.
+ */
 extern void refresher_tend(WorkerSlot *slot, int64 now);
 
 /* After how many µs refresher_tend() wants to be called, or -1. */
-extern int64 refresher_wake(int64 now);
+extern int64 refresher_wake(WorkerSlot *slot, int64 now);
 
 #endif							/* HUBSPOT_REFRESHER_H */

@@ -4,8 +4,16 @@
  *
  * The worker asks hubspot.sync_state at its start, when a transaction says that
  * a definition changed, and every few seconds in a transaction that it runs
- * anyway; what it learns is when something is due next.  While a refresher runs
+ * anyway; what it learns is when something is due next.  While a refresher works
  * it asks nothing.
+ *
+ * A refresher that goes on STUCK_MS after it was told to end (refresher_limit.c) is
+ * stuck, in a C function that looks for no interrupts, perhaps of a parallel
+ * worker.  It is put aside, and another one is started beside it.  What it works
+ * on, and all else of the same owner, is not due while it lives (schedule.c), so
+ * that each owner has one such process at most.  There is a maximum of them, in a
+ * database and in the cluster; then all wait for the one that works, as
+ * hubspot_health() says.
  *
  * A refresher that ends by an error, or before it could attach, is started
  * again after 1, 2, 4 .. 60 s.  Where PostgreSQL has no process left, the same,
@@ -24,6 +32,7 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
+#include "cluster/crash_guard.h"
 #include "refresh/refresher.h"
 #include "refresh/schedule.h"
 
@@ -31,8 +40,12 @@
 #define HEALTHY_US		INT64CONST(60000000)
 #define LONGEST_PAUSE_S 60
 #define TELL_US			INT64CONST(3600000000)
+#define STUCK_MS		2000
 
-static BackgroundWorkerHandle *handle;	/* NULL: none was started, or its end was judged */
+static BackgroundWorkerHandle *handle;	/* NULL: none was started, it was put aside, or its end was
+										 * judged */
+static bool too_many_stuck = true;	/* so it is told; at the start perhaps by the worker before */
+static bool had_stuck = false;	/* since one was put aside; they may have ended */
 static TimestampTz due = DT_NOEND;	/* when something is to be done */
 static int64 next_look;			/* µs of the monotonic clock, as all below */
 static int64 started_at;
@@ -51,7 +64,8 @@ refresher_look(WorkerSlot *slot, int64 now)
 	pg_atomic_write_u32(&slot->syncs_changed, 0);
 	next_look = now + LOOK_US;
 	due = schedule_next(true);
-	name = due != DT_NOEND ? get_database_name(MyDatabaseId) : NULL;
+	/* once: the worker leaves before its database is renamed */
+	name = database[0] == '\0' ? get_database_name(MyDatabaseId) : NULL;
 	if (name != NULL)
 		strlcpy(database, name, sizeof(database));
 }
@@ -140,18 +154,65 @@ judge_end(WorkerSlot *slot, int64 now)
 		back_off(now);
 }
 
+static void
+tell_too_many_stuck(WorkerSlot *slot, bool are)
+{
+	if (are == too_many_stuck)
+		return;
+	too_many_stuck = are;
+	shared_set_refresher_problem(slot, are ? "too many refreshers are stuck, "
+								 "no more are started beside them" : NULL);
+}
+
+/* Also one that an earlier worker has started. */
+static void
+put_aside_stuck(WorkerSlot *slot, int64 now)
+{
+	int			pid = 0;
+
+	if (shared_refresher_stuck_in(slot, STUCK_MS, now) == 0)
+		pid = shared_put_refresher_aside(slot);
+	tell_too_many_stuck(slot, pid < 0);
+	if (pid <= 0)
+		return;
+	had_stuck = true;
+	if (handle != NULL)
+		pfree(handle);
+	handle = NULL;
+	due = GetCurrentTimestamp();	/* the others have waited long enough */
+	ereport(WARNING,
+			(errmsg("hubspot refresher with PID %d does not end although it was told to", pid),
+			 errdetail("The query that it runs looks for no interrupts.  "
+					   "Another refresher is started beside it."),
+			 errhint("hubspot_health() in database \"%s\" names the definition, and what helps.", database)));
+}
+
+/* Of several that ran at a time the last one may not have known that it was. */
+static void
+clear_guard(WorkerSlot *slot)
+{
+	if (!had_stuck || handle != NULL || shared_refreshers_running(slot) != 0)
+		return;
+	had_stuck = false;
+	crash_guard_forget("refresher");
+}
+
 void
 refresher_tend(WorkerSlot *slot, int64 now)
 {
 	if (handle != NULL)
 		judge_end(slot, now);
+	put_aside_stuck(slot, now);
+	clear_guard(slot);
 	if (handle == NULL && due <= GetCurrentTimestamp() && now >= not_before)
 		start_refresher(slot, now);
 }
 
 int64
-refresher_wake(int64 now)
+refresher_wake(WorkerSlot *slot, int64 now)
 {
+	if (handle != NULL && !too_many_stuck)
+		return shared_refresher_stuck_in(slot, STUCK_MS, now);
 	if (handle != NULL || due == DT_NOEND)
 		return -1;				/* its end wakes the worker */
 	return Max((int64) TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) * 1000, Max(not_before - now, 0));

@@ -7,13 +7,14 @@
  * often as it likes.  So it is not repeated: after GRACE_MS the process gets
  * SIGTERM, which no handler of exceptions stops.  The next refresher notes that
  * as a failure of the definition.  What checks for no interrupts, as a C function
- * in a loop, is not ended by either: hubspot_health() compares the time with when
- * SIGTERM came, and says so.
+ * in a loop, is not ended by either: the worker puts that process aside and
+ * starts another one beside it, see refresher_launch.c.
  *
  * Memory and locks: none.
  */
 #include "postgres.h"
 
+#include <limits.h>
 #include <signal.h>
 
 #include "miscadmin.h"
@@ -50,7 +51,7 @@ refresher_limit(const Sync *sync)
 	int			ms = Min(sync->timeout_ms, hubspot_max_refresh_timeout);
 	int			end_ms = Min(ms, INT_MAX - GRACE_MS) + GRACE_MS;
 
-	shared_set_task_until(my_slot, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) end_ms));
+	shared_limit_task(my_slot, end_ms, sync->role);
 	enable_timeout_after(STATEMENT_TIMEOUT, ms);
 	enable_timeout_after(end_of_grace, end_ms);
 }
@@ -60,5 +61,5 @@ refresher_unlimit(void)
 {
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	disable_timeout(end_of_grace, false);
-	shared_set_task_until(my_slot, 0);
+	shared_unlimit_task(my_slot);
 }

@@ -10,39 +10,52 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "cluster/shared.h"
 #include "refresh/schedule.h"
 
 /* When a compared definition is due; one that was never refreshed is due at once. */
 #define NEXT_AT "coalesce(s.next_at, CASE WHEN y.every IS NOT NULL THEN y.defined_at END)"
 
+/*
+ * What a refresher is stuck in, and all else of the same owner, waits for the end
+ * of that process ($1: definitions, $2: owners): so no owner has two of them.
+ */
+#define DOES_NOT_WAIT(y) \
+	" AND (" y ".id = ANY ($1) OR coalesce(" y ".owner_oid, " \
+	"(SELECT r.oid FROM pg_roles r WHERE r.rolname = " y ".owner)) = ANY ($2)) IS NOT TRUE"
+
 /* A back-fill is due at once. */
 static const char *const next_sql =
 "SELECT min(CASE WHEN y.follows THEN s.fill_started_at ELSE " NEXT_AT " END)"
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
-" WHERE y.held IS NULL AND (NOT y.follows OR $1 AND s.fill_finished_at IS NULL)";
+" WHERE y.held IS NULL AND (NOT y.follows OR $3 AND s.fill_finished_at IS NULL)" DOES_NOT_WAIT("y");
 
 /* When the refresher last worked for this owner. */
 #define SERVED_AT "max(s.ran_at) OVER (PARTITION BY y.owner_oid)"
 
 static const char *const due_sql =
-"SELECT d.id, d.name, 0::int8 FROM (SELECT y.id, y.name, y.held, y.follows, " NEXT_AT
+"SELECT d.id, d.name, 0::int8 FROM (SELECT y.id, y.name, y.owner, y.owner_oid, y.held, "
+"y.follows, " NEXT_AT
 " AS at, " SERVED_AT " AS served_at"
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
-" WHERE d.held IS NULL AND NOT d.follows AND d.at <= clock_timestamp()"
+" WHERE d.held IS NULL AND NOT d.follows AND d.at <= clock_timestamp()" DOES_NOT_WAIT("d")
 " ORDER BY d.served_at NULLS FIRST, d.at, d.id";
 
 static const char *const fills_sql =
 "SELECT d.id, d.name, coalesce(greatest(extract(epoch FROM d.failed_at - clock_timestamp()) + "
 "least(2 ^ least(d.failures - 1, 20), 300), 0) * 1000, 0)::int8"
-" FROM (SELECT y.id, y.name, y.held, y.follows, s.fill_started_at, s.fill_finished_at, "
+" FROM (SELECT y.id, y.name, y.owner, y.owner_oid, y.held, y.follows, "
+"s.fill_started_at, s.fill_finished_at, "
 "s.failed_at, s.failures, " SERVED_AT " AS served_at"
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
 " WHERE d.held IS NULL AND d.follows AND d.fill_started_at IS NOT NULL AND "
-"d.fill_finished_at IS NULL"
+"d.fill_finished_at IS NULL" DOES_NOT_WAIT("d")
 " ORDER BY d.served_at NULLS FIRST, d.fill_started_at, d.id";
 
 static const char *const succeeded_sql =
@@ -81,14 +94,37 @@ take_time(void *arg)
 	*(TimestampTz *) arg = isnull ? DT_NOEND : DatumGetTimestampTz(time);
 }
 
+/* The first two parameters. */
+static void
+put_waiting(Oid *types, Datum *values)
+{
+	StuckRefresher stuck[SHARED_MAX_REFRESHERS];
+	int			count = shared_stuck_refreshers(MyDatabaseId, stuck);
+	Datum		syncs[SHARED_MAX_REFRESHERS];
+	Datum		owners[SHARED_MAX_REFRESHERS];
+
+	for (int i = 0; i < count; i++)
+	{
+		syncs[i] = Int32GetDatum(stuck[i].task.sync);
+		owners[i] = ObjectIdGetDatum(stuck[i].task.owner);
+	}
+	types[0] = INT4ARRAYOID;
+	types[1] = OIDARRAYOID;
+	values[0] = PointerGetDatum(construct_array(syncs, count, INT4OID, sizeof(int32), true,
+												TYPALIGN_INT));
+	values[1] = PointerGetDatum(construct_array(owners, count, OIDOID, sizeof(Oid), true,
+												TYPALIGN_INT));
+}
+
 TimestampTz
 schedule_next(bool with_fills)
 {
-	Oid			type = BOOLOID;
-	Datum		value = BoolGetDatum(with_fills);
+	Oid			types[3] = {0, 0, BOOLOID};
+	Datum		values[3] = {0, 0, BoolGetDatum(with_fills)};
 	TimestampTz next;
 
-	(void) sync_execute(next_sql, 1, &type, &value, NULL, take_time, &next);
+	put_waiting(types, values);
+	(void) sync_execute(next_sql, lengthof(types), types, values, NULL, take_time, &next);
 	return next;
 }
 
@@ -121,8 +157,11 @@ static List *
 read_items(const char *sql)
 {
 	Items		items = {NIL, CurrentMemoryContext};
+	Oid			types[2];
+	Datum		values[2];
 
-	(void) sync_execute(sql, 0, NULL, NULL, NULL, take_items, &items);
+	put_waiting(types, values);
+	(void) sync_execute(sql, lengthof(types), types, values, NULL, take_items, &items);
 	return items.list;
 }
 

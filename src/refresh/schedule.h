@@ -17,7 +17,10 @@
 
 #include "sync/sync.h"
 
-/* When something that is not held is due next, with or without back-fills; DT_NOEND: never. */
+/*
+ * When something is due next that is not held and waits for no refresher that is stuck, with or
+ * without back-fills; DT_NOEND: never.
+ */
 extern TimestampTz schedule_next(bool with_fills);
 
 typedef struct ScheduleItem

@@ -29,9 +29,11 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "base/hubspot.h"
 #include "base/statement.h"
+#include "cluster/shared.h"
 #include "store/act_as.h"
 #include "store/ring.h"
 #include "sync/sync.h"
@@ -407,6 +409,24 @@ sync_load_by_id(int id, bool missing_ok)
 	return sync;
 }
 
+/* Whoever waits for a process that looks for no interrupts may wait for ever. */
+static void
+refuse_stuck(const Sync *sync)
+{
+	StuckRefresher stuck[SHARED_MAX_REFRESHERS];
+	int			count = shared_stuck_refreshers(MyDatabaseId, stuck);
+
+	for (int i = 0; i < count; i++)
+		if (stuck[i].task.sync == sync->id)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("%s \"%s\" is stuck: its query goes on in the process with PID %d",
+							sync_kind_names[sync->kind], sync->name, stuck[i].pid),
+					 errdetail("The process was told to end at %s, and looks for no interrupts.",
+							   timestamptz_to_str(stuck[i].task.until)),
+					 errhint("It is not run again while that process lives; hubspot_health() says what helps.")));
+}
+
 bool
 sync_lock(const Sync *sync, bool wait)
 {
@@ -416,5 +436,7 @@ sync_lock(const Sync *sync, bool wait)
 	? "SELECT 1 FROM hubspot.sync_state WHERE sync = $1 FOR UPDATE"
 	: "SELECT 1 FROM hubspot.sync_state WHERE sync = $1 FOR UPDATE SKIP LOCKED";
 
+	if (wait)
+		refuse_stuck(sync);
 	return sync_execute(sql, 1, &type, &value, NULL, NULL, NULL) == 1;
 }

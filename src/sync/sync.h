@@ -131,7 +131,8 @@ extern Sync *sync_load_by_id(int id, bool missing_ok);
 
 /*
  * Lock the definition's row of hubspot.sync_state, so that only one refresh or chunk of a
- * back-fill runs at a time.  If the row is locked: wait, or return false.
+ * back-fill runs at a time.  If the row is locked: wait, or return false.  An error instead of
+ * waiting for a refresher that is stuck.
  */
 extern bool sync_lock(const Sync *sync, bool wait);
 

@@ -489,7 +489,7 @@ one_turn(void)
 	}
 	wait_us = paused ? pause_until - now : Max(Min(next_look, next_rotation) - now, 0);
 	refresher_tend(slot, now);
-	wait_us = clock_sooner(wait_us, refresher_wake(now));
+	wait_us = clock_sooner(wait_us, refresher_wake(slot, now));
 	wait_us = clock_sooner(wait_us, expire_overdue(now));
 	wait_us = clock_sooner(wait_us, await_wake(now));
 	wait_us = clock_sooner(wait_us, defer_wake(now));
@@ -520,6 +520,7 @@ at_exit(int code, Datum arg)
 {
 	meter_abandon_all();
 	crash_guard_clear();
+	suspect_stop(false);
 }
 
 /* What the workers before this one died of, twice: a lane's answers; for rows see admit_lane(). */
@@ -602,7 +603,7 @@ start(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
 	settings_pin();
 	guard_start(slot->problem);
-	suspect_start("worker");
+	suspect_start("worker", 0, 0);
 
 	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext", ALLOCSET_DEFAULT_SIZES);
 	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot turn", ALLOCSET_DEFAULT_SIZES);
@@ -638,7 +639,7 @@ hubspot_worker_main(Datum arg)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(turn_context);
 	pause_suspects();
-	wait_after_crashes(crash_guard_start("worker"));
+	wait_after_crashes(crash_guard_start("worker", false));
 	next_rotation = clock_us() + ROTATE_US;
 
 	while (may_send && !ShutdownRequestPending)

@@ -91,8 +91,8 @@ sub dies_at
 
 	kill 'STOP', $pid;
 	open my $file, '+<:raw', $path or die "$path: $!";
-	seek $file, 4, 0;
-	print $file pack('L q', $kind, $id);
+	seek $file, 8, 0;
+	print $file pack('L x4 q', $kind, $id);
 	close $file;
 	dies($pid, 'KILL');
 }

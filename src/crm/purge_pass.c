@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/statement.h"
 #include "crm/purge_pass.h"
+#include "store/outbox.h"
 #include "store/ring.h"
 #include "store/ring_scan.h"
 
@@ -210,7 +211,7 @@ pass_committed(Pass *pass)
 static void
 measure(Pass *pass)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 
 	for (int i = 0; i < RING_CHILDREN; i++)
 	{
@@ -223,10 +224,10 @@ measure(Pass *pass)
 		index_rescan(child.scan, NULL, 0, NULL, 0);
 		if (ring_scan_next(&child))
 		{
-			span->first = DatumGetInt64(slot_getattr(child.slot, 1, &isnull));
+			span->first = DatumGetInt64(slot_getattr(child.slot, Anum_outbox_id, &isnull));
 			index_rescan(child.scan, NULL, 0, NULL, 0);
 			if (index_getnext_slot(child.scan, BackwardScanDirection, child.slot))
-				span->end = DatumGetInt64(slot_getattr(child.slot, 1, &isnull)) + 1;
+				span->end = DatumGetInt64(slot_getattr(child.slot, Anum_outbox_id, &isnull)) + 1;
 			span->end = Max(Min(span->end, pass->last), span->first);
 		}
 		ring_scan_close(&child);

@@ -186,7 +186,7 @@ defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category,
 
 /* ---- into the window --------------------------------------------------------------- */
 
-/* Attributes of hubspot.deferred behind those of the outbox. */
+/* Columns of hubspot.deferred behind those of the outbox, in the order of the script. */
 enum DeferredAttribute
 {
 	AT_ATTEMPT = Natts_outbox + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS, AT_CATEGORY

@@ -25,7 +25,7 @@
 
 #define CHECKPOINT_US	1000000 /* at most one in this time */
 
-/* Columns in the order of the script. */
+/* Columns of hubspot.checkpoint, in the order of the script. */
 enum CheckpointColumn
 {
 	CHECKPOINT_ID, CHECKPOINT_WRITTEN_AT, CHECKPOINT_LAST_ID, CHECKPOINT_SNAPSHOT,

@@ -30,7 +30,7 @@
 #define ACK_WAIT_US		50000	/* longest wait of a verdict */
 #define ACK_GROUP		200		/* rows handed to the table at once */
 
-/* Columns in the order of the script. */
+/* Columns of hubspot.result, in the order of the script. */
 enum ResultColumn
 {
 	RESULT_ID, RESULT_REQUEST_ID, RESULT_FINISHED_AT, RESULT_MERGED_INTO, RESULT_VERDICT,
@@ -38,6 +38,7 @@ enum ResultColumn
 	RESULT_MESSAGE, RESULT_WARNINGS, RESULT_MERGED
 };
 
+/* Columns of hubspot.request, in the order of the script. */
 enum RequestColumn
 {
 	REQUEST_ID, REQUEST_SERVER, REQUEST_STARTED_AT, REQUEST_DURATION_MS, REQUEST_RECORDS,
@@ -45,6 +46,8 @@ enum RequestColumn
 	REQUEST_METHOD, REQUEST_PATH, REQUEST_LANE, REQUEST_CORRELATION_ID, REQUEST_ERROR,
 	REQUEST_CATEGORY
 };
+
+StaticAssertDecl(ACK_RECORD_ID_ATTRIBUTE == RESULT_RECORD_ID + 1, "the record id is read by whoever looks up a verdict");
 
 /* Growing arrays, emptied as a whole. */
 static MemoryContext context;

@@ -36,7 +36,7 @@
 
 #define WRITE_GROUP		100		/* rows handed to the table at once */
 
-/* Columns in the order of the script. */
+/* Columns of hubspot.confirmed, in the order of the script. */
 enum ConfirmedColumn
 {
 	CONFIRMED_AT, CONFIRMED_SERVER, CONFIRMED_OBJECT, CONFIRMED_RECORD_ID, CONFIRMED_PROPERTIES

@@ -39,6 +39,7 @@
 #define MAP_WAIT_US		1000000 /* longest wait of an entry while others come in */
 #define MAP_GROUP		200		/* rows handed to the table at once */
 
+/* Columns of hubspot.record, in the order of the script. */
 enum RecordColumn
 {
 	RECORD_KEY_HASH, RECORD_SERVER, RECORD_OBJECT, RECORD_RECORD_ID, RECORD_KEY_PROPERTY, RECORD_KEY

@@ -38,6 +38,7 @@
 
 #include "base/hubspot.h"
 #include "base/statement.h"
+#include "store/outbox.h"
 #include "store/ring.h"
 #include "store/snapshot.h"
 
@@ -61,9 +62,9 @@ first_row(Oid heap_oid, Oid index_oid, ScanKey keys, int nkeys, bool backward, i
 	{
 		bool		isnull;
 
-		*id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-		*xid = DatumGetFullTransactionId(slot_getattr(slot, 2, &isnull));
-		*created_at = DatumGetTimestampTz(slot_getattr(slot, 3, &isnull));
+		*id = DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull));
+		*xid = DatumGetFullTransactionId(slot_getattr(slot, Anum_outbox_xid, &isnull));
+		*created_at = DatumGetTimestampTz(slot_getattr(slot, Anum_outbox_created_at, &isnull));
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -176,7 +177,7 @@ start_generation(const Catalog *catalog, int64 retention)
 void
 ring_rotate(Datum snapshot, int64 retention_minutes)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_outbox_catalog();
 	Snap	   *checkpoint = snapshot_from_datum(snapshot);
 	int			current = RING_CHILD(ring_last_id(catalog->outbox_id_seq));
 

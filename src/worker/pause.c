@@ -37,7 +37,7 @@
 
 #define WHOLE_ACCOUNT ""		/* hubspot.pause.lane */
 
-/* Columns of hubspot.pause. */
+/* Columns of hubspot.pause, in the order of the script. */
 enum
 {
 	AT_SERVER = 1,

@@ -14,7 +14,7 @@ use warnings;
 
 use Exporter qw(import);
 
-our @EXPORT = qw(ask_safely relations_of_extension calls_of_functions catalog_findings sql_words);
+our @EXPORT = qw(ask_safely relations_of_extension calls_of_functions catalog_findings sql_words column_enums);
 
 # What a statement says, with nothing but pg_catalog to be found: rows as arrays.
 sub ask_safely
@@ -107,6 +107,28 @@ sub sql_words
 		$words{$1} = 1 while $text =~ /\b([a-z_][a-z0-9_]*)\b/g;
 	}
 	return sort keys %words;
+}
+
+# Enums of the sources that name a table's columns in its order: [ table, whether
+# they stand behind those of the outbox, enumerators ].  The comment above each
+# says what it is of.
+sub column_enums
+{
+	my ($source) = @_;
+	my @enums;
+	for my $file (glob("$source/src/*.[ch] $source/src/*/*.[ch]"))
+	{
+		open my $in, '<', $file or die "$file: $!";
+		local $/;
+		my $text = <$in>;
+		while ($text =~ m!/\* Columns of hubspot\.(\w+)( behind those of the outbox)?, in the order of the script\. \*/\nenum[^{]*\{(.*?)\}!gs)
+		{
+			my ($table, $behind, $names) = ($1, $2, $3);
+			$names =~ s{^#.*}{}mg;
+			push @enums, [ $table, $behind, map { s/\s|=.*//gsr } split /,/, $names ];
+		}
+	}
+	return @enums;
 }
 
 1;

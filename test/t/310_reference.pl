@@ -1,6 +1,6 @@
 # The reference against the catalogs: each function, relation, column, option,
 # setting and word that there is stands in docs/reference*.md, once, as it is,
-# and nothing else does.
+# and nothing else does.  And the columns that the sources know by number.
 use strict;
 use warnings;
 
@@ -197,5 +197,26 @@ for my $section (sort keys %given)
 	is(join(', ', grep { $sources !~ /\\?"$_\\?"/ } sort keys %documented), '', '... and none that is not there');
 }
 
+#
+# Columns that the sources know by number
+#
+my @enums = column_enums('.');
+cmp_ok(scalar(@enums), '>=', 8, 'sources write and read tables by the numbers of columns');
+my ($outbox) = PostgreSQL::Test::Utils::slurp_file('src/store/outbox.h') =~ /^#define OUTBOX_COLUMNS\(.*?\n(.*?)\n\n/ms;
+push @enums, [ 'outbox', undef, $outbox =~ /\b(?:FIRST|NEXT)\((\w+)\)/g ];
+for my $enum (@enums)
+{
+	my ($table, $behind, @known) = @$enum;
+	my @columns = lines("SELECT attname FROM pg_attribute WHERE attrelid = 'hubspot.$table'::regclass AND attnum > 0 ORDER BY attnum");
+	splice @columns, 0, scalar(() = lines(q{SELECT attnum FROM pg_attribute WHERE attrelid = 'hubspot.outbox'::regclass AND attnum > 0})) if $behind;
+	# only as many as are of use, with a prefix or without
+	my @wrong = grep { my $column = $columns[$_] // 'none'; lc($known[$_]) !~ /(?:^|_)\Q$column\E$/ } 0 .. $#known;
+	is(join(', ', map { "$known[$_] is " . ($columns[$_] // 'none') } @wrong), '', "hubspot.$table: columns by number are those of the catalog");
+}
+# A repeat of a call takes along all that the call was made of.
+is(join(', ', lines(q{SELECT a.attname FROM pg_attribute a, pg_proc p WHERE a.attrelid = 'hubspot.outbox'::regclass AND a.attnum > 0
+	AND p.proname = 'queue_again' AND p.prosrc !~ format('\mo\.%s\M', a.attname) ORDER BY a.attnum})), 'xid, problem', 'hubspot_retry() and hubspot_replay() leave out what is the row\'s own, and nothing else');
+
 $node->stop;
+
 done_testing();

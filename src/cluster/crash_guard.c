@@ -2,11 +2,11 @@
  * crash_guard.c
  *		A process that crashes the server must not do so all day.
  *
- * A crash takes the launcher's book-keeping in shared memory with it, so the
- * count stands in a small file of the data directory, one per database
- * and kind of process, written at each start and removed as soon as something was done or the
- * process ends in order.  What is left after three crashes in a row is most likely
- * its own fault: then it waits before it does anything.
+ * A crash destroys the launcher's data in shared memory.  So the number of crashes stands
+ * in a small file of the data directory, one per database and kind of process.  The
+ * process writes the file at each start and removes it as soon as it has done something
+ * or ends in order.  After three crashes in a row the process is most likely their cause,
+ * and waits before it does anything.
  */
 #include "postgres.h"
 
@@ -22,9 +22,9 @@
 #define FREE_CRASHES	3
 #define MAX_DELAY_S		60
 
-static const char *noted = NULL;	/* the kind of process; NULL: nothing is noted */
+static const char *noted = NULL;	/* the kind of process, while a start is noted; or NULL */
 
-/* Relative to the data directory, where every server process is at home. */
+/* The name is relative to the data directory, which is every server process's current directory. */
 static void
 file_name(const char *kind, char *name, size_t size)
 {

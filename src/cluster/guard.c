@@ -2,18 +2,17 @@
  * guard.c
  *		May this very database send?
  *
- * hubspot.installation says where its tables are at home: cluster (system
- * identifier), database (oid) and data directory (home.h).  In another place
- * they are a copy, which is noted in the table, so that it stays one over
- * restarts, failovers and further copies until hubspot_arm() writes the row anew.
+ * hubspot.installation says where the extension's tables belong: cluster (system
+ * identifier), database (oid) and data directory (home.h).  In any other place they are a
+ * copy.  This is stored in the table, so that they remain a copy over restarts, failovers
+ * and further copies, until hubspot_arm() writes the row again.
  *
- * The one copy that takes over is a standby that was promoted while its data
- * was fresh: the worker that may send leaves a sign of life in the table every
- * few minutes, and what a standby has of it at its promotion tells how old its
- * data is.
+ * The only copy that may send is a standby that was promoted while its data was fresh.
+ * The sending worker writes a sign of life into the table every few minutes; the latest
+ * one that a standby has at its promotion tells how old its data is.
  *
- * hubspot.cluster_guard is a condition of its own: when set, it must equal
- * cluster_name.  It moves nothing in the table.
+ * hubspot.cluster_guard is a separate condition: if set, it must equal cluster_name.  It
+ * changes nothing in the table.
  *
  * Called by the worker, inside a transaction.  Locks: ROW EXCLUSIVE on
  * hubspot.installation; a row that somebody else has locked is left alone
@@ -42,12 +41,10 @@
 #define ALIVE_MAX_US	INT64CONST(300000000)
 #define ALIVE_MIN_US	1000000
 #define LOOK_SOON_MS	60000
-#define LOOK_LATER_MS	3600000 /* hubspot_arm() and a reload bring about a look at once */
-#define ALIVE_PART		12		/* signs of life in a failover window */
+#define LOOK_LATER_MS	3600000 /* hubspot_arm() and a reload make it look at once */
+#define ALIVE_PART		12		/* # of signs of life in a failover window */
 
-/*
- * A row that is locked (hubspot_arm() has not committed) is about to change: nothing is done to it.
- */
+/* A locked row is not changed: an uncommitted hubspot_arm() is about to write it. */
 #define WHERE_FREE		" WHERE ctid IN" \
 	" (SELECT i.ctid FROM hubspot.installation i FOR UPDATE SKIP LOCKED)"
 
@@ -58,10 +55,10 @@ typedef struct Installation
 	bool		has_home;
 	pg_uuid_t	home;
 	TimestampTz alive_at;
-	char	   *held_reason;	/* NULL: it is not held */
+	char	   *held_reason;	/* NULL: not held */
 } Installation;
 
-/* Run a statement that changes the row; whether it did. */
+/* Run a statement that changes the row; returns whether it did. */
 static bool
 change(const char *sql, Datum argument, Oid type)
 {
@@ -75,7 +72,7 @@ column(int number, bool *isnull)
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, isnull);
 }
 
-/* False when there is no row. */
+/* False if there is no row. */
 static bool
 read_installation(Installation *row)
 {
@@ -101,7 +98,8 @@ read_installation(Installation *row)
 }
 
 /*
- * Whether the data was fresh when this server was promoted; the clocks of two machines may differ.
+ * Whether the data was fresh when this server was promoted; allows for the difference of
+ * two machines' clocks.
  */
 static bool
 is_failover(const Home *home, TimestampTz alive_at)
@@ -112,7 +110,7 @@ is_failover(const Home *home, TimestampTz alive_at)
 	return home->promoted_at != 0 && hubspot_failover_window > 0 && age <= window && age >= -window;
 }
 
-/* Why a database that is not at home here is a copy. */
+/* Why a database that does not belong here is a copy. */
 static char *
 describe_copy(const Home *home, TimestampTz alive_at)
 {
@@ -120,6 +118,11 @@ describe_copy(const Home *home, TimestampTz alive_at)
 	{
 		case HOME_UNSETTLED:
 			break;
+
+			/*
+			 * No file means a copy as well as a lost file: both are held, because sending twice
+			 * cannot be undone.
+			 */
 		case HOME_NEW:
 			return pstrdup("the file \"" HOME_FILE
 						   "\" was missing in the data directory when the server started: "
@@ -147,7 +150,7 @@ describe_copy(const Home *home, TimestampTz alive_at)
 	return pstrdup("the data directory is another one");
 }
 
-/* Why this is not the place of the row, NULL: it is. */
+/* Why the tables do not belong here; NULL: they do. */
 static char *
 find_difference(const Installation *row, const Home *home)
 {
@@ -162,7 +165,7 @@ find_difference(const Installation *row, const Home *home)
 	return NULL;
 }
 
-/* The first worker since the row was written, or since a promotion. */
+/* Store this place as the home: for the first worker after hubspot_arm() or after a failover. */
 static char *
 move_in(const Home *home)
 {
@@ -172,7 +175,7 @@ move_in(const Home *home)
 	return pstrdup("hubspot.installation is being changed");
 }
 
-/* What the table and the data directory say; inside SPI, the result in SPI's memory. */
+/* Compare the table with the data directory; inside SPI, the result is in SPI's memory. */
 static char *
 check_place(bool *may_pass)
 {
@@ -182,9 +185,15 @@ check_place(bool *may_pass)
 
 	if (!read_installation(&row))
 		return pstrdup("hubspot.installation is empty: call hubspot_arm()");
+	/* First: a copy stays a copy, even if its data directory looks right now. */
 	if (row.held_reason != NULL)
 		return row.held_reason;
 	home_read(&home);
+
+	/*
+	 * From here on a reason may go away without hubspot_arm(): the launcher may settle the
+	 * directory, or another session may release the row.
+	 */
 	*may_pass = true;
 	if (home.origin == HOME_UNSETTLED)
 		return pstrdup(home.problem[0] != '\0'
@@ -209,7 +218,7 @@ guard_start(const char *already_told)
 	strlcpy(told, already_told, sizeof(told));
 }
 
-/* Each reason once. */
+/* Log the problem, each reason once. */
 static void
 tell(const char *problem)
 {

@@ -2,14 +2,14 @@
  * home.c
  *		Which data directory is this?
  *
- * The file is small and readable; it is replaced by rename, never changed.
- * It notes its own inode number and time of birth: cp, rsync, tar, base
- * backups and restores all make new files.  The time of birth cannot be set
- * by anybody, so it decides where the file system knows it; the inode number
- * alone, which another file system may use again, decides elsewhere.
+ * The file is small and readable; it is replaced by rename, never changed.  It contains
+ * its own inode number and time of birth, because cp, rsync, tar, base backups and
+ * restores all create new files.  Nobody can set the time of birth, so it decides if the
+ * file system has it.  Otherwise the inode number decides alone, although another file
+ * system may use the same number.
  *
- * What cannot be told apart is a copy below the files (a snapshot of the
- * volume), for which there is hubspot.cluster_guard.
+ * A copy below the level of files (a snapshot of the volume) cannot be recognized:
+ * hubspot.cluster_guard is for that.
  *
  * Called by the postmaster (home_note_start), the launcher (home_settle),
  * workers and sessions.  The result stands in shared memory, under
@@ -35,18 +35,18 @@
 
 PG_FUNCTION_INFO_V1(hubspot_home_id);
 
-/* As what the postmaster began; later processes inherit it. */
+/* How the postmaster started; later processes inherit it. */
 static HomeOrigin began_as = HOME_NEW;
 
 static const char *const origin_words[HOME_ORIGINS] = {
 	"unsettled", "new", "copied", "restored", "backup", "changed", "promoted"
 };
 
-/* What no copy of a file has in common with it. */
+/* Attributes that a copy of a file does not share. */
 typedef struct FileIdentity
 {
 	uint64		inode;
-	int64		born_s;			/* 0: the file system does not tell */
+	int64		born_s;			/* 0: not known to the file system */
 	uint32		born_ns;
 } FileIdentity;
 
@@ -71,7 +71,7 @@ home_note_start(void)
 		const char *file;
 		HomeOrigin	origin;
 	}			signs[] = {
-		/* with both signals PostgreSQL takes the first */
+		/* if both signals exist PostgreSQL takes the first */
 		{"standby.signal", HOME_PROMOTED},
 		{"recovery.signal", HOME_RESTORED},
 		{"backup_label", HOME_FROM_BACKUP}
@@ -85,8 +85,8 @@ home_note_start(void)
 		}
 
 	/*
-	 * what was restored is no longer what it was, also when this start is cut short after the sign
-	 * is gone
+	 * A restored directory must get a new id even if this start fails after PostgreSQL has removed
+	 * the signal: without the file the next start takes it for new.
 	 */
 	if (began_as == HOME_RESTORED || began_as == HOME_FROM_BACKUP)
 		(void) unlink(HOME_FILE);
@@ -165,7 +165,10 @@ explain(char *problem, const char *action)
 			 strerror(errno));
 }
 
-/* Whether there is a file, or "problem" is set.  One that says nothing (id "") is nobody's. */
+/*
+ * Whether there is a file; on an error "problem" is set.  An unreadable file (id "")
+ * belongs to nobody.
+ */
 static bool
 read_note(HomeNote *note, FileIdentity *found, char *problem)
 {
@@ -190,7 +193,10 @@ read_note(HomeNote *note, FileIdentity *found, char *problem)
 	return len >= 0;
 }
 
-/* Replace the file, durably.  The new one's identity is noted in it, and stays with the rename. */
+/*
+ * Replace the file durably.  The new file's identity is written into it, and does not
+ * change with the rename.
+ */
 static bool
 write_note(HomeNote *note, char *problem)
 {
@@ -204,7 +210,7 @@ write_note(HomeNote *note, char *problem)
 	if (fd >= 0 && identify_file(fd, &note->file))
 	{
 		len = print_note(note, text, sizeof(text));
-		errno = ENOSPC;			/* unless write() knows better */
+		errno = ENOSPC;			/* for a short write(), which sets no errno */
 		written = write(fd, text, len) == len && pg_fsync(fd) == 0;
 	}
 	if (!written)
@@ -223,11 +229,14 @@ write_note(HomeNote *note, char *problem)
 
 /* ---- the decision ------------------------------------------------------------------ */
 
-/* What has befallen the directory since the file was written; HOME_UNSETTLED: nothing. */
+/* What happened to the directory since the file was written; HOME_UNSETTLED: nothing. */
 static HomeOrigin
 what_happened(const HomeNote *note, bool is_ours, TimeLineID timeline)
 {
-	/* a crash of some process makes the launcher start again, in a server that has done this */
+	/*
+	 * After a crash of another process the launcher starts again in the same server: the file is
+	 * already up to date.
+	 */
 	if (is_ours && note->server_start == PgStartTime && note->timeline == timeline)
 		return HOME_UNSETTLED;
 	if (began_as != HOME_NEW)
@@ -268,7 +277,7 @@ log_event(HomeOrigin event, const FileIdentity *noted, const FileIdentity *found
 				(errmsg_internal("hubspot names this data directory: %s", origin_words[event])));
 }
 
-/* The note as it is to be from now on; false with "problem" set. */
+/* Find the note for this directory and write it if it has changed; false with "problem" set. */
 static bool
 settle(HomeNote *note, char *problem)
 {
@@ -283,12 +292,17 @@ settle(HomeNote *note, char *problem)
 	exists = read_note(note, &found, problem);
 	if (problem[0] != '\0')
 		return false;
+	/* A copy: write_note() below overwrites the identity, which the log message needs. */
 	noted = note->file;
 	is_ours = exists && note->id[0] != '\0' && is_same_file(&noted, &found);
 	event = what_happened(note, is_ours, timeline);
 	if (event == HOME_UNSETTLED)
 		return true;
 
+	/*
+	 * Only a promoted standby with its own file keeps its id: everything else is another
+	 * directory.
+	 */
 	if (!(event == HOME_PROMOTED && is_ours) && !make_id(note->id))
 	{
 		strlcpy(problem, "could not generate a random number", HOME_PROBLEM);
@@ -298,6 +312,11 @@ settle(HomeNote *note, char *problem)
 	note->promoted_at = event == HOME_PROMOTED ? GetCurrentTimestamp() : 0;
 	note->timeline = timeline;
 	note->server_start = PgStartTime;
+
+	/*
+	 * Durable before the id is used: a database must never store a home that a crash could take
+	 * away.
+	 */
 	if (!write_note(note, problem))
 		return false;
 	log_event(event, &noted, &found);
@@ -321,6 +340,7 @@ home_settle(void)
 	if (home.origin != HOME_UNSETTLED)
 		return;
 
+	/* Each problem is logged once, not at every attempt. */
 	strlcpy(told, home.problem, sizeof(told));
 	memset(&home, 0, sizeof(home));
 	if (settle(&note, home.problem))
@@ -336,6 +356,7 @@ home_settle(void)
 						"and sends nothing"),
 				 errdetail("%s.", home.problem)));
 
+	/* After all I/O: the lock is held for the copy only. */
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
 	hubspot_shared->home = home;
 	LWLockRelease(hubspot_shared->lock);
@@ -354,7 +375,7 @@ home_read(Home *home)
 	LWLockRelease(hubspot_shared->lock);
 }
 
-/* The id, NULL as long as it is not known. */
+/* The id; NULL while it is not known. */
 Datum
 hubspot_home_id(PG_FUNCTION_ARGS)
 {

@@ -2,12 +2,11 @@
  * launcher.c
  *		One process that decides when a database gets a worker.
  *
- * The launcher decides *when*, the worker decides *whether*: only a process in
- * the database can see the extension.  The launcher knows the list of
- * databases, sends a worker into each that hubspot.databases includes, and
- * keeps it running.  It never raises an error on purpose; when it ends, the
- * postmaster starts it again after 5 s, and it takes over the workers that
- * its predecessor left.
+ * The launcher decides *when*, the worker decides *whether*: only a process in the
+ * database can see the extension.  The launcher knows the list of databases, starts a
+ * worker in each that hubspot.databases includes, and keeps it running.  It never raises
+ * an error on purpose.  If it ends, the postmaster starts it again after 5 s, and the new
+ * launcher takes over the running workers.
  *
  * States of a slot.  Left of an arrow who moves it:
  *
@@ -28,14 +27,13 @@
  *	ABSENT    launcher -> NONE		remembered as absent; a later word from
  *									CREATE EXTENSION makes it look again
  *
- * Workers start one at a time, the next when the last one has found out about
- * the extension, so that a cluster of many databases is not stormed.  Which
- * database may send is known when its worker has been there; one that finds that
- * it must not ends before the next one starts.  So only such as may send keep a
- * process, and where there are too few, what is known to be held is looked at
- * last.  A worker
- * that ends without having been asked to starts again after 1, 2, 4 .. 60 s; a
- * healthy minute clears the count.
+ * Workers start one at a time: the next one when the last one knows whether its database
+ * has the extension.  So a cluster with many databases is not flooded with new processes.
+ * Only a worker can find out whether its database may send; if it may not, the worker
+ * ends before the next one starts.  So only databases that may send keep a process.  If
+ * slots are short, databases that are known to be held are looked at last.  A worker that
+ * ends without having been asked to is started again after 1, 2, 4 ..  60 s; a healthy
+ * minute resets the count.
  *
  * Memory: launcher_context holds handles and the list of databases; the rest
  * lives for one transaction.  Locks: control->lock for moments, never while a
@@ -64,13 +62,13 @@
 #include "cluster/home.h"
 #include "cluster/shared.h"
 
-/* The process: found by its name in this library. */
+/* The process's main function; the postmaster finds it by name. */
 extern PGDLLEXPORT void hubspot_launcher_main(Datum arg);
 
 #define RESCAN_MS		60000	/* look at the list of databases */
-#define WATCH_MS		1000	/* while a hold or a start is open */
-#define PROBE_MS		5000	/* do not wait longer for one before the next */
-#define ATTACH_MS		10000	/* for a worker that a predecessor started */
+#define WATCH_MS		1000	/* while a hold or a start is pending */
+#define PROBE_MS		5000	/* longest wait for one worker's look before the next one starts */
+#define ATTACH_MS		10000	/* for a worker that an earlier launcher started */
 #define HEALTHY_MS		60000
 #define BACKOFF_MAX_MS	60000
 
@@ -94,11 +92,12 @@ slot_database(WorkerSlot *slot)
 	return pg_atomic_read_u32(&slot->database);
 }
 
-/*
- * What others want
- */
+/* Requests of other processes */
 
-/* What held databases may be over: settings have changed, or the data directory is known. */
+/*
+ * Databases that are held may no longer be: settings have changed, or the data directory
+ * is known.
+ */
 static void
 look_at_held(void)
 {
@@ -112,7 +111,7 @@ look_at_held(void)
 	LWLockRelease(hubspot_shared->lock);
 }
 
-/* Before a worker asks; again, if it failed. */
+/* Settle the data directory before a worker needs it; try again if that failed. */
 static void
 settle_home(void)
 {
@@ -135,7 +134,7 @@ read_databases(void)
 	next_rescan = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCAN_MS);
 }
 
-/* What sessions told us since the last turn. */
+/* Take the message that sessions left since the last turn. */
 static void
 take_message(void)
 {
@@ -148,7 +147,7 @@ take_message(void)
 	}
 }
 
-/* A session that holds a database and is gone has not ended its transaction. */
+/* Lift holds of sessions that are gone: they did not end their transactions. */
 static bool
 lift_stale_holds(void)
 {
@@ -169,8 +168,8 @@ lift_stale_holds(void)
 }
 
 /*
- * What becomes of a slot.  The functions from here to tend_slots() are called
- * with control->lock held exclusively.
+ * Moving slots between states.  The functions from here to tend_slots() are called with
+ * control->lock held exclusively.
  */
 
 static void
@@ -195,7 +194,7 @@ is_wanted(WorkerSlot *slot)
 		!shared_is_on_hold(slot_database(slot));
 }
 
-/* The process has gone, and the postmaster has given its place back. */
+/* Whether the process is gone and the postmaster has freed its place. */
 static bool
 has_ended(WorkerSlot *slot)
 {
@@ -220,7 +219,7 @@ is_due(WorkerSlot *slot, WorkerState state, TimestampTz now)
 		(state != WORKER_HELD || has_ended(slot));
 }
 
-/* Started a moment ago and has not found out about the extension, or is about to end. */
+/* Whether the slot's worker has not reported on the extension yet, or is about to end. */
 static bool
 is_on_its_way(WorkerSlot *slot, TimestampTz now)
 {
@@ -230,7 +229,7 @@ is_on_its_way(WorkerSlot *slot, TimestampTz now)
 	return moves && !TimestampDifferenceExceeds(slot->changed_at, now, PROBE_MS);
 }
 
-/* Has lived, or lived until then, for so long that earlier ends do not count. */
+/* Whether the worker has lived (until then) long enough for earlier failures not to count. */
 static bool
 is_healthy(WorkerSlot *slot, TimestampTz until)
 {
@@ -272,7 +271,7 @@ free_slot(WorkerSlot *slot, TimestampTz now)
 	move_to(slot, WORKER_NONE, now);
 }
 
-/* Not before a while, longer each time. */
+/* Delay the next start, longer each time. */
 static void
 back_off(WorkerSlot *slot, TimestampTz now)
 {
@@ -329,7 +328,10 @@ tend_running(WorkerSlot *slot, TimestampTz now)
 		(void) shared_stop_worker(slot);
 }
 
-/* One that waits after crashes is a process as any other. */
+/*
+ * A held slot.  A worker that waits after crashes still has a process, and is tended like
+ * a running one.
+ */
 static void
 tend_held(WorkerSlot *slot, TimestampTz now)
 {
@@ -388,12 +390,14 @@ static void
 tend_slots(TimestampTz now)
 {
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
+
 	for (int i = 0; i < SHARED_MAX_WORKERS; i++)
 	{
 		WorkerSlot *slot = &hubspot_shared->slots[i];
 
 		switch (slot->state)
 		{
+			/* Nothing to do: start_next_worker() takes it when a database needs one. */
 			case WORKER_NONE:
 				break;
 			case WORKER_STARTING:
@@ -421,9 +425,7 @@ tend_slots(TimestampTz now)
  * Starting
  */
 
-/*
- * A free one; else that of a database that is held, which is then looked at when somebody says so.
- */
+/* A free slot; else the slot of a held database, which is then looked at only on request. */
 static WorkerSlot *
 find_free_slot(TimestampTz now)
 {
@@ -448,7 +450,7 @@ find_free_slot(TimestampTz now)
 	return held;
 }
 
-/* The next one in this state that is due, after the one that was started last. */
+/* The next slot in this state that is due, beginning after the slot that was started last. */
 static WorkerSlot *
 find_due_slot(WorkerState state, TimestampTz now)
 {
@@ -462,18 +464,24 @@ find_due_slot(WorkerState state, TimestampTz now)
 	return NULL;
 }
 
-/* Which slot's worker starts next, or NULL; control->lock is held. */
+/* The slot whose worker starts next, or NULL; control->lock is held. */
 static WorkerSlot *
 choose_slot(TimestampTz now)
 {
 	WorkerSlot *slot;
 	Database   *database;
 
+	/* One start at a time, see the head of this file. */
 	for (int i = 0; i < SHARED_MAX_WORKERS; i++)
 	{
 		if (is_on_its_way(&hubspot_shared->slots[i], now))
 			return NULL;
 	}
+
+	/*
+	 * In this order: databases that have the extension, databases nobody has looked at, and last
+	 * those that were held and most likely still are.
+	 */
 	slot = find_due_slot(WORKER_STOPPED, now);
 	if (slot != NULL || !hubspot_enabled)
 		return slot;
@@ -517,7 +525,7 @@ register_worker(WorkerSlot *slot, Database *database)
 	return RegisterDynamicBackgroundWorker(&worker, &handles[order.slot]);
 }
 
-/* PostgreSQL has no room for another process. */
+/* Note that PostgreSQL has no free background worker slot. */
 static void
 report_exhaustion(WorkerSlot *slot, int generation, const char *name)
 {
@@ -528,7 +536,9 @@ report_exhaustion(WorkerSlot *slot, int generation, const char *name)
 		;						/* turned away meanwhile */
 	else if (slot->was_held)
 	{
-		/* most likely it still is, and has nothing to say */
+		/*
+		 * It is most likely still held, so its users miss nothing: its own reason stays in place.
+		 */
 		move_to(slot, WORKER_HELD, now);
 		back_off(slot, now);
 	}
@@ -564,7 +574,7 @@ report_fullness(void)
 	fullness_logged = slots_full;
 }
 
-/* False when there was one to start and no process for it: try the next. */
+/* Start the next worker.  False if no process was free for it: then try the next one. */
 static bool
 start_next_worker(TimestampTz now)
 {
@@ -580,7 +590,7 @@ start_next_worker(TimestampTz now)
 		database->look_again = false;
 		generation = ++slot->generation;
 		if (slot->stop_wanted)
-			say(slot, "");		/* what it was stopped for is over */
+			say(slot, "");		/* the reason for stopping it is over */
 		slot->stop_wanted = slot->just_ended = false;
 		move_to(slot, WORKER_STARTING, now);
 		last_started = slot_index(slot);
@@ -612,7 +622,7 @@ sooner(TimestampTz *when, TimestampTz other)
 		*when = other;
 }
 
-/* When something is to be done although nobody wakes us. */
+/* How long to sleep: until something must be done without a wake-up. */
 static long
 sleep_ms(bool watching)
 {
@@ -637,7 +647,7 @@ sleep_ms(bool watching)
 	}
 	LWLockRelease(hubspot_shared->lock);
 
-	/* others wait for the one that is starting, and its next step wakes us */
+	/* Other starts wait for this one, whose next step wakes us. */
 	if (starting)
 		return WATCH_MS;
 	return Max(TimestampDifferenceMilliseconds(now, when), 1);
@@ -671,12 +681,12 @@ enter(void)
 	LWLockRelease(hubspot_shared->lock);
 }
 
-/* What was asked of this process by a signal. */
+/* Handle signals. */
 static void
 serve_signals(void)
 {
 	if (ProcDiePending)
-		proc_exit(1);			/* 1: the postmaster starts it again */
+		proc_exit(1);			/* 1 makes the postmaster start it again */
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 	{
@@ -705,7 +715,9 @@ hubspot_launcher_main(Datum arg)
 		if (next_rescan <= GetCurrentTimestamp())
 			read_databases();
 		watching = lift_stale_holds();
+		/* Before new starts: slots of workers that have ended are free then. */
 		tend_slots(GetCurrentTimestamp());
+		/* Outside control->lock, so that nobody waits while the postmaster is told. */
 		while (!start_next_worker(GetCurrentTimestamp()))
 			;
 

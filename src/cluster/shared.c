@@ -7,10 +7,10 @@
  * here copes with hubspot_shared being NULL, as it is when the library is
  * not preloaded.
  *
- * A session registers one transaction callback for its life, at first use.
- * That callback runs when the commit can no longer be undone, where an error
- * would be a PANIC: it allocates nothing and raises nothing.  It takes
- * control->lock only to give back a hold, which only some DDL takes.
+ * A session registers one transaction callback for its life, at first use.  The callback
+ * runs when the commit can no longer be undone; an error there would be a PANIC.  So it
+ * allocates nothing and raises nothing.  It takes control->lock only to give back a hold,
+ * which only some DDL takes.
  *
  * Locks: control->lock for moments; inside it a slot's lanes lock, at the worker's end, and
  * slot->mutex, never the other way round.  No I/O under any of them.
@@ -48,7 +48,7 @@ const char *const shared_worker_states[] = {
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 
-/* What this transaction asked for; see at_transaction_end(). */
+/* Requests of this transaction; see at_transaction_end(). */
 static bool callback_registered = false;
 static bool wake_wanted = false;
 static bool syncs_changed = false;
@@ -102,7 +102,7 @@ initialize_control(SharedControl *control)
 	}
 }
 
-/* Also runs after a crash of some process, on new memory. */
+/* Also runs after a crash, on new shared memory. */
 static void
 on_shmem_startup(void)
 {
@@ -160,7 +160,7 @@ shared_find_slot(Oid database)
 	return slot_of_database(database);
 }
 
-/* A number that is out of date wakes the wrong process, which does no harm. */
+/* Wake a process by its number.  A stale number wakes the wrong process, which does no harm. */
 static void
 wake_process(pg_atomic_uint32 *procno)
 {
@@ -170,7 +170,7 @@ wake_process(pg_atomic_uint32 *procno)
 		SetLatch(&GetPGProcByNumber(number - 1)->procLatch);
 }
 
-/* One message that asks for what both ask for. */
+/* A message that covers both requests. */
 static uint32
 merge_looks(uint32 told, uint32 more)
 {
@@ -212,9 +212,9 @@ my_database_slot(void)
 }
 
 /*
- * Where no worker is known although rows are queued, the launcher was not
- * told of the extension, as after COMMIT PREPARED of its creation.  Once per
- * session, for the database may as well be left out on purpose.
+ * Rows are queued, but no worker is known: perhaps the launcher was not told of the
+ * extension, as after COMMIT PREPARED of its creation.  It is told once per session only,
+ * because the database may be left out on purpose.
  */
 static void
 wake_worker(void)
@@ -318,7 +318,7 @@ shared_rescan_at_commit(void)
 		look_wanted = merge_looks(look_wanted, SHARED_LOOK_LIST);
 }
 
-/* When all places are taken the worker is stopped, and may come back too early. */
+/* If no place is free, the worker is stopped all the same, and may come back too early. */
 static void
 enter_hold(Oid database)
 {
@@ -390,7 +390,7 @@ shared_stop_worker(WorkerSlot *slot)
 	if (number == 0)
 		return 0;
 
-	/* It detaches under the lock we hold, so this is the process itself. */
+	/* The worker detaches under the lock that we hold, so the pid is still its own. */
 	Assert(GetPGProcByNumber(number - 1)->pid == slot->pid);
 	(void) kill(slot->pid, SIGTERM);
 	return slot->pid;
@@ -426,9 +426,9 @@ explain_end(WorkerSlot *slot, int code)
 	char		text[SHARED_TEXT] = "";
 
 	if (slot->stop_wanted)
-		;						/* who asked knows why */
+		;						/* no problem to report: somebody asked for it */
 	else if (code == 0)
-		return;					/* the worker has said why */
+		return;					/* the worker has stored the reason itself */
 	else if (last_error[0] != '\0')
 		strlcpy(text, last_error, sizeof(text));
 	else
@@ -439,7 +439,7 @@ explain_end(WorkerSlot *slot, int code)
 	SpinLockRelease(&slot->mutex);
 }
 
-/* What the worker told of its lanes (shared_lanes.c) ends with it. */
+/* Remove the worker's lanes report (shared_lanes.c) with the worker. */
 static void
 withdraw_lanes(WorkerSlot *slot)
 {
@@ -459,6 +459,7 @@ detach(int code, Datum arg)
 		return;
 	my_slot = NULL;
 
+	/* The process may exit by an error while it holds control->lock, which it takes again here. */
 	LWLockReleaseAll();
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
 	if (slot->generation == my_generation && slot->pid == MyProcPid)
@@ -470,7 +471,7 @@ detach(int code, Datum arg)
 		slot->just_ended = true;
 		slot->changed_at = GetCurrentTimestamp();
 		if (slot->state == WORKER_HELD && code == 0 && !slot->stop_wanted)
-			;					/* it has said why, and has sent nothing */
+			;					/* it keeps its state and reason, and has sent nothing */
 		else
 		{
 			if (slot->state != WORKER_ABSENT)
@@ -532,9 +533,15 @@ shared_attach(int index, int generation)
 	if (hubspot_shared == NULL || index < 0 || index >= SHARED_MAX_WORKERS)
 		return NULL;
 	slot = &hubspot_shared->slots[index];
+	/* Before the slot is taken, so that no exit can leave it taken. */
 	before_shmem_exit(detach, (Datum) 0);
 
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
+
+	/*
+	 * A higher generation means that the launcher gave up this start, or that a hold withdrew it:
+	 * somebody may already copy the database.
+	 */
 	mine = slot->generation == generation && slot->state == WORKER_STARTING;
 	if (mine)
 	{

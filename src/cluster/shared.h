@@ -2,10 +2,9 @@
  * shared.h
  *		Shared memory: who works for which database, and what it tells.
  *
- * One fixed array of WorkerSlots; one of Meters, as many as hubspot.max_tokens
- * asks for; of each worker a dynamic segment with its lanes, which grows with
- * them.  No pointer ever stands in here; a process that dies leaves numbers
- * behind, nothing that could be freed twice.
+ * A fixed array of WorkerSlots, an array of hubspot.max_tokens Meters, and for each
+ * worker a dynamic segment with its lanes.  Shared memory contains no pointers: a process
+ * that dies leaves only numbers behind, and nothing can be freed twice.
  *
  * Locking:
  *	control->lock (LWLock)	taking and giving back a slot, the launcher's
@@ -39,18 +38,18 @@
 #define SHARED_MAX_REFRESHERS	4	/* of a database: one works, the others are stuck */
 #define SHARED_TEXT				256
 
-/* What a worker is doing; the words stand in shared_worker_states[]. */
+/* What a worker is doing; its words are shared_worker_states[]. */
 typedef enum WorkerState
 {
 	WORKER_NONE,				/* slot free */
 	WORKER_STARTING,			/* launched, not yet attached */
 	WORKER_PROBING,				/* attached, looking for the extension */
 	WORKER_RUNNING,
-	WORKER_HELD,				/* must not send: see problem; its process has ended, unless it
-								 * waits after crashes */
+	WORKER_HELD,				/* must not send: see problem; its process has ended, except after
+								 * crashes, when it waits */
 	WORKER_STOPPED,				/* ended; the launcher decides when again */
-	WORKER_ABSENT				/* the database has no extension: not started again before somebody
-								 * says so */
+	WORKER_ABSENT				/* the database has no extension: not started before somebody
+								 * reports it */
 } WorkerState;
 
 /* One lane as its worker reports it. */
@@ -58,18 +57,18 @@ typedef struct LaneReport
 {
 	Oid			server;
 	uint8		family;			/* LaneFamily, see lane.h */
-	uint8		event;			/* LaneEvent: tells the state */
+	uint8		event;			/* LaneEvent, from which the state follows */
 	char		reason[SHARED_TEXT];	/* in the encoding of this worker's database */
-	int16		own;			/* bytes of it that everybody may read */
+	int16		own;			/* # of its bytes that everybody may read */
 	TimestampTz until;			/* 0: none */
 	int64		waiting;		/* rows read and not yet sent */
 	int64		in_flight;		/* rows in requests under way */
 	int64		deferred;		/* rows in hubspot.deferred */
-	TimestampTz oldest;			/* created_at of the oldest of both, 0: none */
+	TimestampTz oldest;			/* created_at of the oldest row waiting or in flight, 0: none */
 	int64		delivered;		/* rows with a verdict since the worker's start */
 	double		rate;			/* verdicts per second, a moving average */
-	int			meters[SHARED_METER_KINDS]; /* indexes of the account's meters, -1: none yet ... */
-	uint64		meter_keys[SHARED_METER_KINDS]; /* ... and whose they were */
+	int			meters[SHARED_METER_KINDS]; /* indexes of the account's meters, -1: none */
+	uint64		meter_keys[SHARED_METER_KINDS]; /* ... and their keys at that time */
 } LaneReport;
 
 typedef struct FlightReport
@@ -83,7 +82,7 @@ typedef struct FillReport
 {
 	int			sync;			/* id of the definition */
 	int			unfinished;		/* rows that it has queued and that have no verdict */
-	bool		waits;			/* so many that it reads no more */
+	bool		waits;			/* it is so far ahead that it does not read */
 } FillReport;
 
 /* What a refresher works on. */
@@ -139,8 +138,8 @@ typedef struct WorkerSlot
 	int			failures;		/* ends with an error in a row */
 	TimestampTz not_before;		/* no start before this time; of a held one, when to look again */
 	TimestampTz changed_at;		/* when state was last set */
-	bool		was_held;		/* so its last worker has found */
-	bool		stop_wanted;	/* asked to end: its end is no failure */
+	bool		was_held;		/* its last worker found that it must not send */
+	bool		stop_wanted;	/* it was asked to end, which is no failure */
 	bool		just_ended;		/* the launcher has not judged its end yet */
 
 	/* Under mutex: the worker's report. */
@@ -167,8 +166,8 @@ typedef struct WorkerSlot
 typedef struct Tally
 {
 	int64		oldest;			/* number of the oldest slice inside the window */
-	int64		newest;			/* and of the one that is being filled */
-	int			sum;			/* of the slices inside */
+	int64		newest;			/* number of the slice that is being filled */
+	int			sum;			/* sum of the slices inside the window */
 	uint16		counts[SHARED_TALLY_SLICES];	/* by number of the slice modulo size */
 } Tally;
 
@@ -188,22 +187,22 @@ typedef struct Meter
 	int			in_flight;		/* sent, not yet answered */
 	Tally		ours;			/* our requests, by when they were answered */
 	Tally		others;			/* those of other clients, by when we learnt of them */
-	double		surge;			/* the most of others' that came between two answers; fades */
+	double		surge;			/* most requests of others between two answers; fades */
 	int64		surge_at;		/* when it was last computed */
 	int64		observed_at;	/* when HubSpot last told how many it counts */
 	int64		observed_sent;	/* when the request that it answered was sent */
-	int64		paced_until;	/* none goes before, while others are there */
+	int64		paced_until;	/* no request before this time while others use the token */
 	int			refusals;		/* 429 in a row */
 	int64		refused_at;		/* when the last of them came */
 	int64		blocked_until;	/* after a 429 */
-	int64		day_until;		/* its own day is used up; a reload ends that, too */
+	int64		day_until;		/* its own daily limit is used up; a reload ends this, too */
 	int64		daily_limit;	/* -1: not known */
 	int64		daily_remaining;
 	bool		daily_told;		/* by the headers of an answer */
 	TimestampTz daily_resets_at;	/* when HubSpot's day ends, 0: not known */
 } Meter;
 
-/* What the launcher is to look at, beside the OID of a database. */
+/* Values of look_at besides the OID of a database. */
 #define SHARED_LOOK_LIST	1	/* the list of databases; no user database's OID */
 #define SHARED_LOOK_ALL		PG_UINT32_MAX	/* every database */
 
@@ -225,7 +224,7 @@ typedef struct SharedControl
 
 extern SharedControl *hubspot_shared;	/* NULL when not preloaded */
 
-/* What stands in shared memory beside SharedControl, and is made with it. */
+/* Another part of shared memory, created together with SharedControl. */
 typedef struct SharedPart
 {
 	Size		(*size) (void);
@@ -235,31 +234,34 @@ typedef struct SharedPart
 /* From _PG_init: asks for the memory and the lock, installs the hooks. */
 extern void shared_init(const SharedPart *other);
 
-/* The lock of what a slot reports of its lanes, in the tranche "hubspot". */
+/* The lock of a slot's lanes report, in the tranche "hubspot". */
 extern LWLock *shared_lanes_lock(const WorkerSlot *slot);
 
-/* The slot of a database, or NULL; a hint without a lock, checked by its user. */
+/*
+ * The slot of a database, or NULL.  Only a hint, because no lock is taken: the caller
+ * must check it.
+ */
 extern WorkerSlot *shared_find_slot(Oid database);
 
 /*
- * Remember that this transaction queued rows; at its commit the worker of
- * this database is woken: one atomic exchange, and SetLatch when it was the
- * first.  Costs one callback per backend for life.  PREPARE forgets it: the worker's
- * regular look finds such rows.
+ * Remember that this transaction has queued rows: its commit wakes the worker of this
+ * database.  That costs one atomic exchange, SetLatch for the first one, and one callback
+ * per backend.  PREPARE TRANSACTION forgets it: the worker finds such rows at its regular
+ * look.
  */
 extern void shared_wake_at_commit(void);
 
 /*
- * At commit of this transaction, tell the launcher to look for the extension
- * in this database, or at the list of databases.  Tell it now: shared_tell_launcher().
+ * At commit of this transaction, tell the launcher to look for the extension in this
+ * database, or at the list of databases. shared_tell_launcher() does so at once.
  */
 extern void shared_launch_at_commit(void);
 extern void shared_rescan_at_commit(void);
 extern void shared_tell_launcher(uint32 look_at);
 
 /*
- * As shared_wake_at_commit(), and a definition may have come due: worker and refresher look at
- * hubspot.sync_state.
+ * Like shared_wake_at_commit(); in addition worker and refresher look at
+ * hubspot.sync_state, because a definition may have become due.
  */
 extern void shared_look_at_syncs_at_commit(void);
 
@@ -289,21 +291,17 @@ typedef struct WorkerOrder
 } WorkerOrder;
 
 /*
- * Worker side.  First, before connecting to the database: read the order and
- * attach to the slot.  NULL means that the order was withdrawn: end with
- * proc_exit(0).  Detaches by itself at exit and leaves the error that ended
- * the process as the slot's problem.
+ * The worker's first step, before it connects to the database: read the order and attach
+ * to the slot.  NULL means that the order was withdrawn: end with proc_exit(0).  The slot
+ * is detached at exit, and the error that ended the process becomes the slot's problem.
  */
 extern void shared_read_order(WorkerOrder *order);
 extern WorkerSlot *shared_attach(int slot, int generation);
 
-/*
- * When a worker last ended, or the server came up: whatever is younger has not
- * been sent by anybody before.
- */
+/* When a worker last ended, or the server started: no other process has sent younger rows. */
 extern TimestampTz shared_workers_ended_at(void);
 
-/* Since when the meters have counted: whatever was sent before, they do not know of. */
+/* Since when the meters count: they do not know of earlier requests. */
 extern TimestampTz shared_workers_began_at(void);
 
 /*
@@ -337,10 +335,7 @@ extern RefresherTask shared_take_lost_task(WorkerSlot *slot);
 extern void shared_limit_task(WorkerSlot *slot, int ms, Oid owner);
 extern void shared_unlimit_task(WorkerSlot *slot);
 
-/*
- * In a signal's handler: the task goes on although it was cancelled, and this process will be ended
- * for it.
- */
+/* In a signal handler: the cancelled task goes on, and this process will be ended for it. */
 extern void shared_task_overruns(WorkerSlot *slot);
 
 /*
@@ -376,19 +371,18 @@ extern bool shared_has_refreshers(const WorkerSlot *slot);
 /* The worker's side: what keeps a refresher from starting; a NULL problem means "". */
 extern void shared_set_refresher_problem(WorkerSlot *slot, const char *problem);
 
-/* Tell the state; a NULL problem means "". */
+/* Store the state; a NULL problem means "". */
 extern void shared_set_state(WorkerSlot *slot, WorkerState state, const char *problem);
 
 /*
- * The database must not send: the worker, which is about to end with
- * proc_exit(0), tells why, and after how long the launcher is to send another
- * one to look whether that is still so.
+ * The database must not send.  The worker, which is about to end with proc_exit(0),
+ * stores why, and when the launcher shall start another one to check again.
  */
 extern void shared_set_held(WorkerSlot *slot, const char *problem, int look_ms);
 
 /*
- * Copy a text for shared memory: cut to SHARED_TEXT, printable ASCII only,
- * for it is read from databases of any encoding.
+ * Copy text to shared memory: cut to SHARED_TEXT, and printable ASCII only, because
+ * databases of any encoding read it.
  */
 extern void shared_copy_text(char *to, const char *from);
 

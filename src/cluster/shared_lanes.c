@@ -2,13 +2,13 @@
  * shared_lanes.c
  *		The lanes that a worker reports, in a dynamic segment of its own.
  *
- * The slot holds the segment's handle, a number.  It is read, and the segment
- * attached, under the slot's lanes lock, so that the worker cannot replace it in
- * between; and the worker withdraws it before the segment goes.  The lock is held for
- * one copy.
+ * The slot holds the segment's handle, a number.  A reader reads the handle and attaches
+ * the segment under the slot's lanes lock, so that the worker cannot replace it in
+ * between; and the worker removes the handle before the segment ends.  The lock is held
+ * for one copy.
  *
- * Where there is no room for a segment (a container's /dev/shm is small), fewer lanes
- * are reported: to end for that would be to deliver nothing.
+ * If there is no room for a segment (a container's /dev/shm is small), fewer lanes are
+ * reported: ending the worker would deliver nothing at all.
  */
 #include "postgres.h"
 
@@ -23,13 +23,16 @@
 #define FIRST_CAPACITY	64		/* lanes */
 #define RETRY_US		INT64CONST(5000000) /* when there was no room */
 
-/* The worker's segment, and how many lanes it has room for. */
+/* The worker's segment, and the number of lanes that fit. */
 static dsm_segment *segment = NULL;
 static int	capacity = 0;
 
-static int64 not_before = 0;	/* the next try, 0: the last one went well */
+static int64 not_before = 0;	/* time of the next try, 0: the last one succeeded */
 
-/* With a resource owner of its own, which takes what a failure leaves; NULL then. */
+/*
+ * Create a segment; NULL on failure.  A resource owner of its own releases what a failure
+ * leaves.
+ */
 static dsm_segment *
 create_segment(Size size)
 {
@@ -42,6 +45,7 @@ create_segment(Size size)
 	PG_TRY();
 	{
 		created = dsm_create(size, 0);
+		/* The segment must outlive this resource owner: it lives as long as the worker. */
 		dsm_pin_mapping(created);
 	}
 	PG_CATCH();
@@ -50,6 +54,7 @@ create_segment(Size size)
 		LWLockReleaseAll();
 		MemoryContextSwitchTo(context);
 		created = NULL;
+		/* Logged once, not at every retry. */
 		if (not_before == 0)
 			EmitErrorReport();
 		FlushErrorState();
@@ -64,7 +69,7 @@ create_segment(Size size)
 	return created;
 }
 
-/* A larger segment in the place of this one, if there is room. */
+/* Replace the segment by a larger one, if there is room. */
 static void
 grow(WorkerSlot *slot, int count)
 {

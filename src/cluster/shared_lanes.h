@@ -11,10 +11,10 @@
 
 #include "cluster/shared.h"
 
-/* The worker's side: replace what is reported; false when there was no room for all. */
+/* For the worker: replace the report; false if there was no room for all lanes. */
 extern bool shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count);
 
-/* A session's side: a copy, palloc'd; NULL when there is none. */
+/* For a session: a palloc'd copy of the report; NULL if there is none. */
 extern LaneReport *shared_lanes_copy(WorkerSlot *slot, int *count);
 
 #endif							/* HUBSPOT_SHARED_LANES_H */

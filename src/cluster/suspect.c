@@ -2,14 +2,13 @@
  * suspect.c
  *		What a process was working on when it died.
  *
- * One small file of the data directory per database and kind of process, mapped
- * into its memory: a store into it survives the death of the process and of all shared
- * memory, costs no system call and no I/O that anybody waits for.  A crash of the machine
- * may leave a name of some time before; it takes two deaths to be held.
+ * One small file of the data directory per database and kind of process, mapped into
+ * memory.  A store into it survives the death of the process and of all shared memory,
+ * and costs no system call and no I/O that anybody waits for.  A crash of the machine may
+ * leave an older name in the file; but only two deaths make a suspect held.
  *
- * SIGQUIT is how the postmaster ends all processes when one has crashed, or in an
- * immediate shutdown.  The handler takes back the name, so that only the process that
- * has crashed leaves one.
+ * The postmaster sends SIGQUIT to all processes when one has crashed, or in an immediate
+ * shutdown.  The handler removes the name, so that only the crashed process leaves one.
  *
  * Where the file cannot be mapped, names are lost with the process, and the crash
  * guard spaces the crashes as ever.
@@ -32,14 +31,14 @@
 #define MAGIC		0x48535032	/* of this layout */
 #define ENTRIES		32			/* the oldest makes way */
 #define DEATHS		2
-#define REMEMBER_US	(24 * USECS_PER_HOUR)	/* a death after so long is another story */
+#define REMEMBER_US	(24 * USECS_PER_HOUR)	/* older deaths do not count */
 
 typedef struct SuspectEntry
 {
 	uint32		kind;			/* SUSPECT_NONE: free */
 	uint32		deaths;
 	int64		id;
-	TimestampTz died_at;		/* the last time */
+	TimestampTz died_at;		/* time of its last death */
 } SuspectEntry;
 
 /* What a process works on. */
@@ -66,7 +65,7 @@ static SuspectFile *file = &unmapped;
 static SuspectPlace *mine = &unmapped.places[0];
 static char name[64];
 
-/* As SignalHandlerForCrashExit(), but with a clean name. */
+/* Like SignalHandlerForCrashExit(), but removes the name first. */
 static void
 on_quit(SIGNAL_ARGS)
 {

@@ -2,17 +2,18 @@
  * suspect.h
  *		What a process was working on when it died.
  *
- * A crash of a worker or refresher restarts the server, and what it was working on is
- * worked on again.  So it is named before, in memory that a crash leaves:
+ * A crash of a worker or refresher restarts the server, and the next process would crash
+ * at the same task.  So the process names its task first, in memory that survives a
+ * crash:
  *
  *		Suspect outer = suspect_begin(SUSPECT_ROW, row->id);
  *		...
  *		suspect_end(outer);
  *
- * What was named at two deaths is held, and the rest goes on: a definition until
- * hubspot_resync(), a row is rejected, the lane of an answer is paused.  What
- * waits for the network or the disk is not being worked on.  Only a process's own death
- * counts: one that is told to leave because another has crashed names nothing.
+ * A task that was named at two deaths is held, and everything else goes on: a definition
+ * is held until hubspot_resync(), a row is rejected, the lane of an answer is paused.
+ * Waiting for the network or the disk is no task.  Only a process's own death counts: a
+ * process that is ended because another one crashed leaves no name.
  */
 #ifndef HUBSPOT_SUSPECT_H
 #define HUBSPOT_SUSPECT_H
@@ -22,7 +23,7 @@ typedef enum SuspectKind
 	SUSPECT_NONE,
 	SUSPECT_REFRESH,			/* id of the definition */
 	SUSPECT_FILL,				/* the same, of its back-fill */
-	SUSPECT_ROW,				/* id of the outbox row, of several merged ones the newest */
+	SUSPECT_ROW,				/* id of the outbox row; the newest of merged rows */
 	SUSPECT_ANSWER				/* see suspect_answer_id() */
 } SuspectKind;
 
@@ -32,7 +33,7 @@ typedef struct Suspect
 	int64		id;
 } Suspect;
 
-/* The lane whose answer is read; FAMILY_COUNT: an answer about the account. */
+/* The id of a lane whose answer is parsed; FAMILY_COUNT: an answer about the account. */
 static inline int64
 suspect_answer_id(Oid server, int family)
 {
@@ -56,21 +57,27 @@ extern void suspect_start(const char *process, int place, uint32 others);
  */
 extern void suspect_stop(bool others_run);
 
-/* From here to suspect_end() this is worked on; returns what was before, for that. */
+/*
+ * The process works on this task until suspect_end(); returns the task before, for
+ * suspect_end().
+ */
 extern Suspect suspect_begin(SuspectKind kind, int64 id);
 extern void suspect_end(Suspect outer);
 
-/* After an error: nothing is. */
+/* After an error: no task is worked on. */
 extern void suspect_clear(void);
 
-/* Whether two deaths were at it. */
+/* Whether two processes died at this task. */
 extern bool suspect_is_held(SuspectKind kind, int64 id);
 
-/* One of those of the kind that are, if there is any; and when its hold stands in a table. */
+/*
+ * Return a held task of this kind, if there is one; forget it once its hold is stored in
+ * a table.
+ */
 extern bool suspect_next_held(SuspectKind kind, int64 *id);
 extern void suspect_forget(SuspectKind kind, int64 id);
 
-/* What a row that is held says; also why a lane is paused or a definition held. */
+/* Category of a rejected row; reason of a paused lane or a held definition. */
 #define SUSPECT_CATEGORY	"crashed_server"
 #define SUSPECT_REASON(what) "the process that worked on " what " died there twice, " \
 	"and the server with it: see its log"

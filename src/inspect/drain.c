@@ -2,12 +2,12 @@
  * drain.c
  *		hubspot_drain(): wait until what is committed has its verdict.
  *
- * Runs in the user's backend.  Looks again and again, each time under a new
- * snapshot, from the place where the last look met a row without a verdict:
- * all looks together read each row once.  What the checkpoint covers is not
- * read at all.  Between two looks no lock on the rings is held, so that they
- * can be rotated; the snapshot of the calling statement stays, as for any statement.
- * The tables are read as their owner: who may call this is said by EXECUTE.
+ * Runs in the user's backend.  It looks repeatedly, each time with a new snapshot, and
+ * continues at the row without a verdict where the last look ended: all looks together
+ * read each row once.  Rows that the checkpoint covers are not read.  Between two looks
+ * it holds no lock on the rings, so that they can be rotated; it keeps the snapshot of
+ * the calling statement, like any statement.  The tables are read as their owner: EXECUTE
+ * decides who may call this.
  *
  * Memory: a context of its own for each look.
  */
@@ -40,11 +40,11 @@
 
 #define FIRST_PAUSE_MS	10		/* between two looks, doubled each time ... */
 #define LONGEST_PAUSE_MS	500 /* ... up to this */
-#define REASONS_AFTER_US	2000000 /* it is asked why nothing happens */
+#define REASONS_AFTER_US	2000000 /* then report why nothing happens */
 
 PG_FUNCTION_INFO_V1(hubspot_drain);
 
-/* Rows of a child up to here, by xid and id, have their verdicts. */
+/* All rows of a child up to here, in the order of xid and id, have verdicts. */
 typedef struct Place
 {
 	FullTransactionId xid;
@@ -55,17 +55,17 @@ typedef struct Drain
 {
 	Oid			server;			/* InvalidOid: all */
 	const char *server_name;	/* NULL: all */
-	Snap	   *done;			/* the checkpoint: what it sees has verdicts */
-	Snap	   *wanted;			/* what is waited for */
+	Snap	   *done;			/* the checkpoint: rows that it sees have verdicts */
+	Snap	   *wanted;			/* rows that it sees are waited for */
 	Place		places[RING_CHILDREN];
-	bool		told;			/* why nothing happens */
-	MemoryContext memory;		/* of one look */
-	bool		may_read_texts; /* of the caller */
+	bool		told;			/* the reason was reported */
+	MemoryContext memory;		/* reset for each look */
+	bool		may_read_texts; /* whether the caller may */
 } Drain;
 
 /*
- * Run a query and hand its rows to a function, in a subtransaction that is rolled back: a lock
- * on a child of the rings would be in the way of its rotation as long as we wait.
+ * Run a query and pass its rows to a function, in a subtransaction that is rolled back: a
+ * lock on a child of the rings would block its rotation while we wait.
  */
 static void
 query(Drain *drain, const char *sql, void (*take) (Drain *drain))
@@ -131,7 +131,7 @@ is_wanted(const Drain *drain, TupleTableSlot *slot, FullTransactionId xid)
 		is_of_server(drain, slot);
 }
 
-/* Go on from the place through what the scan finds; false at a row without a verdict. */
+/* Advance the place over the rows of the scan; false at a row without a verdict. */
 static bool
 walk(const Drain *drain, Place *place, RingScan *rows, RingScan *results)
 {
@@ -153,7 +153,7 @@ walk(const Drain *drain, Place *place, RingScan *rows, RingScan *results)
 	return true;
 }
 
-/* First the rest of the transaction that the place is in, then those after it. */
+/* Look at the rest of the place's transaction first, then at later transactions. */
 static bool
 child_is_done(const Drain *drain, int child, Place *place)
 {
@@ -171,6 +171,7 @@ child_is_done(const Drain *drain, int child, Place *place)
 	index_rescan(rows.scan, keys, 2, NULL, 0);
 	done = walk(drain, place, &rows, &results);
 	ring_scan_close(&rows);
+	/* Two scans, because the index on (xid, id) has no single range for "after this pair". */
 	if (done)
 	{
 		ring_scan_open(&rows, catalog->outbox[child], catalog->outbox_xid[child], 1);
@@ -184,7 +185,7 @@ child_is_done(const Drain *drain, int child, Place *place)
 	return done;
 }
 
-/* Rows that failed and are tried again later may be behind the checkpoint. */
+/* Whether rows are deferred: they may be behind the checkpoint. */
 static bool
 has_deferred(const Drain *drain)
 {
@@ -222,7 +223,10 @@ is_done(Drain *drain)
 
 /* ---- whether it can ever end ---------------------------------------------------------- */
 
-/* Rows of this transaction are nobody else's to see: they would be waited for in vain. */
+/*
+ * Refuse rows of our own transaction: the worker cannot see them before the commit, so
+ * the wait would never end.
+ */
 static void
 refuse_own_rows(void)
 {
@@ -254,7 +258,7 @@ refuse_own_rows(void)
 				 errhint("Commit first, then call hubspot_drain.")));
 }
 
-/* Lanes with rows that wait for a person, or for another day. */
+/* Lanes whose rows wait for a person or for another day. */
 static const char *const reasons =
 "SELECT pg_catalog.format('%s, lane %s: %s', s.server, s.lane, s.state), "
 "s.reason FROM hubspot.status s"
@@ -279,7 +283,7 @@ tell_reasons(Drain *drain)
 
 /* ---- waiting ---------------------------------------------------------------------------- */
 
-/* When the wait is over: DT_NOEND without a timeout. */
+/* When the wait ends; DT_NOEND without a timeout. */
 static TimestampTz
 end_of(FunctionCallInfo fcinfo)
 {
@@ -336,11 +340,17 @@ hubspot_drain(PG_FUNCTION_ARGS)
 		drain->server = account_resolve(drain->server_name);
 	}
 	refuse_own_rows();
+	/* Before act_as_extension(): the caller's rights decide what the message shows. */
 	drain->may_read_texts = rights_may_read_texts(GetUserId());
 	act_as_extension(&before);
 	drain->memory =
 		AllocSetContextCreate(CurrentMemoryContext, "hubspot_drain", ALLOCSET_SMALL_SIZES);
 	PushActiveSnapshot(GetLatestSnapshot());
+
+	/*
+	 * Before the checkpoint is read: each row that is committed now is either waited for or
+	 * covered by that checkpoint.
+	 */
 	drain->wanted = snapshot_take();
 	PopActiveSnapshot();
 	query(drain, "SELECT c.snapshot FROM hubspot.last_checkpoint c", take_checkpoint);

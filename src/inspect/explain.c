@@ -2,15 +2,15 @@
  * explain.c
  *		What a call would send, and why: hubspot_explain().
  *
- * Runs in the user's backend with the functions that the worker maps with,
- * on what the tables hold of the account's schema.  No row is written, no
- * network is asked.
+ * Runs in the user's backend with the same mapping functions as the worker, and with the
+ * account's schema as the tables hold it.  Nothing is written or sent.
  *
- * Who may queue may ask; the extension's tables are not for him, so they are read as their owner.
- * What these tell of others is shown to whoever may read them himself: record ids with SELECT on
- * hubspot.record, which values HubSpot has with SELECT on hubspot.confirmed.  Anybody else gets
- * what he would get if nothing of the kind were known.  It is the current user that counts: in a
- * definition's query that is its owner, whoever has it refreshed.
+ * Everybody who may queue may call it.  Such a role may not read the extension's tables,
+ * so they are read as their owner.  Data about others is shown only to roles that may
+ * read it directly: record ids with SELECT on hubspot.record, values that HubSpot has
+ * with SELECT on hubspot.confirmed.  Other roles get the answer as if nothing were known.
+ * The current user counts: in a definition's query that is the definition's owner,
+ * whoever refreshes it.
  */
 #include "postgres.h"
 
@@ -62,7 +62,7 @@ typedef struct Explained
 	MessageKey	key;
 	StringInfoData properties;	/* elements of a JSON array */
 	StringInfoData warnings;	/* the same */
-	const char *method;			/* NULL: nothing would be sent */
+	const char *method;			/* NULL: no request would be sent */
 	const char *path;
 	StringInfoData body;		/* empty: there is none */
 } Explained;
@@ -76,8 +76,8 @@ typedef struct Explain
 	MappingRules rules;			/* for contacts */
 	int64		portal_id;
 	UnchangedSession session;
-	bool		shows_records;	/* ids that the tables know */
-	bool		shows_confirmed;	/* values that HubSpot has */
+	bool		shows_records;	/* may show record ids */
+	bool		shows_confirmed;	/* may show which values HubSpot has */
 	MessageParts parts;
 	ReturnSetInfo *result;
 } Explain;
@@ -141,8 +141,8 @@ end_work(Explain *explain, const Explained *work)
 }
 
 /*
- * {"property": .., "value": .., "trait": .., "rule": ..}, and "unchanged" where it is set; NULL:
- * for none.
+ * Append {"property": .., "value": .., "trait": .., "rule": ..} for each property, with
+ * "unchanged" if the flag is set; unchanged NULL: no flag is.
  */
 static void
 describe_properties(StringInfo json, const Mapping *mapping, const bool *unchanged)
@@ -161,7 +161,7 @@ describe_properties(StringInfo json, const Mapping *mapping, const bool *unchang
 	}
 }
 
-/* The record that the tables know for a key, NULL when none. */
+/* The record id of a key in the tables, or NULL. */
 static const char *
 find_record(const Explain *explain, Object object, const MessageKey *key)
 {
@@ -169,7 +169,7 @@ find_record(const Explain *explain, Object object, const MessageKey *key)
 							  key->property != NULL ? key->property : "email", key->key);
 }
 
-/* The same, for who may see it. */
+/* The same, but NULL unless the user may see it. */
 static const char *
 known_record(const Explain *explain, Object object, const MessageKey *key)
 {
@@ -188,7 +188,7 @@ append_id(StringInfo json, const char *id)
 	if (id != NULL)
 		value_append_string(json, id, strlen(id));
 	else
-		appendStringInfoString(json, "null");	/* to be asked from HubSpot */
+		appendStringInfoString(json, "null");	/* the worker will ask HubSpot for it */
 }
 
 /* The traits of a contact or a company, and the request that writes them. */
@@ -198,6 +198,11 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	bool		by_domain = is_property(key, MESSAGE_DOMAIN);
 	const char *id =
 	(by_domain || is_property(key, MESSAGE_USER_ID) ? known_record(explain, object, key) : NULL);
+
+	/*
+	 * Unlike properties, domains and userIds are no unique keys in HubSpot: the request needs the
+	 * record's id.
+	 */
 	bool		by_key = !by_domain && !is_property(key, MESSAGE_USER_ID);
 	MappingRules rules = explain->rules;
 	Explained	work;
@@ -224,12 +229,18 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	else
 		mapping_add_company(&mapping, explain->call, &explain->parts, key->property,
 							&work.warnings);
+
+	/*
+	 * By find_record(), not by id, which is hidden from roles that may read hubspot.confirmed
+	 * only.
+	 */
 	unchanged = unchanged_session_find(&explain->session, object,
 									   explain->shows_confirmed
 									   ? find_record(explain, object, key) : NULL, &mapping,
 									   &nothing_left);
 	describe_properties(&work.properties, &mapping, unchanged);
 	mapping_leave_out(&mapping, unchanged);
+	/* HubSpot creates a company without an id: its domain must be among the properties. */
 	if (by_domain && id == NULL)
 	{
 		appendStringInfoString(&work.body, mapping.nnames > 0 ? ",\"domain\":" : "\"domain\":");
@@ -244,7 +255,7 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	end_work(explain, &work);
 }
 
-/* Record ids that are not known yet are asked from HubSpot when the time comes. */
+/* Record ids that are not known are null here; the worker asks HubSpot for them. */
 static void
 explain_association(Explain *explain, const MessageKey *contact, const MessageKey *company)
 {
@@ -386,7 +397,7 @@ explain_delete(Explain *explain, bool erases)
 	end_work(explain, &work);
 }
 
-/* The worker asks HubSpot for the id of the list, and for that of a record which is not known. */
+/* A change of a list's members; the worker asks HubSpot for ids that are not known. */
 static void
 explain_member(Explain *explain)
 {
@@ -405,6 +416,7 @@ explain_member(Explain *explain)
 		enqueue_raise(&problem);
 	begin_work(&work, explain, OBJECT_IS_LIST, &key, PATH_LISTS);
 	work.method = "PUT";
+	/* path_of()'s buffer is overwritten by its next call. */
 	strlcpy(path, work.path, sizeof(path));
 	lists_append_change_path(path, sizeof(path), "{listId}");
 	work.path = path;
@@ -439,7 +451,7 @@ explain_group(Explain *explain)
 	explain_association(explain, &contact, &company);
 }
 
-/* What context.traits of a track call say of the contact is a piece of work of its own. */
+/* A track or page call.  Its context.traits are a row of their own, about the contact. */
 static void
 explain_occurrence(Explain *explain)
 {
@@ -485,6 +497,7 @@ explain_call(Explain *explain, Jsonb *message)
 		case CALL_DELETE:
 			explain_delete(explain, message_erases(message));
 			break;
+			/* identify and alias */
 		default:
 			if (!message_contact_key(explain->call, &explain->parts,
 									 explain->options->contact_id_property, &key, &problem))
@@ -493,7 +506,7 @@ explain_call(Explain *explain, Jsonb *message)
 	}
 }
 
-/* The hub that the worker has learnt; 0 when it has not. */
+/* The account's hub id, which the worker has learnt from HubSpot; 0 if it has not. */
 static int64
 portal_id_of(Oid server)
 {
@@ -556,7 +569,7 @@ explain_arguments(FunctionCallInfo fcinfo, Explain *explain, Oid server)
 	act_back(&before);
 }
 
-/* The SERVER that is meant; the other arguments must be there. */
+/* The SERVER of the call; raises an error if another argument is null. */
 static Oid
 server_argument(FunctionCallInfo fcinfo)
 {
@@ -582,7 +595,7 @@ hubspot_explain(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* For previews, which run as the owner of the tables: nothing is told but what the schema tells. */
+/* For previews, which run as the owner of the tables: shows only what follows from the schema. */
 Datum
 hubspot_explain_by_schema(PG_FUNCTION_ARGS)
 {

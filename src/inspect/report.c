@@ -2,9 +2,9 @@
  * report.c
  *		The workers' reports as SQL functions.
  *
- * Each copies what it needs out of shared memory under the slot's spinlock
- * and returns rows from the copy.  Without the library preloaded there are no rows.
- * And the table of lane states, which is the same everywhere.
+ * Each function copies what it needs from shared memory under the slot's spinlock, and
+ * returns rows from the copy.  Without the library preloaded there are no rows.  The
+ * table of lane states is here, too; it is the same everywhere.
  */
 #include "postgres.h"
 
@@ -118,6 +118,8 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	lanes = copy_lanes(&count);
+
+	/* Only if there are lanes: otherwise the look-up would be in vain. */
 	may_read_texts = count > 0 && rights_may_read_texts(GetUserId());
 	for (int i = 0; i < count; i++)
 	{
@@ -194,6 +196,7 @@ describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 	if (state == WORKER_NONE)
 		return false;
 
+	/* Only assignments and copies under the spinlock: text datums are allocated after it. */
 	SpinLockAcquire(&slot->mutex);
 	values[1] = Int32GetDatum(pg_atomic_read_u32(&slot->procno) != 0 ? slot->pid : 0);
 	strlcpy(problem, slot->problem, sizeof(problem));
@@ -276,6 +279,10 @@ hubspot_fill_report(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (slot != NULL)
 	{
+		/*
+		 * Copied first: tuplestore_putvalues() may raise an error, which must not happen under a
+		 * spinlock.
+		 */
 		SpinLockAcquire(&slot->mutex);
 		count = slot->refresher.nfills;
 		memcpy(fills, slot->refresher.fills, sizeof(fills));
@@ -293,7 +300,7 @@ hubspot_fill_report(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Of the meters beside the ordinary one: limit, used, blocked until. */
+/* Meters besides the ordinary one, with columns limit, used, blocked until. */
 static const MeterKind reported_kinds[] = {METER_SEARCH, METER_ASSOCIATIONS, METER_FORMS};
 
 #define METER_COLUMNS	(10 + 3 * lengthof(reported_kinds))
@@ -305,7 +312,7 @@ put_blocked(Datum *values, bool *nulls, int column, const MeterReading *reading)
 			 reading->blocked_us == 0 ? 0 : GetCurrentTimestamp() + reading->blocked_us);
 }
 
-/* The meter of a kind, as far as it is still the account's. */
+/* Read the account's meter of a kind; false if the meter belongs to another token now. */
 static bool
 read_meter(const LaneReport *lane, MeterKind kind, MeterReading *reading)
 {
@@ -365,7 +372,7 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The launcher and a worker that is held are to look at this database. */
+/* Make the launcher, and a worker that is held, look at this database. */
 Datum
 hubspot_launch(PG_FUNCTION_ARGS)
 {

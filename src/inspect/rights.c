@@ -2,10 +2,10 @@
  * rights.c
  *		Who sees texts that may quote customers' data.
  *
- * HubSpot's messages quote addresses, and an error of a query the value that
- * it met.  One right decides for all such texts, wherever they are shown: that
- * to read the column "message" of hubspot.failures.  The others see what we say
- * ourselves, and a category.  docs/security.md has the table.
+ * HubSpot's messages quote addresses, and the error of a query quotes the value that it
+ * met.  One right decides about all such texts, wherever they are shown: SELECT on the
+ * column "message" of hubspot.failures.  Other roles see our own words and a category.
+ * docs/security.md has the table.
  *
  * Inside a transaction; look-ups in the catalogs.
  */

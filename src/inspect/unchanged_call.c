@@ -2,9 +2,9 @@
  * unchanged_call.c
  *		What the user's session says of values that HubSpot has: for explanations.
  *
- * The same decisions as the worker's (unchanged.c), on what the tables hold.
- * What the worker alone knows is left out: rows that may have been sent
- * before, values confirmed a moment ago.
+ * Makes the same decisions as the worker (unchanged.c), from what the tables hold.  It
+ * does not know what only the worker's memory holds: rows that may have been sent before,
+ * and values confirmed a moment ago.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@ hubspot_wake(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* As the worker has last told of the account. */
+/* The seed that the worker stored for the account. */
 static uint64
 session_seed(Oid server, const AccountOptions *options)
 {
@@ -91,7 +91,7 @@ unchanged_session_find(const UnchangedSession *session, Object object, const cha
 
 /* ---- calls that wait ---------------------------------------------------------------- */
 
-/* What the calls of one account have in common, for the time of a query. */
+/* State for all calls of one account, kept for the time of a query. */
 typedef struct Judge
 {
 	UnchangedSession session;
@@ -149,7 +149,7 @@ elements_of(FunctionCallInfo fcinfo, int argument, Oid type, int *count)
 	return elements;
 }
 
-/* Add the calls, newest first; false when one of them is no good. */
+/* Map the calls, newest first; false if one of them is invalid. */
 static bool
 map_calls(FunctionCallInfo fcinfo, Mapping *mapping, const char *key_property)
 {
@@ -177,8 +177,8 @@ map_calls(FunctionCallInfo fcinfo, Mapping *mapping, const char *key_property)
 }
 
 /*
- * Of a row that somebody wrote into the outbox by hand, anything may be missing; such a row
- * confirms nothing.
+ * Whether all arguments are there.  A row that was written into the outbox by hand may
+ * lack any of them, and confirms nothing.
  */
 static bool
 is_complete(FunctionCallInfo fcinfo)
@@ -212,6 +212,7 @@ hubspot_all_confirmed(PG_FUNCTION_ARGS)
 	record_id =
 		record_map_look_up(judge->session.server, object,
 						   key.property != NULL ? key.property : "email", key.key);
+	/* A userId is no property of HubSpot's: mapping must not leave one out as the key. */
 	if (key.property != NULL && strcmp(key.property, MESSAGE_USER_ID) == 0)
 		key.property = NULL;
 	initStringInfo(&json);

@@ -7,12 +7,12 @@
 
 #include "request/unchanged.h"
 
-/* One account, as a session knows it. */
+/* What a session knows about one account. */
 typedef struct UnchangedSession
 {
 	Oid			server;
 	const AccountOptions *options;
-	bool		is_on;			/* the option is on, and this is no standby */
+	bool		is_on;			/* skip_unchanged is on, and this is no standby */
 	uint64		seed;
 } UnchangedSession;
 
@@ -20,8 +20,8 @@ extern void unchanged_session_begin(UnchangedSession *session, Oid server,
 									const AccountOptions *options);
 
 /*
- * A flag for each property: HubSpot is known to have it of this record (NULL:
- * no record is known).  *nothing_left: that is all, and the record is there.
+ * An array with a flag for each property: HubSpot is known to have this value.  NULL if
+ * the record is not known.  *nothing_left: all flags are set and the record exists.
  */
 extern bool *unchanged_session_find(const UnchangedSession *session, Object object,
 									const char *record_id,

@@ -2,22 +2,20 @@
  * account.c
  *		The options of an account: one table, its parser, the validator.
  *
- * account_options[] says all that is known of an option.  The
- * validator runs in sessions, at CREATE and ALTER SERVER; account_parse_options()
- * runs in the worker.  Both read a value with the same function, so what one
- * accepts the other understands.
+ * account_options[] describes each option completely.  The validator runs in sessions, at
+ * CREATE and ALTER SERVER; account_parse_options() runs in the worker.  Both read a value
+ * with the same function, so the worker understands what the validator has accepted.
  *
- * Who may set what.  A token is sent to base_url, forms_url and events_url,
- * and secret chooses the token; who could set them could send somebody's
- * token to a host of his own.  They need a superuser.  But a validator is
- * given all options of the SERVER at each ALTER, changed or not, and is not
- * told the SERVER; a check that only looks at the list would forbid the owner
- * to change burst_limit.  So the ProcessUtility hook of ddl.c keeps the name
- * of the SERVER under ALTER, which the caller has already been found to own,
- * and the four must be as they are in the catalog, or a superuser asks.  At
- * CREATE SERVER there is nothing they could be as, and neither is there when
- * the library was loaded by this very statement, in a server that does not
- * preload it: then any of the four needs a superuser.
+ * Who may set what.  A token is sent to base_url, forms_url and events_url, and secret
+ * chooses the token.  A role that could set them could send another role's token to its
+ * own host, so these four need a superuser.  At each ALTER the validator gets all options
+ * of the SERVER, changed or not, but not the name of the SERVER.  A check of this list
+ * alone would forbid the owner to change burst_limit.  So the ProcessUtility hook of
+ * ddl.c keeps the name of the SERVER under ALTER, which the caller owns, and the four
+ * options must be the same as in the catalog, or the caller must be a superuser.  At
+ * CREATE SERVER there is no catalog entry to compare with; nor is there a name if this
+ * statement loads the library, in a server that does not preload it.  Then each of the
+ * four needs a superuser.
  *
  * Locks: none but those of catalog look-ups.  Memory: the caller's context.
  */
@@ -58,7 +56,7 @@ typedef enum OptionKind
 	KIND_NUMBER,
 	KIND_BOOL,
 	KIND_SPAN,					/* an interval, stored in µs; bounds in seconds */
-	KIND_WORD					/* one of words, stored as its place */
+	KIND_WORD					/* one of a list of words, stored as its position */
 } OptionKind;
 
 typedef struct AccountOption
@@ -68,10 +66,10 @@ typedef struct AccountOption
 	double		min;
 	double		max;
 	const char *const *words;
-	const char *fallback;		/* NULL: not set, zero */
+	const char *fallback;		/* default; NULL: not set, zero */
 	size_t		offset;			/* into AccountOptions */
 	bool		superuser_only;
-	bool		effective;		/* does something in this version */
+	bool		effective;		/* has an effect in this version */
 } AccountOption;
 
 /* The order is that of the enums in account.h. */
@@ -163,7 +161,7 @@ is_zone(const char *value)
 	return zone != NULL && pg_tz_acceptable(zone);
 }
 
-/* Without memory to tell, it is an error that is no problem of the option's. */
+/* Whether the value is a URL; raises an error if there is no memory to find out. */
 static bool
 is_url(const char *value)
 {
@@ -257,10 +255,11 @@ read_word(const AccountOption *option, const char *value, int *result)
 	return false;
 }
 
-/* Store a value where it belongs; false when it is not one of the option's. */
+/* Parse a value and store it in *to; false if it is not valid for this option. */
 static bool
 read_value(const AccountOption *option, const char *value, AccountOptions *to)
 {
+	/* The offset belongs to a member of the type that the option's kind implies. */
 	char	   *place = (char *) to + option->offset;
 	int64		integer;
 
@@ -305,7 +304,7 @@ list_words(const char *const *words)
 	return text.data;
 }
 
-/* What would have been right, as a sentence. */
+/* What is expected of a value, as a sentence. */
 static const char *
 expectation(const AccountOption *option, const char *value)
 {
@@ -314,6 +313,7 @@ expectation(const AccountOption *option, const char *value)
 		case KIND_SECRET:
 			return "The name of a file in hubspot.secret_directory is expected: "
 				"up to 63 small letters, digits, \"_\" and \"-\".";
+			/* A URL may be wrong in several ways, each with its own text. */
 		case KIND_URL:
 			return url_problem(value, URL_API);
 		case KIND_PATH:
@@ -349,7 +349,7 @@ refuse_value(const AccountOption *option, const char *value)
 			 errdetail("%s", expectation(option, value))));
 }
 
-/* The option that was probably meant, or NULL. */
+/* The option with the most similar name, or NULL. */
 static const char *
 closest_option(const char *name)
 {
@@ -390,9 +390,9 @@ refuse_option(const char *name)
 }
 
 /*
- * The options of a SERVER, as the worker wants them.  A value that the
- * validator would refuse, as a later version may find one, is an error: a
- * default in its place could send to the wrong account.
+ * Parse the options of a SERVER for the worker.  A value that the validator would refuse,
+ * for example one stored by an older version, is an error: a default in its place could
+ * send to the wrong account.
  */
 AccountOptions *
 account_parse_options(List *options)
@@ -400,6 +400,7 @@ account_parse_options(List *options)
 	AccountOptions *result = palloc0(sizeof(AccountOptions));
 	ListCell   *cell;
 
+	/* Defaults first; the options of the SERVER overwrite them. */
 	for (int i = 0; i < lengthof(account_options); i++)
 	{
 		const AccountOption *option = &account_options[i];
@@ -442,7 +443,7 @@ value_in(List *options, const char *name)
 
 const char *account_being_altered = NULL;
 
-/* The options as they are before the ALTER SERVER under way, else none. */
+/* The options before the running ALTER SERVER; none for other statements. */
 static List *
 options_before(void)
 {

@@ -2,9 +2,9 @@
  * account.h
  *		One SERVER of the wrapper hubspot is one HubSpot account.
  *
- * The options are one table in account.c: name, kind, bounds, default, who
- * may set it, where its value goes.  The validator, its errors and the worker
- * read that table.  Which SERVER a call means is answered in account_lookup.c.
+ * The options are one table in account.c: name, kind, bounds, default, who may set it,
+ * where its value is stored.  The validator, its errors and the worker use this table.
+ * account_lookup.c finds the SERVER of a call.
  */
 #ifndef HUBSPOT_ACCOUNT_H
 #define HUBSPOT_ACCOUNT_H
@@ -57,7 +57,7 @@ typedef struct AccountOptions
 	int			daily_limit;	/* ceiling, requests per day; 0: as HubSpot says */
 	double		quota_share;	/* 0 < share <= 1 */
 	int			max_connections;
-	int			max_attempts;	/* faults of a record's own before its rows are dead */
+	int			max_attempts;	/* failures caused by a record itself before */
 	int			unknown_properties; /* UnknownProperties */
 	int			lifecycle;		/* LifecyclePolicy */
 	int			events;			/* EventsPolicy */
@@ -71,9 +71,9 @@ typedef struct AccountOptions
 } AccountOptions;
 
 /*
- * Options of a SERVER, defaults filled in, in the current memory context.
- * Raises an error for what the validator would refuse, as after a change of
- * version; the worker holds that account and serves the others.
+ * The options of a SERVER with defaults, in the current memory context.  Raises an error
+ * for a value that the validator would refuse, which may be there after a change of
+ * version; the worker holds this account and serves the others.
  */
 extern AccountOptions *account_parse_options(List *options);
 
@@ -85,9 +85,9 @@ extern AccountOptions *account_parse_options(List *options);
 extern const char *account_being_altered;
 
 /*
- * The SERVER that a call means: the given name, else hubspot.server, else the
- * only SERVER of the wrapper.  Raises a clear error when there is none, or
- * several and no choice.  Cached; checks no right.
+ * The SERVER of a call: the given name, else hubspot.server, else the only SERVER of the
+ * wrapper.  Raises an error if there is none, or several and no choice.  Cached; checks
+ * no right.
  */
 extern Oid	account_resolve(const char *name);
 
@@ -95,9 +95,8 @@ extern Oid	account_resolve(const char *name);
 extern void account_check_usage(Oid server, Oid role);
 
 /*
- * What a call needs to know of the SERVER's options; cached in this backend
- * until a SERVER changes, so that a call costs no catalog look-up.  Good until
- * the next call of a function of this file.
+ * The options that a call needs; cached in this backend until a SERVER changes, so that a
+ * call costs no catalog look-up.  Valid until the next call of a function of this file.
  */
 typedef struct CallOptions
 {

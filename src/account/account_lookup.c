@@ -3,11 +3,10 @@
  *		Which account a call means, who may use it, and what the call needs
  *		to know of it.
  *
- * Called for every call that is queued, perhaps millions of times in a
- * statement, so the answers are kept in this backend: the only SERVER, the
- * SERVER named last, and a few options by SERVER.  All are forgotten
- * when any SERVER or wrapper changes, here or in another session.  Rights are
- * not kept; their look-up is PostgreSQL's own and cached there.
+ * Called for every queued call, perhaps millions of times in a statement.  So the answers
+ * are cached in this backend: the only SERVER, the SERVER named last, and a few options
+ * by SERVER.  All are forgotten when any SERVER or wrapper changes, here or in another
+ * session.  Rights are not cached here: PostgreSQL caches them.
  *
  * Locks: none but those of catalog look-ups.  Memory: options_context, which
  * holds at most MAX_ACCOUNTS entries.
@@ -47,7 +46,7 @@ typedef struct OptionsEntry
 
 static bool answers_valid = false;
 static Oid	only_server;		/* InvalidOid: not looked up yet */
-static Oid	named_server;		/* the same, of the name below */
+static Oid	named_server;		/* oid of the SERVER named below */
 static char named_server_name[NAMEDATALEN];
 static MemoryContext options_context = NULL;
 static HTAB *known_options = NULL;
@@ -59,8 +58,8 @@ on_change(Datum arg, int cache, uint32 hash)
 }
 
 /*
- * Begin with no answers.  They are declared valid before anything is looked
- * up, so that a change seen during a look-up spoils them again.
+ * Start with an empty cache.  It is marked valid before the first look-up, so that an
+ * invalidation during a look-up marks it stale again.
  */
 static void
 forget_answers(void)
@@ -240,8 +239,8 @@ keep(const char *text)
 }
 
 /*
- * Read them one by one: an option that is of no use any more must not fail a
- * call, which is queued all the same.
+ * Read only the options that are needed: an unrelated option that is no longer valid must
+ * not fail a call, because the worker reports it.
  */
 static void
 read_options(Oid server, CallOptions *options)
@@ -259,6 +258,7 @@ read_options(Oid server, CallOptions *options)
 		DefElem    *option = lfirst_node(DefElem, cell);
 		const char *value = defGetString(option);
 
+		/* Unlike account_parse_options(): no value is refused here. */
 		if (strcmp(option->defname, "contact_id_property") == 0)
 			options->contact_id_property = value;
 		else if (strcmp(option->defname, "company_id_property") == 0)

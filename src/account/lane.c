@@ -2,9 +2,9 @@
  * lane.c
  *		The states of a lane, as data.
  *
- * lane_rules[] is the one place: what each event leads to, for how long, with
- * which words, and what leads out again.  The code below it only looks things
- * up.  No memory, no lock.
+ * lane_rules[] says for each event: the state that it leads to, for how long, with which
+ * words, and what ends the state.  The code below only looks things up.  No memory, no
+ * lock.
  */
 #include "postgres.h"
 
@@ -45,12 +45,12 @@ static const char *const scope_names[] =
 static const char *const exit_names[] =
 {"answer", "time", "reload", "ALTER SERVER", "hubspot_resume()", "hubspot_arm()", "start"};
 
-/* Trouble: tried again now and then, and when somebody may have mended something. */
+/* Trouble: one request is tried from time to time, and when somebody may have mended something. */
 #define TRIED_AGAIN (LEFT_BY_TIME | LEFT_BY_RELOAD | LEFT_BY_ALTER)
 
 const LaneRule lane_rules[LANE_EVENT_COUNT] =
 {
-	/* going well */
+	/* no trouble */
 	[EVENT_SUCCESS] = {"success", LANE_RUN, SCOPE_LANE, false, 0, 0, 0, "", NULL},
 	[EVENT_START] = {"start", LANE_CONNECTING, SCOPE_ACCOUNT, false, 0, 0,
 		LEFT_BY_ANSWER,
@@ -76,9 +76,9 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	"wait for the account's next day, or raise the SERVER option daily_limit or quota_share"},
 
 	/*
-	 * Trouble that passes.  The first wait is short, for one record may be to blame; the longest
-	 * is what delivery lags behind the end of an outage, and a request in this time costs nobody
-	 * much.
+	 * Trouble that passes by itself.  The first wait is short, because a single record may be the
+	 * cause.  The longest wait is the longest delay after an outage; one request per such wait
+	 * costs little.
 	 */
 	[EVENT_LOCKED] = {"423", LANE_BACKOFF, SCOPE_LANE, true, 2, 16,
 		TRIED_AGAIN,
@@ -93,17 +93,17 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		"no answer from HubSpot",
 	"check the network, the proxy and the certificates"},
 
-	/* asked again, in case that HubSpot says something else then; an account's own trouble */
+	/* The request is sent again, because HubSpot may give another answer then. */
 	[EVENT_NOT_STORED] = {"not stored", LANE_BACKOFF, SCOPE_LANE, true, 1, 300,
 		TRIED_AGAIN,
 		"what HubSpot says of the account's properties could not be stored",
 	"mend what the reason names; see the server log"},
 
 	/*
-	 * HubSpot has carried the request out, and will each time: what is tried is whether the next
-	 * answer can be read.  The first tries are for an answer that something on the way has
-	 * garbled; if five in half a minute were not, somebody has to look, and until then one request
-	 * in five minutes costs less than a hundredth of the smallest day.
+	 * HubSpot has carried out the request, and will do so each time: the next try only shows
+	 * whether the answer can be read.  The first tries are for an answer that was garbled on its
+	 * way.  If five answers in half a minute cannot be read, a person must look; until then one
+	 * request in five minutes uses less than a hundredth of the smallest daily limit.
 	 */
 	[EVENT_UNREADABLE] = {"unreadable answer", LANE_UNREADABLE, SCOPE_LANE, true, 1, 300,
 		TRIED_AGAIN,
@@ -115,7 +115,7 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		"HubSpot is moving the account to another data centre",
 	"wait"},
 
-	/* trouble that somebody has to mend */
+	/* trouble that a person must mend */
 	[EVENT_BAD_OPTION] = {"bad option", LANE_MISCONFIGURED, SCOPE_ACCOUNT, true, 0, 0,
 		LEFT_BY_ALTER,
 		"an option of the SERVER is not usable",
@@ -146,7 +146,7 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		"the address is not HubSpot's API",
 	"check the SERVER options base_url and api_version"},
 
-	/* people's orders */
+	/* requested by a person */
 	[EVENT_PAUSED] = {"paused", LANE_PAUSED, SCOPE_LANE, false, 0, 0,
 		LEFT_BY_RESUME,
 		"the lane is paused",
@@ -156,7 +156,7 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		"the account is paused",
 	"call hubspot_resume() with the SERVER when it is to go on"},
 
-	/* of the whole database: no lane is asked */
+	/* for the whole database, whatever the lanes' states */
 	[EVENT_HELD] = {"held", LANE_HELD, SCOPE_DATABASE, false, 0, 0,
 		LEFT_BY_TIME | LEFT_BY_RELOAD | LEFT_BY_ARM,
 		"the worker may not send",
@@ -179,7 +179,7 @@ static const char *const family_names[FAMILY_COUNT] = {
 	[FAMILY_LISTS] = "lists",
 };
 
-/* Cut at the end of a character when it is too long. */
+/* Store reason and detail, cut after a whole character if they are too long. */
 static void
 set_reason(LaneStatus *status, const char *reason, const char *detail)
 {
@@ -246,6 +246,7 @@ lane_event_of(ReplyClass class)
 {
 	switch (class)
 	{
+			/* A refusal is about records; the lane works. */
 		case REPLY_RECORDS:
 		case REPLY_REFUSED:
 			return EVENT_SUCCESS;

@@ -2,11 +2,11 @@
  * lane.h
  *		The states of a lane, as data.
  *
- * A lane is (account, family of endpoints).  Systemic trouble moves the lane
- * and touches no row; what concerns the whole account moves the account's own
- * status, which overrules its lanes'.  lane_rules[] says all that is known of
- * what can happen: hubspot.lane_states() returns it, hubspot.status and
- * hubspot_health() show its words, and the worker goes by its numbers.
+ * A lane is a pair of account and family of endpoints.  Systemic trouble changes the
+ * state of the lane and of no row; trouble of the whole account changes the account's
+ * state, which overrules the states of its lanes. lane_rules[] lists everything that can
+ * happen: hubspot.lane_states() returns it, hubspot.status and hubspot_health() show its
+ * words, and the worker uses its numbers.
  */
 #ifndef HUBSPOT_LANE_H
 #define HUBSPOT_LANE_H
@@ -59,7 +59,7 @@ typedef enum LaneEvent
 	EVENT_LOCKED,				/* 423 */
 	EVENT_UNAVAILABLE,			/* 5xx, 408 */
 	EVENT_NETWORK,				/* no answer: DNS, TCP, TLS, timeout */
-	EVENT_NOT_STORED,			/* our tables do not take what HubSpot has told */
+	EVENT_NOT_STORED,			/* our tables refuse what HubSpot has sent */
 	EVENT_UNREADABLE,			/* 2xx that we cannot read */
 	EVENT_MIGRATING,			/* 477 */
 	EVENT_BAD_OPTION,			/* an option of the SERVER is not usable */
@@ -76,7 +76,7 @@ typedef enum LaneEvent
 #define LANE_EVENT_COUNT (EVENT_STOPPED + 1)
 } LaneEvent;
 
-/* Whom an event moves. */
+/* What an event changes. */
 typedef enum LaneScope
 {
 	SCOPE_LANE,					/* the lane whose request met it; the account when that asked for
@@ -85,11 +85,11 @@ typedef enum LaneScope
 	SCOPE_DATABASE
 } LaneScope;
 
-/* What leads out of a state again, a bit each. */
+/* What ends a state, one bit each. */
 #define LEFT_BY_ANSWER	(1 << 0)	/* of the request that is under way */
 #define LEFT_BY_TIME	(1 << 1)	/* one request is tried when the wait is over */
-#define LEFT_BY_RELOAD	(1 << 2)	/* or at once, when the configuration is reloaded */
-#define LEFT_BY_ALTER	(1 << 3)	/* ALTER SERVER: everything of the account begins anew */
+#define LEFT_BY_RELOAD	(1 << 2)	/* the configuration is reloaded */
+#define LEFT_BY_ALTER	(1 << 3)	/* ALTER SERVER: the account starts again */
 #define LEFT_BY_RESUME	(1 << 4)	/* hubspot_resume() */
 #define LEFT_BY_ARM		(1 << 5)	/* hubspot_arm() */
 #define LEFT_BY_START	(1 << 6)	/* a worker starts */
@@ -113,47 +113,46 @@ extern const LaneRule lane_rules[LANE_EVENT_COUNT];
 
 typedef struct LaneStatus
 {
-	LaneEvent	event;			/* the last one that counted, and ... */
+	LaneEvent	event;			/* the last event that counted ... */
 	LaneState	state;			/* ... where it led */
 	int			failures;		/* events of trouble in a row */
-	int64		until;			/* µs of the monotonic clock; 0: no end of its own */
+	int64		until;			/* µs of the monotonic clock; 0: no end by itself */
 	int64		trouble_at;		/* when the last event of trouble came, same clock */
 	char		reason[256];	/* for the user, in the database's encoding; "" in RUN */
-	int			own;			/* bytes of it that are our words; the rest may quote data */
+	int			own;			/* # of bytes that are our own words; the rest may quote data */
 } LaneStatus;
 
 /*
- * Apply an event.  detail (may be NULL) completes the reason; wait_s > 0 is a
- * time that HubSpot asked for and wins over the table's.
+ * Apply an event. detail (or NULL) completes the reason. wait_s > 0 is the wait that
+ * HubSpot asked for; it overrules the table.
  */
 extern void lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s);
 
-/* What completed the reason were HubSpot's own words, which not everybody may read. */
+/* Mark the detail as HubSpot's own words, which not everybody may read. */
 extern void lane_reason_quotes(LaneStatus *status);
 
-/* The configuration was reloaded: where that leads out of the state, one request is tried now. */
+/* The configuration was reloaded: if that ends the state, one request is tried now. */
 extern void lane_reload(LaneStatus *status);
 
 /*
- * Whether an event tells nothing new: the request was sent before the trouble
- * began that the status is in.  One bad moment counts once, however many
- * requests it hits.
+ * Whether an event is no news: its request was sent before the present trouble began.  So
+ * one moment of trouble counts once, however many requests it hits.
  */
 extern bool lane_event_is_known(const LaneStatus *status, LaneEvent event, int64 sent_at);
 
-/* Which event an answer's class is; EVENT_SUCCESS for RECORDS and REFUSED. */
+/* The event for the class of an answer; EVENT_SUCCESS for RECORDS and REFUSED. */
 extern LaneEvent lane_event_of(ReplyClass class);
 
 /* Whether the event concerns the whole account rather than one family. */
 extern bool lane_event_is_of_account(LaneEvent event);
 
-/* Whether a status lets a request go now; a wait that is over counts as none. */
+/* Whether a status allows a request now; a wait that is over does. */
 extern bool lane_may_send(const LaneStatus *status, int64 now);
 
 extern const char *lane_state_name(LaneState state);
 extern const char *lane_scope_name(LaneScope scope);
 
-/* Word of the n-th LEFT_BY_ bit; NULL beyond the last. */
+/* The word of the n-th LEFT_BY_ bit; NULL after the last. */
 extern const char *lane_exit_name(int n);
 
 extern const char *lane_family_name(LaneFamily family);

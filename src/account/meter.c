@@ -2,12 +2,12 @@
  * meter.c
  *		How many requests a token may send now.
  *
- * See meter.h for the idea.  Each Meter is in shared memory under its own
- * spinlock, held for a few instructions, once per answer for a pass over the
- * slices.  Whose they are stands in an array of entries beside them, under
- * control->lock: a hash table whose entries are never emptied, only given to another
- * key.  What this process holds and has booked is remembered here, so that it can be
- * given back when the process ends, and so that each use is checked.
+ * See meter.h for the idea.  Each Meter is in shared memory under its own spinlock, which
+ * is held for a few instructions, and once per answer for a pass over the slices.  An
+ * array of entries next to the meters, under control->lock, says which token a meter
+ * belongs to: a hash table whose entries are never emptied, only reused for another key.
+ * This file remembers what this process holds and has booked, so that it can be given
+ * back at exit, and so that each use is checked.
  */
 #include "postgres.h"
 
@@ -23,44 +23,44 @@
 #include "base/clock.h"
 
 #define KINDS_PER_TOKEN		(METER_COUNT - 1)	/* forms have one for all */
-#define METER_MARGIN_US		2000	/* clocks tick differently at the two ends */
-#define METER_RETRY_US		5000	/* all places are in flight: look again */
+#define METER_MARGIN_US		2000	/* HubSpot's clock and ours differ in speed */
+#define METER_RETRY_US		5000	/* until the next try if all places are in flight */
 #define WINDOW_SLICES		1000
-#define MAX_RESERVE			0.2 /* of the limit, whatever others do */
-#define SURGE_WINDOWS		8.0 /* in which the memory of a surge fades to 1/e */
+#define MAX_RESERVE			0.2 /* share of the limit, at most, that is left to others */
+#define SURGE_WINDOWS		8.0 /* windows in which a surge fades to 1/e */
 #define PACE				1.2 /* where requests are spread: times the rate that would use all
 								 * places */
-#define STALE_PART			50	/* the picture is old after this part of the window */
+#define STALE_PART			50	/* what we know of others is stale after this part of a window */
 #define FIRST_BACKOFF_PART	8	/* the pause after a 429 */
 
 StaticAssertDecl(METER_COUNT == SHARED_METER_KINDS, "every kind of meter is reported");
 
-/* Whose a meter is. */
+/* Which token a meter belongs to. */
 typedef struct MeterEntry
 {
 	uint64		key;			/* hash of the token, mixed with the kind; 0: nobody's yet */
 	int			references;		/* of all processes */
 } MeterEntry;
 
-/* In shared memory, meter_count() of each; NULL when the library is not preloaded. */
+/* In shared memory, meter_count() elements each; NULL if the library is not preloaded. */
 static MeterEntry *entries = NULL;
 static Meter *meters = NULL;
 
-/* By this process, of each meter; NULL before it holds one. */
+/* What this process uses, by meter; NULL before it holds one. */
 typedef struct MeterUse
 {
 	int			held;			/* references */
-	int			booked;			/* requests under way */
+	int			booked;			/* # of its requests under way */
 } MeterUse;
 
 static MeterUse *uses = NULL;
 
-/* Requests per window until HubSpot has said otherwise; it does for the first one only. */
+/* Requests per window until HubSpot has told; it tells only for the first kind. */
 static const struct
 {
 	int			limit;
 	int			window_ms;
-	bool		is_exempt;		/* of the day's limit */
+	bool		is_exempt;		/* does not count for the daily limit */
 	const char *noun;
 }			kinds[METER_COUNT] =
 {
@@ -71,7 +71,7 @@ static const struct
 	[METER_EVENTS] = {1250, 1000, true, "requests for events"},
 };
 
-/* What HubSpot grants for associations, by what it grants for the rest. */
+/* HubSpot's limit for associations, by its limit for other requests. */
 static const struct
 {
 	int			objects;		/* at least */
@@ -122,7 +122,7 @@ slice_of(const Meter *meter, int64 time)
 	return time / slice_us(meter) + SHARED_TALLY_SLICES;
 }
 
-/* Slices that a window reaches over, the one being filled and the margin included. */
+/* # of slices of a window, including the current one and the margin. */
 static int
 slices_per_window(const Meter *meter)
 {
@@ -166,10 +166,7 @@ meter_shared_size(void)
 		MAXALIGN(mul_size(sizeof(Meter), meter_count()));
 }
 
-/*
- * A meter is initialized when it gets its key, so that those that nobody needs cost address space
- * only.
- */
+/* A meter is initialized when it gets its key, so that unused meters cost address space only. */
 void
 meter_shared_startup(void)
 {
@@ -185,8 +182,8 @@ meter_shared_startup(void)
 /* ---- holding ------------------------------------------------------------------------ */
 
 /*
- * The only way to a meter.  Who uses one has a reference, or a request under way that it
- * is booked for; otherwise it may be another token's by now.
+ * The only way to access a meter.  The process must hold a reference, or have a request
+ * booked on it: otherwise the meter may belong to another token.
  */
 static void
 lock_meter(Meter *meter)
@@ -216,7 +213,7 @@ init_meter(Meter *meter, uint64 key, MeterKind kind)
 	meter->daily_remaining = -1;
 }
 
-/* Whether nothing depends on what a meter that nobody holds remembers. */
+/* Whether a meter that nobody holds can be reused: nothing it has counted matters any more. */
 static bool
 is_forgettable(Meter *meter, int64 now)
 {
@@ -230,8 +227,8 @@ is_forgettable(Meter *meter, int64 now)
 }
 
 /*
- * The entry of a key, else one for it: nobody's yet, else one that nobody
- * holds.  -1: neither is there.  The caller has control->lock.
+ * The entry of a key; else a new one, unused or held by nobody. -1: none is free.  The
+ * caller has control->lock.
  */
 static int
 find_entry(uint64 key, int64 now)
@@ -304,7 +301,7 @@ limit_of(const Meter *meter)
 	return meter->limit > 0 ? meter->limit : kinds[meter->kind].limit;
 }
 
-/* Places that are left to others. */
+/* # of places left to other clients. */
 static int
 reserve_of(const Meter *meter)
 {
@@ -328,7 +325,7 @@ open_at(const Meter *meter)
 	return Max(meter->blocked_until, meter->day_until);
 }
 
-/* Whether it is long ago that HubSpot told what it counts; so it is at first. */
+/* Whether HubSpot's last count is too old; also true before the first one. */
 static bool
 is_stale(const Meter *meter, int64 now)
 {
@@ -336,14 +333,14 @@ is_stale(const Meter *meter, int64 now)
 		window_us(meter) / STALE_PART;
 }
 
-/* Whether others use this limit, or did a moment ago. */
+/* Whether other clients use this limit, or did a moment ago. */
 static bool
 has_company(const Meter *meter)
 {
 	return meter->others.sum > 0 || meter->surge >= 0.5;
 }
 
-/* Whether so little is known that a single request must find out. */
+/* Whether too little is known: then a single request must find out. */
 static bool
 must_probe(const Meter *meter, int64 now)
 {
@@ -363,6 +360,11 @@ meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now)
 	lock_meter(meter);
 	advance(meter, now);
 	allowed = allowance(meter, ceiling, share);
+
+	/*
+	 * In order of weight: HubSpot's refusal, then what we do not know, then fairness to others,
+	 * then the number of places.
+	 */
 	if (open_at(meter) > now)
 		wait = open_at(meter) - now;
 	else if (must_probe(meter, now) && meter->in_flight > 0)
@@ -371,6 +373,10 @@ meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now)
 		wait = meter->paced_until - now;
 	else if (meter->ours.sum + meter->in_flight < allowed)
 	{
+		/*
+		 * Booked under the same lock that found the place: two processes with one token must not
+		 * take the same one.
+		 */
 		book(meter, 1);
 		meter->paced_until = now + (int64) (window_us(meter) / (allowed * PACE));
 	}
@@ -393,7 +399,7 @@ meter_cancel(Meter *meter)
 
 /* ---- answers -------------------------------------------------------------------- */
 
-/* Another window has other slices: what is counted so far counts from now. */
+/* A new window length means other slices: what was counted so far counts as of now. */
 static void
 change_window(Meter *meter, int window_ms, int64 now)
 {
@@ -409,11 +415,11 @@ change_window(Meter *meter, int window_ms, int64 now)
 }
 
 /*
- * HubSpot counted so many requests when it took one of ours, at a time
- * between sent_at and now.  Which of ours are among them is not known
- * exactly: at most all that may have been in its window at any such time, at
- * least those that were at each.  The picture of the others is moved as
- * little as makes it possible; fewer are believed of the youngest news only.
+ * HubSpot counted so many requests when it took one of ours, at some time between sent_at
+ * and now.  We do not know exactly which of ours are among them: at most all that may
+ * have been in its window at any such time, at least those that were in it at every such
+ * time.  The number of others' requests is changed as little as possible to fit; only the
+ * latest news can reduce it.
  */
 static void
 observe(Meter *meter, int counted, int64 sent_at, int64 now)
@@ -430,7 +436,7 @@ observe(Meter *meter, int counted, int64 sent_at, int64 now)
 	if (more > 0)
 	{
 		tally_add(&meter->others, more);
-		/* what came while nobody looked is no surprise */
+		/* requests that came while our knowledge was stale are no surge */
 		if (!is_stale(meter, now))
 			meter->surge = Max(meter->surge, Min(more, limit_of(meter) * MAX_RESERVE));
 	}
@@ -453,7 +459,7 @@ meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 n
 	meter->heard = true;
 	if (sent_at >= meter->refused_at)
 		meter->refusals = 0;
-	/* the headers are about the objects' limit, if they are there at all */
+	/* the headers, if any, are about the limit of objects */
 	if (meter->kind == METER_OBJECTS && headers->burst_limit > 0)
 	{
 		meter->limit = headers->burst_limit;
@@ -494,7 +500,7 @@ meter_lost(Meter *meter, int64 now)
 	unlock_meter(meter);
 }
 
-/* How long to wait after a 429 that does not say it itself; refusals counts it already. */
+/* How long to wait after a 429 without a wait of its own; refusals counts this one already. */
 static int64
 backoff(const Meter *meter, const char *policy)
 {
@@ -515,13 +521,17 @@ meter_refused(Meter *meter, const char *policy, int64 wait_s, int64 sent_at, int
 	lock_meter(meter);
 	book(meter, -1);
 	advance(meter, now);
-	/* it may be counted, too */
+	/* HubSpot may have counted the refused request. */
 	tally_add(&meter->ours, 1);
 	meter->heard = true;
-	/* others have come, unless it is too much to be believed */
+
+	/*
+	 * A refusal means that the window is full: the rest are others' requests.  If we know of less
+	 * than half of it, that is not credible, and HubSpot has another reason.
+	 */
 	if (meter->kind == METER_OBJECTS && meter->ours.sum + meter->others.sum > limit_of(meter) / 2)
 		observe(meter, limit_of(meter) + 1, sent_at, now);
-	/* those that were under way together are one refusal */
+	/* Requests that were under way together are refused together: they double the pause once. */
 	if (meter->refusals == 0 || sent_at >= meter->refused_at)
 	{
 		meter->refusals++;

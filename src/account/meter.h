@@ -8,14 +8,14 @@
  * a place used again one window later can never fall into the same window,
  * whatever the network did in between.  The price is one round-trip time per window.
  *
- * What HubSpot counts beyond ours is of other clients of the token.  It is
- * kept like ours, by the time when we learnt of it, and leaves the window the
- * same way.  As others may send at any moment, as many places are left free as
- * they were last seen to take between two answers; none while nobody else is there.
+ * Requests that HubSpot counts beyond ours come from other clients of the token.  They
+ * are kept like ours, by the time when we learnt of them, and leave the window in the
+ * same way.  Because others may send at any moment, we leave as many places free as they
+ * last took between two answers; none if there are no others.
  *
- * Where HubSpot refuses all the same, nothing is sent for a moment, which
- * doubles with each refusal, then one request at a time until one is taken.
- * One goes first as well before HubSpot has ever answered.
+ * If HubSpot refuses all the same, nothing is sent for a pause, which doubles with each
+ * refusal; then one request at a time until one is accepted.  Before HubSpot's first
+ * answer, too, only one request is sent.
  *
  * Meters live in shared memory, one per token and kind of limit: two databases with one token share
  * one budget.  There are as many as hubspot.max_tokens asks for.  Who uses one holds it: a meter is
@@ -34,7 +34,7 @@
 /* HubSpot's limits: each kind is counted by itself. */
 typedef enum MeterKind
 {
-	METER_OBJECTS,				/* all that is not named below */
+	METER_OBJECTS,				/* everything that is not named below */
 	METER_SEARCH,
 	METER_ASSOCIATIONS,
 	METER_FORMS,				/* without a token */
@@ -44,62 +44,66 @@ typedef enum MeterKind
 } MeterKind;
 
 /*
- * The meter of a token (by its hash) for a kind of requests, with one more
- * reference; NULL when none is free.  Forms without a token have one for all.
+ * The meter of a token (by its hash) for a kind of request, with one more reference; NULL
+ * if none is free.  Forms have no token and share one meter.
  */
 extern Meter *meter_hold(uint64 token, MeterKind kind);
 
-/* Give the reference back; requests that are booked may still be told of. */
+/* Give the reference back; answers to requests that are booked may still be reported. */
 extern void meter_release(Meter *meter);
 
-/* Whether requests of this kind do not count for the day. */
+/* Whether requests of this kind do not count for the daily limit. */
 extern bool meter_is_exempt(MeterKind kind);
 
-/* What is counted, for the user: "searches", "requests". */
+/* The noun for the user: "searches", "requests". */
 extern const char *meter_noun(MeterKind kind);
 
 /*
- * Ask to send one request; ceiling (0: none) and share come from the
- * account's options; paced: the requests of a window are spread over it, so
- * that a place comes free at any time.  Returns 0 and books it, or the µs to wait.
+ * Take a place for one request. ceiling (0: none) and share come from the account's
+ * options; paced: spread the requests over the window, so that a place is free at any
+ * time.  Returns 0 if the request may be sent now, or the µs to wait.
  */
 extern int64 meter_take(Meter *meter, int ceiling, double share, bool paced, int64 now);
 
-/* The request was not sent after all. */
+/* Give the place back: the request was not sent. */
 extern void meter_cancel(Meter *meter);
 
 /*
- * The request that was sent then was answered, but not with 429; headers tell what HubSpot counts.
+ * The request sent at sent_at was answered with anything but 429; the headers may tell
+ * HubSpot's count.
  */
 extern void meter_answered(Meter *meter, const ReplyHeaders *headers, int64 sent_at, int64 now);
 
-/* The limit of associations goes with that of the rest, which HubSpot's answers tell. */
+/* Set the limit of associations from the limit of objects, which HubSpot's answers tell. */
 extern void meter_set_associations(Meter *associations, Meter *objects);
 
 /* No answer: HubSpot may or may not have counted it. */
 extern void meter_lost(Meter *meter, int64 now);
 
 /*
- * HubSpot refused the request that was sent then (429).  wait_s is what it
- * asked for, 0: nothing; policy what it called the limit.  Returns the µs to wait.
+ * HubSpot refused the request sent at sent_at (429). wait_s is the wait that it asked for
+ * (0: none), policy the name of the limit.  Returns the µs to wait.
  */
 extern int64 meter_refused(Meter *meter, const char *policy, int64 wait_s, int64 sent_at,
 						   int64 now);
 
-/* Nothing is left for so long; of associations, whose day is their own. */
+/* Block the meter for so long: for associations, which have a daily limit of their own. */
 extern void meter_block(Meter *meter, int64 wait_us, int64 now);
 
-/* Somebody reloads: perhaps the day has been made longer, so the next request shall find out. */
+/*
+ * The configuration was reloaded: the daily limit may have been raised, so the next
+ * request shall find out.
+ */
 extern void meter_unblock(Meter *meter);
 
 /*
- * A request was answered before this server came up: so long ago. limit: what HubSpot granted, 0:
- * not known.
+ * Count a request that was answered so long ago, before this server started. limit:
+ * HubSpot's limit then, 0: not known.
  */
 extern void meter_remember(Meter *meter, int limit, int window_ms, int64 ago_us, int count,
 						   int64 now);
 
-/* What is known of the day; -1 where an answer does not tell. */
+/* Set the daily limit and the rest; -1: not known. */
 extern void meter_set_daily(Meter *meter, int64 limit, int64 remaining, bool by_header);
 extern void meter_set_reset(Meter *meter, TimestampTz resets_at);
 
@@ -121,17 +125,17 @@ typedef struct MeterReading
 extern void meter_read(Meter *meter, MeterReading *reading, int64 now);
 
 /*
- * For those who hold none: the number of a meter (-1 of NULL) and its key, by which it is
- * read later; false when it is another token's by then.
+ * For processes that hold no meter: a meter's number (-1 for NULL) and key.
+ * meter_read_index() reads it by both; false if it belongs to another token by then.
  */
 extern int	meter_index(const Meter *meter, uint64 *key);
 extern bool meter_read_index(int index, uint64 key, MeterReading *reading, int64 now);
 
-/* The memory, asked for and set up with the rest of the shared memory. */
+/* Size and initialization of the shared memory. */
 extern Size meter_shared_size(void);
 extern void meter_shared_startup(void);
 
-/* Give back what this process holds, and had booked and not seen answered; at exit. */
+/* At exit: give back what this process holds, and the places of requests that were not answered. */
 extern void meter_abandon_all(void);
 
 #endif							/* HUBSPOT_METER_H */

@@ -30,15 +30,15 @@ typedef enum PathName
 	PATH_COMPANY_PROPERTIES_CREATE,
 	PATH_EVENT_DEFINITIONS,
 	PATH_EVENTS_SEND,
-	PATH_LISTS					/* creates one; the others stand below it */
+	PATH_LISTS					/* creates a list; other paths are below it */
 #define PATH_COUNT (PATH_LISTS + 1)
 } PathName;
 
 #define PATH_BYTES	320
 
 /*
- * The path for an account: by its api_version, those of events below its
- * events_path where that is set.  Good until the next call.
+ * The path for an account by its api_version; event paths are below its events_path if
+ * that is set.  Valid until the next call.
  */
 extern const char *path_of(PathName name, const AccountOptions *options);
 

@@ -2,10 +2,10 @@
  * secret.c
  *		Tokens: files named by a SERVER's option "secret".
  *
- * Called by the worker only, outside of transactions; raises no error.  A
- * token is one malloc'd block, overwritten before it is freed.  The directory
- * is the administrator's; what it holds may be links (container secrets are
- * mounted that way), as long as their targets stay below it.
+ * Called by the worker only, outside of transactions; raises no error.  A token is one
+ * malloc'd block, which is overwritten before it is freed.  The directory belongs to the
+ * administrator.  It may contain symbolic links (containers mount secrets that way), but
+ * their targets must be below it.
  */
 #include "postgres.h"
 
@@ -61,7 +61,7 @@ find_file(const char *directory, const char *name, char *path, char *problem)
 	return true;
 }
 
-/* Owner and rights: nobody but the server's user (or root) may have a say. */
+/* Check that only the server's user (or root) can change the file. */
 static bool
 file_is_safe(int fd, const char *name, char *problem)
 {
@@ -103,7 +103,7 @@ read_all(int fd, char *buffer, size_t size)
 	return used;
 }
 
-/* Length of the one line of printable ASCII in the buffer, 0 when it is something else. */
+/* Length of the single line of printable ASCII in the buffer; 0 if it contains anything else. */
 static size_t
 token_length(const char *buffer, ssize_t len)
 {
@@ -163,9 +163,15 @@ secret_read(const char *directory, const char *name, Secret *secret, char *probl
 
 	if (!find_file(directory, name, path, problem))
 		return false;
+
+	/*
+	 * The path is resolved, so that a link at its end was put there since: refused. O_NONBLOCK,
+	 * because a FIFO would block the worker.
+	 */
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return fail(problem, "file \"%s\" in hubspot.secret_directory cannot be opened", name);
+	/* Checked on the open file: another file may stand under the name by now. */
 	if (file_is_safe(fd, name, problem))
 	{
 		len = read_all(fd, buffer, sizeof(buffer));
@@ -176,6 +182,7 @@ secret_read(const char *directory, const char *name, Secret *secret, char *probl
 						"printable characters", name);
 		else
 			done = keep_token(secret, buffer, token_len, problem);
+		/* The stack must not keep a copy of the token. */
 		explicit_bzero(buffer, sizeof(buffer));
 	}
 	close(fd);

@@ -2,8 +2,8 @@
  * tally.c
  *		How many requests happened within a rolling window.
  *
- * See tally.h.  Slices that time has passed over are cleared when the ring
- * comes round to them, so that each step costs what time has passed.
+ * See tally.h.  A slice is cleared when the ring reaches it again, so that a step costs
+ * in proportion to the time that has passed.
  */
 #include "postgres.h"
 
@@ -34,7 +34,7 @@ tally_advance(Tally *tally, int64 slice, int window)
 		*count_of(tally, tally->newest + 1) = 0;
 }
 
-/* What a slice cannot hold is no longer counted: beyond any limit of HubSpot's. */
+/* Counts beyond a slice's maximum are dropped: HubSpot's limits are far lower. */
 static void
 add_to(Tally *tally, int64 slice, int count)
 {

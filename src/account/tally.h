@@ -13,25 +13,22 @@
 
 #include "cluster/shared.h"
 
-/*
- * Time has come to this slice; window is the number of slices that the
- * window reaches over.
- */
+/* Advance to this slice; window is the number of slices of the window. */
 extern void tally_advance(Tally *tally, int64 slice, int window);
 
-/* So many more, now. */
+/* Count so many more, now. */
 extern void tally_add(Tally *tally, int count);
 
-/* So many more in a slice of the past; nothing when that is out of the window. */
+/* Count so many more in an earlier slice; no effect if it is outside the window. */
 extern void tally_add_at(Tally *tally, int64 slice, int count);
 
-/* So many fewer, the oldest first. */
+/* Remove so many, the oldest first. */
 extern void tally_remove_oldest(Tally *tally, int count);
 
-/* How many from a slice to another one, both included, as far as is remembered. */
+/* Sum from one slice to another, both included, as far as they are kept. */
 extern int	tally_between(const Tally *tally, int64 first, int64 last);
 
-/* The oldest slice inside the window that holds any; there is one. */
+/* The oldest slice inside the window with a count; there must be one. */
 extern int64 tally_oldest(const Tally *tally);
 
 #endif							/* HUBSPOT_TALLY_H */

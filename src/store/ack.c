@@ -2,10 +2,10 @@
  * ack.c
  *		Verdicts on their way into the tables.
  *
- * Collected in one memory context, written by append.c in one transaction per
- * flush, then forgotten as a whole.  A flush comes when enough has gathered,
- * when the oldest verdict has waited 50 ms, or when nothing else is going on.
- * If the transaction fails, everything is still here and is written later.
+ * Verdicts are collected in one memory context, written by append.c in one transaction
+ * per flush, and then freed together.  A flush happens when there are enough verdicts,
+ * when the oldest one has waited 50 ms, or when the worker is idle.  If the transaction
+ * fails, all verdicts are still here and are written later.
  *
  * Locks: ROW EXCLUSIVE on the children written, until the caller's commit.
  */
@@ -25,7 +25,7 @@
 #include "store/ring.h"
 
 #define ACK_ROWS		1000	/* verdicts that make a flush */
-/* that are not written, for whatever reason, before more are made */
+/* From so many unwritten verdicts on the worker ends no more rows. */
 #define ACK_MAX_ROWS	10000
 #define ACK_WAIT_US		50000	/* longest wait of a verdict */
 #define ACK_GROUP		200		/* rows handed to the table at once */
@@ -57,7 +57,7 @@ static int	nresults,
 static AckRequest **requests;
 static int	nrequests,
 			requests_size;
-static int64 oldest_at;			/* when the first of them came, 0: none */
+static int64 oldest_at;			/* when the oldest of them came */
 static int64 total;				/* verdicts since the start */
 
 void
@@ -79,7 +79,7 @@ ack_written(void)
 	oldest_at = 0;
 }
 
-/* Have room for one more element. */
+/* Make room for one more element. */
 static void *
 grow(void *array, int used, int *size, Size element)
 {
@@ -98,7 +98,7 @@ ack_text(const char *text)
 	return text == NULL || text[0] == '\0' ? NULL : MemoryContextStrdup(context, text);
 }
 
-/* The same of what HubSpot may have said. */
+/* The same for HubSpot's text, which is cut. */
 static char *
 bounded_text(const char *text, size_t max)
 {
@@ -184,7 +184,7 @@ put_text(Datum *values, bool *isnull, int column, const char *text)
 #define PUT(column, datum) \
 	do { values[column] = (datum); isnull[column] = false; } while (0)
 
-/* An appender for the child of this id: the one in hand, or another. */
+/* The appender for the child of this id: the present one, or a new one. */
 static Appender *
 switch_child(Appender *append, int *child, int64 id, const Oid *children)
 {
@@ -208,6 +208,9 @@ write_requests(const Catalog *catalog)
 		Datum	   *values;
 		bool	   *isnull;
 
+		/*
+		 * Drawn only now: ids of one flush are consecutive, so that they seldom change the child.
+		 */
 		request->id = nextval_internal(catalog->request_id_seq, false);
 		append = switch_child(append, &child, request->id, catalog->request);
 		append_next(append, &values, &isnull);
@@ -247,6 +250,10 @@ write_results(const Catalog *catalog)
 		Datum	   *values;
 		bool	   *isnull;
 
+		/*
+		 * By the row's id: row and verdict are in children of the same number, which are truncated
+		 * together.
+		 */
 		append = switch_child(append, &child, result->id, catalog->result);
 		append_next(append, &values, &isnull);
 		PUT(RESULT_ID, Int64GetDatum(result->id));

@@ -11,9 +11,7 @@
 #include "store/ring.h"
 #include "utils/timestamp.h"
 
-/*
- * Bytes kept of what a row's fault is called, and of its description: HubSpot may send megabytes.
- */
+/* Longest category and message of a verdict: HubSpot may send megabytes. */
 #define ACK_MAX_CATEGORY	200
 #define ACK_MAX_MESSAGE		16384
 
@@ -41,9 +39,9 @@ typedef struct AckRequest
 typedef struct AckResult
 {
 	int64		id;
-	AckRequest *request;		/* NULL: decided without one */
+	AckRequest *request;		/* NULL: no request was needed for the verdict */
 	int64		merged_into;	/* 0: none */
-	int			merged;			/* rows that this one carried */
+	int			merged;			/* # of rows merged into this one */
 	Verdict		verdict;
 	int			http_status;	/* 0: none */
 	int			attempt;
@@ -58,25 +56,25 @@ typedef struct AckResult
 
 extern void ack_init(void);
 
-/* A new request to be logged; strings are to be set with ack_text(). */
+/* A new request for the log; set its strings with ack_text(). */
 extern AckRequest *ack_request(void);
 extern char *ack_text(const char *text);	/* NULL and "" become NULL */
 extern void ack_result(const AckResult *result);
 
-/* Verdicts waiting to be written; whether requests do; verdicts since the start. */
+/* # of verdicts not written yet; whether there are requests; # of verdicts since the start. */
 extern int	ack_pending(void);
 extern bool ack_is_full(void);	/* there are enough for a flush */
-extern bool ack_is_stuck(void); /* so many that there shall be no more before they are written */
+extern bool ack_is_stuck(void); /* too many: the worker must not end rows before they are written */
 extern bool ack_has_requests(void);
 extern int64 ack_total(void);
 
-/* Whether it is time to write; wait_us tells how long until it will be. */
+/* Whether it is time to write; *wait_us: how long until then. */
 extern bool ack_due(int64 now, bool idle, int64 *wait_us);
 
 /* Write everything collected; inside a transaction, which the caller commits. */
 extern void ack_write(void);
 
-/* The transaction committed: forget what was written. */
+/* To be called after the commit: forget what was written. */
 extern void ack_written(void);
 
 #endif							/* HUBSPOT_ACK_H */

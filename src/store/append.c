@@ -27,12 +27,12 @@ struct Appender
 {
 	Relation	rel;
 	ResultRelInfo *info;		/* holds the open indexes */
-	MemoryContext context;		/* of this struct and of the slots */
+	MemoryContext context;		/* of this struct and the slots */
 	int			capacity;
-	int			used;			/* slots filled and not yet written */
-	TupleTableSlot **slots;		/* made when first needed */
-	bool	   *duplicate;		/* of the last write, NULL: not watched */
-	ExprContext *predicates;	/* in which those of indexes are judged, NULL: there are none */
+	int			used;			/* # of slots filled and not yet written */
+	TupleTableSlot **slots;		/* created when first used */
+	bool	   *duplicate;		/* for the last write; NULL: not watched */
+	ExprContext *predicates;	/* evaluates index predicates; NULL: there are none */
 };
 
 static bool
@@ -42,7 +42,8 @@ is_foreign_function(Oid function, void *context)
 }
 
 /*
- * Whether an expression could run somebody's code: it would do so in every call, and as the worker.
+ * Whether an expression can call a function of a user's: it would run in every call, also
+ * as the worker.
  */
 static bool
 runs_foreign_code(Node *node, void *context)
@@ -65,7 +66,10 @@ runs_foreign_code(Node *node, void *context)
 	}
 }
 
-/* Refuse indexes that are more than columns and a plain predicate; prepare the predicates. */
+/*
+ * Refuse indexes with expressions, or with functions in the predicate; prepare the other
+ * predicates.
+ */
 static void
 prepare_indexes(Appender *append)
 {
@@ -76,6 +80,10 @@ prepare_indexes(Appender *append)
 	{
 		IndexInfo  *index = info->ri_IndexRelationInfo[i];
 
+		/*
+		 * An administrator may add indexes.  An expression is the administrator's code, which
+		 * would run with the rights of every session that queues, and of the worker.
+		 */
 		if (index->ii_Expressions != NIL || runs_foreign_code((Node *) index->ii_Predicate, NULL))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -162,7 +170,7 @@ uniqueness_check(const Appender *append, const IndexInfo *index)
 	return append->duplicate != NULL ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_NO;
 }
 
-/* Whether a written row belongs into an index. */
+/* Whether a written row satisfies the index's predicate. */
 static bool
 is_indexed(Appender *append, const IndexInfo *index, TupleTableSlot *slot)
 {
@@ -175,8 +183,8 @@ is_indexed(Appender *append, const IndexInfo *index, TupleTableSlot *slot)
 }
 
 /*
- * Enter one written row into all indexes of its table; false when an index
- * that is watched may have had such an entry.
+ * Insert a written row into all indexes of its table.  False if a watched index may have
+ * had such an entry.
  */
 static bool
 index_row(Appender *append, TupleTableSlot *slot)
@@ -226,8 +234,8 @@ append_flush(Appender *append)
 }
 
 /*
- * The locks stay until the end of the transaction: to take one again that is
- * held costs a fraction of taking it anew, and the table's stays anyway.
+ * Close the indexes and keep their locks until the end of the transaction: taking a lock
+ * again that is held is much cheaper, and the table's lock stays anyway.
  */
 static void
 close_indexes(ResultRelInfo *info)

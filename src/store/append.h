@@ -2,12 +2,11 @@
  * append.h
  *		INSERT into the extension's own tables, without a plan.
  *
- * The hot path only ever inserts, into tables that this extension made: no
- * default, check, rule or row security of a stranger is to be honoured, so
- * that a direct call of the table access method does what an INSERT would, at
- * a fraction of its cost, and cannot be spoilt by another extension's hooks or
- * by statistics of a table that was empty an hour ago.  Triggers on these
- * tables do not fire.
+ * The hot path only inserts, into tables of this extension: there are no defaults,
+ * checks, rules or row security of others to respect.  So a direct call of the table
+ * access method has the same result as an INSERT at a fraction of the cost.  Neither
+ * hooks of other extensions nor statistics of a table that was empty an hour ago can slow
+ * it down.  Triggers on these tables do not fire.
  */
 #ifndef HUBSPOT_APPEND_H
 #define HUBSPOT_APPEND_H
@@ -24,17 +23,17 @@ typedef struct Appender Appender;
  */
 extern Appender *append_open(Oid relation, int capacity);
 
-/* Arrays of values and null flags of the next row; all flags start as null. */
+/* Get the arrays of values and null flags for the next row; all flags start as null. */
 extern void append_next(Appender *append, Datum **values, bool **isnull);
 
-/* Accept the row filled in; writes when capacity is reached.  Returns whether it wrote. */
+/* Accept the row; writes all rows if capacity is reached.  Returns whether it wrote. */
 extern bool append_row(Appender *append);
 extern void append_flush(Appender *append);
 
 /*
- * Whether an index may already have had an entry like the one of row i of the
- * last write.  Asked for with append_watch_duplicates(), for all indexes that
- * are not unique: no error is raised, no look-up costs extra.
+ * Whether an index may have had an entry equal to that of row i of the last write.
+ * append_watch_duplicates() switches this on for all indexes that are not unique: it
+ * raises no error and costs no extra look-up.
  */
 extern void append_watch_duplicates(Appender *append);
 extern bool append_may_be_duplicate(const Appender *append, int i);

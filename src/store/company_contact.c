@@ -47,7 +47,7 @@ typedef struct Pair
 struct CompanyContacts
 {
 	MemoryContext context;		/* of this struct */
-	MemoryContext texts;		/* of the pairs that are kept */
+	MemoryContext texts;		/* of the pairs not written yet */
 	const char *server;			/* its name */
 	int			capacity;
 	int			count;
@@ -112,7 +112,7 @@ compare_pairs(const void *a, const void *b)
 	return order;
 }
 
-/* Whether a text column of the row at hand has this value, NULL included. */
+/* Whether a text column of the present row has this value; NULL equals NULL. */
 static bool
 column_is(TupleTableSlot *slot, int column, const char *value)
 {
@@ -162,11 +162,11 @@ append_pair(const CompanyContacts *pairs, const Pair *pair, Appender *append)
 	(void) append_row(append);
 }
 
-/* Move the pairs that the table does not have to the front, each once; returns their number. */
+/* Move the pairs that are not in the table to the front, each once; returns their number. */
 static int
 choose_new(CompanyContacts *pairs, const Catalog *catalog)
 {
-	/* what this transaction has written counts, what others have not committed does not */
+	/* sees what this transaction has written, but not what others have not committed */
 	Relation	heap = table_open(catalog->company_contact, AccessShareLock);
 	Relation	index = index_open(catalog->company_contact_pair_hash, AccessShareLock);
 	IndexScanDesc scan = index_beginscan(heap, index, SnapshotSelf, NULL, 1, 0, SO_NONE);
@@ -261,7 +261,7 @@ company_contact_remove(const char *server, const char *contact)
 	table_close(heap, NoLock);
 }
 
-/* Reads all of the record map: what it has an index on is the userId. */
+/* Reads the whole record map: the map's index is by userId, and here the address is given. */
 static const char *const all_keys =
 "SELECT s.srvname::pg_catalog.text, g.key FROM ("
 " SELECT a.server, a.key FROM ROWS FROM (unnest($1), unnest($2)) a(server, key)"

@@ -7,9 +7,9 @@
  *	company_contact_end()	write those that are new
  *	company_contact_remove()	a contact is gone; called by the worker
  *
- * A pair that the table has already costs one look into an index.  Nobody waits for another
- * session: of two that queue the same new pair at the same time both write it, and readers take
- * each pair once.
+ * A pair that is in the table already costs one index look-up.  No session waits for
+ * another: if two sessions queue the same new pair at the same time, both write it, and
+ * readers use each pair once.
  */
 #ifndef HUBSPOT_COMPANY_CONTACT_H
 #define HUBSPOT_COMPANY_CONTACT_H
@@ -19,23 +19,21 @@
 typedef struct CompanyContacts CompanyContacts;
 
 /*
- * Up to capacity pairs are kept before they are written.  Memory comes from the current context,
- * which must live until company_contact_end(), and so must the name of the SERVER.
+ * Begin; up to capacity pairs are kept before they are written.  Memory is allocated in
+ * the current context, which must live until company_contact_end(); so must the SERVER's
+ * name.
  */
 extern CompanyContacts *company_contact_begin(const char *server, int capacity);
 extern void company_contact_add(CompanyContacts *pairs, const MessageKey *company,
 								const MessageKey *contact);
 extern void company_contact_end(CompanyContacts *pairs);
 
-/*
- * Remove all pairs of a contact's key, whatever property it is a value of, in the current
- * transaction.
- */
+/* Remove all pairs of a contact's key, for whatever property, in the current transaction. */
 extern void company_contact_remove(const char *server, const char *contact);
 
 /*
- * The same for many: an array of oids of SERVERs, and one of as many keys. userIds that were seen
- * with one of these addresses are keys of the same contacts.  Needs a snapshot.
+ * The same for many contacts: an array of SERVER oids and an array of keys.  Also removes
+ * pairs of userIds that were seen with one of these addresses.  Needs a snapshot.
  */
 extern void company_contact_remove_all(Datum servers, Datum contacts);
 

@@ -1,13 +1,13 @@
 /*
  * confirmed.c
- *		Which values HubSpot has confirmed of which record.
+ *		The values that HubSpot has confirmed, by record.
  *
- * The unit is HubSpot's record, not our key: two addresses may be one contact,
- * and what is written by one of them changes what the other one knows.
+ * The unit is HubSpot's record, not our key: two addresses may be one contact, and a
+ * write by one of them changes the values of the other.
  *
- * Written in the transaction of the verdicts: a row that has its verdict
- * is not looked at again after a crash, so what it has changed must be there.  A row
- * that has none is sent in full, see unchanged.c.
+ * Written in the transaction of the verdicts: a row with a verdict is not processed again
+ * after a crash, so the values that it changed must be stored.  A row without a verdict
+ * is sent in full, see unchanged.c.
  *
  * Locks: ACCESS SHARE on hubspot.confirmed while reading, ROW EXCLUSIVE while
  * writing.  Memory: a context of its own; values of records are loaded up to
@@ -48,7 +48,7 @@ static HTAB *records;
 static dlist_head dirty = DLIST_STATIC_INIT(dirty);
 static Size loaded_bytes;		/* of pairs */
 static bool suspended;
-static TimestampTz resumed_at;	/* what was sent before is not learnt */
+static TimestampTz resumed_at;	/* answers to requests sent before are ignored */
 
 /* ---- in memory ------------------------------------------------------------------------ */
 
@@ -68,14 +68,14 @@ name_of(Oid server, Object object, const char *record_id)
 {
 	ConfirmedName name;
 
-	memset(&name, 0, sizeof(name)); /* compared as bytes */
+	memset(&name, 0, sizeof(name)); /* clear the padding: names are compared as bytes */
 	name.server = server;
 	name.object = object;
 	strlcpy(name.record_id, record_id, sizeof(name.record_id));
 	return name;
 }
 
-/* The record in memory, made if it is not there. */
+/* Find the record in memory, or create it. */
 static Confirmed *
 find_or_make(Oid server, Object object, const char *record_id)
 {
@@ -139,7 +139,7 @@ make_room(Confirmed *confirmed)
 	confirmed->size = size;
 }
 
-/* Take a value over; one that is there already stays, unless it is to be replaced. */
+/* Add a value; an existing one stays unless replace is set. */
 static void
 add_pair(Confirmed *confirmed, const ConfirmedPair *pair, bool replace)
 {
@@ -161,7 +161,7 @@ forget(Confirmed *confirmed)
 {
 	clear_pairs(confirmed);
 	confirmed->known = false;
-	confirmed->loaded = true;	/* that nothing is known is all there is to know */
+	confirmed->loaded = true;	/* complete: nothing is known of the record */
 	confirmed->at = GetCurrentTimestamp();
 	mark_dirty(confirmed);
 }
@@ -224,7 +224,7 @@ confirmed_learn(Oid server, Object object, const char *record_id, const Confirme
 	return confirmed;
 }
 
-/* It is loaded again with the next write of the record. */
+/* A record is loaded again with its next write. */
 void
 confirmed_unload(Oid server)
 {
@@ -303,7 +303,7 @@ find_row(RingScan *scan, const ConfirmedName *name)
 	return false;
 }
 
-/* Put what a row says below what was learnt since. */
+/* Add the row's values to the record; values that were learnt since win. */
 static void
 merge_row(Confirmed *confirmed, TupleTableSlot *slot)
 {
@@ -312,6 +312,10 @@ merge_row(Confirmed *confirmed, TupleTableSlot *slot)
 	bytea	   *properties = DatumGetByteaPP(slot_getattr(slot, CONFIRMED_PROPERTIES + 1, &isnull));
 	int			npairs = VARSIZE_ANY_EXHDR(properties) / sizeof(ConfirmedPair);
 
+	/*
+	 * The table's values were confirmed after the write that we learnt from was sent: the order of
+	 * the two writes in HubSpot is unknown, so neither is trusted.
+	 */
 	if (confirmed->at != 0 && at > confirmed->since)
 	{
 		forget(confirmed);
@@ -471,6 +475,7 @@ confirmed_write(void)
 	count = 0;
 	dlist_foreach(iter, &dirty)
 		sorted[count++] = dlist_container(Confirmed, node, iter.cur);
+	/* In the index's order: many records share a page of the index. */
 	qsort(sorted, count, sizeof(Confirmed *), compare_names);
 
 	PushActiveSnapshot(GetTransactionSnapshot());

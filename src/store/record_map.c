@@ -1,11 +1,11 @@
 /*
  * record_map.c
- *		Which key is which record in HubSpot.
+ *		Maps keys to HubSpot's records.
  *
- * The keys come in no order, so that each one touches another page of the
- * index: they are gathered for longer than verdicts and written sorted, many
- * per page.  A checkpoint waits for them; what a crash loses of the time since is
- * learnt again from the results, see admit_remember().
+ * Keys come in random order, so each one touches another page of the index.  So they are
+ * collected for longer than verdicts and written in order, many per page.  A checkpoint
+ * waits for them.  After a crash, entries since the checkpoint are learnt again from the
+ * results, see admit_remember().
  *
  * Locks: ROW EXCLUSIVE on hubspot.record, until the caller's commit.  Memory:
  * one context, reset when the transaction has committed.
@@ -35,7 +35,7 @@
 #include "store/record_map.h"
 #include "store/ring.h"
 
-#define MAP_ENTRIES		32768	/* that make a flush */
+#define MAP_ENTRIES		32768	/* # of entries that make a flush */
 #define MAP_WAIT_US		1000000 /* longest wait of an entry while others come in */
 #define MAP_GROUP		200		/* rows handed to the table at once */
 
@@ -48,21 +48,21 @@ enum RecordColumn
 
 typedef struct MapEntry
 {
-	int			number;			/* in the order of the answers */
-	bool		is_new;			/* HubSpot created it just now */
+	int			number;			/* number, in the order of the answers */
+	bool		is_new;			/* HubSpot has just created it */
 	bool		archived;		/* a contact that belongs to no company any more */
 	int64		key_hash;		/* as hashtextextended(key, 0) computes it */
 	Oid			server;
 	Object		object;
 	char	   *key_property;
 	char	   *key;
-	char	   *record_id;		/* NULL: there is none any more */
+	char	   *record_id;		/* NULL: the record does not exist any more */
 } MapEntry;
 
-/* Where the last entry of a key stands among those not written yet. */
+/* The position of a key's last entry that is not written. */
 typedef struct PlaceEntry
 {
-	uint64		name;			/* hash of all that makes a key */
+	uint64		name;			/* hash of everything that identifies a key */
 	int			place;
 	char		status;
 } PlaceEntry;
@@ -194,7 +194,7 @@ typedef struct RecordTable
 	TupleTableSlot *slot;
 	Appender   *append;
 	const Catalog *catalog;
-	int			ngroup;			/* rows in the appender's hands */
+	int			ngroup;			/* # of rows given to the appender */
 	const MapEntry *group[MAP_GROUP];
 } RecordTable;
 
@@ -209,7 +209,7 @@ column_is(TupleTableSlot *slot, int column, const char *value)
 		memcmp(VARDATA_ANY(there), value, strlen(value)) == 0;
 }
 
-/* The next row of the key looked for; it stays in the slot until the next search. */
+/* The next row of the key that is searched; it stays in the slot until the next search. */
 static bool
 next_record(RecordTable *table, const MapEntry *record)
 {
@@ -236,7 +236,7 @@ find_record(RecordTable *table, const MapEntry *record)
 	return next_record(table, record);
 }
 
-/* HubSpot merged records or was asked by another key: rare. */
+/* The key's record has changed: HubSpot merged records, which is rare. */
 static void
 change_record(RecordTable *table, const MapEntry *record)
 {
@@ -263,8 +263,8 @@ delete_record(RecordTable *table, const MapEntry *record)
 }
 
 /*
- * The rows written last are new to the index as a rule.  Where one may not be,
- * HubSpot has forgotten the record that the key was before: so does the map.
+ * The rows just written are usually new to the index.  If one may not be new, HubSpot has
+ * deleted the record that the key had before, and so does the map.
  */
 static void
 settle(RecordTable *table)
@@ -294,7 +294,7 @@ append_record(RecordTable *table, const MapEntry *record)
 		settle(table);
 }
 
-/* What HubSpot has just created is not looked for. */
+/* A record that HubSpot has just created needs no look-up. */
 static void
 write_record(RecordTable *table, const MapEntry *record)
 {
@@ -371,7 +371,7 @@ record_map_close(void)
 	is_looking = false;
 }
 
-/* The last entry of this name that was not written yet, NULL when there is none. */
+/* The last unwritten entry of this name, or NULL. */
 static const MapEntry *
 find_entry(const MapEntry *wanted)
 {
@@ -412,7 +412,7 @@ record_map_look_up(Oid server, Object object, const char *key_property, const ch
 	return id;
 }
 
-/* Contacts that were archived, and not made anew since, leave their companies. */
+/* Contacts that were archived, and not created again since, leave their companies. */
 static void
 write_archived(const MapEntry *const *sorted)
 {
@@ -453,7 +453,7 @@ record_map_write(void)
 	table.append = append_open(table.catalog->record, MAP_GROUP);
 	append_watch_duplicates(table.append);
 
-	/* of several answers about a key the last one counts */
+	/* The sort is by key, then by order of the answers: the last answer about a key counts. */
 	for (int i = 0; i < nentries; i++)
 		if (i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0)
 			write_record(&table, sorted[i]);

@@ -92,6 +92,10 @@ build_catalog(Oid extension)
 	Oid			schema = get_namespace_oid(HUBSPOT_SCHEMA, false);
 	const char *verdicts[VERDICT_COUNT];
 
+	/*
+	 * Everything is looked up by name within our schema, which nobody but the extension's owner
+	 * can change.
+	 */
 	catalog.extension = extension;
 	catalog.outbox_id_seq = relation_oid(schema, "outbox_id_seq", 0);
 	catalog.request_id_seq = relation_oid(schema, "request_id_seq", 0);
@@ -152,8 +156,8 @@ ring_catalog(bool missing_ok)
 	}
 
 	/*
-	 * Look-ups may process invalidations: only a build during which none came counts.  One that
-	 * ends with an error leaves no catalog behind.
+	 * The look-ups may process invalidations, which reset catalog_valid: then the copy may mix old
+	 * and new oids, and is built again.
 	 */
 	do
 	{
@@ -220,8 +224,8 @@ ring_compare_ids(const void *a, const void *b)
 }
 
 /*
- * The sequence's tuple is read directly: sequences have one page and one row,
- * and a snapshot plays no part in them.
+ * Read the sequence's tuple directly: a sequence has one page and one row, and no
+ * snapshot matters for it.
  */
 int64
 ring_last_id(Oid sequence)

@@ -20,12 +20,12 @@
 
 #define RING_GENERATION(id) ((id) / RING_SPAN)
 #define RING_CHILD(id)		((int) (RING_GENERATION(id) % RING_CHILDREN))
-#define RING_FIRST(id)		(RING_GENERATION(id) * RING_SPAN)	/* of its generation */
+#define RING_FIRST(id)		(RING_GENERATION(id) * RING_SPAN)	/* first id of its generation */
 
 #define CHECKPOINT_CHILDREN 2
 #define CHECKPOINT_SPAN		1000
 
-/* Oids of everything the hot path touches, so that it needs no look-up by name. */
+/* Oids of everything that the hot path uses, so that it needs no look-up by name. */
 typedef struct Catalog
 {
 	Oid			extension;
@@ -58,9 +58,8 @@ typedef struct Catalog
 } Catalog;
 
 /*
- * The catalog of this database's extension, cached until one of its relations
- * changes.  Without the extension: an error, or NULL when missing_ok.  Needs a
- * transaction.
+ * The catalog of this database's extension, cached until one of its relations changes.
+ * Without the extension: NULL if missing_ok, else an error.  Needs a transaction.
  */
 extern const Catalog *ring_catalog(bool missing_ok);
 
@@ -71,36 +70,32 @@ extern const Catalog *ring_catalog(bool missing_ok);
  */
 extern const Catalog *ring_outbox_catalog(void);
 
-/* Position of an enum value among its labels; raises an error for a stranger. */
+/* Position of an enum value among its labels; raises an error for an unknown one. */
 extern int	ring_enum_position(const Oid *labels, int count, Oid value);
 
-/* Last value handed out by a sequence of ours, 0 when it was never used. */
+/* Last value of a sequence of ours, 0 if it was never used. */
 extern int64 ring_last_id(Oid sequence);
 
 /* Ids in ascending order, for qsort() and bsearch(). */
 extern int	ring_compare_ids(const void *a, const void *b);
 
-/* Whether a table has no pages: a look that costs next to nothing. */
+/* Whether a table has no pages, which is cheap to find out. */
 extern bool ring_is_empty(Oid relation);
 
-/* Who owns our tables: on whose behalf they are written where the caller has no right on them. */
+/* The owner of our tables, for writes where the caller has no right on them. */
 extern Oid	ring_tables_owner(void);
 
-/*
- * Whether the current user may SELECT one of our tables himself: then functions tell him what it
- * holds.
- */
+/* Whether the current user may SELECT one of our tables: then functions may show its content. */
 extern bool ring_may_read(Oid table);
 
 /* TRUNCATE one of our tables, in the current transaction. */
 extern void ring_truncate(Oid relation);
 
 /*
- * Give old generations back and start new ones; called by the worker now and
- * then, inside a transaction of its own.  snapshot (a pg_snapshot) is the
- * last checkpoint: every row visible in it has a verdict.  Takes an ACCESS
- * EXCLUSIVE lock on the children of one generation, for which lock_timeout
- * is made short; raises an error when it does not get it.
+ * Truncate old generations and start new ones; called by the worker from time to time, in
+ * a transaction of its own. snapshot (a pg_snapshot) is the last checkpoint: every row
+ * visible in it has a verdict.  Takes ACCESS EXCLUSIVE on the children of one generation,
+ * with a short lock_timeout; raises an error if it does not get the lock.
  */
 extern void ring_rotate(Datum snapshot, int64 retention_minutes);
 

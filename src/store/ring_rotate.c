@@ -8,12 +8,11 @@
  * retention divided by what the ring can hold: so the ring comes round only
  * after the retention.  The child that it will use must be empty.
  *
- * An old generation is given back by TRUNCATE, which costs nothing per row and
- * does not care about snapshots held elsewhere.  What could be in its way are locks
- * (a dump, a writer that has not committed): lock_timeout is short, and the
- * next minute tries again.  Under the lock nobody can have an open transaction on
- * the child, so that "no row in it lies beyond the checkpoint" proves that
- * every row in it has a verdict.
+ * An old generation is removed by TRUNCATE, which costs nothing per row and does not
+ * depend on snapshots of other sessions.  Locks can block it (a dump, a writer that has
+ * not committed): lock_timeout is short, and the next minute tries again.  Under the lock
+ * no open transaction can have rows in the child.  So if no row lies beyond the
+ * checkpoint, every row has a verdict.
  */
 #include "postgres.h"
 
@@ -42,10 +41,10 @@
 #include "store/ring.h"
 #include "store/snapshot.h"
 
-/* Generations that hold rows at the same time, beside the one being filled. */
+/* # of generations with rows, besides the current one. */
 #define RING_KEPT	(RING_CHILDREN - 2)
 
-/* First row of an index scan over a child, in index order; false when there is none. */
+/* The first row of an index scan over a child; false if there is none. */
 static bool
 first_row(Oid heap_oid, Oid index_oid, ScanKey keys, int nkeys, bool backward, int64 *id,
 		  TimestampTz *created_at, FullTransactionId *xid)
@@ -73,7 +72,7 @@ first_row(Oid heap_oid, Oid index_oid, ScanKey keys, int nkeys, bool backward, i
 	return found;
 }
 
-/* Whether every row of the child is seen by the checkpoint; the child is locked. */
+/* Whether the checkpoint sees every row of the child, which is locked. */
 static bool
 all_rows_done(const Catalog *catalog, int child, const Snap *checkpoint)
 {
@@ -114,7 +113,7 @@ older_than(TimestampTz time, int64 minutes)
 	return GetCurrentTimestamp() - time > minutes * USECS_PER_MINUTE;
 }
 
-/* What says something of outbox rows that are gone. */
+/* Delete rows about outbox rows that are gone. */
 static void
 forget_rows(int64 first, int64 last)
 {
@@ -132,7 +131,7 @@ forget_rows(int64 first, int64 last)
 	SPI_finish();
 }
 
-/* Give one child of each ring back, if all of it is done and past its retention. */
+/* Truncate one child of each ring if all its rows have verdicts and are past the retention. */
 static void
 give_back(const Catalog *catalog, int child, const Snap *checkpoint, int64 retention)
 {
@@ -157,7 +156,7 @@ give_back(const Catalog *catalog, int child, const Snap *checkpoint, int64 reten
 	PopActiveSnapshot();
 }
 
-/* Move both sequences to the next generation when the current one is old enough. */
+/* Move both sequences to the next generation if the current one is old enough. */
 static void
 start_generation(const Catalog *catalog, int64 retention)
 {

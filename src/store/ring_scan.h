@@ -18,15 +18,14 @@ typedef struct RingScan
 } RingScan;
 
 /*
- * Open a child under the active snapshot, in the current transaction and
- * memory context; nothing is read before index_rescan().  Takes ACCESS SHARE
- * on both relations.
+ * Open a child with the active snapshot, in the current transaction and memory context;
+ * index_rescan() must be called before reading.  Takes ACCESS SHARE on both relations.
  */
 extern void ring_scan_open(RingScan *child, Oid heap, Oid index, int nkeys);
 
 /*
- * The row of this id, by an index that begins with it (nkeys: 1), in child->slot; false when there
- * is none.
+ * Find the row of this id in child->slot, by an index that begins with id (nkeys: 1);
+ * false if there is none.
  */
 extern bool ring_scan_find(RingScan *child, int64 id);
 

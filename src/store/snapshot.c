@@ -1,11 +1,11 @@
 /*
  * snapshot.c
- *		Snapshots that outlive their transaction, and marks made of them.
+ *		Snapshots that outlive their transaction, and marks.
  *
- * The worker compares what was visible then with what is visible now.  The
- * server's own type for this, pg_snapshot, keeps its layout to itself; its text
- * form "xmin:xmax:xip,..." is documented, so that is the way in and out.
- * Results are palloc'd in the current context; a mark's snapshot in "hubspot work".
+ * The worker compares what was visible at an earlier time with what is visible now.  The
+ * layout of the server's type pg_snapshot is private; its text form "xmin:xmax:xip,..."
+ * is documented, and is used here.  Results are palloc'd in the current context; a mark's
+ * snapshot in "hubspot work".
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@ next_xid(char **text)
 	FullTransactionId xid = FullTransactionIdFromU64(strtou64(*text, text, 10));
 
 	if (**text != '\0')
-		(*text)++;				/* the ":" or "," behind it */
+		(*text)++;				/* skip the ":" or "," after it */
 	return xid;
 }
 
@@ -38,7 +38,7 @@ snapshot_from_datum(Datum datum)
 	for (char *c = text; *c != '\0'; c++)
 		if (*c == ',')
 			commas++;
-	/* compared as bytes */
+	/* zeroed, because snapshots are compared as bytes */
 	snap = palloc0(offsetof(Snap, xip) + sizeof(FullTransactionId) * (commas + 1));
 	snap->xmin = next_xid(&next);
 	snap->xmax = next_xid(&next);

@@ -1,13 +1,13 @@
 /*
  * snapshot.h
- *		Snapshots that outlive their transaction, and marks made of them.
+ *		Snapshots that outlive their transaction, and marks.
  */
 #ifndef HUBSPOT_SNAPSHOT_H
 #define HUBSPOT_SNAPSHOT_H
 
 #include "access/transam.h"
 
-/* What pg_snapshot holds: a transaction below xmax and not in xip has ended. */
+/* The content of a pg_snapshot: a transaction below xmax and not in xip has ended. */
 typedef struct Snap
 {
 	FullTransactionId xmin;

@@ -2,10 +2,9 @@
  * compat.h
  *		The only place that knows PostgreSQL versions (15 to 19).
  *
- * Each shim carries the newest version's spelling; older servers get it here,
- * and all other code is written for the newest version alone.  A shim includes
- * what its macros name, before them: a declaration that came after a macro of
- * its name would be expanded by it.
+ * Each shim has the newest version's spelling; all other code is written for the newest
+ * version alone.  A shim includes the headers of the names that its macros use, before
+ * the macros: otherwise a later declaration of the name would be expanded by the macro.
  *
  * When a version leaves the range, its blocks leave this file, and nothing
  * else changes.
@@ -42,7 +41,7 @@ object_ownercheck(Oid catalog, Oid object, Oid role)
 		? pg_database_ownercheck(object, role) : pg_class_ownercheck(object, role);
 }
 
-/* 16: to be a member of a role and to be able to become it are two things. */
+/* 16: membership in a role and the right to SET ROLE to it are different. */
 #define check_can_set_role(member, role) check_is_member_of_role(member, role)
 #endif
 
@@ -59,7 +58,7 @@ typedef struct DateTimeErrorExtra
 	((void) (extra), DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp))
 #endif
 
-/* 16: what a setting keeps beside its value is allocated by the server's function. */
+/* 16: the "extra" of a setting is allocated with guc_malloc(). */
 #if PG_VERSION_NUM < 160000
 #define hubspot_guc_malloc(elevel, size) malloc(size)
 #else
@@ -71,7 +70,7 @@ typedef struct DateTimeErrorExtra
 extern PGDLLEXPORT void _PG_init(void);
 #endif
 
-/* 17: a process knows its number by a variable of its own. */
+/* 17: MyProcNumber is a variable of its own. */
 #if PG_VERSION_NUM < 170000
 #include "storage/proc.h"
 
@@ -94,7 +93,7 @@ extern PGDLLEXPORT void _PG_init(void);
 #define WaitEventExtensionNew(name)	((void) (name), PG_WAIT_EXTENSION)
 #endif
 
-/* 18: that a function does not return is said before its declaration. */
+/* 18: pg_noreturn stands before the declaration. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn	pg_attribute_noreturn()
 #endif
@@ -116,7 +115,7 @@ extern PGDLLEXPORT void _PG_init(void);
 	((void) (flags), table_beginscan(rel, snapshot, nkeys, key))
 #endif
 
-/* 19: so does one of an index; since 18, it takes a place to count its searches in. */
+/* 19: index scans take flags; since 18 a counter for searches. */
 #if PG_VERSION_NUM < 180000
 #include "access/genam.h"
 
@@ -129,7 +128,7 @@ extern PGDLLEXPORT void _PG_init(void);
 	((void) (flags), index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys))
 #endif
 
-/* 19: a signal's handler is told more than its number, which the default is not. */
+/* 19: signal handlers take a second argument; the default handler does not. */
 #if PG_VERSION_NUM < 190000
 #define PG_SIG_DFL	SIG_DFL
 #endif
@@ -139,12 +138,12 @@ extern PGDLLEXPORT void _PG_init(void);
 #include "commands/dbcommands.h"
 #endif
 
-/* 19: a description of tuples that is made by hand must be finished before it is used. */
+/* 19: a TupleDesc that is built by hand must be finalized. */
 #if PG_VERSION_NUM < 190000
 #define TupleDescFinalize(desc)	((void) (desc))
 #endif
 
-/* 19: what a jsonb value is built in is a struct, with the finished value in it. */
+/* 19: JsonbInState is the struct in which a jsonb value is built, and holds the result. */
 #if PG_VERSION_NUM < 190000
 #include "utils/jsonb.h"
 

@@ -2,8 +2,8 @@
  * digest.c
  *		Hashes by the server's own functions, outside of transactions.
  *
- * These functions want a resource owner, and no transaction is open where the
- * worker needs them; they raise an error when memory runs out, which ends here.
+ * These functions need a resource owner, but the worker calls them without a transaction.
+ * They raise an error if memory runs out; it is caught here.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@
 #include "base/hubspot.h"
 #include "base/digest.h"
 
-/* Names are of this extension: a UUID drawn once. */
+/* The name space of this extension's names: a random UUID. */
 static const uint8 name_space[16] = {
 	0x5b, 0x0c, 0x7c, 0x1e, 0x6f, 0x3a, 0x4d, 0x8e, 0x9a, 0x41, 0x2e, 0x77, 0x10, 0xc3, 0x58, 0x94
 };
@@ -46,6 +46,10 @@ hash_outside_transaction(pg_cryptohash_type type, const uint8 *prefix, size_t pr
 
 	PG_TRY();
 	{
+		/*
+		 * pg_cryptohash_create() registers with CurrentResourceOwner, which is NULL outside of a
+		 * transaction.
+		 */
 		ResourceOwner owner = ResourceOwnerCreate(NULL, "hubspot digest");
 
 		CurrentResourceOwner = owner;
@@ -57,6 +61,11 @@ hash_outside_transaction(pg_cryptohash_type type, const uint8 *prefix, size_t pr
 	{
 		CurrentResourceOwner = old;
 		MemoryContextSwitchTo(context);
+
+		/*
+		 * The only error is want of memory.  The resource owner is leaked: it lives in
+		 * TopMemoryContext and is a few hundred bytes.
+		 */
 		FlushErrorState();
 	}
 	PG_END_TRY();

@@ -13,7 +13,7 @@
 
 #define MAX_DOMAIN	253
 
-/* Where people of all companies have their mailboxes; sorted. */
+/* Providers of mailboxes for people of all companies; sorted. */
 static const char *const mailbox_providers[] = {
 	"126.com", "163.com", "aol.com", "bluewin.ch", "comcast.net", "fastmail.com", "free.fr",
 	"gmail.com", "gmx.at", "gmx.ch", "gmx.com", "gmx.de", "gmx.net", "googlemail.com", "hey.com",
@@ -59,7 +59,8 @@ domain_is_well_formed(const char *domain)
 {
 	int			label = 0;
 	int			labels = 1;
-	bool		alphabetic = true;	/* the last label: no number is a top-level domain */
+	bool		alphabetic = true;	/* of the last label: a top-level domain does not begin with a
+									 * digit */
 
 	for (const char *c = domain; *c != '\0'; c++)
 	{
@@ -85,7 +86,7 @@ domain_is_well_formed(const char *domain)
 	return labels >= 2 && label >= 2 && alphabetic && domain[strlen(domain) - 1] != '-';
 }
 
-/* Move the ends of text inwards, to the host name that a URL has; brackets stay. */
+/* Reduce the text to the host name of a URL; brackets stay. */
 static void
 find_host(const char **text, int *len)
 {
@@ -104,6 +105,7 @@ find_host(const char **text, int *len)
 		start = at + 3;
 	else if (end - start >= 2 && memcmp(start, "//", 2) == 0)
 		start += 2;
+	/* The path is cut first: an "@" or ":" in it does not belong to the host. */
 	for (at = start; at < end; at++)
 		if (strchr("/?#\\", *at) != NULL)
 			end = at;
@@ -141,6 +143,7 @@ domain_of_website(const char *text, int len, const char **why)
 	host = pnstrdup(text, len);
 	for (char *c = host; *c != '\0'; c++)
 		*c = pg_ascii_tolower((unsigned char) *c);
+	/* Only if a dot remains: "www.com" is a name of its own. */
 	if (strncmp(host, "www.", 4) == 0 && strchr(host + 4, '.') != NULL)
 		host += 4;
 	if (!domain_is_ascii(host))

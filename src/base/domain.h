@@ -16,14 +16,17 @@ extern bool domain_is_ascii(const char *text);
  */
 extern char *domain_to_ascii(const char *domain);
 
-/* Letters, digits and hyphens in labels of 1 to 63, two labels at least, the last no number. */
+/*
+ * Whether it has at least two labels of 1 to 63 letters, digits and hyphens, and the last
+ * is no number.
+ */
 extern bool domain_is_well_formed(const char *domain);
 
 /*
- * The domain that a website (or a domain) names a company by: without scheme,
- * user, port, path, leading "www." and trailing dot, in lower case.  NULL, with
- * the reason (a constant) in *why, for what is nobody's own: addresses of
- * machines, single labels, providers of mailboxes.
+ * The domain of a company's website (or of a domain): without scheme, user, port, path,
+ * leading "www." and trailing dot, in lower case.  NULL, and a constant reason in *why,
+ * if the host belongs to no company: addresses of machines, single labels, providers of
+ * mailboxes.
  */
 extern char *domain_of_website(const char *text, int len, const char **why);
 

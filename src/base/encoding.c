@@ -2,12 +2,12 @@
  * encoding.c
  *		Texts on their way to HubSpot and back: there UTF-8, here the database's encoding.
  *
- * Requests are built and answers are read between transactions, where PostgreSQL's own
- * conversions must not be called: they look into the catalogs, and raise an error on the first
- * character that the other encoding does not have, which would end the worker.  So the
- * conversion functions of this database are looked up once, in a transaction, and called
- * directly, in their form that stops at such a character instead.  Those of pg_catalog touch
- * no catalog; others are not used.
+ * Requests are built and answers are read between transactions, where PostgreSQL's
+ * conversions must not be called: they read the catalogs, and raise an error at the first
+ * character that the other encoding lacks, which would end the worker.  So the conversion
+ * functions of this database are looked up once, in a transaction, and called directly,
+ * in the form that stops at such a character.  The functions of pg_catalog read no
+ * catalog; others are not used.
  *
  * UTF8 needs none.  SQL_ASCII does not say what its bytes are: what is valid UTF-8 is
  * UTF-8, and answers are stored as they come.  Every server encoding is a superset of ASCII,
@@ -28,7 +28,7 @@
 #include "base/ascii.h"
 #include "base/encoding.h"
 
-/* One way; function.fn_oid invalid: there is no conversion, only ASCII is known. */
+/* One direction; function.fn_oid invalid: there is no conversion, only ASCII can be converted. */
 typedef struct Way
 {
 	int			from;
@@ -79,8 +79,8 @@ character_length(int encoding, const char *text, size_t len)
 }
 
 /*
- * Convert as much as can be, up to the first character that has no counterpart;
- * returns the bytes that have been read.  dst ends in '\0'.
+ * Convert up to the first character that has no counterpart; returns the number of bytes
+ * read. dst ends in '\0'.
  */
 static size_t
 convert_some(Way *way, const char *text, size_t len, char *dst)
@@ -102,7 +102,7 @@ convert_some(Way *way, const char *text, size_t len, char *dst)
 	return done;
 }
 
-/* Bytes that the result may need, its end included. */
+/* # of bytes that the result may need, including '\0'. */
 static size_t
 room_for(size_t len)
 {
@@ -110,8 +110,8 @@ room_for(size_t len)
 }
 
 /*
- * Convert all of it, with replacements; returns the length of the result, *whole whether none was
- * needed.
+ * Convert everything, with replacements; returns the length of the result; *whole: there
+ * was no replacement.
  */
 static size_t
 convert(Way *way, const char *text, size_t len, char *dst, bool *whole)
@@ -138,7 +138,7 @@ convert(Way *way, const char *text, size_t len, char *dst, bool *whole)
 	return end - dst;
 }
 
-/* The bytes of SQL_ASCII that are not UTF-8 are replaced; one for one, so that it fits. */
+/* Replace the bytes of SQL_ASCII that are not UTF-8, one by one, so that the length stays. */
 static size_t
 repair_utf8(const char *text, size_t len, char *dst, bool *whole)
 {
@@ -199,7 +199,7 @@ encoding_to_wire(const char *text, int *len)
 	return to_wire(text, len, &whole);
 }
 
-/* Whether UTF-8 is stored as it comes. */
+/* Whether UTF-8 is stored unchanged. */
 bool
 encoding_stays_utf8(void)
 {
@@ -234,7 +234,7 @@ encoding_from_wire_malloc(const char *text, size_t len, size_t *new_len)
 	return result;
 }
 
-/* Bytes of whole characters; what SQL_ASCII holds of HubSpot's is UTF-8. */
+/* # of bytes of whole characters; HubSpot's text in SQL_ASCII is UTF-8. */
 static int
 clip(const char *text, int len, int limit)
 {
@@ -333,6 +333,7 @@ encoding_objection(const char *property, const char *key, Jsonb *message)
 		(property != NULL && !can_be_utf8(property, strlen(property))))
 		return objection_to("the key", "", 0);
 	it = JsonbIteratorInit(&message->root);
+	/* Names, too: a replaced character in a property's name would write to another property. */
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
 		if ((token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM) ||

@@ -147,7 +147,7 @@ check_proxy(char **value, void **extra, GucSource source)
 	return false;
 }
 
-/* Remembers whether a user chose it for himself: see hubspot_server_by_user. */
+/* Note whether the session's user set it: see hubspot_server_by_user. */
 static bool
 check_server(char **value, void **extra, GucSource source)
 {
@@ -208,6 +208,10 @@ define_queue_settings(void)
 static void
 define_delivery_settings(void)
 {
+	/*
+	 * PGC_SIGHUP: the worker serves all roles of its database, so no session and no database owner
+	 * may set these.
+	 */
 	DefineCustomBoolVariable("hubspot.enabled",
 							 "Delivers queued rows to HubSpot.",
 							 "When off, workers stop and rows stay in the queue; "
@@ -224,8 +228,8 @@ define_delivery_settings(void)
 							   check_databases, NULL, NULL);
 	DefineCustomIntVariable("hubspot.window_rows",
 							"Sets how many waiting rows a worker holds in memory.",
-							"The rest of the backlog stays on disk. "
-							" More rows let more calls for one record be merged.",
+							"The rest of the backlog stays on disk.  "
+							"More rows let more calls for one record be merged.",
 							&hubspot_window_rows, 50000, 100, 1000000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.window_memory",
@@ -274,27 +278,31 @@ define_delivery_settings(void)
 static void
 define_network_settings(void)
 {
+	/*
+	 * GUC_SUPERUSER_ONLY hides paths and the proxy from roles that may not know the server's
+	 * files.
+	 */
 	DefineCustomStringVariable("hubspot.secret_directory",
 							   "Sets the directory that holds the access tokens, "
 							   "one file per account.",
 							   "An absolute path.  The option \"secret\" of a SERVER names a file "
 							   "in it, which must belong to the operating system user "
-							   "of the server and be unreadable for others. "
-							   " Without it nothing can be delivered.",
+							   "of the server and be unreadable for others.  "
+							   "Without it nothing can be delivered.",
 							   &hubspot_secret_directory, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_absolute_path, NULL, NULL);
 	DefineCustomIntVariable("hubspot.timeout",
 							"Sets how long one request may take, in milliseconds.",
-							"Counted from the start of the request. "
-							" The default is longer than the 100 seconds HubSpot allows itself, "
+							"Counted from the start of the request.  "
+							"The default is longer than the 100 seconds HubSpot allows itself, "
 							"because a request that was given up may have been carried out, "
 							"and is sent again.",
 							&hubspot_timeout, 120 * 1000, 1000, 10 * 60 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("hubspot.connect_timeout",
 							"Sets how long connecting to HubSpot may take, in milliseconds.",
-							"Includes the look-up of the name, the proxy and TLS. "
-							" After it the request fails, and is tried again later.",
+							"Includes the look-up of the name, the proxy and TLS.  "
+							"After it the request fails, and is tried again later.",
 							&hubspot_connect_timeout, 10 * 1000, 100, 2 * 60 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomStringVariable("hubspot.ca_file",

@@ -17,7 +17,8 @@ extern bool hubspot_enabled;
 extern char *hubspot_databases;
 extern char *hubspot_secret_directory;
 extern char *hubspot_server;
-extern bool hubspot_server_by_user; /* not set for all of a database or cluster */
+extern bool hubspot_server_by_user; /* set by the session's user, not for a whole database or
+									 * cluster */
 extern int	hubspot_on_invalid;
 extern int	hubspot_max_message_size;	/* bytes */
 extern int	hubspot_window_rows;

@@ -1,6 +1,6 @@
 /*
  * hubspot.h
- *		What every file of the extension shares.
+ *		Included by every file of the extension.
  *
  * Each source file includes postgres.h, then this, then its own header.
  */

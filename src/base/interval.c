@@ -1,6 +1,6 @@
 /*
  * interval.c
- *		An interval's text, without an error for one that is none.
+ *		Parses an interval without raising an error.
  *
  * Memory is the caller's context.
  */
@@ -11,9 +11,7 @@
 #include "base/hubspot.h"
 #include "base/interval.h"
 
-/*
- * interval_in() raises an error for what it cannot read; its parts report it.
- */
+/* interval_in() raises an error for invalid text; its parts, used here, return one. */
 bool
 interval_decode(const char *text, Interval *interval)
 {

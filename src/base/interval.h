@@ -1,13 +1,13 @@
 /*
  * interval.h
- *		An interval's text, without an error for one that is none.
+ *		Parses an interval without raising an error.
  */
 #ifndef HUBSPOT_INTERVAL_H
 #define HUBSPOT_INTERVAL_H
 
 #include "utils/timestamp.h"
 
-/* Read it, of whatever kind it is; false when it is none. */
+/* Parse any form of interval; false if it is none. */
 extern bool interval_decode(const char *text, Interval *interval);
 
 #endif							/* HUBSPOT_INTERVAL_H */

@@ -1,9 +1,9 @@
 /*
  * settings.c
- *		Settings of our background processes and of our own SQL, whatever those of the database are.
+ *		Settings of our background processes and of our own SQL, independent of the database's.
  *
- * A database's owner may set what he likes for all who connect to his database,
- * our processes among them, and a session what it likes for itself.
+ * The owner of a database can change settings for everything that connects to it,
+ * including our processes; a session can change its own.
  *
  * settings_pin() and settings_pin_for_queries() are called once by each worker
  * and refresher, outside a transaction; settings_pin_for_statement() and
@@ -26,8 +26,8 @@ typedef struct Setting
 } Setting;
 
 /*
- * What a statement of ours means, or whether it may run at all, depends on these: in sessions as
- * well.
+ * The meaning of our statements, or whether they may run at all, depends on these, in
+ * sessions, too.
  */
 static const Setting for_statements[] = {
 	{"search_path", "pg_catalog, pg_temp"},
@@ -38,8 +38,8 @@ static const Setting for_statements[] = {
 };
 
 /*
- * A chunk of a large table, by its index or its blocks.  The planner has no statistics of a table
- * that was just filled, and would rather read and sort all of it, for each chunk anew.
+ * For a chunk of a large table, read by an index or by blocks.  Without statistics of a
+ * table that was just filled, the planner would read and sort all of it for each chunk.
  */
 static const Setting for_chunks[] = {
 	{"enable_indexscan", "on"},
@@ -55,7 +55,7 @@ static const Setting for_us[] = {
 	{"default_transaction_read_only", "off"},
 	{"statement_timeout", "0"},
 	{"lock_timeout", "1000"},
-	{"deadlock_timeout", "100"},	/* who drops the extension shall not be the one to fail */
+	{"deadlock_timeout", "100"},	/* in a deadlock with DROP EXTENSION, we fail first */
 	{"idle_in_transaction_session_timeout", "0"},
 	{"jit", "off"},
 	{"zero_damaged_pages", "off"},
@@ -66,8 +66,8 @@ static const Setting for_us[] = {
 };
 
 /*
- * Row security holds for users' queries, and positions are texts that must be read as they were
- * written.
+ * Row security applies to users' queries; and positions are texts, which must be read
+ * with the settings that they were written with.
  */
 static const Setting for_queries[] = {
 	{"row_security", "on"},
@@ -78,7 +78,7 @@ static const Setting for_queries[] = {
 	{"hubspot.on_invalid", "record"},
 };
 
-/* Not every PostgreSQL has every setting. */
+/* Skips settings that this PostgreSQL does not have. */
 static void
 set_all(const Setting *settings, int count)
 {
@@ -87,7 +87,7 @@ set_all(const Setting *settings, int count)
 			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-/* ALTER DATABASE ... SET role makes even a background worker that role. */
+/* ALTER DATABASE ... SET role applies even to a background worker: undo it. */
 static void
 pin_identity(void)
 {

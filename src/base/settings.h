@@ -1,20 +1,20 @@
 /*
  * settings.h
- *		Settings of our background processes and of our own SQL, whatever those of the database are.
+ *		Settings of our background processes and of our own SQL, independent of the database's.
  */
 #ifndef HUBSPOT_SETTINGS_H
 #define HUBSPOT_SETTINGS_H
 
-/* After connecting: the database's and role's settings are for people; these are for us. */
+/* After connecting: set what our process needs, over the database's and the role's settings. */
 extern void settings_pin(void);
 
-/* Verdicts and positions wait for the disk only when hubspot.ack_synchronous_commit says so. */
+/* Verdicts and positions wait for the disk only if hubspot.ack_synchronous_commit is on. */
 extern void settings_pin_commit(void);
 
-/* After connecting, for a process that runs users' queries as well. */
+/* After connecting, for a process that also runs users' queries. */
 extern void settings_pin_for_queries(void);
 
-/* Until the end of the GUC nesting level: what a statement of ours depends on. */
+/* Set what a statement of ours depends on, until the end of the GUC nesting level. */
 extern void settings_pin_for_statement(void);
 extern void settings_pin_for_chunk(void);
 

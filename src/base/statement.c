@@ -2,16 +2,15 @@
  * statement.c
  *		The one place where the extension's own SQL is run.
  *
- * A database's owner may plant operators, functions, casts and types, and set
- * what his database's sessions start with.  What we run as the extension's
- * owner, or as a superuser who reads a view, must see none of that: so no
- * other file calls SPI_execute() and its kin for a statement of ours, which
- * make lint checks.
+ * The owner of a database can create operators, functions, casts and types, and change
+ * the settings that sessions start with.  Statements that we run as the extension's
+ * owner, or when a superuser reads a view, must not be affected.  So no other file calls
+ * SPI_execute() or its relatives for our statements; make lint checks that.
  *
- * Called between SPI_connect() and SPI_finish(), inside a transaction.  The
- * settings go back when the statement has ended, also by an error, as those of
- * a function's SET clause do; a portal is analysed and planned when it is
- * opened, and needs them no longer.
+ * Called between SPI_connect() and SPI_finish(), inside a transaction.  The settings are
+ * restored when the statement ends, also by an error, like those of a function's SET
+ * clause.  A portal is analysed and planned when it is opened, and does not need them
+ * afterwards.
  */
 #include "postgres.h"
 

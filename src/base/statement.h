@@ -17,8 +17,8 @@ extern int	statement_execute(const char *sql, int nargs, Oid *types, Datum *valu
 							  const char *nulls, bool read_only, long count);
 
 /*
- * The same for a part of a large table, which is found by an index or by blocks, whatever
- * statistics there are.
+ * The same for a part of a large table: the plan uses an index or blocks, whatever the
+ * statistics are.
  */
 extern int	statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values,
 									const char *nulls, bool read_only);

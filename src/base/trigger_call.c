@@ -1,8 +1,8 @@
 /*
  * trigger_call.c
- *		How a trigger function of ours may be called.
+ *		Checks how a trigger function of ours is called.
  *
- * Called first thing by each trigger function.  Locks, memory: none.
+ * Each trigger function calls this first.  Locks, memory: none.
  */
 #include "postgres.h"
 
@@ -25,6 +25,10 @@ trigger_call(FunctionCallInfo fcinfo, const TriggerUse *use, Oid relation)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
+	/*
+	 * In the order in which the facts can be read: without a trigger there is no relation, event
+	 * or argument.
+	 */
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),

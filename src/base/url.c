@@ -98,7 +98,7 @@ parts_problem(const char *scheme, const char *host, const char *path, UrlUse use
 	return NULL;
 }
 
-/* Take a URL apart, as far as every one has the parts; the texts are the caller's to free. */
+/* Get scheme and host, which every URL has; the caller frees both. */
 static CURLUcode
 take_apart(CURLU * parts, const char *url, char **scheme, char **host)
 {
@@ -124,6 +124,11 @@ url_problem(const char *url, UrlUse use)
 	if (problem != NULL)
 		return problem;
 	parts = curl_url();
+
+	/*
+	 * libcurl's own parser: what is accepted here must mean the same host when wire.c sends the
+	 * token there.
+	 */
 	code = parts == NULL ? CURLUE_OUT_OF_MEMORY : take_apart(parts, url, &scheme, &host);
 	if (code == CURLUE_OK)
 		code = curl_url_get(parts, CURLUPART_PATH, &path, 0);

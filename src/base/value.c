@@ -24,6 +24,7 @@ value_append_string(StringInfo json, const char *text, int len)
 	{
 		unsigned char c = text[i];
 
+		/* Runs of ordinary bytes are copied at once.  Bytes beyond ASCII are valid as they are. */
 		if (likely(c >= ' ' && c != '"' && c != '\\'))
 			continue;
 		appendBinaryStringInfo(json, text + start, i - start);
@@ -160,6 +161,7 @@ value_append(StringInfo json, const JsonbValue *value)
 			text = compact.data;
 			len = compact.len;
 	}
+	/* Cut before escaping: HubSpot counts the characters of the value, not of its JSON. */
 	cut = cut_length(text, len);
 	value_append_string(json, text, cut);
 	return cut < len;

@@ -26,10 +26,10 @@ extern bool value_append(StringInfo json, const JsonbValue *value);
 /* Append a value as compact JSON, without white space. */
 extern void value_append_compact(StringInfo json, const JsonbValue *value);
 
-/* Append text percent-encoded, for a URL, but for what HubSpot wants as it is. */
+/* Append text percent-encoded for a URL, except characters that HubSpot wants unencoded. */
 extern void value_append_encoded(StringInfo url, const char *text, int len);
 
-/* Push a key or a text of its own, or both, into a jsonb object that has been begun. */
+/* Add a key, a text, or both to an open jsonb object. */
 extern void value_push_text(JsonbInState *state, JsonbIteratorToken token, const char *text,
 							int len);
 extern void value_push_name(JsonbInState *state, const char *name);

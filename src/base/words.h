@@ -1,6 +1,6 @@
 /*
  * words.h
- *		The words that rows are described by: enums of the script, and their labels.
+ *		The enums of the SQL script and their labels.
  *
  * A row of the outbox has a call, an object and a source, a verdict when it
  * has ended, and a mode.
@@ -46,14 +46,12 @@ typedef enum Source
 #define SOURCE_COUNT (SOURCE_SYNC + 1)
 } Source;
 
-/*
- * What a row may do to the record in HubSpot; the letters stand in the outbox, NULL for the first.
- */
+/* What a row may do to the record in HubSpot; the outbox holds the letters, NULL for the first. */
 typedef enum RowMode
 {
 	MODE_UPSERT = 0,
-	MODE_UPDATE = 'u',			/* only a record that HubSpot has */
-	MODE_CREATE = 'c'			/* only one that it has not */
+	MODE_UPDATE = 'u',			/* only if HubSpot has the record */
+	MODE_CREATE = 'c'			/* only if HubSpot does not have it */
 } RowMode;
 
 typedef enum Verdict

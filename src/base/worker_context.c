@@ -1,6 +1,6 @@
 /*
  * worker_context.c
- *		Where a worker keeps what lives as long as the process.
+ *		The memory context of objects that live as long as the worker.
  */
 #include "postgres.h"
 

@@ -1,9 +1,9 @@
 /*
  * worker_context.h
- *		Where a worker keeps what lives as long as the process.
+ *		The memory context of objects that live as long as the worker.
  *
- * Accounts, lanes, keys, readers, marks: whoever makes such a thing also knows
- * when to free it.  Rows are in a context of their own, see queue.c.
+ * For accounts, lanes, keys, readers and marks: the code that allocates one also frees
+ * it.  Rows are in a context of their own, see queue.c.
  */
 #ifndef HUBSPOT_WORKER_CONTEXT_H
 #define HUBSPOT_WORKER_CONTEXT_H

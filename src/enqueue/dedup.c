@@ -2,10 +2,10 @@
  * dedup.c
  *		A messageId that was queued before is not queued again.
  *
- * Only while hubspot.dedup_message_id is on, since it costs a unique index
- * and makes two sessions with the same messageId wait for each other.  Runs in
- * the caller's transaction, with the rights of the owner of our tables: the
- * caller has none.  The worker removes ids beyond the retention (ring_rotate).
+ * Only if hubspot.dedup_message_id is on, because it costs a unique index and makes two
+ * sessions with the same messageId wait for each other.  Runs in the caller's transaction
+ * with the rights of the owner of our tables, because the caller has none.  The worker
+ * removes ids beyond the retention (ring_rotate).
  */
 #include "postgres.h"
 
@@ -42,6 +42,11 @@ dedup_message_id(Oid server, const char *message_id, int64 id)
 	SetUserIdAndSecContext(ring_tables_owner(),
 						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	SPI_connect();
+
+	/*
+	 * The INSERT comes first: the unique index decides between two sessions.  Above READ COMMITTED
+	 * a row that our snapshot does not see is a serialization error.
+	 */
 	if (run("INSERT INTO hubspot.message_id (server, message_id, id) "
 			"VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 			server, message_id, id) == 0 &&

@@ -2,11 +2,11 @@
  * enqueue.c
  *		From a message to a row of the outbox.
  *
- * Runs in the user's backend and transaction, with the user's rights: what
- * decides is USAGE on the SERVER; the rows are written by append.c, which asks
- * for no right on the tables.  Locks: ROW EXCLUSIVE on one child of the
- * outbox, until the end of the transaction.  Memory: the caller's context; a
- * group of rows lives in a context of its own, reset when it was written.
+ * Runs in the user's backend and transaction, with the user's rights.  USAGE on the
+ * SERVER decides who may queue; append.c writes the rows without checking rights on the
+ * tables.  Locks: ROW EXCLUSIVE on one child of the outbox, until the end of the
+ * transaction.  Memory: the caller's context; a group of rows is in a context of its own,
+ * which is reset when the group is written.
  *
  * The transaction gets its xid before the row gets its id.  outbox_reader.c relies
  * on this order: whoever has a younger xid has a higher id.
@@ -41,25 +41,26 @@ struct Enqueue
 	Call		call;
 	Source		source;
 	Oid			server;
-	CallOptions options;		/* of the account; texts in home */
-	bool		record_problems;	/* else they are raised */
-	const Interval *wait;		/* of the argument deadline, NULL: none */
+	CallOptions options;		/* of the account; its texts are in home */
+	bool		record_problems;	/* record invalid messages as rejected rows; else raise an
+									 * error */
+	const Interval *wait;		/* from the argument deadline; NULL: none */
 	bool		backfill;
-	int64		parent;			/* of all rows, in place of their own; 0: each its own */
+	int64		parent;			/* parent of all rows; 0: each message's own */
 	RowMode		mode;
-	TimestampTz deadline;		/* of the message's rows, 0: none */
+	TimestampTz deadline;		/* of the present message's rows; 0: none */
 	const Catalog *catalog;
 	FullTransactionId xid;
-	Appender   *append;			/* of the child in use, NULL before the first row */
+	Appender   *append;			/* for the present child; NULL before */
 	int			child;
 	int			capacity;
 	MemoryContext home;			/* for the Appender */
-	MemoryContext rows;			/* for rows not yet written; home when capacity is 1 */
+	MemoryContext rows;			/* of rows not yet written; home if */
 	Size		bytes;			/* in rows */
 	CompanyContacts *pairs;		/* of the associations, NULL before the first one */
 };
 
-/* Calls that carry a message, and what the row of a call writes in HubSpot. */
+/* The object that the row of a call is about. */
 static const struct
 {
 	bool		has_message;
@@ -106,7 +107,7 @@ enqueue_raise(const MessageProblem *problem)
 			 problem->hint ? errhint("%s", problem->hint) : 0));
 }
 
-/* The cache of the options may be emptied while messages are queued. */
+/* Copy the texts of the options: the cache may be emptied while messages are queued. */
 static void
 keep_texts(CallOptions *options)
 {
@@ -132,9 +133,15 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	account_check_usage(enqueue->server, role);
 	enqueue->options = *account_call_options(enqueue->server);
 	keep_texts(&enqueue->options);
+
+	/*
+	 * A sync and a trigger run in somebody's business transaction, which must not fail because of
+	 * a value.
+	 */
 	enqueue->record_problems = source == SOURCE_SYNC || hubspot_on_invalid == ON_INVALID_RECORD ||
 		(hubspot_on_invalid == ON_INVALID_AUTO && source != SOURCE_FUNCTION);
 	enqueue->catalog = ring_outbox_catalog();
+	/* Before any id is drawn: see the head of this file. */
 	enqueue->xid = GetTopFullTransactionId();
 	enqueue->child = -1;
 	enqueue->capacity = capacity;
@@ -163,7 +170,7 @@ enqueue_set_mode(Enqueue *enqueue, RowMode mode)
 	enqueue->mode = mode;
 }
 
-/* Have the child of this id open. */
+/* Open the child for this id, if it is not open. */
 static void
 open_child(Enqueue *enqueue, int64 id)
 {
@@ -179,7 +186,7 @@ open_child(Enqueue *enqueue, int64 id)
 	MemoryContextSwitchTo(old);
 }
 
-/* The mode is about records, which an event or a form is not; a deletion is neither. */
+/* Whether the row has a mode: modes are about records, not about events, forms or deletions. */
 static bool
 has_mode(const Enqueue *enqueue, Object object)
 {
@@ -188,7 +195,7 @@ has_mode(const Enqueue *enqueue, Object object)
 		 object == OBJECT_IS_ASSOCIATION);
 }
 
-/* In a group, rows outlive the message that they were made of: keep a copy. */
+/* In a group, rows outlive their message: copy it. */
 static Jsonb *
 keep_message(Enqueue *enqueue, Jsonb *message)
 {
@@ -210,6 +217,10 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	bool	   *isnull;
 	bool		written;
 
+	/*
+	 * The id may be in another child than the row before: the worker starts new generations at any
+	 * time.
+	 */
 	open_child(enqueue, id);
 	old = MemoryContextSwitchTo(enqueue->rows);
 	append_next(enqueue->append, &values, &isnull);
@@ -245,6 +256,7 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 #undef PUT
 
 	written = append_row(enqueue->append);
+	/* A group is bounded in rows by its capacity; a few large messages must not exhaust memory. */
 	if (!written && enqueue->bytes > ENQUEUE_GROUP_BYTES)
 	{
 		append_flush(enqueue->append);
@@ -273,7 +285,7 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 	return enqueue_work(enqueue, &work);
 }
 
-/* Until when the rows of a message may be sent: the argument's word, else the message's. */
+/* Find the deadline of the message's rows: from the argument, else from the message. */
 static bool
 find_deadline(Enqueue *enqueue, const MessageParts *parts, MessageProblem *problem)
 {
@@ -282,7 +294,10 @@ find_deadline(Enqueue *enqueue, const MessageParts *parts, MessageProblem *probl
 	return deadline_of_message(parts, enqueue->options.zone, &enqueue->deadline, problem);
 }
 
-/* The key of a call's own row, and what a deletion is of; or why it has none. */
+/*
+ * Find the key of the call's own row, and the object of a deletion; false, with the
+ * problem, if it has none.
+ */
 static bool
 find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProblem *problem)
 {
@@ -308,7 +323,11 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 									  options->company_id_property,
 									  key, problem);
 		case CALL_IDENTIFY:
-			/* what a sync tells of a contact may be less than what told of it first */
+
+			/*
+			 * A sync's row may name its contact by the userId alone, if another call has given the
+			 * address before.
+			 */
 			if (enqueue->source == SOURCE_SYNC)
 				return message_known_contact_key(enqueue->call, parts, options->contact_id_property,
 												 key, problem);
@@ -320,7 +339,7 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 	}
 }
 
-/* The contact of a group call, if it names one. */
+/* Find the contact of a group call, if it names one. */
 static bool
 find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key,
 			MessageProblem *problem)
@@ -331,7 +350,7 @@ find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key,
 								  problem);
 }
 
-/* Remember who belongs to whom. */
+/* Remember that the contact belongs to the company. */
 static void
 note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company)
 {
@@ -345,7 +364,7 @@ note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company
 	company_contact_add(enqueue->pairs, company, contact);
 }
 
-/* A contact belongs to a company: {"property": .., "company": ..}. */
+/* Queue an association: {"property": .., "company": ..}. */
 static int64
 enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company,
 					int64 parent)
@@ -358,8 +377,8 @@ enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKe
 }
 
 /*
- * A company among the traits of a contact is queued as if by a group call; see contacts.c for one
- * that cannot be.
+ * Queue a company among the traits of a contact like the company of a group call;
+ * contacts.c warns of one that has no key.
  */
 static void
 enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
@@ -376,7 +395,7 @@ enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
 	(void) enqueue_association(enqueue, contact, &work.key, parent);
 }
 
-/* The contact's part of a track or group call goes out as an identify would. */
+/* Queue the contact's part of a track or group call like an identify call. */
 static void
 enqueue_contact(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
 				const MessageKey *contact, int64 parent)
@@ -388,7 +407,7 @@ enqueue_contact(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
 	enqueue_company(enqueue, message, parts, contact, parent);
 }
 
-/* The rows that a call makes beside its own. */
+/* Queue the rows that a call makes besides its own. */
 static void
 enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, const Work *work,
 				 const MessageKey *member)
@@ -412,8 +431,8 @@ enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, co
 }
 
 /*
- * Draw the id; with hubspot.dedup_message_id an earlier row of the same messageId is returned
- * instead.
+ * Draw the row's id.  With hubspot.dedup_message_id, return the id of an earlier row with
+ * the same messageId instead, or 0.
  */
 static int64
 earlier_row(Enqueue *enqueue, const MessageParts *parts, Work *work)
@@ -443,6 +462,11 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		problem.hint = NULL;
 		return enqueue_problem(enqueue, NULL, &problem);
 	}
+
+	/*
+	 * All checks come before the first row is written: a rejected call is one row, and leaves no
+	 * half of itself.
+	 */
 	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
 		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work, &problem) ||
 		!find_member(enqueue, &parts, &member, &problem))

@@ -21,40 +21,40 @@ typedef struct Enqueue Enqueue;
 /* One row of the outbox. */
 typedef struct Work
 {
-	int64		id;				/* 0: drawn when written */
-	int64		parent;			/* row of the same call that it belongs to; 0: none */
+	int64		id;				/* 0: a new one is drawn */
+	int64		parent;			/* the row of the same call that it belongs to; 0: none */
 	Object		object;
 	MessageKey	key;			/* key NULL: "" */
-	const char *problem;		/* recorded instead of raised, or NULL */
+	const char *problem;		/* why the row is rejected, or NULL */
 	Jsonb	   *message;		/* or NULL */
 } Work;
 
 /*
- * role needs USAGE on the SERVER: the caller of a function, the owner of the
- * table when a trigger queues.  server NULL means the default one.  With capacity above
- * one, rows are written in groups; their messages are copied.
+ * Begin to queue. role needs USAGE on the SERVER: it is the caller of a function, or the
+ * owner of the table for a trigger. server NULL means the default SERVER.  With capacity
+ * above one, rows are written in groups, and their messages are copied.
  */
 extern Enqueue *enqueue_begin(Call call, Source source, const char *server, Oid role,
 							  int capacity);
 
 /*
- * For the messages to come: how long they may wait (NULL: what each says), whether they are a
- * bulk of old data.  The interval is borrowed.
+ * For the following messages: how long they may wait (NULL: each message says so), and
+ * whether they are a back-fill.  The interval must live until enqueue_end().
  */
 extern void enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool backfill);
 
 /*
- * For the messages to come: what their contacts and companies, and associations, may do to the
- * records in HubSpot.
+ * For the following messages: what they may do to contacts, companies and associations in
+ * HubSpot.
  */
 extern void enqueue_set_mode(Enqueue *enqueue, RowMode mode);
 extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
 
-/* All rows of the messages to come belong to this one; 0: to their own message's, as usual. */
+/* For the following messages: all their rows belong to this row; 0: to their own message's row. */
 extern void enqueue_set_parent(Enqueue *enqueue, int64 parent);
 
 /*
- * Of a group message queue the association alone: its contact (userId or
+ * Queue only the association of a group message: its contact (userId or
  * context.traits.email) belongs to its company.
  */
 extern int64 enqueue_membership(Enqueue *enqueue, Jsonb *message);
@@ -69,12 +69,12 @@ extern void enqueue_end(Enqueue *enqueue);
 /* Raise a message's problem as an error. */
 extern void enqueue_raise(const MessageProblem *problem);
 
-/* The call of this name; an error that lists the valid ones otherwise. */
+/* The call of this name; raises an error that lists the valid names. */
 extern Call enqueue_call_by_name(const char *name);
 
 /*
- * The id that this messageId was queued under before, or 0 after noting that
- * it is queued as id now.  For hubspot.dedup_message_id; src/enqueue/dedup.c.
+ * The id under which this messageId was queued before; or 0, after storing that it is
+ * queued as id now.  For hubspot.dedup_message_id; see src/enqueue/dedup.c.
  */
 extern int64 dedup_message_id(Oid server, const char *message_id, int64 id);
 

@@ -35,7 +35,7 @@ PG_FUNCTION_INFO_V1(hubspot_remove_from_list);
 PG_FUNCTION_INFO_V1(hubspot_enqueue);
 PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
-/* The arguments server, deadline and backfill, the first of which is argument n. */
+/* The arguments server, deadline and backfill, which follow each other from argument n on. */
 typedef struct Terms
 {
 	const char *server;
@@ -88,7 +88,10 @@ queue_call(Call call, FunctionCallInfo fcinfo)
 	return queue_message(call, PG_GETARG_JSONB_P(0), &terms);
 }
 
-/* The list becomes a member of the message, so that the row says all of the call. */
+/*
+ * Queue a change of a list's members.  The list's name becomes a member of the message,
+ * so that the row contains the whole call.
+ */
 static int64
 queue_member(Call call, FunctionCallInfo fcinfo)
 {
@@ -170,6 +173,11 @@ enqueue_array(Call call, ArrayType *messages, const Terms *terms, int *count)
 		return ids;
 
 	enqueue = begin_call(call, terms, ENQUEUE_GROUP_ROWS);
+
+	/*
+	 * A message is checked in a context that is reset, so that an array of a million messages
+	 * takes the memory of one group.
+	 */
 	scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "hubspot message", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
@@ -205,6 +213,11 @@ hubspot_enqueue(PG_FUNCTION_ARGS)
 					 errmsg("call and messages must not be null")));
 		context = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
+
+		/*
+		 * Everything is queued at the first call, so that LIMIT or a cursor cannot leave half of
+		 * the array unqueued.
+		 */
 		context->user_fctx =
 			enqueue_array(enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0))),
 						  PG_GETARG_ARRAYTYPE_P(1),
@@ -218,12 +231,13 @@ hubspot_enqueue(PG_FUNCTION_ARGS)
 	{
 		int64		id = ((int64 *) context->user_fctx)[context->call_cntr];
 
-		SRF_RETURN_NEXT(context, Int64GetDatum(id));	/* which counts before it looks */
+		SRF_RETURN_NEXT(context, Int64GetDatum(id));	/* the macro increments call_cntr before it
+														 * evaluates its argument */
 	}
 	SRF_RETURN_DONE(context);
 }
 
-/* Column default, for rows that are inserted in SQL. */
+/* Default of the id column, for rows inserted with SQL. */
 Datum
 hubspot_next_outbox_id(PG_FUNCTION_ARGS)
 {

@@ -2,9 +2,8 @@
  * row_column.c
  *		Columns of a table as members of a jsonb object.
  *
- * Called for each column of each changed row, in the transaction of whoever
- * changed it: the types that most columns have take a short way.  Locks: none.
- * Memory: the current context.
+ * Called for each column of each changed row, in the transaction that changes the row:
+ * the most frequent types take a fast path.  Locks: none.  Memory: the current context.
  */
 #include "postgres.h"
 
@@ -56,7 +55,7 @@ row_column_may_fail(const RowColumn *column)
 	return type == JSONOID || (type >= FirstNormalObjectId && !type_is_enum(type));
 }
 
-/* Short ways; false: there is none for this type. */
+/* The fast path; false if there is none for this type. */
 static bool
 push_common(Oid type, Datum datum, JsonbInState *state)
 {
@@ -88,6 +87,7 @@ push_common(Oid type, Datum datum, JsonbInState *state)
 		case NUMERICOID:
 			value.type = jbvNumeric;
 			value.val.numeric = DatumGetNumeric(datum);
+			/* JSON has no such number: to_jsonb() makes them strings. */
 			if (numeric_is_nan(value.val.numeric) || numeric_is_inf(value.val.numeric))
 				return false;
 			break;

@@ -18,27 +18,30 @@ typedef struct RowColumn
 	const char *name;			/* of the member */
 	int			name_len;
 	AttrNumber	attno;
-	Oid			type;			/* domains looked through */
+	Oid			type;			/* base type of a domain */
 	bool		is_varlena;
 	FmgrInfo	to_jsonb;		/* for the column's own type */
 } RowColumn;
 
 /*
- * Whether a tuple holds the column's value.  Of a virtual generated column it
- * holds NULL instead, which HubSpot would take for the wish to empty a property.
+ * Whether a tuple holds the column's value.  For a virtual generated column it holds
+ * NULL, which HubSpot would take as a request to clear the property.
  */
 extern bool row_column_is_stored(Form_pg_attribute attribute);
 
-/* A column that is stored; name is borrowed; caches go to the current memory context. */
+/* Initialize a stored column; name must outlive it; caches are allocated in the current context. */
 extern void row_column_init(RowColumn *column, const char *name, Form_pg_attribute attribute);
 
-/* Whether to_jsonb() of some value may be an error, as of a json text that jsonb cannot hold. */
+/*
+ * Whether to_jsonb() can raise an error for some value, for example json text that jsonb
+ * cannot hold.
+ */
 extern bool row_column_may_fail(const RowColumn *column);
 
-/* Push the member's name and value, into an object that has been begun. */
+/* Add the member's name and value to an open object. */
 extern void row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbInState *state);
 
-/* The same with null for the value. */
+/* Add the member's name with null. */
 extern void row_column_push_null(const RowColumn *column, JsonbInState *state);
 
 /* The attribute of this name that is not dropped, or NULL. */

@@ -2,8 +2,8 @@
  * schema_call.c
  *		SQL functions about an account's schema and lists: refresh, create, map.
  *
- * They queue rows for the lanes of the schema and of lists, in the caller's transaction, as
- * enqueue.c does for calls.
+ * They queue rows for the schema lane and the lists lane, in the caller's transaction,
+ * like enqueue.c does for calls.
  */
 #include "postgres.h"
 
@@ -24,7 +24,7 @@
 #include "store/ring.h"
 
 #define MAX_NAME	100			/* of a property at HubSpot */
-#define MAX_EVENT_NAME 50		/* of an event and its properties */
+#define MAX_EVENT_NAME 50		/* bytes of the name of an event or of its properties */
 
 PG_FUNCTION_INFO_V1(hubspot_mapping_changed);
 PG_FUNCTION_INFO_V1(hubspot_server_oid);
@@ -152,7 +152,7 @@ append_option(StringInfo json, const char *value, const char *label, int order)
 	appendStringInfo(json, ",\"displayOrder\":%d,\"hidden\":false}", order);
 }
 
-/* The options of an enumeration as given, those of a checkbox by themselves. */
+/* Append the options: those given for an enumeration, two fixed ones for a boolean. */
 static void
 append_options(StringInfo json, const char *type, ArrayType *options)
 {
@@ -167,6 +167,7 @@ append_options(StringInfo json, const char *type, ArrayType *options)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options go with type \"enumeration\", and only with it")));
 	appendStringInfoString(json, ",\"options\":[");
+	/* HubSpot's booleans are enumerations with two options, which a request must contain. */
 	if (strcmp(type, "bool") == 0)
 		appendStringInfoString(json, schema_bool_options);
 	for (int i = 0; i < count; i++)
@@ -190,7 +191,10 @@ check_object(const char *object)
 				 errhint("Valid objects are: contact, company.")));
 }
 
-/* The row's message is HubSpot's request body, and says in "object" what it is for. */
+/*
+ * Queue the creation of a property.  The row's message is the body of HubSpot's request,
+ * with "object" in addition.
+ */
 Datum
 hubspot_create_property(PG_FUNCTION_ARGS)
 {
@@ -203,6 +207,7 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 	check_name(name, MAX_NAME);
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
+	/* "object" selects the path of the request. */
 	append_member(&json, "object", object);
 	append_member(&json, "name", name);
 	append_member(&json, "label", PG_ARGISNULL(3) ? name : text_to_cstring(PG_GETARG_TEXT_PP(3)));
@@ -274,6 +279,7 @@ hubspot_create_event(PG_FUNCTION_ARGS)
 	{
 		if (token != WJB_KEY)
 			continue;
+		/* A nested value arrives as one; append_event_property() refuses it. */
 		(void) JsonbIteratorNext(&it, &type, true);
 		append_event_property(&json, &key, &type);
 	}
@@ -285,7 +291,10 @@ hubspot_create_event(PG_FUNCTION_ARGS)
 
 /* ---- creating a list ----------------------------------------------------------------- */
 
-/* The row of a list keeps its place among those of its members, in the lane of lists. */
+/*
+ * Queue the creation of a list, in the lists lane: so it keeps its order with the rows of
+ * the list's members.
+ */
 Datum
 hubspot_create_list(PG_FUNCTION_ARGS)
 {

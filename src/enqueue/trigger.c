@@ -2,14 +2,13 @@
  * trigger.c
  *		hubspot_trigger(): changed rows of any table become calls.
  *
- * AFTER INSERT or UPDATE, per row, or per statement with a transition table;
- * the latter queues in groups and is the one to use.  A new row becomes a flat
- * message, column name to value, or the columns of a mapping.  USAGE on the
- * SERVER is checked for the owner of the table, so that no business user needs
- * a grant; in a partition for the owner of the table that the trigger was created on, too.
- * Whoever creates the trigger needs one, see trigger_creator.c.  Bad rows are recorded and
- * rejected by the worker rather than raised (hubspot.on_invalid): the business
- * transaction goes on.
+ * AFTER INSERT or UPDATE, per row, or per statement with a transition table; the latter
+ * queues in groups and is preferable.  A new row becomes a flat message of column names
+ * and values, or of the columns of a mapping.  USAGE on the SERVER is checked for the
+ * owner of the table, so that business users need no grant; in a partition also for the
+ * owner of the table on which the trigger was created.  The creator of the trigger needs
+ * USAGE, too, see trigger_creator.c.  Invalid rows are recorded and rejected by the
+ * worker instead of raised (hubspot.on_invalid): the business transaction goes on.
  *
  * Memory: the plan (arguments, columns) lives as long as the trigger's
  * FmgrInfo; rows in a context reset after each.
@@ -39,14 +38,14 @@
 typedef struct TriggerPlan
 {
 	Oid			relation;
-	Oid			created_on;		/* of a copy in a partition: its origin's table; InvalidOid: no
-								 * copy */
+	Oid			created_on;		/* for a copy in a partition: the table of the original trigger;
+								 * InvalidOid: no copy */
 	Call		call;
 	const char *server;			/* NULL: the default */
 	int			ncolumns;
 	RowColumn  *columns;
-	Interval   *deadline;		/* how long a call may wait; NULL: for ever */
-	MessageProblem *problem;	/* the mapping does not fit the table, or the deadline is none */
+	Interval   *deadline;		/* how long a call may wait; NULL: no limit */
+	MessageProblem *problem;	/* the mapping does not fit the table, or the deadline is invalid */
 	MemoryContext row;			/* reset for each row */
 } TriggerPlan;
 
@@ -61,7 +60,10 @@ misuse(const char *what, const char *hint)
 			 hint ? errhint("%s", hint) : 0));
 }
 
-/* What is wrong with the trigger makes the rows bad, not the statement that changed them. */
+/*
+ * Note a fault of the trigger: it makes the rows bad, but does not fail the statement
+ * that changes them.
+ */
 static void
 plan_problem(TriggerPlan *plan, int sqlerrcode, char *message, const char *detail, const char *hint)
 {
@@ -131,6 +133,11 @@ plan_mapped_columns(TriggerPlan *plan, Relation rel, const char *mapping)
 				   NULL);
 		column = pnstrdup(value.val.string.val, value.val.string.len);
 		attribute = row_find_attribute(RelationGetDescr(rel), column);
+
+		/*
+		 * A missing column is no error, because ALTER TABLE may have dropped it: the statements of
+		 * business users go on.
+		 */
 		if (attribute != NULL)
 			plan_column(plan, rel, trait, attribute);
 		else
@@ -203,7 +210,7 @@ enqueue_row(TriggerPlan *plan, Enqueue *enqueue, TupleTableSlot *slot)
 	MemoryContextSwitchTo(old);
 }
 
-/* All rows of the transition table, through a read pointer of our own. */
+/* Queue all rows of the transition table, with a read pointer of our own. */
 static void
 enqueue_transition_table(TriggerPlan *plan, Enqueue *enqueue, TriggerData *trigger)
 {
@@ -252,7 +259,10 @@ hubspot_trigger(PG_FUNCTION_ARGS)
 	if (plan == NULL || plan->relation != RelationGetRelid(trigger->tg_relation))
 		fcinfo->flinfo->fn_extra = plan = make_plan(trigger, fcinfo->flinfo->fn_mcxt);
 
-	/* the owner's right is for the account that the table's owner or the administrator chose */
+	/*
+	 * The table owner's USAGE is meant for the SERVER that the owner or the administrator chose.
+	 * If the user chose the SERVER by SET, the user needs USAGE.
+	 */
 	if (plan->server == NULL && hubspot_server_by_user)
 		account_check_usage(account_resolve(NULL), GetUserId());
 	if (OidIsValid(plan->created_on))

@@ -1,24 +1,22 @@
 /*
  * trigger_creator.c
- *		Who creates a trigger that queues calls needs a right of his own.
+ *		The creator of a trigger that queues calls needs USAGE.
  *
- * hubspot_trigger() queues with the USAGE of the table's owner, so that a business
- * user's change needs no grant.  So whoever may create triggers on a table, which is
- * not much of a right in PostgreSQL, could have the owner's USAGE work for him.
- * Therefore he needs USAGE on the SERVER that the trigger names.  A trigger that
- * names none comes to mean any SERVER, by hubspot.server or because it is the
- * only one: that takes the rights of the table's owner.
+ * hubspot_trigger() queues with the USAGE of the table's owner, so that business users
+ * need no grant.  So a role that may only create triggers on a table could use the
+ * owner's USAGE.  Therefore this role needs USAGE on the SERVER that the trigger names.
+ * A trigger that names none may come to mean any SERVER, by hubspot.server or because it
+ * is the only one: to create it takes the rights of the table's owner.
  *
- * Called through object_access_hook, in every session that has the library, for
- * each new trigger, also where CREATE OR REPLACE makes another of it.  Rights and names are
- * those of this moment; a SERVER that does not exist yet can only be named by a superuser,
- * as from a dump.
+ * Called through object_access_hook, in every session that has loaded the library, for
+ * each new trigger and for CREATE OR REPLACE.  Rights and names are checked at this
+ * moment; only a superuser may name a SERVER that does not exist yet, as when a dump is
+ * restored.
  *
- * Triggers of partitions are copies of one that was checked.  But it may have been checked
- * for the rights of its own table's owner, who may have none: a partition that a
- * superuser adds must not lend his.  So a copy queues where the owner of the
- * table that the trigger was created on has USAGE, too; hubspot_trigger() finds that
- * table by trigger_creator_table().
+ * Triggers of partitions are copies of a trigger that was checked for its own table's
+ * owner.  The partition may have another owner, for example a superuser, whose USAGE must
+ * not be used.  So a copy queues only if the owner of the original trigger's table has
+ * USAGE, too; hubspot_trigger() finds that table with trigger_creator_table().
  *
  * Locks: ACCESS SHARE on pg_trigger.  Memory: the caller's context.
  */
@@ -51,7 +49,7 @@
 
 static object_access_hook_type prev_object_access = NULL;
 
-/* Whether the function is that of the extension, whatever it is called. */
+/* Whether the function is the extension's, whatever its name is. */
 static bool
 is_ours(Oid function)
 {
@@ -70,7 +68,10 @@ is_ours(Oid function)
 		get_extension_oid(HUBSPOT_EXTENSION, true);
 }
 
-/* The second argument; NULL when there is none, or an empty one.  Each ends with a zero byte. */
+/*
+ * The second argument of the trigger; NULL if it is missing or empty.  Arguments are
+ * separated by zero bytes.
+ */
 static char *
 server_argument(Relation triggers, HeapTuple tuple)
 {
@@ -103,7 +104,7 @@ check_named(const char *name)
 						   "on its SERVER.")));
 }
 
-/* InvalidOid when there is no such table. */
+/* The owner of a table; InvalidOid if the table does not exist. */
 static Oid
 owner_of(Oid relation)
 {
@@ -131,7 +132,7 @@ check_default(Oid relation)
 			 errhint("Name a server that you have USAGE on: hubspot_trigger('identify', 'crm').")));
 }
 
-/* snapshot NULL: the catalogs' own */
+/* Scan pg_trigger for a trigger; snapshot NULL: the catalog snapshot. */
 static SysScanDesc
 scan_trigger(Relation triggers, Oid trigger, Snapshot snapshot)
 {
@@ -178,7 +179,7 @@ check_trigger(Oid trigger)
 {
 	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
 
-	/* it was written by this very command */
+	/* SnapshotSelf, because this command has just written the row */
 	SysScanDesc scan = scan_trigger(triggers, trigger, SnapshotSelf);
 	HeapTuple	tuple = systable_getnext(scan);
 

@@ -1,6 +1,6 @@
 /*
  * trigger_creator.h
- *		Who creates a trigger that queues calls needs a right of his own.
+ *		The creator of a trigger that queues calls needs USAGE.
  */
 #ifndef HUBSPOT_TRIGGER_CREATOR_H
 #define HUBSPOT_TRIGGER_CREATOR_H
@@ -8,10 +8,10 @@
 /* From _PG_init: installs the hook. */
 extern void trigger_creator_init(void);
 
-/* The table that the trigger, or the one that it is a copy of, was created on. */
+/* The table on which the trigger, or the original of a copy, was created. */
 extern Oid	trigger_creator_table(Oid trigger);
 
-/* The owner of that table needs USAGE. */
+/* Raise an error unless the owner of that table has USAGE. */
 extern void trigger_creator_check_usage(Oid relation, Oid server);
 
 #endif							/* HUBSPOT_TRIGGER_CREATOR_H */

@@ -1,9 +1,9 @@
 /*
  * checkpoint.c
- *		Up to where every row has its verdict, as the table remembers it.
+ *		Stores up to where every row has its verdict.
  *
- * The table is a ring of two halves: before a half is written to again, what
- * is left in it goes by TRUNCATE.  The youngest id is the checkpoint.
+ * The table is a ring of two halves: before a half is written again, it is truncated.
+ * The row with the highest id is the checkpoint.
  *
  * Locks: ROW EXCLUSIVE on the half written, ACCESS EXCLUSIVE on the one that
  * is emptied.  Memory: two marks in "hubspot work".
@@ -23,7 +23,7 @@
 #include "store/append.h"
 #include "store/ring.h"
 
-#define CHECKPOINT_US	1000000 /* at most one in this time */
+#define CHECKPOINT_US	1000000 /* shortest time between two checkpoints */
 
 /* Columns of hubspot.checkpoint, in the order of the script. */
 enum CheckpointColumn
@@ -33,11 +33,11 @@ enum CheckpointColumn
 };
 
 static int64 next_id;
-static Mark written;			/* the last one in the table */
-static Mark candidate;			/* the next one; snap NULL: none proposed */
-static uint64 candidate_seq;	/* its rows have lower numbers; 0: not all are read yet */
+static Mark written;			/* the last checkpoint in the table */
+static Mark candidate;			/* the next checkpoint; snap NULL: none is proposed */
+static uint64 candidate_seq;	/* its rows have lower sequence numbers; 0: not all are read yet */
 static int64 written_at;		/* µs of the monotonic clock */
-static int64 rows;				/* read since the candidate was proposed */
+static int64 rows;				/* # of rows read since the candidate was proposed */
 
 static void
 take_if_younger(TupleTableSlot *slot, Mark *mark)
@@ -96,7 +96,7 @@ checkpoint_propose(const Mark *mark)
 	rows = 0;
 }
 
-/* Number of the oldest row without a verdict; UINT64_MAX when none. */
+/* Sequence number of the oldest row without a verdict; UINT64_MAX if there is none. */
 static uint64
 oldest_seq(void)
 {

@@ -1,6 +1,6 @@
 /*
  * checkpoint.h
- *		Up to where every row has its verdict, as the table remembers it.
+ *		Stores up to where every row has its verdict.
  *
  * A checkpoint is a mark (see outbox_reader.c) whose rows all have verdicts.  After
  * a restart the worker reads on from the last one.
@@ -13,23 +13,26 @@
 /* Read the last checkpoint of the table into mark; raises an error when there is none. */
 extern void checkpoint_read(Mark *mark);
 
-/* A row was read: a checkpoint will be of use. */
+/* Count a row that was read: a new checkpoint is of use. */
 extern void checkpoint_count_row(void);
 
-/* Everything up to this mark has been read: it may be the next checkpoint. */
+/* Propose this mark as the next checkpoint: everything up to it has been read. */
 extern void checkpoint_propose(const Mark *mark);
 
 /*
- * Whether the proposed one can be written now: there is one, its rows have
- * verdicts, no reader from before oldest_epoch is behind it, and the last one
- * was not just now.
+ * Whether the proposed checkpoint can be written now: all its rows have verdicts, no
+ * reader of an epoch before oldest_epoch is behind it, and the last checkpoint is old
+ * enough.
  */
 extern bool checkpoint_is_due(int64 now, uint64 oldest_epoch);
 
 /* Whether rows were read that no checkpoint covers yet. */
 extern bool checkpoint_is_wanted(void);
 
-/* Write it, in the transaction that writes the acknowledgements; then, committed, say so. */
+/*
+ * Write the checkpoint in the transaction of the verdicts; call checkpoint_written()
+ * after its commit.
+ */
 extern void checkpoint_write(void);
 extern void checkpoint_written(int64 now);
 

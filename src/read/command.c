@@ -2,10 +2,10 @@
  * command.c
  *		What hubspot_cancel() and hubspot_retry() ask of the worker.
  *
- * A command to cancel is carried out in three places: at once for rows in the
- * window and for deferred ones, and, as long as rows that it may mean have not
- * been read, for each row on its way into the window.  What is under way, or
- * may have been carried out by HubSpot, is not cancelled.
+ * A command to cancel is carried out at three places: at once for rows in the window, at
+ * once for deferred rows, and for each row that enters the window, until all rows that
+ * the command can mean have been read.  Rows in a request, and rows that HubSpot may have
+ * processed, are not cancelled.
  *
  * Locks: ACCESS SHARE, and ROW EXCLUSIVE for the removal, on hubspot.command.
  * Memory: a context for each command, below "hubspot work".
@@ -32,8 +32,8 @@
 #include "request/batch.h"
 #include "store/ring.h"
 
-static int64 last_command;		/* numbers up to this one have been seen */
-static List *done;				/* numbers, as Command, to be removed from the table */
+static int64 last_command;		/* commands up to this number have been read */
+static List *done;				/* commands (of Command) to be removed from the table */
 
 static Oid
 object_of(const Lane *lane)
@@ -75,7 +75,10 @@ cancel_rows(const Command *command)
 	}
 }
 
-/* Rows in hubspot.deferred: by id, for all else the table knows. */
+/*
+ * Carry out a command for a row of hubspot.deferred, which has all columns that a command
+ * can name.
+ */
 static void
 carry_out_for_deferred(const Command *command, const DeferredRow *row)
 {
@@ -188,6 +191,7 @@ command_look(void)
 	List	   *deferred;
 	ListCell   *cell;
 
+	/* No query while the table has no pages, as it is almost always. */
 	if (ring_is_empty(ring_catalog(false)->command))
 		return;
 	SPI_connect();
@@ -202,6 +206,7 @@ command_look(void)
 
 		fresh = lappend(fresh, command);
 	}
+	/* Read once, for all commands of this look. */
 	deferred = fresh == NIL ? NIL : defer_rows();
 	foreach(cell, fresh)
 	{
@@ -210,6 +215,11 @@ command_look(void)
 		CHECK_FOR_INTERRUPTS();
 		carry_out(command, deferred);
 		remember(command->cancels ? &cancel_commands : &done, command);
+
+		/*
+		 * One by one: if an error ends the transaction, the commands that were carried out are not
+		 * repeated.
+		 */
 		last_command = command->id;
 	}
 	SPI_finish();

@@ -14,14 +14,12 @@
 
 #include "queue/admit.h"
 
-/*
- * Look for new commands and begin to carry them out; inside a transaction, with an active snapshot.
- */
+/* Read new commands and begin to carry them out; inside a transaction with an active snapshot. */
 extern void command_look(void);
 
 /*
- * Commands that are done when every row up to an id has been met are removed
- * together with the verdicts they have led to.
+ * Whether commands are done, because every row up to their last id has been read;
+ * command_write() removes them together with the verdicts that they caused.
  */
 extern bool command_is_done(void);
 extern void command_write(void);

@@ -2,10 +2,9 @@
  * expire.c
  *		Rows whose deadline passes while they wait.
  *
- * Called by the worker each turn, before anything is sent.  Costs nothing
- * while no row in the window has a deadline: then the earliest one is not
- * known, and else the window is gone through only when that has passed.
- * Rows that are not in the window end when they are read.
+ * Called by the worker each turn, before anything is sent.  It costs nothing while no row
+ * in the window has a deadline; otherwise the window is searched only when the earliest
+ * deadline has passed.  Rows outside the window end when they are read.
  */
 #include "postgres.h"
 

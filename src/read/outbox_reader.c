@@ -63,32 +63,32 @@
 #include "store/confirmed.h"
 #include "store/ring.h"
 
-#define PAGE_ROWS			2000	/* rows looked at per reader and transaction */
+#define PAGE_ROWS			2000	/* # of rows per reader and transaction */
 
 typedef enum Phase
 {
-	PHASE_IDLE,					/* "from" is all there is */
+	PHASE_IDLE,					/* nothing to read beyond "from" */
 	PHASE_OLD,
 	PHASE_NEW
 } Phase;
 
 typedef struct Reader
 {
-	Lane	   *lane;			/* of a follower; NULL: the main reader */
+	Lane	   *lane;			/* the follower's lane; NULL: the main reader */
 	Mark		from;
 	Mark		to;				/* valid unless idle */
 	Phase		phase;
-	int64		position;		/* rows up to this id are dealt with, in this phase */
-	bool		recheck;		/* some rows may have a result already */
+	int64		position;		/* rows up to this id are done, in this phase */
+	bool		recheck;		/* rows may have a result already */
 	FullTransactionId *old_xids;	/* of the phase OLD */
 	int			nold;
 	int			old_size;
 } Reader;
 
-/* What became of a row that a reader met. */
+/* What a reader did with a row. */
 typedef enum Admission
 {
-	ADMIT_DONE,					/* taken, counted or not ours */
+	ADMIT_DONE,					/* taken, counted, or not for this reader */
 	ADMIT_FULL					/* no room: stop before this row */
 } Admission;
 
@@ -118,8 +118,8 @@ add_old_xid(Reader *reader, FullTransactionId xid)
 }
 
 /*
- * Transactions between the snapshot's xmax and the mark's next that wrote
- * rows: the index is walked from one xid to the next, however many rows each has.
+ * Find transactions with rows between the snapshot's xmax and the mark's next: step
+ * through the index from one xid to the next, however many rows each has.
  */
 static void
 add_unlisted_xids(Reader *reader)
@@ -150,6 +150,11 @@ add_unlisted_xids(Reader *reader)
 			if (!ring_scan_next(&child))
 				break;
 			at = DatumGetFullTransactionId(slot_getattr(child.slot, Anum_outbox_xid, &isnull));
+
+			/*
+			 * One that has not ended in "to" is in the list of that snapshot, or above its xmax:
+			 * the next difference finds it.
+			 */
 			if (snapshot_sees(reader->to.snap, at))
 				add_old_xid(reader, at);
 			FullTransactionIdAdvance(&at);
@@ -158,7 +163,7 @@ add_unlisted_xids(Reader *reader)
 	}
 }
 
-/* Start reading from reader->from to the given mark. */
+/* Begin to read from reader->from to the given mark. */
 static void
 begin_difference(Reader *reader, const Mark *to)
 {
@@ -198,7 +203,7 @@ free_reader(Reader *reader)
 	pfree(reader);
 }
 
-/* A reader for this lane that starts behind the given id of the main reader's difference. */
+/* Create a reader for the lane that begins after this id of the main reader's difference. */
 static Reader *
 make_follower(Lane *lane, int64 position)
 {
@@ -215,7 +220,7 @@ make_follower(Lane *lane, int64 position)
 
 /* ---- rows ----------------------------------------------------------------- */
 
-/* What a lane's reader does with a row of that lane. */
+/* A follower has met a row of its lane. */
 static Admission
 follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
@@ -229,7 +234,7 @@ follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	return ADMIT_DONE;
 }
 
-/* What the main reader does with a row that has a lane. */
+/* The main reader has met a row that has a lane. */
 static void
 read_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 {
@@ -256,7 +261,7 @@ judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	if (!snapshot_sees(reader->to.snap, xid) || snapshot_sees(reader->from.snap, xid))
 		return ADMIT_DONE;
 	lane = admit_lane(slot, &why);
-	/* what has no lane is the main reader's */
+	/* rows without a lane are the main reader's */
 	if (reader->lane != NULL && lane != reader->lane)
 		return ADMIT_DONE;
 	if (reader->recheck && result_probe_has(probe, id))
@@ -298,8 +303,8 @@ meet_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 /* ---- pages ---------------------------------------------------------------- */
 
 /*
- * Read up to *budget rows with position < id <= limit of the generation that
- * position + 1 lies in.  Returns false when the reader had to stop for lack of room.
+ * Read up to *budget rows with position < id <= limit, within the generation of position
+ * + 1.  False if the reader had to stop because there was no room.
  */
 static bool
 read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
@@ -326,8 +331,14 @@ read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 			fits = false;
 			break;
 		}
+		/* Only after the row was taken: a reader that is full meets the same row again. */
 		reader->position = id;
 	}
+
+	/*
+	 * The generation has no more rows up to the limit: go on behind its end, or the next page
+	 * would search it again.
+	 */
 	if (fits && *budget > 0)
 		reader->position = last;
 	ring_scan_close(&child);
@@ -335,9 +346,9 @@ read_by_id(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 }
 
 /*
- * The next ids of the phase OLD, ascending.  Each old transaction gives up to
- * PAGE_ROWS of its ids in each generation; where it has more, ids beyond the last one given
- * are left for the next page.
+ * The next ids of the phase OLD, ascending.  Each old transaction gives up to PAGE_ROWS
+ * of its ids in each generation; if it has more, all ids beyond its last one are left for
+ * the next page.
  */
 static int64 *
 collect_old_ids(Reader *reader, int *count)
@@ -383,13 +394,18 @@ collect_old_ids(Reader *reader, int *count)
 		}
 		ring_scan_close(&child);
 	}
+
+	/*
+	 * Rows must come by ascending id over all transactions.  Beyond the horizon an id of a cut-off
+	 * transaction may be missing, so that ids there must wait for the next page.
+	 */
 	qsort(ids, *count, sizeof(int64), ring_compare_ids);
 	while (*count > 0 && ids[*count - 1] > horizon)
 		(*count)--;
 	return ids;
 }
 
-/* Rows of transactions that were running at "from". */
+/* Read rows of transactions that were running at "from". */
 static bool
 read_old(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 {
@@ -412,7 +428,10 @@ read_old(Reader *reader, int64 limit, int *budget, ResultProbe *probe)
 	return fits;
 }
 
-/* A follower must not overtake the main reader within one difference. */
+/*
+ * The highest id of the page: a follower must not overtake the main reader within one
+ * difference.
+ */
 static int64
 page_limit(const Reader *reader)
 {
@@ -424,7 +443,7 @@ page_limit(const Reader *reader)
 	return end;
 }
 
-/* Read one page; returns false when there was no room for the next row. */
+/* Read one page; false if there was no room for the next row. */
 static bool
 read_page(Reader *reader)
 {
@@ -448,7 +467,7 @@ read_page(Reader *reader)
 		else if (reader->phase == PHASE_NEW && limit == reader->to.high)
 			end_difference(reader);
 		else
-			break;				/* behind the main reader: it goes on first */
+			break;				/* the follower has reached the main reader, which goes on first */
 	}
 	result_probe_close(&probe);
 	return fits;
@@ -456,7 +475,7 @@ read_page(Reader *reader)
 
 /* ---- followers ------------------------------------------------------------ */
 
-/* Whether a follower stands where the main reader stands. */
+/* Whether a follower is at the main reader's position. */
 static bool
 has_caught_up(const Reader *follower)
 {
@@ -468,9 +487,7 @@ has_caught_up(const Reader *follower)
 		follower->position >= main_reader.position;
 }
 
-/*
- * Let a follower read.  Returns whether it could read more at once.
- */
+/* Let a follower read; returns whether it could read more at once. */
 static bool
 read_follower(Reader *follower)
 {
@@ -492,7 +509,7 @@ read_follower(Reader *follower)
 	return more;
 }
 
-/* A follower fetches again once the lane has worked off half of what it holds. */
+/* A follower reads again when the lane has finished half of its rows. */
 static bool
 wants_page(const Lane *lane)
 {
@@ -546,8 +563,8 @@ reader_start(void)
 }
 
 /*
- * Look whether anything is new, and begin to read it.  low and next are from
- * before the active snapshot was taken.
+ * Check for new rows and begin to read them. low and next were taken before the active
+ * snapshot.
  */
 static void
 begin_main(int64 low, FullTransactionId next)
@@ -635,7 +652,10 @@ reader_has_read(int64 id)
 
 /* ---- checkpoints ---------------------------------------------------------- */
 
-/* The oldest mark that a follower still reads from; no follower: the highest number. */
+/*
+ * The epoch of the oldest mark from which a follower still reads; the highest number if
+ * there is no follower.
+ */
 static uint64
 oldest_epoch(void)
 {

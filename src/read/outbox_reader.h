@@ -21,8 +21,8 @@ extern void reader_start(void);
 extern void reader_look(void);
 
 /*
- * Read a page: new rows come into the window by queue_add().  Inside a
- * transaction.  Returns whether more can be read at once.
+ * Read a page: new rows enter the window by queue_add().  Inside a transaction.  Returns
+ * whether more can be read at once.
  */
 extern bool reader_fetch(void);
 

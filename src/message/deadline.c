@@ -1,9 +1,9 @@
 /*
  * deadline.c
- *		How long a call may wait: the argument, or the message's own word.
+ *		How long a call may wait: by the argument, or by the message.
  *
- * A trigger's statement must not fail for a text that is no interval, so nothing here raises an
- * error for one.  Memory is the caller's context.
+ * A trigger's statement must not fail because of text that is no interval, so nothing
+ * here raises an error.  Memory is the caller's context.
  */
 #include "postgres.h"
 

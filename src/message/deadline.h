@@ -1,6 +1,6 @@
 /*
  * deadline.h
- *		How long a call may wait: the argument, or the message's own word.
+ *		How long a call may wait: by the argument, or by the message.
  *
  * Called when a call is queued, explained, or planned by a trigger.  Pure: no table, no
  * worker.  Nothing here raises an error for bad input.
@@ -13,16 +13,19 @@
 
 #include "message/message.h"
 
-/* Read an interval's text; false when it is none, or can be no deadline. */
+/* Parse an interval; false if it is none, or no valid deadline. */
 extern bool deadline_read_interval(const char *text, Interval *interval, MessageProblem *problem);
 
-/* The moment that an interval means now; false when it is not above zero, or absurdly long. */
+/*
+ * The time at which an interval from now ends; false if it is not above zero, or longer
+ * than a year.
+ */
 extern bool deadline_after(const Interval *interval, TimestampTz *deadline,
 						   MessageProblem *problem);
 
 /*
- * The deadline that stands in the envelope, 0 when none: a moment in ISO 8601 (zone is that of
- * one without), or an interval's text.  A flat row has no such envelope.
+ * The deadline in the envelope, 0 if there is none: a time in ISO 8601 (zone applies if
+ * it has none), or an interval.  A flat row has no deadline.
  */
 extern bool deadline_of_message(const MessageParts *parts, pg_tz *zone, TimestampTz *deadline,
 								MessageProblem *problem);

@@ -2,11 +2,11 @@
  * mapping.c
  *		From traits to HubSpot's properties.
  *
- * Pure: a message in, JSON members and warnings out.  Explicit mappings come
- * first; then traits whose name is a property's are written as they are met,
- * and the rest is put aside: special fields for their table, names that need
- * another form for the end.  So of two traits of one property the one that
- * matched by the earlier rule wins.  All memory is the current context's.
+ * Pure: takes a message, returns JSON members and warnings.  Explicit mappings come
+ * first.  Then traits with the exact name of a property are written as they are met, and
+ * the others are put aside: special fields for their table, names that need another form
+ * for the end.  So if two traits mean the same property, the one that matched by the
+ * earlier rule wins.  All memory is in the current context.
  */
 #include "postgres.h"
 
@@ -17,9 +17,9 @@
 #include "message/mapping_name.h"
 #include "message/mapping_property.h"
 
-#define MAX_CONTAINERS	3		/* objects with traits in one message */
+#define MAX_CONTAINERS	3		/* # of objects with traits in one message */
 
-/* A trait whose name had to be changed, looked at after those that had not. */
+/* A trait whose name had to be changed; written after those with an exact name. */
 typedef struct RenamedTrait
 {
 	NameRule	rule;
@@ -30,7 +30,7 @@ typedef struct RenamedTrait
 	JsonbValue	value;
 } RenamedTrait;
 
-/* The traits of one message, sorted out. */
+/* The traits of one message by kind. */
 typedef struct Traits
 {
 	bool		present[TRAIT_COUNT];
@@ -40,11 +40,11 @@ typedef struct Traits
 	RenamedTrait *renamed;
 } Traits;
 
-/* What a page call says of the page. */
+/* Fields of a page call. */
 static const struct
 {
 	const char *property;
-	const char *field;			/* of properties, of the flat row, or of context.page */
+	const char *field;			/* name in properties, in the flat row, or in context.page */
 }			page_fields[] =
 {
 	{"hs_page_url", "url"},
@@ -67,7 +67,7 @@ is_object(const JsonbValue *value)
 	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
-/* A value by a path of names with dots between them, or by the whole text as one name. */
+/* Find a value by a path of names separated by dots, or by the whole text as one name. */
 static bool
 value_at(JsonbContainer *object, const char *path, JsonbValue *value)
 {
@@ -86,10 +86,7 @@ value_at(JsonbContainer *object, const char *path, JsonbValue *value)
 		value_at(inner.val.binary.data, dot + 1, value);
 }
 
-/*
- * Whether an explicit mapping has dealt with a trait: with the trait itself,
- * or with something inside of it.
- */
+/* Whether an explicit mapping has used the trait, or a member inside of it. */
 static bool
 is_mapped(const MappingRules *rules, const char *name, int len, const JsonbValue *value)
 {
@@ -107,7 +104,10 @@ is_mapped(const MappingRules *rules, const char *name, int len, const JsonbValue
 	return false;
 }
 
-/* Mappings of this account stand before those of all accounts: the first of a trait counts. */
+/*
+ * Whether an earlier mapping has the same trait: mappings of this account come before
+ * those of all accounts.
+ */
 static bool
 is_repeated(const MappingRules *rules, int i)
 {
@@ -149,7 +149,7 @@ is_known(const MappingRules *rules, const char *name, int len)
 	return rules->properties != NULL && schema_property(rules->properties, name, len) != NULL;
 }
 
-/* The property that an ordinary trait's name leads to. */
+/* Find the property for an ordinary trait's name. */
 static NameRule
 resolve_name(const MappingRules *rules, const char *name, int len, const char **property,
 			 int *property_len)
@@ -192,7 +192,7 @@ note_renamed(Traits *traits, NameRule rule, const char *property, int len, const
 	renamed->value = *value;
 }
 
-/* A trait that is not special: its property is written now or put aside. */
+/* A trait that is not special: write its property now, or put it aside. */
 static void
 read_ordinary(Mapping *mapping, Traits *traits, const JsonbValue *name, const JsonbValue *value)
 {
@@ -224,7 +224,7 @@ read_special(Mapping *mapping, Traits *traits, Trait special, const JsonbValue *
 	}
 }
 
-/* Names that are a page's fields, or the address that is an event's key. */
+/* Whether the name is a field of a page, or the address that is the event's key. */
 static bool
 is_set_apart(const Mapping *mapping, const char *name, int len)
 {
@@ -241,7 +241,7 @@ is_set_apart(const Mapping *mapping, const char *name, int len)
 	return false;
 }
 
-/* Sort out one object of traits. */
+/* Sort the traits of one object by kind. */
 static void
 read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 {
@@ -265,8 +265,14 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 		if (is_set_apart(mapping, text, len) ||
 			(mapping->is_member && len == strlen("id") && memcmp(text, "id", len) == 0))
 			continue;
+		/* Before special fields: an explicit mapping overrules the table. */
 		if (rules->nmaps > 0 && is_mapped(rules, text, len, &value))
 			continue;
+
+		/*
+		 * A name of the account's own property wins over a special field of the same name: whoever
+		 * created the property means it.
+		 */
 		special = special_trait(rules->object, text, len);
 		if (special >= 0 &&
 			!(is_known(rules, text, len) && !is_special_property(rules->object, text, len)))
@@ -295,6 +301,11 @@ add_special_fields(Mapping *mapping, const Traits *traits)
 			mapping_warn(mapping, "unknown_property", fields[i].property,
 						 strlen(fields[i].property),
 						 "the trait is an object, which has no place in this property");
+
+		/*
+		 * A trait has entries for both of its forms: text (the trait itself) and object (its
+		 * members).
+		 */
 		if (is_object(value) != (fields[i].member != NULL))
 			continue;
 		if (fields[i].member != NULL)
@@ -307,7 +318,7 @@ add_special_fields(Mapping *mapping, const Traits *traits)
 	}
 }
 
-/* "name" gives first and last name, split at its first space, when neither is there. */
+/* If neither is given, "name" becomes first and last name, split at its first space. */
 static void
 add_name(Mapping *mapping, const Traits *traits)
 {
@@ -330,7 +341,7 @@ add_name(Mapping *mapping, const Traits *traits)
 	}
 }
 
-/* The address is a property of its own only where it is not the key. */
+/* Add the address as a property, unless it is the key. */
 static void
 add_email(Mapping *mapping, const Traits *traits, const char *key_property)
 {
@@ -355,7 +366,7 @@ add_email(Mapping *mapping, const Traits *traits, const char *key_property)
 		mapping_warn(mapping, "invalid_email", "email", strlen("email"), why);
 }
 
-/* The domain: given, or of the website; a property only where it is not the key. */
+/* Add the domain, given or from the website, as a property, unless it is the key. */
 static void
 add_domain(Mapping *mapping, const Traits *traits, const char *key_property)
 {
@@ -368,6 +379,7 @@ add_domain(Mapping *mapping, const Traits *traits, const char *key_property)
 		return;
 	if (given->type == jbvNull || (given->type == jbvString && given->val.string.len == 0))
 	{
+		/* An empty domain clears the property.  An empty website says nothing about the domain. */
 		if (trait == TRAIT_DOMAIN)
 			add_special(mapping, "domain", given);
 		return;
@@ -427,7 +439,7 @@ mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 	JsonbContainer *containers[MAX_CONTAINERS] = {NULL};
 	int			n = 0;
 
-	/* the traits of a group call are the company's */
+	/* in a group call the traits are the company's */
 	if (parts->flat && call != CALL_GROUP)
 		containers[n++] = parts->root;
 	if (parts->traits != NULL && call != CALL_GROUP)
@@ -466,7 +478,7 @@ mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
 	warn_of_creation_date(mapping, &traits);
 }
 
-/* The fields of a page, from the first place that has them. */
+/* Add the fields of a page, each from the first place that has it. */
 static void
 add_page_fields(Mapping *mapping, const MessageParts *parts)
 {

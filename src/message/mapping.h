@@ -2,9 +2,9 @@
  * mapping.h
  *		From traits to HubSpot's properties.
  *
- * Which property a trait is, by the account's explicit mapping, the exact
- * name, the table of special fields and the forms of the name, in this order;
- * and what becomes of its value.  The rules are docs/mapping.md's.
+ * Finds the property of a trait, by the account's explicit mapping, the exact name, the
+ * table of special fields and the forms of the name, in this order; and converts its
+ * value.  The rules are in docs/mapping.md.
  */
 #ifndef HUBSPOT_MAPPING_H
 #define HUBSPOT_MAPPING_H
@@ -13,14 +13,14 @@
 #include "message/property_value.h"
 #include "message/schema.h"
 
-/* What an account knows and wants; the same for all its messages. */
+/* The rules of an account, the same for all its messages. */
 typedef struct MappingRules
 {
 	Object		object;			/* contact, company or event */
-	const PropertySet *properties;	/* of that object; NULL: not known, all names pass */
+	const PropertySet *properties;	/* of that object; NULL: not known, so all */
 	int			nmaps;
 	const TraitMap *maps;		/* of all objects */
-	pg_tz	   *zone;			/* of dates and times that name none */
+	pg_tz	   *zone;			/* for dates and times without a zone */
 } MappingRules;
 
 /* The rule of docs/mapping.md by which a property was chosen. */
@@ -36,22 +36,21 @@ typedef enum NameRule
 /* A property that was written. */
 typedef struct MappingName
 {
-	int			offset;			/* of the name in json */
+	int			offset;			/* offset of the name in json */
 	int			len;
-	int			value_offset;	/* of the value, quotes included */
+	int			value_offset;	/* offset of the value, including quotes */
 	int			value_len;
 	NameRule	rule;
 	const char *trait;			/* borrowed from the message or constant; not NUL-terminated */
 	int			trait_len;
 } MappingName;
 
-/* A name that HubSpot does not have. */
+/* A property that HubSpot does not have. */
 typedef struct UnknownProperty
 {
 	const char *name;			/* as it would be created */
-	const char *type;			/* that a property for such values has */
-	bool		is_key;			/* no two records may have the same value, and nobody wants to see
-								 * it */
+	const char *type;			/* type that fits the value */
+	bool		is_key;			/* the key: its values are unique, and users need not see it */
 } UnknownProperty;
 
 /*
@@ -65,11 +64,11 @@ typedef struct Mapping
 	int			nnames;
 	int			names_size;
 	MappingName *names;			/* written so far */
-	bool		is_page;		/* of the event at hand */
+	bool		is_page;		/* of the present event */
 	bool		key_is_email;
 	bool		is_member;		/* a company among the traits of a contact, whose "id" is its key */
-	int			row_start;		/* names from here on are of the row at hand */
-	StringInfo	warnings;		/* of the row at hand: elements of a JSON array */
+	int			row_start;		/* names from here on are of the present row */
+	StringInfo	warnings;		/* of the present row: elements of a JSON array */
 	int			nunknown;		/* of the row at hand */
 	int			unknown_size;
 	UnknownProperty *unknown;
@@ -78,9 +77,9 @@ typedef struct Mapping
 extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules);
 
 /*
- * Add the properties of one message.  key_property is the property that keys
- * the record, NULL for a contact's e-mail address: the key is not repeated.
- * Warnings are appended to the given StringInfo.
+ * Add the properties of one message. key_property is the property that identifies the
+ * record, NULL for a contact's e-mail address: the key is not repeated.  Warnings are
+ * appended to the given StringInfo.
  */
 extern void mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 								const char *key_property, StringInfo warnings);
@@ -89,14 +88,14 @@ extern void mapping_add_contact(Mapping *mapping, Call call, const MessageParts 
 extern void mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
 								const char *key_property, StringInfo warnings);
 
-/* The same for the properties of a track or page call; the key's address is left out. */
+/* The same for the properties of a track or page call; an address that is the key is left out. */
 extern void mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page,
 							  bool key_is_email, StringInfo warnings);
 
-/* The value that a property was given, as JSON text (palloc'd); NULL when it was not written. */
+/* The value of a property as JSON text (palloc'd); NULL if it was not written. */
 extern char *mapping_value(const Mapping *mapping, const char *property);
 
-/* Take properties back: those whose flag is set, a flag for each of mapping->names. */
+/* Remove properties: chosen has a flag for each of mapping->names. */
 extern void mapping_leave_out(Mapping *mapping, const bool *chosen);
 extern void mapping_end(Mapping *mapping);
 

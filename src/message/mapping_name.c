@@ -1,6 +1,6 @@
 /*
  * mapping_name.c
- *		Names of traits and properties: the tables and forms that mapping.c goes by.
+ *		Names of traits and properties: tables and forms for mapping.c.
  *
  * Pure.  The tables below are docs/mapping.md's special fields.
  */
@@ -60,7 +60,7 @@ static const SpecialField company_fields[] = {
 	{"numberofemployees", TRAIT_NUMBEROFEMPLOYEES, NULL},
 };
 
-/* Traits that mapping.c deals with by itself. */
+/* Whether mapping.c has code of its own for the trait. */
 static bool
 is_handled_apart(Object object, Trait trait)
 {

@@ -1,13 +1,13 @@
 /*
  * mapping_name.h
- *		Names of traits and properties: the tables and forms that mapping.c goes by.
+ *		Names of traits and properties: tables and forms for mapping.c.
  */
 #ifndef HUBSPOT_MAPPING_NAME_H
 #define HUBSPOT_MAPPING_NAME_H
 
 #include "message/mapping.h"
 
-/* Traits with a meaning of their own, folded as message_fold_name() does. */
+/* Traits with a special meaning; names folded by message_fold_name(). */
 typedef enum Trait
 {
 	TRAIT_ADDRESS,
@@ -38,39 +38,46 @@ typedef enum Trait
 #define TRAIT_COUNT (TRAIT_ZIP + 1)
 } Trait;
 
-/* Where a property comes from; of several lines with one property the first that is there wins. */
+/*
+ * A source of a property; if several lines have the same property, the first that is
+ * present wins.
+ */
 typedef struct SpecialField
 {
 	const char *property;
 	Trait		trait;
-	const char *member;			/* of the trait, which is an object; NULL: the trait itself, which
-								 * is none */
+	const char *member;			/* member of a trait that is an object; NULL: the trait itself,
+								 * which is no object */
 } SpecialField;
 
 /* The table of an object's special fields, and its length. */
 extern const SpecialField *special_fields_of(Object object, int *count);
 
-/* The special trait that a name is for this object, -1 when it is none. */
+/* The special trait of this name for the object, or -1. */
 extern int	special_trait(Object object, const char *name, int len);
 
 /* Whether a special trait may be an object. */
 extern bool special_trait_takes_objects(Trait trait);
 
-/* Whether a property is one of the table's. */
+/* Whether a property is in the table. */
 extern bool is_special_property(Object object, const char *name, int len);
 
 /* Whether a name consists of a-z, 0-9 and "_". */
 extern bool name_is_canonical(const char *name, int len);
 
 /*
- * Lower case; white space in runs, and anything else out of bounds, as "_". palloc'd; *len changes.
+ * Convert to lower case; runs of white space and all other characters become "_".
+ * palloc'd; *len changes.
  */
 extern char *canonical_name(const char *name, int *len);
 
-/* Lower case, white space as "_": each character of it, or each run.  palloc'd; *len changes. */
+/*
+ * Convert to lower case, with "_" for each character, or each run, of white space.
+ * palloc'd; *len changes.
+ */
 extern char *name_with_spaces(const char *name, int *len, bool runs);
 
-/* Whether two names are one when folded as message_fold_name() does. */
+/* Whether two names are equal when folded by message_fold_name(). */
 extern bool same_folded_name(const char *a, int a_len, const char *b, int b_len);
 
 #endif							/* HUBSPOT_MAPPING_NAME_H */

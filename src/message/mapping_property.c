@@ -2,8 +2,8 @@
  * mapping_property.c
  *		One property of a record: whether it may be written, and how.
  *
- * Pure.  Everything that mapping.c finds out about a trait ends here: known or
- * not, read-only, already there, of a type, beyond a limit.
+ * Pure. mapping.c hands over each property here, where it is checked: known or not,
+ * read-only, already written, its type, its limit.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #include "base/value.h"
 #include "message/mapping_property.h"
 
-#define MAX_EVENT_PROPERTIES	50	/* of one occurrence; HubSpot's limit */
+#define MAX_EVENT_PROPERTIES	50	/* per occurrence; HubSpot's limit */
 
 void
 mapping_warn(Mapping *mapping, const char *code, const char *property, int len, const char *detail)
@@ -71,6 +71,7 @@ mapping_leave_out(Mapping *mapping, const bool *chosen)
 
 		if (chosen[i])
 			continue;
+		/* The comma before a member belongs to it, except to the first one kept. */
 		if (kept > 0)
 			json->data[to++] = ',';
 		memmove(json->data + to, json->data + from, len);
@@ -94,7 +95,7 @@ mapping_end(Mapping *mapping)
 
 /* ---- writing a property ----------------------------------------------------------- */
 
-/* Whether a property that is there already has another value than this one. */
+/* Whether a property that was written already has a different value. */
 static bool
 value_differs(Mapping *mapping, const MappingName *there, const Property *property,
 			  const JsonbValue *value)
@@ -127,7 +128,7 @@ note_unknown(Mapping *mapping, const char *name, int len, const JsonbValue *valu
 	unknown->is_key = false;
 }
 
-/* Whether the account's schema lets the property be written; *property NULL: not known. */
+/* Whether the account's schema allows writing the property; *property NULL: not known. */
 static bool
 may_be_written(Mapping *mapping, const char *name, int len, const JsonbValue *value,
 			   const Property **property)
@@ -155,7 +156,8 @@ next_name(Mapping *mapping)
 }
 
 /*
- * Characters that HubSpot takes of an event's property; more where the name speaks of an address.
+ * HubSpot's limit for the characters of an event's property; higher if the name looks
+ * like an address.
  */
 static int
 event_value_limit(const char *name, int len)
@@ -168,7 +170,7 @@ event_value_limit(const char *name, int len)
 	return 256;
 }
 
-/* An event has not more than so many properties. */
+/* Whether the event has room for one more property. */
 static bool
 fits_into_event(Mapping *mapping, const char *name, int len, const JsonbValue *value)
 {
@@ -185,7 +187,7 @@ fits_into_event(Mapping *mapping, const char *name, int len, const JsonbValue *v
 	return false;
 }
 
-/* Cut text, and what becomes text, at the limit; false when it is short enough. */
+/* Cut a value at the limit, if it becomes text; false if it is short enough. */
 static bool
 clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *clipped)
 {
@@ -205,7 +207,7 @@ clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *c
 	return true;
 }
 
-/* The one place where a property is written. */
+/* The only place where a property is written. */
 void
 mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value,
 					 NameRule rule,
@@ -219,9 +221,9 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 	JsonbValue	clipped;
 
 	if (there != NULL && there - mapping->names < mapping->row_start)
-		return;					/* a newer row has it */
+		return;					/* a newer row has set it */
 	if (mapping->rules->object == OBJECT_IS_EVENT && value->type == jbvNull)
-		return;					/* an event has nothing to be cleared */
+		return;					/* an event has no value that could be cleared */
 	if (!may_be_written(mapping, name, len, value, &property))
 		return;
 	if (there != NULL)

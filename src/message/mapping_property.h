@@ -8,15 +8,15 @@
 #include "message/mapping.h"
 
 /*
- * Write a property, unless a newer row or an earlier trait has done so, or the
- * account's schema is against it; warns of what it leaves out.  trait is
- * borrowed.
+ * Write a property, unless a newer row or an earlier trait has written it or the
+ * account's schema forbids it; warns of what it leaves out. trait must outlive the
+ * mapping.
  */
 extern void mapping_add_property(Mapping *mapping, const char *name, int len,
 								 const JsonbValue *value,
 								 NameRule rule, const char *trait, int trait_len);
 
-/* Add a warning to the row at hand. */
+/* Add a warning to the present row. */
 extern void mapping_warn(Mapping *mapping, const char *code, const char *property, int len,
 						 const char *detail);
 

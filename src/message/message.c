@@ -2,10 +2,10 @@
  * message.c
  *		A Segment message: its envelope, its traits, its key.
  *
- * Pure functions of a jsonb value: no table, no worker, no network.  They
- * raise no error for bad content but fill in a MessageProblem, because the
- * same fault is an error for a SQL caller and a rejected row for a trigger.
- * Results are borrowed from the message or palloc'd in the current context.
+ * Pure functions of a jsonb value: no table, no worker, no network.  For bad content they
+ * raise no error but fill in a MessageProblem, because the same fault is an error for an
+ * SQL caller and a rejected row for a trigger.  Results point into the message or are
+ * palloc'd in the current context.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@ message_bad(MessageProblem *problem, const char *message, const char *detail)
 	return false;
 }
 
-/* Value of an exactly named key; false when absent or null. */
+/* The value of a key, by exact name; false if absent or null. */
 bool
 message_member(JsonbContainer *object, const char *name, JsonbValue *value)
 {
@@ -67,7 +67,7 @@ static const struct
 	[PART_TIMESTAMP] = PART_NAME("timestamp"),
 };
 
-/* All of them in one pass: a look-up for each would cost several times as much. */
+/* Find all parts in one pass: a look-up for each would cost several times as much. */
 static void
 find_parts(JsonbContainer *root, bool *present, JsonbValue *values)
 {
@@ -89,7 +89,7 @@ find_parts(JsonbContainer *root, bool *present, JsonbValue *values)
 	}
 }
 
-/* A member that must be an object, or null, when it is there at all. */
+/* A member that must be an object or null if it is present. */
 static bool
 as_object(bool present, const JsonbValue *value, const char *name, JsonbContainer **object,
 		  MessageProblem *problem)
@@ -115,7 +115,7 @@ either(const bool *present, const JsonbValue *values, Part camel, Part snake)
 	return present[snake] ? values[snake] : none;
 }
 
-/* Keys of a flat row that are no traits: of all calls, or of those of one object. */
+/* Keys of a flat row that are no traits, for all objects or for one. */
 static const struct
 {
 	const char *name;
@@ -165,6 +165,7 @@ message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 		!as_object(present[PART_CONTEXT], &values[PART_CONTEXT], "context", &parts->context,
 				   problem))
 		return false;
+	/* Without any of these objects the top level itself holds the traits: a row of a table. */
 	parts->flat = !present[PART_TRAITS] && !present[PART_PROPERTIES] && !present[PART_CONTEXT];
 	has_traits = parts->context != NULL &&
 		getKeyJsonValueFromContainer(parts->context, "traits", strlen("traits"), &traits) != NULL;
@@ -219,7 +220,7 @@ message_fold_name(const char *name, int len, char *folded, int size)
 	return used;
 }
 
-/* Whether a name is the wanted one when folded. */
+/* Whether a name equals the wanted one when folded. */
 static bool
 is_name(const char *name, int len, const char *wanted, int wanted_len)
 {
@@ -231,8 +232,8 @@ is_name(const char *name, int len, const char *wanted, int wanted_len)
 }
 
 /*
- * Called for each message, mostly for what is not there: the names are compared
- * where they stand, shorter ones first, without an iterator.
+ * Called for each message, mostly for fields that are absent: names are compared in
+ * place, shorter ones first (jsonb's order), without an iterator.
  */
 bool
 message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
@@ -248,7 +249,7 @@ message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
 		JsonbValue	member;
 
 		if (found && len > wanted_len)
-			break;				/* no exact match comes any more */
+			break;				/* names are ordered by length: no exact match can follow */
 		if (len >= wanted_len && is_name(name, len, wanted, wanted_len) &&
 			getKeyJsonValueFromContainer(object, name, len, &member)->type != jbvNull)
 		{
@@ -265,7 +266,7 @@ message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
 	return found;
 }
 
-/* The part before the "@": dot-atoms of RFC 5322, not quoted. */
+/* Whether the part before the "@" is a dot-atom of RFC 5322; quoted strings are not accepted. */
 static bool
 local_part_is_well_formed(const char *local, int len)
 {
@@ -300,6 +301,11 @@ message_normalise_email(const char *text, int len, const char **why)
 	}
 
 	email = pnstrdup(text, len);
+
+	/*
+	 * HubSpot compares addresses without case: two spellings must be one key, or their rows would
+	 * overtake each other.
+	 */
 	for (char *c = email; *c != '\0'; c++)
 		*c = pg_ascii_tolower((unsigned char) *c);
 
@@ -315,6 +321,7 @@ message_normalise_email(const char *text, int len, const char **why)
 			"quotes or doubled dots.";
 		return NULL;
 	}
+	/* Before the form is checked, which is defined for ASCII names only. */
 	if (!domain_is_ascii(at + 1))
 	{
 		char	   *domain = domain_to_ascii(at + 1);
@@ -341,11 +348,11 @@ message_normalise_email(const char *text, int len, const char **why)
 	return email;
 }
 
-/* Places that may hold the address, in order; the name is for messages. */
+/* Find the address, at the possible places in order; *where is the place's name for messages. */
 static bool
 find_email(Call call, const MessageParts *parts, JsonbValue *value, const char **where)
 {
-	bool		is_group = call == CALL_GROUP;	/* whose traits are the company's */
+	bool		is_group = call == CALL_GROUP;	/* in which traits are the company's */
 
 	if (!is_group && message_field(parts->traits, "email", value))
 		*where = "traits.email";
@@ -377,10 +384,7 @@ user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
 	return true;
 }
 
-/*
- * The address that a message gives; NULL when there is none, or it is malformed (*problem then says
- * why).
- */
+/* The address in a message; NULL if there is none or it is malformed (*problem then says why). */
 static char *
 read_email(const MessageParts *parts, const JsonbValue *value, const char *where,
 		   MessageProblem *problem)
@@ -415,7 +419,7 @@ email_key(const MessageParts *parts, const JsonbValue *value, const char *where,
 	return key->key != NULL;
 }
 
-/* A userId that looks like an address is one. */
+/* The address in userId, if it looks like one. */
 static char *
 email_of_user_id(const MessageParts *parts)
 {
@@ -547,7 +551,7 @@ message_erases(Jsonb *message)
 		value.type == jbvBool && value.val.boolean;
 }
 
-/* "T" stands between digits, "Z" at the end. */
+/* Whether a letter is at a valid place: "T" between digits, "Z" at the end. */
 static bool
 letter_is_in_place(const char *text, int len, int i)
 {
@@ -571,9 +575,8 @@ message_is_iso(const char *text, int len)
 }
 
 /*
- * Whether text is a date or a time of day on a date, without raising an
- * error.  Words such as "now" are no timestamps: a message is a record of
- * something that happened.
+ * Whether text is a date, or a date and time; raises no error.  Words such as "now" are
+ * no timestamps, because a message records something that has happened.
  */
 static bool
 timestamp_is_readable(const char *text, int len)

@@ -14,9 +14,8 @@
 #include "base/words.h"
 
 /*
- * Bytes of a key, an id, a name that comes from outside.  They stand in btree
- * indexes, whose rows have at most 2704 bytes: whatever is longer would fail
- * the statement, and all rows that it is about.
+ * Maximum bytes of a key, an id or a name from outside.  They are in btree indexes, whose
+ * entries have at most 2704 bytes: a longer one would fail the whole statement.
  */
 #define MESSAGE_MAX_KEY		1024
 #define MESSAGE_MAX_EMAIL	254
@@ -28,8 +27,8 @@ message_is_key_length(size_t length)
 }
 
 /*
- * Why a message is bad.  Texts are palloc'd or constant; the same words are
- * raised as an error or recorded in the row.
+ * Why a message is bad.  Texts are palloc'd or constant; the same words are raised as an
+ * error or stored in the row.
  */
 typedef struct MessageProblem
 {
@@ -39,10 +38,10 @@ typedef struct MessageProblem
 	const char *hint;			/* or NULL */
 } MessageProblem;
 
-/* The parts of a message, borrowed from the jsonb. */
+/* The parts of a message, which point into the jsonb. */
 typedef struct MessageParts
 {
-	bool		flat;			/* a row: the top level holds the traits */
+	bool		flat;			/* a table's row: the top level holds the traits */
 	JsonbContainer *root;
 	JsonbContainer *traits;		/* objects, or NULL */
 	JsonbContainer *properties;
@@ -53,7 +52,7 @@ typedef struct MessageParts
 	JsonbValue	timestamp;
 } MessageParts;
 
-/* Whose contact a message is about. */
+/* Which contact a message is about. */
 typedef struct MessageKey
 {
 	const char *property;		/* HubSpot property, NULL for the e-mail address */
@@ -66,46 +65,46 @@ extern bool message_bad(MessageProblem *problem, const char *message, const char
 /* Value of an exactly named member; false when absent or null. */
 extern bool message_member(JsonbContainer *object, const char *name, JsonbValue *value);
 
-/* Take a message apart; false when it is no object (or a part has a wrong type). */
+/* Find the parts of a message; false if it is no object, or a part has a wrong type. */
 extern bool message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem);
 
 /*
- * The contact key of a message.  id_property is the account's
- * contact_id_property, NULL when not set.  False, with the problem filled in,
- * when there is none or it is malformed.
+ * The contact key of a message. id_property is the account's contact_id_property, or
+ * NULL.  False, with the problem filled in, if there is none or it is malformed.
  */
 extern bool message_contact_key(Call call, const MessageParts *parts, const char *id_property,
 								MessageKey *key, MessageProblem *problem);
 
 /*
- * The same for calls that may name a contact by a userId alone, which was seen
- * with its key before: the property is then MESSAGE_USER_ID.
+ * The same for calls that may name a contact by the userId alone, because an earlier call
+ * has given its key: the property is then MESSAGE_USER_ID.
  */
 #define MESSAGE_USER_ID "userId"
 extern bool message_known_contact_key(Call call, const MessageParts *parts, const char *id_property,
 									  MessageKey *key, MessageProblem *problem);
 
-/* Whether a message has anything of a contact key. */
+/* Whether a message has any contact key. */
 extern bool message_names_contact(Call call, const MessageParts *parts);
 
-/* The normalised address of a message, userId aside; NULL when there is none. */
+/* The normalised address of a message, without looking at userId; NULL if there is none. */
 extern char *message_email(Call call, const MessageParts *parts);
 
-/* The userId as text, NULL when there is none that could be a key. */
+/* The userId as text; NULL if there is none that can be a key. */
 extern char *message_user_id(const MessageParts *parts);
 
-/* Whether an object has anything but the address, which is the key. */
+/* Whether an object has more than the address, which is the key. */
 extern bool message_has_traits(JsonbContainer *traits);
 
-/* Whether a delete call is to leave no trace. */
+/* Whether a delete call asks for erasure (GDPR). */
 extern bool message_erases(Jsonb *message);
 
 /* Check what every call has in common: timestamp, messageId. */
 extern bool message_check_envelope(const MessageParts *parts, MessageProblem *problem);
 
 /*
- * The key of a track or page call: the contact's, as above, else the browser
- * token context.hutk, whose property is then MESSAGE_HUTK.  Checks the event's name, too.
+ * The key of a track or page call: the contact's key (see message_known_contact_key()),
+ * else the browser token context.hutk, with the property MESSAGE_HUTK.  Checks the
+ * event's name, too.
  */
 #define MESSAGE_HUTK "hutk"
 extern bool message_event_key(Call call, const MessageParts *parts, const char *id_property,
@@ -116,52 +115,54 @@ extern bool message_event_key(Call call, const MessageParts *parts, const char *
 extern bool message_hutk(const MessageParts *parts, JsonbValue *value);
 
 /*
- * The company of a group call: groupId where the account has a property for it
- * (id_property), else the domain of its website, whose property is then
- * MESSAGE_DOMAIN.
+ * The company of a group call: groupId if the account has a property for it
+ * (id_property), else the domain of its website, with the property MESSAGE_DOMAIN.
  */
 #define MESSAGE_DOMAIN "domain"
 extern bool message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key,
 								MessageProblem *problem);
 
 /*
- * What a delete call removes: a contact, by message_known_contact_key(); or,
- * when its "object" is "company", a company as above.
+ * The key that a delete call removes: a contact (see message_known_contact_key()), or, if
+ * "object" is "company", a company (see message_company_key()).
  */
 extern bool message_deleted_key(const MessageParts *parts, const char *contact_id_property,
 								const char *company_id_property,
 								Object *object, MessageKey *key, MessageProblem *problem);
 
 /*
- * The traits of the company, of a group call or within those of a contact; NULL when there are
- * none.
+ * The traits of the company, in a group call or within those of a contact; NULL if there
+ * are none.
  */
 extern JsonbContainer *message_company_traits(Call call, const MessageParts *parts);
 
 /*
- * The company that stands in the traits of a contact.  False when there is
- * none, or none that can be sent: then *why says so, else it is NULL.
+ * The company in the traits of a contact.  False if there is none (*why is NULL), or none
+ * that can be sent (*why says why).
  */
 extern bool message_contact_company(Call call, const MessageParts *parts, const char *id_property,
 									MessageKey *key,
 									const char **why);
 
-/* The domain of a company by its traits; NULL when there is none. */
+/* The domain of a company from its traits; NULL if there is none. */
 extern char *message_company_domain(Call call, const MessageParts *parts);
 
 /* Check a form call; its key is the address among the fields, else the form. */
 extern bool message_form_key(const MessageParts *parts, MessageKey *key, MessageProblem *problem);
 
-/* The message of an association row, which names the company; false when it is none. */
+/*
+ * The message of an association row, which names the company; message_read_association()
+ * returns false if it is none.
+ */
 extern Jsonb *message_make_association(const MessageKey *company);
 extern bool message_read_association(Jsonb *message, MessageKey *company);
 
 /*
- * The list that a message is about: {"list": "VIP"}, with "object": "company"
- * one of companies.  False, with the problem filled in, when it names none.
+ * The list in a message: {"list": "VIP"}; with "object": "company" a list of companies.
+ * False, with the problem filled in, if there is none.
  */
 #define MESSAGE_MAX_LIST 250	/* bytes of a list's name */
-#define MESSAGE_LIST "list"		/* property of the key of a list itself */
+#define MESSAGE_LIST "list"		/* property in the key of a list itself */
 typedef struct MessageList
 {
 	bool		of_companies;
@@ -171,18 +172,18 @@ typedef struct MessageList
 
 extern bool message_list(JsonbContainer *message, MessageList *list, MessageProblem *problem);
 
-/* The same message about this list. */
+/* The message with this list as its "list". */
 extern Jsonb *message_set_list(Jsonb *message, const char *list);
 
-/* The key of a list, as that of the row that creates it. */
+/* The key of a list, as in the row that creates it. */
 extern MessageKey message_list_key(const MessageList *list);
 
-/* Who is to become a member of the list, or is one no longer: a contact or a company. */
+/* The contact or company that becomes a member of the list, or ceases to be one. */
 extern bool message_member_key(Call call, const MessageParts *parts, const char *contact_property,
 							   const char *company_property, MessageKey *key,
 							   MessageProblem *problem);
 
-/* A text member of the message's top level; false when absent or no text. */
+/* A text member of the message's top level; false if it is absent or no text. */
 extern bool message_text(const MessageParts *parts, const char *name, JsonbValue *value);
 
 /* The event that a track call names; false when there is none. */
@@ -192,8 +193,8 @@ extern bool message_event(const MessageParts *parts, JsonbValue *event);
 extern char *message_id(const MessageParts *parts);
 
 /*
- * Trim, lower-case and check an address.  Returns it palloc'd, or NULL with
- * the reason (a constant) in *why.
+ * Trim, lower-case and check an address.  Returns it palloc'd, or NULL and a constant
+ * reason in *why.
  */
 extern char *message_normalise_email(const char *text, int len, const char **why);
 
@@ -210,19 +211,19 @@ extern bool message_field(JsonbContainer *object, const char *wanted, JsonbValue
 extern int	message_fold_name(const char *name, int len, char *folded, int size);
 
 /*
- * Whether a top-level key of a flat row belongs to the envelope, not to the traits (or properties)
- * of the object.
+ * Whether a top-level key of a flat row belongs to the envelope and is no trait (or
+ * property) of the object.
  */
 extern bool message_is_envelope(const char *name, int len, Object object);
 
 /*
- * Whether text has only the characters of ISO 8601: digits, signs, and where they belong "T" and
- * "Z".  The server's own parser raises an error for the name of a zone it does not know, which is
- * for it whatever begins with a letter and goes on with a sign.
+ * Whether text has only characters of ISO 8601: digits, signs, and "T" and "Z" at their
+ * places.  The server's parser raises an error for an unknown time zone, and takes any
+ * word that begins with a letter and goes on with a sign for a time zone.
  */
 extern bool message_is_iso(const char *text, int len);
 
-/* Text of a scalar: strings as they are, numbers as jsonb prints them; NULL otherwise. */
+/* The text of a scalar: strings unchanged, numbers as jsonb prints them; NULL for other values. */
 extern char *message_scalar_text(const JsonbValue *value);
 
 #endif							/* HUBSPOT_MESSAGE_H */

@@ -2,7 +2,7 @@
  * message_company.c
  *		The company of a message: of a group or delete call, or in a contact's traits.
  *
- * Pure, as message.c.
+ * Pure, like message.c.
  */
 #include "postgres.h"
 
@@ -14,7 +14,7 @@
 #include "base/value.h"
 #include "message/message.h"
 
-/* Where a company's domain may stand, in order. */
+/* Fields that may hold a company's domain, in order. */
 static const char *const domain_fields[] = {"domain", "website"};
 
 static bool
@@ -23,7 +23,7 @@ is_object(const JsonbValue *value)
 	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
-/* The member "company" of the contact's traits, when it is an object. */
+/* The member "company" of the contact's traits, if it is an object. */
 static JsonbContainer *
 company_trait(Call call, const MessageParts *parts)
 {
@@ -47,7 +47,7 @@ message_company_traits(Call call, const MessageParts *parts)
 		: parts->flat ? parts->root : parts->traits;
 }
 
-/* The field that names the domain; false when there is none. */
+/* Find the field with the domain; false if there is none. */
 static bool
 find_website(JsonbContainer *traits, JsonbValue *value, const char **field)
 {
@@ -82,7 +82,7 @@ message_company_domain(Call call, const MessageParts *parts)
 	return read_domain(&value, &why);
 }
 
-/* A scalar as a key; NULL when it cannot be one. */
+/* A scalar as a key; NULL if it cannot be one. */
 static char *
 id_text(const JsonbValue *id)
 {
@@ -108,6 +108,10 @@ company_key(Call call, const MessageParts *parts, const char *id_property, Messa
 	const char *field;
 	const char *why;
 
+	/*
+	 * A groupId that is malformed is an error, even if there is a website: falling back could
+	 * write to another company.
+	 */
 	if (id_property != NULL &&
 		(message_member(parts->root, "groupId", &value) ||
 		 message_member(parts->root, "group_id", &value)))
@@ -182,6 +186,11 @@ message_contact_company(Call call, const MessageParts *parts, const char *id_pro
 	if (traits == NULL)
 		return false;
 	has_id = message_field(traits, "id", &value);
+
+	/*
+	 * Unlike company_key(): an id that cannot be used does not spoil the contact's call, and the
+	 * website may still name the company.
+	 */
 	if (has_id && id_property != NULL && id_key(&value, id_property, key))
 		return true;
 	if (find_website(traits, &value, &field))

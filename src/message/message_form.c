@@ -1,15 +1,15 @@
 /*
  * message_form.c
- *		What a form call must have.
+ *		Checks a form call.
  *
- * Pure, as message.c.
+ * Pure, like message.c.
  */
 #include "postgres.h"
 
 #include "base/hubspot.h"
 #include "message/message.h"
 
-/* The name of a form's field; false when it is none. */
+/* Read the name of a form's field; false if it has none. */
 static bool
 field_name(const JsonbValue *field, JsonbValue *name, JsonbValue *value)
 {
@@ -19,7 +19,7 @@ field_name(const JsonbValue *field, JsonbValue *name, JsonbValue *value)
 		NULL;
 }
 
-/* Go through the fields; returns how many there are, -1 when one is malformed. */
+/* Check all fields; returns their number, -1 if one is malformed. */
 static int
 check_fields(JsonbContainer *fields, char **email)
 {

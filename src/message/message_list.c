@@ -2,7 +2,7 @@
  * message_list.c
  *		The static list of a message, and the member that it names.
  *
- * Pure, as message.c.
+ * Pure, like message.c.
  */
 #include "postgres.h"
 
@@ -20,8 +20,8 @@ is_word(const JsonbValue *value, const char *word)
 }
 
 /*
- * HubSpot finds a list by an address that the name is a part of: one that would be several parts,
- * or none, cannot be found.
+ * HubSpot finds a list by a URL that contains the name as one segment: a name that would
+ * become several segments, or none, cannot be found.
  */
 static bool
 is_list_name(const JsonbValue *value)

@@ -1,10 +1,9 @@
 /*
  * property_value.c
- *		A trait's value as a HubSpot property of a certain type takes it.
+ *		Converts a trait's value to the type of a HubSpot property.
  *
- * Pure: one function per type, looked up in a table.  No value raises an
- * error: what does not fit is dropped with a reason.  The rules are those of
- * docs/mapping.md.
+ * Pure: one function per type, looked up in a table.  No value raises an error: a value
+ * that does not fit is dropped with a reason.  The rules are in docs/mapping.md.
  */
 #include "postgres.h"
 
@@ -20,7 +19,7 @@
 #include "message/message.h"
 #include "message/property_value.h"
 
-#define OPTIONS_SHOWN	10		/* of the valid ones, in a warning */
+#define OPTIONS_SHOWN	10		/* # of valid options shown in a warning */
 
 /* A scalar as text; the text is not NUL-terminated. */
 typedef struct Text
@@ -70,7 +69,7 @@ append_string(StringInfo json, const Property *property, const JsonbValue *value
 
 /* ---- number ---------------------------------------------------------------------- */
 
-/* Exactly one decimal number: sign, digits, point, digits. */
+/* Whether it is exactly one decimal number: sign, digits, point, digits. */
 static bool
 is_decimal(Text text)
 {
@@ -87,7 +86,7 @@ is_decimal(Text text)
 	return digits > 0 && i == text.len;
 }
 
-/* Without "+", and with digits on both sides of a point. */
+/* Append the number without "+", and with digits on both sides of the point. */
 static void
 append_decimal(StringInfo json, Text text)
 {
@@ -136,7 +135,7 @@ is_one_of(Text text, const char *const *words)
 	return false;
 }
 
-/* "true", "false", or NULL when the value is no truth. */
+/* "true" or "false"; NULL if the value is neither. */
 static const char *
 truth_of(const JsonbValue *value)
 {
@@ -170,7 +169,7 @@ append_bool(StringInfo json, const Property *property, const JsonbValue *value, 
 
 /* ---- enumeration -------------------------------------------------------------------- */
 
-/* The option's value that a text means: by value, else by label without case. */
+/* The option's value for a text: by value, else by label without case. */
 static const char *
 find_option(const Property *property, Text text)
 {
@@ -198,7 +197,10 @@ options_hint(const Property *property)
 	return hint.data;
 }
 
-/* Options that HubSpot did not tell (owners and the like) are not checked. */
+/*
+ * The option for a value.  Options that HubSpot does not list (owners and the like) are
+ * not checked.
+ */
 static const char *
 option_of(const Property *property, const JsonbValue *value)
 {
@@ -220,6 +222,7 @@ option_of(const Property *property, const JsonbValue *value)
 		default:
 			return NULL;
 	}
+	/* Dropping a value because the list is unknown would lose it; HubSpot decides. */
 	if (property->noptions == 0)
 		return text;
 	option = find_option(property, trimmed(text, strlen(text)));
@@ -238,7 +241,7 @@ append_option(StringInfo json, const Property *property, const JsonbValue *value
 	return true;
 }
 
-/* The members of several options as they are gathered. */
+/* The chosen options of a property with several. */
 typedef struct Members
 {
 	const Property *property;
@@ -295,7 +298,7 @@ add_members_of_array(Members *members, JsonbContainer *array)
 			add_member(members, &value);
 }
 
-/* An array, or text with ";"; a leading ";" tells HubSpot to add to what is there. */
+/* An array, or text with ";".  A leading ";" makes HubSpot add to the present options. */
 static bool
 append_options(StringInfo json, const Property *property, const JsonbValue *value, pg_tz *zone,
 			   ValueProblem *problem)
@@ -320,8 +323,8 @@ append_options(StringInfo json, const Property *property, const JsonbValue *valu
 					psprintf("left out: %s; %s", members.refused.data, options_hint(property)));
 
 	/*
-	 * an empty array clears; one of which nothing is valid does not, nor does a ";" that adds
-	 * nothing
+	 * An empty array clears the property.  An array without any valid option does not, nor does a
+	 * ";" that adds nothing: neither was meant to clear.
 	 */
 	if (members.options == NIL && members.text.len > 0 && members.refused.len == 0)
 		return drop(problem, "invalid_option", "there is nothing behind the \";\" to be added");
@@ -333,7 +336,7 @@ append_options(StringInfo json, const Property *property, const JsonbValue *valu
 
 /* ---- date, datetime ------------------------------------------------------------------- */
 
-/* A point in time as it was written. */
+/* A date or time as written. */
 typedef struct Moment
 {
 	struct pg_tm tm;
@@ -343,7 +346,7 @@ typedef struct Moment
 	bool		has_time;
 } Moment;
 
-/* Whether the text behind the date names a zone: Z, +hh:mm, -hhmm, or letters. */
+/* Whether the text after the date names a zone: Z, +hh:mm, -hhmm, or letters. */
 static bool
 names_zone(Text text)
 {
@@ -355,7 +358,7 @@ names_zone(Text text)
 	return false;
 }
 
-/* Seconds have six digits behind the point; further ones would be rounded. */
+/* Cut the seconds after six digits: further ones would be rounded. */
 static void
 cut_fraction(char *text)
 {
@@ -404,7 +407,7 @@ is_in_range(TimestampTz at)
 		tm.tm_year <= 9999;
 }
 
-/* The moment in UTC; false when it is out of range. */
+/* The time in UTC; false if it is out of range. */
 static bool
 moment_timestamp(Moment *moment, pg_tz *zone, TimestampTz *result)
 {
@@ -448,6 +451,11 @@ append_date(StringInfo json, const Property *property, const JsonbValue *value, 
 		timestamp2tm(at, &offset, &tm, &fsec, NULL, zone) != 0 || tm.tm_year < 1 ||
 		tm.tm_year > 9999)
 		return drop(problem, "invalid_date", "it is out of range");
+
+	/*
+	 * A date is a day of the calendar: without a zone it is taken as written.  With a zone it is
+	 * the day at that time in the account's zone.
+	 */
 	if (!moment.has_zone)
 	{
 		append_day(json, &moment.tm);
@@ -469,7 +477,7 @@ property_value_append_time(StringInfo json, TimestampTz at)
 					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) (fsec / 1000));
 }
 
-/* A number of 12 digits or more is taken for milliseconds since 1970. */
+/* Append a number as a time: one of 12 digits or more is milliseconds since 1970. */
 static bool
 append_epoch(StringInfo json, Numeric number, ValueProblem *problem)
 {

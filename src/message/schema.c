@@ -2,9 +2,9 @@
  * schema.c
  *		What HubSpot knows of an account: properties and event definitions.
  *
- * The tables are the cache that outlives the worker and that users read; this
- * is their form in memory.  A Schema is read as a whole and never changed:
- * whoever wants a newer one loads it and deletes the old one's context.
+ * The tables are a cache that outlives the worker and that users can read; a Schema is
+ * their form in memory.  It is read as a whole and never changed: for a newer one, load
+ * it and delete the old one's context.
  *
  * Everything that touches a table runs by SPI in the caller's transaction.
  */
@@ -33,7 +33,7 @@ const char *const schema_bool_options =
 
 /* ---- new properties --------------------------------------------------------------- */
 
-/* HubSpot's type and form of entry for each type that a user may ask for. */
+/* HubSpot's type and field type for each type that a user may choose. */
 static const struct
 {
 	const char *type;
@@ -144,7 +144,7 @@ type_by_name(const char *type)
 
 /* ---- loading: jsonb of the tables ---------------------------------------------------- */
 
-/* A text member of an object, in the given context; "" when there is none. */
+/* A text member of an object, in the given context; "" if there is none. */
 static const char *
 text_of(MemoryContext context, JsonbContainer *object, const char *name)
 {
@@ -238,7 +238,7 @@ read_set(MemoryContext context, Jsonb *array)
 	return reader.set;
 }
 
-/* A jsonb of the query's row, NULL when it is null. */
+/* A jsonb column of the query's row; NULL if it is null. */
 static Jsonb *
 jsonb_of_row(int row, int column)
 {
@@ -286,6 +286,11 @@ load_properties(Schema *schema, Oid server)
 			schema->refreshed_at[part] =
 				DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2,
 												  &isnull));
+
+			/*
+			 * Properties of events belong to their definitions; this row only says whether HubSpot
+			 * tells the definitions.
+			 */
 			if (part == SCHEMA_EVENT)
 				schema->events_known =
 					DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
@@ -370,8 +375,8 @@ execute(const char *sql, Oid server, SchemaPart part, const char *json)
 }
 
 /*
- * Rows that did not change are not written again.  A list comes in pages, which shift when
- * something is created meanwhile: of two of one name the last one counts.
+ * Unchanged rows are not written again.  HubSpot returns a list in pages, which shift if
+ * something is created meanwhile: if a name comes twice, the last one counts.
  */
 static const char *const store_properties[] = {
 	"DELETE FROM hubspot.property p WHERE p.server = $1 AND p.object::pg_catalog.text = $2 "
@@ -473,7 +478,7 @@ label_of(const EventDefinition *event)
 	return event->label;
 }
 
-/* The definition whose field is this text; names may differ in case. */
+/* The definition with this text in its field; names are compared without case. */
 static const EventDefinition *
 find_event(const Schema *schema, EventField field, const char *text, int len)
 {

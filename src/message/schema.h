@@ -13,7 +13,7 @@
 
 #include "base/words.h"
 
-/* HubSpot's types; every other is taken for a string. */
+/* HubSpot's types; any other counts as a string. */
 typedef enum PropertyType
 {
 	PROPERTY_STRING,
@@ -35,7 +35,7 @@ typedef struct Property
 	const char *name;
 	PropertyType type;
 	bool		multiple;		/* checkboxes: "a;b;c" */
-	bool		read_only;		/* calculated ones included */
+	bool		read_only;		/* also for calculated properties */
 	int			noptions;
 	PropertyOption *options;
 } Property;
@@ -50,11 +50,11 @@ typedef struct EventDefinition
 	PropertySet *properties;
 } EventDefinition;
 
-/* hubspot_map(): the property that a trait is, whatever its name. */
+/* hubspot_map(): the property of a trait, whatever its name. */
 typedef struct TraitMap
 {
 	Object		object;
-	const char *trait;			/* dots reach inside */
+	const char *trait;			/* dots separate the names of a path */
 	const char *property;		/* NULL: the trait is not sent */
 } TraitMap;
 
@@ -69,7 +69,7 @@ typedef enum SchemaPart
 typedef struct Schema
 {
 	MemoryContext context;		/* holds all of it */
-	TimestampTz refreshed_at[SCHEMA_PARTS]; /* 0: HubSpot has not told */
+	TimestampTz refreshed_at[SCHEMA_PARTS]; /* 0: not read from HubSpot yet */
 	PropertySet *properties[SCHEMA_EVENT];	/* NULL: not known */
 	bool		events_known;
 	int			nevents;
@@ -78,20 +78,19 @@ typedef struct Schema
 	TraitMap   *maps;
 } Schema;
 
-/* What the tables hold for a SERVER, in a new child of parent; inside a transaction. */
+/* Load a SERVER's schema from the tables, in a new child of parent; inside a transaction. */
 extern Schema *schema_load(Oid server, MemoryContext parent);
 
 /*
- * Replace what the tables hold of a part by a JSON array as
- * schema_reply.c makes it; inside a transaction.  json NULL: HubSpot does not
- * tell (a missing scope), which is noted.
+ * Replace a part of the schema in the tables by a JSON array from schema_reply.c; inside
+ * a transaction. json NULL: HubSpot does not tell (a missing scope), which is stored.
  */
 extern void schema_store(Oid server, SchemaPart part, const char *json);
 
 /* The property of exactly this name, NULL when there is none. */
 extern const Property *schema_property(const PropertySet *set, const char *name, int len);
 
-/* The definition that a track call's event names, NULL when there is none; see docs/mapping.md. */
+/* The definition for a track call's event; NULL if there is none; see docs/mapping.md. */
 extern const EventDefinition *schema_event(const Schema *schema, const char *name, int len);
 
 /*
@@ -101,10 +100,10 @@ extern const EventDefinition *schema_event(const Schema *schema, const char *nam
  */
 extern char *schema_event_name(const char *name, int len);
 
-/* HubSpot's form of entry for a type that a user may ask for; NULL: no such type. */
+/* HubSpot's field type for a type that a user may choose; NULL: no such type. */
 extern const char *schema_field_type(const char *type);
 
-/* The group of HubSpot's properties that new ones go into. */
+/* The group of properties for new ones. */
 extern const char *schema_group(SchemaPart part);
 
 /* The options of a boolean, as members of a JSON array. */

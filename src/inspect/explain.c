@@ -497,7 +497,7 @@ explain_call(Explain *explain, Jsonb *message)
 		case CALL_DELETE:
 			explain_delete(explain, message_erases(message));
 			break;
-			/* identify and alias */
+			/* identify; the SQL function has refused every other call. */
 		default:
 			if (!message_contact_key(explain->call, &explain->parts,
 									 explain->options->contact_id_property, &key, &problem))

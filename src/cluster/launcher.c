@@ -397,7 +397,7 @@ tend_slots(TimestampTz now)
 
 		switch (slot->state)
 		{
-			/* Nothing to do: start_next_worker() takes it when a database needs one. */
+				/* Nothing to do: start_next_worker() takes it when a database needs one. */
 			case WORKER_NONE:
 				break;
 			case WORKER_STARTING:

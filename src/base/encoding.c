@@ -68,7 +68,7 @@ encoding_prepare(void)
 	prepared = true;
 }
 
-/* Bytes of the character at text, or of what is none there; at least 1. */
+/* # of bytes of the character at text, or of the invalid bytes there; at least 1. */
 static size_t
 character_length(int encoding, const char *text, size_t len)
 {

@@ -6,10 +6,10 @@
 #define HUBSPOT_CRASH_GUARD_H
 
 /*
- * Note durably that this database's process of this kind starts, "worker" or
- * "refresher".  Returns how many starts before this one ended in a crash of the
- * server, in a row and without having got anything done.  One that starts while another
- * one of its kind still runs is noted together with that.
+ * Store durably that this database's process of this kind ("worker" or "refresher")
+ * starts.  Returns how many starts in a row before this one ended in a crash of the
+ * server without having done anything.  A process that starts while another one of its
+ * kind still runs is counted together with that one.
  */
 extern int	crash_guard_start(const char *kind, bool beside_another);
 

@@ -266,8 +266,8 @@ extern void shared_tell_launcher(uint32 look_at);
 extern void shared_look_at_syncs_at_commit(void);
 
 /*
- * Until the end of this transaction no worker may serve the database.  Asks
- * its worker and refreshers to end; returns how many there are, and their pids.
+ * Until the end of this transaction no worker may serve the database.  Asks its worker
+ * and refreshers to end; returns their number and pids.
  */
 #define SHARED_PROCESSES	(1 + SHARED_MAX_REFRESHERS) /* of a database */
 extern int	shared_hold_database(Oid database, int *pids);
@@ -276,9 +276,9 @@ extern int	shared_hold_database(Oid database, int *pids);
 extern bool shared_is_on_hold(Oid database);
 
 /*
- * Ask the worker of a slot, and its refreshers, to end; the caller has
- * control->lock exclusively.  One that has not attached yet is turned away.
- * Returns the worker's pid, or 0.
+ * Ask the worker of a slot and its refreshers to end; the caller holds control->lock
+ * exclusively.  A worker that has not attached yet is turned away.  Returns the worker's
+ * pid, or 0.
  */
 extern int	shared_stop_worker(WorkerSlot *slot);
 
@@ -305,8 +305,8 @@ extern TimestampTz shared_workers_ended_at(void);
 extern TimestampTz shared_workers_began_at(void);
 
 /*
- * The refresher's side, as above: NULL when the worker that ordered it has gone,
- * when there is another that works, or when the database is to be left.
+ * The refresher's first step: attach to the slot.  NULL if the worker that ordered it is
+ * gone, if another refresher does the work, or if the database is on hold.
  */
 extern WorkerSlot *shared_attach_refresher(const WorkerOrder *order);
 
@@ -320,13 +320,13 @@ extern uint32 shared_refreshers_running(WorkerSlot *slot);
  */
 extern bool shared_refresher_leaves(WorkerSlot *slot);
 
-/* Whether the worker that ordered it is there and may send. */
+/* Whether the worker that ordered the refresher still runs and may send. */
 extern bool shared_refresher_may_run(WorkerSlot *slot, int generation);
 
 /*
- * What the refresher works on; a sync of 0: nothing.  What one was working on
- * when it was ended is left to the one that works, or the next, which takes them one
- * by one; a sync of 0: there is none.
+ * Store what the refresher works on (sync 0: nothing).  If a refresher was ended, the one
+ * that works then, or the next one, takes its tasks one by one with
+ * shared_take_lost_task(); sync 0: there is none.
  */
 extern void shared_set_task(WorkerSlot *slot, int sync, bool is_fill);
 extern RefresherTask shared_take_lost_task(WorkerSlot *slot);
@@ -368,7 +368,7 @@ extern int	shared_stuck_refreshers(Oid database, StuckRefresher *stuck);
 extern void shared_forget_refreshers(WorkerSlot *slot);
 extern bool shared_has_refreshers(const WorkerSlot *slot);
 
-/* The worker's side: what keeps a refresher from starting; a NULL problem means "". */
+/* The worker stores why no refresher can start; NULL means "". */
 extern void shared_set_refresher_problem(WorkerSlot *slot, const char *problem);
 
 /* Store the state; a NULL problem means "". */

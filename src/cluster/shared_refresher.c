@@ -37,7 +37,7 @@ my_task(WorkerSlot *slot)
 
 /* ---- the process ------------------------------------------------------------------ */
 
-/* before_shmem_exit, as detach() */
+/* Called by before_shmem_exit(), like detach(). */
 static void
 detach_refresher(int code, Datum arg)
 {
@@ -50,7 +50,7 @@ detach_refresher(int code, Datum arg)
 	LWLockAcquire(hubspot_shared->lock, LW_EXCLUSIVE);
 	SpinLockAcquire(&slot->mutex);
 	if (code == 0 || (slot->stop_wanted && !my_task(slot)->overran))
-		my_task(slot)->sync = 0;	/* nobody is to blame */
+		my_task(slot)->sync = 0;	/* it ended in order, so the task is not to blame */
 	if (refresher->working == my_place)
 		refresher->nfills = 0;
 	SpinLockRelease(&slot->mutex);
@@ -210,8 +210,8 @@ shared_take_lost_task(WorkerSlot *slot)
 }
 
 /*
- * Without the spinlock, which whoever was interrupted may hold: what others write here is the
- * same.
+ * Without the spinlock, which the interrupted code may hold: other processes write the
+ * same value here.
  */
 void
 shared_task_overruns(WorkerSlot *slot)

@@ -55,7 +55,7 @@ typedef struct SuspectPlace
 typedef struct SuspectFile
 {
 	uint32		magic;
-	uint32		next;			/* entry to be used next */
+	uint32		next;			/* the entry to be replaced next */
 	SuspectPlace places[SUSPECT_PLACES];
 	SuspectEntry entries[ENTRIES];
 } SuspectFile;
@@ -74,9 +74,9 @@ on_quit(SIGNAL_ARGS)
 }
 
 /*
- * Have the disk hold every byte of the file: a store into a hole of it, for which a full
- * disk has no room, would be the process's death by SIGBUS.  One that has been written
- * before is left alone, since another process may be writing into it.
+ * Allocate all bytes of the file on disk: a store into a hole would end the process by
+ * SIGBUS if the disk is full.  A file that was written before is not touched, because
+ * another process may be writing into it.
  */
 static bool
 fill_file(int fd)
@@ -148,7 +148,7 @@ note_death(SuspectKind kind, int64 id)
 					   entry->deaths)));
 }
 
-/* Nothing to remember: no file. */
+/* Remove the file if there is nothing to remember. */
 void
 suspect_stop(bool others_run)
 {
@@ -211,7 +211,10 @@ suspect_begin(SuspectKind kind, int64 id)
 void
 suspect_end(Suspect outer)
 {
-	/* a definition is one task, that went well; a row and a lane are met again and again */
+	/*
+	 * The task of a definition has succeeded as a whole.  Rows and lanes are met many times, so
+	 * one success says nothing.
+	 */
 	if (file->next != 0 && (mine->kind == SUSPECT_REFRESH || mine->kind == SUSPECT_FILL))
 		suspect_forget(mine->kind, mine->id);
 	(void) suspect_begin(outer.kind, outer.id);

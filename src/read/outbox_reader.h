@@ -14,9 +14,9 @@
 extern void reader_start(void);
 
 /*
- * See whether anything is new, unless there is still something to be read; inside a transaction.
- * SERVERs and pauses are read after it: what a row that is seen was committed with, or after, is
- * then known when reader_fetch() reads the row.
+ * Check for new rows, unless there are rows left to read; inside a transaction.  Call it
+ * before SERVERs and pauses are read: then everything that was committed before or with a
+ * row is known when window_fetch() reads the row.
  */
 extern void reader_look(void);
 
@@ -32,10 +32,10 @@ extern bool reader_fetch(void);
  */
 extern bool reader_took_mark(void);
 
-/* Whether a lane has worked off enough to read on for it. */
+/* Whether a lane has room again for its follower to read. */
 extern bool reader_wants_fetch(void);
 
-/* Highest id that the main reader has dealt with, for the views. */
+/* The highest id that the main reader has processed, for the views. */
 extern int64 reader_read_id(void);
 
 /*
@@ -44,7 +44,7 @@ extern int64 reader_read_id(void);
  */
 extern bool reader_checkpoint_due(int64 now);
 
-/* Whether every row up to this id that could be seen has come into the window, or ended. */
+/* Whether every visible row up to this id has entered the window or has ended. */
 extern bool reader_has_read(int64 id);
 
 #endif							/* HUBSPOT_OUTBOX_READER_H */

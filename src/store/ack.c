@@ -47,7 +47,8 @@ enum RequestColumn
 	REQUEST_CATEGORY
 };
 
-StaticAssertDecl(ACK_RECORD_ID_ATTRIBUTE == RESULT_RECORD_ID + 1, "the record id is read by whoever looks up a verdict");
+StaticAssertDecl(ACK_RECORD_ID_ATTRIBUTE == RESULT_RECORD_ID + 1,
+				 "the record id is read by whoever looks up a verdict");
 
 /* Growing arrays, emptied as a whole. */
 static MemoryContext context;

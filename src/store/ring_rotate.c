@@ -61,6 +61,7 @@ first_row(Oid heap_oid, Oid index_oid, ScanKey keys, int nkeys, bool backward, i
 	{
 		bool		isnull;
 
+		/* Copied before the slot is dropped; all three types are passed by value. */
 		*id = DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull));
 		*xid = DatumGetFullTransactionId(slot_getattr(slot, Anum_outbox_xid, &isnull));
 		*created_at = DatumGetTimestampTz(slot_getattr(slot, Anum_outbox_created_at, &isnull));

@@ -424,7 +424,8 @@ refuse_stuck(const Sync *sync)
 							sync_kind_names[sync->kind], sync->name, stuck[i].pid),
 					 errdetail("The process was told to end at %s, and looks for no interrupts.",
 							   timestamptz_to_str(stuck[i].task.until)),
-					 errhint("It is not run again while that process lives; hubspot_health() says what helps.")));
+					 errhint("It is not run again while that process lives; "
+							 "hubspot_health() says what helps.")));
 }
 
 bool

@@ -22,8 +22,8 @@
 #include "request/schema_sync.h"
 
 /*
- * The contact's record, where it is known.  While calls about the contact wait,
- * one of which may delete it, the address is better.
+ * The contact's record id, if it is known.  While calls about the contact wait, the
+ * address is better, because one of them may delete the record.
  */
 static const char *
 record_of(const Row *row)

@@ -1,6 +1,6 @@
 /*
  * lists_row.c
- *		What a row of the lists lane says: of which list, and of whom.
+ *		Reads a row of the lists lane: its list and its member.
  *
  * Rows come from anybody: one that names no list is told apart here, and refused before it
  * is sent.  Memory: nothing that stays.

@@ -361,7 +361,10 @@ typedef struct StuckRefresher
 /* How many there are; the caller has control->lock. */
 extern int	shared_count_stuck(const WorkerSlot *slot);
 
-/* Those of a database, of which there is room for SHARED_MAX_REFRESHERS; returns how many. */
+/*
+ * The stuck refreshers of a database; stuck has room for SHARED_MAX_REFRESHERS.  Returns
+ * how many there are.
+ */
 extern int	shared_stuck_refreshers(Oid database, StuckRefresher *stuck);
 
 /* The launcher's side, with control->lock: the slot is to be another database's. */

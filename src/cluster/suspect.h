@@ -45,8 +45,9 @@ suspect_answer_id(Oid server, int family)
  * what its predecessor named when it died has one death more.  Call it before
  * crash_guard_clear() may be, connected to the database.
  *
- * Of a kind of which several may run, each has a place of its own (0 ..) to name what it
- * works on; others (a bit for each place) are those that run now, which have not died.
+ * If several processes of a kind may run, each has a place of its own (0 ..) to name its
+ * task; others (a bit for each place) are the processes that run now and so have not
+ * died.
  */
 #define SUSPECT_PLACES	4
 extern void suspect_start(const char *process, int place, uint32 others);

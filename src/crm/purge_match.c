@@ -79,7 +79,7 @@ identifiers_has(const Identifiers *set, Oid server, const char *text, int len, i
 
 /* ---- addresses ------------------------------------------------------------------------ */
 
-/* Of which names of hosts consist; bytes beyond ASCII are of international ones. */
+/* Characters of host names; bytes beyond ASCII belong to international ones. */
 static bool
 is_domain_char(unsigned char c)
 {

@@ -87,7 +87,7 @@ static const Stage stages[] = {
 			"UPDATE hubspot.outbox SET problem = NULL, message = NULL" THESE_IN_CHILD,
 			"UPDATE hubspot.outbox SET problem = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[]" THESE_IN_CHILD,
 	}, true},
-	/* most have no text, and need not tell of which account they are */
+	/* most have no text, so that their account is not looked up */
 	{RING_OF_OUTBOX, "SELECT r.id, CASE WHEN r.message IS NOT NULL OR r.warnings IS NOT NULL"
 		" THEN (SELECT server FROM hubspot.outbox WHERE" IN_CHILD " AND id = r.id) END, NULL::pg_catalog.text, NULL::pg_catalog.text,"
 		" NULL::pg_catalog.jsonb, r.message, r.warnings FROM (SELECT id, message, warnings FROM hubspot.result" NEXT_IN_CHILD ") r ORDER BY r.id",

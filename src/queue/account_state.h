@@ -67,7 +67,7 @@ typedef struct Account
 	bool		info_changed;	/* to be written to hubspot.account */
 	bool		limits_changed; /* to be written to hubspot.rate_limit */
 	int64		portal_id;		/* 0: not known */
-	uint64		info_of_token;	/* hash of the token of which account-info told that */
+	uint64		info_of_token;	/* hash of the token for which account-info was read */
 	bool		sheds_confirmed;	/* what hubspot.confirmed holds of it is to go, see forget.h */
 	char		account_type[32];
 	char		time_zone[64];

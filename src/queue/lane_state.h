@@ -52,8 +52,8 @@ typedef struct Lane
 	int64		skipped;		/* rows the main reader left to that reader */
 	pairingheap by_id;			/* of its rows in the window, in flight or not; the oldest is the
 								 * first */
-	int64		strangers;		/* rows in the window that may have been sent, and wait to be told
-								 * of which contact */
+	int64		strangers;		/* # of possibly sent rows in the window whose userId has no known
+								 * contact yet */
 	int64		rows;			/* in the window, in flight or not */
 	int64		bytes;
 	int64		in_flight;		/* rows in requests under way */

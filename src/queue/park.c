@@ -317,7 +317,10 @@ overtake(Lane *lane, const char *property, const char *key)
 	return true;
 }
 
-/* What is parked of a key that gets a queue of its own goes there first.  False as above. */
+/*
+ * Move the entries of a key that gets a queue of its own from the lane's queue to it.
+ * False if there are more than KEY_ROWS.
+ */
 static bool
 hand_over(WorkKey *key)
 {

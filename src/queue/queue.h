@@ -34,7 +34,7 @@ extern void queue_add(Lane *lane, const char *property, const char *key, Row *ro
 /* The key of this name while it has rows in the window, else NULL. */
 extern WorkKey *queue_find(const Lane *lane, const char *property, const char *key);
 
-/* Whether a key is a userId, of which is not known yet whose it is. */
+/* Whether a key is a userId whose contact is not known yet. */
 extern bool queue_is_by_user_id(const WorkKey *key);
 
 /* The HubSpot property that a key is a value of. */

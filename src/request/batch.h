@@ -130,7 +130,7 @@ typedef struct RequestKind
 	/* parts: the messages of the input's rows. */
 	BuildResult (*append_input) (Batch *batch, Input *input, const MessageParts *parts);
 
-	/* Whether a key may stand beside the inputs there are, of which there is one; NULL: any may. */
+	/* Whether a key can be added to the batch, which has at least one input; NULL: always. */
 	bool		(*fits) (const Batch *batch, const WorkKey *key);
 
 	/* Where a request goes that is not of path.c's table; NULL: all are. */

@@ -2,9 +2,10 @@
  * unchanged.h
  *		Only what changed is sent: the SERVER option skip_unchanged.
  *
- * Values that HubSpot has confirmed (confirmed.h), and that have not expired,
- * are left out of what is sent; a record of which nothing is left is not sent
- * at all.  Here: which values these are, what an answer teaches, and what makes it doubtful.
+ * Values that HubSpot has confirmed (confirmed.h), and that have not expired, are not
+ * sent again; if nothing is left of a record, no request is sent for it.  This file
+ * decides which values these are, what an answer confirms, and what makes a confirmation
+ * doubtful.
  */
 #ifndef HUBSPOT_UNCHANGED_H
 #define HUBSPOT_UNCHANGED_H

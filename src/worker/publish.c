@@ -2,10 +2,10 @@
  * publish.c
  *		What the worker tells others while it works.
  *
- * The report in the worker's slot is written under its spinlock: small
- * copies of numbers and short texts, prepared outside; the lanes, of which there
- * may be thousands, under a lock of their own.  The id lists of
- * requests under way are copied only when they changed.
+ * The report in the worker's slot is written under its spinlock: small copies of numbers
+ * and short texts, prepared outside.  The lanes, which may be thousands, are written
+ * under a lock of their own.  The id lists of requests under way are copied only if they
+ * have changed.
  */
 #include "postgres.h"
 
@@ -27,7 +27,7 @@
 #include "worker/send.h"
 
 #define RATE_US		1000000		/* the rate is an average over seconds ... */
-#define RATE_WEIGHT	0.3			/* ... of which the last one weighs this much */
+#define RATE_WEIGHT	0.3			/* ... in which the last one has this weight */
 
 static int64 published_at;
 static int64 published_events;	/* sum of counters: differs when anything happened */

@@ -106,8 +106,8 @@ has_connection(const Account *account, const Lane *lane)
 }
 
 /*
- * A connection and, of that kind's meter, a place.  Returns 0, or the µs until one may be
- * free, of which NO_CONNECTION says nothing: a request that ends wakes the worker.
+ * Take a connection and a place of that kind's meter.  Returns 0, or the µs until one may
+ * be free; NO_CONNECTION: not known, a request that ends wakes the worker.
  */
 #define NO_CONNECTION	(-1)
 

@@ -57,7 +57,7 @@ COMMENT ON COLUMN hubspot.event_definition.properties IS 'array of properties, w
 
 CREATE TABLE hubspot.mapping (
 	server name NOT NULL,
-	object text COLLATE "C" NOT NULL CHECK (object IN ('contact', 'company', 'event')),
+	object text COLLATE "C" NOT NULL CHECK (hubspot.object_has_schema(object)),
 	trait text COLLATE "C" NOT NULL CHECK (trait <> '' AND pg_catalog.octet_length(trait) <= 1024),
 	property text COLLATE "C",
 	PRIMARY KEY (server, object, trait)

@@ -15,7 +15,7 @@ CREATE TABLE hubspot.sync (
 	kind text COLLATE "C" NOT NULL CHECK (kind IN ('sync', 'audience', 'trait')),
 	owner name NOT NULL,
 	server name NOT NULL,
-	object text COLLATE "C" NOT NULL CHECK (object IN ('contact', 'company', 'event', 'association')),
+	object text COLLATE "C" NOT NULL CHECK (hubspot.object_can_be_synced(object)),
 	relation oid,
 	source text NOT NULL,
 	search_path text NOT NULL,

@@ -54,8 +54,7 @@ CREATE VIEW hubspot.status AS
 				secs => (l.waiting + l.in_flight + coalesce(u.waiting, 0)) / l.rate) END AS eta
 	FROM pg_catalog.pg_foreign_server s
 	JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot'
-	CROSS JOIN (VALUES ('contacts', 'contact'::hubspot.object), ('companies', 'company'), ('associations', 'association'),
-		('events', 'event'), ('forms', 'form'), ('schema', 'schema'), ('lists', 'list')) AS lane(name, object)
+	CROSS JOIN (SELECT t.lane, t.object::hubspot.object FROM hubspot.object_types() t) AS lane(name, object)
 	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
 	/* a lane that the worker has not begun with is in no trouble of its own */
 	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid

@@ -31,10 +31,7 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'hubspot_all_confirmed';
 COMMENT ON FUNCTION hubspot.all_confirmed(oid, text, text, text, text[], jsonb[]) IS
 'whether HubSpot is known to have all that these calls of one key, newest first, would write when merged: the worker would send nothing';
 
-/*
- * Rows of one key are one record; a request takes 100 records, 500 events, one
- * form or one change of the schema.  Events are not limited.
- */
+/* How many rows are one record, and records one request, and how fast these may go: hubspot.object_types(). */
 CREATE FUNCTION @extschema@.hubspot_explain_backlog(server name DEFAULT NULL, OUT account name, OUT lane text, OUT queued bigint,
 	OUT records bigint, OUT merged bigint, OUT unchanged bigint, OUT requests bigint, OUT estimate interval)
 RETURNS SETOF record
@@ -48,16 +45,14 @@ AS $$
 	), waiting AS (
 		SELECT o.server, o.object, o.call = 'delete' AS deletes, o.key_property, o.key,
 			CASE o.object WHEN 'association' THEN o.message WHEN 'list' THEN jsonb_build_array(o.message->'list', o.message->'object') END AS other,
-			o.id, o.call, CASE WHEN o.object IN ('contact', 'company') AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
+			o.id, o.call, CASE WHEN o.object::text = ANY (ARRAY(SELECT t.object FROM hubspot.object_types() t WHERE t.is_record)) AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
 				THEN o.message END AS values_of
 		FROM hubspot.outbox o
 		LEFT JOIN hubspot.result r ON r.id = o.id
 		WHERE o.xid >= (SELECT m.xmin FROM mark m) AND NOT pg_visible_in_snapshot(o.xid, (SELECT m.snapshot FROM mark m))
 			AND r.id IS NULL AND o.problem IS NULL AND ($1 IS NULL OR o.server = hubspot.server_oid($1))
 	), families(object, lane, merges, per_request, per_window) AS (
-		VALUES ('contact'::hubspot.object, 'contacts', true, 100, NULL::integer), ('company', 'companies', true, 100, NULL),
-			('association', 'associations', true, 100, 100), ('event', 'events', false, 500, 0),
-			('form', 'forms', false, 1, NULL), ('schema', 'schema', false, 1, NULL), ('list', 'lists', true, 500, NULL)
+		SELECT t.object::hubspot.object, t.lane, t.merges, t.per_request, t.own_limit FROM hubspot.object_types() t
 	), counted AS (
 		SELECT w.server, w.object, count(*) AS queued,
 			count(DISTINCT (w.deletes, w.key_property, w.key, w.other)) AS keys

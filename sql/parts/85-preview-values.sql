@@ -18,17 +18,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce(x.properties->0->>'property', x.warnings->0->>'property')
 	FROM pg_foreign_server s
+	CROSS JOIN hubspot.object_types() t
 	CROSS JOIN LATERAL (SELECT jsonb_build_object(trait, 'someone@example.com') AS one,
 		CASE WHEN hubspot.server_option($1, 'contact_id_property') IS NULL THEN 'someone@example.com' ELSE 'someone' END AS contact) v
 	CROSS JOIN LATERAL hubspot.explain(
-		CASE object WHEN 'company' THEN 'group' WHEN 'event' THEN 'track' ELSE 'identify' END,
-		CASE WHEN object = 'event' THEN jsonb_build_object('event', event, 'userId', v.contact, 'properties', v.one)
-			WHEN object = 'contact' THEN jsonb_build_object('userId', v.contact, 'traits', v.one)
-			WHEN hubspot.server_option($1, 'company_id_property') IS NULL
-				THEN jsonb_build_object('traits', '{"domain": "example.com"}'::jsonb || v.one)
-			ELSE jsonb_build_object('groupId', 'someone', 'traits', v.one) END,
+		t.call,
+		CASE WHEN t.object = 'event' THEN jsonb_build_object('event', event, 'userId', v.contact, 'properties', v.one)
+			WHEN t.object = 'contact' THEN jsonb_build_object('userId', v.contact, 'traits', v.one)
+			WHEN hubspot.server_option($1, t.id_option) IS NULL
+				THEN jsonb_build_object('traits', jsonb_build_object(t.natural_key, 'example.com') || v.one)
+			ELSE jsonb_build_object(t.id_member, 'someone', 'traits', v.one) END,
 		s.srvname) x
-	WHERE s.oid = $1 AND x.object = $2
+	WHERE s.oid = $1 AND t.object = $2 AND x.object = $2
 $$;
 COMMENT ON FUNCTION hubspot.property_of_trait(oid, text, text, text) IS
 'HubSpot property that a trait of a contact, company or event is, as far as HubSpot''s properties are known; NULL: it is the key, or is not sent';
@@ -129,8 +130,8 @@ CREATE FUNCTION hubspot.is_reserved(object text, trait text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT object = 'association' OR lower(translate(trait, '_- ', '')) = ANY (CASE object
-		WHEN 'contact' THEN '{userid}' WHEN 'company' THEN '{groupid}' WHEN 'event' THEN '{email,userid,timestamp}' ELSE '{}' END::text[])
+	SELECT object = 'association' OR lower(translate(trait, '_- ', '')) = ANY (CASE object WHEN 'event' THEN '{email,userid,timestamp}'
+		ELSE ARRAY(SELECT lower(t.id_member) FROM hubspot.object_types() t WHERE t.object = $1 AND t.is_record) END)
 $$;
 COMMENT ON FUNCTION hubspot.is_reserved(text, text) IS 'whether a name of a mapping is part of the call, and not a property';
 
@@ -158,20 +159,21 @@ AS $$
 			max(t.value #>> '{}') FILTER (WHERE t.name = 'userid') AS user_id, max(t.value #>> '{}') FILTER (WHERE t.name = 'email') AS email,
 			max(t.value #>> '{}') FILTER (WHERE t.name = 'timestamp') AS at, max(t.value #>> '{}') FILTER (WHERE t.name = 'contact') AS contact,
 			max(t.value #>> '{}') FILTER (WHERE t.name = 'company') AS company,
-			hubspot.server_option($1, 'company_id_property') IS NULL AS by_domain,
+			hubspot.server_option($1, (SELECT t.id_option FROM hubspot.object_types() t WHERE t.object = $2)) IS NULL AS by_natural_key,
 			hubspot.server_option($1, 'contact_id_property') IS NULL AND $4 LIKE '%@%' AS by_address
 		FROM (SELECT e.key, e.value, lower(translate(e.key, '_- ', '')) AS name FROM jsonb_each($6) e) t
 	)
-	SELECT CASE object
+	SELECT CASE $2
 		WHEN 'contact' THEN CASE WHEN key_is_trait THEN jsonb_build_object('traits', p.traits)
 			WHEN p.by_address THEN jsonb_build_object('traits', p.traits || jsonb_build_object('email', $4))
 			ELSE jsonb_build_object('userId', $4, 'traits', p.traits) END
-		WHEN 'company' THEN CASE WHEN NOT p.by_domain THEN jsonb_build_object('groupId', $4, 'traits', p.traits)
-			WHEN key_is_trait THEN jsonb_build_object('traits', p.traits)
-			ELSE jsonb_build_object('traits', p.traits || jsonb_build_object('domain', $4)) END
 		WHEN 'event' THEN jsonb_strip_nulls(jsonb_build_object('event', event, 'messageId', $4, 'userId', p.user_id, 'email', p.email, 'timestamp', p.at))
 			|| jsonb_build_object('properties', p.traits)
-		ELSE jsonb_build_object('userId', p.contact, 'groupId', p.company, 'traits', jsonb_build_object('domain', p.company)) END
+		WHEN 'association' THEN jsonb_build_object('userId', p.contact, 'groupId', p.company, 'traits', jsonb_build_object('domain', p.company))
+		ELSE (SELECT CASE WHEN NOT p.by_natural_key THEN jsonb_build_object(t.id_member, $4, 'traits', p.traits)
+			WHEN key_is_trait THEN jsonb_build_object('traits', p.traits)
+			ELSE jsonb_build_object('traits', p.traits || jsonb_build_object(t.natural_key, $4)) END
+			FROM hubspot.object_types() t WHERE t.object = $2) END
 	FROM parts p
 $$;
 COMMENT ON FUNCTION hubspot.preview_message(oid, text, text, text, boolean, jsonb) IS
@@ -208,8 +210,7 @@ LANGUAGE sql STABLE ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH families(object, lane, per_request, per_window) AS (
-		VALUES ('contact', 'contacts', 100, NULL::integer), ('company', 'companies', 100, NULL), ('association', 'associations', 100, 100),
-			('event', 'events', 500, 0), ('list', 'lists', 500, NULL)
+		SELECT t.object, t.lane, t.per_request, t.own_limit FROM hubspot.object_types() t
 	), told AS (
 		SELECT coalesce(m.burst_limit, r.burst_limit) AS burst, coalesce(m.daily_limit, r.daily_limit) AS daily,
 			hubspot.server_option($1, 'burst_limit')::integer AS burst_option,

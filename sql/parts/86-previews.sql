@@ -10,7 +10,7 @@ LANGUAGE sql STABLE ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH given AS (
-		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, $2 IN ('contact', 'company') AND c."column" = key_column AND c.property IS NULL AS is_key,
+		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, (SELECT t.is_record FROM hubspot.object_types() t WHERE t.object = $2) AND c."column" = key_column AND c.property IS NULL AS is_key,
 			hubspot.is_reserved($2, c.trait) AS reserved, k.type AS property_type,
 			k.field_type, k.options, k.read_only, coalesce(hubspot.server_option($1, 'time_zone'), 'UTC') AS time_zone,
 			EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
@@ -44,7 +44,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'create', c.property, 'property, as the SERVER option create_properties is on', NULL::jsonb
 	FROM jsonb_to_recordset($5) AS c(property text)
-	WHERE coalesce(hubspot.server_option($1, 'create_properties')::boolean, false) AND $2 IN ('contact', 'company') AND c.property IS NOT NULL
+	WHERE coalesce(hubspot.server_option($1, 'create_properties')::boolean, false) AND (SELECT t.is_record FROM hubspot.object_types() t WHERE t.object = $2) AND c.property IS NOT NULL
 		AND EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
 		AND NOT EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object::text = $2 AND p.name = c.property)
 	UNION ALL
@@ -57,7 +57,7 @@ AS $$
 				FROM pg_foreign_server s WHERE s.oid = $1)) END, NULL
 	WHERE $2 = 'event' AND hubspot.event_full_name($1, $3) IS NULL
 	UNION ALL
-	SELECT 'create', CASE $2 WHEN 'contact' THEN 'contacts' WHEN 'company' THEN 'companies' ELSE $2 || 's' END,
+	SELECT 'create', (SELECT t.lane FROM hubspot.object_types() t WHERE t.object = $2),
 		CASE WHEN $2 = 'event' THEN 'an occurrence for each row'
 			WHEN $2 = 'association' THEN 'between contacts and companies that HubSpot has' || CASE WHEN hubspot.server_option($1, 'create_missing')::boolean THEN ', or that are created for it' ELSE '' END
 			WHEN $4 = 'update' THEN 'none: only records that HubSpot has are written'
@@ -73,7 +73,8 @@ AS $$
 DECLARE
 	columns jsonb := hubspot.preview_columns(server, object, event, source->'columns');
 	key_is_trait boolean := EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c
-		WHERE c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) IN ('email', 'domain', 'website'));
+		WHERE c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) 
+			IN (SELECT unnest(ARRAY[t.natural_key, t.key_trait]) FROM hubspot.object_types() t(name) WHERE t.name = object));
 	rows bigint := (source->>'rows')::bigint;
 BEGIN
 	RETURN QUERY SELECT 'source', NULL::text, format('%s, %s; rows: %s%s', source->>'what',
@@ -87,7 +88,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns);
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
-			hubspot.preview_sample(server, object, CASE object WHEN 'contact' THEN 'identify' WHEN 'event' THEN 'track' ELSE 'group' END,
+			hubspot.preview_sample(server, object, (SELECT t.call FROM hubspot.object_types() t WHERE t.object = preview_sync.object),
 				hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key') s
 		ORDER BY r.n;
 	RETURN QUERY SELECT * FROM hubspot.preview_cost(server, object, rows);
@@ -185,7 +186,7 @@ BEGIN
 		SELECT s.*
 		FROM jsonb_array_elements_text(keys) WITH ORDINALITY AS k(key, n)
 		CROSS JOIN LATERAL (SELECT hubspot.preview_message(server, object, NULL, k.key, false, CASE WHEN property IS NULL THEN '{}' ELSE jsonb_build_object(property, true) END) AS call) m
-		CROSS JOIN LATERAL (VALUES ('property', CASE object WHEN 'company' THEN 'group' ELSE 'identify' END, m.call),
+		CROSS JOIN LATERAL (VALUES ('property', (SELECT t.call FROM hubspot.object_types() t(name) WHERE t.name = object), m.call),
 			('event', 'track', (m.call - 'traits') || jsonb_build_object('event', 'Audience Entered', 'properties',
 				(m.call->'traits') - property || jsonb_build_object('audience_key', property)))) AS v(output, call, message)
 		CROSS JOIN LATERAL hubspot.preview_sample(server, object, v.call, v.message, k.key) s

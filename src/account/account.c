@@ -79,8 +79,10 @@ static const char *const lifecycle_policies[] = {"any", "forward", NULL};
 static const char *const event_policies[] = {"custom", "legacy", NULL};
 
 #define AT(field) offsetof(AccountOptions, field)
+#define RECORD_ID_OPTIONS NULL	/* here stand the options that id_option of object_types[] names */
 
-static const AccountOption account_options[] = {
+/* Those that every account has; the rows of the record types' own come from object_types[]. */
+static const AccountOption option_rows[] = {
 	/* which account, and where */
 	{"secret", KIND_SECRET, 0, 0, NULL, NULL, AT(secret), true, true},
 	{"portal_id", KIND_BIGINT, 1, 999999999999.0, NULL, NULL, AT(portal_id), false, true},
@@ -98,8 +100,7 @@ static const AccountOption account_options[] = {
 	{"max_connections", KIND_INT, 1, 16, NULL, "4", AT(max_connections), false, true},
 
 	/* what a call becomes */
-	{"contact_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(contact_id_property), false, true},
-	{"company_id_property", KIND_NAME, 0, 0, NULL, NULL, AT(company_id_property), false, true},
+	{RECORD_ID_OPTIONS},
 	{"time_zone", KIND_ZONE, 0, 0, NULL, "UTC", AT(time_zone), false, true},
 	{"unknown_properties", KIND_WORD, 0, 0, unknown_policies, "drop", AT(unknown_properties), false,
 	true},
@@ -117,12 +118,44 @@ static const AccountOption account_options[] = {
 	{"events", KIND_WORD, 0, 0, event_policies, "custom", AT(events), false, true},
 };
 
+static AccountOption account_options[lengthof(option_rows) + OBJECT_COUNT];
+static int	noptions = 0;
+
 PG_FUNCTION_INFO_V1(hubspot_fdw_validator);
+
+static void
+add_id_options(void)
+{
+	foreach_object(object, is_record)
+	{
+		AccountOption *option = &account_options[noptions++];
+
+		option->name = object_types[object].id_option;
+		option->kind = KIND_NAME;
+		option->offset = AT(id_property) + sizeof(char *) * object;
+		option->effective = true;
+	}
+}
+
+/* The table is put together when it is first looked at. */
+static void
+need_options(void)
+{
+	if (noptions > 0)
+		return;
+	for (int i = 0; i < lengthof(option_rows); i++)
+	{
+		if (option_rows[i].name != RECORD_ID_OPTIONS)
+			account_options[noptions++] = option_rows[i];
+		else
+			add_id_options();
+	}
+}
 
 static const AccountOption *
 find_option(const char *name)
 {
-	for (int i = 0; i < lengthof(account_options); i++)
+	for (int i = 0; i < noptions; i++)
 	{
 		if (strcmp(account_options[i].name, name) == 0)
 			return &account_options[i];
@@ -359,7 +392,7 @@ closest_option(const char *name)
 
 	if (len >= NAMEDATALEN)
 		return NULL;
-	for (int i = 0; i < lengthof(account_options); i++)
+	for (int i = 0; i < noptions; i++)
 	{
 		const char *other = account_options[i].name;
 		int			distance = varstr_levenshtein_less_equal(name, len, other, strlen(other),
@@ -380,7 +413,7 @@ refuse_option(const char *name)
 	const char *names[lengthof(account_options) + 1] = {NULL};
 	const char *closest = closest_option(name);
 
-	for (int i = 0; i < lengthof(account_options); i++)
+	for (int i = 0; i < noptions; i++)
 		names[i] = account_options[i].name;
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
@@ -400,8 +433,9 @@ account_parse_options(List *options)
 	AccountOptions *result = palloc0(sizeof(AccountOptions));
 	ListCell   *cell;
 
+	need_options();
 	/* Defaults first; the options of the SERVER overwrite them. */
-	for (int i = 0; i < lengthof(account_options); i++)
+	for (int i = 0; i < noptions; i++)
 	{
 		const AccountOption *option = &account_options[i];
 
@@ -482,7 +516,7 @@ validate_server(List *options)
 	List	   *before = options_before();
 
 	(void) account_parse_options(options);
-	for (int i = 0; i < lengthof(account_options); i++)
+	for (int i = 0; i < noptions; i++)
 	{
 		const AccountOption *option = &account_options[i];
 

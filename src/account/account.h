@@ -12,6 +12,8 @@
 #include "nodes/pg_list.h"
 #include "pgtime.h"
 
+#include "message/object_type.h"
+
 #define ACCOUNT_WRAPPER "hubspot"	/* name of the FOREIGN DATA WRAPPER */
 
 typedef enum ApiVersion
@@ -47,8 +49,7 @@ typedef struct AccountOptions
 	char	   *forms_url;
 	char	   *events_url;
 	char	   *events_path;
-	char	   *contact_id_property;
-	char	   *company_id_property;
+	char	   *id_property[OBJECT_COUNT];	/* of the user's own ids, by record type */
 	char	   *time_zone;
 	char	   *page_event;
 	int64		portal_id;		/* 0: taken from account-info */
@@ -101,8 +102,7 @@ extern void account_check_usage(Oid server, Oid role);
 typedef struct CallOptions
 {
 	const char *server_name;
-	const char *contact_id_property;	/* NULL: not set */
-	const char *company_id_property;
+	const char *id_property[OBJECT_COUNT];	/* by record type; NULL: not set */
 	bool		associate_company_trait;
 	bool		legacy_events;
 	pg_tz	   *zone;			/* of times without one */
@@ -112,6 +112,15 @@ extern const CallOptions *account_call_options(Oid server);
 
 /* Whether a SERVER of the wrapper is there, whatever this process has been told of. */
 extern bool account_exists(Oid server);
+
+/* Whether records of a type go by a key that is not unique in HubSpot, as the account has no property for another. */
+static inline bool
+account_goes_by_natural_key(const CallOptions *options, Object object)
+{
+	const CrmType *type = &object_types[object];
+
+	return type->natural_key != NULL && !type->natural_key_is_unique && options->id_property[object] == NULL;
+}
 
 /* Oids of all SERVERs of the wrapper, in the current memory context. */
 extern List *account_list(void);

@@ -249,7 +249,7 @@ read_options(Oid server, CallOptions *options)
 	ListCell   *cell;
 
 	options->server_name = found->servername;
-	options->contact_id_property = options->company_id_property = NULL;
+	memset(options->id_property, 0, sizeof(options->id_property));
 	options->associate_company_trait = true;
 	options->legacy_events = false;
 	options->zone = NULL;
@@ -259,11 +259,12 @@ read_options(Oid server, CallOptions *options)
 		const char *value = defGetString(option);
 
 		/* Unlike account_parse_options(): no value is refused here. */
-		if (strcmp(option->defname, "contact_id_property") == 0)
-			options->contact_id_property = value;
-		else if (strcmp(option->defname, "company_id_property") == 0)
-			options->company_id_property = value;
-		else if (strcmp(option->defname, "associate_company_trait") == 0)
+		foreach_object(object, is_record)
+		{
+			if (strcmp(option->defname, object_types[object].id_option) == 0)
+				options->id_property[object] = value;
+		}
+		if (strcmp(option->defname, "associate_company_trait") == 0)
 			(void) parse_bool(value, &options->associate_company_trait);
 		else if (strcmp(option->defname, "events") == 0)
 			options->legacy_events = strcmp(value, "legacy") == 0;
@@ -294,7 +295,9 @@ account_call_options(Oid server)
 	entry = hash_search(known_options, &server, HASH_ENTER, NULL);
 	entry->options = found;
 	entry->options.server_name = keep(found.server_name);
-	entry->options.contact_id_property = keep(found.contact_id_property);
-	entry->options.company_id_property = keep(found.company_id_property);
+	foreach_object(object, is_record)
+	{
+		entry->options.id_property[object] = keep(found.id_property[object]);
+	}
 	return &entry->options;
 }

@@ -169,16 +169,6 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	"check hubspot.databases and max_worker_processes"},
 };
 
-static const char *const family_names[FAMILY_COUNT] = {
-	[FAMILY_CONTACTS] = "contacts",
-	[FAMILY_COMPANIES] = "companies",
-	[FAMILY_ASSOCIATIONS] = "associations",
-	[FAMILY_EVENTS] = "events",
-	[FAMILY_FORMS] = "forms",
-	[FAMILY_SCHEMA] = "schema",
-	[FAMILY_LISTS] = "lists",
-};
-
 /* Store reason and detail, cut after a whole character if they are too long. */
 static void
 set_reason(LaneStatus *status, const char *reason, const char *detail)
@@ -304,33 +294,17 @@ lane_exit_name(int n)
 	return n < lengthof(exit_names) ? exit_names[n] : NULL;
 }
 
-LaneFamily
-lane_family_of(Object object)
-{
-	static const LaneFamily families[OBJECT_COUNT] = {
-		[OBJECT_IS_CONTACT] = FAMILY_CONTACTS,
-		[OBJECT_IS_COMPANY] = FAMILY_COMPANIES,
-		[OBJECT_IS_ASSOCIATION] = FAMILY_ASSOCIATIONS,
-		[OBJECT_IS_EVENT] = FAMILY_EVENTS,
-		[OBJECT_IS_FORM] = FAMILY_FORMS,
-		[OBJECT_IS_SCHEMA] = FAMILY_SCHEMA,
-		[OBJECT_IS_LIST] = FAMILY_LISTS,
-	};
-
-	return families[object];
-}
-
 const char *
 lane_family_name(LaneFamily family)
 {
-	return family_names[family];
+	return object_types[family].plural;
 }
 
 int
 lane_find_family(const char *name)
 {
 	for (int i = 0; i < FAMILY_COUNT; i++)
-		if (strcmp(family_names[i], name) == 0)
+		if (strcmp(object_types[i].plural, name) == 0)
 			return i;
 	return -1;
 }

@@ -12,19 +12,19 @@
 #define HUBSPOT_LANE_H
 
 #include "http/reply.h"
-#include "base/words.h"
+#include "message/object_type.h"
 
-typedef enum LaneFamily
-{
-	FAMILY_CONTACTS,
-	FAMILY_COMPANIES,
-	FAMILY_ASSOCIATIONS,
-	FAMILY_EVENTS,
-	FAMILY_FORMS,
-	FAMILY_SCHEMA,
-	FAMILY_LISTS
-#define FAMILY_COUNT (FAMILY_LISTS + 1)
-} LaneFamily;
+/* There is a lane for each object, whose number it has. */
+typedef Object LaneFamily;
+
+#define FAMILY_CONTACTS		OBJECT_IS_CONTACT
+#define FAMILY_COMPANIES	OBJECT_IS_COMPANY
+#define FAMILY_ASSOCIATIONS OBJECT_IS_ASSOCIATION
+#define FAMILY_EVENTS		OBJECT_IS_EVENT
+#define FAMILY_FORMS		OBJECT_IS_FORM
+#define FAMILY_SCHEMA		OBJECT_IS_SCHEMA
+#define FAMILY_LISTS		OBJECT_IS_LIST
+#define FAMILY_COUNT		OBJECT_COUNT
 
 typedef enum LaneState
 {
@@ -159,8 +159,5 @@ extern const char *lane_family_name(LaneFamily family);
 
 /* The family of that name; -1: there is none. */
 extern int	lane_find_family(const char *name);
-
-/* The family whose lane carries rows of an object. */
-extern LaneFamily lane_family_of(Object object);
 
 #endif							/* HUBSPOT_LANE_H */

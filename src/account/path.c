@@ -7,117 +7,59 @@
 #include "base/hubspot.h"
 #include "account/path.h"
 
-/* The dated versions differ in the date alone. */
-#define DATED(before, after) \
-	[API_2026_09] = before "2026-09" after, [API_2026_03] = before "2026-03" after
-
-static const char *const paths[PATH_COUNT][API_V3 + 1] =
+/* A path is the base of the version, the plural of the object where it names one, and the tail. */
+typedef struct Path
 {
-	[PATH_ACCOUNT_INFO] = {
-		DATED("/account-info/", "/details"),
-		[API_V3] = "/account-info/v3/details",
-	},
-	[PATH_ACCOUNT_USAGE] = {
-		DATED("/account-info/", "/api-usage/daily/private-apps"),
-		[API_V3] = "/account-info/v3/api-usage/daily/private-apps",
-	},
-	[PATH_CONTACTS_UPSERT] = {
-		DATED("/crm/objects/", "/contacts/batch/upsert"),
-		[API_V3] = "/crm/v3/objects/contacts/batch/upsert",
-	},
-	[PATH_CONTACTS_UPDATE] = {
-		DATED("/crm/objects/", "/contacts/batch/update"),
-		[API_V3] = "/crm/v3/objects/contacts/batch/update",
-	},
-	[PATH_CONTACTS_READ] = {
-		DATED("/crm/objects/", "/contacts/batch/read"),
-		[API_V3] = "/crm/v3/objects/contacts/batch/read",
-	},
-	[PATH_CONTACTS_ARCHIVE] = {
-		DATED("/crm/objects/", "/contacts/batch/archive"),
-		[API_V3] = "/crm/v3/objects/contacts/batch/archive",
-	},
-	[PATH_CONTACTS_ERASE] = {
-		DATED("/crm/objects/", "/contacts/gdpr-delete"),
-		[API_V3] = "/crm/v3/objects/contacts/gdpr-delete",
-	},
-	[PATH_COMPANIES_UPSERT] = {
-		DATED("/crm/objects/", "/companies/batch/upsert"),
-		[API_V3] = "/crm/v3/objects/companies/batch/upsert",
-	},
-	[PATH_COMPANIES_UPDATE] = {
-		DATED("/crm/objects/", "/companies/batch/update"),
-		[API_V3] = "/crm/v3/objects/companies/batch/update",
-	},
-	[PATH_COMPANIES_CREATE] = {
-		DATED("/crm/objects/", "/companies/batch/create"),
-		[API_V3] = "/crm/v3/objects/companies/batch/create",
-	},
-	[PATH_COMPANIES_READ] = {
-		DATED("/crm/objects/", "/companies/batch/read"),
-		[API_V3] = "/crm/v3/objects/companies/batch/read",
-	},
-	[PATH_COMPANIES_SEARCH] = {
-		DATED("/crm/objects/", "/companies/search"),
-		[API_V3] = "/crm/v3/objects/companies/search",
-	},
-	[PATH_COMPANIES_ARCHIVE] = {
-		DATED("/crm/objects/", "/companies/batch/archive"),
-		[API_V3] = "/crm/v3/objects/companies/batch/archive",
-	},
-	[PATH_ASSOCIATE_DEFAULT] = {
-		DATED("/crm/associations/", "/contact/company/batch/associate/default"),
-		[API_V3] = "/crm/v4/associations/contact/company/batch/associate/default",
-	},
-	[PATH_ASSOCIATE_TYPED] = {
-		DATED("/crm/associations/", "/contact/company/batch/create"),
-		[API_V3] = "/crm/v4/associations/contact/company/batch/create",
-	},
-	[PATH_CONTACT_PROPERTIES] = {
-		DATED("/crm/properties/", "/contacts"),
-		[API_V3] = "/crm/v3/properties/contacts",
-	},
-	[PATH_CONTACT_PROPERTIES_CREATE] = {
-		DATED("/crm/properties/", "/contacts/batch/create"),
-		[API_V3] = "/crm/v3/properties/contacts/batch/create",
-	},
-	[PATH_COMPANY_PROPERTIES] = {
-		DATED("/crm/properties/", "/companies"),
-		[API_V3] = "/crm/v3/properties/companies",
-	},
-	[PATH_COMPANY_PROPERTIES_CREATE] = {
-		DATED("/crm/properties/", "/companies/batch/create"),
-		[API_V3] = "/crm/v3/properties/companies/batch/create",
-	},
-	[PATH_EVENT_DEFINITIONS] = {
-		DATED("/events/", "/event-definitions"),
-		[API_V3] = "/events/v3/event-definitions",
-	},
-	[PATH_EVENTS_SEND] = {
-		DATED("/events/", "/send/batch"),
-		[API_V3] = "/events/v3/send/batch",
-	},
-	[PATH_LISTS] = {
-		DATED("/crm/lists/", ""),
-		[API_V3] = "/crm/v3/lists",
-	},
-};
+	const char *base[API_V3 + 1];
+	const char *tail;
+	bool		names_type;
+	bool		is_of_events;	/* the option events_path takes the place of the base */
+} Path;
 
-/* What stands behind the option events_path. */
-static const char *const event_paths[PATH_COUNT] = {
-	[PATH_EVENT_DEFINITIONS] = "event-definitions",
-	[PATH_EVENTS_SEND] = "send/batch",
+/* The dated versions differ in the date alone. */
+#define BASE(before, after, v3) \
+	{[API_2026_09] = before "2026-09" after, [API_2026_03] = before "2026-03" after, [API_V3] = v3}
+
+#define ACCOUNT_INFO	BASE("/account-info/", "", "/account-info/v3")
+#define OBJECTS			BASE("/crm/objects/", "/", "/crm/v3/objects/")
+#define PROPERTIES		BASE("/crm/properties/", "/", "/crm/v3/properties/")
+#define ASSOCIATIONS	BASE("/crm/associations/", "/", "/crm/v4/associations/")
+#define EVENTS			BASE("/events/", "/", "/events/v3/")
+#define LISTS			BASE("/crm/lists/", "", "/crm/v3/lists")
+
+static const Path paths[PATH_COUNT] =
+{
+	[PATH_ACCOUNT_INFO] = {ACCOUNT_INFO, "/details"},
+	[PATH_ACCOUNT_USAGE] = {ACCOUNT_INFO, "/api-usage/daily/private-apps"},
+	[PATH_UPSERT] = {OBJECTS, "/batch/upsert", true},
+	[PATH_UPDATE] = {OBJECTS, "/batch/update", true},
+	[PATH_CREATE] = {OBJECTS, "/batch/create", true},
+	[PATH_READ] = {OBJECTS, "/batch/read", true},
+	[PATH_SEARCH] = {OBJECTS, "/search", true},
+	[PATH_ARCHIVE] = {OBJECTS, "/batch/archive", true},
+	[PATH_ERASE] = {OBJECTS, "/gdpr-delete", true},
+	[PATH_PROPERTIES] = {PROPERTIES, "", true},
+	[PATH_PROPERTIES_CREATE] = {PROPERTIES, "/batch/create", true},
+	[PATH_ASSOCIATE_DEFAULT] = {ASSOCIATIONS, "contact/company/batch/associate/default"},
+	[PATH_ASSOCIATE_TYPED] = {ASSOCIATIONS, "contact/company/batch/create"},
+	[PATH_EVENT_DEFINITIONS] = {EVENTS, "event-definitions", .is_of_events = true},
+	[PATH_EVENTS_SEND] = {EVENTS, "send/batch", .is_of_events = true},
+	[PATH_LISTS] = {LISTS, ""},
 };
 
 const char *
-path_of(PathName name, const AccountOptions *options)
+path_of(PathName name, const CrmType *type, const AccountOptions *options)
 {
-	static char path[PATH_BYTES];
+	static char text[PATH_BYTES];
+	const Path *path = &paths[name];
+	const char *events_path = path->is_of_events ? options->events_path : NULL;
 
-	if (event_paths[name] == NULL || options->events_path == NULL)
-		return paths[name][options->api_version];
-	snprintf(path, sizeof(path), "%s%s%s", options->events_path,
-			 options->events_path[strlen(options->events_path) - 1] == '/' ? "" : "/",
-			 event_paths[name]);
-	return path;
+	Assert(!path->names_type || (type != NULL && type->is_record));
+	if (events_path != NULL)
+		snprintf(text, sizeof(text), "%s%s%s", events_path, events_path[strlen(events_path) - 1] == '/' ? "" : "/",
+				 path->tail);
+	else
+		snprintf(text, sizeof(text), "%s%s%s", path->base[options->api_version], path->names_type ? type->plural : "",
+				 path->tail);
+	return text;
 }

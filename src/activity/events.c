@@ -69,9 +69,9 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	if (event_definition(&source, account->options, account->schema, &full_name) != NULL || full_name != NULL)
 		return true;
 	name = schema_event_name(wanted, len);
-	if (name != NULL && await_creation_is_due(row, SCHEMA_EVENT, name))
+	if (name != NULL && await_creation_is_due(row, OBJECT_IS_EVENT, name))
 		return true;
-	if (account->options->create_events && name != NULL && !schema_sync_was_tried(account, SCHEMA_EVENT, name))
+	if (account->options->create_events && name != NULL && !schema_sync_was_tried(account, OBJECT_IS_EVENT, name))
 		return true;
 	if (name == NULL)
 		*problem = "the name of the event has no letter, so that HubSpot cannot have it";
@@ -91,10 +91,10 @@ create_event(Input *input, Row *row, const EventSource *source)
 	UnknownProperty event = {0};
 
 	event.name = schema_event_name(wanted, len);
-	if (await_creation(input, row, SCHEMA_EVENT, event.name))
+	if (await_creation(input, row, OBJECT_IS_EVENT, event.name))
 		return BUILD_WAIT;
 	event.type = event_definition_body(source, account->options);
-	(void) schema_sync_create(account, SCHEMA_EVENT, &event);
+	(void) schema_sync_create(account, OBJECT_IS_EVENT, &event);
 	return BUILD_WAIT;
 }
 
@@ -105,7 +105,7 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	EventSource source = source_of(row, parts);
 	const char *full_name;
 	const EventDefinition *event = event_definition(&source, account->options, account->schema, &full_name);
-	MappingRules rules = account->rules[SCHEMA_CONTACT];
+	MappingRules rules = account->rules[OBJECT_IS_CONTACT];
 	Mapping		mapping;
 	StringInfoData warnings;
 
@@ -172,9 +172,9 @@ try_address(Input *input)
 
 	row->record_id[0] = input->key->record_id[0] = '\0';
 	row->looked = LOOKED_LAST;
-	if (!had_record || row->repaired)
+	if (!had_record || (row->once & ONCE_WITHOUT_RECORD) != 0)
 		return false;
-	row->repaired = true;
+	row->once |= ONCE_WITHOUT_RECORD;
 	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }

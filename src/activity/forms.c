@@ -162,9 +162,9 @@ append_form(Batch *batch, Input *input, const MessageParts *parts)
 {
 	Row		   *row = input->rows[0];
 
-	if (row->repaired)
+	if ((row->once & ONCE_WITHOUT_HUTK) != 0)
 		row->warnings = "[{\"code\":\"invalid_hutk\",\"property\":\"hutk\",\"detail\":\"HubSpot does not know this browser token; sent without it\"}]";
-	forms_append_body(&batch->body, parts, row->called_at, !row->repaired);
+	forms_append_body(&batch->body, parts, row->called_at, (row->once & ONCE_WITHOUT_HUTK) == 0);
 	return BUILD_DONE;
 }
 
@@ -247,9 +247,9 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 	if (reply->class == REPLY_RECORDS)
 		end_form(batch, VERDICT_DELIVERED, NULL, NULL, reply, request);
-	else if (strcmp(code, "INVALID_HUTK") == 0 && !row->repaired)
+	else if (strcmp(code, "INVALID_HUTK") == 0 && (row->once & ONCE_WITHOUT_HUTK) == 0)
 	{
-		row->repaired = true;
+		row->once |= ONCE_WITHOUT_HUTK;
 		batch_put_back(input->key, input->rows, input->nrows);
 	}
 	else

@@ -43,15 +43,15 @@ static bool
 is_settled(WorkKey *key)
 {
 	Row		   *row = queue_head(key);
-	bool		of_company = lists_is_of_company(row);
-	Lane	   *lane = &key->lane->account->lanes[of_company ? FAMILY_COMPANIES : FAMILY_CONTACTS];
+	Object		object = lists_object(row);
+	Lane	   *lane = &key->lane->account->lanes[object];
 	bool		is_known = lists_record(row)[0] != '\0';
 
-	if (!of_company && queue_is_by_user_id(key))
+	if (object == OBJECT_IS_CONTACT && queue_is_by_user_id(key))
 		return await_contact(key);
 	if (await_other(key, queue_find(lane, key->property, key->key), is_known))
 		return false;
-	if (is_known || row->repaired)
+	if (is_known || (row->once & ONCE_WITHOUT_RECORD) != 0)
 		return true;
 	if (row->looked == LOOKED_NOT)
 	{
@@ -99,8 +99,8 @@ kind_of_list_row(WorkKey *key)
 	}
 	if (!is_settled(key))
 		return NULL;
-	if (lists_record(row)[0] == '\0' && lists_goes_by_key(key, list.of_companies))
-		return list.of_companies ? &lists_read_companies : &lists_read_contacts;
+	if (lists_record(row)[0] == '\0' && records_can_be_read(list.object, key->property))
+		return &lists_read_records;
 	return &lists_change_members;
 }
 
@@ -108,14 +108,15 @@ static void
 look_up_member(WorkKey *key)
 {
 	Row		   *row = queue_head(key);
+	Object		object = lists_object(row);
 	const char *found;
 
-	if (!lists_is_of_company(row))
+	if (object == OBJECT_IS_CONTACT)
 	{
 		await_look_up_contact(key);
 		return;
 	}
-	found = record_map_find(key->lane->account->server, OBJECT_IS_COMPANY, queue_id_property(key), key->key);
+	found = record_map_find(key->lane->account->server, object, queue_id_property(key), key->key);
 	if (found != NULL)
 		strlcpy(row->record_id, found, sizeof(row->record_id));
 }
@@ -126,12 +127,14 @@ static const char *
 problem_of_list(const KnownList *known)
 {
 	char	   *name = pnstrdup(known->name, known->name_len);
-	const char *objects = known->of_companies ? "companies" : "contacts";
+	const CrmType *type = &object_types[known->object];
+	const char *objects = type->plural;
+	bool		is_default = known->object == OBJECT_IS_CONTACT;
 
 	if (known->category == list_not_static)
 		return psprintf("the list \"%s\" of %s is a dynamic one: HubSpot itself finds its members", name, objects);
 	return psprintf("HubSpot has no list \"%s\" of %s; SELECT hubspot_create_list(%s%s) creates it", name, objects,
-					quote_literal_cstr(name), known->of_companies ? ", 'company'" : "");
+					quote_literal_cstr(name), is_default ? "" : psprintf(", '%s'", type->name));
 }
 
 static bool
@@ -140,7 +143,7 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	MessageList list;
 	MessageProblem why;
 	const KnownList *known;
-	bool		is_looked_for = row->looked != LOOKED_NOT || row->repaired;
+	bool		is_looked_for = row->looked != LOOKED_NOT || (row->once & ONCE_WITHOUT_RECORD) != 0;
 
 	*category = "bad_message";
 	*problem = "this version knows no such call about lists";
@@ -160,12 +163,12 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 		*problem = problem_of_list(known);
 		return false;
 	}
-	*category = list.of_companies ? "company_not_found" : "contact_not_found";
-	*problem = list.of_companies ? psprintf("no company of the domain %s is known: see the row of the company", row->key->key)
-		: "no call has told yet which contact this userId is";
-	if (!list.of_companies && queue_is_by_user_id(row->key))
+	*category = records_not_found(list.object);
+	*problem = "no call has told yet which contact this userId is";
+	if (list.object == OBJECT_IS_CONTACT && queue_is_by_user_id(row->key))
 		return row->looked != LOOKED_LAST;
-	return lists_goes_by_key(row->key, list.of_companies) || lists_record(row)[0] != '\0' || !is_looked_for;
+	*problem = records_problem_of_key(list.object, row->key->key);
+	return records_can_be_read(list.object, row->key->property) || lists_record(row)[0] != '\0' || !is_looked_for;
 }
 
 /* Rows of one member are one when they are about one list; the last one says how it ends. */
@@ -176,7 +179,7 @@ list_row_joins(const Row *first, Row *next)
 		return false;
 	strlcpy(next->record_id, first->record_id, sizeof(next->record_id));
 	next->looked = first->looked;
-	next->repaired = first->repaired;
+	next->once = first->once;
 	return true;
 }
 
@@ -189,7 +192,7 @@ list_address(const Batch *batch, Address *address)
 	StringInfoData name;
 
 	strlcat(address->path, "/object-type-id/", sizeof(address->path));
-	strlcat(address->path, lists_type_id(known->of_companies), sizeof(address->path));
+	strlcat(address->path, object_types[known->object].type_id, sizeof(address->path));
 	strlcat(address->path, "/name", sizeof(address->path));
 	initStringInfo(&name);
 	appendStringInfoChar(&name, '/');
@@ -256,7 +259,7 @@ append_list(Batch *batch, Input *input, const MessageParts *parts)
 
 	appendStringInfoString(&batch->body, "{\"name\":");
 	value_append_string(&batch->body, known->name, known->name_len);
-	appendStringInfo(&batch->body, ",\"objectTypeId\":\"%s\",\"processingType\":\"MANUAL\"}", lists_type_id(known->of_companies));
+	appendStringInfo(&batch->body, ",\"objectTypeId\":\"%s\",\"processingType\":\"MANUAL\"}", object_types[known->object].type_id);
 	return BUILD_DONE;
 }
 
@@ -287,7 +290,8 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		input->category = reply_code(reply);
 		input->message = reply->message;
 		input->status = reply->status;
-		(void) batch_follow(batch, &chosen, &find_list);
+		input->onward = &find_list;
+		batch_go_on(batch, reply, request);
 	}
 	else
 		batch_refused(batch, reply, request);

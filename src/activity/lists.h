@@ -13,7 +13,7 @@
 
 typedef struct KnownList
 {
-	bool		of_companies;
+	Object		object;			/* record type of its members */
 	char		id[REPLY_ID_BYTES]; /* "": not known */
 	const char *category;		/* why it takes no members, a constant; NULL: nothing is known
 								 * against it */
@@ -60,23 +60,21 @@ extern KnownList *lists_of(const Row *row);
 
 /* Whether two rows are about one list. */
 extern bool lists_same(const Row *a, const Row *b);
-extern bool lists_is_of_company(const Row *row);
 
-/* The record id of a member: a contact's is the key's, a company's the row's, as the two may have keys of one name. */
+/* The record type of its member. */
+extern Object lists_object(const Row *row);
+
+/* The record id of a member: a contact's is the key's, another record's the row's, as the two may have keys of one name. */
 extern char *lists_record(Row *row);
 
-/* Whether HubSpot can be asked for the record of a key. */
-extern bool lists_goes_by_key(const WorkKey *key, bool of_company);
 extern Row *lists_carrier(const Input *input);
 
 /* ---- lists_member.c: requests about members ---------------------------------------- */
 
-extern const RequestKind lists_read_contacts;
-extern const RequestKind lists_read_companies;
+extern const RequestKind lists_read_records;
 extern const RequestKind lists_change_members;
 
 /* ---- for hubspot_explain(), too ------------------------------------------------------ */
-extern const char *lists_type_id(bool of_companies);
 extern void lists_append_change_path(char *path, size_t size, const char *id);
 
 #endif							/* HUBSPOT_LISTS_H */

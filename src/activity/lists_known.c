@@ -49,7 +49,7 @@ lists_known(Account *account, const MessageList *list)
 	foreach(cell, account->lists)
 	{
 		known = lfirst(cell);
-		if (known->of_companies == list->of_companies && known->name_len == list->len &&
+		if (known->object == list->object && known->name_len == list->len &&
 			memcmp(known->name, list->name, list->len) == 0)
 			return known;
 	}
@@ -57,7 +57,7 @@ lists_known(Account *account, const MessageList *list)
 		drop_all(account);
 	old = MemoryContextSwitchTo(WorkerContext);
 	known = palloc0(offsetof(KnownList, name) + list->len);
-	known->of_companies = list->of_companies;
+	known->object = list->object;
 	known->name_len = list->len;
 	memcpy(known->name, list->name, list->len);
 	account->lists = lappend(account->lists, known);
@@ -120,12 +120,6 @@ lists_asker(const KnownList *known, const Lane *lane)
 	WorkKey    *key = known->asker == NULL ? NULL : queue_find(lane, known->asker_property, known->asker);
 
 	return key != NULL && key->busy ? key : NULL;
-}
-
-const char *
-lists_type_id(bool of_companies)
-{
-	return of_companies ? "0-2" : "0-1";
 }
 
 void

@@ -19,34 +19,27 @@
  */
 #define MAX_MEMBERS		500
 
-static const RequestKind make_contacts;
-static const RequestKind make_companies;
-
-static Object
-object_of(const Row *row)
-{
-	return lists_is_of_company(row) ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
-}
+static const RequestKind make_records;
 
 /* ---- the record of a member ------------------------------------------------------------------ */
 
 static bool
 is_read(const Batch *batch)
 {
-	return batch->kind == &lists_read_contacts || batch->kind == &lists_read_companies;
+	return batch->kind == &lists_read_records;
 }
 
 static void
 end_not_found(Input *input, const char *message, const Reply *reply, AckRequest *request)
 {
 	AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
-	bool		of_company = lists_is_of_company(lists_carrier(input));
+	Object		object = lists_object(lists_carrier(input));
 
 	if (lists_carrier(input)->call == CALL_REMOVE_FROM_LIST)
 		batch_end_input(input, &result);
 	else
-		batch_reject(input, VERDICT_REJECTED, of_company ? "company_not_found" : "contact_not_found",
-					 message != NULL ? message : of_company ? "HubSpot has no such company" : "HubSpot has no such contact",
+		batch_reject(input, VERDICT_REJECTED, records_not_found(object),
+					 message != NULL ? message : psprintf("HubSpot has no such %s", object_types[object].name),
 					 reply->status, request);
 }
 
@@ -58,7 +51,7 @@ take_record(Input *input, const ReplyResult *result)
 
 	for (int i = 0; i < input->nrows; i++)
 		strlcpy(lists_record(input->rows[i]), result->id, RECORD_ID_BYTES);
-	record_map_add(key->lane->account->server, object_of(lists_carrier(input)), queue_id_property(key), key->key, result->id,
+	record_map_add(key->lane->account->server, lists_object(lists_carrier(input)), queue_id_property(key), key->key, result->id,
 				   result->created == 1, clock_us());
 	batch_put_back(key, input->rows, input->nrows);
 }
@@ -75,8 +68,6 @@ static void
 record_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *make = palloc0(sizeof(bool) * batch->ninputs);
 	bool		complete;
 
 	if (reply->class != REPLY_RECORDS)
@@ -92,14 +83,34 @@ record_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		if (found[i] != NULL)
 			take_record(input, found[i]);
 		else if (!complete)
-			open[i] = true;
+			input->onward = &batch_same;
 		else if (is_to_be_made(batch, input))
-			make[i] = true;
+			input->onward = &make_records;
 		else
 			end_not_found(input, !is_read(batch) && reply->nerrors > 0 ? reply->errors[0].message : NULL, reply, request);
 	}
-	batch_silent(batch, open, reply, request);
-	(void) batch_follow(batch, make, batch->kind == &lists_read_companies ? &make_companies : &make_contacts);
+	batch_go_on(batch, reply, request);
+}
+
+static bool
+is_of_same_type(const Batch *batch, const WorkKey *key)
+{
+	return lists_object(lists_carrier(&batch->inputs[0])) == lists_object(queue_head(key));
+}
+
+/* All members of a request are of one type, which the first one tells. */
+static BuildResult
+append_sought(Batch *batch, Input *input, const MessageParts *parts)
+{
+	batch->type = &object_types[lists_object(lists_carrier(input))];
+	return records_append_id(batch, input, parts);
+}
+
+static BuildResult
+append_made(Batch *batch, Input *input, const MessageParts *parts)
+{
+	batch->type = &object_types[lists_object(lists_carrier(input))];
+	return records_append_new(batch, input, parts);
 }
 
 /* ---- members come and go ---------------------------------------------------------------------- */
@@ -170,10 +181,10 @@ change_address(const Batch *batch, Address *address)
 
 /* Once more from the beginning, as what was known of the list or the record has turned out to be old. */
 static void
-begin_anew(Input *input)
+begin_anew(Input *input, uint8 once)
 {
 	for (int i = 0; i < input->nrows; i++)
-		input->rows[i]->repaired = true;
+		input->rows[i]->once |= once;
 	batch_put_back(input->key, input->rows, input->nrows);
 }
 
@@ -183,13 +194,13 @@ end_missing(Input *input, const Reply *reply, AckRequest *request)
 {
 	WorkKey    *key = input->key;
 
-	record_map_remove(key->lane->account->server, object_of(lists_carrier(input)), queue_id_property(key), key->key, clock_us());
+	record_map_remove(key->lane->account->server, lists_object(lists_carrier(input)), queue_id_property(key), key->key, clock_us());
 	for (int i = 0; i < input->nrows; i++)
 		lists_record(input->rows[i])[0] = '\0';
-	if (lists_carrier(input)->repaired || !lists_goes_by_key(key, lists_is_of_company(lists_carrier(input))))
+	if ((lists_carrier(input)->once & ONCE_WITHOUT_RECORD) != 0 || !records_can_be_read(lists_object(lists_carrier(input)), key->property))
 		end_not_found(input, NULL, reply, request);
 	else
-		begin_anew(input);
+		begin_anew(input, ONCE_WITHOUT_RECORD);
 }
 
 /* Of those who were members already, or were none, HubSpot says nothing; after a lost answer that is our doing. */
@@ -212,10 +223,10 @@ end_member(Input *input, const Reply *reply, AckRequest *request)
 }
 
 static bool
-is_repaired(const Batch *batch)
+was_looked_for(const Batch *batch)
 {
 	for (int i = 0; i < batch->ninputs; i++)
-		if (!batch->inputs[i].rows[0]->repaired)
+		if ((batch->inputs[i].rows[0]->once & ONCE_LIST_ANEW) == 0)
 			return false;
 	return true;
 }
@@ -226,21 +237,21 @@ change_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	bool		is_gone = reply->status == 404;
 
-	if (is_repaired(batch) && !is_gone)
+	if (was_looked_for(batch) && !is_gone)
 	{
 		batch_refused(batch, reply, request);
 		return;
 	}
-	if (!is_repaired(batch))
+	if (!was_looked_for(batch))
 		lists_forget(lists_of(lists_carrier(&batch->inputs[0])));
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		Input	   *input = &batch->inputs[i];
 
-		if (input->rows[0]->repaired && is_gone)
+		if ((input->rows[0]->once & ONCE_LIST_ANEW) != 0 && is_gone)
 			batch_reject(input, VERDICT_REJECTED, lists_not_found, reply->message, reply->status, request);
 		else
-			begin_anew(input);
+			begin_anew(input, ONCE_LIST_ANEW);
 	}
 }
 
@@ -278,46 +289,25 @@ const RequestKind lists_change_members = {
 	.answered = change_answered,
 };
 
-const RequestKind lists_read_contacts = {
-	.path = PATH_CONTACTS_READ,
+const RequestKind lists_read_records = {
+	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.max_rows = 1000,
 	.is_list = true,
 	.one_property = true,
 	.gathers = true,
+	.fits = is_of_same_type,
 	.end_body = records_end_read,
-	.append_input = records_append_id,
+	.append_input = append_sought,
 	.answered = record_answered,
 };
 
-const RequestKind lists_read_companies = {
-	.path = PATH_COMPANIES_READ,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.max_rows = 1000,
-	.is_list = true,
-	.one_property = true,
-	.gathers = true,
-	.end_body = records_end_read,
-	.append_input = records_append_id,
-	.answered = record_answered,
-};
-
-static const RequestKind make_contacts = {
-	.path = PATH_CONTACTS_UPSERT,
+static const RequestKind make_records = {
+	.path = PATH_UPSERT,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
-	.append_input = records_append_new,
-	.answered = record_answered,
-};
-
-static const RequestKind make_companies = {
-	.path = PATH_COMPANIES_UPSERT,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.is_list = true,
-	.append_input = records_append_new,
+	.append_input = append_made,
 	.answered = record_answered,
 };

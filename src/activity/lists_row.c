@@ -38,29 +38,24 @@ lists_same(const Row *a, const Row *b)
 	MessageList one;
 	MessageList other;
 
-	return lists_read(a, &one) && lists_read(b, &other) && one.of_companies == other.of_companies &&
+	return lists_read(a, &one) && lists_read(b, &other) && one.object == other.object &&
 		one.len == other.len && memcmp(one.name, other.name, one.len) == 0;
 }
 
-bool
-lists_is_of_company(const Row *row)
+Object
+lists_object(const Row *row)
 {
-	MessageList list;
-
-	return lists_read(row, &list) && list.of_companies;
+	if (!JsonContainerIsObject(&row->message->root))
+		return OBJECT_IS_CONTACT;
+	return message_object(&row->message->root);
 }
 
 char *
 lists_record(Row *row)
 {
-	return lists_is_of_company(row) ? row->record_id : row->key->record_id;
-}
-
-/* A company that goes by its domain is not looked for: it has a row of its own. */
-bool
-lists_goes_by_key(const WorkKey *key, bool of_company)
-{
-	return of_company ? key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) != 0 : !queue_is_by_user_id(key);
+	if (lists_object(row) == OBJECT_IS_CONTACT)
+		return row->key->record_id;
+	return row->record_id;
 }
 
 Row *

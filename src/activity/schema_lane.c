@@ -18,14 +18,11 @@
 #include "request/await_creation.h"
 #include "request/schema_sync.h"
 
-static bool
-text_of(const MessageParts *parts, const char *name, const char *expected)
+/* The part of the schema that a row makes something in. */
+static Object
+part_of(const Row *row, const MessageParts *parts)
 {
-	JsonbValue	value;
-
-	return getKeyJsonValueFromContainer(parts->root, name, strlen(name), &value) != NULL &&
-		value.type == jbvString && value.val.string.len == strlen(expected) &&
-		memcmp(value.val.string.val, expected, value.val.string.len) == 0;
+	return row->call == CALL_CREATE_EVENT ? OBJECT_IS_EVENT : message_object(parts->root);
 }
 
 static bool
@@ -46,8 +43,8 @@ append_schema_row(Batch *batch, Input *input, const MessageParts *parts)
 	JsonbValue	value;
 	bool		first = true;
 
-	batch->path = input->rows[0]->call == CALL_CREATE_EVENT ? PATH_EVENT_DEFINITIONS
-		: text_of(parts, "object", "company") ? PATH_COMPANY_PROPERTIES : PATH_CONTACT_PROPERTIES;
+	batch->type = &object_types[part_of(input->rows[0], parts)];
+	batch->path = batch->type->is_record ? PATH_PROPERTIES : PATH_EVENT_DEFINITIONS;
 	appendStringInfoChar(&batch->body, '{');
 	it = JsonbIteratorInit(parts->root);
 	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
@@ -82,8 +79,7 @@ schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 	if (exists || (reply->class == REPLY_RECORDS && reply->nerrors == 0))
 	{
-		schema_sync_refresh(account, batch->path == PATH_EVENT_DEFINITIONS ? SCHEMA_EVENT
-							: batch->path == PATH_COMPANY_PROPERTIES ? SCHEMA_COMPANY : SCHEMA_CONTACT);
+		schema_sync_refresh(account, (Object) (batch->type - object_types));
 		batch_end_input(input, &result);
 	}
 	else
@@ -92,7 +88,7 @@ schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
 }
 
 static const RequestKind create_in_schema = {
-	.path = PATH_CONTACT_PROPERTIES,
+	.path = PATH_PROPERTIES,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,
 	.max_rows = 1,
@@ -172,10 +168,10 @@ refresh_for(Lane *lane, dlist_head *keys)
 
 		if (row->call != CALL_REFRESH_SCHEMA)
 			continue;
-		if (!row->repaired)
+		if ((row->once & ONCE_REFRESH) == 0)
 		{
 			schema_sync_refresh_all(lane->account);
-			row->repaired = true;
+			row->once |= ONCE_REFRESH;
 		}
 		if (schema_sync_is_fresh(lane->account))
 			end_refresh(key);

@@ -12,7 +12,4 @@ const char *const call_names[CALL_COUNT] =
 	"refresh_schema", "create_property", "create_event",
 "add_to_list", "remove_from_list", "create_list"};
 
-const char *const object_names[OBJECT_COUNT] =
-{"contact", "company", "association", "event", "form", "schema", "list"};
-
 const char *const source_names[SOURCE_COUNT] = {"function", "trigger", "sync"};

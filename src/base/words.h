@@ -68,9 +68,9 @@ typedef enum Verdict
 #define VERDICT_COUNT (VERDICT_UNKNOWN + 1)
 } Verdict;
 
-/* The labels, for messages and look-ups by name; those of verdicts are in verdict.h. */
+/* The labels, for messages and look-ups by name; those of verdicts are in verdict.h, of
+ * objects in object_types[]. */
 extern const char *const call_names[CALL_COUNT];
-extern const char *const object_names[OBJECT_COUNT];
 extern const char *const source_names[SOURCE_COUNT];
 
 #endif							/* HUBSPOT_WORDS_H */

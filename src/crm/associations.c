@@ -80,7 +80,7 @@ is_settled(WorkKey *key)
 		return false;
 	if (has_contact && has_company)
 		return true;
-	if (row->repaired)
+	if ((row->once & ONCE_WITHOUT_RECORD) != 0)
 		return true;			/* what the tables say has turned out to be old */
 	if (row->looked == LOOKED_NOT)
 	{
@@ -187,52 +187,16 @@ company_problem(const MessageKey *company)
 	return psprintf("no company of the domain %s is known: see the row of the company", company->key);
 }
 
-/* Where an input goes whose two sides are as they are now. */
-typedef struct Onward
-{
-	bool	   *flags[5];
-} Onward;
-
-static const RequestKind *const onward_kinds[5] = {
-	&link_pairs, &read_contacts, &read_companies, &make_contacts, &make_companies
-};
-
-static void
-begin_onward(Onward *onward, const Batch *batch)
-{
-	for (int i = 0; i < lengthof(onward_kinds); i++)
-		onward->flags[i] = palloc0(sizeof(bool) * batch->ninputs);
-}
-
-static void
-end_onward(const Onward *onward, Batch *batch)
-{
-	for (int i = 0; i < lengthof(onward_kinds); i++)
-	{
-		(void) batch_follow(batch, onward->flags[i], onward_kinds[i]);
-		pfree(onward->flags[i]);
-	}
-}
-
-static void
-send_on(Onward *onward, int input, const RequestKind *kind)
-{
-	for (int i = 0; i < lengthof(onward_kinds); i++)
-		if (onward_kinds[i] == kind)
-			onward->flags[i][input] = true;
-}
-
 /* The contact is known: the company is the next to be found, or both are. */
 static void
-go_on(Onward *onward, const Batch *batch, int i, const Reply *reply, AckRequest *request)
+go_on(Input *input, const Reply *reply, AckRequest *request)
 {
-	Input	   *input = &batch->inputs[i];
 	MessageKey	company = company_of(carrier(input));
 
 	if (carrier(input)->record_id[0] != '\0')
-		send_on(onward, i, &link_pairs);
+		input->onward = &link_pairs;
 	else if (!is_by_domain(&company))
-		send_on(onward, i, &read_companies);
+		input->onward = &read_companies;
 	else
 		batch_reject(input, VERDICT_REJECTED, "company_not_found", company_problem(&company), reply->status, request);
 }
@@ -266,9 +230,7 @@ static void
 read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool		complete;
-	Onward		onward;
 
 	if (reply->class != REPLY_RECORDS)
 	{
@@ -276,7 +238,6 @@ read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		return;
 	}
 	complete = records_match_keys(batch, reply, found);
-	begin_onward(&onward, batch);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		Input	   *input = &batch->inputs[i];
@@ -285,17 +246,16 @@ read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		if (found[i] != NULL)
 		{
 			take_contact(key, found[i]);
-			go_on(&onward, batch, i, reply, request);
+			go_on(input, reply, request);
 		}
 		else if (!complete)
-			open[i] = true;
+			input->onward = &batch_same;
 		else if (may_make(input))
-			send_on(&onward, i, &make_contacts);
+			input->onward = &make_contacts;
 		else
 			batch_reject(input, VERDICT_REJECTED, "contact_not_found", "HubSpot has no such contact", reply->status, request);
 	}
-	batch_silent(batch, open, reply, request);
-	end_onward(&onward, batch);
+	batch_go_on(batch, reply, request);
 }
 
 static void
@@ -303,9 +263,7 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	const char **ids = palloc(sizeof(char *) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool		complete;
-	Onward		onward;
 
 	if (reply->class != REPLY_RECORDS)
 	{
@@ -315,26 +273,24 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = company_of(carrier(&batch->inputs[i])).key;
 	complete = records_match_read(batch, reply, company_of(carrier(&batch->inputs[0])).property, ids, found);
-	begin_onward(&onward, batch);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
-		Row		   *row = carrier(&batch->inputs[i]);
+		Input	   *input = &batch->inputs[i];
 
 		if (found[i] != NULL)
 		{
-			take_company(row, found[i]);
-			send_on(&onward, i, &link_pairs);
+			take_company(carrier(input), found[i]);
+			input->onward = &link_pairs;
 		}
 		else if (!complete)
-			open[i] = true;
-		else if (may_make(&batch->inputs[i]))
-			send_on(&onward, i, &make_companies);
+			input->onward = &batch_same;
+		else if (may_make(input))
+			input->onward = &make_companies;
 		else
-			batch_reject(&batch->inputs[i], VERDICT_REJECTED, "company_not_found", "HubSpot has no such company",
+			batch_reject(input, VERDICT_REJECTED, "company_not_found", "HubSpot has no such company",
 						 reply->status, request);
 	}
-	batch_silent(batch, open, reply, request);
-	end_onward(&onward, batch);
+	batch_go_on(batch, reply, request);
 }
 
 /* ---- a side that is made ------------------------------------------------------------------ */
@@ -357,12 +313,10 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	const char **ids = palloc(sizeof(char *) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool		is_contact = batch->kind == &make_contacts;
 	const char *property = is_contact ? queue_id_property(batch->inputs[0].key)
 	: company_of(carrier(&batch->inputs[0])).property;
 	bool		complete;
-	Onward		onward;
 
 	if (reply->class != REPLY_RECORDS)
 	{
@@ -372,29 +326,27 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = is_contact ? batch->inputs[i].key->key : company_of(carrier(&batch->inputs[i])).key;
 	complete = records_match_read(batch, reply, property, ids, found);
-	begin_onward(&onward, batch);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		Input	   *input = &batch->inputs[i];
 
 		if (found[i] == NULL && !complete)
-			open[i] = true;
+			input->onward = &batch_same;
 		else if (found[i] == NULL)
 			batch_reject(input, VERDICT_REJECTED, is_contact ? "contact_not_found" : "company_not_found",
 						 reply->nerrors > 0 ? reply->errors[0].message : NULL, reply->status, request);
 		else if (is_contact)
 		{
 			take_contact(input->key, found[i]);
-			go_on(&onward, batch, i, reply, request);
+			go_on(input, reply, request);
 		}
 		else
 		{
 			take_company(carrier(input), found[i]);
-			send_on(&onward, i, &link_pairs);
+			input->onward = &link_pairs;
 		}
 	}
-	batch_silent(batch, open, reply, request);
-	end_onward(&onward, batch);
+	batch_go_on(batch, reply, request);
 }
 
 /* ---- the pairs ------------------------------------------------------------------------------ */
@@ -445,7 +397,7 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 		fault_input(input, error->category, error->message, reply->status, request);
 		return;
 	}
-	if (row->repaired)
+	if ((row->once & ONCE_WITHOUT_RECORD) != 0)
 	{
 		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,
 					 error->message != NULL ? error->message : reply->message, reply->status, request);
@@ -453,7 +405,7 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 	}
 	for (int i = 0; i < input->nrows; i++)
 	{
-		input->rows[i]->repaired = true;
+		input->rows[i]->once |= ONCE_WITHOUT_RECORD;
 		if (!is_by_domain(&company))
 			input->rows[i]->record_id[0] = '\0';
 	}
@@ -483,7 +435,6 @@ static void
 read_pairs(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *unclear = palloc0(sizeof(bool) * batch->ninputs);
 	int			nopen = 0;
 	int			nended = 0;
 
@@ -500,7 +451,7 @@ read_pairs(Batch *batch, const Reply *reply, AckRequest *request)
 
 		if (open[i] && error == NULL)
 		{
-			unclear[i] = true;
+			batch->inputs[i].onward = &batch_same;
 			continue;
 		}
 		nended++;
@@ -513,7 +464,7 @@ read_pairs(Batch *batch, const Reply *reply, AckRequest *request)
 	if (nended == 0 && reply->nerrors > 0 && batch->ninputs > 1)
 		batch_bisect(batch, reply);
 	else
-		batch_silent(batch, unclear, reply, request);
+		batch_go_on(batch, reply, request);
 }
 
 static void
@@ -543,7 +494,8 @@ static const RequestKind link_pairs = {
 };
 
 static const RequestKind read_contacts = {
-	.path = PATH_CONTACTS_READ,
+	.path = PATH_READ,
+	.type = &object_types[OBJECT_IS_CONTACT],
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.max_rows = 1000,
@@ -556,7 +508,8 @@ static const RequestKind read_contacts = {
 };
 
 static const RequestKind read_companies = {
-	.path = PATH_COMPANIES_READ,
+	.path = PATH_READ,
+	.type = &object_types[OBJECT_IS_COMPANY],
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.max_rows = 1000,
@@ -569,7 +522,8 @@ static const RequestKind read_companies = {
 };
 
 static const RequestKind make_contacts = {
-	.path = PATH_CONTACTS_UPSERT,
+	.path = PATH_UPSERT,
+	.type = &object_types[OBJECT_IS_CONTACT],
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
@@ -578,7 +532,8 @@ static const RequestKind make_contacts = {
 };
 
 static const RequestKind make_companies = {
-	.path = PATH_COMPANIES_UPSERT,
+	.path = PATH_UPSERT,
+	.type = &object_types[OBJECT_IS_COMPANY],
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,

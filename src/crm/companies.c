@@ -21,7 +21,7 @@
 #include "crm/deletes.h"
 #include "crm/families.h"
 #include "crm/modes.h"
-#include "crm/records.h"
+#include "crm/record_kinds.h"
 #include "queue/await.h"
 #include "request/fault.h"
 #include "request/schema_sync.h"
@@ -123,18 +123,12 @@ is_silent(const Reply *reply)
 	return reply->nresults == 0 && reply_text(reply, "status")[0] != '\0' && !reply_has(reply, "total");
 }
 
-static const RequestKind upsert_companies;
 static const RequestKind create_companies;
-static const RequestKind update_companies;
 
 static void
 search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	bool	   *create = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *upsert = palloc0(sizeof(bool) * batch->ninputs);
 	bool	   *again = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *archive = palloc0(sizeof(bool) * batch->ninputs);
 	bool		is_page = reply->nresults > 0 && reply_next_page(reply)[0] != '\0';
 
 	if (reply->class != REPLY_RECORDS)
@@ -158,36 +152,33 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		input->several = found.several && is_by_domain(input->key);
 		if (input->rows[0]->call == CALL_DELETE && (found.company != NULL || !is_page))
 		{
-			archive[i] = deletes_found(input, found.company != NULL ? found.company->id : NULL, reply, request);
+			deletes_found(input, found.company != NULL ? found.company->id : NULL, reply, request);
 			continue;
 		}
 		found.company = found.ours != NULL ? found.ours : found.company;
 		if (found.company != NULL && !modes_may_update(input, found.company->id, reply, request))
 			continue;
 		if (found.ours != NULL && input->rows[0]->mode == MODE_UPSERT)
-			upsert[i] = true;
+			input->onward = &records_upsert;
 		else if (found.company != NULL)
 		{
 			strlcpy(input->key->record_id, found.company->id, sizeof(input->key->record_id));
 			input->adopts = found.ours == NULL;
-			update[i] = true;
+			input->onward = &records_update;
 		}
 		else if (is_page)
 			again[i] = true;
 		else if (!modes_may_create(input, reply, request))
 			continue;
 		else if (is_by_domain(input->key))
-			create[i] = true;
+			input->onward = &create_companies;
 		else
-			upsert[i] = true;
+			input->onward = &records_upsert;
 	}
 	/* those that the first page did not tell are asked for by themselves */
 	if (is_page)
 		batch_split_off(batch, again);
-	(void) batch_follow(batch, archive, &archive_companies);
-	(void) batch_follow(batch, create, &create_companies);
-	(void) batch_follow(batch, upsert, &upsert_companies);
-	(void) batch_follow(batch, update, &update_companies);
+	batch_go_on(batch, reply, request);
 }
 
 /* ---- create ---------------------------------------------------------------------------- */
@@ -282,27 +273,8 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 /* ---- which request ------------------------------------------------------------------------ */
 
-static void
-forget_company(Input *input)
-{
-	record_map_remove(input->key->lane->account->server, OBJECT_IS_COMPANY, queue_id_property(input->key),
-					  input->key->key, clock_us());
-}
-
-static const RequestKind upsert_companies = {
-	.path = PATH_COMPANIES_UPSERT,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.max_rows = 1000,
-	.collects = true,
-	.is_list = true,
-	.one_property = true,
-	.append_input = records_append_upsert,
-	.answered = records_answered,
-};
-
 static const RequestKind search_companies = {
-	.path = PATH_COMPANIES_SEARCH,
+	.path = PATH_SEARCH,
 	.meter = METER_SEARCH,
 	.max_inputs = 100,
 	.max_rows = 1000,
@@ -316,7 +288,7 @@ static const RequestKind search_companies = {
 };
 
 static const RequestKind create_companies = {
-	.path = PATH_COMPANIES_CREATE,
+	.path = PATH_CREATE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
@@ -326,67 +298,16 @@ static const RequestKind create_companies = {
 	.answered = create_answered,
 };
 
-static const RequestKind update_companies = {
-	.path = PATH_COMPANIES_UPDATE,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.max_rows = 1000,
-	.collects = true,
-	.is_list = true,
-	.by_record = true,
-	.append_input = records_append_update,
-	.answered = records_answered,
-};
-
-static const RequestKind clear_stage = {
-	.path = PATH_COMPANIES_UPDATE,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.is_list = true,
-	.by_record = true,
-	.append_input = records_append_cleared_stage,
-	.answered = records_answered,
-};
-
-static const RequestKind set_stage = {
-	.path = PATH_COMPANIES_UPDATE,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.is_list = true,
-	.by_record = true,
-	.finishes = true,
-	.append_input = records_append_stage,
-	.answered = records_answered,
-};
-
-static BuildResult
-append_sought(Batch *batch, Input *input, const MessageParts *parts)
+static const char *
+domain_told(const Input *input, const MessageParts *parts)
 {
-	return modes_append_key(batch, input, is_by_domain(input->key) ? NULL : domain_of(input, parts));
+	return is_by_domain(input->key) ? NULL : domain_of(input, parts);
 }
 
-static const RequestKind seek_companies = {
-	.path = PATH_COMPANIES_READ,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.max_rows = 1000,
-	.is_list = true,
-	.one_property = true,
-	.end_body = records_end_read,
-	.append_input = append_sought,
-	.answered = modes_answered,
-};
-
 static const RecordKinds company_kinds = {
-	.part = SCHEMA_COMPANY,
-	.object = OBJECT_IS_COMPANY,
-	.clear_stage = &clear_stage,
-	.set_stage = &set_stage,
-	.update = &update_companies,
-	.upsert = &upsert_companies,
-	.seek = &seek_companies,
+	RECORD_KINDS_OF_ALL,
 	.seek_elsewhere = &search_companies,
-	.vanished = forget_company,
+	.alias = domain_told,
 };
 
 /* Whether the head row tells a domain. */
@@ -411,9 +332,9 @@ kind_of_company(WorkKey *key)
 	if (kind != NULL && (!is_by_domain(key) || key->record_id[0] != '\0'))
 		return kind;
 	if (!is_by_domain(key))
-		return key->record_id[0] != '\0' || !tells_domain(key) ? &upsert_companies : &search_companies;
+		return key->record_id[0] != '\0' || !tells_domain(key) ? &records_upsert : &search_companies;
 	if (key->record_id[0] != '\0')
-		return &update_companies;
+		return &records_update;
 	if (queue_head(key)->lost && key->until == 0)
 		key->until = clock_us() + INDEX_US; /* another worker may have created it just now */
 	if (key->until > clock_us())

@@ -20,7 +20,7 @@
 #include "crm/deletes.h"
 #include "crm/families.h"
 #include "crm/modes.h"
-#include "crm/records.h"
+#include "crm/record_kinds.h"
 #include "queue/await.h"
 #include "store/record_map.h"
 
@@ -33,8 +33,6 @@ reject_conflict(Input *input, AckRequest *request)
 	batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status, request);
 }
 
-static const RequestKind upsert_contacts;
-static const RequestKind update_contact;
 static const RequestKind read_by_address;
 
 /* The read was refused: by halves, as a write would be; what stands alone stays a conflict. */
@@ -51,9 +49,9 @@ read_refused(Batch *batch, const Reply *reply, AckRequest *request)
 static bool
 try_again(Input *input)
 {
-	if (input->rows[0]->repaired)
+	if ((input->rows[0]->once & ONCE_AFTER_CONFLICT) != 0)
 		return false;
-	input->rows[0]->repaired = true;
+	input->rows[0]->once |= ONCE_AFTER_CONFLICT;
 	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
@@ -67,9 +65,6 @@ static void
 conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *by_address = palloc0(sizeof(bool) * batch->ninputs);
 	bool		complete;
 
 	if (reply->class != REPLY_RECORDS)
@@ -87,18 +82,16 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		if (found[i] != NULL && input->key->property == NULL)
 		{
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
-			update[i] = true;
+			input->onward = &records_update;
 		}
 		else if (!complete && found[i] == NULL)
-			open[i] = true;
+			input->onward = &batch_same;
 		else if (found[i] == NULL && input->alias != NULL)
-			by_address[i] = true;
+			input->onward = &read_by_address;
 		else
 			reject_conflict(input, request);
 	}
-	batch_silent(batch, open, reply, request);
-	(void) batch_follow(batch, update, &update_contact);
-	(void) batch_follow(batch, by_address, &read_by_address);
+	batch_go_on(batch, reply, request);
 }
 
 static void
@@ -114,9 +107,6 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	const char **addresses = palloc(sizeof(char *) * batch->ninputs);
-	bool	   *adopt = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *create = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool		complete;
 
 	if (reply->class != REPLY_RECORDS)
@@ -134,9 +124,9 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		const char *key = found[i] == NULL ? NULL : reply_property(found[i], property);
 
 		if (found[i] == NULL && !complete)
-			open[i] = true;
+			input->onward = &batch_same;
 		else if (found[i] == NULL && input->category == NULL)
-			create[i] = modes_may_create(input, reply, request);
+			input->onward = modes_may_create(input, reply, request) ? &records_upsert : NULL;
 		else if (found[i] == NULL)
 		{
 			if (!try_again(input))
@@ -153,12 +143,10 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
 			input->keeps_address = primary != NULL && pg_strcasecmp(primary, input->alias) != 0;
 			input->adopts = true;
-			adopt[i] = true;
+			input->onward = &records_update;
 		}
 	}
-	batch_silent(batch, open, reply, request);
-	(void) batch_follow(batch, create, &upsert_contacts);
-	(void) batch_follow(batch, adopt, &update_contact);
+	batch_go_on(batch, reply, request);
 }
 
 /* ---- confirmed -------------------------------------------------------------------- */
@@ -184,71 +172,21 @@ remember_user_ids(Input *input)
 	}
 }
 
-static void
-forget_record(Input *input)
-{
-	record_map_remove(input->key->lane->account->server, OBJECT_IS_CONTACT, queue_id_property(input->key),
-					  input->key->key, clock_us());
-}
-
 /* ---- which request ------------------------------------------------------------------ */
 
-/* A contact that goes by another property may be known by its address, by the newest row that tells. */
-static BuildResult
-append_sought(Batch *batch, Input *input, const MessageParts *parts)
+/* A contact that goes by another property may be known by its address. */
+static const char *
+address_told(const Input *input, const MessageParts *parts)
 {
 	const char *address = NULL;
 
 	for (int i = input->nrows - 1; i >= 0 && address == NULL && input->key->property != NULL; i--)
 		address = message_email(input->rows[i]->call, &parts[i]);
-	return modes_append_key(batch, input, address);
+	return address;
 }
 
-static const RequestKind upsert_contacts = {
-	.path = PATH_CONTACTS_UPSERT,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.max_rows = 1000,
-	.is_list = true,
-	.one_property = true,
-	.append_input = records_append_upsert,
-	.answered = records_answered,
-};
-
-static const RequestKind update_contact = {
-	.path = PATH_CONTACTS_UPDATE,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.max_rows = 1000,
-	.is_list = true,
-	.by_record = true,
-	.append_input = records_append_update,
-	.answered = records_answered,
-};
-
-static const RequestKind clear_stage = {
-	.path = PATH_CONTACTS_UPDATE,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.is_list = true,
-	.by_record = true,
-	.append_input = records_append_cleared_stage,
-	.answered = records_answered,
-};
-
-static const RequestKind set_stage = {
-	.path = PATH_CONTACTS_UPDATE,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.is_list = true,
-	.by_record = true,
-	.finishes = true,
-	.append_input = records_append_stage,
-	.answered = records_answered,
-};
-
 static const RequestKind find_contacts = {
-	.path = PATH_CONTACTS_READ,
+	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
@@ -258,7 +196,7 @@ static const RequestKind find_contacts = {
 };
 
 static const RequestKind read_by_key = {
-	.path = PATH_CONTACTS_READ,
+	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
@@ -268,7 +206,7 @@ static const RequestKind read_by_key = {
 };
 
 static const RequestKind read_by_address = {
-	.path = PATH_CONTACTS_READ,
+	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
@@ -277,31 +215,14 @@ static const RequestKind read_by_address = {
 	.answered = address_answered,
 };
 
-static const RequestKind seek_contacts = {
-	.path = PATH_CONTACTS_READ,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.max_rows = 1000,
-	.is_list = true,
-	.one_property = true,
-	.end_body = records_end_read,
-	.append_input = append_sought,
-	.answered = modes_answered,
-};
-
 static const RecordKinds contact_kinds = {
-	.part = SCHEMA_CONTACT,
-	.object = OBJECT_IS_CONTACT,
-	.clear_stage = &clear_stage,
-	.set_stage = &set_stage,
+	RECORD_KINDS_OF_ALL,
 	.find = &find_contacts,
 	.resolve = &read_by_key,
-	.update = &update_contact,
-	.upsert = &upsert_contacts,
-	.seek = &seek_contacts,
 	.seek_elsewhere = &read_by_address,
+	.alias = address_told,
 	.confirmed = remember_user_ids,
-	.vanished = forget_record,
+	.archived = deletes_contact,
 };
 
 static const RequestKind *
@@ -314,7 +235,7 @@ kind_of_contact(WorkKey *key)
 	if (queue_is_by_user_id(key) && !await_contact(key))
 		return NULL;
 	kind = modes_kind_of(key);
-	return kind != NULL ? kind : &upsert_contacts;
+	return kind != NULL ? kind : &records_upsert;
 }
 
 /* Deletions are not merged with what comes before and after them. */
@@ -338,7 +259,7 @@ check_contact(Row *row, const MessageParts *parts, const char **category, const 
 }
 
 const FamilyWork contacts_work = {
-	.kind = &upsert_contacts,
+	.kind = &records_upsert,
 	.records = &contact_kinds,
 	.kind_of = kind_of_contact,
 	.joins = contact_joins,

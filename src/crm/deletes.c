@@ -1,10 +1,10 @@
 /*
  * deletes.c
- *		Contacts and companies are archived, contacts erased without a trace.
+ *		Records are archived, contacts erased without a trace.
  *
  * HubSpot archives by record id only, and says nothing of ids that it does not
- * have: so each record is read first, by its key; a company that goes by its
- * domain by the id that is known, or it is searched for (companies.c).  Erasure goes by the
+ * have: so each record is read first, by its key; one whose key is not unique
+ * (a company's domain) by the id that is known, or it is searched for (companies.c).  Erasure goes by the
  * address where that is the key, for then HubSpot blocks one that it does not
  * know; the traces here are removed by purge.c before the row has its verdict.
  */
@@ -20,7 +20,6 @@
 #include "queue/known.h"
 #include "store/record_map.h"
 
-static const RequestKind archive_contacts;
 static const RequestKind erase_contact;
 
 static void
@@ -46,15 +45,15 @@ forget_in_events(const WorkKey *key)
 }
 
 /* The contact belongs to no company any more, unless it is about to be put into one again. */
-static void
-forget_contact(const WorkKey *key)
+void
+deletes_contact(const WorkKey *key)
 {
 	const Account *account = key->lane->account;
 	WorkKey    *associations = queue_find(unconstify(Lane *, &account->lanes[FAMILY_ASSOCIATIONS]), key->property, key->key);
 
 	forget_in_events(key);
 	if (associations != NULL && !dlist_is_empty(&associations->rows))
-		record_map_remove(account->server, OBJECT_IS_CONTACT, queue_id_property(key), key->key, clock_us());
+		records_forget(key);
 	else
 		record_map_archive(account->server, queue_id_property(key), key->key, clock_us());
 }
@@ -62,27 +61,29 @@ forget_contact(const WorkKey *key)
 static void
 forget(WorkKey *key)
 {
-	if (key->lane->family == FAMILY_CONTACTS)
-		forget_contact(key);
+	const RecordKinds *kinds = records_of(key->lane);
+
+	if (kinds->archived != NULL)
+		kinds->archived(key);
 	else
-		record_map_remove(key->lane->account->server, OBJECT_IS_COMPANY, queue_id_property(key), key->key, clock_us());
+		records_forget(key);
 	known_forget(key);
 	key->record_id[0] = '\0';
 }
 
 /* ---- archived ----------------------------------------------------------------------- */
 
-bool
+void
 deletes_found(Input *input, const char *record_id, const Reply *reply, AckRequest *request)
 {
 	if (record_id != NULL)
 	{
 		strlcpy(input->key->record_id, record_id, sizeof(input->key->record_id));
-		return true;
+		input->onward = &deletes_archive;
+		return;
 	}
 	forget(input->key);
 	end_unchanged(input, reply, request);
-	return false;
 }
 
 /* Records that were read by their ids. */
@@ -103,8 +104,6 @@ static void
 read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool	   *archive = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool		complete;
 
 	if (reply->class != REPLY_RECORDS)
@@ -116,12 +115,11 @@ read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		if (found[i] == NULL && !complete)
-			open[i] = true;
+			batch->inputs[i].onward = &batch_same;
 		else
-			archive[i] = deletes_found(&batch->inputs[i], found[i] != NULL ? found[i]->id : NULL, reply, request);
+			deletes_found(&batch->inputs[i], found[i] != NULL ? found[i]->id : NULL, reply, request);
 	}
-	batch_silent(batch, open, reply, request);
-	(void) batch_follow(batch, archive, batch->lane->family == FAMILY_COMPANIES ? &archive_companies : &archive_contacts);
+	batch_go_on(batch, reply, request);
 }
 
 static BuildResult
@@ -165,7 +163,6 @@ erase_read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult *found = NULL;
 	Input	   *input = &batch->inputs[0];
-	bool		chosen = true;
 
 	if (reply->class != REPLY_RECORDS)
 	{
@@ -184,13 +181,14 @@ erase_read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		input->alias = psprintf("%s;%s", email != NULL ? email : "", more != NULL ? more : "");
 	}
 	if (found != NULL || input->key->property == NULL)
-		(void) batch_follow(batch, &chosen, &erase_contact);
+		input->onward = &erase_contact;
 	else
 	{
 		AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
 
 		purge_begin(input, &result);
 	}
+	batch_go_on(batch, reply, request);
 }
 
 static BuildResult
@@ -226,7 +224,7 @@ erase_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- which request ----------------------------------------------------------------------- */
 
 static const RequestKind read_for_archive = {
-	.path = PATH_CONTACTS_READ,
+	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.max_rows = 1000,
@@ -235,38 +233,16 @@ static const RequestKind read_for_archive = {
 	.end_body = records_end_read,
 	.append_input = records_append_id,
 	.answered = read_answered,
-};
-
-static const RequestKind archive_contacts = {
-	.path = PATH_CONTACTS_ARCHIVE,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.is_list = true,
-	.by_record = true,
-	.append_input = append_record,
-	.answered = archive_answered,
 };
 
 static void
 end_read_records(Batch *batch)
 {
-	appendStringInfoString(&batch->body, "],\"properties\":[\"domain\"]}");
+	appendStringInfo(&batch->body, "],\"properties\":[\"%s\"]}", batch->type->natural_key);
 }
 
-static const RequestKind read_companies_by_key = {
-	.path = PATH_COMPANIES_READ,
-	.meter = METER_OBJECTS,
-	.max_inputs = 100,
-	.max_rows = 1000,
-	.is_list = true,
-	.one_property = true,
-	.end_body = records_end_read,
-	.append_input = records_append_id,
-	.answered = read_answered,
-};
-
-static const RequestKind read_companies_by_record = {
-	.path = PATH_COMPANIES_READ,
+static const RequestKind read_by_record = {
+	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.max_rows = 1000,
@@ -277,8 +253,8 @@ static const RequestKind read_companies_by_record = {
 	.answered = read_answered,
 };
 
-const RequestKind archive_companies = {
-	.path = PATH_COMPANIES_ARCHIVE,
+const RequestKind deletes_archive = {
+	.path = PATH_ARCHIVE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
@@ -288,7 +264,7 @@ const RequestKind archive_companies = {
 };
 
 static const RequestKind read_for_erasure = {
-	.path = PATH_CONTACTS_READ,
+	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,
 	.max_rows = 1000,
@@ -299,7 +275,7 @@ static const RequestKind read_for_erasure = {
 };
 
 static const RequestKind erase_contact = {
-	.path = PATH_CONTACTS_ERASE,
+	.path = PATH_ERASE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,
 	.append_input = append_erasure,
@@ -311,10 +287,12 @@ deletes_kind_of(WorkKey *key)
 {
 	Row		   *row = queue_head(key);
 
-	if (key->lane->family == FAMILY_COMPANIES)
-		return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) == 0 ? &read_companies_by_record
-			: &read_companies_by_key;
-	if (key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0 && !await_contact(key))
-		return NULL;
+	if (queue_is_by_user_id(key))
+	{
+		if (!await_contact(key))
+			return NULL;
+	}
+	else if (!records_can_be_read(key->lane->family, key->property))
+		return &read_by_record;
 	return row->erases ? &read_for_erasure : &read_for_archive;
 }

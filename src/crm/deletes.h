@@ -1,6 +1,6 @@
 /*
  * deletes.h
- *		Contacts and companies are archived, contacts erased without a trace.
+ *		Records are archived, contacts erased without a trace.
  */
 #ifndef HUBSPOT_DELETES_H
 #define HUBSPOT_DELETES_H
@@ -12,9 +12,12 @@ extern const RequestKind *deletes_kind_of(WorkKey *key);
 
 /*
  * The record of an input that deletes was looked for, and is this one (NULL: there is none).
- * True: the input goes on to be archived; else it has ended.
+ * The input goes on to be archived, or it ends.
  */
-extern bool deletes_found(Input *input, const char *record_id, const Reply *reply, AckRequest *request);
-extern const RequestKind archive_companies;
+extern void deletes_found(Input *input, const char *record_id, const Reply *reply, AckRequest *request);
+extern const RequestKind deletes_archive;
+
+/* A contact was archived: what is forgotten of it; for contacts.c. */
+extern void deletes_contact(const WorkKey *key);
 
 #endif							/* HUBSPOT_DELETES_H */

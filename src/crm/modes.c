@@ -2,7 +2,7 @@
  * modes.c
  *		Rows that only update a record, or only create one.
  *
- * Called by contacts.c and companies.c.  All rows of an input have one mode.
+ * Called by the record types' files.  All rows of an input have one mode.
  */
 #include "postgres.h"
 
@@ -35,9 +35,11 @@ modes_kind_of(WorkKey *key)
 }
 
 BuildResult
-modes_append_key(Batch *batch, Input *input, const char *alias)
+modes_append_sought(Batch *batch, Input *input, const MessageParts *parts)
 {
-	input->alias = alias;
+	const RecordKinds *kinds = records_of(batch->lane);
+
+	input->alias = kinds->alias != NULL ? kinds->alias(input, parts) : NULL;
 	if (mode_of(input) == MODE_CREATE && input->key->record_id[0] != '\0')
 		return records_end_unsent(input, records_exists(input));
 	if (records_wait_for_key(input))
@@ -56,7 +58,7 @@ modes_may_update(Input *input, const char *record_id, const Reply *reply, AckReq
 	if (mode_of(input) != MODE_CREATE)
 		return true;
 	strlcpy(key->record_id, record_id, sizeof(key->record_id));
-	record_map_add(key->lane->account->server, records_of(key->lane)->object, queue_id_property(key), key->key,
+	record_map_add(key->lane->account->server, key->lane->family, queue_id_property(key), key->key,
 				   record_id, false, clock_us());
 	result = records_exists(input);
 	result.request = request;
@@ -68,13 +70,12 @@ modes_may_update(Input *input, const char *record_id, const Reply *reply, AckReq
 bool
 modes_may_create(Input *input, const Reply *reply, AckRequest *request)
 {
-	bool		is_company = input->key->lane->family == FAMILY_COMPANIES;
+	Object		object = input->key->lane->family;
 
 	if (mode_of(input) != MODE_UPDATE)
 		return true;
-	batch_reject(input, VERDICT_REJECTED, is_company ? "company_not_found" : "contact_not_found",
-				 is_company ? "HubSpot has no such company, and this row only updates"
-				 : "HubSpot has no such contact, and this row only updates", reply->status, request);
+	batch_reject(input, VERDICT_REJECTED, records_not_found(object),
+				 psprintf("HubSpot has no such %s, and this row only updates", object_types[object].name), reply->status, request);
 	return false;
 }
 
@@ -83,10 +84,6 @@ modes_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const RecordKinds *kinds = records_of(batch->lane);
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool	   *update = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *create = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *elsewhere = palloc0(sizeof(bool) * batch->ninputs);
-	bool	   *open = palloc0(sizeof(bool) * batch->ninputs);
 	bool		complete;
 
 	if (reply->class != REPLY_RECORDS)
@@ -100,19 +97,16 @@ modes_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		Input	   *input = &batch->inputs[i];
 
 		if (found[i] == NULL && !complete)
-			open[i] = true;
+			input->onward = &batch_same;
 		else if (found[i] == NULL && input->alias != NULL)
-			elsewhere[i] = true;
+			input->onward = kinds->seek_elsewhere;
 		else if (found[i] == NULL)
-			create[i] = modes_may_create(input, reply, request);
+			input->onward = modes_may_create(input, reply, request) ? kinds->upsert : NULL;
 		else if (modes_may_update(input, found[i]->id, reply, request))
 		{
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
-			update[i] = true;
+			input->onward = kinds->update;
 		}
 	}
-	batch_silent(batch, open, reply, request);
-	(void) batch_follow(batch, elsewhere, kinds->seek_elsewhere);
-	(void) batch_follow(batch, create, kinds->upsert);
-	(void) batch_follow(batch, update, kinds->update);
+	batch_go_on(batch, reply, request);
 }

@@ -4,8 +4,8 @@
  *
  * Such a row's record is looked for first, unless it is known: an update goes
  * by the record's id, so that nothing can come into being; what is to be
- * created, and is there, is left alone.  The decisions are here, for contacts
- * and companies alike; which requests there are is theirs.
+ * created, and is there, is left alone.  The decisions are here, for records of
+ * every type; by what else than its key one may be known is the type's.
  */
 #ifndef HUBSPOT_MODES_H
 #define HUBSPOT_MODES_H
@@ -23,10 +23,9 @@ extern const RequestKind *modes_kind_of(WorkKey *key);
 
 /*
  * An input of the request that looks for records by their keys; one that is to
- * be created, and is known, ends without it.  alias (or NULL): by which HubSpot
- * may know the record as well.
+ * be created, and is known, ends without it.
  */
-extern BuildResult modes_append_key(Batch *batch, Input *input, const char *alias);
+extern BuildResult modes_append_sought(Batch *batch, Input *input, const MessageParts *parts);
 extern void modes_answered(Batch *batch, const Reply *reply, AckRequest *request);
 
 /*

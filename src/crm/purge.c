@@ -103,21 +103,24 @@ cancel_rows(WorkKey *key, int64 before)
 static void
 cancel_others(const Purge *purge)
 {
-	static const LaneFamily families[] = {FAMILY_ASSOCIATIONS, FAMILY_EVENTS, FAMILY_FORMS, FAMILY_LISTS};
 	Account    *account = purge->input.key->lane->account;
-	const char *const properties[] = {NULL, MESSAGE_USER_ID, account->options->contact_id_property};
+	const char *const properties[] = {NULL, MESSAGE_USER_ID, account->options->id_property[OBJECT_IS_CONTACT]};
 	int64		before = purge->input.rows[purge->input.nrows - 1]->id;
 	ListCell   *cell;
 
 	foreach(cell, purge->erased.keys)
-		for (int i = 0; i < lengthof(families); i++)
-		for (int j = 0; j < lengthof(properties); j++)
+	{
+		foreach_object(object, keyed_by_contact)
 		{
-			WorkKey    *key = queue_find(&account->lanes[families[i]], properties[j], lfirst(cell));
+			for (int i = 0; i < lengthof(properties); i++)
+			{
+				WorkKey    *key = queue_find(&account->lanes[object], properties[i], lfirst(cell));
 
-			if (key != NULL && (j == 0 || properties[j] != NULL))
-				cancel_rows(key, before);
+				if (key != NULL && (i == 0 || properties[i] != NULL))
+					cancel_rows(key, before);
+			}
 		}
+	}
 }
 
 void

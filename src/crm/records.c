@@ -1,15 +1,17 @@
 /*
  * records.c
- *		What contacts and companies have in common: the requests.
+ *		What records of every type have in common: the requests.
  *
  * Called by batch.c, in the batch's memory context.  Each input that writes
  * carries an objectWriteTraceId, so that HubSpot can refuse one record of many.
  */
 #include "postgres.h"
 
+#include "message/record_message.h"
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "base/clock.h"
 #include "base/value.h"
 #include "crm/records.h"
 #include "crm/unknown.h"
@@ -17,12 +19,46 @@
 #include "request/await_creation.h"
 #include "request/unchanged.h"
 #include "request/schema_sync.h"
+#include "store/record_map.h"
+
+bool
+records_can_be_read(Object object, const char *property)
+{
+	const CrmType *type = &object_types[object];
+
+	if (property == NULL)
+		return object == OBJECT_IS_CONTACT;
+	return strcmp(property, MESSAGE_USER_ID) != 0 &&
+		(type->natural_key_is_unique || type->natural_key == NULL || strcmp(property, type->natural_key) != 0);
+}
+
+const char *
+records_not_found(Object object)
+{
+	return psprintf("%s_not_found", object_types[object].name);
+}
+
+/* A record that goes by a key which is not unique is not looked for: it has a row of its own. */
+const char *
+records_problem_of_key(Object object, const char *key)
+{
+	const CrmType *type = &object_types[object];
+
+	return psprintf("no %s of the %s %s is known: see the row of the %s", type->name, type->natural_key, key, type->name);
+}
+
+void
+records_forget(const WorkKey *key)
+{
+	record_map_remove(key->lane->account->server, key->lane->family, queue_id_property(key), key->key, clock_us());
+}
 
 /* Whether the key is the value of a property that the user has chosen. */
 static bool
-has_own_property(const WorkKey *key)
+has_own_property(const WorkKey *key, const CrmType *type)
 {
-	return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) != 0;
+	return key->property != NULL &&
+		(type->natural_key_is_unique || type->natural_key == NULL || strcmp(key->property, type->natural_key) != 0);
 }
 
 /* ---- names that HubSpot does not have ------------------------------------------------ */
@@ -36,7 +72,7 @@ is_creatable(const char *name)
 
 /* They are waited for, created if the account wants that, or counted. */
 static BuildResult
-deal_with_unknown(Input *input, Row *row, SchemaPart part, const Mapping *mapping)
+deal_with_unknown(Input *input, Row *row, Object part, const Mapping *mapping)
 {
 	Account    *account = row->key->lane->account;
 	BuildResult result = BUILD_DONE;
@@ -57,9 +93,9 @@ deal_with_unknown(Input *input, Row *row, SchemaPart part, const Mapping *mappin
 static bool
 lacks_key_property(const WorkKey *key)
 {
-	const PropertySet *set = key->lane->account->rules[records_of(key->lane)->part].properties;
+	const PropertySet *set = key->lane->account->rules[key->lane->family].properties;
 
-	return has_own_property(key) && set != NULL && schema_property(set, key->property, strlen(key->property)) == NULL;
+	return has_own_property(key, records_type(key->lane)) && set != NULL && schema_property(set, key->property, strlen(key->property)) == NULL;
 }
 
 #define SCHEMA_IS_FRESH_MS	60000
@@ -69,7 +105,7 @@ records_wait_for_key(Input *input)
 {
 	const WorkKey *key = input->key;
 	Account    *account = key->lane->account;
-	SchemaPart	part = records_of(key->lane)->part;
+	Object		part = key->lane->family;
 	UnknownProperty property = {.name = key->property, .type = "string", .is_key = true};
 
 	if (!lacks_key_property(key))
@@ -88,7 +124,7 @@ check_key_property(const Row *row, const char **category, const char **problem)
 {
 	const WorkKey *key = row->key;
 	Account    *account = key->lane->account;
-	SchemaPart	part = records_of(key->lane)->part;
+	Object		part = key->lane->family;
 
 	if (!lacks_key_property(key) || await_creation_is_due(row, part, key->property) ||
 		(account->options->create_properties && !schema_sync_was_tried(account, part, key->property)) ||
@@ -96,27 +132,17 @@ check_key_property(const Row *row, const char **category, const char **problem)
 		 TimestampDifferenceExceeds(account->schema->refreshed_at[part], GetCurrentTimestamp(), SCHEMA_IS_FRESH_MS)))
 		return true;
 	*category = "unknown_property";
-	*problem = psprintf("HubSpot has no property \"%s\", which the SERVER option %s_id_property names; "
+	*problem = psprintf("HubSpot has no property \"%s\", which the SERVER option %s names; "
 						"SELECT hubspot_create_property('%s', '%s', 'string', is_unique => true) creates it",
-						key->property, schema_part_names[part], schema_part_names[part], key->property);
+						key->property, object_types[part].id_option, object_types[part].name, key->property);
 	return false;
-}
-
-/* id_property: as the mapping is to see it; NULL: the address is not among the properties. */
-static void
-map_row(Mapping *mapping, const Row *row, const MessageParts *parts, const char *id_property, StringInfo warnings)
-{
-	if (mapping->rules->object == OBJECT_IS_COMPANY)
-		mapping_add_company(mapping, row->call, parts, id_property, warnings);
-	else
-		mapping_add_contact(mapping, row->call, parts, id_property, warnings);
 }
 
 bool
 records_check(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
 	Account    *account = row->key->lane->account;
-	SchemaPart	part = records_of(row->key->lane)->part;
+	Object		part = row->key->lane->family;
 	StringInfoData json;
 	StringInfoData warnings;
 	Mapping		mapping;
@@ -130,7 +156,7 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	initStringInfo(&json);
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &json, &account->rules[part]);
-	map_row(&mapping, row, parts, row->key->property, &warnings);
+	mapping_add_record(&mapping, row->call, parts, row->key->property, &warnings);
 	while (nawaited < mapping.nunknown && await_creation_is_due(row, part, mapping.unknown[nawaited].name))
 		nawaited++;
 
@@ -182,7 +208,7 @@ records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, 
 	const char *why;
 
 	if (options->associate_company_trait &&
-		!message_contact_company(call, parts, options->company_id_property, &company, &why) && why != NULL)
+		!message_contact_company(call, parts, options->id_property[OBJECT_IS_COMPANY], &company, &why) && why != NULL)
 		mapping_warn(mapping, "company_ignored", "company", strlen("company"), why);
 }
 
@@ -194,21 +220,21 @@ add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
 	BuildResult result;
 
 	initStringInfo(&warnings);
-	map_row(mapping, row, parts, input->keeps_address ? NULL : row->key->property, &warnings);
+	mapping_add_record(mapping, row->call, parts, input->keeps_address ? NULL : row->key->property, &warnings);
 	if (mapping->rules->object == OBJECT_IS_CONTACT)
 		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
-	result = deal_with_unknown(input, row, records_of(row->key->lane)->part, mapping);
+	result = deal_with_unknown(input, row, row->key->lane->family, mapping);
 	row->has_user_id = row->key->property == NULL && parts->user_id.type != jbvNull;
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
 	pfree(warnings.data);
 	return result;
 }
 
-/* A text that was written for a property, NULL when none was. */
+/* A text that was written for a property (NULL: there is none such), NULL when none was. */
 static const char *
 text_written(const Mapping *mapping, const char *property)
 {
-	char	   *json = mapping_value(mapping, property);
+	char	   *json = property == NULL ? NULL : mapping_value(mapping, property);
 	int			len = json == NULL ? 0 : strlen(json);
 
 	return len <= 2 ? NULL : pnstrdup(json + 1, len - 2);
@@ -236,7 +262,6 @@ static BuildResult
 end_as_unchanged(Input *input)
 {
 	const RecordKinds *kinds = records_of(input->key->lane);
-
 	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = unchanged_record(input)};
 
 	if (kinds->confirmed != NULL)
@@ -248,17 +273,17 @@ BuildResult
 records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key)
 {
 	const WorkKey *key = input->key;
-	const RecordKinds *kinds = records_of(key->lane);
+	const CrmType *type = records_type(key->lane);
 	StringInfo	body = &batch->body;
 	Mapping		mapping;
 	BuildResult result = records_wait_for_key(input) ? BUILD_WAIT : BUILD_DONE;
 
-	mapping_begin(&mapping, body, &key->lane->account->rules[kinds->part]);
+	mapping_begin(&mapping, body, &key->lane->account->rules[key->lane->family]);
 	for (int i = input->nrows - 1; i >= 0; i--)
 		if (add_row(&mapping, input, input->rows[i], &parts[i]) == BUILD_WAIT)
 			result = BUILD_WAIT;
-	if (has_own_property(key))
-		input->alias = text_written(&mapping, kinds->part == SCHEMA_COMPANY ? "domain" : "email");
+	if (has_own_property(key, type))
+		input->alias = text_written(&mapping, type->natural_key);
 	with_key = with_key && mapping_value(&mapping, key->property) == NULL;
 	if (result == BUILD_DONE && unchanged_leave_out(batch, input, &mapping) && !with_key)
 		result = end_as_unchanged(input);
@@ -270,7 +295,7 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 		appendStringInfoChar(body, ':');
 		value_append_string(body, key->key, strlen(key->key));
 	}
-	input->stage = text_written(&mapping, "lifecyclestage");
+	input->stage = text_written(&mapping, type->stage_property);
 	mapping_end(&mapping);
 	return result;
 }
@@ -292,7 +317,7 @@ records_append_update(Batch *batch, Input *input, const MessageParts *parts)
 	BuildResult result;
 
 	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
-	result = records_append_properties(batch, input, parts, input->adopts && has_own_property(input->key));
+	result = records_append_properties(batch, input, parts, input->adopts && has_own_property(input->key, batch->type));
 	records_end_input(&batch->body);
 	return result;
 }
@@ -301,7 +326,7 @@ static BuildResult
 append_stage(Batch *batch, Input *input, const char *stage)
 {
 	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
-	appendStringInfo(&batch->body, "\"lifecyclestage\":\"%s\"", stage);
+	appendStringInfo(&batch->body, "\"%s\":\"%s\"", records_type(batch->lane)->stage_property, stage);
 	records_end_input(&batch->body);
 	return BUILD_DONE;
 }
@@ -352,12 +377,12 @@ records_append_alias(Batch *batch, Input *input, const MessageParts *parts)
 void
 records_end_read_by(Batch *batch, const char *id_property, const char *also)
 {
-	appendStringInfoString(&batch->body, "],\"properties\":[");
-	if (batch->path == PATH_CONTACTS_READ)
-		appendStringInfoString(&batch->body, "\"email\",\"hs_additional_emails\",\"lifecyclestage\"");
+	const char *always = batch->type->read_properties;
+
+	appendStringInfo(&batch->body, "],\"properties\":[%s", always != NULL ? always : "");
 	if (also != NULL)
 	{
-		if (batch->path == PATH_CONTACTS_READ)
+		if (always != NULL)
 			appendStringInfoChar(&batch->body, ',');
 		value_append_string(&batch->body, also, strlen(also));
 	}
@@ -372,7 +397,7 @@ records_end_read(Batch *batch)
 	const WorkKey *key = batch->inputs[0].key;
 
 	if (batch->ninputs > 0)
-		records_end_read_by(batch, queue_id_property(key), has_own_property(key) ? key->property : NULL);
+		records_end_read_by(batch, queue_id_property(key), has_own_property(key, batch->type) ? key->property : NULL);
 }
 
 /* ---- answers to those that read --------------------------------------------------------------- */

@@ -1,41 +1,66 @@
 /*
  * records.h
- *		What contacts and companies have in common: properties, answers.
+ *		What records of every type have in common: properties, requests, answers.
  *
- * Both are written in batches whose answers tell of each record.  Here: the
+ * They are written in batches whose answers tell of each record.  Here: the
  * properties of an input, what an answer means, the second look at a lifecycle
- * stage.  contacts.c and companies.c say which requests there are.
+ * stage, the requests that every type has.  contacts.c and companies.c say
+ * which requests theirs need beside, and when.
  */
 #ifndef HUBSPOT_RECORDS_H
 #define HUBSPOT_RECORDS_H
 
 #include "request/batch.h"
 
-/* The requests of a family that the answers to others lead to; NULL: none of this kind. */
+/*
+ * The requests of a type that the answers to others lead to, and what else it
+ * has of its own; NULL: nothing of this kind.
+ */
 typedef struct RecordKinds
 {
-	SchemaPart	part;
-	Object		object;
+	/* that all types have, see record_kinds.h */
+	const RequestKind *upsert;	/* by key */
+	const RequestKind *update;	/* by record id: what was left out because of another record */
+	const RequestKind *seek;	/* by key, for rows that only update or only create, see modes.h */
 	const RequestKind *clear_stage; /* lifecycle, see records_answered() */
 	const RequestKind *set_stage;
+
+	/* of this one */
 	const RequestKind *find;	/* by key, for those whose record the answer did not tell */
 	const RequestKind *resolve; /* a conflict with a record that HubSpot has */
-	const RequestKind *update;	/* by record id: what was left out because of another record */
-	const RequestKind *upsert;	/* by key */
-	const RequestKind *seek;	/* for rows that only update or only create, see modes.h: by key
-								 * ... */
-	const RequestKind *seek_elsewhere;	/* ... and by the alias, when that has found nothing */
-	void		(*confirmed) (Input *input);	/* beside the verdict; or NULL */
-	void		(*vanished) (Input *input); /* HubSpot does not have the record that we went by */
+	const RequestKind *seek_elsewhere;	/* by the alias, when seek has found nothing by key */
+
+	/* By what HubSpot may know the record as well, by the newest row that tells; NULL: by nothing. */
+	const char *(*alias) (const Input *input, const MessageParts *parts);
+	void		(*confirmed) (Input *input);	/* beside the verdict */
+	void		(*archived) (const WorkKey *key);	/* in place of records_forget() */
 } RecordKinds;
 
-/* Those of the lane's family, which is contacts or companies. */
+/* Of a lane of records. */
 static inline const RecordKinds *
 records_of(const Lane *lane)
 {
 	Assert(lane->work->records != NULL);
 	return lane->work->records;
 }
+
+/* The type of a lane's records. */
+static inline const CrmType *
+records_type(const Lane *lane)
+{
+	Assert(object_types[lane->family].is_record);
+	return &object_types[lane->family];
+}
+
+/* Whether a key of this property is one that HubSpot can be asked for a record of the type by. */
+extern bool records_can_be_read(Object object, const char *property);
+
+/* What is said of a record that is not there: the category, and why its key was not asked for. */
+extern const char *records_not_found(Object object);
+extern const char *records_problem_of_key(Object object, const char *key);
+
+/* HubSpot does not have the record of a key. */
+extern void records_forget(const WorkKey *key);
 
 /*
  * The JSON around the properties of one record: of an upsert by this property,
@@ -80,7 +105,7 @@ extern void records_end_read(Batch *batch);
 /* The same by another property, whose value is the input's alias. */
 extern BuildResult records_append_alias(Batch *batch, Input *input, const MessageParts *parts);
 
-/* The end of such a body: by this property; also (or NULL) is to be told, beside a contact's addresses and stage. */
+/* The end of such a body: by this property; also (or NULL) is to be told, beside what its type always asks for. */
 extern void records_end_read_by(Batch *batch, const char *id_property, const char *also);
 
 /*

@@ -1,6 +1,6 @@
 /*
  * records_answer.c
- *		What contacts and companies have in common: the answers.
+ *		What records of every type have in common: the answers.
  *
  * Each input ends, or goes on: to be mapped again by a newer schema, to have
  * its lifecycle stage cleared and set, to have a conflict resolved, to be sent
@@ -21,17 +21,7 @@
 
 StaticAssertDecl(REPLY_ID_BYTES <= RECORD_ID_BYTES, "an id that was read can be kept");
 
-/* Where inputs go that have not ended. */
-typedef enum Onward
-{
-	ONWARD_AGAIN,
-	ONWARD_CLEAR,
-	ONWARD_SET,
-	ONWARD_FIND,
-	ONWARD_WHOLE,
-	ONWARD_RESOLVE
-#define ONWARD_COUNT (ONWARD_RESOLVE + 1)
-} Onward;
+#define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
 
 typedef struct Reading
 {
@@ -39,50 +29,7 @@ typedef struct Reading
 	const Reply *reply;
 	AckRequest *request;
 	const RecordKinds *kinds;
-	bool	   *onward[ONWARD_COUNT];	/* a flag for each input */
-	int			count[ONWARD_COUNT];
 } Reading;
-
-static void
-begin_reading(Reading *reading, Batch *batch, const Reply *reply, AckRequest *request)
-{
-	memset(reading, 0, sizeof(*reading));
-	reading->batch = batch;
-	reading->reply = reply;
-	reading->request = request;
-	reading->kinds = records_of(batch->lane);
-	for (int i = 0; i < ONWARD_COUNT; i++)
-		reading->onward[i] = palloc0(sizeof(bool) * batch->ninputs);
-}
-
-static void
-send_on(Reading *reading, int input, Onward onward)
-{
-	reading->onward[onward][input] = true;
-	reading->count[onward]++;
-}
-
-/* What is pushed last goes first: the steps of what has begun. */
-static void
-end_reading(Reading *reading)
-{
-	const RequestKind *const next[ONWARD_COUNT] = {
-		[ONWARD_CLEAR] = reading->kinds->clear_stage,
-		[ONWARD_SET] = reading->kinds->set_stage,
-		[ONWARD_FIND] = reading->kinds->find,
-		[ONWARD_WHOLE] = reading->kinds->update,
-		[ONWARD_RESOLVE] = reading->kinds->resolve,
-	};
-
-	if (reading->count[ONWARD_AGAIN] > 0)
-		batch_silent(reading->batch, reading->onward[ONWARD_AGAIN], reading->reply, reading->request);
-	for (int i = 0; i < ONWARD_COUNT; i++)
-	{
-		if (next[i] != NULL && reading->count[i] > 0)
-			(void) batch_follow(reading->batch, reading->onward[i], next[i]);
-		pfree(reading->onward[i]);
-	}
-}
 
 /* ---- confirmed ------------------------------------------------------------------------- */
 
@@ -98,7 +45,7 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 		batch_warn(input, "several_companies", "domain", "HubSpot has several companies of this domain: the oldest was taken");
 	if (record_id != NULL)
 	{
-		record_map_add(key->lane->account->server, kinds->object, queue_id_property(key), key->key, record_id,
+		record_map_add(key->lane->account->server, key->lane->family, queue_id_property(key), key->key, record_id,
 					   created == 1, clock_us());
 		if (kinds->confirmed != NULL)
 			kinds->confirmed(input);
@@ -108,11 +55,20 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 	batch_end_input(input, &result);
 }
 
+/* The stage that an answer shows, NULL when it shows none. */
+static const char *
+stage_in(const Input *input, const ReplyResult *result)
+{
+	const char *property = records_type(input->key->lane)->stage_property;
+
+	return result == NULL || property == NULL ? NULL : reply_property(result, property);
+}
+
 /* Whether HubSpot has silently kept another stage than the one that was sent. */
 static bool
 stage_was_kept(const Input *input, const ReplyResult *result)
 {
-	const char *stage = result == NULL ? NULL : reply_property(result, "lifecyclestage");
+	const char *stage = stage_in(input, result);
 
 	return input->stage != NULL && stage != NULL && strcmp(stage, input->stage) != 0;
 }
@@ -120,7 +76,7 @@ stage_was_kept(const Input *input, const ReplyResult *result)
 void
 records_note_stage(Input *input, const ReplyResult *result)
 {
-	const char *stage = result == NULL ? NULL : reply_property(result, "lifecyclestage");
+	const char *stage = stage_in(input, result);
 
 	input->stage_taken = input->stage != NULL && stage != NULL && strcmp(stage, input->stage) == 0;
 }
@@ -137,7 +93,7 @@ send_whole(Reading *reading, int i)
 	known_forget(input->key);
 	input->whole = true;
 	if (input->key->record_id[0] != '\0')
-		send_on(reading, i, ONWARD_WHOLE);
+		input->onward = reading->kinds->update;
 	else
 		batch_put_back(input->key, input->rows, input->nrows);
 }
@@ -161,19 +117,19 @@ confirm(Reading *reading, int i, const ReplyResult *result)
 
 	records_note_stage(input, result);
 	if (key->record_id[0] == '\0' && kinds->find != NULL && kind != kinds->find)
-		send_on(reading, i, ONWARD_FIND);
+		input->onward = kinds->find;
 	else if (unchanged_is_elsewhere(input, key->record_id[0] != '\0' ? key->record_id : NULL))
 		send_whole(reading, i);
 	else if (kind == kinds->clear_stage)
-		send_on(reading, i, ONWARD_SET);
+		input->onward = kinds->set_stage;
 	else if (stage_was_kept(input, result) && key->lane->account->options->lifecycle == LIFECYCLE_ANY &&
 			 kind != kinds->set_stage)
-		send_on(reading, i, ONWARD_CLEAR);
+		input->onward = kinds->clear_stage;
 	else
 	{
 		if (stage_was_kept(input, result))
-			batch_warn(input, "lifecycle_kept", "lifecyclestage",
-					   psprintf("HubSpot has kept the stage \"%s\"", reply_property(result, "lifecyclestage")));
+			batch_warn(input, "lifecycle_kept", records_type(key->lane)->stage_property,
+					   psprintf("HubSpot has kept the stage \"%s\"", stage_in(input, result)));
 		records_end(input, key->record_id[0] != '\0' ? key->record_id : NULL, input->created, reading->reply->status,
 					reading->request);
 	}
@@ -227,12 +183,12 @@ static bool
 may_be_repaired(const Input *input)
 {
 	Account    *account = input->key->lane->account;
-	SchemaPart	part = records_of(input->key->lane)->part;
+	Object		part = input->key->lane->family;
 
 	if (account->schema == NULL || account->schema->properties[part] == NULL)
 		return false;
 	for (int i = 0; i < input->nrows; i++)
-		if (input->rows[i]->repaired)
+		if ((input->rows[i]->once & ONCE_MAPPED_ANEW) != 0)
 			return false;
 	return true;
 }
@@ -244,8 +200,8 @@ repair(Input *input)
 	if (!may_be_repaired(input))
 		return false;
 	for (int i = 0; i < input->nrows; i++)
-		input->rows[i]->repaired = true;
-	schema_sync_refresh(input->key->lane->account, records_of(input->key->lane)->part);
+		input->rows[i]->once |= ONCE_MAPPED_ANEW;
+	schema_sync_refresh(input->key->lane->account, input->key->lane->family);
 	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
@@ -265,13 +221,11 @@ repair_all(Batch *batch)
 static bool
 try_without_record(Batch *batch, Input *input)
 {
-	const RecordKinds *kinds = records_of(batch->lane);
-
-	if (!batch->kind->by_record || kinds->vanished == NULL || input->rows[0]->repaired)
+	if (!batch->kind->by_record || (input->rows[0]->once & ONCE_WITHOUT_RECORD) != 0)
 		return false;
-	input->rows[0]->repaired = true;
+	input->rows[0]->once |= ONCE_WITHOUT_RECORD;
 	input->key->record_id[0] = '\0';
-	kinds->vanished(input);
+	records_forget(input->key);
 	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
@@ -296,7 +250,7 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 		input->category = MemoryContextStrdup(batch->context, category != NULL ? category : "CONFLICT");
 		input->message = MemoryContextStrdup(batch->context, message != NULL ? message : "");
 		input->status = reading->reply->status;
-		send_on(reading, i, ONWARD_RESOLVE);
+		input->onward = reading->kinds->resolve;
 		return;
 	}
 	if (is_vanished(error, status) && batch->kind->by_record &&
@@ -308,7 +262,7 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 void
 records_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	Reading		reading;
+	Reading		reading = {batch, reply, request, records_of(batch->lane)};
 
 	if (is_about_schema(&reply->error) && repair_all(batch))
 		return;
@@ -317,9 +271,8 @@ records_refused(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_bisect(batch, reply);
 		return;
 	}
-	begin_reading(&reading, batch, reply, request);
 	refuse(&reading, 0, &reply->error, reply_code(reply), reply->message, reply->status);
-	end_reading(&reading);
+	batch_go_on(batch, reply, request);
 }
 
 /* ---- the answers --------------------------------------------------------------------------- */
@@ -341,7 +294,7 @@ read_records(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	ReplyInput *matched = palloc0(sizeof(ReplyInput) * batch->ninputs);
 	const char *property = NULL;
-	Reading		reading;
+	Reading		reading = {batch, reply, request, records_of(batch->lane)};
 
 	for (int i = 0; i < batch->ninputs; i++)
 	{
@@ -349,7 +302,6 @@ read_records(Batch *batch, const Reply *reply, AckRequest *request)
 		matched[i].key = match_key(batch, &batch->inputs[i], &property);
 	}
 	reply_match(reply, property, matched, batch->ninputs);
-	begin_reading(&reading, batch, reply, request);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		if (matched[i].outcome == REPLY_CONFIRMED)
@@ -357,9 +309,9 @@ read_records(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (matched[i].outcome == REPLY_FAILED)
 			refuse(&reading, i, matched[i].error, category_of(matched[i].error), matched[i].error->message, 0);
 		else
-			send_on(&reading, i, ONWARD_AGAIN);
+			batch->inputs[i].onward = &batch_same;
 	}
-	end_reading(&reading);
+	batch_go_on(batch, reply, request);
 	pfree(matched);
 }
 
@@ -376,13 +328,12 @@ void
 records_found(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	Reading		reading;
+	Reading		reading = {batch, reply, request, records_of(batch->lane)};
 
 	if (reply->class == REPLY_RECORDS)
 		(void) records_match_keys(batch, reply, found);
-	begin_reading(&reading, batch, reply, request);
 	for (int i = 0; i < batch->ninputs; i++)
 		confirm(&reading, i, found[i]);
-	end_reading(&reading);
+	batch_go_on(batch, reply, request);
 	pfree(found);
 }

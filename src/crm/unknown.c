@@ -51,7 +51,7 @@ open_table(void)
 }
 
 void
-unknown_note(Oid server, SchemaPart part, const UnknownProperty *property, int64 id)
+unknown_note(Oid server, Object part, const UnknownProperty *property, int64 id)
 {
 	UnknownKey	key;
 	UnknownEntry *entry;
@@ -92,7 +92,7 @@ unknown_save(void)
 	{
 		Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID};
 		Datum		values[] = {
-			ObjectIdGetDatum(entry->key.server), CStringGetTextDatum(schema_part_names[entry->key.part]),
+			ObjectIdGetDatum(entry->key.server), CStringGetTextDatum(object_types[entry->key.part].name),
 			CStringGetTextDatum(entry->key.name), CStringGetTextDatum(entry->type),
 			Int64GetDatum(entry->times), Int64GetDatum(entry->last_id)
 		};

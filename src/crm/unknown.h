@@ -9,8 +9,9 @@
 #define HUBSPOT_UNKNOWN_H
 
 #include "message/mapping.h"
+#include "message/object_type.h"
 
-extern void unknown_note(Oid server, SchemaPart part, const UnknownProperty *property, int64 id);
+extern void unknown_note(Oid server, Object part, const UnknownProperty *property, int64 id);
 
 /* Whether there is something to write; write it inside a transaction; it was committed. */
 extern bool unknown_wants_saving(void);

@@ -70,7 +70,7 @@ read_arguments(FunctionCallInfo fcinfo, SyncKind kind, const CommonArguments *at
 	sync->name = sync_text_argument(fcinfo, 0, "name");
 	sync->source = sync_source_bare_query(sync_text_argument(fcinfo, 1, "query"));
 	sync->level = sync_word_argument(fcinfo, 2, "level", sync_level_names, SYNC_LEVELS);
-	sync->object = sync->level == SYNC_LEVEL_ACCOUNT ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
+	sync->object = sync_level_objects[sync->level];
 	sync->property = PG_ARGISNULL(at->property)
 		? internal_name(sync->name) : sync_text_argument(fcinfo, at->property, "property");
 	sync->create_in_hubspot = !PG_ARGISNULL(at->create_in_hubspot) &&

@@ -62,7 +62,7 @@ read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 
 	sync->name = pstrdup("preview");
 	sync->kind = SYNC_IS_SYNC;
-	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", object_names, SYNC_OBJECTS);
+	sync->object = sync_object_argument(fcinfo, ARG_OBJECT);
 	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
 	sync->deletes =
 		sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
@@ -97,7 +97,7 @@ hubspot_sync_preview(PG_FUNCTION_ARGS)
 	description = preview_describe_source(&sync, &source);
 	values[0] = ObjectIdGetDatum(account_resolve(sync.server));
 	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(description));
-	values[2] = CStringGetTextDatum(object_names[sync.object]);
+	values[2] = CStringGetTextDatum(object_types[sync.object].name);
 	values[3] = CStringGetTextDatum(sync.key_column);
 	values[4] = CStringGetTextDatum(sync_mode_names[sync.mode]);
 	values[5] = CStringGetTextDatum(sync_deletes_names[sync.deletes]);

@@ -168,10 +168,8 @@ static Datum
 describe_keys(const Sync *sync, Oid server)
 {
 	const CallOptions *options = account_call_options(server);
-	bool		address_needed =
-	(sync->level == SYNC_LEVEL_USER && options->contact_id_property == NULL);
-	KeyFacts	facts =
-	{.by_domain = sync->level != SYNC_LEVEL_USER && options->company_id_property == NULL};
+	bool		address_needed = sync_key_object(sync) == OBJECT_IS_CONTACT && options->id_property[OBJECT_IS_CONTACT] == NULL;
+	KeyFacts	facts = {.by_domain = account_goes_by_natural_key(options, sync_key_object(sync))};
 	RefreshSource source;
 	StringInfoData json;
 
@@ -202,7 +200,7 @@ hubspot_audience_preview(PG_FUNCTION_ARGS)
 	sync->kind = SYNC_IS_AUDIENCE;
 	sync->source = sync_source_bare_query(sync_text_argument(fcinfo, ARG_QUERY, "query"));
 	sync->level = sync_word_argument(fcinfo, ARG_LEVEL, "level", sync_level_names, SYNC_LEVELS);
-	sync->object = sync->level == SYNC_LEVEL_ACCOUNT ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
+	sync->object = sync_level_objects[sync->level];
 	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 	server = account_resolve(sync->server);
 	/* Before the query runs: an error in its columns is reported as at the declaration. */

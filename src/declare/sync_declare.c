@@ -89,7 +89,7 @@ void
 sync_check_combination(const Sync *sync)
 {
 	bool		is_event = sync->object == OBJECT_IS_EVENT;
-	bool		is_record = sync->object == OBJECT_IS_CONTACT || sync->object == OBJECT_IS_COMPANY;
+	bool		is_record = object_types[sync->object].is_record;
 
 	refuse(is_event && (sync->event == NULL || sync->event[0] == '\0'),
 		   "a sync of events needs the name of the event",
@@ -116,7 +116,7 @@ read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->name = sync_text_argument(fcinfo, ARG_NAME, "name");
 	check_name(sync->name);
 	need(fcinfo, ARG_BACKFILL, "backfill");
-	sync->object = sync_word_argument(fcinfo, ARG_OBJECT, "object", object_names, SYNC_OBJECTS);
+	sync->object = sync_object_argument(fcinfo, ARG_OBJECT);
 	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
 	sync->deletes =
 		sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
@@ -226,30 +226,19 @@ need_mapped(const Sync *sync, const char *property, const char *what)
 static KeyNames
 key_names(const Sync *sync, const CallOptions *options)
 {
+	const CrmType *type = &object_types[sync->object];
 	KeyNames	names = {{NULL}};
 	int			n = 0;
 
-	if (sync->object == OBJECT_IS_CONTACT)
+	if (options->id_property[sync->object] != NULL)
 	{
-		/* An account with an id property identifies records by it first, like in calls. */
-		/* An account with an id property identifies records by it first, like in calls. */
-		if (options->contact_id_property != NULL)
-		{
-			names.names[n++] = options->contact_id_property;
-			names.names[n++] = "userId";
-		}
-		names.names[n++] = "email";
+		names.names[n++] = options->id_property[sync->object];
+		names.names[n++] = type->id_member;
 	}
-	else
-	{
-		if (options->company_id_property != NULL)
-		{
-			names.names[n++] = options->company_id_property;
-			names.names[n++] = "groupId";
-		}
-		names.names[n++] = "domain";
-		names.names[n++] = "website";
-	}
+	if (type->natural_key != NULL)
+		names.names[n++] = type->natural_key;
+	if (type->key_trait != NULL)
+		names.names[n++] = type->key_trait;
 	return names;
 }
 
@@ -270,7 +259,7 @@ default_record_key(const Sync *sync, const CallOptions *options)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("no column says which %s a row is", object_names[sync->object]),
+			 errmsg("no column says which %s a row is", object_types[sync->object].name),
 			 errhint("Map a column to %s, or give key.", list.data)));
 }
 
@@ -294,17 +283,15 @@ default_key(const Sync *sync, const SyncSource *source, const CallOptions *optio
 	}
 }
 
-/*
- * A company without an id property is identified by its domain: then the key must be
- * mapped to it.
- */
+/* A record whose type has no property for its id is known by its natural key, which the key must then be. */
 static void
-check_company_key(const Sync *sync, const CallOptions *options)
+check_natural_key(const Sync *sync, const CallOptions *options)
 {
+	const CrmType *type = &object_types[sync->object];
 	bool		is_mapped = false;
 	ListCell   *cell;
 
-	if (sync->object != OBJECT_IS_COMPANY || options->company_id_property != NULL)
+	if (!account_goes_by_natural_key(options, sync->object))
 		return;
 	foreach(cell, sync->columns)
 	{
@@ -312,14 +299,13 @@ check_company_key(const Sync *sync, const CallOptions *options)
 
 		if (strcmp(column->column, sync->key_column) != 0)
 			continue;
-		if (same_folded_name(column->property, strlen(column->property), "domain", 6) ||
-			same_folded_name(column->property, strlen(column->property), "website", 7))
+		if (is_key_trait(sync->object, column->property))
 			return;
 		is_mapped = true;
 	}
-	refuse(is_mapped, psprintf("column \"%s\" is no key of a company", sync->key_column),
-		   "Map it to domain or website, or give the account a property for the id of companies: "
-		   "ALTER SERVER ... OPTIONS (ADD company_id_property '...').");
+	refuse(is_mapped, psprintf("column \"%s\" is no key of a %s", sync->key_column, type->name),
+		   psprintf("Map it to %s or %s, or give the account a property for the id of %s: ALTER SERVER ... OPTIONS (ADD %s '...').",
+					type->natural_key, type->key_trait, type->plural, type->id_option));
 }
 
 static void
@@ -334,7 +320,7 @@ take_key(Sync *sync, const SyncSource *source, const char *key)
 	sync->key_column = pstrdup(key);
 	if (OidIsValid(source->relation))
 		sync->key_attnum = attribute->attnum;
-	check_company_key(sync, options);
+	check_natural_key(sync, options);
 }
 
 /* ---- what an object needs ------------------------------------------------------------------ */

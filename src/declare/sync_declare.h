@@ -9,9 +9,6 @@
 
 #include "sync/sync_source.h"
 
-/* Objects that a sync writes; the first ones of the enum. */
-#define SYNC_OBJECTS (OBJECT_IS_EVENT + 1)
-
 /* Raise an error if object, mode, deletes and event do not fit together. */
 extern void sync_check_combination(const Sync *sync);
 

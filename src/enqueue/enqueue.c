@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "commands/sequence.h"
 #include "funcapi.h"
+#include "message/record_message.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -60,22 +61,39 @@ struct Enqueue
 	CompanyContacts *pairs;		/* of the associations, NULL before the first one */
 };
 
-/* The object that the row of a call is about. */
+/* Calls that carry a message and are of no record type, and the object of their own row. */
 static const struct
 {
-	bool		has_message;
+	Call		call;
 	Object		object;
-}			calls[CALL_COUNT] =
+}			other_calls[] =
 {
-	[CALL_IDENTIFY] = {true, OBJECT_IS_CONTACT},
-	[CALL_TRACK] = {true, OBJECT_IS_EVENT},
-	[CALL_GROUP] = {true, OBJECT_IS_COMPANY},
-	[CALL_PAGE] = {true, OBJECT_IS_EVENT},
-	[CALL_FORM] = {true, OBJECT_IS_FORM},
-	[CALL_DELETE] = {true, OBJECT_IS_CONTACT},
-	[CALL_ADD_TO_LIST] = {true, OBJECT_IS_LIST},
-	[CALL_REMOVE_FROM_LIST] = {true, OBJECT_IS_LIST},
+	{CALL_TRACK, OBJECT_IS_EVENT},
+	{CALL_PAGE, OBJECT_IS_EVENT},
+	{CALL_FORM, OBJECT_IS_FORM},
+	{CALL_DELETE, OBJECT_IS_CONTACT},
+	{CALL_ADD_TO_LIST, OBJECT_IS_LIST},
+	{CALL_REMOVE_FROM_LIST, OBJECT_IS_LIST},
 };
+
+/* The object of a call that carries a message; false: it carries none. */
+static bool
+object_of_call(Call call, Object *object)
+{
+	foreach_object(type, is_record)
+	{
+		*object = type;
+		if (object_types[type].call == call)
+			return true;
+	}
+	for (int i = 0; i < lengthof(other_calls); i++)
+	{
+		*object = other_calls[i].object;
+		if (other_calls[i].call == call)
+			return true;
+	}
+	return false;
+}
 
 Call
 enqueue_call_by_name(const char *name)
@@ -85,7 +103,9 @@ enqueue_call_by_name(const char *name)
 	initStringInfo(&valid);
 	for (int i = 0; i < CALL_COUNT; i++)
 	{
-		if (!calls[i].has_message)
+		Object		object;
+
+		if (!object_of_call((Call) i, &object))
 			continue;
 		if (strcmp(name, call_names[i]) == 0)
 			return (Call) i;
@@ -112,10 +132,11 @@ static void
 keep_texts(CallOptions *options)
 {
 	options->server_name = pstrdup(options->server_name);
-	if (options->contact_id_property != NULL)
-		options->contact_id_property = pstrdup(options->contact_id_property);
-	if (options->company_id_property != NULL)
-		options->company_id_property = pstrdup(options->company_id_property);
+	foreach_object(object, is_record)
+	{
+		if (options->id_property[object] != NULL)
+			options->id_property[object] = pstrdup(options->id_property[object]);
+	}
 }
 
 Enqueue *
@@ -191,8 +212,7 @@ static bool
 has_mode(const Enqueue *enqueue, Object object)
 {
 	return enqueue->mode != MODE_UPSERT && enqueue->call != CALL_DELETE &&
-		(object == OBJECT_IS_CONTACT || object == OBJECT_IS_COMPANY ||
-		 object == OBJECT_IS_ASSOCIATION);
+		(object_types[object].is_record || object == OBJECT_IS_ASSOCIATION);
 }
 
 /* In a group, rows outlive their message: copy it. */
@@ -277,7 +297,7 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 {
 	Work		work = {.message = message};
 
-	work.object = calls[enqueue->call].object;
+	(void) object_of_call(enqueue->call, &work.object);
 	if (!enqueue->record_problems)
 		enqueue_raise(problem);
 	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
@@ -308,20 +328,14 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 	{
 		case CALL_TRACK:
 		case CALL_PAGE:
-			return message_event_key(enqueue->call, parts, options->contact_id_property, key,
-									 problem);
-		case CALL_GROUP:
-			return message_company_key(parts, options->company_id_property, key, problem);
+			return message_event_key(enqueue->call, parts, options->id_property[OBJECT_IS_CONTACT], key, problem);
 		case CALL_FORM:
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
-			return message_deleted_key(parts, options->contact_id_property,
-									   options->company_id_property, &work->object, key, problem);
+			return message_deleted_key(parts, options->id_property, &work->object, key, problem);
 		case CALL_ADD_TO_LIST:
 		case CALL_REMOVE_FROM_LIST:
-			return message_member_key(enqueue->call, parts, options->contact_id_property,
-									  options->company_id_property,
-									  key, problem);
+			return message_member_key(enqueue->call, parts, options->id_property, key, problem);
 		case CALL_IDENTIFY:
 
 			/*
@@ -329,13 +343,10 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 			 * address before.
 			 */
 			if (enqueue->source == SOURCE_SYNC)
-				return message_known_contact_key(enqueue->call, parts, options->contact_id_property,
-												 key, problem);
-			return message_contact_key(enqueue->call, parts, options->contact_id_property, key,
-									   problem);
+				return message_known_contact_key(enqueue->call, parts, options->id_property[OBJECT_IS_CONTACT], key, problem);
+			return message_contact_key(enqueue->call, parts, options->id_property[OBJECT_IS_CONTACT], key, problem);
 		default:
-			return message_contact_key(enqueue->call, parts, options->contact_id_property, key,
-									   problem);
+			return message_record_key(work->object, enqueue->call, parts, options->id_property[work->object], key, problem);
 	}
 }
 
@@ -346,8 +357,7 @@ find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key,
 {
 	key->key = NULL;
 	return enqueue->call != CALL_GROUP || !message_names_contact(enqueue->call, parts) ||
-		message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property, key,
-								  problem);
+		message_known_contact_key(enqueue->call, parts, enqueue->options.id_property[OBJECT_IS_CONTACT], key, problem);
 }
 
 /* Remember that the contact belongs to the company. */
@@ -388,8 +398,7 @@ enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
 	const char *why;
 
 	if (!enqueue->options.associate_company_trait ||
-		!message_contact_company(enqueue->call, parts, enqueue->options.company_id_property,
-								 &work.key, &why))
+		!message_contact_company(enqueue->call, parts, enqueue->options.id_property[OBJECT_IS_COMPANY], &work.key, &why))
 		return;
 	(void) enqueue_work(enqueue, &work);
 	(void) enqueue_association(enqueue, contact, &work.key, parent);
@@ -417,10 +426,8 @@ enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, co
 
 	if (enqueue->call == CALL_IDENTIFY)
 		enqueue_company(enqueue, message, parts, &work->key, work->id);
-	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events &&
-			 message_has_traits(parts->context_traits) &&
-			 message_known_contact_key(enqueue->call, parts, enqueue->options.contact_id_property,
-									   &contact, &problem))
+	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events && message_has_traits(parts->context_traits) &&
+			 message_known_contact_key(enqueue->call, parts, enqueue->options.id_property[OBJECT_IS_CONTACT], &contact, &problem))
 		enqueue_contact(enqueue, message, parts, &contact, work->id);
 	else if (enqueue->call == CALL_GROUP && member->key != NULL)
 	{
@@ -448,10 +455,11 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 {
 	MessageParts parts;
 	MessageProblem problem;
-	Work		work = {.object = calls[enqueue->call].object, .message = message};
+	Work		work = {.message = message};
 	MessageKey	member;
 	int64		earlier;
 
+	(void) object_of_call(enqueue->call, &work.object);
 	enqueue->deadline = 0;
 	if (VARSIZE_ANY_EXHDR(message) > hubspot_max_message_size)
 	{
@@ -489,9 +497,8 @@ enqueue_membership(Enqueue *enqueue, Jsonb *message)
 
 	enqueue->deadline = 0;
 	if (!message_read(message, &parts, &problem) ||
-		!message_company_key(&parts, enqueue->options.company_id_property, &company, &problem) ||
-		!message_known_contact_key(enqueue->call, &parts, enqueue->options.contact_id_property,
-								   &contact, &problem))
+		!message_company_key(CALL_GROUP, &parts, enqueue->options.id_property[OBJECT_IS_COMPANY], &company, &problem) ||
+		!message_known_contact_key(enqueue->call, &parts, enqueue->options.id_property[OBJECT_IS_CONTACT], &contact, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	return enqueue_association(enqueue, &contact, &company, 0);
 }

@@ -181,14 +181,18 @@ append_options(StringInfo json, const char *type, ArrayType *options)
 	appendStringInfoChar(json, ']');
 }
 
-static void
-check_object(const char *object)
+/* The record type of this name; an error when there is none. */
+static Object
+record_type(const char *name)
 {
-	if (strcmp(object, "contact") != 0 && strcmp(object, "company") != 0)
+	int			object = object_find(name, strlen(name));
+
+	if (object < 0 || !object_types[object].is_record)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown object \"%s\"", object),
-				 errhint("Valid objects are: contact, company.")));
+				 errmsg("unknown object \"%s\"", name),
+				 errhint("Valid objects are: %s.", object_names_where(is_record))));
+	return (Object) object;
 }
 
 /*
@@ -202,8 +206,8 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 	char	   *name = text_argument(fcinfo, 1, "name");
 	char	   *type = text_argument(fcinfo, 2, "type");
 	StringInfoData json;
+	Object		part = record_type(object);
 
-	check_object(object);
 	check_name(name, MAX_NAME);
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
@@ -213,8 +217,7 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 	append_member(&json, "label", PG_ARGISNULL(3) ? name : text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	append_member(&json, "type", type);
 	append_member(&json, "fieldType", field_type_of(type));
-	append_member(&json, "groupName",
-				  schema_group(strcmp(object, "contact") == 0 ? SCHEMA_CONTACT : SCHEMA_COMPANY));
+	append_member(&json, "groupName", object_types[part].property_group);
 	append_options(&json, type, PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
 	appendStringInfo(&json, ",\"hasUniqueValue\":%s}",
 					 !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
@@ -304,11 +307,8 @@ hubspot_create_list(PG_FUNCTION_ARGS)
 	MessageList list;
 	MessageProblem problem;
 
-	check_object(object);
-	work.message =
-		DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-										   CStringGetDatum(psprintf("{\"object\":\"%s\"}",
-																	object))));
+	(void) record_type(object);
+	work.message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"object\":\"%s\"}", object))));
 	work.message = message_set_list(work.message, name);
 	if (!message_list(&work.message->root, &list, &problem))
 		enqueue_raise(&problem);

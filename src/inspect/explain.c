@@ -18,6 +18,7 @@
 #include "executor/spi.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
+#include "message/record_message.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -106,7 +107,7 @@ begin_work(Explained *work, const Explain *explain, Object object, const Message
 	initStringInfo(&work->warnings);
 	initStringInfo(&work->body);
 	work->method = "POST";
-	work->path = pstrdup(path_of(path, explain->options));
+	work->path = pstrdup(path_of(path, &object_types[object], explain->options));
 }
 
 static void
@@ -122,9 +123,8 @@ end_work(Explain *explain, const Explained *work)
 	Datum		values[EXPLAIN_COLUMNS];
 	bool		nulls[EXPLAIN_COLUMNS] = {0};
 
-	values[EXPLAIN_OBJECT] = CStringGetTextDatum(object_names[work->object]);
-	values[EXPLAIN_KEY_PROPERTY] =
-		CStringGetTextDatum(work->key.property != NULL ? work->key.property : "email");
+	values[EXPLAIN_OBJECT] = CStringGetTextDatum(object_types[work->object].name);
+	values[EXPLAIN_KEY_PROPERTY] = CStringGetTextDatum(object_key_property(work->key.property));
 	values[EXPLAIN_KEY] = CStringGetTextDatum(work->key.key);
 	values[EXPLAIN_PROPERTIES] = jsonb_datum(psprintf("[%s]", work->properties.data));
 	values[EXPLAIN_WARNINGS] = jsonb_datum(psprintf("[%s]", work->warnings.data));
@@ -165,8 +165,7 @@ describe_properties(StringInfo json, const Mapping *mapping, const bool *unchang
 static const char *
 find_record(const Explain *explain, Object object, const MessageKey *key)
 {
-	return record_map_look_up(explain->server, object,
-							  key->property != NULL ? key->property : "email", key->key);
+	return record_map_look_up(explain->server, object, object_key_property(key->property), key->key);
 }
 
 /* The same, but NULL unless the user may see it. */
@@ -211,24 +210,15 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	bool		nothing_left;
 
 	begin_work(&work, explain, object, key,
-			   object == OBJECT_IS_CONTACT ? (by_key ? PATH_CONTACTS_UPSERT : PATH_CONTACTS_UPDATE)
-			   : by_key ? PATH_COMPANIES_UPSERT
-			   : id != NULL ? PATH_COMPANIES_UPDATE : PATH_COMPANIES_CREATE);
+			   by_key ? PATH_UPSERT : by_domain && id == NULL ? PATH_CREATE : PATH_UPDATE);
 	rules.object = object;
-	rules.properties =
-		explain->schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY];
+	rules.properties = explain->schema->properties[object];
 
 	appendStringInfoString(&work.body, "{\"inputs\":[");
-	records_begin_input(&work.body,
-						by_key ? (key->property != NULL ? key->property : "email") : NULL,
+	records_begin_input(&work.body, by_key ? object_key_property(key->property) : NULL,
 						by_key ? key->key : id, "0");
 	mapping_begin(&mapping, &work.body, &rules);
-	if (object == OBJECT_IS_CONTACT)
-		mapping_add_contact(&mapping, explain->call, &explain->parts, key->property,
-							&work.warnings);
-	else
-		mapping_add_company(&mapping, explain->call, &explain->parts, key->property,
-							&work.warnings);
+	mapping_add_record(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
 
 	/*
 	 * By find_record(), not by id, which is hidden from roles that may read hubspot.confirmed
@@ -285,8 +275,7 @@ explain_contact(Explain *explain, const MessageKey *key)
 
 	explain_record(explain, OBJECT_IS_CONTACT, key);
 	if (!explain->options->associate_company_trait ||
-		!message_contact_company(explain->call, &explain->parts,
-								 explain->options->company_id_property, &company, &why))
+		!message_contact_company(explain->call, &explain->parts, explain->options->id_property[OBJECT_IS_COMPANY], &company, &why))
 		return;
 	explain_record(explain, OBJECT_IS_COMPANY, &company);
 	explain_association(explain, key, &company);
@@ -365,7 +354,8 @@ explain_form(Explain *explain)
 
 	if (!message_form_key(&explain->parts, &key, &problem))
 		enqueue_raise(&problem);
-	begin_work(&work, explain, OBJECT_IS_FORM, &key, PATH_CONTACTS_UPSERT);
+	/* any path: a form has one of its own, below */
+	begin_work(&work, explain, OBJECT_IS_FORM, &key, PATH_ACCOUNT_INFO);
 	initStringInfo(&path);
 	forms_append_path(&path, &explain->parts, explain->portal_id, false);
 	work.path = path.data;
@@ -382,12 +372,9 @@ explain_delete(Explain *explain, bool erases)
 	MessageProblem problem;
 	const char *id;
 
-	if (!message_deleted_key(&explain->parts, explain->options->contact_id_property,
-							 explain->options->company_id_property,
-							 &object, &key, &problem))
+	if (!message_deleted_key(&explain->parts, (const char *const *) explain->options->id_property, &object, &key, &problem))
 		enqueue_raise(&problem);
-	begin_work(&work, explain, object, &key, object == OBJECT_IS_COMPANY ? PATH_COMPANIES_ARCHIVE
-			   : erases ? PATH_CONTACTS_ERASE : PATH_CONTACTS_ARCHIVE);
+	begin_work(&work, explain, object, &key, erases ? PATH_ERASE : PATH_ARCHIVE);
 	id = known_record(explain, object, &key);
 	appendStringInfoString(&work.body, erases ? "{\"objectId\":" : "{\"inputs\":[{\"id\":");
 	append_id(&work.body, erases && key.property == NULL ? key.key : id);
@@ -410,9 +397,7 @@ explain_member(Explain *explain)
 	char		path[PATH_BYTES];
 
 	if (!message_list(explain->parts.root, &list, &problem) ||
-		!message_member_key(explain->call, &explain->parts, options->contact_id_property,
-							options->company_id_property,
-							&key, &problem))
+		!message_member_key(explain->call, &explain->parts, (const char *const *) options->id_property, &key, &problem))
 		enqueue_raise(&problem);
 	begin_work(&work, explain, OBJECT_IS_LIST, &key, PATH_LISTS);
 	work.method = "PUT";
@@ -420,12 +405,8 @@ explain_member(Explain *explain)
 	strlcpy(path, work.path, sizeof(path));
 	lists_append_change_path(path, sizeof(path), "{listId}");
 	work.path = path;
-	appendStringInfoString(&work.body,
-						   adds ? "{\"recordIdsToAdd\":["
-						   : "{\"recordIdsToAdd\":[],\"recordIdsToRemove\":[");
-	append_id(&work.body,
-			  known_record(explain, list.of_companies ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT,
-						   &key));
+	appendStringInfoString(&work.body, adds ? "{\"recordIdsToAdd\":[" : "{\"recordIdsToAdd\":[],\"recordIdsToRemove\":[");
+	append_id(&work.body, known_record(explain, list.object, &key));
 	appendStringInfoString(&work.body, adds ? "],\"recordIdsToRemove\":[]}" : "]}");
 	end_work(explain, &work);
 }
@@ -437,11 +418,9 @@ explain_group(Explain *explain)
 	MessageKey	contact = {.key = NULL};
 	MessageProblem problem;
 
-	if (!message_company_key(&explain->parts, explain->options->company_id_property, &company,
-							 &problem) ||
+	if (!message_company_key(CALL_GROUP, &explain->parts, explain->options->id_property[OBJECT_IS_COMPANY], &company, &problem) ||
 		(message_names_contact(explain->call, &explain->parts) &&
-		 !message_known_contact_key(explain->call, &explain->parts,
-									explain->options->contact_id_property, &contact, &problem)))
+		 !message_known_contact_key(explain->call, &explain->parts, explain->options->id_property[OBJECT_IS_CONTACT], &contact, &problem)))
 		enqueue_raise(&problem);
 	explain_record(explain, OBJECT_IS_COMPANY, &company);
 	if (contact.key == NULL)
@@ -455,7 +434,7 @@ explain_group(Explain *explain)
 static void
 explain_occurrence(Explain *explain)
 {
-	const char *id_property = explain->options->contact_id_property;
+	const char *id_property = explain->options->id_property[OBJECT_IS_CONTACT];
 	MessageKey	key;
 	MessageProblem problem;
 
@@ -470,6 +449,23 @@ explain_occurrence(Explain *explain)
 	if (explain->call == CALL_TRACK && message_has_traits(explain->parts.context_traits) &&
 		message_known_contact_key(explain->call, &explain->parts, id_property, &key, &problem))
 		explain_contact(explain, &key);
+}
+
+/* A record of another type by the call that is its own. */
+static void
+explain_other_record(Explain *explain)
+{
+	MessageKey	key;
+	MessageProblem problem;
+
+	foreach_object(object, is_record)
+	{
+		if (object_types[object].call != explain->call)
+			continue;
+		if (!message_record_key(object, explain->call, &explain->parts, explain->options->id_property[object], &key, &problem))
+			enqueue_raise(&problem);
+		explain_record(explain, object, &key);
+	}
 }
 
 static void
@@ -497,12 +493,13 @@ explain_call(Explain *explain, Jsonb *message)
 		case CALL_DELETE:
 			explain_delete(explain, message_erases(message));
 			break;
-			/* identify; the SQL function has refused every other call. */
-		default:
-			if (!message_contact_key(explain->call, &explain->parts,
-									 explain->options->contact_id_property, &key, &problem))
+		case CALL_IDENTIFY:
+			if (!message_contact_key(explain->call, &explain->parts, explain->options->id_property[OBJECT_IS_CONTACT], &key, &problem))
 				enqueue_raise(&problem);
 			explain_contact(explain, &key);
+			break;
+		default:
+			explain_other_record(explain);
 	}
 }
 
@@ -537,7 +534,7 @@ begin_explain(Explain *explain, Oid oid)
 		? explain->options->portal_id : portal_id_of(oid);
 	unchanged_session_begin(&explain->session, oid, explain->options);
 	explain->rules.object = OBJECT_IS_CONTACT;
-	explain->rules.properties = explain->schema->properties[SCHEMA_CONTACT];
+	explain->rules.properties = explain->schema->properties[OBJECT_IS_CONTACT];
 	explain->rules.nmaps = explain->schema->nmaps;
 	explain->rules.maps = explain->schema->maps;
 	explain->rules.zone = pg_tzset(explain->options->time_zone);

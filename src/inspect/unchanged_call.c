@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
+#include "message/record_message.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -123,8 +124,7 @@ rules_of(const Judge *judge, Object object)
 {
 	MappingRules rules = {
 		.object = object,
-		.properties =
-		judge->schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY],
+		.properties = judge->schema->properties[object],
 		.nmaps = judge->schema->nmaps,
 		.maps = judge->schema->maps,
 		.zone = judge->zone
@@ -168,10 +168,7 @@ map_calls(FunctionCallInfo fcinfo, Mapping *mapping, const char *key_property)
 
 		if (!message_read(DatumGetJsonbP(messages[i]), parts, &problem))
 			return false;
-		if (mapping->rules->object == OBJECT_IS_COMPANY)
-			mapping_add_company(mapping, call, parts, key_property, &warnings);
-		else
-			mapping_add_contact(mapping, call, parts, key_property, &warnings);
+		mapping_add_record(mapping, call, parts, key_property, &warnings);
 	}
 	return true;
 }
@@ -193,7 +190,7 @@ Datum
 hubspot_all_confirmed(PG_FUNCTION_ARGS)
 {
 	Judge	   *judge;
-	Object		object;
+	int			object;
 	MessageKey	key;
 	MappingRules rules;
 	const char *record_id;
@@ -204,14 +201,13 @@ hubspot_all_confirmed(PG_FUNCTION_ARGS)
 	if (!is_complete(fcinfo))
 		PG_RETURN_BOOL(false);
 	judge = judge_of(fcinfo, PG_GETARG_OID(0));
-	object = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(1)), "company") == 0
-		? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
+	object = object_find(VARDATA_ANY(PG_GETARG_TEXT_PP(1)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(1)));
+	if (object < 0 || !object_types[object].is_record)
+		PG_RETURN_BOOL(false);
 	key.property = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	key.key = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	rules = rules_of(judge, object);
-	record_id =
-		record_map_look_up(judge->session.server, object,
-						   key.property != NULL ? key.property : "email", key.key);
+	record_id = record_map_look_up(judge->session.server, object, object_key_property(key.property), key.key);
 	/* A userId is no property of HubSpot's: mapping must not leave one out as the key. */
 	if (key.property != NULL && strcmp(key.property, MESSAGE_USER_ID) == 0)
 		key.property = NULL;

@@ -287,34 +287,32 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 static void
 add_special_fields(Mapping *mapping, const Traits *traits)
 {
-	int			count;
-	const SpecialField *fields = special_fields_of(mapping->rules->object, &count);
+	const SpecialField *field = object_types[mapping->rules->object].fields;
 
-	for (int i = 0; i < count; i++)
+	for (; field != NULL && field->property != NULL; field++)
 	{
-		const JsonbValue *value = &traits->special[fields[i].trait];
+		const JsonbValue *value = &traits->special[field->trait];
 		JsonbValue	member;
 
-		if (!traits->present[fields[i].trait])
+		if (!traits->present[field->trait])
 			continue;
-		if (is_object(value) && !special_trait_takes_objects(fields[i].trait))
-			mapping_warn(mapping, "unknown_property", fields[i].property,
-						 strlen(fields[i].property),
+		if (is_object(value) && !special_trait_takes_objects(field->trait))
+			mapping_warn(mapping, "unknown_property", field->property, strlen(field->property),
 						 "the trait is an object, which has no place in this property");
 
 		/*
 		 * A trait has entries for both of its forms: text (the trait itself) and object (its
 		 * members).
 		 */
-		if (is_object(value) != (fields[i].member != NULL))
+		if (is_object(value) != (field->member != NULL))
 			continue;
-		if (fields[i].member != NULL)
+		if (field->member != NULL)
 		{
-			if (!message_field(value->val.binary.data, fields[i].member, &member))
+			if (!message_field(value->val.binary.data, field->member, &member))
 				continue;
 			value = &member;
 		}
-		add_special(mapping, fields[i].property, value);
+		add_special(mapping, field->property, value);
 	}
 }
 

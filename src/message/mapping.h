@@ -16,7 +16,7 @@
 /* The rules of an account, the same for all its messages. */
 typedef struct MappingRules
 {
-	Object		object;			/* contact, company or event */
+	Object		object;			/* a record type, or event */
 	const PropertySet *properties;	/* of that object; NULL: not known, so all */
 	int			nmaps;
 	const TraitMap *maps;		/* of all objects */
@@ -77,7 +77,7 @@ typedef struct Mapping
 extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules);
 
 /*
- * Add the properties of one message. key_property is the property that identifies the
+ * Add the properties of one message about a contact. key_property is the property that identifies the
  * record, NULL for a contact's e-mail address: the key is not repeated.  Warnings are
  * appended to the given StringInfo.
  */

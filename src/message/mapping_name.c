@@ -2,7 +2,7 @@
  * mapping_name.c
  *		Names of traits and properties: tables and forms for mapping.c.
  *
- * Pure.  The tables below are docs/mapping.md's special fields.
+ * Pure.  The tables of special fields are those of object_types[].
  */
 #include "postgres.h"
 
@@ -19,72 +19,11 @@ static const char *const trait_names[TRAIT_COUNT] = {
 	"title", "website", "zip"
 };
 
-/* An address is the same in a contact and in a company. */
-#define ADDRESS_FIELDS \
-	{"address", TRAIT_ADDRESS, NULL}, \
-	{"address", TRAIT_ADDRESS, "street"}, \
-	{"city", TRAIT_ADDRESS, "city"}, \
-	{"city", TRAIT_CITY, NULL}, \
-	{"state", TRAIT_ADDRESS, "state"}, \
-	{"state", TRAIT_STATE, NULL}, \
-	{"country", TRAIT_ADDRESS, "country"}, \
-	{"country", TRAIT_COUNTRY, NULL}, \
-	{"zip", TRAIT_ADDRESS, "postalcode"}, \
-	{"zip", TRAIT_POSTALCODE, NULL}, \
-	{"zip", TRAIT_ADDRESS, "zip"}, \
-	{"zip", TRAIT_ZIP, NULL}
-
-static const SpecialField contact_fields[] = {
-	{"firstname", TRAIT_FIRSTNAME, NULL},
-	{"lastname", TRAIT_LASTNAME, NULL},
-	{"jobtitle", TRAIT_POSITION, NULL},
-	{"jobtitle", TRAIT_JOBTITLE, NULL},
-	{"jobtitle", TRAIT_TITLE, NULL},
-	{"company", TRAIT_COMPANYNAME, NULL},
-	{"company", TRAIT_COMPANY, NULL},
-	{"company", TRAIT_COMPANY, "name"},
-	{"phone", TRAIT_PHONE, NULL},
-	{"website", TRAIT_WEBSITE, NULL},
-	ADDRESS_FIELDS,
-	{"lifecyclestage", TRAIT_LIFECYCLESTAGE, NULL},
-};
-
-static const SpecialField company_fields[] = {
-	{"name", TRAIT_NAME, NULL},
-	ADDRESS_FIELDS,
-	{"description", TRAIT_DESCRIPTION, NULL},
-	{"industry", TRAIT_INDUSTRY, NULL},
-	{"phone", TRAIT_PHONE, NULL},
-	{"website", TRAIT_WEBSITE, NULL},
-	{"numberofemployees", TRAIT_EMPLOYEES, NULL},
-	{"numberofemployees", TRAIT_NUMBEROFEMPLOYEES, NULL},
-};
-
-/* Whether mapping.c has code of its own for the trait. */
-static bool
-is_handled_apart(Object object, Trait trait)
-{
-	return (object != OBJECT_IS_EVENT && (trait == TRAIT_CREATED || trait == TRAIT_CREATEDAT)) ||
-		(object == OBJECT_IS_COMPANY && trait == TRAIT_DOMAIN) ||
-		(object == OBJECT_IS_CONTACT && (trait == TRAIT_NAME || trait == TRAIT_EMAIL));
-}
-
-const SpecialField *
-special_fields_of(Object object, int *count)
-{
-	*count = object == OBJECT_IS_COMPANY ? lengthof(company_fields)
-		: object == OBJECT_IS_CONTACT ? lengthof(contact_fields) : 0;
-	return object == OBJECT_IS_COMPANY ? company_fields : contact_fields;
-}
-
 static bool
 is_in_table(Object object, Trait trait)
 {
-	int			count;
-	const SpecialField *fields = special_fields_of(object, &count);
-
-	for (int i = 0; i < count; i++)
-		if (fields[i].trait == trait)
+	for (const SpecialField *field = object_types[object].fields; field != NULL && field->property != NULL; field++)
+		if (field->trait == trait)
 			return true;
 	return false;
 }
@@ -108,7 +47,7 @@ special_trait(Object object, const char *name, int len)
 	if (found == NULL)
 		return -1;
 	trait = (Trait) (found - trait_names);
-	return is_in_table(object, trait) || is_handled_apart(object, trait) ? (int) trait : -1;
+	return is_in_table(object, trait) || (object_types[object].apart & TRAIT_BIT(trait)) != 0 ? (int) trait : -1;
 }
 
 bool
@@ -120,16 +59,23 @@ special_trait_takes_objects(Trait trait)
 bool
 is_special_property(Object object, const char *name, int len)
 {
-	int			count;
-	const SpecialField *fields = special_fields_of(object, &count);
+	const CrmType *type = &object_types[object];
 
-	for (int i = 0; i < count; i++)
-		if (strlen(fields[i].property) == len && memcmp(fields[i].property, name, len) == 0)
+	for (const SpecialField *field = type->fields; field != NULL && field->property != NULL; field++)
+		if (strlen(field->property) == len && memcmp(field->property, name, len) == 0)
 			return true;
-	return (object == OBJECT_IS_CONTACT && len == strlen("email") &&
-			memcmp(name, "email", len) == 0) ||
-		(object == OBJECT_IS_COMPANY && len == strlen("domain") &&
-		 memcmp(name, "domain", len) == 0);
+	return type->natural_key != NULL && strlen(type->natural_key) == len && memcmp(type->natural_key, name, len) == 0;
+}
+
+bool
+is_key_trait(Object object, const char *name)
+{
+	const char *const names[] = {object_types[object].natural_key, object_types[object].key_trait};
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (names[i] != NULL && same_folded_name(name, strlen(name), names[i], strlen(names[i])))
+			return true;
+	return false;
 }
 
 bool

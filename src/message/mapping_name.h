@@ -6,6 +6,7 @@
 #define HUBSPOT_MAPPING_NAME_H
 
 #include "message/mapping.h"
+#include "message/object_type.h"
 
 /* Traits with a special meaning; names folded by message_fold_name(). */
 typedef enum Trait
@@ -38,6 +39,8 @@ typedef enum Trait
 #define TRAIT_COUNT (TRAIT_ZIP + 1)
 } Trait;
 
+#define TRAIT_BIT(trait) ((uint32) 1 << (trait))
+
 /*
  * A source of a property; if several lines have the same property, the first that is
  * present wins.
@@ -50,9 +53,6 @@ typedef struct SpecialField
 								 * which is no object */
 } SpecialField;
 
-/* The table of an object's special fields, and its length. */
-extern const SpecialField *special_fields_of(Object object, int *count);
-
 /* The special trait of this name for the object, or -1. */
 extern int	special_trait(Object object, const char *name, int len);
 
@@ -61,6 +61,9 @@ extern bool special_trait_takes_objects(Trait trait);
 
 /* Whether a property is in the table. */
 extern bool is_special_property(Object object, const char *name, int len);
+
+/* Whether a trait of this name tells a record's natural key. */
+extern bool is_key_trait(Object object, const char *name);
 
 /* Whether a name consists of a-z, 0-9 and "_". */
 extern bool name_is_canonical(const char *name, int len);

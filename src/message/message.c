@@ -17,6 +17,7 @@
 #include "base/hubspot.h"
 #include "base/domain.h"
 #include "message/message.h"
+#include "message/object_type.h"
 
 bool
 message_bad(MessageProblem *problem, const char *message, const char *detail)
@@ -176,6 +177,19 @@ message_read(Jsonb *message, MessageParts *parts, MessageProblem *problem)
 	parts->message_id = either(present, values, PART_MESSAGE_ID, PART_MESSAGE_ID_SNAKE);
 	parts->timestamp = either(present, values, PART_TIMESTAMP, PART_TIMESTAMP);
 	return true;
+}
+
+Object
+message_object(JsonbContainer *message)
+{
+	JsonbValue	value;
+	int			object = -1;
+
+	if (message_member(message, "object", &value) && value.type == jbvString)
+		object = object_find(value.val.string.val, value.val.string.len);
+	if (object < 0 || !object_types[object].is_record)
+		return OBJECT_IS_CONTACT;
+	return (Object) object;
 }
 
 char *

@@ -95,6 +95,9 @@ extern char *message_user_id(const MessageParts *parts);
 /* Whether an object has more than the address, which is the key. */
 extern bool message_has_traits(JsonbContainer *traits);
 
+/* The record type that "object" of a message names; where it is absent, or no such name, a contact. */
+extern Object message_object(JsonbContainer *message);
+
 /* Whether a delete call asks for erasure (GDPR). */
 extern bool message_erases(Jsonb *message);
 
@@ -119,16 +122,8 @@ extern bool message_hutk(const MessageParts *parts, JsonbValue *value);
  * (id_property), else the domain of its website, with the property MESSAGE_DOMAIN.
  */
 #define MESSAGE_DOMAIN "domain"
-extern bool message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key,
+extern bool message_company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
 								MessageProblem *problem);
-
-/*
- * The key that a delete call removes: a contact (see message_known_contact_key()), or, if
- * "object" is "company", a company (see message_company_key()).
- */
-extern bool message_deleted_key(const MessageParts *parts, const char *contact_id_property,
-								const char *company_id_property,
-								Object *object, MessageKey *key, MessageProblem *problem);
 
 /*
  * The traits of the company, in a group call or within those of a contact; NULL if there
@@ -158,14 +153,14 @@ extern Jsonb *message_make_association(const MessageKey *company);
 extern bool message_read_association(Jsonb *message, MessageKey *company);
 
 /*
- * The list in a message: {"list": "VIP"}; with "object": "company" a list of companies.
- * False, with the problem filled in, if there is none.
+ * The list in a message: {"list": "VIP"}; with "object" a list of that record type, else of
+ * contacts.  False, with the problem filled in, if there is none.
  */
 #define MESSAGE_MAX_LIST 250	/* bytes of a list's name */
 #define MESSAGE_LIST "list"		/* property in the key of a list itself */
 typedef struct MessageList
 {
-	bool		of_companies;
+	Object		object;			/* that it is of */
 	const char *name;			/* borrowed, not NUL-terminated */
 	int			len;
 } MessageList;
@@ -177,11 +172,6 @@ extern Jsonb *message_set_list(Jsonb *message, const char *list);
 
 /* The key of a list, as in the row that creates it. */
 extern MessageKey message_list_key(const MessageList *list);
-
-/* The contact or company that becomes a member of the list, or ceases to be one. */
-extern bool message_member_key(Call call, const MessageParts *parts, const char *contact_property,
-							   const char *company_property, MessageKey *key,
-							   MessageProblem *problem);
 
 /* A text member of the message's top level; false if it is absent or no text. */
 extern bool message_text(const MessageParts *parts, const char *name, JsonbValue *value);

@@ -99,9 +99,8 @@ id_key(const JsonbValue *id, const char *property, MessageKey *key)
 	return key->key != NULL;
 }
 
-static bool
-company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
-			MessageProblem *problem)
+bool
+message_company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
 {
 	JsonbContainer *traits = message_company_traits(CALL_GROUP, parts);
 	JsonbValue	value;
@@ -139,42 +138,7 @@ company_key(Call call, const MessageParts *parts, const char *id_property, Messa
 }
 
 bool
-message_company_key(const MessageParts *parts, const char *id_property, MessageKey *key,
-					MessageProblem *problem)
-{
-	return company_key(CALL_GROUP, parts, id_property, key, problem);
-}
-
-static bool
-deletes_company(const MessageParts *parts)
-{
-	JsonbValue	value;
-
-	return message_member(parts->root, "object", &value) && value.type == jbvString &&
-		value.val.string.len == strlen("company") &&
-		memcmp(value.val.string.val, "company", value.val.string.len) == 0;
-}
-
-bool
-message_deleted_key(const MessageParts *parts, const char *contact_id_property,
-					const char *company_id_property,
-					Object *object, MessageKey *key, MessageProblem *problem)
-{
-	JsonbValue	value;
-
-	*object = deletes_company(parts) ? OBJECT_IS_COMPANY : OBJECT_IS_CONTACT;
-	if (*object == OBJECT_IS_CONTACT)
-		return message_known_contact_key(CALL_DELETE, parts, contact_id_property, key, problem);
-	if (message_member(parts->root, "gdpr", &value) && value.type == jbvBool && value.val.boolean)
-		return message_bad(problem, "a company cannot be erased",
-						   "HubSpot erases contacts only; without \"gdpr\" the "
-						   "company is archived.");
-	return company_key(CALL_DELETE, parts, company_id_property, key, problem);
-}
-
-bool
-message_contact_company(Call call, const MessageParts *parts, const char *id_property,
-						MessageKey *key,
+message_contact_company(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
 						const char **why)
 {
 	JsonbContainer *traits = company_trait(call, parts);

@@ -11,6 +11,7 @@
 #include "base/hubspot.h"
 #include "base/value.h"
 #include "message/message.h"
+#include "message/object_type.h"
 
 static bool
 is_word(const JsonbValue *value, const char *word)
@@ -50,11 +51,10 @@ message_list(JsonbContainer *message, MessageList *list, MessageProblem *problem
 						   psprintf("Expected a text of 1 to %d bytes without a slash, "
 									"such as {\"list\": \"VIP\", \"email\": \"ada@example.com\"}.",
 									MESSAGE_MAX_LIST));
-	if (has_object && !is_word(&object, "contact") && !is_word(&object, "company"))
-		return message_bad(problem,
-						   "field \"object\" of the message is not an object that a list can be of",
-						   "Expected \"contact\", which is the default, or \"company\".");
-	list->of_companies = has_object && is_word(&object, "company");
+	list->object = message_object(message);
+	if (has_object && !is_word(&object, object_types[list->object].name))
+		return message_bad(problem, "field \"object\" of the message is not an object that a list can be of",
+						   psprintf("Expected \"contact\", which is the default, or another of: %s.", object_names_where(is_record)));
 	list->name = name.val.string.val;
 	list->len = name.val.string.len;
 	return true;
@@ -79,20 +79,6 @@ message_list_key(const MessageList *list)
 {
 	MessageKey	key = {.property = MESSAGE_LIST};
 
-	key.key =
-		psprintf("%s %.*s", list->of_companies ? "company" : "contact", list->len, list->name);
+	key.key = psprintf("%s %.*s", object_types[list->object].name, list->len, list->name);
 	return key;
-}
-
-bool
-message_member_key(Call call, const MessageParts *parts, const char *contact_property,
-				   const char *company_property,
-				   MessageKey *key, MessageProblem *problem)
-{
-	MessageList list = {0};
-
-	if (!message_list(parts->root, &list, problem))
-		return false;
-	return list.of_companies ? message_company_key(parts, company_property, key, problem)
-		: message_known_contact_key(call, parts, contact_property, key, problem);
 }

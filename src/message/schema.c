@@ -21,11 +21,10 @@
 #include "base/hubspot.h"
 #include "base/statement.h"
 #include "message/message.h"
+#include "message/object_type.h"
 #include "message/schema.h"
 
 #define EVENT_NAME_MAX 50
-
-const char *const schema_part_names[SCHEMA_PARTS] = {"contact", "company", "event"};
 
 const char *const schema_bool_options =
 "{\"value\":\"true\",\"label\":\"True\",\"displayOrder\":0,\"hidden\":false},"
@@ -55,12 +54,6 @@ schema_field_type(const char *type)
 		if (strcmp(type, property_types[i].type) == 0)
 			return property_types[i].field_type;
 	return NULL;
-}
-
-const char *
-schema_group(SchemaPart part)
-{
-	return part == SCHEMA_CONTACT ? "contactinformation" : "companyinformation";
 }
 
 /* ---- sets of properties ---------------------------------------------------------- */
@@ -275,29 +268,27 @@ load_properties(Schema *schema, Oid server)
 		  " WHERE p.server = s.server AND p.object::pg_catalog.text = s.part)"
 		  " FROM hubspot.schema s WHERE s.server = $1", server);
 	for (int i = 0; i < SPI_processed; i++)
-		for (int part = 0; part < SCHEMA_PARTS; part++)
-		{
-			bool		isnull;
-			Jsonb	   *array = jsonb_of_row(i, 4);
+	{
+		const char *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		int			part = object_find(name, strlen(name));
+		Jsonb	   *array = jsonb_of_row(i, 4);
+		bool		isnull;
 
-			if (strcmp(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
-					   schema_part_names[part]) != 0)
-				continue;
-			schema->refreshed_at[part] =
-				DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2,
-												  &isnull));
+		if (part < 0 || !object_types[part].has_schema)
+			continue;
+		schema->refreshed_at[part] =
+			DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
 
-			/*
-			 * Properties of events belong to their definitions; this row only says whether HubSpot
-			 * tells the definitions.
-			 */
-			if (part == SCHEMA_EVENT)
-				schema->events_known =
-					DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
-											   &isnull));
-			else if (array != NULL)
-				schema->properties[part] = read_set(schema->context, array);
-		}
+		/*
+		 * Properties of events belong to their definitions; this row only says whether HubSpot
+		 * tells the definitions.
+		 */
+		if (!object_types[part].is_record)
+			schema->events_known =
+				DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
+		else if (array != NULL)
+			schema->properties[part] = read_set(schema->context, array);
+	}
 }
 
 static void
@@ -330,8 +321,7 @@ load_maps(Schema *schema, Oid server)
 	{
 		char	   *object = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 
-		schema->maps[i].object = strcmp(object, "company") == 0 ? OBJECT_IS_COMPANY
-			: strcmp(object, "event") == 0 ? OBJECT_IS_EVENT : OBJECT_IS_CONTACT;
+		schema->maps[i].object = object_find(object, strlen(object));
 		schema->maps[i].trait = text_of_row(schema->context, i, 2);
 		schema->maps[i].property = text_of_row(schema->context, i, 3);
 	}
@@ -361,11 +351,11 @@ schema_load(Oid server, MemoryContext parent)
 /* ---- storing ------------------------------------------------------------------------ */
 
 static void
-execute(const char *sql, Oid server, SchemaPart part, const char *json)
+execute(const char *sql, Oid server, Object part, const char *json)
 {
 	Oid			types[] = {OIDOID, TEXTOID, JSONBOID};
 	Datum		values[] = {
-		ObjectIdGetDatum(server), CStringGetTextDatum(schema_part_names[part]),
+		ObjectIdGetDatum(server), CStringGetTextDatum(object_types[part].name),
 		json == NULL ? (Datum) 0 : DirectFunctionCall1(jsonb_in, CStringGetDatum(json))
 	};
 	char		nulls[] = {' ', ' ', json == NULL ? 'n' : ' ', '\0'};
@@ -416,9 +406,9 @@ static const char *const store_events[] = {
 };
 
 void
-schema_store(Oid server, SchemaPart part, const char *json)
+schema_store(Oid server, Object part, const char *json)
 {
-	const char *const *statements = part == SCHEMA_EVENT ? store_events : store_properties;
+	const char *const *statements = object_types[part].is_record ? store_properties : store_events;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();

@@ -58,19 +58,11 @@ typedef struct TraitMap
 	const char *property;		/* NULL: the trait is not sent */
 } TraitMap;
 
-typedef enum SchemaPart
-{
-	SCHEMA_CONTACT,
-	SCHEMA_COMPANY,
-	SCHEMA_EVENT
-#define SCHEMA_PARTS (SCHEMA_EVENT + 1)
-} SchemaPart;
-
 typedef struct Schema
 {
 	MemoryContext context;		/* holds all of it */
-	TimestampTz refreshed_at[SCHEMA_PARTS]; /* 0: not read from HubSpot yet */
-	PropertySet *properties[SCHEMA_EVENT];	/* NULL: not known */
+	TimestampTz refreshed_at[OBJECT_COUNT]; /* 0: not read from HubSpot yet */
+	PropertySet *properties[OBJECT_COUNT];	/* of records; NULL: not known */
 	bool		events_known;
 	int			nevents;
 	EventDefinition *events;
@@ -82,10 +74,10 @@ typedef struct Schema
 extern Schema *schema_load(Oid server, MemoryContext parent);
 
 /*
- * Replace a part of the schema in the tables by a JSON array from schema_reply.c; inside
+ * Replace a part of the schema (an object that has_schema) in the tables by a JSON array from schema_reply.c; inside
  * a transaction. json NULL: HubSpot does not tell (a missing scope), which is stored.
  */
-extern void schema_store(Oid server, SchemaPart part, const char *json);
+extern void schema_store(Oid server, Object part, const char *json);
 
 /* The property of exactly this name, NULL when there is none. */
 extern const Property *schema_property(const PropertySet *set, const char *name, int len);
@@ -103,13 +95,8 @@ extern char *schema_event_name(const char *name, int len);
 /* HubSpot's field type for a type that a user may choose; NULL: no such type. */
 extern const char *schema_field_type(const char *type);
 
-/* The group of properties for new ones. */
-extern const char *schema_group(SchemaPart part);
-
 /* The options of a boolean, as members of a JSON array. */
 extern const char *const schema_bool_options;
 
-/* "contact", "company", "event". */
-extern const char *const schema_part_names[SCHEMA_PARTS];
 
 #endif							/* HUBSPOT_SCHEMA_H */

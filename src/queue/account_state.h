@@ -45,8 +45,8 @@ typedef struct Account
 	Secret		secret;
 	Schema	   *schema;			/* NULL before it was loaded */
 	bool		schema_stale;	/* the tables hold something newer */
-	SchemaSync	sync[SCHEMA_PARTS];
-	MappingRules rules[SCHEMA_EVENT];	/* by SchemaPart */
+	SchemaSync	sync[OBJECT_COUNT]; /* of those that have_schema */
+	MappingRules rules[OBJECT_COUNT];	/* of records */
 	LaneStatus	load_trouble;	/* in RUN unless the schema could not be read from the tables */
 	LaneStatus	status;			/* trouble of the whole account */
 	LaneStatus	pause;			/* in RUN unless somebody paused the account */

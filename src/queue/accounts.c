@@ -53,7 +53,7 @@ accounts_add(Oid server, const FamilyWork *const *families)
 	for (int i = 0; i < FAMILY_COUNT; i++)
 	{
 		account->lanes[i].account = account;
-		account->lanes[i].family = (LaneFamily) i;
+		account->lanes[i].family = account->lanes[i].object = (Object) i;
 		account->lanes[i].work = families[i];
 		for (int j = 0; j < READY_COUNT; j++)
 			dlist_init(&account->lanes[i].ready[j]);
@@ -64,8 +64,6 @@ accounts_add(Oid server, const FamilyWork *const *families)
 		dlist_init(&account->lanes[i].again);
 		queue_begin_lane(&account->lanes[i]);
 	}
-	for (int i = 0; i < OBJECT_COUNT; i++)
-		account->lanes[lane_family_of((Object) i)].object = (Object) i;
 	lane_event(&account->status, EVENT_START, NULL, 0);
 	account->to_recall = true;
 	dlist_push_tail(&accounts, &account->node);

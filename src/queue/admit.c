@@ -125,7 +125,7 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 	objection = objection_to_encoding(slot);
 	if (objection != NULL)
 		return refuse(why, VERDICT_REJECTED, "bad_message", objection);
-	return &account->lanes[lane_family_of(object)];
+	return &account->lanes[object];
 }
 
 void
@@ -162,16 +162,15 @@ find_record(Row *row)
 {
 	WorkKey    *key = row->key;
 	Oid			server = key->lane->account->server;
-	const char *property = key->property != NULL ? key->property : "email";
+	const CrmType *type = &object_types[key->lane->family];
+	const char *property = object_key_property(key->property);
 
 	const char *found = NULL;
 
 	if (key->lane->family == FAMILY_EVENTS)
 		found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
-	else if (key->lane->family == FAMILY_CONTACTS && row->mode != MODE_UPSERT && key->record_id[0] == '\0')
-		found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
-	else if (key->lane->family == FAMILY_COMPANIES && key->record_id[0] == '\0')
-		found = record_map_find(server, OBJECT_IS_COMPANY, property, key->key);
+	else if (type->is_record && (!type->natural_key_is_unique || row->mode != MODE_UPSERT) && key->record_id[0] == '\0')
+		found = record_map_find(server, key->lane->family, property, key->key);
 	if (found != NULL)
 		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found, RECORD_ID_BYTES);
 	known_look_up(row);
@@ -312,18 +311,18 @@ remember_user_id(const Lane *lane, TupleTableSlot *slot, const char *address)
 void
 admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
 {
-	bool		is_contact = lane->family == FAMILY_CONTACTS;
-	Object		object = is_contact ? OBJECT_IS_CONTACT : OBJECT_IS_COMPANY;
+	bool		is_contact = lane->family == OBJECT_IS_CONTACT;
+	Object		object = lane->family;
 	Oid			server = lane->account->server;
 	bool		isnull;
 	bool		by_address;
 	Datum		property = slot_getattr(slot, Anum_outbox_key_property, &by_address);
 	char	   *key = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
-	char	   *name = by_address ? "email" : TextDatumGetCString(property);
+	const char *name = object_key_property(by_address ? NULL : TextDatumGetCString(property));
 	Datum		record_id;
 	Oid			call = DatumGetObjectId(slot_getattr(slot, Anum_outbox_call, &isnull));
 
-	if ((!is_contact && lane->family != FAMILY_COMPANIES) || strcmp(name, MESSAGE_USER_ID) == 0)
+	if (!object_types[object].is_record || strcmp(name, MESSAGE_USER_ID) == 0)
 		return;
 	record_id = slot_getattr(probe->scan.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
 	if (call == ring_catalog(false)->call[CALL_DELETE] && is_contact && !isnull)

@@ -128,7 +128,7 @@ void
 await_look_up_contact(WorkKey *key)
 {
 	Oid			server = key->lane->account->server;
-	const char *property = key->property != NULL ? key->property : "email";
+	const char *property = object_key_property(key->property);
 	const char *found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
 
 	if (found == NULL)

@@ -296,7 +296,7 @@ read_copy(int i)
 
 	if (account == NULL)
 		return copy;
-	copy.lane = &account->lanes[lane_family_of(object)];
+	copy.lane = &account->lanes[object];
 	copy.property = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
 	copy.key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
 	admit_resolve(copy.lane, &copy.property, &copy.key);

@@ -16,8 +16,7 @@ struct RecordKinds;				/* crm/records.h */
 typedef struct FamilyWork
 {
 	const struct RequestKind *kind; /* the first, or the only one */
-	const struct RecordKinds *records;	/* of records that answers tell of; NULL: none, see
-										 * records.h */
+	const struct RecordKinds *records;	/* of a lane of records, see records.h; else NULL */
 
 	/*
 	 * The kind of request that the head row of a ready key needs; NULL function: always the first.

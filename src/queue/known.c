@@ -23,7 +23,7 @@ known_is_kept(const Account *account)
 static bool
 has_records(const WorkKey *key)
 {
-	return (key->lane->family == FAMILY_CONTACTS || key->lane->family == FAMILY_COMPANIES) &&
+	return object_types[key->lane->object].is_record &&
 		(key->property == NULL || strcmp(key->property, MESSAGE_USER_ID) != 0);
 }
 

@@ -245,7 +245,7 @@ queue_is_by_user_id(const WorkKey *key)
 const char *
 queue_id_property(const WorkKey *key)
 {
-	return key->property != NULL ? key->property : "email";
+	return object_key_property(key->property);
 }
 
 Row *

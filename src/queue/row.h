@@ -26,6 +26,20 @@ typedef enum Looked
 								 * not there */
 } Looked;
 
+/*
+ * What was done for a row that is done once, a bit each: a second refusal for
+ * the same reason is the end, one for another reason is not.
+ */
+#define ONCE_MAPPED_ANEW	(1 << 0)	/* HubSpot's properties turned out to be others than we
+										 * knew */
+#define ONCE_WITHOUT_RECORD (1 << 1)	/* the record that we went by is gone: by the key, or
+										 * looked for anew */
+#define ONCE_AFTER_CONFLICT (1 << 2)	/* nobody had the key or the address that was said to be
+										 * taken */
+#define ONCE_LIST_ANEW		(1 << 3)	/* the list is gone, or another one: looked for by its name */
+#define ONCE_WITHOUT_HUTK	(1 << 4)	/* HubSpot did not know the browser's token */
+#define ONCE_REFRESH		(1 << 5)	/* a refresh of the schema has begun for this row */
+
 typedef struct Row
 {
 	dlist_node	order;			/* in the window, by time of reading */
@@ -51,7 +65,7 @@ typedef struct Row
 								 * of it is not known */
 	bool		sent;			/* the same, by this worker */
 	bool		is_stranger;	/* counts as such in its lane */
-	bool		repaired;		/* was sent with a schema that turned out to be old */
+	uint8		once;			/* ONCE_ bits */
 	bool		has_user_id;	/* that is to be remembered with the contact */
 	bool		erases;			/* a deletion without a trace */
 	bool		is_sync;		/* of a declared sync, audience or trait */

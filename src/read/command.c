@@ -35,15 +35,6 @@
 static int64 last_command;		/* commands up to this number have been read */
 static List *done;				/* commands (of Command) to be removed from the table */
 
-static Oid
-object_of(const Lane *lane)
-{
-	for (int i = 0; i < OBJECT_COUNT; i++)
-		if (lane_family_of((Object) i) == lane->family)
-			return ring_catalog(false)->object[i];
-	return InvalidOid;
-}
-
 /* ---- rows that are there ---------------------------------------------------------- */
 
 static bool
@@ -51,9 +42,8 @@ means_row(const Row *row, const void *command)
 {
 	const Lane *lane = row->key->lane;
 	Subject		subject = {
-		.id = row->id, .server = lane->account->server,
-		.call = ring_catalog(false)->call[row->call],
-		.object = object_of(lane), .key = row->key->key, .backfill = row->backfill
+		.id = row->id, .server = lane->account->server, .call = ring_catalog(false)->call[row->call],
+		.object = ring_catalog(false)->object[lane->family], .key = row->key->key, .backfill = row->backfill
 	};
 
 	return !row->sent && cancel_means(command, &subject);

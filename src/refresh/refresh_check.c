@@ -240,7 +240,7 @@ require_event(const Sync *sync, const char *name, const char *label)
 void
 refresh_check_outputs(const Sync *sync)
 {
-	const char *object = sync->level == SYNC_LEVEL_ACCOUNT ? "company" : "contact";
+	const char *object = object_types[sync_object(sync)].name;
 
 	if (sync->kind == SYNC_IS_SYNC)
 		return;
@@ -259,10 +259,6 @@ void
 refresh_create_list(const Sync *sync)
 {
 	if (sync->outputs & SYNC_OUTPUT_LIST && sync->create_in_hubspot)
-		create(sync,
-			   psprintf("SELECT %s.hubspot_create_list(%s, %s, %s)", sync_functions_schema(),
-						quote_literal_cstr(sync->list),
-						quote_literal_cstr(sync->level == SYNC_LEVEL_ACCOUNT
-										   ? "company" : "contact"),
-						quote_literal_cstr(sync->server)));
+		create(sync, psprintf("SELECT %s.hubspot_create_list(%s, %s, %s)", sync_functions_schema(), quote_literal_cstr(sync->list),
+							  quote_literal_cstr(object_types[sync_object(sync)].name), quote_literal_cstr(sync->server)));
 }

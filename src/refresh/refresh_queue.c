@@ -31,7 +31,8 @@ struct RefreshQueue
 	const Sync *sync;
 	TimestampTz at;
 	bool		backfill;
-	bool		by_domain;		/* companies are identified by their domain */
+	bool		by_natural_key; /* the records have no key of their own */
+	bool		by_domain;		/* companies have none */
 	const char *contact_id_property;	/* or NULL */
 	const char *key_property;	/* property that the sync's key column is mapped to, or NULL */
 	RowMode		mode;
@@ -100,19 +101,21 @@ push_members(JsonbInState *state, Jsonb *object, const char *const *reserved, in
 
 /* ---- who it is about ----------------------------------------------------------------- */
 
+/* Whether it is about records other than contacts, whose key has but one meaning. */
 static bool
-is_company(const Sync *sync)
+is_other_record(const Sync *sync)
 {
-	return sync->kind == SYNC_IS_SYNC
-		? sync->object == OBJECT_IS_COMPANY : sync->level == SYNC_LEVEL_ACCOUNT;
+	Object		object = sync_object(sync);
+
+	return object != OBJECT_IS_CONTACT && object_types[object].is_record;
 }
 
 /* The member at the top of the message that holds the key; NULL: the key is one of the traits. */
 static const char *
 envelope_name(const RefreshQueue *queue, const char *key)
 {
-	if (is_company(queue->sync))
-		return queue->by_domain ? NULL : "groupId";
+	if (is_other_record(queue->sync))
+		return queue->by_natural_key ? NULL : object_types[sync_object(queue->sync)].id_member;
 	if (queue->key_property != NULL && strcmp(queue->key_property, "email") == 0)
 		return NULL;
 	if (queue->key_property != NULL && queue->contact_id_property != NULL &&
@@ -124,7 +127,9 @@ envelope_name(const RefreshQueue *queue, const char *key)
 static const char *
 trait_name(const RefreshQueue *queue)
 {
-	return is_company(queue->sync) ? "domain" : "email";
+	Object		object = sync_object(queue->sync);
+
+	return object_types[object].is_record ? object_types[object].natural_key : object_key_property(NULL);
 }
 
 /* Add "userId" or "email" with the key to an open object. */
@@ -183,7 +188,7 @@ queue_record(RefreshQueue *queue, const char *key, const char *property, Jsonb *
 	if (name == NULL)
 		value_push_pair(&state, trait_name(queue), key);
 	end_object(&state);
-	queue_message(queue, is_company(queue->sync) ? CALL_GROUP : CALL_IDENTIFY, &state);
+	queue_message(queue, object_types[sync_object(queue->sync)].call, &state);
 }
 
 static void
@@ -229,8 +234,8 @@ queue_list(RefreshQueue *queue, const char *key, bool member)
 
 	begin_object(&state, NULL);
 	value_push_pair(&state, "list", queue->sync->list);
-	if (is_company(queue->sync))
-		value_push_pair(&state, "object", "company");
+	if (is_other_record(queue->sync))
+		value_push_pair(&state, "object", object_types[sync_object(queue->sync)].name);
 	push_flat_key(&state, queue, key);
 	queue_message(queue, member ? CALL_ADD_TO_LIST : CALL_REMOVE_FROM_LIST, &state);
 }
@@ -241,8 +246,8 @@ queue_deletion(RefreshQueue *queue, const char *key)
 	JsonbInState state = {0};
 
 	begin_object(&state, NULL);
-	if (is_company(queue->sync))
-		value_push_pair(&state, "object", "company");
+	if (is_other_record(queue->sync))
+		value_push_pair(&state, "object", object_types[sync_object(queue->sync)].name);
 	push_flat_key(&state, queue, key);
 	queue_message(queue, CALL_DELETE, &state);
 }
@@ -403,9 +408,10 @@ refresh_queue_begin(const Sync *sync, TimestampTz at, bool backfill)
 	queue->sync = sync;
 	queue->at = at;
 	queue->backfill = backfill;
-	queue->by_domain = options->company_id_property == NULL;
-	if (options->contact_id_property != NULL)
-		queue->contact_id_property = pstrdup(options->contact_id_property);
+	queue->by_domain = account_goes_by_natural_key(options, OBJECT_IS_COMPANY);
+	queue->by_natural_key = account_goes_by_natural_key(options, sync_object(sync));
+	if (options->id_property[OBJECT_IS_CONTACT] != NULL)
+		queue->contact_id_property = pstrdup(options->id_property[OBJECT_IS_CONTACT]);
 	queue->mode = sync_row_modes[sync->mode];
 	queue->key_property = find_key_property(sync);
 	queue->context =

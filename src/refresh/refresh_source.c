@@ -286,13 +286,6 @@ refresh_value_type(const Sync *sync)
 
 /* ---- keys --------------------------------------------------------------------------- */
 
-static bool
-is_company_key(const Sync *sync)
-{
-	return sync->kind == SYNC_IS_SYNC
-		? sync->object == OBJECT_IS_COMPANY : sync->level != SYNC_LEVEL_USER;
-}
-
 typedef struct SourceReceiver
 {
 	DestReceiver receiver;
@@ -467,8 +460,8 @@ refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *sour
 		.receiver = {receive_row, receiver_startup, receiver_end, receiver_end, DestTuplestore},
 		.sync = sync,
 		.source = source,
-		.by_domain = is_company_key(sync) && options->company_id_property == NULL,
-		.may_be_address = !is_company_key(sync) && sync->object == OBJECT_IS_CONTACT,
+		.by_domain = account_goes_by_natural_key(options, sync_key_object(sync)),
+		.may_be_address = sync_key_object(sync) == OBJECT_IS_CONTACT,
 	};
 
 	init_source(source);

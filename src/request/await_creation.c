@@ -45,24 +45,24 @@ is_older(const Lane *lane, const char *awaits, const Row *row)
 }
 
 bool
-await_creation_is_due(const Row *row, SchemaPart part, const char *name)
+await_creation_is_due(const Row *row, Object part, const char *name)
 {
 	const Lane *lane = schema_lane_of(row);
 	char		awaits[256];
 
 	if ((lane->rows == 0 && lane->ndeferred == 0 && !has_unread(lane)) || !await_creation_may_come(lane))
 		return false;
-	snprintf(awaits, sizeof(awaits), "%s %s", schema_part_names[part], name);
+	snprintf(awaits, sizeof(awaits), "%s %s", object_types[part].name, name);
 	return is_older(lane, awaits, row) || (has_unread(lane) && !await_is_first(row, lane));
 }
 
 bool
-await_creation(Input *input, Row *row, SchemaPart part, const char *name)
+await_creation(Input *input, Row *row, Object part, const char *name)
 {
 	if (!await_creation_is_due(row, part, name))
 		return false;
 	if (row == input->rows[0])
-		input->awaits = psprintf("%s %s", schema_part_names[part], name);
+		input->awaits = psprintf("%s %s", object_types[part].name, name);
 	else if (!row->begins)
 	{
 		row->begins = true;

@@ -15,8 +15,8 @@
  * not to be sent (BUILD_WAIT), and await_creation_send_away() has its key wait.
  * Where it is not the first row that waits, those before it go first, alone.
  */
-extern bool await_creation_is_due(const Row *row, SchemaPart part, const char *name);
-extern bool await_creation(Input *input, Row *row, SchemaPart part, const char *name);
+extern bool await_creation_is_due(const Row *row, Object part, const char *name);
+extern bool await_creation(Input *input, Row *row, Object part, const char *name);
 
 /* The rows of the input are back in their key: that waits, if it has to. */
 extern void await_creation_send_away(WorkKey *key, const char *awaits);

@@ -43,6 +43,7 @@ batch_make(Lane *lane, const RequestKind *kind, int max_inputs)
 	batch->lane = lane;
 	batch->kind = kind;
 	batch->path = kind->path;
+	batch->type = kind->type != NULL ? kind->type : &object_types[lane->family];
 	batch->context = context;
 	batch->inputs = MemoryContextAllocZero(context, sizeof(Input) * max_inputs);
 	return batch;

@@ -38,6 +38,8 @@ typedef struct Input
 	bool		several;		/* HubSpot has several companies of this domain */
 	bool		adopts;			/* a record that has no key yet is given ours */
 	bool		keeps_address;	/* ours is an additional one, and is not to become the primary one */
+	const struct RequestKind *onward;	/* request that the answer sends it on to, see
+										 * batch_go_on(); NULL: none */
 	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */
 	const char *alias;			/* e-mail address or domain by which HubSpot may know the record,
 								 * beside its key; NULL: none */
@@ -62,6 +64,7 @@ typedef struct Batch
 	MemoryContext context;
 	const struct RequestKind *kind;
 	PathName	path;
+	const CrmType *type;		/* of the records that it is about */
 	int			ninputs;
 	Input	   *inputs;
 	StringInfoData body;
@@ -107,6 +110,7 @@ typedef enum Settlement
 typedef struct RequestKind
 {
 	PathName	path;
+	const CrmType *type;		/* whose records the path is about; NULL: those of the lane */
 	MeterKind	meter;
 	int			max_inputs;
 	int			max_rows;		/* merged into one input */
@@ -122,8 +126,8 @@ typedef struct RequestKind
 	bool		gathers;		/* waits a moment for keys that wait for others */
 	bool		finishes;		/* puts back what the request before it took away: goes even while
 								 * the lane is paused */
-	bool		collects;		/* many rows are of few records: waits while there are more to be
-								 * read */
+	bool		collects;		/* of a type whose records are few, waits while there are more rows
+								 * to be read */
 	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */
 	void		(*end_body) (Batch *batch); /* NULL: ]} */
 
@@ -185,6 +189,14 @@ extern void batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
  * anything else of the lane.  Returns the new batch, NULL when there is none.
  */
 extern Batch *batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind);
+
+/*
+ * After an answer: inputs whose onward is set go on to that request, before
+ * anything else of the lane; those marked with batch_same are sent
+ * again as they are, as by batch_silent().
+ */
+extern const RequestKind batch_same;
+extern void batch_go_on(Batch *batch, const Reply *reply, AckRequest *request);
 
 /* A warning for the row that carries an input. */
 extern void batch_warn(Input *input, const char *code, const char *property, const char *detail);

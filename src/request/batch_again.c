@@ -85,6 +85,7 @@ move_input(Batch *part, const Input *from)
 	for (int i = 0; i < input->nrows; i++)
 		if (input->rows[i]->warnings != NULL)
 			input->rows[i]->warnings = pstrdup(input->rows[i]->warnings);
+	input->onward = NULL;
 	input->written = unchanged_copy(from->written);
 	input->stage = from->stage != NULL ? pstrdup(from->stage) : NULL;
 	input->alias = from->alias != NULL ? pstrdup(from->alias) : NULL;
@@ -117,6 +118,7 @@ batch_split_off(Batch *batch, const bool *chosen)
 	MemoryContext old = MemoryContextSwitchTo(part->context);
 
 	part->path = batch->path;
+	part->type = batch->type;
 	part->is_suspect = batch->is_suspect;
 	part->is_blamed = batch->is_blamed;
 	part->met_at = batch->is_blamed ? batch->met_at : batch->lane->successes;
@@ -202,6 +204,38 @@ batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *req
 	batch->is_suspect = true;
 	batch_split_off(batch, open);
 	dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
+}
+
+/* A mark, never sent. */
+const RequestKind batch_same;
+
+/* Send the inputs from this one on that go where it goes; an input before it may have sent them already. */
+static void
+follow(Batch *batch, int first, bool *chosen)
+{
+	const RequestKind *kind = batch->inputs[first].onward;
+
+	for (int i = 0; i < first; i++)
+		if (batch->inputs[i].onward == kind)
+			return;
+	for (int i = 0; i < batch->ninputs; i++)
+		chosen[i] = batch->inputs[i].onward == kind;
+	(void) batch_follow(batch, chosen, kind);
+}
+
+/* What is pushed last goes first: the request of the oldest input. */
+void
+batch_go_on(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool	   *chosen = palloc0(sizeof(bool) * batch->ninputs);
+
+	for (int i = 0; i < batch->ninputs; i++)
+		chosen[i] = batch->inputs[i].onward == &batch_same;
+	batch_silent(batch, chosen, reply, request);
+	for (int i = batch->ninputs - 1; i >= 0; i--)
+		if (batch->inputs[i].onward != NULL && batch->inputs[i].onward != &batch_same)
+			follow(batch, i, chosen);
+	pfree(chosen);
 }
 
 /* ---- by halves -------------------------------------------------------------------- */

@@ -32,34 +32,6 @@
 #define MAX_CREATED		100		/* properties in a request */
 #define MAX_TRIED		2000	/* names that are created by themselves, until the next refresh */
 
-static const PathName list_paths[SCHEMA_PARTS] = {
-	[SCHEMA_CONTACT] = PATH_CONTACT_PROPERTIES,
-	[SCHEMA_COMPANY] = PATH_COMPANY_PROPERTIES,
-	[SCHEMA_EVENT] = PATH_EVENT_DEFINITIONS,
-};
-
-static const PathName create_paths[SCHEMA_EVENT] = {
-	[SCHEMA_CONTACT] = PATH_CONTACT_PROPERTIES_CREATE,
-	[SCHEMA_COMPANY] = PATH_COMPANY_PROPERTIES_CREATE,
-};
-
-/* The part of the schema that each lane goes by, and the lane whose state each part goes by. */
-static const int parts_of_families[FAMILY_COUNT] = {
-	[FAMILY_CONTACTS] = SCHEMA_CONTACT,
-	[FAMILY_COMPANIES] = SCHEMA_COMPANY,
-	[FAMILY_ASSOCIATIONS] = -1,
-	[FAMILY_EVENTS] = SCHEMA_EVENT,
-	[FAMILY_FORMS] = -1,
-	[FAMILY_SCHEMA] = -1,
-	[FAMILY_LISTS] = -1,
-};
-
-static const LaneFamily families_of_parts[SCHEMA_PARTS] = {
-	[SCHEMA_CONTACT] = FAMILY_CONTACTS,
-	[SCHEMA_COMPANY] = FAMILY_COMPANIES,
-	[SCHEMA_EVENT] = FAMILY_EVENTS,
-};
-
 static bool maps_changed;		/* hubspot.mapping was written */
 static Oid	mapping_table;		/* as of the last step */
 
@@ -86,9 +58,11 @@ static int	at_part;
 static int
 answered_part(const Account *account)
 {
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	foreach_object(part, has_schema)
+	{
 		if (account->sync[part].answered)
 			return part;
+	}
 	return -1;
 }
 
@@ -122,14 +96,13 @@ schema_sync_is_due(void)
 static void
 set_rules(Account *account)
 {
-	static const Object objects[SCHEMA_EVENT] = {OBJECT_IS_CONTACT, OBJECT_IS_COMPANY};
 	pg_tz	   *zone = pg_tzset(account->options->time_zone);
 
-	for (int part = 0; part < SCHEMA_EVENT; part++)
+	foreach_object(part, is_record)
 	{
 		MappingRules *rules = &account->rules[part];
 
-		rules->object = objects[part];
+		rules->object = part;
 		rules->properties = account->schema->properties[part];
 		rules->nmaps = account->schema->nmaps;
 		rules->maps = account->schema->maps;
@@ -148,7 +121,7 @@ load(Account *account)
 		MemoryContextDelete(account->schema->context);
 	account->schema = schema;
 	set_rules(account);
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	foreach_object(part, has_schema)
 	{
 		SchemaSync *sync = &account->sync[part];
 
@@ -172,7 +145,7 @@ schema_sync_step(void)
 	if (at_part < 0)
 		load(at_work);
 	else
-		schema_store(at_work->server, (SchemaPart) at_part,
+		schema_store(at_work->server, (Object) at_part,
 					 at_work->sync[at_part].json == NULL ? NULL : at_work->sync[at_part].json->data);
 }
 
@@ -226,7 +199,7 @@ schema_sync_failed(const char *why)
 	}
 	lane_event(status, EVENT_NOT_STORED, why, 0);
 	lane_reason_quotes(status);
-	accounts_tell(at_work, &at_work->lanes[at_part < 0 ? FAMILY_SCHEMA : families_of_parts[at_part]], status);
+	accounts_tell(at_work, &at_work->lanes[at_part < 0 ? FAMILY_SCHEMA : at_part], status);
 	return true;
 }
 
@@ -235,13 +208,13 @@ schema_sync_failed(const char *why)
 int
 schema_sync_part(const Lane *lane)
 {
-	return parts_of_families[lane->family];
+	return object_types[lane->family].has_schema ? (int) lane->family : -1;
 }
 
 Lane *
-schema_sync_lane(Account *account, SchemaPart part)
+schema_sync_lane(Account *account, Object part)
 {
-	return &account->lanes[families_of_parts[part]];
+	return &account->lanes[part];
 }
 
 const LaneStatus *
@@ -251,11 +224,11 @@ schema_sync_trouble(const Lane *lane)
 
 	if (account->load_trouble.state != LANE_RUN && (lane->family == FAMILY_SCHEMA || schema_sync_part(lane) >= 0))
 		return &account->load_trouble;
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	foreach_object(part, has_schema)
 	{
 		const SchemaSync *sync = &account->sync[part];
 
-		if (sync->trouble.state != LANE_RUN && lane->family == (sync->settled ? FAMILY_SCHEMA : families_of_parts[part]))
+		if (sync->trouble.state != LANE_RUN && lane->family == (sync->settled ? FAMILY_SCHEMA : part))
 			return &sync->trouble;
 	}
 	return NULL;
@@ -265,8 +238,10 @@ void
 schema_sync_reload(Account *account)
 {
 	lane_reload(&account->load_trouble);
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	foreach_object(part, has_schema)
+	{
 		lane_reload(&account->sync[part].trouble);
+	}
 }
 
 /* Maps are read again; an hour has gone by. */
@@ -281,10 +256,14 @@ look_around(Account *account)
 		foreach_account(other)
 			other->schema_stale = true;
 	}
-	for (int part = 0; part < SCHEMA_PARTS && account->schema != NULL; part++)
+	if (account->schema == NULL)
+		return;
+	foreach_object(part, has_schema)
+	{
 		if (account->sync[part].settled &&
 			TimestampDifferenceExceeds(account->schema->refreshed_at[part], now, REFRESH_SECONDS * 1000))
 			account->sync[part].wanted = true;
+	}
 }
 
 bool
@@ -302,7 +281,7 @@ schema_sync_is_settled(Lane *lane)
 }
 
 void
-schema_sync_refresh(Account *account, SchemaPart part)
+schema_sync_refresh(Account *account, Object part)
 {
 	account->sync[part].settled = false;
 	account->sync[part].wanted = true;
@@ -311,19 +290,21 @@ schema_sync_refresh(Account *account, SchemaPart part)
 void
 schema_sync_again(Account *account)
 {
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	foreach_object(part, has_schema)
+	{
 		if (account->sync[part].settled)
-			schema_sync_refresh(account, (SchemaPart) part);
+			schema_sync_refresh(account, part);
+	}
 }
 
 void
 schema_sync_refresh_all(Account *account)
 {
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	foreach_object(part, has_schema)
 	{
 		SchemaSync *sync = &account->sync[part];
 
-		schema_sync_refresh(account, (SchemaPart) part);
+		schema_sync_refresh(account, part);
 		lane_reload(&sync->trouble);
 		sync->fresh = false;
 		if (sync->to_create == NIL)
@@ -338,20 +319,25 @@ void
 schema_sync_restart(Account *account)
 {
 	lane_event(&account->load_trouble, EVENT_SUCCESS, NULL, 0);
-	for (int part = 0; part < SCHEMA_PARTS; part++)
-		lane_event(&account->sync[part].trouble, EVENT_SUCCESS, NULL, 0);
-	for (int part = 0; part < SCHEMA_PARTS && account->schema != NULL; part++)
-		if (account->sync[part].settled &&
-			(part == SCHEMA_EVENT ? !account->schema->events_known : account->schema->properties[part] == NULL))
-			account->sync[part].wanted = true;
+	foreach_object(part, has_schema)
+	{
+		SchemaSync *sync = &account->sync[part];
+
+		lane_event(&sync->trouble, EVENT_SUCCESS, NULL, 0);
+		if (account->schema != NULL && sync->settled &&
+			(object_types[part].is_record ? account->schema->properties[part] == NULL : !account->schema->events_known))
+			sync->wanted = true;
+	}
 }
 
 bool
 schema_sync_is_fresh(const Account *account)
 {
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	foreach_object(part, has_schema)
+	{
 		if (!account->sync[part].fresh)
 			return false;
+	}
 	return true;
 }
 
@@ -367,7 +353,7 @@ is_listed(List *list, const char *name)
 }
 
 bool
-schema_sync_was_tried(const Account *account, SchemaPart part, const char *name)
+schema_sync_was_tried(const Account *account, Object part, const char *name)
 {
 	const SchemaSync *sync = &account->sync[part];
 	ListCell   *cell;
@@ -379,7 +365,7 @@ schema_sync_was_tried(const Account *account, SchemaPart part, const char *name)
 }
 
 bool
-schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *property)
+schema_sync_create(Account *account, Object part, const UnknownProperty *property)
 {
 	SchemaSync *sync = &account->sync[part];
 	MemoryContext old;
@@ -406,14 +392,14 @@ schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *pro
 /* ---- requests and answers ------------------------------------------------------------------ */
 
 static void
-append_property(StringInfo body, SchemaPart part, const UnknownProperty *property)
+append_property(StringInfo body, Object part, const UnknownProperty *property)
 {
 	appendStringInfoString(body, "{\"name\":");
 	value_append_string(body, property->name, strlen(property->name));
 	appendStringInfoString(body, ",\"label\":");
 	value_append_string(body, property->name, strlen(property->name));
 	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"", property->type,
-					 schema_field_type(property->type), schema_group(part));
+					 schema_field_type(property->type), object_types[part].property_group);
 	if (strcmp(property->type, "bool") == 0)
 		appendStringInfo(body, ",\"options\":[%s]", schema_bool_options);
 	if (property->is_key)
@@ -423,15 +409,15 @@ append_property(StringInfo body, SchemaPart part, const UnknownProperty *propert
 
 /* Properties all at once; events one by one, their type is the whole body. */
 static void
-create_request(Account *account, SchemaPart part, SchemaRequest *request)
+create_request(Account *account, Object part, SchemaRequest *request)
 {
 	StringInfoData body;
 	ListCell   *cell;
 
 	request->method = "POST";
-	if (part == SCHEMA_EVENT)
+	if (!object_types[part].is_record)
 	{
-		request->path = pstrdup(path_of(PATH_EVENT_DEFINITIONS, account->options));
+		request->path = pstrdup(path_of(PATH_EVENT_DEFINITIONS, NULL, account->options));
 		request->body = pstrdup(((UnknownProperty *) linitial(account->sync[part].to_create))->type);
 		return;
 	}
@@ -444,19 +430,20 @@ create_request(Account *account, SchemaPart part, SchemaRequest *request)
 		append_property(&body, part, lfirst(cell));
 	}
 	appendStringInfoString(&body, "]}");
-	request->path = pstrdup(path_of(create_paths[part], account->options));
+	request->path = pstrdup(path_of(PATH_PROPERTIES_CREATE, &object_types[part], account->options));
 	request->body = body.data;
 }
 
 static void
-list_request(Account *account, SchemaPart part, SchemaRequest *request)
+list_request(Account *account, Object part, SchemaRequest *request)
 {
-	const char *path = path_of(list_paths[part], account->options);
+	const char *path = path_of(object_types[part].is_record ? PATH_PROPERTIES : PATH_EVENT_DEFINITIONS, &object_types[part],
+							   account->options);
 	const char *page = account->sync[part].next_page;
 
 	request->method = "GET";
 	request->body = NULL;
-	if (part != SCHEMA_EVENT)
+	if (object_types[part].is_record)
 		request->path = pstrdup(path);
 	else
 		request->path = psprintf("%s?includeProperties=true&limit=100%s%s", path,
@@ -466,26 +453,26 @@ list_request(Account *account, SchemaPart part, SchemaRequest *request)
 bool
 schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 {
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	foreach_object(part, has_schema)
 	{
 		SchemaSync *sync = &account->sync[part];
-		Lane	   *lane = schema_sync_lane(account, (SchemaPart) part);
+		Lane	   *lane = schema_sync_lane(account, part);
 
 		if (!sync->wanted || sync->asking || sync->answered || account->schema == NULL ||
 			accounts_is_paused(lane) || !lane_may_send(&lane->status, now) || !lane_may_send(&sync->trouble, now))
 			continue;
-		request->part = (SchemaPart) part;
+		request->part = part;
 		if (sync->to_create != NIL)
-			create_request(account, (SchemaPart) part, request);
+			create_request(account, part, request);
 		else
-			list_request(account, (SchemaPart) part, request);
+			list_request(account, part, request);
 		return true;
 	}
 	return false;
 }
 
 void
-schema_sync_asking(Account *account, SchemaPart part)
+schema_sync_asking(Account *account, Object part)
 {
 	account->sync[part].asking = true;
 	account->sync[part].creating = account->sync[part].to_create != NIL;
@@ -502,7 +489,7 @@ take_refusal(SchemaSync *sync)
 
 /* A page of a list; the last one completes the answer.  A list without an end tells nothing. */
 static void
-take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
+take_page(SchemaSync *sync, Object part, const Reply *reply)
 {
 	MemoryContext old = MemoryContextSwitchTo(WorkerContext);
 	const char *next = reply_next_page(reply);
@@ -512,7 +499,7 @@ take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
 		sync->json = makeStringInfo();
 		appendStringInfoChar(sync->json, '[');
 	}
-	if (part == SCHEMA_EVENT)
+	if (!object_types[part].is_record)
 		schema_reply_events(sync->json, reply);
 	else
 		schema_reply_properties(sync->json, reply);
@@ -531,14 +518,14 @@ take_page(SchemaSync *sync, SchemaPart part, const Reply *reply)
 }
 
 bool
-schema_sync_unreadable(Account *account, SchemaPart part, const char *why)
+schema_sync_unreadable(Account *account, Object part, const char *why)
 {
 	SchemaSync *sync = &account->sync[part];
 	bool		is_news = sync->trouble.state == LANE_RUN;
 
 	if (sync->creating)
 		return true;
-	lane_event(&sync->trouble, EVENT_UNREADABLE, psprintf("%s properties: %s", schema_part_names[part], why), 0);
+	lane_event(&sync->trouble, EVENT_UNREADABLE, psprintf("%s properties: %s", object_types[part].name, why), 0);
 	lane_reason_quotes(&sync->trouble);
 	if (is_news)
 		accounts_tell(account, schema_sync_lane(account, part), &sync->trouble);
@@ -546,7 +533,7 @@ schema_sync_unreadable(Account *account, SchemaPart part, const char *why)
 }
 
 void
-schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful)
+schema_sync_answered(Account *account, Object part, const Reply *reply, bool useful)
 {
 	SchemaSync *sync = &account->sync[part];
 
@@ -556,7 +543,7 @@ schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool
 	if (sync->creating)
 	{
 		/* whatever HubSpot said of them: what is there now, the list will tell */
-		if (part == SCHEMA_EVENT)
+		if (!object_types[part].is_record)
 			sync->to_create = list_delete_first(sync->to_create);
 		else
 		{

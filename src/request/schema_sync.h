@@ -38,7 +38,7 @@ extern void schema_sync_reload(Account *account);
 extern bool schema_sync_is_settled(Lane *lane);
 
 /* The part is old: read it before anything more of its lane is sent. */
-extern void schema_sync_refresh(Account *account, SchemaPart part);
+extern void schema_sync_refresh(Account *account, Object part);
 
 /* The SERVER's options changed, perhaps because HubSpot's properties did: read again what was read. */
 extern void schema_sync_again(Account *account);
@@ -54,10 +54,10 @@ extern bool schema_sync_is_fresh(const Account *account);
  * Properties of this part are to be created before it is read again.  False
  * when that has been tried: then the property is just not there.
  */
-extern bool schema_sync_create(Account *account, SchemaPart part, const UnknownProperty *property);
+extern bool schema_sync_create(Account *account, Object part, const UnknownProperty *property);
 
 /* Whether the creation of this property or event has been tried. */
-extern bool schema_sync_was_tried(const Account *account, SchemaPart part, const char *name);
+extern bool schema_sync_was_tried(const Account *account, Object part, const char *name);
 
 /*
  * The next request that an account's schema needs: its part, path with query,
@@ -65,28 +65,28 @@ extern bool schema_sync_was_tried(const Account *account, SchemaPart part, const
  */
 typedef struct SchemaRequest
 {
-	SchemaPart	part;
+	Object		part;
 	const char *method;
 	char	   *path;
 	char	   *body;			/* or NULL */
 } SchemaRequest;
 
 extern bool schema_sync_next(Account *account, int64 now, SchemaRequest *request);
-extern void schema_sync_asking(Account *account, SchemaPart part);
+extern void schema_sync_asking(Account *account, Object part);
 
 /* Its answer; useful false: trouble of the lane, to be asked again. */
-extern void schema_sync_answered(Account *account, SchemaPart part, const Reply *reply, bool useful);
+extern void schema_sync_answered(Account *account, Object part, const Reply *reply, bool useful);
 
 /*
  * Its answer cannot be read.  True when nothing depends on that: what was to be
  * created is there or not, as the list will tell.  Else the part is asked for again after a while.
  */
-extern bool schema_sync_unreadable(Account *account, SchemaPart part, const char *why);
+extern bool schema_sync_unreadable(Account *account, Object part, const char *why);
 
-/* The part of the schema (SchemaPart) that a lane's rows are mapped by, -1 when none. */
+/* The part of the schema (Object) that a lane's rows are mapped by, -1 when none. */
 extern int	schema_sync_part(const Lane *lane);
 
 /* The lane whose state decides whether a part may be asked for. */
-extern Lane *schema_sync_lane(Account *account, SchemaPart part);
+extern Lane *schema_sync_lane(Account *account, Object part);
 
 #endif							/* HUBSPOT_SCHEMA_SYNC_H */

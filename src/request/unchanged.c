@@ -106,8 +106,9 @@ known_for(const Batch *batch, const Input *input)
 static bool
 is_stage(const Mapping *mapping, const MappingName *name)
 {
-	return name->len == strlen("lifecyclestage") &&
-		memcmp(mapping->json->data + name->offset, "lifecyclestage", name->len) == 0;
+	const char *stage = object_types[mapping->rules->object].stage_property;
+
+	return stage != NULL && name->len == strlen(stage) && memcmp(mapping->json->data + name->offset, stage, name->len) == 0;
 }
 
 bool
@@ -189,7 +190,7 @@ unchanged_learn(Input *input, const char *record_id)
 	/* HubSpot may have kept another stage than the one that was sent */
 	if (written->stage >= 0 && input->stage != NULL && !input->stage_taken)
 		written->pairs[written->stage].value = 0;
-	confirmed = confirmed_learn(key->lane->account->server, key->lane->object, record_id,
+	confirmed = confirmed_learn(key->lane->account->server, key->lane->family, record_id,
 								written->pairs, written->npairs, written->sent_at, input->created == 1);
 	known_set(key, confirmed);
 }

@@ -32,6 +32,7 @@
 #include "base/hubspot.h"
 #include "base/verdict.h"
 #include "store/outbox.h"
+#include "message/object_type.h"
 #include "store/ring.h"
 
 static Catalog catalog;
@@ -91,6 +92,7 @@ build_catalog(Oid extension)
 {
 	Oid			schema = get_namespace_oid(HUBSPOT_SCHEMA, false);
 	const char *verdicts[VERDICT_COUNT];
+	const char *objects[OBJECT_COUNT];
 
 	/*
 	 * Everything is looked up by name within our schema, which nobody but the extension's owner
@@ -124,7 +126,9 @@ build_catalog(Oid extension)
 	catalog.company_contact = relation_oid(schema, "company_contact", 0);
 	catalog.company_contact_pair_hash = relation_oid(schema, "company_contact_pair_hash", 0);
 	enum_oids(schema, "call", call_names, CALL_COUNT, catalog.call);
-	enum_oids(schema, "object", object_names, OBJECT_COUNT, catalog.object);
+	for (int i = 0; i < OBJECT_COUNT; i++)
+		objects[i] = object_types[i].name;
+	enum_oids(schema, "object", objects, OBJECT_COUNT, catalog.object);
 	enum_oids(schema, "source", source_names, SOURCE_COUNT, catalog.source);
 	for (int i = 0; i < VERDICT_COUNT; i++)
 		verdicts[i] = verdict_rules[i].word;

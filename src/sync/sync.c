@@ -46,6 +46,8 @@ const RowMode sync_row_modes[SYNC_MODES] = {
 };
 const char *const sync_deletes_names[SYNC_DELETES] = {"ignore", "clear", "archive"};
 const char *const sync_level_names[SYNC_LEVELS] = {"user", "account", "account_users"};
+const Object sync_level_objects[SYNC_LEVELS] = {OBJECT_IS_CONTACT, OBJECT_IS_COMPANY, OBJECT_IS_CONTACT};
+const Object sync_level_key_objects[SYNC_LEVELS] = {OBJECT_IS_CONTACT, OBJECT_IS_COMPANY, OBJECT_IS_COMPANY};
 
 const char *const sync_missing_names[] = {"clear", "keep"};
 
@@ -213,6 +215,18 @@ word_column(int number, const char *const *words, int count)
 	return 0;
 }
 
+/* The object; the first one when it is null. */
+static Object
+object_column(void)
+{
+	char	   *name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, COL_OBJECT);
+	int			object = name == NULL ? 0 : object_find(name, strlen(name));
+
+	if (object < 0)
+		elog(ERROR, "unknown word \"%s\" in hubspot.sync", name);
+	return (Object) object;
+}
+
 static int
 read_outputs(void)
 {
@@ -328,7 +342,7 @@ read_row(MemoryContext context)
 	sync->kind = word_column(COL_KIND, sync_kind_names, SYNC_KINDS);
 	read_owner(sync, context);
 	sync->server = text_column(COL_SERVER, context);
-	sync->object = word_column(COL_OBJECT, object_names, OBJECT_COUNT);
+	sync->object = object_column();
 	sync->relation = DatumGetObjectId(column(COL_RELATION, &isnull));
 	sync->source = text_column(COL_SOURCE, context);
 	sync->search_path = text_column(COL_SEARCH_PATH, context);

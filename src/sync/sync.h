@@ -20,6 +20,7 @@
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
+#include "message/object_type.h"
 #include "store/act_as.h"
 #include "store/ring.h"
 
@@ -67,6 +68,10 @@ extern const char *const sync_mode_names[SYNC_MODES];
 extern const RowMode sync_row_modes[SYNC_MODES];	/* of its rows */
 extern const char *const sync_deletes_names[SYNC_DELETES];
 extern const char *const sync_level_names[SYNC_LEVELS];
+
+/* The record types that an audience or trait of a level writes, and that its keys are of. */
+extern const Object sync_level_objects[SYNC_LEVELS];
+extern const Object sync_level_key_objects[SYNC_LEVELS];
 extern const char *const sync_missing_names[2]; /* of keeps_missing false, true */
 
 #define SYNC_OUTPUTS	3
@@ -121,6 +126,19 @@ typedef struct Sync
 	bool		create_in_hubspot;
 	char	   *held;			/* or NULL */
 } Sync;
+
+/* What the rows of a definition are about, and what its keys are of: a sync's object. */
+static inline Object
+sync_object(const Sync *sync)
+{
+	return sync->kind == SYNC_IS_SYNC ? sync->object : sync_level_objects[sync->level];
+}
+
+static inline Object
+sync_key_object(const Sync *sync)
+{
+	return sync->kind == SYNC_IS_SYNC ? sync->object : sync_level_key_objects[sync->level];
+}
 
 /*
  * The definition of this name or number, as committed last or as changed by this

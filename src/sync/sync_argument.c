@@ -61,6 +61,24 @@ sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char 
 			 errhint("Valid values are: %s.", valid.data)));
 }
 
+Object
+sync_object_argument(FunctionCallInfo fcinfo, int n)
+{
+	char	   *word;
+	int			object;
+
+	if (PG_ARGISNULL(n))
+		return OBJECT_IS_CONTACT;
+	word = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	object = object_find(word, strlen(word));
+	if (object < 0 || !object_types[object].can_be_synced)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown object \"%s\"", word),
+				 errhint("Valid values are: %s.", object_names_where(can_be_synced))));
+	return (Object) object;
+}
+
 /* Months count 30 days.  PostgreSQL 17's infinite intervals give a number beyond all bounds. */
 static double
 interval_seconds(const Interval *interval)

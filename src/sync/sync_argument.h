@@ -18,6 +18,9 @@ extern char *sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what
 extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what,
 							   const char *const *words, int count);
 
+/* The object of a sync; contacts when the argument is null. */
+extern Object sync_object_argument(FunctionCallInfo fcinfo, int n);
+
 /* Read every (NULL, or at least a second), timeout and max_shrink (0 to 1). */
 extern void sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int timeout,
 									int max_shrink);

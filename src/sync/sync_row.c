@@ -25,14 +25,10 @@
 #include "sync/sync_rights.h"
 #include "sync/sync_row_plan.h"
 
-static const Call call_of_object[OBJECT_COUNT] = {
-	[OBJECT_IS_CONTACT] = CALL_IDENTIFY,
-	[OBJECT_IS_COMPANY] = CALL_GROUP,
-	[OBJECT_IS_ASSOCIATION] = CALL_GROUP,
-	[OBJECT_IS_EVENT] = CALL_TRACK,
-};
-
-/* Properties of a mapping that are no traits: their names at the top of the message. */
+/*
+ * Properties of a mapping that are no traits: their names at the top of the message.  A record's
+ * id_member is another.
+ */
 static const struct
 {
 	Object		object;
@@ -40,8 +36,6 @@ static const struct
 	const char *name;
 }			top_names[] =
 {
-	{OBJECT_IS_CONTACT, "userId", "userId"},
-	{OBJECT_IS_COMPANY, "groupId", "groupId"},
 	{OBJECT_IS_EVENT, "userId", "userId"},
 	{OBJECT_IS_EVENT, "email", "email"},
 	{OBJECT_IS_EVENT, "timestamp", "timestamp"},
@@ -100,24 +94,17 @@ is_name(const char *property, const char *name)
 static const char *
 top_name(const Sync *sync, const CallOptions *options, const char *property)
 {
-	const char *id_property = sync->object == OBJECT_IS_CONTACT ? options->contact_id_property
-	: sync->object == OBJECT_IS_COMPANY ? options->company_id_property : NULL;
+	const CrmType *type = &object_types[sync->object];
+	const char *id_property = options->id_property[sync->object];
 
-	if (id_property != NULL && strcmp(property, id_property) == 0)
-		return sync->object == OBJECT_IS_COMPANY ? "groupId" : "userId";
+	if ((id_property != NULL && strcmp(property, id_property) == 0) || (type->is_record && is_name(property, type->id_member)))
+		return type->id_member;
 	if (sync->object == OBJECT_IS_ASSOCIATION && is_name(property, "company"))
-		return options->company_id_property != NULL ? "groupId" : NULL;
+		return options->id_property[OBJECT_IS_COMPANY] != NULL ? "groupId" : NULL;
 	for (int i = 0; i < lengthof(top_names); i++)
 		if (top_names[i].object == sync->object && is_name(property, top_names[i].property))
 			return top_names[i].name;
 	return NULL;
-}
-
-bool
-sync_row_is_key_trait(const Sync *sync, const char *property)
-{
-	return sync->object == OBJECT_IS_CONTACT
-		? is_name(property, "email") : is_name(property, "domain") || is_name(property, "website");
 }
 
 static bool
@@ -159,7 +146,7 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 		else if (!has_top(plan, top))
 			add_member(plan, PLACE_TOP, top, attribute, is_key);
 		add_compared(plan, attribute);
-		names_key |= is_key && (top != NULL || sync_row_is_key_trait(plan->sync, column->property));
+		names_key |= is_key && (top != NULL || is_key_trait(plan->sync->object, column->property));
 	}
 	return names_key;
 }
@@ -171,24 +158,15 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 static void
 add_key(SyncRowPlan *plan, const CallOptions *options, Form_pg_attribute key)
 {
-	switch (plan->sync->object)
-	{
-		case OBJECT_IS_EVENT:
-			add_member(plan, PLACE_MESSAGE_ID, "messageId", key, true);
-			break;
-		case OBJECT_IS_CONTACT:
-			if (!has_top(plan, "userId"))
-				add_member(plan, PLACE_TOP, "userId", key, true);
-			break;
-		case OBJECT_IS_COMPANY:
-			if (options->company_id_property == NULL)
-				add_member(plan, PLACE_TRAITS, "domain", key, true);
-			else if (!has_top(plan, "groupId"))
-				add_member(plan, PLACE_TOP, "groupId", key, true);
-			break;
-		default:
-			break;
-	}
+	Object		object = plan->sync->object;
+	const CrmType *type = &object_types[object];
+
+	if (object == OBJECT_IS_EVENT)
+		add_member(plan, PLACE_MESSAGE_ID, "messageId", key, true);
+	else if (account_goes_by_natural_key(options, object))
+		add_member(plan, PLACE_TRAITS, type->natural_key, key, true);
+	else if (type->is_record && !has_top(plan, type->id_member))
+		add_member(plan, PLACE_TOP, type->id_member, key, true);
 }
 
 SyncRowPlan *
@@ -212,7 +190,7 @@ sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem)
 	initStringInfo(&gone);
 	options = account_call_options(server->serverid);
 	plan->sync = sync;
-	plan->call = call_of_object[sync->object];
+	plan->call = object_types[sync->object].call;
 	plan->container = sync->object == OBJECT_IS_EVENT ? "properties" : "traits";
 	plan->members = palloc0(sizeof(Member) * room);
 	plan->compared = palloc0(sizeof(Compared) * room);

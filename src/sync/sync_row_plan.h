@@ -44,7 +44,5 @@ struct SyncRowPlan
 	bool		may_fail;		/* a conversion to text can raise an error */
 };
 
-/* Whether this property identifies a contact or company when it is among the traits. */
-extern bool sync_row_is_key_trait(const Sync *sync, const char *property);
 
 #endif							/* HUBSPOT_SYNC_ROW_PLAN_H */

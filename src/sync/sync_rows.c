@@ -29,6 +29,7 @@
 #include "base/guc.h"
 #include "base/value.h"
 #include "enqueue/enqueue.h"
+#include "message/mapping_name.h"
 #include "sync/sync_row_plan.h"
 
 #define BACKFILL_GROUP_ROWS 500
@@ -128,14 +129,14 @@ make_message(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared)
 static Jsonb *
 make_deletion(SyncRowPlan *plan, TupleTableSlot *slot)
 {
+	Object		object = plan->sync->object;
 	JsonbInState state = {0};
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (plan->sync->object == OBJECT_IS_COMPANY)
-		value_push_pair(&state, "object", "company");
+	if (object != OBJECT_IS_CONTACT)
+		value_push_pair(&state, "object", object_types[object].name);
 	for (int i = 0; i < plan->nmembers; i++)
-		if (plan->members[i].is_key ||
-			sync_row_is_key_trait(plan->sync, plan->members[i].column.name))
+		if (plan->members[i].is_key || is_key_trait(object, plan->members[i].column.name))
 			row_column_push(&plan->members[i].column, slot, &state);
 	return value_end_object(&state);
 }

@@ -152,7 +152,7 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 	put_text(values, nulls, PUT_KIND, sync_kind_names[sync->kind]);
 	put_text(values, nulls, PUT_OWNER, sync->owner);
 	put_text(values, nulls, PUT_SERVER, sync->server);
-	put_text(values, nulls, PUT_OBJECT, object_names[sync->object]);
+	put_text(values, nulls, PUT_OBJECT, object_types[sync->object].name);
 	if (OidIsValid(sync->relation))
 		put(values, nulls, PUT_RELATION, ObjectIdGetDatum(sync->relation));
 	put_text(values, nulls, PUT_SOURCE, sync->source);

@@ -47,7 +47,7 @@ typedef struct Transfer
 	Lane	   *lane;			/* NULL: account-info, or the use of the day */
 	Batch	   *batch;			/* NULL: neither is this one, but a part of the schema */
 	bool		is_usage;		/* the use of the day */
-	SchemaPart	part;			/* of the latter */
+	Object		part;			/* of the latter */
 	Meter	   *meter;			/* where it is booked */
 	uint64		token_hash;		/* the token that it went out with */
 	char		path[PATH_BYTES];
@@ -181,7 +181,7 @@ api_address(const Account *account, const char *path)
 static void
 ask_account(Account *account, int64 now)
 {
-	Address		address = api_address(account, path_of(PATH_ACCOUNT_INFO, account->options));
+	Address		address = api_address(account, path_of(PATH_ACCOUNT_INFO, NULL, account->options));
 	Place		place;
 	int64		wait = take_place(account, NULL, METER_OBJECTS, false, now, &place);
 
@@ -195,7 +195,7 @@ ask_account(Account *account, int64 now)
 static void
 ask_usage(Account *account, int64 now)
 {
-	Address		address = api_address(account, path_of(PATH_ACCOUNT_USAGE, account->options));
+	Address		address = api_address(account, path_of(PATH_ACCOUNT_USAGE, NULL, account->options));
 	Place		place;
 	Transfer   *transfer;
 
@@ -245,7 +245,7 @@ send_batch(Place *place, Batch *batch)
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	Account    *account = lane->account;
 	const RequestKind *kind = batch->kind;
-	Address		address = api_address(account, path_of(batch->path, account->options));
+	Address		address = api_address(account, path_of(batch->path, batch->type, account->options));
 	Transfer   *transfer;
 
 	if (kind->address != NULL)
@@ -272,18 +272,19 @@ send_batch(Place *place, Batch *batch)
 static int64
 hold(Lane *lane, const RequestKind *kind, bool more_to_read, int64 now)
 {
+	bool		collects = kind->collects && object_types[lane->family].is_few;
 	bool		more = more_to_read || lane->skipped > 0 || lane->nparked > 0 || (kind->gathers && lane->naway > 0);
 	bool		is_full = kind->counts_rows ? lane->rows - lane->in_flight >= kind->max_rows
 	: lane->nready >= kind->max_inputs;
 
-	if (!more || (is_full && !kind->collects) || !dlist_is_empty(&lane->again))
+	if (!more || (is_full && !collects) || !dlist_is_empty(&lane->again))
 	{
 		lane->held_since = 0;
 		return 0;
 	}
 	if (lane->held_since == 0)
 		lane->held_since = now;
-	return Max(lane->held_since + (kind->collects ? COLLECT_US : HOLD_PARTIAL_US) - now, 0);
+	return Max(lane->held_since + (collects ? COLLECT_US : HOLD_PARTIAL_US) - now, 0);
 }
 
 /*

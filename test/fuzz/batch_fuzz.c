@@ -31,7 +31,7 @@
 #define MAX_BYTES	(64 * 1024 * 1024)	/* of the worker's memory, whatever came before */
 #define LONG_US		(INT64CONST(8) * 86400 * 1000000)	/* after which no pause goes on */
 
-extern void __wrap_schema_store(Oid server, SchemaPart part, const char *json);
+extern void __wrap_schema_store(Oid server, Object part, const char *json);
 extern Schema *__real_schema_load(Oid server, MemoryContext parent);
 extern Schema *__wrap_schema_load(Oid server, MemoryContext parent);
 
@@ -168,7 +168,7 @@ look_at_end(const Account *account)
 
 /* What HubSpot tells of the account's properties changes nothing here, but is new. */
 void
-__wrap_schema_store(Oid server, SchemaPart part, const char *json)
+__wrap_schema_store(Oid server, Object part, const char *json)
 {
 }
 
@@ -177,7 +177,7 @@ __wrap_schema_load(Oid server, MemoryContext parent)
 {
 	Schema	   *schema = __real_schema_load(server, parent);
 
-	for (int part = 0; part < SCHEMA_PARTS; part++)
+	for (int part = 0; part < OBJECT_COUNT; part++)
 		schema->refreshed_at[part] = GetCurrentTimestamp();
 	return schema;
 }

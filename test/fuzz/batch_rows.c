@@ -15,7 +15,7 @@
 
 #include "base/hubspot.h"
 #include "http/wire.h"
-#include "message/message.h"
+#include "message/record_message.h"
 #include "queue/admit.h"
 #include "worker/send.h"
 #include "backend.h"
@@ -145,17 +145,17 @@ find_key(const Account *account, Call call, Object object, Jsonb *message, Messa
 	switch (object)
 	{
 		case OBJECT_IS_EVENT:
-			return message_event_key(call, &parts, options->contact_id_property, key, &problem);
+			return message_event_key(call, &parts, options->id_property[OBJECT_IS_CONTACT], key, &problem);
 		case OBJECT_IS_COMPANY:
-			return message_company_key(&parts, options->company_id_property, key, &problem);
+			return message_company_key(CALL_GROUP, &parts, options->id_property[OBJECT_IS_COMPANY], key, &problem);
 		case OBJECT_IS_FORM:
 			return message_form_key(&parts, key, &problem);
 		case OBJECT_IS_LIST:
-			return message_member_key(call, &parts, options->contact_id_property, options->company_id_property, key, &problem);
+			return message_member_key(call, &parts, (const char *const *) options->id_property, key, &problem);
 		case OBJECT_IS_ASSOCIATION:
 			return false;
 		default:
-			return message_known_contact_key(call, &parts, options->contact_id_property, key, &problem);
+			return message_known_contact_key(call, &parts, options->id_property[OBJECT_IS_CONTACT], key, &problem);
 	}
 }
 

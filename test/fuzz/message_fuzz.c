@@ -17,6 +17,7 @@
 #include "base/domain.h"
 #include "message/mapping.h"
 #include "message/message.h"
+#include "message/record_message.h"
 #include "message/schema.h"
 #include "backend.h"
 #include "fuzz.h"
@@ -30,7 +31,7 @@ static void
 start(void)
 {
 	schema = schema_load(get_foreign_server_oid("keyed", false), TopMemoryContext);
-	expect(schema->properties[SCHEMA_CONTACT] != NULL && schema->nevents > 0, "the schema is there");
+	expect(schema->properties[OBJECT_IS_CONTACT] != NULL && schema->nevents > 0, "the schema is there");
 }
 
 /* ---- keys ---------------------------------------------------------------------- */
@@ -99,6 +100,7 @@ look_at_keys(Call call, const MessageParts *parts, const char *id_property)
 {
 	MessageProblem problem;
 	MessageKey	key;
+	const char *const id_properties[OBJECT_COUNT] = {[OBJECT_IS_CONTACT] = id_property, [OBJECT_IS_COMPANY] = id_property};
 	const char *why;
 	bool		good;
 
@@ -114,12 +116,12 @@ look_at_keys(Call call, const MessageParts *parts, const char *id_property)
 	good = message_form_key(parts, &key, &problem);
 	expect_problem(good, &problem);
 	expect_key(good, &key);
-	good = message_company_key(parts, id_property, &key, &problem);
+	good = message_company_key(CALL_GROUP, parts, id_property, &key, &problem);
 	expect_problem(good, &problem);
 	expect_key(good, &key);
 	if (good)
 		look_at_company(&key);
-	good = message_member_key(call, parts, id_property, id_property, &key, &problem);
+	good = message_member_key(call, parts, id_properties, &key, &problem);
 	expect_problem(good, &problem);
 	expect_key(good, &key);
 	good = message_contact_company(call, parts, id_property, &key, &why);
@@ -204,7 +206,7 @@ look_at_properties(Object object, Call call, const MessageParts *parts, const ch
 		rules.nmaps = schema->nmaps;
 		rules.maps = schema->maps;
 		rules.properties = object == OBJECT_IS_EVENT ? schema->events[0].properties
-			: schema->properties[object == OBJECT_IS_CONTACT ? SCHEMA_CONTACT : SCHEMA_COMPANY];
+			: schema->properties[object];
 	}
 	initStringInfo(&json);
 	initStringInfo(&warnings);

@@ -1,0 +1,67 @@
+/*
+ * object_type.h
+ *		What an object is: one row per label of hubspot.object.
+ *
+ * An object has a lane of its own, whose rows are about it.  Some objects are
+ * records of HubSpot's CRM, with properties and a key: these rows say how the
+ * worker and the calls treat them.  hubspot.object_types() shows the table, and
+ * the script of the extension goes by that.
+ *
+ * No code outside object_type.c asks "is it a company, else it is a contact":
+ * it asks the row.  A test for one object alone is for what that object alone
+ * has; test/tools/lint finds the others, as far as a pattern can.
+ */
+#ifndef HUBSPOT_OBJECT_TYPE_H
+#define HUBSPOT_OBJECT_TYPE_H
+
+#include "base/words.h"
+
+struct SpecialField;			/* mapping_name.h */
+
+typedef struct CrmType
+{
+	const char *name;			/* the label; in messages and in the words of verdicts, too */
+	const char *plural;			/* name of the lane, and of the object in HubSpot's paths */
+	Call		call;			/* that queues one */
+	int			per_request;	/* of them that the widest request takes */
+	int			own_limit;		/* requests per 10 seconds by a limit of its own; 0: without one,
+								 * -1: by the account's */
+	bool		merges;			/* rows of one key become one input */
+	bool		has_schema;		/* HubSpot tells which properties, or definitions, there are */
+	bool		can_be_synced;	/* hubspot_sync() knows it */
+	bool		is_record;		/* of the CRM: all below is for these alone, but keyed_by_contact */
+
+	const char *type_id;		/* HubSpot's */
+	const char *id_member;		/* of the call's message: the user's own id ... */
+	const char *id_option;		/* ... and the SERVER option that names the property of it */
+	const char *natural_key;	/* property that a record goes by where the option is not set */
+	bool		natural_key_is_unique;	/* in HubSpot: an upsert may go by it */
+	const char *key_trait;		/* beside natural_key: trait whose value tells it, or NULL */
+	const char *stage_property; /* that HubSpot moves forwards only; NULL: none */
+	const char *read_properties;	/* what a read by key is to tell beside the key: JSON strings */
+	const char *property_group; /* HubSpot's, for new properties */
+	const struct SpecialField *fields;	/* the table of docs/mapping.md; ends with a property NULL */
+	uint32		apart;			/* special traits that mapping.c deals with by itself, a bit each */
+	bool		is_few;			/* many rows are of few records: requests wait for more of them */
+	bool		can_be_erased;	/* without a trace; else archived */
+	bool		keyed_by_contact;	/* rows are a contact's, and end with its erasure */
+} CrmType;
+
+extern const CrmType object_types[OBJECT_COUNT];
+
+/* The object of this name; -1: there is none. */
+extern int	object_find(const char *name, int len);
+
+/* The property that a key is a value of; NULL is the address of a contact. */
+extern const char *object_key_property(const char *property);
+
+/* "contact, company": names of the objects whose flag is set, palloc'd. */
+#define object_names_where(flag) object_list_names(offsetof(CrmType, flag))
+extern char *object_list_names(size_t flag);
+
+/* Of the objects whose flag is set; to be followed by a block. */
+#define foreach_object(object, flag) \
+	for (Object object = (Object) 0; object < OBJECT_COUNT; object++) \
+		if (!object_types[object].flag) ; else
+
+#endif							/* HUBSPOT_OBJECT_TYPE_H */

@@ -1,0 +1,36 @@
+/*
+ * record_message.h
+ *		Messages about records: whose they are, and what they write.
+ *
+ * For records of any type, which object_types[] and message_rules[] tell apart.
+ */
+#ifndef HUBSPOT_RECORD_MESSAGE_H
+#define HUBSPOT_RECORD_MESSAGE_H
+
+#include "message/mapping.h"
+
+/* The key of a message about a record, as message_known_contact_key(); id_property: the account's for its type. */
+extern bool message_record_key(Object object, Call call, const MessageParts *parts, const char *id_property,
+							   MessageKey *key, MessageProblem *problem);
+
+/*
+ * What a delete call removes: a record of the type that message_object() says,
+ * by the key of that.  id_properties: the account's, by Object.
+ */
+extern bool message_deleted_key(const MessageParts *parts, const char *const *id_properties, Object *object,
+								MessageKey *key, MessageProblem *problem);
+
+/* Who is to become a member of the list, or is one no longer; id_properties as above. */
+extern bool message_member_key(Call call, const MessageParts *parts, const char *const *id_properties, MessageKey *key,
+							   MessageProblem *problem);
+
+/*
+ * Add the properties of one message about a record of the type that the rules
+ * are of.  key_property is the property that keys the record, NULL for a
+ * contact's e-mail address: the key is not repeated.  Warnings are appended to
+ * the given StringInfo.
+ */
+extern void mapping_add_record(Mapping *mapping, Call call, const MessageParts *parts,
+							   const char *key_property, StringInfo warnings);
+
+#endif							/* HUBSPOT_RECORD_MESSAGE_H */

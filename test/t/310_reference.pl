@@ -123,6 +123,8 @@ for my $section (sections('reference-tables-and-views.md'))
 my @relations = map { s/^hubspot\.//r } relations_of_extension($node, 'postgres', 'r,p,v,m');
 is(differences(\@relations, [ map { ($_) x @{ $text_of{$_} } } keys %text_of ]), '', 'each table and view has one section');
 
+is(join(', ', grep { index($index, "[$_](reference-tables-and-views.md#") < 0 } relations_of_extension($node, 'postgres', 'v')), '', 'the index has each view');
+
 # A column is named in its relation's section, or in one of a relation that this section names ("as in hubspot.outbox").
 sub names_column
 {

@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use POSIX ();
 use PostgreSQL::Test::BackgroundPsql ();
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -258,5 +259,31 @@ ask("ROLLBACK PREPARED 'elsewhere'", 'other');
 $idle->quit;
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal (?!9)/, 'nothing crashed by itself');
 $_->quit for $deep, $wide, $early;
+$node->stop;
+
+#
+# A SERVER that is created together with rows: the worker is woken when they are visible, and that is a moment before
+# other processes are told of the SERVER.  The moment is made long.
+#
+system_or_bail('make', '-s', '-C', 'test/library');
+my $slow = PostgreSQL::Test::Utils::tempdir() . '/slow_wake';
+append_to_file($slow, "0\n");
+chmod 0644, $slow;
+{
+	local %ENV = (%ENV, SLOW_WAKE => $slow, LD_PRELOAD => POSIX::getcwd() . '/test/library/slow_wake.so');
+	$node->start;
+}
+wait_drained($node, 'postgres');
+my $session = $node->background_psql('postgres', on_error_stop => 1);
+my $pid = $session->query_safe('SELECT pg_backend_pid()');
+my $options = ask(q{SELECT string_agg(format('%s %L', option_name, option_value), ', ') FROM pg_foreign_server, pg_options_to_table(srvoptions) WHERE srvname = 'crm'});
+append_to_file("$slow.new", "$pid\n");
+rename "$slow.new", $slow or die "$slow: $!";
+$session->query_safe("BEGIN; CREATE SERVER second FOREIGN DATA WRAPPER hubspot OPTIONS ($options);
+	SELECT hubspot_identify('{\"email\": \"together\@example.com\"}', server => 'second'); COMMIT;");
+$session->quit;
+wait_drained($node, 'postgres');
+ok($node->log_contains(qr/a SERVER that rows were queued for has been created this moment/), 'a worker met rows of a SERVER that it had not been told of');
+is(ask(q{SELECT verdict FROM hubspot.outbox_status WHERE key = 'together@example.com'}), 'delivered', '... and read them again, once it was');
 $node->stop;
 done_testing();

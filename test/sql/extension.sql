@@ -42,7 +42,9 @@ SELECT hubspot_identify('{"email": "ada@example.com"}');
 ROLLBACK TO before;
 ALTER TABLE hubspot.outbox RENAME trouble TO problem;
 ALTER TABLE hubspot.deferred RENAME attempt TO attempts;
+\set VERBOSITY sqlstate
 SELECT hubspot_identify('{"email": "ada@example.com"}');
+\set VERBOSITY default
 ROLLBACK;
 -- The same for words: in a new session, which knows none yet
 \c -

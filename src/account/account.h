@@ -113,13 +113,17 @@ extern const CallOptions *account_call_options(Oid server);
 /* Whether a SERVER of the wrapper is there, whatever this process has been told of. */
 extern bool account_exists(Oid server);
 
-/* Whether records of a type go by a key that is not unique in HubSpot, as the account has no property for another. */
+/*
+ * Whether records of a type go by a key that is not unique in HubSpot, as the account has
+ * no property for another.
+ */
 static inline bool
 account_goes_by_natural_key(const CallOptions *options, Object object)
 {
 	const CrmType *type = &object_types[object];
 
-	return type->natural_key != NULL && !type->natural_key_is_unique && options->id_property[object] == NULL;
+	return type->natural_key != NULL && !type->natural_key_is_unique &&
+		options->id_property[object] == NULL;
 }
 
 /* Oids of all SERVERs of the wrapper, in the current memory context. */

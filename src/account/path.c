@@ -56,10 +56,12 @@ path_of(PathName name, const CrmType *type, const AccountOptions *options)
 
 	Assert(!path->names_type || (type != NULL && type->is_record));
 	if (events_path != NULL)
-		snprintf(text, sizeof(text), "%s%s%s", events_path, events_path[strlen(events_path) - 1] == '/' ? "" : "/",
+		snprintf(text, sizeof(text), "%s%s%s", events_path,
+				 events_path[strlen(events_path) - 1] == '/' ? "" : "/",
 				 path->tail);
 	else
-		snprintf(text, sizeof(text), "%s%s%s", path->base[options->api_version], path->names_type ? type->plural : "",
+		snprintf(text, sizeof(text), "%s%s%s", path->base[options->api_version], path->names_type
+				 ? type->plural : "",
 				 path->tail);
 	return text;
 }

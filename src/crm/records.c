@@ -29,7 +29,8 @@ records_can_be_read(Object object, const char *property)
 	if (property == NULL)
 		return object == OBJECT_IS_CONTACT;
 	return strcmp(property, MESSAGE_USER_ID) != 0 &&
-		(type->natural_key_is_unique || type->natural_key == NULL || strcmp(property, type->natural_key) != 0);
+		(type->natural_key_is_unique || type->natural_key == NULL ||
+		 strcmp(property, type->natural_key) != 0);
 }
 
 const char *
@@ -44,13 +45,15 @@ records_problem_of_key(Object object, const char *key)
 {
 	const CrmType *type = &object_types[object];
 
-	return psprintf("no %s of the %s %s is known: see the row of the %s", type->name, type->natural_key, key, type->name);
+	return psprintf("no %s of the %s %s is known: see the row of the %s", type->name,
+					type->natural_key, key, type->name);
 }
 
 void
 records_forget(const WorkKey *key)
 {
-	record_map_remove(key->lane->account->server, key->lane->family, queue_id_property(key), key->key, clock_us());
+	record_map_remove(key->lane->account->server, key->lane->family, queue_id_property(key),
+					  key->key, clock_us());
 }
 
 /* Whether the key is the value of a property that the user has chosen. */
@@ -58,7 +61,8 @@ static bool
 has_own_property(const WorkKey *key, const CrmType *type)
 {
 	return key->property != NULL &&
-		(type->natural_key_is_unique || type->natural_key == NULL || strcmp(key->property, type->natural_key) != 0);
+		(type->natural_key_is_unique || type->natural_key == NULL ||
+		 strcmp(key->property, type->natural_key) != 0);
 }
 
 /* ---- names that HubSpot does not have ------------------------------------------------ */
@@ -81,7 +85,8 @@ deal_with_unknown(Input *input, Row *row, Object part, const Mapping *mapping)
 	{
 		if (await_creation(input, row, part, mapping->unknown[i].name))
 			result = BUILD_WAIT;
-		else if (account->options->create_properties && is_creatable(mapping->unknown[i].name) && schema_sync_create(account, part, &mapping->unknown[i]))
+		else if (account->options->create_properties && is_creatable(mapping->unknown[i].name) &&
+				 schema_sync_create(account, part, &mapping->unknown[i]))
 			result = BUILD_WAIT;
 		else
 			unknown_note(account->server, part, &mapping->unknown[i], row->id);
@@ -95,7 +100,8 @@ lacks_key_property(const WorkKey *key)
 {
 	const PropertySet *set = key->lane->account->rules[key->lane->family].properties;
 
-	return has_own_property(key, records_type(key->lane)) && set != NULL && schema_property(set, key->property, strlen(key->property)) == NULL;
+	return has_own_property(key, records_type(key->lane)) && set != NULL &&
+		schema_property(set, key->property, strlen(key->property)) == NULL;
 }
 
 #define SCHEMA_IS_FRESH_MS	60000
@@ -127,14 +133,17 @@ check_key_property(const Row *row, const char **category, const char **problem)
 	Object		part = key->lane->family;
 
 	if (!lacks_key_property(key) || await_creation_is_due(row, part, key->property) ||
-		(account->options->create_properties && !schema_sync_was_tried(account, part, key->property)) ||
+		(account->options->create_properties &&
+		 !schema_sync_was_tried(account, part, key->property)) ||
 		(!account->options->create_properties &&
-		 TimestampDifferenceExceeds(account->schema->refreshed_at[part], GetCurrentTimestamp(), SCHEMA_IS_FRESH_MS)))
+		 TimestampDifferenceExceeds(account->schema->refreshed_at[part], GetCurrentTimestamp(),
+									SCHEMA_IS_FRESH_MS)))
 		return true;
 	*category = "unknown_property";
 	*problem = psprintf("HubSpot has no property \"%s\", which the SERVER option %s names; "
 						"SELECT hubspot_create_property('%s', '%s', 'string', is_unique => true) creates it",
-						key->property, object_types[part].id_option, object_types[part].name, key->property);
+						key->property, object_types[part].id_option, object_types[part].name,
+						key->property);
 	return false;
 }
 
@@ -157,7 +166,8 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &json, &account->rules[part]);
 	mapping_add_record(&mapping, row->call, parts, row->key->property, &warnings);
-	while (nawaited < mapping.nunknown && await_creation_is_due(row, part, mapping.unknown[nawaited].name))
+	while (nawaited < mapping.nunknown &&
+		   await_creation_is_due(row, part, mapping.unknown[nawaited].name))
 		nawaited++;
 
 	/* a member of an audience without its property would seem to be told */
@@ -202,13 +212,15 @@ records_end_input(StringInfo body)
 }
 
 void
-records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, const AccountOptions *options)
+records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts,
+						const AccountOptions *options)
 {
 	MessageKey	company;
 	const char *why;
 
 	if (options->associate_company_trait &&
-		!message_contact_company(call, parts, options->id_property[OBJECT_IS_COMPANY], &company, &why) && why != NULL)
+		!message_contact_company(call, parts, options->id_property[OBJECT_IS_COMPANY], &company,
+								 &why) && why != NULL)
 		mapping_warn(mapping, "company_ignored", "company", strlen("company"), why);
 }
 
@@ -220,7 +232,8 @@ add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
 	BuildResult result;
 
 	initStringInfo(&warnings);
-	mapping_add_record(mapping, row->call, parts, input->keeps_address ? NULL : row->key->property, &warnings);
+	mapping_add_record(mapping, row->call, parts, input->keeps_address ? NULL
+					   : row->key->property, &warnings);
 	if (mapping->rules->object == OBJECT_IS_CONTACT)
 		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
 	result = deal_with_unknown(input, row, row->key->lane->family, mapping);
@@ -243,7 +256,8 @@ text_written(const Mapping *mapping, const char *property)
 AckResult
 records_exists(const Input *input)
 {
-	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = input->key->record_id,
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1,
+		.record_id = input->key->record_id,
 	.category = "exists", .message = "HubSpot has the record already, and this row only creates"};
 
 	return result;
@@ -262,11 +276,13 @@ static BuildResult
 end_as_unchanged(Input *input)
 {
 	const RecordKinds *kinds = records_of(input->key->lane);
-	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1, .record_id = unchanged_record(input)};
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1,
+	.record_id = unchanged_record(input)};
 
 	if (kinds->confirmed != NULL)
 		kinds->confirmed(input);
-	return records_end_unsent(input, input->rows[0]->mode == MODE_CREATE ? records_exists(input) : result);
+	return records_end_unsent(input, input->rows[0]->mode == MODE_CREATE ? records_exists(input)
+							  : result);
 }
 
 BuildResult
@@ -317,7 +333,8 @@ records_append_update(Batch *batch, Input *input, const MessageParts *parts)
 	BuildResult result;
 
 	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
-	result = records_append_properties(batch, input, parts, input->adopts && has_own_property(input->key, batch->type));
+	result = records_append_properties(batch, input, parts, input->adopts &&
+									   has_own_property(input->key, batch->type));
 	records_end_input(&batch->body);
 	return result;
 }
@@ -326,7 +343,8 @@ static BuildResult
 append_stage(Batch *batch, Input *input, const char *stage)
 {
 	records_begin_input(&batch->body, NULL, input->key->record_id, input->trace);
-	appendStringInfo(&batch->body, "\"%s\":\"%s\"", records_type(batch->lane)->stage_property, stage);
+	appendStringInfo(&batch->body, "\"%s\":\"%s\"", records_type(batch->lane)->stage_property,
+					 stage);
 	records_end_input(&batch->body);
 	return BUILD_DONE;
 }
@@ -397,10 +415,14 @@ records_end_read(Batch *batch)
 	const WorkKey *key = batch->inputs[0].key;
 
 	if (batch->ninputs > 0)
-		records_end_read_by(batch, queue_id_property(key), has_own_property(key, batch->type) ? key->property : NULL);
+		records_end_read_by(batch, queue_id_property(key), has_own_property(key, batch->type)
+							? key->property : NULL);
 }
 
-/* ---- answers to those that read --------------------------------------------------------------- */
+/*
+ * ---- answers to those that read
+ * ---------------------------------------------------------------
+ */
 
 /* Whether one of the addresses of a list with ";" between them is this one. */
 static bool
@@ -411,7 +433,8 @@ list_has(const char *list, const char *address)
 	for (const char *at = list; at != NULL && *at != '\0'; at = strchr(at, ';'))
 	{
 		at += strspn(at, "; ");
-		if (pg_strncasecmp(at, address, len) == 0 && (at[len] == '\0' || at[len] == ';' || at[len] == ' '))
+		if (pg_strncasecmp(at, address, len) == 0 &&
+			(at[len] == '\0' || at[len] == ';' || at[len] == ' '))
 			return true;
 	}
 	return false;
@@ -438,7 +461,8 @@ error_names(const Reply *reply, const char *id)
 }
 
 bool
-records_match_read(const Batch *batch, const Reply *reply, const char *property, const char *const *ids,
+records_match_read(const Batch *batch, const Reply *reply, const char *property,
+				   const char *const *ids,
 				   const ReplyResult **found)
 {
 	bool		complete = true;
@@ -463,7 +487,8 @@ records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **f
 
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = batch->inputs[i].key->key;
-	complete = records_match_read(batch, reply, queue_id_property(batch->inputs[0].key), ids, found);
+	complete = records_match_read(batch, reply, queue_id_property(batch->inputs[0].key), ids,
+								  found);
 	pfree(ids);
 	return complete;
 }

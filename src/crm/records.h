@@ -30,7 +30,9 @@ typedef struct RecordKinds
 	const RequestKind *resolve; /* a conflict with a record that HubSpot has */
 	const RequestKind *seek_elsewhere;	/* by the alias, when seek has found nothing by key */
 
-	/* By what HubSpot may know the record as well, by the newest row that tells; NULL: by nothing. */
+	/*
+	 * By what HubSpot may know the record as well, by the newest row that tells; NULL: by nothing.
+	 */
 	const char *(*alias) (const Input *input, const MessageParts *parts);
 	void		(*confirmed) (Input *input);	/* beside the verdict */
 	void		(*archived) (const WorkKey *key);	/* in place of records_forget() */
@@ -66,7 +68,8 @@ extern void records_forget(const WorkKey *key);
  * The JSON around the properties of one record: of an upsert by this property,
  * of an update by record id (id_property NULL), of a create (id NULL).
  */
-extern void records_begin_input(StringInfo body, const char *id_property, const char *id, const char *trace);
+extern void records_begin_input(StringInfo body, const char *id_property, const char *id,
+								const char *trace);
 extern void records_end_input(StringInfo body);
 
 /*
@@ -74,10 +77,12 @@ extern void records_end_input(StringInfo body);
  * does not have, warnings, the stage and the alias.  with_key: the key is
  * among the properties.
  */
-extern BuildResult records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key);
+extern BuildResult records_append_properties(Batch *batch, Input *input,
+											 const MessageParts *parts, bool with_key);
 
 /* Warn of a company among the traits of the contact just mapped that could not be queued. */
-extern void records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts, const AccountOptions *options);
+extern void records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts,
+									const AccountOptions *options);
 
 /*
  * Whether the key's property has to come first: HubSpot lacks it, and it is
@@ -88,11 +93,15 @@ extern bool records_wait_for_key(Input *input);
 /* An upsert by the key. */
 extern BuildResult records_append_upsert(Batch *batch, Input *input, const MessageParts *parts);
 
-/* An update by record id, which gives a record that is adopted the key as well, where that is a property of its own. */
+/*
+ * An update by record id, which gives a record that is adopted the key as well, where
+ * that is a property of its own.
+ */
 extern BuildResult records_append_update(Batch *batch, Input *input, const MessageParts *parts);
 
 /* The two steps of a lifecycle stage backwards, by record id. */
-extern BuildResult records_append_cleared_stage(Batch *batch, Input *input, const MessageParts *parts);
+extern BuildResult records_append_cleared_stage(Batch *batch, Input *input,
+												const MessageParts *parts);
 extern BuildResult records_append_stage(Batch *batch, Input *input, const MessageParts *parts);
 
 /* An upsert that writes nothing but the key: the record is made where HubSpot has it not. */
@@ -105,7 +114,10 @@ extern void records_end_read(Batch *batch);
 /* The same by another property, whose value is the input's alias. */
 extern BuildResult records_append_alias(Batch *batch, Input *input, const MessageParts *parts);
 
-/* The end of such a body: by this property; also (or NULL) is to be told, beside what its type always asks for. */
+/*
+ * The end of such a body: by this property; also (or NULL) is to be told, beside what its
+ * type always asks for.
+ */
 extern void records_end_read_by(Batch *batch, const char *id_property, const char *also);
 
 /*
@@ -113,7 +125,8 @@ extern void records_end_read_by(Batch *batch, const char *id_property, const cha
  * value is ids[i]; an additional address counts as one.
  * Returns whether the answer accounts for all inputs: who is not found, is not there.
  */
-extern bool records_match_read(const Batch *batch, const Reply *reply, const char *property, const char *const *ids,
+extern bool records_match_read(const Batch *batch, const Reply *reply, const char *property,
+							   const char *const *ids,
 							   const ReplyResult **found);
 
 /* The same for a batch/read by the key of the inputs. */
@@ -126,7 +139,8 @@ extern AckResult records_exists(const Input *input);
 extern BuildResult records_end_unsent(Input *input, AckResult result);
 
 /* With unknown_properties = 'reject' a row with a name that HubSpot does not have is no good. */
-extern bool records_check(Row *row, const MessageParts *parts, const char **category, const char **problem);
+extern bool records_check(Row *row, const MessageParts *parts, const char **category,
+						  const char **problem);
 
 /* The answer to a request that writes. */
 extern void records_answered(Batch *batch, const Reply *reply, AckRequest *request);
@@ -141,6 +155,7 @@ extern void records_refused(Batch *batch, const Reply *reply, AckRequest *reques
 extern void records_note_stage(Input *input, const ReplyResult *result);
 
 /* HubSpot has confirmed the record. */
-extern void records_end(Input *input, const char *record_id, int created, int status, AckRequest *request);
+extern void records_end(Input *input, const char *record_id, int created, int status,
+						AckRequest *request);
 
 #endif							/* HUBSPOT_RECORDS_H */

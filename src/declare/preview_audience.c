@@ -168,7 +168,8 @@ static Datum
 describe_keys(const Sync *sync, Oid server)
 {
 	const CallOptions *options = account_call_options(server);
-	bool		address_needed = sync_key_object(sync) == OBJECT_IS_CONTACT && options->id_property[OBJECT_IS_CONTACT] == NULL;
+	bool		address_needed = sync_key_object(sync) == OBJECT_IS_CONTACT &&
+	options->id_property[OBJECT_IS_CONTACT] == NULL;
 	KeyFacts	facts = {.by_domain = account_goes_by_natural_key(options, sync_key_object(sync))};
 	RefreshSource source;
 	StringInfoData json;

@@ -283,7 +283,10 @@ default_key(const Sync *sync, const SyncSource *source, const CallOptions *optio
 	}
 }
 
-/* A record whose type has no property for its id is known by its natural key, which the key must then be. */
+/*
+ * A record whose type has no property for its id is known by its natural key, which the
+ * key must then be.
+ */
 static void
 check_natural_key(const Sync *sync, const CallOptions *options)
 {
@@ -304,7 +307,8 @@ check_natural_key(const Sync *sync, const CallOptions *options)
 		is_mapped = true;
 	}
 	refuse(is_mapped, psprintf("column \"%s\" is no key of a %s", sync->key_column, type->name),
-		   psprintf("Map it to %s or %s, or give the account a property for the id of %s: ALTER SERVER ... OPTIONS (ADD %s '...').",
+		   psprintf("Map it to %s or %s, or give the account a property for the id of %s: "
+					"ALTER SERVER ... OPTIONS (ADD %s '...').",
 					type->natural_key, type->key_trait, type->plural, type->id_option));
 }
 

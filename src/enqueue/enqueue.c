@@ -328,7 +328,9 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 	{
 		case CALL_TRACK:
 		case CALL_PAGE:
-			return message_event_key(enqueue->call, parts, options->id_property[OBJECT_IS_CONTACT], key, problem);
+			return message_event_key(enqueue->call, parts,
+									 options->id_property[OBJECT_IS_CONTACT],
+									 key, problem);
 		case CALL_FORM:
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
@@ -343,10 +345,15 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 			 * address before.
 			 */
 			if (enqueue->source == SOURCE_SYNC)
-				return message_known_contact_key(enqueue->call, parts, options->id_property[OBJECT_IS_CONTACT], key, problem);
-			return message_contact_key(enqueue->call, parts, options->id_property[OBJECT_IS_CONTACT], key, problem);
+				return message_known_contact_key(enqueue->call, parts,
+												 options->id_property[OBJECT_IS_CONTACT],
+												 key, problem);
+			return message_contact_key(enqueue->call, parts,
+									   options->id_property[OBJECT_IS_CONTACT],
+									   key, problem);
 		default:
-			return message_record_key(work->object, enqueue->call, parts, options->id_property[work->object], key, problem);
+			return message_record_key(work->object, enqueue->call, parts,
+									  options->id_property[work->object], key, problem);
 	}
 }
 
@@ -357,7 +364,9 @@ find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key,
 {
 	key->key = NULL;
 	return enqueue->call != CALL_GROUP || !message_names_contact(enqueue->call, parts) ||
-		message_known_contact_key(enqueue->call, parts, enqueue->options.id_property[OBJECT_IS_CONTACT], key, problem);
+		message_known_contact_key(enqueue->call, parts,
+								  enqueue->options.id_property[OBJECT_IS_CONTACT],
+								  key, problem);
 }
 
 /* Remember that the contact belongs to the company. */
@@ -398,7 +407,8 @@ enqueue_company(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
 	const char *why;
 
 	if (!enqueue->options.associate_company_trait ||
-		!message_contact_company(enqueue->call, parts, enqueue->options.id_property[OBJECT_IS_COMPANY], &work.key, &why))
+		!message_contact_company(enqueue->call, parts,
+								 enqueue->options.id_property[OBJECT_IS_COMPANY], &work.key, &why))
 		return;
 	(void) enqueue_work(enqueue, &work);
 	(void) enqueue_association(enqueue, contact, &work.key, parent);
@@ -426,8 +436,11 @@ enqueue_children(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, co
 
 	if (enqueue->call == CALL_IDENTIFY)
 		enqueue_company(enqueue, message, parts, &work->key, work->id);
-	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events && message_has_traits(parts->context_traits) &&
-			 message_known_contact_key(enqueue->call, parts, enqueue->options.id_property[OBJECT_IS_CONTACT], &contact, &problem))
+	else if (enqueue->call == CALL_TRACK && !enqueue->options.legacy_events &&
+			 message_has_traits(parts->context_traits) &&
+			 message_known_contact_key(enqueue->call, parts,
+									   enqueue->options.id_property[OBJECT_IS_CONTACT],
+									   &contact, &problem))
 		enqueue_contact(enqueue, message, parts, &contact, work->id);
 	else if (enqueue->call == CALL_GROUP && member->key != NULL)
 	{
@@ -497,8 +510,11 @@ enqueue_membership(Enqueue *enqueue, Jsonb *message)
 
 	enqueue->deadline = 0;
 	if (!message_read(message, &parts, &problem) ||
-		!message_company_key(CALL_GROUP, &parts, enqueue->options.id_property[OBJECT_IS_COMPANY], &company, &problem) ||
-		!message_known_contact_key(enqueue->call, &parts, enqueue->options.id_property[OBJECT_IS_CONTACT], &contact, &problem))
+		!message_company_key(CALL_GROUP, &parts, enqueue->options.id_property[OBJECT_IS_COMPANY],
+							 &company, &problem) ||
+		!message_known_contact_key(enqueue->call, &parts,
+								   enqueue->options.id_property[OBJECT_IS_CONTACT],
+								   &contact, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	return enqueue_association(enqueue, &contact, &company, 0);
 }

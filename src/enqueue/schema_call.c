@@ -305,10 +305,12 @@ hubspot_create_list(PG_FUNCTION_ARGS)
 	char	   *object = text_argument(fcinfo, 1, "object");
 	Work		work = {.object = OBJECT_IS_LIST};
 	MessageList list;
+	char	   *object_json;
 	MessageProblem problem;
 
 	(void) record_type(object);
-	work.message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"object\":\"%s\"}", object))));
+	object_json = psprintf("{\"object\":\"%s\"}", object);
+	work.message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(object_json)));
 	work.message = message_set_list(work.message, name);
 	if (!message_list(&work.message->root, &list, &problem))
 		enqueue_raise(&problem);

@@ -165,7 +165,8 @@ describe_properties(StringInfo json, const Mapping *mapping, const bool *unchang
 static const char *
 find_record(const Explain *explain, Object object, const MessageKey *key)
 {
-	return record_map_look_up(explain->server, object, object_key_property(key->property), key->key);
+	return record_map_look_up(explain->server, object, object_key_property(key->property),
+							  key->key);
 }
 
 /* The same, but NULL unless the user may see it. */
@@ -275,7 +276,8 @@ explain_contact(Explain *explain, const MessageKey *key)
 
 	explain_record(explain, OBJECT_IS_CONTACT, key);
 	if (!explain->options->associate_company_trait ||
-		!message_contact_company(explain->call, &explain->parts, explain->options->id_property[OBJECT_IS_COMPANY], &company, &why))
+		!message_contact_company(explain->call, &explain->parts,
+								 explain->options->id_property[OBJECT_IS_COMPANY], &company, &why))
 		return;
 	explain_record(explain, OBJECT_IS_COMPANY, &company);
 	explain_association(explain, key, &company);
@@ -372,7 +374,8 @@ explain_delete(Explain *explain, bool erases)
 	MessageProblem problem;
 	const char *id;
 
-	if (!message_deleted_key(&explain->parts, (const char *const *) explain->options->id_property, &object, &key, &problem))
+	if (!message_deleted_key(&explain->parts, (const char *const *) explain->options->id_property,
+							 &object, &key, &problem))
 		enqueue_raise(&problem);
 	begin_work(&work, explain, object, &key, erases ? PATH_ERASE : PATH_ARCHIVE);
 	id = known_record(explain, object, &key);
@@ -397,7 +400,8 @@ explain_member(Explain *explain)
 	char		path[PATH_BYTES];
 
 	if (!message_list(explain->parts.root, &list, &problem) ||
-		!message_member_key(explain->call, &explain->parts, (const char *const *) options->id_property, &key, &problem))
+		!message_member_key(explain->call, &explain->parts,
+							(const char *const *) options->id_property, &key, &problem))
 		enqueue_raise(&problem);
 	begin_work(&work, explain, OBJECT_IS_LIST, &key, PATH_LISTS);
 	work.method = "PUT";
@@ -405,7 +409,8 @@ explain_member(Explain *explain)
 	strlcpy(path, work.path, sizeof(path));
 	lists_append_change_path(path, sizeof(path), "{listId}");
 	work.path = path;
-	appendStringInfoString(&work.body, adds ? "{\"recordIdsToAdd\":[" : "{\"recordIdsToAdd\":[],\"recordIdsToRemove\":[");
+	appendStringInfoString(&work.body, adds ? "{\"recordIdsToAdd\":["
+						   : "{\"recordIdsToAdd\":[],\"recordIdsToRemove\":[");
 	append_id(&work.body, known_record(explain, list.object, &key));
 	appendStringInfoString(&work.body, adds ? "],\"recordIdsToRemove\":[]}" : "]}");
 	end_work(explain, &work);
@@ -418,9 +423,13 @@ explain_group(Explain *explain)
 	MessageKey	contact = {.key = NULL};
 	MessageProblem problem;
 
-	if (!message_company_key(CALL_GROUP, &explain->parts, explain->options->id_property[OBJECT_IS_COMPANY], &company, &problem) ||
+	if (!message_company_key(CALL_GROUP, &explain->parts,
+							 explain->options->id_property[OBJECT_IS_COMPANY],
+							 &company, &problem) ||
 		(message_names_contact(explain->call, &explain->parts) &&
-		 !message_known_contact_key(explain->call, &explain->parts, explain->options->id_property[OBJECT_IS_CONTACT], &contact, &problem)))
+		 !message_known_contact_key(explain->call, &explain->parts,
+									explain->options->id_property[OBJECT_IS_CONTACT],
+									&contact, &problem)))
 		enqueue_raise(&problem);
 	explain_record(explain, OBJECT_IS_COMPANY, &company);
 	if (contact.key == NULL)
@@ -462,7 +471,8 @@ explain_other_record(Explain *explain)
 	{
 		if (object_types[object].call != explain->call)
 			continue;
-		if (!message_record_key(object, explain->call, &explain->parts, explain->options->id_property[object], &key, &problem))
+		if (!message_record_key(object, explain->call, &explain->parts,
+								explain->options->id_property[object], &key, &problem))
 			enqueue_raise(&problem);
 		explain_record(explain, object, &key);
 	}
@@ -494,7 +504,9 @@ explain_call(Explain *explain, Jsonb *message)
 			explain_delete(explain, message_erases(message));
 			break;
 		case CALL_IDENTIFY:
-			if (!message_contact_key(explain->call, &explain->parts, explain->options->id_property[OBJECT_IS_CONTACT], &key, &problem))
+			if (!message_contact_key(explain->call, &explain->parts,
+									 explain->options->id_property[OBJECT_IS_CONTACT],
+									 &key, &problem))
 				enqueue_raise(&problem);
 			explain_contact(explain, &key);
 			break;

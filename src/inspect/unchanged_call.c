@@ -201,13 +201,15 @@ hubspot_all_confirmed(PG_FUNCTION_ARGS)
 	if (!is_complete(fcinfo))
 		PG_RETURN_BOOL(false);
 	judge = judge_of(fcinfo, PG_GETARG_OID(0));
-	object = object_find(VARDATA_ANY(PG_GETARG_TEXT_PP(1)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(1)));
+	object = object_find(VARDATA_ANY(PG_GETARG_TEXT_PP(1)),
+						 VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(1)));
 	if (object < 0 || !object_types[object].is_record)
 		PG_RETURN_BOOL(false);
 	key.property = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	key.key = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	rules = rules_of(judge, object);
-	record_id = record_map_look_up(judge->session.server, object, object_key_property(key.property), key.key);
+	record_id = record_map_look_up(judge->session.server, object,
+								   object_key_property(key.property), key.key);
 	/* A userId is no property of HubSpot's: mapping must not leave one out as the key. */
 	if (key.property != NULL && strcmp(key.property, MESSAGE_USER_ID) == 0)
 		key.property = NULL;

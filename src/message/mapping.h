@@ -77,9 +77,9 @@ typedef struct Mapping
 extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules);
 
 /*
- * Add the properties of one message about a contact. key_property is the property that identifies the
- * record, NULL for a contact's e-mail address: the key is not repeated.  Warnings are
- * appended to the given StringInfo.
+ * Add the properties of one message about a contact. key_property is the property that
+ * identifies the record, NULL for a contact's e-mail address: the key is not repeated.
+ * Warnings are appended to the given StringInfo.
  */
 extern void mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 								const char *key_property, StringInfo warnings);

@@ -22,7 +22,8 @@ static const char *const trait_names[TRAIT_COUNT] = {
 static bool
 is_in_table(Object object, Trait trait)
 {
-	for (const SpecialField *field = object_types[object].fields; field != NULL && field->property != NULL; field++)
+	for (const SpecialField *field = object_types[object].fields; field != NULL &&
+		 field->property != NULL; field++)
 		if (field->trait == trait)
 			return true;
 	return false;
@@ -47,7 +48,8 @@ special_trait(Object object, const char *name, int len)
 	if (found == NULL)
 		return -1;
 	trait = (Trait) (found - trait_names);
-	return is_in_table(object, trait) || (object_types[object].apart & TRAIT_BIT(trait)) != 0 ? (int) trait : -1;
+	return is_in_table(object, trait) || (object_types[object].apart & TRAIT_BIT(trait)) != 0
+		? (int) trait : -1;
 }
 
 bool
@@ -61,10 +63,12 @@ is_special_property(Object object, const char *name, int len)
 {
 	const CrmType *type = &object_types[object];
 
-	for (const SpecialField *field = type->fields; field != NULL && field->property != NULL; field++)
+	for (const SpecialField *field = type->fields; field != NULL &&
+		 field->property != NULL; field++)
 		if (strlen(field->property) == len && memcmp(field->property, name, len) == 0)
 			return true;
-	return type->natural_key != NULL && strlen(type->natural_key) == len && memcmp(type->natural_key, name, len) == 0;
+	return type->natural_key != NULL && strlen(type->natural_key) == len &&
+		memcmp(type->natural_key, name, len) == 0;
 }
 
 bool

@@ -95,7 +95,10 @@ extern char *message_user_id(const MessageParts *parts);
 /* Whether an object has more than the address, which is the key. */
 extern bool message_has_traits(JsonbContainer *traits);
 
-/* The record type that "object" of a message names; where it is absent, or no such name, a contact. */
+/*
+ * The record type that "object" of a message names; where it is absent, or no such name,
+ * a contact.
+ */
 extern Object message_object(JsonbContainer *message);
 
 /* Whether a delete call asks for erasure (GDPR). */
@@ -122,7 +125,8 @@ extern bool message_hutk(const MessageParts *parts, JsonbValue *value);
  * (id_property), else the domain of its website, with the property MESSAGE_DOMAIN.
  */
 #define MESSAGE_DOMAIN "domain"
-extern bool message_company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+extern bool message_company_key(Call call, const MessageParts *parts, const char *id_property,
+								MessageKey *key,
 								MessageProblem *problem);
 
 /*

@@ -100,7 +100,8 @@ id_key(const JsonbValue *id, const char *property, MessageKey *key)
 }
 
 bool
-message_company_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key, MessageProblem *problem)
+message_company_key(Call call, const MessageParts *parts, const char *id_property,
+					MessageKey *key, MessageProblem *problem)
 {
 	JsonbContainer *traits = message_company_traits(CALL_GROUP, parts);
 	JsonbValue	value;
@@ -138,7 +139,8 @@ message_company_key(Call call, const MessageParts *parts, const char *id_propert
 }
 
 bool
-message_contact_company(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+message_contact_company(Call call, const MessageParts *parts, const char *id_property,
+						MessageKey *key,
 						const char **why)
 {
 	JsonbContainer *traits = company_trait(call, parts);

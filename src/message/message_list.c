@@ -53,8 +53,11 @@ message_list(JsonbContainer *message, MessageList *list, MessageProblem *problem
 									MESSAGE_MAX_LIST));
 	list->object = message_object(message);
 	if (has_object && !is_word(&object, object_types[list->object].name))
-		return message_bad(problem, "field \"object\" of the message is not an object that a list can be of",
-						   psprintf("Expected \"contact\", which is the default, or another of: %s.", object_names_where(is_record)));
+		return message_bad(problem,
+						   "field \"object\" of the message is not an object that a list can be of",
+						   psprintf("Expected \"contact\", which is the default, or "
+									"another of: %s.",
+									object_names_where(is_record)));
 	list->name = name.val.string.val;
 	list->len = name.val.string.len;
 	return true;

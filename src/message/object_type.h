@@ -40,7 +40,7 @@ typedef struct CrmType
 	const char *stage_property; /* that HubSpot moves forwards only; NULL: none */
 	const char *read_properties;	/* what a read by key is to tell beside the key: JSON strings */
 	const char *property_group; /* HubSpot's, for new properties */
-	const struct SpecialField *fields;	/* the table of docs/mapping.md; ends with a property NULL */
+	const struct SpecialField *fields;	/* of docs/mapping.md; the last property is NULL */
 	uint32		apart;			/* special traits that mapping.c deals with by itself, a bit each */
 	bool		is_few;			/* many rows are of few records: requests wait for more of them */
 	bool		can_be_erased;	/* without a trace; else archived */

@@ -11,9 +11,11 @@
 #include "message/object_type.h"
 #include "message/record_message.h"
 
-typedef bool (*KeyRule) (Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+typedef bool (*KeyRule) (Call call, const MessageParts *parts, const char *id_property,
+						 MessageKey *key,
 						 MessageProblem *problem);
-typedef void (*MapRule) (Mapping *mapping, Call call, const MessageParts *parts, const char *key_property,
+typedef void (*MapRule) (Mapping *mapping, Call call, const MessageParts *parts,
+						 const char *key_property,
 						 StringInfo warnings);
 
 static const struct
@@ -27,20 +29,23 @@ static const struct
 };
 
 bool
-message_record_key(Object object, Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
+message_record_key(Object object, Call call, const MessageParts *parts, const char *id_property,
+				   MessageKey *key,
 				   MessageProblem *problem)
 {
 	return message_rules[object].key(call, parts, id_property, key, problem);
 }
 
 void
-mapping_add_record(Mapping *mapping, Call call, const MessageParts *parts, const char *key_property, StringInfo warnings)
+mapping_add_record(Mapping *mapping, Call call, const MessageParts *parts,
+				   const char *key_property, StringInfo warnings)
 {
 	message_rules[mapping->rules->object].map(mapping, call, parts, key_property, warnings);
 }
 
 bool
-message_deleted_key(const MessageParts *parts, const char *const *id_properties, Object *object, MessageKey *key,
+message_deleted_key(const MessageParts *parts, const char *const *id_properties, Object *object,
+					MessageKey *key,
 					MessageProblem *problem)
 {
 	const CrmType *type;
@@ -48,14 +53,17 @@ message_deleted_key(const MessageParts *parts, const char *const *id_properties,
 
 	*object = message_object(parts->root);
 	type = &object_types[*object];
-	if (!type->can_be_erased && message_member(parts->root, "gdpr", &value) && value.type == jbvBool && value.val.boolean)
+	if (!type->can_be_erased && message_member(parts->root, "gdpr", &value) &&
+		value.type == jbvBool && value.val.boolean)
 		return message_bad(problem, psprintf("a %s cannot be erased", type->name),
-						   psprintf("HubSpot erases contacts only; without \"gdpr\" the %s is archived.", type->name));
+						   psprintf("HubSpot erases contacts only; without \"gdpr\" the %s is "
+									"archived.", type->name));
 	return message_record_key(*object, CALL_DELETE, parts, id_properties[*object], key, problem);
 }
 
 bool
-message_member_key(Call call, const MessageParts *parts, const char *const *id_properties, MessageKey *key,
+message_member_key(Call call, const MessageParts *parts, const char *const *id_properties,
+				   MessageKey *key,
 				   MessageProblem *problem)
 {
 	MessageList list = {0};

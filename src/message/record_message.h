@@ -9,19 +9,25 @@
 
 #include "message/mapping.h"
 
-/* The key of a message about a record, as message_known_contact_key(); id_property: the account's for its type. */
-extern bool message_record_key(Object object, Call call, const MessageParts *parts, const char *id_property,
+/*
+ * The key of a message about a record, as message_known_contact_key(); id_property: the
+ * account's for its type.
+ */
+extern bool message_record_key(Object object, Call call, const MessageParts *parts,
+							   const char *id_property,
 							   MessageKey *key, MessageProblem *problem);
 
 /*
  * What a delete call removes: a record of the type that message_object() says,
  * by the key of that.  id_properties: the account's, by Object.
  */
-extern bool message_deleted_key(const MessageParts *parts, const char *const *id_properties, Object *object,
+extern bool message_deleted_key(const MessageParts *parts, const char *const *id_properties,
+								Object *object,
 								MessageKey *key, MessageProblem *problem);
 
-/* Who is to become a member of the list, or is one no longer; id_properties as above. */
-extern bool message_member_key(Call call, const MessageParts *parts, const char *const *id_properties, MessageKey *key,
+/* The record that becomes a member of the list, or ceases to be one; id_properties: see there. */
+extern bool message_member_key(Call call, const MessageParts *parts,
+							   const char *const *id_properties, MessageKey *key,
 							   MessageProblem *problem);
 
 /*

@@ -277,7 +277,8 @@ load_properties(Schema *schema, Oid server)
 		if (part < 0 || !object_types[part].has_schema)
 			continue;
 		schema->refreshed_at[part] =
-			DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+			DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2,
+											  &isnull));
 
 		/*
 		 * Properties of events belong to their definitions; this row only says whether HubSpot
@@ -285,7 +286,8 @@ load_properties(Schema *schema, Oid server)
 		 */
 		if (!object_types[part].is_record)
 			schema->events_known =
-				DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
+				DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
+										   &isnull));
 		else if (array != NULL)
 			schema->properties[part] = read_set(schema->context, array);
 	}

@@ -74,8 +74,9 @@ typedef struct Schema
 extern Schema *schema_load(Oid server, MemoryContext parent);
 
 /*
- * Replace a part of the schema (an object that has_schema) in the tables by a JSON array from schema_reply.c; inside
- * a transaction. json NULL: HubSpot does not tell (a missing scope), which is stored.
+ * Replace a part of the schema (an object that has_schema) in the tables by a JSON array from
+ * schema_reply.c; inside a transaction. json NULL: HubSpot does not tell (a missing scope),
+ * which is stored.
  */
 extern void schema_store(Oid server, Object part, const char *json);
 

@@ -69,7 +69,10 @@ find_account(Oid server)
 	return account;
 }
 
-/* The row of a deletion whose traces, its own included, have been removed, but not its verdict written. */
+/*
+ * The row of a deletion whose traces, its own included, have been removed, but not its
+ * verdict written.
+ */
 static bool
 is_erasure_done(TupleTableSlot *slot)
 {
@@ -93,7 +96,8 @@ objection_to_encoding(TupleTableSlot *slot)
 		return NULL;
 	property = slot_getattr(slot, Anum_outbox_key_property, &by_address);
 	key = slot_getattr(slot, Anum_outbox_key, &isnull);
-	return encoding_objection(by_address ? NULL : TextDatumGetCString(property), TextDatumGetCString(key),
+	return encoding_objection(by_address ? NULL : TextDatumGetCString(property),
+							  TextDatumGetCString(key),
 							  DatumGetJsonbP(slot_getattr(slot, Anum_outbox_message, &isnull)));
 }
 
@@ -118,7 +122,8 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 		return refuse(why, VERDICT_CANCELLED, "server_dropped",
 					  "the SERVER that this row was queued for does not exist any more");
 	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
-										 DatumGetObjectId(slot_getattr(slot, Anum_outbox_object, &isnull)));
+										 DatumGetObjectId(slot_getattr(slot, Anum_outbox_object,
+																	   &isnull)));
 	(void) slot_getattr(slot, Anum_outbox_message, &isnull);
 	if (isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
@@ -169,10 +174,12 @@ find_record(Row *row)
 
 	if (key->lane->family == FAMILY_EVENTS)
 		found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
-	else if (type->is_record && (!type->natural_key_is_unique || row->mode != MODE_UPSERT) && key->record_id[0] == '\0')
+	else if (type->is_record && (!type->natural_key_is_unique || row->mode != MODE_UPSERT) &&
+			 key->record_id[0] == '\0')
 		found = record_map_find(server, key->lane->family, property, key->key);
 	if (found != NULL)
-		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found, RECORD_ID_BYTES);
+		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found,
+				RECORD_ID_BYTES);
 	known_look_up(row);
 }
 
@@ -195,7 +202,8 @@ find_in_window(const Lane *lane, const char *user_id)
 
 		if (++looked > WINDOW_LOOK)
 			break;
-		if (row->key->lane != lane || row->key->property != NULL || !message_read(row->message, &parts, &problem))
+		if (row->key->lane != lane || row->key->property != NULL ||
+			!message_read(row->message, &parts, &problem))
 			continue;
 		text = message_user_id(&parts);
 		if (text != NULL && strcmp(text, user_id) == 0)
@@ -215,7 +223,8 @@ address_of(const Lane *lane, const char *user_id)
 	const char *address = NULL;
 
 	if (queue_find(lane, MESSAGE_USER_ID, user_id) == NULL)
-		address = record_map_find(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id);
+		address = record_map_find(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID,
+								  user_id);
 	if (address == NULL && lane->family == FAMILY_CONTACTS)
 		address = find_in_window(lane, user_id);
 	return address;
@@ -244,8 +253,11 @@ read_columns(Row *row, TupleTableSlot *slot)
 	datum = slot_getattr(slot, Anum_outbox_called_at, &isnull);
 	row->called_at = isnull ? row->created_at : DatumGetTimestampTz(datum);
 	row->call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
-										  DatumGetObjectId(slot_getattr(slot, Anum_outbox_call, &isnull)));
-	row->is_sync = DatumGetObjectId(slot_getattr(slot, Anum_outbox_source, &isnull)) == catalog->source[SOURCE_SYNC];
+										  DatumGetObjectId(slot_getattr(slot, Anum_outbox_call,
+																		&isnull)));
+	row->is_sync =
+		DatumGetObjectId(slot_getattr(slot, Anum_outbox_source,
+									  &isnull)) == catalog->source[SOURCE_SYNC];
 	row->erases = row->call == CALL_DELETE && message_erases(row->message);
 }
 
@@ -305,7 +317,8 @@ remember_user_id(const Lane *lane, TupleTableSlot *slot, const char *address)
 		return;
 	user_id = message_user_id(&parts);
 	if (user_id != NULL && strcmp(user_id, address) != 0)
-		record_map_add(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, address, false, clock_us());
+		record_map_add(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id,
+					   address, false, clock_us());
 }
 
 void
@@ -331,7 +344,8 @@ admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
 		record_map_remove(server, object, name, key, clock_us());
 	else if (!isnull)
 	{
-		record_map_add(server, object, name, key, TextDatumGetCString(record_id), false, clock_us());
+		record_map_add(server, object, name, key, TextDatumGetCString(record_id), false,
+					   clock_us());
 		if (is_contact && by_address)
 			remember_user_id(lane, slot, key);
 	}

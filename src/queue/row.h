@@ -36,7 +36,7 @@ typedef enum Looked
 										 * looked for anew */
 #define ONCE_AFTER_CONFLICT (1 << 2)	/* nobody had the key or the address that was said to be
 										 * taken */
-#define ONCE_LIST_ANEW		(1 << 3)	/* the list is gone, or another one: looked for by its name */
+#define ONCE_LIST_ANEW		(1 << 3)	/* the list is gone, or another one by now */
 #define ONCE_WITHOUT_HUTK	(1 << 4)	/* HubSpot did not know the browser's token */
 #define ONCE_REFRESH		(1 << 5)	/* a refresh of the schema has begun for this row */
 

@@ -42,8 +42,10 @@ means_row(const Row *row, const void *command)
 {
 	const Lane *lane = row->key->lane;
 	Subject		subject = {
-		.id = row->id, .server = lane->account->server, .call = ring_catalog(false)->call[row->call],
-		.object = ring_catalog(false)->object[lane->family], .key = row->key->key, .backfill = row->backfill
+		.id = row->id, .server = lane->account->server,
+		.call = ring_catalog(false)->call[row->call],
+		.object = ring_catalog(false)->object[lane->family], .key = row->key->key,
+		.backfill = row->backfill
 	};
 
 	return !row->sent && cancel_means(command, &subject);

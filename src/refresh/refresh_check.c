@@ -259,6 +259,8 @@ void
 refresh_create_list(const Sync *sync)
 {
 	if (sync->outputs & SYNC_OUTPUT_LIST && sync->create_in_hubspot)
-		create(sync, psprintf("SELECT %s.hubspot_create_list(%s, %s, %s)", sync_functions_schema(), quote_literal_cstr(sync->list),
-							  quote_literal_cstr(object_types[sync_object(sync)].name), quote_literal_cstr(sync->server)));
+		create(sync, psprintf("SELECT %s.hubspot_create_list(%s, %s, %s)",
+							  sync_functions_schema(), quote_literal_cstr(sync->list),
+							  quote_literal_cstr(object_types[sync_object(sync)].name),
+							  quote_literal_cstr(sync->server)));
 }

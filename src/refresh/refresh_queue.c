@@ -129,7 +129,8 @@ trait_name(const RefreshQueue *queue)
 {
 	Object		object = sync_object(queue->sync);
 
-	return object_types[object].is_record ? object_types[object].natural_key : object_key_property(NULL);
+	return object_types[object].is_record ? object_types[object].natural_key
+		: object_key_property(NULL);
 }
 
 /* Add "userId" or "email" with the key to an open object. */

@@ -144,7 +144,8 @@ typedef struct RequestKind
 	 * An answer, or none, that decides about the rows though it is not about records; NULL: none
 	 * does.
 	 */
-	Settlement	(*settle) (Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request);
+	Settlement	(*settle) (Batch *batch, const Reply *reply, bool answered, bool reached,
+						   AckRequest *request);
 
 	/* The answer is about records: verdicts for all inputs, or what follows. */
 	void		(*answered) (Batch *batch, const Reply *reply, AckRequest *request);
@@ -171,7 +172,10 @@ extern void batch_end_unsent(Row *row, Verdict verdict, const char *category, co
 /* The same for one that waits in the window: its key goes on without it. */
 extern void batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message);
 
-/* Requests that were to be sent as they are, and have such a row, are taken apart: their rows begin anew. */
+/*
+ * Requests that were to be sent as they are, and have such a row, are taken apart: their
+ * rows begin anew.
+ */
 typedef bool (*RowTest) (const Row *row, const void *arg);
 extern void batch_dissolve(RowTest test, const void *arg);
 

@@ -182,7 +182,8 @@ batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind)
 void
 batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *request)
 {
-	static const char *const silence = "HubSpot answered with success but did not say anything about this record";
+	static const char *const silence =
+	"HubSpot answered with success but did not say anything about this record";
 	bool		is_known = batch->is_suspect && batch->lane->successes > batch->met_at;
 	int			attempts = batch->attempts + 1;
 	int			nopen = 0;
@@ -199,8 +200,11 @@ batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *req
 			fault_input(&batch->inputs[0], "not_confirmed", silence, reply->status, request);
 		return;
 	}
+
+	/* An answer without a word on any record is trouble of the lane, until others of it go well. */
 	if (nopen == batch->ninputs)
-		lane_event(&batch->lane->status, EVENT_UNAVAILABLE, "it answered with success but left records out", 0);
+		lane_event(&batch->lane->status, EVENT_UNAVAILABLE,
+				   "it answered with success but left records out", 0);
 	batch->is_suspect = true;
 	batch_split_off(batch, open);
 	dlist_head_element(Batch, node, &batch->lane->again)->attempts = attempts;
@@ -209,7 +213,10 @@ batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *req
 /* A mark, never sent. */
 const RequestKind batch_same;
 
-/* Send the inputs from this one on that go where it goes; an input before it may have sent them already. */
+/*
+ * Send the inputs from this one on that go where it goes; an input before it may have
+ * sent them already.
+ */
 static void
 follow(Batch *batch, int first, bool *chosen)
 {
@@ -288,7 +295,8 @@ batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
 	if (batch->ninputs > 1)
 		batch_bisect(batch, reply);
 	else
-		batch_reject(&batch->inputs[0], VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
+		batch_reject(&batch->inputs[0], VERDICT_REJECTED, reply_code(reply), reply->message,
+					 reply->status, request);
 }
 
 /* ---- whose fault ----------------------------------------------------------------- */
@@ -322,7 +330,8 @@ defer_blamed(Input *input, const Reply *reply, AckRequest *request)
 					psprintf("HubSpot has probably done what was asked, but this server cannot read its answer: %s", words),
 					reply->status, request);
 	else
-		fault_input(input, reply->status == 0 ? "no_answer" : "unavailable", words, reply->status, request);
+		fault_input(input, reply->status == 0 ? "no_answer" : "unavailable", words, reply->status,
+					request);
 }
 
 static void

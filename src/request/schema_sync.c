@@ -71,7 +71,8 @@ is_due(const Account *account, int64 now)
 {
 	if (account->dropped || account->options == NULL)
 		return false;
-	return answered_part(account) >= 0 || (account->schema_stale && lane_may_send(&account->load_trouble, now));
+	return answered_part(account) >= 0 ||
+		(account->schema_stale && lane_may_send(&account->load_trouble, now));
 }
 
 static Account *
@@ -146,7 +147,8 @@ schema_sync_step(void)
 		load(at_work);
 	else
 		schema_store(at_work->server, (Object) at_part,
-					 at_work->sync[at_part].json == NULL ? NULL : at_work->sync[at_part].json->data);
+					 at_work->sync[at_part].json == NULL ? NULL
+					 : at_work->sync[at_part].json->data);
 }
 
 static void
@@ -172,7 +174,8 @@ schema_sync_done(void)
 	if (at_work == NULL)
 		return;
 	at_work->schema_stale = at_part >= 0;
-	lane_event(at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part].trouble, EVENT_SUCCESS, NULL, 0);
+	lane_event(at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part].trouble,
+			   EVENT_SUCCESS, NULL, 0);
 	if (at_part < 0)
 		return;
 	sync = &at_work->sync[at_part];
@@ -222,13 +225,15 @@ schema_sync_trouble(const Lane *lane)
 {
 	const Account *account = lane->account;
 
-	if (account->load_trouble.state != LANE_RUN && (lane->family == FAMILY_SCHEMA || schema_sync_part(lane) >= 0))
+	if (account->load_trouble.state != LANE_RUN &&
+		(lane->family == FAMILY_SCHEMA || schema_sync_part(lane) >= 0))
 		return &account->load_trouble;
 	foreach_object(part, has_schema)
 	{
 		const SchemaSync *sync = &account->sync[part];
 
-		if (sync->trouble.state != LANE_RUN && lane->family == (sync->settled ? FAMILY_SCHEMA : part))
+		if (sync->trouble.state != LANE_RUN &&
+			lane->family == (sync->settled ? FAMILY_SCHEMA : part))
 			return &sync->trouble;
 	}
 	return NULL;
@@ -261,7 +266,8 @@ look_around(Account *account)
 	foreach_object(part, has_schema)
 	{
 		if (account->sync[part].settled &&
-			TimestampDifferenceExceeds(account->schema->refreshed_at[part], now, REFRESH_SECONDS * 1000))
+			TimestampDifferenceExceeds(account->schema->refreshed_at[part], now,
+									   REFRESH_SECONDS * 1000))
 			account->sync[part].wanted = true;
 	}
 }
@@ -325,7 +331,8 @@ schema_sync_restart(Account *account)
 
 		lane_event(&sync->trouble, EVENT_SUCCESS, NULL, 0);
 		if (account->schema != NULL && sync->settled &&
-			(object_types[part].is_record ? account->schema->properties[part] == NULL : !account->schema->events_known))
+			(object_types[part].is_record ? account->schema->properties[part] == NULL
+			 : !account->schema->events_known))
 			sync->wanted = true;
 	}
 }
@@ -398,7 +405,8 @@ append_property(StringInfo body, Object part, const UnknownProperty *property)
 	value_append_string(body, property->name, strlen(property->name));
 	appendStringInfoString(body, ",\"label\":");
 	value_append_string(body, property->name, strlen(property->name));
-	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"", property->type,
+	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"",
+					 property->type,
 					 schema_field_type(property->type), object_types[part].property_group);
 	if (strcmp(property->type, "bool") == 0)
 		appendStringInfo(body, ",\"options\":[%s]", schema_bool_options);
@@ -418,7 +426,8 @@ create_request(Account *account, Object part, SchemaRequest *request)
 	if (!object_types[part].is_record)
 	{
 		request->path = pstrdup(path_of(PATH_EVENT_DEFINITIONS, NULL, account->options));
-		request->body = pstrdup(((UnknownProperty *) linitial(account->sync[part].to_create))->type);
+		request->body =
+			pstrdup(((UnknownProperty *) linitial(account->sync[part].to_create))->type);
 		return;
 	}
 	initStringInfo(&body);
@@ -437,7 +446,8 @@ create_request(Account *account, Object part, SchemaRequest *request)
 static void
 list_request(Account *account, Object part, SchemaRequest *request)
 {
-	const char *path = path_of(object_types[part].is_record ? PATH_PROPERTIES : PATH_EVENT_DEFINITIONS, &object_types[part],
+	const char *path = path_of(object_types[part].is_record ? PATH_PROPERTIES
+							   : PATH_EVENT_DEFINITIONS, &object_types[part],
 							   account->options);
 	const char *page = account->sync[part].next_page;
 
@@ -459,9 +469,12 @@ schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 		Lane	   *lane = schema_sync_lane(account, part);
 
 		if (!sync->wanted || sync->asking || sync->answered || account->schema == NULL ||
-			accounts_is_paused(lane) || !lane_may_send(&lane->status, now) || !lane_may_send(&sync->trouble, now))
+			accounts_is_paused(lane) || !lane_may_send(&lane->status, now) ||
+			!lane_may_send(&sync->trouble, now))
 			continue;
 		request->part = part;
+
+		/* What is to be created goes first, so that the list that is read after it shows it. */
 		if (sync->to_create != NIL)
 			create_request(account, part, request);
 		else
@@ -525,7 +538,8 @@ schema_sync_unreadable(Account *account, Object part, const char *why)
 
 	if (sync->creating)
 		return true;
-	lane_event(&sync->trouble, EVENT_UNREADABLE, psprintf("%s properties: %s", object_types[part].name, why), 0);
+	lane_event(&sync->trouble, EVENT_UNREADABLE,
+			   psprintf("%s properties: %s", object_types[part].name, why), 0);
 	lane_reason_quotes(&sync->trouble);
 	if (is_news)
 		accounts_tell(account, schema_sync_lane(account, part), &sync->trouble);

@@ -46,8 +46,10 @@ const RowMode sync_row_modes[SYNC_MODES] = {
 };
 const char *const sync_deletes_names[SYNC_DELETES] = {"ignore", "clear", "archive"};
 const char *const sync_level_names[SYNC_LEVELS] = {"user", "account", "account_users"};
-const Object sync_level_objects[SYNC_LEVELS] = {OBJECT_IS_CONTACT, OBJECT_IS_COMPANY, OBJECT_IS_CONTACT};
-const Object sync_level_key_objects[SYNC_LEVELS] = {OBJECT_IS_CONTACT, OBJECT_IS_COMPANY, OBJECT_IS_COMPANY};
+const Object sync_level_objects[SYNC_LEVELS] =
+{OBJECT_IS_CONTACT, OBJECT_IS_COMPANY, OBJECT_IS_CONTACT};
+const Object sync_level_key_objects[SYNC_LEVELS] =
+{OBJECT_IS_CONTACT, OBJECT_IS_COMPANY, OBJECT_IS_COMPANY};
 
 const char *const sync_missing_names[] = {"clear", "keep"};
 

@@ -97,7 +97,8 @@ top_name(const Sync *sync, const CallOptions *options, const char *property)
 	const CrmType *type = &object_types[sync->object];
 	const char *id_property = options->id_property[sync->object];
 
-	if ((id_property != NULL && strcmp(property, id_property) == 0) || (type->is_record && is_name(property, type->id_member)))
+	if ((id_property != NULL && strcmp(property, id_property) == 0) ||
+		(type->is_record && is_name(property, type->id_member)))
 		return type->id_member;
 	if (sync->object == OBJECT_IS_ASSOCIATION && is_name(property, "company"))
 		return options->id_property[OBJECT_IS_COMPANY] != NULL ? "groupId" : NULL;

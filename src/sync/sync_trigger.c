@@ -267,6 +267,34 @@ queue_of(Statement *statement)
 	return statement->queue;
 }
 
+/* Read the table from its beginning again. */
+static void
+rewind_rows(Rows *rows)
+{
+	tuplestore_select_read_pointer(rows->store, rows->pointer);
+	tuplestore_rescan(rows->store);
+}
+
+/*
+ * Remove the keys that rows gave up.  All of them before any new row is queued: a key that
+ * one row gives up may be the new key of another row of the same statement.
+ */
+static void
+remove_old_keys(Statement *statement)
+{
+	Rows	   *before = &statement->before;
+	Rows	   *now = &statement->now;
+
+	while (next_row(before) && next_row(now))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (sync_row_key_differs(statement->plan->rows, before->slot, now->slot))
+			sync_rows_remove(queue_of(statement), before->slot);
+	}
+	rewind_rows(before);
+	rewind_rows(now);
+}
+
 /*
  * The executor appends a row's old and new image at the same time, so both tables have
  * the same order.  The counts differ only if a row moved to another partition and a
@@ -275,7 +303,6 @@ queue_of(Statement *statement)
 static void
 queue_updates(Statement *statement)
 {
-	SyncRowPlan *plan = statement->plan->rows;
 	Rows	   *before = &statement->before;
 	Rows	   *now = &statement->now;
 
@@ -284,15 +311,13 @@ queue_updates(Statement *statement)
 		put_all(queue_of(statement), now);
 		return;
 	}
+	if (statement->plan->sync->deletes != SYNC_DELETES_IGNORE)
+		remove_old_keys(statement);
 	while (next_row(before) && next_row(now))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!sync_row_differs(plan, before->slot, now->slot))
-			continue;
-
-		if (sync_row_key_differs(plan, before->slot, now->slot))
-			sync_rows_remove(queue_of(statement), before->slot);
-		(void) sync_rows_queue(queue_of(statement), now->slot);
+		if (sync_row_differs(statement->plan->rows, before->slot, now->slot))
+			(void) sync_rows_queue(queue_of(statement), now->slot);
 	}
 }
 

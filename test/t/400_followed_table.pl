@@ -56,6 +56,11 @@ change(q{UPDATE customers SET mail = 'countess@example.com' WHERE id = 1});
 is($sim->contact('ada@example.com'), undef, 'of a changed key the old record is archived');
 is(property('countess@example.com', 'plan'), 'team', 'and the new one is made');
 
+change(q{UPDATE customers SET mail = CASE id WHEN 1 THEN 'cyd@example.com' ELSE 'countess@example.com' END
+	WHERE id IN (1, 3)});
+is(property('cyd@example.com', 'firstname'), 'Ada', 'of rows that exchange their keys in one statement the first is there');
+is(property('countess@example.com', 'firstname'), 'Cyd', 'and the second');
+
 #
 # The statement of somebody who knows nothing of HubSpot
 #

@@ -105,9 +105,12 @@ vacate(const char *name)
 		if (!has_ended_by(pids[i], deadline))
 			ereport(WARNING,
 					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("the hubspot process with PID %d has not left database \"%s\"", pids[i], name),
-					 errdetail("A refresher whose query looks for no interrupts goes on until that comes back."),
-					 errhint("hubspot_health() in that database names the query, and what helps.")));
+					 errmsg("the hubspot process with PID %d has not left database \"%s\"", pids[i],
+							name),
+					 errdetail("A refresher whose query looks for no interrupts goes on "
+							   "until that comes back."),
+					 errhint("hubspot_health() in that database names the query, "
+							 "and what helps.")));
 }
 
 /* The same for a statement that is refused in the database it is about. */
@@ -118,7 +121,9 @@ vacate_other(const char *name)
 		vacate(name);
 }
 
-/* A refresher that is stuck keeps its locks on our tables, and DROP EXTENSION would wait as long. */
+/*
+ * A refresher that is stuck keeps its locks on our tables, and DROP EXTENSION would wait as long.
+ */
 static void
 refuse_while_stuck(const DropStmt *statement)
 {
@@ -133,8 +138,10 @@ refuse_while_stuck(const DropStmt *statement)
 			shared_stuck_refreshers(MyDatabaseId, stuck) > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("cannot drop extension \"%s\" while a refresher is stuck", HUBSPOT_EXTENSION),
-					 errdetail("The process with PID %d was told to end, and looks for no interrupts.",
+					 errmsg("cannot drop extension \"%s\" while a refresher is stuck",
+							HUBSPOT_EXTENSION),
+					 errdetail("The process with PID %d was told to end, "
+							   "and looks for no interrupts.",
 							   stuck[0].pid),
 					 errhint("hubspot_health() names the definition, and what helps.")));
 	}

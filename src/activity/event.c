@@ -56,7 +56,8 @@ event_uuid(const EventSource *source, char uuid[DIGEST_UUID_TEXT])
 
 	/* numbers of rows begin anew in another database; the time tells them apart */
 	return digest_uuid(id != NULL ? psprintf(INT64_FORMAT " m %s", source->portal_id, id)
-					   : psprintf(INT64_FORMAT " r " INT64_FORMAT " " INT64_FORMAT, source->portal_id,
+					   : psprintf(INT64_FORMAT " r " INT64_FORMAT " " INT64_FORMAT,
+								  source->portal_id,
 								  source->id, source->called_at), uuid);
 }
 
@@ -81,12 +82,16 @@ append_text(StringInfo body, const char *name, const char *text)
 	value_append_string(body, text, strlen(text));
 }
 
-/* Who it was: the record that is known, else the address, else the browser token; NULL when nothing tells. */
+/*
+ * Who it was: the record that is known, else the address, else the browser token; NULL when nothing
+ * tells.
+ */
 static const char *
 find_reference(const EventSource *source, const char **value)
 {
 	JsonbValue	hutk;
-	bool		is_hutk = source->key_property != NULL && strcmp(source->key_property, MESSAGE_HUTK) == 0;
+	bool		is_hutk =
+	(source->key_property != NULL && strcmp(source->key_property, MESSAGE_HUTK) == 0);
 
 	*value = source->record_id;
 	if (source->record_id[0] != '\0')
@@ -130,7 +135,8 @@ event_append(StringInfo body, const EventSource *source, const char *full_name, 
 	if (event_uuid(source, uuid))
 		appendStringInfo(body, ",\"uuid\":\"%s\"", uuid);
 	appendStringInfoString(body, ",\"properties\":{");
-	mapping_add_event(mapping, source->parts, source->call == CALL_PAGE, source->key_property == NULL, warnings);
+	mapping_add_event(mapping, source->parts, source->call == CALL_PAGE,
+					  source->key_property == NULL, warnings);
 	appendStringInfoString(body, "}}");
 }
 
@@ -146,9 +152,11 @@ property_name(const EventSource *source, const JsonbValue *name)
 	int			len = name->val.string.len;
 	char	   *canonical = canonical_name(name->val.string.val, &len);
 
-	if (len == 0 || len > 50 || canonical[0] < 'a' || canonical[0] > 'z' || strcmp(canonical, "email") == 0 ||
+	if (len == 0 || len > 50 || canonical[0] < 'a' || canonical[0] > 'z' ||
+		strcmp(canonical, "email") == 0 ||
 		strncmp(canonical, "hs_", 3) == 0 ||
-		(source->parts->flat && message_is_envelope(name->val.string.val, name->val.string.len, OBJECT_IS_EVENT)))
+		(source->parts->flat &&
+		 message_is_envelope(name->val.string.val, name->val.string.len, OBJECT_IS_EVENT)))
 		return NULL;
 	return canonical;
 }
@@ -169,9 +177,11 @@ is_listed(List *names, const char *name)
  * have.  Of several names that become one, that which is the property's counts.
  */
 static void
-for_each_property(const EventSource *source, void (*visit) (StringInfo, const char *name, const char *type), StringInfo out)
+for_each_property(const EventSource *source,
+				  void (*visit) (StringInfo, const char *name, const char *type), StringInfo out)
 {
-	JsonbContainer *container = source->parts->flat ? source->parts->root : source->parts->properties;
+	JsonbContainer *container =
+	(source->parts->flat ? source->parts->root : source->parts->properties);
 	List	   *visited = NIL;
 
 	for (int exact = 1; exact >= 0 && container != NULL; exact--)
@@ -189,7 +199,8 @@ for_each_property(const EventSource *source, void (*visit) (StringInfo, const ch
 				continue;
 			(void) JsonbIteratorNext(&it, &value, true);
 			property = property_name(source, &name);
-			if (property == NULL || name_is_canonical(name.val.string.val, name.val.string.len) != (exact == 1) ||
+			if (property == NULL ||
+				name_is_canonical(name.val.string.val, name.val.string.len) != (exact == 1) ||
 				is_listed(visited, property))
 				continue;
 			visited = lappend(visited, property);
@@ -211,7 +222,8 @@ append_definition(StringInfo json, const char *name, const char *type)
 static void
 append_pair(StringInfo json, const char *name, const char *type)
 {
-	appendStringInfo(json, "%s\"%s\": \"%s\"", json->data[json->len - 1] == '{' ? "" : ", ", name, type);
+	appendStringInfo(json, "%s\"%s\": \"%s\"", json->data[json->len - 1] == '{' ? "" : ", ", name,
+					 type);
 }
 
 char *
@@ -225,7 +237,9 @@ event_definition_body(const EventSource *source, const AccountOptions *options)
 	initStringInfo(&json);
 	appendStringInfo(&json, "{\"name\":\"%s\",\"label\":", name);
 	value_append_string(&json, wanted, len);
-	appendStringInfoString(&json, ",\"primaryObject\":\"CONTACT\",\"includeDefaultProperties\":true,\"propertyDefinitions\":[");
+	appendStringInfoString(&json,
+						   ",\"primaryObject\":\"CONTACT\",\"includeDefaultProperties\":true,"
+						   "\"propertyDefinitions\":[");
 	for_each_property(source, append_definition, &json);
 	appendStringInfoString(&json, "]}");
 	return json.data;

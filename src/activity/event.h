@@ -30,7 +30,8 @@ extern const char *event_wanted(const EventSource *source, const AccountOptions 
  * The definition of the event.  NULL when HubSpot has none; when it does not
  * tell its definitions, *full_name is made up by its rule.
  */
-extern const EventDefinition *event_definition(const EventSource *source, const AccountOptions *options,
+extern const EventDefinition *event_definition(const EventSource *source,
+											   const AccountOptions *options,
 											   const Schema *schema, const char **full_name);
 
 /* Whether HubSpot can tell whose event it is: by record id, address or browser token. */

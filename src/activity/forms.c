@@ -64,7 +64,8 @@ append_fields(StringInfo body, const MessageParts *parts)
 	it = JsonbIteratorInit(fields.val.binary.data);
 	while ((token = JsonbIteratorNext(&it, &field, true)) != WJB_DONE)
 	{
-		if (token != WJB_ELEM || field.type != jbvBinary || !JsonContainerIsObject(field.val.binary.data))
+		if (token != WJB_ELEM || field.type != jbvBinary ||
+			!JsonContainerIsObject(field.val.binary.data))
 			continue;
 		if (!first)
 			appendStringInfoChar(body, ',');
@@ -100,12 +101,14 @@ append_time(StringInfo body, const MessageParts *parts, TimestampTz called_at)
 	JsonbValue	value;
 
 	appendStringInfoString(body, "\"submittedAt\":");
-	if (getKeyJsonValueFromContainer(parts->root, "submittedAt", strlen("submittedAt"), &value) != NULL &&
+	if (getKeyJsonValueFromContainer(parts->root, "submittedAt", strlen("submittedAt"), &value) !=
+		NULL &&
 		(value.type == jbvString || value.type == jbvNumeric))
 		value_append(body, &value);
 	else
 		appendStringInfo(body, "\"" INT64_FORMAT "\"",
-						 called_at / 1000 + (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000);
+						 called_at / 1000 +
+						 (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000);
 }
 
 void
@@ -119,7 +122,8 @@ forms_append_body(StringInfo body, const MessageParts *parts, TimestampTz called
 	append_fields(body, parts);
 	appendStringInfoChar(body, ']');
 	append_context(body, parts, with_hutk);
-	if (getKeyJsonValueFromContainer(parts->root, "legalConsentOptions", strlen("legalConsentOptions"), &consent) != NULL)
+	if (getKeyJsonValueFromContainer(parts->root, "legalConsentOptions",
+									 strlen("legalConsentOptions"), &consent) != NULL)
 	{
 		appendStringInfoString(body, ",\"legalConsentOptions\":");
 		value_append_compact(body, &consent);
@@ -138,9 +142,11 @@ forms_append_path(StringInfo path, const MessageParts *parts, int64 portal_id, b
 		(void) message_text(parts, "form_id", &form);
 	if (getKeyJsonValueFromContainer(parts->root, "portalId", strlen("portalId"), &portal) != NULL)
 		text = message_scalar_text(&portal);
-	if (text == NULL || strlen(text) > 15 || strspn(text, "0123456789") != strlen(text) || text[0] == '\0')
+	if (text == NULL || strlen(text) > 15 || strspn(text, "0123456789") != strlen(text) ||
+		text[0] == '\0')
 		text = psprintf(INT64_FORMAT, portal_id);
-	appendStringInfo(path, "/submissions/v3/integration/%ssubmit/%s/%.*s", is_public ? "" : "secure/", text,
+	appendStringInfo(path, "/submissions/v3/integration/%ssubmit/%s/%.*s",
+					 is_public ? "" : "secure/", text,
 					 form.val.string.len, form.val.string.val);
 }
 
@@ -194,10 +200,12 @@ form_address(const Batch *batch, Address *address)
 /* ---- its answer ------------------------------------------------------------------- */
 
 static void
-end_form(Batch *batch, Verdict verdict, const char *category, const char *message, const Reply *reply,
+end_form(Batch *batch, Verdict verdict, const char *category, const char *message,
+		 const Reply *reply,
 		 AckRequest *request)
 {
-	AckResult	result = {.verdict = verdict, .request = request, .http_status = reply->status, .created = -1,
+	AckResult	result =
+	{.verdict = verdict, .request = request, .http_status = reply->status, .created = -1,
 	.category = category, .message = message};
 
 	batch_end_input(&batch->inputs[0], &result);
@@ -216,10 +224,12 @@ settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 
 	if (!answered)
 	{
+		/* Certainly nothing was submitted: the form is sent again. */
 		if (!reached)
 			return SETTLE_NOT;
 		end_form(batch, VERDICT_UNKNOWN, "answer_lost",
-				 "the form may have been submitted: the answer was lost, and a repeat could be a second submission",
+				 "the form may have been submitted: the answer was lost, "
+				 "and a repeat could be a second submission",
 				 reply, request);
 		return SETTLE_DONE;
 	}
@@ -229,7 +239,8 @@ settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 		batch->kind = &submit_public_form;
 		return SETTLE_AGAIN;
 	}
-	if ((reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) || reply->status == 503)
+	if ((reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) ||
+		reply->status == 503)
 		return SETTLE_NOT;
 	if (reply->status >= 200 && reply->status < 300)
 		end_form(batch, VERDICT_DELIVERED, NULL, NULL, reply, request);
@@ -254,7 +265,8 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	}
 	else
 		end_form(batch, VERDICT_REJECTED, code,
-				 reply->error.detail != NULL ? reply->error.detail : reply->message, reply, request);
+				 reply->error.detail != NULL ? reply->error.detail : reply->message, reply,
+				 request);
 }
 
 static const RequestKind submit_form = {

@@ -58,7 +58,9 @@ legacy_append_query(StringInfo query, const EventSource *source, const AccountOp
 					Mapping *mapping, StringInfo warnings)
 {
 	char	   *hub = psprintf(INT64_FORMAT, source->portal_id);
-	char	   *email = source->key_property == NULL ? pstrdup(source->key) : message_email(source->call, source->parts);
+	char	   *email =
+	(source->key_property == NULL
+	 ? pstrdup(source->key) : message_email(source->call, source->parts));
 	MessageParts contact = *source->parts;
 	int			len;
 	const char *event = event_wanted(source, options, &len);
@@ -85,7 +87,8 @@ append_legacy(Batch *batch, Input *input, const MessageParts *parts)
 	Account    *account = row->key->lane->account;
 	EventSource source = {
 		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
-		.record_id = "", .portal_id = account->portal_id, .id = row->identity, .called_at = row->called_at
+		.record_id = "", .portal_id = account->portal_id, .id = row->identity,
+		.called_at = row->called_at
 	};
 	StringInfoData json;
 	StringInfoData warnings;
@@ -111,9 +114,11 @@ legacy_address(const Batch *batch, Address *address)
 }
 
 static void
-end_legacy(Batch *batch, Verdict verdict, const char *category, const char *message, const Reply *reply, AckRequest *request)
+end_legacy(Batch *batch, Verdict verdict, const char *category, const char *message,
+		   const Reply *reply, AckRequest *request)
 {
-	AckResult	result = {.verdict = verdict, .request = request, .http_status = reply->status, .created = -1,
+	AckResult	result =
+	{.verdict = verdict, .request = request, .http_status = reply->status, .created = -1,
 	.category = category, .message = message};
 
 	batch_end_rows(&batch->inputs[0], &result);
@@ -126,7 +131,9 @@ settle_legacy(Batch *batch, const Reply *reply, bool answered, bool reached, Ack
 	if (!answered && !reached)
 		return SETTLE_NOT;
 	if (!answered)
-		end_legacy(batch, VERDICT_UNKNOWN, "answer_lost", "the event may have been sent: the answer was lost, and a repeat would count twice",
+		end_legacy(batch, VERDICT_UNKNOWN, "answer_lost",
+				   "the event may have been sent: the answer was lost, "
+				   "and a repeat would count twice",
 				   reply, request);
 	else if (reply->status >= 200 && reply->status < 300)
 		end_legacy(batch, VERDICT_SENT_UNCONFIRMED, NULL, NULL, reply, request);

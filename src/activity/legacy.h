@@ -14,7 +14,8 @@ extern const RequestKind legacy_event;
  * Append the query of HubSpot's address for an event: hub, name, address,
  * revenue, and what the message says of the contact.
  */
-extern void legacy_append_query(StringInfo query, const EventSource *source, const AccountOptions *options,
+extern void legacy_append_query(StringInfo query, const EventSource *source,
+								const AccountOptions *options,
 								Mapping *mapping, StringInfo warnings);
 
 /* The address it goes to. */

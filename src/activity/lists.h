@@ -40,7 +40,10 @@ extern void lists_forget_all(Account *account);
 /* Whether its id is known and not old. */
 extern bool lists_has_id(const KnownList *known);
 
-/* What is against a row of the list, as far as HubSpot told after the row was queued; NULL: nothing. */
+/*
+ * What is against a row of the list, as far as HubSpot told after the row was queued; NULL:
+ * nothing.
+ */
 extern const char *lists_objection(const KnownList *known, const Row *row);
 
 /* The key whose row asks HubSpot for the list just now; NULL: none does. */

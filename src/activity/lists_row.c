@@ -19,7 +19,8 @@ lists_read(const Row *row, MessageList *list)
 {
 	MessageProblem problem;
 
-	return JsonContainerIsObject(&row->message->root) && message_list(&row->message->root, list, &problem);
+	return JsonContainerIsObject(&row->message->root) &&
+		message_list(&row->message->root, list, &problem);
 }
 
 KnownList *

@@ -32,7 +32,8 @@ extern void modes_answered(Batch *batch, const Reply *reply, AckRequest *request
  * HubSpot has the record, or has not.  False: the input has ended, for it was
  * to do the other thing.
  */
-extern bool modes_may_update(Input *input, const char *record_id, const Reply *reply, AckRequest *request);
+extern bool modes_may_update(Input *input, const char *record_id, const Reply *reply,
+							 AckRequest *request);
 extern bool modes_may_create(Input *input, const Reply *reply, AckRequest *request);
 
 #endif							/* HUBSPOT_MODES_H */

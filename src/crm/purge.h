@@ -19,13 +19,18 @@ extern bool purge_is_due(void);
 extern void purge_step(void);
 extern void purge_done(void);
 
-/* Whether what the worker knows is to be written before the step, so that it is found; at the bounds of a pass. */
+/*
+ * Whether what the worker knows is to be written before the step, so that it is found; at the
+ * bounds of a pass.
+ */
 extern bool purge_wants_all_written(void);
 
 /* The µs until something is due; -1: nothing will be. */
 extern int64 purge_wake(int64 now);
 
-/* What holds an erasure of the account up, else how far one is, as text; false when there is none. */
+/*
+ * What holds an erasure of the account up, else how far one is, as text; false when there is none.
+ */
 extern bool purge_reason(const Account *account, char *reason, size_t size);
 
 #endif							/* HUBSPOT_PURGE_H */

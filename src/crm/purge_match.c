@@ -38,10 +38,12 @@ Identifiers *
 identifiers_create(void)
 {
 	Identifiers *set = palloc(sizeof(Identifiers));
-	HASHCTL		control = {.keysize = sizeof(uint64), .entrysize = sizeof(Identifier), .hcxt = CurrentMemoryContext};
+	HASHCTL		control =
+	{.keysize = sizeof(uint64), .entrysize = sizeof(Identifier), .hcxt = CurrentMemoryContext};
 
 	set->context = CurrentMemoryContext;
-	set->table = hash_create("hubspot erased contacts", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	set->table =
+		hash_create("hubspot erased contacts", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return set;
 }
 
@@ -133,7 +135,8 @@ has_address_at(const Identifiers *set, Oid server, const char *text, int len, in
 	int			end = at + 1;
 	int			first = at;
 
-	while (end < len && end - at <= MAX_ADDRESS - MAX_LOCAL && is_domain_char((unsigned char) text[end]))
+	while (end < len && end - at <= MAX_ADDRESS - MAX_LOCAL &&
+		   is_domain_char((unsigned char) text[end]))
 		end++;
 	while (end > at + 1 && (text[end - 1] == '.' || text[end - 1] == '-'))
 		end--;
@@ -170,7 +173,8 @@ identifiers_in_text(const Identifiers *set, Oid server, const char *text, int le
 static bool
 is_named(const JsonbValue *name, const char *wanted)
 {
-	return name->val.string.len == strlen(wanted) && memcmp(name->val.string.val, wanted, name->val.string.len) == 0;
+	return name->val.string.len == strlen(wanted) &&
+		memcmp(name->val.string.val, wanted, name->val.string.len) == 0;
 }
 
 static bool
@@ -186,7 +190,8 @@ has_user_id(const Identifiers *set, Oid server, const JsonbValue *value, int64 i
 		return identifiers_has(set, server, value->val.string.val, value->val.string.len, id);
 	if (value->type == jbvNumeric)
 	{
-		char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		char	   *text =
+		DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
 		bool		result = identifiers_has(set, server, text, strlen(text), id);
 
 		pfree(text);
@@ -215,11 +220,13 @@ identifiers_in_json(const Identifiers *set, Oid server, Jsonb *json, int64 id, b
 		{
 			if (is_user_id && token == WJB_VALUE && has_user_id(set, server, &value, id))
 				return true;
-			if (value.type == jbvString && identifiers_in_text(set, server, value.val.string.val, value.val.string.len, id))
+			if (value.type == jbvString &&
+				identifiers_in_text(set, server, value.val.string.val, value.val.string.len, id))
 				return true;
 		}
 		skip = token == WJB_KEY && depth == 1 && without_person && is_of_person(&value);
-		is_user_id = token == WJB_KEY && depth == 1 && (is_named(&value, "userId") || is_named(&value, "user_id"));
+		is_user_id = token == WJB_KEY && depth == 1 &&
+			(is_named(&value, "userId") || is_named(&value, "user_id"));
 	}
 	return false;
 }

@@ -2,13 +2,14 @@
  * purge_pass.c
  *		The tables are gone through once, for all erasures that wait.
  *
- * First the record map, twice, by blocks: other keys of the erased records,
- * then userIds seen with these.  Then the tables of rows, by id, in the order of stages[], of a ring one
- * child after the other.  An index by key would cost each call, and would not find who is only
- * mentioned; a row looked at costs a microsecond or two, however many contacts are erased.
+ * First the record map, twice, by blocks: other keys of the erased records, then userIds seen with
+ * these.  Then the tables of rows, by id, in the order of stages[], of a ring one child after the
+ * other.  An index by key would cost each call, and would not find who is only mentioned; a row
+ * looked at costs a microsecond or two, however many contacts are erased.
  *
- * What a slice costs must not depend on how large the tables are: a statement names the child, so that the
- * others are not even planned for, and goes by an index, for which statement_execute_chunk() cares.
+ * What a slice costs must not depend on how large the tables are: a statement names the child, so
+ * that the others are not even planned for, and goes by an index, for which
+ * statement_execute_chunk() cares.
  *
  * A slice ends after SLICE_US: a chunk of rows is left where that is over, or where
  * MAX_FOUND of them are to be changed, which is done with the chunk.  So neither a large outbox
@@ -58,8 +59,8 @@ typedef enum Ring
 } Ring;
 
 /*
- * A table by id: the rows behind $1 in their order, of the child $2 of a ring; and what is done to those that are
- * found, by an array of ids, $1, in that child, $2.
+ * A table by id: the rows behind $1 in their order, of the child $2 of a ring; and what is done to
+ * those that are found, by an array of ids, $1, in that child, $2.
  */
 typedef struct Stage
 {
@@ -72,56 +73,77 @@ typedef struct Stage
 
 #define OWN_KEY "CASE WHEN object NOT IN ('company', 'schema') THEN key END"
 #define NEXT_ROWS " WHERE id > $1 ORDER BY id LIMIT " CppAsString2(CHUNK_ROWS)
-#define IN_CHILD " ((id / 1000000000::pg_catalog.int8) % 8::pg_catalog.int8) = $2"	/* as the rings are
-																					 * partitioned by */
+/* as the rings are partitioned by */
+#define IN_CHILD " ((id / 1000000000::pg_catalog.int8) % 8::pg_catalog.int8) = $2"
 #define NEXT_IN_CHILD " WHERE" IN_CHILD " AND id > $1 ORDER BY id LIMIT " CppAsString2(CHUNK_ROWS)
 #define THESE_IN_CHILD " WHERE" IN_CHILD " AND id = ANY ($1)"
 
-StaticAssertDecl(RING_SPAN == 1000000000 && RING_CHILDREN == 8, "purge_pass.c names the children of rings");
+StaticAssertDecl(RING_SPAN == 1000000000 && RING_CHILDREN == 8,
+				 "purge_pass.c names the children of rings");
 
 static const Stage stages[] = {
-	{RING_OF_OUTBOX, "SELECT id, server, " OWN_KEY ", call::pg_catalog.text, message, problem, NULL::pg_catalog.jsonb FROM hubspot.outbox" NEXT_IN_CHILD,
+	{RING_OF_OUTBOX,
+		"SELECT id, server, " OWN_KEY
+		", call::pg_catalog.text, message, problem, "
+		"NULL::pg_catalog.jsonb FROM hubspot.outbox" NEXT_IN_CHILD,
 		{
-			"WITH emptied AS (UPDATE hubspot.outbox SET key = '', key_property = NULL, problem = NULL, message = NULL" THESE_IN_CHILD ")"
-			" UPDATE hubspot.result SET record_id = NULL, message = NULL, warnings = NULL" THESE_IN_CHILD,
+			"WITH emptied AS (UPDATE hubspot.outbox SET key = '', key_property = NULL, "
+			"problem = NULL, message = NULL" THESE_IN_CHILD ")"
+			" UPDATE hubspot.result SET record_id = NULL, message = NULL, "
+			"warnings = NULL" THESE_IN_CHILD,
 			"UPDATE hubspot.outbox SET problem = NULL, message = NULL" THESE_IN_CHILD,
-			"UPDATE hubspot.outbox SET problem = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[]" THESE_IN_CHILD,
+			"UPDATE hubspot.outbox SET problem = NULL, "
+			"message = message - '{context,userId,user_id}'::pg_catalog.text[]" THESE_IN_CHILD,
 	}, true},
 	/* most have no text, so that their account is not looked up */
 	{RING_OF_OUTBOX, "SELECT r.id, CASE WHEN r.message IS NOT NULL OR r.warnings IS NOT NULL"
-		" THEN (SELECT server FROM hubspot.outbox WHERE" IN_CHILD " AND id = r.id) END, NULL::pg_catalog.text, NULL::pg_catalog.text,"
-		" NULL::pg_catalog.jsonb, r.message, r.warnings FROM (SELECT id, message, warnings FROM hubspot.result" NEXT_IN_CHILD ") r ORDER BY r.id",
+		" THEN (SELECT server FROM hubspot.outbox WHERE" IN_CHILD
+		" AND id = r.id) END, NULL::pg_catalog.text, NULL::pg_catalog.text,"
+		" NULL::pg_catalog.jsonb, r.message, r.warnings FROM (SELECT id, message, "
+		"warnings FROM hubspot.result" NEXT_IN_CHILD ") r ORDER BY r.id",
 		{
 			NULL,
-			"UPDATE hubspot.result SET record_id = NULL, message = NULL, warnings = NULL" THESE_IN_CHILD,
+			"UPDATE hubspot.result SET record_id = NULL, message = NULL, "
+			"warnings = NULL" THESE_IN_CHILD,
 	}, true},
-	{RING_OF_REQUESTS, "SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, NULL::pg_catalog.jsonb, error, NULL::pg_catalog.jsonb FROM hubspot.request" NEXT_IN_CHILD,
+	{RING_OF_REQUESTS,
+		"SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, NULL::pg_catalog.jsonb, "
+		"error, NULL::pg_catalog.jsonb FROM hubspot.request" NEXT_IN_CHILD,
 		{
 			NULL,
 			"UPDATE hubspot.request SET error = NULL" THESE_IN_CHILD,
 	}, false},
-	{RING_NONE, "SELECT id, server, " OWN_KEY ", NULL::pg_catalog.text, message, last_error, NULL::pg_catalog.jsonb FROM hubspot.dead" NEXT_ROWS,
+	{RING_NONE,
+		"SELECT id, server, " OWN_KEY
+		", NULL::pg_catalog.text, message, last_error, "
+		"NULL::pg_catalog.jsonb FROM hubspot.dead" NEXT_ROWS,
 		{
 			"DELETE FROM hubspot.dead WHERE id = ANY ($1)",
 			"DELETE FROM hubspot.dead WHERE id = ANY ($1)",
 	}, true},
 	/* its own were ended with their keys; of the others, what is sent must not change */
-	{RING_NONE, "SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, message, last_error, NULL::pg_catalog.jsonb FROM hubspot.deferred" NEXT_ROWS,
+	{RING_NONE,
+		"SELECT id, server, NULL::pg_catalog.text, NULL::pg_catalog.text, message, last_error, "
+		"NULL::pg_catalog.jsonb FROM hubspot.deferred" NEXT_ROWS,
 		{
 			NULL,
-			"UPDATE hubspot.deferred SET last_error = NULL, message = message - '{context,userId,user_id}'::pg_catalog.text[] WHERE id = ANY ($1)",
+			"UPDATE hubspot.deferred SET last_error = NULL, "
+			"message = message - '{context,userId,user_id}'::pg_catalog.text[] WHERE id = ANY ($1)",
 	}, true},
 };
 
 /* Suppressed repeats know a message by its id; the primary key leads with that. */
-static const char forget_message_ids[] = "DELETE FROM hubspot.message_id WHERE message_id = ANY ($3) AND id = ANY ($1)";
+static const char forget_message_ids[] =
+"DELETE FROM hubspot.message_id WHERE message_id = ANY ($3) AND id = ANY ($1)";
 
 static const char record_blocks[] =
-"SELECT pg_catalog.pg_relation_size('hubspot.record'::pg_catalog.regclass) / pg_catalog.current_setting('block_size')::pg_catalog.int8";
+"SELECT pg_catalog.pg_relation_size('hubspot.record'::pg_catalog.regclass) / "
+"pg_catalog.current_setting('block_size')::pg_catalog.int8";
 
 /* Of a userId, record_id is the address that it was seen with. */
 static const char record_keys[] =
-"SELECT server, record_id, key, key_property = 'userId' FROM hubspot.record WHERE ctid >= $1 AND ctid < $2 AND object = 'contact'"
+"SELECT server, record_id, key, key_property = 'userId' FROM hubspot.record WHERE ctid >= $1 AND "
+"ctid < $2 AND object = 'contact'"
 " AND (record_id = ANY ($3) OR key_property = 'userId' AND record_id = ANY ($4))";
 
 typedef struct Position
@@ -174,7 +196,8 @@ erased_add_key(Erased *erased, const char *text, int len)
 Pass *
 pass_begin(List *erased)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hubspot purge pass", ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(CurrentMemoryContext, "hubspot purge pass", ALLOCSET_SMALL_SIZES);
 	Pass	   *pass = MemoryContextAllocZero(context, sizeof(Pass));
 	ListCell   *cell;
 
@@ -268,7 +291,8 @@ text_array(List *texts)
 
 	for (int i = 0; i < list_length(texts); i++)
 		elements[i] = CStringGetTextDatum(list_nth(texts, i));
-	return PointerGetDatum(construct_array(elements, list_length(texts), TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, list_length(texts), TEXTOID, -1, false,
+										   TYPALIGN_INT));
 }
 
 static Datum
@@ -331,15 +355,19 @@ read_records(Pass *pass)
 	if (position->block < blocks)
 	{
 		Oid			types[] = {TIDOID, TIDOID, TEXTARRAYOID, TEXTARRAYOID};
-		Datum		values[] = {tid_of(position->block), tid_of(Min(position->block + CHUNK_BLOCKS, MaxBlockNumber)),
+		Datum		values[] =
+		{tid_of(position->block), tid_of(Min(position->block + CHUNK_BLOCKS, MaxBlockNumber)),
 		text_array(records), text_array(addresses)};
 
 		if (statement_execute_chunk(record_keys, 4, types, values, NULL, true) != SPI_OK_SELECT)
 			elog(ERROR, "could not read hubspot.record");
 		for (int row = 0; row < SPI_processed; row++)
-			add_found_key(pass, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull)),
+			add_found_key(pass,
+						  DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
+														 SPI_tuptable->tupdesc, 1, &isnull)),
 						  column_text(row, 2), column_text(row, 3),
-						  DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4, &isnull)));
+						  DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+													 4, &isnull)));
 		position->block += CHUNK_BLOCKS;
 	}
 	if (position->block >= blocks)
@@ -397,12 +425,14 @@ text_matches(const Pass *pass, const ChunkRow *row, int number, Oid server, int6
 }
 
 static bool
-json_matches(const Pass *pass, const ChunkRow *row, int number, Oid server, int64 id, bool without_person)
+json_matches(const Pass *pass, const ChunkRow *row, int number, Oid server, int64 id,
+			 bool without_person)
 {
 	bool		isnull;
 	Datum		datum = column(row, number, &isnull);
 
-	return !isnull && identifiers_in_json(pass->set, server, DatumGetJsonbP(datum), id, without_person);
+	return !isnull &&
+		identifiers_in_json(pass->set, server, DatumGetJsonbP(datum), id, without_person);
 }
 
 /* -1: the row has nothing to do with any of them. */
@@ -427,7 +457,8 @@ judge(const Pass *pass, const ChunkRow *row, int64 id)
 	{
 		char	   *call = SPI_getvalue(row->tuple, row->desc, 4);
 
-		return call != NULL && strcmp(call, "group") == 0 && !json_matches(pass, row, 5, server, id, true) ? FOUND_PART : FOUND_MENTION;
+		return call != NULL && strcmp(call, "group") == 0 &&
+			!json_matches(pass, row, 5, server, id, true) ? FOUND_PART : FOUND_MENTION;
 	}
 	if (text_matches(pass, row, 6, server, id) || json_matches(pass, row, 7, server, id, false))
 		return FOUND_MENTION;
@@ -442,7 +473,8 @@ add_message_id(const ChunkRow *row, List **message_ids)
 	JsonbValue	value;
 
 	if (!isnull && JB_ROOT_IS_OBJECT(DatumGetJsonbP(datum)) &&
-		getKeyJsonValueFromContainer(&DatumGetJsonbP(datum)->root, "messageId", strlen("messageId"), &value) != NULL &&
+		getKeyJsonValueFromContainer(&DatumGetJsonbP(datum)->root, "messageId", strlen("messageId"),
+									 &value) != NULL &&
 		value.type == jbvString)
 		*message_ids = lappend(*message_ids, pnstrdup(value.val.string.val, value.val.string.len));
 }
@@ -454,7 +486,8 @@ id_array(const int64 *ids, int count)
 
 	for (int i = 0; i < count; i++)
 		elements[i] = Int64GetDatum(ids[i]);
-	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
 }
 
 static void
@@ -468,7 +501,8 @@ change(const char *sql, Datum ids, int64 child, List *message_ids)
 }
 
 static void
-change_found(const Stage *stage, int64 child, int64 *const *found, const int *nfound, List *message_ids)
+change_found(const Stage *stage, int64 child, int64 *const *found, const int *nfound,
+			 List *message_ids)
 {
 	for (int i = 0; i < FOUND_KINDS; i++)
 		if (nfound[i] > 0)
@@ -490,7 +524,9 @@ go_on(Position *position)
 
 	if (stage->ring != RING_NONE)
 	{
-		int64		newest = RING_GENERATION(ring_last_id(stage->ring == RING_OF_OUTBOX ? catalog->outbox_id_seq : catalog->request_id_seq));
+		int64		newest =
+		RING_GENERATION(ring_last_id(stage->ring == RING_OF_OUTBOX
+									 ? catalog->outbox_id_seq : catalog->request_id_seq));
 
 		position->generation = Max(position->generation + 1, newest - (RING_CHILDREN - 1));
 		position->generation = Max(position->generation, 0);
@@ -522,7 +558,8 @@ read_rows(Pass *pass, int64 until)
 	int			nrows;
 	bool		at_end;
 
-	if (statement_execute_chunk(stage->sql, lengthof(types), types, values, NULL, true) != SPI_OK_SELECT)
+	if (statement_execute_chunk(stage->sql, lengthof(types), types, values, NULL, true) !=
+		SPI_OK_SELECT)
 		elog(ERROR, "could not read rows for the erasure of a contact");
 	/* what is read is read again when it is left: that must not become most of the work */
 	until = Max(until, clock_us() + (clock_us() - began));

@@ -38,7 +38,10 @@ extern void pass_step(Pass *pass, void (*all_known) (void));
 extern bool pass_committed(Pass *pass); /* returns whether it is at its end */
 extern void pass_end(Pass *pass);
 
-/* How many rows of outbox and results it has been through, and of how many; false when it has not begun. */
+/*
+ * How many rows of outbox and results it has been through, and of how many; false when it has not
+ * begun.
+ */
 extern bool pass_progress(const Pass *pass, int64 *done, int64 *all);
 
 #endif							/* HUBSPOT_PURGE_PASS_H */

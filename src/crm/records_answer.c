@@ -42,7 +42,8 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 	.created = created, .record_id = record_id};
 
 	if (input->several)
-		batch_warn(input, "several_companies", "domain", "HubSpot has several companies of this domain: the oldest was taken");
+		batch_warn(input, "several_companies", "domain",
+				   "HubSpot has several companies of this domain: the oldest was taken");
 	if (record_id != NULL)
 	{
 		record_map_add(key->lane->account->server, key->lane->family, queue_id_property(key), key->key, record_id,
@@ -116,6 +117,11 @@ confirm(Reading *reading, int i, const ReplyResult *result)
 		input->created = 0;
 
 	records_note_stage(input, result);
+
+	/*
+	 * Each step needs what the one before has settled: which record it is, then whether what was
+	 * left out is true of that record, then the stage, which takes requests of its own.
+	 */
 	if (key->record_id[0] == '\0' && kinds->find != NULL && kind != kinds->find)
 		input->onward = kinds->find;
 	else if (unchanged_is_elsewhere(input, key->record_id[0] != '\0' ? key->record_id : NULL))
@@ -157,7 +163,8 @@ is_one_of(const char *word, const char *const *words, int n)
 static bool
 is_about_schema(const ReplyError *error)
 {
-	static const char *const codes[] = {"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE", "INVALID_OPTION"};
+	static const char *const codes[] =
+	{"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE", "INVALID_OPTION"};
 
 	return is_one_of(error->code, codes, lengthof(codes));
 }
@@ -166,16 +173,19 @@ is_about_schema(const ReplyError *error)
 static bool
 is_conflict(const ReplyError *error, int status)
 {
-	static const char *const words[] = {"CONFLICT", "OBJECT_ALREADY_EXISTS", "CONFLICTING_UNIQUE_VALUE"};
+	static const char *const words[] =
+	{"CONFLICT", "OBJECT_ALREADY_EXISTS", "CONFLICTING_UNIQUE_VALUE"};
 
 	return status == 409 || error->existing_id != NULL ||
-		is_one_of(error->code, words, lengthof(words)) || is_one_of(error->category, words, lengthof(words));
+		is_one_of(error->code, words, lengthof(words)) ||
+		is_one_of(error->category, words, lengthof(words));
 }
 
 static bool
 is_vanished(const ReplyError *error, int status)
 {
-	return status == 404 || (error->category != NULL && strcmp(error->category, "OBJECT_NOT_FOUND") == 0);
+	return status == 404 ||
+		(error->category != NULL && strcmp(error->category, "OBJECT_NOT_FOUND") == 0);
 }
 
 /* Whether none of the input's rows was mapped again before, and there is a schema to go by. */
@@ -232,11 +242,13 @@ try_without_record(Batch *batch, Input *input)
 
 /* An error of one record, of a whole refused request when status is that of a refusal. */
 static void
-refuse(Reading *reading, int i, const ReplyError *error, const char *category, const char *message, int status)
+refuse(Reading *reading, int i, const ReplyError *error, const char *category, const char *message,
+	   int status)
 {
 	Batch	   *batch = reading->batch;
 	Input	   *input = &batch->inputs[i];
 
+	/* First, on each way out: what HubSpot holds of the record is in doubt. */
 	known_forget(input->key);
 	if (status == 0 && reply_is_transient(error))
 	{
@@ -245,18 +257,22 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 	}
 	if (is_about_schema(error) && repair(input))
 		return;
+	/* Once per input, which has a category afterwards: a second conflict would go on for ever. */
 	if (is_conflict(error, status) && reading->kinds->resolve != NULL && input->category == NULL)
 	{
-		input->category = MemoryContextStrdup(batch->context, category != NULL ? category : "CONFLICT");
+		input->category =
+			MemoryContextStrdup(batch->context, category != NULL ? category : "CONFLICT");
 		input->message = MemoryContextStrdup(batch->context, message != NULL ? message : "");
 		input->status = reading->reply->status;
 		input->onward = reading->kinds->resolve;
 		return;
 	}
 	if (is_vanished(error, status) && batch->kind->by_record &&
-		(try_without_record(batch, input) || !modes_may_create(input, reading->reply, reading->request)))
+		(try_without_record(batch, input) ||
+		 !modes_may_create(input, reading->reply, reading->request)))
 		return;
-	batch_reject(input, VERDICT_REJECTED, category, message, reading->reply->status, reading->request);
+	batch_reject(input, VERDICT_REJECTED, category, message, reading->reply->status,
+				 reading->request);
 }
 
 void
@@ -306,8 +322,10 @@ read_records(Batch *batch, const Reply *reply, AckRequest *request)
 	{
 		if (matched[i].outcome == REPLY_CONFIRMED)
 			confirm(&reading, i, matched[i].result);
+		/* Failures of single records, in a request that was accepted: status 0. */
 		else if (matched[i].outcome == REPLY_FAILED)
-			refuse(&reading, i, matched[i].error, category_of(matched[i].error), matched[i].error->message, 0);
+			refuse(&reading, i, matched[i].error, category_of(matched[i].error),
+				   matched[i].error->message, 0);
 		else
 			batch->inputs[i].onward = &batch_same;
 	}

@@ -45,9 +45,12 @@ open_table(void)
 	HASHCTL		control = {.keysize = sizeof(UnknownKey), .entrysize = sizeof(UnknownEntry)};
 
 	if (context == NULL)
-		context = AllocSetContextCreate(TopMemoryContext, "hubspot unknown properties", ALLOCSET_DEFAULT_SIZES);
+		context =
+			AllocSetContextCreate(TopMemoryContext, "hubspot unknown properties",
+								  ALLOCSET_DEFAULT_SIZES);
 	control.hcxt = context;
-	names = hash_create("hubspot unknown properties", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	names = hash_create("hubspot unknown properties", 64, &control,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 void
@@ -65,7 +68,8 @@ unknown_note(Oid server, Object part, const UnknownProperty *property, int64 id)
 	key.server = server;
 	key.part = part;
 	strlcpy(key.name, property->name, sizeof(key.name));
-	entry = hash_search(names, &key, hash_get_num_entries(names) < MAX_UNKNOWN ? HASH_ENTER : HASH_FIND, &found);
+	entry = hash_search(names, &key,
+						hash_get_num_entries(names) < MAX_UNKNOWN ? HASH_ENTER : HASH_FIND, &found);
 	if (entry == NULL)
 		return;
 	entry->times = found ? entry->times + 1 : 1;
@@ -97,10 +101,13 @@ unknown_save(void)
 			Int64GetDatum(entry->times), Int64GetDatum(entry->last_id)
 		};
 
-		if (statement_execute("INSERT INTO hubspot.unknown_property (server, object, name, type, times, last_id, last_at)"
+		if (statement_execute("INSERT INTO hubspot.unknown_property (server, object, name, type, "
+							  "times, last_id, last_at)"
 							  " VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp())"
-							  " ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type,"
-							  " times = unknown_property.times + excluded.times, last_id = excluded.last_id,"
+							  " ON CONFLICT (server, object, "
+							  "name) DO UPDATE SET type = excluded.type,"
+							  " times = unknown_property.times + excluded.times, "
+							  "last_id = excluded.last_id,"
 							  " last_at = excluded.last_at",
 							  6, types, values, NULL, false, 0) != SPI_OK_INSERT)
 			elog(ERROR, "could not write hubspot.unknown_property");

@@ -52,7 +52,7 @@ typedef struct Account
 	LaneStatus	pause;			/* in RUN unless somebody paused the account */
 	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */
 	int			transfers;		/* requests under way */
-	bool		forms_public;	/* the token may not submit forms: their public address takes them */
+	bool		forms_public;	/* the token may not submit forms: use their public address */
 	bool		asking;			/* the account-info request is under way */
 	bool		asking_usage;	/* the request for the use of the day is, see daily.h */
 	bool		wants_day_end;	/* it is to be asked for, once in this pause */

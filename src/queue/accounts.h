@@ -49,7 +49,9 @@ extern Account *accounts_add(Oid server, const FamilyWork *const *families);
 /* Whether somebody has paused a lane, or its account: it begins nothing. */
 extern bool accounts_is_paused(const Lane *lane);
 
-/* A line of the server log: the account, or one lane of it (NULL: none), has come into this state. */
+/*
+ * A line of the server log: the account, or one lane of it (NULL: none), has come into this state.
+ */
 extern void accounts_tell(const Account *account, const Lane *lane, const LaneStatus *status);
 
 #endif							/* HUBSPOT_ACCOUNTS_H */

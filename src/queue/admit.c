@@ -113,6 +113,7 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 
 	if (!isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
+	/* Before the row is used any further: two processes died at it. */
 	if (suspect_is_held(SUSPECT_ROW, DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull))))
 		return refuse(why, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
 	if (is_erasure_done(slot))
@@ -127,6 +128,7 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 	(void) slot_getattr(slot, Anum_outbox_message, &isnull);
 	if (isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
+	/* Last, because it reads the whole message. */
 	objection = objection_to_encoding(slot);
 	if (objection != NULL)
 		return refuse(why, VERDICT_REJECTED, "bad_message", objection);
@@ -291,6 +293,11 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	if ((Pointer) message != DatumGetPointer(datum))
 		pfree(message);
 	read_columns(row, slot);
+
+	/*
+	 * A row that may have been sent by an earlier process; one that is younger than the last
+	 * process that could send cannot have been.
+	 */
 	row->lost = maybe_sent && row->created_at <= nobody_since;
 	datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(datum);
@@ -342,6 +349,11 @@ admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
 		record_map_archive(server, name, key, clock_us());
 	else if (call == ring_catalog(false)->call[CALL_DELETE])
 		record_map_remove(server, object, name, key, clock_us());
+
+	/*
+	 * false: the record was new when the answer came, but the table may hold it by now, so that it
+	 * is looked up.
+	 */
 	else if (!isnull)
 	{
 		record_map_add(server, object, name, key, TextDatumGetCString(record_id), false,

@@ -12,7 +12,8 @@
 #include "queue/cancel.h"
 #include "store/ring.h"
 
-const Refusal cancel_refusal = {VERDICT_CANCELLED, "cancelled", "hubspot_cancel() was called before the row could be sent"};
+const Refusal cancel_refusal =
+{VERDICT_CANCELLED, "cancelled", "hubspot_cancel() was called before the row could be sent"};
 
 List	   *cancel_commands = NIL;
 
@@ -20,7 +21,9 @@ bool
 cancel_means(const Command *command, const Subject *subject)
 {
 	return subject->id <= command->last_id &&
-		(command->ids == NULL || bsearch(&subject->id, command->ids, command->nids, sizeof(int64), ring_compare_ids) != NULL) &&
+		(command->ids == NULL ||
+		 bsearch(&subject->id, command->ids, command->nids, sizeof(int64), ring_compare_ids) !=
+		 NULL) &&
 		(!OidIsValid(command->server) || command->server == subject->server) &&
 		(!OidIsValid(command->call) || command->call == subject->call) &&
 		(!OidIsValid(command->object) || command->object == subject->object) &&

@@ -66,7 +66,8 @@ defer_has_changes(void)
 /* The changes of some kinds, column by column. */
 enum ChangeParameter
 {
-	CHANGED_ID, CHANGED_ATTEMPT, CHANGED_LOST, CHANGED_STATUS, CHANGED_WAIT, CHANGED_REQUEST, CHANGED_CATEGORY, CHANGED_MESSAGE
+	CHANGED_ID, CHANGED_ATTEMPT, CHANGED_LOST, CHANGED_STATUS, CHANGED_WAIT, CHANGED_REQUEST,
+	CHANGED_CATEGORY, CHANGED_MESSAGE
 #define CHANGE_PARAMETERS (CHANGED_MESSAGE + 1)
 };
 
@@ -107,7 +108,8 @@ collect(ChangeArrays *arrays, ChangeKind kind)
 		arrays->values[CHANGED_STATUS][arrays->n] = Int32GetDatum(change->status);
 		arrays->values[CHANGED_WAIT][arrays->n] = Int64GetDatum(change->wait_s);
 		arrays->nulls[CHANGED_REQUEST][arrays->n] = change->request == NULL;
-		arrays->values[CHANGED_REQUEST][arrays->n] = Int64GetDatum(change->request == NULL ? 0 : change->request->id);
+		arrays->values[CHANGED_REQUEST][arrays->n] =
+			Int64GetDatum(change->request == NULL ? 0 : change->request->id);
 		put_text(arrays, CHANGED_CATEGORY, change->category);
 		put_text(arrays, CHANGED_MESSAGE, change->message);
 		arrays->n++;
@@ -146,32 +148,41 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 	for (int i = 0; i < nparameters; i++)
 	{
 		types[i] = columns[i].array;
-		values[i] = PointerGetDatum(construct_md_array(arrays->values[i], arrays->nulls[i], 1, &n, &lower_bound,
-													   columns[i].element, columns[i].len, columns[i].by_value, columns[i].align));
+		values[i] =
+			PointerGetDatum(construct_md_array(arrays->values[i], arrays->nulls[i], 1, &n,
+											   &lower_bound,
+											   columns[i].element, columns[i].len,
+											   columns[i].by_value, columns[i].align));
 	}
+	/* One statement for all rows of a kind: a failed batch may defer hundreds. */
 	if (statement_execute(sql, nparameters, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not write hubspot.deferred");
 }
 
 #define CHANGED \
-	"unnest($1, $2, $3, $4, $5, $6, $7, $8) AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
+	"unnest($1, $2, $3, $4, $5, $6, $7, $8)" \
+	" AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
 #define FAULT_COLUMNS \
 	"attempt, lost, next_try_at, http_status, category, last_error, request_id, failed_at"
 #define FAULT_OF_CHANGE \
-	"d.attempt, d.lost, now() + d.wait_s * interval '1 second', nullif(d.status, 0), d.category, d.message, d.request_id, now()"
+	"d.attempt, d.lost, now() + d.wait_s * interval '1 second', nullif(d.status, 0)," \
+	" d.category, d.message, d.request_id, now()"
 
 /* A row that waits again is there; one that waits for the first time is copied from the outbox. */
 static const char *const write_waiting[] = {
-	"UPDATE hubspot.deferred r SET (" FAULT_COLUMNS ") = (SELECT " FAULT_OF_CHANGE ") FROM " CHANGED " WHERE r.id = d.id",
+	"UPDATE hubspot.deferred r SET (" FAULT_COLUMNS ") = (SELECT " FAULT_OF_CHANGE
+	") FROM " CHANGED " WHERE r.id = d.id",
 	"INSERT INTO hubspot.deferred (" OUTBOX_COLUMN_NAMES ", " FAULT_COLUMNS ")"
 	" SELECT o.*, " FAULT_OF_CHANGE " FROM " CHANGED " JOIN hubspot.outbox o ON o.id = d.id"
 	" WHERE NOT EXISTS (SELECT FROM hubspot.deferred r WHERE r.id = d.id)",
 };
 
 static const char *const write_dead[] = {
-	"INSERT INTO hubspot.dead (" OUTBOX_COLUMN_NAMES ", attempt, http_status, category, last_error, request_id, failed_at)"
+	"INSERT INTO hubspot.dead (" OUTBOX_COLUMN_NAMES
+	", attempt, http_status, category, last_error, request_id, failed_at)"
 	" SELECT o.*, d.attempt, nullif(d.status, 0), d.category, d.message, d.request_id, now()"
-	" FROM " CHANGED " JOIN LATERAL (SELECT " OUTBOX_COLUMN_NAMES " FROM hubspot.deferred r WHERE r.id = d.id UNION ALL"
+	" FROM " CHANGED " JOIN LATERAL (SELECT " OUTBOX_COLUMN_NAMES
+	" FROM hubspot.deferred r WHERE r.id = d.id UNION ALL"
 	" SELECT " OUTBOX_COLUMN_NAMES " FROM hubspot.outbox x WHERE x.id = d.id LIMIT 1) o ON true",
 	"DELETE FROM hubspot.deferred r USING " CHANGED " WHERE r.id = d.id",
 };

@@ -28,7 +28,8 @@ typedef struct FamilyWork
 	bool		(*joins) (const Row *first, Row *next);
 
 	/* Whether a row can be sent at all; if not, it is ended by the caller with this reason. */
-	bool		(*check) (Row *row, const MessageParts *parts, const char **category, const char **problem);
+	bool		(*check) (Row *row, const MessageParts *parts, const char **category,
+						  const char **problem);
 
 	/* Look up in the tables what the head row of a key wants to know; inside a transaction. */
 	void		(*look_up) (WorkKey *key);

@@ -160,7 +160,8 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 
 	PG_TRY();
 	{
-		begin_transaction(psprintf(is_fill ? "back-fill of \"%s\"" : "refresh of \"%s\"", item->name));
+		begin_transaction(psprintf(is_fill ? "back-fill of \"%s\"" : "refresh of \"%s\"",
+								   item->name));
 		shared_set_task(slot, item->sync, is_fill);
 		task(item);
 		refresher_unlimit();
@@ -269,7 +270,8 @@ refresh_step(const ScheduleItem *item)
 		next_look = clock_us() + BUSY_US;
 		return;
 	}
-	(void) set_config_option("lock_timeout", QUERY_LOCK_TIMEOUT_MS, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	(void) set_config_option("lock_timeout", QUERY_LOCK_TIMEOUT_MS, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 	refresher_limit(sync);
 	refresh_run(sync, false, &counts);
 	refresher_unlimit();
@@ -317,6 +319,7 @@ run_fills(int64 now)
 			fill_ran(item->sync, run_task(fill_step, item, true), clock_us());
 			if (clock_us() - began > SLOW_US)
 			{
+				/* The list is read again, in another order: begin with its first entry. */
 				first = -1;
 				next_look = 0;
 				last_task = clock_us();
@@ -392,7 +395,8 @@ one_turn(void)
 	if (wait < 0 || wait > LOOK_US)
 		wait = LOOK_US;
 	if (next_due != DT_NOEND)
-		wait = Min(wait, (int64) TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_due) * 1000);
+		wait = Min(wait,
+				   (int64) TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_due) * 1000);
 	return next_look == 0 ? 0 : wait;
 }
 
@@ -405,7 +409,9 @@ is_idle(void)
 		 TimestampDifferenceExceeds(GetCurrentTimestamp(), next_due, IDLE_US / 1000));
 }
 
-/* After several crashes of the server in a row, wait before doing anything that may cause one more. */
+/*
+ * After several crashes of the server in a row, wait before doing anything that may cause one more.
+ */
 static void
 wait_after_crashes(int crashes)
 {
@@ -414,7 +420,8 @@ wait_after_crashes(int crashes)
 	if (until <= clock_us())
 		return;
 	ereport(WARNING,
-			(errmsg("the server crashed %d times in a row while the hubspot refresher ran: it waits %d s before it goes on",
+			(errmsg("the server crashed %d times in a row while the hubspot refresher ran: "
+					"it waits %d s before it goes on",
 					crashes, crash_guard_delay(crashes))));
 	while (clock_us() < until && shared_refresher_may_run(slot, order.generation))
 	{
@@ -432,7 +439,9 @@ hold_suspects(SuspectKind kind)
 	while (suspect_next_held(kind, &id))
 	{
 		begin_transaction("holding what ended the refresher");
-		schedule_hold(id, kind == SUSPECT_FILL ? SUSPECT_REASON("its back-fill") : SUSPECT_REASON("its refresh"));
+		schedule_hold(id,
+					  kind == SUSPECT_FILL
+					  ? SUSPECT_REASON("its back-fill") : SUSPECT_REASON("its refresh"));
 		end_transaction();
 		suspect_forget(kind, id);
 	}
@@ -468,11 +477,14 @@ start(void)
 	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
 	settings_pin_for_queries();
 
-	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot refresher turn", ALLOCSET_DEFAULT_SIZES);
-	tasks_context = AllocSetContextCreate(TopMemoryContext, "hubspot refresher tasks", ALLOCSET_DEFAULT_SIZES);
+	turn_context =
+		AllocSetContextCreate(TopMemoryContext, "hubspot refresher turn", ALLOCSET_DEFAULT_SIZES);
+	tasks_context =
+		AllocSetContextCreate(TopMemoryContext, "hubspot refresher tasks", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(turn_context);
 	others = shared_refreshers_running(slot) & ~(1U << shared_refresher_place());
 	suspect_start("refresher", shared_refresher_place(), others);
+	/* Before any task runs: the refreshers before this one died at these. */
 	hold_suspects(SUSPECT_REFRESH);
 	hold_suspects(SUSPECT_FILL);
 	wait_after_crashes(crash_guard_start("refresher", others != 0));

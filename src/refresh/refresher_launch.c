@@ -92,7 +92,8 @@ register_refresher(WorkerSlot *slot)
 	order.generation = slot->generation;
 	order.database = MyDatabaseId;
 	memset(&worker, 0, sizeof(worker));
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "hubspot refresher for database %s", database);
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "hubspot refresher for database %s",
+			 database);
 	strlcpy(worker.bgw_type, "hubspot refresher", sizeof(worker.bgw_type));
 	strlcpy(worker.bgw_library_name, "hubspot", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "hubspot_refresher_main", sizeof(worker.bgw_function_name));
@@ -102,6 +103,7 @@ register_refresher(WorkerSlot *slot)
 	worker.bgw_notify_pid = MyProcPid;
 	memcpy(worker.bgw_extra, &order, sizeof(order));
 
+	/* The handle outlives the transaction or turn in which it is made. */
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	registered = RegisterDynamicBackgroundWorker(&worker, &handle);
 	MemoryContextSwitchTo(old);
@@ -122,12 +124,16 @@ start_refresher(WorkerSlot *slot, int64 now)
 	}
 	handle = NULL;
 	back_off(now);
-	shared_set_refresher_problem(slot, "no background worker slot is free, max_worker_processes is too low");
+	shared_set_refresher_problem(slot,
+								 "no background worker slot is free, "
+								 "max_worker_processes is too low");
 	if (told_at == 0 || now - told_at > TELL_US)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("out of background worker slots for the hubspot refresher of database \"%s\"", database),
-				 errdetail("Scheduled refreshes and back-fills wait; the start is tried again without further messages."),
+				 errmsg("out of background worker slots for the hubspot refresher "
+						"of database \"%s\"", database),
+				 errdetail("Scheduled refreshes and back-fills wait; "
+						   "the start is tried again without further messages."),
 				 errhint("You might need to increase max_worker_processes.")));
 	told_at = now;
 }
@@ -184,7 +190,8 @@ put_aside_stuck(WorkerSlot *slot, int64 now)
 			(errmsg("hubspot refresher with PID %d does not end although it was told to", pid),
 			 errdetail("The query that it runs looks for no interrupts.  "
 					   "Another refresher is started beside it."),
-			 errhint("hubspot_health() in database \"%s\" names the definition, and what helps.", database)));
+			 errhint("hubspot_health() in database \"%s\" names the definition, and what helps.",
+					 database)));
 }
 
 /* Of several that ran at a time the last one may not have known that it was. */
@@ -215,5 +222,6 @@ refresher_wake(WorkerSlot *slot, int64 now)
 		return shared_refresher_stuck_in(slot, STUCK_MS, now);
 	if (handle != NULL || due == DT_NOEND)
 		return -1;				/* its end wakes the worker */
-	return Max((int64) TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) * 1000, Max(not_before - now, 0));
+	return Max((int64) TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) * 1000,
+			   Max(not_before - now, 0));
 }

@@ -90,7 +90,7 @@ typedef struct Address
 {
 	const char *base_url;
 	char		path[PATH_BYTES];
-	const char *query;			/* behind the path, not logged; NULL: none.  In the batch's context */
+	const char *query;			/* after the path, not logged; in the batch's context; NULL: none */
 	bool		with_token;
 	bool		is_once;		/* must not be sent twice, whatever happens */
 } Address;

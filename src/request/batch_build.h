@@ -19,7 +19,9 @@ extern void batch_append_comma(Batch *batch);
 /* Take the messages of an input's rows apart, which have been read before; for the next call. */
 extern void batch_read_parts(const Input *input);
 
-/* Put an input's JSON behind the others; the second ends an input by itself that raises an error. */
+/*
+ * Put an input's JSON behind the others; the second ends an input by itself that raises an error.
+ */
 extern BuildResult batch_append_json(Batch *batch, Input *input);
 extern BuildResult batch_append_input(Batch *batch, Input *input);
 

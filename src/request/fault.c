@@ -20,8 +20,8 @@
 #define LONGEST_WAIT_S	3600	/* ... up to this */
 
 /*
- * HubSpot has carried it out each time, so that every further try repeats what is done.  Two are for
- * an answer that something on the way has garbled.
+ * HubSpot has carried it out each time, so that every further try repeats what is done.  Two are
+ * for an answer that something on the way has garbled.
  */
 #define MAX_UNREADABLE	3
 
@@ -36,7 +36,9 @@ wait_after(const Input *input, int attempt)
 	wait = Min(wait, LONGEST_WAIT_S);
 	for (int i = 0; i < input->nrows; i++)
 		if (input->rows[i]->deadline != 0)
-			wait = Min(wait, Max((input->rows[i]->deadline - GetCurrentTimestamp()) / USECS_PER_SEC + 1, 0));
+			wait = Min(wait,
+					   Max((input->rows[i]->deadline - GetCurrentTimestamp()) / USECS_PER_SEC + 1,
+						   0));
 	return wait;
 }
 
@@ -88,12 +90,14 @@ hold_lane(Input *input)
 }
 
 void
-fault_input(Input *input, const char *category, const char *message, int status, AckRequest *request)
+fault_input(Input *input, const char *category, const char *message, int status,
+			AckRequest *request)
 {
 	WorkKey    *key = input->key;
 	int			attempt = faults_of(input);
 	int64		wait_s;
-	AckResult	fault = {.verdict = VERDICT_DEAD, .request = request, .http_status = status, .created = -1,
+	AckResult	fault =
+	{.verdict = VERDICT_DEAD, .request = request, .http_status = status, .created = -1,
 	.category = category, .message = message};
 
 	if (!defer_has_room(input->nrows))

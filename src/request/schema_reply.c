@@ -63,7 +63,10 @@ is_name(const char *text, size_t max)
 	return len > 0 && len <= max;
 }
 
-/* One kind of what a list consists of: the member that names it, how long that may be, how it is written. */
+/*
+ * One kind of what a list consists of: the member that names it, how long that may be, how it is
+ * written.
+ */
 typedef struct Kind
 {
 	const char *name;
@@ -72,7 +75,9 @@ typedef struct Kind
 	void		(*append) (StringInfo json, json_object *object);
 } Kind;
 
-/* An array's objects of a kind, with commas.  What is none of the kind, or of no name, is left out. */
+/*
+ * An array's objects of a kind, with commas.  What is none of the kind, or of no name, is left out.
+ */
 static void
 append_each(StringInfo json, json_object *array, const Kind *kind)
 {
@@ -114,7 +119,8 @@ has_no_text(json_object *property)
 static void
 append_property(StringInfo json, json_object *property)
 {
-	json_object *modification = reply_json_member(property, "modificationMetadata", json_type_object);
+	json_object *modification =
+	reply_json_member(property, "modificationMetadata", json_type_object);
 
 	appendStringInfoChar(json, '{');
 	append_text(json, "name", text_member(property, "name"), MAX_NAME);
@@ -126,7 +132,8 @@ append_property(StringInfo json, json_object *property)
 	append_text(json, "label", text_member(property, "label"), MAX_LABEL);
 	appendStringInfo(json, ",\"is_unique\":%s,\"read_only\":%s,\"options\":[",
 					 is_true(property, "hasUniqueValue") ? "true" : "false",
-					 is_true(property, "calculated") || is_true(modification, "readOnlyValue") || has_no_text(property)
+					 is_true(property, "calculated") || is_true(modification, "readOnlyValue") ||
+					 has_no_text(property)
 					 ? "true" : "false");
 	append_each(json, reply_json_member(property, "options", json_type_array), &option_kind);
 	appendStringInfoString(json, "]}");

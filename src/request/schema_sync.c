@@ -518,6 +518,7 @@ take_page(SchemaSync *sync, Object part, const Reply *reply)
 		schema_reply_properties(sync->json, reply);
 	if (sync->next_page != NULL)
 		pfree(sync->next_page);
+	/* The cursor goes into the next URL as it is: anything but a number ends the list. */
 	sync->next_page = reply_is_id(next) ? pstrdup(next) : NULL;
 	if (sync->json->len > MAX_LISTED || ++sync->npages > MAX_PAGES)
 		take_refusal(sync);

@@ -17,9 +17,9 @@ extern void schema_sync_init(void);
 extern bool schema_sync_is_due(void);
 
 /*
- * Store one answer, or load what is stored of one account; inside a transaction.
- * schema_sync_done() after its commit, schema_sync_failed() when an error has ended it: then HubSpot is
- * asked for this part again after a while, and everything else goes on; false when the error was of none.
+ * Store one answer, or load what is stored of one account; inside a transaction. schema_sync_done()
+ * after its commit, schema_sync_failed() when an error has ended it: then HubSpot is asked for this
+ * part again after a while, and everything else goes on; false when the error was of none.
  */
 extern void schema_sync_step(void);
 extern void schema_sync_done(void);
@@ -40,10 +40,15 @@ extern bool schema_sync_is_settled(Lane *lane);
 /* The part is old: read it before anything more of its lane is sent. */
 extern void schema_sync_refresh(Account *account, Object part);
 
-/* The SERVER's options changed, perhaps because HubSpot's properties did: read again what was read. */
+/*
+ * The SERVER's options changed, perhaps because HubSpot's properties did: read again what was read.
+ */
 extern void schema_sync_again(Account *account);
 
-/* Read all parts again, for hubspot_refresh_schema(), before anything more is sent; whether all have been read since. */
+/*
+ * Read all parts again, for hubspot_refresh_schema(), before anything more is sent; whether all
+ * have been read since.
+ */
 extern void schema_sync_refresh_all(Account *account);
 
 /* A new token may read what the old one might not. */

@@ -5,10 +5,11 @@
  * Called by records.c while a request is put together, by records_answer.c when the answer
  * is there.
  *
- * What may be left out is decided per input.  Nothing is left out when one of its rows may
- * have been sent before without an answer (the values in HubSpot may be that
- * row's) or repeats an earlier one (HubSpot may have lost what it confirmed), nor when the request goes by another record than the one that is known.  A
- * record that was refused, archived, or found to be another one is forgotten.
+ * What may be left out is decided per input.  Nothing is left out when one of its rows may have
+ * been sent before without an answer (the values in HubSpot may be that row's) or repeats an
+ * earlier one (HubSpot may have lost what it confirmed), nor when the request goes by another
+ * record than the one that is known.  A record that was refused, archived, or found to be another
+ * one is forgotten.
  */
 #include "postgres.h"
 
@@ -63,7 +64,8 @@ pair_of(const Mapping *mapping, const MappingName *name, uint64 seed, TimestampT
 	ConfirmedPair pair = {
 		.name = hash_bytes((const unsigned char *) json + name->offset, name->len),
 		.at = (uint32) (now / USECS_PER_SEC),
-		.value = hash_text(json + name->offset, name->value_offset + name->value_len - name->offset, seed)
+		.value = hash_text(json + name->offset, name->value_offset + name->value_len - name->offset,
+						   seed)
 	};
 
 	if (pair.value == 0)
@@ -124,6 +126,8 @@ unchanged_leave_out(const Batch *batch, Input *input, Mapping *mapping)
 		return false;
 	since = unchanged_since(account->options);
 	written = palloc(offsetof(Written, pairs) + sizeof(ConfirmedPair) * mapping->nnames);
+
+	/* Taken before the request leaves, so that it is never later than HubSpot's write. */
 	written->sent_at = GetCurrentTimestamp();
 	written->npairs = 0;
 	written->stage = -1;

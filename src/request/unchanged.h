@@ -33,7 +33,8 @@ extern uint64 unchanged_seed(const char *base_url, int64 portal_id, const char *
  * For each property that was written its pair, and whether HubSpot is known to
  * have it: flags, palloc'd.  confirmed NULL: nothing is known.
  */
-extern bool *unchanged_find(const Mapping *mapping, const Confirmed *confirmed, uint64 seed, TimestampTz since,
+extern bool *unchanged_find(const Mapping *mapping, const Confirmed *confirmed, uint64 seed,
+							TimestampTz since,
 							ConfirmedPair *pairs);
 
 /* The time from which on what was confirmed counts. */

@@ -26,7 +26,8 @@
 
 #define MARGIN_S		5		/* clocks differ */
 #define LONGEST_DAY_S	(26 * SECS_PER_HOUR)
-#define NEXT_DAY_US		(12 * USECS_PER_HOUR)	/* what ends so long after the pause is another day */
+/* what ends so long after the pause is another day */
+#define NEXT_DAY_US		(12 * USECS_PER_HOUR)
 #define JUST_BEGUN_US	(300 * USECS_PER_SEC)	/* since midnight */
 #define ASK_PART		20		/* ask when less than this part of the day is left */
 #define ASK_US			(300 * USECS_PER_SEC)	/* HubSpot's own picture is minutes old */
@@ -90,11 +91,14 @@ daily_ends_at(const Account *account)
 void
 daily_pause(Account *account, LaneEvent event, const char *detail)
 {
-	bool		too_early = account->status.state == LANE_DAILY && account->status.until <= clock_us();
+	bool		too_early =
+	(account->status.state == LANE_DAILY && account->status.until <= clock_us());
 	TimestampTz ends_at = too_early ? 0 : daily_ends_at(account);
 	MeterReading reading;
 
-	/* what was answered around midnight may be of the day before: do not wait a whole day for that */
+	/*
+	 * what was answered around midnight may be of the day before: do not wait a whole day for that
+	 */
 	if (ends_at - GetCurrentTimestamp() > USECS_PER_DAY - JUST_BEGUN_US)
 		ends_at = 0;
 
@@ -112,15 +116,19 @@ daily_pause_if_used_up(Account *account)
 
 	read_meter(account, &reading);
 	if (account->options == NULL || reading.daily_limit < 0 || reading.daily_remaining < 0 ||
-		(!reading.daily_told && reading.daily_resets_at <= GetCurrentTimestamp()))	/* of yesterday */
+	/* of yesterday */
+		(!reading.daily_told && reading.daily_resets_at <= GetCurrentTimestamp()))
 		return false;
 	used = reading.daily_limit - reading.daily_remaining;
 	if (reading.daily_told && reading.daily_limit > 0 && reading.daily_remaining == 0)
 		daily_pause(account, EVENT_DAILY, NULL);
 	else if (account->options->daily_limit > 0 && used >= account->options->daily_limit)
 		daily_pause(account, EVENT_DAILY_SHARE, "the SERVER option daily_limit is reached");
-	else if (account->options->quota_share < 1 && used >= reading.daily_limit * account->options->quota_share)
-		daily_pause(account, EVENT_DAILY_SHARE, "the SERVER option quota_share leaves the rest to the account's other applications");
+	else if (account->options->quota_share < 1 &&
+			 used >= reading.daily_limit * account->options->quota_share)
+		daily_pause(account, EVENT_DAILY_SHARE,
+					"the SERVER option quota_share leaves the rest to the "
+					"account's other applications");
 	else
 		return false;
 	return true;
@@ -130,7 +138,8 @@ void
 daily_headers(Account *account, const ReplyHeaders *headers)
 {
 	if (headers->daily_limit >= 0 || headers->daily_remaining >= 0)
-		meter_set_daily(account->meters[METER_OBJECTS], headers->daily_limit, headers->daily_remaining, true);
+		meter_set_daily(account->meters[METER_OBJECTS], headers->daily_limit,
+						headers->daily_remaining, true);
 }
 
 /* ---- the account's usage ---------------------------------------------------------- */
@@ -141,7 +150,8 @@ daily_wants_usage(Account *account, int64 now)
 {
 	MeterReading reading;
 
-	if (account->dropped || account->options == NULL || account->secret.token == NULL || account->pause.state != LANE_RUN ||
+	if (account->dropped || account->options == NULL || account->secret.token == NULL ||
+		account->pause.state != LANE_RUN ||
 		account->asking || account->asking_usage)
 		return false;
 	if (account->status.state == LANE_DAILY)
@@ -152,7 +162,8 @@ daily_wants_usage(Account *account, int64 now)
 	read_meter(account, &reading);
 	if (!reading.daily_told)
 		return true;
-	if (reading.daily_resets_at <= GetCurrentTimestamp() && reading.daily_remaining < reading.daily_limit / ASK_PART)
+	if (reading.daily_resets_at <= GetCurrentTimestamp() &&
+		reading.daily_remaining < reading.daily_limit / ASK_PART)
 		return true;
 	account->usage_enough = account->requests;
 	return false;
@@ -185,10 +196,12 @@ daily_answered(Account *account, const Reply *reply)
 	meter_set_reset(account->meters[METER_OBJECTS], resets_at);
 	read_meter(account, &reading);
 	if (!reading.daily_told && usage.limit > 0 && usage.used >= 0)
-		meter_set_daily(account->meters[METER_OBJECTS], usage.limit, Max(usage.limit - usage.used, 0), false);
+		meter_set_daily(account->meters[METER_OBJECTS], usage.limit,
+						Max(usage.limit - usage.used, 0), false);
 	account->limits_changed = true;
 	if (account->status.state != LANE_DAILY)
 		(void) daily_pause_if_used_up(account);
-	else if (account->portal_id == 0 || resets_at - now < account->status.until - clock_us() + NEXT_DAY_US)
+	else if (account->portal_id == 0 ||
+			 resets_at - now < account->status.until - clock_us() + NEXT_DAY_US)
 		account->status.until = clock_us() + (resets_at - now) + MARGIN_S * USECS_PER_SEC;
 }

@@ -2,11 +2,10 @@
  * forget.c
  *		What hubspot_forget_confirmed() asks for, and what nobody may use any more.
  *
- * From the moment that an order is seen nothing counts as confirmed, until all
- * that it means has left the table: a stretch in each transaction, so that the
- * worker goes on delivering meanwhile.  What is known of an account leaves in the same way when its option
- * skip_unchanged is off, for then changes are not taken down, and when its
- * SERVER is dropped.
+ * From the moment that an order is seen nothing counts as confirmed, until all that it means has
+ * left the table: a stretch in each transaction, so that the worker goes on delivering meanwhile.
+ * What is known of an account leaves in the same way when its option skip_unchanged is off, for
+ * then changes are not taken down, and when its SERVER is dropped.
  *
  * Locks: ROW EXCLUSIVE on hubspot.confirmed and hubspot.forgotten.  Memory: none that stays.
  */
@@ -110,7 +109,8 @@ shed_servers(void)
 		elements = repalloc(elements, sizeof(Datum) * (count + 1));
 		elements[count++] = ObjectIdGetDatum(account->server);
 	}
-	return PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
 }
 
 static uint64
@@ -118,10 +118,12 @@ forget_servers(void)
 {
 	Datum		servers = shed_servers();
 
-	if (ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(servers)), ARR_DIMS(DatumGetArrayTypeP(servers))) == 0)
+	if (ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(servers)),
+					   ARR_DIMS(DatumGetArrayTypeP(servers))) == 0)
 		return 0;
 	return execute("DELETE FROM hubspot.confirmed WHERE ctid = ANY (ARRAY("
-				   "SELECT c.ctid FROM hubspot.confirmed c WHERE c.server = ANY ($1) LIMIT " CppAsString2(ROWS_AT_ONCE) "))",
+				   "SELECT c.ctid FROM hubspot.confirmed c WHERE c.server = ANY ($1) LIMIT "
+				   CppAsString2(ROWS_AT_ONCE) "))",
 				   OIDOID, servers);
 }
 
@@ -129,26 +131,35 @@ forget_servers(void)
 static uint64
 obey(Datum orders)
 {
-	(void) execute("DELETE FROM hubspot.confirmed c USING hubspot.forgotten f, hubspot.records_of_key(f.key) r"
+	(void) execute("DELETE FROM hubspot.confirmed c USING hubspot.forgotten f, "
+				   "hubspot.records_of_key(f.key) r"
 				   " WHERE f.id = ANY ($1) AND f.key IS NOT NULL"
 				   " AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object"
-				   " AND (f.server IS NULL OR f.server = c.server) AND (f.object IS NULL OR f.object = c.object)",
+				   " AND (f.server IS NULL OR f.server = c.server) AND (f.object IS NULL OR "
+				   "f.object = c.object)",
 				   INT8OID, orders);
 	return execute("DELETE FROM hubspot.confirmed WHERE ctid = ANY (ARRAY("
-				   "SELECT c.ctid FROM hubspot.confirmed c WHERE EXISTS (SELECT FROM hubspot.forgotten f"
-				   " WHERE f.id = ANY ($1) AND f.key IS NULL AND (f.server IS NULL OR f.server = c.server)"
-				   " AND (f.object IS NULL OR f.object = c.object)) LIMIT " CppAsString2(ROWS_AT_ONCE) "))",
+				   "SELECT c.ctid FROM hubspot.confirmed c WHERE EXISTS (SELECT FROM "
+				   "hubspot.forgotten f"
+				   " WHERE f.id = ANY ($1) AND f.key IS NULL AND (f.server IS NULL OR "
+				   "f.server = c.server)"
+				   " AND (f.object IS NULL OR f.object = c.object)) LIMIT "
+				   CppAsString2(ROWS_AT_ONCE) "))",
 				   INT8OID, orders);
 }
 
-/* The ids of the orders there are; 0: there is none.  They are looked at by id, for others may come meanwhile. */
+/*
+ * The ids of the orders there are; 0: there is none.  They are looked at by id, for others may come
+ * meanwhile.
+ */
 static Datum
 order_ids(void)
 {
 	bool		isnull;
 	Datum		ids;
 
-	if (statement_execute("SELECT pg_catalog.array_agg(id) FROM hubspot.forgotten", 0, NULL, NULL, NULL, false, 0) != SPI_OK_SELECT)
+	if (statement_execute("SELECT pg_catalog.array_agg(id) FROM hubspot.forgotten", 0, NULL, NULL,
+						  NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.forgotten");
 	ids = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	return isnull ? (Datum) 0 : ids;

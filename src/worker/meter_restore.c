@@ -46,20 +46,29 @@ typedef struct Recalled
 	int			count;
 } Recalled;
 
-/* $1 are the SERVERs, all at once, for the log is read once; $2 is when the first worker of this server began. */
+/*
+ * $1 are the SERVERs, all at once, for the log is read once; $2 is when the first worker of this
+ * server began.
+ */
 static const char account_sql[] =
-"SELECT server, portal_id, time_zone, utc_offset_ms FROM hubspot.account WHERE server = ANY ($1) AND $2 IS NOT NULL";
+"SELECT server, portal_id, time_zone, utc_offset_ms FROM hubspot.account WHERE server = ANY ($1) "
+"AND $2 IS NOT NULL";
 
 /* Times to the hundredth of a second; the last 5000 requests are more than any window grants. */
 static const char requests_sql[] =
-"SELECT q.server, CASE WHEN q.path ~ '/search$' THEN 'search' WHEN q.path ~ '/associations/.*/batch/' THEN 'associations'"
-" WHEN q.path ~ '/integration/submit/' THEN 'forms' ELSE 'objects' END, l.burst_limit, l.burst_window_ms,"
-" pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - q.ended_at) * 100)::pg_catalog.int8 * 10000 AS ago, pg_catalog.count(*)"
-" FROM (SELECT r.server, r.path, r.lane, r.started_at + r.duration_ms * interval '1 millisecond' AS ended_at"
+"SELECT q.server, CASE WHEN q.path ~ '/search$' THEN 'search' WHEN q.path ~ "
+"'/associations/.*/batch/' THEN 'associations'"
+" WHEN q.path ~ '/integration/submit/' THEN 'forms' ELSE 'objects' END, l.burst_limit, "
+"l.burst_window_ms,"
+" pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - q.ended_at) * "
+"100)::pg_catalog.int8 * 10000 AS ago, pg_catalog.count(*)"
+" FROM (SELECT r.server, r.path, r.lane, r.started_at + r.duration_ms * interval "
+"'1 millisecond' AS ended_at"
 " FROM hubspot.request r ORDER BY r.id DESC LIMIT 5000) q"
 " LEFT JOIN hubspot.rate_limit l ON l.server = q.server AND l.lane = 'contacts'"
 " WHERE q.server = ANY ($1) AND q.ended_at < $2 AND q.lane <> 'events'"
-" AND q.ended_at > pg_catalog.clock_timestamp() - coalesce(l.burst_window_ms, 10000) * interval '1 millisecond'"
+" AND q.ended_at > pg_catalog.clock_timestamp() - coalesce(l.burst_window_ms, "
+"10000) * interval '1 millisecond'"
 " GROUP BY 1, 2, 3, 4, 5";
 
 static int64
@@ -122,7 +131,8 @@ server_array(List *servers)
 
 	for (int i = 0; i < list_length(servers); i++)
 		elements[i] = ObjectIdGetDatum(list_nth_oid(servers, i));
-	return PointerGetDatum(construct_array(elements, list_length(servers), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, list_length(servers), OIDOID, sizeof(Oid),
+										   true, TYPALIGN_INT));
 }
 
 void
@@ -160,7 +170,8 @@ meter_restore_tell_meters(Account *account)
 		meter_remember(account->meters[recalled->kind], recalled->limit, recalled->window_ms,
 					   now - recalled->at, recalled->count, now);
 	}
-	meter_remember(account->meters[METER_OBJECTS], 0, 0, 0, UNLOGGED * account->options->max_connections, now);
+	meter_remember(account->meters[METER_OBJECTS], 0, 0, 0,
+				   UNLOGGED * account->options->max_connections, now);
 	list_free_deep(account->recalled);
 	account->recalled = NIL;
 }

@@ -85,7 +85,8 @@ execute(const char *sql, int expected, const Datum *values, const char *nulls)
 {
 	Oid			types[] = {OIDOID, TEXTOID, TEXTOID};
 
-	if (statement_execute(sql, lengthof(types), types, (Datum *) values, nulls, false, 0) != expected)
+	if (statement_execute(sql, lengthof(types), types, (Datum *) values, nulls, false, 0) !=
+		expected)
 		elog(ERROR, "could not write or read hubspot.pause");
 	return SPI_processed;
 }
@@ -111,7 +112,8 @@ hubspot_pause(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("hubspot_pause()");
 	SPI_connect();
 	(void) execute("DELETE FROM hubspot.pause p"
-				   " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server s WHERE s.oid = p.server)",
+				   " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server s WHERE "
+				   "s.oid = p.server)",
 				   SPI_OK_DELETE, values, nulls);
 	(void) execute("INSERT INTO hubspot.pause (server, lane, paused_by, paused_at, reason)"
 				   " VALUES ($1, $2, session_user, pg_catalog.clock_timestamp(), $3)"
@@ -150,7 +152,8 @@ Datum
 hubspot_resume(PG_FUNCTION_ARGS)
 {
 	const char *server = PG_ARGISNULL(0) ? NULL : NameStr(*PG_GETARG_NAME(0));
-	Datum		values[] = {ObjectIdGetDatum(account_resolve(server)), lane_argument(fcinfo, 1), (Datum) 0};
+	Datum		values[] =
+	{ObjectIdGetDatum(account_resolve(server)), lane_argument(fcinfo, 1), (Datum) 0};
 	const char *nulls = "  n";	/* also where $3 is not used: parameters are copied for parallel
 								 * workers */
 	bool		was_paused;
@@ -170,7 +173,9 @@ pause_suspect(int64 answer)
 {
 	int			family = answer & 0xff;
 	Datum		values[] = {
-		ObjectIdGetDatum((Oid) (answer >> 8)), CStringGetTextDatum(family < FAMILY_COUNT ? lane_family_name((LaneFamily) family) : WHOLE_ACCOUNT),
+		ObjectIdGetDatum((Oid) (answer >> 8)),
+		CStringGetTextDatum(family < FAMILY_COUNT
+							? lane_family_name((LaneFamily) family) : WHOLE_ACCOUNT),
 		CStringGetTextDatum(SUSPECT_REASON("an answer of HubSpot"))
 	};
 
@@ -178,7 +183,8 @@ pause_suspect(int64 answer)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) execute("INSERT INTO hubspot.pause (server, lane, paused_by, paused_at, reason)"
 				   " SELECT $1, $2, 'hubspot worker', pg_catalog.clock_timestamp(), $3"
-				   " WHERE EXISTS (SELECT FROM pg_catalog.pg_foreign_server s WHERE s.oid OPERATOR(pg_catalog.=) $1)"
+				   " WHERE EXISTS (SELECT FROM pg_catalog.pg_foreign_server s WHERE s.oid "
+				   "OPERATOR(pg_catalog.=) $1)"
 				   " ON CONFLICT (server, lane) DO NOTHING",
 				   SPI_OK_INSERT, values, NULL);
 	PopActiveSnapshot();
@@ -206,8 +212,11 @@ read_order(TupleTableSlot *slot)
 
 	order->server = DatumGetObjectId(slot_getattr(slot, AT_SERVER, &isnull));
 	order->lane = TextDatumGetCString(slot_getattr(slot, AT_LANE, &isnull));
-	order->detail = psprintf("by %s since %s", NameStr(*DatumGetName(slot_getattr(slot, AT_PAUSED_BY, &isnull))),
-							 timestamptz_to_str(DatumGetTimestampTz(slot_getattr(slot, AT_PAUSED_AT, &isnull))));
+	order->detail =
+		psprintf("by %s since %s",
+				 NameStr(*DatumGetName(slot_getattr(slot, AT_PAUSED_BY, &isnull))),
+				 timestamptz_to_str(DatumGetTimestampTz(slot_getattr(slot, AT_PAUSED_AT,
+																	 &isnull))));
 	reason = slot_getattr(slot, AT_REASON, &isnull);
 	if (!isnull)
 		order->detail = psprintf("%s: %s", order->detail, TextDatumGetCString(reason));
@@ -263,7 +272,8 @@ apply(Account *account, const Lane *lane, LaneStatus *pause, List *orders)
 	*pause = fresh;
 	changes++;
 	account->limits_changed = true;
-	accounts_tell(account, lane, order != NULL ? pause : lane != NULL ? &lane->status : &account->status);
+	accounts_tell(account, lane,
+				  order != NULL ? pause : lane != NULL ? &lane->status : &account->status);
 }
 
 void

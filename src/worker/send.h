@@ -5,7 +5,9 @@
 #ifndef HUBSPOT_SEND_H
 #define HUBSPOT_SEND_H
 
-/* Send what lanes and meters allow; returns µs until more may be possible, -1: no time of its own. */
+/*
+ * Send what lanes and meters allow; returns µs until more may be possible, -1: no time of its own.
+ */
 extern int64 send_what_may(bool more_to_read);
 
 /* Deal with all finished transfers; returns how many there were. */

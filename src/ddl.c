@@ -96,9 +96,15 @@ vacate(const char *name)
 	if (hubspot_shared == NULL || name == NULL)
 		return;
 	database = get_database_oid(name, true);
+
+	/*
+	 * A role that may not drop or rename the database must not stop its worker: PostgreSQL raises
+	 * the error.
+	 */
 	if (!OidIsValid(database) ||
 		!object_ownercheck(DatabaseRelationId, database, GetUserId()))
 		return;
+	/* Held before we wait: otherwise the launcher would start the next worker meanwhile. */
 	count = shared_hold_database(database, pids);
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LEAVE_MS);
 	for (int i = 0; i < count; i++)
@@ -162,6 +168,7 @@ before_statement(Node *statement)
 			if (((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
 				vacate_other(((RenameStmt *) statement)->subname);
 			break;
+			/* Other options do not ask for the database to be empty. */
 		case T_AlterDatabaseStmt:
 			if (option_value(((AlterDatabaseStmt *) statement)->options, "tablespace"))
 				vacate_other(((AlterDatabaseStmt *) statement)->dbname);

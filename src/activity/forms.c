@@ -169,7 +169,9 @@ append_form(Batch *batch, Input *input, const MessageParts *parts)
 	Row		   *row = input->rows[0];
 
 	if ((row->once & ONCE_WITHOUT_HUTK) != 0)
-		row->warnings = "[{\"code\":\"invalid_hutk\",\"property\":\"hutk\",\"detail\":\"HubSpot does not know this browser token; sent without it\"}]";
+		row->warnings =
+			"[{\"code\":\"invalid_hutk\",\"property\":\"hutk\",\"detail\":\"HubSpot does not know "
+			"this browser token; sent without it\"}]";
 	forms_append_body(&batch->body, parts, row->called_at, (row->once & ONCE_WITHOUT_HUTK) == 0);
 	return BUILD_DONE;
 }

@@ -67,7 +67,10 @@ extern bool lists_same(const Row *a, const Row *b);
 /* The record type of its member. */
 extern Object lists_object(const Row *row);
 
-/* The record id of a member: a contact's is the key's, another record's the row's, as the two may have keys of one name. */
+/*
+ * The record id of a member: a contact's is the key's, another record's the row's, as the two may
+ * have keys of one name.
+ */
 extern char *lists_record(Row *row);
 
 extern Row *lists_carrier(const Input *input);

@@ -14,7 +14,8 @@ extern const RequestKind *deletes_kind_of(WorkKey *key);
  * The record of an input that deletes was looked for, and is this one (NULL: there is none).
  * The input goes on to be archived, or it ends.
  */
-extern void deletes_found(Input *input, const char *record_id, const Reply *reply, AckRequest *request);
+extern void deletes_found(Input *input, const char *record_id, const Reply *reply,
+						  AckRequest *request);
 extern const RequestKind deletes_archive;
 
 /* A contact was archived: what is forgotten of it; for contacts.c. */

@@ -141,7 +141,8 @@ check_key_property(const Row *row, const char **category, const char **problem)
 		return true;
 	*category = "unknown_property";
 	*problem = psprintf("HubSpot has no property \"%s\", which the SERVER option %s names; "
-						"SELECT hubspot_create_property('%s', '%s', 'string', is_unique => true) creates it",
+						"SELECT hubspot_create_property('%s', '%s', 'string', "
+						"is_unique => true) creates it",
 						key->property, object_types[part].id_option, object_types[part].name,
 						key->property);
 	return false;

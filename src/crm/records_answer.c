@@ -46,7 +46,8 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 				   "HubSpot has several companies of this domain: the oldest was taken");
 	if (record_id != NULL)
 	{
-		record_map_add(key->lane->account->server, key->lane->family, queue_id_property(key), key->key, record_id,
+		record_map_add(key->lane->account->server, key->lane->family, queue_id_property(key),
+					   key->key, record_id,
 					   created == 1, clock_us());
 		if (kinds->confirmed != NULL)
 			kinds->confirmed(input);
@@ -128,7 +129,8 @@ confirm(Reading *reading, int i, const ReplyResult *result)
 		send_whole(reading, i);
 	else if (kind == kinds->clear_stage)
 		input->onward = kinds->set_stage;
-	else if (stage_was_kept(input, result) && key->lane->account->options->lifecycle == LIFECYCLE_ANY &&
+	else if (stage_was_kept(input, result) &&
+			 key->lane->account->options->lifecycle == LIFECYCLE_ANY &&
 			 kind != kinds->set_stage)
 		input->onward = kinds->clear_stage;
 	else
@@ -136,7 +138,8 @@ confirm(Reading *reading, int i, const ReplyResult *result)
 		if (stage_was_kept(input, result))
 			batch_warn(input, "lifecycle_kept", records_type(key->lane)->stage_property,
 					   psprintf("HubSpot has kept the stage \"%s\"", stage_in(input, result)));
-		records_end(input, key->record_id[0] != '\0' ? key->record_id : NULL, input->created, reading->reply->status,
+		records_end(input, key->record_id[0] != '\0' ? key->record_id : NULL, input->created,
+					reading->reply->status,
 					reading->request);
 	}
 }

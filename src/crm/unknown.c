@@ -96,7 +96,8 @@ unknown_save(void)
 	{
 		Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID};
 		Datum		values[] = {
-			ObjectIdGetDatum(entry->key.server), CStringGetTextDatum(object_types[entry->key.part].name),
+			ObjectIdGetDatum(entry->key.server),
+			CStringGetTextDatum(object_types[entry->key.part].name),
 			CStringGetTextDatum(entry->key.name), CStringGetTextDatum(entry->type),
 			Int64GetDatum(entry->times), Int64GetDatum(entry->last_id)
 		};

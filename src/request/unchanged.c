@@ -110,7 +110,8 @@ is_stage(const Mapping *mapping, const MappingName *name)
 {
 	const char *stage = object_types[mapping->rules->object].stage_property;
 
-	return stage != NULL && name->len == strlen(stage) && memcmp(mapping->json->data + name->offset, stage, name->len) == 0;
+	return stage != NULL && name->len == strlen(stage) &&
+		memcmp(mapping->json->data + name->offset, stage, name->len) == 0;
 }
 
 bool
@@ -127,6 +128,7 @@ unchanged_leave_out(const Batch *batch, Input *input, Mapping *mapping)
 	since = unchanged_since(account->options);
 	written = palloc(offsetof(Written, pairs) + sizeof(ConfirmedPair) * mapping->nnames);
 
+	/* Taken before the request leaves, so that it is never later than HubSpot's write. */
 	/* Taken before the request leaves, so that it is never later than HubSpot's write. */
 	written->sent_at = GetCurrentTimestamp();
 	written->npairs = 0;
@@ -195,6 +197,7 @@ unchanged_learn(Input *input, const char *record_id)
 	if (written->stage >= 0 && input->stage != NULL && !input->stage_taken)
 		written->pairs[written->stage].value = 0;
 	confirmed = confirmed_learn(key->lane->account->server, key->lane->family, record_id,
-								written->pairs, written->npairs, written->sent_at, input->created == 1);
+								written->pairs, written->npairs, written->sent_at,
+								input->created == 1);
 	known_set(key, confirmed);
 }

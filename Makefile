@@ -76,6 +76,10 @@ test:
 check-unit check-fuzz check-simulator check-regress check-isolation check-tap:
 	@test/tools/run-tests $(@:check-%=%)
 
+# The same, in part, with a build that checks our assertions.
+check-asserts:
+	@test/tools/run-asserts
+
 # The versions of PostgreSQL that Debian's archive offers, each in a chroot.
 test-all:
 	@test/versions/all
@@ -130,6 +134,7 @@ help:
 	@echo 'make demo             show it at work on a throw-away cluster; KEEP=1 leaves it running'
 	@echo 'make test             all tests: check-unit, check-fuzz, check-simulator, check-regress, check-isolation, check-tap'
 	@echo '     REGRESS_TESTS=.. ISOLATION_TESTS=.. PROVE_TESTS=..  only these; KEEP=1 keeps the logs'
+	@echo 'make check-asserts    regress, isolation and a third of the TAP tests with our assertions; THIRD=0, 1, 2'
 	@echo 'make test-all         all tests with each PostgreSQL that Debian offers, in chroots; VERSIONS="17 18"'
 	@echo 'make check-headers    compile against the headers of PostgreSQL 17, 18 and 19'
 	@echo 'make check-bare       the commands of README on a bare Debian 12 and 13'
@@ -142,4 +147,4 @@ help:
 	@echo 'make soak             steady traffic and trouble for SOAK_SECONDS=7200: does anything grow?'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz torture check-unit check-fuzz check-simulator check-regress check-isolation check-tap lint format bench soak simulator pg_config help
+.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz torture check-unit check-fuzz check-simulator check-regress check-isolation check-tap check-asserts lint format bench soak simulator pg_config help

@@ -21,6 +21,12 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION hubspot.error_shown(text, text, oid) IS 'the error of a definition''s query, as the current user may see it';
 
+CREATE FUNCTION hubspot.waits_for(id bigint, server oid, object text, key_property text, key text, backfill boolean)
+RETURNS text
+LANGUAGE c STABLE COST 10 AS 'MODULE_PATHNAME', 'hubspot_waits_for';
+COMMENT ON FUNCTION hubspot.waits_for(bigint, oid, text, text, text, boolean) IS
+'what a row of the outbox that is neither done nor under way waits for, as the worker tells it now; NULL: nothing but its turn, or for less than a second.  Keys of other rows are named to those who may read the column key of hubspot.outbox_status';
+
 CREATE VIEW hubspot.last_checkpoint AS
 	SELECT c.id, c.at, c.last_id, c.snapshot
 	FROM hubspot.checkpoint c ORDER BY c.id DESC LIMIT 1;
@@ -40,7 +46,8 @@ CREATE VIEW hubspot.outbox_status AS
 		'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at AS enqueued_at,
 		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source,
-		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of, CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END AS mode
+		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of, CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END AS mode,
+		NULL::text AS waits_for
 	FROM hubspot.outbox o
 	JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
@@ -51,7 +58,9 @@ UNION ALL
 		r.verdict::text, r.attempt, r.http_status, r.record_id,
 		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at,
 		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of,
-		CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END
+		CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END,
+		CASE WHEN r.id IS NULL AND f.id IS NULL
+			THEN hubspot.waits_for(o.id, o.server, o.object::text, o.key_property, o.key, o.backfill) END
 	FROM hubspot.outbox o
 	LEFT JOIN hubspot.result r ON r.id = o.id
 	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
@@ -65,7 +74,11 @@ UNION ALL
 		NULL::text, d.attempt::smallint, d.http_status, NULL::text,
 		NULL::boolean, d.category, d.last_error, NULL::jsonb, d.request_id, d.created_at,
 		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of,
-		CASE d.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END
+		CASE d.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END,
+		CASE WHEN f.id IS NOT NULL THEN NULL
+			WHEN d.next_try_at > pg_catalog.clock_timestamp()
+			THEN pg_catalog.format('its next try at %s', pg_catalog.date_trunc('second', d.next_try_at))
+			ELSE hubspot.waits_for(d.id, d.server, d.object::text, d.key_property, d.key, d.backfill) END
 	FROM hubspot.deferred d
 	LEFT JOIN hubspot.flight_report() f ON f.id = d.id
 	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;
@@ -96,6 +109,8 @@ COMMENT ON COLUMN hubspot.outbox_status.deadline IS 'not sent after this time';
 COMMENT ON COLUMN hubspot.outbox_status.backfill IS 'whether it is part of a bulk of old data, which makes way for live calls';
 COMMENT ON COLUMN hubspot.outbox_status.replay_of IS 'row whose call this one repeats, the first of them when it was repeated before';
 COMMENT ON COLUMN hubspot.outbox_status.mode IS 'update: only a record that HubSpot has; create: only one that it has not; NULL: either';
+COMMENT ON COLUMN hubspot.outbox_status.waits_for IS
+'what keeps a row that is not done from being sent: other rows, a limit, a pause, a time, that it has not been read; NULL: nothing but its turn, or for less than a second';
 
 CREATE VIEW hubspot.backlog AS
 	SELECT o.* FROM hubspot.outbox_status o WHERE o.state <> 'done';

@@ -25,14 +25,14 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
-	hubspot.meter_report(), hubspot.knows_time_zone(text), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
+	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.waits_for(bigint, oid, text, text, text, boolean), @extschema@.hubspot_health(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (server, time_zone, utc_offset_ms) ON hubspot.account TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
-	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode)
+	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode, waits_for)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
 GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
 	request_id) ON hubspot.failures TO pg_monitor;

@@ -169,6 +169,34 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	"check hubspot.databases and max_worker_processes"},
 };
 
+/* In hubspot.outbox_status; "until ..." may follow. */
+static const char *const waits[LANE_EVENT_COUNT] =
+{
+	[EVENT_START] = "HubSpot's answer about the account",
+	[EVENT_LEARNING] = "HubSpot's answer about the account's properties",
+	[EVENT_METERED] = "HubSpot's limit",
+	[EVENT_LIMITED] = "HubSpot's limit",
+	[EVENT_DAILY] = "HubSpot's limit of the day",
+	[EVENT_DAILY_SHARE] = "our share of HubSpot's limit of the day",
+	[EVENT_LOCKED] = "records that HubSpot has locked",
+	[EVENT_UNAVAILABLE] = "HubSpot, which is not available",
+	[EVENT_NETWORK] = "HubSpot, which does not answer",
+	[EVENT_NOT_STORED] = "the account's properties, which could not be stored",
+	[EVENT_UNREADABLE] = "answers of HubSpot that can be read",
+	[EVENT_MIGRATING] = "the account's move to another data centre",
+	[EVENT_BAD_OPTION] = "a usable option of the SERVER",
+	[EVENT_NO_SECRET] = "a token",
+	[EVENT_NO_METER] = "hubspot.max_tokens",
+	[EVENT_UNAUTHORIZED] = "a valid token",
+	[EVENT_FORBIDDEN] = "a scope of the token",
+	[EVENT_WRONG_HUBLET] = "a token of the right data centre",
+	[EVENT_MISDIRECTED] = "the right address of HubSpot",
+	[EVENT_PAUSED] = "lane paused",
+	[EVENT_ACCOUNT_PAUSED] = "account paused",
+	[EVENT_HELD] = "a worker",
+	[EVENT_STOPPED] = "a worker",
+};
+
 /* Store reason and detail, cut after a whole character if they are too long. */
 static void
 set_reason(LaneStatus *status, const char *reason, const char *detail)
@@ -274,6 +302,12 @@ bool
 lane_may_send(const LaneStatus *status, int64 now)
 {
 	return status->state == LANE_RUN || (status->until != 0 && status->until <= now);
+}
+
+const char *
+lane_waits_for(LaneEvent event)
+{
+	return waits[event];
 }
 
 const char *

@@ -149,6 +149,9 @@ extern bool lane_event_is_of_account(LaneEvent event);
 /* Whether a status allows a request now; a wait that is over does. */
 extern bool lane_may_send(const LaneStatus *status, int64 now);
 
+/* What a row waits for when a lane is as the event has left it, in short; NULL: nothing. */
+extern const char *lane_waits_for(LaneEvent event);
+
 extern const char *lane_state_name(LaneState state);
 extern const char *lane_scope_name(LaneScope scope);
 

@@ -275,7 +275,7 @@ tells_contact(const Row *row)
 static const RequestKind *
 kind_of_event(WorkKey *key)
 {
-	if (!tells_contact(queue_head(key)) && !await_contact(key))
+	if (!tells_contact(key_head(key)) && !await_contact(key))
 		return NULL;
 	return key->lane->account->options->events == EVENTS_LEGACY ? &legacy_event : &send_events;
 }

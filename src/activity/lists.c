@@ -42,7 +42,7 @@ static const RequestKind create_list;
 static bool
 is_settled(WorkKey *key)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 	Object		object = lists_object(row);
 	Lane	   *lane = &key->lane->account->lanes[object];
 	bool		is_known = lists_record(row)[0] != '\0';
@@ -75,7 +75,7 @@ creator_of(const WorkKey *key, const MessageList *list)
 static const RequestKind *
 kind_of_list_row(WorkKey *key)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 	MessageList list;
 	KnownList  *known;
 	WorkKey    *asker;
@@ -107,7 +107,7 @@ kind_of_list_row(WorkKey *key)
 static void
 look_up_member(WorkKey *key)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 	Object		object = lists_object(row);
 	const char *found;
 

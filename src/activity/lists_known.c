@@ -119,7 +119,7 @@ lists_asker(const KnownList *known, const Lane *lane)
 {
 	WorkKey    *key = known->asker == NULL ? NULL : queue_find(lane, known->asker_property, known->asker);
 
-	return key != NULL && key->busy ? key : NULL;
+	return key != NULL && key_is_in_batch(key) ? key : NULL;
 }
 
 void

@@ -95,7 +95,7 @@ record_answered(Batch *batch, const Reply *reply, AckRequest *request)
 static bool
 is_of_same_type(const Batch *batch, const WorkKey *key)
 {
-	return lists_object(lists_carrier(&batch->inputs[0])) == lists_object(queue_head(key));
+	return lists_object(lists_carrier(&batch->inputs[0])) == lists_object(key_head(key));
 }
 
 /* All members of a request are of one type, which the first one tells. */
@@ -118,7 +118,7 @@ append_made(Batch *batch, Input *input, const MessageParts *parts)
 static bool
 is_of_same_list(const Batch *batch, const WorkKey *key)
 {
-	return lists_same(batch->inputs[0].rows[0], queue_head(key));
+	return lists_same(batch->inputs[0].rows[0], key_head(key));
 }
 
 /* One record by two keys: the second one waits, as it may say the opposite. */

@@ -100,7 +100,7 @@ static const RequestKind create_in_schema = {
 static const RequestKind *
 kind_of_schema_row(WorkKey *key)
 {
-	return queue_head(key)->call == CALL_REFRESH_SCHEMA ? NULL : &create_in_schema;
+	return key_head(key)->call == CALL_REFRESH_SCHEMA ? NULL : &create_in_schema;
 }
 
 const FamilyWork schema_work = {
@@ -117,7 +117,7 @@ wake_for(dlist_head *keys)
 	dlist_iter	iter;
 
 	dlist_foreach(iter, keys)
-		queue_wake_waiters(dlist_container(WorkKey, node, iter.cur));
+		queue_wake_waiters(dlist_container(WorkKey, stand.node, iter.cur));
 }
 
 void
@@ -127,11 +127,8 @@ schema_lane_give_up(Lane *lane)
 
 	if (await_creation_may_come(lane))
 		return;
-	for (int i = 0; i < READY_COUNT; i++)
-		wake_for(&lane->ready[i]);
-	wake_for(&lane->asking);
-	wake_for(&lane->delayed);
-	wake_for(&lane->deferred);
+	for (int i = 0; i < KEY_STATE_COUNT; i++)
+		wake_for(&lane->keys.in[i]);
 	dlist_foreach(iter, &lane->again)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
@@ -139,8 +136,8 @@ schema_lane_give_up(Lane *lane)
 		for (int i = 0; i < batch->ninputs; i++)
 			queue_wake_waiters(batch->inputs[i].key);
 	}
-	while (!dlist_is_empty(&lane->behind))
-		queue_bring_back(dlist_head_element(WorkKey, node, &lane->behind));
+	while (!dlist_is_empty(&lane->keys.behind))
+		queue_bring_back(dlist_head_element(WorkKey, stand.node, &lane->keys.behind));
 }
 
 /* ---- rows that want the schema to be read ------------------------------------------- */
@@ -148,7 +145,7 @@ schema_lane_give_up(Lane *lane)
 static void
 end_refresh(WorkKey *key)
 {
-	batch_end_unsent(queue_head(key), VERDICT_DELIVERED, NULL, NULL);
+	batch_end_unsent(key_head(key), VERDICT_DELIVERED, NULL, NULL);
 	queue_release_key(key);
 }
 
@@ -163,8 +160,8 @@ refresh_for(Lane *lane, dlist_head *keys)
 
 	dlist_foreach_modify(iter, keys)
 	{
-		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
-		Row		   *row = queue_head(key);
+		WorkKey    *key = dlist_container(WorkKey, stand.node, iter.cur);
+		Row		   *row = key_head(key);
 
 		if (row->call != CALL_REFRESH_SCHEMA)
 			continue;
@@ -181,6 +178,6 @@ refresh_for(Lane *lane, dlist_head *keys)
 void
 schema_lane_refresh(Lane *lane)
 {
-	for (int i = 0; i < READY_COUNT; i++)
-		refresh_for(lane, &lane->ready[i]);
+	for (int i = KEY_READY; i <= KEY_READY_BACKFILL; i++)
+		refresh_for(lane, &lane->keys.in[i]);
 }

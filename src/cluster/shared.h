@@ -67,6 +67,10 @@ typedef struct LaneReport
 	TimestampTz oldest;			/* created_at of the oldest row waiting or in flight, 0: none */
 	int64		delivered;		/* rows with a verdict since the worker's start */
 	double		rate;			/* verdicts per second, a moving average */
+	int64		read_id;		/* its rows with a higher id are not read yet */
+	int64		parked_from;	/* rows of its back-fill with this id, or a higher one, may be left
+								 * on disk; 0: none is */
+	bool		hides_keys;		/* more keys wait than are told of */
 	int			meters[SHARED_METER_KINDS]; /* indexes of the account's meters, -1: none */
 	uint64		meter_keys[SHARED_METER_KINDS]; /* ... and their keys at that time */
 } LaneReport;
@@ -160,6 +164,7 @@ typedef struct WorkerSlot
 	/* Under the slot's lanes lock. */
 	dsm_handle	lanes;			/* of the worker's segment; DSM_HANDLE_INVALID: it reports none */
 	int			nlanes;
+	int			nkeys;			/* see shared_keys.h */
 } WorkerSlot;
 
 /* How many requests happened when, see tally.h. */

@@ -1,6 +1,8 @@
 /*
  * shared_lanes.c
- *		The lanes that a worker reports, in a dynamic segment of its own.
+ *		The lanes that a worker reports, and keys that wait, in a dynamic segment of its own.
+ *
+ * The segment begins with room for SHARED_MAX_KEYS keys, and goes on with the lanes.
  *
  * The slot holds the segment's handle, a number.  A reader reads the handle and attaches
  * the segment under the slot's lanes lock, so that the worker cannot replace it in
@@ -28,6 +30,10 @@ static dsm_segment *segment = NULL;
 static int	capacity = 0;
 
 static int64 not_before = 0;	/* time of the next try, 0: the last one succeeded */
+
+/* ---- the worker's side ------------------------------------------------------------ */
+
+#define LANES_OFFSET	MAXALIGN(sizeof(KeyReport) * SHARED_MAX_KEYS)
 
 /*
  * Create a segment; NULL on failure.  A resource owner of its own releases what a failure
@@ -79,7 +85,7 @@ grow(WorkerSlot *slot, int count)
 
 	while (wanted < count)
 		wanted *= 2;
-	larger = create_segment(sizeof(LaneReport) * wanted);
+	larger = create_segment(LANES_OFFSET + sizeof(LaneReport) * wanted);
 	not_before = larger == NULL ? clock_us() + RETRY_US : 0;
 	if (larger == NULL)
 		return;
@@ -87,14 +93,15 @@ grow(WorkerSlot *slot, int count)
 	segment = larger;
 	capacity = wanted;
 	slot->lanes = dsm_segment_handle(segment);
-	slot->nlanes = 0;
+	slot->nlanes = slot->nkeys = 0;
 	LWLockRelease(shared_lanes_lock(slot));
 	if (outgrown != NULL)
 		dsm_detach(outgrown);
 }
 
 bool
-shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count)
+shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count,
+					const KeyReport *keys, int nkeys)
 {
 	int			told;
 
@@ -103,14 +110,26 @@ shared_lanes_report(WorkerSlot *slot, const LaneReport *lanes, int count)
 	told = Min(count, capacity);
 	LWLockAcquire(shared_lanes_lock(slot), LW_EXCLUSIVE);
 	if (told > 0)
-		memcpy(dsm_segment_address(segment), lanes, sizeof(LaneReport) * told);
+		memcpy((char *) dsm_segment_address(segment) + LANES_OFFSET, lanes,
+			   sizeof(LaneReport) * told);
 	slot->nlanes = told;
+	slot->nkeys = segment == NULL ? 0 : nkeys;
+	if (slot->nkeys > 0)
+		memcpy(dsm_segment_address(segment), keys, sizeof(KeyReport) * nkeys);
 	LWLockRelease(shared_lanes_lock(slot));
 	return told == count;
 }
 
+/* ---- a session's side ------------------------------------------------------------- */
+
 LaneReport *
 shared_lanes_copy(WorkerSlot *slot, int *count)
+{
+	return shared_lanes_copy_keys(slot, count, NULL, NULL);
+}
+
+LaneReport *
+shared_lanes_copy_keys(WorkerSlot *slot, int *count, KeyReport **keys, int *nkeys)
 {
 	LaneReport *copy = NULL;
 	dsm_segment *theirs = NULL;
@@ -121,9 +140,17 @@ shared_lanes_copy(WorkerSlot *slot, int *count)
 		theirs = dsm_attach(slot->lanes);
 	if (theirs != NULL)
 	{
+		char	   *address = dsm_segment_address(theirs);
+
 		*count = slot->nlanes;
 		copy = palloc(Max(sizeof(LaneReport) * *count, 1));
-		memcpy(copy, dsm_segment_address(theirs), sizeof(LaneReport) * *count);
+		memcpy(copy, address + LANES_OFFSET, sizeof(LaneReport) * *count);
+		if (keys != NULL)
+		{
+			*nkeys = slot->nkeys;
+			*keys = palloc(Max(sizeof(KeyReport) * *nkeys, 1));
+			memcpy(*keys, address, sizeof(KeyReport) * *nkeys);
+		}
 		dsm_detach(theirs);
 	}
 	LWLockRelease(shared_lanes_lock(slot));

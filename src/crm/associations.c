@@ -68,7 +68,7 @@ is_settled(WorkKey *key)
 	Account    *account = key->lane->account;
 	Lane	   *contacts = &account->lanes[FAMILY_CONTACTS];
 	Lane	   *companies = &account->lanes[FAMILY_COMPANIES];
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 	MessageKey	company = company_of(row);
 	bool		has_contact = key->record_id[0] != '\0';
 	bool		has_company = row->record_id[0] != '\0';
@@ -94,7 +94,7 @@ is_settled(WorkKey *key)
 static const RequestKind *
 kind_of_association(WorkKey *key)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 	MessageKey	company;
 
 	if (!is_settled(key))
@@ -129,7 +129,7 @@ find_parent(Row *row)
 static void
 look_up_pair(WorkKey *key)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 	MessageKey	company = company_of(row);
 	const char *found;
 

@@ -207,7 +207,7 @@ search_later(Batch *batch, const bool *chosen)
 			continue;
 		for (int j = 0; j < input->nrows; j++)
 			input->rows[j]->lost = input->rows[j]->sent = true;
-		input->key->until = clock_us() + INDEX_US;
+		input->key->not_before = clock_us() + INDEX_US;
 		batch_put_back(input->key, input->rows, input->nrows);
 	}
 }
@@ -314,7 +314,7 @@ static const RecordKinds company_kinds = {
 static bool
 tells_domain(const WorkKey *key)
 {
-	const Row  *row = queue_head(key);
+	const Row  *row = key_head(key);
 	MessageParts parts;
 	MessageProblem problem;
 
@@ -326,7 +326,7 @@ kind_of_company(WorkKey *key)
 {
 	const RequestKind *kind = modes_kind_of(key);
 
-	if (queue_head(key)->call == CALL_DELETE)
+	if (key_head(key)->call == CALL_DELETE)
 		return is_by_domain(key) && key->record_id[0] == '\0' ? &search_companies : deletes_kind_of(key);
 	/* by domain, one that is not known is searched for whatever the mode */
 	if (kind != NULL && (!is_by_domain(key) || key->record_id[0] != '\0'))
@@ -335,11 +335,11 @@ kind_of_company(WorkKey *key)
 		return key->record_id[0] != '\0' || !tells_domain(key) ? &records_upsert : &search_companies;
 	if (key->record_id[0] != '\0')
 		return &records_update;
-	if (queue_head(key)->lost && key->until == 0)
-		key->until = clock_us() + INDEX_US; /* another worker may have created it just now */
-	if (key->until > clock_us())
+	if (key_head(key)->lost && key->not_before == 0)
+		key->not_before = clock_us() + INDEX_US;	/* another worker may have created it just now */
+	if (key->not_before > clock_us())
 	{
-		await_time(key, key->until);
+		await_time(key, key->not_before);
 		return NULL;
 	}
 	return &search_companies;

@@ -230,7 +230,7 @@ kind_of_contact(WorkKey *key)
 {
 	const RequestKind *kind;
 
-	if (queue_head(key)->call == CALL_DELETE)
+	if (key_head(key)->call == CALL_DELETE)
 		return deletes_kind_of(key);
 	if (queue_is_by_user_id(key) && !await_contact(key))
 		return NULL;

@@ -40,7 +40,7 @@ forget_in_events(const WorkKey *key)
 	if (events == NULL)
 		return;
 	events->record_id[0] = '\0';
-	dlist_foreach(iter, &events->rows)
+	dlist_foreach(iter, &events->rows.waiting)
 		dlist_container(Row, node, iter.cur)->record_id[0] = '\0';
 }
 
@@ -52,7 +52,7 @@ deletes_contact(const WorkKey *key)
 	WorkKey    *associations = queue_find(unconstify(Lane *, &account->lanes[FAMILY_ASSOCIATIONS]), key->property, key->key);
 
 	forget_in_events(key);
-	if (associations != NULL && !dlist_is_empty(&associations->rows))
+	if (associations != NULL && key_has_rows(associations))
 		records_forget(key);
 	else
 		record_map_archive(account->server, queue_id_property(key), key->key, clock_us());
@@ -285,7 +285,7 @@ static const RequestKind erase_contact = {
 const RequestKind *
 deletes_kind_of(WorkKey *key)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 
 	if (queue_is_by_user_id(key))
 	{

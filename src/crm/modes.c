@@ -27,7 +27,7 @@ const RequestKind *
 modes_kind_of(WorkKey *key)
 {
 	const RecordKinds *kinds = records_of(key->lane);
-	RowMode		mode = queue_head(key)->mode;
+	RowMode		mode = key_head(key)->mode;
 
 	if (mode == MODE_UPSERT)
 		return NULL;

@@ -92,9 +92,9 @@ cancel_rows(WorkKey *key, int64 before)
 {
 	static const char *const why = "the contact was erased before the row could be sent";
 
-	while (!dlist_is_empty(&key->rows) && queue_head(key)->id < before)
-		batch_end_unsent(queue_head(key), VERDICT_CANCELLED, "erased", why);
-	if (key->ndeferred > 0)
+	while (key_has_rows(key) && key_head(key)->id < before)
+		batch_end_unsent(key_head(key), VERDICT_CANCELLED, "erased", why);
+	if (key->rows.ndeferred > 0)
 		defer_end_key(key, before, VERDICT_CANCELLED, "erased", why);
 	else
 		queue_drop_idle(key);

@@ -21,14 +21,26 @@
 
 PG_FUNCTION_INFO_V1(hubspot_may_read_texts);
 
-bool
-rights_may_read_texts(Oid role)
+static bool
+may_read(Oid role, const char *name, const char *column)
 {
-	Oid			view = get_relname_relid("failures", get_namespace_oid("hubspot", false));
+	Oid			view = get_relname_relid(name, get_namespace_oid("hubspot", false));
 
 	return OidIsValid(view) &&
 		(pg_class_aclcheck(view, role, ACL_SELECT) == ACLCHECK_OK ||
-		 pg_attribute_aclcheck(view, get_attnum(view, "message"), role, ACL_SELECT) == ACLCHECK_OK);
+		 pg_attribute_aclcheck(view, get_attnum(view, column), role, ACL_SELECT) == ACLCHECK_OK);
+}
+
+bool
+rights_may_read_texts(Oid role)
+{
+	return may_read(role, "failures", "message");
+}
+
+bool
+rights_may_read_keys(Oid role)
+{
+	return may_read(role, "outbox_status", "key");
 }
 
 Datum

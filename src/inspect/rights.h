@@ -11,4 +11,7 @@
  */
 extern bool rights_may_read_texts(Oid role);
 
+/* The same: whether it may read whose rows there are, the column "key" of hubspot.outbox_status. */
+extern bool rights_may_read_keys(Oid role);
+
 #endif							/* HUBSPOT_RIGHTS_H */

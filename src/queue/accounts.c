@@ -55,14 +55,8 @@ accounts_add(Oid server, const FamilyWork *const *families)
 		account->lanes[i].account = account;
 		account->lanes[i].family = account->lanes[i].object = (Object) i;
 		account->lanes[i].work = families[i];
-		for (int j = 0; j < READY_COUNT; j++)
-			dlist_init(&account->lanes[i].ready[j]);
-		dlist_init(&account->lanes[i].asking);
-		dlist_init(&account->lanes[i].behind);
-		dlist_init(&account->lanes[i].delayed);
-		dlist_init(&account->lanes[i].deferred);
+		key_init_lane(&account->lanes[i].keys);
 		dlist_init(&account->lanes[i].again);
-		queue_begin_lane(&account->lanes[i]);
 	}
 	lane_event(&account->status, EVENT_START, NULL, 0);
 	account->to_recall = true;

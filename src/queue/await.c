@@ -2,8 +2,8 @@
  * await.c
  *		Keys that wait: for rows of other keys, for the tables, for a time.
  *
- * Everything here is lists of keys; a key stands in one of them.  Look-ups are
- * gathered and done together in a short transaction of the worker's turn.
+ * What a key waits for is its state (key.h).  Look-ups are gathered and done
+ * together in a short transaction of the worker's turn.
  */
 #include "postgres.h"
 
@@ -13,63 +13,45 @@
 #include "queue/accounts.h"
 #include "queue/await.h"
 #include "queue/defer.h"
-#include "queue/park.h"
 
 #define LOOK_UPS_AT_ONCE	5000	/* in one transaction */
-
-/* Keys that the current transaction has looked up, and how many. */
-static dlist_head looked_up = DLIST_STATIC_INIT(looked_up);
 
 void
 await_key(WorkKey *key, WorkKey *other)
 {
-	queue_send_away(key, &other->waiters);
+	key_set_state(key, KEY_WAITS_KEY, wait_for_key(other));
+}
+
+void
+await_creator(WorkKey *key, WorkKey *other)
+{
+	key_set_state(key, KEY_WAITS_CREATION, wait_for_key(other));
 }
 
 void
 await_look_up(WorkKey *key)
 {
-	queue_send_away(key, &key->lane->asking);
+	key_set_state(key, KEY_ASKS, wait_for_nothing());
 }
 
 bool
 await_is_first(const Row *row, const Lane *lane)
 {
-	const Row  *oldest = queue_oldest(lane);
-
-	return (lane->reader == NULL || lane == row->key->lane) && (oldest == NULL || oldest->id >= row->id) &&
-		Min(defer_oldest(lane), park_oldest_id(lane)) >= row->id;
+	return (lane->reader == NULL || lane == row->key->lane) && unfinished_oldest(&lane->unfinished) >= row->id;
 }
 
-/*
- * The list is kept in the order of ids: the keys in it may wait for each
- * other, when they are of the lane that they wait for.
- */
 void
 await_older(WorkKey *key, Lane *lane)
 {
-	dlist_node *before = &lane->behind.head;
-	dlist_iter	iter;
-
-	queue_send_away(key, &lane->behind);
-	dlist_delete(&key->node);
-	dlist_reverse_foreach(iter, &lane->behind)
-	{
-		if (queue_head(dlist_container(WorkKey, node, iter.cur))->id < queue_head(key)->id)
-		{
-			before = iter.cur;
-			break;
-		}
-	}
-	dlist_insert_after(before, &key->node);
+	key_set_state(key, KEY_WAITS_OLDER, wait_for_lane(lane));
 }
 
 bool
 await_other(WorkKey *key, WorkKey *other, bool is_known)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 
-	if (other == NULL || (is_known && !queue_has_older(other, row->id)))
+	if (other == NULL || (is_known && !key_has_older(other, row->id)))
 		return false;
 	row->looked = LOOKED_NOT;
 	await_key(key, other);
@@ -81,7 +63,7 @@ await_reader(WorkKey *key, Lane *lane)
 {
 	if (lane->reader == NULL && lane->nparked == 0)
 		return false;
-	queue_head(key)->looked = LOOKED_NOT;
+	key_head(key)->looked = LOOKED_NOT;
 	await_older(key, lane);
 	return true;
 }
@@ -89,8 +71,7 @@ await_reader(WorkKey *key, Lane *lane)
 void
 await_time(WorkKey *key, int64 until)
 {
-	key->until = until;
-	queue_send_away(key, &key->lane->delayed);
+	key_set_state(key, KEY_WAITS_TIME, wait_until_time(until));
 }
 
 /* ---- contacts by what was remembered of them ------------------------------------- */
@@ -98,13 +79,15 @@ await_time(WorkKey *key, int64 until)
 bool
 await_contact(WorkKey *key)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 	Lane	   *contacts = &key->lane->account->lanes[FAMILY_CONTACTS];
 	bool		is_first = await_is_first(row, contacts);
 
 	if (key->record_id[0] != '\0' || row->looked == LOOKED_LAST)
 		return true;
-	if (row->looked == LOOKED_ONCE && !is_first)
+	if (row->looked == LOOKED_ONCE && !is_first && queue_is_by_user_id(key))
+		key_set_state(key, KEY_WAITS_USER_ID, wait_for_lane(contacts));
+	else if (row->looked == LOOKED_ONCE && !is_first)
 		await_older(key, contacts);
 	else
 	{
@@ -120,7 +103,7 @@ set_record(WorkKey *key, const char *record_id)
 {
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &key->rows)
+	dlist_foreach(iter, &key->rows.waiting)
 		strlcpy(dlist_container(Row, node, iter.cur)->record_id, record_id, RECORD_ID_BYTES);
 }
 
@@ -151,11 +134,11 @@ await_look_up_contact(WorkKey *key)
 static void
 wake_behind(Lane *lane)
 {
-	while (!dlist_is_empty(&lane->behind))
+	while (!dlist_is_empty(&lane->keys.behind))
 	{
-		WorkKey    *key = dlist_head_element(WorkKey, node, &lane->behind);
+		WorkKey    *key = dlist_head_element(WorkKey, stand.node, &lane->keys.behind);
 
-		if (!await_is_first(queue_head(key), lane))
+		if (!await_is_first(key_head(key), lane))
 			break;
 		queue_bring_back(key);
 	}
@@ -164,12 +147,14 @@ wake_behind(Lane *lane)
 static int64
 wake_delayed(Lane *lane, int64 now)
 {
-	while (!dlist_is_empty(&lane->delayed))
-	{
-		WorkKey    *key = dlist_head_element(WorkKey, node, &lane->delayed);
+	dlist_head *keys = &lane->keys.in[KEY_WAITS_TIME];
 
-		if (key->until > now)
-			return key->until - now;
+	while (!dlist_is_empty(keys))
+	{
+		WorkKey    *key = dlist_head_element(WorkKey, stand.node, keys);
+
+		if (key->stand.wait.until > now)
+			return key->stand.wait.until - now;
 		queue_bring_back(key);
 	}
 	return -1;
@@ -180,6 +165,7 @@ await_wake(int64 now)
 {
 	int64		wait_us = -1;
 
+	key_set_turn(now);
 	foreach_lane(lane)
 	{
 		wake_behind(lane);
@@ -191,24 +177,50 @@ await_wake(int64 now)
 bool
 await_has_look_ups(void)
 {
-	if (!dlist_is_empty(&looked_up))
-		return true;
-	foreach_lane(lane)
-	{
-		if (!dlist_is_empty(&lane->asking))
-			return true;
-	}
-	return false;
+	return key_ask_count() > 0;
 }
 
 /* Take the keys of a lane that ask, up to the bound. */
 static void
-gather(Lane *lane, int *budget)
+gather(Lane *lane, KeyState state, int *budget)
 {
-	while (*budget > 0 && !dlist_is_empty(&lane->asking))
+	while (*budget > 0 && !dlist_is_empty(&lane->keys.in[state]))
 	{
-		dlist_push_tail(&looked_up, dlist_pop_head_node(&lane->asking));
+		key_set_state(dlist_head_element(WorkKey, stand.node, &lane->keys.in[state]), KEY_IS_ASKED, wait_for_nothing());
 		(*budget)--;
+	}
+}
+
+static void
+look_up(Lane *lane)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lane->keys.in[KEY_IS_ASKED])
+	{
+		WorkKey    *key = dlist_container(WorkKey, stand.node, iter.cur);
+
+		if (key->rows.ndeferred > 0)
+			defer_load(key);
+		else if (key_has_rows(key) && lane->work->look_up != NULL)
+			lane->work->look_up(key);
+	}
+}
+
+/* The tables have answered. */
+static void
+end_look_ups(Lane *lane)
+{
+	while (!dlist_is_empty(&lane->keys.in[KEY_IS_ASKED]))
+	{
+		WorkKey    *key = dlist_head_element(WorkKey, stand.node, &lane->keys.in[KEY_IS_ASKED]);
+
+		if (key->rows.ndeferred > 0)
+			defer_postpone(key);
+		else if (key->address != NULL)
+			queue_move(key, key->address);
+		else
+			queue_bring_back(key);
 	}
 }
 
@@ -217,21 +229,13 @@ void
 await_step(void)
 {
 	int			budget = LOOK_UPS_AT_ONCE;
-	dlist_iter	iter;
 
+	record_map_open();
 	foreach_lane(lane)
 	{
-		gather(lane, &budget);
-	}
-	record_map_open();
-	dlist_foreach(iter, &looked_up)
-	{
-		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
-
-		if (key->ndeferred > 0)
-			defer_load(key);
-		else if (!dlist_is_empty(&key->rows) && key->lane->work->look_up != NULL)
-			key->lane->work->look_up(key);
+		gather(lane, KEY_RECALLED, &budget);
+		gather(lane, KEY_ASKS, &budget);
+		look_up(lane);
 	}
 	record_map_close();
 }
@@ -239,15 +243,8 @@ await_step(void)
 void
 await_done(void)
 {
-	while (!dlist_is_empty(&looked_up))
+	foreach_lane(lane)
 	{
-		WorkKey    *key = dlist_head_element(WorkKey, node, &looked_up);
-
-		if (key->ndeferred > 0)
-			defer_postpone(key);
-		else if (key->address != NULL)
-			queue_move(key, key->address);
-		else
-			queue_bring_back(key);
+		end_look_ups(lane);
 	}
 }

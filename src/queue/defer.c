@@ -40,84 +40,36 @@ static int64 *at_start;			/* ids that waited at the start, ascending */
 static int	nat_start;
 static TimestampTz started_at;
 
-static int
-compare_due(const pairingheap_node *a, const pairingheap_node *b, void *arg)
-{
-	const WorkKey *x = pairingheap_const_container(WorkKey, due, a);
-	const WorkKey *y = pairingheap_const_container(WorkKey, due, b);
-
-	return x->until < y->until ? 1 : x->until > y->until ? -1 : 0;
-}
-
-static pairingheap due = {.ph_compare = compare_due};	/* keys by their time */
-
 /* ---- keys that wait ---------------------------------------------------------- */
 
 static void
 add_id(WorkKey *key, int64 id)
 {
-	int			n = key->ndeferred++;
-
-	if (n == 0)
-		key->deferred = MemoryContextAlloc(WorkerContext, sizeof(int64) * 4);
-	else if (n >= 4 && (n & (n - 1)) == 0)
-		key->deferred = repalloc(key->deferred, sizeof(int64) * n * 2);
-	for (; n > 0 && key->deferred[n - 1] > id; n--)
-		key->deferred[n] = key->deferred[n - 1];
-	key->deferred[n] = id;
-	key->lane->ndeferred++;
+	key_add_deferred(key, id);
 	nrows++;
-}
-
-static void
-forget_ids(WorkKey *key, int n)
-{
-	key->lane->ndeferred -= n;
-	nrows -= n;
-	key->ndeferred -= n;
-	memmove(key->deferred, key->deferred + n, sizeof(int64) * key->ndeferred);
-	if (key->ndeferred > 0)
-		return;
-	pfree(key->deferred);
-	key->deferred = NULL;
 }
 
 static void
 block_key(WorkKey *key, int64 until)
 {
-	key->until = until;
-	queue_defer_key(key);
-	pairingheap_add(&due, &key->due);
+	key_set_state(key, KEY_DEFERRED, wait_until_time(until));
 }
 
+/* By way of a look-up, which loads its rows; these know nothing of what was found out before. */
 static void
 unblock_key(WorkKey *key)
 {
-	pairingheap_remove(&due, &key->due);
-	key->until = 0;
-	queue_recall_key(key);
-}
-
-int64
-defer_oldest(const Lane *lane)
-{
-	int64		oldest = PG_INT64_MAX;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &unconstify(Lane *, lane)->deferred)
-		oldest = Min(oldest, dlist_container(WorkKey, node, iter.cur)->deferred[0]);
-	return oldest;
+	key->not_before = 0;
+	key_set_state(key, KEY_RECALLED, wait_for_nothing());
 }
 
 int64
 defer_wake(int64 now)
 {
-	while (!pairingheap_is_empty(&due))
+	for (WorkKey *key = key_next_due(); key != NULL; key = key_next_due())
 	{
-		WorkKey    *key = pairingheap_container(WorkKey, due, pairingheap_first(&due));
-
-		if (key->until > now)
-			return key->until - now;
+		if (key->stand.wait.until > now)
+			return key->stand.wait.until - now;
 		unblock_key(key);
 	}
 	return -1;
@@ -137,9 +89,8 @@ defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until)
 	for (int i = 0; i < n; i++)
 	{
 		add_id(key, rows[i]->id);
-		queue_drop_row(rows[i]);
+		queue_defer_row(rows[i]);
 	}
-	key->busy = false;
 	key->met_at = key->lane->successes;
 	block_key(key, until);
 	queue_release_key(key);
@@ -154,7 +105,7 @@ defer_ended(const Row *row)
 void
 defer_recall(WorkKey *key)
 {
-	if (key->place == PLACE_DEFERRED)
+	if (key_is_deferred(key))
 		unblock_key(key);
 }
 
@@ -162,26 +113,23 @@ void
 defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message)
 {
 	AckResult	result = {.id = id, .verdict = verdict, .created = -1, .category = category, .message = message};
-	int			i = 0;
 
-	while (i < key->ndeferred && key->deferred[i] != id)
-		i++;
-	if (i == key->ndeferred)
+	if (!key_forget_deferred(key, id))
 		return;
-	memmove(key->deferred + 1, key->deferred, sizeof(int64) * i);
+	nrows--;
+	unfinished_end(&key->lane->unfinished, id);
 	ack_result(&result);
 	(void) defer_change(CHANGE_ENDED, id);
 	key->lane->done++;
-	forget_ids(key, 1);
-	if (key->ndeferred == 0)
+	if (key->rows.ndeferred == 0)
 		defer_recall(key);		/* what waits behind it goes on */
 }
 
 void
 defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category, const char *message)
 {
-	while (key->ndeferred > 0 && key->deferred[0] < before)
-		defer_end_row(key, key->deferred[0], verdict, category, message);
+	while (key->rows.ndeferred > 0 && key->rows.deferred[0] < before)
+		defer_end_row(key, key->rows.deferred[0], verdict, category, message);
 }
 
 /* ---- into the window --------------------------------------------------------------- */
@@ -231,7 +179,7 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
 		(bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
 		 DatumGetTimestampTz(slot_getattr(copies->slot, AT_NEXT_TRY_AT, &isnull)) <= started_at);
-	forget_ids(key, 1);
+	nrows -= key_forget_deferred(key, id);
 }
 
 /*
@@ -247,8 +195,8 @@ defer_load(WorkKey *key)
 	if (!queue_has_room(key->lane, 0) && key->lane->nrecalled > 0)
 		return;
 	ring_scan_open(&copies, ring_outbox_catalog()->deferred, ring_outbox_catalog()->deferred_id, 1);
-	while (key->ndeferred > 0)
-		load_row(key, &copies, key->deferred[0]);
+	while (key->rows.ndeferred > 0)
+		load_row(key, &copies, key->rows.deferred[0]);
 	ring_scan_close(&copies);
 }
 
@@ -321,7 +269,8 @@ remember(const Copy *copy, int64 wait_us)
 	}
 	key = queue_make(copy->lane, copy->property, copy->key);
 	add_id(key, copy->id);
-	if (key->ndeferred == 1)
+	unfinished_defer(&key->lane->unfinished, copy->id);
+	if (key->rows.ndeferred == 1)
 		block_key(key, clock_us() + Max(wait_us, 0));
 }
 
@@ -394,5 +343,5 @@ defer_key(const DeferredRow *row)
 {
 	WorkKey    *key = row->lane == NULL ? NULL : queue_find(row->lane, row->property, row->name);
 
-	return key != NULL && key->place == PLACE_DEFERRED ? key : NULL;
+	return key != NULL && key_is_deferred(key) ? key : NULL;
 }

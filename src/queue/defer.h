@@ -42,9 +42,6 @@ extern void defer_ended(const Row *row);
 /* Rows of a key that are in hubspot.deferred get this verdict, those queued before an id. */
 extern void defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category, const char *message);
 
-/* The oldest row of the lane that is deferred; INT64_MAX: none. */
-extern int64 defer_oldest(const Lane *lane);
-
 /* Recall keys whose time has come; returns µs until the next, -1: none waits. */
 extern int64 defer_wake(int64 now);
 

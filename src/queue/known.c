@@ -48,7 +48,7 @@ known_look_up(Row *row)
 		key->lane->strangers++;
 	}
 	if (!known_is_kept(account) || key->confirmed != NULL || !has_records(key) ||
-		queue_head(key) != row)
+		key_head(key) != row)
 		return;
 	if (record_id[0] == '\0')
 		record_id = record_map_find(account->server, object, queue_id_property(key), key->key);

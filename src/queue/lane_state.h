@@ -11,20 +11,13 @@
 #define HUBSPOT_LANE_STATE_H
 
 #include "lib/ilist.h"
-#include "lib/pairingheap.h"
 
 #include "account/lane.h"
 #include "base/words.h"
+#include "queue/key_state.h"
+#include "queue/unfinished.h"
 
 struct Reader;					/* outbox_reader.c */
-
-/* Keys with a live row go before those that a back-fill alone has rows of. */
-typedef enum Readiness
-{
-	READY_LIVE,
-	READY_BACKFILL
-#define READY_COUNT (READY_BACKFILL + 1)
-} Readiness;
 
 typedef struct Lane
 {
@@ -34,24 +27,15 @@ typedef struct Lane
 	const struct FamilyWork *work;	/* its requests */
 	LaneStatus	status;
 	LaneStatus	pause;			/* in RUN unless somebody paused the lane */
-	dlist_head	ready[READY_COUNT]; /* keys that may be taken, oldest first */
-	int			nready;
-	dlist_head	asking;			/* keys to be looked up in the tables; see await.h */
-	dlist_head	behind;			/* keys, also of other lanes, that wait for this lane's older rows */
-	dlist_head	delayed;		/* keys that wait for a time, by time */
-	int			naway;			/* keys of this lane that wait for anything */
-	dlist_head	deferred;		/* keys whose rows wait in hubspot.deferred; see defer.h */
-	int64		ndeferred;		/* these rows */
+	LaneKeys	keys;
+	Unfinished	unfinished;		/* its rows that were read and have not ended */
 	int64		nrecalled;		/* rows with a copy there that are in the window */
 	struct Parked *parked;		/* of its back-fill, see park.h; NULL: nothing */
 	int64		nparked;		/* parked rows, also of single keys */
 	int64		nbackfill;		/* rows of a back-fill in the window */
-	int			ncrowded;		/* keys with KEY_CROWDED rows in the window, or more */
 	dlist_head	again;			/* batches to be sent as they are */
 	struct Reader *reader;		/* follows behind the main one while the lane lags */
 	int64		skipped;		/* rows the main reader left to that reader */
-	pairingheap by_id;			/* of its rows in the window, in flight or not; the oldest is the
-								 * first */
 	int64		strangers;		/* # of possibly sent rows in the window whose userId has no known
 								 * contact yet */
 	int64		rows;			/* in the window, in flight or not */

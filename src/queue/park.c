@@ -56,6 +56,8 @@ typedef struct Parked
 	uint32		size;
 	uint32		first;			/* places count up for ever, modulo 2^32 */
 	uint32		end;
+	int64		highest;		/* id that was ever parked here */
+	int64		late;			/* lowest of those that came after a higher one; they may have gone */
 	Chain	   *chains;			/* of a back-fill; NULL: of a key */
 	uint32	   *buckets;		/* size of them; place plus one */
 } Parked;
@@ -115,6 +117,7 @@ make_parked(bool chained)
 	Parked	   *parked = MemoryContextAllocZero(WorkerContext, sizeof(Parked));
 
 	parked->size = FIRST_SIZE;
+	parked->late = PG_INT64_MAX;
 	parked->rows = MemoryContextAlloc(WorkerContext, sizeof(ParkedRow) * FIRST_SIZE);
 	if (chained)
 	{
@@ -143,6 +146,9 @@ push(Parked *parked, int64 id, uint64 seq, uint32 hash)
 
 	if (count_of(parked) == parked->size)
 		grow(parked);
+	if (ID(id) < parked->highest)
+		parked->late = Min(parked->late, ID(id));
+	parked->highest = Max(parked->highest, ID(id));
 	place = parked->end++;
 	row_at(parked, place)->id = id;
 	row_at(parked, place)->seq = seq;
@@ -172,11 +178,18 @@ pop(Parked *parked)
 	return row;
 }
 
+/* No id is lower; there is one.  What was queued early may be read late. */
+static int64
+lowest_id(const Parked *parked)
+{
+	return Min(ID(row_at(parked, parked->first)->id), parked->late);
+}
+
 /* ---- into the window ---------------------------------------------------------------- */
 
-/* A row by its id, as a reader would meet it. */
+/* A row of the lane by its id, as a reader would meet it. */
 static void
-bring_in(const ParkedRow *parked)
+bring_in(Lane *owner, const ParkedRow *parked)
 {
 	const Catalog *catalog = ring_outbox_catalog();
 	int64		id = ID(parked->id);
@@ -189,10 +202,16 @@ bring_in(const ParkedRow *parked)
 	if (!ring_scan_find(&rows, id))
 		elog(ERROR, "outbox row " INT64_FORMAT " has gone before it had a verdict", id);
 	lane = admit_lane(rows.slot, &why);
+	if (lane != NULL && cancel_wants(rows.slot))
+	{
+		lane = NULL;
+		why = cancel_refusal;
+	}
 	if (lane == NULL)
+	{
 		admit_refuse(id, &why);
-	else if (cancel_wants(rows.slot))
-		admit_refuse(id, &cancel_refusal);
+		unfinished_end(&owner->unfinished, id);
+	}
 	else
 		queue_keep_seq(admit_row(lane, rows.slot, (parked->id & SENT) != 0), parked->seq);
 	ring_scan_close(&rows);
@@ -201,7 +220,7 @@ bring_in(const ParkedRow *parked)
 static void
 bring_in_first(Lane *lane, Parked *parked)
 {
-	bring_in(row_at(parked, parked->first));
+	bring_in(lane, row_at(parked, parked->first));
 	(void) pop(parked);
 	lane->nparked--;
 }
@@ -211,7 +230,7 @@ bring_in_first(Lane *lane, Parked *parked)
 static int
 limit_of(const WorkKey *key)
 {
-	return key->place == PLACE_DEFERRED ? KEY_CROWDED : KEY_ROWS;
+	return key_is_deferred(key) ? KEY_CROWDED : KEY_ROWS;
 }
 
 static void
@@ -221,14 +240,23 @@ begin_key(WorkKey *key)
 	dlist_push_tail(&keys, &key->parked_node);
 }
 
+/* After what it has parked has changed. */
+static void
+note_lowest(WorkKey *key)
+{
+	key->parked_from = count_of(key->parked) > 0 ? lowest_id(key->parked) : 0;
+}
+
 static ParkResult
-park_in_key(WorkKey *key, int64 id)
+park_in_key(WorkKey *key, int64 id, TimestampTz created_at)
 {
 	if (total >= PARK_MAX_ROWS)
 		return PARK_FULL;
 	if (key->parked == NULL)
 		begin_key(key);
 	push(key->parked, id, window.next_seq++, 0);
+	note_lowest(key);
+	unfinished_read(&key->lane->unfinished, ID(id), created_at);
 	key->lane->nparked++;
 	return PARK_DONE;
 }
@@ -236,7 +264,7 @@ park_in_key(WorkKey *key, int64 id)
 static bool
 key_is_due(const WorkKey *key)
 {
-	return key->nrows * 2 <= KEY_ROWS && key->place != PLACE_DEFERRED && queue_has_room(key->lane, 0);
+	return key->rows.in_window * 2 <= KEY_ROWS && !key_is_deferred(key) && queue_has_room(key->lane, 0);
 }
 
 /* The key may go with the last of its rows, if that was not to be sent: it is held by the list until then. */
@@ -245,8 +273,11 @@ load_key(WorkKey *key)
 {
 	Lane	   *lane = key->lane;
 
-	for (int i = 0; i < ROWS_AT_ONCE && count_of(key->parked) > 0 && key->nrows < KEY_ROWS; i++)
+	for (int i = 0; i < ROWS_AT_ONCE && count_of(key->parked) > 0 && key->rows.in_window < KEY_ROWS; i++)
+	{
 		bring_in_first(lane, key->parked);
+		note_lowest(key);
+	}
 	if (count_of(key->parked) > 0)
 		return;
 	dlist_delete(&key->parked_node);
@@ -307,7 +338,7 @@ overtake(Lane *lane, const char *property, const char *key)
 	{
 		ParkedRow  *row = row_at(parked, places[n]);
 
-		bring_in(row);
+		bring_in(lane, row);
 		row->id = 0;
 		lane->nparked--;
 		total--;
@@ -337,6 +368,7 @@ hand_over(WorkKey *key)
 		ParkedRow  *row = row_at(parked, places[n]);
 
 		push(key->parked, row->id, row->seq, 0);
+		note_lowest(key);
 		row->id = 0;
 		total--;
 	}
@@ -346,13 +378,14 @@ hand_over(WorkKey *key)
 }
 
 static ParkResult
-park_in_lane(Lane *lane, const char *property, const char *key, int64 id)
+park_in_lane(Lane *lane, const char *property, const char *key, int64 id, TimestampTz created_at)
 {
 	if (total >= PARK_MAX_ROWS)
 		return PARK_FULL;
 	if (lane->parked == NULL)
 		lane->parked = make_parked(true);
 	push(lane->parked, id, window.next_seq++, hash_of(property, key));
+	unfinished_read(&lane->unfinished, ID(id), created_at);
 	lane->nparked++;
 	return PARK_DONE;
 }
@@ -385,24 +418,26 @@ park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	Datum		property_datum;
 	const char *property;
 	const char *name;
+	TimestampTz created_at;
 	WorkKey    *key;
 
 	/* the usual case costs nothing more */
-	if (dlist_is_empty(&keys) && lane->parked == NULL && !is_backfill && lane->ncrowded == 0)
+	if (dlist_is_empty(&keys) && lane->parked == NULL && !is_backfill && lane->keys.ncrowded == 0)
 		return PARK_NOT;
 
+	created_at = DatumGetTimestampTz(slot_getattr(slot, Anum_outbox_created_at, &isnull));
 	property_datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(property_datum);
 	name = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
 	admit_resolve(lane, &property, &name);
 	key = queue_find(lane, property, name);
-	if (key != NULL && (key->parked != NULL || key->nrows >= limit_of(key)))
-		return key->parked != NULL || lane->parked == NULL || hand_over(key) ? park_in_key(key, value)
-			: park_in_lane(lane, property, name, value);
+	if (key != NULL && (key->parked != NULL || key->rows.in_window >= limit_of(key)))
+		return key->parked != NULL || lane->parked == NULL || hand_over(key) ? park_in_key(key, value, created_at)
+			: park_in_lane(lane, property, name, value, created_at);
 	if (is_backfill && (lane->parked != NULL || lane->nbackfill >= share_of()))
-		return park_in_lane(lane, property, name, value);
+		return park_in_lane(lane, property, name, value, created_at);
 	if (!is_backfill && lane->parked != NULL && !overtake(lane, property, name))
-		return park_in_lane(lane, property, name, value);
+		return park_in_lane(lane, property, name, value, created_at);
 	return PARK_NOT;
 }
 
@@ -464,6 +499,12 @@ park_oldest_seq(void)
 }
 
 int64
+park_backfill_from(const Lane *lane)
+{
+	return count_of(lane->parked) > 0 ? lowest_id(lane->parked) : 0;
+}
+
+int64
 park_oldest_id(const Lane *lane)
 {
 	int64		oldest = PG_INT64_MAX;
@@ -476,9 +517,9 @@ park_oldest_id(const Lane *lane)
 		const WorkKey *key = dlist_container(WorkKey, parked_node, iter.cur);
 
 		if (key->lane == lane)
-			oldest = Min(oldest, ID(row_at(key->parked, key->parked->first)->id));
+			oldest = Min(oldest, lowest_id(key->parked));
 	}
 	if (count_of(lane->parked) > 0)
-		oldest = Min(oldest, ID(row_at(lane->parked, lane->parked->first)->id));
+		oldest = Min(oldest, lowest_id(lane->parked));
 	return oldest;
 }

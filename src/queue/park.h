@@ -39,8 +39,13 @@ extern ParkResult park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool mayb
 extern bool park_is_due(void);
 extern void park_step(void);
 
-/* The oldest parked row, by number of reading, and of a lane by id; the highest number: none. */
+/* The oldest parked row, by number of reading; the highest number: none. */
 extern uint64 park_oldest_seq(void);
+
+/* No parked row of the lane has a lower id; the highest number: none is parked. */
 extern int64 park_oldest_id(const Lane *lane);
+
+/* The same of the lane's back-fill alone; 0: none of that is parked. */
+extern int64 park_backfill_from(const Lane *lane);
 
 #endif							/* HUBSPOT_PARK_H */

@@ -86,30 +86,6 @@ queue_init(void)
 	keys = keytable_create(WorkerContext, 1024, NULL);
 }
 
-/* The heap's first is the greatest. */
-static int
-older_is_greater(const pairingheap_node *a, const pairingheap_node *b, void *arg)
-{
-	int64		first = pairingheap_const_container(Row, by_id, a)->id;
-	int64		second = pairingheap_const_container(Row, by_id, b)->id;
-
-	return first < second ? 1 : first > second ? -1 : 0;
-}
-
-void
-queue_begin_lane(Lane *lane)
-{
-	lane->by_id.ph_compare = older_is_greater;
-}
-
-const Row *
-queue_oldest(const Lane *lane)
-{
-	pairingheap *by_id = unconstify(pairingheap *, &lane->by_id);
-
-	return pairingheap_is_empty(by_id) ? NULL : pairingheap_container(Row, by_id, pairingheap_first(by_id));
-}
-
 bool
 queue_has_room(const Lane *lane, Size bytes)
 {
@@ -133,90 +109,23 @@ make_key(KeyName name)
 	key->key = text;
 	if (name.property != NULL)
 		key->property = memcpy(text + name.key_len + 1, name.property, property_size);
-	key->lane = unconstify(Lane *, name.lane);
-	dlist_init(&key->rows);
-	dlist_init(&key->waiters);
+	key_init(key, unconstify(Lane *, name.lane));
 	return key;
-}
-
-/* As a rule the first row tells. */
-static Readiness
-readiness_of(const WorkKey *key)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &unconstify(WorkKey *, key)->rows)
-		if (!dlist_container(Row, node, iter.cur)->backfill)
-		return READY_LIVE;
-	return READY_BACKFILL;
 }
 
 bool
 queue_only_backfill(const Lane *lane)
 {
-	return dlist_is_empty(unconstify(dlist_head *, &lane->ready[READY_LIVE])) &&
+	return dlist_is_empty(unconstify(dlist_head *, &lane->keys.in[KEY_READY])) &&
 		dlist_is_empty(unconstify(dlist_head *, &lane->again));
-}
-
-static void
-make_ready(WorkKey *key)
-{
-	if (key->busy || key->place != PLACE_NONE || dlist_is_empty(&key->rows))
-		return;
-	dlist_push_tail(&key->lane->ready[readiness_of(key)], &key->node);
-	key->place = PLACE_READY;
-	key->lane->nready++;
-}
-
-void
-queue_send_away(WorkKey *key, dlist_head *list)
-{
-	Assert(key->place == PLACE_READY);
-	dlist_delete(&key->node);
-	key->lane->nready--;
-	dlist_push_tail(list, &key->node);
-	key->place = PLACE_AWAY;
-	key->lane->naway++;
-}
-
-void
-queue_defer_key(WorkKey *key)
-{
-	Assert(!key->busy);
-	if (key->place == PLACE_READY)
-	{
-		dlist_delete(&key->node);
-		key->lane->nready--;
-	}
-	else if (key->place == PLACE_AWAY)
-	{
-		dlist_delete(&key->node);
-		key->lane->naway--;
-	}
-	dlist_push_tail(&key->lane->deferred, &key->node);
-	key->place = PLACE_DEFERRED;
-}
-
-/* By way of a look-up, which loads its rows. */
-void
-queue_recall_key(WorkKey *key)
-{
-	Assert(key->place == PLACE_DEFERRED);
-	dlist_delete(&key->node);
-	dlist_push_tail(&key->lane->asking, &key->node);
-	key->place = PLACE_AWAY;
-	key->lane->naway++;
 }
 
 void
 queue_bring_back(WorkKey *key)
 {
-	Assert(key->place == PLACE_AWAY);
-	dlist_delete(&key->node);
-	key->place = PLACE_NONE;
-	key->lane->naway--;
-	make_ready(key);
-	if (dlist_is_empty(&key->rows))
+	Assert(key_is_away(key));
+	key_rest(key);
+	if (!key_has_rows(key))
 		queue_release_key(key);
 }
 
@@ -224,7 +133,7 @@ void
 queue_wake_waiters(WorkKey *key)
 {
 	while (!dlist_is_empty(&key->waiters))
-		queue_bring_back(dlist_head_element(WorkKey, node, &key->waiters));
+		queue_bring_back(dlist_head_element(WorkKey, stand.node, &key->waiters));
 }
 
 WorkKey *
@@ -246,19 +155,6 @@ const char *
 queue_id_property(const WorkKey *key)
 {
 	return object_key_property(key->property);
-}
-
-Row *
-queue_head(const WorkKey *key)
-{
-	return dlist_head_element(Row, node, unconstify(dlist_head *, &key->rows));
-}
-
-bool
-queue_has_older(const WorkKey *key, int64 id)
-{
-	return (key->busy && key->busy_id < id) || (key->ndeferred > 0 && key->deferred[0] < id) ||
-		(!dlist_is_empty(unconstify(dlist_head *, &key->rows)) && queue_head(key)->id < id);
 }
 
 static WorkKey *
@@ -284,32 +180,6 @@ queue_make(Lane *lane, const char *property, const char *key)
 	return find_or_make(name);
 }
 
-/* Behind the last row that was queued before it. */
-static void
-insert_by_id(WorkKey *key, Row *row)
-{
-	dlist_node *before = &key->rows.head;
-	dlist_iter	iter;
-
-	dlist_reverse_foreach(iter, &key->rows)
-	{
-		if (dlist_container(Row, node, iter.cur)->id < row->id)
-		{
-			before = iter.cur;
-			break;
-		}
-	}
-	dlist_insert_after(before, &row->node);
-}
-
-static void
-count_row(WorkKey *key, int change)
-{
-	key->lane->ncrowded -= key->nrows >= KEY_CROWDED;
-	key->nrows += change;
-	key->lane->ncrowded += key->nrows >= KEY_CROWDED;
-}
-
 void
 queue_note_deadline(const Row *row)
 {
@@ -320,24 +190,15 @@ queue_note_deadline(const Row *row)
 void
 queue_add(Lane *lane, const char *property, const char *key, Row *row)
 {
-	row->key = queue_make(lane, property, key);
 	row->seq = window.next_seq++;
 	dlist_push_tail(&window.rows, &row->order);
-	insert_by_id(row->key, row);
 	window.nrows++;
 	window.bytes += row->bytes;
 	lane->rows++;
 	lane->bytes += row->bytes;
 	lane->nbackfill += row->backfill;
-	count_row(row->key, 1);
-	pairingheap_add(&lane->by_id, &row->by_id);
-	if (!row->backfill && row->key->place == PLACE_READY)
-	{
-		/* it may have been there for a back-fill alone */
-		dlist_delete(&row->key->node);
-		dlist_push_tail(&lane->ready[READY_LIVE], &row->key->node);
-	}
-	make_ready(row->key);
+	unfinished_read(&lane->unfinished, row->id, row->created_at);
+	key_add_row(queue_make(lane, property, key), row);
 }
 
 /*
@@ -365,18 +226,12 @@ drop_key_if_idle(WorkKey *key)
 	KeyName		name = {.lane = key->lane, .property = key->property, .key = key->key,
 	.key_len = strlen(key->key)};
 
-	if (key->busy || !dlist_is_empty(&key->rows) || key->ndeferred > 0 || key->parked != NULL)
+	if (key->stand.state != KEY_IDLE || key->parked != NULL)
 		return;
-	if (key->place == PLACE_READY)
-	{
-		dlist_delete(&key->node);
-		key->lane->nready--;
-	}
+	Assert(dlist_is_empty(&key->waiters) && key->rows.ndeferred == 0);
 	keytable_delete(keys, name);
 	if (key->address != NULL)
 		pfree(key->address);
-	if (key->deferred != NULL)
-		pfree(key->deferred);
 	if (key->confirmed != NULL)
 		confirmed_close(key->confirmed);
 	pfree(key);
@@ -397,14 +252,13 @@ settle_stranger(Row *row)
 	row->is_stranger = false;
 }
 
-void
-queue_drop_row(Row *row)
+static void
+drop_row(Row *row)
 {
 	Lane	   *lane = row->key->lane;
 
 	queue_lose_copy(row);
 	settle_stranger(row);
-	pairingheap_remove(&lane->by_id, &row->by_id);
 	if (early == row)
 		early = dlist_has_prev(&window.rows, &row->order) ?
 			dlist_container(Row, order, dlist_prev_node(&window.rows, &row->order)) : NULL;
@@ -414,25 +268,40 @@ queue_drop_row(Row *row)
 	lane->rows--;
 	lane->bytes -= row->bytes;
 	lane->nbackfill -= row->backfill;
-	count_row(row->key, -1);
+	key_count_out(row->key);
 	pfree(row);
+}
+
+void
+queue_end_row(Row *row)
+{
+	row->key->lane->done++;
+	unfinished_end(&row->key->lane->unfinished, row->id);
+	drop_row(row);
+}
+
+void
+queue_defer_row(Row *row)
+{
+	unfinished_defer(&row->key->lane->unfinished, row->id);
+	drop_row(row);
 }
 
 void
 queue_release_key(WorkKey *key)
 {
-	key->busy = false;
 	queue_wake_waiters(key);
-	make_ready(key);
+	if (!key_is_deferred(key))
+		key_rest(key);
 	drop_key_if_idle(key);
 }
 
 void
 queue_drop_idle(WorkKey *key)
 {
-	if (!dlist_is_empty(&key->rows) || key->busy || key->place == PLACE_DEFERRED)
+	if (key_has_rows(key) || key_is_in_batch(key) || key->rows.ndeferred > 0)
 		return;
-	if (key->place == PLACE_AWAY)
+	if (key_is_away(key))
 		queue_bring_back(key);
 	else
 		queue_release_key(key);
@@ -444,21 +313,16 @@ queue_move(WorkKey *key, const char *address)
 	KeyName		name = {.lane = key->lane, .key = address, .key_len = strlen(address)};
 	WorkKey    *target = find_or_make(name);
 
-	Assert(key->place == PLACE_AWAY);
-	dlist_delete(&key->node);
-	key->place = PLACE_NONE;
-	key->lane->naway--;
-	while (!dlist_is_empty(&key->rows))
+	Assert(key->stand.state == KEY_IS_ASKED);
+	while (key_has_rows(key))
 	{
-		Row		   *row = dlist_container(Row, node, dlist_pop_head_node(&key->rows));
+		Row		   *row = key_head(key);
 
 		settle_stranger(row);
-		row->key = target;
-		count_row(key, -1);
-		count_row(target, 1);
 		row->looked = LOOKED_NOT;
-		insert_by_id(target, row);
+		key_remove_row(row);
+		key_count_out(key);
+		key_add_row(target, row);
 	}
-	make_ready(target);
 	queue_release_key(key);
 }

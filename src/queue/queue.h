@@ -40,30 +40,15 @@ extern bool queue_is_by_user_id(const WorkKey *key);
 /* The HubSpot property that a key is a value of. */
 extern const char *queue_id_property(const WorkKey *key);
 
-/* The oldest row of the key that waits for a batch; there is one. */
-extern Row *queue_head(const WorkKey *key);
-
-/* Whether a row of the key that was queued before this one has no verdict yet. */
-extern bool queue_has_older(const WorkKey *key, int64 id);
-
 /* The row just added was read before, as number seq. */
 extern void queue_keep_seq(Row *row, uint64 seq);
 
 /* Whether nothing but rows of a back-fill could be taken now. */
 extern bool queue_only_backfill(const Lane *lane);
 
-/* What a lane of zeros needs before its first row. */
-extern void queue_begin_lane(Lane *lane);
-
-/*
- * The row with the lowest id of those in the window, in flight or not; NULL: there is none.
- * Rows are read in another order: a long transaction's ids are lower than those of short ones
- * that were read before it ended.
- */
-extern const Row *queue_oldest(const Lane *lane);
-
-/* The row leaves memory without a verdict: it is in hubspot.deferred. */
-extern void queue_drop_row(Row *row);
+/* The row has its verdict, or leaves memory without one: it is in hubspot.deferred. */
+extern void queue_end_row(Row *row);
+extern void queue_defer_row(Row *row);
 
 /* What the row has there is of no concern any more. */
 extern void queue_lose_copy(Row *row);
@@ -77,13 +62,8 @@ extern void queue_drop_idle(WorkKey *key);
 /* Keys that wait for rows of this one ask anew what they need. */
 extern void queue_wake_waiters(WorkKey *key);
 
-/* A ready key is put into one of the lists of keys that wait; it comes back. */
-extern void queue_send_away(WorkKey *key, dlist_head *list);
+/* A key that was sent away comes back, and asks anew what it needs. */
 extern void queue_bring_back(WorkKey *key);
-
-/* A key without an input in a batch waits with its rows, wherever it stood, and comes back. */
-extern void queue_defer_key(WorkKey *key);
-extern void queue_recall_key(WorkKey *key);
 
 /* The key of this name; it is made if need be, and stays while it has rows. */
 extern WorkKey *queue_make(Lane *lane, const char *property, const char *key);

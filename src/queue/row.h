@@ -44,7 +44,6 @@ typedef struct Row
 {
 	dlist_node	order;			/* in the window, by time of reading */
 	dlist_node	node;			/* in its key, while it waits */
-	pairingheap_node by_id;		/* in its lane */
 	int64		id;
 	int64		parent;			/* 0: none */
 	uint64		seq;			/* number of the reading */

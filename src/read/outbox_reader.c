@@ -624,16 +624,28 @@ reader_took_mark(void)
 	return took;
 }
 
+static int64
+read_id(const Reader *reader)
+{
+	return reader->phase == PHASE_NEW ? reader->position : reader->from.low;
+}
+
 int64
 reader_read_id(void)
 {
-	return main_reader.phase == PHASE_NEW ? main_reader.position : main_reader.from.low;
+	return read_id(&main_reader);
+}
+
+int64
+window_lane_read_id(const Lane *lane)
+{
+	return read_id(lane->reader != NULL ? lane->reader : &main_reader);
 }
 
 static bool
 has_read(const Reader *reader, int64 id)
 {
-	return reader->from.low >= id || (reader->phase == PHASE_NEW && reader->position >= id);
+	return read_id(reader) >= id;
 }
 
 bool

@@ -38,6 +38,9 @@ extern bool reader_wants_fetch(void);
 /* The highest id that the main reader has processed, for the views. */
 extern int64 reader_read_id(void);
 
+/* The same for the rows of a lane, which may have a reader of its own. */
+extern int64 window_lane_read_id(const Lane *lane);
+
 /*
  * Whether a checkpoint can be written now, that is, every row of it has a
  * verdict (in the acknowledgements about to be written).

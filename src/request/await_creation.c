@@ -41,7 +41,7 @@ is_older(const Lane *lane, const char *awaits, const Row *row)
 {
 	const WorkKey *other = queue_find(lane, NULL, awaits);
 
-	return other != NULL && queue_has_older(other, row->id);
+	return other != NULL && key_has_older(other, row->id);
 }
 
 bool
@@ -50,7 +50,7 @@ await_creation_is_due(const Row *row, Object part, const char *name)
 	const Lane *lane = schema_lane_of(row);
 	char		awaits[256];
 
-	if ((lane->rows == 0 && lane->ndeferred == 0 && !has_unread(lane)) || !await_creation_may_come(lane))
+	if ((lane->rows == 0 && lane->keys.ndeferred == 0 && !has_unread(lane)) || !await_creation_may_come(lane))
 		return false;
 	snprintf(awaits, sizeof(awaits), "%s %s", object_types[part].name, name);
 	return is_older(lane, awaits, row) || (has_unread(lane) && !await_is_first(row, lane));
@@ -74,13 +74,13 @@ await_creation(Input *input, Row *row, Object part, const char *name)
 void
 await_creation_send_away(WorkKey *key, const char *awaits)
 {
-	Row		   *row = queue_head(key);
+	Row		   *row = key_head(key);
 	Lane	   *lane = schema_lane_of(row);
 
-	if (key->place != PLACE_READY)
+	if (!key_is_ready(key))
 		return;
 	if (is_older(lane, awaits, row))
-		await_key(key, queue_find(lane, NULL, awaits));
+		await_creator(key, queue_find(lane, NULL, awaits));
 	else if (!await_is_first(row, lane))
 		await_older(key, lane);
 }

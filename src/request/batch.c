@@ -84,9 +84,9 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 	input->key = key;
 	input->created = -1;
 	input->rows = palloc(sizeof(Row *) * 4);
-	while (!dlist_is_empty(&key->rows) && input->nrows < limit)
+	while (key_has_rows(key) && input->nrows < limit)
 	{
-		Row		   *row = queue_head(key);
+		Row		   *row = key_head(key);
 		Suspect		outer;
 		bool		sendable;
 
@@ -102,10 +102,7 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 				break;
 			continue;
 		}
-		dlist_delete(&row->node);
-		row->taken = true;
-		if (input->nrows == 0)
-			key->busy_id = row->id;
+		key_take_row(row, input->nrows == 0);
 		if (input->nrows >= 4 && (input->nrows & (input->nrows - 1)) == 0)
 			input->rows = repalloc(input->rows, sizeof(Row *) * input->nrows * 2);
 		input->rows[input->nrows++] = row;
@@ -269,7 +266,7 @@ kind_of(WorkKey *key)
 
 /* Take ready keys, oldest first, as long as they fit into one request. */
 static void
-fill_from(Batch *batch, Lane *lane, dlist_head *keys)
+fill_from(Batch *batch, dlist_head *keys)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
@@ -278,25 +275,22 @@ fill_from(Batch *batch, Lane *lane, dlist_head *keys)
 
 	dlist_foreach_modify(iter, keys)
 	{
-		WorkKey    *key = dlist_container(WorkKey, node, iter.cur);
+		WorkKey    *key = dlist_container(WorkKey, stand.node, iter.cur);
 		Input	   *input = &batch->inputs[batch->ninputs];
 
 		if (is_full(batch) || row_limit(batch, key) <= 0 || ++looked > batch->kind->max_inputs * MAX_LOOKED_AT)
 			break;
 		if (kind_of(key) != batch->kind || !fits(batch, key))
 			continue;
-		alone = queue_head(key)->is_suspect;
+		alone = key_head(key)->is_suspect;
 		if (alone && batch->ninputs > 0)
 			continue;
-		dlist_delete(&key->node);
-		key->place = PLACE_NONE;
-		lane->nready--;
-		key->busy = true;
+		key_set_state(key, KEY_IN_BATCH, wait_for_nothing());
 		if (!take_rows(input, key, row_limit(batch, key), now))
 			queue_release_key(key);
 		else if (batch_append_input(batch, input) == BUILD_WAIT)
 		{
-			if (key->place == PLACE_READY)
+			if (key_is_ready(key))
 				break;
 		}
 		else if (alone && batch->ninputs > 0)
@@ -312,8 +306,8 @@ fill_from(Batch *batch, Lane *lane, dlist_head *keys)
 static void
 fill(Batch *batch, Lane *lane)
 {
-	for (int i = 0; i < READY_COUNT && !batch->is_suspect; i++)
-		fill_from(batch, lane, &lane->ready[i]);
+	for (int i = KEY_READY; i <= KEY_READY_BACKFILL && !batch->is_suspect; i++)
+		fill_from(batch, &lane->keys.in[i]);
 }
 
 static bool
@@ -361,10 +355,10 @@ batch_next_kind(Lane *lane, int busy_meters)
 
 	if (batch != NULL)
 		return batch->kind;
-	for (int i = 0; i < READY_COUNT && !paused; i++)
-		dlist_foreach_modify(iter, &lane->ready[i])
+	for (int i = KEY_READY; i <= KEY_READY_BACKFILL && !paused; i++)
+		dlist_foreach_modify(iter, &lane->keys.in[i])
 	{
-		const RequestKind *kind = kind_of(dlist_container(WorkKey, node, iter.cur));
+		const RequestKind *kind = kind_of(dlist_container(WorkKey, stand.node, iter.cur));
 
 		if (kind != NULL && may_use(kind, busy_meters))
 			return kind;
@@ -447,7 +441,7 @@ static void
 bring_all_back(dlist_head *list)
 {
 	while (!dlist_is_empty(list))
-		queue_bring_back(dlist_head_element(WorkKey, node, list));
+		queue_bring_back(dlist_head_element(WorkKey, stand.node, list));
 }
 
 /* Rows in hubspot.deferred, whether their time has come or not. */
@@ -457,7 +451,7 @@ cancel_deferred(dlist_head *keys)
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, keys)
-		defer_end_key(dlist_container(WorkKey, node, iter.cur), PG_INT64_MAX, VERDICT_CANCELLED, "server_dropped", server_dropped);
+		defer_end_key(dlist_container(WorkKey, stand.node, iter.cur), PG_INT64_MAX, VERDICT_CANCELLED, "server_dropped", server_dropped);
 }
 
 /* Rows that wait for those of another lane come back when these have been cancelled. */
@@ -472,12 +466,16 @@ batch_cancel_lane(Lane *lane)
 			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
 		MemoryContextDelete(batch->context);
 	}
-	cancel_deferred(&lane->deferred);
-	cancel_deferred(&lane->asking);
-	bring_all_back(&lane->asking);
-	bring_all_back(&lane->behind);
-	bring_all_back(&lane->delayed);
-	while (lane->nready > 0 && take_ready(lane, lane->work->kind) == NULL)
+	/* the last row of a deferred key that ends recalls it */
+	cancel_deferred(&lane->keys.in[KEY_DEFERRED]);
+	cancel_deferred(&lane->keys.in[KEY_RECALLED]);
+	cancel_deferred(&lane->keys.in[KEY_IS_ASKED]);
+	bring_all_back(&lane->keys.in[KEY_RECALLED]);
+	bring_all_back(&lane->keys.in[KEY_IS_ASKED]);
+	bring_all_back(&lane->keys.in[KEY_ASKS]);
+	bring_all_back(&lane->keys.in[KEY_WAITS_TIME]);
+	bring_all_back(&lane->keys.behind);
+	while (lane->keys.nready > 0 && take_ready(lane, lane->work->kind) == NULL)
 		;
 }
 

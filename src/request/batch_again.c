@@ -362,7 +362,7 @@ batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
 	}
 	batch->is_suspect = true;
 	batch->met_at = batch->lane->successes;
-	if (!met_before || batch->lane->nready == 0)
+	if (!met_before || batch->lane->keys.nready == 0)
 		return false;
 	batch_again(batch);
 	return true;

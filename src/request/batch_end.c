@@ -27,8 +27,7 @@ forget_row(Row *row)
 {
 	if (row->deferred)
 		defer_ended(row);
-	row->key->lane->done++;
-	queue_drop_row(row);
+	queue_end_row(row);
 }
 
 /* End an input: its carrier gets the verdict, the rows merged into it share it. */
@@ -65,7 +64,7 @@ batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *me
 
 	if (row->lost)
 		known_forget(row->key);
-	dlist_delete(&row->node);
+	key_remove_row(row);
 	ack_result(&result);
 	forget_row(row);
 }
@@ -78,12 +77,12 @@ void
 batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *message)
 {
 	WorkKey    *key = row->key;
-	bool		was_head = queue_head(key) == row;
+	bool		was_head = key_head(key) == row;
 
 	batch_end_unsent(row, verdict, category, message);
-	if (dlist_is_empty(&key->rows))
+	if (!key_has_rows(key))
 		queue_drop_idle(key);
-	else if (was_head && key->place == PLACE_AWAY && key->until <= clock_us())
+	else if (was_head && key_is_away(key) && key->rows.ndeferred == 0 && key->stand.wait.until <= clock_us())
 		queue_bring_back(key);
 }
 
@@ -111,11 +110,10 @@ batch_end_rows(Input *input, AckResult *result)
 void
 batch_put_back(WorkKey *key, Row *const *rows, int nrows)
 {
-	for (int i = nrows - 1; i >= 0; i--)
+	for (int i = 0; i < nrows; i++)
 	{
 		rows[i]->warnings = NULL;	/* gone with the batch */
-		rows[i]->taken = false;
-		dlist_push_head(&key->rows, &rows[i]->node);
+		key_put_back_row(rows[i]);
 	}
 	known_forget(key);			/* a part of it may have been written */
 	queue_release_key(key);

@@ -20,6 +20,7 @@
 #include "crm/purge.h"
 #include "http/wire.h"
 #include "queue/accounts.h"
+#include "queue/park.h"
 #include "read/outbox_reader.h"
 #include "worker/servers.h"
 #include "worker/pause.h"
@@ -34,6 +35,8 @@ static int64 published_events;	/* sum of counters: differs when anything happene
 static LaneReport *reports = NULL;	/* what is told next, in "hubspot work" */
 static int	nreports = 0;
 static int	max_reports = 0;
+static KeyReport key_reports[SHARED_MAX_KEYS];
+static int	nkey_reports = 0;
 
 void
 publish_start(WorkerSlot *slot)
@@ -83,8 +86,11 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->until = status.until == 0 ? 0 : GetCurrentTimestamp() + (status.until - now);
 	report->waiting = lane->rows - lane->in_flight + lane->skipped + lane->nparked;
 	report->in_flight = lane->in_flight;
-	report->deferred = lane->ndeferred;
-	report->oldest = queue_oldest(lane) != NULL ? queue_oldest(lane)->created_at : 0;
+	report->deferred = lane->keys.ndeferred;
+	report->oldest = unfinished_since(&lane->unfinished);
+	report->read_id = window_lane_read_id(lane);
+	report->parked_from = park_backfill_from(lane);
+	nkey_reports += key_report(lane, key_reports + nkey_reports, SHARED_MAX_KEYS - nkey_reports, &report->hides_keys);
 	report->delivered = lane->done;
 	report->rate = lane->rate;
 	for (int i = 0; i < METER_COUNT; i++)
@@ -106,7 +112,7 @@ next_report(void)
 static void
 describe_lanes(int64 now)
 {
-	nreports = 0;
+	nreports = nkey_reports = 0;
 	foreach_lane(lane)
 	{
 		if (!lane->account->dropped && servers_lane_is_used(lane))
@@ -168,7 +174,7 @@ publish_report(WorkerSlot *slot, bool force)
 	published_at = now;
 	published_events = events;
 	describe_lanes(now);
-	tell_room(slot, shared_lanes_report(slot, reports, nreports));
+	tell_room(slot, shared_lanes_report(slot, reports, nreports, key_reports, nkey_reports));
 	copy_flights(slot);
 
 	SpinLockAcquire(&slot->mutex);

@@ -273,9 +273,9 @@ static int64
 hold(Lane *lane, const RequestKind *kind, bool more_to_read, int64 now)
 {
 	bool		collects = kind->collects && object_types[lane->family].is_few;
-	bool		more = more_to_read || lane->skipped > 0 || lane->nparked > 0 || (kind->gathers && lane->naway > 0);
+	bool		more = more_to_read || lane->skipped > 0 || lane->nparked > 0 || (kind->gathers && lane->keys.naway > 0);
 	bool		is_full = kind->counts_rows ? lane->rows - lane->in_flight >= kind->max_rows
-	: lane->nready >= kind->max_inputs;
+	: lane->keys.nready >= kind->max_inputs;
 
 	if (!more || (is_full && !collects) || !dlist_is_empty(&lane->again))
 	{
@@ -338,10 +338,10 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	Batch	   *batch;
 	Place		place;
 	int			ended;
-	int			nready = lane->nready;
+	int			nready = lane->keys.nready;
 	int64		splits = lane->splits;
 
-	if ((lane->nready == 0 && dlist_is_empty(&lane->again)) || !has_connection(lane->account, lane) ||
+	if ((lane->keys.nready == 0 && dlist_is_empty(&lane->again)) || !has_connection(lane->account, lane) ||
 		(lane->status.failures > 0 && lane->transfers > 0)) /* after trouble one goes first */
 		return false;
 	if (!lane_may_send(&lane->status, now))
@@ -363,7 +363,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		return send_batch(&place, batch);
 	give_place_back(&place);
 	/* rows ended without a request, were sent away or split from others: there may be more to do */
-	return (ack_pending() > ended || lane->nready < nready || lane->splits > splits) && !ack_is_full();
+	return (ack_pending() > ended || lane->keys.nready < nready || lane->splits > splits) && !ack_is_full();
 }
 
 /* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */

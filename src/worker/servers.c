@@ -575,6 +575,6 @@ servers_effective_status(const Lane *lane)
 bool
 servers_lane_is_used(const Lane *lane)
 {
-	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->ndeferred > 0 || lane->nparked > 0 || lane->done > 0 ||
+	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->keys.ndeferred > 0 || lane->nparked > 0 || lane->done > 0 ||
 		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN || schema_sync_trouble(lane) != NULL;
 }

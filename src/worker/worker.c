@@ -143,6 +143,8 @@ in_transaction(void (*step) (void), const char *activity)
 {
 	volatile bool done = true;
 
+	/* a background worker's now() is the time of its start, unless it is told another one */
+	SetCurrentStatementStartTimestamp();
 	pgstat_report_activity(STATE_RUNNING, activity);
 	PG_TRY();
 	{

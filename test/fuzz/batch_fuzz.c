@@ -118,10 +118,12 @@ static void
 look_at_lane(Lane *lane)
 {
 	expect(lane->rows == rows_left(lane), "a lane counts its rows");
-	expect(lane->nready == count_list(&lane->ready[READY_LIVE]) + count_list(&lane->ready[READY_BACKFILL]), "a lane counts its ready keys");
+	expect(lane->keys.nready == count_list(&lane->keys.in[KEY_READY]) + count_list(&lane->keys.in[KEY_READY_BACKFILL]),
+		   "a lane counts its ready keys");
 	expect(lane->in_flight >= 0 && lane->in_flight <= lane->rows, "no more rows are under way than there are");
 	expect(lane->bytes >= 0 && (lane->rows > 0 || lane->bytes == 0), "bytes go with the rows");
-	expect((queue_oldest(lane) != NULL) == (lane->rows > 0), "a lane with rows has an oldest one");
+	expect(lane->unfinished.at_hand.count == lane->rows + lane->nparked && lane->unfinished.deferred.count == lane->keys.ndeferred,
+		   "what is unfinished is the rows that there are");
 	expect(lane->transfers >= 0 && lane->transfers <= WIRE_MAX_TRANSFERS, "a lane counts its requests");
 }
 
@@ -154,8 +156,10 @@ look_at_end(const Account *account)
 	{
 		Lane	   *lane = unconstify(Lane *, &account->lanes[i]);
 
-		expect(count_list(&lane->asking) + count_list(&lane->behind) + count_list(&lane->delayed) +
-			   count_list(&lane->again) + lane->nready + lane->naway == 0, "no key is left behind");
+		for (int j = 0; j < KEY_STATE_COUNT; j++)
+			expect(dlist_is_empty(&lane->keys.in[j]), "no key is left behind");
+		expect(count_list(&lane->keys.behind) + count_list(&lane->keys.shown) + count_list(&lane->again) +
+			   lane->keys.nready + lane->keys.naway + lane->keys.ndeferred == 0, "nothing of a key is left behind");
 		expect(lane->in_flight == 0 && lane->transfers == 0, "nothing is under way");
 	}
 	expect(window.nrows == 0 && window.bytes == 0, "the window is empty");
@@ -319,4 +323,4 @@ start(void)
 	ncontexts = count_contexts();
 }
 
-const BackendTarget batch_target = {.name = "batch", .start = start, .run = run};
+const		BackendTarget batch_target = {.name = "batch", .start = start, .run = run};

@@ -1,0 +1,1 @@
+/* timestamp.h: see postgres.h beside it */

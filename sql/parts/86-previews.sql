@@ -73,7 +73,7 @@ AS $$
 DECLARE
 	columns jsonb := hubspot.preview_columns(server, object, event, source->'columns');
 	key_is_trait boolean := EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c
-		WHERE c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', '')) 
+		WHERE c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', ''))
 			IN (SELECT unnest(ARRAY[t.natural_key, t.key_trait]) FROM hubspot.object_types() t(name) WHERE t.name = object));
 	rows bigint := (source->>'rows')::bigint;
 BEGIN

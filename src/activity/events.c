@@ -30,7 +30,8 @@ record_of(const Row *row)
 {
 	const WorkKey *key = row->key;
 
-	if (key->property == NULL && queue_find(&key->lane->account->lanes[FAMILY_CONTACTS], NULL, key->key) != NULL)
+	if (key->property == NULL &&
+		queue_find(&key->lane->account->lanes[FAMILY_CONTACTS], NULL, key->key) != NULL)
 		return "";
 	return row->record_id[0] != '\0' ? row->record_id : key->record_id;
 }
@@ -40,7 +41,8 @@ source_of(const Row *row, const MessageParts *parts)
 {
 	EventSource source = {
 		.call = row->call, .parts = parts, .key_property = row->key->property, .key = row->key->key,
-		.record_id = record_of(row), .portal_id = row->key->lane->account->portal_id, .id = row->identity, .called_at = row->called_at
+		.record_id = record_of(row), .portal_id = row->key->lane->account->portal_id,
+		.id = row->identity, .called_at = row->called_at
 	};
 
 	return source;
@@ -66,18 +68,21 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	if (account->options->events == EVENTS_LEGACY)
 		return true;
 	*category = "unknown_event";
-	if (event_definition(&source, account->options, account->schema, &full_name) != NULL || full_name != NULL)
+	if (event_definition(&source, account->options, account->schema, &full_name) != NULL ||
+		full_name != NULL)
 		return true;
 	name = schema_event_name(wanted, len);
 	if (name != NULL && await_creation_is_due(row, OBJECT_IS_EVENT, name))
 		return true;
-	if (account->options->create_events && name != NULL && !schema_sync_was_tried(account, OBJECT_IS_EVENT, name))
+	if (account->options->create_events && name != NULL &&
+		!schema_sync_was_tried(account, OBJECT_IS_EVENT, name))
 		return true;
 	if (name == NULL)
 		*problem = "the name of the event has no letter, so that HubSpot cannot have it";
 	else
-		*problem = psprintf("HubSpot has no event \"%s\"; %s creates it", pnstrdup(wanted, Min(len, 100)),
-							event_definition_statement(&source, account->options));
+		*problem =
+			psprintf("HubSpot has no event \"%s\"; %s creates it", pnstrdup(wanted, Min(len, 100)),
+					 event_definition_statement(&source, account->options));
 	return false;
 }
 
@@ -104,7 +109,8 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	Account    *account = row->key->lane->account;
 	EventSource source = source_of(row, parts);
 	const char *full_name;
-	const EventDefinition *event = event_definition(&source, account->options, account->schema, &full_name);
+	const EventDefinition *event =
+	event_definition(&source, account->options, account->schema, &full_name);
 	MappingRules rules = account->rules[OBJECT_IS_CONTACT];
 	Mapping		mapping;
 	StringInfoData warnings;
@@ -267,7 +273,8 @@ tells_contact(const Row *row)
 	MessageParts parts;
 	MessageProblem problem;
 
-	return key->property == NULL || strcmp(key->property, MESSAGE_HUTK) == 0 || row->record_id[0] != '\0' ||
+	return key->property == NULL || strcmp(key->property, MESSAGE_HUTK) == 0 ||
+		row->record_id[0] != '\0' ||
 		key->record_id[0] != '\0' ||
 		(message_read(row->message, &parts, &problem) && message_email(row->call, &parts) != NULL);
 }

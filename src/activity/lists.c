@@ -132,8 +132,10 @@ problem_of_list(const KnownList *known)
 	bool		is_default = known->object == OBJECT_IS_CONTACT;
 
 	if (known->category == list_not_static)
-		return psprintf("the list \"%s\" of %s is a dynamic one: HubSpot itself finds its members", name, objects);
-	return psprintf("HubSpot has no list \"%s\" of %s; SELECT hubspot_create_list(%s%s) creates it", name, objects,
+		return psprintf("the list \"%s\" of %s is a dynamic one: HubSpot itself finds its members",
+						name, objects);
+	return psprintf("HubSpot has no list \"%s\" of %s; SELECT hubspot_create_list(%s%s) creates it",
+					name, objects,
 					quote_literal_cstr(name), is_default ? "" : psprintf(", '%s'", type->name));
 }
 
@@ -147,7 +149,8 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 
 	*category = "bad_message";
 	*problem = "this version knows no such call about lists";
-	if (row->call != CALL_ADD_TO_LIST && row->call != CALL_REMOVE_FROM_LIST && row->call != CALL_CREATE_LIST)
+	if (row->call != CALL_ADD_TO_LIST && row->call != CALL_REMOVE_FROM_LIST &&
+		row->call != CALL_CREATE_LIST)
 		return false;
 	if (!message_list(parts->root, &list, &why))
 	{
@@ -168,14 +171,16 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	if (list.object == OBJECT_IS_CONTACT && queue_is_by_user_id(row->key))
 		return row->looked != LOOKED_LAST;
 	*problem = records_problem_of_key(list.object, row->key->key);
-	return records_can_be_read(list.object, row->key->property) || lists_record(row)[0] != '\0' || !is_looked_for;
+	return records_can_be_read(list.object, row->key->property) || lists_record(row)[0] != '\0' ||
+		!is_looked_for;
 }
 
 /* Rows of one member are one when they are about one list; the last one says how it ends. */
 static bool
 list_row_joins(const Row *first, Row *next)
 {
-	if (first->call == CALL_CREATE_LIST || next->call == CALL_CREATE_LIST || !lists_same(first, next))
+	if (first->call == CALL_CREATE_LIST || next->call == CALL_CREATE_LIST ||
+		!lists_same(first, next))
 		return false;
 	strlcpy(next->record_id, first->record_id, sizeof(next->record_id));
 	next->looked = first->looked;
@@ -208,15 +213,20 @@ append_find(Batch *batch, Input *input, const MessageParts *parts)
 }
 
 static void
-end_created(Input *input, const KnownList *known, bool is_new, const Reply *reply, AckRequest *request)
+end_created(Input *input, const KnownList *known, bool is_new, const Reply *reply,
+			AckRequest *request)
 {
-	AckResult	result = {.verdict = is_new ? VERDICT_DELIVERED : VERDICT_UNCHANGED, .request = request,
+	AckResult	result =
+	{.verdict = is_new ? VERDICT_DELIVERED : VERDICT_UNCHANGED, .request = request,
 	.http_status = reply->status, .created = is_new, .record_id = known->id};
 
 	batch_end_input(input, &result);
 }
 
-/* A row that creates a list asks when HubSpot says that the name is taken: by this list, or by another one. */
+/*
+ * A row that creates a list asks when HubSpot says that the name is taken: by this list, or by
+ * another one.
+ */
 static void
 find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
@@ -227,7 +237,8 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	bool		open = true;
 
 	if (reply_list(reply, &list))
-		lists_told(known, list.is_dynamic ? NULL : list.id, list.is_dynamic ? list_not_static : NULL);
+		lists_told(known, list.is_dynamic ? NULL : list.id,
+				   list.is_dynamic ? list_not_static : NULL);
 	else if (reply->class == REPLY_RECORDS)
 	{
 		batch_silent(batch, &open, reply, request);
@@ -245,9 +256,11 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	else if (known->category == NULL)
 		batch_put_back(input->key, input->rows, input->nrows);
 	else if (creates)
-		batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status, request);
+		batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status,
+					 request);
 	else
-		batch_reject(input, VERDICT_REJECTED, known->category, problem_of_list(known), reply->status, request);
+		batch_reject(input, VERDICT_REJECTED, known->category, problem_of_list(known),
+					 reply->status, request);
 }
 
 /* ---- a list that is made --------------------------------------------------------------------- */
@@ -259,7 +272,8 @@ append_list(Batch *batch, Input *input, const MessageParts *parts)
 
 	appendStringInfoString(&batch->body, "{\"name\":");
 	value_append_string(&batch->body, known->name, known->name_len);
-	appendStringInfo(&batch->body, ",\"objectTypeId\":\"%s\",\"processingType\":\"MANUAL\"}", object_types[known->object].type_id);
+	appendStringInfo(&batch->body, ",\"objectTypeId\":\"%s\",\"processingType\":\"MANUAL\"}",
+					 object_types[known->object].type_id);
 	return BUILD_DONE;
 }
 
@@ -267,7 +281,8 @@ static bool
 is_duplicate(const Reply *reply)
 {
 	return reply->status == 409 ||
-		(reply->error.sub_category != NULL && strstr(reply->error.sub_category, "DUPLICATE_LIST_NAMES") != NULL);
+		(reply->error.sub_category != NULL &&
+		 strstr(reply->error.sub_category, "DUPLICATE_LIST_NAMES") != NULL);
 }
 
 static void

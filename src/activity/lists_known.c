@@ -101,7 +101,8 @@ lists_has_id(const KnownList *known)
 const char *
 lists_objection(const KnownList *known, const Row *row)
 {
-	return known->category != NULL && row->created_at <= known->told_at && clock_us() - known->told_us < OBJECTION_KEEPS_US
+	return known->category != NULL && row->created_at <= known->told_at &&
+		clock_us() - known->told_us < OBJECTION_KEEPS_US
 		? known->category : NULL;
 }
 
@@ -110,14 +111,16 @@ lists_ask(KnownList *known, const WorkKey *key)
 {
 	drop_asker(known);
 	known->asker = MemoryContextStrdup(WorkerContext, key->key);
-	known->asker_property = key->property != NULL ? MemoryContextStrdup(WorkerContext, key->property) : NULL;
+	known->asker_property = key->property != NULL
+		? MemoryContextStrdup(WorkerContext, key->property) : NULL;
 }
 
 /* A row that has ended without an answer asks no longer. */
 WorkKey *
 lists_asker(const KnownList *known, const Lane *lane)
 {
-	WorkKey    *key = known->asker == NULL ? NULL : queue_find(lane, known->asker_property, known->asker);
+	WorkKey    *key = known->asker == NULL
+	? NULL : queue_find(lane, known->asker_property, known->asker);
 
 	return key != NULL && key_is_in_batch(key) ? key : NULL;
 }

@@ -15,7 +15,8 @@
 
 /*
  * HubSpot tells no maximum of ids in a request.  This one is as large as that of its events, spares
- * most of the requests that single changes would take, and when it is too large the refused request is halved.
+ * most of the requests that single changes would take, and when it is too large the refused request
+ * is halved.
  */
 #define MAX_MEMBERS		500
 
@@ -32,14 +33,16 @@ is_read(const Batch *batch)
 static void
 end_not_found(Input *input, const char *message, const Reply *reply, AckRequest *request)
 {
-	AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
+	AckResult	result =
+	{.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
 	Object		object = lists_object(lists_carrier(input));
 
 	if (lists_carrier(input)->call == CALL_REMOVE_FROM_LIST)
 		batch_end_input(input, &result);
 	else
 		batch_reject(input, VERDICT_REJECTED, records_not_found(object),
-					 message != NULL ? message : psprintf("HubSpot has no such %s", object_types[object].name),
+					 message != NULL
+					 ? message : psprintf("HubSpot has no such %s", object_types[object].name),
 					 reply->status, request);
 }
 
@@ -51,7 +54,8 @@ take_record(Input *input, const ReplyResult *result)
 
 	for (int i = 0; i < input->nrows; i++)
 		strlcpy(lists_record(input->rows[i]), result->id, RECORD_ID_BYTES);
-	record_map_add(key->lane->account->server, lists_object(lists_carrier(input)), queue_id_property(key), key->key, result->id,
+	record_map_add(key->lane->account->server, lists_object(lists_carrier(input)),
+				   queue_id_property(key), key->key, result->id,
 				   result->created == 1, clock_us());
 	batch_put_back(key, input->rows, input->nrows);
 }
@@ -60,7 +64,8 @@ take_record(Input *input, const ReplyResult *result)
 static bool
 is_to_be_made(const Batch *batch, const Input *input)
 {
-	return is_read(batch) && batch->lane->account->options->create_missing && lists_carrier(input)->call == CALL_ADD_TO_LIST;
+	return is_read(batch) && batch->lane->account->options->create_missing &&
+		lists_carrier(input)->call == CALL_ADD_TO_LIST;
 }
 
 /* The answer to a request that reads records, or makes them. */
@@ -87,7 +92,9 @@ record_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (is_to_be_made(batch, input))
 			input->onward = &make_records;
 		else
-			end_not_found(input, !is_read(batch) && reply->nerrors > 0 ? reply->errors[0].message : NULL, reply, request);
+			end_not_found(input,
+						  !is_read(batch) && reply->nerrors > 0 ? reply->errors[0].message : NULL,
+						  reply, request);
 	}
 	batch_go_on(batch, reply, request);
 }
@@ -113,7 +120,9 @@ append_made(Batch *batch, Input *input, const MessageParts *parts)
 	return records_append_new(batch, input, parts);
 }
 
-/* ---- members come and go ---------------------------------------------------------------------- */
+/*
+ * ---- members come and go ----------------------------------------------------------------------
+ */
 
 static bool
 is_of_same_list(const Batch *batch, const WorkKey *key)
@@ -137,7 +146,8 @@ append_member(Batch *batch, Input *input, const MessageParts *parts)
 {
 	Row		   *row = lists_carrier(input);
 
-	if (!lists_has_id(lists_of(row)) || lists_record(row)[0] == '\0' || is_in_batch(batch, lists_record(row)))
+	if (!lists_has_id(lists_of(row)) || lists_record(row)[0] == '\0' ||
+		is_in_batch(batch, lists_record(row)))
 	{
 		row->looked = LOOKED_NOT;
 		return BUILD_WAIT;
@@ -176,10 +186,14 @@ end_change(Batch *batch)
 static void
 change_address(const Batch *batch, Address *address)
 {
-	lists_append_change_path(address->path, sizeof(address->path), lists_of(lists_carrier(&batch->inputs[0]))->id);
+	lists_append_change_path(address->path, sizeof(address->path),
+							 lists_of(lists_carrier(&batch->inputs[0]))->id);
 }
 
-/* Once more from the beginning, as what was known of the list or the record has turned out to be old. */
+/*
+ * Once more from the beginning, as what was known of the list or the record has turned out to be
+ * old.
+ */
 static void
 begin_anew(Input *input, uint8 once)
 {
@@ -194,23 +208,29 @@ end_missing(Input *input, const Reply *reply, AckRequest *request)
 {
 	WorkKey    *key = input->key;
 
-	record_map_remove(key->lane->account->server, lists_object(lists_carrier(input)), queue_id_property(key), key->key, clock_us());
+	record_map_remove(key->lane->account->server, lists_object(lists_carrier(input)),
+					  queue_id_property(key), key->key, clock_us());
 	for (int i = 0; i < input->nrows; i++)
 		lists_record(input->rows[i])[0] = '\0';
-	if ((lists_carrier(input)->once & ONCE_WITHOUT_RECORD) != 0 || !records_can_be_read(lists_object(lists_carrier(input)), key->property))
+	if ((lists_carrier(input)->once & ONCE_WITHOUT_RECORD) != 0 ||
+		!records_can_be_read(lists_object(lists_carrier(input)), key->property))
 		end_not_found(input, NULL, reply, request);
 	else
 		begin_anew(input, ONCE_WITHOUT_RECORD);
 }
 
-/* Of those who were members already, or were none, HubSpot says nothing; after a lost answer that is our doing. */
+/*
+ * Of those who were members already, or were none, HubSpot says nothing; after a lost answer that
+ * is our doing.
+ */
 static void
 end_member(Input *input, const Reply *reply, AckRequest *request)
 {
 	Row		   *row = lists_carrier(input);
 	const char *array = row->call == CALL_ADD_TO_LIST ? "recordsIdsAdded" : "recordIdsRemoved";
 	char		record_id[RECORD_ID_BYTES];
-	AckResult	result = {.request = request, .http_status = reply->status, .created = -1, .record_id = record_id};
+	AckResult	result =
+	{.request = request, .http_status = reply->status, .created = -1, .record_id = record_id};
 
 	strlcpy(record_id, lists_record(row), sizeof(record_id));
 	if (reply_lists_id(reply, "recordIdsMissing", record_id))
@@ -218,7 +238,8 @@ end_member(Input *input, const Reply *reply, AckRequest *request)
 		end_missing(input, reply, request);
 		return;
 	}
-	result.verdict = row->lost || reply_lists_id(reply, array, record_id) ? VERDICT_DELIVERED : VERDICT_UNCHANGED;
+	result.verdict = row->lost || reply_lists_id(reply, array, record_id)
+		? VERDICT_DELIVERED : VERDICT_UNCHANGED;
 	batch_end_input(input, &result);
 }
 
@@ -249,7 +270,8 @@ change_refused(Batch *batch, const Reply *reply, AckRequest *request)
 		Input	   *input = &batch->inputs[i];
 
 		if ((input->rows[0]->once & ONCE_LIST_ANEW) != 0 && is_gone)
-			batch_reject(input, VERDICT_REJECTED, lists_not_found, reply->message, reply->status, request);
+			batch_reject(input, VERDICT_REJECTED, lists_not_found, reply->message, reply->status,
+						 request);
 		else
 			begin_anew(input, ONCE_LIST_ANEW);
 	}

@@ -30,7 +30,8 @@ check_schema_row(Row *row, const MessageParts *parts, const char **category, con
 {
 	*category = "bad_message";
 	*problem = "this version knows no such schema call";
-	return row->call == CALL_CREATE_PROPERTY || row->call == CALL_CREATE_EVENT || row->call == CALL_REFRESH_SCHEMA;
+	return row->call == CALL_CREATE_PROPERTY || row->call == CALL_CREATE_EVENT ||
+		row->call == CALL_REFRESH_SCHEMA;
 }
 
 /* The body is the message without "object", which tells the path. */
@@ -52,7 +53,8 @@ append_schema_row(Batch *batch, Input *input, const MessageParts *parts)
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
-		if (name.val.string.len == strlen("object") && memcmp(name.val.string.val, "object", name.val.string.len) == 0)
+		if (name.val.string.len == strlen("object") &&
+			memcmp(name.val.string.val, "object", name.val.string.len) == 0)
 			continue;
 		if (!first)
 			appendStringInfoChar(&batch->body, ',');
@@ -74,7 +76,8 @@ schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	const ReplyError *error = reply->nerrors > 0 ? &reply->errors[0] : &reply->error;
 	bool		exists = reply->status == 409 ||
 	(error->category != NULL && strcmp(error->category, "OBJECT_ALREADY_EXISTS") == 0);
-	AckResult	result = {.verdict = exists ? VERDICT_UNCHANGED : VERDICT_DELIVERED, .request = request,
+	AckResult	result =
+	{.verdict = exists ? VERDICT_UNCHANGED : VERDICT_DELIVERED, .request = request,
 	.http_status = reply->status, .created = exists ? 0 : 1};
 
 	if (exists || (reply->class == REPLY_RECORDS && reply->nerrors == 0))
@@ -84,7 +87,8 @@ schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	}
 	else
 		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,
-					 error->message != NULL ? error->message : reply->message, reply->status, request);
+					 error->message != NULL ? error->message : reply->message, reply->status,
+					 request);
 }
 
 static const RequestKind create_in_schema = {

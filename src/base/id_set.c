@@ -89,7 +89,8 @@ insert_block(IdSet *set, MemoryContext context, int place)
 		set->blocks = repalloc_huge(set->blocks, sizeof(IdBlock *) * set->size * 2);
 		set->size *= 2;
 	}
-	memmove(&set->blocks[place + 1], &set->blocks[place], sizeof(IdBlock *) * (set->nblocks - place));
+	memmove(&set->blocks[place + 1], &set->blocks[place],
+			sizeof(IdBlock *) * (set->nblocks - place));
 	set->blocks[place] = block;
 	set->nblocks++;
 	return block;
@@ -100,7 +101,8 @@ drop_block(IdSet *set, int place)
 {
 	pfree(set->blocks[place]);
 	set->nblocks--;
-	memmove(&set->blocks[place], &set->blocks[place + 1], sizeof(IdBlock *) * (set->nblocks - place));
+	memmove(&set->blocks[place], &set->blocks[place + 1],
+			sizeof(IdBlock *) * (set->nblocks - place));
 }
 
 /* The upper half of a full block goes to a new one behind it. */
@@ -116,7 +118,9 @@ split_block(IdSet *set, MemoryContext context, int place)
 	block->count = kept;
 }
 
-/* What a block and the next one have goes into the first of them, if that leaves half of it free. */
+/*
+ * What a block and the next one have goes into the first of them, if that leaves half of it free.
+ */
 static void
 merge_blocks(IdSet *set, int place)
 {
@@ -143,7 +147,8 @@ static void
 open_gap(IdBlock *block, int number)
 {
 	if (block->first + block->count < BLOCK_SIZE)
-		memmove(entry_at(block, number + 1), entry_at(block, number), sizeof(IdEntry) * (block->count - number));
+		memmove(entry_at(block, number + 1), entry_at(block, number),
+				sizeof(IdEntry) * (block->count - number));
 	else
 	{
 		block->first--;
@@ -163,7 +168,8 @@ close_gap(IdBlock *block, int number)
 		block->first++;
 	}
 	else
-		memmove(entry_at(block, number), entry_at(block, number + 1), sizeof(IdEntry) * (block->count - number));
+		memmove(entry_at(block, number), entry_at(block, number + 1),
+				sizeof(IdEntry) * (block->count - number));
 	if (block->count == 0)
 		block->first = 0;
 }

@@ -107,7 +107,10 @@ kind_of_association(WorkKey *key)
 	return &link_pairs;			/* or check_association() says why not */
 }
 
-/* The record id that the verdict of a row tells: of the company, whose row is the parent of a group call's association. */
+/*
+ * The record id that the verdict of a row tells: of the company, whose row is the parent of a group
+ * call's association.
+ */
 static void
 find_parent(Row *row)
 {
@@ -115,13 +118,15 @@ find_parent(Row *row)
 	RingScan	child;
 	bool		isnull;
 
-	ring_scan_open(&child, catalog->result[RING_CHILD(row->parent)], catalog->result_id[RING_CHILD(row->parent)], 1);
+	ring_scan_open(&child, catalog->result[RING_CHILD(row->parent)],
+				   catalog->result_id[RING_CHILD(row->parent)], 1);
 	if (ring_scan_find(&child, row->parent))
 	{
 		Datum		record_id = slot_getattr(child.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
 
 		if (!isnull)
-			text_to_cstring_buffer(DatumGetTextPP(record_id), row->record_id, sizeof(row->record_id));
+			text_to_cstring_buffer(DatumGetTextPP(record_id), row->record_id,
+								   sizeof(row->record_id));
 	}
 	ring_scan_close(&child);
 }
@@ -137,7 +142,8 @@ look_up_pair(WorkKey *key)
 		await_look_up_contact(key);
 	if (row->record_id[0] != '\0')
 		return;
-	found = record_map_find(key->lane->account->server, OBJECT_IS_COMPANY, company.property, company.key);
+	found = record_map_find(key->lane->account->server, OBJECT_IS_COMPANY, company.property,
+							company.key);
 	if (found != NULL)
 		strlcpy(row->record_id, found, sizeof(row->record_id));
 	else if (row->call == CALL_GROUP && row->parent != 0)
@@ -184,7 +190,8 @@ end_read_companies(Batch *batch)
 static const char *
 company_problem(const MessageKey *company)
 {
-	return psprintf("no company of the domain %s is known: see the row of the company", company->key);
+	return psprintf("no company of the domain %s is known: see the row of the company",
+					company->key);
 }
 
 /* The contact is known: the company is the next to be found, or both are. */
@@ -198,21 +205,24 @@ go_on(Input *input, const Reply *reply, AckRequest *request)
 	else if (!is_by_domain(&company))
 		input->onward = &read_companies;
 	else
-		batch_reject(input, VERDICT_REJECTED, "company_not_found", company_problem(&company), reply->status, request);
+		batch_reject(input, VERDICT_REJECTED, "company_not_found", company_problem(&company),
+					 reply->status, request);
 }
 
 /* A row that only updates makes no record, not even the one that it is about. */
 static bool
 may_make(const Input *input)
 {
-	return input->key->lane->account->options->create_missing && carrier(input)->mode != MODE_UPDATE;
+	return input->key->lane->account->options->create_missing &&
+		carrier(input)->mode != MODE_UPDATE;
 }
 
 static void
 take_contact(WorkKey *key, const ReplyResult *result)
 {
 	strlcpy(key->record_id, result->id, sizeof(key->record_id));
-	record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, queue_id_property(key), key->key, key->record_id,
+	record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, queue_id_property(key), key->key,
+				   key->record_id,
 				   result->created == 1, clock_us());
 }
 
@@ -222,7 +232,8 @@ take_company(Row *row, const ReplyResult *result)
 	MessageKey	company = company_of(row);
 
 	strlcpy(row->record_id, result->id, sizeof(row->record_id));
-	record_map_add(row->key->lane->account->server, OBJECT_IS_COMPANY, company.property, company.key, row->record_id,
+	record_map_add(row->key->lane->account->server, OBJECT_IS_COMPANY, company.property,
+				   company.key, row->record_id,
 				   false, clock_us());
 }
 
@@ -253,7 +264,8 @@ read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (may_make(input))
 			input->onward = &make_contacts;
 		else
-			batch_reject(input, VERDICT_REJECTED, "contact_not_found", "HubSpot has no such contact", reply->status, request);
+			batch_reject(input, VERDICT_REJECTED, "contact_not_found",
+						 "HubSpot has no such contact", reply->status, request);
 	}
 	batch_go_on(batch, reply, request);
 }
@@ -272,7 +284,9 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	}
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = company_of(carrier(&batch->inputs[i])).key;
-	complete = records_match_read(batch, reply, company_of(carrier(&batch->inputs[0])).property, ids, found);
+	complete =
+		records_match_read(batch, reply, company_of(carrier(&batch->inputs[0])).property, ids,
+						   found);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		Input	   *input = &batch->inputs[i];
@@ -287,7 +301,8 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (may_make(input))
 			input->onward = &make_companies;
 		else
-			batch_reject(input, VERDICT_REJECTED, "company_not_found", "HubSpot has no such company",
+			batch_reject(input, VERDICT_REJECTED, "company_not_found",
+						 "HubSpot has no such company",
 						 reply->status, request);
 	}
 	batch_go_on(batch, reply, request);
@@ -324,7 +339,8 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		return;
 	}
 	for (int i = 0; i < batch->ninputs; i++)
-		ids[i] = is_contact ? batch->inputs[i].key->key : company_of(carrier(&batch->inputs[i])).key;
+		ids[i] = is_contact
+			? batch->inputs[i].key->key : company_of(carrier(&batch->inputs[i])).key;
 	complete = records_match_read(batch, reply, property, ids, found);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
@@ -333,8 +349,10 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		if (found[i] == NULL && !complete)
 			input->onward = &batch_same;
 		else if (found[i] == NULL)
-			batch_reject(input, VERDICT_REJECTED, is_contact ? "contact_not_found" : "company_not_found",
-						 reply->nerrors > 0 ? reply->errors[0].message : NULL, reply->status, request);
+			batch_reject(input, VERDICT_REJECTED,
+						 is_contact ? "contact_not_found" : "company_not_found",
+						 reply->nerrors > 0 ? reply->errors[0].message : NULL, reply->status,
+						 request);
 		else if (is_contact)
 		{
 			take_contact(input->key, found[i]);
@@ -367,10 +385,13 @@ append_pair(Batch *batch, Input *input, const MessageParts *parts)
 		carrier(input)->looked = LOOKED_NOT;
 		return BUILD_WAIT;		/* the row that it was found out for is not to be sent any more */
 	}
-	appendStringInfo(&batch->body, "{\"from\":{\"id\":\"%s\"},\"to\":{\"id\":\"%s\"}", input->key->record_id,
+	appendStringInfo(&batch->body, "{\"from\":{\"id\":\"%s\"},\"to\":{\"id\":\"%s\"}",
+					 input->key->record_id,
 					 carrier(input)->record_id);
 	if (batch->path == PATH_ASSOCIATE_TYPED)
-		appendStringInfo(&batch->body, ",\"types\":[{\"associationCategory\":\"HUBSPOT_DEFINED\",\"associationTypeId\":%d}]",
+		appendStringInfo(&batch->body,
+						 ",\"types\":[{\"associationCategory\":\"HUBSPOT_DEFINED\","
+						 "\"associationTypeId\":%d}]",
 						 PRIMARY_COMPANY);
 	appendStringInfoChar(&batch->body, '}');
 	return BUILD_DONE;
@@ -379,7 +400,8 @@ append_pair(Batch *batch, Input *input, const MessageParts *parts)
 static void
 end_linked(Input *input, const Reply *reply, AckRequest *request)
 {
-	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status, .created = -1,
+	AckResult	result =
+	{.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status, .created = -1,
 	.record_id = input->key->record_id};
 
 	batch_end_input(input, &result);
@@ -400,7 +422,8 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 	if ((row->once & ONCE_WITHOUT_RECORD) != 0)
 	{
 		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,
-					 error->message != NULL ? error->message : reply->message, reply->status, request);
+					 error->message != NULL ? error->message : reply->message, reply->status,
+					 request);
 		return;
 	}
 	for (int i = 0; i < input->nrows; i++)
@@ -416,11 +439,15 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 static bool
 is_pair(const ReplyResult *result, const Input *input)
 {
-	return result->from_id != NULL && result->to_id != NULL && strcmp(result->from_id, input->key->record_id) == 0 &&
+	return result->from_id != NULL && result->to_id != NULL &&
+		strcmp(result->from_id, input->key->record_id) == 0 &&
 		strcmp(result->to_id, carrier(input)->record_id) == 0;
 }
 
-/* The error of a pair that is not among the results: it names one of the two, or it is the only one left. */
+/*
+ * The error of a pair that is not among the results: it names one of the two, or it is the only one
+ * left.
+ */
 static const ReplyError *
 error_of(const Reply *reply, const Input *input, int nopen)
 {
@@ -542,7 +569,10 @@ static const RequestKind make_companies = {
 	.answered = made_answered,
 };
 
-/* Rows of one contact are one when they are about one company; what was found out for the first holds for all. */
+/*
+ * Rows of one contact are one when they are about one company; what was found out for the first
+ * holds for all.
+ */
 static bool
 association_joins(const Row *first, Row *next)
 {
@@ -569,7 +599,8 @@ check_association(Row *row, const MessageParts *parts, const char **category, co
 		return false;
 	*category = "company_not_found";
 	*problem = company_problem(&company);
-	return !is_by_domain(&company) || row->record_id[0] != '\0' || row->key->record_id[0] == '\0' || row->looked == LOOKED_NOT;
+	return !is_by_domain(&company) || row->record_id[0] != '\0' || row->key->record_id[0] == '\0' ||
+		row->looked == LOOKED_NOT;
 }
 
 const FamilyWork associations_work = {

@@ -42,7 +42,9 @@ is_by_domain(const WorkKey *key)
 static void
 begin_search(Batch *batch)
 {
-	appendStringInfoString(&batch->body, "{\"filterGroups\":[{\"filters\":[{\"propertyName\":\"domain\",\"operator\":\"IN\",\"values\":[");
+	appendStringInfoString(&batch->body,
+						   "{\"filterGroups\":[{\"filters\":[{\"propertyName\":\"domain\","
+						   "\"operator\":\"IN\",\"values\":[");
 }
 
 /* The oldest first; the key tells whom a company belongs to. */
@@ -57,10 +59,13 @@ end_search(Batch *batch)
 		appendStringInfoChar(&batch->body, ',');
 		value_append_string(&batch->body, property, strlen(property));
 	}
-	appendStringInfoString(&batch->body, "],\"sorts\":[\"createdate\"],\"limit\":200,\"after\":\"0\"}");
+	appendStringInfoString(&batch->body,
+						   "],\"sorts\":[\"createdate\"],\"limit\":200,\"after\":\"0\"}");
 }
 
-/* The domain of a company that has a key of its own, by its newest row that tells; NULL: none does. */
+/*
+ * The domain of a company that has a key of its own, by its newest row that tells; NULL: none does.
+ */
 static char *
 domain_of(const Input *input, const MessageParts *parts)
 {
@@ -76,7 +81,8 @@ append_domain(Batch *batch, Input *input, const MessageParts *parts)
 {
 	input->alias = is_by_domain(input->key) ? input->key->key : domain_of(input, parts);
 	/* the row that had one was not to be sent any more; or the next search has room for it */
-	if (input->alias == NULL || records_wait_for_key(input) || batch->body.len + strlen(input->alias) > SEARCH_BYTES)
+	if (input->alias == NULL || records_wait_for_key(input) ||
+		batch->body.len + strlen(input->alias) > SEARCH_BYTES)
 		return BUILD_WAIT;
 	value_append_string(&batch->body, input->alias, strlen(input->alias));
 	return BUILD_DONE;
@@ -93,14 +99,16 @@ typedef struct Found
 static bool
 is_older(const ReplyResult *a, const ReplyResult *b)
 {
-	return a->created_at != NULL && b->created_at != NULL && strcmp(a->created_at, b->created_at) < 0;
+	return a->created_at != NULL && b->created_at != NULL &&
+		strcmp(a->created_at, b->created_at) < 0;
 }
 
 static void
 look_at(Found *found, const Input *input, const ReplyResult *result)
 {
 	const char *domain = reply_property(result, "domain");
-	const char *key = is_by_domain(input->key) ? NULL : reply_property(result, queue_id_property(input->key));
+	const char *key = is_by_domain(input->key)
+	? NULL : reply_property(result, queue_id_property(input->key));
 
 	if (domain == NULL || pg_strcasecmp(domain, input->alias) != 0 || result->id == NULL)
 		return;
@@ -120,7 +128,8 @@ look_at(Found *found, const Input *input, const ReplyResult *result)
 static bool
 is_silent(const Reply *reply)
 {
-	return reply->nresults == 0 && reply_text(reply, "status")[0] != '\0' && !reply_has(reply, "total");
+	return reply->nresults == 0 && reply_text(reply, "status")[0] != '\0' &&
+		!reply_has(reply, "total");
 }
 
 static const RequestKind create_companies;
@@ -222,7 +231,9 @@ create_address(const Batch *batch, Address *address)
 static Settlement
 settle_create(Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request)
 {
-	if (answered ? (reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) || reply->status == 503 : !reached)
+	if (answered
+		? (reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) ||
+		reply->status == 503 : !reached)
 		return SETTLE_NOT;
 	search_later(batch, NULL);
 	return SETTLE_DONE;
@@ -265,7 +276,8 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (reply_is_transient(error))
 			fault_input(input, error->category, error->message, reply->status, request);
 		else
-			batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category, error->message,
+			batch_reject(input, VERDICT_REJECTED,
+						 error->code != NULL ? error->code : error->category, error->message,
 						 reply->status, request);
 	}
 	search_later(batch, left_out);
@@ -318,7 +330,8 @@ tells_domain(const WorkKey *key)
 	MessageParts parts;
 	MessageProblem problem;
 
-	return message_read(row->message, &parts, &problem) && message_company_domain(row->call, &parts) != NULL;
+	return message_read(row->message, &parts, &problem) &&
+		message_company_domain(row->call, &parts) != NULL;
 }
 
 static const RequestKind *
@@ -327,16 +340,18 @@ kind_of_company(WorkKey *key)
 	const RequestKind *kind = modes_kind_of(key);
 
 	if (key_head(key)->call == CALL_DELETE)
-		return is_by_domain(key) && key->record_id[0] == '\0' ? &search_companies : deletes_kind_of(key);
+		return is_by_domain(key) && key->record_id[0] == '\0'
+			? &search_companies : deletes_kind_of(key);
 	/* by domain, one that is not known is searched for whatever the mode */
 	if (kind != NULL && (!is_by_domain(key) || key->record_id[0] != '\0'))
 		return kind;
 	if (!is_by_domain(key))
-		return key->record_id[0] != '\0' || !tells_domain(key) ? &records_upsert : &search_companies;
+		return key->record_id[0] != '\0' || !tells_domain(key)
+			? &records_upsert : &search_companies;
 	if (key->record_id[0] != '\0')
 		return &records_update;
 	if (key_head(key)->lost && key->not_before == 0)
-		key->not_before = clock_us() + INDEX_US;	/* another worker may have created it just now */
+		key->not_before = clock_us() + INDEX_US;	/* another worker may just have created it */
 	if (key->not_before > clock_us())
 	{
 		await_time(key, key->not_before);

@@ -45,7 +45,10 @@ read_refused(Batch *batch, const Reply *reply, AckRequest *request)
 		reject_conflict(&batch->inputs[0], request);
 }
 
-/* Nobody has the key or the address, by now (another row of the batch may have freed it): once more. */
+/*
+ * Nobody has the key or the address, by now (another row of the batch may have freed it): once
+ * more.
+ */
 static bool
 try_again(Input *input)
 {
@@ -134,7 +137,8 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		}
 		else if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
 			batch_reject(input, VERDICT_REJECTED, "conflicting_key",
-						 psprintf("the address %s is of contact %s, whose %s is \"%s\"", input->alias, found[i]->id,
+						 psprintf("the address %s is of contact %s, whose %s is \"%s\"",
+								  input->alias, found[i]->id,
 								  property, key), reply->status, request);
 		else if (modes_may_update(input, found[i]->id, reply, request))
 		{
@@ -151,7 +155,10 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 /* ---- confirmed -------------------------------------------------------------------- */
 
-/* The address that the userIds of the rows mean is remembered, so that later calls may name the contact by them alone. */
+/*
+ * The address that the userIds of the rows mean is remembered, so that later calls may name the
+ * contact by them alone.
+ */
 static void
 remember_user_ids(Input *input)
 {
@@ -163,11 +170,13 @@ remember_user_ids(Input *input)
 		MessageProblem problem;
 		char	   *user_id;
 
-		if (!input->rows[i]->has_user_id || !message_read(input->rows[i]->message, &parts, &problem))
+		if (!input->rows[i]->has_user_id ||
+			!message_read(input->rows[i]->message, &parts, &problem))
 			continue;
 		user_id = message_user_id(&parts);
 		if (user_id != NULL && pg_strcasecmp(user_id, key->key) != 0)
-			record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, key->key,
+			record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id,
+						   key->key,
 						   input->created == 1, clock_us());
 	}
 }
@@ -242,7 +251,8 @@ kind_of_contact(WorkKey *key)
 static bool
 contact_joins(const Row *first, Row *next)
 {
-	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && first->erases == next->erases &&
+	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
+		first->erases == next->erases &&
 		modes_join(first, next);
 }
 

@@ -2,11 +2,11 @@
  * deletes.c
  *		Records are archived, contacts erased without a trace.
  *
- * HubSpot archives by record id only, and says nothing of ids that it does not
- * have: so each record is read first, by its key; one whose key is not unique
- * (a company's domain) by the id that is known, or it is searched for (companies.c).  Erasure goes by the
- * address where that is the key, for then HubSpot blocks one that it does not
- * know; the traces here are removed by purge.c before the row has its verdict.
+ * HubSpot archives by record id only, and says nothing of ids that it does not have: so each record
+ * is read first, by its key; one whose key is not unique (a company's domain) by the id that is
+ * known, or it is searched for (companies.c).  Erasure goes by the address where that is the key,
+ * for then HubSpot blocks one that it does not know; the traces here are removed by purge.c before
+ * the row has its verdict.
  */
 #include "postgres.h"
 
@@ -25,7 +25,8 @@ static const RequestKind erase_contact;
 static void
 end_unchanged(Input *input, const Reply *reply, AckRequest *request)
 {
-	AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
+	AckResult	result =
+	{.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
 
 	batch_end_input(input, &result);
 }
@@ -34,7 +35,8 @@ end_unchanged(Input *input, const Reply *reply, AckRequest *request)
 static void
 forget_in_events(const WorkKey *key)
 {
-	WorkKey    *events = queue_find(&key->lane->account->lanes[FAMILY_EVENTS], key->property, key->key);
+	WorkKey    *events =
+	queue_find(&key->lane->account->lanes[FAMILY_EVENTS], key->property, key->key);
 	dlist_iter	iter;
 
 	if (events == NULL)
@@ -49,7 +51,8 @@ void
 deletes_contact(const WorkKey *key)
 {
 	const Account *account = key->lane->account;
-	WorkKey    *associations = queue_find(unconstify(Lane *, &account->lanes[FAMILY_ASSOCIATIONS]), key->property, key->key);
+	WorkKey    *associations =
+	queue_find(unconstify(Lane *, &account->lanes[FAMILY_ASSOCIATIONS]), key->property, key->key);
 
 	forget_in_events(key);
 	if (associations != NULL && key_has_rows(associations))
@@ -111,13 +114,15 @@ read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_refused(batch, reply, request);
 		return;
 	}
-	complete = batch->kind->by_record ? match_records(batch, reply, found) : records_match_keys(batch, reply, found);
+	complete = batch->kind->by_record
+		? match_records(batch, reply, found) : records_match_keys(batch, reply, found);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		if (found[i] == NULL && !complete)
 			batch->inputs[i].onward = &batch_same;
 		else
-			deletes_found(&batch->inputs[i], found[i] != NULL ? found[i]->id : NULL, reply, request);
+			deletes_found(&batch->inputs[i], found[i] != NULL ? found[i]->id : NULL, reply,
+						  request);
 	}
 	batch_go_on(batch, reply, request);
 }
@@ -133,12 +138,14 @@ static void
 end_archived(Input *input, const Reply *reply, AckRequest *request)
 {
 	char		record_id[RECORD_ID_BYTES];
-	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
+	AckResult	result =
+	{.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
 	.created = -1, .record_id = record_id};
 
 	strlcpy(record_id, input->key->record_id, sizeof(record_id));
 	if (input->several)
-		batch_warn(input, "several_companies", "domain", "HubSpot has several companies of this domain: the oldest was taken");
+		batch_warn(input, "several_companies", "domain",
+				   "HubSpot has several companies of this domain: the oldest was taken");
 	forget(input->key);
 	batch_end_input(input, &result);
 }
@@ -184,7 +191,9 @@ erase_read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		input->onward = &erase_contact;
 	else
 	{
-		AckResult	result = {.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status, .created = -1};
+		AckResult	result =
+		{.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status,
+		.created = -1};
 
 		purge_begin(input, &result);
 	}
@@ -212,13 +221,15 @@ static void
 erase_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	Input	   *input = &batch->inputs[0];
-	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
+	AckResult	result =
+	{.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
 	.created = -1};
 
 	if (reply->class == REPLY_RECORDS)
 		purge_begin(input, &result);
 	else
-		batch_reject(input, VERDICT_REJECTED, reply_code(reply), reply->message, reply->status, request);
+		batch_reject(input, VERDICT_REJECTED, reply_code(reply), reply->message, reply->status,
+					 request);
 }
 
 /* ---- which request ----------------------------------------------------------------------- */

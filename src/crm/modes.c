@@ -75,7 +75,8 @@ modes_may_create(Input *input, const Reply *reply, AckRequest *request)
 	if (mode_of(input) != MODE_UPDATE)
 		return true;
 	batch_reject(input, VERDICT_REJECTED, records_not_found(object),
-				 psprintf("HubSpot has no such %s, and this row only updates", object_types[object].name), reply->status, request);
+				 psprintf("HubSpot has no such %s, and this row only updates",
+						  object_types[object].name), reply->status, request);
 	return false;
 }
 

@@ -86,7 +86,10 @@ add_addresses(Purge *purge, const char *list)
 	}
 }
 
-/* Rows in the window that were queued before the deletion and are not under way are not sent any more. */
+/*
+ * Rows in the window that were queued before the deletion and are not under way are not sent any
+ * more.
+ */
 static void
 cancel_rows(WorkKey *key, int64 before)
 {
@@ -104,7 +107,8 @@ static void
 cancel_others(const Purge *purge)
 {
 	Account    *account = purge->input.key->lane->account;
-	const char *const properties[] = {NULL, MESSAGE_USER_ID, account->options->id_property[OBJECT_IS_CONTACT]};
+	const char *const properties[] =
+	{NULL, MESSAGE_USER_ID, account->options->id_property[OBJECT_IS_CONTACT]};
 	int64		before = purge->input.rows[purge->input.nrows - 1]->id;
 	ListCell   *cell;
 
@@ -126,7 +130,8 @@ cancel_others(const Purge *purge)
 void
 purge_begin(Input *input, const AckResult *result)
 {
-	MemoryContext context = AllocSetContextCreate(WorkerContext, "hubspot purge", ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(WorkerContext, "hubspot purge", ALLOCSET_SMALL_SIZES);
 	Purge	   *purge = MemoryContextAllocZero(context, sizeof(Purge));
 
 	purge->context = context;
@@ -139,7 +144,8 @@ purge_begin(Input *input, const AckResult *result)
 	strlcpy(purge->record_id, input->key->record_id, sizeof(purge->record_id));
 	purge->erased = (Erased)
 	{
-		.server = input->key->lane->account->server, .before = input->rows[0]->id, .record_id = purge->record_id, .context = context
+		.server = input->key->lane->account->server, .before = input->rows[0]->id,
+			.record_id = purge->record_id, .context = context
 	};
 	erased_add_key(&purge->erased, input->key->key, strlen(input->key->key));
 	add_addresses(purge, input->alias);
@@ -179,14 +185,20 @@ describe_progress(const Purge *purge, char *text, size_t size)
 	int64		all;
 
 	if (purge->stand == STAND_SWEPT || purge->stand == STAND_DONE)
-		snprintf(text, size, "erasure of row " INT64_FORMAT " has been through the tables and is at its end", id);
+		snprintf(text, size,
+				 "erasure of row " INT64_FORMAT " has been through the tables and is at its end",
+				 id);
 	else if (pass == NULL || !pass_progress(pass, &done, &all))
 		snprintf(text, size, "erasure of row " INT64_FORMAT " begins", id);
 	else if (purge->stand == STAND_PASSES)
-		snprintf(text, size, "erasure of row " INT64_FORMAT " goes through the tables: " INT64_FORMAT " of " INT64_FORMAT " rows are done",
+		snprintf(text, size,
+				 "erasure of row " INT64_FORMAT " goes through the tables: " INT64_FORMAT
+				 " of " INT64_FORMAT " rows are done",
 				 id, done, all);
 	else
-		snprintf(text, size, "erasure of row " INT64_FORMAT " is the next to go through the tables: of those before it, "
+		snprintf(text, size,
+				 "erasure of row " INT64_FORMAT
+				 " is the next to go through the tables: of those before it, "
 				 INT64_FORMAT " of " INT64_FORMAT " rows are done", id, done, all);
 }
 
@@ -201,7 +213,8 @@ describe_first(const Account *account, bool held_up, char *reason, size_t size)
 	{
 		const Purge *purge = dlist_container(Purge, node, iter.cur);
 
-		if (purge->input.key->lane->account != account || (purge->obstacle[0] != '\0') != held_up || count++ > 0)
+		if (purge->input.key->lane->account != account || (purge->obstacle[0] != '\0') != held_up ||
+			count++ > 0)
 			continue;
 		if (held_up)
 			strlcpy(reason, purge->obstacle, size);
@@ -219,7 +232,8 @@ purge_reason(const Account *account, char *reason, size_t size)
 	if (count == 0)
 		count = describe_first(account, false, reason, size);
 	if (count > 1)
-		snprintf(reason + strlen(reason), size - strlen(reason), "; %d more erasures wait", count - 1);
+		snprintf(reason + strlen(reason), size - strlen(reason), "; %d more erasures wait",
+				 count - 1);
 	return count > 0;
 }
 
@@ -239,7 +253,8 @@ key_array(const Purge *purge)
 
 	for (int i = 0; i < list_length(purge->erased.keys); i++)
 		elements[i] = CStringGetTextDatum(list_nth(purge->erased.keys, i));
-	return PointerGetDatum(construct_array(elements, list_length(purge->erased.keys), TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, list_length(purge->erased.keys), TEXTOID, -1,
+										   false, TYPALIGN_INT));
 }
 
 static Datum
@@ -250,7 +265,8 @@ row_array(const Purge *purge)
 
 	for (int i = 0; i < input->nrows; i++)
 		elements[i] = Int64GetDatum(input->rows[i]->id);
-	return PointerGetDatum(construct_array(elements, input->nrows, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return PointerGetDatum(construct_array(elements, input->nrows, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 static void
@@ -258,7 +274,8 @@ execute(const Purge *purge, const char *sql)
 {
 	Oid			types[PURGE_PARAMETERS] = {OIDOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT8ARRAYOID};
 	Datum		values[PURGE_PARAMETERS] = {
-		ObjectIdGetDatum(purge->erased.server), key_array(purge), CStringGetTextDatum(purge->pattern),
+		ObjectIdGetDatum(purge->erased.server), key_array(purge),
+		CStringGetTextDatum(purge->pattern),
 		CStringGetTextDatum(purge->record_id),
 		row_array(purge)
 	};
@@ -267,7 +284,10 @@ execute(const Purge *purge, const char *sql)
 		elog(ERROR, "could not remove the traces of an erased contact");
 }
 
-/* A regular expression for the addresses, each as a whole word; one that matches nothing when there are none. */
+/*
+ * A regular expression for the addresses, each as a whole word; one that matches nothing when there
+ * are none.
+ */
 static void
 make_pattern(Purge *purge)
 {
@@ -306,7 +326,8 @@ make_pattern(Purge *purge)
 
 /* The row of the deletion itself is the sign for admit.c that all is done. */
 static const char *const empty_rest[] = {
-	"UPDATE hubspot.outbox SET key = '', key_property = NULL, message = '{\"gdpr\": true}' WHERE id = ANY ($5)",
+	"UPDATE hubspot.outbox SET key = '', key_property = NULL, message = '{\"gdpr\": "
+	"true}' WHERE id = ANY ($5)",
 	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE" RECORDS_OF_CONTACT
 	" AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object",
 	"DELETE FROM hubspot.confirmed WHERE server = $1 AND object = 'contact' AND record_id = $4",
@@ -314,8 +335,8 @@ static const char *const empty_rest[] = {
 };
 
 /*
- * Definitions that know the contact, or whose state says something of it.  A membership is the contact's unless its
- * keys are companies' or events'.
+ * Definitions that know the contact, or whose state says something of it.  A membership is the
+ * contact's unless its keys are companies' or events'.
  */
 #define KEYS_OF_CONTACTS \
 	" m.key = ANY ($2) AND m.sync = ANY (ARRAY(SELECT d.id FROM hubspot.sync d" \
@@ -343,7 +364,8 @@ rows_of(const Purge *purge, const char *sql)
 }
 
 /*
- * Keep refreshes off what is to be changed; false when one of them goes on now, which may take long.
+ * Keep refreshes off what is to be changed; false when one of them goes on now, which may take
+ * long.
  */
 static bool
 lock_states(const Purge *purge)
@@ -364,13 +386,15 @@ name_obstacle(Purge *purge)
 																			 " AND l.pid <> pg_catalog.pg_backend_pid()")
 				" LIMIT 1") > 0)
 		snprintf(purge->obstacle, sizeof(purge->obstacle),
-				 "erasure of row " INT64_FORMAT " waits for transaction %s of process %s, which refreshes \"%s\"", id,
+				 "erasure of row " INT64_FORMAT
+				 " waits for transaction %s of process %s, which refreshes \"%s\"", id,
 				 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3),
 				 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2),
 				 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	else
 		snprintf(purge->obstacle, sizeof(purge->obstacle),
-				 "erasure of row " INT64_FORMAT " waits for a transaction that refreshes what knows the contact", id);
+				 "erasure of row " INT64_FORMAT
+				 " waits for a transaction that refreshes what knows the contact", id);
 }
 
 static void

@@ -55,7 +55,8 @@ compare_lanes(const void *a, const void *b)
 	const LaneReport *x = a;
 	const LaneReport *y = b;
 
-	return x->server != y->server ? (x->server < y->server ? -1 : 1) : (int) x->family - (int) y->family;
+	return x->server != y->server
+		? (x->server < y->server ? -1 : 1) : (int) x->family - (int) y->family;
 }
 
 static int
@@ -75,7 +76,8 @@ compare_hashes(const void *a, const void *b)
 
 	if (x->key_hash != y->key_hash)
 		return x->key_hash < y->key_hash ? -1 : 1;
-	return x->server != y->server ? (x->server < y->server ? -1 : 1) : (int) x->family - (int) y->family;
+	return x->server != y->server
+		? (x->server < y->server ? -1 : 1) : (int) x->family - (int) y->family;
 }
 
 static Told *
@@ -111,7 +113,10 @@ told_of(FmgrInfo *function)
 	return function->fn_extra;
 }
 
-/* The oldest row of a key is told by its id; what comes behind it, or is left on disk, by their key. */
+/*
+ * The oldest row of a key is told by its id; what comes behind it, or is left on disk, by their
+ * key.
+ */
 static const KeyReport *
 find_key(const Told *told, const KeyReport *wanted)
 {
@@ -120,7 +125,8 @@ find_key(const Told *told, const KeyReport *wanted)
 	if (told->nkeys == 0)
 		return NULL;
 	found = bsearch(wanted, told->by_id, told->nkeys, sizeof(KeyReport), compare_ids);
-	return found != NULL ? found : bsearch(wanted, told->by_hash, told->nkeys, sizeof(KeyReport), compare_hashes);
+	return found != NULL
+		? found : bsearch(wanted, told->by_hash, told->nkeys, sizeof(KeyReport), compare_hashes);
 }
 
 static char *
@@ -130,7 +136,8 @@ lane_words(const LaneReport *lane)
 
 	if (words == NULL || lane->until == 0)
 		return words == NULL ? NULL : pstrdup(words);
-	return psprintf("%s until %s", words, timestamptz_to_str(lane->until - lane->until % USECS_PER_SEC));
+	return psprintf("%s until %s", words,
+					timestamptz_to_str(lane->until - lane->until % USECS_PER_SEC));
 }
 
 static const char *
@@ -164,7 +171,8 @@ hubspot_waits_for(PG_FUNCTION_ARGS)
 	const char *property = NULL;
 	const char *words;
 
-	if (PG_ARGISNULL(ARG_ID) || PG_ARGISNULL(ARG_SERVER) || PG_ARGISNULL(ARG_OBJECT) || PG_ARGISNULL(ARG_KEY))
+	if (PG_ARGISNULL(ARG_ID) || PG_ARGISNULL(ARG_SERVER) || PG_ARGISNULL(ARG_OBJECT) ||
+		PG_ARGISNULL(ARG_KEY))
 		PG_RETURN_NULL();
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_OBJECT));
 	object = object_find(name, strlen(name));

@@ -31,15 +31,18 @@ static HTAB *by_server = NULL;
 void
 accounts_init(void)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(AccountEntry), .hcxt = WorkerContext};
+	HASHCTL		control =
+	{.keysize = sizeof(Oid), .entrysize = sizeof(AccountEntry), .hcxt = WorkerContext};
 
-	by_server = hash_create("hubspot accounts", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	by_server =
+		hash_create("hubspot accounts", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 Account *
 accounts_find(Oid server)
 {
-	AccountEntry *entry = by_server == NULL ? NULL : hash_search(by_server, &server, HASH_FIND, NULL);
+	AccountEntry *entry = by_server == NULL
+	? NULL : hash_search(by_server, &server, HASH_FIND, NULL);
 
 	return entry == NULL ? NULL : entry->account;
 }
@@ -71,12 +74,17 @@ accounts_is_paused(const Lane *lane)
 	return lane->account->pause.state != LANE_RUN || lane->pause.state != LANE_RUN;
 }
 
-/* What HubSpot says is in hubspot.status, for who may read it: it may quote a record, and the log is no place for that. */
+/*
+ * What HubSpot says is in hubspot.status, for who may read it: it may quote a record, and the log
+ * is no place for that.
+ */
 void
 accounts_tell(const Account *account, const Lane *lane, const LaneStatus *status)
 {
 	ereport(LOG,
 			(errmsg("HubSpot account \"%s\"%s%s is in state %s%s%.*s", account->name,
-					lane != NULL ? ", lane " : "", lane != NULL ? lane_family_name(lane->family) : "",
-					lane_state_name(status->state), status->own > 0 ? ": " : "", status->own, status->reason)));
+					lane != NULL ? ", lane " : "",
+					lane != NULL ? lane_family_name(lane->family) : "",
+					lane_state_name(status->state), status->own > 0 ? ": " : "", status->own,
+					status->reason)));
 }

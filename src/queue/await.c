@@ -37,7 +37,8 @@ await_look_up(WorkKey *key)
 bool
 await_is_first(const Row *row, const Lane *lane)
 {
-	return (lane->reader == NULL || lane == row->key->lane) && unfinished_oldest(&lane->unfinished) >= row->id;
+	return (lane->reader == NULL || lane == row->key->lane) &&
+		unfinished_oldest(&lane->unfinished) >= row->id;
 }
 
 void
@@ -186,7 +187,8 @@ gather(Lane *lane, KeyState state, int *budget)
 {
 	while (*budget > 0 && !dlist_is_empty(&lane->keys.in[state]))
 	{
-		key_set_state(dlist_head_element(WorkKey, stand.node, &lane->keys.in[state]), KEY_IS_ASKED, wait_for_nothing());
+		key_set_state(dlist_head_element(WorkKey, stand.node, &lane->keys.in[state]), KEY_IS_ASKED,
+					  wait_for_nothing());
 		(*budget)--;
 	}
 }

@@ -11,14 +11,19 @@
 
 #include "queue/queue.h"
 
-/* Until rows of the other key have left their batch; the same, of one that creates what is needed. */
+/*
+ * Until rows of the other key have left their batch; the same, of one that creates what is needed.
+ */
 extern void await_key(WorkKey *key, WorkKey *other);
 extern void await_creator(WorkKey *key, WorkKey *other);
 
 /* Until the family's look_up() was called for the key, in a transaction. */
 extern void await_look_up(WorkKey *key);
 
-/* Until every row of the lane that was queued before the key's head row, and has been read, has its verdict. */
+/*
+ * Until every row of the lane that was queued before the key's head row, and has been read, has its
+ * verdict.
+ */
 extern void await_older(WorkKey *key, Lane *lane);
 
 /*
@@ -27,7 +32,10 @@ extern void await_older(WorkKey *key, Lane *lane);
  */
 extern bool await_other(WorkKey *key, WorkKey *other, bool is_known);
 
-/* Rows of another lane may be on their way into the window.  Returns whether the key was sent away until they are done. */
+/*
+ * Rows of another lane may be on their way into the window.  Returns whether the key was sent away
+ * until they are done.
+ */
 extern bool await_reader(WorkKey *key, Lane *lane);
 
 /* Whether that is so. */

@@ -112,7 +112,8 @@ defer_recall(WorkKey *key)
 void
 defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message)
 {
-	AckResult	result = {.id = id, .verdict = verdict, .created = -1, .category = category, .message = message};
+	AckResult	result =
+	{.id = id, .verdict = verdict, .created = -1, .category = category, .message = message};
 
 	if (!key_forget_deferred(key, id))
 		return;
@@ -126,7 +127,8 @@ defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, con
 }
 
 void
-defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category, const char *message)
+defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category,
+			  const char *message)
 {
 	while (key->rows.ndeferred > 0 && key->rows.deferred[0] < before)
 		defer_end_row(key, key->rows.deferred[0], verdict, category, message);
@@ -163,12 +165,14 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 
 	if (!ring_scan_find(copies, id))
 	{
-		defer_end_row(key, id, VERDICT_CANCELLED, "removed", "the row was removed from hubspot.deferred");
+		defer_end_row(key, id, VERDICT_CANCELLED, "removed",
+					  "the row was removed from hubspot.deferred");
 		return;
 	}
 	if (cancel_wants(copies->slot))
 	{
-		defer_end_row(key, id, cancel_refusal.verdict, cancel_refusal.category, cancel_refusal.message);
+		defer_end_row(key, id, cancel_refusal.verdict, cancel_refusal.category,
+					  cancel_refusal.message);
 		return;
 	}
 	row = admit_row(key->lane, copies->slot, false);
@@ -213,7 +217,8 @@ column_int64(int row, int column)
 {
 	bool		isnull;
 
-	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull));
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
+									   &isnull));
 }
 
 static Oid
@@ -221,7 +226,8 @@ column_oid(int row, int column)
 {
 	bool		isnull;
 
-	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull));
+	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
+										  &isnull));
 }
 
 /* A row of hubspot.deferred, from the first columns of a query. */
@@ -240,7 +246,8 @@ read_copy(int i)
 {
 	Copy		copy = {.id = column_int64(i, 1)};
 	Account    *account = accounts_find(column_oid(i, 2));
-	Object		object = (Object) ring_enum_position(ring_catalog(false)->object, OBJECT_COUNT, column_oid(i, 3));
+	Object		object =
+	(Object) ring_enum_position(ring_catalog(false)->object, OBJECT_COUNT, column_oid(i, 3));
 
 	if (account == NULL)
 		return copy;
@@ -260,7 +267,8 @@ remember(const Copy *copy, int64 wait_us)
 	at_start[nat_start++] = copy->id;
 	if (copy->lane == NULL)
 	{
-		AckResult	result = {.id = copy->id, .verdict = VERDICT_CANCELLED, .created = -1, .category = "server_dropped",
+		AckResult	result =
+		{.id = copy->id, .verdict = VERDICT_CANCELLED, .created = -1, .category = "server_dropped",
 		.message = "the SERVER that this row was queued for does not exist any more"};
 
 		ack_result(&result);
@@ -288,7 +296,8 @@ defer_start(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	record_map_open();
 	SPI_connect();
-	select_copies("SELECT " COPY_COLUMNS ", (extract(epoch FROM next_try_at - clock_timestamp()) * 1000000)::int8"
+	select_copies("SELECT " COPY_COLUMNS
+				  ", (extract(epoch FROM next_try_at - clock_timestamp()) * 1000000)::int8"
 				  " FROM hubspot.deferred ORDER BY id");
 	at_start = MemoryContextAlloc(WorkerContext, sizeof(int64) * Max(SPI_processed, 1));
 	for (int i = 0; i < SPI_processed; i++)
@@ -305,7 +314,8 @@ defer_start(void)
 bool
 defer_has(int64 id)
 {
-	return nat_start > 0 && bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL;
+	return nat_start > 0 &&
+		bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL;
 }
 
 List *
@@ -331,7 +341,9 @@ defer_rows(void)
 		row->object = column_oid(i, 3);
 		row->call = column_oid(i, 6);
 		row->text = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
-		row->backfill = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7, &is_live)) && !is_live;
+		row->backfill =
+			DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7,
+									   &is_live)) && !is_live;
 		rows = lappend(rows, row);
 	}
 	record_map_close();

@@ -40,7 +40,8 @@ extern void defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until
 extern void defer_ended(const Row *row);
 
 /* Rows of a key that are in hubspot.deferred get this verdict, those queued before an id. */
-extern void defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category, const char *message);
+extern void defer_end_key(WorkKey *key, int64 before, Verdict verdict, const char *category,
+						  const char *message);
 
 /* Recall keys whose time has come; returns µs until the next, -1: none waits. */
 extern int64 defer_wake(int64 now);
@@ -57,7 +58,10 @@ extern bool defer_has_changes(void);
 extern void defer_write(void);
 extern void defer_written(void);
 
-/* What is deferred and not in the window, as the table and the memory know it; inside a transaction with SPI. */
+/*
+ * What is deferred and not in the window, as the table and the memory know it; inside a transaction
+ * with SPI.
+ */
 typedef struct DeferredRow
 {
 	int64		id;
@@ -77,7 +81,8 @@ extern List *defer_rows(void);
 extern WorkKey *defer_key(const DeferredRow *row);
 
 /* One of them gets this verdict; a key is recalled before its time. */
-extern void defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message);
+extern void defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category,
+						  const char *message);
 extern void defer_recall(WorkKey *key);
 
 #endif							/* HUBSPOT_DEFER_H */

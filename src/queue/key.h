@@ -76,7 +76,7 @@ typedef struct WorkKey
 	KeyRows		rows;
 	dlist_head	waiters;		/* keys that wait for rows of this one; written by key.c alone */
 	char		record_id[RECORD_ID_BYTES]; /* that it is in HubSpot, "": not known */
-	int			chunk;			/* rows to be taken at once, while a culprit is looked for; 0: all */
+	int			chunk;			/* rows taken at once during the search for a culprit; 0: all */
 	int64		not_before;		/* µs: HubSpot's search may not find the record earlier; 0: not
 								 * known */
 	int64		met_at;			/* successes of the lane when rows of it were deferred */

@@ -36,7 +36,7 @@ typedef struct LaneKeys
 {
 	dlist_head	in[KEY_STATE_COUNT];	/* by state; those that wait for a key or for older rows
 										 * stand elsewhere */
-	dlist_head	behind;			/* keys, also of other lanes, that wait for this lane's older rows */
+	dlist_head	behind;			/* keys, also of other lanes, waiting for older rows of this lane */
 	dlist_head	shown;			/* keys that somebody may ask of what they wait for, the longest
 								 * first */
 	int			nready;

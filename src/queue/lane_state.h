@@ -44,7 +44,7 @@ typedef struct Lane
 	int			transfers;		/* requests under way */
 	int64		held_since;		/* µs: a partial batch waits for more rows; 0: none */
 	int64		successes;		/* answers about records since the start */
-	int64		splits;			/* inputs that were not to be merged as they were, since the start */
+	int64		splits;			/* inputs that could not stay merged, since the start */
 	int64		done;			/* rows with a verdict since the start */
 	double		rate;			/* of verdicts per second, moving average */
 	int64		rate_done;		/* done when the rate was last computed */

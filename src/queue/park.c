@@ -47,7 +47,7 @@ typedef struct ParkedRow
 typedef struct Chain
 {
 	uint32		hash;
-	uint32		next;			/* place of the row before it of the same bucket, plus one; 0: none */
+	uint32		next;			/* place of the previous row of its bucket, plus 1; 0: none */
 } Chain;
 
 typedef struct Parked
@@ -57,7 +57,7 @@ typedef struct Parked
 	uint32		first;			/* places count up for ever, modulo 2^32 */
 	uint32		end;
 	int64		highest;		/* id that was ever parked here */
-	int64		late;			/* lowest of those that came after a higher one; they may have gone */
+	int64		late;			/* lowest id that came after a higher one; may be gone */
 	Chain	   *chains;			/* of a back-fill; NULL: of a key */
 	uint32	   *buckets;		/* size of them; place plus one */
 } Parked;
@@ -101,7 +101,9 @@ grow(Parked *parked)
 	if (old.chains == NULL)
 		return;
 	parked->chains = MemoryContextAllocHuge(WorkerContext, sizeof(Chain) * parked->size);
-	parked->buckets = MemoryContextAllocExtended(WorkerContext, sizeof(uint32) * parked->size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	parked->buckets =
+		MemoryContextAllocExtended(WorkerContext, sizeof(uint32) * parked->size,
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (uint32 place = old.first; place != old.end; place++)
 	{
 		parked->chains[place & (parked->size - 1)].hash = old.chains[place & (old.size - 1)].hash;
@@ -264,16 +266,21 @@ park_in_key(WorkKey *key, int64 id, TimestampTz created_at)
 static bool
 key_is_due(const WorkKey *key)
 {
-	return key->rows.in_window * 2 <= KEY_ROWS && !key_is_deferred(key) && queue_has_room(key->lane, 0);
+	return key->rows.in_window * 2 <= KEY_ROWS && !key_is_deferred(key) &&
+		queue_has_room(key->lane, 0);
 }
 
-/* The key may go with the last of its rows, if that was not to be sent: it is held by the list until then. */
+/*
+ * The key may go with the last of its rows, if that was not to be sent: it is held by the list
+ * until then.
+ */
 static void
 load_key(WorkKey *key)
 {
 	Lane	   *lane = key->lane;
 
-	for (int i = 0; i < ROWS_AT_ONCE && count_of(key->parked) > 0 && key->rows.in_window < KEY_ROWS; i++)
+	for (int i = 0; i < ROWS_AT_ONCE && count_of(key->parked) > 0 && key->rows.in_window < KEY_ROWS;
+		 i++)
 	{
 		bring_in_first(lane, key->parked);
 		note_lowest(key);
@@ -299,7 +306,8 @@ hash_of(const char *property, const char *key)
 {
 	uint32		hash = hash_bytes((const unsigned char *) key, strlen(key));
 
-	return property == NULL ? hash : hash_combine(hash, hash_bytes((const unsigned char *) property, strlen(property)));
+	return property == NULL
+		? hash : hash_combine(hash, hash_bytes((const unsigned char *) property, strlen(property)));
 }
 
 /* The places of a key's parked rows, the youngest first; at most KEY_ROWS + 1. */
@@ -393,13 +401,15 @@ park_in_lane(Lane *lane, const char *property, const char *key, int64 id, Timest
 static bool
 lane_is_due(const Lane *lane)
 {
-	return count_of(lane->parked) > 0 && lane->nbackfill * 2 <= share_of() && queue_has_room(lane, 0);
+	return count_of(lane->parked) > 0 && lane->nbackfill * 2 <= share_of() &&
+		queue_has_room(lane, 0);
 }
 
 static void
 load_lane(Lane *lane)
 {
-	for (int i = 0; i < ROWS_AT_ONCE && count_of(lane->parked) > 0 && lane->nbackfill < share_of(); i++)
+	for (int i = 0; i < ROWS_AT_ONCE && count_of(lane->parked) > 0 && lane->nbackfill < share_of();
+		 i++)
 		bring_in_first(lane, lane->parked);
 	if (count_of(lane->parked) > 0)
 		return;
@@ -407,7 +417,10 @@ load_lane(Lane *lane)
 	lane->parked = NULL;
 }
 
-/* ---- the reader's and the worker's calls --------------------------------------------------------- */
+/*
+ * ---- the reader's and the worker's calls
+ * ---------------------------------------------------------
+ */
 
 ParkResult
 park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
@@ -432,7 +445,8 @@ park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	admit_resolve(lane, &property, &name);
 	key = queue_find(lane, property, name);
 	if (key != NULL && (key->parked != NULL || key->rows.in_window >= limit_of(key)))
-		return key->parked != NULL || lane->parked == NULL || hand_over(key) ? park_in_key(key, value, created_at)
+		return key->parked != NULL || lane->parked == NULL || hand_over(key)
+			? park_in_key(key, value, created_at)
 			: park_in_lane(lane, property, name, value, created_at);
 	if (is_backfill && (lane->parked != NULL || lane->nbackfill >= share_of()))
 		return park_in_lane(lane, property, name, value, created_at);

@@ -80,7 +80,8 @@ void
 queue_init(void)
 {
 	worker_context_init();
-	window.memory = AllocSetContextCreate(TopMemoryContext, "hubspot window", ALLOCSET_DEFAULT_SIZES);
+	window.memory =
+		AllocSetContextCreate(TopMemoryContext, "hubspot window", ALLOCSET_DEFAULT_SIZES);
 	dlist_init(&window.rows);
 	window.next_seq = 1;
 	keys = keytable_create(WorkerContext, 1024, NULL);
@@ -183,7 +184,8 @@ queue_make(Lane *lane, const char *property, const char *key)
 void
 queue_note_deadline(const Row *row)
 {
-	if (row->deadline != 0 && (window.earliest_deadline == 0 || row->deadline < window.earliest_deadline))
+	if (row->deadline != 0 &&
+		(window.earliest_deadline == 0 || row->deadline < window.earliest_deadline))
 		window.earliest_deadline = row->deadline;
 }
 

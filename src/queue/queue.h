@@ -68,7 +68,10 @@ extern void queue_bring_back(WorkKey *key);
 /* The key of this name; it is made if need be, and stays while it has rows. */
 extern WorkKey *queue_make(Lane *lane, const char *property, const char *key);
 
-/* The rows of a key that waits join those of an address, in the order of their ids; the key is gone. */
+/*
+ * The rows of a key that waits join those of an address, in the order of their ids; the key is
+ * gone.
+ */
 extern void queue_move(WorkKey *key, const char *address);
 
 #endif							/* HUBSPOT_QUEUE_H */

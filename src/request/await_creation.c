@@ -50,7 +50,8 @@ await_creation_is_due(const Row *row, Object part, const char *name)
 	const Lane *lane = schema_lane_of(row);
 	char		awaits[256];
 
-	if ((lane->rows == 0 && lane->keys.ndeferred == 0 && !has_unread(lane)) || !await_creation_may_come(lane))
+	if ((lane->rows == 0 && lane->keys.ndeferred == 0 && !has_unread(lane)) ||
+		!await_creation_may_come(lane))
 		return false;
 	snprintf(awaits, sizeof(awaits), "%s %s", object_types[part].name, name);
 	return is_older(lane, awaits, row) || (has_unread(lane) && !await_is_first(row, lane));

@@ -37,7 +37,8 @@ static const char *const server_dropped =
 Batch *
 batch_make(Lane *lane, const RequestKind *kind, int max_inputs)
 {
-	MemoryContext context = AllocSetContextCreate(WorkerContext, "hubspot batch", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(WorkerContext, "hubspot batch", ALLOCSET_DEFAULT_SIZES);
 	Batch	   *batch = MemoryContextAllocZero(context, sizeof(Batch));
 
 	batch->lane = lane;
@@ -90,7 +91,8 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 		Suspect		outer;
 		bool		sendable;
 
-		if (input->nrows > 0 && (row->begins || (family->joins != NULL && !family->joins(input->rows[0], row))))
+		if (input->nrows > 0 &&
+			(row->begins || (family->joins != NULL && !family->joins(input->rows[0], row))))
 			break;
 		outer = suspect_begin(SUSPECT_ROW, row->id);
 		sendable = is_sendable(row, &input_parts[input->nrows], now);
@@ -261,7 +263,8 @@ kind_of(WorkKey *key)
 {
 	const FamilyWork *family = key->lane->work;
 
-	return family->kind_of == NULL || key->lane->account->dropped ? family->kind : family->kind_of(key);
+	return family->kind_of == NULL || key->lane->account->dropped
+		? family->kind : family->kind_of(key);
 }
 
 /* Take ready keys, oldest first, as long as they fit into one request. */
@@ -278,7 +281,8 @@ fill_from(Batch *batch, dlist_head *keys)
 		WorkKey    *key = dlist_container(WorkKey, stand.node, iter.cur);
 		Input	   *input = &batch->inputs[batch->ninputs];
 
-		if (is_full(batch) || row_limit(batch, key) <= 0 || ++looked > batch->kind->max_inputs * MAX_LOOKED_AT)
+		if (is_full(batch) || row_limit(batch, key) <= 0 ||
+			++looked > batch->kind->max_inputs * MAX_LOOKED_AT)
 			break;
 		if (kind_of(key) != batch->kind || !fits(batch, key))
 			continue;
@@ -324,7 +328,8 @@ may_use(const RequestKind *kind, int busy_meters)
 bool
 batch_is_in_doubt(const Batch *batch)
 {
-	return batch->is_suspect && batch->met_at == batch->lane->successes && !(batch->is_blamed && batch->ninputs > 1);
+	return batch->is_suspect && batch->met_at == batch->lane->successes &&
+		!(batch->is_blamed && batch->ninputs > 1);
 }
 
 /*
@@ -340,7 +345,8 @@ first_again(Lane *lane, bool paused, int busy_meters, bool in_doubt)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (may_use(batch->kind, busy_meters) && batch_is_in_doubt(batch) == in_doubt && (!paused || batch->kind->finishes))
+		if (may_use(batch->kind, busy_meters) && batch_is_in_doubt(batch) == in_doubt &&
+			(!paused || batch->kind->finishes))
 			return batch;
 	}
 	return NULL;
@@ -432,7 +438,8 @@ batch_read_parts(const Input *input)
 
 	for (int i = 0; i < input->nrows; i++)
 		if (!message_read(input->rows[i]->message, &input_parts[i], &problem))
-			elog(ERROR, "outbox row " INT64_FORMAT " is unreadable: %s", input->rows[i]->id, problem.message);
+			elog(ERROR, "outbox row " INT64_FORMAT " is unreadable: %s", input->rows[i]->id,
+				 problem.message);
 }
 
 /* ---- the end of a lane, of a batch ------------------------------------------------ */
@@ -451,7 +458,8 @@ cancel_deferred(dlist_head *keys)
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, keys)
-		defer_end_key(dlist_container(WorkKey, stand.node, iter.cur), PG_INT64_MAX, VERDICT_CANCELLED, "server_dropped", server_dropped);
+		defer_end_key(dlist_container(WorkKey, stand.node, iter.cur), PG_INT64_MAX,
+					  VERDICT_CANCELLED, "server_dropped", server_dropped);
 }
 
 /* Rows that wait for those of another lane come back when these have been cancelled. */
@@ -463,7 +471,8 @@ batch_cancel_lane(Lane *lane)
 		Batch	   *batch = dlist_container(Batch, node, dlist_pop_head_node(&lane->again));
 
 		for (int i = 0; i < batch->ninputs; i++)
-			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0, NULL);
+			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0,
+						 NULL);
 		MemoryContextDelete(batch->context);
 	}
 	/* the last row of a deferred key that ends recalls it */

@@ -37,7 +37,8 @@ typedef struct Input
 	int			created;		/* 1, 0, or -1: not known */
 	bool		several;		/* HubSpot has several companies of this domain */
 	bool		adopts;			/* a record that has no key yet is given ours */
-	bool		keeps_address;	/* ours is an additional one, and is not to become the primary one */
+	bool		keeps_address;	/* our address is an additional one, and must not become the
+								 * primary one */
 	const struct RequestKind *onward;	/* request that the answer sends it on to, see
 										 * batch_go_on(); NULL: none */
 	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */

@@ -327,7 +327,8 @@ defer_blamed(Input *input, const Reply *reply, AckRequest *request)
 
 	if (reply->class == REPLY_UNREADABLE)
 		fault_input(input, DEFER_UNREADABLE,
-					psprintf("HubSpot has probably done what was asked, but this server cannot read its answer: %s", words),
+					psprintf("HubSpot has probably done what was asked, "
+							 "but this server cannot read its answer: %s", words),
 					reply->status, request);
 	else
 		fault_input(input, reply->status == 0 ? "no_answer" : "unavailable", words, reply->status,

@@ -82,7 +82,8 @@ batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *m
 	batch_end_unsent(row, verdict, category, message);
 	if (!key_has_rows(key))
 		queue_drop_idle(key);
-	else if (was_head && key_is_away(key) && key->rows.ndeferred == 0 && key->stand.wait.until <= clock_us())
+	else if (was_head && key_is_away(key) && key->rows.ndeferred == 0 &&
+			 key->stand.wait.until <= clock_us())
 		queue_bring_back(key);
 }
 

@@ -81,7 +81,8 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->event = status.event;
 	strlcpy(report->reason, status.reason, sizeof(report->reason));
 	report->own = Min(status.own, (int) strlen(report->reason));
-	if (status.state == LANE_RUN && lane->family == FAMILY_CONTACTS && purge_reason(lane->account, report->reason, sizeof(report->reason)))
+	if (status.state == LANE_RUN && lane->family == FAMILY_CONTACTS &&
+		purge_reason(lane->account, report->reason, sizeof(report->reason)))
 		report->own = strlen(report->reason);
 	report->until = status.until == 0 ? 0 : GetCurrentTimestamp() + (status.until - now);
 	report->waiting = lane->rows - lane->in_flight + lane->skipped + lane->nparked;
@@ -90,7 +91,8 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->oldest = unfinished_since(&lane->unfinished);
 	report->read_id = window_lane_read_id(lane);
 	report->parked_from = park_backfill_from(lane);
-	nkey_reports += key_report(lane, key_reports + nkey_reports, SHARED_MAX_KEYS - nkey_reports, &report->hides_keys);
+	nkey_reports += key_report(lane, key_reports + nkey_reports, SHARED_MAX_KEYS - nkey_reports,
+							   &report->hides_keys);
 	report->delivered = lane->done;
 	report->rate = lane->rate;
 	for (int i = 0; i < METER_COUNT; i++)
@@ -103,7 +105,8 @@ next_report(void)
 	if (nreports == max_reports)
 	{
 		max_reports = Max(max_reports * 2, 64);
-		reports = reports == NULL ? MemoryContextAlloc(WorkerContext, sizeof(LaneReport) * max_reports) :
+		reports = reports == NULL
+			? MemoryContextAlloc(WorkerContext, sizeof(LaneReport) * max_reports) :
 			repalloc_huge(reports, sizeof(LaneReport) * max_reports);
 	}
 	return &reports[nreports++];
@@ -152,7 +155,9 @@ copy_flights(WorkerSlot *slot)
 static void
 tell_room(WorkerSlot *slot, bool is_enough)
 {
-	static const char *const lack = "no shared memory is left for the report of all lanes, so hubspot.status is not complete; deliveries go on";
+	static const char *const lack =
+	"no shared memory is left for the report of all lanes, so hubspot.status is not complete; "
+	"deliveries go on";
 
 	if (slot->state != WORKER_RUNNING)
 		return;
@@ -166,7 +171,8 @@ int64
 publish_report(WorkerSlot *slot, bool force)
 {
 	int64		now = clock_us();
-	int64		events = send_requests() + (int64) window.next_seq + ack_total() + pause_changes() - wire_in_flight();
+	int64		events =
+	send_requests() + (int64) window.next_seq + ack_total() + pause_changes() - wire_in_flight();
 
 	if (!force && now - published_at < PUBLISH_US)
 		return events != published_events ? published_at + PUBLISH_US - now : -1;
@@ -191,7 +197,8 @@ publish_report(WorkerSlot *slot, bool force)
 uint32
 publish_wait_event(PublishWait wait)
 {
-	static const char *const names[] = {[PUBLISH_IDLE] = "HubspotIdle", [PUBLISH_HTTP] = "HubspotHttp"};
+	static const char *const names[] =
+	{[PUBLISH_IDLE] = "HubspotIdle", [PUBLISH_HTTP] = "HubspotHttp"};
 	static uint32 events[lengthof(names)];
 
 	if (events[wait] == 0)

@@ -128,17 +128,24 @@ take_place(Account *account, Lane *lane, MeterKind kind, bool paced, int64 now, 
 	return wait;
 }
 
-/* Hand a request to wire.c, as UTF-8.  Its transfer; NULL if it will not go, and the place is given back. */
+/*
+ * Hand a request to wire.c, as UTF-8.  Its transfer; NULL if it will not go, and the place is given
+ * back.
+ */
 static Transfer *
-start_transfer(Place *place, const Address *address, const char *method, const char *body, int body_len)
+start_transfer(Place *place, const Address *address, const char *method, const char *body,
+			   int body_len)
 {
 	Account    *account = place->account;
 	Lane	   *lane = place->lane;
-	char	   *url = psprintf("%s%s%s", address->base_url, address->path, address->query != NULL ? address->query : "");
+	char	   *url =
+	psprintf("%s%s%s", address->base_url, address->path,
+			 address->query != NULL ? address->query : "");
 	int			url_len = strlen(url);
 	char		error[256];
 	WireSettings settings;
-	WireRequest request = {.method = method, .token = address->with_token ? account->secret.token : NULL,
+	WireRequest request =
+	{.method = method, .token = address->with_token ? account->secret.token : NULL,
 	.is_once = address->is_once};
 	int			slot;
 
@@ -152,7 +159,8 @@ start_transfer(Place *place, const Address *address, const char *method, const c
 	{
 		give_place_back(place);
 		if (slot == WIRE_FAILED)
-			lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK, encoding_from_wire(error), 0);
+			lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK,
+					   encoding_from_wire(error), 0);
 		return NULL;
 	}
 	transfers[slot] = (Transfer)
@@ -251,7 +259,9 @@ send_batch(Place *place, Batch *batch)
 	if (kind->address != NULL)
 		kind->address(batch, &address);
 	transfer = start_transfer(place, &address,
-							  kind->is_get ? "GET" : kind->is_put ? "PUT" : "POST", kind->is_get ? NULL : batch->body.data, kind->is_get ? 0 : batch->body.len);
+							  kind->is_get ? "GET" : kind->is_put ? "PUT" : "POST",
+							  kind->is_get ? NULL : batch->body.data,
+							  kind->is_get ? 0 : batch->body.len);
 	MemoryContextSwitchTo(old);
 	if (transfer == NULL)
 	{
@@ -273,7 +283,8 @@ static int64
 hold(Lane *lane, const RequestKind *kind, bool more_to_read, int64 now)
 {
 	bool		collects = kind->collects && object_types[lane->family].is_few;
-	bool		more = more_to_read || lane->skipped > 0 || lane->nparked > 0 || (kind->gathers && lane->keys.naway > 0);
+	bool		more = more_to_read || lane->skipped > 0 || lane->nparked > 0 ||
+	(kind->gathers && lane->keys.naway > 0);
 	bool		is_full = kind->counts_rows ? lane->rows - lane->in_flight >= kind->max_rows
 	: lane->keys.nready >= kind->max_inputs;
 
@@ -323,7 +334,8 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us, Place *place
 		/* meanwhile there may come rows that another meter lets go */
 		if (soonest != METER_OBJECTS)
 			least = Min(least, LOOK_AGAIN_US);
-		lane_event(&lane->status, EVENT_METERED, soonest != METER_OBJECTS ? meter_noun(soonest) : NULL, 0);
+		lane_event(&lane->status, EVENT_METERED,
+				   soonest != METER_OBJECTS ? meter_noun(soonest) : NULL, 0);
 		lane->status.until = now + least;
 		*wait_us = clock_sooner(*wait_us, least);
 	}
@@ -341,7 +353,8 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	int			nready = lane->keys.nready;
 	int64		splits = lane->splits;
 
-	if ((lane->keys.nready == 0 && dlist_is_empty(&lane->again)) || !has_connection(lane->account, lane) ||
+	if ((lane->keys.nready == 0 && dlist_is_empty(&lane->again)) ||
+		!has_connection(lane->account, lane) ||
 		(lane->status.failures > 0 && lane->transfers > 0)) /* after trouble one goes first */
 		return false;
 	if (!lane_may_send(&lane->status, now))
@@ -363,7 +376,8 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		return send_batch(&place, batch);
 	give_place_back(&place);
 	/* rows ended without a request, were sent away or split from others: there may be more to do */
-	return (ack_pending() > ended || lane->keys.nready < nready || lane->splits > splits) && !ack_is_full();
+	return (ack_pending() > ended || lane->keys.nready < nready || lane->splits > splits) &&
+		!ack_is_full();
 }
 
 /* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */
@@ -372,7 +386,8 @@ account_lets(const Account *account, LaneFamily family)
 {
 	return account->options != NULL &&
 		(account->status.state == LANE_RUN ||
-		 (account->status.state == LANE_DAILY && meter_is_exempt(account->lanes[family].work->kind->meter)));
+		 (account->status.state == LANE_DAILY &&
+		  meter_is_exempt(account->lanes[family].work->kind->meter)));
 }
 
 int64
@@ -388,7 +403,8 @@ send_what_may(bool more_to_read)
 		if (daily_wants_usage(account, now))
 			ask_usage(account, now);
 		/* when that is over already, it waits for an answer, or for a place */
-		if (account->status.state != LANE_RUN && account->status.until > now && account->pause.state == LANE_RUN)
+		if (account->status.state != LANE_RUN && account->status.until > now &&
+			account->pause.state == LANE_RUN)
 			wait_us = clock_sooner(wait_us, account->status.until - now);
 		schema_lane_give_up(&account->lanes[FAMILY_SCHEMA]);
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped &&
@@ -430,7 +446,8 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 	request->started_at = transfer->started_at;
 	request->duration_ms = (response->finished_us - response->started_us) / 1000.0;
 	request->correlation_id = ack_text(reply->correlation_id);
-	request->category = response->answered && reply->class != REPLY_RECORDS ? ack_text(reply_code(reply)) : NULL;
+	request->category = response->answered && reply->class != REPLY_RECORDS
+		? ack_text(reply_code(reply)) : NULL;
 	request->error = ack_text(!response->answered ? encoding_from_wire(response->error) :
 							  reply->class != REPLY_RECORDS ? reply->message : NULL);
 	return request;
@@ -445,14 +462,16 @@ meter_response(const Transfer *transfer, const WireResponse *response, const Rep
 	if (transfer->meter == NULL)
 		return;
 	if (response->answered && reply->class == REPLY_LIMITED)
-		(void) meter_refused(transfer->meter, reply->policy, response->headers.retry_after, response->started_us, now);
+		(void) meter_refused(transfer->meter, reply->policy, response->headers.retry_after,
+							 response->started_us, now);
 	else if (response->answered)
 	{
 		meter_answered(transfer->meter, &response->headers, response->started_us, now);
 		if (transfer->token_hash == account->secret.hash)
 			daily_headers(account, &response->headers);
 		if (account->meters[METER_OBJECTS] != NULL)
-			meter_set_associations(account->meters[METER_ASSOCIATIONS], account->meters[METER_OBJECTS]);
+			meter_set_associations(account->meters[METER_ASSOCIATIONS],
+								   account->meters[METER_OBJECTS]);
 	}
 	else if (response->reached)
 		meter_lost(transfer->meter, now);
@@ -507,7 +526,8 @@ is_of_one_meter(const Transfer *transfer, LaneEvent event)
 		(transfer->meter->kind != METER_ASSOCIATIONS || reading.daily_remaining <= 0))
 		return false;
 	ends_at = daily_ends_at(account);
-	meter_block(transfer->meter, ends_at == 0 ? OWN_DAY_US : ends_at - GetCurrentTimestamp(), clock_us());
+	meter_block(transfer->meter, ends_at == 0 ? OWN_DAY_US : ends_at - GetCurrentTimestamp(),
+				clock_us());
 	return true;
 }
 
@@ -535,7 +555,8 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	const char *detail;
 	int64		wait_s;
 	LaneEvent	event = event_of(response, reply, &detail, &wait_s);
-	LaneStatus *status = lane == NULL || lane_event_is_of_account(event) ? &account->status : &lane->status;
+	LaneStatus *status = lane == NULL || lane_event_is_of_account(event)
+	? &account->status : &lane->status;
 	LaneState	before = status->state;
 	bool		quotes = response->answered && detail == reply->message;
 
@@ -574,7 +595,8 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 	account->asking = false;
 	if (account->dropped || transfer->token_hash != account->secret.hash)
 		return;
-	if (response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN))
+	if (response->answered &&
+		(reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN))
 		servers_answered(account, reply);
 	else if (apply_event(transfer, response, reply))
 		servers_answered(account, reply);
@@ -590,7 +612,8 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
 {
 	Account    *account = transfer->account;
 	bool		is_token = transfer->token_hash == account->secret.hash;
-	bool		refused = response->answered && (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN);
+	bool		refused = response->answered &&
+	(reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN);
 	bool		useful;
 
 	if (response->answered && reply->class == REPLY_UNREADABLE)
@@ -607,7 +630,8 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
 static bool
 may_be_of_batch(const WireResponse *response, const Reply *reply)
 {
-	return response->answered ? reply->class == REPLY_UNAVAILABLE || reply->class == REPLY_UNREADABLE : response->reached;
+	return response->answered
+		? reply->class == REPLY_UNAVAILABLE || reply->class == REPLY_UNREADABLE : response->reached;
 }
 
 static void
@@ -626,7 +650,8 @@ finish_usage(const Transfer *transfer, const Reply *reply)
  * do it again each time.  But then the lane waits before each of its parts.
  */
 static void
-finish_in_trouble(const Transfer *transfer, const WireResponse *response, const Reply *reply, AckRequest *request)
+finish_in_trouble(const Transfer *transfer, const WireResponse *response, const Reply *reply,
+				  AckRequest *request)
 {
 	Batch	   *batch = transfer->batch;
 
@@ -651,7 +676,8 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 	if (may_be_of_batch(response, reply))
 		batch_was_lost(batch);
 	if (batch->kind->settle != NULL)
-		settlement = batch->kind->settle(batch, reply, response->answered, response->reached, request);
+		settlement =
+			batch->kind->settle(batch, reply, response->answered, response->reached, request);
 	if (settlement == SETTLE_AGAIN)
 		batch_again(batch);
 	else if (settlement == SETTLE_DONE)
@@ -678,8 +704,11 @@ send_collect(void)
 		Transfer	transfer = transfers[response.slot];
 		Reply		reply;
 		AckRequest *request;
-		LaneFamily	family = transfer.batch != NULL ? transfer.batch->lane->family : transfer.lane != NULL ? transfer.lane->family : FAMILY_COUNT;
-		Suspect		outer = suspect_begin(SUSPECT_ANSWER, suspect_answer_id(transfer.account->server, family));
+		LaneFamily	family = transfer.batch != NULL
+		? transfer.batch->lane->family : transfer.lane != NULL
+		? transfer.lane->family : FAMILY_COUNT;
+		Suspect		outer =
+		suspect_begin(SUSPECT_ANSWER, suspect_answer_id(transfer.account->server, family));
 
 		reply_parse(&reply, response.answered ? response.status : 0, &response.headers,
 					response.body, response.body_len);

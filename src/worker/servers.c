@@ -101,13 +101,14 @@ hold_meters(Account *account)
 }
 
 /*
- * Searches are counted for all tokens of a hub together, as far as it is known which one it is, and a
- * meter is free.
+ * Searches are counted for all tokens of a hub together, as far as it is known which one it is, and
+ * a meter is free.
  */
 static void
 share_searches(Account *account)
 {
-	Meter	   *shared = account->portal_id != 0 ? meter_hold((uint64) account->portal_id, METER_SEARCH) : NULL;
+	Meter	   *shared = account->portal_id != 0
+	? meter_hold((uint64) account->portal_id, METER_SEARCH) : NULL;
 
 	if (shared == NULL)
 		return;
@@ -156,7 +157,8 @@ parse_options(Account *account, MemoryContext context)
 static void
 load_account(Account *account)
 {
-	MemoryContext context = AllocSetContextCreate(WorkerContext, "hubspot account", ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+	AllocSetContextCreate(WorkerContext, "hubspot account", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = CurrentMemoryContext;
 	AccountOptions *volatile options = NULL;
 	char		problem[256] = "";
@@ -327,7 +329,8 @@ servers_reload(void)
 		if (account->meters[METER_OBJECTS] != NULL)
 			for (int i = 0; i < METER_COUNT; i++)
 				meter_unblock(account->meters[i]);
-		if (read_secret(account) || (account->secret.token != NULL && account->status.state != LANE_RUN))
+		if (read_secret(account) ||
+			(account->secret.token != NULL && account->status.state != LANE_RUN))
 			restart(account);
 		else
 			for (int i = 0; i < FAMILY_COUNT; i++)
@@ -346,7 +349,8 @@ servers_refused(Account *account)
 bool
 servers_wants_asking(Account *account, int64 now)
 {
-	if (account->dropped || account->options == NULL || account->asking || account->status.state == LANE_RUN ||
+	if (account->dropped || account->options == NULL || account->asking ||
+		account->status.state == LANE_RUN ||
 		account->pause.state != LANE_RUN ||
 		(account->status.until != 0 && account->status.until > now))
 		return false;
@@ -380,7 +384,8 @@ read_info(Account *account, const Reply *reply)
 {
 	account->portal_id = number_within(reply, "portalId", 1, MAX_HUB_ID);
 	account->info_of_token = account->secret.hash;
-	account->utc_offset_ms = (int) number_within(reply, "utcOffsetMilliseconds", -MAX_UTC_OFFSET_MS, MAX_UTC_OFFSET_MS);
+	account->utc_offset_ms =
+		(int) number_within(reply, "utcOffsetMilliseconds", -MAX_UTC_OFFSET_MS, MAX_UTC_OFFSET_MS);
 	copy_text(account->account_type, sizeof(account->account_type), reply, "accountType");
 	copy_text(account->time_zone, sizeof(account->time_zone), reply, "timeZone");
 	copy_text(account->hublet, sizeof(account->hublet), reply, "dataHostingLocation");
@@ -400,7 +405,8 @@ servers_answered(Account *account, const Reply *reply)
 	if (account->options != NULL && account->options->portal_id != 0 && account->portal_id != 0 &&
 		account->options->portal_id != account->portal_id)
 	{
-		snprintf(detail, sizeof(detail), "it is of hub " INT64_FORMAT ", the SERVER option portal_id says " INT64_FORMAT,
+		snprintf(detail, sizeof(detail),
+				 "it is of hub " INT64_FORMAT ", the SERVER option portal_id says " INT64_FORMAT,
 				 account->portal_id, account->options->portal_id);
 		lane_event(&account->status, EVENT_UNAUTHORIZED, detail, 0);
 	}
@@ -421,11 +427,15 @@ save_info(Account *account)
 		CStringGetTextDatum(account->secret.fingerprint)
 	};
 
-	if (statement_execute("INSERT INTO hubspot.account (server, checked_at, portal_id, account_type, time_zone, utc_offset_ms, hublet, token_fingerprint)"
-						  " VALUES ($1, pg_catalog.clock_timestamp(), nullif($2, 0), nullif($3, ''), nullif($4, ''), $5, nullif($6, ''), $7)"
-						  " ON CONFLICT (server) DO UPDATE SET checked_at = excluded.checked_at, portal_id = excluded.portal_id,"
+	if (statement_execute("INSERT INTO hubspot.account (server, checked_at, portal_id, "
+						  "account_type, time_zone, utc_offset_ms, hublet, token_fingerprint)"
+						  " VALUES ($1, pg_catalog.clock_timestamp(), nullif($2, 0), nullif($3, "
+						  "''), nullif($4, ''), $5, nullif($6, ''), $7)"
+						  " ON CONFLICT (server) DO UPDATE SET checked_at = excluded.checked_at, "
+						  "portal_id = excluded.portal_id,"
 						  " account_type = excluded.account_type, time_zone = excluded.time_zone,"
-						  " utc_offset_ms = excluded.utc_offset_ms, hublet = excluded.hublet, token_fingerprint = excluded.token_fingerprint",
+						  " utc_offset_ms = excluded.utc_offset_ms, hublet = excluded.hublet, "
+						  "token_fingerprint = excluded.token_fingerprint",
 						  7, types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write hubspot.account");
 }
@@ -461,7 +471,8 @@ save_limits(Account *account, Lane *lane)
 {
 	MeterReading reading = {0};
 	LaneStatus	status = servers_effective_status(lane);
-	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, INT8OID,
+	Oid			types[] =
+	{OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, INT8OID,
 	INT4OID, TIMESTAMPTZOID, TEXTOID};
 	char		nulls[] = "            ";
 	Datum		values[lengthof(types)];
@@ -485,13 +496,21 @@ save_limits(Account *account, Lane *lane)
 	nulls[7] = nulls[8] = reading.limit == 0 || reading.daily_limit < 0 ? 'n' : ' ';
 	nulls[10] = reading.daily_resets_at == 0 ? 'n' : ' ';
 
-	if (statement_execute("INSERT INTO hubspot.rate_limit (server, lane, state, reason, until, burst_limit, burst_remaining, daily_limit, daily_remaining,"
+	if (statement_execute("INSERT INTO hubspot.rate_limit (server, lane, state, reason, until, "
+						  "burst_limit, burst_remaining, daily_limit, daily_remaining,"
 						  " burst_window_ms, daily_resets_at, own_reason, updated_at)"
-						  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 * interval '1 microsecond', $6, $7, $8, $9, $10, $11, nullif($12, ''), pg_catalog.clock_timestamp())"
-						  " ON CONFLICT (server, lane) DO UPDATE SET state = excluded.state, reason = excluded.reason, own_reason = excluded.own_reason,"
-						  " until = excluded.until, burst_limit = excluded.burst_limit, burst_remaining = excluded.burst_remaining,"
-						  " daily_limit = excluded.daily_limit, daily_remaining = excluded.daily_remaining,"
-						  " burst_window_ms = excluded.burst_window_ms, daily_resets_at = excluded.daily_resets_at, updated_at = excluded.updated_at",
+						  " VALUES ($1, $2, $3, nullif($4, ''), pg_catalog.clock_timestamp() + $5 "
+						  "* interval '1 microsecond', $6, $7, $8, $9, $10, $11, nullif($12, ''), "
+						  "pg_catalog.clock_timestamp())"
+						  " ON CONFLICT (server, lane) DO UPDATE SET state = excluded.state, "
+						  "reason = excluded.reason, own_reason = excluded.own_reason,"
+						  " until = excluded.until, burst_limit = excluded.burst_limit, "
+						  "burst_remaining = excluded.burst_remaining,"
+						  " daily_limit = excluded.daily_limit, "
+						  "daily_remaining = excluded.daily_remaining,"
+						  " burst_window_ms = excluded.burst_window_ms, "
+						  "daily_resets_at = excluded.daily_resets_at, "
+						  "updated_at = excluded.updated_at",
 						  lengthof(types), types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write hubspot.rate_limit");
 }
@@ -500,7 +519,8 @@ save_limits(Account *account, Lane *lane)
 static bool
 wants_saving(Account *account)
 {
-	return !account->dropped && account->options != NULL && (account->info_changed || account->limits_changed);
+	return !account->dropped && account->options != NULL &&
+		(account->info_changed || account->limits_changed);
 }
 
 bool
@@ -575,6 +595,8 @@ servers_effective_status(const Lane *lane)
 bool
 servers_lane_is_used(const Lane *lane)
 {
-	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 || lane->keys.ndeferred > 0 || lane->nparked > 0 || lane->done > 0 ||
-		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN || schema_sync_trouble(lane) != NULL;
+	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 ||
+		lane->keys.ndeferred > 0 || lane->nparked > 0 || lane->done > 0 ||
+		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN ||
+		schema_sync_trouble(lane) != NULL;
 }

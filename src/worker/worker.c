@@ -130,7 +130,9 @@ note_end(const char *activity, bool done)
 		times_failed = failing == activity ? times_failed + 1 : 1;
 		failing = activity;
 		if (times_failed >= TELL_AFTER && may_send)
-			shared_set_state(slot, WORKER_RUNNING, psprintf("%s fails again and again: the server log says why", activity));
+			shared_set_state(slot, WORKER_RUNNING,
+							 psprintf("%s fails again and again: the server log says why",
+									  activity));
 	}
 }
 
@@ -343,8 +345,8 @@ read_rows(int64 now)
 }
 
 /*
- * Schemas that HubSpot told, or that somebody changed in the tables: a transaction for each account,
- * so that one whose answer makes trouble is the only one that has it.
+ * Schemas that HubSpot told, or that somebody changed in the tables: a transaction for each
+ * account, so that one whose answer makes trouble is the only one that has it.
  */
 static void
 update_schemas(void)
@@ -393,7 +395,8 @@ acknowledge_all(void)
 static void
 erase_contacts(void)
 {
-	if (purge_is_due() && (!purge_wants_all_written() || acknowledge_all()) && in_transaction(erase_step, "removing the traces of a contact"))
+	if (purge_is_due() && (!purge_wants_all_written() || acknowledge_all()) &&
+		in_transaction(erase_step, "removing the traces of a contact"))
 		purge_done();
 }
 
@@ -401,7 +404,8 @@ erase_contacts(void)
 static void
 forget_confirmed(void)
 {
-	if (forget_is_due() && acknowledge_all() && in_transaction(forget_confirmed_step, "forgetting confirmed values"))
+	if (forget_is_due() && acknowledge_all() &&
+		in_transaction(forget_confirmed_step, "forgetting confirmed values"))
 		forget_done();
 }
 
@@ -503,11 +507,13 @@ one_turn(void)
 	{
 		int64		ack_wait = acknowledge(now);
 
-		wait_us = clock_sooner(wait_us, ack_wait < 0 && checkpoint_is_wanted() ? PUBLISH_US : ack_wait);
+		wait_us =
+			clock_sooner(wait_us, ack_wait < 0 && checkpoint_is_wanted() ? PUBLISH_US : ack_wait);
 		keep_house(now);
 	}
 
-	if ((more_to_read || schema_sync_is_due() || await_has_look_ups() || purge_is_due() || forget_is_due()) && !paused)
+	if ((more_to_read || schema_sync_is_due() || await_has_look_ups() || purge_is_due() ||
+		 forget_is_due()) && !paused)
 		wait_us = 0;
 	wait_us = clock_sooner(wait_us, publish_report(slot, false));
 	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,
@@ -546,7 +552,9 @@ pause_suspects(void)
 	}
 }
 
-/* After several crashes of the server in a row, wait before doing anything that may cause one more. */
+/*
+ * After several crashes of the server in a row, wait before doing anything that may cause one more.
+ */
 static void
 wait_after_crashes(int crashes)
 {
@@ -556,7 +564,8 @@ wait_after_crashes(int crashes)
 	if (until <= clock_us())
 		return;
 	snprintf(problem, sizeof(problem),
-			 "the server crashed %d times in a row while this worker ran: it waits %d s before it goes on",
+			 "the server crashed %d times in a row while this worker ran: "
+			 "it waits %d s before it goes on",
 			 crashes, crash_guard_delay(crashes));
 	ereport(WARNING, (errmsg("%s", problem)));
 	shared_set_state(slot, WORKER_HELD, problem);
@@ -607,7 +616,8 @@ start(Datum arg)
 	guard_start(slot->problem);
 	suspect_start("worker", 0, 0);
 
-	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext", ALLOCSET_DEFAULT_SIZES);
+	MessageContext =
+		AllocSetContextCreate(TopMemoryContext, "MessageContext", ALLOCSET_DEFAULT_SIZES);
 	turn_context = AllocSetContextCreate(TopMemoryContext, "hubspot turn", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(turn_context);
 	queue_init();

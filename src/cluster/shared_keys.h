@@ -11,7 +11,7 @@
 #include "common/hashfn.h"
 #include "datatype/timestamp.h"
 
-#define SHARED_MAX_KEYS			512 /* keys of which a worker tells what they wait for */
+#define SHARED_MAX_KEYS			512 /* keys that a worker reports */
 #define SHARED_KEY_NAME			96
 
 typedef struct KeyReport

@@ -321,7 +321,8 @@ make_pattern(Purge *purge)
 
 /* By the keys, which the pass has found all of, so that an index does it. */
 #define RECORDS_OF_CONTACT \
-	" r.key_hash = ANY (ARRAY(SELECT pg_catalog.hashtextextended(k, 0) FROM pg_catalog.unnest($2) k))" \
+	" r.key_hash = ANY (ARRAY(SELECT pg_catalog.hashtextextended(k, 0)" \
+	" FROM pg_catalog.unnest($2) k))" \
 	" AND r.server = $1 AND r.object = 'contact' AND r.key = ANY ($2)"
 
 /* The row of the deletion itself is the sign for admit.c that all is done. */
@@ -344,8 +345,10 @@ static const char *const empty_rest[] = {
 	"  AND d.object IN ('contact', 'association') AND d.level IS DISTINCT FROM 'account'))"
 #define STATES_OF_CONTACT STATES_OF_CONTACT_WITH("")
 #define STATES_OF_CONTACT_WITH(joined) \
-	" FROM hubspot.sync_state t" joined " WHERE (t.sync IN (SELECT m.sync FROM hubspot.member m WHERE" KEYS_OF_CONTACTS ")" \
-	" OR pg_catalog.lower(t.error) ~ $3 OR t.fill_finished_at IS NOT NULL AND pg_catalog.lower(t.fill_position) ~ $3)"
+	" FROM hubspot.sync_state t" joined \
+	" WHERE (t.sync IN (SELECT m.sync FROM hubspot.member m WHERE" KEYS_OF_CONTACTS ")" \
+	" OR pg_catalog.lower(t.error) ~ $3" \
+	" OR t.fill_finished_at IS NOT NULL AND pg_catalog.lower(t.fill_position) ~ $3)"
 
 static const char *const empty_members[] = {
 	"WITH gone AS (DELETE FROM hubspot.member m WHERE" KEYS_OF_CONTACTS " RETURNING m.sync)"
@@ -380,10 +383,12 @@ name_obstacle(Purge *purge)
 {
 	int64		id = purge->erased.before;
 
-	if (rows_of(purge, "SELECT d.name, l.pid, t.xmax" STATES_OF_CONTACT_WITH(
-																			 " JOIN hubspot.sync d ON d.id = t.sync"
-																			 " JOIN pg_catalog.pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = t.xmax AND l.granted"
-																			 " AND l.pid <> pg_catalog.pg_backend_pid()")
+#define JOINED_TO_LOCKS \
+	" JOIN hubspot.sync d ON d.id = t.sync" \
+	" JOIN pg_catalog.pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = t.xmax" \
+	" AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()"
+
+	if (rows_of(purge, "SELECT d.name, l.pid, t.xmax" STATES_OF_CONTACT_WITH(JOINED_TO_LOCKS)
 				" LIMIT 1") > 0)
 		snprintf(purge->obstacle, sizeof(purge->obstacle),
 				 "erasure of row " INT64_FORMAT

@@ -247,6 +247,7 @@ key_set_state(WorkKey *key, KeyState state, KeyWait wait)
 	LaneKeys   *keys = &key->lane->keys;
 
 	Assert(may_follow(key, state, &wait));
+	/* by the old state: afterwards nothing says in which list the key hangs */
 	unlink_key(key);
 	if (before->is_shown && !after->is_shown)
 		dlist_delete(&stand->shown);
@@ -520,6 +521,7 @@ key_wait_words(const KeyReport *report, bool with_names)
 
 	switch ((KeyState) report->state)
 	{
+			/* these are not reported: nothing but their turn keeps them */
 		case KEY_IDLE:
 		case KEY_READY:
 		case KEY_READY_BACKFILL:

@@ -180,7 +180,7 @@ sync_source_is_unique(const SyncSource *source, AttrNumber attnum)
 
 		/*
 		 * A partial index or one on an expression says nothing about all rows. heap_attisnull()
-		 * reads no expression: RelationGetIndexPredicate() would evaluate it as the role that
+		 * reads no expression, where the relation cache would evaluate it as the role that
 		 * declares.
 		 */
 		is_unique |= index->indisunique && index->indisvalid &&

@@ -199,8 +199,8 @@ wait_delivered(1000, 'four times 503 at once', 60);
 $sim->clear_faults;
 
 # The token is replaced as an operator would: first the file, then the old one is
-# revoked; nobody reloads.  The refusals of the old one come in one by one, some
-# of them after the new one was accepted.
+# revoked; nobody reloads.  The refusals of the old one come in one by one, as a rule
+# some of them after the new one was accepted.
 ask(q{ALTER SERVER crm OPTIONS (ADD max_connections '16')});
 queue(1);
 wait_delivered(1, 'the change of the SERVER');
@@ -210,7 +210,7 @@ my $refused = $sim->stats->{by_status}{401};
 queue(1600);
 ok(eval { wait_delivered(1600, 'a new token', 20); 1 }, 'late refusals of the old token do not stop the new one')
   or diag $@;
-cmp_ok($sim->stats->{by_status}{401} - $refused, '>', 1, 'the old token was refused, the new one taken without a reload');
+cmp_ok($sim->stats->{by_status}{401} - $refused, '>=', 1, 'the old token was refused, the new one taken without a reload');
 
 is(ask(q{SELECT count(*) FROM hubspot.failures WHERE verdict <> 'rejected'}), '0', 'no row was given up');
 $node->stop;

@@ -5,7 +5,8 @@
  * HubSpot's messages quote addresses, and the error of a query quotes the value that it
  * met.  One right decides about all such texts, wherever they are shown: SELECT on the
  * column "message" of hubspot.failures.  Other roles see our own words and a category.
- * docs/security.md has the table.
+ * Another right decides whether waits_for names the keys of other rows: SELECT on the
+ * column "key" of hubspot.outbox_status.  docs/security.md has the table.
  *
  * Inside a transaction; look-ups in the catalogs.
  */

@@ -6,9 +6,11 @@
  * nor under way.  Its first call of a query copies what the worker tells of lanes and
  * of keys that wait; the others look it up there.  The nearest reason is given:
  *
- *	1	what the row's key waits for
- *	2	what the lane waits for: a limit, a token, whoever paused it; before an
- *		answer about earlier rows of the key, which comes when the lane goes on
+ *	0	a worker, where none runs
+ *	1	what the row's key waits for; but where that is an answer about earlier
+ *		rows of the key, and the lane waits, too, the lane's: the answer comes
+ *		when the lane goes on
+ *	2	what the lane waits for: a limit, a token, whoever paused it
  *	3	that the row has not been read, or is left on disk for a while
  *
  * NULL: nothing but its turn, or for less than a second.

@@ -114,7 +114,6 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 	if (!isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", TextDatumGetCString(problem));
 	/* Before the row is used any further: two processes died at it. */
-	/* Before the row is used any further: two processes died at it. */
 	if (suspect_is_held(SUSPECT_ROW, DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull))))
 		return refuse(why, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
 	if (is_erasure_done(slot))

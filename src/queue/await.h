@@ -12,7 +12,9 @@
 #include "queue/queue.h"
 
 /*
- * Until rows of the other key have left their batch; the same, of one that creates what is needed.
+ * Until the other key is released (queue_release_key()): an input of it has ended or gone back, or
+ * its last row has left.  This key is then asked anew, and may be sent away again.  The second is
+ * for a key that creates what is needed.
  */
 extern void await_key(WorkKey *key, WorkKey *other);
 extern void await_creator(WorkKey *key, WorkKey *other);
@@ -38,7 +40,7 @@ extern bool await_other(WorkKey *key, WorkKey *other, bool is_known);
  */
 extern bool await_reader(WorkKey *key, Lane *lane);
 
-/* Whether that is so. */
+/* Whether no older row of the lane is unfinished: what await_older() waits for. */
 extern bool await_is_first(const Row *row, const Lane *lane);
 
 /* Until a time, µs of the monotonic clock. */

@@ -7,7 +7,7 @@
  *
  * What a key waits for is private to the worker, and users ask.  The worker
  * tells of those that have waited for a second, the longest first, in shared
- * memory of a fixed size (key_report(), publish.c), as it tells of lanes:
+ * memory of a fixed size (key_report(), worker/publish.c), as it tells of lanes:
  *
  *	not in a table		an outage would write something for each row that waits, and
  *						VACUUM would have to follow
@@ -19,7 +19,7 @@
  *
  * Whatever can be said of a whole lane (a pause, a limit, rows that are not read
  * yet) is said with the lane; whatever a table says (a deferred row's next try) is
- * read there.  hubspot.outbox_status puts it together: waits_for.c.
+ * read there.  hubspot.outbox_status puts it together: inspect/waits_for.c.
  */
 #include "postgres.h"
 
@@ -223,12 +223,18 @@ may_follow(const WorkKey *key, KeyState state, const KeyWait *wait)
 
 	if ((rules[key->stand.state].next & BIT(state)) == 0)
 		return false;
+	/* with rows a key is not idle; without it is not ready, and has no head row to be sorted by */
 	if (key_has_rows(key) ? state == KEY_IDLE : rules[state].is_ready || list == LIST_OF_OLDER)
 		return false;
-	/* what is deferred goes before what waits */
+
+	/*
+	 * With deferred ids, which go before what waits, it is deferred or on its way to read them;
+	 * without it is not deferred.
+	 */
 	if (key->rows.ndeferred == 0 ? state == KEY_DEFERRED :
 		(BIT(state) & (BIT(KEY_DEFERRED) | ASKS_TABLES)) == 0)
 		return false;
+	/* what is waited for is given where the state needs it, and nowhere else */
 	return (wait->key != NULL) == (list == LIST_OF_KEY) &&
 		(wait->lane != NULL) == (list == LIST_OF_OLDER) &&
 		(wait->until != 0) == (list == LIST_BY_TIME || state == KEY_DEFERRED);
@@ -423,7 +429,7 @@ key_put_back_row(Row *row)
 	dlist_insert_after(before, &row->node);
 }
 
-/* Their user takes the first to be the lowest. */
+/* In their order: key_has_older() and defer_end_key() take the first to be the lowest. */
 void
 key_add_deferred(WorkKey *key, int64 id)
 {

@@ -69,7 +69,6 @@ typedef struct KeyRows
 typedef struct WorkKey
 {
 	Lane	   *lane;
-	uint32		hash;
 	const char *property;		/* HubSpot property, NULL for the e-mail address */
 	const char *key;
 	KeyStand	stand;
@@ -95,7 +94,7 @@ extern void key_init_lane(LaneKeys *keys);
 /* The one place where a state changes. */
 extern void key_set_state(WorkKey *key, KeyState state, KeyWait wait);
 
-/* Nothing that the state does not say; rows of a key; older rows of a lane; a time. */
+/* What goes with a state that says by itself what the key waits for, or is not a wait. */
 static inline KeyWait
 wait_for_nothing(void)
 {
@@ -104,6 +103,7 @@ wait_for_nothing(void)
 	return wait;
 }
 
+/* Rows of another key: KEY_WAITS_KEY, KEY_WAITS_CREATION. */
 static inline KeyWait
 wait_for_key(WorkKey *key)
 {
@@ -112,6 +112,7 @@ wait_for_key(WorkKey *key)
 	return wait;
 }
 
+/* Older rows of a lane: KEY_WAITS_OLDER, KEY_WAITS_USER_ID. */
 static inline KeyWait
 wait_for_lane(Lane *lane)
 {
@@ -120,6 +121,7 @@ wait_for_lane(Lane *lane)
 	return wait;
 }
 
+/* A time: KEY_WAITS_TIME, KEY_DEFERRED. */
 static inline KeyWait
 wait_until_time(int64 until)
 {
@@ -161,7 +163,7 @@ extern void key_remove_row(struct Row *row);
 /* Rows that a batch took wait again. */
 extern void key_put_back_row(struct Row *row);
 
-/* Ids in hubspot.deferred: one more, above the others; one less.  False: it was not there. */
+/* Ids in hubspot.deferred: one more, sorted in; one less.  False: it was not there. */
 extern void key_add_deferred(WorkKey *key, int64 id);
 extern bool key_forget_deferred(WorkKey *key, int64 id);
 

@@ -40,7 +40,7 @@ typedef struct LaneKeys
 	dlist_head	shown;			/* keys that somebody may ask of what they wait for, the longest
 								 * first */
 	int			nready;
-	int			naway;			/* they wait and will come back without having failed */
+	int			naway;			/* sent away, or recalled after a fault; deferred ones are not */
 	int			ncrowded;		/* with KEY_CROWDED rows in the window, or more */
 	int64		ndeferred;		/* rows in hubspot.deferred and not in the window */
 } LaneKeys;

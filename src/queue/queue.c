@@ -2,10 +2,12 @@
  * queue.c
  *		Keys and rows in the worker's memory.
  *
- * The order of one contact's calls is kept here: rows hang on their key in
- * the order of reading, and a key with an input in a batch is busy.  Keys
- * that may be taken stand in their lane's ready list.  A key without rows is
- * forgotten, so that memory is bounded by the window.
+ * The order of one contact's calls is kept here: rows hang on their key by
+ * ascending id, and a key with an input in a batch is busy.  Keys that may be
+ * taken stand in one of their lane's two lists of ready keys: those with a live
+ * row, and those of a back-fill alone.  A key without rows is forgotten, unless
+ * rows of it are deferred or parked, so that memory is bounded by the window,
+ * DEFER_MAX_ROWS and PARK_MAX_ROWS.
  *
  * The window is shared by a rule without configuration: a lane may hold as
  * much as is still free.  One lane alone gets half of the window, k greedy

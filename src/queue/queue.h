@@ -31,7 +31,7 @@ extern bool queue_has_room(const Lane *lane, Size bytes);
 extern void queue_note_deadline(const Row *row);
 extern void queue_add(Lane *lane, const char *property, const char *key, Row *row);
 
-/* The key of this name while it has rows in the window, else NULL. */
+/* The key of this name while it has rows that are in the window, deferred or parked; else NULL. */
 extern WorkKey *queue_find(const Lane *lane, const char *property, const char *key);
 
 /* Whether a key is a userId whose contact is not known yet. */
@@ -65,7 +65,10 @@ extern void queue_wake_waiters(WorkKey *key);
 /* A key that was sent away comes back, and asks anew what it needs. */
 extern void queue_bring_back(WorkKey *key);
 
-/* The key of this name; it is made if need be, and stays while it has rows. */
+/*
+ * The key of this name; it is made if need be, and stays while it has rows that are in the
+ * window, deferred or parked.
+ */
 extern WorkKey *queue_make(Lane *lane, const char *property, const char *key);
 
 /*

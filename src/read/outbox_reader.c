@@ -637,7 +637,7 @@ reader_read_id(void)
 }
 
 int64
-window_lane_read_id(const Lane *lane)
+reader_lane_read_id(const Lane *lane)
 {
 	return read_id(lane->reader != NULL ? lane->reader : &main_reader);
 }

@@ -16,7 +16,7 @@ extern void reader_start(void);
 /*
  * Check for new rows, unless there are rows left to read; inside a transaction.  Call it
  * before SERVERs and pauses are read: then everything that was committed before or with a
- * row is known when window_fetch() reads the row.
+ * row is known when reader_fetch() reads the row.
  */
 extern void reader_look(void);
 
@@ -39,7 +39,7 @@ extern bool reader_wants_fetch(void);
 extern int64 reader_read_id(void);
 
 /* The same for the rows of a lane, which may have a reader of its own. */
-extern int64 window_lane_read_id(const Lane *lane);
+extern int64 reader_lane_read_id(const Lane *lane);
 
 /*
  * Whether a checkpoint can be written now, that is, every row of it has a

@@ -17,9 +17,10 @@
  * what shared_refresher.c and the lock of a definition's state see to.  Owners take
  * turns, see schedule.h.
  *
- * SIGTERM ends it at once, also inside a user's query: what that transaction
- * has queued is gone with it.  Between two transactions no lock and no snapshot is held.
- * DROP DATABASE and the like ask it to leave, see ddl.c.
+ * SIGTERM ends it as soon as it looks for interrupts, as most queries do all the
+ * time: what that transaction has queued is gone with it.  Between two transactions
+ * no lock and no snapshot is held.  DROP DATABASE and the like ask it to leave, see
+ * ddl.c.
  *
  * Memory: turn_context, reset each turn; tasks_context for the list of what
  * is to be done, read again each second, or when a transaction says so.

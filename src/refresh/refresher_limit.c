@@ -2,8 +2,8 @@
  * refresher_limit.c
  *		How long a definition may keep the refresher.
  *
- * There is one refresher in a database, which serves owners who need not trust
- * each other.  A cancel is an error that a function of the user's may catch, as
+ * One refresher works in a database, and serves owners who need not trust each
+ * other.  A cancel is an error that a function of the user's may catch, as
  * often as it likes.  So it is not repeated: after GRACE_MS the process gets
  * SIGTERM, which no handler of exceptions stops.  The next refresher notes that
  * as a failure of the definition.  What checks for no interrupts, as a C function

@@ -155,12 +155,14 @@ typedef struct RequestKind
 /* Rows that a batch took go back to the head of their key, in order; the key is released. */
 extern void batch_put_back(WorkKey *key, Row *const *rows, int nrows);
 
-/* For the families: end an input, send a part again, what an error is called. */
+/* For the families: end an input, with one verdict for the rows merged into it. */
 extern void batch_end_input(Input *input, AckResult *result);
 
 /* Each row by itself, where rows are not merged. */
 extern void batch_end_rows(Input *input, AckResult *result);
 extern void batch_end_row(Input *input, Row *row, AckResult *result);
+
+/* End an input with a verdict and its reasons. */
 extern void batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
 						 int status, AckRequest *request);
 
@@ -180,6 +182,7 @@ extern void batch_end_waiting(Row *row, Verdict verdict, const char *category, c
 typedef bool (*RowTest) (const Row *row, const void *arg);
 extern void batch_dissolve(RowTest test, const void *arg);
 
+/* For the families: send a part again, the inputs whose flag is set; or all, in two parts. */
 extern void batch_split_off(Batch *batch, const bool *chosen);
 extern void batch_bisect(Batch *batch, const Reply *reply);
 
@@ -231,11 +234,16 @@ extern void batch_was_lost(Batch *batch);
  * The request met trouble (no answer, 5xx) that others of its lane may not
  * meet.  Returns true when it has been dealt with: the batch is at fault
  * itself, for the lane has worked since it last failed, and the part at fault
- * is looked for; or others go first, to tell.  False: it is the lane's.
+ * is looked for; or others go first, to tell.  False: it is taken for the lane's,
+ * as at a first failure, or when no other key is ready to tell; the caller moves
+ * the lane and sends the same again.
  */
 extern bool batch_suspect(Batch *batch, const Reply *reply, AckRequest *request);
 
-/* Whether the batch has met trouble, and nothing of its lane has gone well since. */
+/*
+ * Whether the batch has met trouble, and nothing of its lane has gone well since, be it a part of a
+ * batch that was blamed or not.
+ */
 extern bool batch_is_unproven(const Batch *batch);
 
 /* Half as many rows of the only input's key at once, where rows are not merged. */

@@ -28,7 +28,10 @@ extern BuildResult batch_append_input(Batch *batch, Input *input);
 /* Whether the record of a key stands in the batch already. */
 extern bool batch_has_record(const Batch *batch, const WorkKey *key);
 
-/* Whether a batch has met trouble, and it is not clear yet whose trouble it is. */
+/*
+ * Whether a batch goes after ready keys: batch_is_unproven(), but for a part of several inputs of a
+ * batch that was blamed, which is looked into without asking again.
+ */
 extern bool batch_is_in_doubt(const Batch *batch);
 
 #endif							/* HUBSPOT_BATCH_BUILD_H */

@@ -151,8 +151,6 @@ batch_warn(Input *input, const char *code, const char *property, const char *det
 	row->warnings = json.data;
 }
 
-
-
 static bool
 is_empty(const char *text)
 {

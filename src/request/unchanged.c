@@ -129,7 +129,6 @@ unchanged_leave_out(const Batch *batch, Input *input, Mapping *mapping)
 	written = palloc(offsetof(Written, pairs) + sizeof(ConfirmedPair) * mapping->nnames);
 
 	/* Taken before the request leaves, so that it is never later than HubSpot's write. */
-	/* Taken before the request leaves, so that it is never later than HubSpot's write. */
 	written->sent_at = GetCurrentTimestamp();
 	written->npairs = 0;
 	written->stage = -1;

@@ -89,7 +89,7 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	report->in_flight = lane->in_flight;
 	report->deferred = lane->keys.ndeferred;
 	report->oldest = unfinished_since(&lane->unfinished);
-	report->read_id = window_lane_read_id(lane);
+	report->read_id = reader_lane_read_id(lane);
 	report->parked_from = park_backfill_from(lane);
 	nkey_reports += key_report(lane, key_reports + nkey_reports, SHARED_MAX_KEYS - nkey_reports,
 							   &report->hides_keys);

@@ -195,6 +195,7 @@ link_key(WorkKey *key)
 							   &stand->node);
 			break;
 		case LIST_OF_KEY:
+			Assert(stand->wait.key != NULL);
 			dlist_push_tail(&stand->wait.key->waiters, &stand->node);
 			break;
 		case LIST_OF_OLDER:

@@ -323,4 +323,4 @@ start(void)
 	ncontexts = count_contexts();
 }
 
-const		BackendTarget batch_target = {.name = "batch", .start = start, .run = run};
+const BackendTarget batch_target = {.name = "batch", .start = start, .run = run};

@@ -117,7 +117,8 @@ told_of(FmgrInfo *function)
 
 /*
  * The oldest row of a key is told by its id; what comes behind it, or is left on disk, by their
- * key.
+ * key.  The key is the caller's word: who may not read keys could learn by guessing whose rows
+ * wait.  So the function tells those roles of oldest rows only.
  */
 static const KeyReport *
 find_key(const Told *told, const KeyReport *wanted)
@@ -126,9 +127,11 @@ find_key(const Told *told, const KeyReport *wanted)
 
 	if (told->nkeys == 0)
 		return NULL;
-	found = bsearch(wanted, told->by_id, told->nkeys, sizeof(KeyReport), compare_ids);
-	return found != NULL
-		? found : bsearch(wanted, told->by_hash, told->nkeys, sizeof(KeyReport), compare_hashes);
+	found = wanted->id == 0 ? NULL
+		: bsearch(wanted, told->by_id, told->nkeys, sizeof(KeyReport), compare_ids);
+	if (found != NULL || !told->with_names)
+		return found;
+	return bsearch(wanted, told->by_hash, told->nkeys, sizeof(KeyReport), compare_hashes);
 }
 
 static char *

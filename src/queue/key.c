@@ -35,6 +35,7 @@
 #include "queue/queue.h"
 
 #define SHOWN_AFTER_US	1000000
+#define SHOWN_AT_MOST	4096		/* keys of a lane that one look goes through */
 
 /* ---- states ------------------------------------------------------------------------ */
 
@@ -501,6 +502,7 @@ key_report(const Lane *lane, KeyReport *reports, int max, bool *more)
 {
 	int64		now = clock_us();
 	int			n = 0;
+	int			seen = 0;
 	dlist_iter	iter;
 
 	*more = false;
@@ -509,6 +511,14 @@ key_report(const Lane *lane, KeyReport *reports, int max, bool *more)
 		const WorkKey *key = dlist_container(WorkKey, stand.shown, iter.cur);
 
 		if (key->stand.since > now - SHOWN_AFTER_US)
+			break;
+
+		/*
+		 * An outage may have deferred as many keys as there are records, and none of them has a
+		 * row here: they fill no report, so that only this count ends the walk of each look.
+		 */
+		*more = ++seen > SHOWN_AT_MOST;
+		if (*more)
 			break;
 		if (!key_has_rows(key) && key->parked == NULL)
 			continue;

@@ -67,6 +67,9 @@ my $association = children($group);
 is_told($association, 'rows of company acme\.com', 'an association with a company that is being written');
 is(ask("SET ROLE watcher; SELECT waits_for FROM hubspot.outbox_status WHERE id = $association"),
 	'rows of company (another)', 'who may not read keys is told no name');
+my $guess = q{SELECT coalesce(hubspot.waits_for(0, oid, 'association', NULL, 'peter@example.com', false), 'nothing') FROM pg_foreign_server WHERE srvname = 'crm'};
+is(ask($guess), 'rows of company acme.com', 'a key tells of its rows');
+is(ask("SET ROLE watcher; $guess"), 'nothing', '... but not to who could only guess it');
 is(ask("SET ROLE support; SELECT waits_for FROM hubspot.backlog WHERE id = $association"),
 	'rows of company acme.com', 'who may read them is');
 wait_drained($node, 'postgres');

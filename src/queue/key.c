@@ -35,7 +35,7 @@
 #include "queue/queue.h"
 
 #define SHOWN_AFTER_US	1000000
-#define SHOWN_AT_MOST	4096		/* keys of a lane that one look goes through */
+#define SHOWN_AT_MOST	4096	/* keys of a lane that one look goes through */
 
 /* ---- states ------------------------------------------------------------------------ */
 

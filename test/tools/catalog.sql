@@ -42,6 +42,9 @@ UNION
 SELECT format('%s has no description', pg_describe_object(w.classid, w.objid, w.objsubid))
 FROM (SELECT m.classid, m.objid, 0 AS objsubid FROM members m
 		WHERE NOT EXISTS (SELECT FROM pg_class c WHERE m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relispartition)
+		/* since 17 the types of rows and arrays are members, too; they come with what has a description */
+		AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE m.classid = 'pg_type'::regclass AND t.oid = m.objid
+			AND (c.relkind <> 'c' OR EXISTS (SELECT FROM pg_type element WHERE element.typarray = t.oid)))
 	UNION ALL
 	SELECT m.classid, m.objid, a.attnum FROM members m
 		JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND NOT c.relispartition

@@ -42,6 +42,10 @@ admit_start(void)
 
 /* ---- whose row it is ------------------------------------------------------------ */
 
+const Refusal admit_server_dropped =
+{VERDICT_CANCELLED, "server_dropped",
+"the SERVER that this row was queued for does not exist any more"};
+
 static Lane *
 refuse(Refusal *why, Verdict verdict, const char *category, const char *message)
 {
@@ -120,8 +124,10 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 		return refuse(why, VERDICT_DELIVERED, NULL, NULL);
 	account = find_account(DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull)));
 	if (account == NULL)
-		return refuse(why, VERDICT_CANCELLED, "server_dropped",
-					  "the SERVER that this row was queued for does not exist any more");
+	{
+		*why = admit_server_dropped;
+		return NULL;
+	}
 	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
 										 DatumGetObjectId(slot_getattr(slot, Anum_outbox_object,
 																	   &isnull)));

@@ -20,6 +20,9 @@ typedef struct Refusal
 	const char *message;
 } Refusal;
 
+/* Of rows whose SERVER has gone: those on their way, deferred ones, and those that are here. */
+extern const Refusal admit_server_dropped;
+
 /* The lane of a row; NULL when it can have none, with the reason. */
 extern Lane *admit_lane(TupleTableSlot *slot, Refusal *why);
 

@@ -268,8 +268,8 @@ remember(const Copy *copy, int64 wait_us)
 	if (copy->lane == NULL)
 	{
 		AckResult	result =
-		{.id = copy->id, .verdict = VERDICT_CANCELLED, .created = -1, .category = "server_dropped",
-		.message = "the SERVER that this row was queued for does not exist any more"};
+		{.id = copy->id, .verdict = admit_server_dropped.verdict, .created = -1,
+		.category = admit_server_dropped.category, .message = admit_server_dropped.message};
 
 		ack_result(&result);
 		(void) defer_change(CHANGE_ENDED, copy->id);

@@ -19,6 +19,7 @@
 #include "base/worker_context.h"
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
+#include "queue/admit.h"
 #include "request/await_creation.h"
 #include "queue/defer.h"
 #include "request/batch.h"
@@ -30,9 +31,6 @@
 
 /* The messages of the input that is being put together, taken apart. */
 static MessageParts input_parts[INPUT_MAX_ROWS];
-
-static const char *const server_dropped =
-"the SERVER that this row was queued for does not exist any more";
 
 Batch *
 batch_make(Lane *lane, const RequestKind *kind, int max_inputs)
@@ -63,7 +61,8 @@ is_sendable(Row *row, MessageParts *parts, TimestampTz now)
 	if (suspect_is_held(SUSPECT_ROW, row->id))
 		batch_end_unsent(row, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
 	else if (row->key->lane->account->dropped)
-		batch_end_unsent(row, VERDICT_CANCELLED, "server_dropped", server_dropped);
+		batch_end_unsent(row, admit_server_dropped.verdict, admit_server_dropped.category,
+						 admit_server_dropped.message);
 	else if (row->deadline != 0 && row->deadline < now)
 		batch_end_unsent(row, VERDICT_EXPIRED, "expired", batch_too_late);
 	else if (!message_read(row->message, parts, &problem))
@@ -459,7 +458,8 @@ cancel_deferred(dlist_head *keys)
 
 	dlist_foreach_modify(iter, keys)
 		defer_end_key(dlist_container(WorkKey, stand.node, iter.cur), PG_INT64_MAX,
-					  VERDICT_CANCELLED, "server_dropped", server_dropped);
+					  admit_server_dropped.verdict, admit_server_dropped.category,
+					  admit_server_dropped.message);
 }
 
 /* Rows that wait for those of another lane come back when these have been cancelled. */
@@ -471,8 +471,8 @@ batch_cancel_lane(Lane *lane)
 		Batch	   *batch = dlist_container(Batch, node, dlist_pop_head_node(&lane->again));
 
 		for (int i = 0; i < batch->ninputs; i++)
-			batch_reject(&batch->inputs[i], VERDICT_CANCELLED, "server_dropped", server_dropped, 0,
-						 NULL);
+			batch_reject(&batch->inputs[i], admit_server_dropped.verdict,
+						 admit_server_dropped.category, admit_server_dropped.message, 0, NULL);
 		MemoryContextDelete(batch->context);
 	}
 	/* the last row of a deferred key that ends recalls it */

@@ -25,7 +25,7 @@ use Time::HiRes qw(sleep time);
 use HubSpotSimulator;
 
 our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
-  stop_delivery resume_delivery worker_pid wait_until wait_drained);
+  stop_delivery resume_delivery worker_pid wait_until wait_drained becomes);
 our @EXPORT_OK = qw(try_ask start_writer);
 
 # The token that accounts and simulators have unless told otherwise.
@@ -194,6 +194,24 @@ sub wait_until
 		croak 'gave up waiting for: ' . (ref $what ? $what->() : $what) if time > $give_up;
 		sleep 0.02;
 	}
+}
+
+# A test of something that is told later than it happens: what the worker reports of
+# itself (hubspot.status, hubspot.workers, hubspot_health(), the states of rows) is
+# published a moment after verdicts, and some tables are written at leisure.  Waits until
+# the code returns what is wanted, a text or a pattern, and fails with what it said last.
+sub becomes
+{
+	my ($says, $wanted, $name, $timeout) = @_;
+	my $last;
+	my $is_so = sub {
+		$last = $says->();
+		return defined $last && (ref $wanted ? $last =~ $wanted : $last eq $wanted);
+	};
+
+	eval { wait_until($is_so, $name, $timeout); 1 } or $@ =~ /^gave up waiting/ or die $@;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ref $wanted ? Test::More::like($last, $wanted, $name) : Test::More::is($last, $wanted, $name);
 }
 
 # Waits until every row of the outbox has a verdict.

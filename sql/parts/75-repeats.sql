@@ -345,7 +345,8 @@ AS $$
 DECLARE
 	account oid := CASE WHEN hubspot_cancel.server IS NOT NULL THEN hubspot.server_oid(hubspot_cancel.server) END;
 	normal_key text := CASE WHEN position('@' IN hubspot_cancel.key) > 0 THEN lower(btrim(hubspot_cancel.key)) ELSE hubspot_cancel.key END;
-	last_id bigint := (SELECT q.last_value FROM hubspot.outbox_id_seq q WHERE q.is_called);
+	/* under its lock, which a SELECT of the sequence does without: it may see a higher id, of rows that are queued later */
+	last_id bigint := pg_sequence_last_value('hubspot.outbox_id_seq');
 BEGIN
 	IF last_id IS NULL THEN
 		RETURN 0;

@@ -8,15 +8,12 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
 #include "commands/extension.h"
-#include "commands/sequence.h"
 #include "executor/spi.h"
 #include "storage/bufmgr.h"
 #include "miscadmin.h"
@@ -225,32 +222,6 @@ ring_compare_ids(const void *a, const void *b)
 	int64		y = *(const int64 *) b;
 
 	return x < y ? -1 : x > y;
-}
-
-/*
- * Read the sequence's tuple directly: a sequence has one page and one row, and no
- * snapshot matters for it.
- */
-int64
-ring_last_id(Oid sequence)
-{
-	Relation	rel = table_open(sequence, AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, SnapshotAny, 0, NULL, SO_NONE);
-	int64		last = 0;
-
-	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		bool		isnull;
-
-		/* last_value counts only once is_called is set */
-		if (DatumGetBool(slot_getattr(slot, 3, &isnull)))
-			last = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, AccessShareLock);
-	return last;
 }
 
 bool

@@ -181,6 +181,19 @@ await_has_look_ups(void)
 	return key_ask_count() > 0;
 }
 
+bool
+await_needs_copies(void)
+{
+	if (!defer_lags() || key_ask_count() == 0)
+		return false;
+	foreach_lane(lane)
+	{
+		if (!dlist_is_empty(&lane->keys.in[KEY_RECALLED]))
+			return true;
+	}
+	return false;
+}
+
 /* Take the keys of a lane that ask, up to the bound. */
 static void
 gather(Lane *lane, KeyState state, int *budget)
@@ -203,7 +216,11 @@ look_up(Lane *lane)
 		WorkKey    *key = dlist_container(WorkKey, stand.node, iter.cur);
 
 		if (key->rows.ndeferred > 0)
-			defer_load(key);
+		{
+			/* gathered by a transaction that failed, before another row was deferred */
+			if (!defer_lags())
+				defer_load(key);
+		}
 		else if (key_has_rows(key) && lane->work->look_up != NULL)
 			lane->work->look_up(key);
 	}
@@ -235,7 +252,8 @@ await_step(void)
 	record_map_open();
 	foreach_lane(lane)
 	{
-		gather(lane, KEY_RECALLED, &budget);
+		if (!defer_lags())
+			gather(lane, KEY_RECALLED, &budget);
 		gather(lane, KEY_ASKS, &budget);
 		look_up(lane);
 	}

@@ -60,8 +60,13 @@ extern void await_look_up_contact(WorkKey *key);
 /* Bring back those whose time has come; returns µs until the next, -1: none has a time. */
 extern int64 await_wake(int64 now);
 
-/* Look-ups: whether there are any, the transaction's step, and after its commit. */
+/*
+ * Look-ups: whether there are any, the transaction's step, and after its commit.  Recalled keys are
+ * passed over as long as copies of deferred rows are not written, which await_needs_copies() asks
+ * for.
+ */
 extern bool await_has_look_ups(void);
+extern bool await_needs_copies(void);
 extern void await_step(void);
 extern void await_done(void);
 

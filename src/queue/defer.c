@@ -186,6 +186,14 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	nrows -= key_forget_deferred(key, id);
 }
 
+/* The rule of defer_lags(), which who calls keeps: this is for the one who forgets it. */
+static void
+check_copies(void)
+{
+	if (defer_lags())
+		elog(ERROR, "hubspot.deferred is read before what waits has been written");
+}
+
 /*
  * All rows of a key, or none, for they are merged.  Where the window has no
  * room one key of the lane comes in after the other: what fills it may wait
@@ -198,6 +206,7 @@ defer_load(WorkKey *key)
 
 	if (!queue_has_room(key->lane, 0) && key->lane->nrecalled > 0)
 		return;
+	check_copies();
 	ring_scan_open(&copies, ring_outbox_catalog()->deferred, ring_outbox_catalog()->deferred_id, 1);
 	while (key->rows.ndeferred > 0)
 		load_row(key, &copies, key->rows.deferred[0]);
@@ -325,6 +334,7 @@ defer_rows(void)
 
 	if (nrows == 0)
 		return NIL;
+	check_copies();
 	record_map_open();
 	select_copies("SELECT " COPY_COLUMNS ", call, backfill FROM hubspot.deferred ORDER BY id");
 	for (int i = 0; i < SPI_processed; i++)

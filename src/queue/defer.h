@@ -47,8 +47,8 @@ extern void defer_end_key(WorkKey *key, int64 before, Verdict verdict, const cha
 extern int64 defer_wake(int64 now);
 
 /*
- * Bring the rows of a recalled key into the window; inside a transaction.
- * Those that find no room are put off after it.
+ * Bring the rows of a recalled key into the window; inside a transaction, and
+ * not while defer_lags().  Those that find no room are put off after it.
  */
 extern void defer_load(WorkKey *key);
 extern void defer_postpone(WorkKey *key);
@@ -59,8 +59,15 @@ extern void defer_write(void);
 extern void defer_written(void);
 
 /*
+ * Whether memory is ahead of the table: rows wait that it does not have yet, or has as they were.
+ * A row that is looked for then would be taken for one that somebody has removed; so copies are
+ * written before anybody looks for one, and who reads the table all the same gets an error.
+ */
+extern bool defer_lags(void);
+
+/*
  * What is deferred and not in the window, as the table and the memory know it; inside a transaction
- * with SPI.
+ * with SPI, and not while defer_lags().
  */
 typedef struct DeferredRow
 {

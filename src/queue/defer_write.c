@@ -29,6 +29,7 @@
 
 static MemoryContext context;	/* of the changes */
 static List *changes;			/* of Change */
+static int	ncopies;			/* of them, those that make or change a copy */
 
 void
 defer_init(void)
@@ -45,6 +46,7 @@ defer_change(ChangeKind kind, int64 id)
 	change->kind = kind;
 	change->id = id;
 	changes = lappend(changes, change);
+	ncopies += kind == CHANGE_WAIT;
 	MemoryContextSwitchTo(old);
 	return change;
 }
@@ -61,6 +63,12 @@ bool
 defer_has_changes(void)
 {
 	return changes != NIL;
+}
+
+bool
+defer_lags(void)
+{
+	return ncopies > 0;
 }
 
 /* The changes of some kinds, column by column. */
@@ -211,4 +219,5 @@ defer_written(void)
 {
 	MemoryContextReset(context);
 	changes = NIL;
+	ncopies = 0;
 }

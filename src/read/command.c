@@ -2,9 +2,9 @@
  * command.c
  *		What hubspot_cancel() and hubspot_retry() ask of the worker.
  *
- * A command to cancel is carried out at three places: at once for rows in the window, at
- * once for deferred rows, and for each row that enters the window, until all rows that
- * the command can mean have been read.  Rows in a request, and rows that HubSpot may have
+ * A command to cancel is carried out at three places: at once for rows in the window, for
+ * deferred rows as soon as the table has all of them (defer_lags()), and for each row that
+ * enters the window, until all rows that the command can mean have been read.  Rows in a request, and rows that HubSpot may have
  * processed, are not cancelled.
  *
  * Locks: ACCESS SHARE, and ROW EXCLUSIVE for the removal, on hubspot.command.
@@ -33,7 +33,8 @@
 #include "store/ring.h"
 
 static int64 last_command;		/* commands up to this number have been read */
-static List *done;				/* commands (of Command) to be removed from the table */
+static List *to_deferred;		/* commands (of Command) not yet carried out for deferred rows */
+static List *done;				/* those to be removed from the table */
 
 /* ---- rows that are there ---------------------------------------------------------- */
 
@@ -88,16 +89,6 @@ carry_out_for_deferred(const Command *command, const DeferredRow *row)
 		defer_recall(key);
 }
 
-static void
-carry_out(Command *command, List *deferred)
-{
-	ListCell   *cell;
-
-	foreach(cell, deferred)
-		carry_out_for_deferred(command, lfirst(cell));
-	if (command->cancels)
-		cancel_rows(command);
-}
 
 /* ---- the table ------------------------------------------------------------------------- */
 
@@ -174,19 +165,12 @@ remember(List **list, Command *command)
 	MemoryContextSwitchTo(old);
 }
 
-void
-command_look(void)
+static void
+read_commands(void)
 {
 	Oid			type = INT8OID;
 	Datum		value = Int64GetDatum(last_command);
-	List	   *fresh = NIL;
-	List	   *deferred;
-	ListCell   *cell;
 
-	/* No query while the table has no pages, as it is almost always. */
-	if (ring_is_empty(ring_catalog(false)->command))
-		return;
-	SPI_connect();
 	if (statement_execute("SELECT id, cancels, last_id, ids, server, call, object, key, "
 						  "backfill FROM hubspot.command"
 						  " WHERE id > $1 ORDER BY id", 1, &type, &value, NULL, true, 0) !=
@@ -196,17 +180,13 @@ command_look(void)
 	{
 		Command    *command = read_command(i);
 
-		fresh = lappend(fresh, command);
-	}
-	/* Read once, for all commands of this look. */
-	deferred = fresh == NIL ? NIL : defer_rows();
-	foreach(cell, fresh)
-	{
-		Command    *command = lfirst(cell);
-
 		CHECK_FOR_INTERRUPTS();
-		carry_out(command, deferred);
-		remember(command->cancels ? &cancel_commands : &done, command);
+		if (command->cancels)
+		{
+			cancel_rows(command);
+			remember(&cancel_commands, command);
+		}
+		remember(&to_deferred, command);
 
 		/*
 		 * One by one: if an error ends the transaction, the commands that were carried out are not
@@ -214,7 +194,48 @@ command_look(void)
 		 */
 		last_command = command->id;
 	}
+}
+
+/* A row that was deferred this moment has no copy yet, and would not be found. */
+static void
+look_at_deferred(void)
+{
+	List	   *deferred;
+	ListCell   *cell;
+
+	if (to_deferred == NIL || defer_lags())
+		return;
+	/* Read once, for all commands of this look. */
+	deferred = defer_rows();
+	while (to_deferred != NIL)
+	{
+		Command    *command = linitial(to_deferred);
+
+		CHECK_FOR_INTERRUPTS();
+		foreach(cell, deferred)
+			carry_out_for_deferred(command, lfirst(cell));
+		to_deferred = list_delete_first(to_deferred);
+		if (!command->cancels)
+			remember(&done, command);
+	}
+}
+
+void
+command_look(void)
+{
+	/* No query while the table has no pages, as it is almost always. */
+	if (ring_is_empty(ring_catalog(false)->command))
+		return;
+	SPI_connect();
+	read_commands();
+	look_at_deferred();
 	SPI_finish();
+}
+
+bool
+command_wants_look(void)
+{
+	return to_deferred != NIL && !defer_lags();
 }
 
 bool
@@ -226,7 +247,7 @@ command_is_done(void)
 	{
 		Command    *command = lfirst(cell);
 
-		if (!reader_has_read(command->last_id))
+		if (!reader_has_read(command->last_id) || list_member_ptr(to_deferred, command))
 			continue;
 		cancel_commands = foreach_delete_current(cancel_commands, cell);
 		remember(&done, command);

@@ -17,6 +17,9 @@
 /* Read new commands and begin to carry them out; inside a transaction with an active snapshot. */
 extern void command_look(void);
 
+/* Whether deferred rows, which could not be looked for before, can be now. */
+extern bool command_wants_look(void);
+
 /*
  * Whether commands are done, because every row up to their last id has been read;
  * command_write() removes them together with the verdicts that they caused.

@@ -337,7 +337,7 @@ static void
 read_rows(int64 now)
 {
 	if (pg_atomic_exchange_u32(&slot->wake, 0) == 0 && !more_to_read &&
-		now < next_look && !reader_wants_fetch())
+		now < next_look && !reader_wants_fetch() && !command_wants_look())
 		return;
 	next_look = in_transaction(read_step, "reading the outbox") ? now + LOOK_US : now;
 	if (reader_took_mark())
@@ -367,14 +367,6 @@ update_schemas(void)
 	}
 }
 
-/* Records that rows wait for. */
-static void
-look_up_records(void)
-{
-	if (await_has_look_ups() && in_transaction(look_up_step, "looking up records"))
-		await_done();
-}
-
 /* Write everything that is known. */
 static bool
 acknowledge_all(void)
@@ -389,6 +381,19 @@ acknowledge_all(void)
 	confirmed_written();
 	record_map_written();
 	return true;
+}
+
+/*
+ * Records that rows wait for.  When copies of deferred rows cannot be written,
+ * the others are looked up all the same.
+ */
+static void
+look_up_records(void)
+{
+	if (await_needs_copies())
+		(void) acknowledge_all();
+	if (await_has_look_ups() && in_transaction(look_up_step, "looking up records"))
+		await_done();
 }
 
 /* What is known of erased contacts is written first, so that it is found. */

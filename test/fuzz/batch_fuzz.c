@@ -203,6 +203,8 @@ one_turn(void)
 		schema_sync_step();
 		schema_sync_done();
 	}
+	if (await_needs_copies())
+		defer_written();		/* into no table */
 	if (await_has_look_ups())
 	{
 		await_step();

@@ -22,6 +22,7 @@
 
 #include "base/hubspot.h"
 #include "base/guc.h"
+#include "base/transaction.h"
 #include "cluster/databases.h"
 #include "cluster/shared.h"
 
@@ -69,7 +70,7 @@ scan_pg_database(void)
 	TableScanDesc scan;
 	HeapTuple	tuple;
 
-	StartTransactionCommand();
+	transaction_begin("looking for databases");
 	(void) GetTransactionSnapshot();
 	relation = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(relation, 0, NULL);
@@ -83,6 +84,7 @@ scan_pg_database(void)
 	table_endscan(scan);
 	table_close(relation, AccessShareLock);
 	CommitTransactionCommand();
+	transaction_over();
 }
 
 void

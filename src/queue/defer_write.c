@@ -75,8 +75,8 @@ defer_lags(void)
 enum ChangeParameter
 {
 	CHANGED_ID, CHANGED_ATTEMPT, CHANGED_LOST, CHANGED_STATUS, CHANGED_WAIT, CHANGED_REQUEST,
-	CHANGED_CATEGORY, CHANGED_MESSAGE
-#define CHANGE_PARAMETERS (CHANGED_MESSAGE + 1)
+	CHANGED_CATEGORY, CHANGED_MESSAGE, CHANGED_FAILED_AT
+#define CHANGE_PARAMETERS (CHANGED_FAILED_AT + 1)
 };
 
 typedef struct ChangeArrays
@@ -120,6 +120,7 @@ collect(ChangeArrays *arrays, ChangeKind kind)
 			Int64GetDatum(change->request == NULL ? 0 : change->request->id);
 		put_text(arrays, CHANGED_CATEGORY, change->category);
 		put_text(arrays, CHANGED_MESSAGE, change->message);
+		arrays->values[CHANGED_FAILED_AT][arrays->n] = TimestampTzGetDatum(change->failed_at);
 		arrays->n++;
 	}
 }
@@ -145,6 +146,8 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 		[CHANGED_REQUEST] = {INT8OID, INT8ARRAYOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
 		[CHANGED_CATEGORY] = {TEXTOID, TEXTARRAYOID, -1, false, TYPALIGN_INT},
 		[CHANGED_MESSAGE] = {TEXTOID, TEXTARRAYOID, -1, false, TYPALIGN_INT},
+		[CHANGED_FAILED_AT] = {TIMESTAMPTZOID, TIMESTAMPTZARRAYOID, 8, FLOAT8PASSBYVAL,
+		TYPALIGN_DOUBLE},
 	};
 	Oid			types[CHANGE_PARAMETERS];
 	Datum		values[CHANGE_PARAMETERS];
@@ -168,13 +171,13 @@ execute(const ChangeArrays *arrays, int nparameters, const char *sql)
 }
 
 #define CHANGED \
-	"unnest($1, $2, $3, $4, $5, $6, $7, $8)" \
-	" AS d(id, attempt, lost, status, wait_s, request_id, category, message)"
+	"unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)" \
+	" AS d(id, attempt, lost, status, wait_s, request_id, category, message, failed_at)"
 #define FAULT_COLUMNS \
 	"attempt, lost, next_try_at, http_status, category, last_error, request_id, failed_at"
 #define FAULT_OF_CHANGE \
-	"d.attempt, d.lost, now() + d.wait_s * interval '1 second', nullif(d.status, 0)," \
-	" d.category, d.message, d.request_id, now()"
+	"d.attempt, d.lost, d.failed_at + d.wait_s * interval '1 second', nullif(d.status, 0)," \
+	" d.category, d.message, d.request_id, d.failed_at"
 
 /* A row that waits again is there; one that waits for the first time is copied from the outbox. */
 static const char *const write_waiting[] = {
@@ -188,7 +191,7 @@ static const char *const write_waiting[] = {
 static const char *const write_dead[] = {
 	"INSERT INTO hubspot.dead (" OUTBOX_COLUMN_NAMES
 	", attempt, http_status, category, last_error, request_id, failed_at)"
-	" SELECT o.*, d.attempt, nullif(d.status, 0), d.category, d.message, d.request_id, now()"
+	" SELECT o.*, d.attempt, nullif(d.status, 0), d.category, d.message, d.request_id, d.failed_at"
 	" FROM " CHANGED " JOIN LATERAL (SELECT " OUTBOX_COLUMN_NAMES
 	" FROM hubspot.deferred r WHERE r.id = d.id UNION ALL"
 	" SELECT " OUTBOX_COLUMN_NAMES " FROM hubspot.outbox x WHERE x.id = d.id LIMIT 1) o ON true",

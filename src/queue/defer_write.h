@@ -8,6 +8,8 @@
 #ifndef HUBSPOT_DEFER_WRITE_H
 #define HUBSPOT_DEFER_WRITE_H
 
+#include "datatype/timestamp.h"
+
 #include "store/ack.h"
 
 typedef enum ChangeKind
@@ -24,6 +26,7 @@ typedef struct Change
 	int			attempt;
 	int			status;
 	int64		wait_s;
+	TimestampTz failed_at;
 	bool		lost;
 	AckRequest *request;		/* has its number once it was written, before the change */
 	const char *category;

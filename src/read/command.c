@@ -4,8 +4,8 @@
  *
  * A command to cancel is carried out at three places: at once for rows in the window, for
  * deferred rows as soon as the table has all of them (defer_lags()), and for each row that
- * enters the window, until all rows that the command can mean have been read.  Rows in a request, and rows that HubSpot may have
- * processed, are not cancelled.
+ * enters the window, until all rows that the command can mean have been read.  Rows in a
+ * request, and rows that HubSpot may have processed, are not cancelled.
  *
  * Locks: ACCESS SHARE, and ROW EXCLUSIVE for the removal, on hubspot.command.
  * Memory: a context for each command, below "hubspot work".

@@ -32,7 +32,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
-#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -48,6 +47,7 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "base/settings.h"
+#include "base/transaction.h"
 #include "cluster/crash_guard.h"
 #include "cluster/suspect.h"
 #include "refresh/fill.h"
@@ -96,9 +96,7 @@ begin_transaction(const char *activity)
 {
 	const Catalog *catalog;
 
-	SetCurrentStatementStartTimestamp();
-	pgstat_report_activity(STATE_RUNNING, activity);
-	StartTransactionCommand();
+	transaction_begin(activity);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	catalog = ring_catalog(true);
 	if (catalog == NULL || (OidIsValid(extension) && catalog->extension != extension))
@@ -110,13 +108,18 @@ begin_transaction(const char *activity)
 }
 
 static void
-end_transaction(void)
+commit_transaction(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(turn_context);
-	pgstat_report_stat(false);
-	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+static void
+end_transaction(void)
+{
+	commit_transaction();
+	transaction_over();
 }
 
 /* Write down what has failed; when that fails as well, nothing is tried for a while. */
@@ -127,7 +130,7 @@ note_failure(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 	{
 		begin_transaction("noting a failure");
 		schedule_failed(item, is_fill, error);
-		end_transaction();
+		commit_transaction();
 	}
 	PG_CATCH();
 	{
@@ -140,6 +143,7 @@ note_failure(const ScheduleItem *item, bool is_fill, const ErrorData *error)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(turn_context);
+	transaction_over();
 }
 
 /*
@@ -167,7 +171,7 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 		task(item);
 		refresher_unlimit();
 		CHECK_FOR_INTERRUPTS(); /* what was told to end is not committed after all */
-		end_transaction();
+		commit_transaction();
 	}
 	PG_CATCH();
 	{
@@ -184,13 +188,12 @@ run_task(void (*task) (const ScheduleItem *item), const ScheduleItem *item, bool
 	release_advisory_locks();
 	suspect_end(outer);
 	MemoryContextSwitchTo(turn_context);
-	pgstat_report_stat(false);
+	transaction_over();
 	if (ProcDiePending)
 		CHECK_FOR_INTERRUPTS(); /* told to end: it is the next refresher that says why */
 	if (error != NULL)
 		note_failure(item, is_fill, error);
 	shared_set_task(slot, 0, false);
-	pgstat_report_activity(STATE_IDLE, NULL);
 	if (ProcDiePending)
 		proc_exit(0);			/* before another task */
 	return error == NULL;

@@ -64,6 +64,8 @@ most_faults(const WorkKey *key, const char *category)
 static void
 note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckResult *fault)
 {
+	TimestampTz now = GetCurrentTimestamp();
+
 	for (int i = 0; i < input->nrows; i++)
 	{
 		Change	   *change = defer_change(kind, input->rows[i]->id);
@@ -71,6 +73,7 @@ note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckRe
 		change->attempt = attempt;
 		change->status = fault->http_status;
 		change->wait_s = wait_s;
+		change->failed_at = now;
 		change->lost = input->rows[i]->lost;
 		change->request = fault->request;
 		change->category = defer_text(fault->category);

@@ -28,7 +28,6 @@
 #include "access/xlog_internal.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -45,6 +44,7 @@
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/settings.h"
+#include "base/transaction.h"
 #include "cluster/crash_guard.h"
 #include "cluster/guard.h"
 #include "cluster/suspect.h"
@@ -145,12 +145,9 @@ in_transaction(void (*step) (void), const char *activity)
 {
 	volatile bool done = true;
 
-	/* a background worker's now() is the time of its start, unless it is told another one */
-	SetCurrentStatementStartTimestamp();
-	pgstat_report_activity(STATE_RUNNING, activity);
 	PG_TRY();
 	{
-		StartTransactionCommand();
+		transaction_begin(activity);
 		step();
 		CommitTransactionCommand();
 	}
@@ -169,9 +166,20 @@ in_transaction(void (*step) (void), const char *activity)
 	PG_END_TRY();
 	MemoryContextSwitchTo(turn_context);
 	note_end(activity, done);
-	pgstat_report_stat(false);
-	pgstat_report_activity(STATE_IDLE, NULL);
+	/* here, because an error of it would be taken for one of a step that has been committed */
+	transaction_over();
 	return done;
+}
+
+/* The same for a step without which there is nothing to do here: an error ends the process. */
+static void
+in_first_transaction(void (*step) (void), const char *activity)
+{
+	transaction_begin(activity);
+	step();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(turn_context);
+	transaction_over();
 }
 
 /* The extension was dropped, perhaps created again: this worker's knowledge is void. */
@@ -646,15 +654,10 @@ hubspot_worker_main(Datum arg)
 	 * it may have written to, so the rest, which reads others, comes after it: DROP EXTENSION
 	 * locks them in an order of its own.
 	 */
-	StartTransactionCommand();
-	guard_step();
-	CommitTransactionCommand();
+	in_first_transaction(guard_step, "checking the installation");
 	if (!may_send)
 		proc_exit(0);
-	StartTransactionCommand();
-	begin_step();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(turn_context);
+	in_first_transaction(begin_step, "reading what is deferred");
 	pause_suspects();
 	wait_after_crashes(crash_guard_start("worker", false));
 	next_rotation = clock_us() + ROTATE_US;

@@ -65,6 +65,7 @@ is(ask("SELECT attempt || category || message FROM hubspot.outbox_status WHERE i
 	'the row is deferred with HubSpot\'s reason');
 is(ask("SELECT next_try_at > failed_at AND next_try_at < failed_at + interval '1 minute' FROM hubspot.deferred WHERE id = $slow"), 't',
 	'it says when it is tried again');
+is(ask("SELECT failed_at BETWEEN created_at AND clock_timestamp() FROM hubspot.deferred WHERE id = $slow"), 't', 'it failed when it did');
 ok(wait_until(sub { ask("SELECT deferred FROM hubspot.status WHERE lane = 'contacts'") eq '1' }, 'the lane to tell'), 'and so does the lane');
 my $later = identify('slow', 'two');
 queue('other', 100, 150);
@@ -87,9 +88,11 @@ queue('pass', 1, 3);
 wait_until(sub { ask("SELECT pg_visible_in_snapshot(o.xid, c.snapshot) FROM hubspot.last_checkpoint c, hubspot.outbox o WHERE o.id = $night") eq 't' },
 	'the checkpoint not to wait for it');
 my $morning = identify('night', 'two');
+my $next_try = ask("SELECT next_try_at FROM hubspot.deferred WHERE id = $night");
 $node->stop('immediate');
 $node->start;
 wait_until(sub { ask("SELECT count(*) FROM hubspot.outbox_status WHERE id IN ($night, $morning) AND state = 'done'") eq '2' }, 'both rows after a crash');
+is(ask("SELECT finished_at >= '$next_try' FROM hubspot.outbox_status WHERE id = $night"), 't', '... in its time, which outlives the server');
 like(plans('night'), qr/^(one,)?two$/, 'neither is lost or overtaken');
 is(ask("SELECT string_agg(state, ',') FROM hubspot.outbox_status WHERE id = $night"), 'done', 'it is shown once');
 
@@ -100,6 +103,7 @@ wait_for_end($never);
 is(ask("SELECT verdict || attempt || category || message FROM hubspot.outbox_status WHERE id = $never"), 'dead3INTERNAL_ERRORnot today',
 	'after max_attempts the row is dead');
 is(ask("SELECT id || key || attempt || last_error FROM hubspot.dead"), "${never}never\@example.com3not today", 'and kept');
+is(ask("SELECT failed_at BETWEEN created_at AND clock_timestamp() FROM hubspot.dead"), 't', '... with the time of the last fault');
 is(ask("SELECT verdict FROM hubspot.failures WHERE id = $never"), 'dead', 'among the failures');
 is(ask('SELECT count(*) FROM hubspot.deferred'), '0', 'nothing of it waits');
 like(ask('SET ROLE pg_monitor; SELECT problem FROM hubspot_health()'), qr/^1 rows were given up within the last day/, 'hubspot_health() tells whoever watches');
@@ -148,6 +152,18 @@ is(ask("SELECT verdict || category FROM hubspot.outbox_status WHERE id = $gone")
 is(ask('SELECT count(*) FROM hubspot.deferred'), '0', 'and leaves nothing');
 is(ask('SELECT count(*) FROM hubspot.outbox o WHERE (SELECT count(*) FROM hubspot.result r WHERE r.id = o.id) <> 1'), '0',
 	'each row has one verdict');
+
+create_account($node, 'postgres', 'again', $sim);
+
+# What a session does with each statement, our processes do with each transaction.
+my $ours = "FROM pg_stat_activity WHERE backend_type LIKE 'hubspot%'";
+wait_until(sub { ask("SELECT count(*) FROM (SELECT backend_type $ours AND state = 'idle' AND xact_start IS NULL AND query <> '' GROUP BY 1) x") eq '2' },
+	'launcher and worker to be idle');
+pass('they tell when they are idle');
+my $inserted = q{SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE relname ~ '^result_[0-7]$'};
+my $before = ask($inserted);
+ask(q{SELECT hubspot_identify('{"email": "counted@example.com"}', server => 'again')});
+ok(wait_until(sub { ask($inserted) > $before }, 'what the worker has inserted to be counted'), 'and report what they have done');
 
 $node->stop;
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');

@@ -180,7 +180,7 @@ for my $section (sort keys %enum)
 	is(differences([ lines("SELECT unnest(enum_range(NULL::$enum{$section}))") ], [ words_of($settings{$section}, qr/\w+/) ]), '', "$enum{$section}: each word has its line");
 }
 
-my @steps = map { PostgreSQL::Test::Utils::slurp_file($_) =~ /\bin_transaction\(\w+, "([^"]+)"\)/g } glob 'src/*/worker.c';
+my @steps = map { PostgreSQL::Test::Utils::slurp_file($_) =~ /\bin_(?:first_)?transaction\(\w+, "([^"]+)"\)/g } glob 'src/*/worker.c';
 my ($shown_steps) = $settings{'Processes in pg_stat_activity'} =~ /`query` says what it does: (.*?)\. Otherwise/s;
 my %distinct = map { $_ => 1 } @steps;
 cmp_ok(scalar(@steps), '>', 5, 'the worker has steps');

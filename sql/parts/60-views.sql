@@ -166,10 +166,11 @@ CREATE VIEW hubspot.company_contacts AS
 UNION
 	SELECT p.server::name, p.company, coalesce(r.record_id, p.contact), CASE WHEN r.record_id IS NULL THEN p.contact_property END
 	FROM hubspot.company_contact p
-	LEFT JOIN (hubspot.record r
-		JOIN pg_catalog.pg_foreign_server s ON s.oid = r.server)
-		ON r.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND r.key = p.contact AND s.srvname = p.server
-			AND r.object = 'contact' AND r.key_property = 'userId'
+	LEFT JOIN LATERAL (SELECT t.record_id FROM hubspot.record t
+		JOIN pg_catalog.pg_foreign_server s ON s.oid = t.server
+		WHERE t.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND t.key = p.contact AND s.srvname = p.server
+			AND t.object = 'contact' AND t.key_property = 'userId'
+		ORDER BY t.told_by DESC LIMIT 1) r ON true
 	WHERE p.contact_property = 'userId';
 COMMENT ON VIEW hubspot.company_contacts IS
 'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address, "userId" for a userId whose address nobody has told yet';

@@ -17,6 +17,7 @@
 #include "base/value.h"
 #include "crm/records.h"
 #include "queue/await.h"
+#include "queue/tell.h"
 #include "request/await_creation.h"
 #include "request/batch.h"
 #include "request/schema_sync.h"
@@ -282,7 +283,10 @@ tells_contact(const Row *row)
 static const RequestKind *
 kind_of_event(WorkKey *key)
 {
-	if (!tells_contact(key_head(key)) && !await_contact(key))
+	if (!tells_contact(key_head(key)) &&
+		!(queue_is_by_user_id(key) ? tell_is_hopeless(key) : await_contact(key)))
+		return NULL;
+	if (await_told(key))
 		return NULL;
 	return key->lane->account->options->events == EVENTS_LEGACY ? &legacy_event : &send_events;
 }

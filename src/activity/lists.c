@@ -29,6 +29,7 @@
 #include "base/value.h"
 #include "crm/records.h"
 #include "queue/await.h"
+#include "queue/tell.h"
 #include "store/record_map.h"
 
 static const char *const list_not_static = "list_not_static";
@@ -48,7 +49,7 @@ is_settled(WorkKey *key)
 	bool		is_known = lists_record(row)[0] != '\0';
 
 	if (object == OBJECT_IS_CONTACT && queue_is_by_user_id(key))
-		return await_contact(key);
+		return tell_is_hopeless(key);
 	if (await_other(key, queue_find(lane, key->property, key->key), is_known))
 		return false;
 	if (is_known || (row->once & ONCE_WITHOUT_RECORD) != 0)
@@ -169,7 +170,7 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	*category = records_not_found(list.object);
 	*problem = "no call has told yet which contact this userId is";
 	if (list.object == OBJECT_IS_CONTACT && queue_is_by_user_id(row->key))
-		return row->looked != LOOKED_LAST;
+		return row->looked == LOOKED_NOT;
 	*problem = records_problem_of_key(list.object, row->key->key);
 	return records_can_be_read(list.object, row->key->property) || lists_record(row)[0] != '\0' ||
 		!is_looked_for;

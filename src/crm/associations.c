@@ -24,6 +24,7 @@
 #include "crm/families.h"
 #include "crm/records.h"
 #include "queue/await.h"
+#include "queue/tell.h"
 #include "request/fault.h"
 #include "store/record_map.h"
 #include "store/ring_scan.h"
@@ -74,7 +75,7 @@ is_settled(WorkKey *key)
 	bool		has_company = row->record_id[0] != '\0';
 
 	if (queue_is_by_user_id(key))
-		return await_contact(key);
+		return tell_is_hopeless(key);
 	if (await_other(key, queue_find(companies, company.property, company.key), has_company) ||
 		await_other(key, queue_find(contacts, key->property, key->key), has_contact))
 		return false;

@@ -22,6 +22,7 @@
 #include "crm/modes.h"
 #include "crm/record_kinds.h"
 #include "queue/await.h"
+#include "queue/tell.h"
 #include "store/record_map.h"
 
 /* ---- conflicts ------------------------------------------------------------------ */
@@ -153,34 +154,6 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	batch_go_on(batch, reply, request);
 }
 
-/* ---- confirmed -------------------------------------------------------------------- */
-
-/*
- * The address that the userIds of the rows mean is remembered, so that later calls may name the
- * contact by them alone.
- */
-static void
-remember_user_ids(Input *input)
-{
-	const WorkKey *key = input->key;
-
-	for (int i = 0; i < input->nrows; i++)
-	{
-		MessageParts parts;
-		MessageProblem problem;
-		char	   *user_id;
-
-		if (!input->rows[i]->has_user_id ||
-			!message_read(input->rows[i]->message, &parts, &problem))
-			continue;
-		user_id = message_user_id(&parts);
-		if (user_id != NULL && pg_strcasecmp(user_id, key->key) != 0)
-			record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id,
-						   key->key,
-						   input->created == 1, clock_us());
-	}
-}
-
 /* ---- which request ------------------------------------------------------------------ */
 
 /* A contact that goes by another property may be known by its address. */
@@ -230,7 +203,6 @@ static const RecordKinds contact_kinds = {
 	.resolve = &read_by_key,
 	.seek_elsewhere = &read_by_address,
 	.alias = address_told,
-	.confirmed = remember_user_ids,
 	.archived = deletes_contact,
 };
 
@@ -241,17 +213,22 @@ kind_of_contact(WorkKey *key)
 
 	if (key_head(key)->call == CALL_DELETE)
 		return deletes_kind_of(key);
-	if (queue_is_by_user_id(key) && !await_contact(key))
+	if (queue_is_by_user_id(key) && !tell_is_hopeless(key))
+		return NULL;
+	if (tell_awaits_older(key))
 		return NULL;
 	kind = modes_kind_of(key);
 	return kind != NULL ? kind : &records_upsert;
 }
 
-/* Deletions are not merged with what comes before and after them. */
+/*
+ * Deletions are not merged with what comes before and after them; nor is a row that tells whom
+ * older ones mean, which go before it.
+ */
 static bool
 contact_joins(const Row *first, Row *next)
 {
-	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
+	return !tell_has_older(next) && (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
 		first->erases == next->erases &&
 		modes_join(first, next);
 }

@@ -17,6 +17,7 @@
 #include "crm/purge.h"
 #include "crm/records.h"
 #include "queue/await.h"
+#include "queue/tell.h"
 #include "queue/known.h"
 #include "store/record_map.h"
 
@@ -300,7 +301,7 @@ deletes_kind_of(WorkKey *key)
 
 	if (queue_is_by_user_id(key))
 	{
-		if (!await_contact(key))
+		if (!tell_is_hopeless(key))
 			return NULL;
 	}
 	else if (!records_can_be_read(key->lane->family, key->property))

@@ -242,8 +242,8 @@ purge_reason(const Account *account, char *reason, size_t size)
 /* The parameters that all statements have. */
 enum PurgeParameter
 {
-	PURGE_SERVER, PURGE_KEYS, PURGE_PATTERN, PURGE_RECORD, PURGE_ROWS
-#define PURGE_PARAMETERS (PURGE_ROWS + 1)
+	PURGE_SERVER, PURGE_KEYS, PURGE_PATTERN, PURGE_RECORD, PURGE_ROWS, PURGE_BEFORE
+#define PURGE_PARAMETERS (PURGE_BEFORE + 1)
 };
 
 static Datum
@@ -272,12 +272,14 @@ row_array(const Purge *purge)
 static void
 execute(const Purge *purge, const char *sql)
 {
-	Oid			types[PURGE_PARAMETERS] = {OIDOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT8ARRAYOID};
+	Oid			types[PURGE_PARAMETERS] = {OIDOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT8ARRAYOID,
+	INT8OID};
 	Datum		values[PURGE_PARAMETERS] = {
 		ObjectIdGetDatum(purge->erased.server), key_array(purge),
 		CStringGetTextDatum(purge->pattern),
 		CStringGetTextDatum(purge->record_id),
-		row_array(purge)
+		row_array(purge),
+		Int64GetDatum(purge->erased.before)
 	};
 
 	if (statement_execute(sql, PURGE_PARAMETERS, types, values, NULL, false, 0) < 0)
@@ -332,7 +334,9 @@ static const char *const empty_rest[] = {
 	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE" RECORDS_OF_CONTACT
 	" AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object",
 	"DELETE FROM hubspot.confirmed WHERE server = $1 AND object = 'contact' AND record_id = $4",
-	"DELETE FROM hubspot.record r WHERE" RECORDS_OF_CONTACT,
+	/* what a later row has told of a userId is no trace of before */
+	"DELETE FROM hubspot.record r WHERE" RECORDS_OF_CONTACT
+	" AND (r.told_by IS NULL OR r.told_by < $6)",
 };
 
 /*

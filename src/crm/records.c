@@ -238,7 +238,6 @@ add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
 	if (mapping->rules->object == OBJECT_IS_CONTACT)
 		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
 	result = deal_with_unknown(input, row, row->key->lane->family, mapping);
-	row->has_user_id = row->key->property == NULL && parts->user_id.type != jbvNull;
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
 	pfree(warnings.data);
 	return result;
@@ -272,16 +271,12 @@ records_end_unsent(Input *input, AckResult result)
 	return BUILD_UNCHANGED;
 }
 
-/* Nothing is sent; what the rows tell beside their properties is kept all the same. */
 static BuildResult
 end_as_unchanged(Input *input)
 {
-	const RecordKinds *kinds = records_of(input->key->lane);
 	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1,
 	.record_id = unchanged_record(input)};
 
-	if (kinds->confirmed != NULL)
-		kinds->confirmed(input);
 	return records_end_unsent(input, input->rows[0]->mode == MODE_CREATE ? records_exists(input)
 							  : result);
 }

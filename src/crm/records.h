@@ -34,7 +34,6 @@ typedef struct RecordKinds
 	 * By what HubSpot may know the record as well, by the newest row that tells; NULL: by nothing.
 	 */
 	const char *(*alias) (const Input *input, const MessageParts *parts);
-	void		(*confirmed) (Input *input);	/* beside the verdict */
 	void		(*archived) (const WorkKey *key);	/* in place of records_forget() */
 } RecordKinds;
 

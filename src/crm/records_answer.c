@@ -37,7 +37,6 @@ void
 records_end(Input *input, const char *record_id, int created, int status, AckRequest *request)
 {
 	WorkKey    *key = input->key;
-	const RecordKinds *kinds = records_of(key->lane);
 	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = status,
 	.created = created, .record_id = record_id};
 
@@ -45,13 +44,9 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 		batch_warn(input, "several_companies", "domain",
 				   "HubSpot has several companies of this domain: the oldest was taken");
 	if (record_id != NULL)
-	{
 		record_map_add(key->lane->account->server, key->lane->family, queue_id_property(key),
 					   key->key, record_id,
 					   created == 1, clock_us());
-		if (kinds->confirmed != NULL)
-			kinds->confirmed(input);
-	}
 	input->created = created;
 	unchanged_learn(input, record_id);
 	batch_end_input(input, &result);

@@ -508,6 +508,23 @@ message_user_id(const MessageParts *parts)
 	return text == NULL || !message_is_key_length(strlen(text)) ? NULL : text;
 }
 
+char *
+message_find_user_id(const Jsonb *message)
+{
+	static const Part names[] = {PART_USER_ID, PART_USER_ID_SNAKE};
+	JsonbContainer *root = unconstify(JsonbContainer *, &message->root);
+	MessageParts parts;
+
+	if (!JsonContainerIsObject(root))
+		return NULL;
+	for (int i = 0; i < lengthof(names); i++)
+		if (getKeyJsonValueFromContainer(root, part_names[names[i]].name, part_names[names[i]].len,
+										 &parts.user_id) != NULL &&
+			parts.user_id.type != jbvNull)
+			return message_user_id(&parts);
+	return NULL;
+}
+
 bool
 message_event(const MessageParts *parts, JsonbValue *event)
 {

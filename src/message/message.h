@@ -92,6 +92,9 @@ extern char *message_email(Call call, const MessageParts *parts);
 /* The userId as text; NULL if there is none that can be a key. */
 extern char *message_user_id(const MessageParts *parts);
 
+/* The same of a message that is not taken apart. */
+extern char *message_find_user_id(const Jsonb *message);
+
 /* Whether an object has more than the address, which is the key. */
 extern bool message_has_traits(JsonbContainer *traits);
 

@@ -29,8 +29,6 @@
 #include "store/ack.h"
 #include "store/ring.h"
 
-#define WINDOW_LOOK		5000	/* rows looked at for one userId */
-
 static TimestampTz nobody_since;	/* when the worker before this one had ended */
 
 void
@@ -191,53 +189,6 @@ find_record(Row *row)
 	known_look_up(row);
 }
 
-/*
- * Contacts whose calls wait, and whose userId is this one, looked for in a
- * bounded stretch of the window from its end; NULL when there is none.
- */
-static const char *
-find_in_window(const Lane *lane, const char *user_id)
-{
-	dlist_iter	iter;
-	int			looked = 0;
-
-	dlist_reverse_foreach(iter, &window.rows)
-	{
-		Row		   *row = dlist_container(Row, order, iter.cur);
-		MessageParts parts;
-		MessageProblem problem;
-		char	   *text;
-
-		if (++looked > WINDOW_LOOK)
-			break;
-		if (row->key->lane != lane || row->key->property != NULL ||
-			!message_read(row->message, &parts, &problem))
-			continue;
-		text = message_user_id(&parts);
-		if (text != NULL && strcmp(text, user_id) == 0)
-			return row->key->key;
-	}
-	return NULL;
-}
-
-/*
- * A row that names its contact by a userId alone is a row of the address that
- * this was seen with, so that it keeps its place among them.  NULL: not known yet,
- * or others of that userId wait already.
- */
-static const char *
-address_of(const Lane *lane, const char *user_id)
-{
-	const char *address = NULL;
-
-	if (queue_find(lane, MESSAGE_USER_ID, user_id) == NULL)
-		address = record_map_find(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID,
-								  user_id);
-	if (address == NULL && lane->family == FAMILY_CONTACTS)
-		address = find_in_window(lane, user_id);
-	return address;
-}
-
 /* The columns that a row is made of, beside message and key. */
 static void
 read_columns(Row *row, TupleTableSlot *slot)
@@ -269,13 +220,18 @@ read_columns(Row *row, TupleTableSlot *slot)
 	row->erases = row->call == CALL_DELETE && message_erases(row->message);
 }
 
+/*
+ * A row that names its contact by a userId alone is a row of the address that
+ * this was told with, so that it keeps its place among those.
+ */
 void
-admit_resolve(const Lane *lane, const char **property, const char **key)
+admit_resolve(const Lane *lane, int64 id, const char **property, const char **key)
 {
-	const char *address = NULL;
+	const char *address;
 
-	if (*property != NULL && strcmp(*property, MESSAGE_USER_ID) == 0)
-		address = address_of(lane, *key);
+	if (*property == NULL || strcmp(*property, MESSAGE_USER_ID) != 0)
+		return;
+	address = record_map_find_told(lane->account->server, *key, id);
 	if (address == NULL)
 		return;
 	*property = NULL;
@@ -292,6 +248,7 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	struct varlena *message = PG_DETOAST_DATUM(datum);
 	const char *key = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
 	const char *property;
+	bool		by_user_id;
 
 	memset(row, 0, sizeof(Row));
 	row->message = (Jsonb *) memcpy(row + 1, message, VARSIZE(message));
@@ -307,32 +264,41 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	row->lost = maybe_sent && row->created_at <= nobody_since;
 	datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(datum);
-	admit_resolve(lane, &property, &key);
+	by_user_id = property != NULL && strcmp(property, MESSAGE_USER_ID) == 0;
+	admit_resolve(lane, row->id, &property, &key);
+	row->by_user_id = by_user_id && property == NULL;
 	queue_add(lane, property, key, row);
 	find_record(row);
 	queue_note_deadline(row);
 	return row;
 }
 
-/* ---- what an earlier worker has learnt ---------------------------------------------- */
+/* ---- what a row tells ---------------------------------------------------------------- */
 
-/* The userId of a contact's row, to be remembered with its address. */
-static void
-remember_user_id(const Lane *lane, TupleTableSlot *slot, const char *address)
+/* Calls that write a contact by its address tell; one that deletes it does not. */
+char *
+admit_user_id_told(const Lane *lane, TupleTableSlot *slot)
 {
+	const Catalog *catalog = ring_catalog(false);
 	bool		isnull;
-	Datum		message = slot_getattr(slot, Anum_outbox_message, &isnull);
-	MessageParts parts;
-	MessageProblem problem;
 	char	   *user_id;
+	char	   *address;
 
-	if (isnull || !message_read(DatumGetJsonbP(message), &parts, &problem))
-		return;
-	user_id = message_user_id(&parts);
-	if (user_id != NULL && strcmp(user_id, address) != 0)
-		record_map_add(lane->account->server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id,
-					   address, false, clock_us());
+	if (lane->family != FAMILY_CONTACTS ||
+		DatumGetObjectId(slot_getattr(slot, Anum_outbox_call,
+									  &isnull)) == catalog->call[CALL_DELETE])
+		return NULL;
+	(void) slot_getattr(slot, Anum_outbox_key_property, &isnull);
+	if (!isnull)
+		return NULL;
+	user_id = message_find_user_id(DatumGetJsonbP(slot_getattr(slot, Anum_outbox_message, &isnull)));
+	if (user_id == NULL)
+		return NULL;
+	address = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
+	return pg_strcasecmp(user_id, address) != 0 ? user_id : NULL;
 }
+
+/* ---- what an earlier worker has learnt ---------------------------------------------- */
 
 void
 admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
@@ -361,10 +327,6 @@ admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
 	 * is looked up.
 	 */
 	else if (!isnull)
-	{
 		record_map_add(server, object, name, key, TextDatumGetCString(record_id), false,
 					   clock_us());
-		if (is_contact && by_address)
-			remember_user_id(lane, slot, key);
-	}
 }

@@ -36,11 +36,16 @@ extern bool admit_is_backfill(TupleTableSlot *slot);
 extern Size admit_size(TupleTableSlot *slot);
 
 /*
- * The name that a row's key has in the window: a userId that is known to be an
- * address becomes that.  property NULL: an address.  Inside a transaction, with
- * the record map open.
+ * The name that the key of a row has in the window: a userId becomes the address
+ * that was told before the row, or, if none was, behind it.  property NULL: an
+ * address.  Inside a transaction, with the record map open.
  */
-extern void admit_resolve(const Lane *lane, const char **property, const char **key);
+extern void admit_resolve(const Lane *lane, int64 id, const char **property, const char **key);
+
+/*
+ * The userId whose address the row tells; palloc'd, NULL when it tells none.
+ */
+extern char *admit_user_id_told(const Lane *lane, TupleTableSlot *slot);
 
 /* Bring a row into the window.  maybe_sent: a worker before this one may have read it. */
 extern Row *admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent);

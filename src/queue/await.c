@@ -86,9 +86,7 @@ await_contact(WorkKey *key)
 
 	if (key->record_id[0] != '\0' || row->looked == LOOKED_LAST)
 		return true;
-	if (row->looked == LOOKED_ONCE && !is_first && queue_is_by_user_id(key))
-		key_set_state(key, KEY_WAITS_USER_ID, wait_for_lane(contacts));
-	else if (row->looked == LOOKED_ONCE && !is_first)
+	if (row->looked == LOOKED_ONCE && !is_first)
 		await_older(key, contacts);
 	else
 	{
@@ -98,35 +96,79 @@ await_contact(WorkKey *key)
 	return false;
 }
 
-/* The record of the address that a userId has turned out to be, for events, which go by it. */
+bool
+await_told(WorkKey *key)
+{
+	Row		   *row = key_head(key);
+	Lane	   *contacts = &key->lane->account->lanes[FAMILY_CONTACTS];
+	WorkKey    *other;
+
+	if (!row->by_user_id || row->record_id[0] != '\0' || key->record_id[0] != '\0')
+		return false;
+	other = queue_find(contacts, NULL, key->key);
+	if (other != NULL && key_has_older(other, row->id))
+		await_key(key, other);
+	else if ((contacts->reader != NULL || contacts->nparked > 0) && !await_is_first(row, contacts))
+		await_older(key, contacts);
+	else if (row->looked == LOOKED_NOT)
+	{
+		row->looked = LOOKED_ONCE;
+		await_look_up(key);
+	}
+	else
+		return false;
+	return true;
+}
+
+/* How many rows of a userId mean the same contact as its first one. */
 static void
-set_record(WorkKey *key, const char *record_id)
+look_up_told(WorkKey *key)
 {
 	dlist_iter	iter;
 
+	if (key->address != NULL)
+		pfree(key->address);
+	key->address = NULL;
+	key->naddress = 0;
 	dlist_foreach(iter, &key->rows.waiting)
-		strlcpy(dlist_container(Row, node, iter.cur)->record_id, record_id, RECORD_ID_BYTES);
+	{
+		const Row  *row = dlist_container(Row, node, iter.cur);
+		const char *address =
+		record_map_find_told(key->lane->account->server, key->key, row->id);
+
+		if (address == NULL || (key->address != NULL && strcmp(address, key->address) != 0))
+			break;
+		if (key->address == NULL)
+			key->address = MemoryContextStrdup(WorkerContext, address);
+		key->naddress++;
+	}
 }
 
 void
 await_look_up_contact(WorkKey *key)
 {
-	Oid			server = key->lane->account->server;
-	const char *property = object_key_property(key->property);
-	const char *found = record_map_find(server, OBJECT_IS_CONTACT, property, key->key);
+	const char *found;
 
-	if (found == NULL)
-		return;
-	if (strcmp(property, MESSAGE_USER_ID) != 0)
-		strlcpy(key->record_id, found, sizeof(key->record_id));
-	else
+	if (queue_is_by_user_id(key))
 	{
-		if (key->address == NULL)
-			key->address = MemoryContextStrdup(WorkerContext, found);
-		found = record_map_find(server, OBJECT_IS_CONTACT, "email", key->address);
-		if (found != NULL && key->lane->family == FAMILY_EVENTS)
-			set_record(key, found);
+		look_up_told(key);
+		return;
 	}
+	found = record_map_find(key->lane->account->server, OBJECT_IS_CONTACT,
+							object_key_property(key->property), key->key);
+	if (found != NULL)
+		strlcpy(key->record_id, found, sizeof(key->record_id));
+}
+
+/* The rows of a userId go where they belong. */
+static void
+move_told(WorkKey *key)
+{
+	char	   *address = key->address;
+
+	key->address = NULL;
+	queue_move(key, address, key->naddress);
+	pfree(address);
 }
 
 /* ---- the worker's turn -------------------------------------------------------------- */
@@ -146,9 +188,9 @@ wake_behind(Lane *lane)
 }
 
 static int64
-wake_delayed(Lane *lane, int64 now)
+wake_delayed(Lane *lane, KeyState state, int64 now)
 {
-	dlist_head *keys = &lane->keys.in[KEY_WAITS_TIME];
+	dlist_head *keys = &lane->keys.in[state];
 
 	while (!dlist_is_empty(keys))
 	{
@@ -170,7 +212,8 @@ await_wake(int64 now)
 	foreach_lane(lane)
 	{
 		wake_behind(lane);
-		wait_us = clock_sooner(wait_us, wake_delayed(lane, now));
+		wait_us = clock_sooner(wait_us, wake_delayed(lane, KEY_WAITS_TIME, now));
+		wait_us = clock_sooner(wait_us, wake_delayed(lane, KEY_WAITS_USER_ID, now));
 	}
 	return wait_us;
 }
@@ -237,7 +280,7 @@ end_look_ups(Lane *lane)
 		if (key->rows.ndeferred > 0)
 			defer_postpone(key);
 		else if (key->address != NULL)
-			queue_move(key, key->address);
+			move_told(key);
 		else
 			queue_bring_back(key);
 	}

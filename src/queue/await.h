@@ -47,14 +47,20 @@ extern bool await_is_first(const Row *row, const Lane *lane);
 extern void await_time(WorkKey *key, int64 until);
 
 /*
- * The contact that a key means by a userId or by the account's property: true
- * when the key's record_id is known, or when it is certain that nobody has
- * seen it; else the key has been sent away.  The rows of a userId that was
- * seen with an address become rows of that address.
+ * The contact that a key means by the account's property: true when the key's
+ * record_id is known, or when it is certain that nobody has seen it; else the
+ * key has been sent away.
  */
 extern bool await_contact(WorkKey *key);
 
-/* What a family's look_up() does for such a key. */
+/*
+ * Until the rows before this one that a contact's own lane has of its address are done, for one
+ * that was named by a userId and is not known to be in HubSpot.  Returns whether the key was sent
+ * away.
+ */
+extern bool await_told(WorkKey *key);
+
+/* What a family's look_up() does for such keys. */
 extern void await_look_up_contact(WorkKey *key);
 
 /* Bring back those whose time has come; returns µs until the next, -1: none has a time. */

@@ -263,7 +263,7 @@ read_copy(int i)
 	copy.lane = &account->lanes[object];
 	copy.property = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
 	copy.key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
-	admit_resolve(copy.lane, &copy.property, &copy.key);
+	admit_resolve(copy.lane, copy.id, &copy.property, &copy.key);
 	return copy;
 }
 

@@ -84,8 +84,7 @@ static const KeyRule rules[KEY_STATE_COUNT] = {
 	/* to itself: another row is the head */
 	[KEY_WAITS_OLDER] = {"waits for older rows", LIST_OF_OLDER, false, true, true,
 	REST | BIT(KEY_WAITS_OLDER)},
-	[KEY_WAITS_USER_ID] = {"waits for a userId", LIST_OF_OLDER, false, true, true,
-	REST | BIT(KEY_WAITS_USER_ID)},
+	[KEY_WAITS_USER_ID] = {"waits for a userId", LIST_BY_TIME, false, true, true, REST},
 	[KEY_WAITS_TIME] = {"waits for a time", LIST_BY_TIME, false, true, true, REST},
 	[KEY_DEFERRED] = {"deferred", LIST_OF_STATE, false, false, true, BIT(KEY_RECALLED)},
 	[KEY_RECALLED] = {"recalled", LIST_OF_STATE, false, true, true,
@@ -493,7 +492,8 @@ describe(const WorkKey *key, int64 now, KeyReport *report)
 	report->state = key->stand.state;
 	report->awaited = awaited != NULL ? awaited->family : -1;
 	report->until = wait->until == 0 ? 0 : GetCurrentTimestamp() + (wait->until - now);
-	encoding_copy(report->name, sizeof(report->name), wait->key != NULL ? wait->key->key : "");
+	encoding_copy(report->name, sizeof(report->name), wait->key != NULL ? wait->key->key
+				  : key->stand.state == KEY_WAITS_USER_ID ? key->key : "");
 }
 
 /* A key in a request, or with rows in hubspot.deferred, may have none that waits here. */
@@ -555,7 +555,7 @@ key_wait_words(const KeyReport *report, bool with_names)
 		case KEY_WAITS_OLDER:
 			return psprintf("%s queued before", lane_family_name(report->awaited));
 		case KEY_WAITS_USER_ID:
-			return pstrdup("the contact's userId");
+			return psprintf("the contact of userId %s", name);
 		case KEY_WAITS_TIME:
 			return psprintf("HubSpot's search index until %s", until);
 		case KEY_DEFERRED:

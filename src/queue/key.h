@@ -82,7 +82,8 @@ typedef struct WorkKey
 	struct Parked *parked;		/* more rows of it, see park.h; NULL: none */
 	int64		parked_from;	/* no parked row of it has a lower id; 0: none is parked */
 	dlist_node	parked_node;	/* among the keys that have some */
-	char	   *address;		/* that a userId has turned out to be; its rows will move there */
+	char	   *address;		/* that a userId has turned out to be ... */
+	int			naddress;		/* ... for so many of its rows, which will move there */
 	struct Confirmed *confirmed;	/* what its record is known to hold, with skip_unchanged; NULL:
 									 * nothing */
 } WorkKey;
@@ -112,7 +113,7 @@ wait_for_key(WorkKey *key)
 	return wait;
 }
 
-/* Older rows of a lane: KEY_WAITS_OLDER, KEY_WAITS_USER_ID. */
+/* Older rows of a lane: KEY_WAITS_OLDER. */
 static inline KeyWait
 wait_for_lane(Lane *lane)
 {
@@ -121,7 +122,7 @@ wait_for_lane(Lane *lane)
 	return wait;
 }
 
-/* A time: KEY_WAITS_TIME, KEY_DEFERRED. */
+/* A time: KEY_WAITS_TIME, KEY_WAITS_USER_ID, KEY_DEFERRED. */
 static inline KeyWait
 wait_until_time(int64 until)
 {

@@ -24,7 +24,7 @@ typedef enum KeyState
 	KEY_WAITS_KEY,				/* for rows of another key */
 	KEY_WAITS_CREATION,			/* the same, of one that creates what the head row needs */
 	KEY_WAITS_OLDER,			/* for all older rows of a lane */
-	KEY_WAITS_USER_ID,			/* the same: one may tell the contact of a userId */
+	KEY_WAITS_USER_ID,			/* for a row that tells the contact of a userId, some time */
 	KEY_WAITS_TIME,
 	KEY_DEFERRED,				/* rows of it wait in hubspot.deferred; see defer.c */
 	KEY_RECALLED				/* these are to be read */

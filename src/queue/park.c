@@ -356,6 +356,15 @@ overtake(Lane *lane, const char *property, const char *key)
 	return true;
 }
 
+/* The same with those that have waited for the userId whose address a live row tells. */
+static bool
+overtake_untold(Lane *lane, TupleTableSlot *slot)
+{
+	char	   *user_id = admit_user_id_told(lane, slot);
+
+	return user_id == NULL || overtake(lane, MESSAGE_USER_ID, user_id);
+}
+
 /*
  * Move the entries of a key that gets a queue of its own from the lane's queue to it.
  * False if there are more than KEY_ROWS.
@@ -442,7 +451,9 @@ park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	property_datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(property_datum);
 	name = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
-	admit_resolve(lane, &property, &name);
+	admit_resolve(lane, id, &property, &name);
+	if (!is_backfill && lane->parked != NULL && !overtake_untold(lane, slot))
+		return park_in_lane(lane, property, name, value, created_at);
 	key = queue_find(lane, property, name);
 	if (key != NULL && (key->parked != NULL || key->rows.in_window >= limit_of(key)))
 		return key->parked != NULL || lane->parked == NULL || hand_over(key)

@@ -75,6 +75,7 @@ same_name(KeyName a, KeyName b)
 
 Window		window;
 static keytable_hash *keys;
+static int	nuser_ids;			/* of these, by a userId */
 static Row *early;				/* in the window, near the place of what was brought in last; or
 								 * NULL */
 
@@ -160,6 +161,12 @@ queue_id_property(const WorkKey *key)
 	return object_key_property(key->property);
 }
 
+bool
+queue_has_user_ids(void)
+{
+	return nuser_ids > 0;
+}
+
 static WorkKey *
 find_or_make(KeyName name)
 {
@@ -171,6 +178,7 @@ find_or_make(KeyName name)
 		entry->value = make_key(name);
 		entry->name.key = entry->value->key;
 		entry->name.property = entry->value->property;
+		nuser_ids += queue_is_by_user_id(entry->value);
 	}
 	return entry->value;
 }
@@ -234,8 +242,8 @@ drop_key_if_idle(WorkKey *key)
 		return;
 	Assert(dlist_is_empty(&key->waiters) && key->rows.ndeferred == 0);
 	keytable_delete(keys, name);
-	if (key->address != NULL)
-		pfree(key->address);
+	nuser_ids -= queue_is_by_user_id(key);
+	Assert(key->address == NULL);
 	if (key->confirmed != NULL)
 		confirmed_close(key->confirmed);
 	pfree(key);
@@ -312,18 +320,18 @@ queue_drop_idle(WorkKey *key)
 }
 
 void
-queue_move(WorkKey *key, const char *address)
+queue_move(WorkKey *key, const char *address, int nrows)
 {
-	KeyName		name = {.lane = key->lane, .key = address, .key_len = strlen(address)};
-	WorkKey    *target = find_or_make(name);
+	WorkKey    *target = queue_make(key->lane, NULL, address);
 
 	Assert(key->stand.state == KEY_IS_ASKED);
-	while (key_has_rows(key))
+	for (; nrows > 0; nrows--)
 	{
 		Row		   *row = key_head(key);
 
 		settle_stranger(row);
 		row->looked = LOOKED_NOT;
+		row->by_user_id = true;
 		key_remove_row(row);
 		key_count_out(key);
 		key_add_row(target, row);

@@ -71,10 +71,13 @@ extern void queue_bring_back(WorkKey *key);
  */
 extern WorkKey *queue_make(Lane *lane, const char *property, const char *key);
 
+/* Whether any key is a userId whose contact is not known yet. */
+extern bool queue_has_user_ids(void);
+
 /*
- * The rows of a key that waits join those of an address, in the order of their ids; the key is
- * gone.
+ * The first so many rows of a userId join those of their address, in the order of their ids; the
+ * key is gone with its last one.
  */
-extern void queue_move(WorkKey *key, const char *address);
+extern void queue_move(WorkKey *key, const char *address, int nrows);
 
 #endif							/* HUBSPOT_QUEUE_H */

@@ -65,7 +65,7 @@ typedef struct Row
 	bool		sent;			/* the same, by this worker */
 	bool		is_stranger;	/* counts as such in its lane */
 	uint8		once;			/* ONCE_ bits */
-	bool		has_user_id;	/* that is to be remembered with the contact */
+	bool		by_user_id;		/* its contact was named by a userId, and is that of the key */
 	bool		erases;			/* a deletion without a trace */
 	bool		is_sync;		/* of a declared sync, audience or trait */
 	bool		begins;			/* is not merged with rows before it, as it waits for what they do

@@ -58,6 +58,7 @@
 #include "queue/cancel.h"
 #include "queue/defer.h"
 #include "queue/park.h"
+#include "queue/tell.h"
 #include "read/checkpoint.h"
 #include "read/outbox_reader.h"
 #include "store/confirmed.h"
@@ -267,7 +268,10 @@ judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	if (reader->recheck && result_probe_has(probe, id))
 	{
 		if (reader->lane == NULL && lane != NULL)
+		{
 			admit_remember(lane, slot, probe);
+			tell_row(lane, slot);
+		}
 		return ADMIT_DONE;
 	}
 	if (reader->recheck && defer_has(id))
@@ -280,6 +284,9 @@ judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 		admit_refuse(id, &cancel_refusal);
 		return ADMIT_DONE;
 	}
+	/* before any row behind it is read, by whichever reader */
+	if (lane != NULL && reader->lane == NULL)
+		tell_row(lane, slot);
 	Assert(reader->lane == NULL || lane == reader->lane);
 	if (reader->lane != NULL)
 		return follow_row(reader->lane, slot, id, reader->recheck);

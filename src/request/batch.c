@@ -483,6 +483,7 @@ batch_cancel_lane(Lane *lane)
 	bring_all_back(&lane->keys.in[KEY_IS_ASKED]);
 	bring_all_back(&lane->keys.in[KEY_ASKS]);
 	bring_all_back(&lane->keys.in[KEY_WAITS_TIME]);
+	bring_all_back(&lane->keys.in[KEY_WAITS_USER_ID]);
 	bring_all_back(&lane->keys.behind);
 	while (lane->keys.nready > 0 && take_ready(lane, lane->work->kind) == NULL)
 		;

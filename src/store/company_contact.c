@@ -267,7 +267,10 @@ static const char *const all_keys =
 " SELECT a.server, a.key FROM ROWS FROM (unnest($1), unnest($2)) a(server, key)"
 " UNION SELECT r.server, r.key FROM ROWS FROM (unnest($1), unnest($2)) a(server, key)"
 " JOIN hubspot.record r ON r.server = a.server AND r.record_id = a.key"
-" WHERE r.object = 'contact' AND r.key_property = 'userId') g"
+" WHERE r.object = 'contact' AND r.key_property = 'userId'"
+" AND NOT EXISTS (SELECT FROM hubspot.record y WHERE y.key_hash = r.key_hash AND y.key = r.key"
+" AND y.server = r.server AND y.object = r.object AND y.key_property = r.key_property"
+" AND y.told_by > r.told_by)) g"
 " JOIN pg_catalog.pg_foreign_server s ON s.oid = g.server";
 
 void

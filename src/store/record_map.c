@@ -36,19 +36,23 @@
 #include "store/ring.h"
 
 #define MAP_ENTRIES		32768	/* # of entries that make a flush */
+#define MAP_FULL		(4 * MAP_ENTRIES)
 #define MAP_WAIT_US		1000000 /* longest wait of an entry while others come in */
+#define MAX_TOLD		16		/* addresses that are kept of one userId, the youngest */
 #define MAP_GROUP		200		/* rows handed to the table at once */
 
 /* Columns of hubspot.record, in the order of the script. */
 enum RecordColumn
 {
-	RECORD_KEY_HASH, RECORD_SERVER, RECORD_OBJECT, RECORD_RECORD_ID, RECORD_KEY_PROPERTY, RECORD_KEY
-#define RECORD_COLUMNS (RECORD_KEY + 1)
+	RECORD_KEY_HASH, RECORD_SERVER, RECORD_OBJECT, RECORD_RECORD_ID, RECORD_KEY_PROPERTY,
+	RECORD_KEY, RECORD_TOLD_BY
+#define RECORD_COLUMNS (RECORD_TOLD_BY + 1)
 };
 
 typedef struct MapEntry
 {
 	int			number;			/* number, in the order of the answers */
+	int			previous;		/* number of the entry before it of the same name; -1: none */
 	bool		is_new;			/* HubSpot has just created it */
 	bool		archived;		/* a contact that belongs to no company any more */
 	int64		key_hash;		/* as hashtextextended(key, 0) computes it */
@@ -57,6 +61,8 @@ typedef struct MapEntry
 	char	   *key_property;
 	char	   *key;
 	char	   *record_id;		/* NULL: the record does not exist any more */
+	int64		told_by;		/* of a userId: the row that told its address, which is the
+								 * record_id; else 0 */
 } MapEntry;
 
 /* The position of a key's last entry that is not written. */
@@ -139,6 +145,7 @@ add_entry(Oid server, Object object, const char *key_property, const char *key,
 		  bool is_new, int64 now)
 {
 	MapEntry   *entry = next_entry(now);
+	PlaceEntry *place;
 	bool		found;
 
 	entry->key_hash = hash_key(key);
@@ -149,9 +156,12 @@ add_entry(Oid server, Object object, const char *key_property, const char *key,
 	entry->key_property = MemoryContextStrdup(context, key_property);
 	entry->key = MemoryContextStrdup(context, key);
 	entry->record_id = record_id != NULL ? MemoryContextStrdup(context, record_id) : NULL;
+	entry->told_by = 0;
 	if (by_name == NULL)
 		by_name = places_create(context, 512, NULL);
-	places_insert(by_name, hash_name(entry), &found)->place = entry->number;
+	place = places_insert(by_name, hash_name(entry), &found);
+	entry->previous = found ? place->place : -1;
+	place->place = entry->number;
 	return entry;
 }
 
@@ -172,6 +182,12 @@ void
 record_map_archive(Oid server, const char *key_property, const char *key, int64 now)
 {
 	add_entry(server, OBJECT_IS_CONTACT, key_property, key, NULL, false, now)->archived = true;
+}
+
+bool
+record_map_is_full(void)
+{
+	return nentries >= MAP_FULL;
 }
 
 bool
@@ -264,13 +280,14 @@ delete_record(RecordTable *table, const MapEntry *record)
 
 /*
  * The rows just written are usually new to the index.  If one may not be new, HubSpot has
- * deleted the record that the key had before, and so does the map.
+ * deleted the record that the key had before, and so does the map.  Of a userId there may be
+ * several.
  */
 static void
 settle(RecordTable *table)
 {
 	for (int i = 0; i < table->ngroup; i++)
-		if (append_may_be_duplicate(table->append, i))
+		if (table->group[i]->told_by == 0 && append_may_be_duplicate(table->append, i))
 			delete_record(table, table->group[i]);
 	table->ngroup = 0;
 }
@@ -288,10 +305,92 @@ append_record(RecordTable *table, const MapEntry *record)
 	values[RECORD_RECORD_ID] = CStringGetTextDatum(record->record_id);
 	values[RECORD_KEY_PROPERTY] = CStringGetTextDatum(record->key_property);
 	values[RECORD_KEY] = CStringGetTextDatum(record->key);
+	values[RECORD_TOLD_BY] = Int64GetDatum(record->told_by);
 	memset(isnull, false, RECORD_COLUMNS * sizeof(bool));
+	isnull[RECORD_TOLD_BY] = record->told_by == 0;
 	table->group[table->ngroup++] = record;
 	if (append_row(table->append))
 		settle(table);
+}
+
+/* Which of the tellings of a userId counts for a row. */
+typedef struct Told
+{
+	int64		before;			/* the row's id */
+	int64		told_by;		/* of the best so far; 0: none */
+	char	   *address;
+} Told;
+
+static bool
+is_better(const Told *told, int64 told_by)
+{
+	if (told->told_by == 0)
+		return true;
+	return told_by < told->before ? told->told_by >= told->before || told_by > told->told_by
+		: told->told_by >= told->before && told_by < told->told_by;
+}
+
+static int64
+told_by_of(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		told_by = slot_getattr(slot, RECORD_TOLD_BY + 1, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(told_by);
+}
+
+/* Look at what the table has of the userId; returns how many there are. */
+static int
+find_told(RecordTable *table, const MapEntry *wanted, Told *told)
+{
+	bool		isnull;
+	int			n = 0;
+
+	for (bool found = find_record(table, wanted); found; found = next_record(table, wanted))
+	{
+		int64		told_by = told_by_of(table->slot);
+
+		n++;
+		if (!is_better(told, told_by))
+			continue;
+		told->told_by = told_by;
+		told->address =
+			TextDatumGetCString(slot_getattr(table->slot, RECORD_RECORD_ID + 1, &isnull));
+	}
+	return n;
+}
+
+/* For a userId whose address changes back and forth: the oldest of so many go. */
+static void
+trim_told(RecordTable *table, const MapEntry *record, int n)
+{
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int			i = 0;
+
+	for (bool found = find_record(table, record); found; found = next_record(table, record))
+		ids[i++] = told_by_of(table->slot);
+	qsort(ids, n, sizeof(int64), ring_compare_ids);
+	for (bool found = find_record(table, record); found; found = next_record(table, record))
+		if (told_by_of(table->slot) < ids[n - MAX_TOLD])
+			simple_heap_delete(table->heap, &table->slot->tts_tid);
+	pfree(ids);
+}
+
+/*
+ * A row has told again what was told before it, as most do, or something else: then both are
+ * kept.
+ */
+static void
+write_told(RecordTable *table, const MapEntry *record, bool is_last)
+{
+	Told		told = {.before = record->told_by + 1};
+	int			n = find_told(table, record, &told);
+
+	if (told.told_by == 0 || told.told_by > record->told_by ||
+		strcmp(told.address, record->record_id) != 0)
+		append_record(table, record);
+	if (is_last && n > MAX_TOLD)
+		trim_told(table, record, n);
 }
 
 /* A record that HubSpot has just created needs no look-up. */
@@ -381,6 +480,48 @@ find_entry(const MapEntry *wanted)
 	return entry != NULL && compare_keys(entry, wanted) == 0 ? entry : NULL;
 }
 
+void
+record_map_tell(Oid server, const char *user_id, const char *address, int64 told_by, int64 now)
+{
+	MapEntry	wanted = {.key_hash = hash_key(user_id), .server = server,
+		.object = OBJECT_IS_CONTACT, .key_property = MESSAGE_USER_ID,
+	.key = unconstify(char *, user_id)};
+	const MapEntry *last = find_entry(&wanted);
+
+	if (last != NULL && last->told_by <= told_by && strcmp(last->record_id, address) == 0)
+		return;
+	add_entry(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, address, false,
+			  now)->told_by = told_by;
+}
+
+static void
+look_into_table(void)
+{
+	if (!is_looking)
+		open_table(&looked_into, AccessShareLock);
+	is_looking = true;
+}
+
+char *
+record_map_find_told(Oid server, const char *user_id, int64 before)
+{
+	MapEntry	wanted = {.key_hash = hash_key(user_id), .server = server,
+		.object = OBJECT_IS_CONTACT, .key_property = MESSAGE_USER_ID,
+	.key = unconstify(char *, user_id)};
+	Told		told = {.before = before};
+	const MapEntry *entry = find_entry(&wanted);
+
+	for (; entry != NULL; entry = entry->previous < 0 ? NULL : &entries[entry->previous])
+		if (compare_keys(entry, &wanted) == 0 && is_better(&told, entry->told_by))
+		{
+			told.told_by = entry->told_by;
+			told.address = entry->record_id;
+		}
+	look_into_table();
+	(void) find_told(&looked_into, &wanted, &told);
+	return told.told_by == 0 ? NULL : pstrdup(told.address);
+}
+
 char *
 record_map_find(Oid server, Object object, const char *key_property, const char *key)
 {
@@ -391,9 +532,7 @@ record_map_find(Oid server, Object object, const char *key_property, const char 
 
 	if (entry != NULL)
 		return entry->record_id != NULL ? pstrdup(entry->record_id) : NULL;
-	if (!is_looking)
-		open_table(&looked_into, AccessShareLock);
-	is_looking = true;
+	look_into_table();
 	if (!find_record(&looked_into, &wanted))
 		return NULL;
 	return TextDatumGetCString(slot_getattr(looked_into.slot, RECORD_RECORD_ID + 1, &isnull));
@@ -405,9 +544,14 @@ record_map_look_up(Oid server, Object object, const char *key_property, const ch
 	char	   *id;
 
 	record_map_open();
-	id = record_map_find(server, object, key_property, key);
-	if (id != NULL && strcmp(key_property, MESSAGE_USER_ID) == 0)
-		id = record_map_find(server, object, "email", id);
+	if (strcmp(key_property, MESSAGE_USER_ID) != 0)
+		id = record_map_find(server, object, key_property, key);
+	else
+	{
+		id = record_map_find_told(server, key, PG_INT64_MAX);
+		if (id != NULL)
+			id = record_map_find(server, object, "email", id);
+	}
 	record_map_close();
 	return id;
 }
@@ -453,10 +597,19 @@ record_map_write(void)
 	table.append = append_open(table.catalog->record, MAP_GROUP);
 	append_watch_duplicates(table.append);
 
-	/* The sort is by key, then by order of the answers: the last answer about a key counts. */
+	/*
+	 * The sort is by key, then by order of the answers: the last answer about a key counts; of
+	 * what rows told of a userId, each.
+	 */
 	for (int i = 0; i < nentries; i++)
-		if (i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0)
+	{
+		bool		is_last = i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0;
+
+		if (sorted[i]->told_by != 0)
+			write_told(&table, sorted[i], is_last);
+		else if (is_last)
 			write_record(&table, sorted[i]);
+	}
 
 	append_flush(table.append);
 	settle(&table);

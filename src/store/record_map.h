@@ -23,15 +23,26 @@ extern void record_map_remove(Oid server, Object object, const char *key_propert
 extern void record_map_archive(Oid server, const char *key_property, const char *key, int64 now);
 
 /*
+ * A row of the outbox tells which contact a userId means, by its address.  What it tells has its
+ * place in the queue: the id of the row.  What was told before stays, for the rows between.
+ */
+extern void record_map_tell(Oid server, const char *user_id, const char *address, int64 told_by,
+							int64 now);
+
+/*
  * The record of a key, including what this process has not written yet; palloc'd, NULL if
  * there is none.  Inside a transaction with a snapshot, between record_map_open() and
  * record_map_close().
- *
- * For a userId (MESSAGE_USER_ID) the result is the address that it was seen with.
  */
 #define RECORD_ID_BYTES	24
 extern void record_map_open(void);
 extern char *record_map_find(Oid server, Object object, const char *key_property, const char *key);
+
+/*
+ * The same for a userId: the address told by the youngest row before this id; if there is none, by
+ * the oldest one behind it.
+ */
+extern char *record_map_find_told(Oid server, const char *user_id, int64 before);
 extern void record_map_close(void);
 
 /* The same without open and close, for a session; for a userId, the record of its address. */
@@ -40,6 +51,9 @@ extern char *record_map_look_up(Oid server, Object object, const char *key_prope
 
 /* Whether to write: there are enough entries, or the worker is idle. */
 extern bool record_map_is_due(int64 now, bool idle);
+
+/* Whether nothing more should be added before a write. */
+extern bool record_map_is_full(void);
 extern bool record_map_is_empty(void);
 
 /* Write all entries, inside a transaction; call record_map_written() after its commit. */

@@ -51,13 +51,14 @@ wait_drained($node, 'postgres');
 #
 # Rows of the same lane, and of others
 #
-my ($first) = delay('contacts/batch/upsert', 'first@', sub { identify('first') });
+my ($first) = delay('contacts/batch/upsert', 'first@',
+	sub { ask(q{SELECT hubspot_identify('{"userId": "u1", "traits": {"email": "first@example.com"}}')}) });
 my $second = identify('first');
-my $unknown = ask(q{SELECT hubspot_track('{"event": "Seen", "userId": "nobody-knows"}')});
+my $told = ask(q{SELECT hubspot_track('{"event": "Seen", "userId": "u1"}')});
 is_told($second, 'the answer about earlier rows of its key', 'a row of a key that is in a request');
 is(words($first), 'in_flight', 'what is under way does not wait');
-is_told($unknown, q{the contact's userId}, 'a call about a userId that an older row may tell of');
-is(ask("SELECT waits_for FROM hubspot.backlog WHERE id = $unknown"), q{the contact's userId}, 'hubspot.backlog says the same');
+is_told($told, 'rows of contact first@example\.com', 'an event of a userId whose contact is being written');
+is(ask("SELECT waits_for FROM hubspot.backlog WHERE id = $told"), 'rows of contact first@example.com', 'hubspot.backlog says the same');
 wait_drained($node, 'postgres');
 is(words($second), 'done', 'what has ended does not wait');
 

@@ -1,0 +1,107 @@
+/*
+ * tell.c
+ *		Whom a userId means: rows that tell, and rows that wait for it.
+ *
+ * See tell.h.  The reader tells inside of its transaction; families ask outside
+ * of any.  Memory: what was told is record_map.c's.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "base/hubspot.h"
+#include "base/clock.h"
+#include "message/message.h"
+#include "queue/admit.h"
+#include "queue/await.h"
+#include "queue/tell.h"
+#include "store/outbox.h"
+#include "store/record_map.h"
+
+/*
+ * Keys of that userId go on, by way of a look-up, which finds out for each row what was told before
+ * it.  A key that waits for something else, or is in a batch, asks when it comes back.  So does a
+ * ready one while somebody goes through those.
+ */
+static void
+wake(Account *account, const char *user_id, bool goes_through_ready)
+{
+	for (int i = 0; i < FAMILY_COUNT && queue_has_user_ids(); i++)
+	{
+		WorkKey    *key = queue_find(&account->lanes[i], MESSAGE_USER_ID, user_id);
+
+		if (key == NULL)
+			continue;
+		if (key->stand.state == KEY_WAITS_USER_ID)
+			queue_bring_back(key);
+		if (!key_is_ready(key))
+			continue;
+		key_head(key)->looked = LOOKED_NOT;
+		if (!goes_through_ready)
+			await_look_up(key);
+	}
+}
+
+void
+tell_row(Lane *lane, TupleTableSlot *slot)
+{
+	char	   *user_id = admit_user_id_told(lane, slot);
+	const char *address;
+	bool		isnull;
+
+	if (user_id == NULL)
+		return;
+	address = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
+	record_map_tell(lane->account->server, user_id, address,
+					DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull)), clock_us());
+	wake(lane->account, user_id, false);
+}
+
+bool
+tell_is_hopeless(WorkKey *key)
+{
+	Row		   *row = key_head(key);
+
+	if (row->looked != LOOKED_NOT)
+		return true;
+	row->looked = LOOKED_ONCE;
+	await_look_up(key);
+	return false;
+}
+
+/* The key of such rows; NULL: there are none. */
+static WorkKey *
+untold_before(const Row *row, char **user_id)
+{
+	WorkKey    *key;
+
+	if (!queue_has_user_ids() || row->key->property != NULL)
+		return NULL;
+	*user_id = message_find_user_id(row->message);
+	key = *user_id == NULL ? NULL : queue_find(row->key->lane, MESSAGE_USER_ID, *user_id);
+	return key != NULL && key_has_older(key, row->id) ? key : NULL;
+}
+
+bool
+tell_has_older(const Row *row)
+{
+	char	   *user_id;
+
+	return untold_before(row, &user_id) != NULL;
+}
+
+/* It is told once more, in case that somebody has emptied the table since. */
+bool
+tell_awaits_older(WorkKey *key)
+{
+	Row		   *row = key_head(key);
+	char	   *user_id;
+	WorkKey    *other = untold_before(row, &user_id);
+
+	if (other == NULL)
+		return false;
+	record_map_tell(key->lane->account->server, user_id, key->key, row->id, clock_us());
+	wake(key->lane->account, user_id, true);
+	await_key(key, other);
+	return true;
+}

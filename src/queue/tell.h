@@ -1,0 +1,40 @@
+/*
+ * tell.h
+ *		Whom a userId means: rows that tell, and rows that wait for it.
+ *
+ * A row that writes a contact by its address tells that the userId beside it means this contact.
+ * What it tells holds from its place in the queue on: a row by a userId alone means the contact
+ * told by the youngest row before it.  record_map.c keeps what was told, admit_resolve() asks it.
+ *
+ * What a later row tells counts for an earlier one only where nothing else does: that one has a key
+ * of the userId until then.
+ */
+#ifndef HUBSPOT_TELL_H
+#define HUBSPOT_TELL_H
+
+#include "executor/tuptable.h"
+
+#include "queue/queue.h"
+
+/*
+ * A row has been seen for the first time, whatever becomes of it: it tells, and rows that have
+ * waited for it go on.
+ */
+extern void tell_row(Lane *lane, TupleTableSlot *slot);
+
+/*
+ * For a key of a userId that nobody has told yet: true when its head row is not to wait any longer;
+ * else the key has been sent away.
+ */
+extern bool tell_is_hopeless(WorkKey *key);
+
+/*
+ * Whether a contact's row tells the address of older rows that have waited for it, and have not
+ * joined it yet.
+ */
+extern bool tell_has_older(const Row *row);
+
+/* The key waits until they have; returns whether it was sent away. */
+extern bool tell_awaits_older(WorkKey *key);
+
+#endif							/* HUBSPOT_TELL_H */

@@ -12,6 +12,7 @@ use warnings;
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
 use JSON::PP;
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 my $program = shift or die "usage: check.pl PROGRAM\n";
@@ -312,6 +313,17 @@ is(($with->({ action => 'slow_body', ms => 1 }))[0], 200, 'slow body');
 my $before = time;
 is(($with->({ action => 'delay', ms => 200 }))[0], 200, 'delay');
 ok(time - $before >= 0.2, 'the delay was kept');
+ask('POST', '/_sim/fault', { action => 'delay', ms => 600_000, match => { path => 'batch/upsert' } });
+my $child = fork // die "fork: $!";
+if ($child == 0)
+{
+	my @answer = ask('POST', $upsert, $one);
+	POSIX::_exit($answer[0] == 200 ? 0 : 1);
+}
+sleep 0.01 until (ask('GET', '/_sim/faults'))[1]{results}[-1]{hits};
+ask('DELETE', '/_sim/faults');
+waitpid $child, 0;
+is($?, 0, 'an answer that is delayed comes when the rules are removed');
 is(($with->({ action => 'status', match => { record => 'nobody' } }))[0], 200, 'a rule that does not match');
 is(($with->({ action => 'status', skip => 1 }))[0], 200, 'a rule that skips');
 is((ask('POST', '/_sim/fault', { action => 'nonsense' }))[0], 400, 'unknown action');

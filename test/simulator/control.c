@@ -92,6 +92,7 @@ serve_faults(Request *request)
 	if (strcmp(request->method, "DELETE") == 0)
 	{
 		fault_clear();
+		http_release_delayed();
 		reply_empty(request, 204);
 		return;
 	}

@@ -166,6 +166,25 @@ wait_until(Request *request, int64_t due_us)
 	timer_add(request, due_us);
 }
 
+void
+http_release_delayed(void)
+{
+	Timer	   *all = timers;
+	size_t		count = timer_count;
+
+	/* The heap is built anew, as any of them may come first then. */
+	timers = NULL;
+	timer_count = timer_size = 0;
+	for (size_t i = 0; i < count; i++)
+	{
+		Request    *request = all[i].request;
+
+		timer_add(request, request->stage == STAGE_ADMITTED && request->fault != NULL
+				  ? 0 : all[i].due_us);
+	}
+	free(all);
+}
+
 static int
 socket_of(Request *request)
 {

@@ -105,6 +105,9 @@ extern int	http_listen(int port);
 /* Serves until *stop; calls tick() four times a second. */
 extern void http_run(volatile int *stop, void (*tick) (void));
 
+/* Answers that a fault holds back go out at once. */
+extern void http_release_delayed(void);
+
 /* A value of the query string or of a request header, or NULL. */
 extern const char *request_query(Request *request, const char *name);
 extern void request_each_query(Request *request,

@@ -18,6 +18,8 @@ use JSON::PP ();
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
+use HubSpotPauses;
+
 my $json = JSON::PP->new->utf8->canonical;
 
 sub attach
@@ -66,6 +68,7 @@ sub start
 	$self->{pid} = $pid;
 	$self->{owner} = $$;
 	$self->{token} = (ref $tokens ? $tokens->[0] : $tokens) // 'any';
+	pause_process($pid);
 	return $self;
 }
 
@@ -182,6 +185,7 @@ sub _ask
 sub _text
 {
 	my ($self, $method, $path, $body) = @_;
+	pause_here();
 	my $answer = $self->{http}->request($method, "$self->{url}/_sim/$path",
 		{ defined $body ? (content => $json->encode($body)) : () });
 	croak "simulator: $method $path: $answer->{status} $answer->{content}"

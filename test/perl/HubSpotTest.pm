@@ -22,6 +22,7 @@ use PostgreSQL::Test::Utils;
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
+use HubSpotPauses;
 use HubSpotSimulator;
 
 our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
@@ -48,6 +49,14 @@ my $patience = $PostgreSQL::Test::Utils::timeout_default;    # of PG_TEST_TIMEOU
 
 	package HubSpotTest::Cluster;
 	our @ISA = ('PostgreSQL::Test::Cluster');
+
+	# where a test may be late
+	sub psql
+	{
+		my ($self, @arguments) = @_;
+		HubSpotPauses::pause_here();
+		return $self->SUPER::psql(@arguments);
+	}
 
 	sub background_psql
 	{
@@ -86,6 +95,7 @@ sub hubspot_cluster
 		qq{hubspot.secret_directory = '$secrets'},
 		$options{conf} // '');
 	$node->start if $options{start} // 1;
+	pause_cluster($node->data_dir);
 	return $node;
 }
 

@@ -154,7 +154,7 @@ sub deliver
 			$node->reload if ask(q{SELECT bool_or(state NOT IN ('RUN', 'CONNECTING')) FROM hubspot.status}) eq 't';
 			return ($verdict = ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $id")) ne '';
 		},
-		sub { "a verdict after $what; " . ask('SELECT * FROM hubspot.status') }, 60);
+		sub { "a verdict after $what; " . ask('SELECT * FROM hubspot.status') });
 	return $verdict;
 }
 

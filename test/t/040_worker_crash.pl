@@ -121,7 +121,7 @@ close $file;
 waitpid $_, 0 for @pids;
 note "workers killed: $crashes{worker}, servers crashed: $crashes{server}";
 wait_until(sub { try_ask($node, 'SELECT 1') }, 'the server');
-wait_drained($node, 'postgres', 90);
+wait_drained($node, 'postgres');
 
 #
 # The tables

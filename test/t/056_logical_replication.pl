@@ -83,7 +83,7 @@ for my $round (1 .. 4)
 	my $last = $next + 299;
 	shop(join '', map { "INSERT INTO orders VALUES ($_, 'ada\@example.com'); UPDATE customers SET zip = $_ WHERE email LIKE 'ada%';\n" } $next .. $last);
 	my $enough = 20 + 300 * ($round - 1) + int rand 250;
-	wait_until(sub { scalar(orders()) >= $enough }, 'some of them', 60);
+	wait_until(sub { scalar(orders()) >= $enough }, 'some of them');
 	if ($round % 2)
 	{
 		$node->stop('immediate');

@@ -35,8 +35,8 @@ $standby->start;
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM hubspot.outbox'), '300', 'the standby has the rows');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'hubspot%'}),
 	'0', 'neither launcher nor worker run there');
-like($standby->safe_psql('postgres', 'SELECT problem FROM hubspot_health()'), qr/standby/, 'health says so');
-is($standby->safe_psql('postgres', 'SELECT DISTINCT state FROM hubspot.status'), 'STOPPED', 'the lane is stopped');
+becomes(sub { $standby->safe_psql('postgres', 'SELECT problem FROM hubspot_health()') }, qr/standby/, 'health says so');
+becomes(sub { $standby->safe_psql('postgres', 'SELECT DISTINCT state FROM hubspot.status') }, 'STOPPED', 'the lane is stopped');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM hubspot.outbox_status WHERE state = 'done'}),
 	'300', 'verdicts can be read');
 my ($status, undef, $stderr) = $standby->psql('postgres', q{SELECT hubspot_identify('{"email": "no@example.com"}')});
@@ -74,7 +74,7 @@ is(arrived('prepared'), 1, 'and what committed is');
 queue($standby, 'after', 50);
 wait_drained($standby, 'postgres');
 is(arrived('after'), 50, 'the new primary delivers');
-like($standby->safe_psql('postgres', q{SELECT state, reason FROM hubspot.status WHERE lane = 'forms'}),
+becomes(sub { $standby->safe_psql('postgres', q{SELECT state, reason FROM hubspot.status WHERE lane = 'forms'}) },
 	qr/^PAUSED\|.*: on the primary$/, 'what was paused still is');
 is($standby->safe_psql('postgres', q{SELECT hubspot_resume(lane => 'forms')}), 't', 'and can go on');
 $standby->poll_query_until('postgres', 'SELECT count(*) = 0 FROM hubspot_health()') or die;

@@ -70,7 +70,7 @@ sub goes_on
 	my ($node, $name, $what) = @_;
 	wait_drained($node, 'postgres');
 	is(arrived($name), 5, $what);
-	is($node->safe_psql('postgres', 'SELECT count(*) FROM hubspot_health()'), '0', 'and is healthy');
+	becomes(sub { $node->safe_psql('postgres', 'SELECT count(*) FROM hubspot_health()') }, '0', 'and is healthy');
 }
 
 sub is_held
@@ -155,7 +155,7 @@ $three->stop;
 $_->safe_psql('postgres', 'ALTER SYSTEM RESET hubspot.enabled') for $stale, $never;
 promote($stale);
 is_held($stale, qr/^this server was promoted at 20\S+ \S+ with data of another time: the primary's last sign of life in it is of 20\S+ \S+ \(see hubspot\.failover_window\)$/);
-like($stale->safe_psql('postgres', 'SELECT problem FROM hubspot_health()'), qr/5 rows wait$/, 'with what waits');
+becomes(sub { $stale->safe_psql('postgres', 'SELECT problem FROM hubspot_health()') }, qr/5 rows wait$/, 'with what waits');
 
 # The operator may have known better, before
 $never->append_conf('postgresql.conf', q{hubspot.failover_window = '3h'});

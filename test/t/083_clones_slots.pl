@@ -32,9 +32,9 @@ wait_drained($node, 'cloner');
 ask("CREATE DATABASE clone$_ TEMPLATE cloner") for 1 .. $copies;
 wait_until(sub { held() == $copies }, sub { 'the copies to be held: ' . ask('SELECT database, state, problem FROM hubspot.workers', 'cloner') });
 pass('each copy is held');
-is(processes(), 'cloner', 'and has no process');
-is(ask(q{SELECT state, reason FROM hubspot.status}, 'clone1'), 'HELD|this database is a copy of another one, made from a template', 'status says so');
-is(ask('SELECT problem FROM hubspot_health()', 'clone1'), 'the worker is held: this database is a copy of another one, made from a template; 0 rows wait', 'and health');
+becomes(sub { processes() }, 'cloner', 'and has no process');
+becomes(sub { ask(q{SELECT state, reason FROM hubspot.status}, 'clone1') }, 'HELD|this database is a copy of another one, made from a template', 'status says so');
+becomes(sub { ask('SELECT problem FROM hubspot_health()', 'clone1') }, 'the worker is held: this database is a copy of another one, made from a template; 0 rows wait', 'and health');
 
 create_account($node, 'tenant', 'crm', $sim);
 arrives('tenant', 'neighbour');
@@ -51,20 +51,20 @@ unlike(slurp_file($node->logfile), qr/out of background worker slots/, 'no proce
 # What queues in a copy starts nothing
 my $visits = () = slurp_file($node->logfile) =~ /nothing is sent to HubSpot from database "clone/g;
 ask(q{SELECT hubspot_identify('{"email": "copied@example.com"}')}, 'clone2') for 1 .. 3;
-like(ask('SELECT problem FROM hubspot_health()', 'clone2'), qr/3 rows wait$/, 'rows of a copy wait');
+becomes(sub { ask('SELECT problem FROM hubspot_health()', 'clone2') }, qr/3 rows wait$/, 'rows of a copy wait');
 
 # hubspot_arm() starts one of them, at its commit; a rollback none
 ask('BEGIN; SELECT hubspot_arm(); ROLLBACK', 'clone2');
 ask('SELECT hubspot_arm()', 'clone3');
 arrives('clone3', 'armed');
-is(processes(), 'clone3 cloner tenant', 'the one that was told to');
+becomes(sub { processes() }, 'clone3 cloner tenant', 'the one that was told to');
 is(() = slurp_file($node->logfile) =~ /nothing is sent to HubSpot from database "clone/g, $visits, 'which is not told anew each time that somebody looks');
 
 # A reload looks at all of them, and ends those that must not send any more
 $node->append_conf('postgresql.conf', q{hubspot.cluster_guard = 'elsewhere'});
 $node->reload;
 wait_until(sub { processes() eq '' }, 'all of them to end');
-is(ask(q{SELECT string_agg(DISTINCT problem, ';') FROM hubspot.workers WHERE database IN ('tenant', 'cloner')}, 'tenant'),
+becomes(sub { ask(q{SELECT string_agg(DISTINCT problem, ';') FROM hubspot.workers WHERE database IN ('tenant', 'cloner')}, 'tenant') },
 	'hubspot.cluster_guard is "elsewhere", but cluster_name is "slots"', 'where the guard does not fit all are held');
 ask(q{SELECT hubspot_identify('{"email": "guarded@example.com"}')}, 'tenant');
 $node->append_conf('postgresql.conf', q{hubspot.cluster_guard = 'slots'});
@@ -78,7 +78,7 @@ ok(!$sim->contact('copied@example.com'), 'the copies have sent nothing');
 $node->append_conf('postgresql.conf', 'hubspot.enabled = off');
 $node->reload;
 wait_until(sub { processes() eq '' && held() == 0 }, 'all of them to stop');
-is(ask(q{SELECT problem FROM hubspot.workers WHERE database = 'clone1'}, 'clone1'), 'hubspot.enabled is off', 'what is switched off says so');
+becomes(sub { ask(q{SELECT problem FROM hubspot.workers WHERE database = 'clone1'}, 'clone1') }, 'hubspot.enabled is off', 'what is switched off says so');
 $node->append_conf('postgresql.conf', 'hubspot.enabled = on');
 $node->reload;
 wait_until(sub { held() == $copies - 1 }, 'the copies to be held once more');

@@ -68,7 +68,7 @@ is(verdict($oslo), 'coalesced', 'with the one before, which nobody knew the end 
 #
 $sim->fault(match => { path => 'contacts/batch/upsert' }, times => 1, action => 'hang', apply => JSON::PP::true);
 ask(q{INSERT INTO hubspot.outbox (server, call, object, source, deadline, key, message)
-	SELECT oid, 'identify', 'contact', 'function', clock_timestamp() + interval '4 seconds', 'ada@example.com', '{"email": "ada@example.com", "city": "Bonn"}'
+	SELECT oid, 'identify', 'contact', 'function', clock_timestamp() + interval '10 seconds', 'ada@example.com', '{"email": "ada@example.com", "city": "Bonn"}'
 	FROM pg_foreign_server WHERE srvname = 'crm'});
 identify('Bonn', 'wake@example.com');
 wait_for_city('Bonn');

@@ -37,10 +37,9 @@ is($sim->contact('ada@example.com')->{properties}{plan}, 'free', 'is not sent');
 # In an outage: the request that was refused is not repeated with what is overdue
 #
 $sim->fault(match => { method => 'POST', path => '/crm/' }, times => 0, action => 'status', status => 503);
-stop_delivery($node);
-my $stays = ask(q{SELECT hubspot_identify('{"email": "ada@example.com", "firstName": "Ada"}')});
-my $refused = ask(q{SELECT hubspot_identify('{"email": "gus@example.com", "plan": "late"}', deadline => '3 seconds')});
-resume_delivery($node);
+# in one transaction, so that they are in one request
+my ($stays, $refused) = split /\n/, ask(q{BEGIN; SELECT hubspot_identify('{"email": "ada@example.com", "firstName": "Ada"}');
+	SELECT hubspot_identify('{"email": "gus@example.com", "plan": "late"}', deadline => '8 seconds'); COMMIT});
 wait_for(q{count(*) > 0 FROM hubspot.requests WHERE status = 503 AND records = 2}, 'trouble');
 my @late = ($refused, map { ask($_) } (
 	q{SELECT hubspot_identify('{"email": "ada@example.com", "plan": "late"}', deadline => '2 seconds')},
@@ -53,13 +52,13 @@ wait_for("count(*) = 7 FROM hubspot.outbox_status WHERE verdict = 'expired' AND 
 # A lane in trouble asks now and then, with the rows that it has.
 like(verdict_of($stays), qr/^(waiting|in_flight)$/, 'the verdict comes while the trouble lasts');
 like(verdict_of($behind), qr/^(waiting|in_flight)$/, 'of one row, not of others of its key');
-is(ask(q{SELECT count(*) FROM hubspot.status WHERE lane = 'contacts' AND state <> 'RUN'}), '1', 'the lane is still in trouble');
+becomes(sub { ask(q{SELECT count(*) FROM hubspot.status WHERE lane = 'contacts' AND state <> 'RUN'}) }, '1', 'the lane is still in trouble');
 
 # Far more than the window holds
 ask(q{SELECT count(hubspot_identify(jsonb_build_object('email', 'many' || i || '@example.com'), deadline => '2 seconds')) FROM generate_series(1, 3000) i});
 wait_for(q{count(*) = 3000 FROM hubspot.outbox o JOIN hubspot.result r ON r.id = o.id WHERE o.key LIKE 'many%' AND r.verdict = 'expired'},
 	'the verdicts of what the window cannot hold at once');
-is(verdict_of($stays), 'waiting', 'and nothing else ends');
+like(verdict_of($stays), qr/^(waiting|in_flight)$/, 'and nothing else ends');
 
 $sim->clear_faults;
 wait_drained($node, 'postgres');

@@ -55,23 +55,24 @@ wait_drained($node, 'postgres');
 
 # One record of many, of which HubSpot says that it failed for the moment
 $sim->fault(match => { path => 'batch/upsert', record => 'slow@' }, action => 'record_error', category => 'INTERNAL_ERROR',
-	body => 'try again', times => 1);
+	body => 'try again', times => 0);
 stop_delivery($node);
 my $slow = identify('slow', 'one');
 queue('other', 1, 99);
 resume_delivery($node);
 wait_for_state($slow, 'deferred');
-is(ask("SELECT attempt || category || message FROM hubspot.outbox_status WHERE id = $slow"), '1INTERNAL_ERRORtry again',
+becomes(sub { ask("SELECT attempt || category || message FROM hubspot.outbox_status WHERE id = $slow") }, qr/^[12]INTERNAL_ERRORtry again$/,
 	'the row is deferred with HubSpot\'s reason');
 is(ask("SELECT next_try_at > failed_at AND next_try_at < failed_at + interval '1 minute' FROM hubspot.deferred WHERE id = $slow"), 't',
 	'it says when it is tried again');
 is(ask("SELECT failed_at BETWEEN created_at AND clock_timestamp() FROM hubspot.deferred WHERE id = $slow"), 't', 'it failed when it did');
-ok(wait_until(sub { ask("SELECT deferred FROM hubspot.status WHERE lane = 'contacts'") eq '1' }, 'the lane to tell'), 'and so does the lane');
+becomes(sub { ask("SELECT deferred FROM hubspot.status WHERE lane = 'contacts'") }, '1', 'and so does the lane');
 my $later = identify('slow', 'two');
 queue('other', 100, 150);
 wait_until(sub { $sim->contact('other150@example.com') }, 'others to be delivered');
-is(ask("SELECT state FROM hubspot.outbox_status WHERE id = $later"), 'waiting', 'what is queued for the same contact keeps its place');
-is(ask("SELECT state FROM hubspot.status WHERE lane = 'contacts'"), 'RUN', 'the lane is in no trouble');
+becomes(sub { ask("SELECT state FROM hubspot.outbox_status WHERE id = $later") }, 'waiting', 'what is queued for the same contact keeps its place');
+becomes(sub { ask("SELECT state FROM hubspot.status WHERE lane = 'contacts'") }, 'RUN', 'the lane is in no trouble');
+$sim->clear_faults;
 wait_for_end($slow);
 wait_drained($node, 'postgres');
 is(ask("SELECT verdict || ' ' || attempt FROM hubspot.outbox_status WHERE id = $later"), 'delivered 1', 'in the end it is delivered');
@@ -80,7 +81,7 @@ like(plans('slow'), qr/^(one,)?two$/, 'in order');
 is(ask('SELECT count(*) FROM hubspot.deferred'), '0', 'the copy is gone');
 
 # Through restarts, in order
-$sim->fault(match => { path => 'batch/upsert', record => 'night@' }, action => 'record_error', times => 1);
+$sim->fault(match => { path => 'batch/upsert', record => 'night@' }, action => 'record_error', times => 0);
 my $night = identify('night', 'one');
 wait_for_state($night, 'deferred');
 is(ask("SELECT hubspot_drain('0.1 s')"), 'f', 'a deferred row is not done');
@@ -90,6 +91,7 @@ wait_until(sub { ask("SELECT pg_visible_in_snapshot(o.xid, c.snapshot) FROM hubs
 my $morning = identify('night', 'two');
 my $next_try = ask("SELECT next_try_at FROM hubspot.deferred WHERE id = $night");
 $node->stop('immediate');
+$sim->clear_faults;
 $node->start;
 wait_until(sub { ask("SELECT count(*) FROM hubspot.outbox_status WHERE id IN ($night, $morning) AND state = 'done'") eq '2' }, 'both rows after a crash');
 is(ask("SELECT finished_at >= '$next_try' FROM hubspot.outbox_status WHERE id = $night"), 't', '... in its time, which outlives the server');
@@ -106,9 +108,9 @@ is(ask("SELECT id || key || attempt || last_error FROM hubspot.dead"), "${never}
 is(ask("SELECT failed_at BETWEEN created_at AND clock_timestamp() FROM hubspot.dead"), 't', '... with the time of the last fault');
 is(ask("SELECT verdict FROM hubspot.failures WHERE id = $never"), 'dead', 'among the failures');
 is(ask('SELECT count(*) FROM hubspot.deferred'), '0', 'nothing of it waits');
-like(ask('SET ROLE pg_monitor; SELECT problem FROM hubspot_health()'), qr/^1 rows were given up within the last day/, 'hubspot_health() tells whoever watches');
+becomes(sub { ask('SET ROLE pg_monitor; SELECT problem FROM hubspot_health()') }, qr/^1 rows were given up within the last day/, 'hubspot_health() tells whoever watches');
 ask("UPDATE hubspot.dead SET failed_at = failed_at - interval '25 hours'");
-is(ask('SELECT problem FROM hubspot_health()'), '', 'for a day');
+becomes(sub { ask('SELECT problem FROM hubspot_health()') }, '', 'for a day');
 $sim->clear_faults;
 
 # A record that makes HubSpot stumble as a whole
@@ -129,7 +131,7 @@ wait_until(sub { $sim->contact('follow5@example.com') }, 'the lane to go on');
 my $tick = 0;
 wait_for_end($poison, sub { $tick++; queue('tick', $tick, $tick); wait_until(sub { $sim->contact("tick$tick\@example.com") }, 'another contact') });
 is(ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $poison"), 'dead', 'and given up in its turn');
-is(ask("SELECT state FROM hubspot.status WHERE lane = 'contacts'"), 'RUN', 'the lane is in no trouble');
+becomes(sub { ask("SELECT state FROM hubspot.status WHERE lane = 'contacts'") }, 'RUN', 'the lane is in no trouble');
 
 # The same in an outage: nobody else has a success, so nobody is to blame
 $sim->fault(match => { path => 'batch/upsert' }, action => 'status', status => 503, times => 0);

@@ -34,15 +34,18 @@ $sim->fault(match => { path => 'batch/upsert' }, action => 'rate_limit', times =
 my $one = queue('wait', 3000);
 queue('keep', 10, 'other');
 ask(q{SELECT hubspot_identify('{"email": "wait5@example.com", "plan": "new"}', 'crm')});
-wait_until(sub { ask("SELECT count(*) FROM hubspot.request WHERE status = 429") > 0 }, 'the limit');
+# what is in a request is not cancelled, so that the lane has to have given up for a while
+sub quiet { wait_until(sub { ask("SELECT count(*) FROM hubspot.status WHERE server = 'crm' AND state = 'LIMITED' AND in_flight = 0 AND waiting = $_[0]") eq '1' }, 'the limit') }
+quiet(3001);
 ask("BEGIN; SELECT hubspot_cancel($one); ROLLBACK");
-is(ask("SELECT hubspot_cancel($one)"), 't', 'one row');
+becomes(sub { ask("SELECT hubspot_cancel($one)") }, 't', 'one row');
 wait_until(sub { ask("SELECT state FROM hubspot.outbox_status WHERE id = $one") eq 'done' }, 'its verdict');
 is(ask("SELECT verdict || category FROM hubspot.outbox_status WHERE id = $one"), 'cancelledcancelled', 'it is cancelled, though the lane is stopped');
+quiet(3000);
 is(ask("SELECT hubspot_cancel(key => ' WAIT5\@example.com')"), '2', 'all rows of a key');
 is(ask("SELECT hubspot_cancel('other', call => 'track')"), '0', 'what fits nothing cancels nothing');
-cmp_ok(ask("SELECT hubspot_cancel('crm')"), '>=', 2998, 'all rows of an account');
-wait_until(sub { ask("SELECT count(*) FROM hubspot.backlog WHERE server = 'crm'") eq '0' }, 'the account to be empty');
+cmp_ok(ask("SELECT hubspot_cancel('crm')"), '>=', 2998 - 400, 'all rows of an account, but for those of four requests');
+wait_until(sub { ask("SELECT hubspot_cancel('crm') FROM hubspot.status WHERE server = 'crm' AND in_flight = 0 AND waiting > 0"); ask("SELECT count(*) FROM hubspot.backlog WHERE server = 'crm'") eq '0' }, 'the account to be empty');
 is(verdicts('wait'), 'cancelled3001', 'every row has its verdict');
 is(ask("SELECT count(*) FROM hubspot.backlog"), '10', 'another account\'s rows wait on');
 wait_until(sub { ask('SELECT count(*) FROM hubspot.command') eq '0' }, 'the commands to be carried out');

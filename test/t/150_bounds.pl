@@ -168,8 +168,8 @@ ask("SELECT hubspot_identify(jsonb_build_object('email', 'of_account\@example.co
 ask("SELECT hubspot_track('{\"event\": \"none\", \"userId\": \"of_account\@example.com\"}', ('account_' || i)::name) FROM generate_series(1, 60) i");
 wait_and_look("SELECT count(*) FROM hubspot.status WHERE server LIKE 'account%' AND lane = 'contacts' AND state = 'RUN' AND waiting = 0", '60', '60 accounts to run');
 wait_and_look('SELECT count(*) FROM hubspot.backlog', '0', 'their rows to end');
-is(ask("SELECT count(DISTINCT server) || ' ' || count(*) FROM hubspot.lane_report() WHERE lane IN ('contacts', 'events')"), '61 121', 'their lanes are reported');
-is(ask('SELECT problem FROM hubspot_health()'), '', 'all is well');
+becomes(sub { ask("SELECT count(DISTINCT server) || ' ' || count(*) FROM hubspot.lane_report() WHERE lane IN ('contacts', 'events')") }, '61 121', 'their lanes are reported');
+becomes(sub { ask('SELECT problem FROM hubspot_health()') }, '', 'all is well');
 keeps(60_000, '60 accounts');
 cmp_ok(ask("SELECT sum(allocated_size) FROM pg_shmem_allocations WHERE name ~ 'hubspot'"), '<=', 5 * 1024 * 1024 + 1024 * 21 * 1024,
 	'shared memory is what the documentation says: 5 MB, and 21 kB for each token');

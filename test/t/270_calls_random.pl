@@ -285,10 +285,9 @@ sub nothing_waits
 sub wait_for_rows
 {
 	my ($where, $what) = @_;
-	my $patience = $lost_creates ? 300 : 90;
 	wait_until(sub { nothing_waits($where) },
 		sub { "$what: " . (try_ask($node, "SELECT * FROM hubspot.status; SELECT id, call, object, key, state, message FROM hubspot.backlog WHERE $where LIMIT 20") // 'no server') },
-		$patience);
+		300);
 }
 
 my $created = "server = 'crm' AND object = 'company'";
@@ -319,7 +318,7 @@ for my $round (1 .. $rounds)
 	{
 		my $enough = $sim->stats->{requests} + int rand 12;
 		my $worker = try_ask($node, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'});
-		wait_until(sub { $sim->stats->{requests} >= $enough || nothing_waits('true') }, "round $round: requests", 60);
+		wait_until(sub { $sim->stats->{requests} >= $enough || nothing_waits('true') }, "round $round: requests");
 		if ($worker)
 		{
 			kill 'KILL', $worker;

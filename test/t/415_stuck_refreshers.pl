@@ -35,8 +35,10 @@ sub wait_for_refresh
 {
 	my ($name, $what) = @_;
 	my $last = refreshed_at($name);
-	wait_until(sub { my $at = refreshed_at($name); $at ne '' && $at ne $last }, sub { "$what: " . everything() });
+	my $at;
+	wait_until(sub { $at = refreshed_at($name); $at ne '' && $at ne $last }, sub { "$what: " . everything() });
 	pass($what);
+	return $at;
 }
 
 # A query that looks for no interrupts until it is released: a function reads a pipe that
@@ -83,14 +85,14 @@ wait_until(sub { stuck_pid('mallory1') ne '' || ask('SELECT refresher_runs FROM 
 declare('alice', 'ours', q{SELECT 'a' || extract(epoch FROM now()) || '@example.com'});
 wait_until(sub { stuck_pid('mallory1') }, sub { 'it to be stuck: ' . health() . everything() });
 my $pid = stuck_pid('mallory1');
-wait_for_refresh('ours', 'another owner is served beside a query that looks for no interrupts');
-my $late = ask(q{SELECT s.refreshed_at - k.since FROM hubspot.syncs s, hubspot.stuck_report() k WHERE s.name = 'ours'});
+my $served = wait_for_refresh('ours', 'another owner is served beside a query that looks for no interrupts');
+my $late = ask("SELECT '$served'::timestamptz - k.since FROM hubspot.stuck_report() k");
 note("the other owner waited for $late, of which 0.1 s are the timeout, 5 s and 2 s the graces");
-cmp_ok(ask(q{SELECT extract(epoch FROM s.refreshed_at - k.until) FROM hubspot.syncs s, hubspot.stuck_report() k WHERE s.name = 'ours'}), '<', 15, '... some seconds after the process was told to end');
-is(ask('SELECT refreshers_stuck, refresher_pid IS DISTINCT FROM ' . $pid . ' FROM hubspot.workers WHERE refresher_pid IS NOT NULL'), '1|t', '... by another process');
-is(state_of('mallory1'), 'stuck', 'the definition is stuck');
+cmp_ok(ask("SELECT extract(epoch FROM '$served'::timestamptz - k.until) FROM hubspot.stuck_report() k"), '<', 60, '... some seconds after the process was told to end');
+becomes(sub { ask('SELECT refreshers_stuck, refresher_pid IS DISTINCT FROM ' . $pid . ' FROM hubspot.workers WHERE refresher_pid IS NOT NULL') }, '1|t', '... by another process');
+becomes(sub { state_of('mallory1') }, 'stuck', 'the definition is stuck');
 like(problem_of('mallory1'), qr/^process $pid was told to end at 20\S+ \S+ and goes on: its query looks for no interrupts$/, '... and says so');
-like(health(), qr/^audience "mallory1" of mallory goes on although its process $pid was told to end at 20.*; for it wait 0 other definitions of that owner\|.*immediate restart.*REVOKE USAGE ON FOREIGN SERVER crm.*hubspot_drop_sync\('mallory1'\)/m,
+becomes(sub { health() }, qr/^audience "mallory1" of mallory goes on although its process $pid was told to end at 20.*; for it wait 0 other definitions of that owner\|.*immediate restart.*REVOKE USAGE ON FOREIGN SERVER crm.*hubspot_drop_sync\('mallory1'\)/m,
 	'... as health does, with what helps');
 like(slurp_file($node->logfile), qr/WARNING:  hubspot refresher with PID $pid does not end although it was told to/, '... and the log');
 
@@ -103,7 +105,7 @@ wait_for_refresh('ours', "the other owner's is refreshed $_") for 1 .. 3;
 is(open_pipe('mallory2'), undef, 'nothing else of that owner is run');
 is(refreshed_at('mallory3'), '', '... be it harmless');
 is(problem_of('mallory2'), 'waits for "mallory1" of the same owner, which is stuck', '... and says why');
-like(health(), qr/for it wait 2 other definitions of that owner/, 'health says who waits for whom');
+becomes(sub { health() }, qr/for it wait 2 other definitions of that owner/, 'health says who waits for whom');
 unlike(health(), qr/"ours".*waits|mallory.*runs since/, '... and who does not');
 
 # ---- what would wait ----------------------------------------------------------------------------
@@ -140,12 +142,12 @@ as('mona', q{SELECT hubspot_sync('mona1', 'odds', key => 'k', mapping => '{"emai
 wait_until(sub { stuck_pid('mona1') }, sub { 'a back-fill to be stuck: ' . health() . everything() });
 is(ask(q{SELECT state || ': ' || error FROM hubspot.backfills}), 'stuck: ' . problem_of('mona1'), 'hubspot.backfills says so');
 wait_for_refresh('ours', 'with three of them');
-is(ask('SELECT refreshers_stuck FROM hubspot.workers'), 3, 'these are as many as may be');
+becomes(sub { ask('SELECT refreshers_stuck FROM hubspot.workers') }, 3, 'these are as many as may be');
 declare('max', 'max1', pipe_query('max1', 'lo_import'), every => '1 hour');
 wait_until(sub { health() =~ /^refreshes and back-fills wait: too many refreshers are stuck, no more are started beside them\|see below/m }, sub { 'the bound: ' . health() . everything() });
-is(ask('SELECT refreshers_stuck, refresher_runs FROM hubspot.workers'), '3|max1', 'beyond them no process is started');
-like(health(), qr/^audience "max1" of max goes on .*; for it wait all refreshes and back-fills of the database/m, '... and health says who waits');
-is(ask(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hubspot refresher'}), 4, '... as the list of processes does');
+becomes(sub { ask('SELECT refreshers_stuck, refresher_runs FROM hubspot.workers') }, '3|max1', 'beyond them no process is started');
+becomes(sub { health() }, qr/^audience "max1" of max goes on .*; for it wait all refreshes and back-fills of the database/m, '... and health says who waits');
+becomes(sub { ask(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hubspot refresher'}) }, 4, '... as the list of processes does');
 
 # ---- it comes back --------------------------------------------------------------------------------
 
@@ -181,7 +183,7 @@ dies($pid);
 wait_until(sub { slurp_file($node->logfile) =~ /died while it worked on something/ }, 'the suspicion');
 wait_until(sub { my $now = stuck_pid('mallory1'); $now ne '' && $now ne $pid }, sub { 'it to be stuck again: ' . everything() });
 wait_for_refresh('ours', 'after a crash it is as before');
-is(state_of('mallory1'), 'stuck', 'one death is no reason to hold it');
+becomes(sub { state_of('mallory1') }, 'stuck', 'one death is no reason to hold it');
 dies(stuck_pid('mallory1'));
 wait_until(sub { state_of('mallory1') eq 'held' }, sub { 'it to be held: ' . everything() });
 like(problem_of('mallory1'), qr/died there twice/, 'two are');
@@ -194,8 +196,8 @@ release('mallory2');
 ask(q{SELECT hubspot_drop_sync('mallory1')});
 wait_until(sub { refreshed_at('mallory2') ne '' && state_of('mallory2') eq 'scheduled' }, sub { 'what waited: ' . everything() });
 wait_for_refresh('ours', 'the others go on');
-is(ask('SELECT refreshers_stuck, refresher_problem FROM hubspot.workers'), '0|', 'none is stuck');
-unlike(health(), qr/mallory|too many/, 'health is content');
+becomes(sub { ask('SELECT refreshers_stuck, refresher_problem FROM hubspot.workers') }, '0|', 'none is stuck');
+becomes(sub { health() =~ /mallory|too many/ ? $& : 'content' }, 'content', 'health is content');
 unlike(slurp_file($node->logfile), qr/the server crashed \d+ times in a row while the hubspot refresher ran/, 'what runs beside another one is no crash');
 $node->stop;
 is(scalar(() = glob $node->data_dir . '/hubspot_refresher_starts.*'), 0, 'nor is anything left that would count as one');

@@ -143,8 +143,8 @@ sub attempt_all
 	my ($what, $query, %options) = @_;
 	my $on = $options{on} // $node;
 	my $setup = $options{setup} // '';
-	my ($status, $out, $error) = $on->psql('postgres', <<SQL, timeout => 150);
-SET statement_timeout = '120s'; SET search_path = wrong, public, hubspot; SET client_min_messages = error; $setup
+	my ($status, $out, $error) = $on->psql('postgres', <<SQL, timeout => 660);
+SET statement_timeout = '600s'; SET search_path = wrong, public, hubspot; SET client_min_messages = error; $setup
 WITH said AS MATERIALIZED (SELECT s.statement, s.role, a.* FROM ($query) s(statement, role), LATERAL wrong.attempt(s.statement, s.role) a)
 SELECT count(*) || ' ' || count(*) FILTER (WHERE state = 'HS000') FROM said
 UNION ALL SELECT format('%s as %s: %s: %s', left(statement, 300), role, state, left(message, 200)) FROM said WHERE state LIKE 'XX%' OR state = '57014';

@@ -108,12 +108,11 @@ END
 		@session, role => 'postgres');
 	is($error, '', '... ' . @views . ' views and the functions of the operator');
 	my $arrived = eval {
-		wait_until(sub { $sim->contact("call$n\@example.com") && $sim->contact("row$n\@example.com") && $sim->contact("later$n\@example.com") }, 'the contacts', 60);
-		wait_until(sub { ($sim->contact("row$n\@example.com")->{properties}{lastname} // '') eq '1' }, 'the compared sync', 60);
+		wait_until(sub { $sim->contact("call$n\@example.com") && $sim->contact("row$n\@example.com") && $sim->contact("later$n\@example.com") }, 'the contacts');
+		wait_until(sub { ($sim->contact("row$n\@example.com")->{properties}{lastname} // '') eq '1' }, 'the compared sync');
 	};
 	ok($arrived, '... worker and refresher work') or diag session("TABLE hubspot.status; SELECT name, state, problem FROM hubspot.syncs; SELECT * FROM hubspot_health(); TABLE hubspot.workers", @session, role => 'postgres');
-	($out, $error) = session('SELECT * FROM hubspot_health()', @session, role => 'postgres');
-	is($out . $error, '', '... and hubspot_health() is well');
+	becomes(sub { join '', session('SELECT * FROM hubspot_health()', @session, role => 'postgres') }, '', '... and hubspot_health() is well');
 	session("SELECT hubspot_drop_sync('people$n'); SELECT hubspot_drop_sync('audience$n'); SELECT hubspot_drop_sync('compared$n'); DROP TABLE people$n", @session);
 }
 
@@ -137,6 +136,6 @@ holds('as a replica');
 # the identity
 set_by_owner({ role => 'mallory', session_authorization => 'mallory' });
 my ($out, $error) = session(q{SELECT hubspot_identify('{"userId": "role@example.com"}')}, role => 'mallory');
-ok(wait_until(sub { $sim->contact('role@example.com') }, 'the worker whose database has a role', 60), 'ALTER DATABASE ... SET role does not change who the worker is');
+ok(wait_until(sub { $sim->contact('role@example.com') }, 'the worker whose database has a role'), 'ALTER DATABASE ... SET role does not change who the worker is');
 note "$tried settings tried";
 done_testing();

@@ -61,7 +61,7 @@ stop_delivery($node);
 queue(100);
 my $before = requests(qr/batch\/upsert/);
 resume_delivery($node);
-wait_until(sub { ask(q{SELECT hubspot_retry(id) FROM hubspot.deferred}); verdicts() eq 'dead 1, delivered 99' },
+wait_until(sub { $node->psql('postgres', q{SELECT hubspot_retry(id) FROM hubspot.deferred}); verdicts() eq 'dead 1, delivered 99' },
 	sub { 'one to be given up; now ' . verdicts() . '; ' . lane('contacts') });
 my $words = qr/^HubSpot has probably done what was asked, but this server cannot read its answer: HTTP status 200, after 49 of 49 bytes: the end within a string, in ".*firstname.*" \(json-c \d/;
 like(ask("SELECT message FROM hubspot.failures WHERE key = '$poison'"), $words, 'it says what was not read, where, and by whom');

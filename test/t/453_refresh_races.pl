@@ -129,7 +129,7 @@ is(ask(q{SELECT count(*) FROM (SELECT message->'traits'->>'busy' AS busy, lag(me
 my %told = told();
 # who left and entered again while both waited is told to be in, once more
 my %sent = map { my ($key, $values) = split /\|/; $key => $values } split /\n/,
-  ask(q{SELECT key, string_agg(message->'traits'->>'busy', ' ' ORDER BY id) FROM hubspot.outbox JOIN hubspot.result USING (id) WHERE verdict = 'delivered' GROUP BY key});
+  ask(q{SELECT key, string_agg(o.message->'traits'->>'busy', ' ' ORDER BY id) FROM hubspot.outbox o JOIN hubspot.result USING (id) WHERE verdict = 'delivered' GROUP BY key});
 is_deeply({ map { $_ => join ' ', @{ $told{$_} } } keys %told }, \%sent, 'in HubSpot\'s log each member enters, leaves, enters, as it was queued');
 is(scalar(keys %told), 301, '... all of them');
 my $wrong = 0;

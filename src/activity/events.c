@@ -148,7 +148,6 @@ end_delivered(Input *input, const Reply *reply, AckRequest *request)
 	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request,
 	.http_status = reply->status, .created = -1};
 
-	input->key->chunk = 0;
 	batch_end_rows(input, &result);
 }
 
@@ -179,9 +178,9 @@ try_address(Input *input)
 
 	row->record_id[0] = input->key->record_id[0] = '\0';
 	row->looked = LOOKED_LAST;
-	if (!had_record || (row->once & ONCE_WITHOUT_RECORD) != 0)
+	if (!had_record || row_was(row, ONCE_WITHOUT_RECORD))
 		return false;
-	row->once |= ONCE_WITHOUT_RECORD;
+	row_note(row, ONCE_WITHOUT_RECORD);
 	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
@@ -215,7 +214,7 @@ events_refused(Batch *batch, const Reply *reply, AckRequest *request)
 	if (batch->ninputs > 1)
 		batch_bisect(batch, reply);
 	else if (batch->nrows > 1)
-		batch_narrow(batch);
+		batch_tell_apart(&batch->inputs[0], true);
 	else
 		end_refused(&batch->inputs[0], reply, request);
 }

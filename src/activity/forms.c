@@ -168,11 +168,11 @@ append_form(Batch *batch, Input *input, const MessageParts *parts)
 {
 	Row		   *row = input->rows[0];
 
-	if ((row->once & ONCE_WITHOUT_HUTK) != 0)
+	if (row_was(row, ONCE_WITHOUT_HUTK))
 		row->warnings =
 			"[{\"code\":\"invalid_hutk\",\"property\":\"hutk\",\"detail\":\"HubSpot does not know "
 			"this browser token; sent without it\"}]";
-	forms_append_body(&batch->body, parts, row->called_at, (row->once & ONCE_WITHOUT_HUTK) == 0);
+	forms_append_body(&batch->body, parts, row->called_at, !row_was(row, ONCE_WITHOUT_HUTK));
 	return BUILD_DONE;
 }
 
@@ -260,9 +260,9 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 	if (reply->class == REPLY_RECORDS)
 		end_form(batch, VERDICT_DELIVERED, NULL, NULL, reply, request);
-	else if (strcmp(code, "INVALID_HUTK") == 0 && (row->once & ONCE_WITHOUT_HUTK) == 0)
+	else if (strcmp(code, "INVALID_HUTK") == 0 && !row_was(row, ONCE_WITHOUT_HUTK))
 	{
-		row->once |= ONCE_WITHOUT_HUTK;
+		row_note(row, ONCE_WITHOUT_HUTK);
 		batch_put_back(input->key, input->rows, input->nrows);
 	}
 	else

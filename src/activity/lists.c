@@ -52,7 +52,7 @@ is_settled(WorkKey *key)
 		return tell_is_hopeless(key);
 	if (await_other(key, queue_find(lane, key->property, key->key), is_known))
 		return false;
-	if (is_known || (row->once & ONCE_WITHOUT_RECORD) != 0)
+	if (is_known || row_was(row, ONCE_WITHOUT_RECORD))
 		return true;
 	if (row->looked == LOOKED_NOT)
 	{
@@ -146,7 +146,7 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	MessageList list;
 	MessageProblem why;
 	const KnownList *known;
-	bool		is_looked_for = row->looked != LOOKED_NOT || (row->once & ONCE_WITHOUT_RECORD) != 0;
+	bool		is_looked_for = row->looked != LOOKED_NOT || row_was(row, ONCE_WITHOUT_RECORD);
 
 	*category = "bad_message";
 	*problem = "this version knows no such call about lists";

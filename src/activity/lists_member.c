@@ -40,10 +40,10 @@ end_not_found(Input *input, const char *message, const Reply *reply, AckRequest 
 	if (lists_carrier(input)->call == CALL_REMOVE_FROM_LIST)
 		batch_end_input(input, &result);
 	else
-		batch_reject(input, VERDICT_REJECTED, records_not_found(object),
-					 message != NULL
-					 ? message : psprintf("HubSpot has no such %s", object_types[object].name),
-					 reply->status, request);
+		batch_refuse_rows(input, records_not_found(object),
+						  message != NULL
+						  ? message : psprintf("HubSpot has no such %s", object_types[object].name),
+						  reply->status, request, false);
 }
 
 /* The row goes on with the record that HubSpot has told. */
@@ -195,10 +195,9 @@ change_address(const Batch *batch, Address *address)
  * old.
  */
 static void
-begin_anew(Input *input, uint8 once)
+begin_anew(Input *input, Once once)
 {
-	for (int i = 0; i < input->nrows; i++)
-		input->rows[i]->once |= once;
+	batch_note_once(input, once);
 	batch_put_back(input->key, input->rows, input->nrows);
 }
 
@@ -212,7 +211,7 @@ end_missing(Input *input, const Reply *reply, AckRequest *request)
 					  queue_id_property(key), key->key, clock_us());
 	for (int i = 0; i < input->nrows; i++)
 		lists_record(input->rows[i])[0] = '\0';
-	if ((lists_carrier(input)->once & ONCE_WITHOUT_RECORD) != 0 ||
+	if (row_was(lists_carrier(input), ONCE_WITHOUT_RECORD) ||
 		!records_can_be_read(lists_object(lists_carrier(input)), key->property))
 		end_not_found(input, NULL, reply, request);
 	else
@@ -247,7 +246,7 @@ static bool
 was_looked_for(const Batch *batch)
 {
 	for (int i = 0; i < batch->ninputs; i++)
-		if ((batch->inputs[i].rows[0]->once & ONCE_LIST_ANEW) == 0)
+		if (!row_was(batch->inputs[i].rows[0], ONCE_LIST_ANEW))
 			return false;
 	return true;
 }
@@ -258,9 +257,15 @@ change_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	bool		is_gone = reply->status == 404;
 
+	if (was_looked_for(batch) && !is_gone && batch->ninputs == 1)
+	{
+		batch_refuse_rows(&batch->inputs[0], reply_code(reply), reply->message, reply->status,
+						  request, true);
+		return;
+	}
 	if (was_looked_for(batch) && !is_gone)
 	{
-		batch_refused(batch, reply, request);
+		batch_bisect(batch, reply);
 		return;
 	}
 	if (!was_looked_for(batch))
@@ -269,7 +274,7 @@ change_refused(Batch *batch, const Reply *reply, AckRequest *request)
 	{
 		Input	   *input = &batch->inputs[i];
 
-		if ((input->rows[0]->once & ONCE_LIST_ANEW) != 0 && is_gone)
+		if (row_was(input->rows[0], ONCE_LIST_ANEW) && is_gone)
 			batch_reject(input, VERDICT_REJECTED, lists_not_found, reply->message, reply->status,
 						 request);
 		else

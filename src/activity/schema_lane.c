@@ -169,10 +169,10 @@ refresh_for(Lane *lane, dlist_head *keys)
 
 		if (row->call != CALL_REFRESH_SCHEMA)
 			continue;
-		if ((row->once & ONCE_REFRESH) == 0)
+		if (!row_was(row, ONCE_REFRESH))
 		{
 			schema_sync_refresh_all(lane->account);
-			row->once |= ONCE_REFRESH;
+			row_note(row, ONCE_REFRESH);
 		}
 		if (schema_sync_is_fresh(lane->account))
 			end_refresh(key);

@@ -81,7 +81,7 @@ is_settled(WorkKey *key)
 		return false;
 	if (has_contact && has_company)
 		return true;
-	if ((row->once & ONCE_WITHOUT_RECORD) != 0)
+	if (row_was(row, ONCE_WITHOUT_RECORD))
 		return true;			/* what the tables say has turned out to be old */
 	if (row->looked == LOOKED_NOT)
 	{
@@ -420,19 +420,16 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 		fault_input(input, error->category, error->message, reply->status, request);
 		return;
 	}
-	if ((row->once & ONCE_WITHOUT_RECORD) != 0)
+	if (row_was(row, ONCE_WITHOUT_RECORD))
 	{
 		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,
 					 error->message != NULL ? error->message : reply->message, reply->status,
 					 request);
 		return;
 	}
-	for (int i = 0; i < input->nrows; i++)
-	{
-		input->rows[i]->once |= ONCE_WITHOUT_RECORD;
-		if (!is_by_domain(&company))
-			input->rows[i]->record_id[0] = '\0';
-	}
+	batch_note_once(input, ONCE_WITHOUT_RECORD);
+	for (int i = 0; i < input->nrows && !is_by_domain(&company); i++)
+		input->rows[i]->record_id[0] = '\0';
 	input->key->record_id[0] = '\0';
 	batch_put_back(input->key, input->rows, input->nrows);
 }

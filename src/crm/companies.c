@@ -276,9 +276,8 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (reply_is_transient(error))
 			fault_input(input, error->category, error->message, reply->status, request);
 		else
-			batch_reject(input, VERDICT_REJECTED,
-						 error->code != NULL ? error->code : error->category, error->message,
-						 reply->status, request);
+			batch_refuse_rows(input, error->code != NULL ? error->code : error->category,
+							  error->message, reply->status, request, false);
 	}
 	search_later(batch, left_out);
 }
@@ -382,7 +381,8 @@ check_company(Row *row, const MessageParts *parts, const char **category, const 
 static bool
 company_joins(const Row *first, Row *next)
 {
-	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) && modes_join(first, next);
+	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
+		modes_join(first, next) && records_may_merge(first, next);
 }
 
 const FamilyWork companies_work = {

@@ -27,11 +27,11 @@
 
 /* ---- conflicts ------------------------------------------------------------------ */
 
-/* It stays what HubSpot said at first. */
+/* It stays what HubSpot said at first.  The address, or another unique value, is one row's. */
 static void
 reject_conflict(Input *input, AckRequest *request)
 {
-	batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status, request);
+	batch_refuse_rows(input, input->category, input->message, input->status, request, false);
 }
 
 static const RequestKind read_by_address;
@@ -53,9 +53,9 @@ read_refused(Batch *batch, const Reply *reply, AckRequest *request)
 static bool
 try_again(Input *input)
 {
-	if ((input->rows[0]->once & ONCE_AFTER_CONFLICT) != 0)
+	if (batch_was_once(input, ONCE_AFTER_CONFLICT))
 		return false;
-	input->rows[0]->once |= ONCE_AFTER_CONFLICT;
+	batch_note_once(input, ONCE_AFTER_CONFLICT);
 	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
@@ -137,10 +137,10 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 				reject_conflict(input, request);
 		}
 		else if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
-			batch_reject(input, VERDICT_REJECTED, "conflicting_key",
-						 psprintf("the address %s is of contact %s, whose %s is \"%s\"",
-								  input->alias, found[i]->id,
-								  property, key), reply->status, request);
+			batch_refuse_rows(input, "conflicting_key",
+							  psprintf("the address %s is of contact %s, whose %s is \"%s\"",
+									   input->alias, found[i]->id, property, key),
+							  reply->status, request, false);
 		else if (modes_may_update(input, found[i]->id, reply, request))
 		{
 			const char *primary = reply_property(found[i], "email");
@@ -230,7 +230,7 @@ contact_joins(const Row *first, Row *next)
 {
 	return !tell_has_older(next) && (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
 		first->erases == next->erases &&
-		modes_join(first, next);
+		modes_join(first, next) && records_may_merge(first, next);
 }
 
 static bool

@@ -186,6 +186,14 @@ is_vanished(const ReplyError *error, int status)
 		(error->category != NULL && strcmp(error->category, "OBJECT_NOT_FOUND") == 0);
 }
 
+/* Whether the error is of the property that names the record, which all rows of the key have. */
+static bool
+is_about_key(const Input *input, const ReplyError *error)
+{
+	return error->property != NULL &&
+		strcmp(error->property, queue_id_property(input->key)) == 0;
+}
+
 /* Whether none of the input's rows was mapped again before, and there is a schema to go by. */
 static bool
 may_be_repaired(const Input *input)
@@ -195,10 +203,7 @@ may_be_repaired(const Input *input)
 
 	if (account->schema == NULL || account->schema->properties[part] == NULL)
 		return false;
-	for (int i = 0; i < input->nrows; i++)
-		if ((input->rows[i]->once & ONCE_MAPPED_ANEW) != 0)
-			return false;
-	return true;
+	return !batch_was_once(input, ONCE_MAPPED_ANEW);
 }
 
 /* Map the input's rows again with a new schema, once; false when that was tried. */
@@ -207,8 +212,7 @@ repair(Input *input)
 {
 	if (!may_be_repaired(input))
 		return false;
-	for (int i = 0; i < input->nrows; i++)
-		input->rows[i]->once |= ONCE_MAPPED_ANEW;
+	batch_note_once(input, ONCE_MAPPED_ANEW);
 	schema_sync_refresh(input->key->lane->account, input->key->lane->family);
 	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
@@ -229,9 +233,9 @@ repair_all(Batch *batch)
 static bool
 try_without_record(Batch *batch, Input *input)
 {
-	if (!batch->kind->by_record || (input->rows[0]->once & ONCE_WITHOUT_RECORD) != 0)
+	if (!batch->kind->by_record || batch_was_once(input, ONCE_WITHOUT_RECORD))
 		return false;
-	input->rows[0]->once |= ONCE_WITHOUT_RECORD;
+	batch_note_once(input, ONCE_WITHOUT_RECORD);
 	input->key->record_id[0] = '\0';
 	records_forget(input->key);
 	batch_put_back(input->key, input->rows, input->nrows);
@@ -269,8 +273,12 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 		(try_without_record(batch, input) ||
 		 !modes_may_create(input, reading->reply, reading->request)))
 		return;
-	batch_reject(input, VERDICT_REJECTED, category, message, reading->reply->status,
-				 reading->request);
+	if (is_about_key(input, error))
+		batch_reject(input, VERDICT_REJECTED, category, message, reading->reply->status,
+					 reading->request);
+	else
+		batch_refuse_rows(input, category, message, reading->reply->status, reading->request,
+						  status != 0);
 }
 
 void

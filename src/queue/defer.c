@@ -84,13 +84,17 @@ defer_has_room(int n)
 }
 
 void
+defer_add_row(WorkKey *key, Row *row)
+{
+	add_id(key, row->id);
+	queue_defer_row(row);
+}
+
+void
 defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until)
 {
 	for (int i = 0; i < n; i++)
-	{
-		add_id(key, rows[i]->id);
-		queue_defer_row(rows[i]);
-	}
+		defer_add_row(key, rows[i]);
 	key->met_at = key->lane->successes;
 	block_key(key, until);
 	queue_release_key(key);

@@ -20,6 +20,9 @@
 /* The category of a record whose answers say that all went well, but cannot be read. */
 #define DEFER_UNREADABLE	"unreadable"
 
+/* The category of one whose answers say that all went well, but do not tell of it. */
+#define DEFER_SILENT		"not_confirmed"
+
 #define DEFER_MAX_ROWS	100000	/* of a worker; beyond it faults are the lane's */
 
 extern void defer_init(void);
@@ -35,6 +38,9 @@ extern bool defer_has_room(int n);
 
 /* The rows of the key's input leave the window, and wait until then (µs of the monotonic clock). */
 extern void defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until);
+
+/* The same for one row that is in no input; the key is being blocked. */
+extern void defer_add_row(WorkKey *key, Row *row);
 
 /* A row with a copy has got its verdict. */
 extern void defer_ended(const Row *row);

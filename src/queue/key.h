@@ -66,6 +66,14 @@ typedef struct KeyRows
 	int64	   *deferred;		/* their ids, ascending; NULL: none */
 } KeyRows;
 
+/* The search for a row at fault among those of a key; written by narrow.c alone, of zeros: none. */
+typedef struct KeySearch
+{
+	int			among;			/* rows at the head, one of which is; 0: not known */
+	int			at_once;		/* rows that are taken; 0: all */
+	bool		alone;			/* no other key's beside them */
+} KeySearch;
+
 typedef struct WorkKey
 {
 	Lane	   *lane;
@@ -75,7 +83,7 @@ typedef struct WorkKey
 	KeyRows		rows;
 	dlist_head	waiters;		/* keys that wait for rows of this one; written by key.c alone */
 	char		record_id[RECORD_ID_BYTES]; /* that it is in HubSpot, "": not known */
-	int			chunk;			/* rows taken at once during the search for a culprit; 0: all */
+	KeySearch	search;
 	int64		not_before;		/* µs: HubSpot's search may not find the record earlier; 0: not
 								 * known */
 	int64		met_at;			/* successes of the lane when rows of it were deferred */

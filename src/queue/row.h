@@ -27,18 +27,20 @@ typedef enum Looked
 } Looked;
 
 /*
- * What was done for a row that is done once, a bit each: a second refusal for
- * the same reason is the end, one for another reason is not.
+ * What is done once for a row: a second refusal for the same reason is the end, one for another
+ * reason is not.  Numbers of bits, so that no two reasons share one.
  */
-#define ONCE_MAPPED_ANEW	(1 << 0)	/* HubSpot's properties turned out to be others than we
-										 * knew */
-#define ONCE_WITHOUT_RECORD (1 << 1)	/* the record that we went by is gone: by the key, or
-										 * looked for anew */
-#define ONCE_AFTER_CONFLICT (1 << 2)	/* nobody had the key or the address that was said to be
-										 * taken */
-#define ONCE_LIST_ANEW		(1 << 3)	/* the list is gone, or another one by now */
-#define ONCE_WITHOUT_HUTK	(1 << 4)	/* HubSpot did not know the browser's token */
-#define ONCE_REFRESH		(1 << 5)	/* a refresh of the schema has begun for this row */
+typedef enum Once
+{
+	ONCE_MAPPED_ANEW,			/* HubSpot's properties turned out to be others than we knew */
+	ONCE_WITHOUT_RECORD,		/* the record that we went by is gone: by the key, or looked for
+								 * anew */
+	ONCE_AFTER_CONFLICT,		/* nobody had the key or the address that was said to be taken */
+	ONCE_LIST_ANEW,				/* the list is gone, or another one by now */
+	ONCE_WITHOUT_HUTK,			/* HubSpot did not know the browser's token */
+	ONCE_REFRESH				/* a refresh of the schema has begun for this row */
+#define ONCE_COUNT (ONCE_REFRESH + 1)
+} Once;
 
 typedef struct Row
 {
@@ -64,7 +66,7 @@ typedef struct Row
 								 * of it is not known */
 	bool		sent;			/* the same, by this worker */
 	bool		is_stranger;	/* counts as such in its lane */
-	uint8		once;			/* ONCE_ bits */
+	uint8		once;			/* what was done: row_was(), row_note() */
 	bool		by_user_id;		/* its contact was named by a userId, and is that of the key */
 	bool		erases;			/* a deletion without a trace */
 	bool		is_sync;		/* of a declared sync, audience or trait */
@@ -76,5 +78,20 @@ typedef struct Row
 	Jsonb	   *message;		/* behind the struct */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
 } Row;
+
+StaticAssertDecl(ONCE_COUNT <= 8, "row->once has a bit for each reason");
+
+/* Whether this was done for the row; it has been done now. */
+static inline bool
+row_was(const Row *row, Once once)
+{
+	return (row->once & (1 << once)) != 0;
+}
+
+static inline void
+row_note(Row *row, Once once)
+{
+	row->once |= 1 << once;
+}
 
 #endif							/* HUBSPOT_ROW_H */

@@ -24,6 +24,7 @@
 #include "queue/defer.h"
 #include "request/batch.h"
 #include "request/batch_build.h"
+#include "request/narrow.h"
 #include "request/schema_sync.h"
 
 #define INPUT_MAX_ROWS		1000	/* merged into one record */
@@ -142,15 +143,14 @@ batch_append_json(Batch *batch, Input *input)
 }
 
 /*
- * The same, for any row: one that raises an error ends as rejected, together
- * with those it was merged with, and keeps nobody else from being sent.
+ * The same, for any row: one that raises an error ends as rejected, and keeps nobody else from
+ * being sent.
  */
 BuildResult
 batch_append_input(Batch *batch, Input *input)
 {
 	int			start = batch->body.len;
 	MemoryContext context = CurrentMemoryContext;
-	AckResult	result = {.verdict = VERDICT_REJECTED, .created = -1, .category = "mapping_error"};
 	volatile BuildResult built = BUILD_DONE;
 	volatile Suspect outer = suspect_begin(SUSPECT_ROW, input->rows[input->nrows - 1]->id);
 
@@ -169,8 +169,7 @@ batch_append_input(Batch *batch, Input *input)
 		FlushErrorState();
 		batch->body.len = start;
 		batch->body.data[start] = '\0';
-		result.message = error->message;
-		batch_end_input(input, &result);
+		batch_refuse_rows(input, "mapping_error", error->message, 0, NULL, false);
 	}
 	PG_END_TRY();
 	suspect_end(outer);
@@ -245,8 +244,9 @@ row_limit(const Batch *batch, const WorkKey *key)
 {
 	const RequestKind *kind = batch->kind;
 	int			limit = kind->counts_rows ? kind->max_rows - batch->nrows : kind->max_rows;
+	int			at_once = narrow_limit(key);
 
-	return key->chunk > 0 ? Min(key->chunk, limit) : limit;
+	return at_once > 0 ? Min(at_once, limit) : limit;
 }
 
 static bool
@@ -266,13 +266,17 @@ kind_of(WorkKey *key)
 		? family->kind : family->kind_of(key);
 }
 
-/* Take ready keys, oldest first, as long as they fit into one request. */
-static void
+/*
+ * Take ready keys, oldest first, as long as they fit into one request.  Returns whether more may
+ * come beside them.
+ */
+static bool
 fill_from(Batch *batch, dlist_head *keys)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 	int			looked = 0;
+	bool		suspect;
 	bool		alone;
 
 	dlist_foreach_modify(iter, keys)
@@ -285,7 +289,8 @@ fill_from(Batch *batch, dlist_head *keys)
 			break;
 		if (kind_of(key) != batch->kind || !fits(batch, key))
 			continue;
-		alone = key_head(key)->is_suspect;
+		suspect = key_head(key)->is_suspect;
+		alone = suspect || narrow_is_alone(key);
 		if (alone && batch->ninputs > 0)
 			continue;
 		key_set_state(key, KEY_IN_BATCH, wait_for_nothing());
@@ -298,19 +303,21 @@ fill_from(Batch *batch, dlist_head *keys)
 		}
 		else if (alone && batch->ninputs > 0)
 		{
-			batch->is_suspect = true;
-			batch->met_at = key->met_at;
-			break;
+			batch->is_suspect = suspect;
+			batch->met_at = suspect ? key->met_at : 0;
+			return false;
 		}
 	}
+	return true;
 }
 
 /* A live batch is filled up with what would go next. */
 static void
 fill(Batch *batch, Lane *lane)
 {
-	for (int i = KEY_READY; i <= KEY_READY_BACKFILL && !batch->is_suspect; i++)
-		fill_from(batch, &lane->keys.in[i]);
+	for (int i = KEY_READY; i <= KEY_READY_BACKFILL; i++)
+		if (!fill_from(batch, &lane->keys.in[i]))
+			break;
 }
 
 static bool

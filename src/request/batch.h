@@ -162,9 +162,33 @@ extern void batch_end_input(Input *input, AckResult *result);
 extern void batch_end_rows(Input *input, AckResult *result);
 extern void batch_end_row(Input *input, Row *row, AckResult *result);
 
-/* End an input with a verdict and its reasons. */
+/*
+ * End an input with a verdict and its reasons, all its rows: on account of the record, or of what
+ * each of them says.
+ */
 extern void batch_reject(Input *input, Verdict verdict, const char *category, const char *message,
 						 int status, AckRequest *request);
+
+/*
+ * One of an input's rows is at fault: they wait again, and fewer go at once.  alone: a whole
+ * request has failed.
+ */
+extern void batch_tell_apart(Input *input, bool alone);
+
+/*
+ * HubSpot refuses what the rows say, or a row cannot be sent: a single one is rejected; of
+ * several the one at fault is looked for, see narrow.h, and the others go.  alone: it was a whole
+ * request that was refused.
+ */
+extern void batch_refuse_rows(Input *input, const char *category, const char *message, int status,
+							  AckRequest *request, bool alone);
+
+/*
+ * Whether one of the rows went through this before, and that all of them do now: see row.h.  Those
+ * that did not, beside one that did, are told apart by batch_refuse_rows().
+ */
+extern bool batch_was_once(const Input *input, Once once);
+extern void batch_note_once(Input *input, Once once);
 
 /* What a row is told whose deadline has passed. */
 extern const char *const batch_too_late;
@@ -245,9 +269,6 @@ extern bool batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
  * batch that was blamed or not.
  */
 extern bool batch_is_unproven(const Batch *batch);
-
-/* Half as many rows of the only input's key at once, where rows are not merged. */
-extern void batch_narrow(Batch *batch);
 
 /* The request met trouble of its lane: the same is sent again later. */
 extern void batch_again(Batch *batch);

@@ -197,7 +197,7 @@ batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *req
 		if (nopen > 1)
 			batch_bisect(batch, reply);
 		else
-			fault_input(&batch->inputs[0], "not_confirmed", silence, reply->status, request);
+			fault_input(&batch->inputs[0], DEFER_SILENT, silence, reply->status, request);
 		return;
 	}
 
@@ -307,15 +307,6 @@ batch_is_unproven(const Batch *batch)
 	return batch->is_suspect && batch->met_at == batch->lane->successes;
 }
 
-void
-batch_narrow(Batch *batch)
-{
-	Input	   *input = &batch->inputs[0];
-
-	input->key->chunk = input->nrows / 2;
-	batch_put_back(input->key, input->rows, input->nrows);
-}
-
 /*
  * The record alone is at fault.  What the request's line of the log says is
  * more than the answer when there was none.
@@ -345,7 +336,7 @@ blame(Batch *batch, const Reply *reply, AckRequest *request)
 	if (batch->ninputs > 1)
 		batch_bisect(batch, reply);
 	else if (batch->kind->counts_rows && batch->nrows > 1)
-		batch_narrow(batch);
+		batch_tell_apart(&batch->inputs[0], true);
 	else
 		defer_blamed(&batch->inputs[0], reply, request);
 }

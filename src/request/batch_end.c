@@ -16,6 +16,7 @@
 #include "queue/defer.h"
 #include "queue/known.h"
 #include "request/batch.h"
+#include "request/narrow.h"
 
 const char *const batch_too_late = "the row's deadline had passed before it could be sent";
 
@@ -28,6 +29,15 @@ forget_row(Row *row)
 	if (row->deferred)
 		defer_ended(row);
 	queue_end_row(row);
+}
+
+/* All rows of an input have ended. */
+static void
+end_sent(Input *input, Verdict verdict, const AckResult *result)
+{
+	narrow_ended(input->key, input->nrows, verdict_is_confirmed(verdict));
+	input->key->lane->successes += result->request != NULL;
+	queue_release_key(input->key);
 }
 
 /* End an input: its carrier gets the verdict, the rows merged into it share it. */
@@ -52,8 +62,7 @@ batch_end_input(Input *input, AckResult *result)
 		ack_result(result);
 		forget_row(row);
 	}
-	input->key->lane->successes += result->request != NULL;
-	queue_release_key(input->key);
+	end_sent(input, verdict, result);
 }
 
 void
@@ -104,8 +113,7 @@ batch_end_rows(Input *input, AckResult *result)
 {
 	for (int i = 0; i < input->nrows; i++)
 		batch_end_row(input, input->rows[i], result);
-	input->key->lane->successes += result->request != NULL;
-	queue_release_key(input->key);
+	end_sent(input, result->verdict, result);
 }
 
 void
@@ -167,4 +175,39 @@ batch_reject(Input *input, Verdict verdict, const char *category, const char *me
 	if (is_empty(category) && is_empty(message))
 		result.message = "HubSpot has given no reason";
 	batch_end_input(input, &result);
+}
+
+void
+batch_tell_apart(Input *input, bool alone)
+{
+	narrow_begin(input->key, input->nrows, alone);
+	batch_put_back(input->key, input->rows, input->nrows);
+}
+
+void
+batch_refuse_rows(Input *input, const char *category, const char *message, int status,
+				  AckRequest *request, bool alone)
+{
+	if (narrow_may_help(input))
+		batch_tell_apart(input, alone);
+	else
+		batch_reject(input, VERDICT_REJECTED, category, message, status, request);
+}
+
+/* ---- what is done once ---------------------------------------------------------------- */
+
+bool
+batch_was_once(const Input *input, Once once)
+{
+	for (int i = 0; i < input->nrows; i++)
+		if (row_was(input->rows[i], once))
+			return true;
+	return false;
+}
+
+void
+batch_note_once(Input *input, Once once)
+{
+	for (int i = 0; i < input->nrows; i++)
+		row_note(input->rows[i], once);
 }

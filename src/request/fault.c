@@ -15,6 +15,7 @@
 #include "queue/defer_write.h"
 #include "queue/known.h"
 #include "request/fault.h"
+#include "request/narrow.h"
 
 #define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
 #define LONGEST_WAIT_S	3600	/* ... up to this */
@@ -62,22 +63,59 @@ most_faults(const WorkKey *key, const char *category)
 }
 
 static void
+note_row(const Row *row, ChangeKind kind, int attempt, int64 wait_s, const AckResult *fault)
+{
+	Change	   *change = defer_change(kind, row->id);
+
+	change->attempt = attempt;
+	change->status = fault->http_status;
+	change->wait_s = wait_s;
+	change->failed_at = GetCurrentTimestamp();
+	change->lost = row->lost;
+	change->request = fault->request;
+	change->category = defer_text(fault->category);
+	change->message = defer_text(fault->message);
+}
+
+static void
 note_fault(Input *input, ChangeKind kind, int attempt, int64 wait_s, const AckResult *fault)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
 	for (int i = 0; i < input->nrows; i++)
-	{
-		Change	   *change = defer_change(kind, input->rows[i]->id);
+		note_row(input->rows[i], kind, attempt, wait_s, fault);
+}
 
-		change->attempt = attempt;
-		change->status = fault->http_status;
-		change->wait_s = wait_s;
-		change->failed_at = now;
-		change->lost = input->rows[i]->lost;
-		change->request = fault->request;
-		change->category = defer_text(fault->category);
-		change->message = defer_text(fault->message);
+/*
+ * Whether the fault may be one row's among several.  A first one passes, as a rule.  Another one,
+ * while the lane goes well, may be owed to what a row says; and no row dies of its neighbour.
+ */
+static bool
+is_to_be_narrowed(const Input *input, int attempt, const char *category)
+{
+	const WorkKey *key = input->key;
+
+	return (attempt >= most_faults(key, category) ||
+			(attempt > 1 && key->lane->successes > key->met_at)) &&
+		strcmp(category, DEFER_SILENT) != 0 && narrow_may_help(input);
+}
+
+/*
+ * Rows behind the one at fault that were recalled with it wait in the table as before.  In the
+ * window they would take the room that it needs to be loaded.
+ */
+static void
+defer_those_behind(WorkKey *key, int64 wait_s, const AckResult *fault)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &key->rows.waiting)
+	{
+		Row		   *row = dlist_container(Row, node, iter.cur);
+
+		if (!row->deferred || !defer_has_room(1))
+			continue;
+		note_row(row, CHANGE_WAIT, row->attempt, wait_s, fault);
+		key_remove_row(row);
+		defer_add_row(key, row);
 	}
 }
 
@@ -108,6 +146,11 @@ fault_input(Input *input, const char *category, const char *message, int status,
 		hold_lane(input);
 		return;
 	}
+	if (is_to_be_narrowed(input, attempt, category))
+	{
+		batch_tell_apart(input, true);
+		return;
+	}
 	if (attempt >= most_faults(key, category))
 	{
 		note_fault(input, CHANGE_DEAD, attempt, 0, &fault);
@@ -120,5 +163,6 @@ fault_input(Input *input, const char *category, const char *message, int status,
 	wait_s = wait_after(input, attempt);
 	known_forget(key);
 	note_fault(input, CHANGE_WAIT, attempt, wait_s, &fault);
+	defer_those_behind(key, wait_s, &fault);
 	defer_rows_of_key(key, input->rows, input->nrows, clock_us() + wait_s * 1000000);
 }

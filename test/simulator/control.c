@@ -289,6 +289,8 @@ serve_properties(Request *request, const char *type_name)
 		refuse(request, status, message);
 		return;
 	}
+	property->only_letters = json_object_object_get_ex(request->json, "onlyLetters", &name) &&
+		json_object_get_boolean(name);
 	property_render(&request->reply, property);
 	reply_json(request, 201);
 }

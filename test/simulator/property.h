@@ -63,6 +63,7 @@ typedef struct Property
 	bool		standard;		/* defined by HubSpot */
 	bool		archived;
 	bool		multiple;		/* an enumeration of several: "a;b" */
+	bool		only_letters;	/* a rule of the account: INVALID_ALPHA for any other value */
 	int			display_order;
 	int64_t		created_ms;
 	int64_t		updated_ms;

@@ -335,6 +335,20 @@ check_option(const Property *property, const char *text, ProblemList *problems)
 	return NULL;
 }
 
+/* A validation rule of the account, which holds for what comes by the API, too (section 8.1). */
+static const char *
+check_letters(const Property *property, const char *text, ProblemList *problems)
+{
+	for (const char *c = text; *c != '\0'; c++)
+		if (!isalpha((unsigned char) *c))
+		{
+			problem_add(problems, "INVALID_ALPHA", property->name,
+						"%s must contain letters only", property->name);
+			return NULL;
+		}
+	return text;
+}
+
 static const char *
 check_email(const Property *property, const char *text, ProblemList *problems)
 {
@@ -390,6 +404,8 @@ value_check(const Property *property, const char *text, ProblemList *problems)
 
 	if (*text == '\0')
 		return text;
+	if (property->only_letters)
+		return check_letters(property, text, problems);
 	if (property->role == ROLE_EMAIL)
 		return check_email(property, text, problems);
 	if (property->role == ROLE_MORE_EMAILS)

@@ -43,7 +43,7 @@ sub writes_of
 sub mark { my @log = $sim->log; return @log ? $log[-1]{seq} : 0 }
 
 my $refusal = $sim->fault(match => { path => 'batch/upsert', record => 'ada@example.com' }, times => 0,
-	action => 'status', status => 400, body => '{"status":"error","message":"no","category":"VALIDATION_ERROR"}');
+	action => 'status', status => 400, body => '{"status":"error","message":"no","category":"VALIDATION_ERROR","context":{"propertyName":["email"]}}');
 
 #
 # A rejected row, with those that were merged into it
@@ -86,7 +86,7 @@ like($err, qr/outbox row 999999 does not exist/, 'nor is what does not exist');
 # A retry that fails may be retried; the oldest row leads to the newest
 #
 $sim->fault(match => { path => 'batch/upsert', record => 'bob@example.com' }, times => 2,
-	action => 'status', status => 400, body => '{"status":"error","message":"no","category":"VALIDATION_ERROR"}');
+	action => 'status', status => 400, body => '{"status":"error","message":"no","category":"VALIDATION_ERROR","context":{"propertyName":["email"]}}');
 my $bob = ask(q{SELECT hubspot_identify('{"email": "Bob@example.com", "plan": "pro"}')});
 drained();
 my $first = ask("SELECT hubspot_retry($bob)");
@@ -109,7 +109,7 @@ is(ask("SELECT count(DISTINCT replay_of) FROM hubspot.outbox WHERE id IN ($first
 # By a search
 #
 $sim->fault(match => { path => 'batch/upsert', record => "many$_\@example.com" }, times => 0,
-	action => 'status', status => 400, body => '{"status":"error","message":"no","category":"VALIDATION_ERROR"}') for 1 .. 3;
+	action => 'status', status => 400, body => '{"status":"error","message":"no","category":"VALIDATION_ERROR","context":{"propertyName":["email"]}}') for 1 .. 3;
 ask("SELECT hubspot_identify('{\"email\": \"many$_\@example.com\", \"plan\": \"pro\"}')") for 1 .. 3;
 my $expired = ask(q{SELECT hubspot_identify('{"traits": {"email": "eve@example.com"}, "deadline": "2024-01-01T00:00:00Z"}')});
 my $bad = ask(q{SET hubspot.on_invalid = record; SELECT hubspot_identify('{"foo": 1}')});

@@ -37,7 +37,7 @@ sub deliver { resume_delivery($node); wait_drained($node, 'postgres'); stop_deli
 #
 stop_delivery($node);
 $sim->fault(match => { path => 'batch/upsert', record => 'bad@example.com' }, times => 0,
-	action => 'status', status => 400, body => '{"status":"error","message":"no","category":"VALIDATION_ERROR"}');
+	action => 'status', status => 400, body => '{"status":"error","message":"no","category":"VALIDATION_ERROR","context":{"propertyName":["email"]}}');
 my ($good) = queue(contact('good', 'Rome'));
 my @merged = (queue(contact('bad', 'Rome')), queue(contact('bad', 'Oslo')));
 my ($parent, $child) = queue(contact('fine', 'Rome'), contact('bad', 'Bonn'));

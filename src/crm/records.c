@@ -185,6 +185,15 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	return nawaited == mapping.nunknown;
 }
 
+bool
+records_may_merge(const Row *first, const Row *next)
+{
+	const Lane *lane = first->key->lane;
+
+	return lane->account->rules[lane->family].properties != NULL ||
+		(!message_may_have_change(first->message) && !message_may_have_change(next->message));
+}
+
 /* ---- inputs that write ------------------------------------------------------------------ */
 
 void
@@ -294,6 +303,9 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 	for (int i = input->nrows - 1; i >= 0; i--)
 		if (add_row(&mapping, input, input->rows[i], &parts[i]) == BUILD_WAIT)
 			result = BUILD_WAIT;
+	/* the properties were known when the rows were taken: see records_may_merge() */
+	if (mapping.is_open)
+		result = BUILD_WAIT;
 	if (has_own_property(key, type))
 		input->alias = text_written(&mapping, type->natural_key);
 	with_key = with_key && mapping_value(&mapping, key->property) == NULL;

@@ -79,6 +79,12 @@ extern void records_end_input(StringInfo body);
 extern BuildResult records_append_properties(Batch *batch, Input *input,
 											 const MessageParts *parts, bool with_key);
 
+/*
+ * Whether the values of two rows may be merged into one record's: where HubSpot's properties are
+ * not known, one with a change goes alone, for nobody can tell what both come to.
+ */
+extern bool records_may_merge(const Row *first, const Row *next);
+
 /* Warn of a company among the traits of the contact just mapped that could not be queued. */
 extern void records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts,
 									const AccountOptions *options);

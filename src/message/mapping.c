@@ -402,6 +402,7 @@ begin_row(Mapping *mapping, Traits *traits, StringInfo warnings)
 	memset(traits->present, 0, sizeof(traits->present));
 	traits->nrenamed = traits->renamed_size = 0;
 	traits->renamed = NULL;
+	mapping->row++;
 	mapping->row_start = mapping->nnames;
 	mapping->warnings = warnings;
 	mapping->nunknown = 0;

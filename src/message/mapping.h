@@ -43,6 +43,9 @@ typedef struct MappingName
 	NameRule	rule;
 	const char *trait;			/* borrowed from the message or constant; not NUL-terminated */
 	int			trait_len;
+	int			row;			/* number of the row that has written it last */
+	const char *share;			/* what that one has put in, where a newer one changes it; else
+								 * NULL */
 } MappingName;
 
 /* A property that HubSpot does not have. */
@@ -55,7 +58,8 @@ typedef struct UnknownProperty
 
 /*
  * Properties of one record, written as the members of a JSON object.  Rows
- * that are merged are added newest first: a property that is there already stays.
+ * that are merged are added newest first: a property that is there already stays, but for a
+ * change (property_value_is_change()), which is applied to what the older row has.
  */
 typedef struct Mapping
 {
@@ -67,7 +71,10 @@ typedef struct Mapping
 	bool		is_page;		/* of the present event */
 	bool		key_is_email;
 	bool		is_member;		/* a company among the traits of a contact, whose "id" is its key */
-	int			row_start;		/* names from here on are of the present row */
+	int			row;			/* number of the present row; the newest is 1 */
+	int			row_start;		/* names from here on are of the present row alone */
+	bool		is_open;		/* a newer row may have a change of what an older one has, of a
+								 * property that is not known: they cannot be merged */
 	StringInfo	warnings;		/* of the present row: elements of a JSON array */
 	int			nunknown;		/* of the row at hand */
 	int			unknown_size;
@@ -94,6 +101,9 @@ extern void mapping_add_event(Mapping *mapping, const MessageParts *parts, bool 
 
 /* The value of a property as JSON text (palloc'd); NULL if it was not written. */
 extern char *mapping_value(const Mapping *mapping, const char *property);
+
+/* Whether what was written for a property is a change. */
+extern bool mapping_is_change(const Mapping *mapping, const MappingName *name);
 
 /* Remove properties: chosen has a flag for each of mapping->names. */
 extern void mapping_leave_out(Mapping *mapping, const bool *chosen);

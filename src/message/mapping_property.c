@@ -56,6 +56,23 @@ mapping_value(const Mapping *mapping, const char *property)
 		? NULL : pnstrdup(mapping->json->data + name->value_offset, name->value_len);
 }
 
+static bool
+is_change_of(const Mapping *mapping, const MappingName *name, const Property *property)
+{
+	return property_value_is_change(property, mapping->json->data + name->value_offset + 1,
+									name->value_len - 2);
+}
+
+bool
+mapping_is_change(const Mapping *mapping, const MappingName *name)
+{
+	const PropertySet *properties = mapping->rules->properties;
+
+	return is_change_of(mapping, name, properties == NULL ? NULL
+						: schema_property(properties, mapping->json->data + name->offset,
+										  name->len));
+}
+
 void
 mapping_leave_out(Mapping *mapping, const bool *chosen)
 {
@@ -104,9 +121,12 @@ value_differs(Mapping *mapping, const MappingName *there, const Property *proper
 	ValueProblem problem;
 
 	initStringInfo(&text);
-	return property_value_append(&text, property, value, mapping->rules->zone, &problem) &&
-		(text.len != there->value_len ||
-		 memcmp(text.data, mapping->json->data + there->value_offset, text.len) != 0);
+	if (!property_value_append(&text, property, value, mapping->rules->zone, &problem))
+		return false;
+	if (there->share != NULL)
+		return strcmp(text.data, there->share) != 0;
+	return text.len != there->value_len ||
+		memcmp(text.data, mapping->json->data + there->value_offset, text.len) != 0;
 }
 
 static void
@@ -207,6 +227,60 @@ clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *c
 	return true;
 }
 
+/* Another value in the place of the one that was written. */
+static void
+replace_value(Mapping *mapping, MappingName *name, const StringInfoData *value)
+{
+	StringInfo	json = mapping->json;
+	int			end = name->value_offset + name->value_len;
+	int			more = value->len - name->value_len;
+
+	enlargeStringInfo(json, Max(more, 0));
+	memmove(json->data + end + more, json->data + end, json->len - end + 1);
+	memcpy(json->data + name->value_offset, value->data, value->len);
+	json->len += more;
+	name->value_len = value->len;
+	for (int i = 0; i < mapping->nnames; i++)
+		if (mapping->names[i].offset > name->offset)
+		{
+			mapping->names[i].offset += more;
+			mapping->names[i].value_offset += more;
+		}
+}
+
+/* A newer row has written the property: a state stands, a change is applied to this row's value. */
+static void
+add_below(Mapping *mapping, MappingName *there, const char *name, int len, const JsonbValue *value)
+{
+	const PropertySet *properties = mapping->rules->properties;
+	const Property *property =
+	properties == NULL ? NULL : schema_property(properties, name, len);
+	StringInfoData before;
+	StringInfoData both;
+	ValueProblem problem;
+
+	if (!is_change_of(mapping, there, property))
+		return;
+	if (property == NULL)
+	{
+		mapping->is_open = true;
+		return;
+	}
+	initStringInfo(&before);
+	if (property_value_append(&before, property, value, mapping->rules->zone, &problem))
+	{
+		initStringInfo(&both);
+		property_value_apply(&both, before.data, before.len,
+							 mapping->json->data + there->value_offset, there->value_len);
+		replace_value(mapping, there, &both);
+		there->row = mapping->row;
+		there->share = before.data;
+		pfree(both.data);
+	}
+	if (problem.code != NULL)
+		mapping_warn(mapping, problem.code, name, len, problem.detail);
+}
+
 /* The only place where a property is written. */
 void
 mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value,
@@ -220,8 +294,11 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 	ValueProblem problem;
 	JsonbValue	clipped;
 
-	if (there != NULL && there - mapping->names < mapping->row_start)
-		return;					/* a newer row has set it */
+	if (there != NULL && there->row != mapping->row)
+	{
+		add_below(mapping, there, name, len, value);
+		return;
+	}
 	if (mapping->rules->object == OBJECT_IS_EVENT && value->type == jbvNull)
 		return;					/* an event has no value that could be cleared */
 	if (!may_be_written(mapping, name, len, value, &property))
@@ -254,6 +331,8 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 	there->rule = rule;
 	there->trait = trait;
 	there->trait_len = trait_len;
+	there->row = mapping->row;
+	there->share = NULL;
 	value_append_string(json, name, len);
 	appendStringInfoCharMacro(json, ':');
 	there->value_offset = json->len;

@@ -245,10 +245,37 @@ append_option(StringInfo json, const Property *property, const JsonbValue *value
 typedef struct Members
 {
 	const Property *property;
-	StringInfoData text;
-	List	   *options;		/* so far, each once */
+	StringInfoData text;		/* "a;b", each once; with ";" before it: to be added */
+	int			start;			/* of the first */
 	StringInfoData refused;
 } Members;
+
+/* Whether a list "a;b" has a member. */
+static bool
+has_member(const char *list, int list_len, const char *member, int len)
+{
+	for (const char *end = list + list_len; list <= end;)
+	{
+		const char *next = memchr(list, ';', end - list);
+		int			part = (next != NULL ? next : end) - list;
+
+		if (part == len && memcmp(list, member, len) == 0)
+			return true;
+		list += part + 1;
+	}
+	return false;
+}
+
+/* Put a member behind a list that begins at start, unless it is there. */
+static void
+append_member(StringInfo text, int start, const char *member, int len)
+{
+	if (text->len > start && has_member(text->data + start, text->len - start, member, len))
+		return;
+	if (text->len > start)
+		appendStringInfoChar(text, ';');
+	appendBinaryStringInfo(text, member, len);
+}
 
 static void
 add_member(Members *members, const JsonbValue *value)
@@ -257,10 +284,7 @@ add_member(Members *members, const JsonbValue *value)
 
 	if (option != NULL)
 	{
-		if (list_member_ptr(members->options, option))
-			return;
-		appendStringInfo(&members->text, "%s%s", members->options != NIL ? ";" : "", option);
-		members->options = lappend(members->options, unconstify(char *, option));
+		append_member(&members->text, members->start, option, strlen(option));
 		return;
 	}
 	appendStringInfo(&members->refused, "%s", members->refused.len > 0 ? ", " : "");
@@ -294,8 +318,15 @@ add_members_of_array(Members *members, JsonbContainer *array)
 	JsonbValue	value;
 
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
-		if (token == WJB_ELEM && value.type != jbvNull)
+	{
+		if (token != WJB_ELEM || value.type == jbvNull)
+			continue;
+		/* a text that nothing is compared with may have ";" in it, or be empty */
+		if (value.type == jbvString && members->property->noptions == 0)
+			add_members_of_text(members, value.val.string.val, value.val.string.len);
+		else
 			add_member(members, &value);
+	}
 }
 
 /* An array, or text with ";".  A leading ";" makes HubSpot add to the present options. */
@@ -304,13 +335,15 @@ append_options(StringInfo json, const Property *property, const JsonbValue *valu
 			   ValueProblem *problem)
 {
 	Members		members = {.property = property};
+	bool		has_any;
 
 	initStringInfo(&members.text);
 	initStringInfo(&members.refused);
 	if (value->type == jbvString)
 	{
-		if (value->val.string.len > 0 && value->val.string.val[0] == ';')
+		if (property_value_is_change(property, value->val.string.val, value->val.string.len))
 			appendStringInfoChar(&members.text, ';');
+		members.start = members.text.len;
 		add_members_of_text(&members, value->val.string.val, value->val.string.len);
 	}
 	else if (value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data))
@@ -326,9 +359,10 @@ append_options(StringInfo json, const Property *property, const JsonbValue *valu
 	 * An empty array clears the property.  An array without any valid option does not, nor does a
 	 * ";" that adds nothing: neither was meant to clear.
 	 */
-	if (members.options == NIL && members.text.len > 0 && members.refused.len == 0)
+	has_any = members.text.len > members.start;
+	if (!has_any && members.start > 0 && members.refused.len == 0)
 		return drop(problem, "invalid_option", "there is nothing behind the \";\" to be added");
-	if (members.options == NIL && members.refused.len > 0)
+	if (!has_any && members.refused.len > 0)
 		return false;
 	value_append_string(json, members.text.data, members.text.len);
 	return true;
@@ -543,6 +577,38 @@ property_value_append(StringInfo json, const Property *property, const JsonbValu
 	if (property->type == PROPERTY_ENUMERATION && property->multiple)
 		return append_options(json, property, value, zone, problem);
 	return append_by_type[property->type] (json, property, value, zone, problem);
+}
+
+/* ---- states and changes -------------------------------------------------------------------- */
+
+bool
+property_value_is_change(const Property *property, const char *text, int len)
+{
+	return len > 0 && text[0] == ';' &&
+		(property == NULL || (property->type == PROPERTY_ENUMERATION && property->multiple));
+}
+
+/* A ";" is never part of an escape. */
+void
+property_value_apply(StringInfo json, const char *before, int before_len, const char *change,
+					 int change_len)
+{
+	const char *end = change + change_len - 1;
+	int			start;
+
+	appendBinaryStringInfo(json, before, before_len - 1);
+	start = json->len - (before_len - 2);
+	if (before[1] == ';')
+		start++;
+	for (const char *member = change + 2; member < end;)
+	{
+		const char *next = memchr(member, ';', end - member);
+		int			len = (next != NULL ? next : end) - member;
+
+		append_member(json, start, member, len);
+		member += len + 1;
+	}
+	appendStringInfoChar(json, '"');
 }
 
 const char *

@@ -28,6 +28,21 @@ extern bool property_value_append(StringInfo json, const Property *property,
 								  const JsonbValue *value,
 								  pg_tz *zone, ValueProblem *problem);
 
+/*
+ * Whether a value, as it is sent, is a change of what HubSpot has and not a state: options that
+ * are added to those of a property with checkboxes.  Of a property that is not known (NULL) it
+ * may be one.  A change must not be left out for a newer value of its kind, nor because it was
+ * sent before, and what HubSpot holds after it is not known.  text: without quotes.
+ */
+extern bool property_value_is_change(const Property *property, const char *text, int len);
+
+/*
+ * Append, as a JSON string, what a change makes of the value before it, which may be a change
+ * itself.  Both as they were appended by property_value_append(), with their quotes.
+ */
+extern void property_value_apply(StringInfo json, const char *before, int before_len,
+								 const char *change, int change_len);
+
 /* Read a time in ISO 8601; zone applies if it has none. */
 extern bool property_value_read_time(const char *text, pg_tz *zone, TimestampTz *at);
 

@@ -72,3 +72,17 @@ message_member_key(Call call, const MessageParts *parts, const char *const *id_p
 		return false;
 	return message_record_key(list.object, call, parts, id_properties[list.object], key, problem);
 }
+
+bool
+message_may_have_change(Jsonb *message)
+{
+	JsonbIterator *it = JsonbIteratorInit(&message->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	bool		found = false;
+
+	while (!found && (token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+		found = (token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvString &&
+			property_value_is_change(NULL, value.val.string.val, value.val.string.len);
+	return found;
+}

@@ -83,6 +83,9 @@ unchanged_find(const Mapping *mapping, const Confirmed *confirmed, uint64 seed, 
 	for (int i = 0; i < mapping->nnames; i++)
 	{
 		pairs[i] = pair_of(mapping, &mapping->names[i], seed, now);
+		/* what a change comes to depends on what is there */
+		if (mapping_is_change(mapping, &mapping->names[i]))
+			pairs[i].value = 0;
 		found[i] = confirmed != NULL && confirmed_has(confirmed, &pairs[i], since);
 	}
 	return found;

@@ -190,7 +190,8 @@ confirmed_has(const Confirmed *confirmed, const ConfirmedPair *pair, TimestampTz
 {
 	const ConfirmedPair *there = find_pair(confirmed, pair->name);
 
-	return confirmed->loaded && !suspended && there != NULL && there->value == pair->value &&
+	return confirmed->loaded && !suspended && there != NULL && pair->value != 0 &&
+		there->value == pair->value &&
 		(int64) there->at * USECS_PER_SEC > since;
 }
 

@@ -33,7 +33,7 @@ wait_drained($node, 'postgres');
 
 my @names = (qw(userId user_id groupId group_id id domain employees industry traits properties context event email Email E-mail firstName first_name name address company website
 	  hutk page url title timestamp messageId deep deep.er lifecycleStage createdAt p0 p1 p2 p3 p4 p5 P5), 'p 5', ' ', '', "\x{fc}ml\x{e4}ut", "a\x{4e2d}\x{1f600}");
-my @scalars = ('"x"', '""', '"a;b;c"', '";;a"', '"ada@example.com"', '"a@b"', '"@"', '"thing"', '"2026-11-23"', '"2026-02-30"',
+my @scalars = ('"x"', '""', '"a;b;c"', '";;a"', '";a"', '";b;a"', '"ada@example.com"', '"a@b"', '"@"', '"thing"', '"2026-11-23"', '"2026-02-30"',
 	'"2026-11-23T10:00:00Z"', '"2026-11-23T25:61:61+99:99"', '"0000-00-00"', '"9999-12-31T23:59:59.999999999-12:00"', '"-0001-01-01"', '"2026-11-23 10:00 Mars/Base"',
 	'"now"', '"infinity"', '"NaN"', '"https://www.Acme.com/x"', '"gmail.com"', '"http://[::1]:80/"', '"//a.b.c?d@e:f#g"', '"+1.5"', '"1e400"', '1e400', '1', '-0.000', '123456789012', '999999999999999', '99999999999999999999999', '1.5e-30', 'true', 'false', 'null',
 	'"\u0001\n\t\"\\\\"', '"' . ('long ' x 300) . '"', '"' . "\x{e9}" x 300 . '"');

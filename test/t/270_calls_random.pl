@@ -43,6 +43,10 @@ sub ask { return $node->safe_psql('postgres', shift) }
 my @servers = qw(crm keyed own);
 $sim->add_property($_->[0], name => $_->[1], type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true)
   for [ companies => 'segment_group_id' ], [ contacts => 'user_id' ];
+my @rooms = qw(attic bath cellar den);
+$sim->add_property($_, name => 'rooms', type => 'enumeration', fieldType => 'checkbox',
+	options => [ map { { value => $_, label => $_, displayOrder => 0, hidden => JSON::PP::false } } @rooms ])
+  for qw(contacts companies);
 my %options = $unchanged ? (skip_unchanged => 'on') : ();
 create_account($node, 'postgres', 'crm', $sim, %options);
 create_account($node, 'postgres', 'keyed', $sim, %options, company_id_property => 'segment_group_id');
@@ -84,6 +88,9 @@ sub one_of { return $_[ rand @_ ] }
 
 sub value { return rand() < 0.08 ? undef : 'v' . ($unchanged ? int rand 3 : ++$number) }
 
+# Some options, which more often than not are added to those that are there.
+sub some_rooms { return rand() < 0.1 ? undef : (rand() < 0.7 ? ';' : '') . join ';', one_of(@rooms), grep { rand() < 0.2 } @rooms }
+
 sub some_name { return 'n' . ($unchanged ? int rand 3 : ++$number) }
 
 # A contact: how it is named, its address, its userId, by which of the two a group call and a track call go.
@@ -101,6 +108,7 @@ sub contact_traits
 	my %traits;
 	$traits{$_} = value() for grep { rand() < 0.4 } qw(city zip plan state);
 	$traits{lifecycleStage} = one_of(@stages) if rand() < 0.25;
+	$traits{rooms} = some_rooms() if rand() < 0.3;
 	return \%traits;
 }
 
@@ -125,6 +133,7 @@ sub company_traits
 	$traits{name} = some_name() if rand() < 0.7;
 	$traits{$_} = value() for grep { rand() < 0.4 } qw(plan city description);
 	$traits{lifecycleStage} = one_of(@stages) if rand() < 0.15;
+	$traits{rooms} = some_rooms() if rand() < 0.3;
 	return %traits;
 }
 
@@ -357,12 +366,22 @@ sub contact_named
 	return contact_of("$email\@example.com");
 }
 
+# What a value makes of the one before: options with ";" before them are added.
+sub options_after
+{
+	my ($before, $value) = @_;
+	my %seen;
+	return $value unless defined $value;
+	return join ';', grep { $_ ne '' && !$seen{$_}++ } split /;/, ($value =~ /^;/ ? ($before // '') . ';' : '') . $value;
+}
+
 sub set_all
 {
 	my ($properties, $traits, @names) = @_;
 	for my $name (@names)
 	{
-		$properties->{ lc $name } = $traits->{$name} if exists $traits->{$name};
+		next unless exists $traits->{$name};
+		$properties->{ lc $name } = $name eq 'rooms' ? options_after($properties->{$name}, $traits->{$name}) : $traits->{$name};
 	}
 }
 
@@ -370,7 +389,7 @@ sub set_all
 sub write_contact
 {
 	my ($row, $contact, $traits) = @_;
-	set_all($contact->{properties}, $traits, qw(city zip plan state lifecycleStage));
+	set_all($contact->{properties}, $traits, qw(city zip plan state lifecycleStage rooms));
 	set_all($contact->{properties}, { company => $traits->{company}{name} }, 'company') if $traits->{company} && exists $traits->{company}{name};
 	$contact->{since} //= $row->{id};
 	$contact->{bad} = $contact->{email} =~ /nosuchtld/;
@@ -384,7 +403,7 @@ sub write_company
 	$domain =~ s{/.*}{};
 	my $key = $server eq 'crm' ? $domain : $id;
 	my $company = $companies{$key} //= { key => $key, server => $server, properties => {} };
-	set_all($company->{properties}, $traits, qw(name plan city description website lifecycleStage));
+	set_all($company->{properties}, $traits, qw(name plan city description website lifecycleStage rooms));
 	$company->{domain} = $domain if $domain ne '';
 	return $company;
 }

@@ -23,7 +23,7 @@ typedef struct CrmType
 	const char *name;			/* the label; in messages and in the words of verdicts, too */
 	const char *plural;			/* name of the lane, and of the object in HubSpot's paths */
 	Call		call;			/* that queues one */
-	int			per_request;	/* of them that the widest request takes */
+	int			per_request;	/* of them that the widest request takes, as its kind says */
 	int			own_limit;		/* requests per 10 seconds by a limit of its own; 0: without one,
 								 * -1: by the account's */
 	bool		merges;			/* rows of one key become one input */

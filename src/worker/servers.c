@@ -65,6 +65,8 @@ server_changed(Datum arg, int cacheid, uint32 hashvalue)
 void
 servers_init(void)
 {
+	for (int i = 0; i < FAMILY_COUNT; i++)
+		Assert(families[i]->kind->max_inputs == object_types[i].per_request);
 	accounts_init();
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
 }

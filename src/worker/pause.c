@@ -201,7 +201,6 @@ typedef struct Order
 } Order;
 
 static bool any_paused;			/* as of the last look */
-static int64 changes;
 
 static Order *
 read_order(TupleTableSlot *slot)
@@ -270,7 +269,6 @@ apply(Account *account, const Lane *lane, LaneStatus *pause, List *orders)
 	if (strcmp(fresh.reason, pause->reason) == 0)
 		return;
 	*pause = fresh;
-	changes++;
 	account->limits_changed = true;
 	accounts_tell(account, lane,
 				  order != NULL ? pause : lane != NULL ? &lane->status : &account->status);
@@ -290,10 +288,4 @@ pause_load(void)
 		for (int i = 0; i < FAMILY_COUNT; i++)
 			apply(account, &account->lanes[i], &account->lanes[i].pause, orders);
 	}
-}
-
-int64
-pause_changes(void)
-{
-	return changes;
 }

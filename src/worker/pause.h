@@ -14,9 +14,6 @@
  */
 extern void pause_load(void);
 
-/* How often a pause has changed, for whoever publishes. */
-extern int64 pause_changes(void);
-
 /* Pause the lane of an answer, see suspect.h; inside a transaction. */
 extern void pause_suspect(int64 answer);
 

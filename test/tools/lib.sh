@@ -125,7 +125,7 @@ stage_extension() {
 	done
 	as_user mkdir "$source"
 	tar -C "$root" --exclude='*.o' --exclude='*.d' --exclude='.built-for*' \
-		--exclude=test/simulator/simulator --exclude='test/unit/*_test' --exclude=test/fuzz/corpus --exclude=test/fuzz/found -cf - "${parts[@]}" |
+		--exclude=test/simulator/simulator --exclude='test/unit/*_test' --exclude=test/fuzz/corpus --exclude=test/fuzz/found --exclude=test/model/of -cf - "${parts[@]}" |
 		as_user tar -C "$source" --no-same-owner -xf -
 
 	copy_postgres

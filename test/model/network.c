@@ -1,0 +1,335 @@
+/*
+ * network.c
+ *		Requests to HubSpot: when they are carried out, what is answered, what is lost.
+ *
+ * Takes the place of http/wire.c.  A request is carried out at one moment and
+ * answered at another; in between others are, a transaction fails, the server
+ * crashes.  What has not been carried out when its sender has given up is not
+ * carried out any more.
+ */
+#include "postgres.h"
+
+#include "utils/snapmgr.h"
+
+#include "base/hubspot.h"
+#include "http/wire.h"
+#include "model.h"
+#include "simulated.h"
+
+#define HOST	"http://127.0.0.1:9"
+
+typedef enum Stage
+{
+	STAGE_FREE,
+	STAGE_SENT,
+	STAGE_DONE,					/* carried out or refused: its answer is under way */
+	STAGE_READY,				/* its answer may be read */
+	STAGE_TAKEN
+} Stage;
+
+typedef struct Request
+{
+	Stage		stage;
+	int			number;
+	char	   *method;			/* these are malloc'd */
+	char	   *path;
+	char	   *token;
+	char	   *body;
+	char	   *answer;
+	WireResponse response;
+} Request;
+
+/* What may go wrong with a request. */
+typedef struct Trouble
+{
+	int			weight;
+	const char *words;
+	const char *rule;			/* of the simulator; NULL: it is carried out */
+	bool		is_unsent;		/* and certainly so: it was not carried out */
+	bool		is_lost;		/* nothing is answered */
+	bool		is_refusal;		/* as if for the sake of its content */
+	bool		spares_account; /* not what is asked about the account: see README.md, known faults */
+} Trouble;
+
+static const Trouble troubles[] = {
+	{.weight = 8, .words = "is lost before it arrives", .rule = "{\"action\":\"drop_before\"}", .is_lost = true},
+	{.weight = 12, .words = "is carried out, its answer is lost", .rule = NULL, .is_lost = true},
+	{.weight = 4, .words = "cannot be sent", .rule = "{\"action\":\"drop_before\"}", .is_unsent = true, .is_lost = true},
+	{.weight = 8, .words = "is answered 429", .rule = "{\"action\":\"rate_limit\",\"policy\":\"TEN_SECONDLY_ROLLING\"}"},
+	{.weight = 3, .words = "is answered 429 of the day", .rule = "{\"action\":\"rate_limit\",\"policy\":\"DAILY\"}"},
+	{.weight = 8, .words = "is answered 503", .rule = "{\"action\":\"status\",\"status\":503,\"body\":\"busy\",\"content_type\":\"text/plain\"}"},
+	{.weight = 8, .words = "is answered 500", .rule = "{\"action\":\"status\",\"status\":500,\"body\":{\"status\":\"error\",\"message\":\"internal error\",\"correlationId\":\"1\"}}"},
+	{.weight = 8, .words = "is carried out and answered 502", .rule = "{\"action\":\"html\",\"apply\":true}"},
+	{.weight = 6, .words = "is carried out and answered with garbage", .rule = "{\"action\":\"garbage\",\"apply\":true}"},
+	{.weight = 3, .words = "is answered with garbage", .rule = "{\"action\":\"garbage\"}"},
+	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .spares_account = true},
+	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}"},
+	{.weight = 6, .words = "is answered with results in another order", .rule = "{\"action\":\"shuffle\"}"},
+	{.weight = 5, .words = "is answered 423", .rule = "{\"action\":\"status\",\"status\":423}"},
+	{.weight = 4, .words = "is answered 401", .rule = "{\"action\":\"status\",\"status\":401}"},
+	{.weight = 4, .words = "is answered 409", .rule = "{\"action\":\"conflict\"}", .is_refusal = true},
+	{.weight = 6, .words = "is answered 400", .rule = "{\"action\":\"status\",\"status\":400,\"body\":{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"refused by the model\",\"correlationId\":\"1\"}}", .is_refusal = true},
+	{.weight = 8, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .is_refusal = true},
+	{.weight = 6, .words = "is refused for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"VALIDATION_ERROR\"}", .is_refusal = true},
+};
+
+static Request requests[WIRE_MAX_TRANSFERS];
+static int	nrequests;
+static int	last_number;
+
+extern int	__wrap_wire_send(const WireRequest *request, const WireSettings *settings, char *error);
+extern bool __wrap_wire_next(WireResponse *response);
+extern void __wrap_wire_release(int slot);
+extern int	__wrap_wire_in_flight(void);
+extern void __wrap_wire_wait(long timeout_ms, uint32_t wait_event_info);
+
+/* ---- wire.h ------------------------------------------------------------------------------ */
+
+static char *
+copy(const char *text)
+{
+	return text != NULL ? strdup(text) : NULL;
+}
+
+static void
+release(Request *request)
+{
+	free(request->method);
+	free(request->path);
+	free(request->token);
+	free(request->body);
+	free(request->answer);
+	memset(request, 0, sizeof(*request));
+	nrequests--;
+}
+
+int
+__wrap_wire_send(const WireRequest *sent, const WireSettings *settings, char *error)
+{
+	Request    *request = NULL;
+
+	if (process_in_transaction())
+		violated("no transaction is open while a request is sent", "%s", sent->url);
+	for (int i = 0; i < WIRE_MAX_TRANSFERS && request == NULL; i++)
+		if (requests[i].stage == STAGE_FREE)
+			request = &requests[i];
+	if (request == NULL)
+		return WIRE_NO_PLACE;
+	if (strncmp(sent->url, HOST, strlen(HOST)) != 0)
+		violated("requests go to the account's address", "%s", sent->url);
+	request->stage = STAGE_SENT;
+	request->number = ++last_number;
+	request->method = copy(sent->method);
+	request->path = copy(sent->url + strlen(HOST));
+	request->token = copy(sent->token);
+	request->body = copy(sent->body);
+	request->response.started_us = clock_now();
+	nrequests++;
+	say("request %d: %s %s %s", request->number, request->method, request->path,
+		request->body != NULL ? request->body : "");
+	reference_sent(request->body);
+	return request - requests;
+}
+
+int
+__wrap_wire_in_flight(void)
+{
+	return nrequests;
+}
+
+bool
+__wrap_wire_next(WireResponse *response)
+{
+	for (int i = 0; i < WIRE_MAX_TRANSFERS; i++)
+		if (requests[i].stage == STAGE_READY)
+		{
+			requests[i].stage = STAGE_TAKEN;
+			*response = requests[i].response;
+			return true;
+		}
+	return false;
+}
+
+void
+__wrap_wire_release(int slot)
+{
+	release(&requests[slot]);
+}
+
+void
+__wrap_wire_wait(long timeout_ms, uint32_t wait_event_info)
+{
+	if (process_in_transaction() || ActiveSnapshotSet())
+		violated("no transaction and no snapshot is open while the worker sleeps", "%ld ms", timeout_ms);
+	schedule_sleep(timeout_ms < 0 ? -1 : (int64) timeout_ms * 1000);
+}
+
+/* ---- what becomes of a request ----------------------------------------------------------------- */
+
+/* HubSpot carries it out, or refuses it, as the rule says. */
+static void
+carry_out(Request *request, const Trouble *trouble)
+{
+	WireResponse *response = &request->response;
+	SimulatedAnswer answer;
+	char		rule[300];
+
+	if (trouble != NULL && trouble->rule != NULL)
+	{
+		const char *place = strstr(trouble->rule, "%d");
+
+		if (place != NULL)
+			snprintf(rule, sizeof(rule), "%.*s%d%s", (int) (place - trouble->rule), trouble->rule, pick(CONTACTS),
+					 place + 2);
+		else
+			strlcpy(rule, trouble->rule, sizeof(rule));
+		simulated_fault(rule);
+	}
+	else
+		simulated_fault(NULL);
+	simulated_ask(request->method, request->path, request->token, request->body, &answer);
+	simulated_fault(NULL);
+	reply_headers_init(&response->headers);
+	response->slot = request - requests;
+	response->answered = answer.status != 0 && (trouble == NULL || !trouble->is_lost);
+	response->reached = trouble == NULL || !trouble->is_unsent;
+	response->status = response->answered ? answer.status : 0;
+	if (!response->answered)
+		strlcpy(response->error, "no answer came", sizeof(response->error));
+	else
+	{
+		for (int i = 0; i < answer.nheaders; i++)
+		{
+			char		line[300];
+
+			snprintf(line, sizeof(line), "%s: %s", answer.names[i], answer.values[i]);
+			reply_header_line(&response->headers, line, strlen(line));
+		}
+		request->answer = copy(answer.body);
+		response->body = answer.len > 0 ? request->answer : NULL;
+		response->body_len = response->bytes_received = answer.len;
+	}
+	request->stage = STAGE_DONE;
+	say("request %d %s: %d %.300s", request->number, trouble != NULL ? trouble->words : "is carried out",
+		response->status, response->answered ? answer.body : "");
+	coverage_request(request->path, trouble != NULL ? trouble->words : "is carried out");
+	reference_applied();
+}
+
+static void
+answer(Request *request)
+{
+	say("request %d: its answer is there", request->number);
+	request->stage = STAGE_READY;
+	request->response.finished_us = clock_now();
+}
+
+static const Trouble *
+choose_trouble(void)
+{
+	int			sum = 0;
+	int			number;
+
+	if (settling || !chance(temper))
+		return NULL;
+	for (int i = 0; i < lengthof(troubles); i++)
+		sum += troubles[i].weight;
+	number = pick(sum);
+	for (int i = 0;; i++)
+	{
+		number -= troubles[i].weight;
+		if (number < 0)
+			return &troubles[i];
+	}
+}
+
+static Request *
+nth_pending(int n)
+{
+	for (int i = 0;; i++)
+		if ((requests[i].stage == STAGE_SENT || requests[i].stage == STAGE_DONE) && n-- == 0)
+			return &requests[i];
+}
+
+/* One of the requests under way comes a step further. */
+void
+network_step(void)
+{
+	Request    *request = nth_pending(pick(network_pending()));
+	const Trouble *trouble;
+
+	if (request->stage == STAGE_SENT)
+	{
+		trouble = choose_trouble();
+		if (trouble != NULL && trouble->spares_account && strstr(request->path, "/account-info/") != NULL)
+			trouble = NULL;
+		if (trouble != NULL)
+			reference_trouble(request->body, trouble->is_refusal);
+		carry_out(request, trouble);
+		if (trouble != NULL && trouble->is_unsent)
+			request->response.reached = false;
+		if (pick(3) < 2)
+			answer(request);
+	}
+	else
+		answer(request);
+}
+
+void
+network_answer_all(void)
+{
+	while (network_pending() > 0)
+	{
+		Request    *request = nth_pending(0);
+
+		if (request->stage == STAGE_SENT)
+			carry_out(request, NULL);
+		answer(request);
+	}
+}
+
+int
+network_pending(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < WIRE_MAX_TRANSFERS; i++)
+		n += requests[i].stage == STAGE_SENT || requests[i].stage == STAGE_DONE;
+	return n;
+}
+
+int
+network_ready(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < WIRE_MAX_TRANSFERS; i++)
+		n += requests[i].stage == STAGE_READY;
+	return n;
+}
+
+/* The worker's process is gone: what was under way has arrived, or never does. */
+void
+network_dies(void)
+{
+	for (int i = 0; i < WIRE_MAX_TRANSFERS; i++)
+	{
+		if (requests[i].stage == STAGE_SENT && pick(2) == 1)
+		{
+			reference_trouble(requests[i].body, false);
+			carry_out(&requests[i], NULL);
+		}
+		if (requests[i].stage != STAGE_FREE)
+			release(&requests[i]);
+	}
+}
+
+void
+network_begin(void)
+{
+	for (int i = 0; i < WIRE_MAX_TRANSFERS; i++)
+		if (requests[i].stage != STAGE_FREE)
+			release(&requests[i]);
+	last_number = 0;
+	simulated_reset();
+}

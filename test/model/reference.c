@@ -1,0 +1,698 @@
+/*
+ * reference.c
+ *		What must hold, whatever happens: docs/how-it-works.md and the promises, in other words.
+ *
+ * Knows what the sessions called, what was sent and answered, what HubSpot did,
+ * and which verdicts stand in the tables; nothing of how the worker comes to
+ * them.  Every value that a call writes names the call: "v<number>".
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "utils/snapmgr.h"
+
+#include "base/hubspot.h"
+#include "store/ring.h"
+#include "store/ring_scan.h"
+#include "store/snapshot.h"
+#include "model.h"
+#include "simulated.h"
+
+#include <json-c/json.h>
+
+#define MAX_FACTS		2048
+#define MAX_RECORDS		64
+
+typedef enum FactKind
+{
+	FACT_VALUE,					/* a contact's property was written */
+	FACT_COMPANY,				/* a company's name was written */
+	FACT_EVENT,
+	FACT_ASSOCIATION
+} FactKind;
+
+/* HubSpot did something. */
+typedef struct Fact
+{
+	FactKind	kind;
+	int			moment;
+	int			life;			/* of the worker that had sent it */
+	int			call;			/* whose value; -1: of an association */
+	int			contact;		/* number of its address; -1: none that we know */
+	int			company;
+	int			property;
+} Fact;
+
+/* A record of HubSpot's. */
+typedef struct Record
+{
+	char		id[24];
+	bool		is_company;
+	int			number;
+} Record;
+
+/* A verdict. */
+typedef struct Verdicts
+{
+	int64		id;
+	char		word[24];
+	int64		merged_into;
+	char		category[64];
+	char		message[200];
+} Verdicts;
+
+static Fact facts[MAX_FACTS];
+static int	nfacts;
+static Record records[MAX_RECORDS];
+static int	nrecords;
+static Verdicts verdicts[MAX_CALLS * 4];
+static int	nverdicts;
+static bool unmarked_refused;	/* a request that names no call was refused */
+static bool unmarked_troubled;
+static bool has_ended[MAX_CALLS][4];
+static Snap *covered;			/* by the checkpoint that is being written */
+static MemoryContext context;
+
+extern void __real_checkpoint_write(void);
+extern void __wrap_checkpoint_write(void);
+extern Datum __real_snapshot_to_datum(const Snap *snap);
+extern Datum __wrap_snapshot_to_datum(const Snap *snap);
+
+void
+reference_begin(void)
+{
+	nfacts = nrecords = nverdicts = 0;
+	unmarked_refused = unmarked_troubled = false;
+	memset(has_ended, 0, sizeof(has_ended));
+	covered = NULL;
+	context = CurrentMemoryContext;
+}
+
+/* ---- who is meant ---------------------------------------------------------------------------- */
+
+static bool
+is_success(const char *word)
+{
+	return strcmp(word, "delivered") == 0 || strcmp(word, "unchanged") == 0 || strcmp(word, "coalesced") == 0;
+}
+
+static const Verdicts *
+verdict_of(int64 id)
+{
+	for (int i = 0; i < nverdicts; i++)
+		if (verdicts[i].id == id)
+			return &verdicts[i];
+	return NULL;
+}
+
+/* The verdict of the row that carried this one's values. */
+static const Verdicts *
+carrier(int64 id)
+{
+	const Verdicts *verdict = verdict_of(id);
+
+	for (int i = 0; verdict != NULL && verdict->merged_into != 0 && i < MAX_CALLS; i++)
+		verdict = verdict_of(verdict->merged_into);
+	return verdict;
+}
+
+static int64
+row_of(const ModelCall *call, int object)
+{
+	for (int i = 0; i < call->nrows; i++)
+		if (call->object[i] == object)
+			return call->row[i];
+	return 0;
+}
+
+static bool
+tells(const ModelCall *teller, int user)
+{
+	return teller->kind == KIND_IDENTIFY && teller->user == user && teller->committed != 0;
+}
+
+static bool
+told_well(const ModelCall *teller)
+{
+	const Verdicts *verdict = carrier(teller->id);
+
+	return verdict != NULL && is_success(verdict->word);
+}
+
+/*
+ * The contacts that a call may be about, a bit each.  By a userId it is the one told by the
+ * youngest row before it; rows that were committed after it may have come in time, or not.  If
+ * no row before it tells one, a later one may.  *certain: a row before it tells one.
+ */
+static int
+contacts_of(const ModelCall *call, bool *certain)
+{
+	int			contacts = 0;
+	int64		below = call->id;
+
+	*certain = true;
+	if (call->contact >= 0)
+		return 1 << call->contact;
+	for (;;)
+	{
+		const ModelCall *youngest = NULL;
+
+		for (int i = 0; i < ncalls; i++)
+			if (tells(&calls[i], call->user) && calls[i].id < below &&
+				(youngest == NULL || calls[i].id > youngest->id))
+				youngest = &calls[i];
+		if (youngest == NULL)
+			break;
+		contacts |= 1 << youngest->contact;
+		if (youngest->committed <= call->committed && told_well(youngest))
+			return contacts;
+		below = youngest->id;
+	}
+	*certain = false;
+	for (int i = 0; i < ncalls; i++)
+		if (tells(&calls[i], call->user))
+			contacts |= 1 << calls[i].contact;
+	return contacts;
+}
+
+/* ---- what HubSpot did --------------------------------------------------------------------------- */
+
+static const char *
+member(struct json_object *object, const char *name)
+{
+	struct json_object *value;
+
+	if (object == NULL || !json_object_object_get_ex(object, name, &value) ||
+		!json_object_is_type(value, json_type_string))
+		return NULL;
+	return json_object_get_string(value);
+}
+
+static Record *
+record_of(const char *id, bool is_company)
+{
+	for (int i = 0; id != NULL && i < nrecords; i++)
+		if (strcmp(records[i].id, id) == 0 && records[i].is_company == is_company)
+			return &records[i];
+	return NULL;
+}
+
+/* What an address or a domain says: its number; -1: none of ours. */
+static int
+number_of(const char *key, bool is_company)
+{
+	int			number;
+
+	if (key != NULL && sscanf(key, is_company ? "k%d.example.com" : "c%d@example.com", &number) == 1)
+		return number;
+	return -1;
+}
+
+static int
+learn_record(struct json_object *line, struct json_object *properties, bool is_company)
+{
+	const char *id = member(line, "id");
+	int			number = number_of(member(properties, is_company ? "domain" : "email"), is_company);
+	Record	   *record = record_of(id, is_company);
+
+	if (number < 0)
+		number = number_of(member(line, "key"), is_company);
+	if (id != NULL && number >= 0 && record == NULL && nrecords < MAX_RECORDS)
+	{
+		record = &records[nrecords++];
+		strlcpy(record->id, id, sizeof(record->id));
+		record->is_company = is_company;
+	}
+	if (record != NULL && number >= 0)
+		record->number = number;
+	return record != NULL ? record->number : -1;
+}
+
+static int
+call_of(const char *value)
+{
+	int			number;
+
+	if (value == NULL || sscanf(value, "v%d", &number) != 1)
+		return -1;
+	if (number < 0 || number >= ncalls)
+		violated("HubSpot gets what was called", "%s was not", value);
+	return number;
+}
+
+static void
+add_fact(FactKind kind, int call, int contact, int company, int property)
+{
+	static const char *const words[] = {"a value", "a company", "an event", "an association"};
+
+	if (call >= 0 && calls[call].committed == 0)
+		violated("what is not committed is not sent", "%s of call %d", words[kind], call);
+	if (nfacts == MAX_FACTS)
+		violated("HubSpot has no end of work", "%d records written", nfacts);
+	facts[nfacts++] = (Fact)
+	{
+		kind, moment, life, call, contact, company, property
+	};
+}
+
+static void
+note_values(struct json_object *properties, int contact)
+{
+	static const char *const names[PROPERTIES] = {"city", "firstname", "lastname"};
+
+	for (int i = 0; i < PROPERTIES; i++)
+	{
+		int			call = call_of(member(properties, names[i]));
+
+		if (call >= 0)
+			add_fact(FACT_VALUE, call, contact, -1, i);
+	}
+}
+
+static void
+note_line(struct json_object *line)
+{
+	const char *op = member(line, "op");
+	const char *object = member(line, "object");
+	struct json_object *properties = NULL;
+
+	(void) json_object_object_get_ex(line, "properties", &properties);
+	if (strcmp(object, "contacts") == 0)
+		note_values(properties, learn_record(line, properties, false));
+	else if (strcmp(object, "companies") == 0)
+	{
+		int			company = learn_record(line, properties, true);
+		int			call = call_of(member(properties, "name"));
+
+		if (call >= 0)
+			add_fact(FACT_COMPANY, call, -1, company, -1);
+	}
+	else if (strcmp(op, "event") == 0)
+	{
+		/* one for an address that nobody has makes the contact */
+		add_fact(FACT_EVENT, call_of(member(properties, "marker")), learn_record(line, line, false), -1, -1);
+	}
+	else if (strcmp(op, "associate") == 0)
+	{
+		Record	   *contact = record_of(member(line, "contact"), false);
+		Record	   *company = record_of(member(line, "company"), true);
+
+		add_fact(FACT_ASSOCIATION, -1, contact != NULL ? contact->number : -1,
+				 company != NULL ? company->number : -1, -1);
+	}
+}
+
+void
+reference_applied(void)
+{
+	char	   *copy = strdup(simulated_applied());
+
+	moment++;
+	for (char *at = copy; *at != '\0';)
+	{
+		char	   *end = strchr(at, '\n');
+		struct json_object *line;
+
+		*end = '\0';
+		line = json_tokener_parse(at);
+		note_line(line);
+		json_object_put(line);
+		at = end + 1;
+	}
+	free(copy);
+}
+
+/* ---- what is sent ------------------------------------------------------------------------------------ */
+
+/* The calls whose values a body has; -1 at the end.  *at: where to go on. */
+static int
+next_marker(const char **at)
+{
+	while ((*at = strstr(*at, "\"v")) != NULL)
+	{
+		int			number = atoi(*at + 2);
+
+		*at += 2;
+		if ((*at)[0] >= '0' && (*at)[0] <= '9' && number < ncalls)
+			return number;
+	}
+	return -1;
+}
+
+void
+reference_sent(const char *body)
+{
+	int			number;
+
+	if (body == NULL)
+		return;
+	while ((number = next_marker(&body)) >= 0)
+		if (calls[number].committed == 0)
+			violated("what is not committed is not sent", "call %d", number);
+}
+
+void
+reference_trouble(const char *body, bool is_refusal)
+{
+	bool		marked = false;
+	int			number;
+
+	while (body != NULL && (number = next_marker(&body)) >= 0)
+	{
+		marked = true;
+		calls[number].troubled++;
+		calls[number].refused += is_refusal;
+	}
+	if (!marked)
+	{
+		unmarked_troubled = true;
+		unmarked_refused |= is_refusal;
+	}
+}
+
+/* ---- the tables --------------------------------------------------------------------------------------- */
+
+/* Whether a row has its verdict, or a copy in hubspot.deferred. */
+static bool
+is_there(Oid heap, Oid index, int64 id)
+{
+	RingScan	scan;
+	bool		found;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ring_scan_open(&scan, heap, index, 1);
+	found = ring_scan_find(&scan, id);
+	ring_scan_close(&scan);
+	PopActiveSnapshot();
+	return found;
+}
+
+static bool
+row_has_ended(int call, int i)
+{
+	const Catalog *catalog = ring_catalog(false);
+	int64		id = calls[call].row[i];
+
+	if (!has_ended[call][i])
+		has_ended[call][i] = is_there(catalog->result[RING_CHILD(id)], catalog->result_id[RING_CHILD(id)], id);
+	return has_ended[call][i];
+}
+
+bool
+reference_all_ended(void)
+{
+	for (int i = 0; i < ncalls; i++)
+		for (int j = 0; calls[i].committed != 0 && j < calls[i].nrows; j++)
+			if (!row_has_ended(i, j))
+				return false;
+	return true;
+}
+
+Datum
+__wrap_snapshot_to_datum(const Snap *snap)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	covered = snapshot_copy(snap);
+	MemoryContextSwitchTo(old);
+	return __real_snapshot_to_datum(snap);
+}
+
+static bool checkpoint_is_written;
+
+void
+__wrap_checkpoint_write(void)
+{
+	__real_checkpoint_write();
+	checkpoint_is_written = true;
+}
+
+void
+reference_transaction_begins(void)
+{
+	checkpoint_is_written = false;
+}
+
+/* A transaction of the worker has committed; perhaps it has written a checkpoint. */
+void
+reference_checkpoint(void)
+{
+	if (!checkpoint_is_written)
+		return;
+	checkpoint_is_written = false;
+	for (int i = 0; i < ncalls; i++)
+		for (int j = 0; calls[i].committed != 0 && j < calls[i].nrows; j++)
+			if (snapshot_sees(covered, FullTransactionIdFromU64(calls[i].xid)) && !row_has_ended(i, j) &&
+				!is_there(ring_catalog(false)->deferred, ring_catalog(false)->deferred_id, calls[i].row[j]))
+				violated("a checkpoint covers only rows with a verdict or a deferred copy", "row " INT64_FORMAT " of call %d",
+						 calls[i].row[j], i);
+}
+
+/* ---- at the end ------------------------------------------------------------------------------------------ */
+
+static void
+read_verdicts(void)
+{
+	static SPIPlanPtr plan;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (plan == NULL)
+	{
+		plan = SPI_prepare("SELECT id, verdict::text, coalesce(merged_into, 0), coalesce(category, ''), coalesce(message, '') "
+						   "FROM hubspot.result ORDER BY id", 0, NULL);
+		SPI_keepplan(plan);
+	}
+	SPI_execute_plan(plan, NULL, NULL, true, 0);
+	nverdicts = 0;
+	for (uint64 i = 0; i < SPI_processed && nverdicts < lengthof(verdicts); i++)
+	{
+		Verdicts   *verdict = &verdicts[nverdicts++];
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		bool		isnull;
+
+		verdict->id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+		verdict->merged_into = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull));
+		strlcpy(verdict->word, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2), sizeof(verdict->word));
+		strlcpy(verdict->category, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 4), sizeof(verdict->category));
+		strlcpy(verdict->message, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 5), sizeof(verdict->message));
+		say("verdict of " INT64_FORMAT ": %s %s %s", verdict->id, verdict->word, verdict->category, verdict->message);
+	}
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+static void
+check_each_has_one(void)
+{
+	for (int i = 0; i < nverdicts; i++)
+	{
+		bool		known = false;
+
+		if (i > 0 && verdicts[i].id == verdicts[i - 1].id)
+			violated("each row has one verdict", "row " INT64_FORMAT " has two: %s, %s", verdicts[i].id,
+					 verdicts[i - 1].word, verdicts[i].word);
+		for (int j = 0; j < ncalls && !known; j++)
+			for (int k = 0; calls[j].committed != 0 && k < calls[j].nrows; k++)
+				known |= calls[j].row[k] == verdicts[i].id;
+		if (!known)
+			violated("only committed rows have verdicts", "row " INT64_FORMAT, verdicts[i].id);
+	}
+	for (int i = 0; i < ncalls; i++)
+		for (int j = 0; calls[i].committed != 0 && j < calls[i].nrows; j++)
+			if (verdict_of(calls[i].row[j]) == NULL)
+				violated("each committed row has a verdict", "row " INT64_FORMAT " of call %d has none", calls[i].row[j], i);
+}
+
+/* Whether a row before this one makes the contact. */
+static bool
+is_made_before(const ModelCall *call, int contacts)
+{
+	for (int i = 0; i < ncalls; i++)
+		if (calls[i].kind == KIND_IDENTIFY && calls[i].committed != 0 && calls[i].committed <= call->committed &&
+			calls[i].id < call->id && contacts == 1 << calls[i].contact && told_well(&calls[i]))
+			return true;
+	return false;
+}
+
+/* Whether what a call is about may be missing, or refused. */
+static bool
+may_fail(const ModelCall *call, int object)
+{
+	bool		certain;
+	int			contacts = contacts_of(call, &certain);
+
+	if (!certain)
+		return true;
+	if (call->refused > 0)
+		return true;
+	if (object != OBJECT_IS_ASSOCIATION && object != OBJECT_IS_COMPANY)
+		return false;
+	if (unmarked_refused)
+		return true;
+	if (object == OBJECT_IS_ASSOCIATION && !is_made_before(call, contacts))
+		return true;
+	/* an association needs both, and other calls may make them */
+	for (int i = 0; i < ncalls; i++)
+		if (calls[i].refused > 0 &&
+			(calls[i].company == call->company || (calls[i].contact >= 0 && (contacts & (1 << calls[i].contact)))))
+			return true;
+	return false;
+}
+
+static void
+check_verdict(const ModelCall *call, int object, const Verdicts *verdict)
+{
+	if (is_success(verdict->word) || may_fail(call, object))
+		return;
+	if (call->troubled > 0 && object == OBJECT_IS_EVENT &&
+		(strcmp(verdict->word, "sent_unconfirmed") == 0 || strcmp(verdict->word, "unknown") == 0))
+		return;
+	violated("a verdict has its reason in what happened", "row " INT64_FORMAT " of call %d: %s, %s: %s", verdict->id,
+			 call->number, verdict->word, verdict->category, verdict->message);
+}
+
+static void
+check_verdicts(void)
+{
+	for (int i = 0; i < ncalls; i++)
+		for (int j = 0; calls[i].committed != 0 && j < calls[i].nrows; j++)
+			check_verdict(&calls[i], calls[i].object[j], verdict_of(calls[i].row[j]));
+}
+
+static int
+count_facts(FactKind kind, int call)
+{
+	int			n = 0;
+
+	for (int i = 0; i < nfacts; i++)
+		n += facts[i].kind == kind && facts[i].call == call;
+	return n;
+}
+
+/* What HubSpot got of a call went to whom it named. */
+static void
+check_contacts(void)
+{
+	for (int i = 0; i < nfacts; i++)
+	{
+		bool		certain;
+
+		if (facts[i].kind != FACT_VALUE && facts[i].kind != FACT_EVENT)
+			continue;
+		if (facts[i].contact < 0 ||
+			(contacts_of(&calls[facts[i].call], &certain) & (1 << facts[i].contact)) == 0)
+			violated("a call is about the contact that the youngest row before it has told", "%s of call %d went to c%d",
+					 facts[i].kind == FACT_VALUE ? "a value" : "the event", facts[i].call, facts[i].contact);
+	}
+}
+
+static void
+check_events(void)
+{
+	for (int i = 0; i < ncalls; i++)
+	{
+		int64		id = row_of(&calls[i], OBJECT_IS_EVENT);
+		int			n = count_facts(FACT_EVENT, i);
+
+		if (id == 0 || calls[i].committed == 0)
+			continue;
+		if (n > 1)
+			violated("an event is effective once", "call %d: %d times", i, n);
+		if (n == 0 && is_success(verdict_of(id)->word))
+			violated("delivered is what HubSpot holds", "the event of call %d", i);
+	}
+}
+
+/* Order within a life of the worker, per record and property. */
+static void
+check_order(void)
+{
+	for (int i = 0; i < nfacts; i++)
+		for (int j = i + 1; j < nfacts; j++)
+			if (facts[i].kind == FACT_VALUE && facts[j].kind == FACT_VALUE && facts[i].contact == facts[j].contact &&
+				facts[i].property == facts[j].property && facts[i].life == facts[j].life &&
+				calls[facts[i].call].id > calls[facts[j].call].id &&
+				calls[facts[j].call].committed <= facts[i].moment)
+			{
+				/* The older one was committed when the younger one was written. */
+				if (calls[facts[j].call].committed <= calls[facts[i].call].committed)
+					violated("the order of a record's calls is kept", "c%d: call %d after call %d", facts[i].contact,
+							 facts[j].call, facts[i].call);
+			}
+}
+
+/* HubSpot holds in the end what the youngest call said that ended well. */
+static void
+check_values(void)
+{
+	for (int contact = 0; contact < CONTACTS; contact++)
+		for (int property = 0; property < PROPERTIES; property++)
+		{
+			const ModelCall *wanted = NULL;
+			const Fact *last = NULL;
+
+			for (int i = 0; i < ncalls; i++)
+			{
+				const ModelCall *call = &calls[i];
+				int64		id = row_of(call, OBJECT_IS_CONTACT);
+				bool		certain;
+
+				if (id == 0 || call->committed == 0 || (call->properties & (1 << property)) == 0 ||
+					contacts_of(call, &certain) != 1 << contact || !certain)
+					continue;
+				if (is_success(carrier(id)->word) && (wanted == NULL || call->id > wanted->id))
+					wanted = call;
+			}
+			for (int i = 0; i < nfacts; i++)
+				if (facts[i].kind == FACT_VALUE && facts[i].contact == contact && facts[i].property == property)
+					last = &facts[i];
+			if (wanted == NULL || (last != NULL && last->call == wanted->number))
+				continue;
+			if (last == NULL)
+				violated("delivered is what HubSpot holds", "c%d: nothing of call %d", contact, wanted->number);
+			/* an older one that came later, when the younger was committed first and gone */
+			if (calls[last->call].committed > wanted->committed)
+				continue;
+			if (calls[last->call].id > wanted->id && !is_success(carrier(row_of(&calls[last->call], OBJECT_IS_CONTACT))->word))
+				continue;
+			if (calls[last->call].contact < 0)
+				continue;
+			violated("HubSpot holds the youngest value in the end", "c%d: of call %d, and not of call %d", contact,
+					 last->call, wanted->number);
+		}
+}
+
+static void
+check_associations(void)
+{
+	for (int i = 0; i < ncalls; i++)
+	{
+		int64		id = row_of(&calls[i], OBJECT_IS_ASSOCIATION);
+		bool		certain;
+		int			contacts;
+		bool		found = false;
+
+		if (id == 0 || calls[i].committed == 0 || !is_success(carrier(id)->word))
+			continue;
+		contacts = contacts_of(&calls[i], &certain);
+		for (int j = 0; j < nfacts; j++)
+			found |= facts[j].kind == FACT_ASSOCIATION && facts[j].company == calls[i].company &&
+				facts[j].contact >= 0 && (contacts & (1 << facts[j].contact)) != 0;
+		if (!found)
+			violated("delivered is what HubSpot holds", "the association of call %d", i);
+	}
+}
+
+void
+reference_at_end(void)
+{
+	read_verdicts();
+	check_each_has_one();
+	check_verdicts();
+	check_contacts();
+	check_events();
+	check_order();
+	check_values();
+	check_associations();
+}

@@ -1,0 +1,260 @@
+/*
+ * simulated.c
+ *		The simulator, called instead of connected to; see simulated.h.
+ *
+ * Takes the place of the simulator's http.c and main.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../simulator/api.h"
+#include "../simulator/config.h"
+#include "../simulator/fault.h"
+#include "../simulator/journal.h"
+#include "../simulator/property.h"
+#include "../simulator/route.h"
+
+#include "simulated.h"
+
+#define MAX_PARAMETERS	16
+
+static uint64_t random_state;
+static uint64_t request_count;
+static uint64_t told;			/* lines of the journal */
+static char *names[MAX_PARAMETERS]; /* of the query at hand */
+static char *values[MAX_PARAMETERS];
+static int	nparameters;
+static Request request;
+
+/* ---- what the simulator wants of http.c ---- */
+
+uint64_t
+random_next(void)
+{
+	uint64_t	z = (random_state += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return z ^ (z >> 31);
+}
+
+void
+random_uuid(char out[37])
+{
+	uint64_t	a = random_next();
+	uint64_t	b = random_next();
+
+	snprintf(out, 37, "%08x-%04x-4%03x-%04x-%012llx",
+			 (unsigned) (a >> 32), (unsigned) (a >> 16) & 0xffff, (unsigned) a & 0xfff,
+			 0x8000 | ((unsigned) (b >> 48) & 0x3fff),
+			 (unsigned long long) (b & UINT64_C(0xffffffffffff)));
+}
+
+const char *
+request_query(Request *of, const char *name)
+{
+	(void) of;
+	for (int i = 0; i < nparameters; i++)
+		if (strcmp(names[i], name) == 0)
+			return values[i];
+	return NULL;
+}
+
+void
+request_each_query(Request *of, void (*each) (void *, const char *, const char *), void *state)
+{
+	(void) of;
+	for (int i = 0; i < nparameters; i++)
+		each(state, names[i], values[i]);
+}
+
+const char *
+request_header(Request *of, const char *name)
+{
+	(void) of;
+	return strcmp(name, "Content-Type") == 0 ? "application/json" : NULL;
+}
+
+void
+reply_header(Request *of, const char *name, const char *value)
+{
+	if (of->header_count < MAX_HEADERS)
+	{
+		of->headers[of->header_count].name = name;
+		of->headers[of->header_count++].value = value;
+	}
+}
+
+/* ---- the path ---- */
+
+static int
+hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* As libmicrohttpd does before it hands a path or a parameter out. */
+static void
+unescape(char *text, bool is_query)
+{
+	char	   *to = text;
+
+	for (char *at = text; *at != '\0'; at++)
+	{
+		if (*at == '%' && hex(at[1]) >= 0 && hex(at[2]) >= 0)
+		{
+			*to++ = (char) (hex(at[1]) * 16 + hex(at[2]));
+			at += 2;
+		}
+		else
+			*to++ = *at == '+' && is_query ? ' ' : *at;
+	}
+	*to = '\0';
+}
+
+static void
+split_query(char *query)
+{
+	nparameters = 0;
+	for (char *at = strtok(query, "&"); at != NULL && nparameters < MAX_PARAMETERS; at = strtok(NULL, "&"))
+	{
+		char	   *value = strchr(at, '=');
+
+		if (value != NULL)
+			*value++ = '\0';
+		names[nparameters] = at;
+		values[nparameters] = value != NULL ? value : at + strlen(at);
+		unescape(names[nparameters], true);
+		unescape(values[nparameters], true);
+		nparameters++;
+	}
+}
+
+/* ---- requests ---- */
+
+static void
+forget_request(void)
+{
+	buffer_free(&request.body);
+	buffer_free(&request.reply);
+	free(request.split);
+	free(request.method);
+	free(request.path);
+	memset(&request, 0, sizeof(request));
+	nparameters = 0;
+}
+
+void
+simulated_ask(const char *method, const char *path, const char *token, const char *body,
+			  SimulatedAnswer *answer)
+{
+	static char *query;
+
+	forget_request();
+	request.arrived_us = now_us();
+	request.method = must_strdup(method);
+	request.path = must_strdup(path);
+	request.number = ++request_count;
+	request.burst_remaining = request.daily_remaining = -1;
+	request.token = token;
+	random_uuid(request.correlation_id);
+	if (body != NULL)
+		buffer_add(&request.body, body, strlen(body));
+	if (strchr(request.path, '?') != NULL)
+	{
+		char	   *mark = strchr(request.path, '?');
+
+		free(query);
+		query = must_strdup(mark + 1);
+		*mark = '\0';
+		split_query(query);
+	}
+	unescape(request.path, false);
+	route_admit(&request);
+	scratch_reset();
+	route_perform(&request);
+
+	memset(answer, 0, sizeof(*answer));
+	answer->status = request.delivery == DELIVER_NORMALLY ? request.status : 0;
+	answer->body = request.reply.len > 0 ? buffer_text(&request.reply) : "";
+	answer->len = request.reply.len;
+	if (request.content_type != NULL)
+		reply_header(&request, "Content-Type", request.content_type);
+	answer->nheaders = request.header_count;
+	for (int i = 0; i < request.header_count; i++)
+	{
+		answer->names[i] = request.headers[i].name;
+		answer->values[i] = request.headers[i].value;
+	}
+}
+
+const char *
+simulated_applied(void)
+{
+	static Buffer lines;
+
+	lines.len = 0;
+	journal_render_applied(&lines, told, 0);
+	for (size_t i = 0; i < lines.len; i++)
+		told += lines.data[i] == '\n';
+	return lines.len > 0 ? buffer_text(&lines) : "";
+}
+
+void
+simulated_fault(const char *rule)
+{
+	struct json_object *description;
+	const char *error;
+
+	fault_clear();
+	if (rule == NULL)
+		return;
+	description = json_tokener_parse(rule);
+	if (fault_add(description, &error) == 0)
+	{
+		fprintf(stderr, "no rule of the simulator: %s: %s\n", rule, error);
+		abort();
+	}
+	json_object_put(description);
+}
+
+void
+simulated_reset(void)
+{
+	SimulatedAnswer answer;
+
+	simulated_ask("POST", "/_sim/reset", NULL, NULL, &answer);
+	random_state = UINT64_C(0x853C49E6748FEA9B);
+	request_count = 0;
+	told = 0;
+}
+
+static void
+prepare(const char *path, const char *body)
+{
+	SimulatedAnswer answer;
+
+	simulated_ask("POST", path, "model", body, &answer);
+	if (answer.status >= 300)
+	{
+		fprintf(stderr, "the simulator refuses %s: %d %s\n", path, answer.status, answer.body);
+		abort();
+	}
+}
+
+void
+simulated_start(void)
+{
+	config_init();
+	property_init();
+	(void) journal_open(NULL, true);
+	prepare("/_sim/config", "{\"burst_limit\":0,\"daily_limit\":0,\"search_limit\":0,\"association_limit\":0,"
+			"\"event_limit\":0,\"form_limit\":0,\"rate_headers\":false}");
+	prepare("/_sim/properties/companies", "{\"name\":\"external_id\",\"label\":\"Key\",\"type\":\"string\","
+			"\"fieldType\":\"text\",\"groupName\":\"companyinformation\",\"hasUniqueValue\":true}");
+	prepare("/events/v3/event-definitions", "{\"label\":\"Order Completed\",\"name\":\"order_completed\","
+			"\"primaryObject\":\"CONTACT\",\"includeDefaultProperties\":true,\"propertyDefinitions\":"
+			"[{\"name\":\"marker\",\"label\":\"Marker\",\"type\":\"string\"}]}");
+	simulated_reset();
+}

@@ -99,7 +99,8 @@ typedef struct ModelCall
 	int			session;
 	bool		rolled_back;
 	int			committed;		/* moment; 0: not */
-	int			refused;		/* # of times that a request of it was refused or failed for its sake */
+	int			refused;		/* # of times that a request of it was refused or failed for its
+								 * sake */
 	int			troubled;		/* ... that anything went wrong with a request of it */
 } ModelCall;
 

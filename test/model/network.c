@@ -48,6 +48,7 @@ typedef struct Trouble
 	bool		is_unsent;		/* and certainly so: it was not carried out */
 	bool		is_lost;		/* nothing is answered */
 	bool		is_refusal;		/* as if for the sake of its content */
+	const char *only;			/* paths with this text; NULL: any */
 	bool		spares_account; /* not what is asked about the account: see README.md, known faults */
 } Trouble;
 
@@ -67,7 +68,7 @@ static const Trouble troubles[] = {
 	{.weight = 6, .words = "is answered with results in another order", .rule = "{\"action\":\"shuffle\"}"},
 	{.weight = 5, .words = "is answered 423", .rule = "{\"action\":\"status\",\"status\":423}"},
 	{.weight = 4, .words = "is answered 401", .rule = "{\"action\":\"status\",\"status\":401}"},
-	{.weight = 4, .words = "is answered 409", .rule = "{\"action\":\"conflict\"}", .is_refusal = true},
+	{.weight = 4, .words = "is answered 409", .rule = "{\"action\":\"conflict\"}", .only = "/crm/objects/", .is_refusal = true},
 	{.weight = 6, .words = "is answered 400", .rule = "{\"action\":\"status\",\"status\":400,\"body\":{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"refused by the model\",\"correlationId\":\"1\"}}", .is_refusal = true},
 	{.weight = 8, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .is_refusal = true},
 	{.weight = 6, .words = "is refused for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"VALIDATION_ERROR\"}", .is_refusal = true},
@@ -77,8 +78,8 @@ static Request requests[WIRE_MAX_TRANSFERS];
 static int	nrequests;
 static int	last_number;
 
-extern int	__wrap_wire_send(const WireRequest *request, const WireSettings *settings, char *error);
-extern bool __wrap_wire_next(WireResponse *response);
+extern int	__wrap_wire_send(const WireRequest * request, const WireSettings * settings, char *error);
+extern bool __wrap_wire_next(WireResponse * response);
 extern void __wrap_wire_release(int slot);
 extern int	__wrap_wire_in_flight(void);
 extern void __wrap_wire_wait(long timeout_ms, uint32_t wait_event_info);
@@ -104,7 +105,7 @@ release(Request *request)
 }
 
 int
-__wrap_wire_send(const WireRequest *sent, const WireSettings *settings, char *error)
+__wrap_wire_send(const WireRequest * sent, const WireSettings * settings, char *error)
 {
 	Request    *request = NULL;
 
@@ -138,7 +139,7 @@ __wrap_wire_in_flight(void)
 }
 
 bool
-__wrap_wire_next(WireResponse *response)
+__wrap_wire_next(WireResponse * response)
 {
 	for (int i = 0; i < WIRE_MAX_TRANSFERS; i++)
 		if (requests[i].stage == STAGE_READY)
@@ -243,6 +244,13 @@ choose_trouble(void)
 	}
 }
 
+static bool
+can_have(const Request *request, const Trouble *trouble)
+{
+	return (trouble->only == NULL || strstr(request->path, trouble->only) != NULL) &&
+		!(trouble->spares_account && strstr(request->path, "/account-info/") != NULL);
+}
+
 static Request *
 nth_pending(int n)
 {
@@ -261,7 +269,7 @@ network_step(void)
 	if (request->stage == STAGE_SENT)
 	{
 		trouble = choose_trouble();
-		if (trouble != NULL && trouble->spares_account && strstr(request->path, "/account-info/") != NULL)
+		if (trouble != NULL && !can_have(request, trouble))
 			trouble = NULL;
 		if (trouble != NULL)
 			reference_trouble(request->body, trouble->is_refusal);

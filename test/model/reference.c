@@ -70,13 +70,13 @@ static int	nverdicts;
 static bool unmarked_refused;	/* a request that names no call was refused */
 static bool unmarked_troubled;
 static bool has_ended[MAX_CALLS][4];
-static Snap *covered;			/* by the checkpoint that is being written */
+static Snap * covered;			/* by the checkpoint that is being written */
 static MemoryContext context;
 
 extern void __real_checkpoint_write(void);
 extern void __wrap_checkpoint_write(void);
-extern Datum __real_snapshot_to_datum(const Snap *snap);
-extern Datum __wrap_snapshot_to_datum(const Snap *snap);
+extern Datum __real_snapshot_to_datum(const Snap * snap);
+extern Datum __wrap_snapshot_to_datum(const Snap * snap);
 
 void
 reference_begin(void)
@@ -390,7 +390,7 @@ is_there(Oid heap, Oid index, int64 id)
 static bool
 row_has_ended(int call, int i)
 {
-	const Catalog *catalog = ring_catalog(false);
+	const		Catalog *catalog = ring_catalog(false);
 	int64		id = calls[call].row[i];
 
 	if (!has_ended[call][i])
@@ -409,7 +409,7 @@ reference_all_ended(void)
 }
 
 Datum
-__wrap_snapshot_to_datum(const Snap *snap)
+__wrap_snapshot_to_datum(const Snap * snap)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 

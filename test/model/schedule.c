@@ -32,7 +32,7 @@
 
 #define MAX_CHOICES		20000
 #define BEGIN_US		((INT64CONST(1780000000)) * 1000000)	/* 2026-05-28 */
-#define MAX_SLEEPS		800	/* until all must have ended */
+#define MAX_SLEEPS		800		/* until all must have ended */
 #define MAX_LIVES		40
 #define MAX_SHRINKS		3000
 

@@ -86,6 +86,12 @@ reply_header(Request *of, const char *name, const char *value)
 	}
 }
 
+/* Nothing is held back here. */
+void
+http_release_delayed(void)
+{
+}
+
 /* ---- the path ---- */
 
 static int

@@ -72,7 +72,7 @@ static int	nwithin;
 
 extern FullTransactionId __wrap_GetTopFullTransactionId(void);
 extern FullTransactionId __wrap_ReadNextFullTransactionId(void);
-extern Snap *__wrap_snapshot_take(void);
+extern Snap * __wrap_snapshot_take(void);
 extern int64 __real_ring_last_id(Oid sequence);
 extern int64 __wrap_ring_last_id(Oid sequence);
 extern void *__wrap_company_contact_begin(const char *server, int capacity);
@@ -188,7 +188,7 @@ __wrap_company_contact_end(void *pairs)
 static void
 take_rows(Session *session, ModelCall *call, int64 after)
 {
-	const Catalog *catalog = ring_outbox_catalog();
+	const		Catalog *catalog = ring_outbox_catalog();
 	int			child = RING_CHILD(after + 1);
 	ScanKeyData key;
 	RingScan	scan;
@@ -542,7 +542,7 @@ world_crash(void)
 void
 world_begin(void)
 {
-	const Catalog *catalog;
+	const		Catalog *catalog;
 
 	context = CurrentMemoryContext;
 	memset(sessions, 0, sizeof(sessions));

@@ -238,12 +238,11 @@ admit_resolve(const Lane *lane, int64 id, const char **property, const char **ke
 	*key = address;
 }
 
-Row *
-admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
+/* All that may fail: the row is in no list yet. */
+static void
+fill_row(Row *row, Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 {
 	bool		isnull;
-	Size		size = admit_size(slot);
-	Row		   *row = MemoryContextAlloc(window.memory, size);
 	Datum		datum = slot_getattr(slot, Anum_outbox_message, &isnull);
 	struct varlena *message = PG_DETOAST_DATUM(datum);
 	const char *key = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
@@ -267,8 +266,31 @@ admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	by_user_id = property != NULL && strcmp(property, MESSAGE_USER_ID) == 0;
 	admit_resolve(lane, row->id, &property, &key);
 	row->by_user_id = by_user_id && property == NULL;
-	queue_add(lane, property, key, row);
+	row->key = queue_make(lane, property, key);
 	find_record(row);
+}
+
+/*
+ * An error, as of a table that somebody has locked, leaves the row where it was, to be read again:
+ * one that was in the window by then would be sent twice.
+ */
+Row *
+admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent)
+{
+	Row		   *row = MemoryContextAlloc(window.memory, admit_size(slot));
+
+	PG_TRY();
+	{
+		fill_row(row, lane, slot, maybe_sent);
+	}
+	PG_CATCH();
+	{
+		pfree(row);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	queue_add(row->key, row);
+	known_note_stranger(row);
 	queue_note_deadline(row);
 	return row;
 }

@@ -42,18 +42,22 @@ known_look_up(Row *row)
 	Object		object = key->lane->object;
 	const char *record_id = key->record_id;
 
-	if (is_stranger(row))
-	{
-		row->is_stranger = true;
-		key->lane->strangers++;
-	}
 	if (!known_is_kept(account) || key->confirmed != NULL || !has_records(key) ||
-		key_head(key) != row)
+		(key_has_rows(key) && key_head(key)->id < row->id))
 		return;
 	if (record_id[0] == '\0')
 		record_id = record_map_find(account->server, object, queue_id_property(key), key->key);
 	if (record_id != NULL)
 		key->confirmed = confirmed_open(account->server, object, record_id);
+}
+
+void
+known_note_stranger(Row *row)
+{
+	if (!is_stranger(row))
+		return;
+	row->is_stranger = true;
+	row->key->lane->strangers++;
 }
 
 void

@@ -13,8 +13,12 @@
 
 extern bool known_is_kept(const Account *account);
 
-/* A row came into the window: read what is known of its record; in a reading transaction. */
+/*
+ * A row comes into the window: read what is known of its record, before the key has the row, and in
+ * a reading transaction; then count it, if that contact is not known yet.
+ */
 extern void known_look_up(Row *row);
+extern void known_note_stranger(Row *row);
 
 /* HubSpot has confirmed a record: it is the key's. */
 extern void known_set(WorkKey *key, Confirmed *confirmed);

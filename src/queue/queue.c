@@ -200,8 +200,10 @@ queue_note_deadline(const Row *row)
 }
 
 void
-queue_add(Lane *lane, const char *property, const char *key, Row *row)
+queue_add(WorkKey *key, Row *row)
 {
+	Lane	   *lane = key->lane;
+
 	row->seq = window.next_seq++;
 	dlist_push_tail(&window.rows, &row->order);
 	window.nrows++;
@@ -210,7 +212,7 @@ queue_add(Lane *lane, const char *property, const char *key, Row *row)
 	lane->bytes += row->bytes;
 	lane->nbackfill += row->backfill;
 	unfinished_read(&lane->unfinished, row->id, row->created_at);
-	key_add_row(queue_make(lane, property, key), row);
+	key_add_row(key, row);
 }
 
 /*

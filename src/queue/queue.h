@@ -29,7 +29,7 @@ extern bool queue_has_room(const Lane *lane, Size bytes);
 
 /* Rows that a deadline may end are looked for when the earliest has passed, see expire.c. */
 extern void queue_note_deadline(const Row *row);
-extern void queue_add(Lane *lane, const char *property, const char *key, Row *row);
+extern void queue_add(WorkKey *key, Row *row);
 
 /* The key of this name while it has rows that are in the window, deferred or parked; else NULL. */
 extern WorkKey *queue_find(const Lane *lane, const char *property, const char *key);

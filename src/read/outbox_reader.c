@@ -229,9 +229,9 @@ follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 
 	if (parked == PARK_FULL || (parked == PARK_NOT && !queue_has_room(lane, admit_size(slot))))
 		return ADMIT_FULL;
-	lane->skipped--;
 	if (parked == PARK_NOT)
 		(void) admit_row(lane, slot, maybe_sent);
+	lane->skipped--;
 	return ADMIT_DONE;
 }
 

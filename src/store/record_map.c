@@ -378,15 +378,16 @@ trim_told(RecordTable *table, const MapEntry *record, int n)
 
 /*
  * A row has told again what was told before it, as most do, or something else: then both are
- * kept.
+ * kept.  What others tell of the userId in this very write is not seen in the table: who is not
+ * alone is kept, too.
  */
 static void
-write_told(RecordTable *table, const MapEntry *record, bool is_last)
+write_told(RecordTable *table, const MapEntry *record, bool is_alone, bool is_last)
 {
 	Told		told = {.before = record->told_by + 1};
 	int			n = find_told(table, record, &told);
 
-	if (told.told_by == 0 || told.told_by > record->told_by ||
+	if (!is_alone || told.told_by == 0 || told.told_by > record->told_by ||
 		strcmp(told.address, record->record_id) != 0)
 		append_record(table, record);
 	if (is_last && n > MAX_TOLD)
@@ -603,10 +604,11 @@ record_map_write(void)
 	 */
 	for (int i = 0; i < nentries; i++)
 	{
+		bool		is_first = i == 0 || compare_keys(sorted[i - 1], sorted[i]) != 0;
 		bool		is_last = i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0;
 
 		if (sorted[i]->told_by != 0)
-			write_told(&table, sorted[i], is_last);
+			write_told(&table, sorted[i], is_first && is_last, is_last);
 		else if (is_last)
 			write_record(&table, sorted[i]);
 	}

@@ -122,5 +122,14 @@ $session->quit;
 wait_drained($node, 'postgres');
 is(whose($between), 'new@example.com', 'a row that commits late means what was told before its place in the queue');
 
+# Told something else and the first thing again, in one write of the table
+ask(identify('back', 'one'));
+wait_drained($node, 'postgres');
+ask(join ';', 'BEGIN', identify('back', 'two'), identify('back', 'one'), 'COMMIT');
+wait_drained($node, 'postgres');
+ask(track('back'));
+wait_drained($node, 'postgres');
+is(whose($number), 'one@example.com', 'what was told last counts, also when it was told before');
+
 $node->stop;
 done_testing();

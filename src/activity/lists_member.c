@@ -30,6 +30,20 @@ is_read(const Batch *batch)
 	return batch->kind == &lists_read_records;
 }
 
+/* Rows that all come, or all go, share their fate; of others each has its own. */
+static void
+refuse_member(Input *input, const char *category, const char *message, int status,
+			  AckRequest *request, bool alone)
+{
+	for (int i = 1; i < input->nrows; i++)
+		if (input->rows[i]->call != input->rows[0]->call)
+		{
+			batch_refuse_rows(input, category, message, status, request, alone);
+			return;
+		}
+	batch_reject(input, VERDICT_REJECTED, category, message, status, request);
+}
+
 static void
 end_not_found(Input *input, const char *message, const Reply *reply, AckRequest *request)
 {
@@ -40,10 +54,10 @@ end_not_found(Input *input, const char *message, const Reply *reply, AckRequest 
 	if (lists_carrier(input)->call == CALL_REMOVE_FROM_LIST)
 		batch_end_input(input, &result);
 	else
-		batch_refuse_rows(input, records_not_found(object),
-						  message != NULL
-						  ? message : psprintf("HubSpot has no such %s", object_types[object].name),
-						  reply->status, request, false);
+		refuse_member(input, records_not_found(object),
+					  message != NULL
+					  ? message : psprintf("HubSpot has no such %s", object_types[object].name),
+					  reply->status, request, false);
 }
 
 /* The row goes on with the record that HubSpot has told. */
@@ -259,8 +273,8 @@ change_refused(Batch *batch, const Reply *reply, AckRequest *request)
 
 	if (was_looked_for(batch) && !is_gone && batch->ninputs == 1)
 	{
-		batch_refuse_rows(&batch->inputs[0], reply_code(reply), reply->message, reply->status,
-						  request, true);
+		refuse_member(&batch->inputs[0], reply_code(reply), reply->message, reply->status, request,
+					  true);
 		return;
 	}
 	if (was_looked_for(batch) && !is_gone)

@@ -26,7 +26,7 @@ for my $type ('contacts', 'companies')
 }
 $sim->add_property($_->[0], name => $_->[1], type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true)
   for [ companies => 'our_id' ], [ contacts => 'our_id' ];
-my $node = hubspot_cluster('merged');
+my $node = hubspot_cluster('merged', conf => 'hubspot.window_rows = 1000');
 create_account($node, 'postgres', 'crm', $sim, max_attempts => 3);
 create_account($node, 'postgres', 'own', $sim, contact_id_property => 'our_id', company_id_property => 'our_id');
 create_account($node, 'postgres', 'sparing', $sim, skip_unchanged => 'on');
@@ -160,6 +160,26 @@ for my $kind (sort keys %kinds)
 }
 compare(@appends);
 
+# Back-fills make way, but not for calls of the same record: most of them stay on disk meanwhile
+stop_delivery($node);
+ask(join '', 'SELECT count(hubspot_identify(jsonb_build_object(\'email\', \'bulk\' || i || \'@example.com\'), \'crm\', backfill => true)) FROM generate_series(1, 600) i;',
+	map { "SELECT hubspot_identify('{\"traits\": {\"email\": \"slow\@example.com\", \"rooms\": \"$_->[0]\"}}', 'crm', backfill => $_->[1]);" }
+	  [ 'attic', 'true' ], [ ';bath', 'false' ], [ 'cellar', 'true' ], [ ';den', 'false' ], [ ';bath', 'true' ]);
+resume_delivery($node);
+wait_drained($node, 'postgres');
+is($sim->contact('slow@example.com')->{properties}{rooms}, 'cellar;den;bath', 'options of a back-fill and of live calls, in order');
+
+# Where nobody knows HubSpot's properties, a text with ";" before it may add or may be a text
+my $closed = start_simulator(config => { burst_limit => 0, scopes => [ 'oauth', 'crm.objects.contacts.write' ] });
+$closed->add_property('contacts', name => 'rooms', type => 'enumeration', fieldType => 'checkbox',
+	options => [ map { { value => $_, label => uc $_, displayOrder => 0, hidden => JSON::PP::false } } qw(attic bath cellar den) ]);
+create_account($node, 'postgres', 'closed', $closed, skip_unchanged => 'on');
+my @blind = split /\n/, ask('BEGIN;' . (join '', map { "SELECT hubspot_identify('{\"traits\": {\"email\": \"blind\@example.com\", $_}}', 'closed');" }
+	  '"rooms": "attic", "zip": "1"', '"rooms": ";bath", "plan": ";x"', '"zip": "2"', '"rooms": ";den", "plan": ";y"') . 'COMMIT;');
+wait_drained($node, 'postgres');
+is(join(' ', @{ $closed->contact('blind@example.com')->{properties} }{qw(rooms plan zip)}), 'attic;bath;den ;y 2', 'both are right');
+is(verdicts(@blind), 'delivered delivered delivered delivered', 'and told');
+
 #
 # How many requests the search takes
 #
@@ -220,6 +240,19 @@ is(verdicts(@stumble), 'delivered delivered dead delivered delivered', 'only the
 is(held('contact', 'stumble'), '1 city=Rome nickname= numberofemployees= plan= rooms= state=Lazio website= zip=1', 'the others have arrived');
 $sim->clear_faults;
 wait_drained($node, 'postgres');
+
+#
+# A member of a list who goes and comes: HubSpot does not take him, and he has gone all the same
+#
+ask(q{SELECT hubspot_create_list('VIP', server => 'crm'); SELECT hubspot_add_to_list('VIP', '{"email": "warm@example.com"}', 'crm')});
+wait_drained($node, 'postgres');
+$sim->fault(match => { path => 'memberships', record => 'recordIdsToAdd":["' }, action => 'status', status => 400, times => 0,
+	body => { status => 'error', category => 'VALIDATION_ERROR', message => 'no' });
+my @moves = split /\n/, ask('BEGIN;' . (join '', map { "SELECT hubspot_$_('VIP', '{\"email\": \"warm\@example.com\"}', 'crm');" } qw(remove_from_list add_to_list)) . 'COMMIT;');
+wait_drained($node, 'postgres');
+is(verdicts(@moves), 'delivered rejected', 'one who goes, and is not taken again');
+is(join(' ', map { $_->{op} } grep { $_->{op} =~ /^list_(add|remove)$/ } $sim->log), 'list_add list_remove', 'has gone');
+$sim->clear_faults;
 
 #
 # Cases at random

@@ -108,7 +108,7 @@ wait_until(sub { my ($status) = $node->psql('postgres', 'SELECT count(hubspot_re
 wait_and_look("SELECT count(*) FROM hubspot.backlog", '0', 'them to be delivered');
 is(length $sim->contact('large200@example.com')->{properties}{text_3}, 60_000, 'large messages arrive');
 is(ask("SELECT count(*) FROM hubspot.outbox_status WHERE key LIKE 'large%' AND verdict <> 'delivered'"), '0', 'all of them');
-keeps(120_000, 'large messages');
+keeps(150_000, 'large messages');
 cmp_ok(ask('SELECT max(bytes_sent) FROM hubspot.request'), '<=', 1024 * 1024 + 200_000, 'a request is of 1 MB and a record at the most');
 cmp_ok(ask('SELECT max(bytes_sent) FROM hubspot.request'), '>=', 1024 * 1024 - 200_000, 'and as large as that');
 

@@ -17,6 +17,7 @@
 #include "storage/fd.h"
 
 #include "base/hubspot.h"
+#include "base/clock.h"
 #include "cluster/crash_guard.h"
 
 #define FREE_CRASHES	3
@@ -90,11 +91,18 @@ crash_guard_forget(const char *kind)
 	(void) unlink(name);
 }
 
-int
-crash_guard_delay(int crashes)
+int64
+crash_guard_wait(const char *who, int crashes, char *problem, size_t size)
 {
+	int			seconds;
+
 	if (crashes < FREE_CRASHES)
 		return 0;
-	return crashes >= FREE_CRASHES + 6
+	seconds = crashes >= FREE_CRASHES + 6
 		? MAX_DELAY_S : Min(1 << (crashes - FREE_CRASHES), MAX_DELAY_S);
+	snprintf(problem, size,
+			 "the server crashed %d times in a row while %s ran: it waits %d s before it goes on",
+			 crashes, who, seconds);
+	ereport(WARNING, (errmsg("%s", problem)));
+	return clock_us() + (int64) seconds * 1000000;
 }

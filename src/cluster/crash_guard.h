@@ -19,7 +19,10 @@ extern void crash_guard_clear(void);
 /* In another process: those of this kind have all ended in order. */
 extern void crash_guard_forget(const char *kind);
 
-/* Seconds to wait after so many crashes: 0 for the first ones, then up to a minute. */
-extern int	crash_guard_delay(int crashes);
+/*
+ * The moment until which a process has to wait after so many crashes, up to a minute; the
+ * log is told, in the words that problem gets.  0: it need not.
+ */
+extern int64 crash_guard_wait(const char *who, int crashes, char *problem, size_t size);
 
 #endif							/* HUBSPOT_CRASH_GUARD_H */

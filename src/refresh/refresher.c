@@ -419,14 +419,10 @@ is_idle(void)
 static void
 wait_after_crashes(int crashes)
 {
-	int64		until = clock_us() + (int64) crash_guard_delay(crashes) * 1000000;
+	char		problem[SHARED_TEXT];
+	int64		until =
+	crash_guard_wait("the hubspot refresher", crashes, problem, sizeof(problem));
 
-	if (until <= clock_us())
-		return;
-	ereport(WARNING,
-			(errmsg("the server crashed %d times in a row while the hubspot refresher ran: "
-					"it waits %d s before it goes on",
-					crashes, crash_guard_delay(crashes))));
 	while (clock_us() < until && shared_refresher_may_run(slot, order.generation))
 	{
 		serve_signals();

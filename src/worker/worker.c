@@ -571,16 +571,11 @@ pause_suspects(void)
 static void
 wait_after_crashes(int crashes)
 {
-	int64		until = clock_us() + (int64) crash_guard_delay(crashes) * 1000000;
 	char		problem[SHARED_TEXT];
+	int64		until = crash_guard_wait("this worker", crashes, problem, sizeof(problem));
 
-	if (until <= clock_us())
+	if (until == 0)
 		return;
-	snprintf(problem, sizeof(problem),
-			 "the server crashed %d times in a row while this worker ran: "
-			 "it waits %d s before it goes on",
-			 crashes, crash_guard_delay(crashes));
-	ereport(WARNING, (errmsg("%s", problem)));
 	shared_set_state(slot, WORKER_HELD, problem);
 	while (clock_us() < until && !ShutdownRequestPending)
 	{

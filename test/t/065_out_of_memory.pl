@@ -16,7 +16,7 @@ use Time::HiRes qw(time);
 
 my $step = $ENV{ALLOC_STEP} || 9;
 
-system_or_bail('make', '-s', '-C', 'test/malloc');
+system_or_bail('make', '-s', '-C', 'test/library');
 my $file = PostgreSQL::Test::Utils::tempdir() . '/fail_alloc';
 my %at = (pid => 0, everything => 1, countdown => 2, seen => 3, failed => 4);
 
@@ -44,7 +44,7 @@ my $sim = start_simulator(config => { burst_limit => 0 });
 my $node = hubspot_cluster('memory', start => 0, conf => "restart_after_crash = on\nhubspot.timeout = '5s'");
 {
 	local %ENV = (%ENV, FAIL_ALLOC => $file);
-	$ENV{LD_PRELOAD} = POSIX::getcwd() . '/test/malloc/fail_alloc.so';
+	$ENV{LD_PRELOAD} = POSIX::getcwd() . '/test/library/fail_alloc.so';
 	$node->start;
 }
 create_account($node, 'postgres', 'crm', $sim);

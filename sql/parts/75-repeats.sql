@@ -188,6 +188,16 @@ BEGIN
 		verdict := 'dead';
 		carrier := target.id;
 	END IF;
+	/* hubspot_check() names such rows: the worker does not know of them any more */
+	IF verdict IS NULL AND target.id = hubspot_retry.id AND target.sendable
+		AND pg_visible_in_snapshot(target.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c)) THEN
+		PERFORM hubspot.retry_rows(ARRAY[target.id]);
+		INSERT INTO hubspot.result (id, finished_at, verdict, attempt, category, message)
+			SELECT t.id, clock_timestamp(), 'unknown', 0, 'lost',
+				format('the row was found without a verdict, and was queued again as row %s', t.retried_as)
+			FROM hubspot.retry t WHERE t.id = target.id;
+		RETURN (SELECT t.retried_as FROM hubspot.retry t WHERE t.id = target.id);
+	END IF;
 	fate := CASE WHEN verdict IS NULL THEN 'is waiting'
 		WHEN verdict = ANY (hubspot.verdicts_with('arrived')) THEN 'was sent: ' || verdict END;
 	IF fate IS NOT NULL AND target.id <> hubspot_retry.id THEN

@@ -102,6 +102,11 @@ UNION ALL
 	FROM hubspot.dead d WHERE d.failed_at > now() - interval '1 day'
 	HAVING count(*) > 0
 UNION ALL
+	SELECT format('hubspot_check() of the worker at %s has found %s of the kind "%s"; the first%s: %s', date_trunc('second', max(c.found_at)), count(*), c.what,
+			', row ' || min(c.id), (array_agg(c.detail ORDER BY c.id))[1]),
+		(array_agg(c.remedy ORDER BY c.id))[1] || '; SELECT * FROM hubspot_check() tells how it stands now'
+	FROM hubspot.finding c GROUP BY c.what
+UNION ALL
 	SELECT format('%s of account "%s" is paused since %s: %s', CASE p.lane WHEN '' THEN 'all' ELSE format('the lane %s', p.lane) END, s.srvname,
 			date_trunc('second', p.paused_at), p.reason),
 		format('find out from the server''s log why the process died; then SELECT hubspot_resume(%L%s)', s.srvname, CASE p.lane WHEN '' THEN '' ELSE format(', %L', p.lane) END)

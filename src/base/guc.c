@@ -33,6 +33,7 @@ bool		hubspot_dedup_message_id = false;
 int			hubspot_timeout = 120 * 1000;
 int			hubspot_connect_timeout = 10 * 1000;
 int			hubspot_retention = 7 * 24 * 60;
+int			hubspot_check_interval = 60 * 60;
 char	   *hubspot_ca_file = NULL;
 char	   *hubspot_proxy = NULL;
 bool		hubspot_ack_synchronous_commit = false;
@@ -244,6 +245,13 @@ define_delivery_settings(void)
 							"and only when all rows of the generation have a verdict.",
 							&hubspot_retention, 7 * 24 * 60, 1, 10 * 366 * 24 * 60,
 							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("hubspot.check_interval",
+							"Sets how often the worker checks its tables, in seconds.",
+							"As hubspot_check() does; hubspot_health() shows what is found. "
+							"0 leaves it to hubspot_check() and to what is removed, "
+							"which is checked before.",
+							&hubspot_check_interval, 60 * 60, 0, 7 * 24 * 60 * 60,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomBoolVariable("hubspot.ack_synchronous_commit",
 							 "Waits for the disk when verdicts are written.",
 							 "When off, a crash may lose the verdicts of the last moments, "

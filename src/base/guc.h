@@ -27,6 +27,7 @@ extern bool hubspot_dedup_message_id;
 extern int	hubspot_timeout;	/* ms */
 extern int	hubspot_connect_timeout;	/* ms */
 extern int	hubspot_retention;	/* minutes */
+extern int	hubspot_check_interval; /* seconds; 0: never */
 extern char *hubspot_ca_file;
 extern char *hubspot_proxy;
 extern bool hubspot_ack_synchronous_commit;

@@ -113,21 +113,30 @@ defer_recall(WorkKey *key)
 		unblock_key(key);
 }
 
+/* False: it was not there. */
+static bool
+forget_row(WorkKey *key, int64 id)
+{
+	if (!key_forget_deferred(key, id))
+		return false;
+	nrows--;
+	unfinished_end(&key->lane->unfinished, id);
+	key->lane->done++;
+	if (key->rows.ndeferred == 0)
+		defer_recall(key);		/* what waits behind it goes on */
+	return true;
+}
+
 void
 defer_end_row(WorkKey *key, int64 id, Verdict verdict, const char *category, const char *message)
 {
 	AckResult	result =
 	{.id = id, .verdict = verdict, .created = -1, .category = category, .message = message};
 
-	if (!key_forget_deferred(key, id))
+	if (!forget_row(key, id))
 		return;
-	nrows--;
-	unfinished_end(&key->lane->unfinished, id);
 	ack_result(&result);
 	(void) defer_change(CHANGE_ENDED, id);
-	key->lane->done++;
-	if (key->rows.ndeferred == 0)
-		defer_recall(key);		/* what waits behind it goes on */
 }
 
 void
@@ -160,6 +169,21 @@ is_suspect_copy(TupleTableSlot *copy)
 	return !isnull && strcmp(TextDatumGetCString(category), DEFER_UNREADABLE) == 0;
 }
 
+/* hubspot_retry() has ended a row that it found without a copy. */
+static bool
+has_verdict(int64 id)
+{
+	const Catalog *catalog = ring_catalog(false);
+	int			child = RING_CHILD(id);
+	RingScan	results;
+	bool		found;
+
+	ring_scan_open(&results, catalog->result[child], catalog->result_id[child], 1);
+	found = ring_scan_find(&results, id);
+	ring_scan_close(&results);
+	return found;
+}
+
 /* One row, by its id; a copy that somebody has removed is a row that nobody wants any more. */
 static void
 load_row(WorkKey *key, RingScan *copies, int64 id)
@@ -169,8 +193,11 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 
 	if (!ring_scan_find(copies, id))
 	{
-		defer_end_row(key, id, VERDICT_CANCELLED, "removed",
-					  "the row was removed from hubspot.deferred");
+		if (has_verdict(id))
+			(void) forget_row(key, id);
+		else
+			defer_end_row(key, id, VERDICT_CANCELLED, "removed",
+						  "the row was removed from hubspot.deferred");
 		return;
 	}
 	if (cancel_wants(copies->slot))

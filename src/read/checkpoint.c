@@ -6,12 +6,10 @@
  * The row with the highest id is the checkpoint.
  *
  * Locks: ROW EXCLUSIVE on the half written, ACCESS EXCLUSIVE on the one that
- * is emptied.  Memory: two marks in "hubspot work".
+ * is emptied.  Memory: a mark in "hubspot work".
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
@@ -21,63 +19,26 @@
 #include "queue/queue.h"
 #include "read/checkpoint.h"
 #include "store/append.h"
+#include "store/checkpoint_table.h"
 #include "store/ring.h"
 
 #define CHECKPOINT_US	1000000 /* shortest time between two checkpoints */
 
-/* Columns of hubspot.checkpoint, in the order of the script. */
-enum CheckpointColumn
-{
-	CHECKPOINT_ID, CHECKPOINT_WRITTEN_AT, CHECKPOINT_LAST_ID, CHECKPOINT_SNAPSHOT,
-	CHECKPOINT_NEXT_XID
-};
-
 static int64 next_id;
-static Mark written;			/* the last checkpoint in the table */
 static Mark candidate;			/* the next checkpoint; snap NULL: none is proposed */
 static uint64 candidate_seq;	/* its rows have lower sequence numbers; 0: not all are read yet */
 static int64 written_at;		/* µs of the monotonic clock */
 static int64 rows;				/* # of rows read since the candidate was proposed */
 
-static void
-take_if_younger(TupleTableSlot *slot, Mark *mark)
-{
-	bool		isnull;
-	int64		id = DatumGetInt64(slot_getattr(slot, CHECKPOINT_ID + 1, &isnull));
-
-	if (id < next_id)
-		return;
-	next_id = id + 1;
-	mark->low = mark->high = DatumGetInt64(slot_getattr(slot, CHECKPOINT_LAST_ID + 1, &isnull));
-	mark->next = DatumGetFullTransactionId(slot_getattr(slot, CHECKPOINT_NEXT_XID + 1, &isnull));
-	mark_free(mark);
-	mark->snap = snapshot_from_datum(slot_getattr(slot, CHECKPOINT_SNAPSHOT + 1, &isnull));
-}
-
 void
 checkpoint_read(Mark *mark)
 {
-	const Catalog *catalog = ring_catalog(false);
-
-	next_id = 0;
-	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
-	{
-		Relation	rel = table_open(catalog->checkpoint[i], AccessShareLock);
-		TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL, SO_NONE);
-		TupleTableSlot *slot = table_slot_create(rel, NULL);
-
-		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-			take_if_younger(slot, mark);
-		table_endscan(scan);
-		ExecDropSingleTupleTableSlot(slot);
-		table_close(rel, AccessShareLock);
-	}
+	next_id = checkpoint_find(mark) + 1;
 	if (mark->snap == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("table \"hubspot.checkpoint\" is empty"),
 				 errhint("Drop the extension and create it again.")));
-	mark_set(&written, mark);
 }
 
 void
@@ -156,13 +117,5 @@ checkpoint_written(int64 now)
 {
 	next_id++;
 	written_at = now;
-	mark_free(&written);
-	written = candidate;
-	candidate.snap = NULL;
-}
-
-Datum
-checkpoint_snapshot(void)
-{
-	return snapshot_to_datum(written.snap);
+	mark_free(&candidate);
 }

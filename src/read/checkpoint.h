@@ -36,7 +36,4 @@ extern bool checkpoint_is_wanted(void);
 extern void checkpoint_write(void);
 extern void checkpoint_written(int64 now);
 
-/* The last checkpoint as a pg_snapshot, in the current memory context. */
-extern Datum checkpoint_snapshot(void);
-
 #endif							/* HUBSPOT_CHECKPOINT_H */

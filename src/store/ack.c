@@ -47,8 +47,9 @@ enum RequestColumn
 	REQUEST_CATEGORY
 };
 
-StaticAssertDecl(ACK_RECORD_ID_ATTRIBUTE == RESULT_RECORD_ID + 1,
-				 "the record id is read by whoever looks up a verdict");
+StaticAssertDecl(ACK_VERDICT_ATTRIBUTE == RESULT_VERDICT + 1 &&
+				 ACK_RECORD_ID_ATTRIBUTE == RESULT_RECORD_ID + 1,
+				 "both are read by whoever looks up a verdict");
 
 /* Growing arrays, emptied as a whole. */
 static MemoryContext context;

@@ -52,7 +52,8 @@ typedef struct AckResult
 	const char *warnings;		/* a JSON array */
 } AckResult;
 
-#define ACK_RECORD_ID_ATTRIBUTE 9	/* of hubspot.result */
+#define ACK_VERDICT_ATTRIBUTE	5	/* of hubspot.result, as the next */
+#define ACK_RECORD_ID_ATTRIBUTE 9
 
 extern void ack_init(void);
 

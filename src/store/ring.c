@@ -106,6 +106,7 @@ build_catalog(Oid extension)
 		catalog.result[i] = relation_oid(schema, "result_%d", i);
 		catalog.result_id[i] = relation_oid(schema, "result_%d_id", i);
 		catalog.request[i] = relation_oid(schema, "request_%d", i);
+		catalog.request_id[i] = relation_oid(schema, "request_%d_id", i);
 	}
 	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
 		catalog.checkpoint[i] = relation_oid(schema, "checkpoint_%d", i);
@@ -113,6 +114,8 @@ build_catalog(Oid extension)
 	catalog.command = relation_oid(schema, "command", 0);
 	catalog.deferred = relation_oid(schema, "deferred", 0);
 	catalog.deferred_id = relation_oid(schema, "deferred_id", 0);
+	catalog.dead = relation_oid(schema, "dead", 0);
+	catalog.dead_id = relation_oid(schema, "dead_id", 0);
 	catalog.pause = relation_oid(schema, "pause", 0);
 	catalog.record = relation_oid(schema, "record", 0);
 	catalog.record_key_hash = relation_oid(schema, "record_key_hash", 0);

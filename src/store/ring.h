@@ -37,11 +37,14 @@ typedef struct Catalog
 	Oid			result[RING_CHILDREN];
 	Oid			result_id[RING_CHILDREN];	/* index on (id) */
 	Oid			request[RING_CHILDREN];
+	Oid			request_id[RING_CHILDREN];	/* index on (id) */
 	Oid			checkpoint[CHECKPOINT_CHILDREN];
 	Oid			mapping;
 	Oid			command;
 	Oid			deferred;
 	Oid			deferred_id;	/* index on (id) */
+	Oid			dead;
+	Oid			dead_id;		/* index on (id) */
 	Oid			pause;
 	Oid			record;
 	Oid			record_key_hash;	/* index on (key_hash) */
@@ -92,11 +95,17 @@ extern bool ring_may_read(Oid table);
 extern void ring_truncate(Oid relation);
 
 /*
+ * A checkpoint whose rows of this generation have been looked at: each has its verdict or a copy.
+ * NULL: they have not been, or some have not.  Anew: rows have come since, and are to be looked at,
+ * too.
+ */
+typedef const struct Snap *(*RotationCheck) (int64 generation, bool anew);
+
+/*
  * Truncate old generations and start new ones; called by the worker from time to time, in
- * a transaction of its own. snapshot (a pg_snapshot) is the last checkpoint: every row
- * visible in it has a verdict.  Takes ACCESS EXCLUSIVE on the children of one generation,
+ * a transaction of its own.  Takes ACCESS EXCLUSIVE on the children of one generation,
  * with a short lock_timeout; raises an error if it does not get the lock.
  */
-extern void ring_rotate(Datum snapshot, int64 retention_minutes);
+extern void ring_rotate(RotationCheck covered_by, int64 retention_minutes);
 
 #endif							/* HUBSPOT_RING_H */

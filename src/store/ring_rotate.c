@@ -11,8 +11,10 @@
  * An old generation is removed by TRUNCATE, which costs nothing per row and does not
  * depend on snapshots of other sessions.  Locks can block it (a dump, a writer that has
  * not committed): lock_timeout is short, and the next minute tries again.  Under the lock
- * no open transaction can have rows in the child.  So if no row lies beyond the
- * checkpoint, every row has a verdict.
+ * no open transaction can have rows in the child.  A checkpoint says that all its rows
+ * have verdicts, and this is where the word of it would destroy a row that has none: so
+ * the rows of the generation have been looked at before (RotationCheck), and if none lies
+ * beyond the checkpoint of that look, every row has a verdict.
  */
 #include "postgres.h"
 
@@ -37,6 +39,7 @@
 
 #include "base/hubspot.h"
 #include "base/statement.h"
+#include "store/checkpoint_table.h"
 #include "store/outbox.h"
 #include "store/ring.h"
 #include "store/snapshot.h"
@@ -132,27 +135,42 @@ forget_rows(int64 first, int64 last)
 	SPI_finish();
 }
 
+static void
+empty_child(const Catalog *catalog, int child, int64 id)
+{
+	ring_truncate(catalog->outbox[child]);
+	ring_truncate(catalog->result[child]);
+	ring_truncate(catalog->request[child]);
+	forget_rows(RING_FIRST(id), RING_FIRST(id) + RING_SPAN - 1);
+}
+
 /* Truncate one child of each ring if all its rows have verdicts and are past the retention. */
 static void
-give_back(const Catalog *catalog, int child, const Snap *checkpoint, int64 retention)
+give_back(const Catalog *catalog, int child, const Snap *checkpoint, RotationCheck covered_by,
+		  int64 retention)
 {
 	int64		id;
 	TimestampTz newest;
+	const Snap *checked;
 
-	if (!edge_row(catalog, child, true, &id, &newest) || !older_than(newest, retention))
+	/* the look at all rows is not begun before it can come to a good end */
+	if (!edge_row(catalog, child, true, &id, &newest) || !older_than(newest, retention) ||
+		!all_rows_done(catalog, child, checkpoint))
+		return;
+	checked = covered_by(RING_GENERATION(id), false);
+	if (checked == NULL)
 		return;
 
 	LockRelationOid(catalog->outbox[child], AccessExclusiveLock);
 	LockRelationOid(catalog->result[child], AccessExclusiveLock);
 	LockRelationOid(catalog->request[child], AccessExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (edge_row(catalog, child, true, &id, &newest) && older_than(newest, retention) &&
-		all_rows_done(catalog, child, checkpoint))
+	if (edge_row(catalog, child, true, &id, &newest) && older_than(newest, retention))
 	{
-		ring_truncate(catalog->outbox[child]);
-		ring_truncate(catalog->result[child]);
-		ring_truncate(catalog->request[child]);
-		forget_rows(RING_FIRST(id), RING_FIRST(id) + RING_SPAN - 1);
+		if (all_rows_done(catalog, child, checked))
+			empty_child(catalog, child, id);
+		else
+			(void) covered_by(RING_GENERATION(id), true);
 	}
 	PopActiveSnapshot();
 }
@@ -175,18 +193,19 @@ start_generation(const Catalog *catalog, int64 retention)
 }
 
 void
-ring_rotate(Datum snapshot, int64 retention_minutes)
+ring_rotate(RotationCheck covered_by, int64 retention_minutes)
 {
 	const Catalog *catalog = ring_outbox_catalog();
-	Snap	   *checkpoint = snapshot_from_datum(snapshot);
+	Mark		checkpoint = {.snap = NULL};
 	int			current = RING_CHILD(ring_last_id(catalog->outbox_id_seq));
 
 	(void) set_config_option("lock_timeout", "100", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
 							 true, 0, false);
 	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) checkpoint_find(&checkpoint);
 	for (int child = 0; child < RING_CHILDREN; child++)
-		if (child != current)
-			give_back(catalog, child, checkpoint, retention_minutes);
+		if (child != current && checkpoint.snap != NULL)
+			give_back(catalog, child, checkpoint.snap, covered_by, retention_minutes);
 	start_generation(catalog, retention_minutes);
 	PopActiveSnapshot();
 }

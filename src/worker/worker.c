@@ -63,6 +63,7 @@
 #include "store/confirmed.h"
 #include "store/record_map.h"
 #include "store/ring.h"
+#include "worker/checker.h"
 #include "worker/servers.h"
 #include "worker/forget.h"
 #include "worker/pause.h"
@@ -318,7 +319,14 @@ static void
 rotate_step(void)
 {
 	check_extension();
-	ring_rotate(checkpoint_snapshot(), hubspot_retention);
+	ring_rotate(checker_covers, hubspot_retention);
+}
+
+static void
+check_step(void)
+{
+	check_extension();
+	checker_step();
 }
 
 /* ---- the parts of a turn ------------------------------------------------------- */
@@ -451,6 +459,23 @@ acknowledge(int64 now)
 	return wait_us;
 }
 
+/* A table that cannot be read is a finding of another kind: delivery goes on meanwhile. */
+static void
+check_tables(int64 now)
+{
+	int64		before = pause_until;
+
+	if (!checker_is_due(now))
+		return;
+	if (in_transaction(check_step, "checking the tables"))
+		checker_done();
+	else
+	{
+		pause_until = before;
+		checker_failed();
+	}
+}
+
 static void
 keep_house(int64 now)
 {
@@ -462,7 +487,8 @@ keep_house(int64 now)
 		if (unknown_wants_saving() && in_transaction(unknown_step, "counting unknown properties"))
 			unknown_saved();
 	}
-	if (now >= next_rotation)
+	check_tables(now);
+	if (now >= next_rotation || checker_has_answer())
 	{
 		next_rotation = now + ROTATE_US;
 		crash_guard_clear();	/* a minute went well */
@@ -484,6 +510,7 @@ reload_if_asked(void)
 	ProcessConfigFile(PGC_SIGHUP);
 	settings_pin_commit();
 	servers_reload();
+	next_rotation = clock_us(); /* the retention may be another one */
 	(void) in_transaction(guard_step, "checking the installation");
 }
 
@@ -514,6 +541,8 @@ one_turn(void)
 	wait_us = clock_sooner(wait_us, defer_wake(now));
 	if (!paused && !stuck)
 		wait_us = clock_sooner(wait_us, purge_wake(clock_us()));	/* a slice has just gone by */
+	if (!paused)
+		wait_us = clock_sooner(wait_us, checker_wake(now));
 	if (!stuck)
 		wait_us = clock_sooner(wait_us, send_what_may(more_to_read && !paused));
 	if (!paused)
@@ -656,6 +685,7 @@ hubspot_worker_main(Datum arg)
 	pause_suspects();
 	wait_after_crashes(crash_guard_start("worker", false));
 	next_rotation = clock_us() + ROTATE_US;
+	checker_start(clock_us());
 
 	while (may_send && !ShutdownRequestPending)
 	{

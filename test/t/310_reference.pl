@@ -186,7 +186,8 @@ my %distinct = map { $_ => 1 } @steps;
 cmp_ok(scalar(@steps), '>', 5, 'the worker has steps');
 is(differences([ keys %distinct ], [ map { s/\s+/ /gr } $shown_steps =~ /`([^`]+)`/g ]), '', 'each step of the worker that pg_stat_activity shows is named');
 # Words of ours: where the sources give a warning or a category, it is documented; what is documented is in the sources.
-my $sources = join '', map { PostgreSQL::Test::Utils::slurp_file($_) } glob 'src/*/*.[ch]';
+# The table of verdicts has words beside them that are none of these.
+my $sources = join '', map { PostgreSQL::Test::Utils::slurp_file($_) } grep { !m{/base/verdict\.c$} } glob 'src/*/*.[ch]';
 my %given = (
 	Warnings => qr/(?:\bdrop\(\w+|_warn\([^,]+), "(\w+)"|\\"code\\":\\"(\w+)\\"/,
 	Categories => qr/(?:\bVERDICT_[A-Z]+, |\bcategory = [^"();]*|\bdefer_input\([^,]+, [^,"]*)"([a-z_]+)"/,);

@@ -456,11 +456,13 @@ close_table(RecordTable *table)
 /* The table during look-ups; opened when the first of them needs it. */
 static RecordTable looked_into;
 static bool is_looking;
+static MemoryContext looks_in;	/* of record_map_open(): a look-up's may end before the next */
 
 void
 record_map_open(void)
 {
 	is_looking = false;
+	looks_in = CurrentMemoryContext;
 }
 
 void
@@ -498,9 +500,12 @@ record_map_tell(Oid server, const char *user_id, const char *address, int64 told
 static void
 look_into_table(void)
 {
+	MemoryContext old = MemoryContextSwitchTo(looks_in);
+
 	if (!is_looking)
 		open_table(&looked_into, AccessShareLock);
 	is_looking = true;
+	MemoryContextSwitchTo(old);
 }
 
 char *

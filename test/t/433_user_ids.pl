@@ -131,5 +131,18 @@ ask(track('back'));
 wait_drained($node, 'postgres');
 is(whose($number), 'one@example.com', 'what was told last counts, also when it was told before');
 
+# A row by userId is deferred when the worker ends: the next one finds out whose it is
+$sim->fault(match => { path => 'batch/upsert', record => 'one@' }, action => 'record_error', category => 'INTERNAL_ERROR', times => 1);
+ask(join ';', 'BEGIN', group('back', 'kept', city => 'Rome'), identify('warm', 'warm', city => 'Ulm'), 'COMMIT');
+wait_until(sub { ask('SELECT count(*) FROM hubspot.deferred') ne '0' }, 'a row to be deferred');
+is(ask('SELECT DISTINCT key_property FROM hubspot.deferred'), 'userId', 'it waits by its userId');
+$node->restart;
+wait_until(
+	sub {
+		ask('SELECT hubspot_retry(id) FROM hubspot.deferred');
+		city('one') eq 'Rome';
+	},
+	sub { 'the row, with ' . ask('SELECT state, reason FROM hubspot.workers') });
+
 $node->stop;
 done_testing();

@@ -71,9 +71,9 @@ demo:
 	@test/demo/run
 
 test:
-	@test/tools/run-tests unit fuzz simulator regress isolation tap
+	@test/tools/run-tests unit fuzz model simulator regress isolation tap
 
-check-unit check-fuzz check-simulator check-regress check-isolation check-tap:
+check-unit check-fuzz check-model check-simulator check-regress check-isolation check-tap:
 	@test/tools/run-tests $(@:check-%=%)
 
 # The same, in part, with a build that checks our assertions.
@@ -136,7 +136,7 @@ help:
 	@echo 'make install          install it into the PostgreSQL of PG_CONFIG'
 	@echo 'make clean            remove what was built'
 	@echo 'make demo             show it at work on a throw-away cluster; KEEP=1 leaves it running'
-	@echo 'make test             all tests: check-unit, check-fuzz, check-simulator, check-regress, check-isolation, check-tap'
+	@echo 'make test             all tests: check-unit, check-fuzz, check-model, check-simulator, check-regress, check-isolation, check-tap'
 	@echo '     REGRESS_TESTS=.. ISOLATION_TESTS=.. PROVE_TESTS=..  only these; KEEP=1 keeps the logs'
 	@echo 'make check-asserts    regress, isolation and a third of the TAP tests with our assertions; THIRD=0, 1, 2'
 	@echo 'make test-all         all tests with each PostgreSQL that Debian offers, in chroots; VERSIONS="17 18"'
@@ -152,4 +152,4 @@ help:
 	@echo 'make soak             steady traffic and trouble for SOAK_SECONDS=7200: does anything grow?'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz model torture check-unit check-fuzz check-simulator check-regress check-isolation check-tap check-asserts lint format bench soak simulator pg_config help
+.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz model torture check-unit check-fuzz check-model check-simulator check-regress check-isolation check-tap check-asserts lint format bench soak simulator pg_config help

@@ -12,6 +12,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
+#include "base/statement.h"
 #include "store/ring.h"
 #include "store/ring_scan.h"
 #include "store/snapshot.h"
@@ -453,30 +454,26 @@ reference_checkpoint(void)
 static void
 read_verdicts(void)
 {
-	static SPIPlanPtr plan;
-
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	if (plan == NULL)
-	{
-		plan = SPI_prepare("SELECT id, verdict::text, coalesce(merged_into, 0), coalesce(category, ''), coalesce(message, '') "
-						   "FROM hubspot.result ORDER BY id", 0, NULL);
-		SPI_keepplan(plan);
-	}
-	SPI_execute_plan(plan, NULL, NULL, true, 0);
+	(void) statement_execute("SELECT id, verdict::pg_catalog.text, coalesce(merged_into, 0), "
+							 "coalesce(category, ''), coalesce(message, '') FROM hubspot.result "
+							 "ORDER BY id", 0, NULL, NULL, NULL, true, 0);
 	nverdicts = 0;
 	for (uint64 i = 0; i < SPI_processed && nverdicts < lengthof(verdicts); i++)
 	{
 		Verdicts   *verdict = &verdicts[nverdicts++];
 		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
 		bool		isnull;
 
-		verdict->id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
-		verdict->merged_into = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull));
-		strlcpy(verdict->word, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2), sizeof(verdict->word));
-		strlcpy(verdict->category, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 4), sizeof(verdict->category));
-		strlcpy(verdict->message, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 5), sizeof(verdict->message));
-		say("verdict of " INT64_FORMAT ": %s %s %s", verdict->id, verdict->word, verdict->category, verdict->message);
+		verdict->id = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
+		verdict->merged_into = DatumGetInt64(SPI_getbinval(tuple, desc, 3, &isnull));
+		strlcpy(verdict->word, SPI_getvalue(tuple, desc, 2), sizeof(verdict->word));
+		strlcpy(verdict->category, SPI_getvalue(tuple, desc, 4), sizeof(verdict->category));
+		strlcpy(verdict->message, SPI_getvalue(tuple, desc, 5), sizeof(verdict->message));
+		say("verdict of " INT64_FORMAT ": %s %s %s", verdict->id, verdict->word, verdict->category,
+			verdict->message);
 	}
 	SPI_finish();
 	PopActiveSnapshot();

@@ -79,6 +79,7 @@ typedef enum CallKind
 	KIND_IDENTIFY,
 	KIND_TRACK,
 	KIND_GROUP,
+	KIND_FORM,
 	KIND_COUNT
 } CallKind;
 
@@ -98,6 +99,8 @@ typedef struct ModelCall
 	int			object[4];		/* enum Object */
 	int			session;
 	bool		rolled_back;
+	bool		has_deadline;
+	bool		cancelled;		/* somebody has asked for that */
 	int			committed;		/* moment; 0: not */
 	int			refused;		/* # of times that a request of it was refused or failed for its
 								 * sake */
@@ -110,6 +113,8 @@ extern int	ncalls;
 extern void world_begin(void);
 extern void world_prepare(void);
 extern bool world_step(void);	/* false: nothing is left to do */
+extern void world_order(void);	/* somebody pauses, resumes, cancels */
+extern void world_resume(void);
 extern void world_finish(void); /* every transaction ends */
 extern void world_crash(void);	/* of the server */
 extern void world_took_transaction(void);	/* the worker's own */

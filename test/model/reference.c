@@ -29,7 +29,8 @@ typedef enum FactKind
 	FACT_VALUE,					/* a contact's property was written */
 	FACT_COMPANY,				/* a company's name was written */
 	FACT_EVENT,
-	FACT_ASSOCIATION
+	FACT_ASSOCIATION,
+	FACT_FORM
 } FactKind;
 
 /* HubSpot did something. */
@@ -198,6 +199,36 @@ record_of(const char *id, bool is_company)
 	return NULL;
 }
 
+/* A contact or company that something else has made: HubSpot is asked who it is. */
+static Record *
+find_record(const char *id, bool is_company)
+{
+	for (int i = 0; record_of(id, is_company) == NULL && i < (is_company ? COMPANIES : CONTACTS); i++)
+	{
+		SimulatedAnswer answer;
+		struct json_object *root;
+		struct json_object *results;
+
+		simulated_ask("GET", is_company ? psprintf("/_sim/objects/companies?key=k%d.example.com", i)
+					  : psprintf("/_sim/objects/contacts?key=c%d@example.com", i), NULL, NULL, &answer);
+		root = json_tokener_parse(answer.body);
+		if (json_object_object_get_ex(root, "results", &results))
+			for (size_t j = 0; j < json_object_array_length(results); j++)
+			{
+				struct json_object *object = json_object_array_get_idx(results, j);
+
+				if (record_of(member(object, "id"), is_company) == NULL && nrecords < MAX_RECORDS)
+				{
+					strlcpy(records[nrecords].id, member(object, "id"), sizeof(records[0].id));
+					records[nrecords].is_company = is_company;
+					records[nrecords++].number = i;
+				}
+			}
+		json_object_put(root);
+	}
+	return record_of(id, is_company);
+}
+
 /* What an address or a domain says: its number; -1: none of ours. */
 static int
 number_of(const char *key, bool is_company)
@@ -226,7 +257,24 @@ learn_record(struct json_object *line, struct json_object *properties, bool is_c
 	}
 	if (record != NULL && number >= 0)
 		record->number = number;
+	if (record == NULL && id != NULL)
+		record = find_record(id, is_company);
 	return record != NULL ? record->number : -1;
+}
+
+/* The calls whose values a body has; -1 at the end.  *at: where to go on. */
+static int
+next_marker(const char **at)
+{
+	while ((*at = strstr(*at, "\"v")) != NULL)
+	{
+		int			number = atoi(*at + 2);
+
+		*at += 2;
+		if ((*at)[0] >= '0' && (*at)[0] <= '9' && number < ncalls)
+			return number;
+	}
+	return -1;
 }
 
 static int
@@ -244,7 +292,7 @@ call_of(const char *value)
 static void
 add_fact(FactKind kind, int call, int contact, int company, int property)
 {
-	static const char *const words[] = {"a value", "a company", "an event", "an association"};
+	static const char *const words[] = {"a value", "a company", "an event", "an association", "a form"};
 
 	if (call >= 0 && calls[call].committed == 0)
 		violated("what is not committed is not sent", "%s of call %d", words[kind], call);
@@ -293,10 +341,16 @@ note_line(struct json_object *line)
 		/* one for an address that nobody has makes the contact */
 		add_fact(FACT_EVENT, call_of(member(properties, "marker")), learn_record(line, line, false), -1, -1);
 	}
+	else if (strcmp(op, "form") == 0)
+	{
+		const char *text = json_object_to_json_string(line);
+
+		add_fact(FACT_FORM, next_marker(&text), -1, -1, -1);
+	}
 	else if (strcmp(op, "associate") == 0)
 	{
-		Record	   *contact = record_of(member(line, "contact"), false);
-		Record	   *company = record_of(member(line, "company"), true);
+		Record	   *contact = find_record(member(line, "contact"), false);
+		Record	   *company = find_record(member(line, "company"), true);
 
 		add_fact(FACT_ASSOCIATION, -1, contact != NULL ? contact->number : -1,
 				 company != NULL ? company->number : -1, -1);
@@ -324,21 +378,6 @@ reference_applied(void)
 }
 
 /* ---- what is sent ------------------------------------------------------------------------------------ */
-
-/* The calls whose values a body has; -1 at the end.  *at: where to go on. */
-static int
-next_marker(const char **at)
-{
-	while ((*at = strstr(*at, "\"v")) != NULL)
-	{
-		int			number = atoi(*at + 2);
-
-		*at += 2;
-		if ((*at)[0] >= '0' && (*at)[0] <= '9' && number < ncalls)
-			return number;
-	}
-	return -1;
-}
 
 void
 reference_sent(const char *body)
@@ -531,7 +570,7 @@ may_fail(const ModelCall *call, int object)
 		return true;
 	/* an association needs both, and other calls may make them */
 	for (int i = 0; i < ncalls; i++)
-		if (calls[i].refused > 0 &&
+		if ((calls[i].refused > 0 || calls[i].cancelled || calls[i].has_deadline) &&
 			(calls[i].company == call->company || (calls[i].contact >= 0 && (contacts & (1 << calls[i].contact)))))
 			return true;
 	return false;
@@ -541,6 +580,11 @@ static void
 check_verdict(const ModelCall *call, int object, const Verdicts *verdict)
 {
 	if (is_success(verdict->word) || may_fail(call, object))
+		return;
+	if ((call->has_deadline && strcmp(verdict->word, "expired") == 0) ||
+		(call->cancelled && strcmp(verdict->word, "cancelled") == 0))
+		return;
+	if (call->troubled > 0 && object == OBJECT_IS_FORM && strcmp(verdict->word, "unknown") == 0)
 		return;
 	if (call->troubled > 0 && object == OBJECT_IS_EVENT &&
 		(strcmp(verdict->word, "sent_unconfirmed") == 0 || strcmp(verdict->word, "unknown") == 0))
@@ -598,6 +642,25 @@ check_events(void)
 			violated("an event is effective once", "call %d: %d times", i, n);
 		if (n == 0 && is_success(verdict_of(id)->word))
 			violated("delivered is what HubSpot holds", "the event of call %d", i);
+	}
+}
+
+static void
+check_forms(void)
+{
+	for (int i = 0; i < ncalls; i++)
+	{
+		int64		id = row_of(&calls[i], OBJECT_IS_FORM);
+		int			n = count_facts(FACT_FORM, i);
+
+		if (id == 0 || calls[i].committed == 0)
+			continue;
+		if (n > 1)
+			violated("a form is submitted once at most", "call %d: %d times", i, n);
+		if (n == 0 && is_success(verdict_of(id)->word))
+			violated("delivered is what HubSpot holds", "the form of call %d", i);
+		if (n > 0 && strcmp(verdict_of(id)->word, "cancelled") == 0)
+			violated("what is cancelled has not been sent", "the form of call %d", i);
 	}
 }
 
@@ -689,6 +752,7 @@ reference_at_end(void)
 	check_verdicts();
 	check_contacts();
 	check_events();
+	check_forms();
 	check_order();
 	check_values();
 	check_associations();

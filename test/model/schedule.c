@@ -191,6 +191,7 @@ begin_to_settle(void)
 	settling = true;
 	say("everything goes well from here on");
 	world_finish();
+	world_resume();
 }
 
 static void
@@ -239,6 +240,8 @@ schedule_sleep(int64 timeout_us)
 			end_process();
 			return;
 		}
+		if (chance(15))
+			world_order();
 		switch (pick(4))
 		{
 			case 0:

@@ -259,6 +259,7 @@ simulated_start(void)
 			"\"event_limit\":0,\"form_limit\":0,\"rate_headers\":false}");
 	prepare("/_sim/properties/companies", "{\"name\":\"external_id\",\"label\":\"Key\",\"type\":\"string\","
 			"\"fieldType\":\"text\",\"groupName\":\"companyinformation\",\"hasUniqueValue\":true}");
+	prepare("/_sim/forms", "{\"id\":\"0a1b2c3d-0000-4000-8000-1234567890ab\",\"name\":\"Form\",\"fields\":[\"email\",\"note\"]}");
 	prepare("/events/v3/event-definitions", "{\"label\":\"Order Completed\",\"name\":\"order_completed\","
 			"\"primaryObject\":\"CONTACT\",\"includeDefaultProperties\":true,\"propertyDefinitions\":"
 			"[{\"name\":\"marker\",\"label\":\"Marker\",\"type\":\"string\"}]}");

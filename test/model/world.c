@@ -12,6 +12,7 @@
 #include "access/htup_details.h"
 #include "access/skey.h"
 #include "access/xact.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -21,6 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
+#include "base/statement.h"
 #include "cluster/shared.h"
 #include "enqueue/enqueue.h"
 #include "store/append.h"
@@ -56,6 +58,7 @@ int			ncalls;
 static Session sessions[MAX_SESSIONS];
 static int	nsessions;
 static int	calls_left;
+static bool submits_forms;
 static bool names_users;		/* calls name their contacts by userId, too */
 static Session *calling;		/* whose call runs, NULL: none */
 static MemoryContext context;	/* for tuples, of the schedule */
@@ -319,6 +322,12 @@ write_message(const ModelCall *call)
 				appendStringInfoChar(&message, '}');
 			}
 			break;
+		case KIND_FORM:
+			resetStringInfo(&message);
+			appendStringInfo(&message, "{\"formId\":\"0a1b2c3d-0000-4000-8000-1234567890ab\",\"fields\":["
+							 "{\"name\":\"email\",\"value\":\"c%d@example.com\"},{\"name\":\"note\",\"value\":\"v%d\"}]",
+							 call->contact, call->number);
+			break;
 		case KIND_COUNT:
 			break;
 	}
@@ -334,13 +343,17 @@ choose_call(ModelCall *call)
 	memset(call, 0, sizeof(*call));
 	call->number = ncalls;
 	call->user = call->contact = call->company = -1;
-	call->kind = kind < 5 ? KIND_IDENTIFY : kind < 8 ? KIND_TRACK : KIND_GROUP;
+	call->kind = kind < 5 ? KIND_IDENTIFY : kind < 7 ? KIND_TRACK : kind < 9 || !submits_forms ? KIND_GROUP : KIND_FORM;
+	call->has_deadline = chance(80);
 	switch (call->kind)
 	{
 		case KIND_IDENTIFY:
 			call->contact = pick(CONTACTS);
 			call->user = pick(USERS + 1) - 1;
 			call->properties = 1 + pick((1 << PROPERTIES) - 1);
+			break;
+		case KIND_FORM:
+			call->contact = pick(CONTACTS);
 			break;
 		case KIND_GROUP:
 			call->company = pick(COMPANIES);
@@ -353,7 +366,7 @@ choose_call(ModelCall *call)
 	}
 }
 
-static const Call call_of_kind[KIND_COUNT] = {CALL_IDENTIFY, CALL_TRACK, CALL_GROUP};
+static const Call call_of_kind[KIND_COUNT] = {CALL_IDENTIFY, CALL_TRACK, CALL_GROUP, CALL_FORM};
 
 static void
 make_call(Session *session)
@@ -362,6 +375,7 @@ make_call(Session *session)
 	ResourceOwner owner = CurrentResourceOwner;
 	ModelCall  *call = &calls[ncalls];
 	Enqueue    *enqueue;
+	Interval	deadline = {0};
 	char	   *message;
 	int64		after;
 	int			before = session->ntuples;
@@ -375,6 +389,8 @@ make_call(Session *session)
 	after = __real_ring_last_id(ring_catalog(false)->outbox_id_seq);
 	calling = session;
 	enqueue = enqueue_begin(call_of_kind[call->kind], SOURCE_FUNCTION, NULL, GetUserId(), 1);
+	deadline.time = (1 + pick(20)) * USECS_PER_SEC;
+	enqueue_set_terms(enqueue, call->has_deadline ? &deadline : NULL, chance(80));
 	call->id = enqueue_message(enqueue, DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(message))));
 	enqueue_end(enqueue);
 	calling = NULL;
@@ -475,6 +491,67 @@ others_step(void)
 		others[nothers++] = next_xid++;
 }
 
+/* ---- orders ----------------------------------------------------------------------------------- */
+
+/* A statement of a session that is committed at once. */
+static void
+run_statement(const char *sql)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	say("somebody runs: %s", sql);
+	BeginInternalSubTransaction(NULL);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	(void) statement_execute(sql, 0, NULL, NULL, NULL, false, 0);
+	SPI_finish();
+	PopActiveSnapshot();
+	ReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	pg_atomic_write_u32(&hubspot_shared->slots[0].wake, 1);
+}
+
+void
+world_order(void)
+{
+	static const char *const lanes[] = {"contacts", "companies", "associations", "events", "forms"};
+	const char *lane = lanes[pick(lengthof(lanes))];
+	ModelCall  *call = ncalls > 0 ? &calls[pick(ncalls)] : NULL;
+
+	switch (pick(4))
+	{
+		case 0:
+			run_statement(psprintf("SELECT public.hubspot_resume('crm', '%s')", lane));
+			break;
+		case 1:
+			run_statement(psprintf("SELECT public.hubspot_pause('crm', '%s')", lane));
+			break;
+		case 2:
+			if (call == NULL || call->committed == 0)
+				break;
+			for (int i = 0; i < ncalls; i++)
+				calls[i].cancelled |= &calls[i] == call;
+			run_statement(psprintf("SELECT public.hubspot_cancel(" INT64_FORMAT ")", call->id));
+			break;
+		case 3:
+			if (call == NULL)
+				break;
+			for (int i = 0; i < ncalls; i++)
+				calls[i].cancelled |= calls[i].contact == call->contact;
+			if (call->contact >= 0)
+				run_statement(psprintf("SELECT public.hubspot_cancel(key => 'c%d@example.com')", call->contact));
+			break;
+	}
+}
+
+void
+world_resume(void)
+{
+	run_statement("DELETE FROM hubspot.pause");
+}
+
 static bool
 has_work(void)
 {
@@ -539,6 +616,15 @@ world_crash(void)
 	nothers = 0;
 }
 
+/* MODEL_WITHOUT names what the calls do without. */
+static bool
+is_wanted(const char *what)
+{
+	const char *without = getenv("MODEL_WITHOUT");
+
+	return without == NULL || strstr(without, what) == NULL;
+}
+
 void
 world_begin(void)
 {
@@ -552,7 +638,8 @@ world_begin(void)
 	calling = NULL;
 	next_xid = FIRST_XID;
 	last_ended = FIRST_XID - 1;
-	names_users = getenv("MODEL_USERS") == NULL || strcmp(getenv("MODEL_USERS"), "0") != 0;
+	names_users = is_wanted("users");
+	submits_forms = is_wanted("forms");
 	nsessions = 1 + pick(MAX_SESSIONS);
 	calls_left = 1 + pick(12);
 	catalog = ring_catalog(false);

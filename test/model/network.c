@@ -49,7 +49,6 @@ typedef struct Trouble
 	bool		is_lost;		/* nothing is answered */
 	bool		is_refusal;		/* as if for the sake of its content */
 	const char *only;			/* paths with this text; NULL: any */
-	bool		spares_account; /* not what is asked about the account: see README.md, known faults */
 } Trouble;
 
 static const Trouble troubles[] = {
@@ -63,7 +62,7 @@ static const Trouble troubles[] = {
 	{.weight = 8, .words = "is carried out and answered 502", .rule = "{\"action\":\"html\",\"apply\":true}"},
 	{.weight = 6, .words = "is carried out and answered with garbage", .rule = "{\"action\":\"garbage\",\"apply\":true}"},
 	{.weight = 3, .words = "is answered with garbage", .rule = "{\"action\":\"garbage\"}"},
-	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .spares_account = true},
+	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/"},
 	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}"},
 	{.weight = 6, .words = "is answered with results in another order", .rule = "{\"action\":\"shuffle\"}"},
 	{.weight = 5, .words = "is answered 423", .rule = "{\"action\":\"status\",\"status\":423}"},
@@ -247,8 +246,7 @@ choose_trouble(void)
 static bool
 can_have(const Request *request, const Trouble *trouble)
 {
-	return (trouble->only == NULL || strstr(request->path, trouble->only) != NULL) &&
-		!(trouble->spares_account && strstr(request->path, "/account-info/") != NULL);
+	return trouble->only == NULL || strstr(request->path, trouble->only) != NULL;
 }
 
 static Request *

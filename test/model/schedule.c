@@ -400,7 +400,8 @@ seconds_used(void)
 /*
  * hubspot_model(first bigint, n int, how text): run the schedules of n seeds.  how is "run",
  * "tell" (in words), "shrink" (in words, the least that breaks the same promise), or "prepare":
- * let a worker learn what HubSpot's schema is, and keep that.
+ * let a worker learn what HubSpot's schema is, and keep that; "coverage": tell what this process
+ * has reached.
  */
 Datum
 hubspot_model(PG_FUNCTION_ARGS)
@@ -417,6 +418,8 @@ hubspot_model(PG_FUNCTION_ARGS)
 	/* the statement's own; a worker's transaction begins without them */
 	PopActiveSnapshot();
 	ActivePortal = NULL;
+	if (strcmp(how, "coverage") == 0)
+		coverage_print();
 	process_prepare();
 	model_clock_us = BEGIN_US;
 	if (!started)

@@ -50,6 +50,7 @@ model_schedules() {
 		n=$((last - i < model_chunk ? last - i : model_chunk))
 		printf "SELECT public.hubspot_model(%d, %d, 'run');\n\n" "$i" "$n"
 		model_file fresh
+		[ "$i" -lt $((last - model_chunk)) ] || printf "SELECT public.hubspot_model(0, 0, 'coverage');\n\n"
 	done | model_session 2>&1 | tr '\r' '\n' >"$work/model.log" || true
 	# each schedule was run to its end, and kept its promises
 	[ "$(awk '$2 == "schedules," { n += $1 } END { print n + 0 }' "$work/model.log")" -eq "$2" ] &&
@@ -61,6 +62,9 @@ model_broken() {
 	grep -oE '^seed [0-9]+ after .*' "$work/model.log" ||
 		grep -oE '^(backend> )*seed [0-9]+' "$work/model.log" | tail -n 1 | sed 's/.*seed/seed/; s/$/ ended the process/'
 }
+
+# What the last schedules have reached, or only what they have not.
+model_coverage() { sed -n 's/^\(backend> \)*coverage: //p' "$work/model.log"; }
 
 model_tell() {
 	{

@@ -536,12 +536,12 @@ world_order(void)
 			run_statement(psprintf("SELECT public.hubspot_cancel(" INT64_FORMAT ")", call->id));
 			break;
 		case 3:
-			if (call == NULL)
+			if (call == NULL || call->contact < 0)
 				break;
+			/* those that name it by a userId have its key, too, once that is known */
 			for (int i = 0; i < ncalls; i++)
-				calls[i].cancelled |= calls[i].contact == call->contact;
-			if (call->contact >= 0)
-				run_statement(psprintf("SELECT public.hubspot_cancel(key => 'c%d@example.com')", call->contact));
+				calls[i].cancelled |= calls[i].contact == call->contact || calls[i].user >= 0;
+			run_statement(psprintf("SELECT public.hubspot_cancel(key => 'c%d@example.com')", call->contact));
 			break;
 	}
 }

@@ -69,8 +69,8 @@ static const Trouble troubles[] = {
 	{.weight = 4, .words = "is answered 401", .rule = "{\"action\":\"status\",\"status\":401}"},
 	{.weight = 4, .words = "is answered 409", .rule = "{\"action\":\"conflict\"}", .only = "/crm/objects/", .is_refusal = true},
 	{.weight = 6, .words = "is answered 400", .rule = "{\"action\":\"status\",\"status\":400,\"body\":{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"refused by the model\",\"correlationId\":\"1\"}}", .is_refusal = true},
-	{.weight = 8, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .is_refusal = true},
-	{.weight = 6, .words = "is refused for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"VALIDATION_ERROR\"}", .is_refusal = true},
+	{.weight = 24, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/crm/objects/contacts/batch/", .is_refusal = true},
+	{.weight = 16, .words = "is refused for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"VALIDATION_ERROR\"}", .is_refusal = true},
 };
 
 static Request requests[WIRE_MAX_TRANSFERS];

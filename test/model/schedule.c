@@ -308,7 +308,7 @@ run(void)
 	MemoryContextSwitchTo(context);
 	if (sigsetjmp(ending, 0) == 0)
 	{
-		temper = prepares ? 0 : pick(4) * pick(4) * 40;
+		temper = prepares ? 0 : pick(4) * pick(4) * 50;
 		steps_left = prepares ? 0 : 10 + pick(80);
 		network_begin();
 		reference_begin();

@@ -10,6 +10,7 @@
 #						mostly, refresher, launcher, sessions, PostgreSQL's own
 #	pause_process()		the same with one process and its children
 #	pause_here()		sleeps at times: the test itself is late
+#	leave_alone()		a process that the test itself stops is not continued
 #
 # and without it they do nothing.  A pause takes 0.02 to 1.5 s, shorter ones more often.
 package HubSpotPauses;
@@ -18,12 +19,14 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use File::Temp ();
 use POSIX ();
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(pause_cluster pause_process pause_here);
+our @EXPORT = qw(pause_cluster pause_process pause_here leave_alone);
 
 my $seed = $ENV{PAUSES};
+my $left_alone = File::Temp->newdir if defined $seed;    # has a file with the name of each such process
 my $count = 0;    # of processes that pause others, so that each has its own numbers
 my @weights = ([ qr/hubspot worker/, 8 ], [ qr/hubspot refresher/, 4 ], [ qr/hubspot launcher/, 1 ], [ qr/^postgres: .*\[local\]/, 2 ], [ qr/^postgres/, 0.3 ]);
 
@@ -84,9 +87,10 @@ sub pause_some
 	{
 		sleep rand 0.6;
 		my $pid = choose($pids->()) or next;
+		next if -e "$left_alone/$pid";
 		kill 'STOP', $pid or next;
 		sleep pause_length();
-		kill 'CONT', $pid;
+		kill 'CONT', $pid unless -e "$left_alone/$pid";
 	}
 	POSIX::_exit(0);
 }
@@ -106,6 +110,14 @@ sub pause_process
 {
 	my ($pid) = @_;
 	pause_some(sub { family($pid) }) if defined $seed;
+}
+
+sub leave_alone
+{
+	my ($pid) = @_;
+	return unless defined $seed;
+	open my $file, '>', "$left_alone/$pid" or die "$left_alone/$pid: $!";
+	close $file;
 }
 
 sub pause_here

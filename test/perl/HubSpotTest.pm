@@ -26,7 +26,7 @@ use HubSpotPauses;
 use HubSpotSimulator;
 
 our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
-  stop_delivery resume_delivery worker_pid wait_until wait_drained becomes);
+  stop_delivery resume_delivery worker_pid freeze wait_until wait_drained becomes);
 our @EXPORT_OK = qw(try_ask start_writer);
 
 # The token that accounts and simulators have unless told otherwise.
@@ -158,6 +158,15 @@ sub worker_pid
 				  . "WHERE w.database = '$database' AND w.state IN ('running', 'held')");
 		},
 		"a worker for $database");
+}
+
+# From here on a process has no time for anything, until the test continues or kills it.
+sub freeze
+{
+	my ($pid) = @_;
+	croak 'no process to be stopped' unless $pid;
+	leave_alone($pid);
+	kill 'STOP', $pid;
 }
 
 # What a query says; undef while the server is down.

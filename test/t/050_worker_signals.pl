@@ -94,7 +94,7 @@ is(scalar(grep { $_->{key} eq 'hang@example.com' } $sim->log), 2, 'the row goes 
 # A peer that accepts connections and never says a word, not even a TCP reset
 hang();
 $pid = activity('pid');
-kill 'STOP', $sim->{pid};
+freeze($sim->{pid});
 took(
 	sub {
 		ask("SELECT pg_terminate_backend($pid)");

@@ -36,7 +36,7 @@ sub change_without_answer
 sub kill_worker
 {
 	my $worker = worker_pid($node, 'postgres');
-	kill 'STOP', $worker;    # it has no time for anything any more
+	freeze($worker);
 	ask('ALTER SYSTEM SET hubspot.enabled = off');
 	$node->reload;
 	wait_until(sub { ask('SHOW hubspot.enabled') eq 'off' }, 'the setting to be read');

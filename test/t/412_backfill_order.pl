@@ -64,7 +64,7 @@ let_it_try();
 # A change that begins before the back-fill reads, and commits; the worker
 # sleeps, so that it sees the rows of both at once, by their ids
 $live->query_safe(q{BEGIN; UPDATE people SET firstname = 'new' WHERE id = 1});
-kill 'STOP', $worker;
+freeze($worker);
 ask(q{SELECT hubspot_resync('people')});
 let_it_try();
 is(rows_read('people'), '0', 'a row under change is waited for');

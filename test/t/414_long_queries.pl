@@ -97,9 +97,16 @@ ask(q{SELECT hubspot_drop_sync('hang')});
 
 # What looks for no interrupts: here a process that has no time for them
 as('mallory', q{SELECT hubspot_audience('hang', 'SELECT public.hang()', every => '1 second', timeout => '100 ms')});
-wait_until(sub { ask('SELECT refresher_runs FROM hubspot.workers') eq 'hang' }, 'the query that is to be stopped');
-$pid = ask('SELECT refresher_pid FROM hubspot.workers');
-kill 'STOP', $pid;
+my $runs = q{SELECT refresher_pid FROM hubspot.workers WHERE refresher_runs = 'hang'};
+wait_until(
+	sub {
+		$pid = ask($runs) or return 0;
+		freeze($pid);
+		return 1 if ask($runs) eq $pid;
+		kill 'CONT', $pid;    # it had ended just then
+		return 0;
+	},
+	'the query that is to be stopped');
 wait_until(sub { ask('SELECT problem FROM hubspot_health()') =~ /^audience "hang" of mallory goes on although its process $pid was told to end at 20\S+ \S+: it does not look for interrupts/m },
 	sub { 'health: ' . ask('SELECT * FROM hubspot_health()') });
 unlike(ask('SELECT problem FROM hubspot_health()'), qr/^audience "hang" of mallory runs since/m, 'health does not promise an end that does not come');

@@ -89,7 +89,7 @@ sub dies_at
 	my $pid = wait_for($worker);
 	my $path = $node->data_dir . '/hubspot_worker_suspects.' . $oid;
 
-	kill 'STOP', $pid;
+	freeze($pid);
 	open my $file, '+<:raw', $path or die "$path: $!";
 	seek $file, 8, 0;
 	print $file pack('L x4 q', $kind, $id);

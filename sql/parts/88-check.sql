@@ -7,7 +7,7 @@ CREATE FUNCTION @extschema@.hubspot_check(OUT what text, OUT id bigint, OUT deta
 RETURNS SETOF record
 LANGUAGE c VOLATILE COST 1000000 ROWS 1 AS 'MODULE_PATHNAME', 'hubspot_check';
 COMMENT ON FUNCTION @extschema@.hubspot_check() IS
-'looks at all rows for what should not be: a row that the checkpoint covers and that has no verdict and no copy in hubspot.deferred, or both; two verdicts; a verdict without a row; rows of another generation than their table; sequences or a checkpoint in the wrong place; a record map that contradicts itself.  A row for each finding: what, id of the outbox row (NULL: it is about none), detail, remedy; empty when all is well.  Reads beside everything that goes on, takes about a second for a million rows.  The worker does the same once in hubspot.check_interval, and before a generation is given back: see hubspot_health()';
+'looks at all rows for what should not be: a row that the checkpoint covers and that has no verdict and no copy in hubspot.deferred, or both; two verdicts; a verdict without a row; rows of another generation than their table; sequences or a checkpoint in the wrong place; a record map that contradicts itself.  A row for each finding: what, id of the outbox row (NULL: it is about none), detail, remedy; empty when all is well.  Reads all of these tables, beside everything that goes on.  The worker does the same once in hubspot.check_interval, and before a generation is given back: see hubspot_health()';
 
 CREATE TABLE hubspot.finding (
 	what text NOT NULL,

@@ -164,6 +164,13 @@ for my $kind (sort keys %kinds)
 	push @appends, [ 'options of two traits', $kind, { rooms => ';attic', Rooms => ';den' }, { Rooms => ';bath' }, { rooms => ';cellar' } ];
 }
 compare(@appends);
+for ([ ';attic', 'delivered' ], [ ';attic', 'delivered' ], [ 'attic', 'delivered' ], [ 'attic', 'unchanged' ])
+{
+	my ($rooms, $verdict) = @$_;
+	my $id = ask(call_of('sparing', 'again', { rooms => $rooms }));
+	wait_drained($node, 'postgres');
+	is(ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $id"), $verdict, "only what changed: $rooms is $verdict");
+}
 
 # Back-fills make way, but not for calls of the same record: most of them stay on disk meanwhile
 stop_delivery($node);

@@ -1,14 +1,15 @@
-# HubSpotTorture: the fault campaign.  Sessions call, HubSpot misbehaves, workers are
-# killed and the server is stopped, all at random; in the end everything is mended,
-# drains, and the ledger, the tables and HubSpot's books are compared.
+# HubSpotTorture: the fault campaign.  Sessions call, HubSpot misbehaves, tables are
+# locked, the disk is full, processes are killed and the server is stopped, all at
+# random; in the end everything is mended, drains, and the ledger, the tables and
+# HubSpot's books are compared.
 #
 #	use HubSpotTorture;
 #	torture(seed => 7, faults => 100, seconds => 20, crashes_every => 4);
 #
 # It ends the campaign at so many faults or after so many seconds, whichever comes
-# first, and makes a TAP test of each property that must hold.  A fault is an answer
-# that a rule of the simulator spoilt, or a kill or stop.  The seed decides what is
-# done; when, is up to the machine.  The SQL is in test/torture/.
+# first, and makes a TAP test of each property that must hold.  The seed decides what is
+# done; when, is up to the machine.  What sessions do is in HubSpotTortureCalls, what is
+# done to them in HubSpotTortureFaults, the SQL in test/torture/.
 package HubSpotTorture;
 
 use strict;
@@ -20,160 +21,31 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 use HubSpotTest qw(:DEFAULT start_writer try_ask);
+use HubSpotTortureCalls;
+use HubSpotTortureFaults;
 
 our @EXPORT = qw(torture);
 
-my $contacts = 60;
-my $companies = 20;
 my $backlog = 4000;    # rows that may wait before the sessions pause
+my $beside_token = 'pat-na1-22222222-3333-4444-5555-666666666666';
 
-my ($sim, $node, $directory, $stop_file, $pause_file);
-my %count;             # of faults, by kind
-my $most_deferred = 0;
-
-sub one_of { return $_[ rand @_ ] }
-
-#
-# What sessions do
-#
-# Some contacts are called for more often than others.
-sub contact { return 'c' . int($contacts * rand() ** 2) . '@example.com' }
-sub company { return 'group' . int rand $companies }
-
-# One call of a key that others call, too; keys grow within a transaction, so that two do not deadlock.
-sub shared_call
-{
-	my ($kind, $key, $marker) = @_;
-	my $how = $kind eq 'contact' ? one_of(qw(function function enqueue row statement)) : one_of(qw(function enqueue));
-	my $member = $kind eq 'company' && rand() < 0.4 ? "'" . contact() . "'" : 'NULL';
-	my $call = "SELECT call('$kind', '$key', '$marker', '$how', $member);\n";
-	my $fate = rand;
-
-	return "SAVEPOINT s;\n${call}ROLLBACK TO s;\n" if $fate < 0.06;
-	return "SAVEPOINT s;\n${call}RELEASE s;\n" if $fate < 0.12;
-	return "SELECT call_in_block('$kind', '$key', '$marker', " . one_of('true', 'false') . ");\n" if $fate < 0.2;
-	return $call;
-}
-
-# Rows put into the table by COPY, with their lines of the ledger.
-sub copy
-{
-	my ($marker, $server) = @_;
-	my ($ledger, $outbox) = ('', '');
-
-	for my $i (1 .. 2 + int rand 40)
-	{
-		my ($one, $key) = ("$marker-$i", "$marker-$i\@example.com");
-		$ledger .= "$one|contact|$key|1\n";
-		$outbox .= qq{$server|identify|contact|function|$key|{"email": "$key", "zip": 1, "city": "$one"}\n};
-	}
-	return "COPY ledger (marker, kind, key, n) FROM STDIN (DELIMITER '|');\n$ledger\\.\n"
-	  . "COPY hubspot.outbox (server, call, object, source, key, message) FROM STDIN (DELIMITER '|');\n$outbox\\.\n";
-}
-
-# A transaction; the marker begins those of its calls.
-sub transaction
-{
-	my ($marker, $server) = @_;
-	my $n = 0;
-	my $sql = "BEGIN;\n";
-	my $end = rand() < 0.1 ? "ROLLBACK;\n" : "COMMIT;\n";
-	my $kind = rand;
-
-	$sql .= "SET LOCAL synchronous_commit = off;\n" if rand() < 0.4;
-	if ($kind < 0.07)
-	{
-		# what is prepared may wait for long: only keys of its own
-		my $fate = rand() < 0.7 ? 'keep' : 'drop';
-		$sql .= "SELECT call('contact', 'own-$marker\@example.com', '$marker-" . $n++ . "');\n" for 0 .. rand 4;
-		$sql .= "SELECT call_many('$marker-many', " . int(rand 100) . ", 'enqueue');\n";
-		return $sql . "PREPARE TRANSACTION '$fate-$marker';\n";
-	}
-	if ($kind < 0.1)
-	{
-		# a session that takes its time
-		$sql .= "SELECT call('contact', 'own-$marker\@example.com', '$marker-a'); SELECT pg_sleep(" . rand(2) . ");\n"
-		  . "SELECT call('contact', 'own-$marker\@example.com', '$marker-b');\n";
-		return $sql . $end;
-	}
-	return $sql . copy($marker, $server) . $end if $kind < 0.15;
-	return $sql . "SELECT call('" . one_of(qw(contact event)) . "', '" . contact() . "', '$marker-' || i) FROM generate_series(1, " . int(rand 150) . ") i;\n" . $end
-	  if $kind < 0.17;
-	return $sql . "SELECT call_many('$marker', " . int(rand 300) . ", '" . one_of(qw(enqueue statement)) . "');\n" . $end if $kind < 0.2;
-	return $sql . "SELECT call('bad', 'bad-$marker\@example.nosuchtld', '$marker-bad');\n" . $end if $kind < 0.24;
-
-	$sql .= shared_call('contact', $_, "$marker-" . $n++) for sort map { contact() } 0 .. rand 8;
-	$sql .= shared_call('company', $_, "$marker-" . $n++) for sort map { company() } 1 .. rand 4;
-	$sql .= shared_call('event', $_, "$marker-" . $n++) for sort map { contact() } 0 .. rand 6;
-	return $sql . $end;
-}
-
-sub session_says
-{
-	my ($session, $chunk) = @_;
-	my $server = $node->{hubspot_server};
-	sleep 0.05 while -e $pause_file && !-e $stop_file;
-	sleep rand 0.3;
-	return join '', map { transaction("w$session-$chunk-$_", $server) } 1 .. 8;
-}
+# HubSpot; that of another account, which never misbehaves
+my ($sim, $beside, $node, $directory, $stop_file, $pause_file);
+my ($most_deferred, %seen);
 
 #
-# What HubSpot does.  One record alone is never refused, nor met with silence.
+# What is looked at while it happens
 #
-my %several = (match => { record => '},{' });
-my @faults = (
-	(map { my $status = $_; [ "status $status", action => 'status', status => $status, body => 'no' ] } 408, 500, 502, 503, 504),
-	(map { [ "status $_", action => 'status', status => $_ ] } 401, 403, 423, 477),
-	(map { [ "html $_", action => 'html', status => $_ ] } 404, 502, 503),
-	[ '429, again in 1 s', action => 'status', status => 429, headers => { 'Retry-After' => 1 } ],
-	[ '429 DAILY', action => 'rate_limit', policy => 'DAILY' ],
-	[ '429 SECONDLY_SEARCH', action => 'rate_limit', policy => 'SECONDLY_SEARCH', headers => { 'Retry-After' => 1 } ],
-	[ 'reset', action => 'reset' ], [ 'reset amid the answer', action => 'reset', after_bytes => 300 ],
-	[ 'truncated', action => 'truncate' ],
-	[ 'dropped before', action => 'drop_before' ], [ 'dropped after', action => 'drop_after' ], [ 'dropped after', action => 'drop_after' ],
-	[ 'late', action => 'delay', ms => 250 ], [ 'in pieces', action => 'slow_body', ms => 0 ], [ '2 MB', action => 'big', bytes => 2_000_000 ],
-	[ 'garbage', action => 'garbage' ],
-	[ 'shuffled', action => 'shuffle' ], [ 'errors of nobody', action => 'untraced_errors' ],
-	[ 'a result missing', action => 'missing_results', %several ], [ 'empty success', action => 'empty_success', %several ],
-	[ 'conflict', action => 'conflict', %several ],
-	[ '400 for all', action => 'status', status => 400, %several,
-		body => { status => 'error', category => 'VALIDATION_ERROR', message => 'Invalid input' } ]);
-# These take seconds each.
-my @slow_faults = ([ 'hang', action => 'hang' ], [ '429 TEN_SECONDLY_ROLLING', action => 'rate_limit', policy => 'TEN_SECONDLY_ROLLING' ]);
-# One contact spoils each request that it is in, for a while.
-sub spoilt_contact
+# What must never be seen; the first ones are kept.
+sub seen_wrong { my ($what, @examples) = @_; push @{ $seen{$what} //= [] }, @examples }
+
+sub look
 {
-	return ([ 'one contact fails all', action => 'status', status => one_of(500, 502, 503), body => 'no',
-			match => { record => '"' . contact() . '"' } ], 5 + int rand 10);
-}
-
-my @paths = (('contacts/batch/upsert') x 4, ('companies/batch/upsert') x 2, ('send/batch') x 3, ('/associations/') x 2, 'account-info', '/');
-
-my %kind_of_rule;
-
-sub add_fault
-{
-	my ($fault, $times) = rand() < 0.08 ? spoilt_contact() : (rand() < 0.01 ? one_of(@slow_faults) : one_of(@faults), 1 + int rand 4);
-	my ($kind, %rule) = @$fault;
-	$rule{match} = { %{ $rule{match} // {} }, path => one_of(@paths) };
-	my $id = $sim->fault(%rule, times => $times, skip => int rand 3);
-	$kind_of_rule{$id} = $kind;
-}
-
-# Counts what the rules did, and forgets them.
-sub count_faults
-{
-	$count{ $kind_of_rule{ $_->{id} } } += $_->{hits} for @{ $sim->faults->{results} };
-	$sim->clear_faults;
-	my $now = try_ask($node, 'SELECT count(*) FROM hubspot.deferred') // 0;
-	$most_deferred = $now if $now > $most_deferred;
-}
-
-sub faults_so_far
-{
-	my $sum = 0;
-	$sum += $_ for values %count;
-	return $sum;
+	my $deferred = try_ask($node, 'SELECT count(*) FROM hubspot.deferred') // 0;
+	$most_deferred = $deferred if $deferred > $most_deferred;
+	seen_wrong('what the checkpoint covers has a verdict', split /\n/, try_ask($node, 'SELECT example FROM disagreement LIMIT 5') // '');
+	seen_wrong('hubspot_check() finds nothing', split /\n/, try_ask($node, 'SELECT * FROM hubspot_check() LIMIT 5') // '');
+	seen_wrong('the worker never sleeps in a transaction', split /\n/, try_ask($node, 'SELECT * FROM sleeps_in_transaction()') // '');
 }
 
 # The pauses of the lanes end with a reload.
@@ -183,7 +55,7 @@ sub end_pauses
 	kill 'HUP', $postmaster if $postmaster;
 }
 
-my @lanes = qw(contacts companies associations events);
+my @lanes = qw(contacts companies associations events forms lists);
 
 # An operator stops a lane, or all, and lets it go on.
 sub pause
@@ -193,61 +65,16 @@ sub pause
 
 sub resume
 {
-	try_ask($node, join ' ', map { "SELECT hubspot_resume('crm', $_);" } 'NULL', map { "'$_'" } @lanes);
+	return try_ask($node, join ' ', map { "SELECT hubspot_resume('crm', $_);" } 'NULL', map { "'$_'" } @lanes);
 }
 
 # Limits that are low for a while are no faults.
+my %no_limits = (burst_limit => 100_000, event_limit => 100_000, association_limit => 100_000, form_limit => 0, daily_limit => 0, search_limit => 0);
+
 sub change_limits
 {
 	my $low = rand() < 0.25;
 	$sim->config(burst_limit => $low ? 40 + int rand 40 : 100_000, event_limit => $low ? 300 : 100_000, association_limit => $low ? 20 : 100_000);
-}
-
-#
-# What ends workers, sessions and the server
-#
-my @crash_log;
-
-# From here on requests are another worker's; called when the old one is gone and the next one not there.
-sub note_crash { push @crash_log, [ int(time * 1e6), shift ] }
-
-sub end_worker
-{
-	my ($signal, $what) = @_;
-	my $pid = try_ask($node, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'hubspot worker'}) or return 0;
-	kill $signal, $pid;
-	wait_until(sub { !kill 0, $pid }, "$what: the worker to be gone");
-	note_crash($what);
-	return 1;
-}
-
-sub end_server
-{
-	my ($mode, $what) = @_;
-	$node->stop($mode);
-	note_crash($what);
-	sleep rand 0.5;
-	$node->start;
-	return 1;
-}
-
-sub end_sessions
-{
-	return defined try_ask($node, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()});
-}
-
-my @crashes = (
-	[ 'worker killed', 8, sub { end_worker('KILL', @_) } ],
-	[ 'worker ended', 2, sub { end_worker('TERM', @_) } ],
-	[ 'server stopped immediately', 6, sub { end_server('immediate', @_) } ],
-	[ 'server restarted', 1, sub { end_server('fast', @_) } ],
-	[ 'sessions ended', 3, \&end_sessions ]);
-
-sub crash
-{
-	my ($what, undef, $act) = @{ one_of(map { ($_) x $_->[1] } @crashes) };
-	$count{$what}++ if $act->($what);
 }
 
 sub finish_prepared
@@ -263,25 +90,42 @@ sub finish_prepared
 #
 # The campaign
 #
+sub tell_all
+{
+	my ($marker, @who) = @_;
+	$node->safe_psql('postgres', join '', map { "SELECT call_user('tell', '$_', '$marker-$_', '" . (addresses($_))[0] . "', 'function');\n" } @who);
+}
+
 sub set_up
 {
 	my ($ack, $skip) = map { one_of('on', 'off') } 1 .. 2;
 
-	$sim = start_simulator(log => "$directory/applied",
-		config => { burst_limit => 100_000, event_limit => 100_000, association_limit => 100_000, daily_limit => 0, latency_ms => 2, latency_jitter_ms => 30 });
+	$sim = start_simulator(log => "$directory/applied", config => { %no_limits, latency_ms => 2, latency_jitter_ms => 30 });
+	mkdir "$directory/beside";
+	$beside = HubSpotSimulator->start($ENV{SIMULATOR}, "$directory/beside", token => $beside_token, config => {%no_limits});
 	$sim->add_property('companies', name => 'segment_group_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true());
-	$node = hubspot_cluster('torture', conf => join "\n", 'restart_after_crash = on', 'max_prepared_transactions = 50',
-		'log_statement = none', 'checkpoint_timeout = 30s', "hubspot.timeout = '3s'", "hubspot.ack_synchronous_commit = $ack",
+	$sim->api('POST', '/_sim/forms', { id => 'f-1', name => 'Demo', fields => ['email'] });
+	$node = hubspot_cluster('torture', start => 0, tokens => { crm => $HubSpotTest::token, beside => $beside_token },
+		conf => join "\n", 'restart_after_crash = on', 'max_prepared_transactions = 50',
+		'log_statement = none', "log_line_prefix = '%m [%p] %b %e '", "backtrace_functions = 'AllocSetFree,AllocSetRealloc'",
+		'checkpoint_timeout = 30s', "hubspot.timeout = '3s'", "hubspot.ack_synchronous_commit = $ack",
 		'hubspot.window_rows = ' . one_of(300, 5000, 50_000));
-	create_account($node, 'postgres', 'crm', $sim, company_id_property => 'segment_group_id', skip_unchanged => $skip);
-	$node->{hubspot_server} = $node->safe_psql('postgres', q{SELECT oid FROM pg_foreign_server WHERE srvname = 'crm'});
-	$node->safe_psql('postgres', q{SELECT hubspot_create_event('thing', '{"n": "string", "marker": "string"}')});
+	begin_faults($node, $sim, $directory);
+	preloaded(sub { $node->start });
+	create_account($node, 'postgres', 'crm', $sim, forms_url => $sim->url, company_id_property => 'segment_group_id', skip_unchanged => $skip);
+	create_account($node, 'postgres', 'beside', $beside, secret => 'beside');
+	$node->safe_psql('postgres', q{SELECT hubspot_create_event('thing', '{"n": "string", "marker": "string"}', server => 'crm')});
+	$node->safe_psql('postgres', join '', map { "SELECT hubspot_create_list('$_', server => 'crm');" } @lists);
+	$node->safe_psql('postgres', slurp_file('test/torture/setup.sql'));
+	wait_until(sub { $node->safe_psql('postgres', q{SELECT refreshed_at FROM hubspot.syncs WHERE name = 'torture'}) }, 'the first refresh of the audience');
 	wait_drained($node, 'postgres');
+	$node->{hubspot_server} = $node->safe_psql('postgres', q{SELECT oid FROM pg_foreign_server WHERE srvname = 'crm'});
 	$node->safe_psql('postgres', q{ALTER DATABASE postgres SET torture.first_id = } . $node->safe_psql('postgres', 'SELECT max(id) FROM hubspot.outbox'));
 	# from one table of the ring to the next
 	$node->safe_psql('postgres', q{SELECT setval('hubspot.outbox_id_seq', 2000000000 - } . one_of(1000, 10_000) . ')') if rand() < 0.5;
-	$node->safe_psql('postgres', slurp_file('test/torture/setup.sql'));
 	$node->safe_psql('postgres', qq{SELECT call('contact', 'c' || i || '\@example.com', 'first-' || i) FROM generate_series(0, $contacts - 1) i});
+	my %late = map { $_ => 1 } @told_late;
+	tell_all('first', grep { !$late{$_} } @user_ids);
 	wait_drained($node, 'postgres');
 	return "acknowledged with synchronous_commit = $ack, skip_unchanged = $skip";
 }
@@ -291,7 +135,7 @@ sub misbehave
 	my (%options) = @_;
 	my $give_up = time + $options{seconds};
 	my $next_crash = time + $options{crashes_every};
-	my $next_look = 0;
+	my ($next_look, $next_trouble, $disk_until) = (0, time + rand 3, 0);
 
 	while (faults_so_far() < $options{faults} && time < $give_up)
 	{
@@ -303,12 +147,20 @@ sub misbehave
 			if ($waiting > $backlog) { append_to_file($pause_file, '') }
 			else { unlink $pause_file }
 			count_faults();
+			look();
 			change_limits() if rand() < 0.2;
 			resume();
 			pause() if rand() < 0.1;
 			finish_prepared(0.1);
 			$next_look = time + 1;
 		}
+		if (time > $next_trouble)
+		{
+			if (rand() < 0.7) { hold_lock(1.2 + rand $options{crashes_every}) }
+			else { fill_disk(); $disk_until = time + 0.3 + rand 2 }
+			$next_trouble = time + 2 + rand 4;
+		}
+		free_disk() if time > $disk_until;
 		if (time > $next_crash)
 		{
 			# amid requests that go well, mostly
@@ -322,14 +174,46 @@ sub misbehave
 	}
 }
 
+# HubSpot is gone, for one account.  Returns what is not as it should be.
+sub outage
+{
+	my ($touched, $worker) = (q{SELECT count(*) FROM hubspot.outbox o WHERE key LIKE 'outage-%' AND
+		(EXISTS (SELECT FROM hubspot.result r WHERE r.id = o.id) OR EXISTS (SELECT FROM hubspot.deferred d WHERE d.id = o.id))});
+
+	wait_until(sub { defined resume() }, 'the lanes to be resumed');
+	hubspot_gone();
+	$node->safe_psql('postgres', q{SELECT call_many('outage', 500, 'enqueue')});
+	wait_until(sub { $node->safe_psql('postgres', q{SELECT state <> 'RUN' FROM hubspot.status WHERE server = 'crm' AND lane = 'contacts'}) eq 't' },
+		'the lane to see that HubSpot is gone');
+
+	# the account beside it
+	my $id = $node->safe_psql('postgres', q{SELECT hubspot_identify('{"email": "ada@example.com"}', 'beside')});
+	my $goes_on = eval {
+		wait_until(sub { $node->safe_psql('postgres', "SELECT verdict FROM hubspot.result WHERE id = $id") eq 'delivered' }, 'the other account');
+	};
+	seen_wrong("one account's trouble does not stop another", $goes_on ? () : $@);
+	my $rows = $node->safe_psql('postgres', $touched);
+	seen_wrong('an outage writes nothing of the rows', $rows eq '0' ? () : "$rows rows");
+
+	# a worker that does nothing at all
+	$worker = worker_pid($node, 'postgres');
+	kill 'STOP', $worker;
+	my $called = try_ask($node, q{SET statement_timeout = '60s'; SELECT call('contact', 'c0@example.com', 'stopped')});
+	kill 'CONT', $worker;
+	seen_wrong('a session does not wait for the worker', defined $called ? () : 'the call failed');
+	end_faults();
+}
+
 # All is mended, everything drains, HubSpot's books are loaded.
 sub settle
 {
-	count_faults();
-	$sim->config(burst_limit => 100_000, event_limit => 100_000, association_limit => 100_000);
-	wait_until(sub { defined try_ask($node, 'SELECT 1') }, 'the server');
+	$sim->config(%no_limits);
 	finish_prepared(1);
 	wait_until(sub { defined resume() }, 'the lanes to be resumed');
+	tell_all('last', @user_ids);
+	# a refresh that was killed twice is held
+	$node->safe_psql('postgres', q{SELECT hubspot_resync(name) FROM hubspot.sync WHERE name = 'torture'});
+	wait_until(sub { defined try_ask($node, q{SELECT hubspot_refresh('torture')}) }, 'the last refresh');
 	wait_until(
 		sub {
 			end_pauses();
@@ -340,11 +224,23 @@ sub settle
 		},
 		sub { 'verdicts; ' . (try_ask($node, 'SELECT * FROM hubspot.status; SELECT * FROM hubspot.workers; SELECT * FROM hubspot.backlog LIMIT 10') // 'no server') },
 		300);
+	look();
 
 	append_to_file("$directory/requests", $sim->requests_text);
 	my $format = q{(FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')};
 	$node->safe_psql('postgres', qq{\\copy applied_line FROM '$directory/applied' $format\n\\copy request_line FROM '$directory/requests' $format\n}
-		  . join '', map { "INSERT INTO crash VALUES ($_->[0], '$_->[1]');\n" } @crash_log);
+		  . join '', map { "INSERT INTO crash VALUES ($_->[0], '$_->[1]');\n" } crashes());
+}
+
+# Files of the stopped server that hold a token.
+sub leaks
+{
+	my @tokens = map { ('-e', $_) } $HubSpotTest::token, $beside_token;
+	open my $grep, '-|', 'grep', '-rlF', @tokens, $node->data_dir, $node->logfile or die "grep: $!";
+	my @files = <$grep>;
+	close $grep;
+	chomp @files;
+	return @files;
 }
 
 sub table
@@ -370,22 +266,35 @@ sub run
 	srand $seed;
 	$SIG{PIPE} = 'IGNORE';
 	$directory = PostgreSQL::Test::Utils::tempdir();
-	($stop_file, $pause_file) = ("$directory/stop", "$directory/pause");
+	($stop_file, $pause_file, $most_deferred) = ("$directory/stop", "$directory/pause", 0);
 	my $settings = set_up();
 	my @sessions;
 	for my $session (1 .. $options{sessions} // 4)
 	{
-		push @sessions, start_writer($node, $stop_file, sub { session_says($session, @_) });
+		push @sessions, start_writer($node, $stop_file, sub {
+			sleep 0.05 while -e $pause_file && !-e $stop_file;
+			sleep rand 0.3;
+			return session($session, $_[0], $node->{hubspot_server});
+		});
 	}
 	misbehave(%options);
 	append_to_file($stop_file, '');
+	end_faults();
 	waitpid $_, 0 for @sessions;
+	wait_until(sub { defined try_ask($node, 'SELECT 1') }, 'the server');
+	outage();
 	settle();
 
 	my @lines = map { [ split /\|/, $_, 3 ] } split /\n/, $node->safe_psql('postgres', slurp_file('test/torture/check.sql'));
-	my @properties = splice @lines, 0, @lines - 7;
-	push @properties, [ 'nothing crashed by itself', scalar(() = slurp_file($node->logfile) =~ /PANIC|TRAP|terminated by signal (?!9)/g), '' ];
+	my @properties = splice @lines, 0, @lines - 10;
+	$node->stop;
+	seen_wrong('the token is nowhere', leaks());
+	my $log = slurp_file($node->logfile);
+	seen_wrong('nothing crashed by itself', $log =~ /.*(?:PANIC|TRAP|terminated by signal (?!9)).*/g);
+	seen_wrong('there was no internal error', $log =~ /.* XX0\d\d (?:ERROR|FATAL).*/g);
+	push @properties, map { [ $_, scalar @{ $seen{$_} }, join '; ', grep { defined } @{ $seen{$_} }[ 0 .. 2 ] ] } sort keys %seen;
 
+	my %count = fault_counts();
 	my @table = map { [ "fault: $_", $count{$_}, '' ] } grep { $count{$_} } sort keys %count;
 	push @table, [ 'faults', faults_so_far(), '' ], [ 'seconds', int(time - $begun), $settings ], [ 'most rows deferred at once', $most_deferred, '' ], @lines,
 	  map { [ $_->[0], $_->[1], $_->[1] ? 'FAIL' : 'PASS' ] } @properties;
@@ -397,7 +306,6 @@ sub run
 	my $text = "SEED=$seed\n" . table(@table);
 	if ($options{loud} || !$is_well) { diag $text }
 	else { note $text }
-	$node->stop;
 	return faults_so_far();
 }
 

@@ -6,6 +6,6 @@ use warnings;
 use HubSpotTorture;
 use Test::More;
 
-my $faults = torture(seed => $ENV{SEED} || time % 1_000_000, faults => 100, seconds => 15, crashes_every => 4, sessions => 3);
+my $faults = torture(seed => $ENV{SEED} || time % 1_000_000, faults => 120, seconds => 12, crashes_every => 3, sessions => 3);
 cmp_ok($faults, '>=', 10, 'there were faults');
 done_testing();

@@ -1,6 +1,9 @@
 -- Compares the ledger, the tables of the extension and HubSpot's books.  A result row
 -- is a property that must hold: what it is, how many break it, an example of those.
 
+--
+-- What HubSpot did
+--
 -- Each worker begins with asking for the account.  So the first such request after a
 -- crash begins a life; requests with a lower number were sent by the one before.
 CREATE TEMP TABLE asked AS
@@ -16,48 +19,99 @@ CREATE TEMP TABLE life AS
 
 CREATE TEMP TABLE applied AS
 	SELECT (line ->> 'seq')::bigint AS seq, (line ->> 'at_us')::bigint AS at_us, line ->> 'op' AS op,
-		CASE line ->> 'op' WHEN 'event' THEN 'event' ELSE
-			CASE line ->> 'object' WHEN 'contacts' THEN 'contact' WHEN 'companies' THEN 'company' END END AS kind,
-		line ->> 'uuid' AS uuid,
-		coalesce(line #>> '{properties,city}', line #>> '{properties,marker}') AS marker,
+		CASE line ->> 'op' WHEN 'event' THEN 'event' WHEN 'form' THEN 'form' ELSE
+			CASE line ->> 'object' WHEN 'contacts' THEN 'contact' WHEN 'companies' THEN 'company' END END AS object,
+		line ->> 'id' AS record_id, line ->> 'uuid' AS uuid,
+		coalesce(line #>> '{properties,city}', line #>> '{properties,marker}', line #>> '{submission,context,pageName}') AS marker,
 		(SELECT count(*) FROM life WHERE life.number <= (line ->> 'request')::bigint) AS life
-	FROM applied_line WHERE line ->> 'op' IN ('upsert', 'update', 'create', 'event');
-ALTER TABLE applied ADD key text, ADD n int;
-UPDATE applied a SET key = l.key, n = l.n FROM ledger l WHERE l.marker = a.marker;
+	FROM applied_line WHERE line ->> 'op' IN ('upsert', 'update', 'create', 'event', 'form');
 CREATE INDEX ON applied (marker);
+ANALYZE ledger, applied_line, request_line;
+
+-- Which contact and which company a record id is
+CREATE TEMP TABLE person AS
+	SELECT DISTINCT line ->> 'id' AS record_id, lower(coalesce(line ->> 'email', line ->> 'key')) AS address
+	FROM applied_line WHERE line ->> 'op' IN ('upsert', 'event') AND coalesce(line ->> 'object', '') <> 'companies'
+		AND coalesce(line ->> 'email', line ->> 'key') LIKE '%@%';
+CREATE TEMP TABLE firm AS
+	SELECT DISTINCT line ->> 'id' AS record_id, line ->> 'key' AS company
+	FROM applied_line WHERE line ->> 'op' = 'upsert' AND line ->> 'object' = 'companies';
+CREATE TEMP TABLE belonging AS
+	SELECT DISTINCT person.address, firm.company
+	FROM applied_line JOIN person ON person.record_id = line ->> 'contact' JOIN firm ON firm.record_id = line ->> 'company'
+	WHERE line ->> 'op' = 'associate';
+
+--
+-- What was called
+--
+-- A userId means the contact that was told last before the call; one that nobody had told
+-- before waits, and means the one that is told then.
+CREATE INDEX ON ledger (key, n) WHERE kind = 'tell';
+CREATE TEMP TABLE called AS
+	SELECT l.marker, l.id, l.kind, l.key, l.n, l.member, l.company, l.list, l.is_in, l.key ~ '^[ud]\d+$' AS is_user,
+		CASE WHEN l.key ~ '@' THEN l.key WHEN l.address IS NOT NULL THEN l.address ELSE before.address END AS address,
+		l.key ~ '^[ud]\d+$' AND l.address IS NULL AND before.address IS NULL AS is_told_later
+	FROM ledger l LEFT JOIN LATERAL (SELECT t.address FROM ledger t
+		WHERE l.key ~ '^[ud]\d+$' AND t.key = l.key AND t.kind = 'tell' AND t.n < l.n ORDER BY t.n DESC LIMIT 1) AS before ON true;
+CREATE INDEX ON called (marker);
+
+-- The rows of the outbox that it makes: a call is one, and has others with it.
+CREATE TEMP TABLE expected AS
+	SELECT marker, kind, key, n, is_user, is_told_later, object,
+		CASE object WHEN 'company' THEN coalesce(company, key) WHEN 'list' THEN address || ' ' || list ELSE address END AS record
+	FROM (SELECT *, unnest(CASE kind WHEN 'company' THEN ARRAY['company'] WHEN 'event' THEN ARRAY['event'] WHEN 'form' THEN ARRAY['form']
+			WHEN 'list' THEN ARRAY['list'] WHEN 'enters' THEN ARRAY['list'] WHEN 'leaves' THEN ARRAY['list'] WHEN 'did' THEN ARRAY['event']
+			WHEN 'said' THEN ARRAY['event', 'contact'] WHEN 'joins' THEN ARRAY['company', 'association'] ELSE ARRAY['contact'] END
+			|| CASE WHEN member IS NULL THEN '{}' ELSE ARRAY['association'] END) AS object
+		FROM called) AS rows_of;
+CREATE INDEX ON expected (marker, object);
 
 CREATE TEMP TABLE queued AS
-	SELECT o.id, o.parent, o.object::text, o.key,
-		coalesce(o.message #>> '{traits,city}', o.message #>> '{properties,marker}', o.message ->> 'city') AS marker,
+	SELECT o.id, o.parent, o.call::text, o.object::text, o.key, o.source::text,
+		coalesce(o.message ->> 'marker', o.message #>> '{traits,city}', o.message #>> '{properties,marker}', o.message ->> 'city') AS marker,
 		r.verdict, r.category, r.merged_into, coalesce(r.verdicts, 0) AS verdicts
 	FROM hubspot.outbox o LEFT JOIN
 		(SELECT id, min(verdict::text) AS verdict, min(category) AS category, min(merged_into) AS merged_into, count(*) AS verdicts
 		FROM hubspot.result GROUP BY id) AS r USING (id)
-	WHERE o.id > current_setting('torture.first_id')::bigint;
+	WHERE o.id > current_setting('torture.first_id')::bigint
+		AND o.server = (SELECT oid FROM pg_foreign_server WHERE srvname = 'crm');
 CREATE UNIQUE INDEX ON queued (id);
+-- Of an association and of who was erased the message does not tell.
+UPDATE queued q SET marker = p.marker FROM queued p WHERE q.object = 'association' AND p.id = q.parent;
+UPDATE queued q SET marker = l.marker FROM ledger l WHERE l.id = q.id AND l.kind = 'erased';
 CREATE INDEX ON queued (marker);
-ANALYZE;
+ANALYZE applied, person, firm, belonging, called, expected, queued;
+
+ALTER TABLE applied ADD kind text, ADD record text, ADD n int, ADD is_told_later bool;
+UPDATE applied a SET kind = e.kind, record = coalesce(e.record, ''), n = e.n, is_told_later = e.is_told_later
+FROM expected e WHERE e.marker = a.marker AND e.object = a.object;
+-- Whom it concerned
+ALTER TABLE applied ADD address text;
+UPDATE applied a SET address = p.address FROM person p WHERE p.record_id = a.record_id AND a.object IN ('contact', 'event');
+ANALYZE applied;
+
+--
+-- What must hold
+--
+CREATE TEMP TABLE property (number int GENERATED ALWAYS AS IDENTITY, name text);
+INSERT INTO property (name) VALUES
+	('every committed call has its rows'), ('every row is of a committed call'), ('every row has one verdict'),
+	('every verdict is the right one'), ('a verdict that is not good has a reason'), ('what was delivered has arrived'),
+	('what was not committed has not arrived'), ('what was merged names the newer row of its record'),
+	('values of a record never go back in the life of a worker'), ('events of a contact arrive in order'), ('no event arrives twice'),
+	('no form arrives twice in the life of a worker'), ('each record ends with its last value'), ('each life repeats no more than was under way'),
+	('each member belongs to its company'), ('nobody belongs to a company that was not called'), ('a userId means who was told before'),
+	('each list ends with its members'), ('who was deleted is gone, who came back is there'), ('of who was erased nothing is left'),
+	('the audience has its members');
 
 CREATE TEMP TABLE broken (property text, example text);
-CREATE TEMP TABLE property (number int, name text);
-
-INSERT INTO property VALUES (1, 'every committed call has its row'), (2, 'every row is of a committed call'), (3, 'every row has one verdict'),
-	(4, 'every verdict is the right one'), (5, 'what was delivered has arrived'), (6, 'what was not committed has not arrived'),
-	(7, 'what was merged names the newer row of its key'), (8, 'values of a key never go back in the life of a worker'),
-	(9, 'events of a contact arrive in order'), (10, 'no event arrives twice'), (11, 'each record ends with its last value'),
-	(12, 'each life repeats no more than was under way'), (13, 'each member belongs to its company');
-
 INSERT INTO broken
-SELECT 'every committed call has its row', format('%s %s %s: %s rows', kind, key, marker, rows)
-FROM (SELECT l.kind, l.key, l.marker, count(q.id) AS rows FROM ledger l
-	LEFT JOIN queued q ON q.marker = l.marker AND q.object <> 'association' GROUP BY 1, 2, 3) AS rows_of WHERE rows <> 1
+SELECT 'every committed call has its rows', format('%s %s %s: %s rows of %s', kind, key, marker, rows, object)
+FROM (SELECT e.kind, e.key, e.marker, e.object, count(q.id) AS rows FROM expected e LEFT JOIN queued q USING (marker, object)
+	GROUP BY 1, 2, 3, 4) AS rows_of WHERE rows <> 1
 UNION ALL
-SELECT 'every committed call has its row', format('association of %s %s: %s rows', l.key, l.marker, count(a.id))
-FROM ledger l JOIN queued q ON q.marker = l.marker LEFT JOIN queued a ON a.parent = q.id AND a.object = 'association'
-WHERE l.member IS NOT NULL GROUP BY l.key, l.marker HAVING count(a.id) <> 1
-UNION ALL
-SELECT 'every row is of a committed call', format('%s %s %s', id, object, key)
-FROM queued q WHERE parent IS NULL AND NOT EXISTS (SELECT FROM ledger l WHERE l.marker = q.marker)
+SELECT 'every row is of a committed call', format('%s %s %s', q.id, object, q.key)
+FROM queued q LEFT JOIN expected e USING (marker, object) WHERE e.marker IS NULL AND NOT (source = 'sync' AND q.marker IS NULL)
 UNION ALL
 SELECT 'every row has one verdict', format('%s %s %s: %s', id, object, key, verdicts)
 FROM queued WHERE verdicts <> 1
@@ -65,41 +119,56 @@ UNION ALL
 SELECT 'every row has one verdict', format('%s has a verdict and no row', id)
 FROM hubspot.result r WHERE NOT EXISTS (SELECT FROM hubspot.outbox o WHERE o.id = r.id)
 UNION ALL
-SELECT 'every verdict is the right one', format('%s %s %s: %s %s', id, object, q.key, verdict, category)
+SELECT 'every row has one verdict', example FROM disagreement
+UNION ALL
+-- Of who was erased, what waited is cancelled, and what a crash repeats is refused.
+SELECT 'every verdict is the right one', format('%s %s %s: %s %s', q.id, q.call, q.object, verdict, category)
 FROM queued q LEFT JOIN ledger l USING (marker)
 WHERE CASE WHEN l.kind = 'bad' THEN (verdict, category) IS DISTINCT FROM ('rejected', 'INVALID_EMAIL')
 	ELSE verdict IS NULL OR verdict NOT IN ('delivered', 'coalesced', 'unchanged') END
+	AND NOT (l.kind = 'form' AND (verdict, category) IS NOT DISTINCT FROM ('unknown', 'answer_lost'))
+	AND NOT (l.kind = 'erased' AND (verdict = 'cancelled' OR (verdict, category) IS NOT DISTINCT FROM ('rejected', 'INVALID_EMAIL')))
+UNION ALL
+SELECT 'a verdict that is not good has a reason', format('%s %s %s: %s', id, call, object, verdict)
+FROM queued WHERE verdict NOT IN ('delivered', 'coalesced', 'unchanged', 'sent_unconfirmed') AND category IS NULL
 UNION ALL
 SELECT 'what was delivered has arrived', format('%s %s %s %s', id, object, key, marker)
-FROM queued q WHERE verdict IN ('delivered', 'unchanged') AND object <> 'association' AND NOT EXISTS (SELECT FROM applied a WHERE a.marker = q.marker)
+FROM queued q WHERE verdict IN ('delivered', 'unchanged') AND object NOT IN ('association', 'list') AND call <> 'delete' AND marker IS NOT NULL
+	AND NOT EXISTS (SELECT FROM applied a WHERE a.marker = q.marker AND a.object = q.object)
 UNION ALL
 SELECT 'what was not committed has not arrived', format('%s %s', seq, marker)
-FROM applied WHERE kind IS NOT NULL AND marker IS NOT NULL AND key IS NULL
+FROM applied WHERE object IS NOT NULL AND marker IS NOT NULL AND record IS NULL
 UNION ALL
-SELECT 'what was not committed has not arrived', format('%s %s is bad', seq, l.marker)
-FROM applied a JOIN ledger l USING (marker) WHERE l.kind = 'bad'
+SELECT 'what was not committed has not arrived', format('%s %s is bad', seq, marker)
+FROM applied WHERE kind = 'bad'
 UNION ALL
-SELECT 'what was merged names the newer row of its key', format('%s %s into %s', q.id, q.key, q.merged_into)
-FROM queued q JOIN ledger l USING (marker) LEFT JOIN queued other ON other.id = q.merged_into LEFT JOIN ledger o ON o.marker = other.marker
-WHERE q.verdict = 'coalesced' AND (coalesce(other.verdict, '') NOT IN ('delivered', 'unchanged') OR o.key <> l.key OR o.kind <> l.kind OR o.n <= l.n)
+SELECT 'what was merged names the newer row of its record', format('%s %s %s into %s', q.id, q.object, q.marker, q.merged_into)
+FROM queued q JOIN expected l USING (marker, object) LEFT JOIN queued other ON other.id = q.merged_into
+	LEFT JOIN expected o ON o.marker = other.marker AND o.object = other.object
+WHERE q.verdict = 'coalesced' AND (coalesce(other.verdict, '') NOT IN ('delivered', 'unchanged', 'cancelled', 'rejected') OR o.object <> l.object
+	OR (o.record <> l.record AND NOT l.is_told_later) OR o.n <= l.n)
 UNION ALL
-SELECT 'values of a key never go back in the life of a worker', format('%s %s: %s after %s, line %s of life %s', kind, key, n, before, seq, life)
-FROM (SELECT *, max(n) OVER (PARTITION BY kind, key, life ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-	FROM applied WHERE kind IN ('contact', 'company') AND key IS NOT NULL) AS in_order WHERE n < before
+SELECT 'values of a record never go back in the life of a worker', format('%s %s: %s after %s, line %s of life %s', object, record, n, before, seq, life)
+FROM (SELECT *, max(n) OVER (PARTITION BY object, record, life ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+	FROM applied WHERE object IN ('contact', 'company') AND record IS NOT NULL AND NOT is_told_later) AS in_order WHERE n < before
 UNION ALL
-SELECT 'events of a contact arrive in order', format('%s: %s after %s, line %s', key, n, before, seq)
-FROM (SELECT *, max(n) OVER (PARTITION BY key ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-	FROM applied WHERE kind = 'event' AND key IS NOT NULL) AS in_order WHERE n < before
+SELECT 'events of a contact arrive in order', format('%s: %s after %s, line %s', record, n, before, seq)
+FROM (SELECT *, max(n) OVER (PARTITION BY record ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+	FROM applied WHERE object = 'event' AND record IS NOT NULL AND NOT is_told_later) AS in_order WHERE n < before
 UNION ALL
 SELECT 'no event arrives twice', format('%s %s', marker, count(*))
-FROM applied WHERE kind = 'event' GROUP BY marker HAVING count(*) > 1
+FROM applied WHERE object = 'event' GROUP BY marker HAVING count(*) > 1
 UNION ALL
 SELECT 'no event arrives twice', format('%s %s', uuid, count(*))
-FROM applied WHERE kind = 'event' GROUP BY uuid HAVING count(*) > 1
+FROM applied WHERE object = 'event' GROUP BY uuid HAVING count(*) > 1
 UNION ALL
-SELECT 'each record ends with its last value', format('%s %s: %s, should be %s', kind, key, is_last, should)
-FROM (SELECT kind, key, max(n) AS should FROM ledger WHERE kind IN ('contact', 'company') GROUP BY kind, key) AS called
-	LEFT JOIN (SELECT DISTINCT ON (kind, key) kind, key, n AS is_last FROM applied ORDER BY kind, key, seq DESC) AS arrived USING (kind, key)
+SELECT 'no form arrives twice in the life of a worker', format('%s %s', marker, count(*))
+FROM applied WHERE object = 'form' GROUP BY marker, life HAVING count(*) > 1
+UNION ALL
+SELECT 'each record ends with its last value', format('%s %s: %s, should be %s', object, record, is_last, should)
+FROM (SELECT object, record, max(n) AS should FROM expected
+		WHERE object IN ('contact', 'company') AND kind NOT IN ('bad', 'erased', 'deleted') AND record IS NOT NULL GROUP BY object, record) AS last_called
+	LEFT JOIN (SELECT DISTINCT ON (object, record) object, record, n AS is_last FROM applied ORDER BY object, record, seq DESC) AS arrived USING (object, record)
 WHERE is_last IS DISTINCT FROM should;
 
 -- What was sent in one life and again in a later one had no verdict on disk when the
@@ -109,30 +178,91 @@ CREATE TEMP TABLE repeats AS
 	SELECT life, count(DISTINCT marker) AS repeats,
 		1600 + (SELECT count(*) FROM applied a JOIN life e ON e.life = again.life + 1
 			WHERE a.at_us BETWEEN e.crash_us - e.ack_lost_us AND e.crash_us) AS bound
-	FROM (SELECT life, marker, lead(life) OVER (PARTITION BY marker ORDER BY seq) AS next_life
-		FROM applied WHERE kind IN ('contact', 'company') AND marker IS NOT NULL) AS again
+	FROM (SELECT life, marker, lead(life) OVER (PARTITION BY object, marker ORDER BY seq) AS next_life
+		FROM applied WHERE object IN ('contact', 'company') AND marker IS NOT NULL) AS again
 	WHERE next_life > life GROUP BY life;
 INSERT INTO broken
 SELECT 'each life repeats no more than was under way', format('life %s: %s, at most %s', life, repeats, bound)
 FROM repeats WHERE repeats > bound;
 
-CREATE TEMP TABLE record AS
-	SELECT DISTINCT a.kind, a.key, line ->> 'id' AS id
-	FROM applied_line l JOIN applied a ON a.seq = (l.line ->> 'seq')::bigint WHERE a.kind IN ('contact', 'company');
+--
+-- Who belongs to what
+--
+CREATE TEMP TABLE joined AS
+	SELECT DISTINCT coalesce(member, address) AS address, coalesce(company, key) AS company, is_told_later, key
+	FROM called WHERE member IS NOT NULL OR kind = 'joins';
 INSERT INTO broken
-SELECT DISTINCT 'each member belongs to its company', format('%s of %s', l.member, l.key)
-FROM ledger l JOIN record contact ON contact.kind = 'contact' AND contact.key = l.member
-	JOIN record company ON company.kind = 'company' AND company.key = l.key
-WHERE (contact.id, company.id) NOT IN (SELECT line ->> 'contact', line ->> 'company' FROM applied_line WHERE line ->> 'op' = 'associate');
+SELECT 'each member belongs to its company', format('%s of %s', address, company)
+FROM joined j WHERE NOT is_told_later AND NOT EXISTS (SELECT FROM belonging b WHERE (b.address, b.company) = (j.address, j.company))
+UNION ALL
+SELECT 'nobody belongs to a company that was not called', format('%s of %s', address, company)
+FROM belonging b WHERE NOT EXISTS (SELECT FROM joined j WHERE j.company = b.company
+	AND (j.address = b.address OR (j.is_told_later AND EXISTS (SELECT FROM ledger t WHERE t.key = j.key AND t.address = b.address))))
+UNION ALL
+SELECT 'a userId means who was told before', format('%s %s %s: %s, should be %s', object, kind, marker, address, record)
+FROM applied WHERE kind IN ('did', 'said') AND NOT is_told_later AND address IS DISTINCT FROM record
+UNION ALL
+SELECT 'a userId means who was told before', format('%s %s %s, which nobody had told: %s', object, kind, marker, address)
+FROM applied a WHERE kind IN ('did', 'said') AND is_told_later
+	AND NOT EXISTS (SELECT FROM ledger l JOIN ledger t ON t.key = l.key AND t.kind = 'tell' AND t.n > l.n
+		WHERE l.marker = a.marker AND t.address = a.address);
+
+CREATE TEMP TABLE list_state AS
+	SELECT DISTINCT ON (list, address) line ->> 'name' AS list, address, line ->> 'op' = 'list_add' AS is_in
+	FROM applied_line JOIN person ON person.record_id = line ->> 'id', LATERAL (SELECT line ->> 'name' AS list) AS l
+	WHERE line ->> 'op' IN ('list_add', 'list_remove') ORDER BY list, address, (line ->> 'seq')::bigint DESC;
+INSERT INTO broken
+SELECT 'each list ends with its members', format('%s of %s: %s, should be %s', address, list, is_in, should)
+FROM (SELECT DISTINCT ON (list, address) list, address, is_in AS should
+		FROM called WHERE list IS NOT NULL AND address IS NOT NULL
+			AND NOT EXISTS (SELECT FROM called later WHERE later.is_told_later AND later.key = called.key AND later.list = called.list)
+		ORDER BY list, address, n DESC) AS wanted
+	LEFT JOIN list_state USING (list, address)
+WHERE coalesce(is_in, false) <> should;
+
+--
+-- Who is gone
+--
+CREATE TEMP TABLE alive AS
+	SELECT address, bool_or(op IN ('upsert', 'event')) AS is_there
+	FROM (SELECT DISTINCT ON (record_id) address, line ->> 'op' AS op
+		FROM person JOIN applied_line ON line ->> 'id' = record_id
+		WHERE line ->> 'op' IN ('upsert', 'event', 'archive', 'gdpr') ORDER BY record_id, (line ->> 'seq')::bigint DESC) AS last_op
+	GROUP BY address;
+INSERT INTO broken
+SELECT 'who was deleted is gone, who came back is there', format('%s is there: %s, should be: %s', address, coalesce(is_there, false), should)
+FROM (SELECT DISTINCT ON (address) address, kind <> 'deleted' AS should
+	FROM called WHERE key ~ '^d\d+$' AND address IS NOT NULL ORDER BY address, n DESC) AS wanted LEFT JOIN alive USING (address)
+WHERE coalesce(is_there, false) <> should
+UNION ALL
+SELECT 'of who was erased nothing is left', format('%s is there', address)
+FROM alive WHERE is_there AND address LIKE '%@erased.example.com'
+UNION ALL
+SELECT 'of who was erased nothing is left', format('%s: %s', place, example)
+FROM (SELECT 'outbox' AS place, left(o::text, 200) AS example FROM hubspot.outbox o WHERE o::text ~ '@erased\.'
+	UNION ALL SELECT 'result', left(r::text, 200) FROM hubspot.result r WHERE r::text ~ '@erased\.'
+	UNION ALL SELECT 'record', r::text FROM hubspot.record r WHERE key ~ '@erased\.'
+	UNION ALL SELECT 'dead', d::text FROM hubspot.dead d WHERE d::text ~ '@erased\.'
+	UNION ALL SELECT 'company_contact', c::text FROM hubspot.company_contact c WHERE c::text ~ '@erased\.') AS left_over
+UNION ALL
+SELECT 'the audience has its members', format('%s: %s, should be %s', email, is_in, should)
+FROM (SELECT email, is_in AS should FROM people) AS wanted
+	LEFT JOIN (SELECT DISTINCT ON (address) address AS email, (line #>> '{properties,torture}')::bool AS is_in
+		FROM applied_line JOIN person ON person.record_id = line ->> 'id'
+		WHERE line #> '{properties,torture}' IS NOT NULL ORDER BY address, (line ->> 'seq')::bigint DESC) AS arrived USING (email)
+WHERE coalesce(is_in, false) <> should;
 
 SELECT p.name, count(b.example), coalesce((array_agg(b.example))[1:5]::text, '')
 FROM property p LEFT JOIN broken b ON b.property = p.name GROUP BY p.number, p.name ORDER BY p.number;
 
 SELECT 'calls', count(*), 'committed' FROM ledger
+UNION ALL SELECT 'calls by userId', count(*), format('%s of them before anybody had told it', count(*) FILTER (WHERE is_told_later)) FROM called WHERE is_user
 UNION ALL SELECT 'rows', count(*), 'of the outbox' FROM queued
 UNION ALL SELECT 'requests', count(*), 'that HubSpot saw' FROM request_line
 UNION ALL SELECT 'records applied', count(*), 'by HubSpot' FROM applied
+UNION ALL SELECT 'forms whose answer was lost', count(*), '' FROM queued WHERE verdict = 'unknown'
+UNION ALL SELECT 'deletions', count(*), format('and %s erasures', count(*) FILTER (WHERE line ->> 'op' = 'gdpr')) FROM applied_line WHERE line ->> 'op' IN ('archive', 'gdpr')
 UNION ALL SELECT 'repeats within a life', count(*), 'of contacts and companies, after trouble' FROM (SELECT FROM applied
-	WHERE kind IN ('contact', 'company') AND marker IS NOT NULL GROUP BY marker, life HAVING count(*) > 1) AS r
+	WHERE object IN ('contact', 'company') AND marker IS NOT NULL GROUP BY object, marker, life HAVING count(*) > 1) AS r
 UNION ALL SELECT 'repeats after a crash', coalesce(sum(repeats), 0), format('at most %s after one', coalesce(max(repeats), 0)) FROM repeats
 UNION ALL SELECT 'lives of a worker', count(*), 'after the first' FROM life;

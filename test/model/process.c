@@ -119,7 +119,7 @@ process_live(void)
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	uint32		holdoff = InterruptHoldoffCount;
-	volatile LifeEnd end = LIFE_GOES_ON;
+	volatile	LifeEnd end = LIFE_GOES_ON;
 
 	life++;
 	base_level = GetCurrentTransactionNestLevel();
@@ -143,7 +143,8 @@ process_live(void)
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		say("the worker ends with an error: %s", error->message);
+		say("the worker ends with an error: %s (%s:%d) %s", error->message, error->filename, error->lineno,
+			error->backtrace != NULL ? error->backtrace : "");
 		end = error_wanted ? LIFE_EXITS : LIFE_ERROR;
 	}
 	PG_END_TRY();

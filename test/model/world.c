@@ -189,7 +189,7 @@ __wrap_company_contact_end(void *pairs)
 
 /* Take what the call has written: the rows of the outbox with ids above "after". */
 static void
-take_rows(Session *session, ModelCall *call, int64 after)
+take_rows(Session *session, ModelCall * call, int64 after)
 {
 	const		Catalog *catalog = ring_outbox_catalog();
 	int			child = RING_CHILD(after + 1);
@@ -266,7 +266,7 @@ world_worker_aborts(void)
 static const char *const property_names[PROPERTIES] = {"city", "firstname", "lastname"};
 
 static void
-append_traits(StringInfo message, const ModelCall *call, bool with_address)
+append_traits(StringInfo message, const ModelCall * call, bool with_address)
 {
 	const char *separator = "";
 
@@ -286,7 +286,7 @@ append_traits(StringInfo message, const ModelCall *call, bool with_address)
 }
 
 static void
-append_who(StringInfo message, const ModelCall *call)
+append_who(StringInfo message, const ModelCall * call)
 {
 	if (call->user >= 0)
 		appendStringInfo(message, "\"userId\":\"u%d\"", call->user);
@@ -295,7 +295,7 @@ append_who(StringInfo message, const ModelCall *call)
 }
 
 static char *
-write_message(const ModelCall *call)
+write_message(const ModelCall * call)
 {
 	StringInfoData message;
 
@@ -336,7 +336,7 @@ write_message(const ModelCall *call)
 }
 
 static void
-choose_call(ModelCall *call)
+choose_call(ModelCall * call)
 {
 	int			kind = pick(10);
 

@@ -76,6 +76,8 @@ UNION ALL
 		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of,
 		CASE d.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END,
 		CASE WHEN f.id IS NOT NULL THEN NULL
+			WHEN d.key_property = 'userId' AND d.category = 'contact_not_found'
+			THEN pg_catalog.format('the contact of userId %s', d.key)
 			WHEN d.next_try_at > pg_catalog.clock_timestamp()
 			THEN pg_catalog.format('its next try at %s', pg_catalog.date_trunc('second', d.next_try_at))
 			ELSE hubspot.waits_for(d.id, d.server, d.object::text, d.key_property, d.key, d.backfill) END
@@ -157,27 +159,27 @@ COMMENT ON COLUMN hubspot.failures.enqueued_at IS 'when the row was queued';
 COMMENT ON COLUMN hubspot.failures.request_id IS 'the HTTP request that decided it, see hubspot.requests';
 
 /*
- * A contact that is known by userId and by address is one.  Two branches, so that pairs of addresses, the most of
- * them as a rule, need no look at the record map.
+ * A contact that is known by userId and by address is one; a userId that nobody has told belongs nowhere yet.  Two
+ * branches, so that pairs of addresses, the most of them as a rule, need no look at the record map.
  */
 CREATE VIEW hubspot.company_contacts AS
 	SELECT p.server::name AS server, p.company, p.contact, p.contact_property
 	FROM hubspot.company_contact p WHERE p.contact_property IS DISTINCT FROM 'userId'
 UNION
-	SELECT p.server::name, p.company, coalesce(r.record_id, p.contact), CASE WHEN r.record_id IS NULL THEN p.contact_property END
+	SELECT p.server::name, p.company, r.record_id, NULL
 	FROM hubspot.company_contact p
-	LEFT JOIN LATERAL (SELECT t.record_id FROM hubspot.record t
+	CROSS JOIN LATERAL (SELECT t.record_id FROM hubspot.record t
 		JOIN pg_catalog.pg_foreign_server s ON s.oid = t.server
 		WHERE t.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND t.key = p.contact AND s.srvname = p.server
 			AND t.object = 'contact' AND t.key_property = 'userId'
-		ORDER BY t.told_by DESC LIMIT 1) r ON true
+		ORDER BY t.told_by DESC LIMIT 1) r
 	WHERE p.contact_property = 'userId';
 COMMENT ON VIEW hubspot.company_contacts IS
-'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address, "userId" for a userId whose address nobody has told yet';
+'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address.  Of a userId it is the address that was told last; one that nobody has told is not there, because its association waits';
 COMMENT ON COLUMN hubspot.company_contacts.server IS 'name of the SERVER';
 COMMENT ON COLUMN hubspot.company_contacts.company IS 'key of the company: groupId or domain';
 COMMENT ON COLUMN hubspot.company_contacts.contact IS 'address of the contact, or its value of contact_property';
-COMMENT ON COLUMN hubspot.company_contacts.contact_property IS 'HubSpot property that contact is a value of; NULL: an address; "userId": a userId whose address nobody has told yet';
+COMMENT ON COLUMN hubspot.company_contacts.contact_property IS 'HubSpot property that contact is a value of; NULL: an address';
 
 CREATE VIEW hubspot.unknown_properties AS
 	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,

@@ -115,6 +115,8 @@ static const AccountOption option_rows[] = {
 	{"skip_unchanged", KIND_BOOL, 0, 0, NULL, "off", AT(skip_unchanged), false, true},
 	{"confirmed_for", KIND_SPAN, 1, 10 * 365.0 * SECS_PER_DAY, NULL, "7 days", AT(confirmed_for),
 	false, true},
+	{"unknown_user_wait", KIND_SPAN, 0, 10 * 365.0 * SECS_PER_DAY, NULL, "1 day",
+	AT(unknown_user_wait), false, true},
 	{"events", KIND_WORD, 0, 0, event_policies, "custom", AT(events), false, true},
 };
 
@@ -366,7 +368,8 @@ expectation(const AccountOption *option, const char *value)
 		case KIND_BOOL:
 			return "A Boolean value is expected: \"on\" or \"off\".";
 		case KIND_SPAN:
-			return "An interval between 1 second and 10 years is expected, like \"7 days\".";
+			return psprintf("An interval between %s and 10 years is expected, like \"%s\".",
+							option->min == 0 ? "0" : "1 second", option->fallback);
 		case KIND_WORD:
 			return psprintf("One of these is expected: %s.", list_words(option->words));
 	}

@@ -69,6 +69,7 @@ typedef struct AccountOptions
 	bool		associate_company_trait;
 	bool		skip_unchanged;
 	int64		confirmed_for;	/* µs */
+	int64		unknown_user_wait;	/* the same, of rows whose userId nobody has told */
 } AccountOptions;
 
 /*

@@ -170,7 +170,7 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	*category = records_not_found(list.object);
 	*problem = "no call has told yet which contact this userId is";
 	if (list.object == OBJECT_IS_CONTACT && queue_is_by_user_id(row->key))
-		return row->looked == LOOKED_NOT;
+		return row->looked == LOOKED_NOT || tell_may_come(row);
 	*problem = records_problem_of_key(list.object, row->key->key);
 	return records_can_be_read(list.object, row->key->property) || lists_record(row)[0] != '\0' ||
 		!is_looked_for;

@@ -19,6 +19,7 @@
 #include "base/value.h"
 #include "crm/deletes.h"
 #include "crm/families.h"
+#include "crm/late.h"
 #include "crm/modes.h"
 #include "crm/record_kinds.h"
 #include "queue/await.h"
@@ -217,6 +218,8 @@ kind_of_contact(WorkKey *key)
 		return NULL;
 	if (tell_awaits_older(key))
 		return NULL;
+	if (late_kind_of(key) != NULL)
+		return late_kind_of(key);
 	kind = modes_kind_of(key);
 	return kind != NULL ? kind : &records_upsert;
 }
@@ -228,7 +231,8 @@ kind_of_contact(WorkKey *key)
 static bool
 contact_joins(const Row *first, Row *next)
 {
-	return !tell_has_older(next) && (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
+	return !first->is_late && !next->is_late && !tell_has_older(next) &&
+		(first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
 		first->erases == next->erases &&
 		modes_join(first, next) && records_may_merge(first, next);
 }

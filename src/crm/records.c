@@ -290,6 +290,60 @@ end_as_unchanged(Input *input)
 							  : result);
 }
 
+static bool
+is_held(const char *held, const char *name)
+{
+	size_t		len = strlen(name);
+
+	for (const char *at = held; *at != '\0'; at = strchr(at, '\n') + 1)
+		if (strncmp(at, name, len) == 0 && at[len] == '\n')
+			return true;
+	return false;
+}
+
+/*
+ * Of a late row, what HubSpot has a value of stays, unless the row only adds to it; returns whether
+ * nothing is left to be sent.
+ */
+static bool
+leave_out_held(Input *input, Mapping *mapping)
+{
+	const char *held = input->rows[0]->held;
+	bool	   *chosen;
+	int			nchosen = 0;
+	int			nnames = mapping->nnames;
+
+	if (held == NULL || held[0] == '\0')
+		return false;
+	chosen = palloc0(sizeof(bool) * (nnames + 1));
+	for (int i = 0; i < nnames; i++)
+	{
+		const char *name =
+		pnstrdup(mapping->json->data + mapping->names[i].offset, mapping->names[i].len);
+
+		chosen[i] = is_held(held, name) && !mapping_is_change(mapping, &mapping->names[i]);
+		nchosen += chosen[i];
+		if (chosen[i])
+			batch_warn(input, "older_value", name,
+					   "the userId was told after this call, and HubSpot has a value that may be "
+					   "younger");
+	}
+	mapping_leave_out(mapping, chosen);
+	pfree(chosen);
+	return nchosen == nnames;
+}
+
+static AckResult
+all_held(const Input *input)
+{
+	AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1,
+		.record_id = input->key->record_id, .category = "older_value",
+		.message = "HubSpot has values already that may be younger than those of this row, whose "
+	"userId was told after it"};
+
+	return result;
+}
+
 BuildResult
 records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key)
 {
@@ -306,6 +360,8 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 	/* the properties were known when the rows were taken: see records_may_merge() */
 	if (mapping.is_open)
 		result = BUILD_WAIT;
+	if (result == BUILD_DONE && leave_out_held(input, &mapping) && !with_key)
+		result = records_end_unsent(input, all_held(input));
 	if (has_own_property(key, type))
 		input->alias = text_written(&mapping, type->natural_key);
 	with_key = with_key && mapping_value(&mapping, key->property) == NULL;

@@ -221,21 +221,48 @@ read_columns(Row *row, TupleTableSlot *slot)
 }
 
 /*
+ * Whether a contact may have got values of rows behind this one.  A record that no answer has told
+ * of, and that no request is about, has not.
+ */
+static bool
+may_have_younger(const Lane *lane, const char *address)
+{
+	const WorkKey *key = queue_find(lane, NULL, address);
+
+	return (key != NULL && key_is_in_batch(key)) ||
+		record_map_find(lane->account->server, OBJECT_IS_CONTACT, object_key_property(NULL),
+						address) != NULL;
+}
+
+char *
+admit_address_of(const Lane *lane, int64 id, const char *user_id, bool *is_late)
+{
+	int64		told_by;
+	char	   *address = record_map_find_told(lane->account->server, user_id, id, &told_by);
+
+	*is_late = address != NULL && told_by > id && lane->family == FAMILY_CONTACTS &&
+		may_have_younger(lane, address);
+	return address;
+}
+
+/*
  * A row that names its contact by a userId alone is a row of the address that
  * this was told with, so that it keeps its place among those.
  */
-void
+bool
 admit_resolve(const Lane *lane, int64 id, const char **property, const char **key)
 {
 	const char *address;
+	bool		is_late;
 
 	if (*property == NULL || strcmp(*property, MESSAGE_USER_ID) != 0)
-		return;
-	address = record_map_find_told(lane->account->server, *key, id);
+		return false;
+	address = admit_address_of(lane, id, *key, &is_late);
 	if (address == NULL)
-		return;
+		return false;
 	*property = NULL;
 	*key = address;
+	return is_late;
 }
 
 /* All that may fail: the row is in no list yet. */
@@ -264,7 +291,7 @@ fill_row(Row *row, Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(datum);
 	by_user_id = property != NULL && strcmp(property, MESSAGE_USER_ID) == 0;
-	admit_resolve(lane, row->id, &property, &key);
+	row->is_late = admit_resolve(lane, row->id, &property, &key);
 	row->by_user_id = by_user_id && property == NULL;
 	row->key = queue_make(lane, property, key);
 	find_record(row);

@@ -38,9 +38,13 @@ extern Size admit_size(TupleTableSlot *slot);
 /*
  * The name that the key of a row has in the window: a userId becomes the address
  * that was told before the row, or, if none was, behind it.  property NULL: an
- * address.  Inside a transaction, with the record map open.
+ * address.  Returns whether the row is late, see row.h.  Inside a transaction, with the
+ * record map open.
  */
-extern void admit_resolve(const Lane *lane, int64 id, const char **property, const char **key);
+extern bool admit_resolve(const Lane *lane, int64 id, const char **property, const char **key);
+
+/* What a userId means for a row, palloc'd, and whether the row is late; NULL: nobody has told. */
+extern char *admit_address_of(const Lane *lane, int64 id, const char *user_id, bool *is_late);
 
 /*
  * The userId whose address the row tells; palloc'd, NULL when it tells none.

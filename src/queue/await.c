@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
+#include "queue/admit.h"
 #include "queue/await.h"
 #include "queue/defer.h"
 
@@ -75,6 +76,12 @@ await_time(WorkKey *key, int64 until)
 	key_set_state(key, KEY_WAITS_TIME, wait_until_time(until));
 }
 
+void
+await_user_id(WorkKey *key, int64 until)
+{
+	key_set_state(key, KEY_WAITS_USER_ID, wait_until_time(until));
+}
+
 /* ---- contacts by what was remembered of them ------------------------------------- */
 
 bool
@@ -133,13 +140,16 @@ look_up_told(WorkKey *key)
 	dlist_foreach(iter, &key->rows.waiting)
 	{
 		const Row  *row = dlist_container(Row, node, iter.cur);
-		const char *address =
-		record_map_find_told(key->lane->account->server, key->key, row->id);
+		bool		is_late;
+		const char *address = admit_address_of(key->lane, row->id, key->key, &is_late);
 
-		if (address == NULL || (key->address != NULL && strcmp(address, key->address) != 0))
+		if (address == NULL ||
+			(key->address != NULL &&
+			 (is_late != key->address_is_late || strcmp(address, key->address) != 0)))
 			break;
 		if (key->address == NULL)
 			key->address = MemoryContextStrdup(WorkerContext, address);
+		key->address_is_late = is_late;
 		key->naddress++;
 	}
 }
@@ -167,7 +177,7 @@ move_told(WorkKey *key)
 	char	   *address = key->address;
 
 	key->address = NULL;
-	queue_move(key, address, key->naddress);
+	queue_move(key, address, key->naddress, key->address_is_late);
 	pfree(address);
 }
 

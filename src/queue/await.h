@@ -43,8 +43,9 @@ extern bool await_reader(WorkKey *key, Lane *lane);
 /* Whether no older row of the lane is unfinished: what await_older() waits for. */
 extern bool await_is_first(const Row *row, const Lane *lane);
 
-/* Until a time, µs of the monotonic clock. */
+/* Until a time, µs of the monotonic clock; the second, or until its userId is told, see tell.h. */
 extern void await_time(WorkKey *key, int64 until);
+extern void await_user_id(WorkKey *key, int64 until);
 
 /*
  * The contact that a key means by the account's property: true when the key's

@@ -35,18 +35,34 @@
 
 #define NO_ROOM_US		1000000 /* the window is full: look again */
 
-static int64 nrows;				/* that wait, of all lanes */
+static int64 nrows;				/* that have failed and wait, of all lanes */
+static int64 nuntold;			/* that wait for somebody to tell whom they mean */
 static int64 *at_start;			/* ids that waited at the start, ascending */
 static int	nat_start;
 static TimestampTz started_at;
 
 /* ---- keys that wait ---------------------------------------------------------- */
 
+static int64 *
+counter_of(const WorkKey *key)
+{
+	return queue_is_by_user_id(key) ? &nuntold : &nrows;
+}
+
 static void
 add_id(WorkKey *key, int64 id)
 {
 	key_add_deferred(key, id);
-	nrows++;
+	(*counter_of(key))++;
+}
+
+static bool
+forget_id(WorkKey *key, int64 id)
+{
+	bool		was_there = key_forget_deferred(key, id);
+
+	*counter_of(key) -= was_there;
+	return was_there;
 }
 
 static void
@@ -100,6 +116,58 @@ defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until)
 	queue_release_key(key);
 }
 
+static void
+note_untold(const Row *row, int64 left_us)
+{
+	Change	   *change = defer_change(CHANGE_WAIT, row->id);
+	char	   *text = psprintf("no call has told yet which contact userId %s is", row->key->key);
+
+	change->attempt = row->attempt;
+	change->wait_s = Max(left_us, 0) / 1000000 + 1;
+	change->failed_at = GetCurrentTimestamp();
+	change->lost = row->lost;
+	change->category = defer_text(DEFER_UNTOLD);
+	change->message = defer_text(text);
+	pfree(text);
+}
+
+bool
+defer_untold(WorkKey *key, int64 until, int64 (*left_us) (const Row *row))
+{
+	Row		  **rows = palloc(sizeof(Row *) * key->rows.in_window);
+	int			n = 0;
+
+	while (key_has_rows(key) && nuntold + n < DEFER_MAX_UNTOLD)
+	{
+		rows[n] = key_head(key);
+		note_untold(rows[n], left_us(rows[n]));
+		key_remove_row(rows[n++]);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		add_id(key, rows[i]->id);
+		queue_defer_row(rows[i]);
+	}
+	pfree(rows);
+	if (n > 0)
+		block_key(key, until);
+	return n > 0;
+}
+
+bool
+defer_more_untold(Row *row, int64 left_us)
+{
+	WorkKey    *key = row->key;
+
+	if (nuntold >= DEFER_MAX_UNTOLD)
+		return false;
+	note_untold(row, left_us);
+	key_remove_row(row);
+	add_id(key, row->id);
+	queue_defer_row(row);
+	return true;
+}
+
 void
 defer_ended(const Row *row)
 {
@@ -117,9 +185,8 @@ defer_recall(WorkKey *key)
 static bool
 forget_row(WorkKey *key, int64 id)
 {
-	if (!key_forget_deferred(key, id))
+	if (!forget_id(key, id))
 		return false;
-	nrows--;
 	unfinished_end(&key->lane->unfinished, id);
 	key->lane->done++;
 	if (key->rows.ndeferred == 0)
@@ -161,12 +228,12 @@ is_suspect_copy(TupleTableSlot *copy)
 {
 	bool		isnull;
 	int			status = DatumGetInt16(slot_getattr(copy, AT_HTTP_STATUS, &isnull));
-	Datum		category;
+	bool		is_clear = !isnull && status < 500;
+	Datum		datum = slot_getattr(copy, AT_CATEGORY, &isnull);
+	const char *category = isnull ? "" : TextDatumGetCString(datum);
 
-	if (isnull || status >= 500)
-		return true;
-	category = slot_getattr(copy, AT_CATEGORY, &isnull);
-	return !isnull && strcmp(TextDatumGetCString(category), DEFER_UNREADABLE) == 0;
+	return strcmp(category, DEFER_UNTOLD) != 0 &&
+		(!is_clear || strcmp(category, DEFER_UNREADABLE) == 0);
 }
 
 /* hubspot_retry() has ended a row that it found without a copy. */
@@ -214,7 +281,7 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
 		(bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
 		 DatumGetTimestampTz(slot_getattr(copies->slot, AT_NEXT_TRY_AT, &isnull)) <= started_at);
-	nrows -= key_forget_deferred(key, id);
+	(void) forget_id(key, id);
 }
 
 /* The rule of defer_lags(), which who calls keeps: this is for the one who forgets it. */
@@ -294,7 +361,7 @@ read_copy(int i)
 	copy.lane = &account->lanes[object];
 	copy.property = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
 	copy.key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
-	admit_resolve(copy.lane, copy.id, &copy.property, &copy.key);
+	(void) admit_resolve(copy.lane, copy.id, &copy.property, &copy.key);
 	return copy;
 }
 
@@ -317,7 +384,8 @@ remember(const Copy *copy, int64 wait_us)
 	}
 	key = queue_make(copy->lane, copy->property, copy->key);
 	add_id(key, copy->id);
-	unfinished_defer(&key->lane->unfinished, copy->id);
+	if (!queue_is_by_user_id(key))
+		unfinished_defer(&key->lane->unfinished, copy->id);
 	if (key->rows.ndeferred == 1)
 		block_key(key, clock_us() + Max(wait_us, 0));
 }
@@ -346,8 +414,8 @@ defer_start(void)
 
 		remember(&copy, column_int64(i, 6));
 	}
+	record_map_close();			/* what it has opened is in SPI's memory */
 	SPI_finish();
-	record_map_close();
 	PopActiveSnapshot();
 }
 
@@ -363,7 +431,7 @@ defer_rows(void)
 {
 	List	   *rows = NIL;
 
-	if (nrows == 0)
+	if (nrows + nuntold == 0)
 		return NIL;
 	check_copies();
 	record_map_open();

@@ -25,6 +25,13 @@
 
 #define DEFER_MAX_ROWS	100000	/* of a worker; beyond it faults are the lane's */
 
+/*
+ * The category of rows whose userId nobody has told.  They are counted by themselves, so that they
+ * take no room from faults; beyond the bound they stay in the window.
+ */
+#define DEFER_UNTOLD	"contact_not_found"
+#define DEFER_MAX_UNTOLD 100000 /* of a worker */
+
 extern void defer_init(void);
 
 /* Read what waits; in the worker's first transaction, after the accounts. */
@@ -41,6 +48,13 @@ extern void defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until
 
 /* The same for one row that is in no input; the key is being blocked. */
 extern void defer_add_row(WorkKey *key, Row *row);
+
+/*
+ * The same for rows of a userId that nobody has told, which have not failed: all that wait of a
+ * key; one more of a key that is deferred already.  False when there are too many.
+ */
+extern bool defer_untold(WorkKey *key, int64 until, int64 (*left_us) (const Row *row));
+extern bool defer_more_untold(Row *row, int64 left_us);
 
 /* A row with a copy has got its verdict. */
 extern void defer_ended(const Row *row);
@@ -61,6 +75,9 @@ extern void defer_postpone(WorkKey *key);
 
 /* Copies and their removal, with the verdicts of the same transaction. */
 extern bool defer_has_changes(void);
+
+/* Whether to write them; else µs until then, -1: there are none. */
+extern bool defer_is_due(int64 now, bool idle, int64 *wait_us);
 extern void defer_write(void);
 extern void defer_written(void);
 

@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/statement.h"
 #include "queue/defer.h"
@@ -27,9 +28,12 @@
 #include "store/ack.h"
 #include "store/outbox.h"
 
+#define CHANGE_WAIT_US	200000	/* longest wait of a change while others come in */
+
 static MemoryContext context;	/* of the changes */
 static List *changes;			/* of Change */
 static int	ncopies;			/* of them, those that make or change a copy */
+static int64 oldest_at;			/* when the first of them was noted */
 
 void
 defer_init(void)
@@ -45,6 +49,8 @@ defer_change(ChangeKind kind, int64 id)
 
 	change->kind = kind;
 	change->id = id;
+	if (changes == NIL)
+		oldest_at = clock_us();
 	changes = lappend(changes, change);
 	ncopies += kind == CHANGE_WAIT;
 	MemoryContextSwitchTo(old);
@@ -63,6 +69,13 @@ bool
 defer_has_changes(void)
 {
 	return changes != NIL;
+}
+
+bool
+defer_is_due(int64 now, bool idle, int64 *wait_us)
+{
+	*wait_us = changes == NIL ? -1 : Max(oldest_at + CHANGE_WAIT_US - now, 0);
+	return changes != NIL && (idle || *wait_us == 0);
 }
 
 bool

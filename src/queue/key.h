@@ -91,7 +91,8 @@ typedef struct WorkKey
 	int64		parked_from;	/* no parked row of it has a lower id; 0: none is parked */
 	dlist_node	parked_node;	/* among the keys that have some */
 	char	   *address;		/* that a userId has turned out to be ... */
-	int			naddress;		/* ... for so many of its rows, which will move there */
+	int			naddress;		/* ... for so many of its rows, which will move there ... */
+	bool		address_is_late;	/* ... as late ones, see row.h */
 	struct Confirmed *confirmed;	/* what its record is known to hold, with skip_unchanged; NULL:
 									 * nothing */
 } WorkKey;

@@ -26,6 +26,7 @@
 #include "queue/admit.h"
 #include "queue/cancel.h"
 #include "queue/park.h"
+#include "queue/tell.h"
 #include "store/ring.h"
 
 #define KEY_ROWS			2000	/* of one key in the window; KEY_CROWDED of one that waits for
@@ -215,7 +216,12 @@ bring_in(Lane *owner, const ParkedRow *parked)
 		unfinished_end(&owner->unfinished, id);
 	}
 	else
-		queue_keep_seq(admit_row(lane, rows.slot, (parked->id & SENT) != 0), parked->seq);
+	{
+		Row		   *row = admit_row(lane, rows.slot, (parked->id & SENT) != 0);
+
+		queue_keep_seq(row, parked->seq);
+		tell_put_off(row);
+	}
 	ring_scan_close(&rows);
 }
 
@@ -451,7 +457,7 @@ park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	property_datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(property_datum);
 	name = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
-	admit_resolve(lane, id, &property, &name);
+	(void) admit_resolve(lane, id, &property, &name);
 	if (!is_backfill && lane->parked != NULL && !overtake_untold(lane, slot))
 		return park_in_lane(lane, property, name, value, created_at);
 	key = queue_find(lane, property, name);

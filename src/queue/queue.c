@@ -283,6 +283,8 @@ drop_row(Row *row)
 	lane->bytes -= row->bytes;
 	lane->nbackfill -= row->backfill;
 	key_count_out(row->key);
+	if (row->held != NULL)
+		pfree(row->held);
 	pfree(row);
 }
 
@@ -297,7 +299,11 @@ queue_end_row(Row *row)
 void
 queue_defer_row(Row *row)
 {
-	unfinished_defer(&row->key->lane->unfinished, row->id);
+	/* nobody waits for rows that wait for somebody to tell whom they mean */
+	if (queue_is_by_user_id(row->key))
+		unfinished_end(&row->key->lane->unfinished, row->id);
+	else
+		unfinished_defer(&row->key->lane->unfinished, row->id);
 	drop_row(row);
 }
 
@@ -322,7 +328,7 @@ queue_drop_idle(WorkKey *key)
 }
 
 void
-queue_move(WorkKey *key, const char *address, int nrows)
+queue_move(WorkKey *key, const char *address, int nrows, bool is_late)
 {
 	WorkKey    *target = queue_make(key->lane, NULL, address);
 
@@ -334,9 +340,11 @@ queue_move(WorkKey *key, const char *address, int nrows)
 		settle_stranger(row);
 		row->looked = LOOKED_NOT;
 		row->by_user_id = true;
+		row->is_late = is_late;
 		key_remove_row(row);
 		key_count_out(key);
 		key_add_row(target, row);
+		unfinished_read(&key->lane->unfinished, row->id, row->created_at);
 	}
 	queue_release_key(key);
 }

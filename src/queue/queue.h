@@ -78,6 +78,6 @@ extern bool queue_has_user_ids(void);
  * The first so many rows of a userId join those of their address, in the order of their ids; the
  * key is gone with its last one.
  */
-extern void queue_move(WorkKey *key, const char *address, int nrows);
+extern void queue_move(WorkKey *key, const char *address, int nrows, bool is_late);
 
 #endif							/* HUBSPOT_QUEUE_H */

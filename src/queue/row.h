@@ -68,6 +68,8 @@ typedef struct Row
 	bool		is_stranger;	/* counts as such in its lane */
 	uint8		once;			/* what was done: row_was(), row_note() */
 	bool		by_user_id;		/* its contact was named by a userId, and is that of the key */
+	bool		is_late;		/* the same, told by a later row, and HubSpot may have got younger
+								 * values before this one: it overwrites none */
 	bool		erases;			/* a deletion without a trace */
 	bool		is_sync;		/* of a declared sync, audience or trait */
 	bool		begins;			/* is not merged with rows before it, as it waits for what they do
@@ -76,6 +78,8 @@ typedef struct Row
 	bool		is_suspect;		/* made requests fail as a whole: sent alone */
 	WorkKey    *key;
 	Jsonb	   *message;		/* behind the struct */
+	char	   *held;			/* of a late row: the properties that HubSpot has a value of, a
+								 * line each; NULL: not asked */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
 } Row;
 

@@ -14,9 +14,14 @@
 #include "message/message.h"
 #include "queue/admit.h"
 #include "queue/await.h"
+#include "queue/defer.h"
 #include "queue/tell.h"
 #include "store/outbox.h"
 #include "store/record_map.h"
+
+#define GRACE_US	1000000		/* who tells is near, as a rule: no copy is made before */
+#define NO_ROOM_US	60000000	/* too many are deferred: look again */
+#define LOOKS		64			/* at a key with many rows, in unknown_user_wait */
 
 /*
  * Keys of that userId go on, by way of a look-up, which finds out for each row what was told before
@@ -32,6 +37,7 @@ wake(Account *account, const char *user_id, bool goes_through_ready)
 
 		if (key == NULL)
 			continue;
+		defer_recall(key);
 		if (key->stand.state == KEY_WAITS_USER_ID)
 			queue_bring_back(key);
 		if (!key_is_ready(key))
@@ -57,16 +63,64 @@ tell_row(Lane *lane, TupleTableSlot *slot)
 	wake(lane->account, user_id, false);
 }
 
+/* µs until a row ends, if nobody tells whom it means. */
+static int64
+left_us(const Row *row)
+{
+	TimestampTz limit = row->created_at + row->key->lane->account->options->unknown_user_wait;
+
+	if (row->deadline != 0)
+		limit = Min(limit, row->deadline);
+	return limit - GetCurrentTimestamp();
+}
+
+bool
+tell_may_come(const Row *row)
+{
+	return row->call != CALL_DELETE && left_us(row) > 0;
+}
+
+/*
+ * When a deferred key is looked at, if nobody tells: when the time of its oldest row is over.  Of
+ * one with many rows the others are, from then on, a part of the whole time late at most, so
+ * that each of them does not bring in all.
+ */
+static int64
+next_look_us(const Row *row, int64 left)
+{
+	return row->deferred
+		? Max(left, row->key->lane->account->options->unknown_user_wait / LOOKS) : left;
+}
+
 bool
 tell_is_hopeless(WorkKey *key)
 {
 	Row		   *row = key_head(key);
+	int64		left = left_us(row);
+	int64		now = clock_us();
 
-	if (row->looked != LOOKED_NOT)
+	if (row->looked == LOOKED_NOT)
+	{
+		row->looked = LOOKED_ONCE;
+		await_look_up(key);
+	}
+	else if (!tell_may_come(row))
 		return true;
-	row->looked = LOOKED_ONCE;
-	await_look_up(key);
+	else if (row->looked == LOOKED_ONCE)
+	{
+		row->looked = LOOKED_LAST;
+		await_user_id(key, now + Min(left, GRACE_US));
+	}
+	else if (!defer_untold(key, now + next_look_us(row, left), left_us))
+		await_user_id(key, now + Min(left, NO_ROOM_US));
 	return false;
+}
+
+void
+tell_put_off(Row *row)
+{
+	if (key_is_deferred(row->key) && queue_is_by_user_id(row->key) && tell_may_come(row))
+		(void) defer_more_untold(row, left_us(row));
 }
 
 /* The key of such rows; NULL: there are none. */

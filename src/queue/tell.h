@@ -29,6 +29,15 @@ extern void tell_row(Lane *lane, TupleTableSlot *slot);
 extern bool tell_is_hopeless(WorkKey *key);
 
 /*
+ * Whether a row of such a key may still be told: its time is not over.  One that deletes does not
+ * wait: there was nothing to delete when it was called, and whoever is told later is to stay.
+ */
+extern bool tell_may_come(const Row *row);
+
+/* A row that has come into the window joins those of its userId that are deferred; it is gone. */
+extern void tell_put_off(Row *row);
+
+/*
  * Whether a contact's row tells the address of older rows that have waited for it, and have not
  * joined it yet.
  */

@@ -230,7 +230,8 @@ follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	if (parked == PARK_FULL || (parked == PARK_NOT && !queue_has_room(lane, admit_size(slot))))
 		return ADMIT_FULL;
 	if (parked == PARK_NOT)
-		(void) admit_row(lane, slot, maybe_sent);
+	if (parked == PARK_NOT)
+		tell_put_off(admit_row(lane, slot, maybe_sent));
 	lane->skipped--;
 	return ADMIT_DONE;
 }
@@ -248,7 +249,7 @@ read_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	if (lane->reader != NULL)
 		lane->skipped++;
 	else
-		(void) admit_row(lane, slot, maybe_sent);
+		tell_put_off(admit_row(lane, slot, maybe_sent));
 }
 
 static Admission

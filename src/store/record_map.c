@@ -509,7 +509,7 @@ look_into_table(void)
 }
 
 char *
-record_map_find_told(Oid server, const char *user_id, int64 before)
+record_map_find_told(Oid server, const char *user_id, int64 before, int64 *told_by)
 {
 	MapEntry	wanted = {.key_hash = hash_key(user_id), .server = server,
 		.object = OBJECT_IS_CONTACT, .key_property = MESSAGE_USER_ID,
@@ -525,6 +525,8 @@ record_map_find_told(Oid server, const char *user_id, int64 before)
 		}
 	look_into_table();
 	(void) find_told(&looked_into, &wanted, &told);
+	if (told_by != NULL)
+		*told_by = told.told_by;
 	return told.told_by == 0 ? NULL : pstrdup(told.address);
 }
 
@@ -554,7 +556,7 @@ record_map_look_up(Oid server, Object object, const char *key_property, const ch
 		id = record_map_find(server, object, key_property, key);
 	else
 	{
-		id = record_map_find_told(server, key, PG_INT64_MAX);
+		id = record_map_find_told(server, key, PG_INT64_MAX, NULL);
 		if (id != NULL)
 			id = record_map_find(server, object, "email", id);
 	}

@@ -40,9 +40,9 @@ extern char *record_map_find(Oid server, Object object, const char *key_property
 
 /*
  * The same for a userId: the address told by the youngest row before this id; if there is none, by
- * the oldest one behind it.
+ * the oldest one behind it.  Also tells by which, if told_by is not NULL.
  */
-extern char *record_map_find_told(Oid server, const char *user_id, int64 before);
+extern char *record_map_find_told(Oid server, const char *user_id, int64 before, int64 *told_by);
 extern void record_map_close(void);
 
 /* The same without open and close, for a session; for a userId, the record of its address. */

@@ -352,6 +352,8 @@ make_durable(void)
 static void
 read_rows(int64 now)
 {
+	if (record_map_is_full())
+		return;
 	if (pg_atomic_exchange_u32(&slot->wake, 0) == 0 && !more_to_read &&
 		now < next_look && !reader_wants_fetch() && !command_wants_look())
 		return;
@@ -436,12 +438,18 @@ acknowledge(int64 now)
 	int64		wait_us;
 	bool		idle = wire_in_flight() == 0;
 	bool		verdicts = ack_pending() > 0;
+	int64		copies_wait_us;
+	bool		copies_due;
 
 	writes_checkpoint = reader_checkpoint_due(now);
 	/* rows that the checkpoint covers are not read again: what they told must be there */
 	writes_records = record_map_is_due(now, idle) || (writes_checkpoint && !record_map_is_empty());
-	if (ack_due(now, idle, &wait_us) || writes_records || writes_checkpoint || command_is_done())
+	copies_due = defer_is_due(now, idle, &copies_wait_us);
+	if (ack_due(now, idle, &wait_us) || copies_due || writes_records || writes_checkpoint ||
+		command_is_done())
 	{
+		/* a worker after this one finds by these whom deferred rows mean */
+		writes_records = writes_records || (defer_has_changes() && !record_map_is_empty());
 		if (!in_transaction(acknowledge_step, "writing results"))
 			return -1;
 		ack_written();
@@ -456,7 +464,7 @@ acknowledge(int64 now)
 			checkpoint_written(now);
 		return 0;
 	}
-	return wait_us;
+	return clock_sooner(wait_us, copies_wait_us);
 }
 
 /* A table that cannot be read is a finding of another kind: delivery goes on meanwhile. */
@@ -618,7 +626,7 @@ wait_after_crashes(int crashes)
 static void
 finish(void)
 {
-	if (ack_pending() > 0 || ack_has_requests() || !record_map_is_empty())
+	if (ack_pending() > 0 || ack_has_requests() || defer_has_changes() || !record_map_is_empty())
 		(void) acknowledge_all();
 	batch_tell();
 	publish_report(slot, true);

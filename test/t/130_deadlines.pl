@@ -79,6 +79,9 @@ $late[0] = ask(q{SELECT hubspot_track('{"userId": "u7", "event": "visited", "pro
 my @kept = map { ask(qq{SELECT hubspot_track('{"userId": "$_", "event": "visited", "properties": {"place": "kept"}}')}) } qw(u8 u7);
 wait_until(sub { verdict_of($late[0]) eq $expired }, sub { 'the verdict of the event, now ' . verdict_of($late[0]) });
 $sim->clear_faults;
+wait_for("state = 'deferred' FROM hubspot.outbox_status WHERE id = $kept[0]", 'somebody to tell who u8 is');
+ask(q{ALTER SERVER crm OPTIONS (ADD unknown_user_wait '0')});
+ask("SELECT hubspot_retry($kept[0])");
 wait_drained($node, 'postgres');
 is(verdict_of($kept[1]), 'delivered', 'a later event of the same contact is sent');
 is(verdict_of($kept[0]), 'rejected contact_not_found', 'or refused for its own reason');

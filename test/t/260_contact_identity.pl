@@ -9,9 +9,9 @@ use Test::More;
 my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('contacts', name => 'user_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $node = hubspot_cluster('contacts');
-create_account($node, 'postgres', 'crm', $sim);
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
 create_account($node, 'postgres', 'keyed', $sim, contact_id_property => 'user_id');
-create_account($node, 'postgres', 'onward', $sim, lifecycle => 'forward');
+create_account($node, 'postgres', 'onward', $sim, lifecycle => 'forward', unknown_user_wait => '0');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm'});
 
 sub ask { return $node->safe_psql('postgres', shift) }

@@ -12,7 +12,7 @@ my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('companies', name => 'our_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 $sim->add_property('contacts', name => 'our_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $node = hubspot_cluster('lists');
-create_account($node, 'postgres', 'crm', $sim);
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
 create_account($node, 'postgres', 'keyed', $sim, contact_id_property => 'our_id', company_id_property => 'our_id');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm'});
 

@@ -10,7 +10,7 @@ my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('contacts', name => 'vip', type => 'bool', fieldType => 'booleancheckbox',
 	options => [ { value => 'true', label => 'True', hidden => JSON::PP::false }, { value => 'false', label => 'False', hidden => JSON::PP::false } ]);
 my $node = hubspot_cluster('remembered_contacts');
-create_account($node, 'postgres', 'crm', $sim);
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
 
 sub ask { return $node->safe_psql('postgres', shift) }
 

@@ -77,7 +77,7 @@ is(contacts('both'), 'ada@example.com', 'two sessions at once');
 # A userId and an address of one person
 #
 ask(group('acme', 'u-7'));
-is(contacts('acme'), 'ada@example.com bob@example.com userId:u-7', 'a userId that nobody has seen');
+is(contacts('acme'), 'ada@example.com bob@example.com', 'a userId that nobody has told belongs nowhere');
 ask(statement('identify', '{"userId": "u-7", "traits": {"email": "bob@example.com"}}'));
 ask(group('beta', 'u-7'));
 resume_delivery($node);

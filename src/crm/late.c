@@ -1,0 +1,148 @@
+/*
+ * late.c
+ *		A contact's rows whose userId was told by a later row: they overwrite nothing.
+ *
+ * See late.h.  Called as contacts.c is.  Memory: what was asked is kept with the row,
+ * in "hubspot window".
+ */
+#include "postgres.h"
+
+#include "base/hubspot.h"
+#include "base/value.h"
+#include "crm/late.h"
+#include "crm/modes.h"
+#include "crm/record_kinds.h"
+#include "message/record_message.h"
+#include "queue/queue.h"
+
+/* The properties that a row writes. */
+static Mapping
+map_row(const Row *row, StringInfo json)
+{
+	const WorkKey *key = row->key;
+	Mapping		mapping;
+	MessageParts parts;
+	MessageProblem problem;
+	StringInfoData warnings;
+
+	initStringInfo(json);
+	initStringInfo(&warnings);
+	mapping_begin(&mapping, json, &key->lane->account->rules[key->lane->family]);
+	if (message_read(row->message, &parts, &problem))
+		mapping_add_record(&mapping, row->call, &parts, key->property, &warnings);
+	pfree(warnings.data);
+	return mapping;
+}
+
+static const char *
+name_at(const Mapping *mapping, int i)
+{
+	return pnstrdup(mapping->json->data + mapping->names[i].offset, mapping->names[i].len);
+}
+
+/* All properties of all inputs; one that stands there twice does no harm. */
+static void
+end_read_values(Batch *batch)
+{
+	const char *id_property =
+	batch->ninputs > 0 ? queue_id_property(batch->inputs[0].key) : "email";
+
+	appendStringInfo(&batch->body, "],\"properties\":[%s",
+					 batch->type->read_properties != NULL ? batch->type->read_properties : "");
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		StringInfoData json;
+		Mapping		mapping = map_row(batch->inputs[i].rows[0], &json);
+
+		for (int j = 0; j < mapping.nnames; j++)
+		{
+			const char *name = name_at(&mapping, j);
+
+			if (batch->body.data[batch->body.len - 1] != '[')
+				appendStringInfoChar(&batch->body, ',');
+			value_append_string(&batch->body, name, strlen(name));
+		}
+		mapping_end(&mapping);
+		pfree(json.data);
+	}
+	appendStringInfoString(&batch->body, "],\"idProperty\":");
+	value_append_string(&batch->body, id_property, strlen(id_property));
+	appendStringInfoChar(&batch->body, '}');
+}
+
+/* Keep with the row which of its properties HubSpot has a value of. */
+static void
+note_held(Row *row, const ReplyResult *result)
+{
+	StringInfoData json;
+	StringInfoData held;
+	Mapping		mapping = map_row(row, &json);
+
+	initStringInfo(&held);
+	for (int i = 0; i < mapping.nnames; i++)
+	{
+		const char *name = name_at(&mapping, i);
+		const char *value = reply_property(result, name);
+
+		if (value != NULL && value[0] != '\0')
+			appendStringInfo(&held, "%s\n", name);
+	}
+	mapping_end(&mapping);
+	if (row->held != NULL)
+		pfree(row->held);
+	row->held = MemoryContextStrdup(window.memory, held.data);
+	pfree(held.data);
+	pfree(json.data);
+}
+
+static void
+values_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const RecordKinds *kinds = records_of(batch->lane);
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_keys(batch, reply, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (found[i] != NULL)
+		{
+			note_held(input->rows[0], found[i]);
+			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
+			input->onward = kinds->update;
+		}
+		else if (!complete)
+			input->onward = &batch_same;
+		else
+			input->onward = modes_may_create(input, reply, request) ? kinds->upsert : NULL;
+	}
+	batch_go_on(batch, reply, request);
+}
+
+static const RequestKind read_values = {
+	.path = PATH_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1,
+	.is_list = true,
+	.one_property = true,
+	.end_body = end_read_values,
+	.append_input = records_append_id,
+	.answered = values_answered,
+};
+
+/* One that only creates overwrites nothing as it is. */
+const RequestKind *
+late_kind_of(const WorkKey *key)
+{
+	const Row  *row = key_head(key);
+
+	return row->is_late && row->mode != MODE_CREATE ? &read_values : NULL;
+}

@@ -330,6 +330,8 @@ admit_user_id_told(const Lane *lane, TupleTableSlot *slot)
 {
 	const Catalog *catalog = ring_catalog(false);
 	bool		isnull;
+	Datum		datum;
+	Jsonb	   *message;
 	char	   *user_id;
 	char	   *address;
 
@@ -340,7 +342,11 @@ admit_user_id_told(const Lane *lane, TupleTableSlot *slot)
 	(void) slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	if (!isnull)
 		return NULL;
-	user_id = message_find_user_id(DatumGetJsonbP(slot_getattr(slot, Anum_outbox_message, &isnull)));
+	datum = slot_getattr(slot, Anum_outbox_message, &isnull);
+	message = DatumGetJsonbP(datum);
+	user_id = message_find_user_id(message);
+	if ((Pointer) message != DatumGetPointer(datum))
+		pfree(message);			/* a page has many rows, and it may be large */
 	if (user_id == NULL)
 		return NULL;
 	address = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));

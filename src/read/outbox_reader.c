@@ -230,7 +230,6 @@ follow_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	if (parked == PARK_FULL || (parked == PARK_NOT && !queue_has_room(lane, admit_size(slot))))
 		return ADMIT_FULL;
 	if (parked == PARK_NOT)
-	if (parked == PARK_NOT)
 		tell_put_off(admit_row(lane, slot, maybe_sent));
 	lane->skipped--;
 	return ADMIT_DONE;

@@ -52,6 +52,7 @@ static char *bss_before;
 static sigjmp_buf ending;
 static int	base_level;
 static bool in_transaction;		/* the worker */
+static int64 fails_until;		/* a lock on a table, a full disk: what writes fails for a while */
 static bool error_wanted;		/* we have made a transaction fail */
 static pg_on_exit_callback at_exit;
 
@@ -123,6 +124,8 @@ process_live(void)
 
 	life++;
 	base_level = GetCurrentTransactionNestLevel();
+	if (life == 1)
+		fails_until = 0;
 	at_exit = NULL;
 	error_wanted = false;
 	PG_TRY();
@@ -218,9 +221,13 @@ __wrap_CommitTransactionCommand(void)
 	if (ActiveSnapshotSet())
 		violated("no snapshot is held beyond a step", "at its commit");
 
-	if (!settling && temper > 0 && chance(writes ? Min(temper / 2, 60) : Min(temper / 10, 10)))
+	if (!settling && temper > 0 &&
+		((writes && clock_now() < fails_until) ||
+		 chance(writes ? Min(temper / 2, 60) : Min(temper / 10, 10))))
 	{
 		say("a transaction of the worker fails");
+		if (writes && clock_now() >= fails_until && chance(200))
+			fails_until = clock_now() + (1 + pick(15)) * INT64CONST(1000000);
 		error_wanted = true;
 		ereport(ERROR, (errmsg("the model lets this transaction fail")));
 	}

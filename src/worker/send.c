@@ -595,8 +595,22 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 	account->asking = false;
 	if (account->dropped || transfer->token_hash != account->secret.hash)
 		return;
-	if (response->answered &&
-		(reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN))
+	if (response->answered && reply->class == REPLY_RECORDS && servers_hub_of(reply) == 0)
+	{
+		/*
+		 * The uuids of events contain the hub: under another number HubSpot would take the
+		 * same event twice.  So nothing is sent before an answer has named the hub.
+		 */
+		Reply		nameless = *reply;
+
+		nameless.class = REPLY_UNREADABLE;
+		snprintf(nameless.message, sizeof(nameless.message),
+				 "HTTP status %d without the number of an account in \"portalId\"",
+				 reply->status);
+		(void) apply_event(transfer, response, &nameless);
+	}
+	else if (response->answered &&
+			 (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN))
 		servers_answered(account, reply);
 	else if (apply_event(transfer, response, reply))
 		servers_answered(account, reply);

@@ -381,10 +381,16 @@ number_within(const Reply *reply, const char *name, int64 least, int64 most)
 	return number < least || number > most ? 0 : number;
 }
 
+int64
+servers_hub_of(const Reply *reply)
+{
+	return number_within(reply, "portalId", 1, MAX_HUB_ID);
+}
+
 static void
 read_info(Account *account, const Reply *reply)
 {
-	account->portal_id = number_within(reply, "portalId", 1, MAX_HUB_ID);
+	account->portal_id = servers_hub_of(reply);
 	account->info_of_token = account->secret.hash;
 	account->utc_offset_ms =
 		(int) number_within(reply, "utcOffsetMilliseconds", -MAX_UTC_OFFSET_MS, MAX_UTC_OFFSET_MS);

@@ -22,6 +22,9 @@ extern void servers_refused(Account *account);
 /* Whether account-info is to be asked now; reads the token where there is none. */
 extern bool servers_wants_asking(Account *account, int64 now);
 
+/* The number of the account that account-info names in "portalId"; 0: none. */
+extern int64 servers_hub_of(const Reply *reply);
+
 /* account-info answered, and accepted the token. */
 extern void servers_answered(Account *account, const Reply *reply);
 

@@ -62,7 +62,7 @@ static const Trouble troubles[] = {
 	{.weight = 8, .words = "is carried out and answered 502", .rule = "{\"action\":\"html\",\"apply\":true}"},
 	{.weight = 6, .words = "is carried out and answered with garbage", .rule = "{\"action\":\"garbage\",\"apply\":true}"},
 	{.weight = 3, .words = "is answered with garbage", .rule = "{\"action\":\"garbage\"}", .only = "/crm/"},
-	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/"},
+	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}"},
 	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}"},
 	{.weight = 6, .words = "is answered with results in another order", .rule = "{\"action\":\"shuffle\"}"},
 	{.weight = 5, .words = "is answered 423", .rule = "{\"action\":\"status\",\"status\":423}"},

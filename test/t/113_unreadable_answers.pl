@@ -99,6 +99,16 @@ $sim->clear_faults;
 $node->reload;
 wait_for('delivered 1');
 
+# ... is one without the account's number, which uuids of events are made of
+$sim->fault(match => { path => 'account-info' }, action => 'empty_success', times => 0);
+ask(q{ALTER SERVER crm OPTIONS (SET max_connections '4')});
+queue(1);
+wait_until(sub { lane('contacts') =~ /^UNREADABLE: $blame: HTTP status 200 without the number of an account in "portalId"/ },
+	sub { 'UNREADABLE of an account without a number; now ' . lane('contacts') });
+$sim->clear_faults;
+$node->reload;
+wait_for('delivered 1');
+
 # The list of properties, which rows wait for
 unreadable('properties/');
 $before = requests(qr/properties/);

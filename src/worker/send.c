@@ -598,8 +598,8 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 	if (response->answered && reply->class == REPLY_RECORDS && servers_hub_of(reply) == 0)
 	{
 		/*
-		 * The uuids of events contain the hub: under another number HubSpot would take the
-		 * same event twice.  So nothing is sent before an answer has named the hub.
+		 * The uuids of events contain the hub: under another number HubSpot would take the same
+		 * event twice.  So nothing is sent before an answer has named the hub.
 		 */
 		Reply		nameless = *reply;
 

@@ -16,12 +16,12 @@
 #define MAX_TROUBLES	32
 
 /* Of the copy of queue/key.c: see Makefile. */
-extern void model_key_set_state(WorkKey * key, KeyState state, KeyWait wait);
+extern void model_key_set_state(WorkKey *key, KeyState state, KeyWait wait);
 extern uint32 model_key_next(int state);
 extern const char *model_key_words(int state);
 
-extern void __real_lane_event(LaneStatus * status, LaneEvent event, const char *detail, int64 wait_s);
-extern void __wrap_lane_event(LaneStatus * status, LaneEvent event, const char *detail, int64 wait_s);
+extern void __real_lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s);
+extern void __wrap_lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s);
 
 /* Parts of paths; a request is of the first that its path has. */
 static const char *const endpoints[] = {
@@ -38,14 +38,14 @@ static const char *troubles[MAX_TROUBLES];
 static int	ntroubles;
 
 void
-key_set_state(WorkKey * key, KeyState state, KeyWait wait)
+key_set_state(WorkKey *key, KeyState state, KeyWait wait)
 {
 	arrows[key->stand.state][state]++;
 	model_key_set_state(key, state, wait);
 }
 
 void
-__wrap_lane_event(LaneStatus * status, LaneEvent event, const char *detail, int64 wait_s)
+__wrap_lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s)
 {
 	lane_events[event]++;
 	__real_lane_event(status, event, detail, wait_s);

@@ -77,8 +77,8 @@ static Request requests[WIRE_MAX_TRANSFERS];
 static int	nrequests;
 static int	last_number;
 
-extern int	__wrap_wire_send(const WireRequest * request, const WireSettings * settings, char *error);
-extern bool __wrap_wire_next(WireResponse * response);
+extern int	__wrap_wire_send(const WireRequest *request, const WireSettings *settings, char *error);
+extern bool __wrap_wire_next(WireResponse *response);
 extern void __wrap_wire_release(int slot);
 extern int	__wrap_wire_in_flight(void);
 extern void __wrap_wire_wait(long timeout_ms, uint32_t wait_event_info);
@@ -104,7 +104,7 @@ release(Request *request)
 }
 
 int
-__wrap_wire_send(const WireRequest * sent, const WireSettings * settings, char *error)
+__wrap_wire_send(const WireRequest *sent, const WireSettings *settings, char *error)
 {
 	Request    *request = NULL;
 
@@ -138,7 +138,7 @@ __wrap_wire_in_flight(void)
 }
 
 bool
-__wrap_wire_next(WireResponse * response)
+__wrap_wire_next(WireResponse *response)
 {
 	for (int i = 0; i < WIRE_MAX_TRANSFERS; i++)
 		if (requests[i].stage == STAGE_READY)

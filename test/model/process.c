@@ -120,7 +120,7 @@ process_live(void)
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	uint32		holdoff = InterruptHoldoffCount;
-	volatile	LifeEnd end = LIFE_GOES_ON;
+	volatile LifeEnd end = LIFE_GOES_ON;
 
 	life++;
 	base_level = GetCurrentTransactionNestLevel();
@@ -358,8 +358,8 @@ __wrap_RegisterXactCallback(XactCallback function, void *arg)
 
 /* ---- what it has of the launcher, and what it looks after besides its rows -------------------------- */
 
-extern void __wrap_shared_read_order(WorkerOrder * order);
-extern WorkerSlot * __wrap_shared_attach(int index, int generation);
+extern void __wrap_shared_read_order(WorkerOrder *order);
+extern WorkerSlot *__wrap_shared_attach(int index, int generation);
 extern bool __wrap_shared_lanes_report(void);
 extern void __wrap_guard_start(const char *told);
 extern char *__wrap_guard_problem(int *look_ms);
@@ -368,13 +368,13 @@ extern void __wrap_suspect_start(const char *process, int place, uint32 others);
 extern int	__wrap_crash_guard_start(const char *kind, bool beside_another);
 extern void __wrap_crash_guard_clear(void);
 extern char *__wrap_library_tell(void);
-extern void __wrap_refresher_look(WorkerSlot * slot, int64 now);
-extern void __wrap_refresher_tend(WorkerSlot * slot, int64 now);
-extern int64 __wrap_refresher_wake(WorkerSlot * slot, int64 now);
+extern void __wrap_refresher_look(WorkerSlot *slot, int64 now);
+extern void __wrap_refresher_tend(WorkerSlot *slot, int64 now);
+extern int64 __wrap_refresher_wake(WorkerSlot *slot, int64 now);
 extern void __wrap_wire_start(void);
 
 void
-__wrap_shared_read_order(WorkerOrder * order)
+__wrap_shared_read_order(WorkerOrder *order)
 {
 	*order = (WorkerOrder)
 	{
@@ -440,17 +440,17 @@ __wrap_library_tell(void)
 }
 
 void
-__wrap_refresher_look(WorkerSlot * slot, int64 now)
+__wrap_refresher_look(WorkerSlot *slot, int64 now)
 {
 }
 
 void
-__wrap_refresher_tend(WorkerSlot * slot, int64 now)
+__wrap_refresher_tend(WorkerSlot *slot, int64 now)
 {
 }
 
 int64
-__wrap_refresher_wake(WorkerSlot * slot, int64 now)
+__wrap_refresher_wake(WorkerSlot *slot, int64 now)
 {
 	return -1;
 }

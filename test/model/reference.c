@@ -72,13 +72,13 @@ static int	nverdicts;
 static bool unmarked_refused;	/* a request that names no call was refused */
 static bool unmarked_troubled;
 static bool has_ended[MAX_CALLS][4];
-static Snap * covered;			/* by the checkpoint that is being written */
+static Snap *covered;			/* by the checkpoint that is being written */
 static MemoryContext context;
 
 extern void __real_checkpoint_write(void);
 extern void __wrap_checkpoint_write(void);
-extern Datum __real_snapshot_to_datum(const Snap * snap);
-extern Datum __wrap_snapshot_to_datum(const Snap * snap);
+extern Datum __real_snapshot_to_datum(const Snap *snap);
+extern Datum __wrap_snapshot_to_datum(const Snap *snap);
 
 void
 reference_begin(void)
@@ -119,7 +119,7 @@ carrier(int64 id)
 }
 
 static int64
-row_of(const ModelCall * call, int object)
+row_of(const ModelCall *call, int object)
 {
 	for (int i = 0; i < call->nrows; i++)
 		if (call->object[i] == object)
@@ -128,13 +128,13 @@ row_of(const ModelCall * call, int object)
 }
 
 static bool
-tells(const ModelCall * teller, int user)
+tells(const ModelCall *teller, int user)
 {
 	return teller->kind == KIND_IDENTIFY && teller->user == user && teller->committed != 0;
 }
 
 static bool
-told_well(const ModelCall * teller)
+told_well(const ModelCall *teller)
 {
 	const Verdicts *verdict = carrier(teller->id);
 
@@ -147,7 +147,7 @@ told_well(const ModelCall * teller)
  * no row before it tells one, a later one may.  *certain: a row before it tells one.
  */
 static int
-contacts_of(const ModelCall * call, bool *certain)
+contacts_of(const ModelCall *call, bool *certain)
 {
 	int			contacts = 0;
 	int64		below = call->id;
@@ -157,7 +157,7 @@ contacts_of(const ModelCall * call, bool *certain)
 		return 1 << call->contact;
 	for (;;)
 	{
-		const		ModelCall *youngest = NULL;
+		const ModelCall *youngest = NULL;
 
 		for (int i = 0; i < ncalls; i++)
 			if (tells(&calls[i], call->user) && calls[i].id < below &&
@@ -430,7 +430,7 @@ is_there(Oid heap, Oid index, int64 id)
 static bool
 row_has_ended(int call, int i)
 {
-	const		Catalog *catalog = ring_catalog(false);
+	const Catalog *catalog = ring_catalog(false);
 	int64		id = calls[call].row[i];
 
 	if (!has_ended[call][i])
@@ -449,7 +449,7 @@ reference_all_ended(void)
 }
 
 Datum
-__wrap_snapshot_to_datum(const Snap * snap)
+__wrap_snapshot_to_datum(const Snap *snap)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 
@@ -542,7 +542,7 @@ check_each_has_one(void)
 
 /* Whether a row before this one makes the contact. */
 static bool
-is_made_before(const ModelCall * call, int contacts)
+is_made_before(const ModelCall *call, int contacts)
 {
 	for (int i = 0; i < ncalls; i++)
 		if (calls[i].kind == KIND_IDENTIFY && calls[i].committed != 0 && calls[i].committed <= call->committed &&
@@ -553,7 +553,7 @@ is_made_before(const ModelCall * call, int contacts)
 
 /* Whether what a call is about may be missing, or refused. */
 static bool
-may_fail(const ModelCall * call, int object)
+may_fail(const ModelCall *call, int object)
 {
 	bool		certain;
 	int			contacts = contacts_of(call, &certain);
@@ -577,7 +577,7 @@ may_fail(const ModelCall * call, int object)
 }
 
 static void
-check_verdict(const ModelCall * call, int object, const Verdicts *verdict)
+check_verdict(const ModelCall *call, int object, const Verdicts *verdict)
 {
 	if (is_success(verdict->word) || may_fail(call, object))
 		return;
@@ -695,12 +695,12 @@ check_values(void)
 	for (int contact = 0; contact < CONTACTS; contact++)
 		for (int property = 0; property < PROPERTIES; property++)
 		{
-			const		ModelCall *wanted = NULL;
+			const ModelCall *wanted = NULL;
 			const Fact *last = NULL;
 
 			for (int i = 0; i < ncalls; i++)
 			{
-				const		ModelCall *call = &calls[i];
+				const ModelCall *call = &calls[i];
 				int64		id = row_of(call, OBJECT_IS_CONTACT);
 				bool		certain;
 

@@ -153,7 +153,7 @@ forget_request(void)
 
 void
 simulated_ask(const char *method, const char *path, const char *token, const char *body,
-			  SimulatedAnswer * answer)
+			  SimulatedAnswer *answer)
 {
 	static char *query;
 

@@ -75,7 +75,7 @@ static int	nwithin;
 
 extern FullTransactionId __wrap_GetTopFullTransactionId(void);
 extern FullTransactionId __wrap_ReadNextFullTransactionId(void);
-extern Snap * __wrap_snapshot_take(void);
+extern Snap *__wrap_snapshot_take(void);
 extern int64 __real_ring_last_id(Oid sequence);
 extern int64 __wrap_ring_last_id(Oid sequence);
 extern void *__wrap_company_contact_begin(const char *server, int capacity);
@@ -189,9 +189,9 @@ __wrap_company_contact_end(void *pairs)
 
 /* Take what the call has written: the rows of the outbox with ids above "after". */
 static void
-take_rows(Session *session, ModelCall * call, int64 after)
+take_rows(Session *session, ModelCall *call, int64 after)
 {
-	const		Catalog *catalog = ring_outbox_catalog();
+	const Catalog *catalog = ring_outbox_catalog();
 	int			child = RING_CHILD(after + 1);
 	ScanKeyData key;
 	RingScan	scan;
@@ -266,7 +266,7 @@ world_worker_aborts(void)
 static const char *const property_names[PROPERTIES] = {"city", "firstname", "lastname"};
 
 static void
-append_traits(StringInfo message, const ModelCall * call, bool with_address)
+append_traits(StringInfo message, const ModelCall *call, bool with_address)
 {
 	const char *separator = "";
 
@@ -286,7 +286,7 @@ append_traits(StringInfo message, const ModelCall * call, bool with_address)
 }
 
 static void
-append_who(StringInfo message, const ModelCall * call)
+append_who(StringInfo message, const ModelCall *call)
 {
 	if (call->user >= 0)
 		appendStringInfo(message, "\"userId\":\"u%d\"", call->user);
@@ -295,7 +295,7 @@ append_who(StringInfo message, const ModelCall * call)
 }
 
 static char *
-write_message(const ModelCall * call)
+write_message(const ModelCall *call)
 {
 	StringInfoData message;
 
@@ -336,7 +336,7 @@ write_message(const ModelCall * call)
 }
 
 static void
-choose_call(ModelCall * call)
+choose_call(ModelCall *call)
 {
 	int			kind = pick(10);
 
@@ -628,7 +628,7 @@ is_wanted(const char *what)
 void
 world_begin(void)
 {
-	const		Catalog *catalog;
+	const Catalog *catalog;
 
 	context = CurrentMemoryContext;
 	memset(sessions, 0, sizeof(sessions));

@@ -55,6 +55,16 @@ COMMENT ON COLUMN hubspot.deferred.request_id IS 'the HTTP request that failed l
 COMMENT ON COLUMN hubspot.deferred.failed_at IS 'when it did';
 CREATE UNIQUE INDEX deferred_id ON hubspot.deferred (id);
 
+/* Seldom more than a few rows, so no index but the one that keeps an id from standing twice. */
+CREATE TABLE hubspot.begun (
+	id bigint PRIMARY KEY,
+	begun_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE hubspot.begun IS
+'rows whose repeat would be a second one (forms, legacy events), from before they are sent until they have a verdict: what a worker finds here at its start ends as unknown, and is not sent again; not dumped';
+COMMENT ON COLUMN hubspot.begun.id IS 'row of the outbox';
+COMMENT ON COLUMN hubspot.begun.begun_at IS 'when it was about to be sent';
+
 CREATE TABLE hubspot.dead (
 	LIKE hubspot.outbox INCLUDING COMMENTS,
 	attempt integer NOT NULL,

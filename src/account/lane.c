@@ -141,7 +141,9 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		TRIED_AGAIN,
 		"the account lives in another data centre",
 	"make a new token there, or set the SERVER option base_url"},
-	[EVENT_MISDIRECTED] = {"misdirected", LANE_MISDIRECTED, SCOPE_LANE, true, 300, 300,
+
+	/* The first tries are for a single record that made the address seem wrong: others go first. */
+	[EVENT_MISDIRECTED] = {"misdirected", LANE_MISDIRECTED, SCOPE_LANE, true, 5, 300,
 		TRIED_AGAIN,
 		"the address is not HubSpot's API",
 	"check the SERVER options base_url and api_version"},
@@ -287,6 +289,7 @@ lane_event_of(ReplyClass class)
 		case REPLY_MIGRATING:
 			return EVENT_MIGRATING;
 		case REPLY_MISDIRECTED:
+		case REPLY_NOT_FOUND:
 			return EVENT_MISDIRECTED;
 	}
 	return EVENT_UNAVAILABLE;

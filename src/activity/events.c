@@ -255,6 +255,7 @@ events_answered(Batch *batch, const Reply *reply, AckRequest *request)
 }
 
 static const RequestKind send_events = {
+	.repeat = REPEAT_REFUSED,
 	.path = PATH_EVENTS_SEND,
 	.meter = METER_EVENTS,
 	.max_inputs = 500,

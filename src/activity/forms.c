@@ -196,7 +196,6 @@ form_address(const Batch *batch, Address *address)
 	strlcpy(address->path, path.data, sizeof(address->path));
 	address->base_url = account->options->forms_url;
 	address->with_token = !is_public;
-	address->is_once = true;
 }
 
 /* ---- its answer ------------------------------------------------------------------- */
@@ -213,11 +212,7 @@ end_form(Batch *batch, Verdict verdict, const char *category, const char *messag
 	batch_end_input(&batch->inputs[0], &result);
 }
 
-/*
- * The answer does not say that the submission was taken, nor why not.  503 and
- * the limits come before anything is done; behind other errors of the server,
- * and behind silence, it may have been.
- */
+/* The answer does not say that the submission was taken, nor why not. */
 static Settlement
 settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request)
 {
@@ -227,7 +222,7 @@ settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 	if (!answered)
 	{
 		/* Certainly nothing was submitted: the form is sent again. */
-		if (!reached)
+		if (!batch_may_be_done(reply, answered, reached))
 			return SETTLE_NOT;
 		end_form(batch, VERDICT_UNKNOWN, "answer_lost",
 				 "the form may have been submitted: the answer was lost, "
@@ -241,8 +236,7 @@ settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 		batch->kind = &submit_public_form;
 		return SETTLE_AGAIN;
 	}
-	if ((reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) ||
-		reply->status == 503)
+	if (!batch_may_be_done(reply, answered, reached))
 		return SETTLE_NOT;
 	if (reply->status >= 200 && reply->status < 300)
 		end_form(batch, VERDICT_DELIVERED, NULL, NULL, reply, request);
@@ -272,9 +266,11 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 }
 
 static const RequestKind submit_form = {
+	.repeat = REPEAT_DOUBLES,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,
 	.max_rows = 1,
+	.names_content = true,
 	.append_input = append_form,
 	.address = form_address,
 	.settle = settle_form,
@@ -283,9 +279,11 @@ static const RequestKind submit_form = {
 
 /* Without a token, and so with a limit of its own. */
 static const RequestKind submit_public_form = {
+	.repeat = REPEAT_DOUBLES,
 	.meter = METER_FORMS,
 	.max_inputs = 1,
 	.max_rows = 1,
+	.names_content = true,
 	.append_input = append_form,
 	.address = form_address,
 	.settle = settle_form,

@@ -110,7 +110,6 @@ legacy_address(const Batch *batch, Address *address)
 	address->query = batch->body.data;
 	address->base_url = batch->lane->account->options->events_url;
 	address->with_token = false;
-	address->is_once = true;
 }
 
 static void
@@ -128,15 +127,13 @@ end_legacy(Batch *batch, Verdict verdict, const char *category, const char *mess
 static Settlement
 settle_legacy(Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request)
 {
-	if (!answered && !reached)
-		return SETTLE_NOT;
-	if (!answered)
-		end_legacy(batch, VERDICT_UNKNOWN, "answer_lost",
-				   "the event may have been sent: the answer was lost, "
+	if (answered && reply->status >= 200 && reply->status < 300)
+		end_legacy(batch, VERDICT_SENT_UNCONFIRMED, NULL, NULL, reply, request);
+	else if (batch_may_be_done(reply, answered, reached))
+		end_legacy(batch, VERDICT_UNKNOWN, "answer_lost", answered ? reply->message
+				   : "the event may have been sent: the answer was lost, "
 				   "and a repeat would count twice",
 				   reply, request);
-	else if (reply->status >= 200 && reply->status < 300)
-		end_legacy(batch, VERDICT_SENT_UNCONFIRMED, NULL, NULL, reply, request);
 	else
 		return SETTLE_NOT;
 	return SETTLE_DONE;
@@ -149,6 +146,7 @@ legacy_answered(Batch *batch, const Reply *reply, AckRequest *request)
 }
 
 const RequestKind legacy_event = {
+	.repeat = REPEAT_DOUBLES,
 	.meter = METER_NONE,
 	.max_inputs = 1,
 	.max_rows = 1,

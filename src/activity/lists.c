@@ -225,6 +225,19 @@ end_created(Input *input, const KnownList *known, bool is_new, const Reply *repl
 }
 
 /*
+ * HubSpot says that it has no such list by 404, or by 400 in words that no code goes with; of a
+ * name alone nothing else can be wrong.
+ */
+static bool
+is_not_found(const Reply *reply)
+{
+	return reply->status == 404 ||
+		(reply->status == 400 && reply->is_of_hubspot &&
+		 (strcasestr(reply->message, "does not exist") != NULL ||
+		  strcasestr(reply->message, "not found") != NULL));
+}
+
+/*
  * A row that creates a list asks when HubSpot says that the name is taken: by this list, or by
  * another one.
  */
@@ -237,6 +250,7 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	ReplyList	list;
 	bool		open = true;
 
+	/* one whose members HubSpot finds itself is there, and as good as none */
 	if (reply_list(reply, &list))
 		lists_told(known, list.is_dynamic ? NULL : list.id,
 				   list.is_dynamic ? list_not_static : NULL);
@@ -245,7 +259,7 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_silent(batch, &open, reply, request);
 		return;
 	}
-	else if (reply->status == 404)
+	else if (is_not_found(reply))
 		lists_told(known, NULL, lists_not_found);
 	else
 	{
@@ -316,17 +330,20 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- which request --------------------------------------------------------------------------- */
 
 static const RequestKind find_list = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_LISTS,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,
 	.max_rows = 1000,
 	.is_get = true,
 	.address = list_address,
+	.names_content = true,
 	.append_input = append_find,
 	.answered = find_answered,
 };
 
 static const RequestKind create_list = {
+	.repeat = REPEAT_REFUSED,
 	.path = PATH_LISTS,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,

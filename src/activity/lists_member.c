@@ -316,6 +316,7 @@ change_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- which request --------------------------------------------------------------------------- */
 
 const RequestKind lists_change_members = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_LISTS,
 	.meter = METER_OBJECTS,
 	.max_inputs = MAX_MEMBERS,
@@ -325,12 +326,14 @@ const RequestKind lists_change_members = {
 	.shares = true,
 	.fits = is_of_same_list,
 	.address = change_address,
+	.names_content = true,
 	.append_input = append_member,
 	.end_body = end_change,
 	.answered = change_answered,
 };
 
 const RequestKind lists_read_records = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -345,6 +348,7 @@ const RequestKind lists_read_records = {
 };
 
 static const RequestKind make_records = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_UPSERT,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,

@@ -92,6 +92,7 @@ schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
 }
 
 static const RequestKind create_in_schema = {
+	.repeat = REPEAT_REFUSED,
 	.path = PATH_PROPERTIES,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,

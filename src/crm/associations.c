@@ -29,8 +29,10 @@
 #include "store/record_map.h"
 #include "store/ring_scan.h"
 
-#define PRIMARY_COMPANY	1		/* HubSpot's type of the association of a contact with its primary
-								 * company */
+/* HubSpot's types of associations; each has a direction. */
+#define PRIMARY_COMPANY				1	/* of a contact with its primary company */
+#define COMPANY_TO_PRIMARY_CONTACT	2
+#define COMPANY_TO_CONTACT			280
 
 static const RequestKind link_pairs;
 static const RequestKind read_contacts;
@@ -434,12 +436,29 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 	batch_put_back(input->key, input->rows, input->nrows);
 }
 
+/*
+ * Whether a result tells of the direction from company to contact.  HubSpot's default form tells
+ * one direction or both, in any order; a record's id is unique only within its type.
+ */
+static bool
+is_from_company(const ReplyResult *result)
+{
+	return result->association == COMPANY_TO_CONTACT ||
+		result->association == COMPANY_TO_PRIMARY_CONTACT ||
+		(result->from_type != NULL &&
+		 strcmp(result->from_type, object_types[OBJECT_IS_COMPANY].type_id) == 0);
+}
+
 static bool
 is_pair(const ReplyResult *result, const Input *input)
 {
-	return result->from_id != NULL && result->to_id != NULL &&
-		strcmp(result->from_id, input->key->record_id) == 0 &&
-		strcmp(result->to_id, carrier(input)->record_id) == 0;
+	bool		backwards = is_from_company(result);
+	const char *contact = backwards ? result->to_id : result->from_id;
+	const char *company = backwards ? result->from_id : result->to_id;
+
+	return contact != NULL && company != NULL &&
+		strcmp(contact, input->key->record_id) == 0 &&
+		strcmp(company, carrier(input)->record_id) == 0;
 }
 
 /*
@@ -506,6 +525,7 @@ link_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- which request --------------------------------------------------------------------------- */
 
 static const RequestKind link_pairs = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_ASSOCIATE_DEFAULT,
 	.meter = METER_ASSOCIATIONS,
 	.max_inputs = 100,
@@ -519,6 +539,7 @@ static const RequestKind link_pairs = {
 };
 
 static const RequestKind read_contacts = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.type = &object_types[OBJECT_IS_CONTACT],
 	.meter = METER_OBJECTS,
@@ -533,6 +554,7 @@ static const RequestKind read_contacts = {
 };
 
 static const RequestKind read_companies = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.type = &object_types[OBJECT_IS_COMPANY],
 	.meter = METER_OBJECTS,
@@ -547,6 +569,7 @@ static const RequestKind read_companies = {
 };
 
 static const RequestKind make_contacts = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_UPSERT,
 	.type = &object_types[OBJECT_IS_CONTACT],
 	.meter = METER_OBJECTS,
@@ -557,6 +580,7 @@ static const RequestKind make_contacts = {
 };
 
 static const RequestKind make_companies = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_UPSERT,
 	.type = &object_types[OBJECT_IS_COMPANY],
 	.meter = METER_OBJECTS,

@@ -221,19 +221,10 @@ search_later(Batch *batch, const bool *chosen)
 	}
 }
 
-/* On a connection of its own, which libcurl never repeats by itself. */
-static void
-create_address(const Batch *batch, Address *address)
-{
-	address->is_once = true;
-}
-
 static Settlement
 settle_create(Batch *batch, const Reply *reply, bool answered, bool reached, AckRequest *request)
 {
-	if (answered
-		? (reply->class != REPLY_UNAVAILABLE && reply->class != REPLY_UNREADABLE) ||
-		reply->status == 503 : !reached)
+	if (!batch_may_be_done(reply, answered, reached))
 		return SETTLE_NOT;
 	search_later(batch, NULL);
 	return SETTLE_DONE;
@@ -285,6 +276,7 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- which request ------------------------------------------------------------------------ */
 
 static const RequestKind search_companies = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_SEARCH,
 	.meter = METER_SEARCH,
 	.max_inputs = 100,
@@ -299,12 +291,12 @@ static const RequestKind search_companies = {
 };
 
 static const RequestKind create_companies = {
+	.repeat = REPEAT_SOUGHT,
 	.path = PATH_CREATE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
 	.is_list = true,
 	.append_input = append_new,
-	.address = create_address,
 	.settle = settle_create,
 	.answered = create_answered,
 };

@@ -169,6 +169,7 @@ address_told(const Input *input, const MessageParts *parts)
 }
 
 static const RequestKind find_contacts = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -179,6 +180,7 @@ static const RequestKind find_contacts = {
 };
 
 static const RequestKind read_by_key = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -189,6 +191,7 @@ static const RequestKind read_by_key = {
 };
 
 static const RequestKind read_by_address = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,

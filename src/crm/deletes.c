@@ -236,6 +236,7 @@ erase_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- which request ----------------------------------------------------------------------- */
 
 static const RequestKind read_for_archive = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -254,6 +255,7 @@ end_read_records(Batch *batch)
 }
 
 static const RequestKind read_by_record = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -266,6 +268,7 @@ static const RequestKind read_by_record = {
 };
 
 const RequestKind deletes_archive = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_ARCHIVE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -276,6 +279,7 @@ const RequestKind deletes_archive = {
 };
 
 static const RequestKind read_for_erasure = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,
@@ -287,6 +291,7 @@ static const RequestKind read_for_erasure = {
 };
 
 static const RequestKind erase_contact = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_ERASE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 1,

@@ -12,6 +12,7 @@
 #include "crm/record_kinds.h"
 
 const RequestKind records_upsert = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_UPSERT,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -24,6 +25,7 @@ const RequestKind records_upsert = {
 };
 
 const RequestKind records_update = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_UPDATE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -36,6 +38,7 @@ const RequestKind records_update = {
 };
 
 const RequestKind records_seek = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -48,6 +51,7 @@ const RequestKind records_seek = {
 };
 
 const RequestKind records_clear_stage = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_UPDATE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,
@@ -58,6 +62,7 @@ const RequestKind records_clear_stage = {
 };
 
 const RequestKind records_set_stage = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_UPDATE,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,

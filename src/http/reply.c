@@ -119,7 +119,7 @@ const char *
 reply_next_page(const Reply *reply)
 {
 	json_object *paging = reply_json_member(reply->root, "paging", json_type_object);
-	const char *after = text_member(reply_json_member(paging, "next", json_type_object), "after");
+	const char *after = id_member(reply_json_member(paging, "next", json_type_object), "after");
 
 	return after == NULL ? "" : after;
 }
@@ -255,8 +255,10 @@ contains(const char *text, const char *word)
 	return false;
 }
 
+const char *const reply_not_found = "not_found";
+
 /*
- * Whether a 404 is about a record: it has a category or contains these words.  A 404
+ * Whether a 404 says that it is about a record: it has a category or contains these words.  One
  * about a wrong path has neither.
  */
 static bool
@@ -282,10 +284,10 @@ class_of_status(int status, bool is_about_record)
 
 			/*
 			 * A record that HubSpot does not have concerns its own rows.  A wrong path concerns
-			 * the whole lane: its rows must wait, not fail.
+			 * the whole lane: its rows must wait, not fail.  Often the answer alone does not tell.
 			 */
 		case 404:
-			return is_about_record ? REPLY_REFUSED : REPLY_MISDIRECTED;
+			return is_about_record ? REPLY_REFUSED : REPLY_NOT_FOUND;
 		case 405:
 		case 406:
 		case 415:
@@ -356,6 +358,34 @@ read_scopes(Reply *reply)
 	}
 }
 
+/*
+ * One end of an association, which HubSpot puts in two ways: {"fromObjectId": 1} where the request
+ * named types, {"from": {"id": "1"}} in the default form.
+ */
+static bool
+read_end(json_object *object, const char *flat, const char *nested, const char **id)
+{
+	json_object *end = reply_json_member(object, nested, json_type_object);
+
+	if (!read_id(object, flat, id))
+		return false;
+	return *id != NULL || end == NULL || read_id(end, "id", id);
+}
+
+/* The type of an association that HubSpot itself defines; others have numbers of their own. */
+static int64_t
+read_association(json_object *object)
+{
+	json_object *spec = reply_json_member(object, "associationSpec", json_type_object);
+	const char *category = text_member(spec, "associationCategory");
+	int64_t		type;
+
+	if (category == NULL || strcmp(category, "HUBSPOT_DEFINED") != 0 ||
+		!reply_json_whole(reply_json_member(spec, "associationTypeId", json_type_int), &type))
+		return 0;
+	return type;
+}
+
 static bool
 read_results(Reply *reply)
 {
@@ -378,10 +408,12 @@ read_results(Reply *reply)
 		 * REPLY_UNKNOWN and is sent again, never counted as delivered.
 		 */
 		if (!json_object_is_type(object, json_type_object) || !read_id(object, "id", &result->id) ||
-			!read_id(object, "fromObjectId", &result->from_id) ||
-			!read_id(object, "toObjectId", &result->to_id))
+			!read_end(object, "fromObjectId", "from", &result->from_id) ||
+			!read_end(object, "toObjectId", "to", &result->to_id))
 			continue;
 		reply->nresults++;
+		result->from_type = text_member(object, "fromObjectTypeId");
+		result->association = read_association(object);
 		result->trace = id_member(object, "objectWriteTraceId");
 		created = reply_json_member(object, "new", json_type_boolean);
 		/* "new" may be absent.  -1 keeps "unknown" apart from "updated". */
@@ -422,6 +454,16 @@ read_hublet(Reply *reply)
 		clean(reply->correct_hublet, sizeof(reply->correct_hublet), hublet);
 }
 
+/* Any member may be missing; what else is JSON, of a proxy for instance, has neither. */
+static bool
+is_of_hubspot(const Reply *reply)
+{
+	const char *status = text_member(reply->root, "status");
+
+	return status != NULL && strcmp(status, "error") == 0 &&
+		(text_member(reply->root, "correlationId") != NULL || reply->category[0] != '\0');
+}
+
 static void
 read_body(Reply *reply)
 {
@@ -436,6 +478,7 @@ read_body(Reply *reply)
 		clean(reply->category, sizeof(reply->category), reply->error.category);
 	if (reply->correlation_id[0] == '\0' && correlation_id != NULL)
 		clean(reply->correlation_id, sizeof(reply->correlation_id), correlation_id);
+	reply->is_of_hubspot = is_of_hubspot(reply);
 	read_hublet(reply);
 }
 
@@ -524,6 +567,14 @@ reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *b
 		read_policy(reply);
 	else if (reply->class == REPLY_FORBIDDEN)
 		read_scopes(reply);
+}
+
+void
+reply_settle_not_found(Reply *reply)
+{
+	reply->class = REPLY_REFUSED;
+	if (reply->category[0] == '\0')
+		strcpy(reply->category, reply_not_found);
 }
 
 /* The translation replaces strings of the tree: pointers into the tree are read again. */

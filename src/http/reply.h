@@ -61,8 +61,9 @@ typedef enum ReplyClass
 	REPLY_FORBIDDEN,			/* 403: scope or product tier */
 	REPLY_WRONG_HUBLET,			/* 488 */
 	REPLY_MIGRATING,			/* 477 */
-	REPLY_MISDIRECTED			/* 3xx, 405, 406, 415, a path that does not exist: wrong for every
-								 * record */
+	REPLY_MISDIRECTED,			/* 3xx, 405, 406, 415: wrong for every record */
+	REPLY_NOT_FOUND				/* 404 that does not say what was not found: the path, or what the
+								 * request is about; see reply_settle_not_found() */
 } ReplyClass;
 
 typedef struct ReplyResult
@@ -73,6 +74,8 @@ typedef struct ReplyResult
 	struct json_object *properties; /* borrowed, or NULL */
 	const char *from_id;		/* of an association, as all of these NULL when absent */
 	const char *to_id;
+	const char *from_type;		/* HubSpot's number of the type of the first one, "0-1" */
+	int64_t		association;	/* HubSpot's own type of association, 0: not told */
 	const char *created_at;
 } ReplyResult;
 
@@ -102,6 +105,7 @@ typedef struct Reply
 	char		correlation_id[64]; /* header first, body second */
 	char		correct_hublet[16];
 	char		scopes[256];	/* of a 403: requiredGranularScopes, comma separated */
+	bool		is_of_hubspot;	/* an error in HubSpot's form: it was read there */
 	ReplyError	error;			/* the answer's own error; empty for 2xx */
 	int			nresults;
 	ReplyResult *results;
@@ -129,6 +133,13 @@ extern void reply_free(Reply *reply);
 typedef char *(*ReplyTranslator) (const char *text, size_t len, size_t *new_len);
 
 extern void reply_translate(Reply *reply, ReplyTranslator translator);
+
+/*
+ * A REPLY_NOT_FOUND turns out to be about what was asked for: from here on it is a refusal, of the
+ * category "not_found".
+ */
+extern const char *const reply_not_found;
+extern void reply_settle_not_found(Reply *reply);
 
 /*
  * Whether a text can be the id of a HubSpot object: a positive number shorter than
@@ -226,7 +237,7 @@ extern bool reply_list(const Reply *reply, ReplyList *list);
 /* Whether an array in the body's top level contains this id. */
 extern bool reply_lists_id(const Reply *reply, const char *array, const char *id);
 
-/* paging.next.after; "" on the last page. */
+/* paging.next.after, a text of any letters; "" on the last page. */
 extern const char *reply_next_page(const Reply *reply);
 
 /* Whether the body's top level has this member. */

@@ -25,6 +25,7 @@
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
 #include "queue/admit.h"
+#include "queue/begun.h"
 #include "queue/known.h"
 #include "store/ack.h"
 #include "store/ring.h"
@@ -118,6 +119,11 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 	/* Before the row is used any further: two processes died at it. */
 	if (suspect_is_held(SUSPECT_ROW, DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull))))
 		return refuse(why, VERDICT_REJECTED, SUSPECT_CATEGORY, SUSPECT_REASON("this row"));
+	if (begun_before(DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull))))
+	{
+		*why = begun_refusal;
+		return NULL;
+	}
 	if (is_erasure_done(slot))
 		return refuse(why, VERDICT_DELIVERED, NULL, NULL);
 	account = find_account(DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull)));
@@ -146,6 +152,7 @@ admit_refuse(int64 id, const Refusal *why)
 	.category = why->category, .message = why->message};
 
 	ack_result(&result);
+	begun_end(id);
 }
 
 /* ---- into the window ---------------------------------------------------------------- */

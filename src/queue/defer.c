@@ -27,6 +27,7 @@
 #include "base/worker_context.h"
 #include "queue/accounts.h"
 #include "queue/admit.h"
+#include "queue/begun.h"
 #include "queue/cancel.h"
 #include "queue/defer.h"
 #include "queue/defer_write.h"
@@ -265,6 +266,13 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 		else
 			defer_end_row(key, id, VERDICT_CANCELLED, "removed",
 						  "the row was removed from hubspot.deferred");
+		return;
+	}
+	if (begun_before(id))
+	{
+		defer_end_row(key, id, begun_refusal.verdict, begun_refusal.category,
+					  begun_refusal.message);
+		begun_end(id);
 		return;
 	}
 	if (cancel_wants(copies->slot))

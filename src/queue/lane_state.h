@@ -13,6 +13,7 @@
 #include "lib/ilist.h"
 
 #include "account/lane.h"
+#include "account/path.h"
 #include "base/words.h"
 #include "queue/key_state.h"
 #include "queue/unfinished.h"
@@ -44,6 +45,10 @@ typedef struct Lane
 	int			transfers;		/* requests under way */
 	int64		held_since;		/* µs: a partial batch waits for more rows; 0: none */
 	int64		successes;		/* answers about records since the start */
+	int64		worked[PATH_COUNT]; /* answers that show that HubSpot has this path, see
+									 * batch_not_found() */
+	uint32		trusted;		/* such paths at the present address, a bit each */
+	int			strays;			/* requests since then that met a 404 which says nothing */
 	int64		splits;			/* inputs that could not stay merged, since the start */
 	int64		done;			/* rows with a verdict since the start */
 	double		rate;			/* of verdicts per second, moving average */

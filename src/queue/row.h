@@ -65,6 +65,7 @@ typedef struct Row
 	bool		lost;			/* was sent, by a worker before this one perhaps, and what became
 								 * of it is not known */
 	bool		sent;			/* the same, by this worker */
+	bool		begun;			/* noted in hubspot.begun, or to be, see begun.h */
 	bool		is_stranger;	/* counts as such in its lane */
 	uint8		once;			/* what was done: row_was(), row_note() */
 	bool		by_user_id;		/* its contact was named by a userId, and is that of the key */

@@ -40,6 +40,8 @@ batch_make(Lane *lane, const RequestKind *kind, int max_inputs)
 	AllocSetContextCreate(WorkerContext, "hubspot batch", ALLOCSET_DEFAULT_SIZES);
 	Batch	   *batch = MemoryContextAllocZero(context, sizeof(Batch));
 
+	Assert(kind->repeat != REPEAT_UNSTATED);
+	Assert(kind->repeat != REPEAT_DOUBLES || kind->settle != NULL);
 	batch->lane = lane;
 	batch->kind = kind;
 	batch->path = kind->path;

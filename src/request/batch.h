@@ -75,6 +75,8 @@ typedef struct Batch
 	bool		is_suspect;		/* met trouble that may be of its own making */
 	bool		is_blamed;		/* ... of its own, as the rest of the lane has shown */
 	int64		met_at;			/* successes of the lane when it last did */
+	bool		is_stray;		/* met a 404 that does not say what was not found ... */
+	int64		worked_at;		/* ... and how often its path had worked by then */
 	dlist_node	node;			/* in lane->again */
 } Batch;
 
@@ -93,8 +95,21 @@ typedef struct Address
 	char		path[PATH_BYTES];
 	const char *query;			/* after the path, not logged; in the batch's context; NULL: none */
 	bool		with_token;
-	bool		is_once;		/* must not be sent twice, whatever happens */
 } Address;
+
+/*
+ * What a repeat of a request does, as of one whose answer was lost.  Each kind says it.  From
+ * REPEAT_SOUGHT on, a request has a connection of its own, so that libcurl repeats none by itself.
+ */
+typedef enum Repeat
+{
+	REPEAT_UNSTATED,
+	REPEAT_HARMLESS,			/* it reads, or sets what is so already */
+	REPEAT_REFUSED,				/* HubSpot tells it from the first one: by a uuid, by a name */
+	REPEAT_SOUGHT,				/* it would be a second one: that of the first is looked for */
+	REPEAT_DOUBLES				/* it is a second one: noted before it is sent (queue/begun.h), it
+								 * ends as unknown when its answer is lost, settle() says how */
+} Repeat;
 
 typedef enum Settlement
 {
@@ -112,6 +127,7 @@ typedef struct RequestKind
 {
 	PathName	path;
 	const CrmType *type;		/* whose records the path is about; NULL: those of the lane */
+	Repeat		repeat;
 	MeterKind	meter;
 	int			max_inputs;
 	int			max_rows;		/* merged into one input */
@@ -129,6 +145,8 @@ typedef struct RequestKind
 								 * the lane is paused */
 	bool		collects;		/* of a type whose records are few, waits while there are more rows
 								 * to be read */
+	bool		names_content;	/* its path names what it is about (a form, a list): a 404 in
+								 * HubSpot's words is about that, not about the address */
 	void		(*begin_body) (Batch *batch);	/* NULL: {"inputs":[ */
 	void		(*end_body) (Batch *batch); /* NULL: ]} */
 
@@ -151,6 +169,16 @@ typedef struct RequestKind
 	/* The answer is about records: verdicts for all inputs, or what follows. */
 	void		(*answered) (Batch *batch, const Reply *reply, AckRequest *request);
 } RequestKind;
+
+/* Whether a request may have taken effect though no good answer came. */
+extern bool batch_may_be_done(const Reply *reply, bool answered, bool reached);
+
+/*
+ * Whether the batch waits to be noted before it is sent: its rows are wanted in hubspot.begun; and
+ * the end of that, for one that HubSpot has certainly not taken.
+ */
+extern bool batch_must_be_noted(Batch *batch);
+extern void batch_not_taken(Batch *batch);
 
 /* Rows that a batch took go back to the head of their key, in order; the key is released. */
 extern void batch_put_back(WorkKey *key, Row *const *rows, int nrows);
@@ -263,6 +291,17 @@ extern void batch_was_lost(Batch *batch);
  * the lane and sends the same again.
  */
 extern bool batch_suspect(Batch *batch, const Reply *reply, AckRequest *request);
+
+/*
+ * A 404 that does not say whether HubSpot lacks the path or what the request is about.  The same
+ * path tells: when it has worked for others since, the batch is at fault.  Until then it goes after
+ * those.  Returns true when it has been dealt with; false: the address is taken to be wrong, the
+ * caller moves the lane and sends the same again.
+ */
+extern bool batch_not_found(Batch *batch, Reply *reply, AckRequest *request);
+
+/* An answer, of any kind, to a batch: what it tells of its path. */
+extern void batch_learn_path(const Batch *batch, const Reply *reply);
 
 /*
  * Whether the batch has met trouble, and nothing of its lane has gone well since, be it a part of a

@@ -15,6 +15,7 @@
 
 #include "base/hubspot.h"
 #include "queue/accounts.h"
+#include "queue/begun.h"
 #include "queue/defer.h"
 #include "request/unchanged.h"
 #include "request/batch_build.h"
@@ -119,9 +120,12 @@ batch_split_off(Batch *batch, const bool *chosen)
 
 	part->path = batch->path;
 	part->type = batch->type;
+	/* what was met, and what is known of whose fault it was, holds for the part */
 	part->is_suspect = batch->is_suspect;
 	part->is_blamed = batch->is_blamed;
 	part->met_at = batch->is_blamed ? batch->met_at : batch->lane->successes;
+	part->is_stray = batch->is_stray;
+	part->worked_at = batch->worked_at;
 	batch_begin_body(part);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
@@ -355,6 +359,89 @@ batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
 	batch->is_suspect = true;
 	batch->met_at = batch->lane->successes;
 	if (!met_before || batch->lane->keys.nready == 0)
+		return false;
+	batch_again(batch);
+	return true;
+}
+
+/* ---- what must not be repeated ---------------------------------------------------- */
+
+/*
+ * 503 comes before anything is done; behind other errors of the server, behind what cannot be read,
+ * and behind silence, it may have been.
+ */
+bool
+batch_may_be_done(const Reply *reply, bool answered, bool reached)
+{
+	if (!answered)
+		return reached;
+	return (reply->class == REPLY_UNAVAILABLE || reply->class == REPLY_UNREADABLE) &&
+		reply->status != 503;
+}
+
+bool
+batch_must_be_noted(Batch *batch)
+{
+	bool		is_noted = true;
+
+	if (batch->kind->repeat != REPEAT_DOUBLES)
+		return false;
+	for (int i = 0; i < batch->ninputs; i++)
+		for (int j = 0; j < batch->inputs[i].nrows; j++)
+		{
+			is_noted = is_noted && batch->inputs[i].rows[j]->begun;
+			begun_want(batch->inputs[i].rows[j]);
+		}
+	return !is_noted;
+}
+
+void
+batch_not_taken(Batch *batch)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		for (int j = 0; j < batch->inputs[i].nrows; j++)
+			begun_over(batch->inputs[i].rows[j]);
+}
+
+/* ---- whose 404 ------------------------------------------------------------------- */
+
+#define PATH_BIT(path)	((uint32) 1 << (path))
+StaticAssertDecl(PATH_COUNT <= 32, "a lane has a bit for each path");
+
+/* HubSpot has the path when it does what was asked, or says why it does not. */
+void
+batch_learn_path(const Batch *batch, const Reply *reply)
+{
+	Lane	   *lane = batch->lane;
+
+	if (reply->class != REPLY_RECORDS &&
+		(reply->class != REPLY_REFUSED || !reply->is_of_hubspot || reply->status == 404))
+		return;
+	lane->worked[batch->path]++;
+	lane->trusted |= PATH_BIT(batch->path);
+	lane->strays = 0;
+}
+
+bool
+batch_not_found(Batch *batch, Reply *reply, AckRequest *request)
+{
+	Lane	   *lane = batch->lane;
+	bool		is_trusted = (lane->trusted & PATH_BIT(batch->path)) != 0;
+	bool		is_first = lane->strays++ == 0;
+
+	if (batch->is_stray && lane->worked[batch->path] > batch->worked_at)
+	{
+		batch->is_blamed = true;
+		reply_settle_not_found(reply);
+		batch_answered(batch, reply, request);
+		return true;
+	}
+	batch->is_stray = batch->is_suspect = true;
+	batch->worked_at = lane->worked[batch->path];
+	batch->met_at = lane->successes;
+
+	/* One request says nothing against an address that was right; a second one, in a row, does. */
+	if (!is_trusted || lane->keys.nready == 0 || !is_first)
 		return false;
 	batch_again(batch);
 	return true;

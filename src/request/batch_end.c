@@ -13,6 +13,7 @@
 #include "base/encoding.h"
 #include "base/value.h"
 #include "base/verdict.h"
+#include "queue/begun.h"
 #include "queue/defer.h"
 #include "queue/known.h"
 #include "request/batch.h"
@@ -28,6 +29,7 @@ forget_row(Row *row)
 {
 	if (row->deferred)
 		defer_ended(row);
+	begun_over(row);
 	queue_end_row(row);
 }
 

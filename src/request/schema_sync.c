@@ -29,6 +29,7 @@
 #define REFRESH_SECONDS	3600
 #define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
 #define MAX_PAGES		1000	/* the same */
+#define MAX_CURSOR		64		/* bytes of what names the next page */
 #define MAX_CREATED		100		/* properties in a request */
 #define MAX_TRIED		2000	/* names that are created by themselves, until the next refresh */
 
@@ -500,6 +501,19 @@ take_refusal(SchemaSync *sync)
 	sync->wanted = false;
 }
 
+/* A cursor as a part of the next URL; NULL ends the list: there is none, or one beyond bounds. */
+static char *
+cursor_of(const char *next)
+{
+	StringInfoData encoded;
+
+	if (next[0] == '\0' || strlen(next) > MAX_CURSOR)
+		return NULL;
+	initStringInfo(&encoded);
+	value_append_encoded(&encoded, next, strlen(next));
+	return encoded.data;
+}
+
 /* A page of a list; the last one completes the answer.  A list without an end tells nothing. */
 static void
 take_page(SchemaSync *sync, Object part, const Reply *reply)
@@ -518,8 +532,8 @@ take_page(SchemaSync *sync, Object part, const Reply *reply)
 		schema_reply_properties(sync->json, reply);
 	if (sync->next_page != NULL)
 		pfree(sync->next_page);
-	/* The cursor goes into the next URL as it is: anything but a number ends the list. */
-	sync->next_page = reply_is_id(next) ? pstrdup(next) : NULL;
+	/* without a cursor that can be asked for, the list ends here */
+	sync->next_page = cursor_of(next);
 	if (sync->json->len > MAX_LISTED || ++sync->npages > MAX_PAGES)
 		take_refusal(sync);
 	else if (sync->next_page == NULL)

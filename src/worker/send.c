@@ -77,6 +77,14 @@ typedef struct Place
 	Meter	   *meter;			/* where it is booked; NULL: not limited */
 } Place;
 
+/* Batches that have their place, and are noted in hubspot.begun before they are sent. */
+static struct
+{
+	Place		place;
+	Batch	   *batch;
+}			reserved[WIRE_MAX_TRANSFERS];
+static int	nreserved;
+
 static void
 give_place_back(Place *place)
 {
@@ -98,8 +106,8 @@ has_connection(const Account *account, const Lane *lane)
 	bool		only_backfill = lane != NULL && most > 1 && queue_only_backfill(lane);
 
 	if (lane == NULL || lane->transfers == 0)
-		return wire_in_flight() < WIRE_MAX_TRANSFERS;
-	if (wire_in_flight() >= WIRE_MAX_TRANSFERS - SPARE_TRANSFERS)
+		return wire_in_flight() + nreserved < WIRE_MAX_TRANSFERS;
+	if (wire_in_flight() + nreserved >= WIRE_MAX_TRANSFERS - SPARE_TRANSFERS)
 		return false;
 	return account->transfers < most - only_backfill ||
 		(lane->transfers < Min(OWN_TRANSFERS, most) && !only_backfill);
@@ -133,8 +141,8 @@ take_place(Account *account, Lane *lane, MeterKind kind, bool paced, int64 now, 
  * back.
  */
 static Transfer *
-start_transfer(Place *place, const Address *address, const char *method, const char *body,
-			   int body_len)
+start_transfer(Place *place, const Address *address, bool is_once, const char *method,
+			   const char *body, int body_len)
 {
 	Account    *account = place->account;
 	Lane	   *lane = place->lane;
@@ -146,7 +154,7 @@ start_transfer(Place *place, const Address *address, const char *method, const c
 	WireSettings settings;
 	WireRequest request =
 	{.method = method, .token = address->with_token ? account->secret.token : NULL,
-	.is_once = address->is_once};
+	.is_once = is_once};
 	int			slot;
 
 	request.url = encoding_to_wire(url, &url_len);
@@ -196,7 +204,7 @@ ask_account(Account *account, int64 now)
 	if (wait > 0)
 		account->status.until = now + wait;
 	else if (wait == 0)
-		account->asking = start_transfer(&place, &address, "GET", NULL, 0) != NULL;
+		account->asking = start_transfer(&place, &address, false, "GET", NULL, 0) != NULL;
 }
 
 /* Ask how much of the day is used, and when it ends. */
@@ -210,7 +218,7 @@ ask_usage(Account *account, int64 now)
 	if (take_place(account, NULL, METER_OBJECTS, false, now, &place) != 0)
 		return;
 	daily_asking(account, now);
-	transfer = start_transfer(&place, &address, "GET", NULL, 0);
+	transfer = start_transfer(&place, &address, false, "GET", NULL, 0);
 	if (transfer == NULL)
 		account->asking_usage = false;
 	else
@@ -237,7 +245,7 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 		return false;
 	place.lane = schema_sync_lane(account, request.part);
 	address = api_address(account, request.path);
-	transfer = start_transfer(&place, &address, request.method, request.body,
+	transfer = start_transfer(&place, &address, false, request.method, request.body,
 							  request.body != NULL ? strlen(request.body) : 0);
 	if (transfer == NULL)
 		return false;
@@ -258,7 +266,7 @@ send_batch(Place *place, Batch *batch)
 
 	if (kind->address != NULL)
 		kind->address(batch, &address);
-	transfer = start_transfer(place, &address,
+	transfer = start_transfer(place, &address, kind->repeat >= REPEAT_SOUGHT,
 							  kind->is_get ? "GET" : kind->is_put ? "PUT" : "POST",
 							  kind->is_get ? NULL : batch->body.data,
 							  kind->is_get ? 0 : batch->body.len);
@@ -272,6 +280,46 @@ send_batch(Place *place, Batch *batch)
 	lane->transfers++;
 	lane->in_flight += batch->nrows;
 	return true;
+}
+
+/* The batch goes when its note is on disk; its place is taken meanwhile, see has_connection(). */
+static void
+reserve(const Place *place, Batch *batch)
+{
+	Assert(nreserved < lengthof(reserved));
+	reserved[nreserved].place = *place;
+	reserved[nreserved++].batch = batch;
+	place->account->transfers++;
+	place->lane->transfers++;
+}
+
+bool
+send_awaits_notes(void)
+{
+	return nreserved > 0;
+}
+
+/* In the order in which they were taken. */
+void
+send_noted(bool noted)
+{
+	int			n = nreserved;
+
+	nreserved = 0;
+	for (int i = 0; i < n; i++)
+	{
+		Place		place = reserved[i].place;
+
+		place.account->transfers--;
+		place.lane->transfers--;
+		if (noted)
+			(void) send_batch(&place, reserved[i].batch);
+		else
+		{
+			give_place_back(&place);
+			batch_again(reserved[i].batch);
+		}
+	}
 }
 
 /*
@@ -372,6 +420,11 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
 	ended = ack_pending();
 	batch = batch_take(lane, kind);
+	if (batch != NULL && batch_must_be_noted(batch))
+	{
+		reserve(&place, batch);
+		return true;
+	}
 	if (batch != NULL)
 		return send_batch(&place, batch);
 	give_place_back(&place);
@@ -586,6 +639,14 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	return false;
 }
 
+/* HubSpot has no such path, or does not let us use it. */
+static bool
+is_refused(const Reply *reply)
+{
+	return reply->class == REPLY_MISDIRECTED || reply->class == REPLY_NOT_FOUND ||
+		reply->class == REPLY_FORBIDDEN;
+}
+
 /* account-info: an address without it is no reason not to try the rest. */
 static void
 finish_account(const Transfer *transfer, const WireResponse *response, const Reply *reply)
@@ -609,8 +670,7 @@ finish_account(const Transfer *transfer, const WireResponse *response, const Rep
 				 reply->status);
 		(void) apply_event(transfer, response, &nameless);
 	}
-	else if (response->answered &&
-			 (reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN))
+	else if (response->answered && is_refused(reply))
 		servers_answered(account, reply);
 	else if (apply_event(transfer, response, reply))
 		servers_answered(account, reply);
@@ -626,8 +686,7 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
 {
 	Account    *account = transfer->account;
 	bool		is_token = transfer->token_hash == account->secret.hash;
-	bool		refused = response->answered &&
-	(reply->class == REPLY_MISDIRECTED || reply->class == REPLY_FORBIDDEN);
+	bool		refused = response->answered && is_refused(reply);
 	bool		useful;
 
 	if (response->answered && reply->class == REPLY_UNREADABLE)
@@ -678,7 +737,7 @@ finish_in_trouble(const Transfer *transfer, const WireResponse *response, const 
 }
 
 static void
-finish_batch(const Transfer *transfer, const WireResponse *response, const Reply *reply,
+finish_batch(const Transfer *transfer, const WireResponse *response, Reply *reply,
 			 AckRequest *request)
 {
 	Batch	   *batch = transfer->batch;
@@ -687,11 +746,14 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 
 	lane->transfers--;
 	lane->in_flight -= batch->nrows;
+	batch_learn_path(batch, reply);
 	if (may_be_of_batch(response, reply))
 		batch_was_lost(batch);
 	if (batch->kind->settle != NULL)
 		settlement =
 			batch->kind->settle(batch, reply, response->answered, response->reached, request);
+	if (settlement != SETTLE_DONE)
+		batch_not_taken(batch);
 	if (settlement == SETTLE_AGAIN)
 		batch_again(batch);
 	else if (settlement == SETTLE_DONE)
@@ -701,6 +763,8 @@ finish_batch(const Transfer *transfer, const WireResponse *response, const Reply
 	}
 	else if (may_be_of_batch(response, reply))
 		finish_in_trouble(transfer, response, reply, request);
+	else if (reply->class == REPLY_NOT_FOUND && batch_not_found(batch, reply, request))
+		return;
 	else if (apply_event(transfer, response, reply))
 		batch_answered(batch, reply, request);
 	else
@@ -727,6 +791,9 @@ send_collect(void)
 		reply_parse(&reply, response.answered ? response.status : 0, &response.headers,
 					response.body, response.body_len);
 		wire_translate_reply(&reply);
+		if (reply.class == REPLY_NOT_FOUND && reply.is_of_hubspot && transfer.batch != NULL &&
+			transfer.batch->kind->names_content)
+			reply_settle_not_found(&reply);
 		transfers[response.slot].account = NULL;
 		transfer.account->transfers--;
 		meter_response(&transfer, &response, &reply);
@@ -745,6 +812,58 @@ send_collect(void)
 		count++;
 	}
 	return count;
+}
+
+/* ---- the end ------------------------------------------------------------------------ */
+
+static bool
+is_once(const Transfer *transfer)
+{
+	return transfer->account != NULL && transfer->batch != NULL &&
+		transfer->batch->kind->repeat == REPEAT_DOUBLES;
+}
+
+bool
+send_awaits_once(void)
+{
+	for (int i = 0; i < lengthof(transfers); i++)
+		if (is_once(&transfers[i]))
+			return true;
+	return false;
+}
+
+void
+send_give_up(void)
+{
+	WireResponse none = {.reached = true, .status = 0};
+
+	strlcpy(none.error, "the worker ended before HubSpot answered", sizeof(none.error));
+	reply_headers_init(&none.headers);
+	for (int i = 0; i < lengthof(transfers); i++)
+	{
+		Transfer	transfer = transfers[i];
+		Reply		reply;
+
+		if (!is_once(&transfer))
+			continue;
+		reply_parse(&reply, 0, &none.headers, NULL, 0);
+		none.finished_us = clock_us();
+		none.started_us = none.finished_us -
+			(GetCurrentTimestamp() - transfer.started_at);
+		if (transfer.batch->kind->settle(transfer.batch, &reply, false, true,
+										 log_request(&transfer, &none, &reply)) == SETTLE_DONE)
+			transfers[i].account = NULL;
+		reply_free(&reply);
+	}
+
+	/* noted, and not sent */
+	foreach_lane(lane)
+	{
+		dlist_iter	iter;
+
+		dlist_foreach(iter, &lane->again)
+			batch_not_taken(dlist_container(Batch, node, iter.cur));
+	}
 }
 
 int

@@ -132,7 +132,10 @@ restart(Account *account)
 {
 	lane_event(&account->status, EVENT_START, NULL, 0);
 	for (int i = 0; i < FAMILY_COUNT; i++)
+	{
 		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+		account->lanes[i].trusted = 0;	/* the address may be another one */
+	}
 	schema_sync_restart(account);
 	lists_forget_all(account);
 }

@@ -17,7 +17,8 @@
  * may be over.
  *
  * SIGTERM sets a flag and the latch: the loop writes the verdicts it has and
- * ends, whatever its peers do.
+ * ends, whatever its peers do.  Only for a form or a legacy event that is under
+ * way it waits a moment.
  */
 #include "postgres.h"
 
@@ -53,6 +54,7 @@
 #include "http/library_report.h"
 #include "http/wire.h"
 #include "queue/await.h"
+#include "queue/begun.h"
 #include "queue/defer.h"
 #include "read/checkpoint.h"
 #include "read/command.h"
@@ -79,6 +81,7 @@ extern PGDLLEXPORT void hubspot_worker_main(Datum arg);
 #define ERROR_PAUSE_US	1000000
 #define TELL_AFTER		3		/* failures of one step in a row */
 #define SCHEMAS_PER_TURN	50	/* accounts whose schemas are read before anything else goes on */
+#define LAST_ANSWERS_US	1000000 /* for what must not be sent twice, when the worker ends */
 #define LIBRARY_LOOK_MS	3600000 /* a library that will not do does so until the server's restart */
 
 static WorkerSlot *slot;
@@ -219,6 +222,7 @@ begin_step(void)
 	check_extension();
 	encoding_prepare();
 	servers_load_accounts();
+	begun_start();
 	defer_start();
 	reader_start();
 }
@@ -262,6 +266,13 @@ schema_step(void)
 }
 
 static void
+begun_step(void)
+{
+	check_extension();
+	begun_write();
+}
+
+static void
 acknowledge_step(void)
 {
 	check_extension();
@@ -269,6 +280,8 @@ acknowledge_step(void)
 		ack_write();
 	if (defer_has_changes())
 		defer_write();
+	if (begun_has_over())
+		begun_clear();
 	if (command_is_done())
 		command_write();
 	confirmed_write();
@@ -385,6 +398,29 @@ update_schemas(void)
 	}
 }
 
+/*
+ * What must not be sent twice has got its place: it goes when that is on disk, and else waits.  All
+ * that a turn sends is noted together.
+ */
+static void
+send_once(bool paused)
+{
+	bool		noted = !begun_is_wanted();
+
+	if (!send_awaits_notes())
+		return;
+	if (!noted && !paused && in_transaction(begun_step, "noting what must not be sent twice"))
+	{
+		make_durable();
+		noted = true;
+	}
+	if (noted)
+		begun_written();
+	else
+		begun_unwritten();
+	send_noted(noted);
+}
+
 /* Write everything that is known. */
 static bool
 acknowledge_all(void)
@@ -395,6 +431,7 @@ acknowledge_all(void)
 		return false;
 	ack_written();
 	defer_written();
+	begun_cleared();
 	command_written();
 	confirmed_written();
 	record_map_written();
@@ -454,6 +491,7 @@ acknowledge(int64 now)
 			return -1;
 		ack_written();
 		defer_written();
+		begun_cleared();
 		command_written();
 		confirmed_written();
 		if (verdicts)
@@ -552,7 +590,10 @@ one_turn(void)
 	if (!paused)
 		wait_us = clock_sooner(wait_us, checker_wake(now));
 	if (!stuck)
+	{
 		wait_us = clock_sooner(wait_us, send_what_may(more_to_read && !paused));
+		send_once(paused);
+	}
 	if (!paused)
 	{
 		int64		ack_wait = acknowledge(now);
@@ -622,11 +663,30 @@ wait_after_crashes(int crashes)
 	(void) in_transaction(guard_step, "checking the installation");
 }
 
-/* SIGTERM came: what is known is written, what is under way is forgotten. */
+/*
+ * The worker is to end.  What must not be sent twice has a moment to be answered, and is given up
+ * then; anything else that is under way is forgotten, and sent again by the next worker.
+ */
+static void
+end_what_is_under_way(void)
+{
+	int64		until = clock_us() + LAST_ANSWERS_US;
+
+	while (send_awaits_once() && clock_us() < until)
+	{
+		wire_wait(Max((until - clock_us()) / 1000, 1), publish_wait_event(PUBLISH_HTTP));
+		(void) send_collect();
+	}
+	send_give_up();
+}
+
+/* What is known is written. */
 static void
 finish(void)
 {
-	if (ack_pending() > 0 || ack_has_requests() || defer_has_changes() || !record_map_is_empty())
+	end_what_is_under_way();
+	if (ack_pending() > 0 || ack_has_requests() || defer_has_changes() || begun_has_over() ||
+		!record_map_is_empty())
 		(void) acknowledge_all();
 	batch_tell();
 	publish_report(slot, true);
@@ -667,6 +727,7 @@ start(Datum arg)
 	MemoryContextSwitchTo(turn_context);
 	queue_init();
 	ack_init();
+	begun_init();
 	defer_init();
 	record_map_init();
 	servers_init();

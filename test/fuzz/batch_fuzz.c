@@ -18,6 +18,7 @@
 #include "http/wire.h"
 #include "queue/accounts.h"
 #include "queue/await.h"
+#include "queue/begun.h"
 #include "queue/defer.h"
 #include "read/expire.h"
 #include "request/schema_sync.h"
@@ -219,6 +220,11 @@ one_turn(void)
 	wait_us = sooner(wait_us, await_wake(clock_us()));
 	wait_us = sooner(wait_us, defer_wake(clock_us()));
 	wait_us = sooner(wait_us, send_what_may(false));
+	if (send_awaits_notes())
+	{
+		begun_written();		/* into no table */
+		send_noted(true);
+	}
 	look_at_everything();
 	return await_has_look_ups() || schema_sync_is_due() || purge_is_due() ? 0 : wait_us;
 }
@@ -243,6 +249,7 @@ take_turns(void)
 			(void) send_collect();
 			look_at_everything();
 			ack_written();
+			begun_cleared();
 		}
 		else if (wait_us != 0 && peer_requests() == 0)
 		{
@@ -302,6 +309,7 @@ start(void)
 
 	queue_init();
 	ack_init();
+	begun_init();
 	defer_init();
 	record_map_init();
 	servers_init();

@@ -67,11 +67,13 @@ my $patience = $PostgreSQL::Test::Utils::timeout_default;    # of PG_TEST_TIMEOU
 	}
 }
 
-# A simulator; options as in HubSpotSimulator->start().
+# A simulator; options as in HubSpotSimulator->start().  HubSpot may put one answer in several
+# ways: ANSWER_SEED chooses among them, without it answers are as they were recorded.
 sub start_simulator
 {
 	my (%options) = @_;
 	croak 'SIMULATOR is not set: run this through make check-tap' unless $ENV{SIMULATOR};
+	$options{config} = { answer_seed => 0 + ($ENV{ANSWER_SEED} // 0), %{ $options{config} // {} } };
 	return HubSpotSimulator->start($ENV{SIMULATOR}, PostgreSQL::Test::Utils::tempdir(),
 		token => $token, %options);
 }

@@ -2,11 +2,13 @@
  * association_batch.c
  *	  Associations over HTTP: section 3.4.
  *
- * Ids in requests are strings, in answers numbers, as recorded.
+ * Ids in requests are strings.  In answers they are numbers where the types of
+ * an association were named, as recorded, and strings in the default form.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
 #include "api.h"
 #include "association.h"
 #include "error.h"
@@ -79,6 +81,32 @@ render_pair(Request *request, const Pair *pair)
 	for (int i = 0; i < pair->label_count; i++)
 		buffer_printf(&request->reply, "%s\"%d\"", i ? "," : "", pair->labels[i]);
 	buffer_puts(&request->reply, "]}");
+}
+
+static void
+render_direction(Request *request, const Object *from, const Object *to, int *count)
+{
+	separate(&request->reply, count);
+	buffer_printf(&request->reply, "{\"from\":{\"id\":\"%llu\"},\"to\":{\"id\":\"%llu\"},"
+				  "\"associationSpec\":{\"associationCategory\":\"HUBSPOT_DEFINED\","
+				  "\"associationTypeId\":%d}}",
+				  (unsigned long long) from->id, (unsigned long long) to->id,
+				  from->type == &contacts ? CONTACT_DEFAULT : COMPANY_DEFAULT);
+}
+
+/* In the default form a pair is told by a result for each direction, the opposite one first. */
+static void
+render_default(Request *request, const Pair *pair, int *count)
+{
+	const Object *from = request->type == &contacts ? pair->contact : pair->company;
+	const Object *to = from == pair->contact ? pair->company : pair->contact;
+	bool		both = !answer_is(ANSWER_ONE_DIRECTION);
+
+	if (both && !answer_is(ANSWER_FORWARD_FIRST))
+		render_direction(request, to, from, count);
+	render_direction(request, from, to, count);
+	if (both && answer_is(ANSWER_FORWARD_FIRST))
+		render_direction(request, to, from, count);
 }
 
 /* Shape, number of inputs and repeated pairs; fills the reply when false. */
@@ -157,8 +185,13 @@ write_pairs(Request *request, bool typed)
 		if (typed)
 			pair_apply(pair, &types);
 		pair_log(request, "associate", pair);
-		separate(&request->reply, &count);
-		render_pair(request, pair);
+		if (typed)
+		{
+			separate(&request->reply, &count);
+			render_pair(request, pair);
+		}
+		else
+			render_default(request, pair, &count);
 	}
 	batch_end(request, typed ? 201 : 200, &errors, error_count);
 	/* The default form reports its errors inside a success. */
@@ -185,6 +218,7 @@ association_put(Request *request)
 	Object	   *from = store_by_id(request->type, request->args[0]);
 	Object	   *to = store_by_id(request->other, request->args[1]);
 	Pair	   *pair;
+	int			count = 0;
 
 	if (!two_kinds(request))
 		return;
@@ -197,7 +231,7 @@ association_put(Request *request)
 	pair = pair_find(from, to, true);
 	pair_log(request, "associate", pair);
 	batch_begin(request);
-	render_pair(request, pair);
+	render_default(request, pair, &count);
 	batch_end(request, 200, NULL, 0);
 }
 

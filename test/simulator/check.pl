@@ -205,7 +205,8 @@ is((ask('POST', '/crm/v3/objects/companies/search', { query => 'x' x 3000 }))[0]
 my $contact = $data->{results}[0]{id};
 my $pair = { from => { id => $contact }, to => { id => $company } };
 ($status, $data) = ask('POST', '/crm/associations/2026-09/contact/company/batch/associate/default', { inputs => [$pair] });
-is("$status $data->{results}[0]{toObjectId}", "200 $company", 'default association');
+is("$status " . join(' ', map { "$_->{from}{id}>$_->{to}{id}:$_->{associationSpec}{associationTypeId}" } @{ $data->{results} }),
+	"200 $company>$contact:280 $contact>$company:279", 'default association: both directions');
 is((ask('POST', '/crm/v4/associations/contact/company/batch/associate/default', { inputs => [ $pair, $pair ] }))[0], 400, 'a pair twice');
 my $typed = { %$pair, types => [ { associationCategory => 'HUBSPOT_DEFINED', associationTypeId => 1 } ] };
 is((ask('POST', '/crm/v4/associations/contacts/companies/batch/create', { inputs => [$typed] }))[0], 201, 'typed association');
@@ -215,6 +216,28 @@ is("$status $data->{errors}[0]{subCategory}", '207 crm.associations.INVALID_IDEN
 is(join(' ', map { $_->{typeId} } @{ $data->{results}[0]{to}[0]{associationTypes} }), '279 1', 'primary');
 is((ask('PUT', "/crm/v4/objects/contact/$contact/associations/default/company/$company"))[0], 200, 'single association');
 is((ask('POST', '/crm/v4/associations/contacts/companies/batch/archive', { inputs => [ { from => { id => $contact }, to => [ { id => $company } ] } ] }))[0], 204, 'archive of a pair');
+
+# The same answers, put otherwise
+sub vary { is((ask('POST', '/_sim/config', { answers => [@_] }))[0], 200, "answers @_"); }
+vary(qw(one_direction number_ids fewer_members));
+($status, $data) = ask('POST', '/crm/associations/2026-09/contact/company/batch/associate/default', { inputs => [$pair] });
+is($json->encode($data), qq({"results":[{"associationSpec":{"associationCategory":"HUBSPOT_DEFINED","associationTypeId":279},"from":{"id":$contact},"to":{"id":$company}}],"status":"COMPLETE"}), 'one direction, ids as numbers, nothing else');
+vary(qw(text_ids empty_errors more_members created_200));
+($status, $data) = ask('POST', '/crm/v4/associations/contacts/companies/batch/create', { inputs => [$typed] });
+is("$status $data->{numErrors} " . $json->encode($data->{results}[0]{fromObjectId}), qq(200 0 "$contact"), 'ids as strings, no errors, 200');
+ok($data->{unheardOf}{id} && $data->{results}[0]{unheardOf}, 'members that nobody has heard of');
+vary(qw(errors_in_200 no_count backwards echoed_traces));
+($status, $data) = ask('POST', $upsert, { inputs => [ input('turned@example.com', {}, objectWriteTraceId => '71'), input('not an address', {}, objectWriteTraceId => '72'), input('round@example.com', {}, objectWriteTraceId => '73') ] });
+is("$status " . (defined $data->{numErrors} ? 'counted' : '') . join(' ', map { $_->{objectWriteTraceId} } sort { $a->{id} <=> $b->{id} } @{ $data->{results} }), '200 ' . join(' ', map { $_->{objectWriteTraceId} } reverse @{ $data->{results} }), 'errors in a 200, not counted, results with traces, backwards');
+vary(qw(bare_404 list_400));
+($status, $data) = ask('GET', '/crm/lists/2026-09/object-type-id/0-1/name/none');
+is("$status $data->{message}", '400 List does not exist with name none and object type ID 0-1.', 'a list that is not there, as 400');
+($status, $data) = ask('GET', '/crm/lists/2026-09/77');
+is("$status " . ($data->{category} // 'bare'), '404 bare', 'a 404 without a category');
+is((ask('POST', '/_sim/config', { answers => ['no_such'] }))[0], 400, 'an unknown variant');
+($status, $data) = ask('POST', '/_sim/config', { answer_seed => 7 });
+ok(@{ $data->{answers} } > 2, 'a seed chooses', "@{ $data->{answers} }");
+vary();
 
 # Events
 ($status, $data) = ask('POST', '/events/2026-09/event-definitions', { label => 'Order Completed', name => 'order_completed', includeDefaultProperties => JSON::PP::true, propertyDefinitions => [ { name => 'order_id', label => 'id', type => 'string' }, { name => 'revenue', label => 'r', type => 'number' } ] });

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
+
 typedef enum ConfigKind
 {
 	CONFIG_INT,
@@ -49,6 +51,8 @@ static const ConfigKey keys[] = {
 	{"trace_ids_partial", CONFIG_BOOL, &config.trace_ids_partial},
 	{"events_path", CONFIG_STRING, &config.events_path},
 	{"event_repeat", CONFIG_STRING, &config.event_repeat},
+	{"answers", CONFIG_LIST, &config.answers},
+	{"answer_seed", CONFIG_INT, &config.answer_seed},
 };
 
 #define KEY_COUNT	(sizeof(keys) / sizeof(keys[0]))
@@ -73,6 +77,7 @@ config_init(void)
 	config.trace_ids_partial = true;
 	config.events_path = must_strdup("both");
 	config.event_repeat = must_strdup("refuse");
+	config.answers.given = true;
 }
 
 static const ConfigKey *
@@ -84,6 +89,17 @@ find_key(const char *name)
 			return &keys[i];
 	}
 	return NULL;
+}
+
+static bool
+is_variant(struct json_object *name)
+{
+	for (int i = 0; answer_name(i) != NULL; i++)
+	{
+		if (strcmp(answer_name(i), json_object_get_string(name)) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -100,12 +116,15 @@ fits(const ConfigKey *key, struct json_object *value)
 			return json_object_is_type(value, json_type_string);
 		case CONFIG_LIST:
 			if (value == NULL)
-				return true;
+				return key->target != &config.answers;
 			if (!json_object_is_type(value, json_type_array))
 				return false;
 			for (size_t i = 0; i < json_object_array_length(value); i++)
 			{
-				if (!json_object_is_type(json_object_array_get_idx(value, i), json_type_string))
+				struct json_object *item = json_object_array_get_idx(value, i);
+
+				if (!json_object_is_type(item, json_type_string) ||
+					(key->target == &config.answers && !is_variant(item)))
 					return false;
 			}
 			return true;
@@ -122,6 +141,28 @@ list_set(StringList *list, struct json_object *value)
 	list->given = value != NULL;
 	for (size_t i = 0; value != NULL && i < json_object_array_length(value); i++)
 		list_append(list, json_object_get_string(json_object_array_get_idx(value, i)));
+}
+
+/* Variants that were named are on until a seed chooses others. */
+static void
+choose_answers(struct json_object *object)
+{
+	uint64_t	choice = answer_choice(config.answer_seed);
+
+	if (json_object_object_get_ex(object, "answers", NULL))
+		config.answer_seed = 0;
+	else if (json_object_object_get_ex(object, "answer_seed", NULL))
+	{
+		struct json_object *none = json_object_new_array();
+
+		list_set(&config.answers, none);
+		json_object_put(none);
+		for (int i = 0; answer_name(i) != NULL; i++)
+		{
+			if ((choice >> i & 1) != 0)
+				list_append(&config.answers, answer_name(i));
+		}
+	}
 }
 
 bool
@@ -171,6 +212,7 @@ config_apply(struct json_object *object, const char **error)
 				break;
 		}
 	}
+	choose_answers(object);
 	return true;
 }
 

@@ -50,7 +50,10 @@ typedef struct Config
 
 	bool		trace_ids_partial;	/* upsert with trace ids answers 207 */
 	char	   *events_path;	/* "both", "plain" or "custom" for 2026-09 */
-	char	   *event_repeat;	/* a repeated uuid: "refuse" or "ignore" */
+	char	   *event_repeat;	/* a repeated uuid: "refuse", "conflict" or "ignore" */
+
+	int64_t		answer_seed;	/* of the variants that are on, see answer.h; 0: as named below */
+	StringList	answers;		/* their names; never null */
 } Config;
 
 extern Config config;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
 #include "api.h"
 #include "config.h"
 #include "error.h"
@@ -306,7 +307,7 @@ definitions_list(Request *request)
 	const char *limit_text = request_query(request, "limit");
 	const char *include = request_query(request, "includeProperties");
 	int			limit = limit_text ? atoi(limit_text) : 100;
-	int			at = after ? atoi(after) : 0;
+	int			at = after ? atoi(after + strcspn(after, "0123456789")) : 0;
 	int			count = 0;
 	Buffer	   *out = &request->reply;
 
@@ -329,7 +330,8 @@ definitions_list(Request *request)
 	}
 	buffer_printf(out, "],\"total\":%d", count);
 	if (at < definition_count)
-		buffer_printf(out, ",\"paging\":{\"next\":{\"after\":\"%d\"}}", at);
+		buffer_printf(out, ",\"paging\":{\"next\":{\"after\":\"%s%d%s\"}}",
+					  answer_is(ANSWER_CURSORS) ? "Nz/+" : "", at, answer_is(ANSWER_CURSORS) ? "==" : "");
 	buffer_puts(out, "}");
 	reply_json(request, 200);
 }

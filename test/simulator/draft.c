@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "answer.h"
 #include "api.h"
 #include "association.h"
 #include "config.h"
@@ -365,6 +366,11 @@ draft_render(Buffer *out, const Draft *draft)
 	buffer_puts(out, "\":\"");
 	buffer_time(out, object->updated_ms);
 	buffer_puts(out, "\"}");
+	if (draft->trace != NULL && answer_is(ANSWER_ECHOED_TRACES))
+	{
+		buffer_puts(out, ",\"objectWriteTraceId\":");
+		buffer_json(out, draft->trace);
+	}
 	if (draft->operation == OP_UPSERT)
 		buffer_puts(out, draft->created ? ",\"new\":true" : ",\"new\":false");
 	object_render_tail(out, object);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
 #include "api.h"
 #include "config.h"
 #include "error.h"
@@ -276,7 +277,9 @@ form_submit(Request *request)
 	{
 		apply(request, form, fields);
 		request->reply.len = 0;
-		buffer_puts(&request->reply, "{\"inlineMessage\":\"<p>Thanks</p>\"}");
+		buffer_puts(&request->reply, answer_is(ANSWER_REDIRECT) ?
+					"{\"redirectUri\":\"https://example.com/thanks\"}" :
+					"{\"inlineMessage\":\"<p>Thanks</p>\"}");
 		reply_json(request, 200);
 		return;
 	}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
 #include "api.h"
 #include "error.h"
 #include "journal.h"
@@ -130,7 +131,14 @@ list_by_name(Request *request)
 
 	List	   *list = find_name(request->args[1]);
 
-	reply_list(request, list != NULL && list->type == type ? list : NULL);
+	if (list != NULL && list->type != type)
+		list = NULL;
+	if (list == NULL && answer_is(ANSWER_LIST_400))
+		reply_error(request, 400, "VALIDATION_ERROR",
+					"List does not exist with name %s and object type ID %s.",
+					request->args[1], request->args[0]);
+	else
+		reply_list(request, list);
 }
 
 void

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "answer.h"
 #include "api.h"
 #include "config.h"
 #include "control.h"
@@ -481,6 +482,7 @@ perform(Request *request)
 	if (request->json != NULL)
 		json_object_put(request->json);
 	request->json = NULL;
+	answer_vary(request);
 	if (request->fault != NULL)
 		fault_reply(request);
 }

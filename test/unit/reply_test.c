@@ -68,7 +68,7 @@ test_classes(void)
 		{"200-control", REPLY_RECORDS}, {"200-big-numbers", REPLY_RECORDS}, {"400-property", REPLY_REFUSED},
 		{"400-json", REPLY_REFUSED}, {"401", REPLY_UNAUTHORIZED}, {"403-errors", REPLY_FORBIDDEN},
 		{"404-record", REPLY_REFUSED}, {"404-resource", REPLY_REFUSED},
-		{"404-html", REPLY_MISDIRECTED}, {"404-bare", REPLY_MISDIRECTED}, {"409", REPLY_REFUSED},
+		{"404-html", REPLY_NOT_FOUND}, {"404-bare", REPLY_NOT_FOUND}, {"409", REPLY_REFUSED},
 		{"414", REPLY_REFUSED}, {"423", REPLY_LOCKED}, {"429-daily", REPLY_DAILY},
 		{"429-daily-words", REPLY_DAILY}, {"429-burst", REPLY_LIMITED}, {"429-search", REPLY_LIMITED},
 		{"477", REPLY_MIGRATING}, {"488", REPLY_WRONG_HUBLET}, {"502", REPLY_UNAVAILABLE},
@@ -324,7 +324,9 @@ test_ids(void)
 	static const char *const shapes[] = {
 		"{\"results\":[{\"id\":%s,\"objectWriteTraceId\":\"918273\",\"properties\":{\"email\":\"ada@example.com\"}}]}",
 		"{\"results\":[{\"fromObjectId\":%s,\"toObjectId\":7,\"objectWriteTraceId\":\"918273\"}]}",
-		"{\"results\":[{\"fromObjectId\":7,\"toObjectId\":%s,\"objectWriteTraceId\":\"918273\"}]}"
+		"{\"results\":[{\"fromObjectId\":7,\"toObjectId\":%s,\"objectWriteTraceId\":\"918273\"}]}",
+		"{\"results\":[{\"from\":{\"id\":%s},\"to\":{\"id\":7},\"objectWriteTraceId\":\"918273\"}]}",
+		"{\"results\":[{\"from\":{\"id\":7},\"to\":{\"id\":%s},\"objectWriteTraceId\":\"918273\"}]}"
 	};
 	char		body[256];
 	char		what[128];
@@ -353,6 +355,60 @@ test_ids(void)
 	reply = parse_text(200, "{\"results\":[{\"id\":\"12345678901234567890123\"},{\"id\":null},{}]}");
 	check(reply.nresults == 3 && reply.results[1].id == NULL && reply.results[2].id == NULL, "what has no id at all is a result");
 	check_text(reply.results[0].id, "12345678901234567890123", "the longest id");
+	reply_free(&reply);
+}
+
+/* Both forms of an association; the category decides whose number its type is. */
+static void
+test_associations(void)
+{
+	static const struct
+	{
+		const char *result;
+		const char *from;
+		const char *to;
+		int			association;
+	}			cases[] = {
+		{"{\"fromObjectTypeId\":\"0-1\",\"fromObjectId\":7,\"toObjectTypeId\":\"0-2\",\"toObjectId\":8,\"labels\":[]}", "7", "8", 0},
+		{"{\"fromObjectId\":\"7\",\"toObjectId\":\"8\"}", "7", "8", 0},
+		{"{\"from\":{\"id\":\"7\"},\"to\":{\"id\":\"8\"},\"associationSpec\":{\"associationCategory\":\"HUBSPOT_DEFINED\",\"associationTypeId\":279}}", "7", "8", 279},
+		{"{\"from\":{\"id\":7},\"to\":{\"id\":8},\"associationSpec\":{\"associationCategory\":\"USER_DEFINED\",\"associationTypeId\":280}}", "7", "8", 0},
+		{"{\"from\":\"7\",\"to\":[8],\"associationSpec\":null}", NULL, NULL, 0},
+		{"{\"from\":null,\"to\":{}}", NULL, NULL, 0},
+		{"{\"fromObjectId\":7,\"from\":{\"id\":\"9\"},\"to\":{\"id\":\"8\"}}", "7", "8", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		char		body[512];
+		Reply		reply;
+
+		snprintf(body, sizeof(body), "{\"status\":\"COMPLETE\",\"results\":[%s]}", cases[i].result);
+		reply = parse_text(200, body);
+		check(reply.nresults == 1, cases[i].result);
+		check_text(reply.results[0].from_id, cases[i].from, "its first end");
+		check_text(reply.results[0].to_id, cases[i].to, "its second end");
+		check(reply.results[0].association == cases[i].association, "its type");
+		reply_free(&reply);
+	}
+}
+
+/* A 404, and who says so. */
+static void
+test_not_found(void)
+{
+	Reply		reply = parse_text(404, "{\"status\":\"error\",\"message\":\"Not Found\",\"correlationId\":\"c\"}");
+
+	check(reply.class == REPLY_NOT_FOUND && reply.is_of_hubspot, "HubSpot's words, and nothing about what");
+	reply_settle_not_found(&reply);
+	check(reply.class == REPLY_REFUSED, "a refusal, once that is known");
+	check_text(reply_code(&reply), "not_found", "with a category");
+	reply_free(&reply);
+	reply = parse_text(404, "{\"error\":\"not found\"}");
+	check(reply.class == REPLY_NOT_FOUND && !reply.is_of_hubspot, "words of somebody else");
+	reply_free(&reply);
+	reply = parse_text(404, "<html></html>");
+	check(reply.class == REPLY_NOT_FOUND && !reply.is_of_hubspot, "a page");
 	reply_free(&reply);
 }
 
@@ -580,6 +636,8 @@ main(int argc, char **argv)
 	test_scopes_fit();
 	test_hostile_bodies();
 	test_ids();
+	test_associations();
+	test_not_found();
 	test_same_with_each_version();
 	test_matches();
 	test_match_details();

@@ -237,6 +237,20 @@ is_suspect_copy(TupleTableSlot *copy)
 		(!is_clear || strcmp(category, DEFER_UNREADABLE) == 0);
 }
 
+/*
+ * Whether the worker before this one may have sent it: its time had come, or somebody has told
+ * whom it means.
+ */
+static bool
+may_have_been_sent(const Row *row, TupleTableSlot *copy)
+{
+	bool		isnull;
+
+	return bsearch(&row->id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
+		(row->by_user_id ||
+		 DatumGetTimestampTz(slot_getattr(copy, AT_NEXT_TRY_AT, &isnull)) <= started_at);
+}
+
 /* hubspot_retry() has ended a row that it found without a copy. */
 static bool
 has_verdict(int64 id)
@@ -287,8 +301,7 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	row->attempt = DatumGetInt32(slot_getattr(copies->slot, AT_ATTEMPT, &isnull));
 	row->is_suspect = is_suspect_copy(copies->slot);
 	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
-		(bsearch(&id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
-		 DatumGetTimestampTz(slot_getattr(copies->slot, AT_NEXT_TRY_AT, &isnull)) <= started_at);
+		may_have_been_sent(row, copies->slot);
 	(void) forget_id(key, id);
 }
 
@@ -414,13 +427,19 @@ defer_start(void)
 	SPI_connect();
 	select_copies("SELECT " COPY_COLUMNS
 				  ", (extract(epoch FROM next_try_at - clock_timestamp()) * 1000000)::int8"
+				  ", key_property = '" MESSAGE_USER_ID "' AND category = '" DEFER_UNTOLD "'"
 				  " FROM hubspot.deferred ORDER BY id");
 	at_start = MemoryContextAlloc(WorkerContext, sizeof(int64) * Max(SPI_processed, 1));
 	for (int i = 0; i < SPI_processed; i++)
 	{
 		Copy		copy = read_copy(i);
+		bool		isnull;
+		bool		is_untold =
+		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7, &isnull)) &&
+		!isnull;
 
-		remember(&copy, column_int64(i, 6));
+		/* one that has been told meanwhile, and has become an address, has no time to wait for */
+		remember(&copy, is_untold && copy.property == NULL ? 0 : column_int64(i, 6));
 	}
 	record_map_close();			/* what it has opened is in SPI's memory */
 	SPI_finish();

@@ -111,6 +111,20 @@ resume_delivery($node);
 wait_drained($node, 'postgres');
 is(row($killed), 'delivered', 'what is told while no worker runs is told');
 
+# The worker ends while rows that have waited are in a request
+my $under_way = ask(group('u7', 'seventh', city => 'Rome'));
+my $tracked = ask(track('u7'));
+wait_for($tracked, 'deferred contact_not_found', 'the event');
+wait_until(sub { with($under_way) eq 'deferred, deferred' }, 'the traits to be deferred');
+$sim->fault(match => { path => 'contacts/batch/upsert', record => 'seventh@' }, action => 'delay', ms => 4000);
+ask(identify('u7', 'seventh', zip => '7'));
+wait_until(sub { grep { $_->{hits} } @{ $sim->faults->{results} } }, 'their request');
+$node->restart;
+$sim->clear_faults;
+wait_drained($node, 'postgres');
+is(row($tracked), 'delivered', 'what was told before a restart is told: an event');
+is(with($under_way), 'coalesced, delivered', '... traits and a company');
+
 #
 # Values of a row that has waited never overwrite younger ones
 #

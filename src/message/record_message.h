@@ -39,7 +39,7 @@ extern bool message_member_key(Call call, const MessageParts *parts,
 extern void mapping_add_record(Mapping *mapping, Call call, const MessageParts *parts,
 							   const char *key_property, StringInfo warnings);
 
-/* Whether a message may have a change among its values, where HubSpot's properties are not known. */
+/* Whether a message may have a change among its values, as far as its text alone says. */
 extern bool message_may_have_change(Jsonb *message);
 
 #endif							/* HUBSPOT_RECORD_MESSAGE_H */

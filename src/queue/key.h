@@ -69,7 +69,7 @@ typedef struct KeyRows
 /* The search for a row at fault among those of a key; written by narrow.c alone, of zeros: none. */
 typedef struct KeySearch
 {
-	int			among;			/* rows at the head, one of which is; 0: not known */
+	int			among;			/* rows at the head: one among them is; 0: not known */
 	int			at_once;		/* rows that are taken; 0: all */
 	bool		alone;			/* no other key's beside them */
 } KeySearch;

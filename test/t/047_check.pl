@@ -64,7 +64,7 @@ our @writers = map {
 			my $name = 'r' . int rand 40;
 			my $server = rand() < 0.5 ? 'crm' : 'strict';
 			my $call = "SELECT hubspot_identify('{\"email\": \"$name\@example.com\", \"plan\": \"$session\"}', server => '$server')";
-			return "BEGIN; $call; SAVEPOINT s; $call; ROLLBACK TO s; $call; COMMIT; $call; SELECT hubspot_retry(id) FROM hubspot.deferred LIMIT 1;";
+			return "BEGIN; $call; SAVEPOINT s; $call; ROLLBACK TO s; $call; COMMIT; $call; SELECT hubspot_retry(id) FROM hubspot.deferred LIMIT 1; SELECT pg_sleep(0.02);";
 		})
 } 1 .. 2;
 END { kill 'KILL', @writers if @writers }

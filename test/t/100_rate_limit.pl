@@ -7,7 +7,7 @@ use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 20, burst_window_ms => 2000 });
 my $node = hubspot_cluster('rate');
-create_account($node, 'postgres', 'crm', $sim);
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
 $node->safe_psql('postgres', 'CREATE DATABASE twin');
 create_account($node, 'twin', 'crm', $sim);
 

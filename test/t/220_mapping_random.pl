@@ -14,7 +14,7 @@ diag "SEED=$seed" if $ENV{SEED};
 
 my $sim = start_simulator(config => { burst_limit => 100000 });
 my $node = hubspot_cluster('random');
-create_account($node, 'postgres', 'crm', $sim, time_zone => 'Europe/Berlin');
+create_account($node, 'postgres', 'crm', $sim, time_zone => 'Europe/Berlin', unknown_user_wait => '0');
 
 sub ask { return $node->safe_psql('postgres', shift) }
 

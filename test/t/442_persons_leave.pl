@@ -7,7 +7,7 @@ use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
 my $node = hubspot_cluster('leave');
-create_account($node, 'postgres', 'crm', $sim);
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
 
 sub ask { return $node->safe_psql('postgres', shift) }
 

@@ -9,7 +9,7 @@ use Test::More;
 my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('companies', name => 'segment_group_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $node = hubspot_cluster('traits');
-create_account($node, 'postgres', 'crm', $sim, company_id_property => 'segment_group_id');
+create_account($node, 'postgres', 'crm', $sim, company_id_property => 'segment_group_id', unknown_user_wait => '0');
 
 sub ask { return $node->safe_psql('postgres', shift) }
 

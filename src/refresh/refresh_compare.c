@@ -56,11 +56,23 @@ static const char *const plain_source = "source";
 
 /*
  * The contacts of each company, from group calls.  A contact of several companies gets
- * the value of one of them.
+ * the value of one of them.  hubspot.company_contacts lists those alone whom somebody has
+ * told: but a refresh in the transaction of the first calls comes before the worker, who
+ * notes what they tell, so that a userId that is not known yet stands for itself here, and
+ * its row waits for who tells.
  */
 static const char *const users_source =
 "(SELECT DISTINCT ON (c.contact) c.contact AS key, s.digest, s.value"
-" FROM source s JOIN hubspot.company_contacts c ON c.server = $3 AND c.company = s.key"
+" FROM source s JOIN ("
+"SELECT company, contact FROM hubspot.company_contacts WHERE server = $3"
+" UNION ALL"
+" SELECT p.company, p.contact FROM hubspot.company_contact p"
+"  WHERE p.server::name = $3 AND p.contact_property = 'userId'"
+"  AND NOT EXISTS (SELECT FROM hubspot.record r, pg_foreign_server f"
+"   WHERE f.srvname = p.server AND r.server = f.oid"
+"    AND r.key_hash = hashtextextended(p.contact, 0) AND r.key = p.contact"
+"    AND r.object = 'contact' AND r.key_property = 'userId')"
+") c ON c.company = s.key"
 " ORDER BY c.contact, s.key)";
 
 enum

@@ -95,7 +95,7 @@ reference_begin(void)
 static bool
 is_success(const char *word)
 {
-	return strcmp(word, "delivered") == 0 || strcmp(word, "unchanged") == 0 || strcmp(word, "coalesced") == 0;
+	return word != NULL && (strcmp(word, "delivered") == 0 || strcmp(word, "unchanged") == 0 || strcmp(word, "coalesced") == 0);
 }
 
 static const Verdicts *

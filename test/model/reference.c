@@ -95,7 +95,8 @@ reference_begin(void)
 static bool
 is_success(const char *word)
 {
-	return word != NULL && (strcmp(word, "delivered") == 0 || strcmp(word, "unchanged") == 0 || strcmp(word, "coalesced") == 0);
+	Assert(word != NULL);		/* read only of rows that have ended */
+	return strcmp(word, "delivered") == 0 || strcmp(word, "unchanged") == 0 || strcmp(word, "coalesced") == 0;
 }
 
 static const Verdicts *

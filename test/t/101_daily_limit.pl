@@ -35,7 +35,7 @@ sub wait_for_state
 # Zones with two names, of which at least one is not near its midnight: a refusal just after
 # it may be about the day before, see below.
 my ($zone, $old_name) = @{ (grep { my $hour = ask("SELECT extract(hour FROM now() AT TIME ZONE '$_->[0]')"); $hour > 0 && $hour < 23 }
-	[ 'America/New_York', 'US/Eastern' ], [ 'Asia/Tokyo', 'Japan' ])[0] };
+	[ 'America/New_York', 'US/Eastern' ], [ 'America/Los_Angeles', 'US/Pacific' ])[0] };
 my ($offset) = grep { my $hour = (gmtime time + 3600 * $_)[2]; $hour > 0 && $hour < 23 } 3, 9;
 
 # Seconds since 1970 at which the lane goes on by itself.

@@ -127,6 +127,7 @@ values_answered(Batch *batch, const Reply *reply, AckRequest *request)
 }
 
 static const RequestKind read_values = {
+	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
 	.max_inputs = 100,

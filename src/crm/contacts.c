@@ -221,9 +221,9 @@ kind_of_contact(WorkKey *key)
 		return NULL;
 	if (tell_awaits_older(key))
 		return NULL;
-	if (late_kind_of(key) != NULL)
-		return late_kind_of(key);
-	kind = modes_kind_of(key);
+	kind = late_kind_of(key);
+	if (kind == NULL)
+		kind = modes_kind_of(key);
 	return kind != NULL ? kind : &records_upsert;
 }
 

@@ -34,12 +34,6 @@ map_row(const Row *row, StringInfo json)
 	return mapping;
 }
 
-static const char *
-name_at(const Mapping *mapping, int i)
-{
-	return pnstrdup(mapping->json->data + mapping->names[i].offset, mapping->names[i].len);
-}
-
 /* All properties of all inputs; one that stands there twice does no harm. */
 static void
 end_read_values(Batch *batch)
@@ -56,7 +50,7 @@ end_read_values(Batch *batch)
 
 		for (int j = 0; j < mapping.nnames; j++)
 		{
-			const char *name = name_at(&mapping, j);
+			const char *name = mapping_name(&mapping, j);
 
 			if (batch->body.data[batch->body.len - 1] != '[')
 				appendStringInfoChar(&batch->body, ',');
@@ -81,7 +75,7 @@ note_held(Row *row, const ReplyResult *result)
 	initStringInfo(&held);
 	for (int i = 0; i < mapping.nnames; i++)
 	{
-		const char *name = name_at(&mapping, i);
+		const char *name = mapping_name(&mapping, i);
 		const char *value = reply_property(result, name);
 
 		if (value != NULL && value[0] != '\0')
@@ -95,35 +89,19 @@ note_held(Row *row, const ReplyResult *result)
 	pfree(json.data);
 }
 
+/* What is not there, or need not be, is modes.c's to say, as for any row that looks first. */
 static void
 values_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const RecordKinds *kinds = records_of(batch->lane);
 	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool		complete;
 
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
-	complete = records_match_keys(batch, reply, found);
+	if (reply->class == REPLY_RECORDS)
+		(void) records_match_keys(batch, reply, found);
 	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
 		if (found[i] != NULL)
-		{
-			note_held(input->rows[0], found[i]);
-			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
-			input->onward = kinds->update;
-		}
-		else if (!complete)
-			input->onward = &batch_same;
-		else
-			input->onward = modes_may_create(input, reply, request) ? kinds->upsert : NULL;
-	}
-	batch_go_on(batch, reply, request);
+			note_held(batch->inputs[i].rows[0], found[i]);
+	pfree(found);
+	modes_answered(batch, reply, request);
 }
 
 static const RequestKind read_values = {

@@ -318,8 +318,7 @@ leave_out_held(Input *input, Mapping *mapping)
 	chosen = palloc0(sizeof(bool) * (nnames + 1));
 	for (int i = 0; i < nnames; i++)
 	{
-		const char *name =
-		pnstrdup(mapping->json->data + mapping->names[i].offset, mapping->names[i].len);
+		const char *name = mapping_name(mapping, i);
 
 		chosen[i] = is_held(held, name) && !mapping_is_change(mapping, &mapping->names[i]);
 		nchosen += chosen[i];

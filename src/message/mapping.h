@@ -99,6 +99,9 @@ extern void mapping_add_company(Mapping *mapping, Call call, const MessageParts 
 extern void mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page,
 							  bool key_is_email, StringInfo warnings);
 
+/* The name of a property that was written, by its place in mapping->names; palloc'd. */
+extern char *mapping_name(const Mapping *mapping, int i);
+
 /* The value of a property as JSON text (palloc'd); NULL if it was not written. */
 extern char *mapping_value(const Mapping *mapping, const char *property);
 

@@ -56,6 +56,12 @@ mapping_value(const Mapping *mapping, const char *property)
 		? NULL : pnstrdup(mapping->json->data + name->value_offset, name->value_len);
 }
 
+char *
+mapping_name(const Mapping *mapping, int i)
+{
+	return pnstrdup(mapping->json->data + mapping->names[i].offset, mapping->names[i].len);
+}
+
 static bool
 is_change_of(const Mapping *mapping, const MappingName *name, const Property *property)
 {

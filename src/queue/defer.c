@@ -133,39 +133,26 @@ note_untold(const Row *row, int64 left_us)
 }
 
 bool
-defer_untold(WorkKey *key, int64 until, int64 (*left_us) (const Row *row))
-{
-	Row		  **rows = palloc(sizeof(Row *) * key->rows.in_window);
-	int			n = 0;
-
-	while (key_has_rows(key) && nuntold + n < DEFER_MAX_UNTOLD)
-	{
-		rows[n] = key_head(key);
-		note_untold(rows[n], left_us(rows[n]));
-		key_remove_row(rows[n++]);
-	}
-	for (int i = 0; i < n; i++)
-	{
-		add_id(key, rows[i]->id);
-		queue_defer_row(rows[i]);
-	}
-	pfree(rows);
-	if (n > 0)
-		block_key(key, until);
-	return n > 0;
-}
-
-bool
 defer_more_untold(Row *row, int64 left_us)
 {
-	WorkKey    *key = row->key;
-
 	if (nuntold >= DEFER_MAX_UNTOLD)
 		return false;
 	note_untold(row, left_us);
 	key_remove_row(row);
-	add_id(key, row->id);
-	queue_defer_row(row);
+	defer_add_row(row->key, row);
+	return true;
+}
+
+bool
+defer_untold(WorkKey *key, int64 until, int64 (*left_us) (const Row *row))
+{
+	int			before = key->rows.ndeferred;
+
+	while (key_has_rows(key) && defer_more_untold(key_head(key), left_us(key_head(key))))
+		continue;
+	if (key->rows.ndeferred == before)
+		return false;
+	block_key(key, until);
 	return true;
 }
 
@@ -395,11 +382,7 @@ remember(const Copy *copy, int64 wait_us)
 	at_start[nat_start++] = copy->id;
 	if (copy->lane == NULL)
 	{
-		AckResult	result =
-		{.id = copy->id, .verdict = admit_server_dropped.verdict, .created = -1,
-		.category = admit_server_dropped.category, .message = admit_server_dropped.message};
-
-		ack_result(&result);
+		admit_refuse(copy->id, &admit_server_dropped);
 		(void) defer_change(CHANGE_ENDED, copy->id);
 		return;
 	}

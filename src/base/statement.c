@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/guc.h"
 
 #include "base/settings.h"
@@ -43,6 +45,17 @@ statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values, c
 	result = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, 0);
 	AtEOXact_GUC(false, level);
 	return result;
+}
+
+Datum
+statement_ids(const int64 *ids, int count)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(ids[i]);
+	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
 }
 
 int

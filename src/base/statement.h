@@ -23,6 +23,9 @@ extern int	statement_execute(const char *sql, int nargs, Oid *types, Datum *valu
 extern int	statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values,
 									const char *nulls, bool read_only);
 
+/* Ids as an argument of a statement, a bigint[]; palloc'd. */
+extern Datum statement_ids(const int64 *ids, int count);
+
 extern int	statement_execute_extended(const char *sql, const SPIExecuteOptions *options);
 extern Portal statement_open(const char *sql, int nargs, Oid *types, Datum *values,
 							 const char *nulls, bool read_only,

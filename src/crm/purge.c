@@ -261,12 +261,11 @@ static Datum
 row_array(const Purge *purge)
 {
 	const Input *input = &purge->input;
-	Datum	   *elements = palloc(sizeof(Datum) * input->nrows);
+	int64	   *ids = palloc(sizeof(int64) * input->nrows);
 
 	for (int i = 0; i < input->nrows; i++)
-		elements[i] = Int64GetDatum(input->rows[i]->id);
-	return PointerGetDatum(construct_array(elements, input->nrows, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+		ids[i] = input->rows[i]->id;
+	return statement_ids(ids, input->nrows);
 }
 
 static void

@@ -479,17 +479,6 @@ add_message_id(const ChunkRow *row, List **message_ids)
 		*message_ids = lappend(*message_ids, pnstrdup(value.val.string.val, value.val.string.len));
 }
 
-static Datum
-id_array(const int64 *ids, int count)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		elements[i] = Int64GetDatum(ids[i]);
-	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
-}
-
 static void
 change(const char *sql, Datum ids, int64 child, List *message_ids)
 {
@@ -507,7 +496,7 @@ change_found(const Stage *stage, int64 child, int64 *const *found, const int *nf
 	for (int i = 0; i < FOUND_KINDS; i++)
 		if (nfound[i] > 0)
 		{
-			Datum		ids = id_array(found[i], nfound[i]);
+			Datum		ids = statement_ids(found[i], nfound[i]);
 
 			change(stage->empty[i], ids, child, NIL);
 			if (message_ids != NIL)

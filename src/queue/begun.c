@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -77,14 +76,9 @@ take_out(Ids *ids, int64 id)
 static void
 execute(const char *sql, const int64 *ids, int n)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
 	Oid			type = INT8ARRAYOID;
-	Datum		array;
+	Datum		array = statement_ids(ids, n);
 
-	for (int i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(ids[i]);
-	array = PointerGetDatum(construct_array(elements, n, INT8OID, 8, FLOAT8PASSBYVAL,
-											TYPALIGN_DOUBLE));
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (statement_execute(sql, 1, &type, &array, NULL, false, 0) < 0)

@@ -89,7 +89,6 @@ carry_out_for_deferred(const Command *command, const DeferredRow *row)
 		defer_recall(key);
 }
 
-
 /* ---- the table ------------------------------------------------------------------------- */
 
 /* Columns of the query below. */
@@ -259,15 +258,14 @@ void
 command_write(void)
 {
 	Oid			type = INT8ARRAYOID;
-	Datum	   *ids = palloc(sizeof(Datum) * list_length(done));
+	int64	   *ids = palloc(sizeof(int64) * list_length(done));
 	Datum		array;
 	int			n = 0;
 	ListCell   *cell;
 
 	foreach(cell, done)
-		ids[n++] = Int64GetDatum(((Command *) lfirst(cell))->id);
-	array = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-											TYPALIGN_DOUBLE));
+		ids[n++] = ((Command *) lfirst(cell))->id;
+	array = statement_ids(ids, n);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (statement_execute("DELETE FROM hubspot.command WHERE id = ANY ($1)", 1, &type, &array, NULL,

@@ -473,6 +473,16 @@ record_map_close(void)
 	is_looking = false;
 }
 
+/* An entry to be looked for. */
+static MapEntry
+name_of(Oid server, Object object, const char *key_property, const char *key)
+{
+	MapEntry	wanted = {.key_hash = hash_key(key), .server = server, .object = object,
+	.key_property = unconstify(char *, key_property), .key = unconstify(char *, key)};
+
+	return wanted;
+}
+
 /* The last unwritten entry of this name, or NULL. */
 static const MapEntry *
 find_entry(const MapEntry *wanted)
@@ -486,9 +496,7 @@ find_entry(const MapEntry *wanted)
 void
 record_map_tell(Oid server, const char *user_id, const char *address, int64 told_by, int64 now)
 {
-	MapEntry	wanted = {.key_hash = hash_key(user_id), .server = server,
-		.object = OBJECT_IS_CONTACT, .key_property = MESSAGE_USER_ID,
-	.key = unconstify(char *, user_id)};
+	MapEntry	wanted = name_of(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id);
 	const MapEntry *last = find_entry(&wanted);
 
 	if (last != NULL && last->told_by <= told_by && strcmp(last->record_id, address) == 0)
@@ -511,9 +519,7 @@ look_into_table(void)
 char *
 record_map_find_told(Oid server, const char *user_id, int64 before, int64 *told_by)
 {
-	MapEntry	wanted = {.key_hash = hash_key(user_id), .server = server,
-		.object = OBJECT_IS_CONTACT, .key_property = MESSAGE_USER_ID,
-	.key = unconstify(char *, user_id)};
+	MapEntry	wanted = name_of(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id);
 	Told		told = {.before = before};
 	const MapEntry *entry = find_entry(&wanted);
 
@@ -533,8 +539,7 @@ record_map_find_told(Oid server, const char *user_id, int64 before, int64 *told_
 char *
 record_map_find(Oid server, Object object, const char *key_property, const char *key)
 {
-	MapEntry	wanted = {.key_hash = hash_key(key), .server = server, .object = object,
-	.key_property = unconstify(char *, key_property), .key = unconstify(char *, key)};
+	MapEntry	wanted = name_of(server, object, key_property, key);
 	const MapEntry *entry = find_entry(&wanted);
 	bool		isnull;
 

@@ -421,12 +421,10 @@ send_once(bool paused)
 	send_noted(noted);
 }
 
-/* Write everything that is known. */
+/* What acknowledge_step() writes; what it has written is forgotten. */
 static bool
-acknowledge_all(void)
+write_known(void)
 {
-	writes_records = true;
-	writes_checkpoint = false;
 	if (!in_transaction(acknowledge_step, "writing results"))
 		return false;
 	ack_written();
@@ -434,8 +432,18 @@ acknowledge_all(void)
 	begun_cleared();
 	command_written();
 	confirmed_written();
-	record_map_written();
+	if (writes_records)
+		record_map_written();
 	return true;
+}
+
+/* Write everything that is known. */
+static bool
+acknowledge_all(void)
+{
+	writes_records = true;
+	writes_checkpoint = false;
+	return write_known();
 }
 
 /*
@@ -487,17 +495,10 @@ acknowledge(int64 now)
 	{
 		/* a worker after this one finds by these whom deferred rows mean */
 		writes_records = writes_records || (defer_has_changes() && !record_map_is_empty());
-		if (!in_transaction(acknowledge_step, "writing results"))
+		if (!write_known())
 			return -1;
-		ack_written();
-		defer_written();
-		begun_cleared();
-		command_written();
-		confirmed_written();
 		if (verdicts)
 			crash_guard_clear();
-		if (writes_records)
-			record_map_written();
 		if (writes_checkpoint)
 			checkpoint_written(now);
 		return 0;

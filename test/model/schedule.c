@@ -27,6 +27,7 @@
 #include "http/wire.h"
 #include "queue/queue.h"
 #include "store/ack.h"
+#include "../simulator/random.h"
 #include "model.h"
 #include "simulated.h"
 
@@ -44,7 +45,7 @@ int			temper;
 
 extern int64_t model_clock_us;	/* clock.c */
 
-static uint64 random_state;
+static uint64_t random_state;
 static bool follows;			/* the choices are given */
 static int	choices[MAX_CHOICES];
 static int	nchoices;			/* made, or given */
@@ -61,16 +62,6 @@ static char details[1000];
 
 /* ---- choices and words ------------------------------------------------------------------------ */
 
-static uint64
-draw(void)
-{
-	uint64		z = (random_state += UINT64CONST(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64CONST(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64CONST(0x94D049BB133111EB);
-	return z ^ (z >> 31);
-}
-
 int
 pick(int n)
 {
@@ -81,7 +72,7 @@ pick(int n)
 	if (follows)
 		choice = at_choice < nchoices ? Min(choices[at_choice], n - 1) : 0;
 	else
-		choice = draw() % n;
+		choice = random_step(&random_state) % n;
 	if (at_choice < MAX_CHOICES)
 	{
 		choices[at_choice++] = choice;
@@ -427,7 +418,7 @@ hubspot_model(PG_FUNCTION_ARGS)
 	started = true;
 	for (int i = 0; i < n; i++)
 	{
-		random_state = (uint64) (first + i) * UINT64CONST(0x9E3779B97F4A7C15);
+		random_state = (uint64_t) (first + i) * RANDOM_STEP;
 		follows = false;
 		nchoices = 0;
 		tells = strcmp(how, "tell") == 0 || getenv("MODEL_TELL") != NULL;

@@ -13,13 +13,13 @@
 #include "../simulator/fault.h"
 #include "../simulator/journal.h"
 #include "../simulator/property.h"
+#include "../simulator/random.h"
 #include "../simulator/route.h"
 
 #include "simulated.h"
 
 #define MAX_PARAMETERS	16
 
-static uint64_t random_state;
 static uint64_t request_count;
 static uint64_t told;			/* lines of the journal */
 static char *names[MAX_PARAMETERS]; /* of the query at hand */
@@ -28,28 +28,6 @@ static int	nparameters;
 static Request request;
 
 /* ---- what the simulator wants of http.c ---- */
-
-uint64_t
-random_next(void)
-{
-	uint64_t	z = (random_state += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return z ^ (z >> 31);
-}
-
-void
-random_uuid(char out[37])
-{
-	uint64_t	a = random_next();
-	uint64_t	b = random_next();
-
-	snprintf(out, 37, "%08x-%04x-4%03x-%04x-%012llx",
-			 (unsigned) (a >> 32), (unsigned) (a >> 16) & 0xffff, (unsigned) a & 0xfff,
-			 0x8000 | ((unsigned) (b >> 48) & 0x3fff),
-			 (unsigned long long) (b & UINT64_C(0xffffffffffff)));
-}
 
 const char *
 request_query(Request *of, const char *name)
@@ -231,7 +209,7 @@ simulated_reset(void)
 	SimulatedAnswer answer;
 
 	simulated_ask("POST", "/_sim/reset", NULL, NULL, &answer);
-	random_state = UINT64_C(0x853C49E6748FEA9B);
+	random_restart();
 	request_count = 0;
 	told = 0;
 }

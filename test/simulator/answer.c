@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "random.h"
 
 static const char *const names[VARIANT_COUNT] = {
 	[ANSWER_NUMBER_IDS] = "number_ids",
@@ -57,11 +58,7 @@ answer_name(int variant)
 uint64_t
 answer_choice(int64_t seed)
 {
-	uint64_t	z = (uint64_t) seed * UINT64_C(0x9E3779B97F4A7C15);
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return (z ^ (z >> 31)) & ((UINT64_C(1) << VARIANT_COUNT) - 1);
+	return random_of((uint64_t) seed * RANDOM_STEP) & ((UINT64_C(1) << VARIANT_COUNT) - 1);
 }
 
 static bool

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "random.h"
 
 void
 problem_add(ProblemList *list, const char *code, const char *property, const char *format,...)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "random.h"
 
 typedef enum Action
 {
@@ -243,11 +244,7 @@ fault_clear(void)
 static double
 rule_random(FaultRule *rule)
 {
-	uint64_t	z = (rule->seed += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return (double) ((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
+	return (double) (random_step(&rule->seed) >> 11) / 9007199254740992.0;
 }
 
 FaultRule *

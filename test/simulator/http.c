@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "journal.h"
+#include "random.h"
 #include "route.h"
 
 #define CONNECTION_MEMORY	(128 * 1024)
@@ -38,33 +39,10 @@ typedef struct Timer
 static struct MHD_Daemon *server;
 static int	listen_socket = -1;
 static uint64_t request_count;
-static uint64_t random_state = UINT64_C(0x853C49E6748FEA9B);
 
 static Timer *timers;
 static size_t timer_count;
 static size_t timer_size;
-
-uint64_t
-random_next(void)
-{
-	uint64_t	z = (random_state += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return z ^ (z >> 31);
-}
-
-void
-random_uuid(char out[37])
-{
-	uint64_t	a = random_next();
-	uint64_t	b = random_next();
-
-	snprintf(out, 37, "%08x-%04x-4%03x-%04x-%012llx",
-			 (unsigned) (a >> 32), (unsigned) (a >> 16) & 0xffff, (unsigned) a & 0xfff,
-			 0x8000 | ((unsigned) (b >> 48) & 0x3fff),
-			 (unsigned long long) (b & UINT64_C(0xffffffffffff)));
-}
 
 const char *
 request_query(Request *request, const char *name)

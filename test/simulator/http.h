@@ -118,8 +118,4 @@ extern const char *request_header(Request *request, const char *name);
 /* Adds a header to the reply; both strings must live until it is sent. */
 extern void reply_header(Request *request, const char *name, const char *value);
 
-/* Random numbers of one fixed sequence: the same run gives the same ids. */
-extern uint64_t random_next(void);
-extern void random_uuid(char out[37]);
-
 #endif

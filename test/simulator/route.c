@@ -22,6 +22,7 @@
 #include "fault.h"
 #include "journal.h"
 #include "limits.h"
+#include "random.h"
 #include "store.h"
 
 #define JSON_DEPTH	32

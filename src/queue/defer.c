@@ -133,6 +133,27 @@ note_untold(const Row *row, int64 left_us)
 }
 
 bool
+defer_untold(WorkKey *key, int64 until, int64 (*left_us) (const Row *row))
+{
+	Row		  **rows = palloc(sizeof(Row *) * key->rows.in_window);
+	int			n = 0;
+
+	/* a key without rows is idle, which one with deferred rows is not: all leave it before */
+	while (key_has_rows(key) && nuntold + n < DEFER_MAX_UNTOLD)
+	{
+		rows[n] = key_head(key);
+		note_untold(rows[n], left_us(rows[n]));
+		key_remove_row(rows[n++]);
+	}
+	for (int i = 0; i < n; i++)
+		defer_add_row(key, rows[i]);
+	pfree(rows);
+	if (n > 0)
+		block_key(key, until);
+	return n > 0;
+}
+
+bool
 defer_more_untold(Row *row, int64 left_us)
 {
 	if (nuntold >= DEFER_MAX_UNTOLD)
@@ -140,19 +161,6 @@ defer_more_untold(Row *row, int64 left_us)
 	note_untold(row, left_us);
 	key_remove_row(row);
 	defer_add_row(row->key, row);
-	return true;
-}
-
-bool
-defer_untold(WorkKey *key, int64 until, int64 (*left_us) (const Row *row))
-{
-	int			before = key->rows.ndeferred;
-
-	while (key_has_rows(key) && defer_more_untold(key_head(key), left_us(key_head(key))))
-		continue;
-	if (key->rows.ndeferred == before)
-		return false;
-	block_key(key, until);
 	return true;
 }
 

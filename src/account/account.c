@@ -56,7 +56,8 @@ typedef enum OptionKind
 	KIND_NUMBER,
 	KIND_BOOL,
 	KIND_SPAN,					/* an interval, stored in µs; bounds in seconds */
-	KIND_WORD					/* one of a list of words, stored as its position */
+	KIND_WORD,					/* one of a list of words, stored as its position */
+	KIND_VERSIONS				/* such a word for all, and others for families of paths */
 } OptionKind;
 
 typedef struct AccountOption
@@ -74,6 +75,7 @@ typedef struct AccountOption
 
 /* The order is that of the enums in account.h. */
 static const char *const api_versions[] = {"2026-09", "2026-03", "v3", NULL};
+static const char *const api_families[] = {"objects", "associations", "lists", "events", NULL};
 static const char *const unknown_policies[] = {"drop", "reject", NULL};
 static const char *const lifecycle_policies[] = {"any", "forward", NULL};
 static const char *const event_policies[] = {"custom", "legacy", NULL};
@@ -90,7 +92,7 @@ static const AccountOption option_rows[] = {
 	{"forms_url", KIND_URL, 0, 0, NULL, "https://api.hsforms.com", AT(forms_url), true, true},
 	{"events_url", KIND_URL, 0, 0, NULL, "https://track.hubspot.com", AT(events_url), true, true},
 	{"events_path", KIND_PATH, 0, 0, NULL, NULL, AT(events_path), false, true},
-	{"api_version", KIND_WORD, 0, 0, api_versions, "2026-09", AT(api_version), false, true},
+	{"api_version", KIND_VERSIONS, 0, 0, api_versions, "2026-09", AT(api_version), false, true},
 
 	/* how much of it */
 	{"burst_limit", KIND_INT, 1, 1000, NULL, NULL, AT(burst_limit), false, true},
@@ -276,18 +278,66 @@ read_span(const AccountOption *option, const char *value, int64 *result)
 	return seconds >= option->min && seconds <= option->max;
 }
 
+static int
+find_word(const char *const *words, const char *word)
+{
+	for (int i = 0; words[i] != NULL; i++)
+		if (strcmp(words[i], word) == 0)
+			return i;
+	return -1;
+}
+
 static bool
 read_word(const AccountOption *option, const char *value, int *result)
 {
-	for (int i = 0; option->words[i] != NULL; i++)
+	int			word = find_word(option->words, value);
+
+	if (word >= 0)
+		*result = word;
+	return word >= 0;
+}
+
+/*
+ * Read versions like "2026-09, objects:v3, lists:2026-03": a version for all, and others for
+ * families of paths.  Nothing may be said twice: of two versions one would be ignored.
+ */
+static bool
+read_versions(const AccountOption *option, const char *value, ApiVersion *versions)
+{
+	const int	all = API_FAMILY_OTHER;
+	int			given[API_FAMILY_COUNT];
+	List	   *items;
+	ListCell   *cell;
+
+	StaticAssertStmt(lengthof(api_families) == API_FAMILY_COUNT,
+					 "each family but that of the account has a word");
+	for (int i = 0; i < API_FAMILY_COUNT; i++)
+		given[i] = -1;
+	if (!SplitIdentifierString(pstrdup(value), ',', &items) || items == NIL)
+		return false;
+	foreach(cell, items)
 	{
-		if (strcmp(option->words[i], value) == 0)
+		char	   *version = lfirst(cell);
+		char	   *colon = strchr(version, ':');
+		int			family = all;
+
+		if (colon != NULL)
 		{
-			*result = i;
-			return true;
+			*colon = '\0';
+			family = find_word(api_families, version);
+			version = colon + 1 + strspn(colon + 1, " ");
 		}
+		if (family < 0 || given[family] >= 0)
+			return false;
+		given[family] = find_word(option->words, version);
+		if (given[family] < 0)
+			return false;
 	}
-	return false;
+	if (given[all] < 0)
+		given[all] = API_2026_09;
+	for (int i = 0; i < API_FAMILY_COUNT; i++)
+		versions[i] = given[i] >= 0 ? given[i] : given[all];
+	return true;
 }
 
 /* Parse a value and store it in *to; false if it is not valid for this option. */
@@ -315,6 +365,8 @@ read_value(const AccountOption *option, const char *value, AccountOptions *to)
 			return read_span(option, value, (int64 *) place);
 		case KIND_WORD:
 			return read_word(option, value, (int *) place);
+		case KIND_VERSIONS:
+			return read_versions(option, value, (ApiVersion *) place);
 		default:
 			if (!is_text(option, value))
 				return false;
@@ -372,6 +424,10 @@ expectation(const AccountOption *option, const char *value)
 							option->min == 0 ? "0" : "1 second", option->fallback);
 		case KIND_WORD:
 			return psprintf("One of these is expected: %s.", list_words(option->words));
+		case KIND_VERSIONS:
+			return psprintf("One of these is expected: %s; for some paths another may be "
+							"named behind it, as in \"2026-09, objects:v3\": %s.",
+							list_words(option->words), list_words(api_families));
 	}
 	return "";
 }

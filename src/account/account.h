@@ -23,6 +23,17 @@ typedef enum ApiVersion
 	API_V3
 } ApiVersion;
 
+/* Paths whose version can be set apart from that of the others. */
+typedef enum ApiFamily
+{
+	API_FAMILY_OBJECTS,			/* and their properties */
+	API_FAMILY_ASSOCIATIONS,
+	API_FAMILY_LISTS,
+	API_FAMILY_EVENTS,
+	API_FAMILY_OTHER			/* what is about the account itself */
+#define API_FAMILY_COUNT (API_FAMILY_OTHER + 1)
+} ApiFamily;
+
 typedef enum UnknownProperties
 {
 	UNKNOWN_DROP,
@@ -53,7 +64,7 @@ typedef struct AccountOptions
 	char	   *time_zone;
 	char	   *page_event;
 	int64		portal_id;		/* 0: taken from account-info */
-	int			api_version;	/* ApiVersion */
+	ApiVersion	api_version[API_FAMILY_COUNT];
 	int			burst_limit;	/* ceiling, requests per 10 s; 0: as HubSpot says */
 	int			daily_limit;	/* ceiling, requests per day; 0: as HubSpot says */
 	double		quota_share;	/* 0 < share <= 1 */

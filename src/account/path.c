@@ -1,67 +1,122 @@
 /*
  * path.c
- *		Paths of HubSpot's API by version: one table, nothing else.
+ *		Paths of HubSpot's API by version: one table, and which of two forms is used.
  */
 #include "postgres.h"
 
 #include "base/hubspot.h"
 #include "account/path.h"
 
-/* A path is the base of the version, the plural of the object where it names one, and the tail. */
+/*
+ * A path is the base of its family in the version that is spoken, the plural of the object where
+ * it names one, and the tail.
+ */
+typedef struct PathBase
+{
+	const char *of_version[API_V3 + 1];
+	ApiFamily	family;
+} PathBase;
+
 typedef struct Path
 {
-	const char *base[API_V3 + 1];
+	const PathBase *base;
 	const char *tail;
 	bool		names_type;
-	bool		is_of_events;	/* the option events_path takes the place of the base */
 } Path;
 
 /* The dated versions differ in the date alone. */
-#define BASE(before, after, v3) \
+#define DATED(before, after, v3) \
 	{[API_2026_09] = before "2026-09" after, [API_2026_03] = before "2026-03" after, [API_V3] = v3}
 
-#define ACCOUNT_INFO	BASE("/account-info/", "", "/account-info/v3")
-#define OBJECTS			BASE("/crm/objects/", "/", "/crm/v3/objects/")
-#define PROPERTIES		BASE("/crm/properties/", "/", "/crm/v3/properties/")
-#define ASSOCIATIONS	BASE("/crm/associations/", "/", "/crm/v4/associations/")
-#define EVENTS			BASE("/events/", "/", "/events/v3/")
-#define LISTS			BASE("/crm/lists/", "", "/crm/v3/lists")
+static const PathBase account_info =
+{DATED("/account-info/", "", "/account-info/v3"), API_FAMILY_OTHER};
+static const PathBase objects =
+{DATED("/crm/objects/", "/", "/crm/v3/objects/"), API_FAMILY_OBJECTS};
+static const PathBase properties =
+{DATED("/crm/properties/", "/", "/crm/v3/properties/"), API_FAMILY_OBJECTS};
+static const PathBase associations =
+{DATED("/crm/associations/", "/", "/crm/v4/associations/"), API_FAMILY_ASSOCIATIONS};
+static const PathBase lists =
+{DATED("/crm/lists/", "", "/crm/v3/lists"), API_FAMILY_LISTS};
+static const PathBase events =
+{DATED("/events/", "/", "/events/v3/"), API_FAMILY_EVENTS};
+
+/* The second form of the paths of events: HubSpot's sources name either. */
+static const PathBase other_events =
+{DATED("/events/custom/", "/", NULL), API_FAMILY_EVENTS};
 
 static const Path paths[PATH_COUNT] =
 {
-	[PATH_ACCOUNT_INFO] = {ACCOUNT_INFO, "/details"},
-	[PATH_ACCOUNT_USAGE] = {ACCOUNT_INFO, "/api-usage/daily/private-apps"},
-	[PATH_UPSERT] = {OBJECTS, "/batch/upsert", true},
-	[PATH_UPDATE] = {OBJECTS, "/batch/update", true},
-	[PATH_CREATE] = {OBJECTS, "/batch/create", true},
-	[PATH_READ] = {OBJECTS, "/batch/read", true},
-	[PATH_SEARCH] = {OBJECTS, "/search", true},
-	[PATH_ARCHIVE] = {OBJECTS, "/batch/archive", true},
-	[PATH_ERASE] = {OBJECTS, "/gdpr-delete", true},
-	[PATH_PROPERTIES] = {PROPERTIES, "", true},
-	[PATH_PROPERTIES_CREATE] = {PROPERTIES, "/batch/create", true},
-	[PATH_ASSOCIATE_DEFAULT] = {ASSOCIATIONS, "contact/company/batch/associate/default"},
-	[PATH_ASSOCIATE_TYPED] = {ASSOCIATIONS, "contact/company/batch/create"},
-	[PATH_EVENT_DEFINITIONS] = {EVENTS, "event-definitions", .is_of_events = true},
-	[PATH_EVENTS_SEND] = {EVENTS, "send/batch", .is_of_events = true},
-	[PATH_LISTS] = {LISTS, ""},
+	[PATH_ACCOUNT_INFO] = {&account_info, "/details"},
+	[PATH_ACCOUNT_USAGE] = {&account_info, "/api-usage/daily/private-apps"},
+	[PATH_UPSERT] = {&objects, "/batch/upsert", true},
+	[PATH_UPDATE] = {&objects, "/batch/update", true},
+	[PATH_CREATE] = {&objects, "/batch/create", true},
+	[PATH_READ] = {&objects, "/batch/read", true},
+	[PATH_SEARCH] = {&objects, "/search", true},
+	[PATH_ARCHIVE] = {&objects, "/batch/archive", true},
+	[PATH_ERASE] = {&objects, "/gdpr-delete", true},
+	[PATH_PROPERTIES] = {&properties, "", true},
+	[PATH_PROPERTIES_CREATE] = {&properties, "/batch/create", true},
+	[PATH_ASSOCIATE_DEFAULT] = {&associations, "contact/company/batch/associate/default"},
+	[PATH_ASSOCIATE_TYPED] = {&associations, "contact/company/batch/create"},
+	[PATH_EVENT_DEFINITIONS] = {&events, "event-definitions"},
+	[PATH_EVENTS_SEND] = {&events, "send/batch"},
+	[PATH_LISTS] = {&lists, ""},
 };
 
+#define FORM_BIT(name)	((uint32) 1 << (name))
+StaticAssertDecl(PATH_COUNT <= 32, "an account has a bit for each path");
+
+/* Whether HubSpot may know a path under either of two forms. */
+static bool
+has_two_forms(PathName name, const AccountOptions *options)
+{
+	return paths[name].base == &events && options->events_path == NULL &&
+		other_events.of_version[options->api_version[API_FAMILY_EVENTS]] != NULL;
+}
+
 const char *
-path_of(PathName name, const CrmType *type, const AccountOptions *options)
+path_of(PathName name, const CrmType *type, const AccountOptions *options, const PathForms *forms)
 {
 	static char text[PATH_BYTES];
 	const Path *path = &paths[name];
-	const char *events_path = path->is_of_events ? options->events_path : NULL;
+	const char *events_path = path->base == &events ? options->events_path : NULL;
+	const PathBase *base = path->base;
 
 	Assert(!path->names_type || (type != NULL && type->is_record));
+	if (forms != NULL && (forms->other & FORM_BIT(name)) != 0 && has_two_forms(name, options))
+		base = &other_events;
 	if (events_path != NULL)
 		snprintf(text, sizeof(text), "%s%s%s", events_path,
 				 events_path[strlen(events_path) - 1] == '/' ? "" : "/",
 				 path->tail);
 	else
-		snprintf(text, sizeof(text), "%s%s%s", path->base[options->api_version], path->names_type
-				 ? type->plural : "",
+		snprintf(text, sizeof(text), "%s%s%s",
+				 base->of_version[options->api_version[base->family]],
+				 path->names_type ? type->plural : "",
 				 path->tail);
 	return text;
+}
+
+bool
+path_try_other(PathForms *forms, PathName name, const AccountOptions *options, const char *used)
+{
+	const char *current = path_of(name, NULL, options, forms);
+	uint32		bit = FORM_BIT(name);
+
+	if (!has_two_forms(name, options))
+		return false;
+	/* a request that went before the last change tells nothing of the form that is used */
+	if (strncmp(used, current, strlen(current)) != 0)
+		return true;
+	forms->other ^= bit;
+	forms->tried ^= bit;
+	return (forms->tried & bit) != 0;
+}
+
+void
+path_is_right(PathForms *forms, PathName name)
+{
+	forms->tried &= ~FORM_BIT(name);
 }

@@ -1,6 +1,9 @@
 /*
  * path.h
  *		Paths of HubSpot's API: what is done, to which object, by version.
+ *
+ * Where HubSpot's own sources name two forms of a path, the second is tried when the first
+ * does not exist, and kept when it does.
  */
 #ifndef HUBSPOT_PATH_H
 #define HUBSPOT_PATH_H
@@ -35,10 +38,32 @@ typedef enum PathName
 #define PATH_BYTES	320
 
 /*
+ * Which form of a path an account is asked by, where there are two.  Bits by PathName; all zero at
+ * the start of a worker: that costs at most one request for each path.
+ */
+typedef struct PathForms
+{
+	uint32		other;			/* the second form is used */
+	uint32		tried;			/* because the first has met a 404, and nothing has worked since */
+} PathForms;
+
+/*
  * The path for an account by its api_version; event paths are below its events_path if
  * that is set.  type: whose records it is about, NULL if the name is not of a type.
- * Valid until the next call.
+ * forms: NULL where no worker has asked yet.  Valid until the next call.
  */
-extern const char *path_of(PathName name, const CrmType *type, const AccountOptions *options);
+extern const char *path_of(PathName name, const CrmType *type, const AccountOptions *options,
+						   const PathForms *forms);
+
+/*
+ * A request has met a 404 of its whole path.  True if it is worth another try by the form that is
+ * used now; false if there is one form only, or both were tried: the next request begins with the
+ * first one again.  used: the path of the request.
+ */
+extern bool path_try_other(PathForms *forms, PathName name, const AccountOptions *options,
+						   const char *used);
+
+/* HubSpot has answered under the form that is used. */
+extern void path_is_right(PathForms *forms, PathName name);
 
 #endif							/* HUBSPOT_PATH_H */

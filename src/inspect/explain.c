@@ -107,7 +107,7 @@ begin_work(Explained *work, const Explain *explain, Object object, const Message
 	initStringInfo(&work->warnings);
 	initStringInfo(&work->body);
 	work->method = "POST";
-	work->path = pstrdup(path_of(path, &object_types[object], explain->options));
+	work->path = pstrdup(path_of(path, &object_types[object], explain->options, NULL));
 }
 
 static void

@@ -11,6 +11,7 @@
 
 #include "account/account.h"
 #include "account/meter.h"
+#include "account/path.h"
 #include "account/secret.h"
 #include "message/mapping.h"
 #include "message/schema.h"
@@ -52,6 +53,7 @@ typedef struct Account
 	LaneStatus	pause;			/* in RUN unless somebody paused the account */
 	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */
 	int			transfers;		/* requests under way */
+	PathForms	path_forms;		/* under which form of a path HubSpot has answered */
 	bool		forms_public;	/* the token may not submit forms: use their public address */
 	bool		asking;			/* the account-info request is under way */
 	bool		asking_usage;	/* the request for the use of the day is, see daily.h */

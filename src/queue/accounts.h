@@ -49,6 +49,13 @@ extern Account *accounts_add(Oid server, const FamilyWork *const *families);
 /* Whether somebody has paused a lane, or its account: it begins nothing. */
 extern bool accounts_is_paused(const Lane *lane);
 
+/* The path by which an account is asked, see path_of(). */
+static inline const char *
+accounts_path(const Account *account, PathName name, const CrmType *type)
+{
+	return path_of(name, type, account->options, &account->path_forms);
+}
+
 /*
  * A line of the server log: the account, or one lane of it (NULL: none), has come into this state.
  */

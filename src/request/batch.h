@@ -295,10 +295,11 @@ extern bool batch_suspect(Batch *batch, const Reply *reply, AckRequest *request)
 /*
  * A 404 that does not say whether HubSpot lacks the path or what the request is about.  The same
  * path tells: when it has worked for others since, the batch is at fault.  Until then it goes after
- * those.  Returns true when it has been dealt with; false: the address is taken to be wrong, the
- * caller moves the lane and sends the same again.
+ * those.  Where HubSpot's path has two forms, the other one is tried as well.  Returns true when it
+ * has been dealt with; false: the address is taken to be wrong, the caller moves the lane and sends
+ * the same again.  path: that of the request.
  */
-extern bool batch_not_found(Batch *batch, Reply *reply, AckRequest *request);
+extern bool batch_not_found(Batch *batch, Reply *reply, const char *path, AckRequest *request);
 
 /* An answer, of any kind, to a batch: what it tells of its path. */
 extern void batch_learn_path(const Batch *batch, const Reply *reply);

@@ -417,17 +417,21 @@ batch_learn_path(const Batch *batch, const Reply *reply)
 	if (reply->class != REPLY_RECORDS &&
 		(reply->class != REPLY_REFUSED || !reply->is_of_hubspot || reply->status == 404))
 		return;
+	path_is_right(&lane->account->path_forms, batch->path);
 	lane->worked[batch->path]++;
 	lane->trusted |= PATH_BIT(batch->path);
 	lane->strays = 0;
 }
 
 bool
-batch_not_found(Batch *batch, Reply *reply, AckRequest *request)
+batch_not_found(Batch *batch, Reply *reply, const char *path, AckRequest *request)
 {
 	Lane	   *lane = batch->lane;
 	bool		is_trusted = (lane->trusted & PATH_BIT(batch->path)) != 0;
 	bool		is_first = lane->strays++ == 0;
+
+	/* One request says nothing against an address that was right; a second one, in a row, does. */
+	bool		others_tell = is_trusted && lane->keys.nready > 0 && is_first;
 
 	if (batch->is_stray && lane->worked[batch->path] > batch->worked_at)
 	{
@@ -436,13 +440,18 @@ batch_not_found(Batch *batch, Reply *reply, AckRequest *request)
 		batch_answered(batch, reply, request);
 		return true;
 	}
+	if (!others_tell &&
+		path_try_other(&lane->account->path_forms, batch->path, lane->account->options, path))
+	{
+		/* what this form of the path has not, the other may have: the batch is not at fault yet */
+		lane->strays = 0;
+		batch_again(batch);
+		return true;
+	}
 	batch->is_stray = batch->is_suspect = true;
 	batch->worked_at = lane->worked[batch->path];
 	batch->met_at = lane->successes;
-
-	/* One request says nothing against an address that was right; a second one, in a row, does. */
-	if (!is_trusted || lane->keys.nready == 0 || !is_first)
-		return false;
-	batch_again(batch);
-	return true;
+	if (others_tell)
+		batch_again(batch);
+	return others_tell;
 }

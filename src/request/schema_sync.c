@@ -426,7 +426,7 @@ create_request(Account *account, Object part, SchemaRequest *request)
 	request->method = "POST";
 	if (!object_types[part].is_record)
 	{
-		request->path = pstrdup(path_of(PATH_EVENT_DEFINITIONS, NULL, account->options));
+		request->path = pstrdup(accounts_path(account, PATH_EVENT_DEFINITIONS, NULL));
 		request->body =
 			pstrdup(((UnknownProperty *) linitial(account->sync[part].to_create))->type);
 		return;
@@ -440,16 +440,15 @@ create_request(Account *account, Object part, SchemaRequest *request)
 		append_property(&body, part, lfirst(cell));
 	}
 	appendStringInfoString(&body, "]}");
-	request->path = pstrdup(path_of(PATH_PROPERTIES_CREATE, &object_types[part], account->options));
+	request->path = pstrdup(accounts_path(account, PATH_PROPERTIES_CREATE, &object_types[part]));
 	request->body = body.data;
 }
 
 static void
 list_request(Account *account, Object part, SchemaRequest *request)
 {
-	const char *path = path_of(object_types[part].is_record ? PATH_PROPERTIES
-							   : PATH_EVENT_DEFINITIONS, &object_types[part],
-							   account->options);
+	const char *path = accounts_path(account, object_types[part].is_record ? PATH_PROPERTIES
+									 : PATH_EVENT_DEFINITIONS, &object_types[part]);
 	const char *page = account->sync[part].next_page;
 
 	request->method = "GET";
@@ -543,6 +542,15 @@ take_page(SchemaSync *sync, Object part, const Reply *reply)
 		sync->wanted = false;
 	}
 	MemoryContextSwitchTo(old);
+}
+
+bool
+schema_sync_at_other_path(Account *account, const char *path, bool answered, const Reply *reply)
+{
+	if (answered && reply->class == REPLY_RECORDS)
+		path_is_right(&account->path_forms, PATH_EVENT_DEFINITIONS);
+	return answered && reply->class == REPLY_NOT_FOUND &&
+		path_try_other(&account->path_forms, PATH_EVENT_DEFINITIONS, account->options, path);
 }
 
 bool

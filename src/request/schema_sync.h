@@ -83,6 +83,13 @@ extern void schema_sync_asking(Account *account, Object part);
 extern void schema_sync_answered(Account *account, Object part, const Reply *reply, bool useful);
 
 /*
+ * Its answer, if there is one, about events: whether it is a 404 of the whole path, to be asked for
+ * again under the path's other form.  path: that of the request.
+ */
+extern bool schema_sync_at_other_path(Account *account, const char *path, bool answered,
+									  const Reply *reply);
+
+/*
  * Its answer cannot be read.  True when nothing depends on that: what was to be
  * created is there or not, as the list will tell.  Else the part is asked for again after a while.
  */

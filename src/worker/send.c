@@ -197,7 +197,7 @@ api_address(const Account *account, const char *path)
 static void
 ask_account(Account *account, int64 now)
 {
-	Address		address = api_address(account, path_of(PATH_ACCOUNT_INFO, NULL, account->options));
+	Address		address = api_address(account, accounts_path(account, PATH_ACCOUNT_INFO, NULL));
 	Place		place;
 	int64		wait = take_place(account, NULL, METER_OBJECTS, false, now, &place);
 
@@ -211,7 +211,7 @@ ask_account(Account *account, int64 now)
 static void
 ask_usage(Account *account, int64 now)
 {
-	Address		address = api_address(account, path_of(PATH_ACCOUNT_USAGE, NULL, account->options));
+	Address		address = api_address(account, accounts_path(account, PATH_ACCOUNT_USAGE, NULL));
 	Place		place;
 	Transfer   *transfer;
 
@@ -261,7 +261,7 @@ send_batch(Place *place, Batch *batch)
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	Account    *account = lane->account;
 	const RequestKind *kind = batch->kind;
-	Address		address = api_address(account, path_of(batch->path, batch->type, account->options));
+	Address		address = api_address(account, accounts_path(account, batch->path, batch->type));
 	Transfer   *transfer;
 
 	if (kind->address != NULL)
@@ -689,7 +689,10 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
 	bool		refused = response->answered && is_refused(reply);
 	bool		useful;
 
-	if (response->answered && reply->class == REPLY_UNREADABLE)
+	if (is_token && !object_types[transfer->part].is_record &&
+		schema_sync_at_other_path(account, transfer->path, response->answered, reply))
+		useful = false;
+	else if (response->answered && reply->class == REPLY_UNREADABLE)
 		useful = is_token && schema_sync_unreadable(account, transfer->part, reply->message);
 	else
 		useful = is_token && (refused || apply_event(transfer, response, reply));
@@ -763,7 +766,8 @@ finish_batch(const Transfer *transfer, const WireResponse *response, Reply *repl
 	}
 	else if (may_be_of_batch(response, reply))
 		finish_in_trouble(transfer, response, reply, request);
-	else if (reply->class == REPLY_NOT_FOUND && batch_not_found(batch, reply, request))
+	else if (reply->class == REPLY_NOT_FOUND &&
+			 batch_not_found(batch, reply, transfer->path, request))
 		return;
 	else if (apply_event(transfer, response, reply))
 		batch_answered(batch, reply, request);

@@ -9,6 +9,13 @@ ALTER SERVER later OPTIONS (SET confirmed_for 'a while');
 ALTER SERVER later OPTIONS (SET confirmed_for '0');
 ALTER SERVER later OPTIONS (SET confirmed_for '-1 day');
 ALTER SERVER later OPTIONS (SET confirmed_for '11 years');
+ALTER SERVER later OPTIONS (ADD api_version '2026-09, objects:v3, lists:2026-03');
+ALTER SERVER later OPTIONS (SET api_version 'events:v3');
+ALTER SERVER later OPTIONS (SET api_version 'v3, objects:v3, objects:2026-09');
+ALTER SERVER later OPTIONS (SET api_version 'v3, 2026-09');
+ALTER SERVER later OPTIONS (SET api_version 'v3, deals:v3');
+ALTER SERVER later OPTIONS (SET api_version 'v3,');
+ALTER SERVER later OPTIONS (SET api_version '');
 DROP SERVER later;
 
 -- Refused, with what was expected

@@ -273,5 +273,44 @@ call('track', '{"userId": "ada@example.com", "event": "Trial over", "properties"
 ($event) = events($mark);
 is_deeply($event->{properties}, { days => '14', why => 'bored' }, 'it is known at once');
 
+#
+# Under which path events are served: HubSpot's own sources name two
+#
+sub paths_asked { my $since = shift; return [ map { "$_->{status} $_->{path}" } grep { $_->{path} =~ /events/ } $sim->requests($since) ] }
+
+sub last_request { my @all = $sim->requests; return @all ? $all[-1]{seq} : 0 }
+
+for my $form ([ 'custom', '/events/custom/2026-09', '/events/2026-09' ], [ 'plain', '/events/2026-09', '/events/custom/2026-09' ])
+{
+	my ($served, $right, $wrong) = @$form;
+	my $since = last_request();
+
+	$sim->config(events_path => $served);
+	$mark = mark();
+	$id = call('track', qq{{"userId": "ada\@example.com", "event": "order_completed", "properties": {"n": "$served"}}});
+	is(row($id, 'verdict'), 'delivered', "events are served as $served: it arrives");
+	is(scalar(events($mark)), 1, 'once');
+	is_deeply(paths_asked($since), [ "404 $wrong/send/batch", "204 $right/send/batch" ], 'the other form is tried once');
+	$since = last_request();
+	call('track', '{"userId": "ada@example.com", "event": "order_completed"}');
+	ask('SELECT hubspot_refresh_schema()');
+	wait_until(sub { grep { /^200/ } @{ paths_asked($since) } }, 'the definitions are read');
+	is_deeply(paths_asked($since), [ "204 $right/send/batch", "404 $wrong/event-definitions", "200 $right/event-definitions" ],
+		'and remembered; the definitions, which have a path of their own, likewise');
+	is(ask(q{SELECT state FROM hubspot.status WHERE lane = 'events'}), 'RUN', 'no lane has stopped');
+}
+$sim->config(events_path => 'both');
+
+# A version for some paths
+ask(q{ALTER SERVER crm OPTIONS (ADD api_version 'objects:v3, events:2026-03')});
+my $since = last_request();
+together(q{SELECT hubspot_track('{"userId": "ada@example.com", "event": "order_completed"}')},
+	q{SELECT hubspot_group('{"userId": "ada@example.com", "groupId": "versions.example", "traits": {"website": "versions.example"}}')});
+my %path = map { $_->{path} => 1 } grep { $_->{method} eq 'POST' } $sim->requests($since);
+is_deeply([ grep { !$path{$_} } qw(/crm/v3/objects/companies/batch/create /events/2026-03/send/batch
+		/crm/associations/2026-09/contact/company/batch/create) ], [], 'each family of paths in its version')
+	or diag join ' ', sort keys %path;
+ask(q{ALTER SERVER crm OPTIONS (DROP api_version)});
+
 $node->stop;
 done_testing();

@@ -241,15 +241,29 @@ may_have_younger(const Lane *lane, const char *address)
 						address) != NULL;
 }
 
+/*
+ * The row that tells may stand before one that has waited for it, if it was committed later: what
+ * is younger than both may have been sent by then.
+ */
 char *
-admit_address_of(const Lane *lane, int64 id, const char *user_id, bool *is_late)
+admit_address_of(const Lane *lane, int64 id, const char *user_id, bool has_waited, bool *is_late)
 {
 	int64		told_by;
 	char	   *address = record_map_find_told(lane->account->server, user_id, id, &told_by);
 
-	*is_late = address != NULL && told_by > id && lane->family == FAMILY_CONTACTS &&
-		may_have_younger(lane, address);
+	*is_late = address != NULL && (has_waited || told_by > id) &&
+		lane->family == FAMILY_CONTACTS && may_have_younger(lane, address);
 	return address;
+}
+
+void
+admit_has_waited(Row *row)
+{
+	const WorkKey *key = row->key;
+
+	row->is_late = row->is_late ||
+		(row->by_user_id && key->lane->family == FAMILY_CONTACTS &&
+		 may_have_younger(key->lane, key->key));
 }
 
 /*
@@ -264,7 +278,7 @@ admit_resolve(const Lane *lane, int64 id, const char **property, const char **ke
 
 	if (*property == NULL || strcmp(*property, MESSAGE_USER_ID) != 0)
 		return false;
-	address = admit_address_of(lane, id, *key, &is_late);
+	address = admit_address_of(lane, id, *key, false, &is_late);
 	if (address == NULL)
 		return false;
 	*property = NULL;

@@ -43,8 +43,12 @@ extern Size admit_size(TupleTableSlot *slot);
  */
 extern bool admit_resolve(const Lane *lane, int64 id, const char **property, const char **key);
 
-/* What a userId means for a row, palloc'd, and whether the row is late; NULL: nobody has told. */
-extern char *admit_address_of(const Lane *lane, int64 id, const char *user_id, bool *is_late);
+/*
+ * What a userId means for a row, palloc'd, and whether the row is late; NULL: nobody has told.
+ * has_waited: nobody had when it was read.
+ */
+extern char *admit_address_of(const Lane *lane, int64 id, const char *user_id, bool has_waited,
+							  bool *is_late);
 
 /*
  * The userId whose address the row tells; palloc'd, NULL when it tells none.
@@ -53,6 +57,12 @@ extern char *admit_user_id_told(const Lane *lane, TupleTableSlot *slot);
 
 /* Bring a row into the window.  maybe_sent: a worker before this one may have read it. */
 extern Row *admit_row(Lane *lane, TupleTableSlot *slot, bool maybe_sent);
+
+/*
+ * The row was put aside before anybody had told whom its userId means, and has come in: if that is
+ * known now, it may be late.  Within the same transaction.
+ */
+extern void admit_has_waited(Row *row);
 
 /* Once, in the first transaction that reads. */
 extern void admit_start(void);

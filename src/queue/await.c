@@ -141,7 +141,7 @@ look_up_told(WorkKey *key)
 	{
 		const Row  *row = dlist_container(Row, node, iter.cur);
 		bool		is_late;
-		const char *address = admit_address_of(key->lane, row->id, key->key, &is_late);
+		const char *address = admit_address_of(key->lane, row->id, key->key, true, &is_late);
 
 		if (address == NULL ||
 			(key->address != NULL &&

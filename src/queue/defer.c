@@ -218,6 +218,22 @@ enum DeferredAttribute
 	AT_ATTEMPT = Natts_outbox + 1, AT_LOST, AT_NEXT_TRY_AT, AT_HTTP_STATUS, AT_CATEGORY
 };
 
+static bool
+has_category(TupleTableSlot *copy, const char *category)
+{
+	bool		isnull;
+	Datum		datum = slot_getattr(copy, AT_CATEGORY, &isnull);
+
+	return !isnull && strcmp(TextDatumGetCString(datum), category) == 0;
+}
+
+/* It has not failed: nobody had told whom it means. */
+static bool
+is_untold_copy(TupleTableSlot *copy)
+{
+	return has_category(copy, DEFER_UNTOLD);
+}
+
 /* Whether what happened to it may happen to a whole request for its sake: it goes alone. */
 static bool
 is_suspect_copy(TupleTableSlot *copy)
@@ -225,11 +241,8 @@ is_suspect_copy(TupleTableSlot *copy)
 	bool		isnull;
 	int			status = DatumGetInt16(slot_getattr(copy, AT_HTTP_STATUS, &isnull));
 	bool		is_clear = !isnull && status < 500;
-	Datum		datum = slot_getattr(copy, AT_CATEGORY, &isnull);
-	const char *category = isnull ? "" : TextDatumGetCString(datum);
 
-	return strcmp(category, DEFER_UNTOLD) != 0 &&
-		(!is_clear || strcmp(category, DEFER_UNREADABLE) == 0);
+	return !is_untold_copy(copy) && (!is_clear || has_category(copy, DEFER_UNREADABLE));
 }
 
 /*
@@ -297,6 +310,8 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	row->is_suspect = is_suspect_copy(copies->slot);
 	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
 		may_have_been_sent(row, copies->slot);
+	if (is_untold_copy(copies->slot))
+		admit_has_waited(row);
 	(void) forget_id(key, id);
 }
 

@@ -35,13 +35,15 @@
 #define ROWS_AT_ONCE		2000	/* brought in by one transaction, for one queue */
 #define FIRST_SIZE			1024
 
-#define SENT	PG_INT64_MIN	/* flag in an id: a worker before this one may have sent the row */
-#define ID(value)	((value) & ~SENT)
+/* Flags in an id. */
+#define SENT	PG_INT64_MIN	/* a worker before this one may have sent the row */
+#define UNTOLD	(INT64CONST(1) << 62)	/* nobody had told whom its userId means */
+#define ID(value)	((value) & ~(SENT | UNTOLD))
 
 /* Ids in a ring of a power of two. */
 typedef struct ParkedRow
 {
-	int64		id;				/* with the flag; 0: has been brought in before its turn */
+	int64		id;				/* with the flags; 0: has been brought in before its turn */
 	uint64		seq;
 } ParkedRow;
 
@@ -220,6 +222,8 @@ bring_in(Lane *owner, const ParkedRow *parked)
 		Row		   *row = admit_row(lane, rows.slot, (parked->id & SENT) != 0);
 
 		queue_keep_seq(row, parked->seq);
+		if ((parked->id & UNTOLD) != 0)
+			admit_has_waited(row);
 		tell_put_off(row);
 	}
 	ring_scan_close(&rows);
@@ -458,6 +462,8 @@ park_row(Lane *lane, TupleTableSlot *slot, int64 id, bool maybe_sent)
 	property = isnull ? NULL : TextDatumGetCString(property_datum);
 	name = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
 	(void) admit_resolve(lane, id, &property, &name);
+	if (property != NULL && strcmp(property, MESSAGE_USER_ID) == 0)
+		value |= UNTOLD;
 	if (!is_backfill && lane->parked != NULL && !overtake_untold(lane, slot))
 		return park_in_lane(lane, property, name, value, created_at);
 	key = queue_find(lane, property, name);

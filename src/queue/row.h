@@ -69,8 +69,9 @@ typedef struct Row
 	bool		is_stranger;	/* counts as such in its lane */
 	uint8		once;			/* what was done: row_was(), row_note() */
 	bool		by_user_id;		/* its contact was named by a userId, and is that of the key */
-	bool		is_late;		/* the same, told by a later row, and HubSpot may have got younger
-								 * values before this one: it overwrites none */
+	bool		is_late;		/* the same, and it was told by a later row or waited to be told,
+								 * and HubSpot may have got younger values before this one: it
+								 * overwrites none */
 	bool		erases;			/* a deletion without a trace */
 	bool		is_sync;		/* of a declared sync, audience or trait */
 	bool		begins;			/* is not merged with rows before it, as it waits for what they do

@@ -96,6 +96,8 @@ typedef enum Admission
 static Reader main_reader;
 static uint64 last_epoch;
 static bool took_mark;			/* since reader_took_mark() was last asked */
+static int64 settling_low;		/* of a mark: rows up to this id have all been read ... */
+static FullTransactionId settling_next; /* ... once no transaction below runs; invalid: none */
 
 /* ---- one difference: begin, end ------------------------------------------ */
 
@@ -183,6 +185,30 @@ begin_difference(Reader *reader, const Mark *to)
 	reader->position = 0;
 }
 
+/* No transaction that was there at the mark runs now. */
+static bool
+have_all_ended(FullTransactionId next, const Mark *now)
+{
+	return FullTransactionIdFollowsOrEquals(now->snap->xmin, next);
+}
+
+/*
+ * The main reader has read all that its mark sees.  Transactions that came after an older mark have
+ * ids above its low; once none that ran at it does any more, no row up to there is still to come.
+ */
+static void
+note_settled(const Mark *mark)
+{
+	if (FullTransactionIdIsValid(settling_next) && !have_all_ended(settling_next, mark))
+		return;
+	if (FullTransactionIdIsValid(settling_next))
+		record_map_settle(settling_low);
+	if (have_all_ended(mark->next, mark))
+		record_map_settle(mark->low);
+	settling_low = mark->low;
+	settling_next = mark->next;
+}
+
 static void
 end_difference(Reader *reader)
 {
@@ -192,6 +218,8 @@ end_difference(Reader *reader)
 	mark_free(&reader->to);
 	reader->phase = PHASE_IDLE;
 	reader->recheck = false;
+	if (reader->lane == NULL)
+		note_settled(&reader->from);
 }
 
 static void

@@ -63,7 +63,18 @@ typedef struct MapEntry
 	char	   *record_id;		/* NULL: the record does not exist any more */
 	int64		told_by;		/* of a userId: the row that told its address, which is the
 								 * record_id; else 0 */
+	int64		told_up_to;		/* the highest of these ids, of this entry and those before it */
 } MapEntry;
+
+/* What a row told of a userId, in the table or not yet. */
+typedef struct Telling
+{
+	int64		told_by;
+	const char *address;
+	const MapEntry *entry;		/* NULL: in the table, there */
+	ItemPointerData tid;
+	bool		goes;			/* is not kept */
+} Telling;
 
 /* The position of a key's last entry that is not written. */
 typedef struct PlaceEntry
@@ -90,6 +101,7 @@ static int	nentries,
 			entries_size;
 static int64 oldest_at;			/* when the first of them came */
 static places_hash *by_name;	/* NULL when there are none */
+static int64 settled;			/* no row up to this id is still to come */
 
 void
 record_map_init(void)
@@ -156,7 +168,7 @@ add_entry(Oid server, Object object, const char *key_property, const char *key,
 	entry->key_property = MemoryContextStrdup(context, key_property);
 	entry->key = MemoryContextStrdup(context, key);
 	entry->record_id = record_id != NULL ? MemoryContextStrdup(context, record_id) : NULL;
-	entry->told_by = 0;
+	entry->told_by = entry->told_up_to = 0;
 	if (by_name == NULL)
 		by_name = places_create(context, 512, NULL);
 	place = places_insert(by_name, hash_name(entry), &found);
@@ -339,59 +351,144 @@ told_by_of(TupleTableSlot *slot)
 	return isnull ? 0 : DatumGetInt64(told_by);
 }
 
-/* Look at what the table has of the userId; returns how many there are. */
-static int
+/* Look at what the table has of the userId. */
+static void
 find_told(RecordTable *table, const MapEntry *wanted, Told *told)
 {
 	bool		isnull;
-	int			n = 0;
 
 	for (bool found = find_record(table, wanted); found; found = next_record(table, wanted))
 	{
 		int64		told_by = told_by_of(table->slot);
 
-		n++;
 		if (!is_better(told, told_by))
 			continue;
 		told->told_by = told_by;
 		told->address =
 			TextDatumGetCString(slot_getattr(table->slot, RECORD_RECORD_ID + 1, &isnull));
 	}
-	return n;
 }
 
-/* For a userId whose address changes back and forth: the oldest of so many go. */
-static void
-trim_told(RecordTable *table, const MapEntry *record, int n)
-{
-	int64	   *ids = palloc(sizeof(int64) * n);
-	int			i = 0;
+/* ---- what was told of a userId, written ------------------------------------------------- */
 
-	for (bool found = find_record(table, record); found; found = next_record(table, record))
-		ids[i++] = told_by_of(table->slot);
-	qsort(ids, n, sizeof(int64), ring_compare_ids);
-	for (bool found = find_record(table, record); found; found = next_record(table, record))
-		if (told_by_of(table->slot) < ids[n - MAX_TOLD])
-			simple_heap_delete(table->heap, &table->slot->tts_tid);
-	pfree(ids);
+/* By the row that told; what the table has of a row stays. */
+static int
+compare_tellings(const void *a, const void *b)
+{
+	const Telling *x = a;
+	const Telling *y = b;
+
+	if (x->told_by != y->told_by)
+		return x->told_by < y->told_by ? -1 : 1;
+	return (x->entry != NULL) - (y->entry != NULL);
+}
+
+/* All that was told of a userId, by the entries and in the table, sorted. */
+static Telling *
+gather_tellings(RecordTable *table, const MapEntry *const *told, int ntold, int *n)
+{
+	int			size = ntold + MAX_TOLD;
+	Telling    *tellings = palloc0(sizeof(Telling) * size);
+	bool		isnull;
+
+	for (*n = 0; *n < ntold; (*n)++)
+	{
+		tellings[*n].told_by = told[*n]->told_by;
+		tellings[*n].address = told[*n]->record_id;
+		tellings[*n].entry = told[*n];
+	}
+	for (bool found = find_record(table, told[0]); found; found = next_record(table, told[0]))
+	{
+		Telling    *telling;
+
+		if (*n == size)
+			tellings = repalloc(tellings, sizeof(Telling) * (size *= 2));
+		telling = &tellings[(*n)++];
+		telling->told_by = told_by_of(table->slot);
+		telling->address =
+			TextDatumGetCString(slot_getattr(table->slot, RECORD_RECORD_ID + 1, &isnull));
+		telling->entry = NULL;
+		telling->tid = table->slot->tts_tid;
+		telling->goes = false;
+	}
+	qsort(tellings, *n, sizeof(Telling), compare_tellings);
+	return tellings;
 }
 
 /*
- * A row has told again what was told before it, as most do, or something else: then both are
- * kept.  What others tell of the userId in this very write is not seen in the table: who is not
- * alone is kept, too.
+ * Of a userId that is told very often: of one contact, told by row after row, the first and the
+ * last stay; then the youngest do.
  */
 static void
-write_told(RecordTable *table, const MapEntry *record, bool is_alone, bool is_last)
+bound_tellings(Telling *tellings, int n)
 {
-	Told		told = {.before = record->told_by + 1};
-	int			n = find_told(table, record, &told);
+	const Telling *before = NULL;
+	int			left = 0;
 
-	if (!is_alone || told.told_by == 0 || told.told_by > record->told_by ||
-		strcmp(told.address, record->record_id) != 0)
-		append_record(table, record);
-	if (is_last && n > MAX_TOLD)
-		trim_told(table, record, n);
+	for (int i = 0; i < n; i++)
+		left += !tellings[i].goes;
+	for (int i = 0; i < n && left > MAX_TOLD; i++)
+	{
+		int			next = i + 1;
+
+		if (tellings[i].goes)
+			continue;
+		while (next < n && tellings[next].goes)
+			next++;
+		if (before != NULL && next < n && strcmp(before->address, tellings[i].address) == 0 &&
+			strcmp(tellings[next].address, tellings[i].address) == 0)
+		{
+			tellings[i].goes = true;
+			left--;
+		}
+		else
+			before = &tellings[i];
+	}
+	for (int i = 0; i < n && left > MAX_TOLD; i++)
+		if (!tellings[i].goes)
+		{
+			tellings[i].goes = true;
+			left--;
+		}
+}
+
+/*
+ * A row has told again what was told before it, as most do: that need not be kept, but for rows
+ * between the two that are still to come and may tell something else.
+ */
+static void
+choose_tellings(Telling *tellings, int n)
+{
+	const Telling *before = NULL;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (before != NULL && (before->told_by == tellings[i].told_by ||
+							   (tellings[i].told_by <= settled &&
+								strcmp(before->address, tellings[i].address) == 0)))
+			tellings[i].goes = true;
+		else
+			before = &tellings[i];
+	}
+	bound_tellings(tellings, n);
+}
+
+/* What rows have told of one userId. */
+static void
+write_told(RecordTable *table, const MapEntry *const *told, int ntold)
+{
+	int			n;
+	Telling    *tellings = gather_tellings(table, told, ntold, &n);
+
+	choose_tellings(tellings, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (tellings[i].entry == NULL && tellings[i].goes)
+			simple_heap_delete(table->heap, &tellings[i].tid);
+		else if (tellings[i].entry != NULL && !tellings[i].goes)
+			append_record(table, tellings[i].entry);
+	}
+	pfree(tellings);
 }
 
 /* A record that HubSpot has just created needs no look-up. */
@@ -499,10 +596,20 @@ record_map_tell(Oid server, const char *user_id, const char *address, int64 told
 	MapEntry	wanted = name_of(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id);
 	const MapEntry *last = find_entry(&wanted);
 
-	if (last != NULL && last->told_by <= told_by && strcmp(last->record_id, address) == 0)
+	MapEntry   *entry;
+	int64		told_up_to = last == NULL ? 0 : last->told_up_to;
+
+	if (last != NULL && last->told_by == told_by && strcmp(last->record_id, address) == 0)
 		return;
-	add_entry(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, address, false,
-			  now)->told_by = told_by;
+	entry = add_entry(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, address, false, now);
+	entry->told_by = told_by;
+	entry->told_up_to = Max(told_up_to, told_by);
+}
+
+void
+record_map_settle(int64 id)
+{
+	settled = id;
 }
 
 static void
@@ -523,14 +630,17 @@ record_map_find_told(Oid server, const char *user_id, int64 before, int64 *told_
 	Told		told = {.before = before};
 	const MapEntry *entry = find_entry(&wanted);
 
-	for (; entry != NULL; entry = entry->previous < 0 ? NULL : &entries[entry->previous])
+	/* rows tell in the order of their ids, as a rule: then the first look is the last */
+	for (; entry != NULL && (told.told_by == 0 || told.told_by >= before ||
+							 told.told_by < entry->told_up_to);
+		 entry = entry->previous < 0 ? NULL : &entries[entry->previous])
 		if (compare_keys(entry, &wanted) == 0 && is_better(&told, entry->told_by))
 		{
 			told.told_by = entry->told_by;
 			told.address = entry->record_id;
 		}
 	look_into_table();
-	(void) find_told(&looked_into, &wanted, &told);
+	find_told(&looked_into, &wanted, &told);
 	if (told_by != NULL)
 		*told_by = told.told_by;
 	return told.told_by == 0 ? NULL : pstrdup(told.address);
@@ -614,15 +724,15 @@ record_map_write(void)
 	 * The sort is by key, then by order of the answers: the last answer about a key counts; of
 	 * what rows told of a userId, each.
 	 */
-	for (int i = 0; i < nentries; i++)
+	for (int first = 0, next; first < nentries; first = next)
 	{
-		bool		is_first = i == 0 || compare_keys(sorted[i - 1], sorted[i]) != 0;
-		bool		is_last = i + 1 == nentries || compare_keys(sorted[i], sorted[i + 1]) != 0;
-
-		if (sorted[i]->told_by != 0)
-			write_told(&table, sorted[i], is_first && is_last, is_last);
-		else if (is_last)
-			write_record(&table, sorted[i]);
+		for (next = first + 1; next < nentries; next++)
+			if (compare_keys(sorted[first], sorted[next]) != 0)
+				break;
+		if (sorted[first]->told_by != 0)
+			write_told(&table, &sorted[first], next - first);
+		else
+			write_record(&table, sorted[next - 1]);
 	}
 
 	append_flush(table.append);

@@ -30,6 +30,12 @@ extern void record_map_tell(Oid server, const char *user_id, const char *address
 							int64 now);
 
 /*
+ * No row up to this id is still to come: what one tells again of a userId, up to there, need not be
+ * kept.
+ */
+extern void record_map_settle(int64 id);
+
+/*
  * The record of a key, including what this process has not written yet; palloc'd, NULL if
  * there is none.  Inside a transaction with a snapshot, between record_map_open() and
  * record_map_close().

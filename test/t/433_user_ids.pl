@@ -131,6 +131,49 @@ ask(track('back'));
 wait_drained($node, 'postgres');
 is(whose($number), 'one@example.com', 'what was told last counts, also when it was told before');
 
+# Told by two sessions, of which the one with the higher id commits first
+$session = $node->background_psql('postgres', on_error_stop => 1);
+$session->query_safe('BEGIN');
+$session->query_safe(identify('both', 'ours'));
+ask(identify('both', 'theirs'));
+wait_until(sub { $sim->contact('theirs@example.com') }, 'the contact of the other session');
+$session->query_safe(identify('both', 'ours'));
+$session->query_safe(track('both'));
+$session->query_safe('COMMIT');
+$session->quit;
+wait_drained($node, 'postgres');
+is(whose($number), 'ours@example.com', 'what was told before and behind a row of another session counts behind it');
+
+# Told again, before another session that has the id in between
+ask(identify('again', 'mine'));
+wait_drained($node, 'postgres');
+$session = $node->background_psql('postgres', on_error_stop => 1);
+$session->query_safe('BEGIN');
+$session->query_safe(identify('again', 'between'));
+ask(identify('again', 'mine', city => 'Kiel'));
+wait_until(sub { city('mine') eq 'Kiel' }, 'the second row that tells');
+$session->query_safe('COMMIT');
+$session->quit;
+wait_drained($node, 'postgres');
+ask(track('again'));
+wait_drained($node, 'postgres');
+is(whose($number), 'mine@example.com', 'what was told again counts against what is told in between, and later');
+ask(identify('again', 'mine'));
+wait_drained($node, 'postgres');
+is(ask(q{SELECT count(*) FROM hubspot.record WHERE key = 'again'}), '3', '... and is kept once where nothing can come between any more');
+
+# A row waits for one that tells before it and is committed later; what is younger has passed both
+$session = $node->background_psql('postgres', on_error_stop => 1);
+$session->query_safe('BEGIN');
+$session->query_safe(identify('behind', 'passed'));
+my $passed = ask(group('behind', 'passed', city => 'Trier'));
+ask(identify('passed@example.com', 'passed', city => 'Mainz'));
+wait_until(sub { city('passed') eq 'Mainz' }, 'the youngest row');
+$session->query_safe('COMMIT');
+$session->quit;
+wait_until(sub { with($passed) eq 'unchanged older_value, delivered' }, sub { 'the row that has waited: ' . with($passed) });
+is(city('passed'), 'Mainz', 'a row that has waited to be told overwrites nothing, whichever row tells');
+
 # A row by userId is deferred when the worker ends: the next one finds out whose it is
 $sim->fault(match => { path => 'batch/upsert', record => 'one@' }, action => 'record_error', category => 'INTERNAL_ERROR', times => 1);
 ask(join ';', 'BEGIN', group('back', 'kept', city => 'Rome'), identify('warm', 'warm', city => 'Ulm'), 'COMMIT');

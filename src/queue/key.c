@@ -347,7 +347,10 @@ count_row(WorkKey *key, int change)
 	key->lane->keys.ncrowded += key->rows.in_window >= KEY_CROWDED;
 }
 
-/* Behind the last row that was queued before it. */
+/*
+ * Behind the last row that was queued before it.  Answers of the tables are about the head row: one
+ * that was asked for and is not the head any more may not have got its own.
+ */
 static void
 link_row(WorkKey *key, Row *row)
 {
@@ -364,7 +367,11 @@ link_row(WorkKey *key, Row *row)
 	}
 	dlist_insert_after(before, &row->node);
 	if (before == &key->rows.waiting.head && dlist_has_next(&key->rows.waiting, &row->node))
+	{
+		dlist_container(Row, node, dlist_next_node(&key->rows.waiting, &row->node))->looked =
+			LOOKED_NOT;
 		head_changed(key);
+	}
 }
 
 void

@@ -306,6 +306,31 @@ is("$data->{timeZone} $data->{utcOffset} $data->{utcOffsetMilliseconds}", 'Old/N
 ask('POST', '/_sim/config', { time_zone => 'America/New_York', time_zone_name => '' });
 is((ask('POST', '/_sim/config', { nonsense => 1 }))[0], 400, 'unknown configuration key');
 
+# Companies that HubSpot makes by itself
+sub made { return (ask('GET', "/_sim/objects/companies?key=$_[0]"))[1]{results} }
+sub contact_of { return (ask('GET', "/_sim/objects/contacts?key=$_[0]"))[1]{results}[0] }
+ask('POST', '/_sim/reset');
+ask('POST', $upsert, { inputs => [ input('before@auto.com', { city => 'X' }) ] });
+ask('POST', '/_sim/config', { auto_company_ms => 1 });
+ask('POST', $upsert, { inputs => [ input('one@auto.com', { city => 'X' }), input('one@gmail.com', { city => 'X' }), input('two@auto.com', { city => 'X' }) ] });
+sleep 0.01 until @{ made('auto.com') };
+my ($auto) = @{ made('auto.com') };
+is(scalar @{ made('auto.com') }, 1, 'one company for two contacts');
+is($auto->{properties}{name} // 'none', 'none', 'without a name');
+is(join(' ', map { "$_->{id} $_->{primary}" } @{ contact_of('two@auto.com')->{associations} }), "$auto->{id} 1", 'both belong to it');
+is(scalar @{ contact_of('before@auto.com')->{associations} }, 0, 'who was there before does not');
+is((ask('GET', '/_sim/objects/companies'))[1]{count}, 1, 'and a mailbox is no company');
+ask('POST', '/crm/v3/objects/companies', { properties => { domain => 'first.com', hs_additional_domains => 'second.com;third.com' } });
+ask('POST', $upsert, { inputs => [ input('one@third.com', { city => 'X' }) ] });
+sleep 0.01 until @{ contact_of('one@third.com')->{associations} };
+is(scalar @{ made('third.com') }, 0, 'a company is found by a further domain');
+ask('POST', '/_sim/config', { auto_company_match => 'index', search_lag_ms => 600_000 });
+ask('POST', $upsert, { inputs => [ input('two@first.com', { city => 'X' }) ] });
+sleep 0.01 until @{ contact_of('two@first.com')->{associations} };
+is(scalar @{ made('first.com') }, 2, 'what the index does not have yet may be overlooked');
+ask('POST', '/_sim/config', { auto_company_match => 'records', search_lag_ms => 0, auto_company_ms => 0 });
+ask('POST', '/_sim/reset');
+
 # Faults
 my $one = { inputs => [ input('fault@example.com', { city => 'X' }) ] };
 my $count = sub { (ask('GET', '/_sim/objects/contacts'))[1]{count} };

@@ -51,6 +51,8 @@ static const ConfigKey keys[] = {
 	{"trace_ids_partial", CONFIG_BOOL, &config.trace_ids_partial},
 	{"events_path", CONFIG_STRING, &config.events_path},
 	{"event_repeat", CONFIG_STRING, &config.event_repeat},
+	{"auto_company_ms", CONFIG_INT, &config.auto_company_ms},
+	{"auto_company_match", CONFIG_STRING, &config.auto_company_match},
 	{"answers", CONFIG_LIST, &config.answers},
 	{"answer_seed", CONFIG_INT, &config.answer_seed},
 };
@@ -77,6 +79,7 @@ config_init(void)
 	config.trace_ids_partial = true;
 	config.events_path = must_strdup("both");
 	config.event_repeat = must_strdup("refuse");
+	config.auto_company_match = must_strdup("records");
 	config.answers.given = true;
 }
 

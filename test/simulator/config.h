@@ -52,6 +52,9 @@ typedef struct Config
 	char	   *events_path;	/* "both", "plain" or "custom" for 2026-09 */
 	char	   *event_repeat;	/* a repeated uuid: "refuse", "conflict" or "ignore" */
 
+	int64_t		auto_company_ms;	/* a new contact gets a company so long after; 0: never */
+	char	   *auto_company_match; /* "records", or "index": as a search would find them */
+
 	int64_t		answer_seed;	/* of the variants that are on, see answer.h; 0: as named below */
 	StringList	answers;		/* their names; never null */
 } Config;

@@ -10,6 +10,7 @@
 
 #include "api.h"
 #include "association.h"
+#include "automation.h"
 #include "config.h"
 #include "error.h"
 #include "event.h"
@@ -236,6 +237,7 @@ static void
 serve_reset(Request *request)
 {
 	association_reset();
+	automation_reset();
 	event_reset();
 	list_reset();
 	store_reset();

@@ -16,6 +16,7 @@
 
 #include "answer.h"
 #include "api.h"
+#include "automation.h"
 #include "config.h"
 #include "control.h"
 #include "error.h"
@@ -491,6 +492,7 @@ perform(Request *request)
 void
 route_perform(Request *request)
 {
+	automation_run(request);
 	if (control_owns(request))
 	{
 		control_serve(request);

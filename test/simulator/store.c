@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "automation.h"
 #include "property.h"
 
 /* Odd, so that counter * it is a permutation of 32 bits: see make_id(). */
@@ -62,6 +63,8 @@ store_create(ObjectType *type, int64_t ms)
 	type->objects[type->object_count++] = object;
 	type->live_count++;
 	table_put(&type->by_id, &object->id, sizeof(object->id), object);
+	if (type == &contacts)
+		automation_note(object);
 	return object;
 }
 

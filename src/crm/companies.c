@@ -6,12 +6,17 @@
  *	search		by domain, where no record is known yet
  *	create		no company of this domain was found
  *	update		by record id
+ *	read by key	whether HubSpot has it under our key, before another one is adopted
  *	seek		whether HubSpot has it, for rows that only update or only create
  *
  * Domains are not unique, so that a create is not to be repeated when its
  * answer was lost: half a minute later, when HubSpot's index has had time to
- * follow, the company is searched for again.  With a key of its own, a company
- * that is found by its domain and has no key is adopted.
+ * follow, the company is searched for again.
+ *
+ * With a key of its own, a company that has it is the one, whatever its domain;
+ * else one that is found by its domain and has no key is adopted.  What the
+ * search does not find goes to the upsert, which finds it by the key, so that
+ * the key is read first for those alone that would be adopted.
  */
 #include "postgres.h"
 
@@ -133,6 +138,23 @@ is_silent(const Reply *reply)
 }
 
 static const RequestKind create_companies;
+static const RequestKind read_by_key;
+
+/* A company that is there has our key, or is given it. */
+static void
+take_company(Input *input, const char *record_id, bool adopts)
+{
+	strlcpy(input->key->record_id, record_id, sizeof(input->key->record_id));
+	input->adopts = adopts;
+	input->onward = &records_update;
+}
+
+/* Rows of the other modes were looked for by their key before they came here. */
+static bool
+must_ask_for_key(const Input *input)
+{
+	return !is_by_domain(input->key) && input->rows[0]->mode == MODE_UPSERT;
+}
 
 static void
 search_answered(Batch *batch, const Reply *reply, AckRequest *request)
@@ -169,12 +191,13 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			continue;
 		if (found.ours != NULL && input->rows[0]->mode == MODE_UPSERT)
 			input->onward = &records_upsert;
-		else if (found.company != NULL)
+		else if (found.company != NULL && found.ours == NULL && must_ask_for_key(input))
 		{
-			strlcpy(input->key->record_id, found.company->id, sizeof(input->key->record_id));
-			input->adopts = found.ours == NULL;
-			input->onward = &records_update;
+			input->adoptee = found.company->id;
+			input->onward = &read_by_key;
 		}
+		else if (found.company != NULL)
+			take_company(input, found.company->id, found.ours == NULL);
 		else if (is_page)
 			again[i] = true;
 		else if (!modes_may_create(input, reply, request))
@@ -187,6 +210,32 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	/* those that the first page did not tell are asked for by themselves */
 	if (is_page)
 		batch_split_off(batch, again);
+	batch_go_on(batch, reply, request);
+}
+
+/* ---- whose key it is -------------------------------------------------------------------- */
+
+static void
+key_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_keys(batch, reply, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+
+		if (found[i] == NULL && !complete)
+			input->onward = &batch_same;
+		else
+			take_company(input, found[i] != NULL ? found[i]->id : input->adoptee, found[i] == NULL);
+	}
 	batch_go_on(batch, reply, request);
 }
 
@@ -288,6 +337,17 @@ static const RequestKind search_companies = {
 	.end_body = end_search,
 	.append_input = append_domain,
 	.answered = search_answered,
+};
+
+static const RequestKind read_by_key = {
+	.repeat = REPEAT_HARMLESS,
+	.path = PATH_READ,
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.is_list = true,
+	.end_body = records_end_read,
+	.append_input = records_append_id,
+	.answered = key_answered,
 };
 
 static const RequestKind create_companies = {

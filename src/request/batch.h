@@ -37,6 +37,8 @@ typedef struct Input
 	int			created;		/* 1, 0, or -1: not known */
 	bool		several;		/* HubSpot has several companies of this domain */
 	bool		adopts;			/* a record that has no key yet is given ours */
+	const char *adoptee;		/* its id, until it is known that no other record has our key;
+								 * NULL: none */
 	bool		keeps_address;	/* our address is an additional one, and must not become the
 								 * primary one */
 	const struct RequestKind *onward;	/* request that the answer sends it on to, see

@@ -90,6 +90,7 @@ move_input(Batch *part, const Input *from)
 	input->written = unchanged_copy(from->written);
 	input->stage = from->stage != NULL ? pstrdup(from->stage) : NULL;
 	input->alias = from->alias != NULL ? pstrdup(from->alias) : NULL;
+	input->adoptee = from->adoptee != NULL ? pstrdup(from->adoptee) : NULL;
 	input->category = from->category != NULL ? pstrdup(from->category) : NULL;
 	input->message = from->message != NULL ? pstrdup(from->message) : NULL;
 	return input;

@@ -1,0 +1,90 @@
+# One company in HubSpot for each of ours: whichever way it can be known there, by its key,
+# by its domain, by a further domain, or because HubSpot has made it for a contact.
+use strict;
+use warnings;
+
+use HubSpotTest;
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 10000, search_limit => 1000 });
+$sim->add_property('companies', name => 'our_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
+my $node = hubspot_cluster('one_company');
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
+create_account($node, 'postgres', 'keyed', $sim, company_id_property => 'our_id', unknown_user_wait => '0');
+
+sub ask { return $node->safe_psql('postgres', shift) }
+
+sub hubspot { return $sim->api(@_) }
+
+sub existing { my ($type, %properties) = @_; return hubspot('POST', "/crm/v3/objects/$type", { properties => \%properties })->{id} }
+
+# Companies of a domain, or by another property, the values of one of their properties.
+sub companies { return @{ hubspot('GET', "/_sim/objects/companies?key=$_[0]&property=" . ($_[1] // 'domain'))->{results} } }
+
+sub record { my ($id, $property) = @_; return hubspot('GET', "/_sim/objects/companies?id=$id")->{results}[0]{properties}{$property} }
+
+sub employers
+{
+	my $contact = $sim->contact($_[0]) or return 'no contact';
+	return join ' ', sort map { $_->{id} . ($_->{primary} ? '*' : '') } @{ $contact->{associations} };
+}
+
+sub statement { my ($call, $message, $server) = @_; return "SELECT hubspot_$call(\$j\$$message\$j\$, '" . ($server // 'crm') . "')" }
+
+# Returns the row's id.
+sub call
+{
+	my $id = ask(statement(@_));
+	wait_drained($node, 'postgres');
+	return $id;
+}
+
+sub together
+{
+	stop_delivery($node);
+	my @results = map { ask($_) } @_;
+	resume_delivery($node);
+	wait_drained($node, 'postgres');
+	return @results;
+}
+
+sub row { return ask("SELECT $_[1] FROM hubspot.outbox_status WHERE id = $_[0]") }
+
+sub warned
+{
+	return ask(qq{SELECT coalesce(string_agg(w->>'code', ' '), '') FROM hubspot.outbox_status s, jsonb_array_elements(s.warnings) w WHERE s.id = $_[0]});
+}
+
+sub children
+{
+	return ask("SELECT coalesce(string_agg(concat_ws(' ', object, verdict, category), ', ' ORDER BY object), '')
+		FROM hubspot.outbox_status WHERE parent = $_[0]");
+}
+
+# Requests to companies, in short, since the last call.
+my $seen = 0;
+
+sub requests
+{
+	my @new = $sim->requests($seen);
+	$seen = $new[-1]{seq} if @new;
+	return join ' ', map { $_->{path} =~ m{/(?:(\w+)/batch/(\w+)|\w+/(search))$} ? ($3 // ($1 eq 'companies' ? $2 : "$1:$2")) : () }
+	  grep { $_->{path} =~ m{/(companies|company)/} } @new;
+}
+
+subtest 'by the key first, then by the domain' => sub {
+	my $by_key = existing('companies', name => 'Has the key', our_id => 'k1');
+	my $by_domain = existing('companies', name => 'Has the domain', domain => 'key-first.com');
+	my $new = existing('companies', name => 'Nobody yet', domain => 'key-second.com');
+	my @ids = together(map { statement('group', $_, 'keyed') }
+		'{"groupId": "k1", "traits": {"website": "key-first.com", "plan": "a"}}',
+		'{"groupId": "k2", "traits": {"website": "key-second.com", "plan": "b"}}');
+	is(row($ids[0], 'verdict, created, record_id'), "delivered|f|$by_key", 'a company that has our key without the domain');
+	is(record($by_key, 'plan') . ' ' . (record($by_domain, 'our_id') // 'none'), 'a none', 'it is the one, not that of the domain');
+	is(row($ids[1], 'verdict, created, record_id') . ' ' . record($new, 'our_id'), "delivered|f|$new k2", 'beside it one is adopted by its domain');
+	requests();
+	my $id = call('group', '{"groupId": "k3", "traits": {"website": "key-third.com"}}', 'keyed');
+	is(row($id, 'verdict, created') . ' ' . requests(), 'delivered|t search upsert', 'nothing to adopt: no request more');
+};
+
+done_testing();

@@ -87,6 +87,23 @@ COMMENT ON COLUMN hubspot.unknown_property.times IS 'how often it was dropped';
 COMMENT ON COLUMN hubspot.unknown_property.last_id IS 'outbox row that had it last';
 COMMENT ON COLUMN hubspot.unknown_property.last_at IS 'when';
 
+CREATE TABLE hubspot.required_property (
+	server oid NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	times bigint NOT NULL,
+	last_id bigint NOT NULL,
+	last_at timestamptz NOT NULL,
+	PRIMARY KEY (server, object, name)
+);
+COMMENT ON TABLE hubspot.required_property IS 'properties that HubSpot demands of new records, as its refusals have named them, counted by the worker, written at most every 5 seconds';
+COMMENT ON COLUMN hubspot.required_property.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.required_property.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.required_property.name IS 'internal name';
+COMMENT ON COLUMN hubspot.required_property.times IS 'how many records were refused for want of it';
+COMMENT ON COLUMN hubspot.required_property.last_id IS 'outbox row that lacked it last';
+COMMENT ON COLUMN hubspot.required_property.last_at IS 'when';
+
 SELECT pg_catalog.pg_extension_config_dump('hubspot.mapping', '');
 
 CREATE FUNCTION hubspot.mapping_changed() RETURNS trigger

@@ -102,6 +102,16 @@ UNION ALL
 	FROM hubspot.dead d WHERE d.failed_at > now() - interval '1 day'
 	HAVING count(*) > 0
 UNION ALL
+	SELECT format('account %s: HubSpot demands of a new %s what the calls have not: %s; %s records were refused for it, most recently row %s at %s', s.srvname,
+			p.object, string_agg(p.name, ', ' ORDER BY p.name), max(p.times), max(p.last_id), date_trunc('second', max(p.last_at))),
+		format('bring these properties with the calls; or make them optional in HubSpot, in the settings of that object; or use a version of the API that does not enforce them: ALTER SERVER %I OPTIONS (%s api_version ''2026-09, objects:v3'').'
+			'  Then SELECT hubspot_retry(category => ''required_property'')', s.srvname,
+			CASE WHEN EXISTS (SELECT FROM pg_options_to_table(s.srvoptions) o WHERE o.option_name = 'api_version') THEN 'SET' ELSE 'ADD' END)
+	FROM hubspot.required_property p
+	JOIN pg_foreign_server s ON s.oid = p.server
+	WHERE p.last_at > clock_timestamp() - interval '1 day'
+	GROUP BY s.oid, s.srvname, s.srvoptions, p.object
+UNION ALL
 	SELECT format('hubspot_check() of the worker at %s has found %s of the kind "%s"; the first%s: %s', date_trunc('second', max(c.found_at)), count(*), c.what,
 			', row ' || min(c.id), (array_agg(c.detail ORDER BY c.id))[1]),
 		(array_agg(c.remedy ORDER BY c.id))[1] || '; SELECT * FROM hubspot_check() tells how it stands now'

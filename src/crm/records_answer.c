@@ -13,6 +13,7 @@
 #include "base/value.h"
 #include "crm/modes.h"
 #include "crm/records.h"
+#include "crm/unknown.h"
 #include "queue/known.h"
 #include "request/unchanged.h"
 #include "request/fault.h"
@@ -242,6 +243,29 @@ try_without_record(Batch *batch, Input *input)
 	return true;
 }
 
+/*
+ * HubSpot does not create the record, for the account demands more of it: each row says so with the
+ * names, and hubspot.required_property once, for hubspot_health().
+ */
+static void
+refuse_lacking(Reading *reading, Input *input, const ReplyError *error, int status)
+{
+	const Lane *lane = input->key->lane;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < error->nlacking; i++)
+	{
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", error->lacking[i]);
+		unknown_note_required(lane->account->server, lane->family, error->lacking[i],
+							  input->rows[0]->id);
+	}
+	batch_refuse_rows(input, "required_property",
+					  psprintf("HubSpot demands of a new %s what the call has not: %s",
+							   records_type(lane)->name, names.data),
+					  reading->reply->status, reading->request, status != 0);
+}
+
 /* An error of one record, of a whole refused request when status is that of a refusal. */
 static void
 refuse(Reading *reading, int i, const ReplyError *error, const char *category, const char *message,
@@ -273,7 +297,9 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 		(try_without_record(batch, input) ||
 		 !modes_may_create(input, reading->reply, reading->request)))
 		return;
-	if (is_about_key(input, error))
+	if (error->nlacking > 0)
+		refuse_lacking(reading, input, error, status);
+	else if (is_about_key(input, error))
 		batch_reject(input, VERDICT_REJECTED, category, message, reading->reply->status,
 					 reading->request);
 	else

@@ -1,6 +1,6 @@
 /*
  * unknown.c
- *		Names that were dropped because HubSpot does not have them.
+ *		Names that were dropped because HubSpot does not have them, and names that it demands.
  *
  * A small hash table, emptied as a whole when it was written; beyond its bound
  * further names are not counted (their rows still carry the warning).
@@ -25,13 +25,14 @@ typedef struct UnknownKey
 {
 	Oid			server;
 	int			part;
+	bool		is_required;
 	char		name[NAME_BYTES];
 } UnknownKey;
 
 typedef struct UnknownEntry
 {
 	UnknownKey	key;
-	const char *type;			/* constant */
+	const char *type;			/* constant; "" of what is required */
 	int64		times;
 	int64		last_id;
 } UnknownEntry;
@@ -53,28 +54,41 @@ open_table(void)
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-void
-unknown_note(Oid server, Object part, const UnknownProperty *property, int64 id)
+static void
+note(Oid server, Object part, bool is_required, const char *name, const char *type, int64 id)
 {
 	UnknownKey	key;
 	UnknownEntry *entry;
 	bool		found;
 
-	if (strlen(property->name) >= NAME_BYTES)
+	if (strlen(name) >= NAME_BYTES)
 		return;
 	if (names == NULL)
 		open_table();
 	memset(&key, 0, sizeof(key));
 	key.server = server;
 	key.part = part;
-	strlcpy(key.name, property->name, sizeof(key.name));
+	key.is_required = is_required;
+	strlcpy(key.name, name, sizeof(key.name));
 	entry = hash_search(names, &key,
 						hash_get_num_entries(names) < MAX_UNKNOWN ? HASH_ENTER : HASH_FIND, &found);
 	if (entry == NULL)
 		return;
 	entry->times = found ? entry->times + 1 : 1;
-	entry->type = property->type;
+	entry->type = type;
 	entry->last_id = id;
+}
+
+void
+unknown_note(Oid server, Object part, const UnknownProperty *property, int64 id)
+{
+	note(server, part, false, property->name, property->type, id);
+}
+
+void
+unknown_note_required(Oid server, Object part, const char *property, int64 id)
+{
+	note(server, part, true, property, "", id);
 }
 
 bool
@@ -82,6 +96,21 @@ unknown_wants_saving(void)
 {
 	return names != NULL;
 }
+
+static const char *const add_unknown =
+"INSERT INTO hubspot.unknown_property (server, object, name, type, times, last_id, last_at)"
+" VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp())"
+" ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type,"
+" times = unknown_property.times OPERATOR(pg_catalog.+) excluded.times, "
+"last_id = excluded.last_id, last_at = excluded.last_at";
+
+/* $4, the type, is not known: HubSpot has named the property and no more. */
+static const char *const add_required =
+"INSERT INTO hubspot.required_property (server, object, name, times, last_id, last_at)"
+" SELECT $1, $2, $3, $5, $6, pg_catalog.clock_timestamp() WHERE $4 IS NOT NULL"
+" ON CONFLICT (server, object, name) DO UPDATE SET"
+" times = required_property.times OPERATOR(pg_catalog.+) excluded.times,"
+" last_id = excluded.last_id, last_at = excluded.last_at";
 
 void
 unknown_save(void)
@@ -102,16 +131,9 @@ unknown_save(void)
 			Int64GetDatum(entry->times), Int64GetDatum(entry->last_id)
 		};
 
-		if (statement_execute("INSERT INTO hubspot.unknown_property (server, object, name, type, "
-							  "times, last_id, last_at)"
-							  " VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp())"
-							  " ON CONFLICT (server, object, "
-							  "name) DO UPDATE SET type = excluded.type,"
-							  " times = unknown_property.times + excluded.times, "
-							  "last_id = excluded.last_id,"
-							  " last_at = excluded.last_at",
-							  6, types, values, NULL, false, 0) != SPI_OK_INSERT)
-			elog(ERROR, "could not write hubspot.unknown_property");
+		if (statement_execute(entry->key.is_required ? add_required : add_unknown,
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not count the property \"%s\"", entry->key.name);
 	}
 	PopActiveSnapshot();
 	SPI_finish();

@@ -1,15 +1,18 @@
 /*
  * unknown.h
- *		Names that were dropped because HubSpot does not have them.
+ *		Names that were dropped because HubSpot does not have them, and names that it demands.
  *
- * Counted in the worker's memory, added to hubspot.unknown_property now and
- * then.  What a crash loses is a count.
+ * Counted in the worker's memory, added to hubspot.unknown_property and to
+ * hubspot.required_property now and then.  What a crash loses is a count.
  */
 #ifndef HUBSPOT_UNKNOWN_H
 #define HUBSPOT_UNKNOWN_H
 
 #include "message/mapping.h"
 #include "message/object_type.h"
+
+/* HubSpot has refused to create a record of that type, for it lacks the property. */
+extern void unknown_note_required(Oid server, Object part, const char *property, int64 id);
 
 extern void unknown_note(Oid server, Object part, const UnknownProperty *property, int64 id);
 

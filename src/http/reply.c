@@ -130,6 +130,17 @@ reply_property(const ReplyResult *result, const char *name)
 	return result->properties == NULL ? NULL : text_member(result->properties, name);
 }
 
+static bool
+contains(const char *text, const char *word)
+{
+	size_t		len = strlen(word);
+
+	for (; *text != '\0'; text++)
+		if (strncasecmp(text, word, len) == 0)
+			return true;
+	return false;
+}
+
 /* ---- errors ------------------------------------------------------------------------- */
 
 /*
@@ -215,6 +226,50 @@ is_word(const char *text)
 		strlen(text);
 }
 
+static void
+add_lacking(ReplyError *error, const char *property)
+{
+	if (property == NULL || error->nlacking == REPLY_LACKING_MAX)
+		return;
+	for (int i = 0; i < error->nlacking; i++)
+		if (strcmp(error->lacking[i], property) == 0)
+			return;
+	error->lacking[error->nlacking++] = property;
+}
+
+/* Entries of a list of details whose member "code" says that a property is required. */
+static void
+find_lacking(ReplyError *error, json_object *details, const char *code, bool in_context)
+{
+	for (size_t i = 0; details != NULL && i < json_object_array_length(details); i++)
+	{
+		json_object *detail = json_object_array_get_idx(details, i);
+		const char *word = text_member(detail, code);
+
+		if (word != NULL && strcmp(word, "REQUIRED_FIELD") == 0)
+			add_lacking(error, in_context ? first_text(context_array(detail, "propertyName"))
+						: text_member(detail, "name"));
+	}
+}
+
+/*
+ * What a new record lacks.  HubSpot names it in the context, in the details that the message
+ * embeds, or in the nested errors.
+ */
+static void
+read_lacking(ReplyError *error, json_object *object, const char *message)
+{
+	json_object *listed = context_array(object, "properties");
+
+	if (message == NULL || !contains(message, "required propert"))
+		listed = NULL;
+	for (size_t i = 0; listed != NULL && i < json_object_array_length(listed); i++)
+		add_lacking(error, reply_json_text(json_object_array_get_idx(listed, i)));
+	find_lacking(error, reply_json_member(object, "embedded details", json_type_array), "error",
+				 false);
+	find_lacking(error, reply_json_member(object, "errors", json_type_array), "code", true);
+}
+
 /* Take an error object apart; everything stays owned by it. */
 static void
 read_error(ReplyError *error, json_object *object)
@@ -236,6 +291,7 @@ read_error(ReplyError *error, json_object *object)
 	error->property = first_text(context_array(first, "propertyName"));
 	prefer(&error->property, first_text(context_array(object, "propertyName")));
 	read_details(error, object, first);
+	read_lacking(error, object, text_member(object, "message"));
 	if (!is_word(error->category))
 		error->category = NULL;
 	if (!is_word(error->code))
@@ -243,17 +299,6 @@ read_error(ReplyError *error, json_object *object)
 }
 
 /* ---- the whole answer ------------------------------------------------------------------ */
-
-static bool
-contains(const char *text, const char *word)
-{
-	size_t		len = strlen(word);
-
-	for (; *text != '\0'; text++)
-		if (strncasecmp(text, word, len) == 0)
-			return true;
-	return false;
-}
 
 const char *const reply_not_found = "not_found";
 

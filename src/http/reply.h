@@ -22,6 +22,7 @@
 #define REPLY_TEXT_MAX		1024	/* bytes kept of a message */
 #define REPLY_WORD_MAX		63	/* bytes of a category or code */
 #define REPLY_ID_BYTES		24	/* of a record's id, including the '\0' */
+#define REPLY_LACKING_MAX 16	/* further ones are not told */
 
 /* The headers of an answer that carry meaning; -1 or "" when absent. */
 typedef struct ReplyHeaders
@@ -89,6 +90,8 @@ typedef struct ReplyError
 	const char *code;			/* of the first detail: PROPERTY_DOESNT_EXIST ... */
 	const char *property;		/* the property it names */
 	const char *existing_id;	/* context.existingId */
+	const char *lacking[REPLY_LACKING_MAX]; /* properties that a new record needs, and has not */
+	int			nlacking;
 	struct json_object *traces; /* context.objectWriteTraceId: array, borrowed */
 	struct json_object *ids;	/* context.ids or context.id: array, borrowed */
 } ReplyError;

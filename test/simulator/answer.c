@@ -30,6 +30,7 @@ static const char *const names[VARIANT_COUNT] = {
 	[ANSWER_LIST_400] = "list_400",
 	[ANSWER_REDIRECT] = "redirect",
 	[ANSWER_CURSORS] = "cursors",
+	[ANSWER_REQUIRED_CONTEXT] = "required_context",
 };
 
 /* Members whose value is the id of a record or a list, or an array of such ids. */

@@ -48,6 +48,7 @@ static const ConfigKey keys[] = {
 	{"account_type", CONFIG_STRING, &config.account_type},
 	{"tokens", CONFIG_LIST, &config.tokens},
 	{"scopes", CONFIG_LIST, &config.scopes},
+	{"required", CONFIG_LIST, &config.required},
 	{"trace_ids_partial", CONFIG_BOOL, &config.trace_ids_partial},
 	{"events_path", CONFIG_STRING, &config.events_path},
 	{"event_repeat", CONFIG_STRING, &config.event_repeat},
@@ -80,7 +81,7 @@ config_init(void)
 	config.events_path = must_strdup("both");
 	config.event_repeat = must_strdup("refuse");
 	config.auto_company_match = must_strdup("records");
-	config.answers.given = true;
+	config.answers.given = config.required.given = true;
 }
 
 static const ConfigKey *
@@ -119,7 +120,7 @@ fits(const ConfigKey *key, struct json_object *value)
 			return json_object_is_type(value, json_type_string);
 		case CONFIG_LIST:
 			if (value == NULL)
-				return key->target != &config.answers;
+				return key->target != &config.answers && key->target != &config.required;
 			if (!json_object_is_type(value, json_type_array))
 				return false;
 			for (size_t i = 0; i < json_object_array_length(value); i++)

@@ -211,6 +211,23 @@ find_target(Draft *draft)
 	draft->missing = draft->operation == OP_UPDATE && draft->target == NULL;
 }
 
+/* What the account demands of a new record: a rule of its own, that 2026-09 enforces. */
+static void
+check_required(Draft *draft)
+{
+	size_t		len = strlen(draft->type->name);
+
+	for (int i = 0; i < config.required.count; i++)
+	{
+		const char *item = config.required.items[i];
+
+		if (strncmp(item, draft->type->name, len) == 0 && item[len] == '.' &&
+			!has_setting(draft, item + len + 1))
+			problem_add(&draft->problems, "REQUIRED_FIELD", item + len + 1,
+						"Property \"%s\" is required", item + len + 1);
+	}
+}
+
 void
 draft_check(Draft *draft, Table *claims)
 {
@@ -242,6 +259,8 @@ draft_check(Draft *draft, Table *claims)
 		add_setting(draft, draft->id_property, draft->id);
 	for (int i = 0; i < draft->setting_count; i++)
 		check_unique(draft, claims, &draft->settings[i]);
+	if (draft->is_strict && draft->operation != OP_UPDATE && draft->target == NULL)
+		check_required(draft);
 	if (draft->operation != OP_CREATE || draft->problems.first != NULL)
 		return;
 	if (draft->type == &contacts && !has_setting(draft, "email") &&

@@ -32,6 +32,7 @@ typedef struct Draft
 {
 	ObjectType *type;
 	Operation	operation;
+	bool		is_strict;		/* under a version that enforces what the account demands */
 	const char *id;				/* as sent; NULL for a create */
 	const char *trace;
 	Property   *id_property;	/* NULL: id is a record id */

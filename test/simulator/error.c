@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answer.h"
 #include "config.h"
 #include "random.h"
 
@@ -105,10 +106,45 @@ said_before(const ProblemList *list, const Problem *problem)
 	return false;
 }
 
+/* Does the list say nothing but that a new record lacks something? */
+static bool
+all_lack(const ProblemList *list)
+{
+	for (const Problem *problem = list->first; problem != NULL; problem = problem->next)
+	{
+		if (strcmp(problem->code, "REQUIRED_FIELD") != 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+reply_lacking(Request *request, const ProblemList *list)
+{
+	begin_error(request, "Error creating record. Some required properties were not set.");
+	buffer_puts(&request->reply, ",\"context\":{\"properties\":[");
+	for (const Problem *problem = list->first; problem != NULL; problem = problem->next)
+	{
+		if (said_before(list, problem))
+			continue;
+		if (problem != list->first)
+			buffer_puts(&request->reply, ",");
+		buffer_json(&request->reply, problem->property);
+	}
+	buffer_puts(&request->reply, "]}");
+	end_error(request, 400, "VALIDATION_ERROR");
+}
+
 void
 reply_problems(Request *request, const ProblemList *list)
 {
 	bool		first = true;
+
+	if (answer_is(ANSWER_REQUIRED_CONTEXT) && all_lack(list))
+	{
+		reply_lacking(request, list);
+		return;
+	}
 
 	begin_error(request, problems_message(list));
 	buffer_puts(&request->reply, ",\"errors\":[");

@@ -270,6 +270,7 @@ write_batch(Request *request, Operation operation)
 	{
 		batch.drafts[i].type = request->type;
 		batch.drafts[i].operation = operation;
+		batch.drafts[i].is_strict = strcmp(request->version, "2026-09") == 0;
 		if (!draft_read(request, &batch.drafts[i], json_object_array_get_idx(inputs, (size_t) i)))
 			return;
 	}

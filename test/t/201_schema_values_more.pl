@@ -281,5 +281,33 @@ is(ask("SELECT s.verdict, $warnings FROM hubspot.outbox_status s WHERE id = $id"
 	'the next one leaves it out');
 is(scalar(grep { $_->{status} == 400 || $_->{status} == 207 } $sim->requests), $refused, 'before HubSpot says so');
 
+#
+# What the account demands of a new record, in the ways in which HubSpot may name it
+#
+for my $way ([ 'in the details', [] ], [ 'in the context', ['required_context'] ])
+{
+	my ($name, $answers) = @$way;
+
+	$sim->config(required => [ 'contacts.lead_source', 'contacts.country' ], answers => $answers);
+	my $missing = identify("missing$$", '"city": "Rome"');
+	$id = identify('late', '"city": "Rome"');
+	is(ask("SELECT verdict, category, message FROM hubspot.outbox_status WHERE id = $missing"),
+		'rejected|required_property|HubSpot demands of a new contact what the call has not: lead_source, country', "required, $name: which");
+	is(row($id, 'verdict'), 'delivered', 'a contact that is there lacks nothing');
+	wait_until(sub { ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE '%demands%'}) eq '1' }, 'health says so, once');
+	my ($problem, $remedy) = split /\|/, ask(q{SELECT problem, remedy FROM hubspot_health() WHERE problem LIKE '%demands%'});
+	like($problem, qr/^account crm: HubSpot demands of a new contact what the calls have not: country, lead_source; 1 records were refused for it, most recently row $missing at /,
+		'health names all of them');
+	my ($statement) = $remedy =~ /(ALTER SERVER [^)]*\))/;
+	ask($statement);
+	ask(q{SELECT count(*) FROM hubspot_retry(category => 'required_property')});
+	wait_drained($node, 'postgres');
+	is(value("missing$$", 'city'), 'Rome', 'the remedy, as it is printed');
+	ask(q{ALTER SERVER crm OPTIONS (DROP api_version)});
+	ask('DELETE FROM hubspot.required_property');
+	hubspot('DELETE', '/crm/v3/objects/contacts/' . $sim->contact("missing$$\@example.com")->{id});
+}
+$sim->config(required => [], answers => []);
+
 $node->stop;
 done_testing();

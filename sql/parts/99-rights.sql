@@ -28,7 +28,7 @@ GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspo
 	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.waits_for(bigint, oid, text, text, text, boolean), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread,
-	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.pause, hubspot.installation TO pg_monitor;
+	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.required_property, hubspot.pause, hubspot.installation TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (server, time_zone, utc_offset_ms) ON hubspot.account TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,

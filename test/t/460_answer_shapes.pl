@@ -90,7 +90,7 @@ is($expected->{'a member that is there'}, 'list unchanged', 'a member');
 my @groups = (
 	[ qw(number_ids one_direction errors_in_200 no_count more_members bare_404 list_400 cursors) ],
 	[ qw(text_ids forward_first created_200 empty_errors echoed_traces backwards redirect) ],
-	[ qw(null_members fewer_members) ]);
+	[ qw(null_members fewer_members required_context) ]);
 
 # Forty choices among them name each of them.
 my %ways;

@@ -13,6 +13,7 @@
 #include "activity/event.h"
 #include "base/value.h"
 #include "message/mapping_name.h"
+#include "message/unreadable.h"
 
 const char *
 event_wanted(const EventSource *source, const AccountOptions *options, int *len)
@@ -199,7 +200,7 @@ for_each_property(const EventSource *source,
 				continue;
 			(void) JsonbIteratorNext(&it, &value, true);
 			property = property_name(source, &name);
-			if (property == NULL ||
+			if (property == NULL || unreadable_is(&value, NULL) ||
 				name_is_canonical(name.val.string.val, name.val.string.len) != (exact == 1) ||
 				is_listed(visited, property))
 				continue;

@@ -23,6 +23,7 @@
 #include "base/value.h"
 #include "declare/preview_source.h"
 #include "enqueue/row_column.h"
+#include "refresh/refresh_row.h"
 #include "refresh/refresh_source.h"
 #include "store/act_as.h"
 
@@ -88,20 +89,27 @@ describe_columns(StringInfo json, const Sync *sync, const SyncSource *source)
 
 /* Add the first rows; the key is null if a row has none. */
 static void
-append_sample(StringInfo json)
+append_sample(StringInfo json, const Sync *sync)
 {
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
+	RefreshRow *row = refresh_row_begin(sync, desc);
+
 	appendStringInfoString(json, ",\"sample\":[");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		char	   *key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-		char	   *traits = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		char	   *key = SPI_getvalue(tuple, desc, 1);
+		Jsonb	   *traits = refresh_row_value(row, ExecStoreHeapTuple(tuple, slot, false));
 
-		appendStringInfo(json, "%s{\"traits\":%s", i > 0 ? "," : "", traits);
+		appendStringInfo(json, "%s{\"traits\":%s", i > 0 ? "," : "",
+						 JsonbToCString(NULL, &traits->root, VARSIZE(traits)));
 		if (key != NULL)
 			append_member(json, "key", key);
 		appendStringInfoChar(json, '}');
 	}
 	appendStringInfoChar(json, ']');
+	ExecDropSingleTupleTableSlot(slot);
 }
 
 /* Add a few rows, and their number: counted if that is quick, else the planner's estimate. */
@@ -119,7 +127,7 @@ describe_rows(StringInfo json, const Sync *sync)
 	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
 	SPI_cursor_fetch(portal, true, SAMPLE_ROWS);
 	rows = SPI_processed;
-	append_sample(json);
+	append_sample(json, sync);
 	SPI_cursor_move(portal, true, COUNTED_ROWS);
 	rows += SPI_processed;
 	exact = rows <= COUNTED_ROWS;

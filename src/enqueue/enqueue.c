@@ -30,6 +30,7 @@
 #include "cluster/shared.h"
 #include "enqueue/enqueue.h"
 #include "message/deadline.h"
+#include "message/unreadable.h"
 #include "store/append.h"
 #include "store/company_contact.h"
 #include "store/outbox.h"
@@ -296,12 +297,16 @@ int64
 enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 {
 	Work		work = {.message = message};
+	const char *unreadable = message != NULL ? unreadable_describe(&message->root) : NULL;
 
 	(void) object_of_call(enqueue->call, &work.object);
 	if (!enqueue->record_problems)
 		enqueue_raise(problem);
 	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
 		: problem->message;
+	/* What is missing may be what could not be read. */
+	if (unreadable != NULL)
+		work.problem = psprintf("%s; %s", work.problem, unreadable);
 	return enqueue_work(enqueue, &work);
 }
 

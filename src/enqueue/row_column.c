@@ -3,28 +3,67 @@
  *		Columns of a table as members of a jsonb object.
  *
  * Called for each column of each changed row, in the transaction that changes the row:
- * the most frequent types take a fast path.  Locks: none.  Memory: the current context.
+ * the most frequent types take a fast path.  Values of types that may fail are converted in a
+ * subtransaction each, which writes nothing and so uses no transaction id.  Locks: none.
+ * Memory: the current context.
  */
 #include "postgres.h"
 
 #include "access/detoast.h"
 #include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
+#include "utils/resowner.h"
 
 #include "base/hubspot.h"
+#include "base/guc.h"
 #include "base/value.h"
 #include "enqueue/row_column.h"
+#include "message/message.h"
+#include "message/unreadable.h"
+
+#define MEMBER_BYTES	16		/* of a member beside its name and value, about */
 
 bool
 row_column_is_stored(Form_pg_attribute attribute)
 {
 	return attribute->attgenerated != ATTRIBUTE_GENERATED_VIRTUAL;
+}
+
+RowRoom
+row_room(void)
+{
+	return hubspot_max_message_size;
+}
+
+/*
+ * Whether to_jsonb() can raise an error for a value of the type.  Of the types of initdb these
+ * are json and what may have it inside; of others nothing is known, but that a label is a text.
+ */
+static bool
+type_may_fail(Oid type)
+{
+	Oid			element = get_element_type(type);
+
+	if (OidIsValid(element))
+		type = getBaseType(element);
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_ENUM:
+			return false;
+		case TYPTYPE_COMPOSITE:
+		case TYPTYPE_PSEUDO:
+			return true;
+		default:
+			return type == JSONOID || type >= FirstNormalObjectId;
+	}
 }
 
 /* to_jsonb() learns its argument's type from the call's expression. */
@@ -40,20 +79,89 @@ row_column_init(RowColumn *column, const char *name, Form_pg_attribute attribute
 	column->attno = attribute->attnum;
 	column->type = getBaseType(attribute->atttypid);
 	column->is_varlena = attribute->attlen == -1;
+	column->may_fail = type_may_fail(column->type);
 	fmgr_info(F_TO_JSONB, &column->to_jsonb);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),
 											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
 					   &column->to_jsonb);
 }
 
-bool
-row_column_may_fail(const RowColumn *column)
-{
-	Oid			element = get_element_type(column->type);
-	Oid			type = OidIsValid(element) ? getBaseType(element) : column->type;
+/* ---- conversions that may fail --------------------------------------------------------- */
 
-	return type == JSONOID || (type >= FirstNormalObjectId && !type_is_enum(type));
+static void *
+convert_to_jsonb(RowColumn *column, Datum datum)
+{
+	return DatumGetJsonbP(FunctionCall1(&column->to_jsonb, datum));
 }
+
+static void *
+convert_to_text(RowColumn *column, Datum datum)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(column->type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, datum);
+}
+
+/* The result of the conversion; NULL if it raises an error, whose text is in *why. */
+static void *
+convert(void *(*function) (RowColumn *, Datum), RowColumn *column, Datum datum, char **why)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	void	   *volatile result = NULL;
+
+	if (!column->may_fail)
+		return function(column, datum);
+	BeginInternalSubTransaction(NULL);
+	/* The result must survive the subtransaction, whose memory context is current now. */
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		result = function(column, datum);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		/* A cancel or a shutdown must end the user's statement: it says nothing about the value. */
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		*why = error->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return result;
+}
+
+/* ---- room ----------------------------------------------------------------------------- */
+
+static bool
+takes_room(Size size, RowRoom *room)
+{
+	if (size > *room && size > MESSAGE_MAX_KEY)
+		return false;
+	*room -= Min(size, *room);
+	return true;
+}
+
+static Jsonb *
+too_long(Size size)
+{
+	return unreadable_make(psprintf("with its %zu bytes the message would exceed "
+									"hubspot.max_message_size (%d bytes)",
+									size, hubspot_max_message_size));
+}
+
+/* ---- members --------------------------------------------------------------------------- */
 
 /* The fast path; false if there is none for this type. */
 static bool
@@ -98,27 +206,82 @@ push_common(Oid type, Datum datum, JsonbInState *state)
 	return true;
 }
 
+/* A value by to_jsonb(), or the marker. */
+static Jsonb *
+slow_value(RowColumn *column, Datum datum, RowRoom *room)
+{
+	char	   *why;
+	Jsonb	   *jsonb = convert(convert_to_jsonb, column, datum, &why);
+
+	if (jsonb == NULL)
+		return unreadable_make(why);
+	/* A varlena took its room before it was detoasted; as jsonb it may be longer. */
+	if (!takes_room(column->is_varlena
+					? VARSIZE(jsonb) - Min(toast_raw_datum_size(datum), VARSIZE(jsonb))
+					: VARSIZE(jsonb), room))
+		return too_long(VARSIZE(jsonb));
+	return jsonb;
+}
+
+/* The raw size is in the toast pointer: to detoast first would allocate up to 1 GB. */
+static bool
+varlena_has_room(const RowColumn *column, Datum datum, RowRoom *room)
+{
+	return !column->is_varlena || takes_room(toast_raw_datum_size(datum), room);
+}
+
 void
-row_column_push(RowColumn *column, TupleTableSlot *slot, JsonbInState *state)
+row_column_push(RowColumn *column, TupleTableSlot *slot, RowRoom *room, JsonbInState *state)
 {
 	JsonbValue	value;
 	Jsonb	   *jsonb;
 	bool		isnull;
 	Datum		datum = slot_getattr(slot, column->attno, &isnull);
 
+	*room -= Min(*room, column->name_len + MEMBER_BYTES);
 	if (isnull)
 	{
 		row_column_push_null(column, state);
 		return;
 	}
 	value_push_text(state, WJB_KEY, column->name, column->name_len);
-	if (push_common(column->type, datum, state))
+	if (!varlena_has_room(column, datum, room))
+		jsonb = too_long(toast_raw_datum_size(datum));
+	else if (push_common(column->type, datum, state))
 		return;
-	jsonb = DatumGetJsonbP(FunctionCall1(&column->to_jsonb, datum));
+	else
+		jsonb = slow_value(column, datum, room);
 	value.type = jbvBinary;
 	value.val.binary.data = &jsonb->root;
 	value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+Jsonb *
+row_column_value(RowColumn *column, TupleTableSlot *slot, RowRoom *room)
+{
+	bool		isnull;
+	Datum		datum = slot_getattr(slot, column->attno, &isnull);
+
+	if (isnull)
+		return NULL;
+	if (!varlena_has_room(column, datum, room))
+		return too_long(toast_raw_datum_size(datum));
+	return slow_value(column, datum, room);
+}
+
+char *
+row_column_text(const RowColumn *column, TupleTableSlot *slot, char **why)
+{
+	bool		isnull;
+	Datum		datum = slot_getattr(slot, column->attno, &isnull);
+
+	if (column->is_varlena && toast_raw_datum_size(datum) > row_room())
+	{
+		*why = psprintf("it has %zu bytes", (size_t) toast_raw_datum_size(datum));
+		return NULL;
+	}
+	return convert(convert_to_text, unconstify(RowColumn *, column), datum, why);
 }
 
 void

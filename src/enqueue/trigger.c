@@ -190,10 +190,11 @@ static Jsonb *
 row_message(TriggerPlan *plan, TupleTableSlot *slot)
 {
 	JsonbInState state = {0};
+	RowRoom		room = row_room();
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < plan->ncolumns; i++)
-		row_column_push(&plan->columns[i], slot, &state);
+		row_column_push(&plan->columns[i], slot, &room, &state);
 	return value_end_object(&state);
 }
 

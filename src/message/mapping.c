@@ -16,6 +16,7 @@
 #include "message/mapping.h"
 #include "message/mapping_name.h"
 #include "message/mapping_property.h"
+#include "message/unreadable.h"
 
 #define MAX_CONTAINERS	3		/* # of objects with traits in one message */
 
@@ -76,7 +77,7 @@ value_at(JsonbContainer *object, const char *path, JsonbValue *value)
 	char		folded[128];
 
 	if (getKeyJsonValueFromContainer(object, path, strlen(path), value) != NULL)
-		return true;
+		return !unreadable_is(value, NULL);
 	if (message_fold_name(path, dot != NULL ? dot - path : strlen(path),
 						  folded, sizeof(folded)) < 0)
 		return false;
@@ -241,6 +242,35 @@ is_set_apart(const Mapping *mapping, const char *name, int len)
 	return false;
 }
 
+/* Warn if a member's value is one that jsonb could not hold. */
+static bool
+warn_of_unreadable(Mapping *mapping, const JsonbValue *name, const JsonbValue *value)
+{
+	char	   *why;
+
+	if (!unreadable_is(value, &why))
+		return false;
+	mapping_warn(mapping, UNREADABLE_WARNING, name->val.string.val, name->val.string.len, why);
+	return true;
+}
+
+/* The same for all members beside the traits: userId, timestamp and the like. */
+static void
+warn_of_envelope(Mapping *mapping, const MessageParts *parts)
+{
+	JsonbIterator *it = JsonbIteratorInit(parts->root);
+	JsonbIteratorToken token;
+	JsonbValue	name;
+	JsonbValue	value;
+
+	while (!parts->flat && (token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+		if (token == WJB_KEY)
+		{
+			(void) JsonbIteratorNext(&it, &value, true);
+			(void) warn_of_unreadable(mapping, &name, &value);
+		}
+}
+
 /* Sort the traits of one object by kind. */
 static void
 read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
@@ -260,6 +290,9 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
+		/* First: it may be any trait, and is none. */
+		if (warn_of_unreadable(mapping, &name, &value))
+			continue;
 		if (flat && message_is_envelope(text, len, rules->object))
 			continue;
 		if (is_set_apart(mapping, text, len) ||
@@ -447,6 +480,7 @@ mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 		containers[n++] = parts->context_traits;
 
 	begin_row(mapping, &traits, warnings);
+	warn_of_envelope(mapping, parts);
 	add_explicit(mapping, containers, n);
 	for (int i = 0; i < n; i++)
 		read_traits(mapping, &traits, containers[i], parts->flat && i == 0);
@@ -467,6 +501,7 @@ mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
 
 	mapping->is_member = call != CALL_GROUP;
 	begin_row(mapping, &traits, warnings);
+	warn_of_envelope(mapping, parts);
 	if (container == NULL)
 		return;
 	add_explicit(mapping, &container, 1);
@@ -514,6 +549,7 @@ mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page, boo
 	mapping->is_page = is_page;
 	mapping->key_is_email = key_is_email;
 	begin_row(mapping, &traits, warnings);
+	warn_of_envelope(mapping, parts);
 	if (container != NULL)
 		add_explicit(mapping, &container, 1);
 	if (is_page)

@@ -18,6 +18,7 @@
 #include "base/domain.h"
 #include "message/message.h"
 #include "message/object_type.h"
+#include "message/unreadable.h"
 
 bool
 message_bad(MessageProblem *problem, const char *message, const char *detail)
@@ -29,12 +30,19 @@ message_bad(MessageProblem *problem, const char *message, const char *detail)
 	return false;
 }
 
-/* The value of a key, by exact name; false if absent or null. */
+/* Whether a member says nothing: null, or what jsonb cannot hold. */
+static bool
+is_void(const JsonbValue *value)
+{
+	return value->type == jbvNull || (value->type == jbvBinary && unreadable_is(value, NULL));
+}
+
+/* The value of a key, by exact name; false if absent or void. */
 bool
 message_member(JsonbContainer *object, const char *name, JsonbValue *value)
 {
 	return getKeyJsonValueFromContainer(object, name, strlen(name), value) != NULL &&
-		value->type != jbvNull;
+		!is_void(value);
 }
 
 /* The members of a message's top level that every call reads. */
@@ -85,6 +93,8 @@ find_parts(JsonbContainer *root, bool *present, JsonbValue *values)
 			{
 				present[part] = true;
 				(void) getKeyJsonValueFromContainer(root, name, len, &values[part]);
+				if (is_void(&values[part]))
+					values[part].type = jbvNull;
 			}
 		name += len;
 	}
@@ -265,7 +275,7 @@ message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
 		if (found && len > wanted_len)
 			break;				/* names are ordered by length: no exact match can follow */
 		if (len >= wanted_len && is_name(name, len, wanted, wanted_len) &&
-			getKeyJsonValueFromContainer(object, name, len, &member)->type != jbvNull)
+			!is_void(getKeyJsonValueFromContainer(object, name, len, &member)))
 		{
 			bool		is_exact = len == wanted_len && memcmp(name, wanted, len) == 0;
 

@@ -62,7 +62,7 @@ typedef struct MessageKey
 /* Fill in a problem; returns false. */
 extern bool message_bad(MessageProblem *problem, const char *message, const char *detail);
 
-/* Value of an exactly named member; false when absent or null. */
+/* Value of an exactly named member; false when absent, null or unreadable (unreadable.h). */
 extern bool message_member(JsonbContainer *object, const char *name, JsonbValue *value);
 
 /* Find the parts of a message; false if it is no object, or a part has a wrong type. */
@@ -197,7 +197,7 @@ extern char *message_normalise_email(const char *text, int len, const char **why
 
 /*
  * A field by name, ignoring case, spaces, "_" and "-"; an exact match wins.
- * wanted is the name in lower case without these.  False when absent or null.
+ * wanted is the name in lower case without these.  False when absent, null or unreadable.
  */
 extern bool message_field(JsonbContainer *object, const char *wanted, JsonbValue *value);
 

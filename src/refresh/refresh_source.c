@@ -33,10 +33,9 @@
 #include "account/account.h"
 #include "base/domain.h"
 #include "message/message.h"
+#include "refresh/refresh_row.h"
 #include "refresh/refresh_source.h"
 #include "store/act_as.h"
-
-#define MAX_PAIRS	50			/* per jsonb_build_object(): a function has at most 100 arguments */
 
 /* ---- the statement ------------------------------------------------------------------ */
 
@@ -52,33 +51,21 @@ present_name(const Sync *sync, const char *column, AttrNumber attnum)
 	return name != NULL ? name : column;
 }
 
-/* Append one object of property -> value, joined from several if it is large. */
+/* Append the columns that refresh_row.c makes the value of. */
 static void
-append_properties(StringInfo sql, const Sync *sync)
+append_columns(StringInfo sql, const Sync *sync)
 {
-	int			pairs = 0;
 	ListCell   *cell;
 
 	if (sync->columns == NIL)
-	{
-		appendStringInfoString(sql, "pg_catalog.to_jsonb(q.*)");
-		return;
-	}
+		appendStringInfoString(sql, ", q.*");
 	foreach(cell, sync->columns)
 	{
 		SyncColumn *column = lfirst(cell);
 
-		/* A function takes at most 100 arguments: the next call's object is joined with ||. */
-		if (pairs % MAX_PAIRS == 0)
-			appendStringInfo(sql, "%spg_catalog.jsonb_build_object(",
-							 pairs > 0 ? ") OPERATOR(pg_catalog.||) " : "");
-		else
-			appendStringInfoString(sql, ", ");
-		appendStringInfo(sql, "%s, q.%s", quote_literal_cstr(column->property),
+		appendStringInfo(sql, ", q.%s",
 						 quote_identifier(present_name(sync, column->column, column->attnum)));
-		pairs++;
 	}
-	appendStringInfoChar(sql, ')');
 }
 
 /*
@@ -144,17 +131,17 @@ refresh_statement(const Sync *sync)
 	{
 		case SYNC_IS_AUDIENCE:
 			appendStringInfo(&sql,
-							 "SELECT q.key::pg_catalog.text, NULL::pg_catalog.jsonb FROM %s q(key)",
+							 "SELECT q.key::pg_catalog.text FROM %s q(key)",
 							 source_expression(sync));
 			break;
 		case SYNC_IS_TRAIT:
 			appendStringInfo(&sql,
-							 "SELECT q.key::pg_catalog.text, pg_catalog.to_jsonb(q.value) "
-							 "FROM %s q(key, value)", source_expression(sync));
+							 "SELECT q.key::pg_catalog.text, q.value FROM %s q(key, value)",
+							 source_expression(sync));
 			break;
 		case SYNC_IS_SYNC:
-			appendStringInfo(&sql, "SELECT %s, ", sync_key_expression(sync));
-			append_properties(&sql, sync);
+			appendStringInfo(&sql, "SELECT %s", sync_key_expression(sync));
+			append_columns(&sql, sync);
 			appendStringInfo(&sql, " FROM %s q", source_expression(sync));
 			break;
 	}
@@ -169,11 +156,6 @@ describe(const Sync *sync, const char *sql)
 	Identity	before;
 	SPIPlanPtr	plan;
 	TupleDesc	desc;
-
-	/*
-	 * As the owner already here: the analysis runs input functions of constants, and finds names
-	 * by the owner's search_path.
-	 */
 
 	/*
 	 * As the owner already here: the analysis runs input functions of constants, and finds names
@@ -293,6 +275,8 @@ typedef struct SourceReceiver
 	RefreshSource *source;
 	bool		by_domain;		/* keys are domains of companies */
 	bool		may_be_address;
+	RefreshRow *values;
+	MemoryContext home;			/* of what lives as long as the query */
 	MemoryContext row;			/* reset for each */
 } SourceReceiver;
 
@@ -332,6 +316,11 @@ normal_key(const SourceReceiver *receiver, Datum key)
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+	SourceReceiver *receiver = (SourceReceiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->home);
+
+	receiver->values = refresh_row_begin(receiver->sync, desc);
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -354,38 +343,25 @@ is_wanted(const SourceReceiver *receiver, Datum key, int64 digest)
 }
 
 static void
-keep_row(const SourceReceiver *receiver, Datum key, Datum value, bool no_value)
+keep_row(const SourceReceiver *receiver, Datum key, const Jsonb *value)
 {
 	RefreshSource *source = receiver->source;
 	Datum		values[SOURCE_COLUMNS];
 	bool		isnull[SOURCE_COLUMNS] = {false};
 	int64		digest = 0;
 
-	if (!no_value)
-	{
-		Jsonb	   *jsonb = DatumGetJsonbP(value);
-
-		/*
-		 * The seed is fixed: hubspot.member keeps the digest, and the next refresh compares with
-		 * it.
-		 */
-
-		/*
-		 * The seed is fixed: hubspot.member keeps the digest, and the next refresh compares with
-		 * it.
-		 */
-		digest = (int64) hash_bytes_extended((unsigned char *) VARDATA(jsonb),
-											 VARSIZE(jsonb) - VARHDRSZ, 0);
-		value = JsonbPGetDatum(jsonb);
-	}
+	/* The seed is fixed: hubspot.member keeps the digest, and the next refresh compares with it. */
+	if (value != NULL)
+		digest = (int64) hash_bytes_extended((const unsigned char *) VARDATA(value),
+											 VARSIZE(value) - VARHDRSZ, 0);
 	source->nrows++;
 	/* Counted, but not stored: an unchanged row costs no memory. */
 	if (!is_wanted(receiver, key, digest))
 		return;
 	values[SOURCE_KEY - 1] = key;
 	values[SOURCE_DIGEST - 1] = Int64GetDatum(digest);
-	values[SOURCE_VALUE - 1] = value;
-	isnull[SOURCE_VALUE - 1] = no_value;
+	values[SOURCE_VALUE - 1] = JsonbPGetDatum(value);
+	isnull[SOURCE_VALUE - 1] = value == NULL;
 	tuplestore_putvalues(source->rows, source->desc, values, isnull);
 	source->nkept++;
 }
@@ -401,7 +377,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	if (!slot->tts_isnull[0])
 		key = normal_key(receiver, slot->tts_values[0]);
 	if (!slot->tts_isnull[0] && message_is_key_length(VARSIZE_ANY_EXHDR(DatumGetTextPP(key))))
-		keep_row(receiver, key, slot->tts_values[1], slot->tts_isnull[1]);
+		keep_row(receiver, key, refresh_row_value(receiver->values, slot));
 	else
 		receiver->source->bad++;
 	MemoryContextSwitchTo(old);
@@ -460,6 +436,7 @@ refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *sour
 		.receiver = {receive_row, receiver_startup, receiver_end, receiver_end, DestTuplestore},
 		.sync = sync,
 		.source = source,
+		.home = CurrentMemoryContext,
 		.by_domain = account_goes_by_natural_key(options, sync_key_object(sync)),
 		.may_be_address = sync_key_object(sync) == OBJECT_IS_CONTACT,
 	};

@@ -37,7 +37,10 @@ typedef struct RefreshSource
  */
 extern void refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *source);
 
-/* The statement of refresh_read_source(): it returns the key as text and the value as jsonb. */
+/*
+ * The statement of refresh_read_source(): it returns the key as text, and the columns of which
+ * refresh_row_value() makes the value.
+ */
 extern char *refresh_statement(const Sync *sync);
 
 /* Raise the error for a key (NULL: not known which) that the source returns more than once. */

@@ -67,7 +67,6 @@ add_member(SyncRowPlan *plan, Place place, const char *name, Form_pg_attribute a
 	member->place = place;
 	member->is_key = is_key;
 	row_column_init(&member->column, name, attribute);
-	plan->may_fail |= row_column_may_fail(&member->column);
 }
 
 static void

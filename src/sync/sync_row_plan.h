@@ -41,7 +41,6 @@ struct SyncRowPlan
 	Member	   *members;
 	int			ncompared;		/* the key's first */
 	Compared   *compared;
-	bool		may_fail;		/* a conversion to text can raise an error */
 };
 
 

@@ -6,9 +6,8 @@
  * changed it, and by the back-fill.  The messages are those that somebody
  * would write by hand, so that all rules of a call hold.
  *
- * A business transaction must not fail because of a value.  Values whose conversion can
- * raise an error are converted in a subtransaction, which writes nothing and so uses no
- * transaction id.  Values that do not fit into a message are not converted at all.
+ * A business transaction must not fail because of a value: row_column.h sees to that.  A
+ * value that cannot be in a message leaves its row as it is otherwise.
  *
  * Locks: as enqueue.h.  Memory: see sync_row.h; a message in a context that is
  * reset for each row.
@@ -16,17 +15,12 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "access/xact.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
 #include "base/hubspot.h"
-#include "base/guc.h"
 #include "base/value.h"
 #include "enqueue/enqueue.h"
 #include "message/mapping_name.h"
@@ -64,40 +58,60 @@ has_key(const SyncRowPlan *plan, TupleTableSlot *slot)
 
 /* ---- messages ---------------------------------------------------------------------- */
 
-/* The text of the key, as its type prints it. */
-static char *
-key_text(const RowColumn *column, TupleTableSlot *slot)
+/* A message while it is made. */
+typedef struct Draft
 {
-	Oid			output;
-	bool		is_varlena;
-	bool		isnull;
-	Datum		datum = slot_getattr(slot, column->attno, &isnull);
+	SyncRowPlan *plan;
+	TupleTableSlot *slot;
+	RowRoom		room;
+	JsonbInState state;
+	char	   *problem;		/* why the row has no key; NULL: it has one */
+} Draft;
 
-	getTypeOutputInfo(column->type, &output, &is_varlena);
-	return OidOutputFunctionCall(output, datum);
+static void
+push_column(Draft *draft, RowColumn *column)
+{
+	row_column_push(column, draft->slot, &draft->room, &draft->state);
 }
 
 static void
-push_top(SyncRowPlan *plan, TupleTableSlot *slot, JsonbInState *state)
+push_message_id(Draft *draft, const RowColumn *column)
 {
+	char	   *why;
+	char	   *key = row_column_text(column, draft->slot, &why);
+
+	if (key != NULL)
+		value_push_pair(&draft->state, "messageId",
+						psprintf("%s:%s", draft->plan->sync->name, key));
+	else
+		draft->problem = psprintf("the key of a row of \"%s\" cannot be read: %s",
+								  draft->plan->sync->source, why);
+}
+
+static void
+push_top(Draft *draft)
+{
+	SyncRowPlan *plan = draft->plan;
+
 	for (int i = 0; i < plan->nmembers; i++)
 	{
 		Member	   *member = &plan->members[i];
 
 		if (member->place == PLACE_TOP)
-			row_column_push(&member->column, slot, state);
+			push_column(draft, &member->column);
 		else if (member->place == PLACE_MESSAGE_ID)
-			value_push_pair(state, "messageId",
-							psprintf("%s:%s", plan->sync->name, key_text(&member->column, slot)));
+			push_message_id(draft, &member->column);
 	}
 	if (plan->sync->object == OBJECT_IS_EVENT)
-		value_push_pair(state, "event", plan->sync->event);
+		value_push_pair(&draft->state, "event", plan->sync->event);
 }
 
 /* Add the traits; for a cleared record all are null except the key. */
 static void
-push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbInState *state)
+push_traits(Draft *draft, bool cleared)
 {
+	SyncRowPlan *plan = draft->plan;
+
 	for (int i = 0; i < plan->nmembers; i++)
 	{
 		Member	   *member = &plan->members[i];
@@ -105,43 +119,35 @@ push_traits(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared, JsonbInState 
 		if (member->place != PLACE_TRAITS)
 			continue;
 		if (cleared && !member->is_key)
-			row_column_push_null(&member->column, state);
+			row_column_push_null(&member->column, &draft->state);
 		else
-			row_column_push(&member->column, slot, state);
+			push_column(draft, &member->column);
 	}
 }
 
-static Jsonb *
-make_message(SyncRowPlan *plan, TupleTableSlot *slot, bool cleared)
+static void
+push_message(Draft *draft, bool cleared)
 {
-	JsonbInState state = {0};
-
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_top(plan, slot, &state);
-	value_push_name(&state, plan->container);
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_traits(plan, slot, cleared, &state);
-	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return value_end_object(&state);
+	push_top(draft);
+	value_push_name(&draft->state, draft->plan->container);
+	pushJsonbValue(&draft->state, WJB_BEGIN_OBJECT, NULL);
+	push_traits(draft, cleared);
+	pushJsonbValue(&draft->state, WJB_END_OBJECT, NULL);
 }
 
 /* A delete call: a flat message that contains only the record's key. */
-static Jsonb *
-make_deletion(SyncRowPlan *plan, TupleTableSlot *slot)
+static void
+push_deletion(Draft *draft)
 {
+	SyncRowPlan *plan = draft->plan;
 	Object		object = plan->sync->object;
-	JsonbInState state = {0};
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (object != OBJECT_IS_CONTACT)
-		value_push_pair(&state, "object", object_types[object].name);
+		value_push_pair(&draft->state, "object", object_types[object].name);
 	for (int i = 0; i < plan->nmembers; i++)
 		if (plan->members[i].is_key || is_key_trait(object, plan->members[i].column.name))
-			row_column_push(&plan->members[i].column, slot, &state);
-	return value_end_object(&state);
+			push_column(draft, &plan->members[i].column);
 }
-
-/* ---- making them without failing ------------------------------------------------------ */
 
 typedef enum Meaning
 {
@@ -150,84 +156,21 @@ typedef enum Meaning
 	ROW_IS_DELETED
 } Meaning;
 
+/* The message of a row; *problem, or NULL, is why it is a bad one. */
 static Jsonb *
-make(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning)
+make_message(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning, char **problem)
 {
-	return meaning == ROW_IS_DELETED
-		? make_deletion(plan, slot) : make_message(plan, slot, meaning == ROW_IS_CLEARED);
-}
+	Draft		draft = {.plan = plan, .slot = slot, .room = row_room()};
+	Jsonb	   *message;
 
-/* NULL if a value cannot be converted; the error's text is in problem. */
-static Jsonb *
-make_in_subtransaction(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning,
-					   MessageProblem *problem)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Jsonb	   *volatile message = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	/* The message must survive the subtransaction, whose memory context is current now. */
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		message = make(plan, slot, meaning);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		/* A cancel or a shutdown must end the user's statement: it says nothing about the value. */
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		problem->sqlerrcode = error->sqlerrcode;
-		problem->message =
-			psprintf("a row of \"%s\" cannot be converted: %s", plan->sync->source, error->message);
-		problem->detail = problem->hint = NULL;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	pushJsonbValue(&draft.state, WJB_BEGIN_OBJECT, NULL);
+	if (meaning == ROW_IS_DELETED)
+		push_deletion(&draft);
+	else
+		push_message(&draft, meaning == ROW_IS_CLEARED);
+	message = value_end_object(&draft.state);
+	*problem = draft.problem;
 	return message;
-}
-
-/* Whether the values are too large for a message; does not detoast them. */
-static bool
-is_too_large(SyncRowPlan *plan, TupleTableSlot *slot, MessageProblem *problem)
-{
-	Size		size = 0;
-
-	for (int i = 0; i < plan->nmembers; i++)
-	{
-		bool		isnull;
-		Datum		datum;
-
-		if (!plan->members[i].column.is_varlena)
-			continue;
-		datum = slot_getattr(slot, plan->members[i].column.attno, &isnull);
-		if (!isnull)
-
-			/*
-			 * The raw size is in the toast pointer.  To detoast first would allocate up to 1 GB
-			 * per value in the user's transaction.
-			 */
-			size += toast_raw_datum_size(datum);
-	}
-	if (size <= hubspot_max_message_size)
-		return false;
-	problem->sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-	problem->message =
-		psprintf("a row of \"%s\" has %zu bytes, which exceeds hubspot.max_message_size",
-				 plan->sync->source, size);
-	problem->detail = psprintf("The limit is %d bytes.", hubspot_max_message_size);
-	problem->hint = NULL;
-	return true;
 }
 
 /* ---- queueing ---------------------------------------------------------------------- */
@@ -279,18 +222,18 @@ queue_row(SyncRows *queue, Enqueue *enqueue, TupleTableSlot *slot, Meaning meani
 {
 	SyncRowPlan *plan = queue->plan;
 	MemoryContext old;
-	MessageProblem problem;
-	Jsonb	   *message = NULL;
+	MessageProblem problem = {.sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE};
+	Jsonb	   *message;
+	char	   *why;
 	int64		id;
 
 	if (!has_key(plan, slot))
 		return 0;
 	old = MemoryContextSwitchTo(queue->row);
-	if (!is_too_large(plan, slot, &problem))
-		message = plan->may_fail
-			? make_in_subtransaction(plan, slot, meaning, &problem) : make(plan, slot, meaning);
-	if (message == NULL)
-		id = enqueue_problem(enqueue, NULL, &problem);
+	message = make_message(plan, slot, meaning, &why);
+	problem.message = why;
+	if (why != NULL)
+		id = enqueue_problem(enqueue, message, &problem);
 	else if (plan->sync->object == OBJECT_IS_ASSOCIATION)
 		id = enqueue_membership(enqueue, message);
 	else

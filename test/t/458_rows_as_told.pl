@@ -1,0 +1,102 @@
+# What the rows said, and no more: a value that no message can hold costs itself alone; single
+# checkboxes in any language; what counts as known; which occurrence an event's row is.
+use strict;
+use warnings;
+
+use HubSpotTest;
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 10000 });
+my $node = hubspot_cluster('as_told');
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
+
+sub ask { return $node->safe_psql('postgres', shift) }
+
+sub property { my ($key, $name) = @_; my $contact = $sim->contact("$key\@example.com"); return $contact ? $contact->{properties}{$name} // 'none' : 'no contact' }
+
+# Occurrences of an event that HubSpot holds.
+sub occurrences { my ($name) = @_; return grep { $_->{op} eq 'event' && $_->{event} =~ /$name/ } $sim->log }
+
+sub following { my ($name) = @_; wait_until(sub { ask("SELECT state FROM hubspot.syncs WHERE name = '$name'") eq 'following' }, "$name to follow") }
+
+# The warnings of the newest row of a key (%: of any), and its verdict.
+sub ended
+{
+	my ($key, $call) = @_;
+	wait_drained($node, 'postgres');
+	return ask(qq{SELECT verdict || coalesce((SELECT string_agg(' ' || (w->>'code') || ' ' || (w->>'property') || ': ' || (w->>'detail'), ',')
+		FROM jsonb_array_elements(warnings) w), '') FROM hubspot.outbox_status
+		WHERE key LIKE '$key%' AND call = '${\($call // 'identify')}' ORDER BY id DESC LIMIT 1});
+}
+
+$sim->add_property('contacts', name => 'bio', type => 'string', fieldType => 'text');
+ask(q{SELECT hubspot_create_event('read', '{"bio": "string", "page": "string"}', 'Read')});
+ask(q{SELECT hubspot_refresh_schema()});
+wait_drained($node, 'postgres');
+
+#
+# A value that jsonb cannot hold
+#
+my $bad = 'unreadable_value bio: unsupported Unicode escape sequence';
+my $bad_payload = 'unreadable_value payload: unsupported Unicode escape sequence';
+
+subtest 'a value that jsonb cannot hold costs itself alone' => sub {
+	ask(q{CREATE TABLE told (id int PRIMARY KEY, email text, first_name text, payload json);
+		CREATE TRIGGER per_statement AFTER INSERT ON told REFERENCING NEW TABLE AS new FOR EACH STATEMENT
+			EXECUTE FUNCTION hubspot_trigger('identify', 'crm', '{"email": "email", "firstname": "first_name", "bio": "payload"}')});
+	my ($status) = $node->psql('postgres', q{INSERT INTO told VALUES (1, 'nul@example.com', 'Nul', '{"k": "\u0000"}'), (2, 'good@example.com', 'Good', '{"k":"v"}'),
+		(3, 'half@example.com', 'Half', '{"k": "\ud800"}')});
+	is($status, 0, 'hubspot_trigger per statement: the statement goes on');
+	is(ended('nul@'), "delivered $bad", '... the row is found by its key, and a warning names the column');
+	like(ended('half@'), qr/^delivered unreadable_value bio: .+/, '... a lone surrogate is the same');
+	is(join(' ', map { property($_, 'firstname') . property($_, 'bio') } qw(nul half good)), 'Nulnone Halfnone Good{"k":"v"}', '... the other columns and rows arrive');
+
+	ask(q{DROP TRIGGER per_statement ON told;
+		CREATE TRIGGER per_row AFTER UPDATE ON told FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('track', 'crm')});
+	($status) = $node->psql('postgres', q{ALTER TABLE told ADD event text DEFAULT 'Read'; UPDATE told SET first_name = 'N' WHERE id = 1});
+	is($status, 0, 'hubspot_trigger per row, with all columns');
+	like(ended('nul@', 'track'), qr/^delivered .*$bad_payload/, '... the event goes, and a warning names the column');
+	is(scalar(occurrences('read')), 1, '... and HubSpot has it');
+	ask('DROP TRIGGER per_row ON told');
+
+	# followed: the back-fill, then a change
+	ask(q{UPDATE told SET first_name = 'Back' WHERE id = 1; SELECT hubspot_sync('told', 'told', mapping => '{"email": "email", "firstname": "first_name", "bio": "payload"}')});
+	following('told');
+	is(ended('nul@'), "delivered $bad", 'a back-fill');
+	is(property('nul', 'firstname'), 'Back', '... brings the other columns');
+	ask(q{UPDATE told SET first_name = 'Live' WHERE id = 1});
+	is(ended('nul@'), "delivered $bad", 'a followed change');
+	is(property('nul', 'firstname'), 'Live', '... brings the other columns');
+	ask(q{SELECT hubspot_drop_sync('told')});
+
+	# compared: a sync, a trait, an event query
+	ask(q{UPDATE told SET first_name = 'Seen' WHERE id = 1;
+		SELECT hubspot_sync('seen', 'SELECT * FROM told', mapping => '{"email": "email", "firstname": "first_name", "bio": "payload"}');
+		SELECT hubspot_trait('bio', 'SELECT email, payload FROM told');
+		SELECT hubspot_sync('reads', 'SELECT id, email, payload FROM told', 'event', event => 'Read', key => 'id', mapping => '{"email": "email", "bio": "payload"}')});
+	is(ask(q{SELECT entered FROM hubspot_refresh('seen')}), 3, 'a compared sync is refreshed');
+	is(ended('nul@'), "delivered $bad", '... with the warning');
+	is(property('nul', 'firstname'), 'Seen', '... and the other columns');
+	is(ask(q{SELECT entered || ' ' || changed FROM hubspot_refresh('seen')}), '0 0', '... once');
+	is(ask(q{SELECT entered FROM hubspot_refresh('bio')}), 3, 'a trait');
+	is(ended('nul@'), "delivered $bad", '... has the warning');
+	is(ask(q{SELECT entered FROM hubspot_refresh('reads')}), 3, 'events of a query');
+	is(ended('nul@', 'track'), "delivered $bad", '... have the warning');
+	is(scalar(occurrences('read')), 4, '... and all of them arrive');
+	like(ask(q{SELECT string_agg(detail::text, ' ') FROM hubspot_sync_preview('SELECT * FROM told', mapping => '{"email": "email", "bio": "payload"}') WHERE item = 'sample'}),
+		qr/unreadable_value/, 'the preview tells before');
+
+	# a key that nobody can read: the row says which column
+	ask(q{CREATE TABLE keyless (email json, first_name text);
+		CREATE TRIGGER t AFTER INSERT ON keyless REFERENCING NEW TABLE AS new FOR EACH STATEMENT EXECUTE FUNCTION hubspot_trigger('identify', 'crm');
+		INSERT INTO keyless VALUES ('"\u0000@example.com"', 'x')});
+	like(ask(q{SELECT problem FROM hubspot.outbox ORDER BY id DESC LIMIT 1}), qr/column "email" cannot be read: unsupported Unicode/, 'a key that cannot be read is named in the reason');
+
+	# longer than a message
+	ask(q{INSERT INTO keyless VALUES ('"long@example.com"', repeat('x', 3000000))});
+	like(ended('long@'), qr/^delivered .*unreadable_value first_name: with its 300000\d bytes the message would exceed hubspot.max_message_size/,
+		'a value that is longer than a message is left out, and its row goes');
+	ask('DROP TABLE keyless; DROP TABLE told CASCADE');
+};
+
+done_testing();

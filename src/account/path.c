@@ -102,11 +102,13 @@ path_of(PathName name, const CrmType *type, const AccountOptions *options, const
 bool
 path_try_other(PathForms *forms, PathName name, const AccountOptions *options, const char *used)
 {
-	const char *current = path_of(name, NULL, options, forms);
 	uint32		bit = FORM_BIT(name);
+	const char *current;
 
 	if (!has_two_forms(name, options))
 		return false;
+	/* only now: other paths name a type, which is not given here */
+	current = path_of(name, NULL, options, forms);
 	/* a request that went before the last change tells nothing of the form that is used */
 	if (strncmp(used, current, strlen(current)) != 0)
 		return true;

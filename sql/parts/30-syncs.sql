@@ -157,18 +157,41 @@ CREATE INDEX member_left ON hubspot.member (sync) WHERE NOT present;
 
 CREATE TABLE hubspot.company_contact (
 	pair_hash bigint NOT NULL,
+	outbox_id bigint NOT NULL DEFAULT 0,
+	called_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	since timestamptz DEFAULT pg_catalog.clock_timestamp(),
+	until timestamptz,
 	server text COLLATE "C" NOT NULL,
 	company text COLLATE "C" NOT NULL,
 	contact_property text COLLATE "C",
 	contact text COLLATE "C" NOT NULL
 );
-COMMENT ON TABLE hubspot.company_contact IS 'which contacts associations were queued for with which company, by hubspot_group(), a contact''s company or a sync; two sessions at once may write a pair twice: read hubspot.company_contacts';
-COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hashtext(contact) in the upper half, a hash of all other columns in the lower one: what the index is on, so that a pair is found however many contacts its company has, and all pairs of a contact stand together';
+COMMENT ON TABLE hubspot.company_contact IS 'who was put into which company, or taken out, by a call: hubspot_group(), a contact''s company, hubspot_ungroup(), a sync of associations; of the rows of a pair the newest counts, others go after a while, but for those with until: read hubspot.company_contacts';
+COMMENT ON COLUMN hubspot.company_contact.pair_hash IS 'hashtext(contact) in the upper half, a hash of server, company and contact_property in the lower one: what the index is on, so that a pair is found however many contacts its company has, and all pairs of a contact stand together';
+COMMENT ON COLUMN hubspot.company_contact.outbox_id IS 'outbox row of the association, or of its end; 0: restored from a dump, whose ids mean nothing here';
+COMMENT ON COLUMN hubspot.company_contact.called_at IS 'when it was called for; tells restored rows apart';
+COMMENT ON COLUMN hubspot.company_contact.since IS 'since when the contact has been in the company; NULL: no call has put it there by this key';
+COMMENT ON COLUMN hubspot.company_contact.until IS 'when it was taken out; NULL: it was not';
 COMMENT ON COLUMN hubspot.company_contact.server IS 'name of the SERVER';
 COMMENT ON COLUMN hubspot.company_contact.company IS 'key of the company as in the outbox: groupId or domain';
 COMMENT ON COLUMN hubspot.company_contact.contact_property IS 'HubSpot property that the contact''s key is a value of; "userId": of a remembered userId; NULL: an address';
 COMMENT ON COLUMN hubspot.company_contact.contact IS 'key of the contact, as in the outbox';
 CREATE INDEX company_contact_pair_hash ON hubspot.company_contact (pair_hash);
+
+/* Calls write past it; what comes by INSERT or COPY is from a dump, or by hand. */
+CREATE FUNCTION hubspot.company_contact_restored() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.outbox_id := 0;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION hubspot.company_contact_restored() IS 'takes rows that come into hubspot.company_contact otherwise than by a call, as from a dump, for older than any call';
+CREATE TRIGGER company_contact_restored BEFORE INSERT ON hubspot.company_contact
+	FOR EACH ROW EXECUTE FUNCTION hubspot.company_contact_restored();
+ALTER TABLE hubspot.company_contact ENABLE ALWAYS TRIGGER company_contact_restored;
 
 SELECT pg_catalog.pg_extension_config_dump('hubspot.sync_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('hubspot.sync', '');

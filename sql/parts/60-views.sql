@@ -163,23 +163,30 @@ COMMENT ON COLUMN hubspot.failures.request_id IS 'the HTTP request that decided 
  * branches, so that pairs of addresses, the most of them as a rule, need no look at the record map.
  */
 CREATE VIEW hubspot.company_contacts AS
-	SELECT p.server::name AS server, p.company, p.contact, p.contact_property
-	FROM hubspot.company_contact p WHERE p.contact_property IS DISTINCT FROM 'userId'
-UNION
-	SELECT p.server::name, p.company, r.record_id, NULL
-	FROM hubspot.company_contact p
-	CROSS JOIN LATERAL (SELECT t.record_id FROM hubspot.record t
-		JOIN pg_catalog.pg_foreign_server s ON s.oid = t.server
-		WHERE t.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND t.key = p.contact AND s.srvname = p.server
-			AND t.object = 'contact' AND t.key_property = 'userId'
-		ORDER BY t.told_by DESC LIMIT 1) r
-	WHERE p.contact_property = 'userId';
+	SELECT c.server, c.company, c.contact, c.contact_property, c.since, c.called_at, c.outbox_id
+	FROM (SELECT DISTINCT ON (p.server, p.contact, p.contact_property, p.company) p.*
+		FROM (SELECT p.server::name AS server, p.company, p.contact, p.contact_property, p.since, p.until, p.called_at, p.outbox_id
+			FROM hubspot.company_contact p WHERE p.contact_property IS DISTINCT FROM 'userId'
+			UNION ALL
+			SELECT p.server::name, p.company, r.record_id, NULL, p.since, p.until, p.called_at, p.outbox_id
+			FROM hubspot.company_contact p
+			CROSS JOIN LATERAL (SELECT t.record_id FROM hubspot.record t
+				JOIN pg_catalog.pg_foreign_server s ON s.oid = t.server
+				WHERE t.key_hash = pg_catalog.hashtextextended(p.contact, 0) AND t.key = p.contact AND s.srvname = p.server
+					AND t.object = 'contact' AND t.key_property = 'userId'
+				ORDER BY t.told_by DESC LIMIT 1) r
+			WHERE p.contact_property = 'userId') p
+		ORDER BY p.server, p.contact, p.contact_property, p.company, p.outbox_id DESC, p.called_at DESC) c
+	WHERE c.until IS NULL;
 COMMENT ON VIEW hubspot.company_contacts IS
-'which contacts have been put into which company, each pair once: by hubspot_group(), the company of a contact, a sync of associations.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address.  Of a userId it is the address that was told last; one that nobody has told is not there, because its association waits';
+'which contacts are in which company, as the calls say, each pair once: hubspot_group(), the company of a contact, a sync of associations put one there, hubspot_ungroup() or such a sync takes it out.  server: name of the SERVER; company: groupId or domain; contact: address, or the value of contact_property, which is NULL for an address.  Of a userId it is the address that was told last; one that nobody has told is not there, because its association waits';
 COMMENT ON COLUMN hubspot.company_contacts.server IS 'name of the SERVER';
 COMMENT ON COLUMN hubspot.company_contacts.company IS 'key of the company: groupId or domain';
 COMMENT ON COLUMN hubspot.company_contacts.contact IS 'address of the contact, or its value of contact_property';
 COMMENT ON COLUMN hubspot.company_contacts.contact_property IS 'HubSpot property that contact is a value of; NULL: an address';
+COMMENT ON COLUMN hubspot.company_contacts.since IS 'since when it has been in the company, by this key';
+COMMENT ON COLUMN hubspot.company_contacts.called_at IS 'when a call said so last';
+COMMENT ON COLUMN hubspot.company_contacts.outbox_id IS 'outbox row of that call; the contact''s primary company is the one that was called for last (not with primary_company ''off''); 0: restored from a dump';
 
 CREATE VIEW hubspot.unknown_properties AS
 	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,

@@ -116,6 +116,7 @@ typedef struct CallOptions
 	const char *server_name;
 	const char *id_property[OBJECT_COUNT];	/* by record type; NULL: not set */
 	bool		associate_company_trait;
+	bool		primary_company;
 	bool		legacy_events;
 	pg_tz	   *zone;			/* of times without one */
 } CallOptions;

@@ -251,6 +251,7 @@ read_options(Oid server, CallOptions *options)
 	options->server_name = found->servername;
 	memset(options->id_property, 0, sizeof(options->id_property));
 	options->associate_company_trait = true;
+	options->primary_company = true;
 	options->legacy_events = false;
 	options->zone = NULL;
 	foreach(cell, found->options)
@@ -266,6 +267,8 @@ read_options(Oid server, CallOptions *options)
 		}
 		if (strcmp(option->defname, "associate_company_trait") == 0)
 			(void) parse_bool(value, &options->associate_company_trait);
+		else if (strcmp(option->defname, "primary_company") == 0)
+			(void) parse_bool(value, &options->primary_company);
 		else if (strcmp(option->defname, "events") == 0)
 			options->legacy_events = strcmp(value, "legacy") == 0;
 		else if (strcmp(option->defname, "time_zone") == 0)

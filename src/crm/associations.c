@@ -26,6 +26,7 @@
 #include "queue/await.h"
 #include "queue/tell.h"
 #include "request/fault.h"
+#include "store/company_contact.h"
 #include "store/record_map.h"
 #include "store/ring_scan.h"
 
@@ -407,6 +408,7 @@ end_linked(Input *input, const Reply *reply, AckRequest *request)
 	{.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status, .created = -1,
 	.record_id = input->key->record_id};
 
+	company_contact_grew();
 	batch_end_input(input, &result);
 }
 

@@ -374,9 +374,10 @@ find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key,
 								  key, problem);
 }
 
-/* Remember that the contact belongs to the company. */
+/* Remember that the contact belongs to the company, or does not any more, as this row says. */
 static void
-note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company)
+note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company, int64 id,
+		  bool leaves)
 {
 	if (enqueue->pairs == NULL)
 	{
@@ -385,7 +386,7 @@ note_pair(Enqueue *enqueue, const MessageKey *contact, const MessageKey *company
 		enqueue->pairs = company_contact_begin(enqueue->options.server_name, enqueue->capacity);
 		MemoryContextSwitchTo(old);
 	}
-	company_contact_add(enqueue->pairs, company, contact);
+	company_contact_add(enqueue->pairs, company, contact, id, leaves);
 }
 
 /* Queue an association: {"property": .., "company": ..}. */
@@ -394,10 +395,12 @@ enqueue_association(Enqueue *enqueue, const MessageKey *contact, const MessageKe
 					int64 parent)
 {
 	Work		work = {.object = OBJECT_IS_ASSOCIATION, .parent = parent, .key = *contact};
+	int64		id;
 
 	work.message = message_make_association(company);
-	note_pair(enqueue, contact, company);
-	return enqueue_work(enqueue, &work);
+	id = enqueue_work(enqueue, &work);
+	note_pair(enqueue, contact, company, id, false);
+	return id;
 }
 
 /*

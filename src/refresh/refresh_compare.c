@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
+#include "account/account.h"
 #include "base/statement.h"
 #include "refresh/refresh_compare.h"
 #include "store/act_as.h"
@@ -55,8 +56,10 @@ static const char *const some_members =
 static const char *const plain_source = "source";
 
 /*
- * The contacts of each company, from group calls.  A contact of several companies gets
- * the value of one of them.  hubspot.company_contacts lists those alone whom somebody has
+ * The contacts of each company, from group calls.  A contact of several of the source's companies
+ * has the value of its primary company, which is the one that was called for last, or where calls
+ * make none the primary one ($5 is false), of the one that it joined last.
+ * hubspot.company_contacts lists those alone whom somebody has
  * told: but a refresh in the transaction of the first calls comes before the worker, who
  * notes what they tell, so that a userId that is not known yet stands for itself here, and
  * its row waits for who tells.
@@ -64,16 +67,20 @@ static const char *const plain_source = "source";
 static const char *const users_source =
 "(SELECT DISTINCT ON (c.contact) c.contact AS key, s.digest, s.value"
 " FROM source s JOIN ("
-"SELECT company, contact FROM hubspot.company_contacts WHERE server = $3"
+"SELECT company, contact, since, called_at, outbox_id FROM hubspot.company_contacts"
+" WHERE server = $3"
 " UNION ALL"
-" SELECT p.company, p.contact FROM hubspot.company_contact p"
+" SELECT u.company, u.contact, u.since, u.called_at, u.outbox_id"
+"  FROM (SELECT DISTINCT ON (p.contact, p.company) p.* FROM hubspot.company_contact p"
 "  WHERE p.server::name = $3 AND p.contact_property = 'userId'"
 "  AND NOT EXISTS (SELECT FROM hubspot.record r, pg_foreign_server f"
 "   WHERE f.srvname = p.server AND r.server = f.oid"
 "    AND r.key_hash = hashtextextended(p.contact, 0) AND r.key = p.contact"
 "    AND r.object = 'contact' AND r.key_property = 'userId')"
+"  ORDER BY p.contact, p.company, p.outbox_id DESC, p.called_at DESC) u WHERE u.until IS NULL"
 ") c ON c.company = s.key"
-" ORDER BY c.contact, s.key)";
+" ORDER BY c.contact, CASE WHEN $5 THEN c.outbox_id END DESC,"
+" CASE WHEN $5 THEN c.called_at ELSE c.since END DESC, c.outbox_id DESC, s.key)";
 
 enum
 {
@@ -200,9 +207,9 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 		.enrtuples = source->nkept},
 		.reldata = source->rows
 	};
-	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID};
-	Datum		values[4];
-	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n'};
+	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID, BOOLOID};
+	Datum		values[lengthof(types)];
+	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n', ' '};
 	Identity	before;
 	Portal		portal;
 	NameData	server;
@@ -212,6 +219,7 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	values[1] = BoolGetDatum(resend);
 	values[2] = NameGetDatum(&server);
 	values[3] = source->filter != NULL ? refresh_filter_rest(source->filter) : (Datum) 0;
+	values[4] = BoolGetDatum(account_call_options(account_resolve(sync->server))->primary_company);
 	act_as_extension(&before);
 	/* After act_as_extension(), whose end undoes the settings. */
 	prefer_hash_join();

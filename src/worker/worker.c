@@ -62,6 +62,7 @@
 #include "read/outbox_reader.h"
 #include "refresh/refresher.h"
 #include "request/schema_sync.h"
+#include "store/company_contact.h"
 #include "store/confirmed.h"
 #include "store/record_map.h"
 #include "store/ring.h"
@@ -336,6 +337,15 @@ rotate_step(void)
 }
 
 static void
+trim_step(void)
+{
+	check_extension();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	company_contact_trim();
+	PopActiveSnapshot();
+}
+
+static void
 check_step(void)
 {
 	check_extension();
@@ -540,6 +550,7 @@ keep_house(int64 now)
 		next_rotation = now + ROTATE_US;
 		crash_guard_clear();	/* a minute went well */
 		(void) in_transaction(rotate_step, "rotating the rings");
+		(void) in_transaction(trim_step, "trimming hubspot.company_contact");
 	}
 	if (now >= next_sign)
 	{

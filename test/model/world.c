@@ -79,7 +79,8 @@ extern Snap *__wrap_snapshot_take(void);
 extern int64 __real_ring_last_id(Oid sequence);
 extern int64 __wrap_ring_last_id(Oid sequence);
 extern void *__wrap_company_contact_begin(const char *server, int capacity);
-extern void __wrap_company_contact_add(void *pairs, const void *company, const void *contact);
+extern void __wrap_company_contact_add(void *pairs, const void *company, const void *contact,
+									   int64 outbox_id, bool leaves);
 extern void __wrap_company_contact_end(void *pairs);
 
 /* ---- xids and snapshots ------------------------------------------------------------------ */
@@ -176,7 +177,8 @@ __wrap_company_contact_begin(const char *server, int capacity)
 }
 
 void
-__wrap_company_contact_add(void *pairs, const void *company, const void *contact)
+__wrap_company_contact_add(void *pairs, const void *company, const void *contact,
+						   int64 outbox_id, bool leaves)
 {
 }
 

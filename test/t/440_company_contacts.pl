@@ -25,7 +25,7 @@ sub contacts
 		FROM hubspot.company_contacts WHERE company = '$company.com' AND server = '" . ($server // 'crm') . "'");
 }
 
-sub pairs { return ask('SELECT count(*) FROM hubspot.company_contact') }
+sub pairs { return ask('SELECT count(*) FROM hubspot.company_contacts') }
 
 #
 # What is noted
@@ -47,7 +47,7 @@ is(contacts('hooli'), 'gavin@example.com', 'the company of a contact');
 ask('BEGIN; ' . group('gone', 'ada@example.com') . '; ROLLBACK');
 is(contacts('gone'), '', 'rolled back');
 ask('BEGIN; ' . join('; ', (group('once', 'ada@example.com')) x 3) . '; COMMIT');
-is(ask(q{SELECT count(*) FROM hubspot.company_contact WHERE company = 'once.com'}), '1', 'once in a transaction, too');
+is(ask(q{SELECT count(*) FROM hubspot.company_contacts WHERE company = 'once.com'}), '1', 'once in a transaction, too');
 
 my $before = pairs();
 my $many = q{SELECT count(*) FROM hubspot_enqueue('group', ARRAY(SELECT jsonb_build_object('userId', 'm' || i % 1000 || '@example.com',
@@ -84,6 +84,16 @@ resume_delivery($node);
 wait_drained($node, 'postgres');
 becomes(sub { contacts('acme') }, 'ada@example.com bob@example.com', 'is the address that it was seen with');
 becomes(sub { contacts('beta') }, 'ada@example.com bob@example.com', 'also where only the userId was named');
+
+#
+# What newer rows have replaced
+#
+cmp_ok(ask('SELECT count(*) FROM hubspot.company_contact'), '>', 6000, 'each call has left a row');
+my $listed = q{SELECT string_agg(c::text, chr(10) ORDER BY c::text COLLATE "C") FROM hubspot.company_contacts c};
+my $known = ask($listed);
+ask('SELECT pg_terminate_backend(' . worker_pid($node, 'postgres') . ')');
+becomes(sub { ask('SELECT count(*) - count(DISTINCT (pair_hash, server, company, contact, contact_property)) FROM hubspot.company_contact') }, '0', 'those that newer ones have replaced go');
+is(ask($listed), $known, 'and nothing else');
 
 $node->stop;
 done_testing();

@@ -5,7 +5,7 @@
  *
  * The rings are partitioned by generation: an id is "generation *
  * 1,000,000,000 + number", its child is the generation modulo 8.  A generation
- * is given back by TRUNCATE as a whole.  src/store/ring.h holds the same two
+ * is given back by TRUNCATE as a whole.  src/ring/ring.h holds the same two
  * numbers.
  */
 

@@ -29,7 +29,7 @@ INSERT INTO hubspot.checkpoint
 
 /*
  * Rows whose own fault may pass, and those that were given up: the first
- * columns are the outbox's, in its order (src/queue/defer.c relies on that), so that
+ * columns are the outbox's, in its order (src/wait/defer.c relies on that), so that
  * the outbox may be given back meanwhile.
  */
 CREATE TABLE hubspot.deferred (

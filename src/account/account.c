@@ -37,8 +37,8 @@
 #include "base/hubspot.h"
 #include "account/account.h"
 #include "account/secret.h"
-#include "base/interval.h"
 #include "base/url.h"
+#include "text/interval.h"
 
 #define MAX_NAME	100			/* of a property or an event at HubSpot */
 #define MAX_PATH	255

@@ -11,8 +11,8 @@
 #ifndef HUBSPOT_LANE_H
 #define HUBSPOT_LANE_H
 
-#include "http/reply.h"
 #include "message/object_type.h"
+#include "reply/reply.h"
 
 /* There is a lane for each object, whose number it has. */
 typedef Object LaneFamily;

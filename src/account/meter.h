@@ -27,7 +27,7 @@
 #define HUBSPOT_METER_H
 
 #include "cluster/shared.h"
-#include "http/reply.h"
+#include "reply/reply.h"
 
 #define METER_WINDOW_MS			10000
 

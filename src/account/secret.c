@@ -19,7 +19,7 @@
 
 #include "base/hubspot.h"
 #include "account/secret.h"
-#include "base/digest.h"
+#include "text/digest.h"
 
 bool
 secret_name_is_valid(const char *name)

@@ -11,9 +11,9 @@
 
 #include "base/hubspot.h"
 #include "activity/event.h"
-#include "base/value.h"
-#include "message/mapping_name.h"
+#include "mapping/mapping_name.h"
 #include "message/unreadable.h"
+#include "text/value.h"
 
 const char *
 event_wanted(const EventSource *source, const AccountOptions *options, int *len)

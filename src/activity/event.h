@@ -6,8 +6,8 @@
 #define HUBSPOT_EVENT_H
 
 #include "account/account.h"
-#include "base/digest.h"
-#include "message/mapping.h"
+#include "mapping/mapping.h"
+#include "text/digest.h"
 
 /* What an occurrence is made of. */
 typedef struct EventSource

@@ -11,16 +11,16 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "activity/families.h"
 #include "activity/event.h"
+#include "activity/families.h"
 #include "activity/legacy.h"
-#include "base/value.h"
 #include "crm/records.h"
-#include "queue/await.h"
-#include "queue/tell.h"
 #include "request/await_creation.h"
 #include "request/batch.h"
 #include "request/schema_sync.h"
+#include "text/value.h"
+#include "wait/await.h"
+#include "wait/tell.h"
 
 /*
  * The contact's record id, if it is known.  While calls about the contact wait, the

@@ -12,8 +12,8 @@
 #include "base/hubspot.h"
 #include "activity/families.h"
 #include "activity/forms.h"
-#include "base/value.h"
 #include "request/batch.h"
+#include "text/value.h"
 
 /* Members of "context" that HubSpot takes. */
 static const char *const context_members[] = {"hutk", "pageUri", "pageName", "ipAddress"};

@@ -14,7 +14,7 @@
 
 #include "base/hubspot.h"
 #include "activity/legacy.h"
-#include "base/value.h"
+#include "text/value.h"
 
 const char *const legacy_path = "/v1/event";
 

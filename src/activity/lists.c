@@ -26,11 +26,11 @@
 #include "activity/families.h"
 #include "activity/lists.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "crm/records.h"
-#include "queue/await.h"
-#include "queue/tell.h"
 #include "store/record_map.h"
+#include "text/value.h"
+#include "wait/await.h"
+#include "wait/tell.h"
 
 static const char *const list_not_static = "list_not_static";
 

@@ -13,10 +13,10 @@
 #include "base/hubspot.h"
 #include "activity/families.h"
 #include "activity/schema_lane.h"
-#include "base/value.h"
-#include "queue/await.h"
 #include "request/await_creation.h"
 #include "request/schema_sync.h"
+#include "text/value.h"
+#include "wait/await.h"
 
 /* The part of the schema that a row makes something in. */
 static Object

@@ -19,16 +19,16 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "admit/admit.h"
+#include "admit/begun.h"
 #include "base/clock.h"
-#include "base/encoding.h"
 #include "cluster/shared.h"
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
-#include "queue/admit.h"
-#include "queue/begun.h"
 #include "queue/known.h"
+#include "ring/ring.h"
 #include "store/ack.h"
-#include "store/ring.h"
+#include "text/encoding.h"
 
 static TimestampTz nobody_since;	/* when the worker before this one had ended */
 
@@ -392,7 +392,7 @@ admit_remember(const Lane *lane, TupleTableSlot *slot, const ResultProbe *probe)
 
 	if (!object_types[object].is_record || strcmp(name, MESSAGE_USER_ID) == 0)
 		return;
-	record_id = slot_getattr(probe->scan.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
+	record_id = slot_getattr(probe->scan.slot, Anum_result_record_id, &isnull);
 	if (call == ring_catalog(false)->call[CALL_DELETE] && is_contact && !isnull)
 		record_map_archive(server, name, key, clock_us());
 	else if (call == ring_catalog(false)->call[CALL_DELETE])

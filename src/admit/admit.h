@@ -9,8 +9,8 @@
 #define HUBSPOT_ADMIT_H
 
 #include "queue/queue.h"
-#include "store/outbox.h"
-#include "store/result_probe.h"
+#include "ring/outbox.h"
+#include "ring/result_probe.h"
 
 /* Why a row has no lane, and therefore ends unsent.  Texts are palloc'd or constant. */
 typedef struct Refusal

@@ -15,9 +15,9 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
-#include "queue/begun.h"
-#include "store/ring.h"
+#include "admit/begun.h"
+#include "backend/statement.h"
+#include "ring/ring.h"
 
 /* Ids, each once. */
 typedef struct Ids

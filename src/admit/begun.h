@@ -17,7 +17,7 @@
 #ifndef HUBSPOT_BEGUN_H
 #define HUBSPOT_BEGUN_H
 
-#include "queue/admit.h"
+#include "admit/admit.h"
 
 extern void begun_init(void);
 

@@ -9,8 +9,8 @@
 #include "utils/builtins.h"
 
 #include "base/hubspot.h"
-#include "queue/cancel.h"
-#include "store/ring.h"
+#include "admit/cancel.h"
+#include "ring/ring.h"
 
 const Refusal cancel_refusal =
 {VERDICT_CANCELLED, "cancelled", "hubspot_cancel() was called before the row could be sent"};

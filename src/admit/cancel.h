@@ -11,7 +11,7 @@
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 
-#include "queue/admit.h"
+#include "admit/admit.h"
 
 /* Rows that a command means: all that is given has to fit. */
 typedef struct Command

@@ -7,7 +7,7 @@
  *
  * settings_pin() and settings_pin_for_queries() are called once by each worker
  * and refresher, outside a transaction; settings_pin_for_statement() and
- * settings_pin_for_chunk() by src/base/statement.c for each statement.
+ * settings_pin_for_chunk() by src/backend/statement.c for each statement.
  */
 #include "postgres.h"
 
@@ -16,8 +16,8 @@
 #include "utils/guc.h"
 
 #include "base/hubspot.h"
+#include "backend/settings.h"
 #include "base/guc.h"
-#include "base/settings.h"
 
 typedef struct Setting
 {

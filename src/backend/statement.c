@@ -18,8 +18,8 @@
 #include "utils/array.h"
 #include "utils/guc.h"
 
-#include "base/settings.h"
-#include "base/statement.h"
+#include "backend/settings.h"
+#include "backend/statement.h"
 
 int
 statement_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,

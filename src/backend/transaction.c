@@ -10,7 +10,7 @@
 #include "pgstat.h"
 
 #include "base/hubspot.h"
-#include "base/transaction.h"
+#include "backend/transaction.h"
 
 void
 transaction_begin(const char *activity)

@@ -10,7 +10,7 @@
 #include "utils/rel.h"
 
 #include "base/hubspot.h"
-#include "base/trigger_call.h"
+#include "backend/trigger_call.h"
 
 static bool
 fits(const TriggerUse *use, TriggerEvent event)

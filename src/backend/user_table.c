@@ -13,7 +13,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/hubspot.h"
-#include "base/user_table.h"
+#include "backend/user_table.h"
 
 bool
 user_table_has_storage(Relation rel)

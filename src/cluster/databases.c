@@ -21,8 +21,8 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
+#include "backend/transaction.h"
 #include "base/guc.h"
-#include "base/transaction.h"
 #include "cluster/databases.h"
 #include "cluster/shared.h"
 

@@ -32,8 +32,8 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "backend/statement.h"
 #include "base/guc.h"
-#include "base/statement.h"
 #include "cluster/guard.h"
 #include "cluster/home.h"
 #include "cluster/shared.h"

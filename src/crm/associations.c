@@ -20,15 +20,15 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "crm/families.h"
 #include "crm/records.h"
-#include "queue/await.h"
-#include "queue/tell.h"
 #include "request/fault.h"
 #include "store/company_contact.h"
+#include "ring/ring_scan.h"
 #include "store/record_map.h"
-#include "store/ring_scan.h"
+#include "text/value.h"
+#include "wait/await.h"
+#include "wait/tell.h"
 
 /* HubSpot's types of associations; each has a direction. */
 #define PRIMARY_COMPANY				1	/* of a contact with its primary company */
@@ -126,7 +126,7 @@ find_parent(Row *row)
 				   catalog->result_id[RING_CHILD(row->parent)], 1);
 	if (ring_scan_find(&child, row->parent))
 	{
-		Datum		record_id = slot_getattr(child.slot, ACK_RECORD_ID_ATTRIBUTE, &isnull);
+		Datum		record_id = slot_getattr(child.slot, Anum_result_record_id, &isnull);
 
 		if (!isnull)
 			text_to_cstring_buffer(DatumGetTextPP(record_id), row->record_id,

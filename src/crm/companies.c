@@ -22,15 +22,15 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "crm/deletes.h"
 #include "crm/families.h"
 #include "crm/modes.h"
 #include "crm/record_kinds.h"
-#include "queue/await.h"
 #include "request/fault.h"
 #include "request/schema_sync.h"
 #include "store/record_map.h"
+#include "text/value.h"
+#include "wait/await.h"
 
 #define INDEX_US		30000000	/* that HubSpot's search may be behind what was written */
 #define SEARCH_BYTES	2500	/* of a search that may take one more domain; HubSpot's limit is

@@ -16,15 +16,15 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "crm/deletes.h"
 #include "crm/families.h"
 #include "crm/late.h"
 #include "crm/modes.h"
 #include "crm/record_kinds.h"
-#include "queue/await.h"
-#include "queue/tell.h"
 #include "store/record_map.h"
+#include "text/value.h"
+#include "wait/await.h"
+#include "wait/tell.h"
 
 /* ---- conflicts ------------------------------------------------------------------ */
 

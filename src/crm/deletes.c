@@ -12,14 +12,14 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "crm/deletes.h"
-#include "crm/purge.h"
 #include "crm/records.h"
-#include "queue/await.h"
-#include "queue/tell.h"
+#include "erase/purge.h"
 #include "queue/known.h"
 #include "store/record_map.h"
+#include "text/value.h"
+#include "wait/await.h"
+#include "wait/tell.h"
 
 static const RequestKind erase_contact;
 

@@ -8,12 +8,12 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
 #include "crm/late.h"
 #include "crm/modes.h"
 #include "crm/record_kinds.h"
-#include "message/record_message.h"
+#include "mapping/record_message.h"
 #include "queue/queue.h"
+#include "text/value.h"
 
 /* The properties that a row writes. */
 static Mapping

@@ -7,19 +7,19 @@
  */
 #include "postgres.h"
 
-#include "message/record_message.h"
+#include "mapping/record_message.h"
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "crm/records.h"
 #include "crm/unknown.h"
-#include "message/mapping_property.h"
+#include "mapping/mapping_property.h"
 #include "request/await_creation.h"
-#include "request/unchanged.h"
 #include "request/schema_sync.h"
+#include "request/unchanged.h"
 #include "store/record_map.h"
+#include "text/value.h"
 
 bool
 records_can_be_read(Object object, const char *property)

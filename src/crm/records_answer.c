@@ -10,15 +10,15 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "crm/modes.h"
 #include "crm/records.h"
 #include "crm/unknown.h"
 #include "queue/known.h"
-#include "request/unchanged.h"
 #include "request/fault.h"
 #include "request/schema_sync.h"
+#include "request/unchanged.h"
 #include "store/record_map.h"
+#include "text/value.h"
 
 StaticAssertDecl(REPLY_ID_BYTES <= RECORD_ID_BYTES, "an id that was read can be kept");
 

@@ -15,7 +15,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "crm/unknown.h"
 
 #define MAX_UNKNOWN		2000	/* names counted between two writes */

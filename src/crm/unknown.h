@@ -8,7 +8,7 @@
 #ifndef HUBSPOT_UNKNOWN_H
 #define HUBSPOT_UNKNOWN_H
 
-#include "message/mapping.h"
+#include "mapping/mapping.h"
 #include "message/object_type.h"
 
 /* HubSpot has refused to create a record of that type, for it lacks the property. */

@@ -20,7 +20,7 @@
 
 #include "base/hubspot.h"
 #include "account/account.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "declare/preview.h"
 #include "declare/preview_source.h"
 #include "declare/sync_declare.h"

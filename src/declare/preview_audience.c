@@ -21,16 +21,16 @@
 
 #include "base/hubspot.h"
 #include "account/account.h"
-#include "base/domain.h"
-#include "base/statement.h"
-#include "base/value.h"
+#include "backend/statement.h"
 #include "declare/preview.h"
 #include "message/message.h"
 #include "refresh/refresh_source.h"
+#include "ring/ring.h"
 #include "store/act_as.h"
-#include "store/ring.h"
 #include "sync/sync_argument.h"
 #include "sync/sync_source.h"
+#include "text/domain.h"
+#include "text/value.h"
 
 #define EXAMPLES	3			/* at most, of good keys and of bad keys */
 

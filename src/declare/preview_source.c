@@ -20,12 +20,12 @@
 #include "utils/portal.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
 #include "declare/preview_source.h"
 #include "enqueue/row_column.h"
 #include "refresh/refresh_row.h"
 #include "refresh/refresh_source.h"
 #include "store/act_as.h"
+#include "text/value.h"
 
 #define SAMPLE_ROWS		3
 #define COUNTED_ROWS	10000	/* rows are counted up to here, beyond estimated */

@@ -15,7 +15,7 @@
 
 #include "base/hubspot.h"
 #include "refresh/refresh.h"
-#include "store/ring.h"
+#include "ring/ring.h"
 #include "sync/sync_argument.h"
 
 PG_FUNCTION_INFO_V1(hubspot_refresh);

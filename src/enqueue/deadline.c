@@ -11,9 +11,9 @@
 #include "utils/datetime.h"
 
 #include "base/hubspot.h"
-#include "base/interval.h"
-#include "message/deadline.h"
-#include "message/property_value.h"
+#include "enqueue/deadline.h"
+#include "mapping/property_value.h"
+#include "text/interval.h"
 
 #define EXPECTED "Expected an interval above zero and of at most a year, such as \"15 minutes\"."
 #define EXPECTED_IN_MESSAGE \

@@ -15,9 +15,9 @@
 #include "utils/builtins.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "enqueue/enqueue.h"
-#include "store/ring.h"
+#include "ring/ring.h"
 
 static uint64
 run(const char *query, Oid server, const char *message_id, int64 id)

@@ -16,7 +16,7 @@
 #include "access/xact.h"
 #include "commands/sequence.h"
 #include "funcapi.h"
-#include "message/record_message.h"
+#include "mapping/record_message.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -25,16 +25,14 @@
 #include "utils/xid8.h"
 
 #include "base/hubspot.h"
-#include "base/guc.h"
 #include "account/account.h"
+#include "base/guc.h"
 #include "cluster/shared.h"
+#include "enqueue/deadline.h"
 #include "enqueue/enqueue.h"
-#include "message/deadline.h"
 #include "message/unreadable.h"
 #include "store/append.h"
 #include "store/company_contact.h"
-#include "store/outbox.h"
-#include "store/ring.h"
 
 #define ENQUEUE_GROUP_BYTES	(256 * 1024)
 

@@ -20,7 +20,7 @@
 #include "base/hubspot.h"
 #include "cluster/shared.h"
 #include "enqueue/enqueue.h"
-#include "store/ring.h"
+#include "ring/ring.h"
 
 #define ENQUEUE_GROUP_ROWS	500
 

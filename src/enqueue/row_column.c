@@ -24,10 +24,10 @@
 
 #include "base/hubspot.h"
 #include "base/guc.h"
-#include "base/value.h"
 #include "enqueue/row_column.h"
 #include "message/message.h"
 #include "message/unreadable.h"
+#include "text/value.h"
 
 #define MEMBER_BYTES	16		/* of a member beside its name and value, about */
 

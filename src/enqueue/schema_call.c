@@ -17,11 +17,11 @@
 
 #include "base/hubspot.h"
 #include "account/account.h"
-#include "base/trigger_call.h"
-#include "base/value.h"
+#include "backend/trigger_call.h"
 #include "enqueue/enqueue.h"
-#include "message/schema.h"
-#include "store/ring.h"
+#include "mapping/schema.h"
+#include "ring/ring.h"
+#include "text/value.h"
 
 #define MAX_NAME	100			/* of a property at HubSpot */
 #define MAX_EVENT_NAME 50		/* bytes of the name of an event or of its properties */

@@ -24,14 +24,14 @@
 #include "utils/tuplestore.h"
 
 #include "base/hubspot.h"
-#include "base/guc.h"
 #include "account/account.h"
-#include "base/trigger_call.h"
-#include "base/value.h"
+#include "backend/trigger_call.h"
+#include "base/guc.h"
+#include "enqueue/deadline.h"
 #include "enqueue/enqueue.h"
 #include "enqueue/row_column.h"
 #include "enqueue/trigger_creator.h"
-#include "message/deadline.h"
+#include "text/value.h"
 
 #define TRIGGER_GROUP_ROWS 500
 

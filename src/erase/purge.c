@@ -26,15 +26,14 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
+#include "backend/statement.h"
 #include "base/clock.h"
-#include "base/statement.h"
 #include "base/worker_context.h"
-#include "crm/purge.h"
-#include "crm/purge_pass.h"
-#include "crm/records.h"
-#include "queue/defer.h"
+#include "erase/purge.h"
+#include "erase/purge_pass.h"
 #include "queue/known.h"
 #include "store/company_contact.h"
+#include "wait/defer.h"
 
 #define RETRY_US		1000000 /* until a refresh that goes on is looked for again */
 #define STEP_US			5000	/* for erasures at their end, in one transaction */

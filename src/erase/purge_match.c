@@ -14,8 +14,8 @@
 #include "utils/numeric.h"
 
 #include "base/hubspot.h"
-#include "base/domain.h"
-#include "crm/purge_match.h"
+#include "erase/purge_match.h"
+#include "text/domain.h"
 
 #define MAX_LOCAL	64			/* bytes before the "@" */
 #define MAX_ADDRESS	1024		/* more than any address has, before its domain becomes ASCII */

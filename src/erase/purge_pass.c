@@ -28,12 +28,12 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
+#include "backend/statement.h"
 #include "base/clock.h"
-#include "base/statement.h"
-#include "crm/purge_pass.h"
-#include "store/outbox.h"
-#include "store/ring.h"
-#include "store/ring_scan.h"
+#include "erase/purge_pass.h"
+#include "ring/outbox.h"
+#include "ring/ring.h"
+#include "ring/ring_scan.h"
 
 #define SLICE_US		5000
 #define CHUNK_ROWS		1000

@@ -11,7 +11,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "crm/purge_match.h"
+#include "erase/purge_match.h"
 
 /* A contact, as the pass knows it; the list belongs to the caller. */
 typedef struct Erased

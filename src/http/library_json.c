@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "http/library.h"
-#include "http/reply.h"
-#include "http/reply_json.h"
+#include "reply/reply.h"
+#include "reply/reply_json.h"
 
 /* Parse the text.  A rule holds if memory is short: that is no fault of the library. */
 static bool

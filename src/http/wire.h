@@ -22,7 +22,7 @@
 #ifndef HUBSPOT_WIRE_H
 #define HUBSPOT_WIRE_H
 
-#include "http/reply.h"
+#include "reply/reply.h"
 
 #define WIRE_MAX_TRANSFERS	16	/* per worker, for all accounts */
 #define WIRE_MAX_BODY		(8 * 1024 * 1024)	/* per answer, after decompression */

@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "base/encoding.h"
 #include "http/wire_translate.h"
+#include "text/encoding.h"
 
 void
 wire_translate_reply(Reply *reply)

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_WIRE_TRANSLATE_H
 #define HUBSPOT_WIRE_TRANSLATE_H
 
-#include "http/reply.h"
+#include "reply/reply.h"
 
 /* Once, when it has been parsed; outside of transactions. */
 extern void wire_translate_reply(Reply *reply);

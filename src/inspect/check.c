@@ -12,7 +12,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/hubspot.h"
-#include "store/ring_check.h"
+#include "ring/ring_check.h"
 
 PG_FUNCTION_INFO_V1(hubspot_check);
 

@@ -31,12 +31,12 @@
 
 #include "base/hubspot.h"
 #include "account/account.h"
-#include "base/statement.h"
+#include "admit/admit.h"
+#include "backend/statement.h"
 #include "inspect/rights.h"
-#include "queue/admit.h"
+#include "ring/ring.h"
+#include "ring/snapshot.h"
 #include "store/act_as.h"
-#include "store/ring.h"
-#include "store/snapshot.h"
 
 #define FIRST_PAUSE_MS	10		/* between two looks, doubled each time ... */
 #define LONGEST_PAUSE_MS	500 /* ... up to this */

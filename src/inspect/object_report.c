@@ -13,7 +13,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/hubspot.h"
-#include "message/mapping_name.h"
+#include "mapping/mapping_name.h"
 
 PG_FUNCTION_INFO_V1(hubspot_object_types);
 

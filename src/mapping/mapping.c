@@ -11,12 +11,12 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "base/domain.h"
-#include "base/value.h"
-#include "message/mapping.h"
-#include "message/mapping_name.h"
-#include "message/mapping_property.h"
+#include "mapping/mapping.h"
+#include "mapping/mapping_name.h"
+#include "mapping/mapping_property.h"
 #include "message/unreadable.h"
+#include "text/domain.h"
+#include "text/value.h"
 
 #define MAX_CONTAINERS	3		/* # of objects with traits in one message */
 

@@ -9,9 +9,9 @@
 #ifndef HUBSPOT_MAPPING_H
 #define HUBSPOT_MAPPING_H
 
+#include "mapping/property_value.h"
+#include "mapping/schema.h"
 #include "message/message.h"
-#include "message/property_value.h"
-#include "message/schema.h"
 
 /* The rules of an account, the same for all its messages. */
 typedef struct MappingRules

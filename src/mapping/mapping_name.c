@@ -9,7 +9,7 @@
 #include "mb/pg_wchar.h"
 
 #include "base/hubspot.h"
-#include "message/mapping_name.h"
+#include "mapping/mapping_name.h"
 
 /* Sorted, for a binary search. */
 static const char *const trait_names[TRAIT_COUNT] = {

@@ -5,53 +5,9 @@
 #ifndef HUBSPOT_MAPPING_NAME_H
 #define HUBSPOT_MAPPING_NAME_H
 
-#include "message/mapping.h"
+#include "mapping/mapping.h"
 #include "message/object_type.h"
-
-/* Traits with a special meaning; names folded by message_fold_name(). */
-typedef enum Trait
-{
-	TRAIT_ADDRESS,
-	TRAIT_CITY,
-	TRAIT_COMPANY,
-	TRAIT_COMPANYNAME,
-	TRAIT_COUNTRY,
-	TRAIT_CREATED,
-	TRAIT_CREATEDAT,
-	TRAIT_DESCRIPTION,
-	TRAIT_DOMAIN,
-	TRAIT_EMAIL,
-	TRAIT_EMPLOYEES,
-	TRAIT_FIRSTNAME,
-	TRAIT_INDUSTRY,
-	TRAIT_JOBTITLE,
-	TRAIT_LASTNAME,
-	TRAIT_LIFECYCLESTAGE,
-	TRAIT_NAME,
-	TRAIT_NUMBEROFEMPLOYEES,
-	TRAIT_PHONE,
-	TRAIT_POSITION,
-	TRAIT_POSTALCODE,
-	TRAIT_STATE,
-	TRAIT_TITLE,
-	TRAIT_WEBSITE,
-	TRAIT_ZIP
-#define TRAIT_COUNT (TRAIT_ZIP + 1)
-} Trait;
-
-#define TRAIT_BIT(trait) ((uint32) 1 << (trait))
-
-/*
- * A source of a property; if several lines have the same property, the first that is
- * present wins.
- */
-typedef struct SpecialField
-{
-	const char *property;
-	Trait		trait;
-	const char *member;			/* member of a trait that is an object; NULL: the trait itself,
-								 * which is no object */
-} SpecialField;
+#include "message/special_field.h"
 
 /* The special trait of this name for the object, or -1. */
 extern int	special_trait(Object object, const char *name, int len);

@@ -10,8 +10,8 @@
 #include "mb/pg_wchar.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
-#include "message/mapping_property.h"
+#include "mapping/mapping_property.h"
+#include "text/value.h"
 
 #define MAX_EVENT_PROPERTIES	50	/* per occurrence; HubSpot's limit */
 

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_MAPPING_PROPERTY_H
 #define HUBSPOT_MAPPING_PROPERTY_H
 
-#include "message/mapping.h"
+#include "mapping/mapping.h"
 
 /*
  * Write a property, unless a newer row or an earlier trait has written it or the

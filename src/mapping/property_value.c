@@ -15,9 +15,9 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
+#include "mapping/property_value.h"
 #include "message/message.h"
-#include "message/property_value.h"
+#include "text/value.h"
 
 #define OPTIONS_SHOWN	10		/* # of valid options shown in a warning */
 

@@ -9,7 +9,7 @@
 #include "pgtime.h"
 #include "utils/jsonb.h"
 
-#include "message/schema.h"
+#include "mapping/schema.h"
 
 /* What was wrong with a value; texts are constant or palloc'd. */
 typedef struct ValueProblem

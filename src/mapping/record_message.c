@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
+#include "mapping/record_message.h"
 #include "message/object_type.h"
-#include "message/record_message.h"
 
 typedef bool (*KeyRule) (Call call, const MessageParts *parts, const char *id_property,
 						 MessageKey *key,

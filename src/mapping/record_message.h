@@ -7,7 +7,7 @@
 #ifndef HUBSPOT_RECORD_MESSAGE_H
 #define HUBSPOT_RECORD_MESSAGE_H
 
-#include "message/mapping.h"
+#include "mapping/mapping.h"
 
 /*
  * The key of a message about a record, as message_known_contact_key(); id_property: the

@@ -19,10 +19,10 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
+#include "mapping/schema.h"
 #include "message/message.h"
 #include "message/object_type.h"
-#include "message/schema.h"
 
 #define EVENT_NAME_MAX 50
 

@@ -15,7 +15,6 @@
 #include "utils/numeric.h"
 
 #include "base/hubspot.h"
-#include "base/domain.h"
 #include "message/message.h"
 #include "message/object_type.h"
 #include "message/unreadable.h"

@@ -10,9 +10,9 @@
 #include "utils/jsonb.h"
 
 #include "base/hubspot.h"
-#include "base/domain.h"
-#include "base/value.h"
 #include "message/message.h"
+#include "text/domain.h"
+#include "text/value.h"
 
 /* Fields that may hold a company's domain, in order. */
 static const char *const domain_fields[] = {"domain", "website"};

@@ -9,9 +9,9 @@
 #include "utils/fmgrprotos.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
 #include "message/message.h"
 #include "message/object_type.h"
+#include "text/value.h"
 
 static bool
 is_word(const JsonbValue *value, const char *word)

@@ -12,8 +12,8 @@
 #include "lib/stringinfo.h"
 
 #include "base/hubspot.h"
-#include "message/mapping_name.h"
 #include "message/object_type.h"
+#include "message/special_field.h"
 
 #define CREATED_APART (TRAIT_BIT(TRAIT_CREATED) | TRAIT_BIT(TRAIT_CREATEDAT))
 

@@ -16,7 +16,7 @@
 
 #include "base/words.h"
 
-struct SpecialField;			/* mapping_name.h */
+struct SpecialField;			/* special_field.h */
 
 typedef struct CrmType
 {

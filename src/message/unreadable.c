@@ -7,8 +7,8 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
 #include "message/unreadable.h"
+#include "text/value.h"
 
 #define MEMBER "hubspot.unreadable"
 

@@ -13,8 +13,8 @@
 #include "account/meter.h"
 #include "account/path.h"
 #include "account/secret.h"
-#include "message/mapping.h"
-#include "message/schema.h"
+#include "mapping/mapping.h"
+#include "mapping/schema.h"
 #include "queue/lane_state.h"
 
 /* How far the worker is with reading a part of an account's schema. */

@@ -29,10 +29,10 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/encoding.h"
 #include "base/worker_context.h"
 #include "message/object_type.h"
 #include "queue/queue.h"
+#include "text/encoding.h"
 
 #define SHOWN_AFTER_US	1000000
 #define SHOWN_AT_MOST	4096	/* keys of a lane that one look goes through */

@@ -15,12 +15,12 @@
 #include "utils/xid8.h"
 
 #include "base/hubspot.h"
-#include "queue/park.h"
 #include "queue/queue.h"
 #include "read/checkpoint.h"
+#include "ring/checkpoint_table.h"
+#include "ring/ring.h"
 #include "store/append.h"
-#include "store/checkpoint_table.h"
-#include "store/ring.h"
+#include "wait/park.h"
 
 #define CHECKPOINT_US	1000000 /* shortest time between two checkpoints */
 

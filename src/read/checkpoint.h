@@ -8,7 +8,7 @@
 #ifndef HUBSPOT_CHECKPOINT_H
 #define HUBSPOT_CHECKPOINT_H
 
-#include "store/snapshot.h"
+#include "ring/snapshot.h"
 
 /* Read the last checkpoint of the table into mark; raises an error when there is none. */
 extern void checkpoint_read(Mark *mark);

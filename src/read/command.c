@@ -22,15 +22,15 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "admit/admit.h"
+#include "admit/cancel.h"
+#include "backend/statement.h"
 #include "base/worker_context.h"
-#include "queue/admit.h"
-#include "queue/cancel.h"
-#include "queue/defer.h"
 #include "read/command.h"
 #include "read/outbox_reader.h"
 #include "request/batch.h"
-#include "store/ring.h"
+#include "ring/ring.h"
+#include "wait/defer.h"
 
 static int64 last_command;		/* commands up to this number have been read */
 static List *to_deferred;		/* commands (of Command) not yet carried out for deferred rows */

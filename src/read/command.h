@@ -12,7 +12,7 @@
 
 #include "executor/tuptable.h"
 
-#include "queue/admit.h"
+#include "admit/admit.h"
 
 /* Read new commands and begin to carry them out; inside a transaction with an active snapshot. */
 extern void command_look(void);

@@ -50,19 +50,19 @@
 #include "utils/xid8.h"
 
 #include "base/hubspot.h"
+#include "admit/admit.h"
+#include "admit/cancel.h"
 #include "base/guc.h"
 #include "base/worker_context.h"
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
-#include "queue/admit.h"
-#include "queue/cancel.h"
-#include "queue/defer.h"
-#include "queue/park.h"
-#include "queue/tell.h"
 #include "read/checkpoint.h"
 #include "read/outbox_reader.h"
+#include "ring/ring.h"
 #include "store/confirmed.h"
-#include "store/ring.h"
+#include "wait/defer.h"
+#include "wait/park.h"
+#include "wait/tell.h"
 
 #define PAGE_ROWS			2000	/* # of rows per reader and transaction */
 

@@ -21,7 +21,7 @@
 
 #include "base/hubspot.h"
 #include "account/account.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "refresh/refresh_compare.h"
 #include "store/act_as.h"
 

@@ -28,7 +28,7 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "refresh/refresh_filter.h"
 #include "store/act_as.h"
 

@@ -20,9 +20,9 @@
 
 #include "base/hubspot.h"
 #include "account/account.h"
-#include "base/value.h"
 #include "enqueue/enqueue.h"
 #include "refresh/refresh_queue.h"
+#include "text/value.h"
 
 #define GROUP_ROWS	500
 

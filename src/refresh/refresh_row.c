@@ -14,9 +14,9 @@
 #include "nodes/pg_list.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
 #include "enqueue/row_column.h"
 #include "refresh/refresh_row.h"
+#include "text/value.h"
 
 #define FIRST_VALUE 1			/* of the result's columns: behind the key */
 

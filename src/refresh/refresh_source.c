@@ -31,11 +31,11 @@
 
 #include "base/hubspot.h"
 #include "account/account.h"
-#include "base/domain.h"
 #include "message/message.h"
 #include "refresh/refresh_row.h"
 #include "refresh/refresh_source.h"
 #include "store/act_as.h"
+#include "text/domain.h"
 
 /* ---- the statement ------------------------------------------------------------------ */
 

@@ -22,9 +22,9 @@
 #include "base/hubspot.h"
 #include "account/account.h"
 #include "base/clock.h"
-#include "refresh/fill.h"
-#include "refresh/fill_read.h"
-#include "refresh/refresher_limit.h"
+#include "refresher/fill.h"
+#include "refresher/fill_read.h"
+#include "refresher/refresher_limit.h"
 #include "sync/sync_row.h"
 
 #define TELL_US			10000000	/* a row was locked for so long: say so */

@@ -12,7 +12,7 @@
 #include "nodes/pg_list.h"
 
 #include "cluster/shared.h"
-#include "refresh/schedule.h"
+#include "refresher/schedule.h"
 
 #define FILL_CHUNK		500		/* rows of a transaction */
 #define FILL_GROUP		10000	/* at most, when many have the same key */

@@ -22,11 +22,11 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
+#include "backend/statement.h"
 #include "base/clock.h"
-#include "base/statement.h"
-#include "refresh/fill.h"
-#include "store/result_probe.h"
-#include "store/ring.h"
+#include "refresher/fill.h"
+#include "ring/result_probe.h"
+#include "ring/ring.h"
 
 #define LOOK_US			100000
 #define LONGEST_LOOK_US 2000000

@@ -55,9 +55,9 @@
 #include "utils/typcache.h"
 
 #include "base/hubspot.h"
-#include "base/user_table.h"
-#include "refresh/fill.h"
-#include "refresh/fill_read.h"
+#include "backend/user_table.h"
+#include "refresher/fill.h"
+#include "refresher/fill_read.h"
 #include "store/act_as.h"
 
 #define ATTEMPTS		3		/* tries if rows change between reading */

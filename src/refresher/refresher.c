@@ -45,17 +45,17 @@
 #include "utils/wait_event.h"
 
 #include "base/hubspot.h"
+#include "backend/settings.h"
+#include "backend/transaction.h"
 #include "base/clock.h"
-#include "base/settings.h"
-#include "base/transaction.h"
 #include "cluster/crash_guard.h"
 #include "cluster/suspect.h"
-#include "refresh/fill.h"
 #include "refresh/refresh.h"
-#include "refresh/refresher.h"
-#include "refresh/refresher_limit.h"
-#include "refresh/schedule.h"
-#include "store/ring.h"
+#include "refresher/fill.h"
+#include "refresher/refresher.h"
+#include "refresher/refresher_limit.h"
+#include "refresher/schedule.h"
+#include "ring/ring.h"
 
 /* The process: found by its name in this library. */
 extern PGDLLEXPORT void hubspot_refresher_main(Datum arg);

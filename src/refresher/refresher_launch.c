@@ -33,8 +33,8 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "cluster/crash_guard.h"
-#include "refresh/refresher.h"
-#include "refresh/schedule.h"
+#include "refresher/refresher.h"
+#include "refresher/schedule.h"
 
 #define LOOK_US			5000000
 #define HEALTHY_US		INT64CONST(60000000)

@@ -23,7 +23,7 @@
 
 #include "base/hubspot.h"
 #include "base/guc.h"
-#include "refresh/refresher_limit.h"
+#include "refresher/refresher_limit.h"
 
 #define GRACE_MS	5000
 

@@ -17,7 +17,7 @@
 
 #include "base/hubspot.h"
 #include "cluster/shared.h"
-#include "refresh/schedule.h"
+#include "refresher/schedule.h"
 
 /* When a compared definition is due; one that was never refreshed is due at once. */
 #define NEXT_AT "coalesce(s.next_at, CASE WHEN y.every IS NOT NULL THEN y.defined_at END)"

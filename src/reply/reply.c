@@ -12,9 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http/reply.h"
-#include "http/reply_json.h"
-#include "http/reply_translate.h"
+#include "reply/reply.h"
+#include "reply/reply_json.h"
+#include "reply/reply_translate.h"
 
 #define AROUND_FAULT	48		/* bytes shown of what could not be read */
 

@@ -12,7 +12,7 @@
 #include <strings.h>
 #include <time.h>
 
-#include "http/reply.h"
+#include "reply/reply.h"
 
 /* ---- text ------------------------------------------------------------------------ */
 

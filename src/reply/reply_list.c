@@ -6,8 +6,8 @@
  */
 #include <string.h>
 
-#include "http/reply.h"
-#include "http/reply_json.h"
+#include "reply/reply.h"
+#include "reply/reply_json.h"
 
 static const char *
 id_text(json_object *value)

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http/reply.h"
-#include "http/reply_json.h"
+#include "reply/reply.h"
+#include "reply/reply_json.h"
 
 #define LOOK_INTO	16384		/* bytes of a message that are searched for quoted keys */
 

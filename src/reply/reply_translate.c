@@ -10,8 +10,8 @@
 
 #include <json-c/json.h>
 
-#include "base/ascii.h"
-#include "http/reply_translate.h"
+#include "reply/reply_translate.h"
+#include "text/ascii.h"
 
 static bool translate_value(json_object *value, ReplyTranslator translator);
 

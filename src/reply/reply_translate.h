@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_REPLY_TRANSLATE_H
 #define HUBSPOT_REPLY_TRANSLATE_H
 
-#include "http/reply.h"
+#include "reply/reply.h"
 
 /*
  * Translate all strings and names.  False if memory ran out: then the tree has been

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "http/reply.h"
-#include "http/reply_json.h"
+#include "reply/reply.h"
+#include "reply/reply_json.h"
 
 /* Seconds since 1970 of "2025-12-13T05:00:00Z", with a fraction or not; -1 for anything else. */
 static int64_t

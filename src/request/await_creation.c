@@ -10,8 +10,8 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "queue/await.h"
 #include "request/await_creation.h"
+#include "wait/await.h"
 
 /*
  * Without the right to create, or where nobody takes a creation, the wait would

@@ -14,18 +14,18 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "admit/admit.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "base/worker_context.h"
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
-#include "queue/admit.h"
 #include "request/await_creation.h"
-#include "queue/defer.h"
 #include "request/batch.h"
 #include "request/batch_build.h"
 #include "request/narrow.h"
 #include "request/schema_sync.h"
+#include "text/value.h"
+#include "wait/defer.h"
 
 #define INPUT_MAX_ROWS		1000	/* merged into one record */
 #define MAX_LOOKED_AT		4	/* keys for each input, for one with the batch's id property */

@@ -14,10 +14,10 @@
 #include "lib/stringinfo.h"
 
 #include "account/path.h"
-#include "http/reply.h"
 #include "message/message.h"
 #include "queue/family.h"
 #include "queue/queue.h"
+#include "reply/reply.h"
 #include "store/ack.h"
 
 #define BATCH_MAX_BYTES		(1024 * 1024)
@@ -109,7 +109,7 @@ typedef enum Repeat
 	REPEAT_HARMLESS,			/* it reads, or sets what is so already */
 	REPEAT_REFUSED,				/* HubSpot tells it from the first one: by a uuid, by a name */
 	REPEAT_SOUGHT,				/* it would be a second one: that of the first is looked for */
-	REPEAT_DOUBLES				/* it is a second one: noted before it is sent (queue/begun.h), it
+	REPEAT_DOUBLES				/* it is a second one: noted before it is sent (admit/begun.h), it
 								 * ends as unknown when its answer is lost, settle() says how */
 } Repeat;
 

@@ -14,12 +14,12 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
+#include "admit/begun.h"
 #include "queue/accounts.h"
-#include "queue/begun.h"
-#include "queue/defer.h"
-#include "request/unchanged.h"
 #include "request/batch_build.h"
 #include "request/fault.h"
+#include "request/unchanged.h"
+#include "wait/defer.h"
 
 #define MAX_SILENT_ANSWERS	3	/* 2xx answers without a word on the only record */
 

@@ -9,15 +9,15 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
+#include "admit/begun.h"
 #include "base/clock.h"
-#include "base/encoding.h"
-#include "base/value.h"
 #include "base/verdict.h"
-#include "queue/begun.h"
-#include "queue/defer.h"
 #include "queue/known.h"
 #include "request/batch.h"
 #include "request/narrow.h"
+#include "text/encoding.h"
+#include "text/value.h"
+#include "wait/defer.h"
 
 const char *const batch_too_late = "the row's deadline had passed before it could be sent";
 

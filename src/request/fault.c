@@ -11,11 +11,11 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "queue/defer.h"
-#include "queue/defer_write.h"
 #include "queue/known.h"
 #include "request/fault.h"
 #include "request/narrow.h"
+#include "wait/defer.h"
+#include "wait/defer_write.h"
 
 #define FIRST_WAIT_S	5		/* after the first fault; doubles with each more ... */
 #define LONGEST_WAIT_S	3600	/* ... up to this */

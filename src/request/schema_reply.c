@@ -9,10 +9,10 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "base/encoding.h"
-#include "base/value.h"
-#include "http/reply_json.h"
+#include "reply/reply_json.h"
 #include "request/schema_reply.h"
+#include "text/encoding.h"
+#include "text/value.h"
 
 /* Bytes, beyond what HubSpot allows itself: its names have at most 100 characters. */
 #define MAX_NAME	400

@@ -7,7 +7,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "http/reply.h"
+#include "reply/reply.h"
 
 /*
  * Append the answer's properties to a JSON array (without its brackets):

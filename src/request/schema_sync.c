@@ -19,12 +19,12 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/value.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
 #include "request/schema_reply.h"
 #include "request/schema_sync.h"
-#include "store/ring.h"
+#include "ring/ring.h"
+#include "text/value.h"
 
 #define REFRESH_SECONDS	3600
 #define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */

@@ -12,8 +12,8 @@
 #include "utils/xid8.h"
 
 #include "base/hubspot.h"
-#include "store/checkpoint_table.h"
-#include "store/ring.h"
+#include "ring/checkpoint_table.h"
+#include "ring/ring.h"
 
 static void
 take_if_younger(TupleTableSlot *slot, int64 *number, Mark *mark)

@@ -5,7 +5,7 @@
 #ifndef HUBSPOT_CHECKPOINT_TABLE_H
 #define HUBSPOT_CHECKPOINT_TABLE_H
 
-#include "store/snapshot.h"
+#include "ring/snapshot.h"
 
 /* Columns of hubspot.checkpoint, in the order of the script. */
 enum CheckpointColumn

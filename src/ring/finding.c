@@ -7,7 +7,7 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "store/ring_check.h"
+#include "ring/ring_check.h"
 
 /* Each text takes the finding's number once, or not at all. */
 typedef struct FindingRule

@@ -9,8 +9,8 @@
 #include "access/genam.h"
 
 #include "base/hubspot.h"
-#include "store/result_probe.h"
-#include "store/ring.h"
+#include "ring/result_probe.h"
+#include "ring/ring.h"
 
 static int64 highest_result[RING_CHILDREN]; /* at the start; 0: none */
 

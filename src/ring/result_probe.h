@@ -7,7 +7,7 @@
 #ifndef HUBSPOT_RESULT_PROBE_H
 #define HUBSPOT_RESULT_PROBE_H
 
-#include "store/ring_scan.h"
+#include "ring/ring_scan.h"
 
 /* Open for one page: begin with child = -1, and close it. */
 typedef struct ResultProbe

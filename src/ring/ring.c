@@ -28,9 +28,9 @@
 
 #include "base/hubspot.h"
 #include "base/verdict.h"
-#include "store/outbox.h"
 #include "message/object_type.h"
-#include "store/ring.h"
+#include "ring/outbox.h"
+#include "ring/ring.h"
 
 static Catalog catalog;
 static bool catalog_valid = false;

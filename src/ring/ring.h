@@ -25,6 +25,10 @@
 #define CHECKPOINT_CHILDREN 2
 #define CHECKPOINT_SPAN		1000
 
+/* Attribute numbers of hubspot.result, for those who read it; store/ack.c writes all. */
+#define Anum_result_verdict 5
+#define Anum_result_record_id 9
+
 /* Oids of everything that the hot path uses, so that it needs no look-up by name. */
 typedef struct Catalog
 {

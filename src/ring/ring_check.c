@@ -26,11 +26,10 @@
 #include "base/clock.h"
 #include "base/verdict.h"
 #include "message/message.h"
-#include "store/ack.h"
-#include "store/checkpoint_table.h"
-#include "store/outbox.h"
-#include "store/ring_check.h"
-#include "store/ring_scan.h"
+#include "ring/checkpoint_table.h"
+#include "ring/outbox.h"
+#include "ring/ring_check.h"
+#include "ring/ring_scan.h"
 
 #define LOOK_AT_CLOCK	64		/* rows between two looks */
 
@@ -246,7 +245,7 @@ judge_copy(RingCheck *check, const Catalog *catalog, int64 id, bool is_dead)
 	if (ring_scan_find(&results, id))
 	{
 		bool		isnull;
-		Oid			verdict = DatumGetObjectId(slot_getattr(results.slot, ACK_VERDICT_ATTRIBUTE,
+		Oid			verdict = DatumGetObjectId(slot_getattr(results.slot, Anum_result_verdict,
 															&isnull));
 
 		if (!is_dead)

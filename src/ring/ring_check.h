@@ -15,8 +15,8 @@
 #ifndef HUBSPOT_RING_CHECK_H
 #define HUBSPOT_RING_CHECK_H
 
-#include "store/ring.h"
-#include "store/snapshot.h"
+#include "ring/ring.h"
+#include "ring/snapshot.h"
 
 #define CHECK_MAX_FINDINGS	1000
 

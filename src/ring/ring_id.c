@@ -25,7 +25,7 @@
 #include "storage/bufpage.h"
 #include "utils/rel.h"
 
-#include "store/ring.h"
+#include "ring/ring.h"
 
 int64
 ring_last_id(Oid sequence)

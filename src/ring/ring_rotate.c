@@ -38,11 +38,11 @@
 #include "utils/xid8.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
-#include "store/checkpoint_table.h"
-#include "store/outbox.h"
-#include "store/ring.h"
-#include "store/snapshot.h"
+#include "backend/statement.h"
+#include "ring/checkpoint_table.h"
+#include "ring/outbox.h"
+#include "ring/ring.h"
+#include "ring/snapshot.h"
 
 /* # of generations with rows, besides the current one. */
 #define RING_KEPT	(RING_CHILDREN - 2)

@@ -14,7 +14,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
-#include "store/ring_scan.h"
+#include "ring/ring_scan.h"
 
 void
 ring_scan_open(RingScan *child, Oid heap, Oid index, int nkeys)

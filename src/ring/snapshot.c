@@ -15,7 +15,7 @@
 
 #include "base/hubspot.h"
 #include "base/worker_context.h"
-#include "store/snapshot.h"
+#include "ring/snapshot.h"
 
 static FullTransactionId
 next_xid(char **text)

@@ -19,10 +19,10 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "base/encoding.h"
+#include "ring/ring.h"
 #include "store/ack.h"
 #include "store/append.h"
-#include "store/ring.h"
+#include "text/encoding.h"
 
 #define ACK_ROWS		1000	/* verdicts that make a flush */
 /* From so many unwritten verdicts on the worker ends no more rows. */
@@ -47,8 +47,8 @@ enum RequestColumn
 	REQUEST_CATEGORY
 };
 
-StaticAssertDecl(ACK_VERDICT_ATTRIBUTE == RESULT_VERDICT + 1 &&
-				 ACK_RECORD_ID_ATTRIBUTE == RESULT_RECORD_ID + 1,
+StaticAssertDecl(Anum_result_verdict == RESULT_VERDICT + 1 &&
+				 Anum_result_record_id == RESULT_RECORD_ID + 1,
 				 "both are read by whoever looks up a verdict");
 
 /* Growing arrays, emptied as a whole. */

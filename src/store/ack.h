@@ -8,7 +8,7 @@
 #ifndef HUBSPOT_ACK_H
 #define HUBSPOT_ACK_H
 
-#include "store/ring.h"
+#include "ring/ring.h"
 #include "utils/timestamp.h"
 
 /* Longest category and message of a verdict: HubSpot may send megabytes. */
@@ -51,9 +51,6 @@ typedef struct AckResult
 	const char *message;
 	const char *warnings;		/* a JSON array */
 } AckResult;
-
-#define ACK_VERDICT_ATTRIBUTE	5	/* of hubspot.result, as the next */
-#define ACK_RECORD_ID_ATTRIBUTE 9
 
 extern void ack_init(void);
 

@@ -10,8 +10,8 @@
 #include "utils/guc.h"
 
 #include "base/hubspot.h"
+#include "ring/ring.h"
 #include "store/act_as.h"
-#include "store/ring.h"
 
 void
 act_as(Oid role, int flags, const char *search_path, Identity *before)

@@ -31,10 +31,10 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
+#include "ring/ring.h"
 #include "store/append.h"
 #include "store/company_contact.h"
-#include "store/ring.h"
 
 /* Columns of hubspot.company_contact, in the order of the script. */
 enum PairColumn

@@ -30,9 +30,9 @@
 
 #include "base/hubspot.h"
 #include "base/guc.h"
+#include "ring/ring_scan.h"
 #include "store/append.h"
 #include "store/confirmed.h"
-#include "store/ring_scan.h"
 
 #define WRITE_GROUP		100		/* rows handed to the table at once */
 

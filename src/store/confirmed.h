@@ -13,8 +13,8 @@
 #include "lib/ilist.h"
 #include "utils/timestamp.h"
 
+#include "ring/ring.h"
 #include "store/record_map.h"
-#include "store/ring.h"
 
 #define CONFIRMED_MAX_PAIRS 100 /* # of properties kept per record; others are always sent */
 

@@ -30,10 +30,10 @@
 
 #include "base/hubspot.h"
 #include "message/message.h"
+#include "ring/ring.h"
 #include "store/append.h"
 #include "store/company_contact.h"
 #include "store/record_map.h"
-#include "store/ring.h"
 
 #define MAP_ENTRIES		32768	/* # of entries that make a flush */
 #define MAP_FULL		(4 * MAP_ENTRIES)

@@ -7,7 +7,7 @@
 #ifndef HUBSPOT_RECORD_MAP_H
 #define HUBSPOT_RECORD_MAP_H
 
-#include "store/ring.h"
+#include "ring/ring.h"
 
 extern void record_map_init(void);
 

@@ -32,10 +32,10 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "cluster/shared.h"
+#include "ring/ring.h"
 #include "store/act_as.h"
-#include "store/ring.h"
 #include "sync/sync.h"
 
 const char *const sync_kind_names[SYNC_KINDS] = {"sync", "audience", "trait"};

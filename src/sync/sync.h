@@ -21,8 +21,8 @@
 #include "utils/timestamp.h"
 
 #include "message/object_type.h"
+#include "ring/ring.h"
 #include "store/act_as.h"
-#include "store/ring.h"
 
 typedef enum SyncKind
 {

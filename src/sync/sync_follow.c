@@ -26,7 +26,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "store/act_as.h"
 #include "sync/sync_follow.h"
 

@@ -18,7 +18,7 @@
 #include "utils/rel.h"
 
 #include "base/hubspot.h"
-#include "base/user_table.h"
+#include "backend/user_table.h"
 #include "sync/sync_follow.h"
 #include "sync/sync_row.h"
 

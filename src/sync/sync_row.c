@@ -21,7 +21,7 @@
 
 #include "base/hubspot.h"
 #include "account/account.h"
-#include "message/mapping_name.h"
+#include "mapping/mapping_name.h"
 #include "sync/sync_rights.h"
 #include "sync/sync_row_plan.h"
 

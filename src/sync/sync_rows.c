@@ -21,10 +21,10 @@
 #include "utils/rel.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
 #include "enqueue/enqueue.h"
-#include "message/mapping_name.h"
+#include "mapping/mapping_name.h"
 #include "sync/sync_row_plan.h"
+#include "text/value.h"
 
 #define BACKFILL_GROUP_ROWS 500
 

@@ -23,11 +23,11 @@
 #include "utils/json.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
-#include "base/trigger_call.h"
+#include "backend/statement.h"
+#include "backend/trigger_call.h"
 #include "cluster/shared.h"
+#include "ring/ring.h"
 #include "store/act_as.h"
-#include "store/ring.h"
 #include "sync/sync.h"
 #include "sync/sync_follow.h"
 

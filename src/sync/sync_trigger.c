@@ -27,8 +27,8 @@
 #include "utils/tuplestore.h"
 
 #include "base/hubspot.h"
-#include "base/trigger_call.h"
-#include "store/ring.h"
+#include "backend/trigger_call.h"
+#include "ring/ring.h"
 #include "sync/sync_row.h"
 
 #define GROUP_ROWS	500

@@ -13,7 +13,7 @@
 #include "utils/resowner.h"
 
 #include "base/hubspot.h"
-#include "base/digest.h"
+#include "text/digest.h"
 
 /* The name space of this extension's names: a random UUID. */
 static const uint8 name_space[16] = {

@@ -9,7 +9,7 @@
 #include <curl/curl.h>
 
 #include "base/hubspot.h"
-#include "base/domain.h"
+#include "text/domain.h"
 
 #define MAX_DOMAIN	253
 

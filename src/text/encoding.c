@@ -25,8 +25,8 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
-#include "base/ascii.h"
-#include "base/encoding.h"
+#include "text/ascii.h"
+#include "text/encoding.h"
 
 /* One direction; function.fn_oid invalid: there is no conversion, only ASCII can be converted. */
 typedef struct Way

@@ -9,7 +9,7 @@
 #include "utils/datetime.h"
 
 #include "base/hubspot.h"
-#include "base/interval.h"
+#include "text/interval.h"
 
 /* interval_in() raises an error for invalid text; its parts, used here, return one. */
 bool

@@ -11,8 +11,8 @@
 #include "utils/numeric.h"
 
 #include "base/hubspot.h"
-#include "base/encoding.h"
-#include "base/value.h"
+#include "text/encoding.h"
+#include "text/value.h"
 
 void
 value_append_string(StringInfo json, const char *text, int len)

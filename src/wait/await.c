@@ -8,12 +8,12 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
+#include "admit/admit.h"
 #include "base/clock.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
-#include "queue/admit.h"
-#include "queue/await.h"
-#include "queue/defer.h"
+#include "wait/await.h"
+#include "wait/defer.h"
 
 #define LOOK_UPS_AT_ONCE	5000	/* in one transaction */
 

@@ -21,18 +21,18 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "admit/admit.h"
+#include "admit/begun.h"
+#include "admit/cancel.h"
+#include "backend/statement.h"
 #include "base/clock.h"
-#include "base/statement.h"
-#include "base/value.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
-#include "queue/admit.h"
-#include "queue/begun.h"
-#include "queue/cancel.h"
-#include "queue/defer.h"
-#include "queue/defer_write.h"
+#include "ring/ring.h"
 #include "store/ack.h"
-#include "store/ring.h"
+#include "text/value.h"
+#include "wait/defer.h"
+#include "wait/defer_write.h"
 
 #define NO_ROOM_US		1000000 /* the window is full: look again */
 

@@ -20,13 +20,13 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
+#include "backend/statement.h"
 #include "base/clock.h"
-#include "base/encoding.h"
-#include "base/statement.h"
-#include "queue/defer.h"
-#include "queue/defer_write.h"
+#include "ring/outbox.h"
 #include "store/ack.h"
-#include "store/outbox.h"
+#include "text/encoding.h"
+#include "wait/defer.h"
+#include "wait/defer_write.h"
 
 #define CHANGE_WAIT_US	200000	/* longest wait of a change while others come in */
 

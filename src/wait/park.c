@@ -20,14 +20,14 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
+#include "admit/admit.h"
+#include "admit/cancel.h"
 #include "base/guc.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
-#include "queue/admit.h"
-#include "queue/cancel.h"
-#include "queue/park.h"
-#include "queue/tell.h"
-#include "store/ring.h"
+#include "ring/ring.h"
+#include "wait/park.h"
+#include "wait/tell.h"
 
 #define KEY_ROWS			2000	/* of one key in the window; KEY_CROWDED of one that waits for
 									 * a deferred row */

@@ -10,14 +10,14 @@
 #include "utils/builtins.h"
 
 #include "base/hubspot.h"
+#include "admit/admit.h"
 #include "base/clock.h"
 #include "message/message.h"
-#include "queue/admit.h"
-#include "queue/await.h"
-#include "queue/defer.h"
-#include "queue/tell.h"
-#include "store/outbox.h"
+#include "ring/outbox.h"
 #include "store/record_map.h"
+#include "wait/await.h"
+#include "wait/defer.h"
+#include "wait/tell.h"
 
 #define GRACE_US	1000000		/* who tells is near, as a rule: no copy is made before */
 #define NO_ROOM_US	60000000	/* too many are deferred: look again */

@@ -24,11 +24,11 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "backend/statement.h"
 #include "base/clock.h"
 #include "base/guc.h"
-#include "base/statement.h"
 #include "base/worker_context.h"
-#include "store/ring_check.h"
+#include "ring/ring_check.h"
 #include "worker/checker.h"
 
 #define SLICE_US		5000	/* of the processor */

@@ -6,7 +6,7 @@
 #ifndef HUBSPOT_CHECKER_H
 #define HUBSPOT_CHECKER_H
 
-#include "store/snapshot.h"
+#include "ring/snapshot.h"
 
 extern void checker_start(int64 now);
 

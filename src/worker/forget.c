@@ -20,11 +20,11 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "queue/accounts.h"
 #include "queue/known.h"
+#include "ring/ring.h"
 #include "store/confirmed.h"
-#include "store/ring.h"
 #include "worker/forget.h"
 
 #define ROWS_AT_ONCE	50000	/* taken out of the table in a transaction */

@@ -27,12 +27,12 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "backend/statement.h"
 #include "base/clock.h"
-#include "base/statement.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
-#include "worker/servers.h"
 #include "worker/meter_restore.h"
+#include "worker/servers.h"
 
 #define UNLOGGED	4			/* requests of a connection that the log may lack */
 

@@ -27,13 +27,13 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "cluster/shared.h"
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
-#include "store/ring.h"
-#include "worker/servers.h"
+#include "ring/ring.h"
 #include "worker/pause.h"
+#include "worker/servers.h"
 
 #define WHOLE_ACCOUNT ""		/* hubspot.pause.lane */
 

@@ -17,14 +17,14 @@
 #include "base/clock.h"
 #include "base/worker_context.h"
 #include "cluster/shared_lanes.h"
-#include "crm/purge.h"
+#include "erase/purge.h"
 #include "http/wire.h"
 #include "queue/accounts.h"
-#include "queue/park.h"
 #include "read/outbox_reader.h"
-#include "worker/servers.h"
+#include "wait/park.h"
 #include "worker/publish.h"
 #include "worker/send.h"
+#include "worker/servers.h"
 
 #define RATE_US		1000000		/* the rate is an average over seconds ... */
 #define RATE_WEIGHT	0.3			/* ... in which the last one has this weight */

@@ -17,21 +17,21 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
-#include "base/guc.h"
 #include "account/path.h"
 #include "activity/schema_lane.h"
 #include "base/clock.h"
-#include "base/encoding.h"
-#include "base/value.h"
+#include "base/guc.h"
 #include "cluster/suspect.h"
 #include "http/wire.h"
 #include "http/wire_translate.h"
 #include "queue/accounts.h"
 #include "request/schema_sync.h"
-#include "worker/servers.h"
+#include "text/encoding.h"
+#include "text/value.h"
 #include "worker/daily.h"
 #include "worker/pause.h"
 #include "worker/send.h"
+#include "worker/servers.h"
 
 #define HOLD_PARTIAL_US		20000	/* wait this long for a batch to fill up */
 #define COLLECT_US			500000	/* and this long for more rows of the same records */

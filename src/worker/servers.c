@@ -29,20 +29,20 @@
 
 #include "base/hubspot.h"
 #include "activity/families.h"
-#include "base/guc.h"
 #include "activity/lists.h"
+#include "backend/statement.h"
 #include "base/clock.h"
-#include "base/encoding.h"
-#include "base/statement.h"
-#include "base/value.h"
+#include "base/guc.h"
 #include "base/worker_context.h"
 #include "crm/families.h"
 #include "queue/accounts.h"
 #include "request/schema_sync.h"
-#include "worker/servers.h"
+#include "text/encoding.h"
+#include "text/value.h"
 #include "worker/daily.h"
-#include "worker/pause.h"
 #include "worker/meter_restore.h"
+#include "worker/pause.h"
+#include "worker/servers.h"
 
 static const FamilyWork *const families[FAMILY_COUNT] = {
 	[FAMILY_CONTACTS] = &contacts_work,

@@ -12,8 +12,8 @@
 #include "utils/memutils.h"
 
 #include "base/hubspot.h"
-#include "base/value.h"
 #include "http/wire.h"
+#include "text/value.h"
 #include "backend.h"
 #include "batch_fuzz.h"
 #include "fuzz.h"

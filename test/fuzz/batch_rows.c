@@ -14,9 +14,9 @@
 #include "utils/relcache.h"
 
 #include "base/hubspot.h"
+#include "admit/admit.h"
 #include "http/wire.h"
-#include "message/record_message.h"
-#include "queue/admit.h"
+#include "mapping/record_message.h"
 #include "worker/send.h"
 #include "backend.h"
 #include "batch_fuzz.h"

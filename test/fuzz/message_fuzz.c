@@ -14,11 +14,11 @@
 
 #include "base/hubspot.h"
 #include "activity/event.h"
-#include "base/domain.h"
-#include "message/mapping.h"
+#include "mapping/mapping.h"
+#include "mapping/record_message.h"
+#include "mapping/schema.h"
 #include "message/message.h"
-#include "message/record_message.h"
-#include "message/schema.h"
+#include "text/domain.h"
 #include "backend.h"
 #include "fuzz.h"
 

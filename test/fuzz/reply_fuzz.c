@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "http/reply.h"
-#include "http/reply_json.h"
+#include "reply/reply.h"
+#include "reply/reply_json.h"
 
 #define NINPUTS		4
 

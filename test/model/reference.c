@@ -12,10 +12,10 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
-#include "store/ring.h"
-#include "store/ring_scan.h"
-#include "store/snapshot.h"
+#include "backend/statement.h"
+#include "ring/ring.h"
+#include "ring/ring_scan.h"
+#include "ring/snapshot.h"
 #include "model.h"
 #include "simulated.h"
 

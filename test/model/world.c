@@ -22,14 +22,14 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
-#include "base/statement.h"
+#include "backend/statement.h"
 #include "cluster/shared.h"
 #include "enqueue/enqueue.h"
+#include "ring/outbox.h"
+#include "ring/ring.h"
+#include "ring/ring_scan.h"
+#include "ring/snapshot.h"
 #include "store/append.h"
-#include "store/outbox.h"
-#include "store/ring.h"
-#include "store/ring_scan.h"
-#include "store/snapshot.h"
 #include "model.h"
 
 #define FIRST_XID		UINT64CONST(1000000)

@@ -2,7 +2,7 @@
  * marks.c
  *		SQL functions that read a sequence again and again, as the worker does and as a SELECT does.
  *
- * Linked with src/store/ring_id.c; see the file "run" and test/t/046_sequence.pl.
+ * Linked with src/ring/ring_id.c; see the file "run" and test/t/046_sequence.pl.
  */
 #include "postgres.h"
 
@@ -16,7 +16,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
-#include "store/ring.h"
+#include "ring/ring.h"
 
 PG_MODULE_MAGIC;
 

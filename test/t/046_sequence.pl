@@ -1,4 +1,4 @@
-# The worker's marks are true while sessions draw ids as fast as they can: see src/store/ring_id.c.  The same with more
+# The worker's marks are true while sessions draw ids as fast as they can: see src/ring/ring_id.c.  The same with more
 # of them, and in figures: test/sequence/run.
 use strict;
 use warnings;

@@ -205,7 +205,7 @@ for my $section (sort keys %given)
 #
 my @enums = column_enums('.');
 cmp_ok(scalar(@enums), '>=', 8, 'sources write and read tables by the numbers of columns');
-my ($outbox) = PostgreSQL::Test::Utils::slurp_file('src/store/outbox.h') =~ /^#define OUTBOX_COLUMNS\(.*?\n(.*?)\n\n/ms;
+my ($outbox) = PostgreSQL::Test::Utils::slurp_file('src/ring/outbox.h') =~ /^#define OUTBOX_COLUMNS\(.*?\n(.*?)\n\n/ms;
 push @enums, [ 'outbox', undef, $outbox =~ /\b(?:FIRST|NEXT)\((\w+)\)/g ];
 for my $enum (@enums)
 {

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/reply.h"
+#include "reply/reply.h"
 #include "seed.h"
 
 extern void *__real_malloc(size_t size);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/reply.h"
-#include "http/reply_json.h"
+#include "reply/reply.h"
+#include "reply/reply_json.h"
 #include "check.h"
 
 typedef struct Case

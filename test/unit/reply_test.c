@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "http/reply.h"
+#include "reply/reply.h"
 #include "check.h"
 #include "seed.h"
 

@@ -70,7 +70,10 @@ check($status == 1 && $said =~ m{^queue/b.c includes "a.h": say "queue/a.h"$}m, 
 check($status == 1 && $said =~ m{^a circle of 2 files: base/b.c base/c.c$}m && $said !~ /circle of rooms/, 'a circle within a room');
 
 ($status, $said) = lint(%house, map { ("queue/many$_.c" => "int many$_;\n") } 1 .. 20);
-check($status == 1 && $said =~ m{/queue: 21 files .c, more than 20$}m, 'a room that is too full');
+check($status == 1 && $said =~ m{/queue: \d+ files, more than 20: make two rooms of it$}m, 'a room that is too full');
+
+($status, $said) = lint(%house, 'crm/README.md' => "# crm\n", map { ("crm/many$_.h" => "\n") } 1 .. 19);
+check($status == 1 && $said =~ m{/crm: 2\d files, more than 20: make two rooms of it$}m, 'headers and the README take room, too');
 
 ($status, $said) = lint(%house, 'cellar/a.c' => "int cellar;\n");
 check($status == 1 && $said =~ m{/cellar: not in }, 'a folder that the table does not have');

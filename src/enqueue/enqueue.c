@@ -31,6 +31,8 @@
 #include "enqueue/deadline.h"
 #include "enqueue/enqueue.h"
 #include "message/unreadable.h"
+#include "ring/outbox.h"
+#include "ring/ring.h"
 #include "store/append.h"
 #include "store/company_contact.h"
 

@@ -18,6 +18,7 @@
 #include "message/message.h"
 #include "message/object_type.h"
 #include "message/unreadable.h"
+#include "text/domain.h"
 
 bool
 message_bad(MessageProblem *problem, const char *message, const char *detail)

@@ -59,7 +59,7 @@ AS $$
 				WHEN t.typname IN ('bool', 'date', 'timestamp', 'timestamptz') THEN t.typname ELSE 'other' END AS kind,
 			CASE WHEN t.typname = 'bool' THEN '{true,false}'
 				ELSE ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid IN (t.oid, t.typelem) ORDER BY e.enumsortorder) END AS labels,
-			CASE WHEN $2 = 'enumeration' AND $3 = 'checkbox' THEN 'checkboxes'
+			CASE WHEN $2 = 'enumeration' AND $3 = 'checkbox' THEN 'checkboxes' WHEN $2 = 'enumeration' AND $3 = 'booleancheckbox' THEN 'checkbox'
 				WHEN $2 IN ('number', 'bool', 'enumeration', 'date', 'datetime') THEN $2 ELSE 'string' END AS target
 		FROM pg_type t WHERE t.oid = $1
 	), rules(target, kind, fit, note) AS (
@@ -83,13 +83,17 @@ AS $$
 			('enumeration', 'text', 'partly', 'only its options (invalid_option)'), ('enumeration', 'enum', 'fits', NULL),
 			('enumeration', 'number', 'partly', 'only its options (invalid_option)'), ('enumeration', 'bool', 'fits', NULL),
 			('enumeration', '', 'no', 'left out (invalid_option)'),
+			('checkbox', 'bool', 'fits', NULL), ('checkbox', 'number', 'partly', 'only 1 and 0 (invalid_option)'),
+			('checkbox', 'text', 'partly', 'only true, t, yes, on, 1, false, f, no, off, 0, and the labels of its options (invalid_option)'),
+			('checkbox', 'enum', 'fits', NULL), ('checkbox', '', 'no', 'left out (invalid_option)'),
 			('checkboxes', 'array', 'partly', 'only its options (invalid_option)'), ('checkboxes', 'enum', 'fits', NULL),
 			('checkboxes', 'text', 'partly', 'only its options, several with ";" between them (invalid_option)'),
 			('checkboxes', 'bool', 'fits', NULL), ('checkboxes', '', 'no', 'left out (invalid_option)')
 	), refused AS (
 		SELECT string_agg(l.label, ', ' ORDER BY l.n) AS labels
 		FROM kinds k, unnest(k.labels) WITH ORDINALITY AS l(label, n)
-		WHERE k.target IN ('enumeration', 'checkboxes') AND jsonb_array_length($4) > 0
+		WHERE k.target IN ('enumeration', 'checkbox', 'checkboxes') AND jsonb_array_length($4) > 0
+			AND (k.target <> 'checkbox' OR lower(l.label) NOT IN ('true', 't', 'yes', 'on', '1', 'false', 'f', 'no', 'off', '0'))
 			AND NOT EXISTS (SELECT FROM jsonb_to_recordset($4) AS o(value text, label text) WHERE o.value = l.label OR lower(o.label) = lower(l.label))
 	)
 	SELECT CASE WHEN x.labels IS NOT NULL THEN 'partly' WHEN k.kind = 'array' AND k.labels <> '{}' AND r.fit = 'partly' THEN 'fits' ELSE r.fit END,

@@ -169,7 +169,7 @@ append_bool(StringInfo json, const Property *property, const JsonbValue *value, 
 
 /* ---- enumeration -------------------------------------------------------------------- */
 
-/* The option's value for a text: by value, else by label without case. */
+/* The option's value for a text that is such a value; NULL: it is none. */
 static const char *
 find_option(const Property *property, Text text)
 {
@@ -177,6 +177,12 @@ find_option(const Property *property, Text text)
 		if (strlen(property->options[i].value) == text.len &&
 			memcmp(property->options[i].value, text.data, text.len) == 0)
 			return property->options[i].value;
+	return NULL;
+}
+
+static const char *
+find_option_by_label(const Property *property, Text text)
+{
 	for (int i = 0; i < property->noptions; i++)
 		if (text_is(text, property->options[i].label))
 			return property->options[i].value;
@@ -205,6 +211,7 @@ static const char *
 option_of(const Property *property, const JsonbValue *value)
 {
 	char	   *text;
+	const char *truth = property->is_truth ? truth_of(value) : NULL;
 	const char *option;
 
 	switch (value->type)
@@ -224,8 +231,17 @@ option_of(const Property *property, const JsonbValue *value)
 	}
 	/* Dropping a value because the list is unknown would lose it; HubSpot decides. */
 	if (property->noptions == 0)
-		return text;
+		return truth != NULL ? truth : text;
 	option = find_option(property, trimmed(text, strlen(text)));
+
+	/*
+	 * Before the labels, which are words of any language: yes must not mean what some language
+	 * has put there.
+	 */
+	if (option == NULL && truth != NULL)
+		option = find_option(property, trimmed(truth, strlen(truth)));
+	if (option == NULL)
+		option = find_option_by_label(property, trimmed(text, strlen(text)));
 	return option;
 }
 

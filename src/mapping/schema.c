@@ -26,9 +26,10 @@
 
 #define EVENT_NAME_MAX 50
 
+/* The labels are those of a checkbox that is made in HubSpot. */
 const char *const schema_bool_options =
-"{\"value\":\"true\",\"label\":\"True\",\"displayOrder\":0,\"hidden\":false},"
-"{\"value\":\"false\",\"label\":\"False\",\"displayOrder\":1,\"hidden\":false}";
+"{\"value\":\"true\",\"label\":\"Yes\",\"displayOrder\":0,\"hidden\":false},"
+"{\"value\":\"false\",\"label\":\"No\",\"displayOrder\":1,\"hidden\":false}";
 
 /* ---- new properties --------------------------------------------------------------- */
 
@@ -217,6 +218,8 @@ read_property(JsonbContainer *object, void *arg)
 	property->name = text_of(reader->context, object, "name");
 	property->type = type_by_name(text_of(reader->context, object, "type"));
 	property->multiple = strcmp(text_of(reader->context, object, "field_type"), "checkbox") == 0;
+	property->is_truth =
+		strcmp(text_of(reader->context, object, "field_type"), "booleancheckbox") == 0;
 	property->read_only = is_true(object, "read_only");
 	read_options(reader->context, property, object);
 	add_to_set(reader->set, property);

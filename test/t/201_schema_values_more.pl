@@ -143,6 +143,10 @@ check_values('single checkbox', map { [ 'opted_in', @$_ ] }
 	[ 'true', 'true' ],
 	[ 'false', 'false' ],
 	[ '"Agreed"', 'true' ],
+	(map { [ $_, 'true' ] } qw("TRUE" "t" "Yes" "on" 1 "1")),
+	(map { [ $_, 'false' ] } qw("False" "F" "no" "OFF" 0 "0" "refused")),
+	[ 'null', '' ],
+	[ '2', undef, 'invalid_option' ],
 	[ '"perhaps"', undef, 'invalid_option' ]);
 check_values('several options', map { [ 'hobbies', @$_ ] }
 	[ '["chess", "the game of go"]', 'chess;go' ],

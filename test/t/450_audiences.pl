@@ -16,6 +16,15 @@ sub refresh { return ask("SELECT concat_ws(' ', entered, changed, exited) FROM h
 
 sub property { my ($email, $name) = @_; my $contact = $sim->contact($email); return $contact ? $contact->{properties}{$name} // 'none' : 'no contact' }
 
+# What HubSpot shows of a property in a contact's record: label and value, a choice by its label.
+sub shown
+{
+	my ($email, $name) = @_;
+	my ($property) = grep { $_->{name} eq $name } @{ $sim->api('GET', '/crm/v3/properties/contacts')->{results} };
+	my ($option) = grep { $_->{value} eq property($email, $name) } @{ $property->{options} };
+	return "$property->{label}: $option->{label}";
+}
+
 sub error_of { my ($status, undef, $error) = $node->psql('postgres', $_[0]); return $status ? $error : 'no error' }
 
 
@@ -42,6 +51,16 @@ is("$property->{type} $property->{fieldType}", 'bool booleancheckbox', 'the prop
 is(property('ann@example.com', 'order_completed_last_30days'), 'true', 'the example: order_completed_last_30days: true');
 is(property('bob@example.com', 'order_completed_last_30days'), 'true', '... also of a contact that HubSpot did not have');
 is(property('old@example.com', 'order_completed_last_30days'), 'no contact', '... nobody else');
+
+# The words of the product that this one replaces: order_completed_last_30days: true appears as "Order Completed 30 Days: Yes".
+ask("SELECT hubspot_audience('Order Completed 30 Days', \$q\$$query\$q\$, create_in_hubspot => true)");
+is(refresh('Order Completed 30 Days'), '2 0 0', 'an audience with a name in prose');
+wait_drained($node, 'postgres');
+is(shown('ann@example.com', 'order_completed_30_days'), 'Order Completed 30 Days: Yes', 'Order Completed 30 Days: Yes');
+ask("DELETE FROM orders WHERE email = 'ann\@example.com'; SELECT hubspot_refresh('Order Completed 30 Days')");
+wait_drained($node, 'postgres');
+is(shown('ann@example.com', 'order_completed_30_days'), 'Order Completed 30 Days: No', '... and No of who is no longer in it');
+ask("INSERT INTO orders (email) VALUES ('ann\@example.com'); SELECT hubspot_drop_sync('Order Completed 30 Days')");
 
 is(refresh('order_completed_last_30days'), '0 0 0', 'without a change nothing is queued');
 ask(q{UPDATE orders SET completed_at = now() - interval '31 days' WHERE email = 'ann@example.com';

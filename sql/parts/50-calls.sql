@@ -64,7 +64,7 @@ CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server 
 RETURNS SETOF bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_enqueue';
 COMMENT ON FUNCTION @extschema@.hubspot_enqueue(text, jsonb[], name, interval, boolean) IS
-'queues one call per element, in order, and returns their outbox ids in the same order; call is the word after hubspot_, such as identify';
+'queues one call per element, in order, and returns their outbox ids in the same order; call is the word after hubspot_, such as identify; NULL: each message names its own in its member "type", as Segment''s do; messages of the types alias and screen are left out, their id is NULL and a NOTICE counts them';
 
 CREATE FUNCTION @extschema@.hubspot_trigger() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';

@@ -25,7 +25,8 @@ AS $$
 	)
 	SELECT 'column', j."column",
 		concat_ws(': ', format('%s -> %s', j.label, concat_ws(' ', coalesce(j.property, j.trait), '(' || j.property_type || ')')),
-			CASE j.fit WHEN 'key' THEN 'the key' WHEN 'reserved' THEN 'not a property, but what its name says' WHEN 'unmapped' THEN 'not sent, as hubspot_map() says'
+			CASE j.fit WHEN 'key' THEN 'the key' WHEN 'reserved' THEN 'not a property, but what its name says' WHEN 'unmapped' THEN
+					CASE WHEN translate(lower(j.trait), '_ -', '') IN ('created', 'createdat') THEN 'not sent, as HubSpot sets the creation date itself' ELSE 'not sent, as hubspot_map() says' END
 				WHEN 'unknown' THEN 'left out, as HubSpot has no such property (unknown_property)' WHEN 'read-only' THEN 'left out, as only HubSpot may write it (read_only_property)'
 				WHEN 'no' THEN NULL ELSE j.fit END, CASE WHEN j.fit <> 'read-only' THEN j.note END),
 		jsonb_build_object('property', j.property, 'column_type', j.label, 'property_type', j.property_type, 'fit', j.fit)

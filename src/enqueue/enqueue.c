@@ -96,26 +96,67 @@ object_of_call(Call call, Object *object)
 	return false;
 }
 
-Call
-enqueue_call_by_name(const char *name)
+/* The call of that name that carries a message; false, with the valid names, if there is none. */
+static bool
+find_call(const char *name, size_t len, Call *call, StringInfo valid)
 {
-	StringInfoData valid;
-
-	initStringInfo(&valid);
 	for (int i = 0; i < CALL_COUNT; i++)
 	{
 		Object		object;
 
 		if (!object_of_call((Call) i, &object))
 			continue;
-		if (strcmp(name, call_names[i]) == 0)
-			return (Call) i;
-		appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", call_names[i]);
+		*call = (Call) i;
+		if (strlen(call_names[i]) == len && memcmp(name, call_names[i], len) == 0)
+			return true;
+		appendStringInfo(valid, "%s%s", valid->len > 0 ? ", " : "", call_names[i]);
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown call \"%s\"", name),
-			 errhint("Valid calls are: %s.", valid.data)));
+	return false;
+}
+
+Call
+enqueue_call_by_name(const char *name)
+{
+	StringInfoData valid;
+	Call		call;
+
+	initStringInfo(&valid);
+	if (!find_call(name, strlen(name), &call, &valid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown call \"%s\"", name),
+				 errhint("Valid calls are: %s.", valid.data)));
+	return call;
+}
+
+/* Types of Segment's messages that HubSpot has no use for. */
+static const char *const useless_types[] = {"alias", "screen"};
+
+bool
+enqueue_call_of_type(Jsonb *message, int place, Call *call)
+{
+	StringInfoData valid;
+	JsonbValue	type;
+
+	if (!JB_ROOT_IS_OBJECT(message) || !message_member(&message->root, "type", &type) ||
+		type.type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("message %d of the array has no \"type\"", place),
+				 errhint("Name the call, or leave such messages out.")));
+	for (int i = 0; i < lengthof(useless_types); i++)
+		if (strlen(useless_types[i]) == type.val.string.len &&
+			memcmp(useless_types[i], type.val.string.val, type.val.string.len) == 0)
+			return false;
+	initStringInfo(&valid);
+	if (!find_call(type.val.string.val, type.val.string.len, call, &valid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("message %d of the array has the unknown type \"%s\"", place,
+						pnstrdup(type.val.string.val, type.val.string.len)),
+				 errhint("Valid types are: %s; messages of the types alias and screen are left out.",
+						 valid.data)));
+	return true;
 }
 
 void
@@ -171,6 +212,12 @@ enqueue_begin(Call call, Source source, const char *server, Oid role, int capaci
 	enqueue->rows = capacity == 1 ? enqueue->home :
 		AllocSetContextCreate(enqueue->home, "hubspot rows to queue", ALLOCSET_DEFAULT_SIZES);
 	return enqueue;
+}
+
+void
+enqueue_set_call(Enqueue *enqueue, Call call)
+{
+	enqueue->call = call;
 }
 
 void

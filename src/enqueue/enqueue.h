@@ -37,6 +37,9 @@ typedef struct Work
 extern Enqueue *enqueue_begin(Call call, Source source, const char *server, Oid role,
 							  int capacity);
 
+/* The following messages are of this call. */
+extern void enqueue_set_call(Enqueue *enqueue, Call call);
+
 /*
  * For the following messages: how long they may wait (NULL: each message says so), and
  * whether they are a back-fill.  The interval must live until enqueue_end().
@@ -71,6 +74,13 @@ extern void enqueue_raise(const MessageProblem *problem);
 
 /* The call of this name; raises an error that lists the valid names. */
 extern Call enqueue_call_by_name(const char *name);
+
+/*
+ * The call that a message's own member "type" names, as Segment's messages have it.  False: it
+ * is of a type that HubSpot has no use for.  Raises an error for any other, which names the
+ * message by its place, from 1.
+ */
+extern bool enqueue_call_of_type(Jsonb *message, int place, Call *call);
 
 /*
  * The id under which this messageId was queued before; or 0, after storing that it is

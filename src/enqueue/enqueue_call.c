@@ -156,23 +156,35 @@ hubspot_remove_from_list(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(queue_member(CALL_REMOVE_FROM_LIST, fcinfo));
 }
 
-/* Queue all elements; returns their ids in the current context. */
-static int64 *
-enqueue_array(Call call, ArrayType *messages, const Terms *terms, int *count)
+/* The ids of the rows, in the order of the messages. */
+typedef struct QueuedArray
 {
+	int64	   *ids;			/* 0: not queued */
+	int			count;
+} QueuedArray;
+
+/*
+ * Queue all elements, in the current context.  call NULL: the one that each message's own type
+ * names; messages of types that HubSpot has no use for are left out, which is told.
+ */
+static QueuedArray *
+enqueue_array(const Call *call, ArrayType *messages, const Terms *terms)
+{
+	QueuedArray *queued = palloc0(sizeof(QueuedArray));
+	int			left_out = 0;
 	Datum	   *elements;
 	bool	   *nulls;
-	int64	   *ids;
 	Enqueue    *enqueue;
 	MemoryContext scratch;
 	MemoryContext old;
 
-	deconstruct_array(messages, JSONBOID, -1, false, TYPALIGN_INT, &elements, &nulls, count);
-	ids = palloc(sizeof(int64) * Max(*count, 1));
-	if (*count == 0)
-		return ids;
+	deconstruct_array(messages, JSONBOID, -1, false, TYPALIGN_INT, &elements, &nulls,
+					  &queued->count);
+	queued->ids = palloc0(sizeof(int64) * Max(queued->count, 1));
+	if (queued->count == 0)
+		return queued;
 
-	enqueue = begin_call(call, terms, ENQUEUE_GROUP_ROWS);
+	enqueue = begin_call(call != NULL ? *call : CALL_IDENTIFY, terms, ENQUEUE_GROUP_ROWS);
 
 	/*
 	 * A message is checked in a context that is reset, so that an array of a million messages
@@ -181,58 +193,77 @@ enqueue_array(Call call, ArrayType *messages, const Terms *terms, int *count)
 	scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "hubspot message", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
-	for (int i = 0; i < *count; i++)
+	for (int i = 0; i < queued->count; i++)
 	{
+		Jsonb	   *message;
+		Call		own;
+
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("message %d of the array must not be null", i + 1)));
-		ids[i] = enqueue_message(enqueue, DatumGetJsonbP(elements[i]));
+		message = DatumGetJsonbP(elements[i]);
+		if (call == NULL && !enqueue_call_of_type(message, i + 1, &own))
+			left_out++;
+		else
+		{
+			if (call == NULL)
+				enqueue_set_call(enqueue, own);
+			queued->ids[i] = enqueue_message(enqueue, message);
+		}
 		MemoryContextReset(scratch);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 	enqueue_end(enqueue);
-	return ids;
+	if (left_out > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%d message of a type that HubSpot has no use for was left out",
+							   "%d messages of types that HubSpot has no use for were left out",
+							   left_out, left_out)));
+	return queued;
 }
 
 Datum
 hubspot_enqueue(PG_FUNCTION_ARGS)
 {
 	FuncCallContext *context;
+	QueuedArray *queued;
 
 	if (SRF_IS_FIRSTCALL())
 	{
 		Terms		terms = terms_argument(fcinfo, 2);
 		MemoryContext old;
-		int			count;
+		Call		call;
 
-		if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		if (PG_ARGISNULL(1))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("call and messages must not be null")));
+					 errmsg("messages must not be null")));
 		context = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
+		if (!PG_ARGISNULL(0))
+			call = enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
 		/*
 		 * Everything is queued at the first call, so that LIMIT or a cursor cannot leave half of
 		 * the array unqueued.
 		 */
-		context->user_fctx =
-			enqueue_array(enqueue_call_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0))),
-						  PG_GETARG_ARRAYTYPE_P(1),
-						  &terms, &count);
-		context->max_calls = count;
+		context->user_fctx = enqueue_array(PG_ARGISNULL(0) ? NULL : &call,
+										   PG_GETARG_ARRAYTYPE_P(1), &terms);
 		MemoryContextSwitchTo(old);
 	}
 
 	context = SRF_PERCALL_SETUP();
-	if (context->call_cntr < context->max_calls)
+	queued = context->user_fctx;
+	if (context->call_cntr < queued->count)
 	{
-		int64		id = ((int64 *) context->user_fctx)[context->call_cntr];
+		/* first: SRF_RETURN_NEXT() increments call_cntr before it evaluates its argument */
+		int64		id = queued->ids[context->call_cntr];
 
-		SRF_RETURN_NEXT(context, Int64GetDatum(id));	/* the macro increments call_cntr before it
-														 * evaluates its argument */
+		if (id == 0)
+			SRF_RETURN_NEXT_NULL(context);
+		SRF_RETURN_NEXT(context, Int64GetDatum(id));
 	}
 	SRF_RETURN_DONE(context);
 }

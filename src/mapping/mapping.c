@@ -454,14 +454,6 @@ add_renamed(Mapping *mapping, const Traits *traits)
 		pfree(traits->renamed);
 }
 
-static void
-warn_of_creation_date(Mapping *mapping, const Traits *traits)
-{
-	if (traits->present[TRAIT_CREATED] || traits->present[TRAIT_CREATEDAT])
-		mapping_warn(mapping, "read_only_property", "createdate", strlen("createdate"),
-					 "HubSpot sets the creation date itself");
-}
-
 void
 mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 					const char *key_property,
@@ -488,7 +480,6 @@ mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 	add_name(mapping, &traits);
 	add_email(mapping, &traits, key_property);
 	add_renamed(mapping, &traits);
-	warn_of_creation_date(mapping, &traits);
 }
 
 void
@@ -509,7 +500,6 @@ mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
 	add_special_fields(mapping, &traits);
 	add_domain(mapping, &traits, key_property);
 	add_renamed(mapping, &traits);
-	warn_of_creation_date(mapping, &traits);
 }
 
 /* Add the fields of a page, each from the first place that has it. */

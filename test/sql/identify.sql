@@ -85,6 +85,15 @@ SELECT count(*) FROM hubspot_enqueue('identify', '{}');
 SELECT hubspot_enqueue('identify', ARRAY['{"email": "a4@example.com"}', NULL]::jsonb[]);
 SELECT hubspot_enqueue('frobnicate', '{}');
 SELECT hubspot_enqueue('identify', ARRAY['{"email": "a5@example.com"}', '{"email": "a6"}']::jsonb[]);
+
+-- A log: each message names its call
+SELECT id IS NOT NULL AS queued FROM hubspot_enqueue(NULL, ARRAY['{"type": "identify", "userId": "log@example.com"}', '{"type": "alias", "userId": "u", "previousId": "p"}',
+	'{"type": "track", "userId": "log@example.com", "event": "Bought"}', '{"type": "screen", "name": "Home"}', '{"type": "page", "userId": "log@example.com"}']::jsonb[]) id;
+SELECT call, object, key, parent IS NOT NULL AS has_parent FROM hubspot.outbox WHERE key = 'log@example.com' ORDER BY id;
+SELECT hubspot_enqueue(NULL, ARRAY['{"type": "identify", "userId": "log@example.com"}', '{"userId": "log@example.com"}']::jsonb[]);
+SELECT hubspot_enqueue(NULL, ARRAY['{"type": "identify", "userId": "log@example.com"}', '{"type": "library", "userId": "log@example.com"}']::jsonb[]);
+SELECT hubspot_enqueue(NULL, ARRAY['"identify"']::jsonb[]);
+SELECT hubspot_enqueue('identify', NULL);
 SELECT count(*) FROM hubspot.outbox WHERE key LIKE 'a5%';
 
 -- The same messageId twice

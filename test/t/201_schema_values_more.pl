@@ -102,7 +102,7 @@ check('name',
 	[ '"plan": "a", "Plan": "a"', { plan => 'a' }, '' ],
 	[ '"plan": "a", "no_such_property": "b"', { plan => 'a' }, 'unknown_property no_such_property' ],
 	[ '"plan": "a", "createdate": "2020-01-01"', { plan => 'a' }, 'read_only_property createdate' ],
-	[ '"plan": "a", "createdAt": "2020-01-01"', { plan => 'a' }, 'read_only_property createdate' ],
+	[ '"plan": "a", "createdAt": "2020-01-01"', { plan => 'a' }, '' ],
 	[ '"plan": "a", "hs_object_id": 5', { plan => 'a' }, 'read_only_property hs_object_id' ]);
 
 #

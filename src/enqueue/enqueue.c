@@ -154,8 +154,8 @@ enqueue_call_of_type(Jsonb *message, int place, Call *call)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("message %d of the array has the unknown type \"%s\"", place,
 						pnstrdup(type.val.string.val, type.val.string.len)),
-				 errhint("Valid types are: %s; messages of the types alias and screen are left out.",
-						 valid.data)));
+				 errhint("Valid types are: %s; "
+						 "messages of the types alias and screen are left out.", valid.data)));
 	return true;
 }
 

@@ -185,6 +185,10 @@ for_each_property(const EventSource *source,
 	(source->parts->flat ? source->parts->root : source->parts->properties);
 	List	   *visited = NIL;
 
+	/*
+	 * Two rounds, the members that bear the property's own name first: jsonb sorts members by
+	 * length and bytes, so that "Plan" may come before "plan", and the first one counts.
+	 */
 	for (int exact = 1; exact >= 0 && container != NULL; exact--)
 	{
 		JsonbIterator *it = JsonbIteratorInit(container);

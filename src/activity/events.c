@@ -66,13 +66,26 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 		*problem = "no call has told yet which contact this userId is";
 		return false;
 	}
+
+	/* HubSpot's old events have no definitions: it takes any name. */
 	if (account->options->events == EVENTS_LEGACY)
 		return true;
 	*category = "unknown_event";
+
+	/*
+	 * A full name without a definition: nothing has been read of the account's events, and HubSpot
+	 * itself will refuse what it does not know. Refused here, a row would be lost because of a
+	 * schema that is not there yet.
+	 */
 	if (event_definition(&source, account->options, account->schema, &full_name) != NULL ||
 		full_name != NULL)
 		return true;
 	name = schema_event_name(wanted, len);
+
+	/*
+	 * The event may yet come to be, by a row that was queued before this one or by ourselves:
+	 * create_event() waits for it.
+	 */
 	if (name != NULL && await_creation_is_due(row, OBJECT_IS_EVENT, name))
 		return true;
 	if (account->options->create_events && name != NULL &&

@@ -85,11 +85,21 @@ kind_of_list_row(WorkKey *key)
 		return &create_list;
 	if (!lists_read(row, &list))
 		return &lists_change_members;
+
+	/*
+	 * The row that creates the list comes before all that is asked here: until it has ended,
+	 * HubSpot would say that there is no such list, and that would be the verdict.
+	 */
 	if (await_other(key, creator_of(key, &list), true))
 		return NULL;
 	known = lists_known(key->lane->account, &list);
 	if (lists_objection(known, row) != NULL)
 		return &lists_change_members;
+
+	/*
+	 * One key asks for a list's id, and the others wait for that key: else each of a thousand
+	 * members asks.
+	 */
 	if (!lists_has_id(known))
 	{
 		asker = lists_asker(known, key->lane);
@@ -98,6 +108,11 @@ kind_of_list_row(WorkKey *key)
 		await_key(key, asker);
 		return NULL;
 	}
+
+	/*
+	 * The member last. It costs a request for each key, which a list that takes nobody should not
+	 * cost.
+	 */
 	if (!is_settled(key))
 		return NULL;
 	if (lists_record(row)[0] == '\0' && records_can_be_read(list.object, key->property))
@@ -160,6 +175,11 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	}
 	if (row->call == CALL_CREATE_LIST)
 		return true;
+
+	/*
+	 * The list before the member: what is wrong with the list is wrong with all its rows, whoever
+	 * they are about.
+	 */
 	known = lists_known(row->key->lane->account, &list);
 	*category = lists_objection(known, row);
 	if (*category != NULL)
@@ -169,6 +189,10 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	}
 	*category = records_not_found(list.object);
 	*problem = "no call has told yet which contact this userId is";
+
+	/*
+	 * Not found is a verdict after the tables were asked, and nobody who could tell is on the way.
+	 */
 	if (list.object == OBJECT_IS_CONTACT && queue_is_by_user_id(row->key))
 		return row->looked == LOOKED_NOT || tell_may_come(row);
 	*problem = records_problem_of_key(list.object, row->key->key);
@@ -317,6 +341,10 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_silent(batch, &chosen, reply, request);
 	else if (is_duplicate(reply))
 	{
+		/*
+		 * The list is there; its id is what rows about its members need. What HubSpot said goes
+		 * along: when no list is found by the name, it is the verdict.
+		 */
 		input->category = reply_code(reply);
 		input->message = reply->message;
 		input->status = reply->status;

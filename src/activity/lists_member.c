@@ -101,6 +101,11 @@ record_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 		if (found[i] != NULL)
 			take_record(input, found[i]);
+
+		/*
+		 * Only an answer that accounts for all says of somebody that he is not there. On any other
+		 * one a contact would be made who exists.
+		 */
 		else if (!complete)
 			input->onward = &batch_same;
 		else if (is_to_be_made(batch, input))
@@ -271,6 +276,10 @@ change_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	bool		is_gone = reply->status == 404;
 
+	/*
+	 * The list was looked for a moment ago and is there, so the fault is with a member: halves,
+	 * until it stands alone.
+	 */
 	if (was_looked_for(batch) && !is_gone && batch->ninputs == 1)
 	{
 		refuse_member(&batch->inputs[0], reply_code(reply), reply->message, reply->status, request,
@@ -282,6 +291,11 @@ change_refused(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_bisect(batch, reply);
 		return;
 	}
+
+	/*
+	 * A list that was made anew has another id under the same name. Each row goes once more by
+	 * what the name means now, and ONCE_LIST_ANEW ends it when that is refused, too.
+	 */
 	if (!was_looked_for(batch))
 		lists_forget(lists_of(lists_carrier(&batch->inputs[0])));
 	for (int i = 0; i < batch->ninputs; i++)

@@ -53,6 +53,8 @@ append_schema_row(Batch *batch, Input *input, const MessageParts *parts)
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
+
+		/* A member that HubSpot does not have makes it refuse the whole request. */
 		if (name.val.string.len == strlen("object") &&
 			memcmp(name.val.string.val, "object", name.val.string.len) == 0)
 			continue;

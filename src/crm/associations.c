@@ -263,6 +263,7 @@ read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			take_contact(key, found[i]);
 			go_on(input, reply, request);
 		}
+		/* Not told is not absent: on such an answer a second contact would be made. */
 		else if (!complete)
 			input->onward = &batch_same;
 		else if (may_make(input))
@@ -287,6 +288,8 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		return;
 	}
 	for (int i = 0; i < batch->ninputs; i++)
+
+		/* The input's key is the contact's; the company is named by the row. */
 		ids[i] = company_of(carrier(&batch->inputs[i])).key;
 	complete =
 		records_match_read(batch, reply, company_of(carrier(&batch->inputs[0])).property, ids,
@@ -345,6 +348,11 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = is_contact
 			? batch->inputs[i].key->key : company_of(carrier(&batch->inputs[i])).key;
+
+	/*
+	 * By value, not by place: a company that several inputs name stands in the request once, see
+	 * is_in_batch(), and the answer holds for all of them.
+	 */
 	complete = records_match_read(batch, reply, property, ids, found);
 	for (int i = 0; i < batch->ninputs; i++)
 	{

@@ -305,6 +305,11 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		const ReplyResult *result = matched[i].result;
 		const ReplyError *error = matched[i].error;
 
+		/*
+		 * A company counts as created by its id alone. Whatever is neither that nor an error of
+		 * this very company may have been created, and domains are not unique: a repeat would make
+		 * a second one, so the next request is a search.
+		 */
 		if (matched[i].outcome == REPLY_CONFIRMED && result != NULL && result->id != NULL)
 		{
 			strlcpy(input->key->record_id, result->id, sizeof(input->key->record_id));

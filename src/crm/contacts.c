@@ -82,6 +82,7 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	{
 		Input	   *input = &batch->inputs[i];
 
+		/* A row that only creates ends here: what it was to create is there. */
 		if (found[i] != NULL && !modes_may_update(input, found[i]->id, reply, request))
 			continue;
 		if (found[i] != NULL && input->key->property == NULL)
@@ -89,6 +90,11 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
 			input->onward = &records_update;
 		}
+
+		/*
+		 * Found by the account's property, the contact is another one than the owner of the
+		 * address, and no update makes both true: such an input falls through to the conflict.
+		 */
 		else if (!complete && found[i] == NULL)
 			input->onward = &batch_same;
 		else if (found[i] == NULL && input->alias != NULL)
@@ -128,6 +134,10 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		const char *property = queue_id_property(input->key);
 		const char *key = found[i] == NULL ? NULL : reply_property(found[i], property);
 
+		/*
+		 * An input without a category comes from modes_answered(), which asks before anything was
+		 * written; one with a category was refused, as its address was taken.
+		 */
 		if (found[i] == NULL && !complete)
 			input->onward = &batch_same;
 		else if (found[i] == NULL && input->category == NULL)
@@ -146,6 +156,10 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		{
 			const char *primary = reply_property(found[i], "email");
 
+			/*
+			 * The update must not move the primary address of a contact that has this one as an
+			 * additional address.
+			 */
 			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
 			input->keeps_address = primary != NULL && pg_strcasecmp(primary, input->alias) != 0;
 			input->adopts = true;

@@ -177,6 +177,12 @@ erase_read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_refused(batch, reply, request);
 		return;
 	}
+
+	/*
+	 * What was known of the record may be old, and the erasure must meet the one that HubSpot has
+	 * under this key. All its addresses are noted now: HubSpot tells none of an erased contact,
+	 * and the tables are searched for each.
+	 */
 	(void) records_match_keys(batch, reply, &found);
 	input->key->record_id[0] = '\0';
 	input->alias = NULL;
@@ -192,6 +198,7 @@ erase_read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		input->onward = &erase_contact;
 	else
 	{
+		/* HubSpot has nobody, but our tables may name him. */
 		AckResult	result =
 		{.verdict = VERDICT_UNCHANGED, .request = request, .http_status = reply->status,
 		.created = -1};

@@ -97,6 +97,10 @@ modes_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	{
 		Input	   *input = &batch->inputs[i];
 
+		/*
+		 * "Not there" decides between creating and refusing, so it is believed last: the answer
+		 * must account for all, and the contact must not be there by its address either.
+		 */
 		if (found[i] == NULL && !complete)
 			input->onward = &batch_same;
 		else if (found[i] == NULL && input->alias != NULL)

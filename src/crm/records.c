@@ -320,6 +320,10 @@ leave_out_held(Input *input, Mapping *mapping)
 	{
 		const char *name = mapping_name(mapping, i);
 
+		/*
+		 * A change adds to what HubSpot has, whichever came first; a state would overwrite the
+		 * younger one.
+		 */
 		chosen[i] = is_held(held, name) && !mapping_is_change(mapping, &mapping->names[i]);
 		nchosen += chosen[i];
 		if (chosen[i])

@@ -503,6 +503,11 @@ end_some(void)
 
 		if (purge->stand != STAND_SWEPT || purge->retry_at > now)
 			continue;
+
+		/*
+		 * Definitions that know the contact are locked without waiting: a refresh may hold one for
+		 * hours, and the worker delivers nothing while it waits.
+		 */
 		if (lock_states(purge))
 		{
 			empty_tables(purge);
@@ -566,6 +571,8 @@ purge_done(void)
 			continue;
 		dlist_delete(&purge->node);
 		purge->input.key->record_id[0] = '\0';
+
+		/* The verdict last, after the commit: it says that no trace is left. */
 		batch_end_input(&purge->input, &purge->result);
 		MemoryContextDelete(purge->context);
 	}

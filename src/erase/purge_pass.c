@@ -370,6 +370,11 @@ read_records(Pass *pass)
 													 4, &isnull)));
 		position->block += CHUNK_BLOCKS;
 	}
+
+	/*
+	 * Rounds: the first finds the keys of the records, the next the userIds that were seen with
+	 * one of these.
+	 */
 	if (position->block >= blocks)
 	{
 		position->round++;
@@ -453,6 +458,11 @@ judge(const Pass *pass, const ChunkRow *row, int64 id)
 		if (identifiers_has(pass->set, server, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), id))
 			return FOUND_OWN;
 	}
+
+	/*
+	 * A call about a company may name the contact only where it says whose company it is: that
+	 * part goes, and the company's values stay.
+	 */
 	if (json_matches(pass, row, 5, server, id, false))
 	{
 		char	   *call = SPI_getvalue(row->tuple, row->desc, 4);

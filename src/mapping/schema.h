@@ -35,8 +35,8 @@ typedef struct Property
 	const char *name;
 	PropertyType type;
 	bool		multiple;		/* checkboxes: "a;b;c" */
-	bool		is_truth;		/* one checkbox: HubSpot's options are true and false, whatever their
-								 * labels are */
+	bool		is_truth;		/* one checkbox: HubSpot's options are true and false, whatever
+								 * their labels are */
 	bool		read_only;		/* also for calculated properties */
 	int			noptions;
 	PropertyOption *options;

@@ -281,6 +281,11 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	bool		isnull;
 	Row		   *row;
 
+	/*
+	 * The order is the main reader's: a verdict first, then what must not go twice, then what is
+	 * not wanted. Otherwise a cancelled form that had been sent would be told to have been
+	 * cancelled.
+	 */
 	if (!ring_scan_find(copies, id))
 	{
 		if (has_verdict(id))
@@ -467,6 +472,11 @@ defer_rows(void)
 	if (nrows + nuntold == 0)
 		return NIL;
 	check_copies();
+
+	/*
+	 * A userId may have been told since the copy was written: read_copy() asks for the address, by
+	 * the map that is opened here.
+	 */
 	record_map_open();
 	select_copies("SELECT " COPY_COLUMNS ", call, backfill FROM hubspot.deferred ORDER BY id");
 	for (int i = 0; i < SPI_processed; i++)

@@ -129,6 +129,8 @@ collect(ChangeArrays *arrays, ChangeKind kind)
 		arrays->values[CHANGED_STATUS][arrays->n] = Int32GetDatum(change->status);
 		arrays->values[CHANGED_WAIT][arrays->n] = Int64GetDatum(change->wait_s);
 		arrays->nulls[CHANGED_REQUEST][arrays->n] = change->request == NULL;
+
+		/* The request's id is drawn when the log is written, which the caller has done. */
 		arrays->values[CHANGED_REQUEST][arrays->n] =
 			Int64GetDatum(change->request == NULL ? 0 : change->request->id);
 		put_text(arrays, CHANGED_CATEGORY, change->category);

@@ -204,8 +204,18 @@ bring_in(Lane *owner, const ParkedRow *parked)
 	Lane	   *lane;
 
 	ring_scan_open(&rows, catalog->outbox[child], catalog->outbox_id[child], 1);
+
+	/*
+	 * No row may go: the checkpoint waits for the number that the entry keeps. Were this one
+	 * skipped, it would have no verdict ever.
+	 */
 	if (!ring_scan_find(&rows, id))
 		elog(ERROR, "outbox row " INT64_FORMAT " has gone before it had a verdict", id);
+
+	/*
+	 * What was said when it was read need not hold any more: the SERVER may be dropped, the row
+	 * cancelled.
+	 */
 	lane = admit_lane(rows.slot, &why);
 	if (lane != NULL && cancel_wants(rows.slot))
 	{
@@ -221,6 +231,10 @@ bring_in(Lane *owner, const ParkedRow *parked)
 	{
 		Row		   *row = admit_row(lane, rows.slot, (parked->id & SENT) != 0);
 
+		/*
+		 * It counts as read when it was first met, or the checkpoint would pass it while it is
+		 * here.
+		 */
 		queue_keep_seq(row, parked->seq);
 		if ((parked->id & UNTOLD) != 0)
 			admit_has_waited(row);

@@ -157,6 +157,7 @@ start_transfer(Place *place, const Address *address, bool is_once, const char *m
 	.is_once = is_once};
 	int			slot;
 
+	/* Here, as nothing behind wire_send() may raise an error, and memory may be short. */
 	request.url = encoding_to_wire(url, &url_len);
 	if (body != NULL)
 		request.body = encoding_to_wire(body, &body_len);
@@ -165,6 +166,10 @@ start_transfer(Place *place, const Address *address, bool is_once, const char *m
 	slot = wire_send(&request, &settings, error);
 	if (slot < 0)
 	{
+		/*
+		 * HubSpot has seen nothing of it, so the meter must not count it. That all slots are in
+		 * use is no trouble of the lane.
+		 */
 		give_place_back(place);
 		if (slot == WIRE_FAILED)
 			lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK,
@@ -243,6 +248,11 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 		*wait_us = clock_sooner(*wait_us, wait);
 	if (wait != 0)
 		return false;
+
+	/*
+	 * The place was the account's own, so that a lane that is full cannot keep it from its schema.
+	 * The answer is the lane's: trouble of it stops no other.
+	 */
 	place.lane = schema_sync_lane(account, request.part);
 	address = api_address(account, request.path);
 	transfer = start_transfer(&place, &address, false, request.method, request.body,
@@ -273,6 +283,10 @@ send_batch(Place *place, Batch *batch)
 	MemoryContextSwitchTo(old);
 	if (transfer == NULL)
 	{
+		/*
+		 * Nothing has left: the same batch goes when the lane may send, and no row has an attempt
+		 * more.
+		 */
 		batch_again(batch);
 		return false;
 	}
@@ -514,12 +528,19 @@ meter_response(const Transfer *transfer, const WireResponse *response, const Rep
 
 	if (transfer->meter == NULL)
 		return;
+
+	/*
+	 * What a place was worth is known now: refused, it was not counted by HubSpot; without an
+	 * answer it may have been; not reached, it was not, and goes back.
+	 */
 	if (response->answered && reply->class == REPLY_LIMITED)
 		(void) meter_refused(transfer->meter, reply->policy, response->headers.retry_after,
 							 response->started_us, now);
 	else if (response->answered)
 	{
 		meter_answered(transfer->meter, &response->headers, response->started_us, now);
+
+		/* The day of another token may be that of another account. */
 		if (transfer->token_hash == account->secret.hash)
 			daily_headers(account, &response->headers);
 		if (account->meters[METER_OBJECTS] != NULL)
@@ -621,6 +642,13 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 			(void) daily_pause_if_used_up(account);
 		return true;
 	}
+
+	/*
+	 * No news: said of a token that is not in use any more, of one limit that its own meter waits
+	 * for, or of trouble that had begun when the request had been sent. Counted each time, one
+	 * moment of trouble would be many failures, and the pauses would grow with the number of
+	 * connections.
+	 */
 	if (transfer->token_hash != account->secret.hash || is_of_one_meter(transfer, event) ||
 		lane_event_is_known(status, event, response->started_us))
 		return false;
@@ -630,6 +658,8 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 		lane_event(status, event, detail, wait_s);
 	if (quotes)
 		lane_reason_quotes(status);
+
+	/* After lane_event(), which has set the time by the table: the meter knows it better. */
 	if (event == EVENT_LIMITED && transfer->meter != NULL)
 		wait_for_meter(status, transfer->meter);
 	if (status->state != before)
@@ -747,14 +777,30 @@ finish_batch(const Transfer *transfer, const WireResponse *response, Reply *repl
 	Lane	   *lane = batch->lane;
 	Settlement	settlement = SETTLE_NOT;
 
+	/* First of all, as each way out may free the batch. */
 	lane->transfers--;
 	lane->in_flight -= batch->nrows;
+
+	/*
+	 * Before anything is judged: batch_not_found() goes by what is known of the path, and rows
+	 * must be marked as possibly sent before settle() gives them back to their keys.
+	 */
 	batch_learn_path(batch, reply);
 	if (may_be_of_batch(response, reply))
 		batch_was_lost(batch);
+
+	/*
+	 * A kind whose repeat would be a second one decides by itself, and before all others, who
+	 * would send the same again.
+	 */
 	if (batch->kind->settle != NULL)
 		settlement =
 			batch->kind->settle(batch, reply, response->answered, response->reached, request);
+
+	/*
+	 * A kind with notes has settled whatever HubSpot may have taken. What comes here was refused
+	 * or never reached it: its notes go, and a repeat is noted anew.
+	 */
 	if (settlement != SETTLE_DONE)
 		batch_not_taken(batch);
 	if (settlement == SETTLE_AGAIN)
@@ -764,6 +810,11 @@ finish_batch(const Transfer *transfer, const WireResponse *response, Reply *repl
 		(void) apply_event(transfer, response, reply);
 		batch_free(batch);
 	}
+
+	/*
+	 * One record that HubSpot stumbles over looks like trouble of HubSpot. So the batch is
+	 * suspected before the lane is stopped.
+	 */
 	else if (may_be_of_batch(response, reply))
 		finish_in_trouble(transfer, response, reply, request);
 	else if (reply->class == REPLY_NOT_FOUND &&
@@ -792,12 +843,21 @@ send_collect(void)
 		Suspect		outer =
 		suspect_begin(SUSPECT_ANSWER, suspect_answer_id(transfer.account->server, family));
 
+		/*
+		 * Within the suspicion: should this answer end the process, the next worker knows which
+		 * lane it was of, and holds that one.
+		 */
 		reply_parse(&reply, response.answered ? response.status : 0, &response.headers,
 					response.body, response.body_len);
 		wire_translate_reply(&reply);
 		if (reply.class == REPLY_NOT_FOUND && reply.is_of_hubspot && transfer.batch != NULL &&
 			transfer.batch->kind->names_content)
 			reply_settle_not_found(&reply);
+
+		/*
+		 * What follows may go through all transfers (an account that goes): this one is none any
+		 * more, and its answer's bytes are valid until wire_release().
+		 */
 		transfers[response.slot].account = NULL;
 		transfer.account->transfers--;
 		meter_response(&transfer, &response, &reply);

@@ -301,10 +301,16 @@ read_secret(Account *account)
 	}
 	if (!secret_read(hubspot_secret_directory, account->options->secret, &fresh, problem))
 	{
+		/* A token that was taken away must not be used on. */
 		forget_token(account);
 		lane_event(&account->status, EVENT_NO_SECRET, problem, 0);
 		return false;
 	}
+
+	/*
+	 * The same token is no news: states that wait for another one, because HubSpot refused this,
+	 * stay.
+	 */
 	if (account->secret.token != NULL && strcmp(account->secret.token, fresh.token) == 0)
 	{
 		secret_forget(&fresh);
@@ -312,6 +318,11 @@ read_secret(Account *account)
 	}
 	secret_forget(&account->secret);
 	account->secret = fresh;
+
+	/*
+	 * Without meters nothing is sent: others may use the same token, and the limit is of all
+	 * together.
+	 */
 	if (!hold_meters(account))
 	{
 		forget_token(account);

@@ -724,11 +724,17 @@ start(Datum arg)
 	pqsignal(SIGUSR1, procsignal_sigusr1_handler);
 	BackgroundWorkerUnblockSignals();
 
+	/*
+	 * The slot before the database: a start that the launcher has given up, or a hold has
+	 * withdrawn, must not open a database that somebody may be copying.
+	 */
 	slot = shared_attach(order.slot, order.generation);
 	if (slot == NULL)
 		proc_exit(0);
 	before_shmem_exit(at_exit, (Datum) 0);
 	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
+
+	/* Before the first statement: what the database's owner has set holds until here. */
 	settings_pin();
 	guard_start(slot->problem);
 	suspect_start("worker", 0, 0);

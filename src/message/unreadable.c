@@ -1,6 +1,6 @@
 /*
  * unreadable.c
- *		A value that jsonb cannot hold, in the place of which a message has a marker.
+ *		A value that jsonb cannot hold: a message has a marker in its place.
  *
  * Pure: results are palloc'd in the current context.
  */

@@ -1,6 +1,6 @@
 /*
  * unreadable.h
- *		A value that jsonb cannot hold, in the place of which a message has a marker.
+ *		A value that jsonb cannot hold: a message has a marker in its place.
  *
  * A column may hold what no message can: \u0000 or a lone surrogate in json, a value whose
  * type fails to print it, one that is longer than a message.  The statement that writes the

@@ -38,8 +38,8 @@ typedef struct RefreshSource
 extern void refresh_read_source(const Sync *sync, RefreshFilter *filter, RefreshSource *source);
 
 /*
- * The statement of refresh_read_source(): it returns the key as text, and the columns of which
- * refresh_row_value() makes the value.
+ * The statement of refresh_read_source(): it returns the key as text, and the columns that
+ * refresh_row_value() makes into the value.
  */
 extern char *refresh_statement(const Sync *sync);
 

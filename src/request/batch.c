@@ -166,6 +166,8 @@ batch_append_input(Batch *batch, Input *input)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
+
+		/* No fault of the row: another time it fits. */
 		if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
 			PG_RE_THROW();
 		FlushErrorState();
@@ -175,6 +177,8 @@ batch_append_input(Batch *batch, Input *input)
 	}
 	PG_END_TRY();
 	suspect_end(outer);
+
+	/* What the row has written before it was put aside is no part of the request. */
 	if (built != BUILD_DONE)
 	{
 		batch->body.len = start;
@@ -293,8 +297,15 @@ fill_from(Batch *batch, dlist_head *keys)
 			continue;
 		suspect = key_head(key)->is_suspect;
 		alone = suspect || narrow_is_alone(key);
+
+		/* Beside others, a row that made a request fail would be proof of nothing again. */
 		if (alone && batch->ninputs > 0)
 			continue;
+
+		/*
+		 * Before its rows are taken: whatever ends or puts back a row from here on finds a key
+		 * that is in a batch.
+		 */
 		key_set_state(key, KEY_IN_BATCH, wait_for_nothing());
 		if (!take_rows(input, key, row_limit(batch, key), now))
 			queue_release_key(key);

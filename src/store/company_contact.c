@@ -181,6 +181,10 @@ find_since(const CompanyContacts *pairs, const Pair *pair, IndexScanDesc scan, T
 		int64		outbox_id = column_int64(slot, PAIR_OUTBOX_ID);
 		TimestampTz called_at = column_int64(slot, PAIR_CALLED_AT);
 
+		/*
+		 * The pair's state at this row: what later rows wrote does not count, and of the earlier
+		 * ones the last does. A hash may be that of another pair, so all its parts are compared.
+		 */
 		if (outbox_id > pair->outbox_id || outbox_id < newest ||
 			(outbox_id == newest && called_at <= newest_at) ||
 			!column_is(slot, PAIR_CONTACT, pair->contact) ||

@@ -397,6 +397,8 @@ gather_tellings(RecordTable *table, const MapEntry *const *told, int ntold, int 
 		tellings[*n].address = told[*n]->record_id;
 		tellings[*n].entry = told[*n];
 	}
+
+	/* The table's as well: what is told again may be dropped only beside all that was told. */
 	for (bool found = find_record(table, told[0]); found; found = next_record(table, told[0]))
 	{
 		Telling    *telling;
@@ -435,6 +437,11 @@ bound_tellings(Telling *tellings, int n)
 			continue;
 		while (next < n && tellings[next].goes)
 			next++;
+
+		/*
+		 * Between two of the same contact a third says nothing that a row after the first does not
+		 * know.
+		 */
 		if (before != NULL && next < n && strcmp(before->address, tellings[i].address) == 0 &&
 			strcmp(tellings[next].address, tellings[i].address) == 0)
 		{
@@ -444,6 +451,8 @@ bound_tellings(Telling *tellings, int n)
 		else
 			before = &tellings[i];
 	}
+
+	/* The oldest go: the rows that went by them are the likeliest to have ended. */
 	for (int i = 0; i < n && left > MAX_TOLD; i++)
 		if (!tellings[i].goes)
 		{

@@ -22,6 +22,7 @@
 #include "backend/user_table.h"
 #include "declare/sync_declare.h"
 #include "mapping/mapping_name.h"
+#include "refresh/refresh.h"
 #include "refresh/refresh_source.h"
 #include "sync/sync_argument.h"
 #include "sync/sync_follow.h"
@@ -428,15 +429,21 @@ is_other(const Sync *before, const Sync *sync)
 		 : !same_text(before->key_column, sync->key_column));
 }
 
+/* Whether it was declared before, over the same rows and columns. */
+static bool
+is_same(const Sync *before, const Sync *sync)
+{
+	return before != NULL && before->held == NULL && !is_other(before, sync) &&
+		before->relation == sync->relation && same_columns(before, sync) &&
+		(OidIsValid(sync->relation) || same_text(before->source, sync->source));
+}
+
 static SyncFill
 fill_for(const Sync *before, const Sync *sync, bool backfill)
 {
-	bool		is_same = before != NULL && before->held == NULL && !is_other(before, sync) &&
-	before->relation == sync->relation && same_columns(before, sync);
-
 	if (!sync->follows)
 		return SYNC_FILL_NONE;
-	return is_same ? SYNC_FILL_AS_IT_IS : backfill ? SYNC_FILL_ANEW : SYNC_FILL_NONE;
+	return is_same(before, sync) ? SYNC_FILL_AS_IT_IS : backfill ? SYNC_FILL_ANEW : SYNC_FILL_NONE;
 }
 
 /* ---- the function -------------------------------------------------------------------------- */
@@ -482,6 +489,9 @@ hubspot_sync(PG_FUNCTION_ARGS)
 										 * refresh */
 	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)),
 			  before != NULL && is_other(before, &sync));
+	/* Of what is compared the first refresh would send what is there; known rows it does not. */
+	if (!sync.follows && !PG_GETARG_BOOL(ARG_BACKFILL) && !is_same(before, &sync))
+		refresh_take_as_known(&sync);
 	sync_follow(&sync);
 	PG_RETURN_VOID();
 }

@@ -45,6 +45,7 @@ typedef struct Refresh
 	RefreshCounts *counts;
 	int64		members;		/* # of rows in hubspot.member before the refresh */
 	bool		resend;			/* send every member, as hubspot_resync() asked */
+	bool		knows;			/* HubSpot is taken to have what the source returns: nothing is sent */
 	RefreshQueue *queue;		/* live for the first BULK_ROWS rows, then a back-fill */
 	MemberWriter *writer;
 	TimestampTz at;
@@ -135,6 +136,16 @@ count(RefreshCounts *counts, RefreshChange change)
 		counts->exited++;
 }
 
+/* Note that HubSpot has the row as it is; who has left is the next refresh's to find. */
+static void
+take_as_known(Refresh *refresh, const RefreshDifference *difference)
+{
+	if (difference->change != REFRESH_EXITED && difference->change != REFRESH_GONE)
+		member_note(refresh->writer, difference, 0);
+	else
+		refresh->left++;
+}
+
 static bool
 apply(const RefreshDifference *difference, void *arg)
 {
@@ -144,6 +155,11 @@ apply(const RefreshDifference *difference, void *arg)
 	/* A key of an audience that the source returns twice is one member. */
 	if (is_double(refresh, difference))
 		return true;
+	if (refresh->knows)
+	{
+		take_as_known(refresh, difference);
+		return true;
+	}
 	count(refresh->counts, difference->change);
 	if (difference->change == REFRESH_EXITED || difference->change == REFRESH_GONE)
 	{
@@ -250,13 +266,14 @@ check_is_compared(const Sync *sync)
 						 quote_literal_cstr(sync->name))));
 }
 
-void
-refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
+/* knows: see Refresh. */
+static void
+run(const Sync *sync, bool knows, bool confirm, RefreshCounts *counts)
 {
 	MemoryContext context =
 	AllocSetContextCreate(CurrentMemoryContext, "hubspot refresh", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Refresh		refresh = {.sync = sync, .counts = counts, .context = context};
+	Refresh		refresh = {.sync = sync, .counts = counts, .knows = knows, .context = context};
 	RefreshSource source;
 
 	memset(counts, 0, sizeof(*counts));
@@ -270,6 +287,8 @@ refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 	/* Before the query: an owner who may no longer queue must not keep others waiting. */
 	account_check_usage(account_resolve(sync->server), sync_need_owner(sync));
 	read_state(&refresh);
+	if (knows)
+		refresh.resend = false;
 	refresh_check_outputs(sync);
 	refresh.at = GetCurrentTimestamp();
 	initStringInfo(&refresh.last_key);
@@ -294,6 +313,20 @@ refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
 	tuplestore_end(source.rows);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+void
+refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts)
+{
+	run(sync, false, confirm, counts);
+}
+
+void
+refresh_take_as_known(const Sync *sync)
+{
+	RefreshCounts counts;
+
+	run(sync, true, true, &counts);
 }
 
 /* ---- a look -------------------------------------------------------------------------- */

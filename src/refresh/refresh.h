@@ -30,6 +30,13 @@ typedef struct RefreshCounts
 extern void refresh_run(const Sync *sync, bool confirm, RefreshCounts *counts);
 
 /*
+ * The same, but take all that the source returns for what HubSpot has: nothing is queued, and
+ * the next refresh finds what has changed since.  Members that the source does not return stay
+ * as they are.
+ */
+extern void refresh_take_as_known(const Sync *sync);
+
+/*
  * Only read and compare: nothing is locked or written.  The function is called for each
  * difference, see refresh_compare.h.
  */

@@ -99,4 +99,33 @@ subtest 'a value that jsonb cannot hold costs itself alone' => sub {
 	ask('DROP TABLE keyless; DROP TABLE told CASCADE');
 };
 
+#
+# What is there when a compared source is declared
+#
+subtest 'backfill => false of a compared source' => sub {
+	ask(q{CREATE TABLE sold (id int PRIMARY KEY, email text, page text);
+		INSERT INTO sold VALUES (1, 'one@example.com', 'a'), (2, 'two@example.com', 'b')});
+	my $before = occurrences('read');
+	ask(q{SELECT hubspot_sync('sold', 'SELECT * FROM sold', 'event', event => 'Read', key => 'id', mapping => '{"email": "email", "page": "page"}', backfill => false);
+		SELECT hubspot_sync('buyers', 'SELECT * FROM sold', mapping => '{"email": "email", "firstname": "page"}', deletes => 'archive', max_shrink => 1, backfill => false)});
+	is(ask(q{SELECT concat_ws(' ', source_rows, entered, changed, exited) FROM hubspot_refresh('sold')}), '2 0 0 0', 'the first refresh sends nothing');
+	is(ask(q{SELECT string_agg(key || present || confirmed, ' ' ORDER BY key) FROM hubspot.members WHERE name = 'sold'}), '1truetrue 2truetrue', '... what was there is known');
+	ask(q{INSERT INTO sold VALUES (3, 'three@example.com', 'c')});
+	is(ask(q{SELECT entered FROM hubspot_refresh('sold')}), 1, 'a new row is sent');
+	wait_drained($node, 'postgres');
+	is(scalar(occurrences('read')) - $before, 1, '... one event in all');
+	ask(q{UPDATE sold SET page = 'z' WHERE id = 2; DELETE FROM sold WHERE id = 1});
+	is(ask(q{SELECT concat_ws(' ', entered, changed, exited) FROM hubspot_refresh('buyers')}), '1 1 1', 'of records, too: who is new, who has changed, who has left since');
+	wait_drained($node, 'postgres');
+	is(join(' ', map { property($_, 'firstname') } qw(one two three)), 'no contact z c', '... and nobody else');
+	ask(q{INSERT INTO sold VALUES (4, 'four@example.com', 'd');
+		SELECT hubspot_sync('buyers', 'SELECT * FROM sold', mapping => '{"email": "email", "firstname": "page"}', deletes => 'archive', max_shrink => 1, backfill => false)});
+	is(ask(q{SELECT entered FROM hubspot_refresh('buyers')}), 1, 'declared once more without a change, it loses none');
+	ask(q{SELECT hubspot_sync('buyers', 'SELECT * FROM sold', mapping => '{"email": "email", "lastname": "page"}', deletes => 'archive', max_shrink => 1, backfill => false)});
+	is(ask(q{SELECT concat_ws(' ', entered, changed, exited) FROM hubspot_refresh('buyers')}), '0 0 0', 'with another column, it sends none');
+	ask(q{SELECT hubspot_resync('buyers')});
+	becomes(sub { join(' ', map { property($_, 'lastname') } qw(two three four)) }, 'z c d', 'hubspot_resync() sends them all');
+	ask(q{SELECT hubspot_drop_sync('sold'), hubspot_drop_sync('buyers'); DROP TABLE sold});
+};
+
 done_testing();

@@ -70,6 +70,15 @@ coverage_request(const char *path, const char *what)
 		}
 }
 
+static void
+print_unmet(const char *words)
+{
+	for (int i = 0; i < ntroubles; i++)
+		if (troubles[i] == words)
+			return;
+	fprintf(stderr, "coverage:          0  %s  NEVER\n", words);
+}
+
 void
 coverage_print(void)
 {
@@ -84,6 +93,8 @@ coverage_print(void)
 	for (int i = 0; i < LANE_EVENT_COUNT; i++)
 		fprintf(stderr, "coverage: %10lld  %s%s\n", (long long) lane_events[i], lane_rules[i].event,
 				lane_events[i] == 0 ? "  NEVER" : "");
+	fprintf(stderr, "coverage: troubles\n");
+	network_each_trouble(print_unmet);
 	fprintf(stderr, "coverage: requests\n");
 	for (int i = 0; i < lengthof(endpoints); i++)
 	{

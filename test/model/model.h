@@ -92,6 +92,8 @@ typedef struct ModelCall
 	int			user;			/* -1: none is told */
 	int			company;		/* -1: none */
 	int			properties;		/* bits */
+	bool		adds;			/* "t<number>" to what the contact's "tags" have */
+	bool		is_bad;			/* it has a value that HubSpot refuses */
 	uint64		xid;			/* of its transaction */
 	int64		id;				/* of its first row */
 	int			nrows;
@@ -105,6 +107,8 @@ typedef struct ModelCall
 	int			refused;		/* # of times that a request of it was refused or failed for its
 								 * sake */
 	int			troubled;		/* ... that anything went wrong with a request of it */
+	bool		sent;			/* a request of it has begun */
+	bool		interrupted;	/* a worker ended that may have noted that it begins */
 } ModelCall;
 
 extern ModelCall calls[MAX_CALLS];
@@ -131,13 +135,16 @@ extern int	network_ready(void);	/* answers that the worker has not taken */
 extern void network_step(void);
 extern void network_answer_all(void);	/* well */
 extern void network_dies(void); /* with the worker's process */
+extern void network_each_trouble(void (*each) (const char *words));
 
 /* ---- reference.c ------------------------------------------------------------------------------ */
 
 extern void reference_begin(void);
 extern void reference_sent(const char *body);
 extern void reference_trouble(const char *body, bool is_refusal);
+extern void reference_excuse(void);	/* rows may end otherwise than well */
 extern void reference_applied(void);
+extern void reference_worker_ends(bool at_rest);
 extern void reference_transaction_begins(void);
 extern void reference_checkpoint(void);
 extern bool reference_all_ended(void);

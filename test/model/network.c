@@ -48,8 +48,13 @@ typedef struct Trouble
 	bool		is_unsent;		/* and certainly so: it was not carried out */
 	bool		is_lost;		/* nothing is answered */
 	bool		is_refusal;		/* as if for the sake of its content */
+	bool		is_mended;		/* the first time it is no reason for a row to end */
+	int			repeats;		/* requests that it may befall, for the same contact, in a row */
 	const char *only;			/* paths with this text; NULL: any */
 } Trouble;
+
+#define PROPERTY_GONE \
+	"{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"no such property\",\"correlationId\":\"1\",\"errors\":[{\"message\":\"no\",\"code\":\"PROPERTY_DOESNT_EXIST\",\"context\":{\"propertyName\":[\"city\"]}}]}"
 
 static const Trouble troubles[] = {
 	{.weight = 8, .words = "is lost before it arrives", .rule = "{\"action\":\"drop_before\"}", .is_lost = true},
@@ -69,13 +74,20 @@ static const Trouble troubles[] = {
 	{.weight = 4, .words = "is answered 401", .rule = "{\"action\":\"status\",\"status\":401}"},
 	{.weight = 4, .words = "is answered 409", .rule = "{\"action\":\"conflict\"}", .only = "/crm/objects/", .is_refusal = true},
 	{.weight = 6, .words = "is answered 400", .rule = "{\"action\":\"status\",\"status\":400,\"body\":{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"refused by the model\",\"correlationId\":\"1\"}}", .is_refusal = true},
-	{.weight = 24, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/crm/objects/contacts/batch/", .is_refusal = true},
+	{.weight = 24, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true},
+	{.weight = 60, .words = "fails for one record, for a while", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true,.repeats = 6},
+	{.weight = 12, .words = "is about records that are gone", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"\"},\"category\":\"OBJECT_NOT_FOUND\"}", .only = "/batch/update", .is_mended = true},
+	{.weight = 12, .words = "is about a property that is gone", .rule = "{\"action\":\"status\",\"status\":400,\"body\":" PROPERTY_GONE "}", .only = "/batch/up", .is_mended = true},
 	{.weight = 16, .words = "is refused for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"VALIDATION_ERROR\"}", .is_refusal = true},
 };
 
 static Request requests[WIRE_MAX_TRANSFERS];
 static int	nrequests;
 static int	last_number;
+static bool was_mended[lengthof(troubles)];	/* in this schedule */
+static const Trouble *ill;		/* befalls one contact for a while ... */
+static int	ill_contact;
+static int	ill_left;			/* ... for so many requests */
 
 extern int	__wrap_wire_send(const WireRequest *request, const WireSettings *settings, char *error);
 extern bool __wrap_wire_next(WireResponse *response);
@@ -166,9 +178,31 @@ __wrap_wire_wait(long timeout_ms, uint32_t wait_event_info)
 
 /* ---- what becomes of a request ----------------------------------------------------------------- */
 
+static bool
+is_about_contact(const Request *request, int contact)
+{
+	char		name[20];
+
+	snprintf(name, sizeof(name), "c%d@", contact);
+	return request->body != NULL && strstr(request->body, name) != NULL;
+}
+
+/* One of the contacts that the request names, or any. */
+static int
+choose_contact(const Request *request)
+{
+	int			named[CONTACTS];
+	int			n = 0;
+
+	for (int i = 0; i < CONTACTS; i++)
+		if (is_about_contact(request, i))
+			named[n++] = i;
+	return n > 0 ? named[pick(n)] : pick(CONTACTS);
+}
+
 /* HubSpot carries it out, or refuses it, as the rule says. */
 static void
-carry_out(Request *request, const Trouble *trouble)
+carry_out(Request *request, const Trouble *trouble, int contact)
 {
 	WireResponse *response = &request->response;
 	SimulatedAnswer answer;
@@ -179,7 +213,7 @@ carry_out(Request *request, const Trouble *trouble)
 		const char *place = strstr(trouble->rule, "%d");
 
 		if (place != NULL)
-			snprintf(rule, sizeof(rule), "%.*s%d%s", (int) (place - trouble->rule), trouble->rule, pick(CONTACTS),
+			snprintf(rule, sizeof(rule), "%.*s%d%s", (int) (place - trouble->rule), trouble->rule, contact,
 					 place + 2);
 		else
 			strlcpy(rule, trouble->rule, sizeof(rule));
@@ -224,8 +258,14 @@ answer(Request *request)
 	request->response.finished_us = clock_now();
 }
 
+static bool
+can_have(const Request *request, const Trouble *trouble)
+{
+	return trouble->only == NULL || strstr(request->path, trouble->only) != NULL;
+}
+
 static const Trouble *
-choose_trouble(void)
+choose_trouble(const Request *request)
 {
 	int			sum = 0;
 	int			number;
@@ -233,20 +273,51 @@ choose_trouble(void)
 	if (settling || !chance(temper))
 		return NULL;
 	for (int i = 0; i < lengthof(troubles); i++)
-		sum += troubles[i].weight;
+		sum += can_have(request, &troubles[i]) ? troubles[i].weight : 0;
 	number = pick(sum);
 	for (int i = 0;; i++)
 	{
-		number -= troubles[i].weight;
+		number -= can_have(request, &troubles[i]) ? troubles[i].weight : 0;
 		if (number < 0)
 			return &troubles[i];
 	}
 }
 
-static bool
-can_have(const Request *request, const Trouble *trouble)
+/* What befalls the request; *contact: whom, of those that it names. */
+static const Trouble *
+trouble_of(const Request *request, int *contact)
 {
-	return trouble->only == NULL || strstr(request->path, trouble->only) != NULL;
+	const Trouble *trouble = choose_trouble(request);
+
+	if (trouble == NULL && ill_left > 0 && !settling && can_have(request, ill) &&
+		is_about_contact(request, ill_contact))
+	{
+		ill_left--;
+		*contact = ill_contact;
+		return ill;
+	}
+	if (trouble == NULL)
+		return NULL;
+	*contact = choose_contact(request);
+	if (trouble->repeats > 0)
+	{
+		ill = trouble;
+		ill_contact = *contact;
+		ill_left = 1 + pick(trouble->repeats);
+	}
+	return trouble;
+}
+
+/* Each of these may be met once, and the row goes all the same. */
+static void
+note_trouble(const Request *request, const Trouble *trouble)
+{
+	bool	   *again = &was_mended[trouble - troubles];
+
+	reference_trouble(request->body, trouble->is_refusal || *again);
+	if (*again)
+		reference_excuse();
+	*again |= trouble->is_mended;
 }
 
 static Request *
@@ -263,15 +334,14 @@ network_step(void)
 {
 	Request    *request = nth_pending(pick(network_pending()));
 	const Trouble *trouble;
+	int			contact = 0;
 
 	if (request->stage == STAGE_SENT)
 	{
-		trouble = choose_trouble();
-		if (trouble != NULL && !can_have(request, trouble))
-			trouble = NULL;
+		trouble = trouble_of(request, &contact);
 		if (trouble != NULL)
-			reference_trouble(request->body, trouble->is_refusal);
-		carry_out(request, trouble);
+			note_trouble(request, trouble);
+		carry_out(request, trouble, contact);
 		if (trouble != NULL && trouble->is_unsent)
 			request->response.reached = false;
 		if (pick(3) < 2)
@@ -289,7 +359,7 @@ network_answer_all(void)
 		Request    *request = nth_pending(0);
 
 		if (request->stage == STAGE_SENT)
-			carry_out(request, NULL);
+			carry_out(request, NULL, 0);
 		answer(request);
 	}
 }
@@ -323,11 +393,18 @@ network_dies(void)
 		if (requests[i].stage == STAGE_SENT && pick(2) == 1)
 		{
 			reference_trouble(requests[i].body, false);
-			carry_out(&requests[i], NULL);
+			carry_out(&requests[i], NULL, 0);
 		}
 		if (requests[i].stage != STAGE_FREE)
 			release(&requests[i]);
 	}
+}
+
+void
+network_each_trouble(void (*each) (const char *words))
+{
+	for (int i = 0; i < lengthof(troubles); i++)
+		each(troubles[i].words);
 }
 
 void
@@ -337,5 +414,7 @@ network_begin(void)
 		if (requests[i].stage != STAGE_FREE)
 			release(&requests[i]);
 	last_number = 0;
+	ill_left = 0;
+	memset(was_mended, 0, sizeof(was_mended));
 	simulated_reset();
 }

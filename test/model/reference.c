@@ -71,6 +71,7 @@ static Verdicts verdicts[MAX_CALLS * 4];
 static int	nverdicts;
 static bool unmarked_refused;	/* a request that names no call was refused */
 static bool unmarked_troubled;
+static bool excused;
 static bool has_ended[MAX_CALLS][4];
 static Snap *covered;			/* by the checkpoint that is being written */
 static MemoryContext context;
@@ -84,7 +85,7 @@ void
 reference_begin(void)
 {
 	nfacts = nrecords = nverdicts = 0;
-	unmarked_refused = unmarked_troubled = false;
+	unmarked_refused = unmarked_troubled = excused = false;
 	memset(has_ended, 0, sizeof(has_ended));
 	covered = NULL;
 	context = CurrentMemoryContext;
@@ -388,8 +389,19 @@ reference_sent(const char *body)
 	if (body == NULL)
 		return;
 	while ((number = next_marker(&body)) >= 0)
+	{
 		if (calls[number].committed == 0)
 			violated("what is not committed is not sent", "call %d", number);
+		calls[number].sent = true;
+	}
+}
+
+/* Between a worker's note that a form begins and the form's way, nothing but the worker goes on. */
+void
+reference_worker_ends(bool at_rest)
+{
+	for (int i = 0; i < ncalls; i++)
+		calls[i].interrupted |= calls[i].sent || (!at_rest && calls[i].committed != 0);
 }
 
 void
@@ -409,6 +421,12 @@ reference_trouble(const char *body, bool is_refusal)
 		unmarked_troubled = true;
 		unmarked_refused |= is_refusal;
 	}
+}
+
+void
+reference_excuse(void)
+{
+	excused = true;
 }
 
 /* ---- the tables --------------------------------------------------------------------------------------- */
@@ -559,9 +577,9 @@ may_fail(const ModelCall *call, int object)
 	bool		certain;
 	int			contacts = contacts_of(call, &certain);
 
-	if (!certain)
+	if (!certain || excused)
 		return true;
-	if (call->refused > 0)
+	if (call->refused > 0 || call->is_bad)
 		return true;
 	if (object != OBJECT_IS_ASSOCIATION && object != OBJECT_IS_COMPANY)
 		return false;
@@ -571,7 +589,7 @@ may_fail(const ModelCall *call, int object)
 		return true;
 	/* an association needs both, and other calls may make them */
 	for (int i = 0; i < ncalls; i++)
-		if ((calls[i].refused > 0 || calls[i].cancelled || calls[i].has_deadline) &&
+		if ((calls[i].refused > 0 || calls[i].is_bad || calls[i].cancelled || calls[i].has_deadline) &&
 			(calls[i].company == call->company || (calls[i].contact >= 0 && (contacts & (1 << calls[i].contact)))))
 			return true;
 	return false;
@@ -585,7 +603,7 @@ check_verdict(const ModelCall *call, int object, const Verdicts *verdict)
 	if ((call->has_deadline && strcmp(verdict->word, "expired") == 0) ||
 		(call->cancelled && strcmp(verdict->word, "cancelled") == 0))
 		return;
-	if (call->troubled > 0 && object == OBJECT_IS_FORM && strcmp(verdict->word, "unknown") == 0)
+	if ((call->troubled > 0 || call->interrupted) && object == OBJECT_IS_FORM && strcmp(verdict->word, "unknown") == 0)
 		return;
 	if (call->troubled > 0 && object == OBJECT_IS_EVENT &&
 		(strcmp(verdict->word, "sent_unconfirmed") == 0 || strcmp(verdict->word, "unknown") == 0))
@@ -730,6 +748,32 @@ check_values(void)
 		}
 }
 
+/* What rows add to, in whatever order and however often, has it in the end. */
+static void
+check_tags(void)
+{
+	for (int i = 0; i < ncalls; i++)
+	{
+		SimulatedAnswer answer;
+		struct json_object *root;
+		struct json_object *results;
+		struct json_object *properties = NULL;
+		const char *tags = NULL;
+
+		if (!calls[i].adds || calls[i].committed == 0 || !is_success(carrier(calls[i].id)->word))
+			continue;
+		simulated_ask("GET", psprintf("/_sim/objects/contacts?key=c%d@example.com", calls[i].contact), NULL, NULL, &answer);
+		root = json_tokener_parse(answer.body);
+		if (json_object_object_get_ex(root, "results", &results) && json_object_array_length(results) > 0 &&
+			json_object_object_get_ex(json_object_array_get_idx(results, 0), "properties", &properties))
+			tags = member(properties, "tags");
+		if (tags == NULL || strstr(psprintf(";%s;", tags), psprintf(";t%d;", i)) == NULL)
+			violated("what a call adds is there in the end", "t%d of c%d, which has %s", i, calls[i].contact,
+					 tags != NULL ? tags : "none");
+		json_object_put(root);
+	}
+}
+
 static void
 check_associations(void)
 {
@@ -762,5 +806,6 @@ reference_at_end(void)
 	check_forms();
 	check_order();
 	check_values();
+	check_tags();
 	check_associations();
 }

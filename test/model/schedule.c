@@ -53,6 +53,7 @@ static int	at_choice;			/* of those given */
 static bool tells;
 static bool prepares;			/* the schema is to be learnt, and kept */
 static bool is_alive;			/* the worker */
+static bool is_at_rest;			/* it sleeps, or has ended in order */
 static int	steps_left;
 static int	sleeps;
 static int	idle;				/* sleeps while everything goes well, with nothing to be answered */
@@ -188,12 +189,13 @@ begin_to_settle(void)
 static void
 end_process(void)
 {
+	is_at_rest = true;
 	switch (pick(3))
 	{
 		case 0:
 			say("the worker is told to end");
 			ShutdownRequestPending = true;
-			break;
+			return;
 		case 1:
 			say("the worker ends at once");
 			process_end(LIFE_EXITS);
@@ -266,12 +268,14 @@ live_until_over(void)
 		LifeEnd		end;
 
 		is_alive = true;
+		is_at_rest = false;
 		end = process_live();
 		is_alive = false;
 		if (end == LIFE_OVER)
 			return;
 		if (end == LIFE_ERROR)
 			violated("no error ends the worker", "see above");
+		reference_worker_ends(is_at_rest);
 		if (life > MAX_LIVES)
 			settling = true;
 		network_dies();

@@ -19,6 +19,7 @@
 #include "simulated.h"
 
 #define MAX_PARAMETERS	16
+#define TAGS			64		/* MAX_CALLS of model.h */
 
 static uint64_t request_count;
 static uint64_t told;			/* lines of the journal */
@@ -227,6 +228,20 @@ prepare(const char *path, const char *body)
 	}
 }
 
+/* What a contact may have several of: "t0" and so on. */
+static void
+prepare_tags(void)
+{
+	Buffer		body = {0};
+
+	buffer_puts(&body, "{\"name\":\"tags\",\"label\":\"Tags\",\"type\":\"enumeration\",\"fieldType\":\"checkbox\",\"options\":[");
+	for (int i = 0; i < TAGS; i++)
+		buffer_printf(&body, "%s{\"value\":\"t%d\",\"label\":\"t%d\",\"hidden\":false}", i > 0 ? "," : "", i, i);
+	buffer_puts(&body, "]}");
+	prepare("/_sim/properties/contacts", buffer_text(&body));
+	buffer_free(&body);
+}
+
 void
 simulated_start(void)
 {
@@ -237,6 +252,9 @@ simulated_start(void)
 			"\"event_limit\":0,\"form_limit\":0,\"rate_headers\":false}");
 	prepare("/_sim/properties/companies", "{\"name\":\"external_id\",\"label\":\"Key\",\"type\":\"string\","
 			"\"fieldType\":\"text\",\"groupName\":\"companyinformation\",\"hasUniqueValue\":true}");
+	prepare("/_sim/properties/contacts", "{\"name\":\"nickname\",\"label\":\"Nickname\",\"type\":\"string\","
+			"\"fieldType\":\"text\",\"onlyLetters\":true}");
+	prepare_tags();
 	prepare("/_sim/forms", "{\"id\":\"0a1b2c3d-0000-4000-8000-1234567890ab\",\"name\":\"Form\",\"fields\":[\"email\",\"note\"]}");
 	prepare("/events/v3/event-definitions", "{\"label\":\"Order Completed\",\"name\":\"order_completed\","
 			"\"primaryObject\":\"CONTACT\",\"includeDefaultProperties\":true,\"propertyDefinitions\":"

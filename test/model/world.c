@@ -284,6 +284,10 @@ append_traits(StringInfo message, const ModelCall *call, bool with_address)
 			appendStringInfo(message, "%s\"%s\":\"v%d\"", separator, property_names[i], call->number);
 			separator = ",";
 		}
+	if (call->adds)
+		appendStringInfo(message, "%s\"tags\":\";t%d\"", separator, call->number);
+	if (call->is_bad)
+		appendStringInfo(message, ",\"nickname\":\"n%d\"", call->number);
 	appendStringInfoString(message, "}");
 }
 
@@ -353,6 +357,8 @@ choose_call(ModelCall *call)
 			call->contact = pick(CONTACTS);
 			call->user = pick(USERS + 1) - 1;
 			call->properties = 1 + pick((1 << PROPERTIES) - 1);
+			call->adds = chance(150);
+			call->is_bad = chance(40);
 			break;
 		case KIND_FORM:
 			call->contact = pick(CONTACTS);

@@ -76,8 +76,8 @@ static const Trouble troubles[] = {
 	{.weight = 6, .words = "is answered 400", .rule = "{\"action\":\"status\",\"status\":400,\"body\":{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"refused by the model\",\"correlationId\":\"1\"}}", .is_refusal = true},
 	{.weight = 24, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true},
 	{.weight = 60, .words = "fails for one record, for a while", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true,.repeats = 6},
-	{.weight = 12, .words = "is about records that are gone", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"\"},\"category\":\"OBJECT_NOT_FOUND\"}", .only = "/batch/update", .is_mended = true},
-	{.weight = 12, .words = "is about a property that is gone", .rule = "{\"action\":\"status\",\"status\":400,\"body\":" PROPERTY_GONE "}", .only = "/batch/up", .is_mended = true},
+	{.weight = 60, .words = "is about records that are gone", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"\"},\"category\":\"OBJECT_NOT_FOUND\"}", .only = "/batch/update", .is_mended = true},
+	{.weight = 40, .words = "is about a property that is gone", .rule = "{\"action\":\"status\",\"status\":400,\"body\":" PROPERTY_GONE "}", .only = "/batch/up", .is_mended = true},
 	{.weight = 16, .words = "is refused for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"VALIDATION_ERROR\"}", .is_refusal = true},
 };
 
@@ -85,6 +85,7 @@ static Request requests[WIRE_MAX_TRANSFERS];
 static int	nrequests;
 static int	last_number;
 static bool was_mended[lengthof(troubles)];	/* in this schedule */
+static const Trouble *next_trouble; /* of the next request that can have it; NULL: none */
 static const Trouble *ill;		/* befalls one contact for a while ... */
 static int	ill_contact;
 static int	ill_left;			/* ... for so many requests */
@@ -289,6 +290,12 @@ trouble_of(const Request *request, int *contact)
 {
 	const Trouble *trouble = choose_trouble(request);
 
+	if (trouble == NULL && next_trouble != NULL && !settling && can_have(request, next_trouble))
+	{
+		trouble = next_trouble;
+		next_trouble = NULL;
+		return trouble;
+	}
 	if (trouble == NULL && ill_left > 0 && !settling && can_have(request, ill) &&
 		is_about_contact(request, ill_contact))
 	{
@@ -318,6 +325,15 @@ note_trouble(const Request *request, const Trouble *trouble)
 	if (*again)
 		reference_excuse();
 	*again |= trouble->is_mended;
+	if (trouble->is_mended)
+	{
+		/* two that are mended in different ways, of one row as a rule */
+		bool		follows = pick(2) == 1;
+
+		for (int i = 0; i < lengthof(troubles) && follows; i++)
+			if (troubles[i].is_mended && !was_mended[i])
+				next_trouble = &troubles[i];
+	}
 }
 
 static Request *
@@ -415,6 +431,7 @@ network_begin(void)
 			release(&requests[i]);
 	last_number = 0;
 	ill_left = 0;
+	next_trouble = NULL;
 	memset(was_mended, 0, sizeof(was_mended));
 	simulated_reset();
 }

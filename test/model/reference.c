@@ -595,9 +595,35 @@ may_fail(const ModelCall *call, int object)
 	return false;
 }
 
+static const ModelCall *
+call_of_row(int64 id)
+{
+	for (int i = 0; i < ncalls; i++)
+		for (int j = 0; j < calls[i].nrows; j++)
+			if (calls[i].row[j] == id)
+				return &calls[i];
+	return NULL;
+}
+
+/* What goes together with others may not end badly for their sake. */
+static void
+check_merged(const ModelCall *call, int object, const Verdicts *verdict)
+{
+	const Verdicts *last = carrier(verdict->id);
+	const ModelCall *other = last == NULL ? NULL : call_of_row(last->id);
+
+	if (other == NULL || is_success(last->word) || !other->is_bad || other->refused > 0 || may_fail(call, object) ||
+		strcmp(last->category, "INVALID_ALPHA") != 0)
+		return;
+	violated("no row dies of its neighbour", "row " INT64_FORMAT " of call %d went with row " INT64_FORMAT ": %s, %s",
+			 verdict->id, call->number, last->id, last->word, last->message);
+}
+
 static void
 check_verdict(const ModelCall *call, int object, const Verdicts *verdict)
 {
+	if (strcmp(verdict->word, "coalesced") == 0)
+		check_merged(call, object, verdict);
 	if (is_success(verdict->word) || may_fail(call, object))
 		return;
 	if ((call->has_deadline && strcmp(verdict->word, "expired") == 0) ||

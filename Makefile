@@ -110,6 +110,10 @@ fuzz:
 model:
 	@test/model/run
 
+# Does the model find the faults that test/model/mutations/ puts into the code?
+check-mutations:
+	@test/model/mutate
+
 # Longer than the tests, too: everything fails at random while sessions call.
 torture:
 	@test/torture/run
@@ -147,9 +151,10 @@ help:
 	@echo 'make format           put the C files into PostgreSQL'"'"'s layout'
 	@echo 'make fuzz             search for inputs that break it, SECONDS_EACH=120 for each of FUZZ_TARGETS'
 	@echo 'make model            all interleavings that a seed can say, SCHEDULES=5000 FIRST=..; SEED=7 one of them in words'
+	@echo 'make check-mutations  faults put into the code, each alone: after how many schedules make model finds it'
 	@echo 'make torture          the fault campaign, FAULTS=1000 MAX_SECONDS=900 SEED=..'
 	@echo 'make bench            measure; QUICK=1 with a tenth of the rows, PARTS=.. only some'
 	@echo 'make soak             steady traffic and trouble for SOAK_SECONDS=7200: does anything grow?'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz model torture check-unit check-fuzz check-model check-simulator check-regress check-isolation check-tap check-asserts lint format bench soak simulator pg_config help
+.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz model check-mutations torture check-unit check-fuzz check-model check-simulator check-regress check-isolation check-tap check-asserts lint format bench soak simulator pg_config help

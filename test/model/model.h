@@ -142,7 +142,7 @@ extern void network_each_trouble(void (*each) (const char *words));
 extern void reference_begin(void);
 extern void reference_sent(const char *body);
 extern void reference_trouble(const char *body, bool is_refusal);
-extern void reference_excuse(void);	/* rows may end otherwise than well */
+extern void reference_excuse(void); /* rows may end otherwise than well */
 extern void reference_applied(void);
 extern void reference_worker_ends(bool at_rest);
 extern void reference_transaction_begins(void);

@@ -67,7 +67,7 @@ static const Trouble troubles[] = {
 	{.weight = 8, .words = "is carried out and answered 502", .rule = "{\"action\":\"html\",\"apply\":true}"},
 	{.weight = 6, .words = "is carried out and answered with garbage", .rule = "{\"action\":\"garbage\",\"apply\":true}"},
 	{.weight = 3, .words = "is answered with garbage", .rule = "{\"action\":\"garbage\"}", .only = "/crm/"},
-	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}"},
+	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/"},
 	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}"},
 	{.weight = 6, .words = "is answered with results in another order", .rule = "{\"action\":\"shuffle\"}"},
 	{.weight = 5, .words = "is answered 423", .rule = "{\"action\":\"status\",\"status\":423}"},
@@ -75,7 +75,7 @@ static const Trouble troubles[] = {
 	{.weight = 4, .words = "is answered 409", .rule = "{\"action\":\"conflict\"}", .only = "/crm/objects/", .is_refusal = true},
 	{.weight = 6, .words = "is answered 400", .rule = "{\"action\":\"status\",\"status\":400,\"body\":{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"refused by the model\",\"correlationId\":\"1\"}}", .is_refusal = true},
 	{.weight = 24, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true},
-	{.weight = 60, .words = "fails for one record, for a while", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true,.repeats = 6},
+	{.weight = 60, .words = "fails for one record, for a while", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true, .repeats = 6},
 	{.weight = 60, .words = "is about records that are gone", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"\"},\"category\":\"OBJECT_NOT_FOUND\"}", .only = "/batch/update", .is_mended = true},
 	{.weight = 40, .words = "is about a property that is gone", .rule = "{\"action\":\"status\",\"status\":400,\"body\":" PROPERTY_GONE "}", .only = "/batch/up", .is_mended = true},
 	{.weight = 16, .words = "is refused for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"VALIDATION_ERROR\"}", .is_refusal = true},
@@ -84,7 +84,7 @@ static const Trouble troubles[] = {
 static Request requests[WIRE_MAX_TRANSFERS];
 static int	nrequests;
 static int	last_number;
-static bool was_mended[lengthof(troubles)];	/* in this schedule */
+static bool was_mended[lengthof(troubles)]; /* in this schedule */
 static const Trouble *next_trouble; /* of the next request that can have it; NULL: none */
 static const Trouble *ill;		/* befalls one contact for a while ... */
 static int	ill_contact;

@@ -29,7 +29,7 @@
 #include "base/guc.h"
 #include "cluster/shared.h"
 #include "http/wire.h"
-#include "queue/defer.h"
+#include "wait/defer.h"
 #include "model.h"
 
 #define MAX_CALLBACKS	64

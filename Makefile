@@ -23,11 +23,12 @@ PG_CFLAGS += -MMD -MP
 
 # Sources say <json-c/...>: json-c's own -I would put its debug.h and json.h
 # in everybody's way.
-PG_CPPFLAGS := -Isrc $(shell $(PKG_CONFIG) --cflags libcurl 2>/dev/null) \
+PG_CPPFLAGS := -Isrc $(shell $(PKG_CONFIG) --cflags libcurl libidn2 2>/dev/null) \
 	$(addprefix -I,$(filter-out /usr/include,$(shell $(PKG_CONFIG) --variable=includedir json-c 2>/dev/null)))
 SHLIB_LINK := $(or $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null),\
 	$(shell curl-config --libs 2>/dev/null),-lcurl) \
-	$(or $(shell $(PKG_CONFIG) --libs json-c 2>/dev/null),-ljson-c)
+	$(or $(shell $(PKG_CONFIG) --libs json-c 2>/dev/null),-ljson-c) \
+	$(or $(shell $(PKG_CONFIG) --libs libidn2 2>/dev/null),-lidn2)
 
 # The first of these that can build extensions: a pg_config may come without
 # PGXS or the server's headers, or not be in the PATH.

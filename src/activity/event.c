@@ -117,6 +117,17 @@ event_has_reference(const EventSource *source)
 	return find_reference(source, &value) != NULL;
 }
 
+/*
+ * Whether the contact goes by a property that the account keeps the user's own ids in: an address
+ * in the message is no key then.  Where it goes by a userId or a token, there is none that is good.
+ */
+static bool
+goes_by_property(const EventSource *source)
+{
+	return source->key_property != NULL && strcmp(source->key_property, MESSAGE_USER_ID) != 0 &&
+		strcmp(source->key_property, MESSAGE_HUTK) != 0;
+}
+
 void
 event_append(StringInfo body, const EventSource *source, const char *full_name, Mapping *mapping,
 			 StringInfo warnings)
@@ -137,7 +148,7 @@ event_append(StringInfo body, const EventSource *source, const char *full_name, 
 		appendStringInfo(body, ",\"uuid\":\"%s\"", uuid);
 	appendStringInfoString(body, ",\"properties\":{");
 	mapping_add_event(mapping, source->parts, source->call == CALL_PAGE,
-					  source->key_property == NULL, warnings);
+					  !goes_by_property(source), warnings);
 	appendStringInfoString(body, "}}");
 }
 

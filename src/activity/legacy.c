@@ -62,6 +62,7 @@ legacy_append_query(StringInfo query, const EventSource *source, const AccountOp
 	(source->key_property == NULL
 	 ? pstrdup(source->key) : message_email(source->call, source->parts));
 	MessageParts contact = *source->parts;
+	MessageKey	key = {NULL, email != NULL ? email : ""};
 	int			len;
 	const char *event = event_wanted(source, options, &len);
 
@@ -74,7 +75,7 @@ legacy_append_query(StringInfo query, const EventSource *source, const AccountOp
 	/* only context.traits are the contact's */
 	contact.flat = false;
 	contact.traits = NULL;
-	mapping_add_contact(mapping, source->call, &contact, NULL, warnings);
+	mapping_add_contact(mapping, source->call, &contact, &key, warnings);
 	for (int i = 0; i < mapping->nnames; i++)
 		append_property(query, mapping, &mapping->names[i]);
 }

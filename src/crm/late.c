@@ -20,6 +20,7 @@ static Mapping
 map_row(const Row *row, StringInfo json)
 {
 	const WorkKey *key = row->key;
+	MessageKey	name = queue_message_key(key);
 	Mapping		mapping;
 	MessageParts parts;
 	MessageProblem problem;
@@ -29,7 +30,7 @@ map_row(const Row *row, StringInfo json)
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, json, &key->lane->account->rules[key->lane->family]);
 	if (message_read(row->message, &parts, &problem))
-		mapping_add_record(&mapping, row->call, &parts, key->property, &warnings);
+		mapping_add_record(&mapping, row->call, &parts, &name, &warnings);
 	pfree(warnings.data);
 	return mapping;
 }

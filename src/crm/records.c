@@ -156,6 +156,7 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	StringInfoData json;
 	StringInfoData warnings;
 	Mapping		mapping;
+	MessageKey	key = queue_message_key(row->key);
 	bool		rejects = account->options->unknown_properties == UNKNOWN_REJECT;
 	int			nawaited = 0;
 
@@ -166,7 +167,7 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	initStringInfo(&json);
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &json, &account->rules[part]);
-	mapping_add_record(&mapping, row->call, parts, row->key->property, &warnings);
+	mapping_add_record(&mapping, row->call, parts, &key, &warnings);
 	while (nawaited < mapping.nunknown &&
 		   await_creation_is_due(row, part, mapping.unknown[nawaited].name))
 		nawaited++;
@@ -238,12 +239,13 @@ records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts,
 static BuildResult
 add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
 {
+	MessageKey	key = queue_message_key(row->key);
 	StringInfoData warnings;
 	BuildResult result;
 
 	initStringInfo(&warnings);
-	mapping_add_record(mapping, row->call, parts, input->keeps_address ? NULL
-					   : row->key->property, &warnings);
+	mapping->keeps_address = input->keeps_address;
+	mapping_add_record(mapping, row->call, parts, &key, &warnings);
 	if (mapping->rules->object == OBJECT_IS_CONTACT)
 		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);
 	result = deal_with_unknown(input, row, row->key->lane->family, mapping);

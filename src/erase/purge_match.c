@@ -16,6 +16,7 @@
 #include "base/hubspot.h"
 #include "erase/purge_match.h"
 #include "text/domain.h"
+#include "text/encoding.h"
 
 #define MAX_LOCAL	64			/* bytes before the "@" */
 #define MAX_ADDRESS	1024		/* more than any address has, before its domain becomes ASCII */
@@ -118,7 +119,8 @@ has_address(const Identifiers *set, Oid server, const char *address, int len, in
 	folded[len] = '\0';
 	if (domain_is_ascii(folded + at + 1))
 		return identifiers_has(set, server, folded, len, id);
-	domain = domain_to_ascii(folded + at + 1);
+	len = strlen(folded + at + 1);
+	domain = domain_to_ascii(encoding_to_wire(folded + at + 1, &len));
 	if (domain == NULL)
 		return false;
 	whole = psprintf("%.*s@%s", at, folded, domain);

@@ -75,6 +75,7 @@ typedef struct Explain
 	AccountOptions *options;
 	Schema	   *schema;
 	MappingRules rules;			/* for contacts */
+	bool		addresses_told; /* warnings of those that the call does not go by */
 	int64		portal_id;
 	UnchangedSession session;
 	bool		shows_records;	/* may show record ids */
@@ -117,11 +118,33 @@ leave_no_request(Explained *work)
 	resetStringInfo(&work->body);
 }
 
+/* The row of the call itself tells, as batch_warn_of_addresses() has it. */
 static void
-end_work(Explain *explain, const Explained *work)
+tell_addresses(Explain *explain, StringInfo warnings)
+{
+	const char *what;
+
+	for (int i = 0; !explain->addresses_told &&
+		 (what = message_unused_address(explain->call, &explain->parts,
+										explain->options->id_property[OBJECT_IS_CONTACT],
+										i)) != NULL; i++)
+	{
+		appendStringInfo(warnings, "%s{\"code\":\"invalid_email\",\"property\":\"email\",",
+						 warnings->len > 0 ? "," : "");
+		appendStringInfoString(warnings, "\"detail\":");
+		value_append_string(warnings, what, strlen(what));
+		appendStringInfoChar(warnings, '}');
+	}
+	explain->addresses_told = true;
+}
+
+static void
+end_work(Explain *explain, Explained *work)
 {
 	Datum		values[EXPLAIN_COLUMNS];
 	bool		nulls[EXPLAIN_COLUMNS] = {0};
+
+	tell_addresses(explain, &work->warnings);
 
 	values[EXPLAIN_OBJECT] = CStringGetTextDatum(object_types[work->object].name);
 	values[EXPLAIN_KEY_PROPERTY] = CStringGetTextDatum(object_key_property(work->key.property));
@@ -204,7 +227,9 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	 * record's id.
 	 */
 	bool		by_key = !by_domain && !is_property(key, MESSAGE_USER_ID);
-	MappingRules rules = explain->rules;
+	MappingRules rules = mapping_rules(explain->schema, object,
+									   (const char *const *) explain->options->id_property,
+									   explain->rules.zone);
 	Explained	work;
 	Mapping		mapping;
 	bool	   *unchanged;
@@ -212,14 +237,11 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 
 	begin_work(&work, explain, object, key,
 			   by_key ? PATH_UPSERT : by_domain && id == NULL ? PATH_CREATE : PATH_UPDATE);
-	rules.object = object;
-	rules.properties = explain->schema->properties[object];
-
 	appendStringInfoString(&work.body, "{\"inputs\":[");
 	records_begin_input(&work.body, by_key ? object_key_property(key->property) : NULL,
 						by_key ? key->key : id, "0");
 	mapping_begin(&mapping, &work.body, &rules);
-	mapping_add_record(&mapping, explain->call, &explain->parts, key->property, &work.warnings);
+	mapping_add_record(&mapping, explain->call, &explain->parts, key, &work.warnings);
 
 	/*
 	 * By find_record(), not by id, which is hidden from roles that may read hubspot.confirmed
@@ -545,11 +567,9 @@ begin_explain(Explain *explain, Oid oid)
 	explain->portal_id = explain->options->portal_id != 0
 		? explain->options->portal_id : portal_id_of(oid);
 	unchanged_session_begin(&explain->session, oid, explain->options);
-	explain->rules.object = OBJECT_IS_CONTACT;
-	explain->rules.properties = explain->schema->properties[OBJECT_IS_CONTACT];
-	explain->rules.nmaps = explain->schema->nmaps;
-	explain->rules.maps = explain->schema->maps;
-	explain->rules.zone = pg_tzset(explain->options->time_zone);
+	explain->rules = mapping_rules(explain->schema, OBJECT_IS_CONTACT,
+								   (const char *const *) explain->options->id_property,
+								   pg_tzset(explain->options->time_zone));
 }
 
 static void

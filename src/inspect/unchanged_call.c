@@ -122,15 +122,8 @@ judge_of(FunctionCallInfo fcinfo, Oid server)
 static MappingRules
 rules_of(const Judge *judge, Object object)
 {
-	MappingRules rules = {
-		.object = object,
-		.properties = judge->schema->properties[object],
-		.nmaps = judge->schema->nmaps,
-		.maps = judge->schema->maps,
-		.zone = judge->zone
-	};
-
-	return rules;
+	return mapping_rules(judge->schema, object,
+						 (const char *const *) judge->session.options->id_property, judge->zone);
 }
 
 static Datum *
@@ -151,7 +144,7 @@ elements_of(FunctionCallInfo fcinfo, int argument, Oid type, int *count)
 
 /* Map the calls, newest first; false if one of them is invalid. */
 static bool
-map_calls(FunctionCallInfo fcinfo, Mapping *mapping, const char *key_property)
+map_calls(FunctionCallInfo fcinfo, Mapping *mapping, const MessageKey *key)
 {
 	int			ncalls;
 	int			nmessages;
@@ -168,7 +161,7 @@ map_calls(FunctionCallInfo fcinfo, Mapping *mapping, const char *key_property)
 
 		if (!message_read(DatumGetJsonbP(messages[i]), parts, &problem))
 			return false;
-		mapping_add_record(mapping, call, parts, key_property, &warnings);
+		mapping_add_record(mapping, call, parts, key, &warnings);
 	}
 	return true;
 }
@@ -215,7 +208,7 @@ hubspot_all_confirmed(PG_FUNCTION_ARGS)
 		key.property = NULL;
 	initStringInfo(&json);
 	mapping_begin(&mapping, &json, &rules);
-	if (record_id == NULL || !map_calls(fcinfo, &mapping, key.property))
+	if (record_id == NULL || !map_calls(fcinfo, &mapping, &key))
 		PG_RETURN_BOOL(false);
 	(void) unchanged_session_find(&judge->session, object, record_id, &mapping, &nothing_left);
 	PG_RETURN_BOOL(nothing_left);

@@ -60,6 +60,21 @@ add_special(Mapping *mapping, const char *property, const JsonbValue *value)
 						 strlen(property));
 }
 
+MappingRules
+mapping_rules(const Schema *schema, Object object, const char *const *id_property, pg_tz *zone)
+{
+	MappingRules rules = {
+		.object = object,
+		.key_property = id_property[object],
+		.properties = schema->properties[object],
+		.nmaps = schema->nmaps,
+		.maps = schema->maps,
+		.zone = zone
+	};
+
+	return rules;
+}
+
 /* ---- rule 1: explicit mappings ------------------------------------------------------- */
 
 static bool
@@ -374,13 +389,14 @@ add_name(Mapping *mapping, const Traits *traits)
 
 /* Add the address as a property, unless it is the key. */
 static void
-add_email(Mapping *mapping, const Traits *traits, const char *key_property)
+add_email(Mapping *mapping, const Traits *traits)
 {
 	const JsonbValue *email = &traits->special[TRAIT_EMAIL];
 	JsonbValue	normal = *email;
 	const char *why = "It is no text.";
 
-	if (key_property == NULL || !traits->present[TRAIT_EMAIL])
+	if (mapping->key.property == NULL || strcmp(mapping->key.property, MESSAGE_USER_ID) == 0 ||
+		mapping->keeps_address || !traits->present[TRAIT_EMAIL])
 		return;
 	if (email->type == jbvString && email->val.string.len > 0)
 	{
@@ -399,14 +415,14 @@ add_email(Mapping *mapping, const Traits *traits, const char *key_property)
 
 /* Add the domain, given or from the website, as a property, unless it is the key. */
 static void
-add_domain(Mapping *mapping, const Traits *traits, const char *key_property)
+add_domain(Mapping *mapping, const Traits *traits)
 {
 	Trait		trait = traits->present[TRAIT_DOMAIN] ? TRAIT_DOMAIN : TRAIT_WEBSITE;
 	const JsonbValue *given = &traits->special[trait];
 	JsonbValue	domain = *given;
 	const char *why = "It is no text.";
 
-	if (strcmp(key_property, MESSAGE_DOMAIN) == 0 || !traits->present[trait])
+	if (strcmp(mapping->key.property, MESSAGE_DOMAIN) == 0 || !traits->present[trait])
 		return;
 	if (given->type == jbvNull || (given->type == jbvString && given->val.string.len == 0))
 	{
@@ -430,8 +446,11 @@ add_domain(Mapping *mapping, const Traits *traits, const char *key_property)
 /* ---- all together -------------------------------------------------------------------------- */
 
 static void
-begin_row(Mapping *mapping, Traits *traits, StringInfo warnings)
+begin_row(Mapping *mapping, Traits *traits, const MessageKey *key, StringInfo warnings)
 {
+	static const MessageKey none = {0};
+
+	mapping->key = key != NULL ? *key : none;
 	memset(traits->present, 0, sizeof(traits->present));
 	traits->nrenamed = traits->renamed_size = 0;
 	traits->renamed = NULL;
@@ -456,8 +475,7 @@ add_renamed(Mapping *mapping, const Traits *traits)
 
 void
 mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
-					const char *key_property,
-					StringInfo warnings)
+					const MessageKey *key, StringInfo warnings)
 {
 	Traits		traits;
 	JsonbContainer *containers[MAX_CONTAINERS] = {NULL};
@@ -471,34 +489,33 @@ mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 	if (parts->context_traits != NULL)
 		containers[n++] = parts->context_traits;
 
-	begin_row(mapping, &traits, warnings);
+	begin_row(mapping, &traits, key, warnings);
 	warn_of_envelope(mapping, parts);
 	add_explicit(mapping, containers, n);
 	for (int i = 0; i < n; i++)
 		read_traits(mapping, &traits, containers[i], parts->flat && i == 0);
 	add_special_fields(mapping, &traits);
 	add_name(mapping, &traits);
-	add_email(mapping, &traits, key_property);
+	add_email(mapping, &traits);
 	add_renamed(mapping, &traits);
 }
 
 void
 mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
-					const char *key_property,
-					StringInfo warnings)
+					const MessageKey *key, StringInfo warnings)
 {
 	JsonbContainer *container = message_company_traits(call, parts);
 	Traits		traits;
 
 	mapping->is_member = call != CALL_GROUP;
-	begin_row(mapping, &traits, warnings);
+	begin_row(mapping, &traits, key, warnings);
 	warn_of_envelope(mapping, parts);
 	if (container == NULL)
 		return;
 	add_explicit(mapping, &container, 1);
 	read_traits(mapping, &traits, container, container == parts->root);
 	add_special_fields(mapping, &traits);
-	add_domain(mapping, &traits, key_property);
+	add_domain(mapping, &traits);
 	add_renamed(mapping, &traits);
 }
 
@@ -538,7 +555,7 @@ mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page, boo
 
 	mapping->is_page = is_page;
 	mapping->key_is_email = key_is_email;
-	begin_row(mapping, &traits, warnings);
+	begin_row(mapping, &traits, NULL, warnings);
 	warn_of_envelope(mapping, parts);
 	if (container != NULL)
 		add_explicit(mapping, &container, 1);

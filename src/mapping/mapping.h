@@ -17,11 +17,17 @@
 typedef struct MappingRules
 {
 	Object		object;			/* a record type, or event */
+	const char *key_property;	/* that the account keeps the user's own ids of this object in;
+								 * NULL: none */
 	const PropertySet *properties;	/* of that object; NULL: not known, so all */
 	int			nmaps;
 	const TraitMap *maps;		/* of all objects */
 	pg_tz	   *zone;			/* for dates and times without a zone */
 } MappingRules;
+
+/* Of an object of this account; id_property: the account's options, by Object. */
+extern MappingRules mapping_rules(const Schema *schema, Object object,
+								  const char *const *id_property, pg_tz *zone);
 
 /* The rule of docs/mapping.md by which a property was chosen. */
 typedef enum NameRule
@@ -68,6 +74,9 @@ typedef struct Mapping
 	int			nnames;
 	int			names_size;
 	MappingName *names;			/* written so far */
+	MessageKey	key;			/* of the record */
+	bool		keeps_address;	/* the record was found by one of several addresses, and keeps its
+								 * primary one */
 	bool		is_page;		/* of the present event */
 	bool		key_is_email;
 	bool		is_member;		/* a company among the traits of a contact, whose "id" is its key */
@@ -84,16 +93,16 @@ typedef struct Mapping
 extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules);
 
 /*
- * Add the properties of one message about a contact. key_property is the property that
- * identifies the record, NULL for a contact's e-mail address: the key is not repeated.
- * Warnings are appended to the given StringInfo.
+ * Add the properties of one message about a contact with this key.  What identifies the record
+ * is not among them, whatever trait, mapping or form of a name leads to it: the key, and the
+ * property of the account's ids.  Warnings are appended to the given StringInfo.
  */
 extern void mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
-								const char *key_property, StringInfo warnings);
+								const MessageKey *key, StringInfo warnings);
 
 /* The same for the company of a group call, or of a contact's traits. */
 extern void mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
-								const char *key_property, StringInfo warnings);
+								const MessageKey *key, StringInfo warnings);
 
 /* The same for the properties of a track or page call; an address that is the key is left out. */
 extern void mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page,

@@ -11,6 +11,8 @@
 
 #include "base/hubspot.h"
 #include "mapping/mapping_property.h"
+#include "message/object_type.h"
+#include "text/domain.h"
 #include "text/value.h"
 
 #define MAX_EVENT_PROPERTIES	50	/* per occurrence; HubSpot's limit */
@@ -172,6 +174,64 @@ may_be_written(Mapping *mapping, const char *name, int len, const JsonbValue *va
 	return false;
 }
 
+static bool
+is_name(const char *name, int len, const char *wanted)
+{
+	return wanted != NULL && strlen(wanted) == len && memcmp(wanted, name, len) == 0;
+}
+
+/*
+ * Whether a property says which record it is: the one of the key, or the one that the account
+ * keeps the user's own ids in.  No trait may write it, for the record would be another one for
+ * the next call.
+ */
+static bool
+is_identity(const Mapping *mapping, const char *name, int len)
+{
+	const CrmType *type = &object_types[mapping->rules->object];
+
+	if (!type->is_record)
+		return false;
+	if (mapping->key.key != NULL && is_name(name, len, object_key_property(mapping->key.property)))
+		return true;
+	return is_name(name, len, mapping->rules->key_property) ||
+		(mapping->keeps_address && is_name(name, len, type->natural_key));
+}
+
+/* Whether a value is the key as well, in whatever spelling: nothing of the message is lost then. */
+static bool
+says_key(const Mapping *mapping, const char *name, int len, const JsonbValue *value)
+{
+	const char *key = mapping->key.key;
+	const char *why;
+	char	   *text;
+
+	if (key == NULL || !is_name(name, len, object_key_property(mapping->key.property)))
+		return mapping->keeps_address &&
+			is_name(name, len, object_types[mapping->rules->object].natural_key);
+	text = message_scalar_text(value);
+	if (text == NULL || strcmp(text, key) == 0)
+		return text != NULL;
+	if (!is_name(name, len, object_types[mapping->rules->object].natural_key))
+		return false;
+	text = mapping->key.property == NULL ? message_normalise_email(text, strlen(text), &why)
+		: domain_of_website(text, strlen(text), &why);
+	return text != NULL && strcmp(text, key) == 0;
+}
+
+/* A trait that leads to an identity is left out, and told unless it says what the key says. */
+static bool
+leave_out_identity(Mapping *mapping, const char *name, int len, const JsonbValue *value)
+{
+	if (!is_identity(mapping, name, len))
+		return false;
+	if (!says_key(mapping, name, len, value))
+		mapping_warn(mapping, "key_property", name, len,
+					 psprintf("the property says which %s it is: no trait writes it",
+							  object_types[mapping->rules->object].name));
+	return true;
+}
+
 static MappingName *
 next_name(Mapping *mapping)
 {
@@ -300,6 +360,8 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 	ValueProblem problem;
 	JsonbValue	clipped;
 
+	if (leave_out_identity(mapping, name, len, value))
+		return;
 	if (there != NULL && there->row != mapping->row)
 	{
 		add_below(mapping, there, name, len, value);

@@ -15,8 +15,7 @@ typedef bool (*KeyRule) (Call call, const MessageParts *parts, const char *id_pr
 						 MessageKey *key,
 						 MessageProblem *problem);
 typedef void (*MapRule) (Mapping *mapping, Call call, const MessageParts *parts,
-						 const char *key_property,
-						 StringInfo warnings);
+						 const MessageKey *key, StringInfo warnings);
 
 static const struct
 {
@@ -38,9 +37,9 @@ message_record_key(Object object, Call call, const MessageParts *parts, const ch
 
 void
 mapping_add_record(Mapping *mapping, Call call, const MessageParts *parts,
-				   const char *key_property, StringInfo warnings)
+				   const MessageKey *key, StringInfo warnings)
 {
-	message_rules[mapping->rules->object].map(mapping, call, parts, key_property, warnings);
+	message_rules[mapping->rules->object].map(mapping, call, parts, key, warnings);
 }
 
 bool

@@ -32,12 +32,10 @@ extern bool message_member_key(Call call, const MessageParts *parts,
 
 /*
  * Add the properties of one message about a record of the type that the rules
- * are of.  key_property is the property that keys the record, NULL for a
- * contact's e-mail address: the key is not repeated.  Warnings are appended to
- * the given StringInfo.
+ * are of, with this key; see mapping_add_contact().
  */
 extern void mapping_add_record(Mapping *mapping, Call call, const MessageParts *parts,
-							   const char *key_property, StringInfo warnings);
+							   const MessageKey *key, StringInfo warnings);
 
 /* Whether a message may have a change among its values, as far as its text alone says. */
 extern bool message_may_have_change(Jsonb *message);

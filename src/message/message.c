@@ -19,6 +19,8 @@
 #include "message/object_type.h"
 #include "message/unreadable.h"
 #include "text/domain.h"
+#include "text/encoding.h"
+#include "text/invisible.h"
 
 bool
 message_bad(MessageProblem *problem, const char *message, const char *detail)
@@ -314,10 +316,8 @@ message_normalise_email(const char *text, int len, const char **why)
 	char	   *email;
 	char	   *at;
 
-	while (len > 0 && isspace((unsigned char) *text))
-		text++, len--;
-	while (len > 0 && isspace((unsigned char) text[len - 1]))
-		len--;
+	text = encoding_to_wire(text, &len);
+	invisible_trim(&text, &len);
 	if (len == 0)
 	{
 		*why = "It is empty.";
@@ -325,6 +325,9 @@ message_normalise_email(const char *text, int len, const char **why)
 	}
 
 	email = pnstrdup(text, len);
+	*why = domain_invisible(email);
+	if (*why != NULL)
+		return NULL;
 
 	/*
 	 * HubSpot compares addresses without case: two spellings must be one key, or their rows would
@@ -372,25 +375,22 @@ message_normalise_email(const char *text, int len, const char **why)
 	return email;
 }
 
-/* Find the address, at the possible places in order; *where is the place's name for messages. */
-static bool
-find_email(Call call, const MessageParts *parts, JsonbValue *value, const char **where)
+#define ADDRESS_PLACES 4
+
+/* One of the places of an address, in order; *where is its name for messages. */
+static JsonbContainer *
+address_place(Call call, const MessageParts *parts, int i, const char **where)
 {
 	bool		is_group = call == CALL_GROUP;	/* in which traits are the company's */
+	static const char *const names[ADDRESS_PLACES] =
+	{"traits.email", "context.traits.email", "properties.email", "email"};
+	JsonbContainer *const places[ADDRESS_PLACES] = {
+		is_group ? NULL : parts->traits, parts->context_traits,
+		is_group ? NULL : parts->properties, is_group ? NULL : parts->root
+	};
 
-	if (!is_group && message_field(parts->traits, "email", value))
-		*where = "traits.email";
-	else if (message_field(parts->context_traits, "email", value))
-		*where = "context.traits.email";
-	else if (is_group)
-		return false;
-	else if (message_field(parts->properties, "email", value))
-		*where = "properties.email";
-	else if (message_field(parts->root, "email", value))
-		*where = "email";
-	else
-		return false;
-	return true;
+	*where = names[i];
+	return places[i];
 }
 
 static bool
@@ -408,10 +408,9 @@ user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
 	return true;
 }
 
-/* The address in a message; NULL if there is none or it is malformed (*problem then says why). */
+/* A value as an address; NULL if it is none (*problem then says why). */
 static char *
-read_email(const MessageParts *parts, const JsonbValue *value, const char *where,
-		   MessageProblem *problem)
+read_email(const JsonbValue *value, const char *where, MessageProblem *problem)
 {
 	const char *why;
 	char	   *email;
@@ -434,13 +433,31 @@ read_email(const MessageParts *parts, const JsonbValue *value, const char *where
 	return email;
 }
 
-static bool
-email_key(const MessageParts *parts, const JsonbValue *value, const char *where, MessageKey *key,
-		  MessageProblem *problem)
+/*
+ * The first address of a message that is one; NULL if there is none.  *nbad: how many came before
+ * it that are none, and problem, if there are any, what is said of the one with this number.
+ */
+static char *
+find_email(Call call, const MessageParts *parts, int number, int *nbad, MessageProblem *problem)
 {
-	key->property = NULL;
-	key->key = read_email(parts, value, where, problem);
-	return key->key != NULL;
+	*nbad = 0;
+	for (int i = 0; i < ADDRESS_PLACES; i++)
+	{
+		const char *where;
+		JsonbContainer *place = address_place(call, parts, i, &where);
+		JsonbValue	value;
+		MessageProblem objection;
+		char	   *email;
+
+		if (!message_field(place, "email", &value))
+			continue;
+		email = read_email(&value, where, &objection);
+		if (email != NULL)
+			return email;
+		if ((*nbad)++ == number)
+			*problem = objection;
+	}
+	return NULL;
 }
 
 /* The address in userId, if it looks like one. */
@@ -458,16 +475,17 @@ bool
 message_contact_key(Call call, const MessageParts *parts, const char *id_property,
 					MessageKey *key, MessageProblem *problem)
 {
-	JsonbValue	value;
-	const char *where;
+	int			nbad;
 
 	if (id_property != NULL && parts->user_id.type != jbvNull)
 		return user_id_key(parts, id_property, key, problem);
-	if (find_email(call, parts, &value, &where))
-		return email_key(parts, &value, where, key, problem);
 	key->property = NULL;
-	key->key = email_of_user_id(parts);
-	return key->key != NULL ||
+	key->key = find_email(call, parts, 0, &nbad, problem);
+	if (key->key == NULL)
+		key->key = email_of_user_id(parts);
+	if (key->key != NULL || nbad > 0)
+		return key->key != NULL;
+	return
 		message_bad(problem, psprintf("%s message has no contact key", call_names[call]),
 					id_property != NULL
 					? psprintf("Expected userId (the account keeps it in property \"%s\") or an "
@@ -480,12 +498,8 @@ bool
 message_known_contact_key(Call call, const MessageParts *parts, const char *id_property,
 						  MessageKey *key, MessageProblem *problem)
 {
-	JsonbValue	value;
-	const char *where;
-
 	if (id_property != NULL || parts->user_id.type == jbvNull ||
-		find_email(call, parts, &value, &where) ||
-		email_of_user_id(parts) != NULL)
+		message_email(call, parts) != NULL || email_of_user_id(parts) != NULL)
 		return message_contact_key(call, parts, id_property, key, problem);
 	return user_id_key(parts, MESSAGE_USER_ID, key, problem);
 }
@@ -493,21 +507,55 @@ message_known_contact_key(Call call, const MessageParts *parts, const char *id_p
 bool
 message_names_contact(Call call, const MessageParts *parts)
 {
-	JsonbValue	value;
-	const char *where;
+	MessageProblem problem;
+	int			nbad;
 
-	return parts->user_id.type != jbvNull || find_email(call, parts, &value, &where);
+	return parts->user_id.type != jbvNull ||
+		find_email(call, parts, 0, &nbad, &problem) != NULL || nbad > 0;
 }
 
 char *
 message_email(Call call, const MessageParts *parts)
 {
-	JsonbValue	value;
-	const char *where;
 	MessageProblem problem;
+	int			nbad;
 
-	return find_email(call, parts, &value, &where)
-		? read_email(parts, &value, where, &problem) : NULL;
+	return find_email(call, parts, 0, &nbad, &problem);
+}
+
+/* Whether the key of such a call's own row is looked for among the addresses. */
+static bool
+is_keyed_by_address(Call call, const MessageParts *parts, const char *id_property)
+{
+	switch (call)
+	{
+		case CALL_IDENTIFY:
+		case CALL_TRACK:
+		case CALL_PAGE:
+		case CALL_GROUP:
+			break;
+		case CALL_DELETE:
+		case CALL_ADD_TO_LIST:
+		case CALL_REMOVE_FROM_LIST:
+			if (message_object(parts->root) != OBJECT_IS_CONTACT)
+				return false;
+			break;
+		default:
+			return false;
+	}
+	return id_property == NULL || parts->user_id.type == jbvNull;
+}
+
+const char *
+message_unused_address(Call call, const MessageParts *parts, const char *id_property, int number)
+{
+	MessageProblem problem;
+	int			nbad;
+
+	if (!is_keyed_by_address(call, parts, id_property))
+		return NULL;
+	(void) find_email(call, parts, number, &nbad, &problem);
+	return nbad <= number ? NULL : psprintf("%s (%s)", problem.message, problem.detail);
 }
 
 char *
@@ -566,7 +614,8 @@ message_event_key(Call call, const MessageParts *parts, const char *id_property,
 		return message_bad(problem, "track message has no event",
 						   "Expected {\"event\": \"Order Completed\", \"properties\": {...}, "
 						   "...}.");
-	if (message_names_contact(call, parts) || !message_hutk(parts, &value))
+	if (parts->user_id.type != jbvNull || !message_hutk(parts, &value) ||
+		message_email(call, parts) != NULL)
 		return message_known_contact_key(call, parts, id_property, key, problem);
 	key->property = MESSAGE_HUTK;
 	key->key = pnstrdup(value.val.string.val, value.val.string.len);

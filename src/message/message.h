@@ -70,7 +70,8 @@ extern bool message_read(Jsonb *message, MessageParts *parts, MessageProblem *pr
 
 /*
  * The contact key of a message. id_property is the account's contact_id_property, or
- * NULL.  False, with the problem filled in, if there is none or it is malformed.
+ * NULL.  An address that is none leaves the next one.  False, with the problem filled in, if
+ * there is none that can be used.
  */
 extern bool message_contact_key(Call call, const MessageParts *parts, const char *id_property,
 								MessageKey *key, MessageProblem *problem);
@@ -83,11 +84,21 @@ extern bool message_contact_key(Call call, const MessageParts *parts, const char
 extern bool message_known_contact_key(Call call, const MessageParts *parts, const char *id_property,
 									  MessageKey *key, MessageProblem *problem);
 
-/* Whether a message has any contact key. */
+/* Whether a message has any contact key, be it one that cannot be used. */
 extern bool message_names_contact(Call call, const MessageParts *parts);
 
-/* The normalised address of a message, without looking at userId; NULL if there is none. */
+/*
+ * The normalised address of a message, the first that is one, without looking at userId; NULL if
+ * there is none.
+ */
 extern char *message_email(Call call, const MessageParts *parts);
+
+/*
+ * What is said of the addresses that cannot be used, so that the call goes by another identity;
+ * NULL: there are no more than number of them.
+ */
+extern const char *message_unused_address(Call call, const MessageParts *parts,
+										  const char *id_property, int number);
 
 /* The userId as text; NULL if there is none that can be a key. */
 extern char *message_user_id(const MessageParts *parts);
@@ -190,7 +201,7 @@ extern bool message_event(const MessageParts *parts, JsonbValue *event);
 extern char *message_id(const MessageParts *parts);
 
 /*
- * Trim, lower-case and check an address.  Returns it palloc'd, or NULL and a constant
+ * Trim, lower-case and check an address.  Returns it palloc'd, or NULL and a
  * reason in *why.
  */
 extern char *message_normalise_email(const char *text, int len, const char **why);

@@ -7,6 +7,7 @@
 #ifndef HUBSPOT_QUEUE_H
 #define HUBSPOT_QUEUE_H
 
+#include "message/message.h"
 #include "queue/row.h"
 
 /* The window and its bounds. */
@@ -26,6 +27,15 @@ extern void queue_init(void);
 
 /* Whether the lane may take another row of this size now. */
 extern bool queue_has_room(const Lane *lane, Size bytes);
+
+/* What the key is called in messages. */
+static inline MessageKey
+queue_message_key(const WorkKey *key)
+{
+	MessageKey	name = {key->property, key->key};
+
+	return name;
+}
 
 /* Rows that a deadline may end are looked for when the earliest has passed, see expire.c. */
 extern void queue_note_deadline(const Row *row);

@@ -136,6 +136,7 @@ batch_append_json(Batch *batch, Input *input)
 	result = batch->kind->append_input(batch, input, input_parts);
 	if (result != BUILD_DONE)
 		return result;
+	batch_warn_of_addresses(input, input_parts);
 	input->len = body->len - input->offset;
 	if (input->len == 0)
 		body->len = start;

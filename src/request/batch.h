@@ -263,6 +263,9 @@ extern void batch_go_on(Batch *batch, const Reply *reply, AckRequest *request);
 /* A warning for the row that carries an input. */
 extern void batch_warn(Input *input, const char *code, const char *property, const char *detail);
 
+/* Warn of addresses that the calls could not go by, see message_unused_address(). */
+extern void batch_warn_of_addresses(const Input *input, const MessageParts *parts);
+
 /*
  * The kind of the next batch, among those whose meter is not set in busy_meters;
  * NULL when nothing may be sent.

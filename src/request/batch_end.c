@@ -140,10 +140,9 @@ batch_was_lost(Batch *batch)
 
 /* ---- what goes with a verdict -------------------------------------------------------- */
 
-void
-batch_warn(Input *input, const char *code, const char *property, const char *detail)
+static void
+warn_row(Row *row, const char *code, const char *property, const char *detail)
 {
-	Row		   *row = input->rows[input->nrows - 1];
 	const char *before = row->warnings;
 	StringInfoData json;
 
@@ -159,6 +158,34 @@ batch_warn(Input *input, const char *code, const char *property, const char *det
 	value_append_string(&json, detail, strlen(detail));
 	appendStringInfoString(&json, "}]");
 	row->warnings = json.data;
+}
+
+void
+batch_warn(Input *input, const char *code, const char *property, const char *detail)
+{
+	warn_row(input->rows[input->nrows - 1], code, property, detail);
+}
+
+void
+batch_warn_of_addresses(const Input *input, const MessageParts *parts)
+{
+	static const char *const code = "invalid_email";
+
+	for (int i = 0; i < input->nrows; i++)
+	{
+		Row		   *row = input->rows[i];
+		const AccountOptions *options = row->key->lane->account->options;
+		const char *what;
+
+		/* the call's own row tells, and once, whatever requests are made of it */
+		if (row->parent != 0 || options == NULL ||
+			(row->warnings != NULL && strstr(row->warnings, code) != NULL))
+			continue;
+		for (int j = 0; (what = message_unused_address(row->call, &parts[i],
+													   options->id_property[OBJECT_IS_CONTACT],
+													   j)) != NULL; j++)
+			warn_row(row, code, "email", what);
+	}
 }
 
 static bool

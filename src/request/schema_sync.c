@@ -104,11 +104,12 @@ set_rules(Account *account)
 	{
 		MappingRules *rules = &account->rules[part];
 
-		rules->object = part;
-		rules->properties = account->schema->properties[part];
-		rules->nmaps = account->schema->nmaps;
-		rules->maps = account->schema->maps;
-		rules->zone = zone;
+		*rules = mapping_rules(account->schema, part,
+							   (const char *const *) account->options->id_property, zone);
+		/* which lives as long as the rules: options may be replaced before the schema is */
+		if (rules->key_property != NULL)
+			rules->key_property = MemoryContextStrdup(account->schema->context,
+													  rules->key_property);
 	}
 }
 

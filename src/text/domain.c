@@ -2,14 +2,18 @@
  * domain.c
  *		Host names: of e-mail addresses, and of companies.
  *
- * Pure.  Names outside ASCII go through libcurl, which knows IDNA.
+ * Pure.  Names outside ASCII go through libidn2, in UTF-8: libcurl's conversion takes names in
+ * the encoding of the process's locale, which is the one of the database.
  */
 #include "postgres.h"
 
-#include <curl/curl.h>
+#include <idn2.h>
 
 #include "base/hubspot.h"
+#include "text/ascii.h"
 #include "text/domain.h"
+#include "text/encoding.h"
+#include "text/invisible.h"
 
 #define MAX_DOMAIN	253
 
@@ -28,29 +32,28 @@ static const char *const mailbox_providers[] = {
 bool
 domain_is_ascii(const char *text)
 {
-	for (; *text != '\0'; text++)
-		if (IS_HIGHBIT_SET(*text))
-			return false;
-	return true;
+	return is_ascii(text, strlen(text));
 }
 
 char *
 domain_to_ascii(const char *domain)
 {
-	char	   *result = NULL;
-#ifdef CURLU_PUNYCODE
-	CURLU	   *url = curl_url();
-	char	   *host = NULL;
+	uint8_t    *name = NULL;
+	char	   *result;
+	int			rc = idn2_lookup_u8((const uint8_t *) domain, &name,
+									IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
 
-	if (url == NULL)
+	/* as browsers and libcurl do: names that were registered by the older rules */
+	if (rc != IDN2_OK && rc != IDN2_MALLOC)
+		rc = idn2_lookup_u8((const uint8_t *) domain, &name, IDN2_NFC_INPUT | IDN2_TRANSITIONAL);
+	if (rc == IDN2_MALLOC)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	if (rc != IDN2_OK)
 		return NULL;
-	if (curl_url_set(url, CURLUPART_SCHEME, "https", 0) == CURLUE_OK &&
-		curl_url_set(url, CURLUPART_HOST, domain, 0) == CURLUE_OK &&
-		curl_url_get(url, CURLUPART_HOST, &host, CURLU_PUNYCODE) == CURLUE_OK)
-		result = pstrdup(host);
-	curl_free(host);
-	curl_url_cleanup(url);
-#endif
+	result = pstrdup((char *) name);
+	idn2_free(name);
 	return result;
 }
 
@@ -94,10 +97,8 @@ find_host(const char **text, int *len)
 	const char *end = start + *len;
 	const char *at;
 
-	while (start < end && isspace((unsigned char) *start))
-		start++;
-	while (end > start && isspace((unsigned char) end[-1]))
-		end--;
+	invisible_trim(&start, len);
+	end = start + *len;
 	at = start;
 	while (at < end && (isalnum((unsigned char) *at) || *at == '+' || *at == '-' || *at == '.'))
 		at++;
@@ -122,6 +123,14 @@ find_host(const char **text, int *len)
 	*len = end - start;
 }
 
+char *
+domain_invisible(const char *text)
+{
+	pg_wchar	c = invisible_in(text, strlen(text));
+
+	return c == 0 ? NULL : psprintf("It has the character U+%04X, which nobody sees.", c);
+}
+
 static int
 compare_provider(const void *key, const void *element)
 {
@@ -139,8 +148,12 @@ domain_of_website(const char *text, int len, const char **why)
 {
 	char	   *host;
 
+	text = encoding_to_wire(text, &len);
 	find_host(&text, &len);
 	host = pnstrdup(text, len);
+	*why = domain_invisible(host);
+	if (*why != NULL)
+		return NULL;
 	for (char *c = host; *c != '\0'; c++)
 		*c = pg_ascii_tolower((unsigned char) *c);
 	/* Only if a dot remains: "www.com" is a name of its own. */

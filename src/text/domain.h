@@ -11,8 +11,7 @@
 extern bool domain_is_ascii(const char *text);
 
 /*
- * The ASCII (IDNA) form of a host name, palloc'd; NULL when it has none.
- * libcurl is built with IDNA support where the system has it.
+ * The ASCII (IDNA) form of a host name in UTF-8, palloc'd; NULL when it has none.
  */
 extern char *domain_to_ascii(const char *domain);
 
@@ -22,9 +21,12 @@ extern char *domain_to_ascii(const char *domain);
  */
 extern bool domain_is_well_formed(const char *domain);
 
+/* What is said of a text in UTF-8 with a character that nobody sees; NULL: it has none. */
+extern char *domain_invisible(const char *text);
+
 /*
  * The domain of a company's website (or of a domain): without scheme, user, port, path,
- * leading "www." and trailing dot, in lower case.  NULL, and a constant reason in *why,
+ * leading "www." and trailing dot, in lower case.  NULL, and a reason in *why,
  * if the host belongs to no company: addresses of machines, single labels, providers of
  * mailboxes.
  */

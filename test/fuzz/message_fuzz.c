@@ -178,13 +178,16 @@ expect_warnings(const StringInfoData *warnings)
 static void
 add(Mapping *mapping, Call call, const MessageParts *parts, const char *key_property, StringInfo warnings)
 {
+	MessageKey	key = {key_property, "ada@example.com"};
+
 	switch (mapping->rules->object)
 	{
 		case OBJECT_IS_CONTACT:
-			mapping_add_contact(mapping, call, parts, key_property, warnings);
+			mapping_add_contact(mapping, call, parts, &key, warnings);
 			break;
 		case OBJECT_IS_COMPANY:
-			mapping_add_company(mapping, call, parts, key_property != NULL ? key_property : MESSAGE_DOMAIN, warnings);
+			key.property = key_property != NULL ? key_property : MESSAGE_DOMAIN;
+			mapping_add_company(mapping, call, parts, &key, warnings);
 			break;
 		default:
 			mapping_add_event(mapping, parts, call == CALL_PAGE, key_property == NULL, warnings);

@@ -45,6 +45,25 @@ CALL show_keys(ARRAY[
 	'{"user_id": 42, "traits": {}}',
 	'{"traits": {"email": "only@example.com"}}'], 'second');
 
+-- What is no address leaves the next identity; what nobody sees is trimmed; names outside ASCII, in a database with LC_CTYPE C
+CALL show_keys(ARRAY[
+	'{"traits": {"email": ""}, "userId": "user@example.com"}',
+	'{"traits": {"email": "n/a"}, "context": {"traits": {"email": 5}}, "properties": {"email": "properties@example.com"}}',
+	'{"email": " \u00a0\ufeffedge@example.com\u200b\u00a0"}',
+	'{"email": "in\u200bside@example.com"}',
+	'{"email": "inside@exam\u00a0ple.com"}',
+	'{"email": "\u00a0\u200b"}',
+	'{"email": "Info@Kaffeer\u00d6sterei.example"}',
+	'{"email": "info@stra\u00dfe.example"}',
+	'{"email": "info@\u4f8b\u3048.jp"}',
+	'{"email": "info@-\u00f6.example"}']);
+SELECT datctype FROM pg_database WHERE datname = current_database();
+SELECT w->>'code' AS code, w->>'property' AS property, w->>'detail' AS detail
+	FROM hubspot_explain('identify', '{"traits": {"email": ""}, "properties": {"email": "n/a"}, "userId": "user@example.com"}') x, jsonb_array_elements(x.warnings) w;
+SELECT key FROM hubspot_explain('group', '{"traits": {"website": "\u00a0https://www.Kaffeer\u00f6sterei.example/laden\ufeff"}}');
+SELECT key FROM hubspot_explain('group', '{"traits": {"website": "https://exam\u200bple.com"}}');
+SELECT x.object, x.key_property, x.key, x.warnings FROM hubspot_explain('track', '{"event": "Tick", "properties": {"email": ""}, "context": {"hutk": "0123456789abcdef0123456789abcdef"}}') x;
+
 -- Bad messages
 CALL show_keys(ARRAY['[]', '"text"', '{}', '{"userId": "u1"}', '{"traits": 5}', '{"email": 5}', '{"email": ""}', '{"email": "a"}', '{"email": "a@b"}',
 	'{"email": "a@b@c.de"}', '{"email": "a b@c.de"}', '{"email": "\"a\"@c.de"}', '{"email": "a..b@c.de"}', '{"email": ".a@c.de"}', '{"email": "ä@c.de"}',

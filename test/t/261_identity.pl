@@ -1,0 +1,111 @@
+# What says which record is meant is no ordinary value: no trait writes it, whatever its
+# spelling, and what is no good as a key leaves the next one.
+use strict;
+use warnings;
+
+use HubSpotTest;
+use JSON::PP ();
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 10000 });
+$sim->add_property('contacts', name => 'customer_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
+$sim->add_property('companies', name => 'gid', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
+my $node = hubspot_cluster('identity');
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
+create_account($node, 'postgres', 'keyed', $sim, contact_id_property => 'customer_id', company_id_property => 'gid');
+$node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm'});
+
+sub ask { return $node->safe_psql('postgres', shift) }
+
+sub statement { my ($call, $message, $server) = @_; return "SELECT hubspot_$call(\$j\$$message\$j\$, '" . ($server // 'crm') . "')" }
+
+# Returns the row's id.
+sub call
+{
+	my $id = ask(statement(@_));
+	wait_drained($node, 'postgres');
+	return $id;
+}
+
+sub hubspot { return $sim->api(@_) }
+
+my $warnings = q{(SELECT coalesce(string_agg(w->>'code' || ' ' || (w->>'property'), ', ' ORDER BY 1, w->>'property'), '')
+	FROM jsonb_array_elements(s.warnings) w)};
+
+sub row { return ask("SELECT concat_ws(' ', $_[1]) FROM hubspot.outbox_status s WHERE id = $_[0]") }
+
+sub told { return row($_[0], "verdict, $warnings") }
+
+# The row of this object that a call made besides its own.
+sub child { return ask("SELECT id FROM hubspot.outbox_status WHERE parent = $_[0] AND object = '$_[1]'") }
+
+sub held { my ($type, $key, $property, $name) = @_; return (($sim->object($type, $key, $property) // {})->{properties} // {})->{$name} // 'none' }
+
+subtest 'a key is not written by a trait' => sub {
+	ask(q{SELECT hubspot_map('reference', 'customer_id', server => 'keyed'), hubspot_map('mailbox', 'email'),
+		hubspot_map('account.number', 'gid', 'company', 'keyed'), hubspot_map('site', 'domain', 'company', 'crm')});
+	my $n = 0;
+	for my $traits ('"customer_id": 900', '"customer_id": null', '"Customer ID": 900', '"CUSTOMER-ID": "900"', '"reference": 900')
+	{
+		my $key = 'u' . ++$n;
+		my $flat = call('identify', qq({"user_id": "$key", "city": "Rome", $traits}), 'keyed');
+		is(told($flat), 'delivered key_property customer_id', "$traits in a flat row");
+		my $id = call('identify', qq({"userId": "$key", "traits": {$traits, "city": "Oslo"}}), 'keyed');
+		is(told($id) . ' ' . held('contacts', $key, 'customer_id', 'city'), 'delivered key_property customer_id Oslo', 'the next call finds the contact');
+		$id = child(call('group', qq({"groupId": "g$key", "userId": "$key", "traits": {"name": "N"}, "context": {"traits": {$traits, "city": "Bonn"}}}), 'keyed'), 'contact');
+		is(told($id) . ' ' . held('contacts', $key, 'customer_id', 'city'), 'delivered key_property customer_id Bonn', 'in context.traits of a group call, too');
+	}
+	is(told(call('identify', '{"userId": "u1", "traits": {"customer_id": "u1", "city": "Lima"}}', 'keyed')), 'delivered ', 'one that says what the key says is worth no warning');
+	is(told(call('identify', '{"traits": {"email": "keyless@example.com", "customer_id": 901}}', 'keyed')), 'delivered key_property customer_id', 'a contact by its address takes none, either');
+	is(held('contacts', 'keyless@example.com', 'email', 'customer_id'), 'none', 'and has none');
+
+	my $id = call('identify', '{"traits": {"email": "ada@example.com", "mailbox": "other@example.com", "city": "Rome"}}');
+	is(told($id) . ' ' . held('contacts', 'ada@example.com', 'email', 'city'), 'delivered key_property email Rome', 'the address, where it is the key');
+	is(told(call('identify', '{"traits": {"email": "ada@example.com", "mailbox": " ADA@example.com"}}')), 'delivered ', 'another spelling of it is the same');
+	$id = call('identify', '{"userId": "u1", "traits": {"mailbox": "u1@example.com"}}', 'keyed');
+	is(told($id) . ' ' . held('contacts', 'u1', 'customer_id', 'email'), 'delivered  u1@example.com', 'where it is not the key it is an ordinary value');
+};
+
+subtest 'nor is a company\'s' => sub {
+	for my $traits ('"gid": "g9"', '"gid": null', '"GID": "g9"', '"account": {"number": "g9"}')
+	{
+		my $id = call('group', qq({"groupId": "g1", "traits": {$traits, "name": "Acme"}}), 'keyed');
+		is(told($id) . ' ' . held('companies', 'g1', 'gid', 'name'), 'delivered key_property gid Acme', $traits);
+		$id = call('group', qq({"group_id": "g1", "name": "Flat", $traits}), 'keyed');
+		is(told($id) . ' ' . held('companies', 'g1', 'gid', 'name'), 'delivered key_property gid Flat', "$traits in a flat row");
+	}
+	my $id = child(call('identify', '{"userId": "u1", "traits": {"company": {"id": "g1", "gid": "g9", "name": "Inner"}}}', 'keyed'), 'company');
+	is(told($id) . ' ' . held('companies', 'g1', 'gid', 'name'), 'delivered key_property gid Inner', 'in the company of a contact');
+	$id = call('group', '{"traits": {"website": "https://acme.com", "site": "https://other.com", "phone": "5"}}');
+	is(told($id) . ' ' . held('companies', 'acme.com', 'domain', 'phone'), 'delivered key_property domain 5', 'a domain that is the key');
+	is(told(call('group', '{"traits": {"website": "https://acme.com", "site": "https://www.ACME.com/about"}}')), 'delivered ', 'another spelling of it is the same');
+};
+
+subtest 'what is no address leaves the next identity' => sub {
+	my $hutk = '0123456789abcdef0123456789abcdef';
+	hubspot('POST', '/events/2026-09/event-definitions', { name => 'tick', label => 'Tick', includeDefaultProperties => JSON::PP::false, propertyDefinitions => [] });
+	ask(q{SELECT hubspot_refresh_schema('crm')});
+	wait_drained($node, 'postgres');
+	call('identify', '{"userId": "told", "traits": {"email": "told@example.com"}}');
+	my @bad = ('""', '"n/a"', '5');
+	my $last = sub { my @events = grep { $_->{op} eq 'event' } $sim->log; return $events[-1] // {} };
+	for my $bad (@bad)
+	{
+		is(told(call('track', qq({"event": "Tick", "properties": {"email": $bad}, "context": {"hutk": "$hutk"}}))) . ' ' . ($last->()->{utk} // 'none'),
+			"delivered invalid_email email $hutk", "$bad: the browser token");
+		is(told(call('track', qq({"event": "Tick", "properties": {"email": $bad}, "userId": "told"}))), 'delivered invalid_email email', 'a userId');
+		my $id = call('identify', qq({"traits": {"email": $bad, "city": "Rome"}, "userId": "user\@example.com"}));
+		is(told($id) . ' ' . held('contacts', 'user@example.com', 'email', 'city'), 'delivered invalid_email email Rome', 'a userId that is an address');
+		$id = call('identify', qq({"traits": {"email": $bad, "city": "Oslo"}, "properties": {"email": "next\@example.com"}}));
+		is(told($id) . ' ' . held('contacts', 'next@example.com', 'email', 'city'), 'delivered invalid_email email Oslo', 'the next address');
+		$id = call('group', qq({"traits": {"website": "acme.com"}, "userId": "told", "context": {"traits": {"email": $bad}}}));
+		is(told($id) . ' ' . row(child($id, 'association'), "verdict, key, $warnings"), 'delivered invalid_email email delivered told ', 'the contact of a group call');
+	}
+	is(told(call('delete', '{"email": "n/a", "userId": "next@example.com"}')) . held('contacts', 'next@example.com', 'email', 'city'), 'delivered invalid_email emailnone', 'a deletion');
+	my ($code, undef, $error) = $node->psql('postgres', statement('identify', '{"email": "n/a", "userId": "told"}'));
+	isnt($code, 0, 'where none is left it is an error');
+	like($error, qr{is not an e-mail address: "n/a"}, 'of the address');
+};
+
+$node->stop;
+done_testing();

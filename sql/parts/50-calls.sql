@@ -82,7 +82,7 @@ AS $$
 	ON CONFLICT (server, object, trait) DO UPDATE SET property = excluded.property;
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_map(text, text, text, name) IS
-'from now on the trait (dots reach inside of objects) is this HubSpot property, whatever its name; property NULL: it is not sent.  For one SERVER, or for all of this database.  Needs the right to write hubspot.mapping';
+'from now on the trait (dots reach inside of objects, the rest of which is not touched) is this HubSpot property, whatever its name; property NULL: it is not sent.  For one SERVER, or for all of this database.  Needs the right to write hubspot.mapping';
 
 CREATE FUNCTION @extschema@.hubspot_unmap(trait text, object text DEFAULT 'contact', server name DEFAULT NULL)
 RETURNS void

@@ -47,6 +47,11 @@ END
 $$;
 COMMENT ON FUNCTION hubspot.event_full_name(oid, text) IS 'fully qualified name of the event that a track call would send; NULL: HubSpot has no such event';
 
+CREATE FUNCTION hubspot.event_name(event text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hubspot_event_name';
+COMMENT ON FUNCTION hubspot.event_name(text) IS 'internal name that an event of this name is created by';
+
 /* Rules of docs/mapping.md about values, seen from a column's type. */
 CREATE FUNCTION hubspot.column_fit(column_type oid, property_type text, field_type text, options jsonb, time_zone text,
 	OUT fit text, OUT note text)

@@ -51,7 +51,7 @@ AS $$
 	UNION ALL
 	SELECT 'create', $3, CASE WHEN hubspot.server_option($1, 'create_events')::boolean THEN 'event definition, as the SERVER option create_events is on'
 			ELSE format('HubSpot has no such event, and rows would be rejected (unknown_event): %s',
-				(SELECT format('SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', hubspot.functions_schema(), lower(regexp_replace($3, '[^a-zA-Z0-9]+', '_', 'g')),
+				(SELECT format('SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', hubspot.functions_schema(), hubspot.event_name($3),
 					(SELECT coalesce(jsonb_object_agg(c.property, CASE t.type WHEN 'enumeration' THEN 'string' ELSE t.type END), '{}')
 						FROM jsonb_to_recordset($5) AS c(property text, type oid), LATERAL (SELECT hubspot.property_type_for(c.type)) AS t(type)
 						WHERE c.property IS NOT NULL), $3, s.srvname)
@@ -125,7 +125,7 @@ AS $$
 	UNION ALL
 	SELECT 'event', e.event, CASE WHEN k.known IS NOT TRUE THEN 'not checked' WHEN e.full_name IS NOT NULL THEN format('HubSpot has it (%s)', e.full_name)
 			ELSE format('HubSpot has no such event: SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', hubspot.functions_schema(),
-				lower(replace(e.event, ' ', '_')), '{"audience_key": "string", "audience_name": "string"}', e.event, s.srvname) END,
+				hubspot.event_name(e.event), '{"audience_key": "string", "audience_name": "string"}', e.event, s.srvname) END,
 		jsonb_build_object('exists', CASE WHEN k.known THEN e.full_name IS NOT NULL END)
 	FROM pg_foreign_server s
 	CROSS JOIN (SELECT v.event, hubspot.event_full_name($1, v.event) AS full_name FROM (VALUES ('Audience Entered'), ('Audience Exited')) AS v(event)) e

@@ -7,13 +7,17 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "nodes/pg_list.h"
+#include "utils/builtins.h"
 
 #include "base/hubspot.h"
 #include "activity/event.h"
 #include "mapping/mapping_name.h"
 #include "message/unreadable.h"
 #include "text/value.h"
+
+#define SHOWN_BYTES		100		/* of an event's name, to people */
 
 const char *
 event_wanted(const EventSource *source, const AccountOptions *options, int *len)
@@ -35,18 +39,14 @@ event_definition(const EventSource *source, const AccountOptions *options, const
 {
 	int			len;
 	const char *wanted = event_wanted(source, options, &len);
-	const EventDefinition *event = schema_event(schema, wanted, len);
+	const EventDefinition *alike[2];
+	const EventDefinition *event = schema_event(schema, wanted, len, alike);
 
 	*full_name = NULL;
 	if (event != NULL)
 		*full_name = event->full_name;
 	else if (!schema->events_known)
-	{
-		const char *name = schema_event_name(wanted, len);
-
-		if (name != NULL)
-			*full_name = psprintf("pe" INT64_FORMAT "_%s", source->portal_id, name);
-	}
+		*full_name = schema_event_full_name(source->portal_id, wanted, len);
 	return event;
 }
 
@@ -261,17 +261,35 @@ event_definition_body(const EventSource *source, const AccountOptions *options)
 	return json.data;
 }
 
-char *
+static char *
 event_definition_statement(const EventSource *source, const AccountOptions *options)
 {
 	StringInfoData json;
 	int			len;
 	const char *wanted = event_wanted(source, options, &len);
 	const char *name = schema_event_name(wanted, len);
+	char	   *label = pnstrdup(wanted, pg_mbcliplen(wanted, len, SHOWN_BYTES));
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	for_each_property(source, append_pair, &json);
 	appendStringInfoChar(&json, '}');
-	return psprintf("SELECT hubspot_create_event('%s', '%s')", name != NULL ? name : "", json.data);
+	return psprintf("SELECT hubspot_create_event('%s', '%s'%s)", name, json.data,
+					strcmp(label, name) == 0 ? "" : psprintf(", %s", quote_literal_cstr(label)));
+}
+
+char *
+event_unknown_reason(const EventSource *source, const AccountOptions *options,
+					 const Schema *schema, char **statement)
+{
+	int			len;
+	const char *wanted = event_wanted(source, options, &len);
+	const char *shown = pnstrdup(wanted, pg_mbcliplen(wanted, len, SHOWN_BYTES));
+	const EventDefinition *alike[2];
+
+	(void) schema_event(schema, wanted, len, alike);
+	*statement = alike[0] == NULL ? event_definition_statement(source, options) : NULL;
+	return alike[0] == NULL ? psprintf("HubSpot has no event \"%s\"", shown)
+		: psprintf("HubSpot has two events that may be meant by \"%s\": \"%s\" and \"%s\"", shown,
+				   alike[0]->name, alike[1]->name);
 }

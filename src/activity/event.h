@@ -51,7 +51,11 @@ extern void event_append(StringInfo body, const EventSource *source, const char 
 /* The body that creates a definition that fits the message. */
 extern char *event_definition_body(const EventSource *source, const AccountOptions *options);
 
-/* The statement that does, for people. */
-extern char *event_definition_statement(const EventSource *source, const AccountOptions *options);
+/*
+ * Why no definition is found, for people, and the statement that creates one; NULL: there are two
+ * already.
+ */
+extern char *event_unknown_reason(const EventSource *source, const AccountOptions *options,
+								  const Schema *schema, char **statement);
 
 #endif							/* HUBSPOT_EVENT_H */

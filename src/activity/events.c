@@ -59,6 +59,7 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	int			len;
 	const char *wanted = event_wanted(&source, account->options, &len);
 	const char *name;
+	char	   *statement;
 
 	if (!event_has_reference(&source))
 	{
@@ -81,22 +82,18 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 		full_name != NULL)
 		return true;
 	name = schema_event_name(wanted, len);
+	*problem = event_unknown_reason(&source, account->options, account->schema, &statement);
+	if (statement == NULL)
+		return false;
 
 	/*
 	 * The event may yet come to be, by a row that was queued before this one or by ourselves:
 	 * create_event() waits for it.
 	 */
-	if (name != NULL && await_creation_is_due(row, OBJECT_IS_EVENT, name))
+	if (await_creation_is_due(row, OBJECT_IS_EVENT, name) ||
+		(account->options->create_events && !schema_sync_was_tried(account, OBJECT_IS_EVENT, name)))
 		return true;
-	if (account->options->create_events && name != NULL &&
-		!schema_sync_was_tried(account, OBJECT_IS_EVENT, name))
-		return true;
-	if (name == NULL)
-		*problem = "the name of the event has no letter, so that HubSpot cannot have it";
-	else
-		*problem =
-			psprintf("HubSpot has no event \"%s\"; %s creates it", pnstrdup(wanted, Min(len, 100)),
-					 event_definition_statement(&source, account->options));
+	*problem = psprintf("%s; %s creates it", *problem, statement);
 	return false;
 }
 

@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(hubspot_refresh_schema);
 PG_FUNCTION_INFO_V1(hubspot_create_property);
 PG_FUNCTION_INFO_V1(hubspot_create_event);
 PG_FUNCTION_INFO_V1(hubspot_create_list);
+PG_FUNCTION_INFO_V1(hubspot_event_name);
 
 static const TriggerUse mapping_use = {
 	.function = "mapping_changed", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY,
@@ -252,6 +253,15 @@ append_event_property(StringInfo json, const JsonbValue *name, const JsonbValue 
 	if (strcmp(word, "bool") == 0)
 		append_options(json, word, NULL);
 	appendStringInfoChar(json, '}');
+}
+
+Datum
+hubspot_event_name(PG_FUNCTION_ARGS)
+{
+	text	   *event = PG_GETARG_TEXT_PP(0);
+
+	PG_RETURN_TEXT_P(cstring_to_text(schema_event_name(VARDATA_ANY(event),
+													   VARSIZE_ANY_EXHDR(event))));
 }
 
 Datum

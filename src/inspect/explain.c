@@ -347,15 +347,19 @@ explain_event(Explain *explain, const MessageKey *key)
 	MappingRules rules = explain->rules;
 	const EventDefinition *event;
 	const char *full_name;
+	char	   *reason;
+	char	   *statement = NULL;
 	Explained	work;
 	Mapping		mapping;
 
 	event = event_definition(&source, explain->options, explain->schema, &full_name);
+	reason = full_name != NULL ? NULL
+		: event_unknown_reason(&source, explain->options, explain->schema, &statement);
 	if (full_name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("HubSpot has no such event"),
-				 errhint("Create it: %s.", event_definition_statement(&source, explain->options))));
+				 statement != NULL ? errmsg("HubSpot has no such event") : errmsg("%s", reason),
+				 statement == NULL ? 0 : errhint("Create it: %s.", statement)));
 	begin_work(&work, explain, OBJECT_IS_EVENT, key, PATH_EVENTS_SEND);
 	rules.object = OBJECT_IS_EVENT;
 	rules.properties = event != NULL ? event->properties : NULL;

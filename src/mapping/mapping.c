@@ -34,8 +34,11 @@ typedef struct RenamedTrait
 /* The traits of one message by kind. */
 typedef struct Traits
 {
+	int			containers;		/* read so far */
 	bool		present[TRAIT_COUNT];
 	JsonbValue	special[TRAIT_COUNT];
+	int			container[TRAIT_COUNT]; /* where that stands ... */
+	int			place[TRAIT_COUNT]; /* ... and the place of its spelling in the table */
 	int			nrenamed;
 	int			renamed_size;
 	RenamedTrait *renamed;
@@ -102,22 +105,86 @@ value_at(JsonbContainer *object, const char *path, JsonbValue *value)
 		value_at(inner.val.binary.data, dot + 1, value);
 }
 
-/* Whether an explicit mapping has used the trait, or a member inside of it. */
+/* Another value for a member of an object, NULL: without the member; false when none is left. */
 static bool
-is_mapped(const MappingRules *rules, const char *name, int len, const JsonbValue *value)
+set_member(JsonbValue *object, const JsonbValue *name, JsonbValue *value)
+{
+	JsonbInState state = {0};
+	JsonbIterator *it = JsonbIteratorInit(object->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	member;
+	int			nmembers = 0;
+
+	(void) JsonbIteratorNext(&it, &member, true);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	while ((token = JsonbIteratorNext(&it, &member, true)) == WJB_KEY)
+	{
+		bool		is_it = member.val.string.len == name->val.string.len &&
+		memcmp(member.val.string.val, name->val.string.val, name->val.string.len) == 0;
+
+		if (!is_it || value != NULL)
+		{
+			pushJsonbValue(&state, WJB_KEY, &member);
+			nmembers++;
+		}
+		(void) JsonbIteratorNext(&it, &member, true);
+		if (!is_it || value != NULL)
+			pushJsonbValue(&state, WJB_VALUE, is_it ? value : &member);
+	}
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	JsonbToJsonbValue(JsonbValueToJsonb(state.result), object);
+	return nmembers > 0;
+}
+
+/* Leave out what value_at() finds, and an object that this leaves empty. */
+static bool
+take_from(JsonbValue *object, const char *path)
+{
+	const char *dot = strchr(path, '.');
+	JsonbValue	name = {.type = jbvString};
+	JsonbValue	inner;
+	char		folded[128];
+
+	name.val.string.val = unconstify(char *, path);
+	name.val.string.len = strlen(path);
+	if (getKeyJsonValueFromContainer(object->val.binary.data, path, strlen(path), &inner) != NULL)
+		return set_member(object, &name, NULL);
+	if (message_fold_name(path, dot != NULL ? dot - path : strlen(path),
+						  folded, sizeof(folded)) < 0 ||
+		!message_named_field(object->val.binary.data, folded, &name, &inner) ||
+		(dot != NULL && !is_object(&inner)))
+		return true;
+	return set_member(object, &name, dot != NULL && take_from(&inner, dot + 1) ? &inner : NULL);
+}
+
+/* Whether an explicit mapping has used the trait as a whole. */
+static bool
+is_mapped(const MappingRules *rules, const char *name, int len)
+{
+	for (int i = 0; i < rules->nmaps; i++)
+		if (rules->maps[i].object == rules->object &&
+			same_folded_name(name, len, rules->maps[i].trait, strlen(rules->maps[i].trait)))
+			return true;
+	return false;
+}
+
+/*
+ * Leave out what explicit mappings have used inside of a trait.  Returns whether anything is left
+ * of it.
+ */
+static bool
+leave_out_mapped(const MappingRules *rules, const char *name, int len, JsonbValue *value)
 {
 	for (int i = 0; i < rules->nmaps; i++)
 	{
 		const char *trait = rules->maps[i].trait;
 		const char *dot = strchr(trait, '.');
 
-		if (rules->maps[i].object != rules->object)
-			continue;
-		if (same_folded_name(name, len, trait, strlen(trait)) ||
-			(dot != NULL && is_object(value) && same_folded_name(name, len, trait, dot - trait)))
-			return true;
+		if (rules->maps[i].object == rules->object && dot != NULL && is_object(value) &&
+			same_folded_name(name, len, trait, dot - trait) && !take_from(value, dot + 1))
+			return false;
 	}
-	return false;
+	return true;
 }
 
 /*
@@ -230,14 +297,21 @@ static void
 read_special(Mapping *mapping, Traits *traits, Trait special, const JsonbValue *name,
 			 const JsonbValue *value)
 {
+	int			place = special_trait_place(special, name->val.string.val, name->val.string.len);
+	bool		goes_first = !traits->present[special] ||
+	(traits->container[special] == traits->containers && place < traits->place[special]);
+
 	if (traits->present[special])
 		mapping_warn(mapping, "duplicate_property", name->val.string.val, name->val.string.len,
-					 "another spelling of this trait stands in the message already");
-	else
-	{
-		traits->present[special] = true;
-		traits->special[special] = *value;
-	}
+					 goes_first
+					 ? "it goes before another spelling of this trait in the message"
+					 : "another spelling of this trait stands in the message already");
+	if (!goes_first)
+		return;
+	traits->present[special] = true;
+	traits->special[special] = *value;
+	traits->container[special] = traits->containers;
+	traits->place[special] = place;
 }
 
 /* Whether the name is a field of a page, or the address that is the event's key. */
@@ -296,6 +370,7 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 	JsonbValue	name;
 	JsonbValue	value;
 
+	traits->containers++;
 	while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
 	{
 		const char *text = name.val.string.val;
@@ -314,16 +389,18 @@ read_traits(Mapping *mapping, Traits *traits, JsonbContainer *object, bool flat)
 			(mapping->is_member && len == strlen("id") && memcmp(text, "id", len) == 0))
 			continue;
 		/* Before special fields: an explicit mapping overrules the table. */
-		if (rules->nmaps > 0 && is_mapped(rules, text, len, &value))
+		if (rules->nmaps > 0 &&
+			(is_mapped(rules, text, len) || !leave_out_mapped(rules, text, len, &value)))
 			continue;
 
 		/*
 		 * A name of the account's own property wins over a special field of the same name: whoever
-		 * created the property means it.
+		 * created the property means it.  Not over a spelling that the table lists.
 		 */
 		special = special_trait(rules->object, text, len);
 		if (special >= 0 &&
-			!(is_known(rules, text, len) && !is_special_property(rules->object, text, len)))
+			(special_trait_lists(special, text, len) || !is_known(rules, text, len) ||
+			 is_special_property(rules->object, text, len)))
 			read_special(mapping, traits, (Trait) special, &name, &value);
 		else
 			read_ordinary(mapping, traits, &name, &value);
@@ -452,7 +529,7 @@ begin_row(Mapping *mapping, Traits *traits, const MessageKey *key, StringInfo wa
 
 	mapping->key = key != NULL ? *key : none;
 	memset(traits->present, 0, sizeof(traits->present));
-	traits->nrenamed = traits->renamed_size = 0;
+	traits->containers = traits->nrenamed = traits->renamed_size = 0;
 	traits->renamed = NULL;
 	mapping->row++;
 	mapping->row_start = mapping->nnames;

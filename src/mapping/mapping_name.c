@@ -52,6 +52,31 @@ special_trait(Object object, const char *name, int len)
 		? (int) trait : -1;
 }
 
+/* Of docs/mapping.md, where it lists more than one spelling. */
+static const char *const stage_spellings[] = {
+	"lifecycle_stage", "lifecycleStage", "lifecyclestage"
+};
+
+int
+special_trait_place(Trait trait, const char *name, int len)
+{
+	int			place = 0;
+
+	if (trait != TRAIT_LIFECYCLESTAGE)
+		return lengthof(stage_spellings);
+	while (place < lengthof(stage_spellings) &&
+		   (strlen(stage_spellings[place]) != len ||
+			memcmp(stage_spellings[place], name, len) != 0))
+		place++;
+	return place;
+}
+
+bool
+special_trait_lists(Trait trait, const char *name, int len)
+{
+	return special_trait_place(trait, name, len) < lengthof(stage_spellings);
+}
+
 bool
 special_trait_takes_objects(Trait trait)
 {

@@ -12,6 +12,13 @@
 /* The special trait of this name for the object, or -1. */
 extern int	special_trait(Object object, const char *name, int len);
 
+/*
+ * Where several spellings of a trait have an order: the place of this one, after all others where
+ * it is not listed; and whether it is listed.
+ */
+extern int	special_trait_place(Trait trait, const char *name, int len);
+extern bool special_trait_lists(Trait trait, const char *name, int len);
+
 /* Whether a special trait may be an object. */
 extern bool special_trait_takes_objects(Trait trait);
 

@@ -24,8 +24,6 @@
 #include "message/message.h"
 #include "message/object_type.h"
 
-#define EVENT_NAME_MAX 50
-
 /* The labels are those of a checkbox that is made in HubSpot. */
 const char *const schema_bool_options =
 "{\"value\":\"true\",\"label\":\"Yes\",\"displayOrder\":0,\"hidden\":false},"
@@ -427,79 +425,4 @@ schema_store(Oid server, Object part, const char *json)
 			server, part, json);
 	SPI_finish();
 	PopActiveSnapshot();
-}
-
-/* ---- events -------------------------------------------------------------------------- */
-
-char *
-schema_event_name(const char *name, int len)
-{
-	char	   *result = palloc(len + 1);
-	int			used = 0;
-
-	for (int i = 0; i < len && used < EVENT_NAME_MAX; i++)
-	{
-		unsigned char c = pg_ascii_tolower((unsigned char) name[i]);
-		bool		is_letter = c >= 'a' && c <= 'z';
-
-		if (is_letter || (c >= '0' && c <= '9' && used > 0))
-			result[used++] = c;
-		else if (used > 0 && result[used - 1] != '_')
-			result[used++] = '_';
-	}
-	while (used > 0 && result[used - 1] == '_')
-		used--;
-	result[used] = '\0';
-	return used > 0 ? result : NULL;
-}
-
-typedef const char *(*EventField) (const EventDefinition *event);
-
-static const char *
-full_name_of(const EventDefinition *event)
-{
-	return event->full_name;
-}
-
-static const char *
-name_of(const EventDefinition *event)
-{
-	return event->name;
-}
-
-static const char *
-label_of(const EventDefinition *event)
-{
-	return event->label;
-}
-
-/* The definition with this text in its field; names are compared without case. */
-static const EventDefinition *
-find_event(const Schema *schema, EventField field, const char *text, int len)
-{
-	for (int i = 0; i < schema->nevents; i++)
-	{
-		const char *there = field(&schema->events[i]);
-
-		if (there != NULL && strlen(there) == len && pg_strncasecmp(there, text, len) == 0)
-			return &schema->events[i];
-	}
-	return NULL;
-}
-
-const EventDefinition *
-schema_event(const Schema *schema, const char *name, int len)
-{
-	static const EventField fields[] = {full_name_of, name_of, label_of};
-	const char *normal;
-
-	for (int i = 0; i < lengthof(fields); i++)
-	{
-		const EventDefinition *event = find_event(schema, fields[i], name, len);
-
-		if (event != NULL)
-			return event;
-	}
-	normal = schema_event_name(name, len);
-	return normal == NULL ? NULL : find_event(schema, name_of, normal, strlen(normal));
 }

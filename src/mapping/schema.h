@@ -85,15 +85,22 @@ extern void schema_store(Oid server, Object part, const char *json);
 /* The property of exactly this name, NULL when there is none. */
 extern const Property *schema_property(const PropertySet *set, const char *name, int len);
 
-/* The definition for a track call's event; NULL if there is none; see docs/mapping.md. */
-extern const EventDefinition *schema_event(const Schema *schema, const char *name, int len);
+/*
+ * The definition for a track call's event; NULL if there is none, or two that a label or the case
+ * of a name does not tell apart, which are alike then (else NULL).  See docs/mapping.md.
+ */
+extern const EventDefinition *schema_event(const Schema *schema, const char *name, int len,
+										   const EventDefinition *alike[2]);
 
 /*
- * The internal name of an event: lower case, runs of anything but letters and
- * digits as "_", beginning with a letter, at most 50 characters.  NULL when
- * nothing is left.
+ * The internal name that an event is given when it is created: lower case, words separated by "_".
+ * What HubSpot cannot write (a digit at the beginning, other characters, more than 50 of them)
+ * becomes a prefix or a digest, so that names of two events stay two.
  */
 extern char *schema_event_name(const char *name, int len);
+
+/* The fully qualified name by HubSpot's rule, for an account that does not tell its events. */
+extern char *schema_event_full_name(int64 portal_id, const char *name, int len);
 
 /* HubSpot's field type for a type that a user may choose; NULL: no such type. */
 extern const char *schema_field_type(const char *type);

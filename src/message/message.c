@@ -262,11 +262,12 @@ is_name(const char *name, int len, const char *wanted, int wanted_len)
  * place, shorter ones first (jsonb's order), without an iterator.
  */
 bool
-message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
+message_named_field(JsonbContainer *object, const char *wanted, JsonbValue *name,
+					JsonbValue *value)
 {
 	int			count = object == NULL ? 0 : JsonContainerSize(object);
 	int			wanted_len = strlen(wanted);
-	const char *name = object == NULL ? NULL : (const char *) &object->children[count * 2];
+	const char *at = object == NULL ? NULL : (const char *) &object->children[count * 2];
 	bool		found = false;
 
 	for (int i = 0; i < count; i++)
@@ -276,20 +277,33 @@ message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
 
 		if (found && len > wanted_len)
 			break;				/* names are ordered by length: no exact match can follow */
-		if (len >= wanted_len && is_name(name, len, wanted, wanted_len) &&
-			!is_void(getKeyJsonValueFromContainer(object, name, len, &member)))
+		if (len >= wanted_len && is_name(at, len, wanted, wanted_len) &&
+			!is_void(getKeyJsonValueFromContainer(object, at, len, &member)))
 		{
-			bool		is_exact = len == wanted_len && memcmp(name, wanted, len) == 0;
+			bool		is_exact = len == wanted_len && memcmp(at, wanted, len) == 0;
 
 			if (!found || is_exact)
+			{
 				*value = member;
+				name->type = jbvString;
+				name->val.string.val = unconstify(char *, at);
+				name->val.string.len = len;
+			}
 			found = true;
 			if (is_exact)
 				break;
 		}
-		name += len;
+		at += len;
 	}
 	return found;
+}
+
+bool
+message_field(JsonbContainer *object, const char *wanted, JsonbValue *value)
+{
+	JsonbValue	name;
+
+	return message_named_field(object, wanted, &name, value);
 }
 
 /* Whether the part before the "@" is a dot-atom of RFC 5322; quoted strings are not accepted. */

@@ -212,6 +212,10 @@ extern char *message_normalise_email(const char *text, int len, const char **why
  */
 extern bool message_field(JsonbContainer *object, const char *wanted, JsonbValue *value);
 
+/* The same, and the name as it stands there. */
+extern bool message_named_field(JsonbContainer *object, const char *wanted, JsonbValue *name,
+								JsonbValue *value);
+
 /*
  * Fold a name: lower case, without spaces, "_" and "-".  Returns its length,
  * or -1 when it does not fit into size - 1 bytes.

@@ -239,6 +239,9 @@ look_at_event(Call call, const MessageParts *parts, bool with_schema)
 	JsonbValue	event;
 	const char *wanted;
 	const char *full_name = NULL;
+	const char *name;
+	char	   *definition;
+	char	   *statement;
 	int			len;
 
 	if (call == CALL_TRACK && !message_event(parts, &event))
@@ -251,13 +254,13 @@ look_at_event(Call call, const MessageParts *parts, bool with_schema)
 	event_append(&body, &source, full_name != NULL ? full_name : "pe1_event", &mapping, &warnings);
 	mapping_end(&mapping);
 	expect(backend_jsonb(body.data, body.len) != NULL, "an event is JSON");
-	(void) event_definition_statement(&source, &options);
-	if (schema_event_name(wanted, len) != NULL)
-	{
-		char	   *definition = event_definition_body(&source, &options);
-
-		expect(backend_jsonb(definition, strlen(definition)) != NULL, "a definition is JSON");
-	}
+	(void) event_unknown_reason(&source, &options, with_schema ? schema : &unknown, &statement);
+	definition = event_definition_body(&source, &options);
+	expect(backend_jsonb(definition, strlen(definition)) != NULL, "a definition is JSON");
+	name = schema_event_name(wanted, len);
+	expect(strlen(name) <= 50 && name[0] >= 'a' && name[0] <= 'z' &&
+		   strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name),
+		   "HubSpot can have the name of an event");
 }
 
 static void

@@ -1,0 +1,109 @@
+# Names that tell events apart, and definitions that grow: what the rows said is
+# what HubSpot holds, though its definitions came later or knew less.
+use strict;
+use warnings;
+
+use HubSpotTest;
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 100000 });
+my $node = hubspot_cluster('definitions');
+create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
+create_account($node, 'postgres', 'maker', $sim, create_events => 'on', create_properties => 'on');
+$node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm'});
+
+sub ask { return $node->safe_psql('postgres', shift) }
+
+# Statements in one transaction, each of which returns an id; all have their verdict.
+sub done
+{
+	my @ids = split /\n/, ask(join ";\n", 'BEGIN', @_, 'COMMIT');
+
+	wait_drained($node, 'postgres');
+	return wantarray ? @ids : $ids[-1];
+}
+
+sub track
+{
+	my ($event, $properties, $server) = @_;
+	return sprintf q{SELECT hubspot_track($j${"event": "%s", "userId": "ada@example.com", "properties": {%s}}$j$, '%s')}, $event, $properties // '', $server // 'crm';
+}
+
+sub identify { my ($name, $traits) = @_; return "SELECT hubspot_identify(\$j\${\"traits\": {\"email\": \"$name\@example.com\", $traits}}\$j\$)" }
+
+sub verdicts { return join ', ', map { ask("SELECT concat_ws(' ', verdict, category) FROM hubspot.outbox_status WHERE id = $_") } @_ }
+
+sub codes { return ask("SELECT coalesce(string_agg(w->>'code' || ' ' || (w->>'property'), ',' ORDER BY w->>'property'), '') FROM hubspot.outbox_status, jsonb_array_elements(warnings) w WHERE id = $_[0]") }
+
+sub events { return grep { $_->{op} eq 'event' } $sim->log }
+
+sub value { my ($name, $property) = @_; return ($sim->contact("$name\@example.com") // { properties => {} })->{properties}{$property} // 'none' }
+
+subtest 'an event is found by what tells it from others' => sub {
+	my $shared = 'order completed by the customer in the shop of the city of';
+
+	done(map { "SELECT hubspot_create_event('$_')" } 'sale', 'caf', 'vote_1', substr($shared =~ s/\W/_/gr, 0, 50), 'order_completed');
+	for my $name ('2025 Sale', '2026 Sale', "Caf\x{c3}\x{a9}", 'Vote +1', "$shared Rome", "\x{d7}\x{90} sale")
+	{
+		is(verdicts(done(track($name))), 'rejected unknown_event', "\"$name\" is none of those that there are");
+	}
+	my $before = () = events();
+
+	for my $name ('Sale', ' sale! ', 'vote (1)', 'Order: Completed', 'pe1234567_order_completed', 'PE1234567 Order Completed')
+	{
+		is(verdicts(done(track($name))), 'delivered', "\"$name\" is");
+	}
+	is(join(',', map { $_->{event} } (events())[ $before .. $before + 5 ]), join(',', map { "pe1234567_$_" } qw(sale sale vote_1), ('order_completed') x 3), 'the right one');
+
+	my ($statement) = ask(q{SELECT message FROM hubspot.failures WHERE call_message->>'event' = '2025 Sale'}) =~ /(SELECT hubspot_create_event\(.*\))/;
+	is(verdicts(done($statement, track('2025 Sale'))), 'delivered, delivered', 'the statement of a rejection creates what is found then');
+	is((events())[-1]{event}, 'pe1234567_n_2025_sale', 'whose name HubSpot can have');
+};
+
+subtest 'events that are created keep what tells them apart' => sub {
+	my $long = 'a very long name of an event, the fifty characters of it are over';
+	my @names = ('6month_subscribed', '12month_subscribed', "$long 1", "$long 2", "\x{c3}\x{a4} done", "\x{c3}\x{b6} done", "\x{e6}\x{b3}\x{a8}", '#1', '#2');
+	my $before = () = events();
+
+	is(verdicts(done(map { track($_, '', 'maker') } @names)), join(', ', ('delivered') x @names), 'all are delivered');
+	my %seen = map { $_->{event} => 1 } (events())[ $before .. $before + $#names ];
+	is(scalar(keys %seen), scalar(@names), 'each as an event of its own') or diag(join ' ', sort keys %seen);
+	done(map { track(uc $_, '', 'maker') } @names);
+	is(scalar(grep { !$seen{ $_->{event} } } (events())[ $before .. $before + 2 * @names - 1 ]), 0, 'which is found again');
+};
+
+subtest 'two definitions of one label are told apart' => sub {
+	done(q{SELECT hubspot_create_event('gift_a', '{}', 'Gift sent')}, q{SELECT hubspot_create_event('gift_b', '{}', 'gift Sent')});
+	my $id = done(track('GIFT SENT'));
+
+	is(verdicts($id), 'rejected unknown_event', 'not by a label of both');
+	like(ask("SELECT message FROM hubspot.failures WHERE id = $id"), qr/gift_a.*gift_b/, 'which the reason names');
+	is(verdicts(done(track('Gift sent'))), 'delivered', 'but by the label as it is written');
+	is((events())[-1]{event}, 'pe1234567_gift_a', 'of the one');
+};
+
+subtest 'a mapping of a member leaves the rest of the object' => sub {
+	done(q{SELECT hubspot_create_property('contact', 'floor_no', 'string')}, q{SELECT hubspot_create_property('contact', 'plan', 'string')},
+		q{SELECT hubspot_create_property('contact', 'plan_name', 'string')}, q{SELECT hubspot_create_property('contact', 'lifecycle_stage', 'string')});
+	ask(qq{SELECT hubspot_map('$_->[0]', $_->[1])}) for ([ 'address.floor', "'floor_no'" ], [ 'address.country', 'NULL' ], [ 'plan.inner.name', "'plan_name'" ]);
+	my $id = done(identify('floor', q{"address": {"street": "Main St 1", "city": "Bonn", "country": "DE", "Floor": 9}, "plan": {"inner": {"name": "x", "level": 3}}}));
+
+	is(join('|', map { value('floor', $_) } qw(floor_no address city country plan_name plan)), '9|Main St 1|Bonn|none|x|{"inner":{"level":3}}', 'each member has its place');
+	is(codes($id), '', 'without a word');
+	$id = done(identify('other', q{"plan": {"inner": {"name": "y"}}, "Other": {"a": 1}}));
+	is(value('other', 'plan_name') . '|' . value('other', 'plan'), 'y|none', 'an object of which nothing is left is not sent');
+	$id = done(identify('third', q{"address": {"floor": 1, "wing": "W"}}));
+	is(value('third', 'floor_no') . '|' . codes($id), '1|', 'nor one of which no part has a place');
+	ask(qq{SELECT hubspot_unmap('$_')}) for ('address.floor', 'address.country', 'plan.inner.name');
+};
+
+subtest 'the spelling of a stage is by the table' => sub {
+	done(identify('stage', q{"lifecyclestage": "lead", "lifecycleStage": "opportunity", "lifecycle_stage": "customer"}));
+	is(value('stage', 'lifecyclestage') . '|' . value('stage', 'lifecycle_stage'), 'customer|none', 'the first spelling of the table, though a property has its name');
+	done(identify('stage2', q{"lifecyclestage": "lead", "lifecycleStage": "opportunity"}));
+	is(value('stage2', 'lifecyclestage'), 'opportunity', 'then the second');
+	done(identify('stage3', q{"lifecyclestage": "lead"}));
+	is(value('stage3', 'lifecyclestage'), 'lead', 'then the third');
+};
+
+done_testing();

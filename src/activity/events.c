@@ -231,25 +231,24 @@ events_refused(Batch *batch, const Reply *reply, AckRequest *request)
 
 /*
  * HubSpot's success has no body.  One that lists results, as those for other
- * objects do, and not enough of them, is a success of something else.
+ * objects do, and not enough of them, is a success of something else; one with
+ * errors is none for everybody.
  */
 static bool
 leaves_some_out(const Batch *batch, const Reply *reply)
 {
-	return reply_has(reply, "results") && reply->nresults < batch->nrows;
+	return reply->nerrors > 0 ||
+		(reply_has(reply, "results") && reply->nresults < batch->nrows);
 }
 
 /* All again, which the uuids make safe; rows of one contact fewer at once. */
 static void
 events_again(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	bool	   *all = palloc(sizeof(bool) * batch->ninputs);
-
-	memset(all, true, sizeof(bool) * batch->ninputs);
 	if (batch->ninputs == 1 && batch->nrows > 1)
 		events_refused(batch, reply, request);
 	else
-		batch_silent(batch, all, reply, request);
+		batch_silent(batch, NULL, reply, request);
 }
 
 static void

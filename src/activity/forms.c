@@ -238,10 +238,7 @@ settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 	}
 	if (!batch_may_be_done(reply, answered, reached))
 		return SETTLE_NOT;
-	if (reply->status >= 200 && reply->status < 300)
-		end_form(batch, VERDICT_DELIVERED, NULL, NULL, reply, request);
-	else
-		end_form(batch, VERDICT_UNKNOWN, "answer_lost", reply->message, reply, request);
+	end_form(batch, VERDICT_UNKNOWN, "answer_lost", reply->message, reply, request);
 	return SETTLE_DONE;
 }
 
@@ -252,7 +249,11 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	Row		   *row = input->rows[0];
 	const char *code = reply_code(reply);
 
-	if (reply->class == REPLY_RECORDS)
+	if (reply->class == REPLY_RECORDS && reply->nerrors > 0)
+		end_form(batch, VERDICT_UNKNOWN, "answer_lost",
+				 "the form may have been submitted: HubSpot answered with success, and with errors",
+				 reply, request);
+	else if (reply->class == REPLY_RECORDS)
 		end_form(batch, VERDICT_DELIVERED, NULL, NULL, reply, request);
 	else if (strcmp(code, "INVALID_HUTK") == 0 && !row_was(row, ONCE_WITHOUT_HUTK))
 	{

@@ -313,13 +313,10 @@ change_refused(Batch *batch, const Reply *reply, AckRequest *request)
 static void
 change_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	bool	   *all = palloc(sizeof(bool) * batch->ninputs);
-
-	memset(all, true, sizeof(bool) * batch->ninputs);
 	if (reply->class != REPLY_RECORDS)
 		change_refused(batch, reply, request);
 	else if (!reply_has(reply, "recordsIdsAdded") || !reply_has(reply, "recordIdsRemoved"))
-		batch_silent(batch, all, reply, request);
+		batch_silent(batch, NULL, reply, request);
 	else
 		for (int i = 0; i < batch->ninputs; i++)
 		{

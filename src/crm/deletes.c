@@ -156,6 +156,8 @@ archive_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	if (reply->class != REPLY_RECORDS)
 		batch_refused(batch, reply, request);
+	else if (reply->nerrors > 0)
+		batch_silent(batch, NULL, reply, request);
 	else
 		for (int i = 0; i < batch->ninputs; i++)
 		{
@@ -233,7 +235,9 @@ erase_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	{.verdict = VERDICT_DELIVERED, .request = request, .http_status = reply->status,
 	.created = -1};
 
-	if (reply->class == REPLY_RECORDS)
+	if (reply->class == REPLY_RECORDS && reply->nerrors > 0)
+		batch_silent(batch, NULL, reply, request);
+	else if (reply->class == REPLY_RECORDS)
 		purge_begin(input, &result);
 	else
 		batch_reject(input, VERDICT_REJECTED, reply_code(reply), reply->message, reply->status,

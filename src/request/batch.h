@@ -240,7 +240,7 @@ extern void batch_dissolve(RowTest test, const void *arg);
 extern void batch_split_off(Batch *batch, const bool *chosen);
 extern void batch_bisect(Batch *batch, const Reply *reply);
 
-/* Inputs that an answer left out are sent again, at most a few times. */
+/* Inputs that an answer left out (NULL: all) are sent again, at most a few times. */
 extern void batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *request);
 
 /* A refused request: by halves, or the end of its only input. */

@@ -193,6 +193,13 @@ batch_silent(Batch *batch, const bool *open, const Reply *reply, AckRequest *req
 	int			attempts = batch->attempts + 1;
 	int			nopen = 0;
 
+	if (open == NULL)
+	{
+		bool	   *all = palloc(sizeof(bool) * batch->ninputs);
+
+		memset(all, true, sizeof(bool) * batch->ninputs);
+		open = all;
+	}
 	for (int i = 0; i < batch->ninputs; i++)
 		nopen += open[i];
 	if (nopen == 0)

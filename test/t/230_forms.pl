@@ -75,6 +75,9 @@ for my $bad ('{"fields": [{"name": "email", "value": "ada@example.com"}]}', '{"f
 my %unknown = (
 	lost => { action => 'drop_after' },
 	cut => { action => 'reset', after_bytes => 5 },
+	unreadable => { action => 'garbage', apply => JSON::PP::true },
+	errors => { action => 'status', status => 200, body => { errors => [ { message => 'not quite' } ], numErrors => 1 }, apply => JSON::PP::true },
+	wordless => { action => 'status', status => 200, body => '', apply => JSON::PP::true },
 	map { ("status$_" => { action => 'status', status => $_, apply => JSON::PP::true }) } 500, 502, 504);
 for my $who (sort keys %unknown)
 {
@@ -97,11 +100,6 @@ for my $status (429, 503)
 	is(scalar(submitted("busy$status")), 1, "$status: submitted once");
 	$sim->clear_faults;
 }
-$sim->fault(match => { path => '/submit/' }, action => 'garbage', apply => JSON::PP::true);
-$id = call('form', form('garbage'));
-is(row($id, 'verdict') . scalar(submitted('garbage')), 'delivered1', 'an answer that cannot be read says accepted all the same');
-$sim->clear_faults;
-
 $id = call('form', form('hutk', '"context": {"hutk": "37184", "pageUri": "https://example.com/demo"}'));
 is(row($id, "verdict, $warnings"), 'delivered|invalid_hutk', 'an invalid hutk');
 ($form) = submitted('hutk');

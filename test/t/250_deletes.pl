@@ -53,6 +53,18 @@ $id = call('identify', '{"email": "bob@example.com", "city": "Oslo"}');
 isnt(row($id, 'record_id'), $bob, 'after that the address is another contact');
 is(row($id, 'verdict, created') . ' ' . contact('bob@example.com')->{properties}{city}, 'delivered|t Oslo', 'which is made');
 
+# A success with errors accounts for nobody: it is asked for again
+for my $how ([ 'batch/archive', '{"email": "e0@example.com"}' ], [ 'gdpr-delete', '{"email": "e1@example.com", "gdpr": true}' ])
+{
+	my ($path, $message) = @$how;
+	my ($email) = $message =~ /"(e\d@[^"]*)"/;
+	call('identify', qq({"email": "$email"}));
+	$sim->fault(match => { path => $path }, action => 'status', status => 207,
+		body => { status => 'COMPLETE', numErrors => 1, errors => [ { message => 'not this one' } ] });
+	$id = call('delete', $message);
+	is(row($id, 'verdict') . (defined $sim->contact($email) ? ' is there' : ''), 'delivered', "$path: a success with errors");
+}
+
 # Calls of one contact keep their order
 stop_delivery($node);
 ask(qq{SELECT hubspot_$_}) for q{identify('{"email": "order@example.com", "city": "Rome"}')}, q{delete('{"userId": "order@example.com"}')},

@@ -13,11 +13,13 @@ COMMENT ON COLUMN hubspot.retry.retried_as IS 'row that repeats it';
 
 CREATE TABLE hubspot.repeat (
 	replay_of bigint NOT NULL,
-	id bigint NOT NULL
+	id bigint NOT NULL,
+	is_new boolean NOT NULL
 );
 COMMENT ON TABLE hubspot.repeat IS 'outbox rows that repeat others, to be found by those; not dumped';
-COMMENT ON COLUMN hubspot.repeat.replay_of IS 'row whose call is repeated, as in the outbox';
+COMMENT ON COLUMN hubspot.repeat.replay_of IS 'first row of the call that is repeated';
 COMMENT ON COLUMN hubspot.repeat.id IS 'row that repeats it';
+COMMENT ON COLUMN hubspot.repeat.is_new IS 'it is an event of its own to HubSpot: hubspot_replay(as_new => true); its replay_of in the outbox is NULL';
 CREATE INDEX repeat_replay_of ON hubspot.repeat (replay_of);
 
 /*
@@ -96,9 +98,10 @@ $$;
 
 /*
  * A deadline that has passed would end the new row at once: it is left out.
+ * What makes an event the same one to HubSpot is its first row, or its messageId: as_new leaves both out.
  * Planned anew each time, because there may be one row or a million.
  */
-CREATE FUNCTION hubspot.queue_again(old_ids bigint[], new_ids bigint[], as_backfill boolean) RETURNS void
+CREATE FUNCTION hubspot.queue_again(old_ids bigint[], new_ids bigint[], as_backfill boolean, as_new boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -111,18 +114,23 @@ BEGIN
 			called_at, key_property, key, message)
 		SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
 			CASE WHEN o.deadline > clock_timestamp() THEN o.deadline END,
-			CASE WHEN $3 THEN true ELSE o.backfill END, o.mode, coalesce(o.replay_of, o.id),
-			coalesce(o.called_at, o.created_at), o.key_property, o.key, o.message
+			CASE WHEN $3 THEN true ELSE o.backfill END, o.mode,
+			CASE WHEN $4 AND o.object = ''event'' THEN NULL ELSE coalesce(o.replay_of, o.id) END,
+			coalesce(o.called_at, o.created_at), o.key_property, o.key,
+			CASE WHEN $4 AND o.object = ''event'' THEN o.message - ARRAY[''messageId'', ''message_id''] ELSE o.message END
 		FROM pairs c
 		JOIN hubspot.repeatable o ON o.id = c.old_id
 		LEFT JOIN pairs p ON p.old_id = o.parent
 		ORDER BY c.new_id
 		RETURNING replay_of, id
-		) INSERT INTO hubspot.repeat (replay_of, id) SELECT w.replay_of, w.id FROM written w' USING old_ids, new_ids, as_backfill;
+		) INSERT INTO hubspot.repeat (replay_of, id, is_new)
+			SELECT coalesce(w.replay_of, o.replay_of, o.id), w.id, w.replay_of IS NULL
+			FROM written w JOIN pairs c ON c.new_id = w.id JOIN hubspot.repeatable o ON o.id = c.old_id'
+		USING old_ids, new_ids, as_backfill, as_new;
 END
 $$;
-COMMENT ON FUNCTION hubspot.queue_again(bigint[], bigint[], boolean) IS
-'repeats the calls of the first array under the ids of the second, which were drawn in this order; for hubspot_retry() and hubspot_replay()';
+COMMENT ON FUNCTION hubspot.queue_again(bigint[], bigint[], boolean, boolean) IS
+'repeats the calls of the first array under the ids of the second, which were drawn in this order, as a back-fill or not, events as new ones or not; for hubspot_retry() and hubspot_replay()';
 
 CREATE FUNCTION hubspot.retry_rows(carriers bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql VOLATILE
@@ -146,7 +154,7 @@ BEGIN
 		RETURNING retry.id, retry.retried_as
 	)
 	SELECT array_agg(c.id ORDER BY c.id), array_agg(c.retried_as ORDER BY c.id) INTO old_ids, new_ids FROM claimed c;
-	PERFORM hubspot.queue_again(old_ids, new_ids, false);
+	PERFORM hubspot.queue_again(old_ids, new_ids, false, false);
 	DELETE FROM hubspot.dead d WHERE d.id = ANY (old_ids);
 	RETURN QUERY SELECT unnest(new_ids);
 END
@@ -283,7 +291,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_retry(name, text, text, text, text, time
 'hubspot_retry(id) for all rows that ended as rejected, dead, expired or cancelled and fit: SERVER, call, verdict (also unknown, which is not retried unless named), category, key, since <= time of the verdict < until; in the order in which they were queued.  Returns the ids of the new rows.  What cannot be sent, or was retried or replayed before, is left out, with a NOTICE';
 
 CREATE FUNCTION @extschema@.hubspot_replay(since timestamptz, until timestamptz, server name DEFAULT NULL, call text DEFAULT NULL,
-	object text DEFAULT NULL, key text DEFAULT NULL, verdict text DEFAULT NULL)
+	object text DEFAULT NULL, key text DEFAULT NULL, verdict text DEFAULT NULL, as_new boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -296,6 +304,9 @@ DECLARE
 BEGIN
 	IF hubspot_replay.since IS NULL OR hubspot_replay.until IS NULL THEN
 		RAISE EXCEPTION 'since and until must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF hubspot_replay.as_new IS NULL THEN
+		RAISE EXCEPTION 'as_new must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	SELECT array_agg(o.id ORDER BY o.id) INTO old_ids
 	FROM hubspot.repeatable o
@@ -311,16 +322,19 @@ BEGIN
 			ELSE o.object <> 'event' OR NOT o.legacy AND coalesce(r.verdict <> ALL (hubspot.verdicts_with('in_doubt')), true) END
 		/* of a call that was repeated, the last time counts */
 		AND NOT EXISTS (SELECT FROM hubspot.outbox n
-			WHERE n.replay_of = coalesce(o.replay_of, o.id) AND n.id > o.id AND n.created_at < hubspot_replay.until);
+			WHERE n.replay_of = coalesce(o.replay_of, o.id) AND n.id > o.id AND n.created_at < hubspot_replay.until)
+		/* as new ones again: neither does one that became several */
+		AND NOT (hubspot_replay.as_new AND EXISTS (SELECT FROM hubspot.repeat p JOIN hubspot.outbox n ON n.id = p.id
+			WHERE p.is_new AND p.replay_of = coalesce(o.replay_of, o.id) AND n.created_at < hubspot_replay.until));
 	IF old_ids IS NULL THEN
 		RETURN 0;
 	END IF;
-	PERFORM hubspot.queue_again(old_ids, ARRAY(SELECT hubspot.next_outbox_id() FROM unnest(old_ids)), true);
+	PERFORM hubspot.queue_again(old_ids, ARRAY(SELECT hubspot.next_outbox_id() FROM unnest(old_ids)), true, hubspot_replay.as_new);
 	RETURN cardinality(old_ids);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text) IS
-'queues again, as a back-fill and in their order, the calls that were queued in [since, until), whatever became of them; returns the number of rows.  Restricted by SERVER, call, object, key, verdict (that of the row that a coalesced one was merged into).  Left out: bad messages, erased rows, those of dropped SERVERs; forms unless call is form, and legacy events unless a verdict is named, as a repeat counts twice.  Values that were queued after until are overwritten by older ones: let until be now where that matters';
+COMMENT ON FUNCTION @extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text, boolean) IS
+'queues again, as a back-fill and in their order, the calls that were queued in [since, until), whatever became of them; returns the number of rows.  Restricted by SERVER, call, object, key, verdict (that of the row that a coalesced one was merged into).  Left out: bad messages, erased rows, those of dropped SERVERs; forms unless call is form, and legacy events unless a verdict is named, as a repeat counts twice.  HubSpot keeps the first version of an event that it has had, and the repeat is unchanged; as_new: events are queued as new ones, with a uuid of their own.  Values that were queued after until are overwritten by older ones: let until be now where that matters';
 
 CREATE FUNCTION @extschema@.hubspot_cancel(id bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER

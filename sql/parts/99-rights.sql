@@ -20,7 +20,7 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 	@extschema@.hubspot_pause(name, text, text), @extschema@.hubspot_resume(name, text), @extschema@.hubspot_health(), @extschema@.hubspot_check(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
 	@extschema@.hubspot_retry(bigint), @extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
-	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text), @extschema@.hubspot_drain(interval, name),
+	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text, boolean), @extschema@.hubspot_drain(interval, name),
 	@extschema@.hubspot_cancel(bigint), @extschema@.hubspot_cancel(name, text, text, text, boolean) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;

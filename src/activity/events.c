@@ -7,6 +7,7 @@
  * all.  HubSpot's answer to a batch names no record: it is all or nothing.
  * A refused batch is halved until the culprit stands alone; each occurrence
  * has a uuid, so that what was received already is refused, not doubled.
+ * Whose the first one was is repeats.c's to say.
  */
 #include "postgres.h"
 
@@ -14,6 +15,7 @@
 #include "activity/event.h"
 #include "activity/families.h"
 #include "activity/legacy.h"
+#include "activity/repeats.h"
 #include "crm/records.h"
 #include "request/await_creation.h"
 #include "request/batch.h"
@@ -134,6 +136,7 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	mapping_begin(&mapping, &batch->body, &rules);
 	event_append(&batch->body, &source, full_name, &mapping, &warnings);
 	mapping_end(&mapping);
+	repeats_name(row, parts, full_name);
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
 	pfree(warnings.data);
 	return BUILD_DONE;
@@ -155,10 +158,9 @@ append_events(Batch *batch, Input *input, const MessageParts *parts)
 static void
 end_delivered(Input *input, const Reply *reply, AckRequest *request)
 {
-	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request,
-	.http_status = reply->status, .created = -1};
+	AckResult	result = {.request = request, .http_status = reply->status, .created = -1};
 
-	batch_end_rows(input, &result);
+	batch_end_each(input, &result, repeats_verdict);
 }
 
 /* Whether the refusal is of this row, because HubSpot has had it. */
@@ -196,16 +198,17 @@ try_address(Input *input)
 }
 
 /*
- * One row that HubSpot refuses.  When it refuses a repeat, the event is there:
- * the answer to an earlier request was lost, which libcurl may have sent again
- * by itself on a connection that had gone, or the messageId was used before.
+ * One row that HubSpot refuses.  When it refuses a repeat, the event is there: this row's own, whose
+ * answer was lost, or which libcurl has sent again by itself on a connection that had gone; or
+ * another row's.
  */
 static void
 end_refused(Input *input, const Reply *reply, AckRequest *request)
 {
 	Row		   *row = input->rows[0];
-	bool		repeat = was_received(row, reply) || (row->lost && reply->status == 409);
-	AckResult	result = {.verdict = repeat ? VERDICT_DELIVERED : VERDICT_REJECTED,
+	bool		repeat = was_received(row, reply) ||
+	(reply->status == 409 && (row->lost || repeats_may_be_one(row)));
+	AckResult	result = {.verdict = repeat ? repeats_refused(row) : VERDICT_REJECTED,
 		.request = request, .http_status = reply->status, .created = -1,
 		.category = repeat ? NULL : reply_code(reply),
 	.message = repeat ? NULL : reply->message};
@@ -297,14 +300,24 @@ kind_of_event(WorkKey *key)
 		return NULL;
 	if (await_told(key))
 		return NULL;
-	return key->lane->account->options->events == EVENTS_LEGACY ? &legacy_event : &send_events;
+	if (key->lane->account->options->events == EVENTS_LEGACY)
+		return &legacy_event;
+	return repeats_look(key) ? NULL : &send_events;
 }
 
 /* What the key's first row has waited for is not known of the next one. */
 static bool
 event_joins(const Row *first, Row *next)
 {
-	return tells_contact(next);
+	return tells_contact(next) && !repeats_must_look(next);
+}
+
+static void
+look_up_event(WorkKey *key)
+{
+	await_look_up_contact(key);
+	if (!queue_is_by_user_id(key))
+		repeats_look_up(key);
 }
 
 const FamilyWork events_work = {
@@ -312,5 +325,5 @@ const FamilyWork events_work = {
 	.kind_of = kind_of_event,
 	.joins = event_joins,
 	.check = check_event,
-	.look_up = await_look_up_contact,
+	.look_up = look_up_event,
 };

@@ -42,6 +42,7 @@ typedef struct WireSlot
 	size_t		used;
 	size_t		size;
 	bool		oversized;
+	int			attempts;		/* connections that it was sent on */
 	char		error[CURL_ERROR_SIZE];
 	int64		started_us;
 	int64		finished_us;
@@ -106,6 +107,16 @@ take_header(char *data, size_t size, size_t count, void *userp)
 	else
 		reply_header_line(&slot->reply_headers, data, len);
 	return len;
+}
+
+/* A connection is ready, and the request is about to be sent on it. */
+static int
+count_attempt(void *userp, char *local_ip, char *remote_ip, int local_port, int remote_port)
+{
+	WireSlot   *slot = userp;
+
+	slot->attempts++;
+	return CURL_PREREQFUNC_OK;
 }
 
 /* ---- sending ------------------------------------------------------------------- */
@@ -273,6 +284,8 @@ set_request(WireSlot *slot, const WireRequest *request)
 		SET(CURLOPT_WRITEDATA, slot) &&
 		SET(CURLOPT_HEADERFUNCTION, take_header) &&
 		SET(CURLOPT_HEADERDATA, slot) &&
+		SET(CURLOPT_PREREQFUNCTION, count_attempt) &&
+		SET(CURLOPT_PREREQDATA, slot) &&
 		SET(CURLOPT_PRIVATE, slot) &&
 		wire_poll_prepare(easy);
 }
@@ -369,6 +382,7 @@ wire_send(const WireRequest *request, const WireSettings *settings, char *error)
 	reply_headers_init(&slot->reply_headers);
 	slot->owner = request->owner;
 	slot->used = 0;
+	slot->attempts = 0;
 	slot->oversized = false;
 	slot->finished = false;
 	slot->error[0] = '\0';
@@ -540,6 +554,7 @@ wire_next(WireResponse *response)
 	 */
 	response->answered = slot->result == CURLE_OK && status != 0;
 	response->reached = was_reached(slot);
+	response->repeated = slot->attempts > 1;
 	response->oversized = slot->oversized;
 	response->status = (int) status;
 	response->headers = slot->reply_headers;

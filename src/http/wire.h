@@ -55,6 +55,8 @@ typedef struct WireResponse
 	bool		answered;		/* false: no complete answer came */
 	bool		reached;		/* the request may have reached the peer; false only when it
 								 * certainly did not */
+	bool		repeated;		/* libcurl has sent it again by itself, as the peer had closed the
+								 * kept connection: it may have been carried out before */
 	bool		oversized;		/* the answer exceeded WIRE_MAX_BODY */
 	char		error[256];		/* libcurl's words when !answered, cleaned as by reply.h */
 	int			status;			/* HTTP status, 0 when none came */

@@ -119,6 +119,17 @@ batch_end_rows(Input *input, AckResult *result)
 }
 
 void
+batch_end_each(Input *input, AckResult *result, RowVerdict verdict_of)
+{
+	for (int i = 0; i < input->nrows; i++)
+	{
+		result->verdict = verdict_of(input->rows[i]);
+		batch_end_row(input, input->rows[i], result);
+	}
+	end_sent(input, result->verdict, result);
+}
+
+void
 batch_put_back(WorkKey *key, Row *const *rows, int nrows)
 {
 	for (int i = 0; i < nrows; i++)

@@ -125,6 +125,8 @@ build_catalog(Oid extension)
 	catalog.sync = relation_oid(schema, "sync", 0);
 	catalog.company_contact = relation_oid(schema, "company_contact", 0);
 	catalog.company_contact_pair_hash = relation_oid(schema, "company_contact_pair_hash", 0);
+	catalog.repeat = relation_oid(schema, "repeat", 0);
+	catalog.repeat_replay_of = relation_oid(schema, "repeat_replay_of", 0);
 	enum_oids(schema, "call", call_names, CALL_COUNT, catalog.call);
 	for (int i = 0; i < OBJECT_COUNT; i++)
 		objects[i] = object_types[i].name;

@@ -58,6 +58,8 @@ typedef struct Catalog
 	Oid			sync;
 	Oid			company_contact;
 	Oid			company_contact_pair_hash;	/* index on (pair_hash) */
+	Oid			repeat;
+	Oid			repeat_replay_of;	/* index on (replay_of) */
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

@@ -35,6 +35,21 @@ await_look_up(WorkKey *key)
 	key_set_state(key, KEY_ASKS, wait_for_nothing());
 }
 
+static bool needs_verdicts;
+
+void
+await_verdicts(WorkKey *key)
+{
+	needs_verdicts = true;
+	await_look_up(key);
+}
+
+bool
+await_needs_verdicts(void)
+{
+	return needs_verdicts;
+}
+
 bool
 await_is_first(const Row *row, const Lane *lane)
 {
@@ -316,6 +331,7 @@ await_step(void)
 void
 await_done(void)
 {
+	needs_verdicts = false;
 	foreach_lane(lane)
 	{
 		end_look_ups(lane);

@@ -22,6 +22,9 @@ extern void await_creator(WorkKey *key, WorkKey *other);
 /* Until the family's look_up() was called for the key, in a transaction. */
 extern void await_look_up(WorkKey *key);
 
+/* The same, once all verdicts so far have been written. */
+extern void await_verdicts(WorkKey *key);
+
 /*
  * Until every row of the lane that was queued before the key's head row, and has been read, has its
  * verdict.
@@ -74,6 +77,7 @@ extern int64 await_wake(int64 now);
  */
 extern bool await_has_look_ups(void);
 extern bool await_needs_copies(void);
+extern bool await_needs_verdicts(void);
 extern void await_step(void);
 extern void await_done(void);
 

@@ -786,7 +786,7 @@ finish_batch(const Transfer *transfer, const WireResponse *response, Reply *repl
 	 * must be marked as possibly sent before settle() gives them back to their keys.
 	 */
 	batch_learn_path(batch, reply);
-	if (may_be_of_batch(response, reply))
+	if (response->repeated || may_be_of_batch(response, reply))
 		batch_was_lost(batch);
 
 	/*

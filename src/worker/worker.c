@@ -463,7 +463,7 @@ acknowledge_all(void)
 static void
 look_up_records(void)
 {
-	if (await_needs_copies())
+	if (await_needs_copies() || await_needs_verdicts())
 		(void) acknowledge_all();
 	if (await_has_look_ups() && in_transaction(look_up_step, "looking up records"))
 		await_done();

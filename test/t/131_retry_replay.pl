@@ -166,9 +166,68 @@ my $mark = mark();
 my $here = q{(SELECT created_at FROM hubspot.outbox WHERE id = } . $event . ')';
 is(ask("SELECT hubspot_replay($here, now(), call => 'track')"), '1', 'an event is replayed');
 drained();
-is(ask(qq{SELECT string_agg(verdict, ' ') FROM hubspot.outbox_status WHERE id = $event OR replay_of = $event}), 'delivered delivered',
-	'it is delivered');
-is(scalar(grep { $_->{op} eq 'event' } $sim->log), 1, 'HubSpot has it once');
+is(ask(qq{SELECT string_agg(verdict, ' ' ORDER BY id) FROM hubspot.outbox_status WHERE id = $event OR replay_of = $event}), 'delivered unchanged',
+	'HubSpot keeps the first');
+is(scalar(grep { $_->{op} eq 'event' } $sim->log), 1, 'and has it once');
+
+# Whatever HubSpot says to a uuid that it has had: refused (400, or 409 in the end), or as if it were new
+sub events_of { my ($who) = @_; return grep { $_->{op} eq 'event' && ($_->{email} // '') eq "$who\@example.com" } $sim->log }
+sub places { my ($who) = @_; return join ' ', map { $_->{properties}{place} } events_of($who) }
+
+sub seen_of
+{
+	my ($who) = @_;
+	return ask(qq{SELECT string_agg(coalesce(verdict, state), ' ' ORDER BY id) FROM hubspot.outbox_status WHERE key = '$who\@example.com' AND object = 'event'}) . ': ' . places($who);
+}
+
+sub visit { my ($who, $place, $more) = @_; return qq[SELECT hubspot_track('{"userId": "$who\@example.com", "event": "visited", "properties": {"place": "$place"}] . ($more // '') . q[}')] }
+sub since { my ($id) = @_; return "(SELECT created_at FROM hubspot.outbox WHERE id = $id), now()" }
+
+for my $how (qw(refuse ignore))
+{
+	$sim->config(event_repeat => $how);
+	my %first = map { $_ => ask(visit("$_.$how", 'a')) } qw(known new);
+	drained();
+	my $replay = sub { my ($who, $more) = @_; return 'SELECT hubspot_replay(' . since($first{$who}) . ", key => '$who.$how\@example.com'" . ($more // '') . ')' };
+	my ($expired) = while_stopped(
+		visit("retried.$how", 'a', q[, "deadline": "1 ms"]),
+		# replays of what HubSpot has, and of what waits
+		$replay->('known'), visit("known.$how", 'b'),
+		visit("waits.$how", 'a'), visit("waits.$how", 'b'),
+		"SELECT hubspot_replay(min(created_at), now(), key => min(key)) FROM hubspot.outbox WHERE key = 'waits.$how\@example.com'", visit("waits.$how", 'c'),
+		# one messageId, queued together
+		(map { visit("same.$how", $_, qq[, "messageId": "m-$how"]) } qw(a b)),
+		# for those who want another event
+		$replay->('new', ', as_new => true'));
+	is(verdict_of($expired), 'expired', 'an event that was not sent');
+	$sim->fault(match => { path => 'send/batch' }, action => 'drop_after', times => 1);
+	$first{lost} = ask(visit("lost.$how", 'a', qq[, "messageId": "lost-$how"]));
+	drained();
+	$sim->fault(match => { path => 'send/batch' }, action => 'drop_after', times => 1);
+	ask(join ';', $replay->('lost'), visit("same.$how", 'c', qq[, "messageId": "m-$how"]), "SELECT hubspot_retry($expired)");
+	drained();
+	is(seen_of("known.$how"), 'delivered unchanged delivered: a b', "$how: a replay is unchanged, what comes after it is not");
+	is(seen_of("waits.$how"), 'delivered delivered unchanged unchanged delivered: a b c', "$how: replays of what waits");
+	is(seen_of("same.$how"), 'delivered unchanged unchanged: a', "$how: one messageId is one event");
+	is(seen_of("lost.$how"), 'delivered unchanged: a', "$how: a lost answer, and that of a replay");
+	is(seen_of("retried.$how"), 'expired delivered: a', "$how: of a call that is retried the first to arrive is delivered");
+	is(seen_of("new.$how"), 'delivered delivered: a a', "$how: a replay as a new event is delivered");
+	my ($one, $two) = events_of("new.$how");
+	isnt($one->{uuid}, $two->{uuid}, '... with a uuid of its own');
+	is($one->{occurred_at}, $two->{occurred_at}, '... at the time of the first');
+	is(ask("SELECT count(*) FROM hubspot.repeat r JOIN hubspot.outbox_status o USING (id) WHERE r.replay_of = $first{new} AND r.is_new AND o.replay_of IS NULL AND o.verdict = 'delivered'"), 1,
+		'... and can be found by the first');
+}
+$sim->config(event_repeat => 'conflict');
+is(ask('SELECT hubspot_replay(' . since(ask(q{SELECT min(id) FROM hubspot.outbox WHERE key = 'new.ignore@example.com'})) . q{, key => 'new.ignore@example.com', as_new => true)}), 1,
+	'what became several counts once for the next such replay');
+ask('SELECT hubspot_replay(' . since(ask(q{SELECT min(id) FROM hubspot.outbox WHERE key = 'new.ignore@example.com'})) . q{, key => 'new.ignore@example.com')});
+my $as_new = ask(visit('stripped', 'a', q[, "messageId": "s-1"]));
+drained();
+is(seen_of('new.ignore'), 'delivered delivered delivered unchanged unchanged unchanged: a a a', 'a replay as usual has all of them, and changes none');
+ask('SELECT hubspot_replay(' . since($as_new) . ', as_new => true)');
+drained();
+is(seen_of('stripped'), 'delivered delivered: a a', 'a messageId is left out of an event that is new');
 
 #
 # Replay: all in order, as a back-fill
@@ -240,7 +299,7 @@ for my $call ('hubspot_retry(1)', 'hubspot_retry()', 'hubspot_replay(now(), now(
 	($out, $err) = say_of("SET ROLE nobody_special; SELECT $call");
 	like($err, qr/permission denied for function/, "$call is for the owner");
 }
-ask('GRANT EXECUTE ON FUNCTION hubspot_replay(timestamptz, timestamptz, name, text, text, text, text) TO nobody_special');
+ask('GRANT EXECUTE ON FUNCTION hubspot_replay(timestamptz, timestamptz, name, text, text, text, text, boolean) TO nobody_special');
 is(ask("SET ROLE nobody_special; SELECT hubspot_replay('$since', '$since')"), '0', 'and for whom he lets');
 
 done_testing();

@@ -198,9 +198,9 @@ try_address(Input *input)
 }
 
 /*
- * One row that HubSpot refuses.  When it refuses a repeat, the event is there: this row's own, whose
- * answer was lost, or which libcurl has sent again by itself on a connection that had gone; or
- * another row's.
+ * One row that HubSpot refuses.  When it refuses a repeat, the event is there: this row's own,
+ * whose answer was lost, or which libcurl has sent again by itself on a connection that had gone;
+ * or another row's.
  */
 static void
 end_refused(Input *input, const Reply *reply, AckRequest *request)

@@ -15,13 +15,13 @@
 #include "utils/fmgroids.h"
 
 #include "base/hubspot.h"
+#include "activity/repeats.h"
 #include "base/verdict.h"
 #include "base/worker_context.h"
-#include "activity/repeats.h"
-#include "queue/await.h"
+#include "ring/ring.h"
+#include "ring/ring_scan.h"
 #include "store/ack.h"
-#include "store/ring.h"
-#include "store/ring_scan.h"
+#include "wait/await.h"
 
 #define NAMES		65536		/* occurrences that are remembered */
 #define MAX_LOOKS	500			/* rows of a key looked up at once: what a request may have */

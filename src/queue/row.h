@@ -79,9 +79,9 @@ typedef struct Row
 	bool		deferred;		/* has a copy in hubspot.deferred */
 	bool		is_suspect;		/* made requests fail as a whole: sent alone */
 	bool		looked_for_first;	/* of an event that repeats another: whether that one, or
-								 * another repeat, has arrived has been looked up ... */
+									 * another repeat, has arrived has been looked up ... */
 	bool		is_repeat;		/* ... and one has */
-	uint64		occurrence;		/* of an event with a messageId: what makes it one, hashed; 0: none */
+	uint64		occurrence;		/* of an event with a messageId: hash of both; 0: none */
 	WorkKey    *key;
 	Jsonb	   *message;		/* behind the struct */
 	char	   *held;			/* of a late row: the properties that HubSpot has a value of, a

@@ -98,6 +98,8 @@ static uint64 last_epoch;
 static bool took_mark;			/* since reader_took_mark() was last asked */
 static int64 settling_low;		/* of a mark: rows up to this id have all been read ... */
 static FullTransactionId settling_next; /* ... once no transaction below runs; invalid: none */
+static int64 read_to;			/* no row up to this one is still to come */
+static int64 ended_to;			/* see reader_ended() */
 
 /* ---- one difference: begin, end ------------------------------------------ */
 
@@ -202,9 +204,10 @@ note_settled(const Mark *mark)
 	if (FullTransactionIdIsValid(settling_next) && !have_all_ended(settling_next, mark))
 		return;
 	if (FullTransactionIdIsValid(settling_next))
-		record_map_settle(settling_low);
+		read_to = settling_low;
 	if (have_all_ended(mark->next, mark))
-		record_map_settle(mark->low);
+		read_to = mark->low;
+	record_map_settle(read_to);
 	settling_low = mark->low;
 	settling_next = mark->next;
 }
@@ -695,6 +698,21 @@ reader_has_read(int64 id)
 			return false;
 	}
 	return true;
+}
+
+int64
+reader_ended(void)
+{
+	int64		oldest = read_to + 1;
+
+	foreach_lane(lane)
+	{
+		if (lane->reader != NULL)
+			return ended_to;
+		oldest = Min(oldest, Min(unfinished_oldest(&lane->unfinished), park_oldest_id(lane)));
+	}
+	ended_to = Max(ended_to, oldest - 1);
+	return ended_to;
 }
 
 /* ---- checkpoints ---------------------------------------------------------- */

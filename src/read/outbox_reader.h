@@ -47,6 +47,12 @@ extern int64 reader_lane_read_id(const Lane *lane);
  */
 extern bool reader_checkpoint_due(int64 now);
 
+/*
+ * Every row up to this id has ended, or waits for who tells its userId, whichever transactions are
+ * still open.  May be lower than it need be.
+ */
+extern int64 reader_ended(void);
+
 /* Whether every visible row up to this id has entered the window or has ended. */
 extern bool reader_has_read(int64 id);
 

@@ -38,7 +38,8 @@
 #define MAP_ENTRIES		32768	/* # of entries that make a flush */
 #define MAP_FULL		(4 * MAP_ENTRIES)
 #define MAP_WAIT_US		1000000 /* longest wait of an entry while others come in */
-#define MAX_TOLD		16		/* addresses that are kept of one userId, the youngest */
+#define MAX_TOLD		16		/* tellings that are kept of one userId, the youngest; more while
+								 * there are rows that may need them */
 #define MAP_GROUP		200		/* rows handed to the table at once */
 
 /* Columns of hubspot.record, in the order of the script. */
@@ -419,10 +420,11 @@ gather_tellings(RecordTable *table, const MapEntry *const *told, int ntold, int 
 
 /*
  * Of a userId that is told very often: of one contact, told by row after row, the first and the
- * last stay; then the youngest do.
+ * last stay; then the youngest do, and what counts for rows that may yet ask.  These stand behind
+ * the last one that has ended.
  */
 static void
-bound_tellings(Telling *tellings, int n)
+bound_tellings(Telling *tellings, int n, int64 ended)
 {
 	const Telling *before = NULL;
 	int			left = 0;
@@ -451,13 +453,21 @@ bound_tellings(Telling *tellings, int n)
 		else
 			before = &tellings[i];
 	}
-
-	/* The oldest go: the rows that went by them are the likeliest to have ended. */
+	before = NULL;
 	for (int i = 0; i < n && left > MAX_TOLD; i++)
 		if (!tellings[i].goes)
 		{
-			tellings[i].goes = true;
-			left--;
+			Telling    *telling = &tellings[i];
+
+			/* another one takes its place for all rows behind that */
+			if (telling->told_by > ended)
+				break;
+			if (before != NULL)
+			{
+				unconstify(Telling *, before)->goes = true;
+				left--;
+			}
+			before = telling;
 		}
 }
 
@@ -466,7 +476,7 @@ bound_tellings(Telling *tellings, int n)
  * between the two that are still to come and may tell something else.
  */
 static void
-choose_tellings(Telling *tellings, int n)
+choose_tellings(Telling *tellings, int n, int64 ended)
 {
 	const Telling *before = NULL;
 
@@ -479,17 +489,18 @@ choose_tellings(Telling *tellings, int n)
 		else
 			before = &tellings[i];
 	}
-	bound_tellings(tellings, n);
+	bound_tellings(tellings, n, ended);
 }
 
 /* What rows have told of one userId. */
 static void
-write_told(RecordTable *table, const MapEntry *const *told, int ntold)
+write_told(RecordTable *table, const MapEntry *const *told, int ntold, const RecordMapRows *rows)
 {
 	int			n;
 	Telling    *tellings = gather_tellings(table, told, ntold, &n);
 
-	choose_tellings(tellings, n);
+	choose_tellings(tellings, n,
+					rows->await_user_id(told[0]->server, told[0]->key) ? 0 : rows->ended);
 	for (int i = 0; i < n; i++)
 	{
 		if (tellings[i].entry == NULL && tellings[i].goes)
@@ -713,7 +724,7 @@ write_archived(const MapEntry *const *sorted)
 }
 
 void
-record_map_write(void)
+record_map_write(const RecordMapRows *rows)
 {
 	RecordTable table;
 	const MapEntry **sorted;
@@ -739,7 +750,7 @@ record_map_write(void)
 			if (compare_keys(sorted[first], sorted[next]) != 0)
 				break;
 		if (sorted[first]->told_by != 0)
-			write_told(&table, &sorted[first], next - first);
+			write_told(&table, &sorted[first], next - first, rows);
 		else
 			write_record(&table, sorted[next - 1]);
 	}

@@ -62,8 +62,18 @@ extern bool record_map_is_due(int64 now, bool idle);
 extern bool record_map_is_full(void);
 extern bool record_map_is_empty(void);
 
+/*
+ * What rows may yet ask whom a userId means.  Those whose userId has been told before them stand
+ * behind ended; of the others, it is asked of each userId whether any wait for it.
+ */
+typedef struct RecordMapRows
+{
+	int64		ended;
+	bool		(*await_user_id) (Oid server, const char *user_id);
+} RecordMapRows;
+
 /* Write all entries, inside a transaction; call record_map_written() after its commit. */
-extern void record_map_write(void);
+extern void record_map_write(const RecordMapRows *rows);
 extern void record_map_written(void);
 
 #endif							/* HUBSPOT_RECORD_MAP_H */

@@ -13,6 +13,7 @@
 #include "admit/admit.h"
 #include "base/clock.h"
 #include "message/message.h"
+#include "queue/accounts.h"
 #include "ring/outbox.h"
 #include "store/record_map.h"
 #include "wait/await.h"
@@ -61,6 +62,17 @@ tell_row(Lane *lane, TupleTableSlot *slot)
 	record_map_tell(lane->account->server, user_id, address,
 					DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull)), clock_us());
 	wake(lane->account, user_id, false);
+}
+
+bool
+tell_is_awaited(Oid server, const char *user_id)
+{
+	Account    *account = accounts_find(server);
+
+	for (int i = 0; account != NULL && i < FAMILY_COUNT && queue_has_user_ids(); i++)
+		if (queue_find(&account->lanes[i], MESSAGE_USER_ID, user_id) != NULL)
+			return true;
+	return false;
 }
 
 /* µs until a row ends, if nobody tells whom it means. */

@@ -22,6 +22,9 @@
  */
 extern void tell_row(Lane *lane, TupleTableSlot *slot);
 
+/* Whether rows of a userId wait that nobody had told when they came. */
+extern bool tell_is_awaited(Oid server, const char *user_id);
+
 /*
  * For a key of a userId that nobody has told yet: true when its head row is not to wait any longer;
  * else the key has been sent away.

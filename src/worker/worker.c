@@ -66,6 +66,7 @@
 #include "text/encoding.h"
 #include "wait/await.h"
 #include "wait/defer.h"
+#include "wait/tell.h"
 #include "worker/checker.h"
 #include "worker/forget.h"
 #include "worker/pause.h"
@@ -274,6 +275,14 @@ begun_step(void)
 }
 
 static void
+write_records(void)
+{
+	RecordMapRows rows = {.ended = reader_ended(), .await_user_id = tell_is_awaited};
+
+	record_map_write(&rows);
+}
+
+static void
 acknowledge_step(void)
 {
 	check_extension();
@@ -287,7 +296,7 @@ acknowledge_step(void)
 		command_write();
 	confirmed_write();
 	if (writes_records)
-		record_map_write();
+		write_records();
 	if (writes_checkpoint)
 		checkpoint_write();
 }

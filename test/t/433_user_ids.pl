@@ -174,6 +174,24 @@ $session->quit;
 wait_until(sub { with($passed) eq 'unchanged older_value, delivered' }, sub { 'the row that has waited: ' . with($passed) });
 is(city('passed'), 'Mainz', 'a row that has waited to be told overwrites nothing, whichever row tells');
 
+# Told many other things, while rows that were told before may yet ask
+ask(identify('turns', 'turns-first'));
+$session = $node->background_psql('postgres', on_error_stop => 1);
+$session->query_safe('BEGIN');
+$session->query_safe(track('turns'));
+$between = $number;
+my $kept = sub { return ask(q{SELECT count(*) FROM hubspot.record WHERE key = 'turns'}) };
+for my $round (1 .. 2)
+{
+	ask(join ';', 'BEGIN', (map { identify('turns', "turns-$_") } map { ('x', 'y') } 1 .. 10), 'COMMIT');
+	wait_until(sub { $kept->() >= 20 * $round }, sub { 'what was told to be kept: ' . $kept->() });
+}
+$session->query_safe('COMMIT');
+$session->quit;
+wait_drained($node, 'postgres');
+is(whose($between), 'turns-first@example.com', 'a row means what was told before it, however much has been told since');
+wait_until(sub { ask(identify('turns', 'turns-' . $number++)); $kept->() < 20 }, sub { 'the oldest tellings to go: ' . $kept->() });
+
 # A row by userId is deferred when the worker ends: the next one finds out whose it is
 $sim->fault(match => { path => 'batch/upsert', record => 'one@' }, action => 'record_error', category => 'INTERNAL_ERROR', times => 1);
 ask(join ';', 'BEGIN', group('back', 'kept', city => 'Rome'), identify('warm', 'warm', city => 'Ulm'), 'COMMIT');

@@ -129,12 +129,16 @@ WHERE CASE WHEN l.kind = 'bad' THEN (verdict, category) IS DISTINCT FROM ('rejec
 	AND NOT (l.kind = 'form' AND (verdict, category) IS NOT DISTINCT FROM ('unknown', 'answer_lost'))
 	AND NOT (l.kind = 'erased' AND (verdict = 'cancelled' OR (verdict, category) IS NOT DISTINCT FROM ('rejected', 'INVALID_EMAIL')))
 UNION ALL
+-- Only a row whose userId was told by a later one finds younger values there.
+SELECT 'every verdict is the right one', format('%s %s %s: %s older_value, though its userId was told before', q.id, q.call, q.object, verdict)
+FROM queued q JOIN expected e USING (marker, object) WHERE q.category = 'older_value' AND NOT e.is_told_later
+UNION ALL
 SELECT 'a verdict that is not good has a reason', format('%s %s %s: %s', id, call, object, verdict)
 FROM queued WHERE verdict NOT IN ('delivered', 'coalesced', 'unchanged', 'sent_unconfirmed') AND category IS NULL
 UNION ALL
 SELECT 'what was delivered has arrived', format('%s %s %s %s', id, object, key, marker)
 FROM queued q WHERE verdict IN ('delivered', 'unchanged') AND object NOT IN ('association', 'list') AND call <> 'delete' AND marker IS NOT NULL
-	AND NOT EXISTS (SELECT FROM applied a WHERE a.marker = q.marker AND a.object = q.object)
+	AND category IS DISTINCT FROM 'older_value' AND NOT EXISTS (SELECT FROM applied a WHERE a.marker = q.marker AND a.object = q.object)
 UNION ALL
 SELECT 'what was not committed has not arrived', format('%s %s', seq, marker)
 FROM applied WHERE object IS NOT NULL AND marker IS NOT NULL AND record IS NULL

@@ -69,7 +69,7 @@ has_arrived(int64 id)
 	{
 		bool		isnull;
 		Oid			verdict =
-		DatumGetObjectId(slot_getattr(child.slot, ACK_VERDICT_ATTRIBUTE, &isnull));
+		DatumGetObjectId(slot_getattr(child.slot, Anum_result_verdict, &isnull));
 		int			position = ring_enum_position(catalog->verdict, VERDICT_COUNT, verdict);
 
 		arrived = (verdict_rules[position].flags & VERDICT_IS_ARRIVED) != 0;

@@ -6,7 +6,7 @@
  */
 
 CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',
-	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list');
+	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list', 'ungroup');
 COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
 
 CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema', 'list');

@@ -24,6 +24,13 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_group';
 COMMENT ON FUNCTION @extschema@.hubspot_group(jsonb, name, interval, boolean) IS
 'queues a company: a Segment group message, or a flat row; returns the outbox id.  The company is known by groupId where the SERVER option company_id_property is set, else by the domain of its website.  With a userId or context.traits.email the contact is associated with it, and context.traits are queued as the contact''s: rows whose parent is this id.  A message without a usable key raises invalid_parameter_value';
 
+CREATE FUNCTION @extschema@.hubspot_ungroup(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_ungroup';
+COMMENT ON FUNCTION @extschema@.hubspot_ungroup(jsonb, name, interval, boolean) IS
+'queues that a contact belongs to a company no longer: a message as of hubspot_group, which names both; all else in it is ignored.  Company and contact stay; returns the outbox id.  unchanged: HubSpot does not have one of the two.  A message that does not name both raises invalid_parameter_value';
+
 CREATE FUNCTION @extschema@.hubspot_page(message jsonb, server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
 RETURNS bigint

@@ -29,6 +29,7 @@ typedef enum PathName
 
 	PATH_ASSOCIATE_DEFAULT,
 	PATH_ASSOCIATE_TYPED,
+	PATH_DISSOCIATE,
 	PATH_EVENT_DEFINITIONS,
 	PATH_EVENTS_SEND,
 	PATH_LISTS					/* creates a list; other paths are below it */

@@ -1,17 +1,19 @@
 /*
  * associations.c
- *		The associations lane: which contact belongs to which company.
+ *		The associations lane: which contact belongs to which company, and which does not any more.
  *
  * A row is keyed by its contact; its message names the company.  It waits
  * until the rows of both that are in the window are done, in whatever order
  * they were queued, then asks the tables for both record ids, then HubSpot, once.
  *
  *	link			batches of pairs, as primary company or without a label
+ *	unlink			batches of pairs that are to be none
  *	read contact,	a side that no answer has told us
  *	read company
  *	make contact,	a side that HubSpot does not have, with create_missing
  *	make company
  *
+ * Who leaves a company need not be there: what HubSpot does not have is nobody's member.
  * The contact's record id is the key's, the company's the row's.
  */
 #include "postgres.h"
@@ -36,6 +38,7 @@
 #define COMPANY_TO_CONTACT			280
 
 static const RequestKind link_pairs;
+static const RequestKind unlink_pairs;
 static const RequestKind read_contacts;
 static const RequestKind read_companies;
 static const RequestKind make_contacts;
@@ -51,6 +54,19 @@ static Row *
 carrier(const Input *input)
 {
 	return input->rows[input->nrows - 1];
+}
+
+static bool
+row_leaves(const Row *row)
+{
+	return row->call == CALL_UNGROUP;
+}
+
+/* The request about the pair itself. */
+static const RequestKind *
+kind_of_pair(const Row *row)
+{
+	return row_leaves(row) ? &unlink_pairs : &link_pairs;
 }
 
 /* The company of a row; the message was checked before. */
@@ -108,7 +124,7 @@ kind_of_association(WorkKey *key)
 	company = company_of(row);
 	if (row->record_id[0] == '\0' && key->record_id[0] != '\0' && !is_by_domain(&company))
 		return &read_companies;
-	return &link_pairs;			/* or check_association() says why not */
+	return kind_of_pair(row);	/* or check_association() says why not */
 }
 
 /*
@@ -198,6 +214,15 @@ company_problem(const MessageKey *company)
 					company->key);
 }
 
+/* HubSpot does not have a side, and none is to be made: nobody can be put there, or is there. */
+static void
+end_not_found(Input *input, const char *category, const char *message, int status,
+			  AckRequest *request)
+{
+	batch_reject(input, row_leaves(carrier(input)) ? VERDICT_UNCHANGED : VERDICT_REJECTED,
+				 category, message, status, request);
+}
+
 /* The contact is known: the company is the next to be found, or both are. */
 static void
 go_on(Input *input, const Reply *reply, AckRequest *request)
@@ -205,20 +230,20 @@ go_on(Input *input, const Reply *reply, AckRequest *request)
 	MessageKey	company = company_of(carrier(input));
 
 	if (carrier(input)->record_id[0] != '\0')
-		input->onward = &link_pairs;
+		input->onward = kind_of_pair(carrier(input));
 	else if (!is_by_domain(&company))
 		input->onward = &read_companies;
 	else
-		batch_reject(input, VERDICT_REJECTED, "company_not_found", company_problem(&company),
-					 reply->status, request);
+		end_not_found(input, "company_not_found", company_problem(&company), reply->status,
+					  request);
 }
 
-/* A row that only updates makes no record, not even the one that it is about. */
+/* A row that only updates, or ends what is, makes no record, not even the one that it is about. */
 static bool
 may_make(const Input *input)
 {
 	return input->key->lane->account->options->create_missing &&
-		carrier(input)->mode != MODE_UPDATE;
+		!row_leaves(carrier(input)) && carrier(input)->mode != MODE_UPDATE;
 }
 
 static void
@@ -269,8 +294,8 @@ read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else if (may_make(input))
 			input->onward = &make_contacts;
 		else
-			batch_reject(input, VERDICT_REJECTED, "contact_not_found",
-						 "HubSpot has no such contact", reply->status, request);
+			end_not_found(input, "contact_not_found", "HubSpot has no such contact", reply->status,
+						  request);
 	}
 	batch_go_on(batch, reply, request);
 }
@@ -301,16 +326,15 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		if (found[i] != NULL)
 		{
 			take_company(carrier(input), found[i]);
-			input->onward = &link_pairs;
+			input->onward = kind_of_pair(carrier(input));
 		}
 		else if (!complete)
 			input->onward = &batch_same;
 		else if (may_make(input))
 			input->onward = &make_companies;
 		else
-			batch_reject(input, VERDICT_REJECTED, "company_not_found",
-						 "HubSpot has no such company",
-						 reply->status, request);
+			end_not_found(input, "company_not_found", "HubSpot has no such company",
+						  reply->status, request);
 	}
 	batch_go_on(batch, reply, request);
 }
@@ -420,6 +444,13 @@ end_linked(Input *input, const Reply *reply, AckRequest *request)
 	batch_end_input(input, &result);
 }
 
+/* HubSpot has no such record, or no such pair. */
+static bool
+is_not_found(const ReplyError *error)
+{
+	return error->category != NULL && strcmp(error->category, "OBJECT_NOT_FOUND") == 0;
+}
+
 /* HubSpot may have forgotten a record that we remember: both sides are looked for once more. */
 static void
 end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckRequest *request)
@@ -432,9 +463,16 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 		fault_input(input, error->category, error->message, reply->status, request);
 		return;
 	}
+	if (row_leaves(row) && row->lost && is_not_found(error))
+	{
+		end_linked(input, reply, request);	/* that there is none is our doing, perhaps */
+		return;
+	}
 	if (row_was(row, ONCE_WITHOUT_RECORD))
 	{
-		batch_reject(input, VERDICT_REJECTED, error->code != NULL ? error->code : error->category,
+		batch_reject(input,
+					 row_leaves(row) && is_not_found(error) ? VERDICT_UNCHANGED : VERDICT_REJECTED,
+					 error->code != NULL ? error->code : error->category,
 					 error->message != NULL ? error->message : reply->message, reply->status,
 					 request);
 		return;
@@ -532,6 +570,76 @@ link_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		end_not_linked(&batch->inputs[0], &reply->error, reply, request);
 }
 
+/* ---- the pairs that are to be none ----------------------------------------------------------- */
+
+static BuildResult
+append_leaving(Batch *batch, Input *input, const MessageParts *parts)
+{
+	Row		   *row = carrier(input);
+	MessageKey	company = company_of(row);
+
+	if (row->record_id[0] == '\0' && row->looked == LOOKED_NOT)
+		return BUILD_WAIT;
+	if (row->record_id[0] == '\0')
+	{
+		AckResult  *result = palloc0(sizeof(AckResult));
+
+		result->verdict = VERDICT_UNCHANGED;
+		result->created = -1;
+		result->category = "company_not_found";
+		result->message = company_problem(&company);
+		input->unsent = result;
+		return BUILD_UNCHANGED;
+	}
+	appendStringInfo(&batch->body, "{\"from\":{\"id\":\"%s\"},\"to\":[{\"id\":\"%s\"}]}",
+					 input->key->record_id, row->record_id);
+	return BUILD_DONE;
+}
+
+/* Whether an error tells whose it is. */
+static bool
+names_any(const Batch *batch, const ReplyError *error)
+{
+	for (int i = 0; i < batch->ninputs; i++)
+		if (reply_error_names(error, batch->inputs[i].key->record_id) ||
+			reply_error_names(error, carrier(&batch->inputs[i])->record_id))
+			return true;
+	return batch->ninputs == 1;
+}
+
+/*
+ * HubSpot does not tell the pairs that have gone, only errors.  Whose an error is that names nobody
+ * is looked for by halves: to remove a pair again does no harm.
+ */
+static void
+unlink_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	bool		all_named = true;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		link_answered(batch, reply, request);
+		return;
+	}
+	for (int i = 0; i < reply->nerrors; i++)
+		all_named = all_named && names_any(batch, &reply->errors[i]);
+	if (!all_named)
+	{
+		batch_was_lost(batch);
+		batch_bisect(batch, reply);
+		return;
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		const ReplyError *error = error_of(reply, &batch->inputs[i], batch->ninputs);
+
+		if (error != NULL)
+			end_not_linked(&batch->inputs[i], error, reply, request);
+		else
+			end_linked(&batch->inputs[i], reply, request);
+	}
+}
+
 /* ---- which request --------------------------------------------------------------------------- */
 
 static const RequestKind link_pairs = {
@@ -546,6 +654,19 @@ static const RequestKind link_pairs = {
 	.begin_body = begin_link,
 	.append_input = append_pair,
 	.answered = link_answered,
+};
+
+static const RequestKind unlink_pairs = {
+	.repeat = REPEAT_HARMLESS,
+	.path = PATH_DISSOCIATE,
+	.meter = METER_ASSOCIATIONS,
+	.max_inputs = 100,
+	.max_rows = 1000,
+	.is_list = true,
+	.by_record = true,
+	.gathers = true,
+	.append_input = append_leaving,
+	.answered = unlink_answered,
 };
 
 static const RequestKind read_contacts = {
@@ -608,7 +729,8 @@ static const RequestKind make_companies = {
 static bool
 association_joins(const Row *first, Row *next)
 {
-	if (first->mode != next->mode || VARSIZE(first->message) != VARSIZE(next->message) ||
+	if (first->call != next->call || first->mode != next->mode ||
+		VARSIZE(first->message) != VARSIZE(next->message) ||
 		memcmp(first->message, next->message, VARSIZE(first->message)) != 0)
 		return false;
 	strlcpy(next->record_id, first->record_id, sizeof(next->record_id));
@@ -631,8 +753,8 @@ check_association(Row *row, const MessageParts *parts, const char **category, co
 		return false;
 	*category = "company_not_found";
 	*problem = company_problem(&company);
-	return !is_by_domain(&company) || row->record_id[0] != '\0' || row->key->record_id[0] == '\0' ||
-		row->looked == LOOKED_NOT;
+	return row_leaves(row) || !is_by_domain(&company) || row->record_id[0] != '\0' ||
+		row->key->record_id[0] == '\0' || row->looked == LOOKED_NOT;
 }
 
 const FamilyWork associations_work = {

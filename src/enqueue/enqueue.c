@@ -75,6 +75,7 @@ static const struct
 	{CALL_DELETE, OBJECT_IS_CONTACT},
 	{CALL_ADD_TO_LIST, OBJECT_IS_LIST},
 	{CALL_REMOVE_FROM_LIST, OBJECT_IS_LIST},
+	{CALL_UNGROUP, OBJECT_IS_ASSOCIATION},
 };
 
 /* The object of a call that carries a message; false: it carries none. */
@@ -260,6 +261,7 @@ static bool
 has_mode(const Enqueue *enqueue, Object object)
 {
 	return enqueue->mode != MODE_UPSERT && enqueue->call != CALL_DELETE &&
+		enqueue->call != CALL_UNGROUP &&
 		(object_types[object].is_record || object == OBJECT_IS_ASSOCIATION);
 }
 
@@ -409,6 +411,25 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 	}
 }
 
+/*
+ * Find contact and company of a call that takes the one out of the other.  Its row is an
+ * association's, and has the message of one.
+ */
+static bool
+find_leaving(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageKey *company,
+			 MessageProblem *problem)
+{
+	const CallOptions *options = &enqueue->options;
+
+	if (!message_company_key(enqueue->call, parts, options->id_property[OBJECT_IS_COMPANY],
+							 company, problem) ||
+		!message_known_contact_key(enqueue->call, parts, options->id_property[OBJECT_IS_CONTACT],
+								   &work->key, problem))
+		return false;
+	work->message = message_make_association(company);
+	return true;
+}
+
 /* Find the contact of a group call, if it names one. */
 static bool
 find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key,
@@ -525,6 +546,7 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 	MessageProblem problem;
 	Work		work = {.message = message};
 	MessageKey	member;
+	MessageKey	company;		/* that is left */
 	int64		earlier;
 
 	(void) object_of_call(enqueue->call, &work.object);
@@ -544,13 +566,18 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 	 * half of itself.
 	 */
 	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
-		!find_deadline(enqueue, &parts, &problem) || !find_key(enqueue, &parts, &work, &problem) ||
+		!find_deadline(enqueue, &parts, &problem) ||
+		!(enqueue->call == CALL_UNGROUP
+		  ? find_leaving(enqueue, &parts, &work, &company, &problem)
+		  : find_key(enqueue, &parts, &work, &problem)) ||
 		!find_member(enqueue, &parts, &member, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	earlier = earlier_row(enqueue, &parts, &work);
 	if (earlier != 0)
 		return earlier;
 	(void) enqueue_work(enqueue, &work);
+	if (enqueue->call == CALL_UNGROUP)
+		note_pair(enqueue, &work.key, &company, work.id, true);
 	enqueue_children(enqueue, message, &parts, &work, &member);
 	return work.id;
 }

@@ -27,6 +27,7 @@
 PG_FUNCTION_INFO_V1(hubspot_identify);
 PG_FUNCTION_INFO_V1(hubspot_track);
 PG_FUNCTION_INFO_V1(hubspot_group);
+PG_FUNCTION_INFO_V1(hubspot_ungroup);
 PG_FUNCTION_INFO_V1(hubspot_page);
 PG_FUNCTION_INFO_V1(hubspot_form);
 PG_FUNCTION_INFO_V1(hubspot_delete);
@@ -124,6 +125,12 @@ Datum
 hubspot_group(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(queue_call(CALL_GROUP, fcinfo));
+}
+
+Datum
+hubspot_ungroup(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_UNGROUP, fcinfo));
 }
 
 Datum

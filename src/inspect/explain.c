@@ -289,6 +289,31 @@ explain_association(Explain *explain, const MessageKey *contact, const MessageKe
 	end_work(explain, &work);
 }
 
+/* The end of one: the company is left as it is. */
+static void
+explain_leaving(Explain *explain)
+{
+	MessageKey	company;
+	MessageKey	contact;
+	MessageProblem problem;
+	Explained	work;
+
+	if (!message_company_key(explain->call, &explain->parts,
+							 explain->options->id_property[OBJECT_IS_COMPANY],
+							 &company, &problem) ||
+		!message_known_contact_key(explain->call, &explain->parts,
+								   explain->options->id_property[OBJECT_IS_CONTACT],
+								   &contact, &problem))
+		enqueue_raise(&problem);
+	begin_work(&work, explain, OBJECT_IS_ASSOCIATION, &contact, PATH_DISSOCIATE);
+	appendStringInfoString(&work.body, "{\"inputs\":[{\"from\":{\"id\":");
+	append_id(&work.body, known_record(explain, OBJECT_IS_CONTACT, &contact));
+	appendStringInfoString(&work.body, "},\"to\":[{\"id\":");
+	append_id(&work.body, known_record(explain, OBJECT_IS_COMPANY, &company));
+	appendStringInfoString(&work.body, "}]}]}");
+	end_work(explain, &work);
+}
+
 /* A contact, and the company among its traits. */
 static void
 explain_contact(Explain *explain, const MessageKey *key)
@@ -518,6 +543,9 @@ explain_call(Explain *explain, Jsonb *message)
 			break;
 		case CALL_GROUP:
 			explain_group(explain);
+			break;
+		case CALL_UNGROUP:
+			explain_leaving(explain);
 			break;
 		case CALL_FORM:
 			explain_form(explain);

@@ -395,7 +395,7 @@ message_normalise_email(const char *text, int len, const char **why)
 static JsonbContainer *
 address_place(Call call, const MessageParts *parts, int i, const char **where)
 {
-	bool		is_group = call == CALL_GROUP;	/* in which traits are the company's */
+	bool		is_group = message_is_of_company(call);
 	static const char *const names[ADDRESS_PLACES] =
 	{"traits.email", "context.traits.email", "properties.email", "email"};
 	JsonbContainer *const places[ADDRESS_PLACES] = {

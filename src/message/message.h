@@ -59,6 +59,13 @@ typedef struct MessageKey
 	const char *key;			/* normalised, NUL-terminated, palloc'd */
 } MessageKey;
 
+/* Whether the traits of a call's message are a company's, and its contact stands beside them. */
+static inline bool
+message_is_of_company(Call call)
+{
+	return call == CALL_GROUP || call == CALL_UNGROUP;
+}
+
 /* Fill in a problem; returns false. */
 extern bool message_bad(MessageProblem *problem, const char *message, const char *detail);
 

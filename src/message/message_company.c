@@ -43,7 +43,7 @@ company_trait(Call call, const MessageParts *parts)
 JsonbContainer *
 message_company_traits(Call call, const MessageParts *parts)
 {
-	return call != CALL_GROUP ? company_trait(call, parts)
+	return !message_is_of_company(call) ? company_trait(call, parts)
 		: parts->flat ? parts->root : parts->traits;
 }
 

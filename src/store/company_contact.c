@@ -244,6 +244,7 @@ choose_last(CompanyContacts *pairs, const Catalog *catalog)
 	{
 		Pair	   *pair = &pairs->pairs[i];
 
+		/* The table is asked for the first call of a pair; the others follow from that one. */
 		if (i == 0 || compare_pairs(pair, &pairs->pairs[i - 1]) != 0)
 			since = find_since(pairs, pair, scan, slot);
 		if (since == 0 && !pair->leaves)
@@ -407,6 +408,7 @@ company_contact_trim(void)
 	table_close(heap, NoLock);
 	if (next_block == InvalidBlockNumber)
 	{
+		/* What comes from now on is looked at the next time. */
 		next_block = 0;
 		has_grown = false;
 	}

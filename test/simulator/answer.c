@@ -17,6 +17,7 @@ static const char *const names[VARIANT_COUNT] = {
 	[ANSWER_TEXT_IDS] = "text_ids",
 	[ANSWER_ONE_DIRECTION] = "one_direction",
 	[ANSWER_FORWARD_FIRST] = "forward_first",
+	[ANSWER_ABSENT_ERRORS] = "absent_errors",
 	[ANSWER_ERRORS_IN_200] = "errors_in_200",
 	[ANSWER_CREATED_200] = "created_200",
 	[ANSWER_NO_COUNT] = "no_count",

@@ -18,6 +18,7 @@ typedef enum Variant
 	ANSWER_TEXT_IDS,			/* ... and the other way round */
 	ANSWER_ONE_DIRECTION,		/* a default association is told once, not in both directions */
 	ANSWER_FORWARD_FIRST,		/* of both directions the one that was asked for comes first */
+	ANSWER_ABSENT_ERRORS,		/* an end of an association that is not there is an error */
 	ANSWER_ERRORS_IN_200,		/* records that failed stand in a 200, not in a 207 */
 	ANSWER_CREATED_200,			/* what was created is told by 200, not by 201 */
 	ANSWER_NO_COUNT,			/* no numErrors beside the errors */

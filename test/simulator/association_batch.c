@@ -308,21 +308,23 @@ associations_read(Request *request)
 
 /* The old version has nothing to say, the dated ones an empty batch. */
 static void
-reply_archived(Request *request)
+reply_archived(Request *request, const Buffer *errors, int error_count)
 {
-	if (strcmp(request->version, "v4") == 0)
+	if (strcmp(request->version, "v4") == 0 && error_count == 0)
 	{
 		reply_empty(request, 204);
 		return;
 	}
 	batch_begin(request);
-	batch_end(request, 200, NULL, 0);
+	batch_end(request, 200, errors, error_count);
 }
 
 void
 associations_archive(Request *request)
 {
 	struct json_object *inputs;
+	Buffer		errors = {0};
+	int			error_count = 0;
 
 	if (!two_kinds(request))
 		return;
@@ -354,13 +356,25 @@ associations_archive(Request *request)
 			Object	   *to = id ? store_by_id(request->other, id) : NULL;
 			Pair	   *pair = to ? pair_find(from, to, false) : NULL;
 
-			if (pair == NULL)
-				continue;
-			pair_log(request, "dissociate", pair);
-			pair_remove(pair);
+			if (pair != NULL)
+			{
+				pair_log(request, "dissociate", pair);
+				pair_remove(pair);
+			}
+			else if (answer_is(ANSWER_ABSENT_ERRORS))
+			{
+				separate(&errors, &error_count);
+				missing_end(&errors, request->other, id);
+			}
+		}
+		if (from == NULL && answer_is(ANSWER_ABSENT_ERRORS))
+		{
+			separate(&errors, &error_count);
+			missing_end(&errors, request->type, end_id(input, "from"));
 		}
 	}
-	reply_archived(request);
+	reply_archived(request, &errors, error_count);
+	buffer_free(&errors);
 }
 
 static void
@@ -407,5 +421,5 @@ associations_unlabel(Request *request)
 		else
 			unlabel(pair, &types);
 	}
-	reply_archived(request);
+	reply_archived(request, NULL, 0);
 }

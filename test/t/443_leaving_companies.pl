@@ -67,5 +67,99 @@ subtest 'the company whose value a contact of several gets' => sub {
 		'"churned"', 'and of one whose userId nobody has told yet');
 };
 
+sub verdict { return ask("SELECT concat_ws(' ', object, call, verdict, category) FROM hubspot.outbox_status WHERE id = $_[0]") }
+
+sub ungroup { my ($company, $who) = @_; return statement('ungroup', qq{\{"groupId": "$company", "userId": "$who"\}}) }
+
+subtest 'hubspot_ungroup' => sub {
+	deliver(statement('identify', '{"userId": "u-2", "traits": {"email": "leaver@example.com"}}'), map { group($_, 'leaver@example.com') } qw(acme zeta));
+	is(plan('leaver@example.com'), 'enterprise', 'a contact of two companies');
+	my $id = ask(ungroup('zeta', 'leaver@example.com'));
+	is(companies('leaver@example.com'), 'acme', 'leaves one: the tables know it at once');
+	wait_drained($node, 'postgres');
+	is(verdict($id), 'association ungroup delivered', 'a row of the associations');
+	is(in_hubspot('leaver@example.com'), 'acme', 'HubSpot and the tables agree');
+	is(plan('leaver@example.com'), 'churned', 'and the value is that of the company that is left');
+	like(ask(q{SELECT since < until FROM hubspot.company_contact WHERE contact = 'leaver@example.com' AND company = 'zeta' AND until IS NOT NULL}), qr/^t$/, 'since and until are kept');
+	deliver(ungroup('acme', 'u-2'));
+	is(companies('leaver@example.com') . '|' . in_hubspot('leaver@example.com'), '|', 'by his userId, too');
+	is(plan('leaver@example.com'), 'none', 'who is in no company has no value of one');
+	deliver(group('acme', 'leaver@example.com'));
+	is(companies('leaver@example.com') . '|' . in_hubspot('leaver@example.com'), 'acme|acme*', 'who left may come back');
+
+	# The order of the calls decides, in whatever they wait together
+	stop_delivery($node);
+	ask($_) for ungroup('acme', 'leaver@example.com'), group('acme', 'u-2'), group('zeta', 'leaver@example.com'), ungroup('zeta', 'u-2'), group('beta', 'u-2'), ungroup('beta', 'leaver@example.com'), ungroup('beta', 'leaver@example.com');
+	ask('BEGIN; ' . statement('identify', '{"email": "once@example.com"}') . '; ' . group('zeta', 'once@example.com') . '; ' . ungroup('zeta', 'once@example.com') . '; ' . group('zeta', 'once@example.com') . '; COMMIT');
+	ask(q{SELECT count(*) FROM hubspot_enqueue('ungroup', ARRAY(SELECT jsonb_build_object('groupId', 'beta', 'userId', 'b' || i || '@example.com') FROM generate_series(1, 150) i))});
+	resume_delivery($node);
+	wait_drained($node, 'postgres');
+	becomes(sub { companies('leaver@example.com') }, 'acme', 'the last word about each company');
+	is(in_hubspot('leaver@example.com'), 'acme', 'is HubSpot\'s, too');
+	is(companies('once@example.com') . '|' . in_hubspot('once@example.com'), 'zeta|zeta*', 'also within one transaction');
+	is(ask(q{SELECT DISTINCT verdict FROM hubspot.outbox_status WHERE key LIKE 'b%@example.com' AND call = 'ungroup'}), 'unchanged', 'contacts that HubSpot does not have are in no company');
+	is($sim->contact('b1@example.com'), undef, 'and are not made for it');
+};
+
+subtest 'what there is nothing to leave of' => sub {
+	is(verdict(do { my $id = ask(ungroup('nowhere', 'leaver@example.com')); wait_drained($node, 'postgres'); $id }), 'association ungroup unchanged company_not_found', 'a company that HubSpot does not have');
+	is(verdict(do { my $id = ask(ungroup('acme', 'nobody@example.com')); wait_drained($node, 'postgres'); $id }), 'association ungroup unchanged contact_not_found', 'a contact that it does not have');
+	is(verdict(do { my $id = ask(statement('ungroup', '{"userId": "leaver@example.com", "traits": {"website": "never-told.example"}}')); wait_drained($node, 'postgres'); $id }),
+		'association ungroup unchanged company_not_found', 'a company that goes by a domain that no call has told');
+	is(verdict(do { my $id = ask(ungroup('acme', 'u-never')); wait_drained($node, 'postgres'); $id }), 'association ungroup rejected contact_not_found', 'a userId that nobody tells');
+	my $count = $sim->count('companies');
+	is(verdict(do { my $id = ask(ungroup('beta', 'leaver@example.com')); wait_drained($node, 'postgres'); $id }), 'association ungroup delivered', 'a pair that is none: HubSpot does not say');
+	for my $bad ('{"userId": "leaver@example.com"}', '{"groupId": "acme"}', '{"groupId": "acme", "userId": true}')
+	{
+		isnt($node->psql('postgres', statement('ungroup', $bad), stderr => \my $error), 0, "$bad is an error");
+		like($error, qr/ungroup message has no (company|contact) key|"userId" of the message/, '... that says what is missing');
+	}
+	is($sim->count('companies'), $count, 'no company is made for it');
+
+	# With HubSpot's other way to say that there is no such pair
+	$sim->config(answers => ['absent_errors']);
+	deliver(group('acme', 'leaver@example.com'), group('zeta', 'mover@example.com'), group('acme', 'joiner@example.com'), group('zeta', 'joiner@example.com'));
+	my @ids = split /\n/, ask(q{SELECT hubspot_enqueue('ungroup', ARRAY['{"groupId": "beta", "userId": "leaver@example.com"}', '{"groupId": "acme", "userId": "mover@example.com"}', '{"groupId": "zeta", "userId": "joiner@example.com"}']::jsonb[])});
+	wait_drained($node, 'postgres');
+	is(join(', ', map { verdict($_) } @ids), 'association ungroup delivered, association ungroup delivered, association ungroup delivered', 'one that is none keeps nobody');
+	is(in_hubspot('mover@example.com') . ', ' . in_hubspot('joiner@example.com'), 'beta zeta*, acme', 'and the others have left');
+	is(verdict(do { my $id = ask(ungroup('beta', 'joiner@example.com')); wait_drained($node, 'postgres'); $id }), 'association ungroup unchanged OBJECT_NOT_FOUND', 'alone, it is unchanged');
+	$sim->config(answers => []);
+};
+
+subtest 'a company that goes by its domain, and other ways to ask' => sub {
+	deliver(statement('group', '{"userId": "leaver@example.com", "traits": {"website": "https://www.domain.example"}}'));
+	is(companies('leaver@example.com'), 'acme domain.example', 'known by its domain');
+	is(ask(q{SELECT method || ' ' || path || ' ' || body FROM hubspot_explain('ungroup', '{"userId": "leaver@example.com", "traits": {"website": "domain.example"}}')}) =~ s/\d{3,}/N/gr,
+		'POST /crm/associations/N-09/contact/company/batch/archive {"inputs": [{"to": [{"id": "N"}], "from": {"id": "N"}}]}', 'hubspot_explain()');
+	deliver(statement('ungroup', '{"userId": "leaver@example.com", "traits": {"website": "domain.example"}}'));
+	is(companies('leaver@example.com') . '|' . in_hubspot('leaver@example.com'), 'acme|acme', 'is left');
+	deliver(q{CREATE TABLE left_company (user_id text, group_id text);
+		CREATE TRIGGER t AFTER INSERT ON left_company FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('ungroup');
+		INSERT INTO left_company VALUES ('u-2', 'acme')});
+	is(companies('leaver@example.com') . '|' . in_hubspot('leaver@example.com'), '|', 'by a trigger');
+
+	# waits for who tells
+	ask(q{ALTER SERVER crm OPTIONS (SET unknown_user_wait '1 hour')});
+	deliver(group('acme', 'late@example.com'));
+	my $id = ask(ungroup('acme', 'u-late'));
+	becomes(sub { ask("SELECT state FROM hubspot.outbox_status WHERE id = $id") }, 'deferred', 'a userId that nobody has told yet waits');
+	deliver(statement('identify', '{"userId": "u-late", "traits": {"email": "late@example.com"}}'));
+	becomes(sub { verdict($id) }, 'association ungroup delivered', 'until somebody tells');
+	is(companies('late@example.com') . '|' . in_hubspot('late@example.com'), '|', 'and leaves then');
+	ask(q{ALTER SERVER crm OPTIONS (SET unknown_user_wait '0')});
+
+	# taken back, and repeated
+	deliver(group('acme', 'late@example.com'));
+	stop_delivery($node);
+	$id = ask(ungroup('acme', 'late@example.com'));
+	ask("SELECT hubspot_cancel($id)");
+	resume_delivery($node);
+	becomes(sub { verdict($id) }, 'association ungroup cancelled cancelled', 'cancelled');
+	is(in_hubspot('late@example.com'), 'acme*', 'HubSpot was not asked');
+	deliver("SELECT hubspot_retry($id)");
+	is(in_hubspot('late@example.com'), '', 'repeated by hubspot_retry()');
+};
+
 $node->stop;
 done_testing();

@@ -88,7 +88,7 @@ is($expected->{'a member that is there'}, 'list unchanged', 'a member');
 
 # What can be combined stands in one group; a group that fails is looked into way by way.
 my @groups = (
-	[ qw(number_ids one_direction errors_in_200 no_count more_members bare_404 list_400 cursors) ],
+	[ qw(number_ids one_direction absent_errors errors_in_200 no_count more_members bare_404 list_400 cursors) ],
 	[ qw(text_ids forward_first created_200 empty_errors echoed_traces backwards redirect) ],
 	[ qw(null_members fewer_members required_context) ]);
 

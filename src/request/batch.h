@@ -135,8 +135,7 @@ typedef struct RequestKind
 	int			max_rows;		/* merged into one input */
 	bool		is_list;		/* {"inputs": [...]}, or begin and end below; else the input is the
 								 * body */
-	bool		is_get;
-	bool		is_put;
+	const char *method;			/* NULL: POST; a GET has no body */
 	bool		counts_rows;	/* rows are not merged; max_rows is the request's bound */
 	bool		one_property;	/* all inputs of a request are keyed by one property */
 	bool		by_record;		/* goes by the key's record_id, which must not stand twice in a

@@ -271,15 +271,15 @@ send_batch(Place *place, Batch *batch)
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	Account    *account = lane->account;
 	const RequestKind *kind = batch->kind;
+	const char *method = kind->method != NULL ? kind->method : "POST";
+	bool		has_body = strcmp(method, "GET") != 0;
 	Address		address = api_address(account, accounts_path(account, batch->path, batch->type));
 	Transfer   *transfer;
 
 	if (kind->address != NULL)
 		kind->address(batch, &address);
-	transfer = start_transfer(place, &address, kind->repeat >= REPEAT_SOUGHT,
-							  kind->is_get ? "GET" : kind->is_put ? "PUT" : "POST",
-							  kind->is_get ? NULL : batch->body.data,
-							  kind->is_get ? 0 : batch->body.len);
+	transfer = start_transfer(place, &address, kind->repeat >= REPEAT_SOUGHT, method,
+							  has_body ? batch->body.data : NULL, has_body ? batch->body.len : 0);
 	MemoryContextSwitchTo(old);
 	if (transfer == NULL)
 	{

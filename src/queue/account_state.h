@@ -17,15 +17,23 @@
 #include "mapping/schema.h"
 #include "queue/lane_state.h"
 
+/* What is under way about a part of an account's schema; written by schema_sync.c alone. */
+typedef enum SchemaStage
+{
+	SCHEMA_RESTS,
+	SCHEMA_IS_LISTED,			/* a request for a page of what HubSpot has */
+	SCHEMA_IS_CREATED,			/* a request that creates properties or an event */
+	SCHEMA_IS_STORED			/* the answer is to be written into the tables */
+#define SCHEMA_STAGE_COUNT (SCHEMA_IS_STORED + 1)
+} SchemaStage;
+
 /* How far the worker is with reading a part of an account's schema. */
 typedef struct SchemaSync
 {
+	SchemaStage stage;
 	bool		settled;		/* HubSpot has told, or said that it will not */
 	bool		wanted;			/* to be read (again) */
-	bool		asking;			/* a request is under way */
-	bool		creating;		/* that request creates properties */
 	bool		fresh;			/* read since the worker started or was last asked to */
-	bool		answered;		/* an answer is to be stored */
 	StringInfo	json;			/* of the pages so far; NULL in an answer that tells nothing */
 	char	   *next_page;
 	int			npages;			/* so far */

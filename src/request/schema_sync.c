@@ -33,8 +33,23 @@
 #define MAX_CREATED		100		/* properties in a request */
 #define MAX_TRIED		2000	/* names that are created by themselves, until the next refresh */
 
+/* Which stage may follow which: one thing at a time. */
+static const uint8 stages[SCHEMA_STAGE_COUNT] PG_USED_FOR_ASSERTS_ONLY = {
+	[SCHEMA_RESTS] = 1 << SCHEMA_IS_LISTED | 1 << SCHEMA_IS_CREATED | 1 << SCHEMA_IS_STORED,
+	[SCHEMA_IS_LISTED] = 1 << SCHEMA_RESTS,
+	[SCHEMA_IS_CREATED] = 1 << SCHEMA_RESTS,
+	[SCHEMA_IS_STORED] = 1 << SCHEMA_RESTS,
+};
+
 static bool maps_changed;		/* hubspot.mapping was written */
 static Oid	mapping_table;		/* as of the last step */
+
+static void
+set_stage(SchemaSync *sync, SchemaStage stage)
+{
+	Assert((stages[sync->stage] & 1 << stage) != 0);
+	sync->stage = stage;
+}
 
 static void
 relation_changed(Datum arg, Oid relid)
@@ -61,7 +76,7 @@ answered_part(const Account *account)
 {
 	foreach_object(part, has_schema)
 	{
-		if (account->sync[part].answered)
+		if (account->sync[part].stage == SCHEMA_IS_STORED)
 			return part;
 	}
 	return -1;
@@ -181,7 +196,7 @@ schema_sync_done(void)
 	if (at_part < 0)
 		return;
 	sync = &at_work->sync[at_part];
-	sync->answered = false;
+	set_stage(sync, SCHEMA_RESTS);
 	sync->settled = sync->fresh = true;
 	forget_pages(sync);
 }
@@ -198,7 +213,9 @@ schema_sync_failed(const char *why)
 	{
 		SchemaSync *sync = &at_work->sync[at_part];
 
-		sync->answered = false;
+		/* a transaction that failed at its start has looked at nothing: this is the one before it */
+		if (sync->stage == SCHEMA_IS_STORED)
+			set_stage(sync, SCHEMA_RESTS);
 		sync->wanted = true;
 		forget_pages(sync);
 	}
@@ -370,7 +387,7 @@ schema_sync_was_tried(const Account *account, Object part, const char *name)
 	foreach(cell, sync->to_create)
 		if (strcmp(((UnknownProperty *) lfirst(cell))->name, name) == 0)
 		return false;
-	return !sync->wanted && !sync->asking && !sync->answered && is_listed(sync->tried, name);
+	return !sync->wanted && sync->stage == SCHEMA_RESTS && is_listed(sync->tried, name);
 }
 
 bool
@@ -469,7 +486,7 @@ schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 		SchemaSync *sync = &account->sync[part];
 		Lane	   *lane = schema_sync_lane(account, part);
 
-		if (!sync->wanted || sync->asking || sync->answered || account->schema == NULL ||
+		if (!sync->wanted || sync->stage != SCHEMA_RESTS || account->schema == NULL ||
 			accounts_is_paused(lane) || !lane_may_send(&lane->status, now) ||
 			!lane_may_send(&sync->trouble, now))
 			continue;
@@ -488,8 +505,9 @@ schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 void
 schema_sync_asking(Account *account, Object part)
 {
-	account->sync[part].asking = true;
-	account->sync[part].creating = account->sync[part].to_create != NIL;
+	SchemaSync *sync = &account->sync[part];
+
+	set_stage(sync, sync->to_create != NIL ? SCHEMA_IS_CREATED : SCHEMA_IS_LISTED);
 }
 
 /* HubSpot does not tell. */
@@ -497,7 +515,7 @@ static void
 take_refusal(SchemaSync *sync)
 {
 	forget_pages(sync);
-	sync->answered = true;
+	set_stage(sync, SCHEMA_IS_STORED);
 	sync->wanted = false;
 }
 
@@ -539,7 +557,7 @@ take_page(SchemaSync *sync, Object part, const Reply *reply)
 	else if (sync->next_page == NULL)
 	{
 		appendStringInfoChar(sync->json, ']');
-		sync->answered = true;
+		set_stage(sync, SCHEMA_IS_STORED);
 		sync->wanted = false;
 	}
 	MemoryContextSwitchTo(old);
@@ -560,7 +578,7 @@ schema_sync_unreadable(Account *account, Object part, const char *why)
 	SchemaSync *sync = &account->sync[part];
 	bool		is_news = sync->trouble.state == LANE_RUN;
 
-	if (sync->creating)
+	if (sync->stage == SCHEMA_IS_CREATED)
 		return true;
 	lane_event(&sync->trouble, EVENT_UNREADABLE,
 			   psprintf("%s properties: %s", object_types[part].name, why), 0);
@@ -575,10 +593,12 @@ schema_sync_answered(Account *account, Object part, const Reply *reply, bool use
 {
 	SchemaSync *sync = &account->sync[part];
 
-	sync->asking = false;
+	bool		created = sync->stage == SCHEMA_IS_CREATED;
+
+	set_stage(sync, SCHEMA_RESTS);
 	if (!useful)
 		return;
-	if (sync->creating)
+	if (created)
 	{
 		/* whatever HubSpot said of them: what is there now, the list will tell */
 		if (!object_types[part].is_record)

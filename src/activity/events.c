@@ -207,7 +207,7 @@ end_refused(Input *input, const Reply *reply, AckRequest *request)
 {
 	Row		   *row = input->rows[0];
 	bool		repeat = was_received(row, reply) ||
-	(reply->status == 409 && (row->lost || repeats_may_be_one(row)));
+	(reply->status == 409 && (row_may_have_arrived(row) || repeats_may_be_one(row)));
 	AckResult	result = {.verdict = repeat ? repeats_refused(row) : VERDICT_REJECTED,
 		.request = request, .http_status = reply->status, .created = -1,
 		.category = repeat ? NULL : reply_code(reply),

@@ -256,7 +256,7 @@ end_member(Input *input, const Reply *reply, AckRequest *request)
 		end_missing(input, reply, request);
 		return;
 	}
-	result.verdict = row->lost || reply_lists_id(reply, array, record_id)
+	result.verdict = row_may_have_arrived(row) || reply_lists_id(reply, array, record_id)
 		? VERDICT_DELIVERED : VERDICT_UNCHANGED;
 	batch_end_input(input, &result);
 }
@@ -332,7 +332,7 @@ const RequestKind lists_change_members = {
 	.meter = METER_OBJECTS,
 	.max_inputs = MAX_MEMBERS,
 	.max_rows = 1000,
-	.is_put = true,
+	.method = "PUT",
 	.gathers = true,
 	.shares = true,
 	.fits = is_of_same_list,

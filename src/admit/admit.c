@@ -308,7 +308,8 @@ fill_row(Row *row, Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	 * A row that may have been sent by an earlier process; one that is younger than the last
 	 * process that could send cannot have been.
 	 */
-	row->lost = maybe_sent && row->created_at <= nobody_since;
+	if (maybe_sent && row->created_at <= nobody_since)
+		row_note_fate(row, FATE_SENT_BEFORE);
 	datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(datum);
 	by_user_id = property != NULL && strcmp(property, MESSAGE_USER_ID) == 0;

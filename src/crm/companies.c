@@ -264,7 +264,7 @@ search_later(Batch *batch, const bool *chosen)
 		if (chosen != NULL && !chosen[i])
 			continue;
 		for (int j = 0; j < input->nrows; j++)
-			input->rows[j]->lost = input->rows[j]->sent = true;
+			row_note_fate(input->rows[j], FATE_SENT);
 		input->key->not_before = clock_us() + INDEX_US;
 		batch_put_back(input->key, input->rows, input->nrows);
 	}
@@ -406,7 +406,7 @@ kind_of_company(WorkKey *key)
 			? &records_upsert : &search_companies;
 	if (key->record_id[0] != '\0')
 		return &records_update;
-	if (key_head(key)->lost && key->not_before == 0)
+	if (row_may_have_arrived(key_head(key)) && key->not_before == 0)
 		key->not_before = clock_us() + INDEX_US;	/* another worker may just have created it */
 	if (key->not_before > clock_us())
 	{

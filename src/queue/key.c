@@ -331,6 +331,22 @@ key_has_older(const WorkKey *key, int64 id)
 		(key->parked_from != 0 && key->parked_from < id);
 }
 
+/* Which state of a row may follow which; that a row ends in LEAVES, key_count_out() sees to. */
+static const uint8 row_rules[ROW_STATE_COUNT] PG_USED_FOR_ASSERTS_ONLY = {
+	[ROW_NEW] = BIT(ROW_WAITS),
+	[ROW_WAITS] = BIT(ROW_IN_INPUT) | BIT(ROW_LEAVES),
+	[ROW_IN_INPUT] = BIT(ROW_WAITS) | BIT(ROW_LEAVES),
+	/* to the key of its contact, see queue_move() */
+	[ROW_LEAVES] = BIT(ROW_WAITS),
+};
+
+static void
+row_set_state(Row *row, RowState state)
+{
+	Assert((row_rules[row->state] & BIT(state)) != 0);
+	row->state = state;
+}
+
 /* The head row is another one. */
 static void
 head_changed(WorkKey *key)
@@ -377,6 +393,7 @@ link_row(WorkKey *key, Row *row)
 void
 key_add_row(WorkKey *key, Row *row)
 {
+	row_set_state(row, ROW_WAITS);
 	row->key = key;
 	link_row(key, row);
 	count_row(key, 1);
@@ -386,17 +403,21 @@ key_add_row(WorkKey *key, Row *row)
 }
 
 void
-key_count_out(WorkKey *key)
+key_count_out(Row *row)
 {
-	count_row(key, -1);
+	/* an input's rows end from there; one that waits is to be removed from its key first */
+	if (row->state == ROW_IN_INPUT)
+		row_set_state(row, ROW_LEAVES);
+	Assert(row->state == ROW_LEAVES);
+	count_row(row->key, -1);
 }
 
 void
 key_take_row(Row *row, bool is_first)
 {
 	Assert(key_is_in_batch(row->key) && key_head(row->key) == row);
+	row_set_state(row, ROW_IN_INPUT);
 	dlist_delete(&row->node);
-	row->taken = true;
 	if (is_first)
 		row->key->rows.taken_from = row->id;
 }
@@ -408,6 +429,7 @@ key_remove_row(Row *row)
 	WorkKey    *key = row->key;
 	bool		was_head = key_head(key) == row;
 
+	row_set_state(row, ROW_LEAVES);
 	dlist_delete(&row->node);
 	if (key_has_rows(key))
 	{
@@ -426,8 +448,8 @@ key_put_back_row(Row *row)
 	dlist_node *before = &key->rows.waiting.head;
 	dlist_iter	iter;
 
-	Assert(row->taken && key_is_in_batch(key));
-	row->taken = false;
+	Assert(row->state == ROW_IN_INPUT && key_is_in_batch(key));
+	row_set_state(row, ROW_WAITS);
 	dlist_foreach(iter, &key->rows.waiting)
 	{
 		if (dlist_container(Row, node, iter.cur)->id > row->id)

@@ -164,7 +164,7 @@ extern bool key_has_older(const WorkKey *key, int64 id);
 
 /* A row comes in, or another key's row; it leaves the window. */
 extern void key_add_row(WorkKey *key, struct Row *row);
-extern void key_count_out(WorkKey *key);
+extern void key_count_out(struct Row *row);
 
 /* A row that waits goes into an input, the first of it or one more; or ends. */
 extern void key_take_row(struct Row *row, bool is_first);

@@ -282,7 +282,7 @@ drop_row(Row *row)
 	lane->rows--;
 	lane->bytes -= row->bytes;
 	lane->nbackfill -= row->backfill;
-	key_count_out(row->key);
+	key_count_out(row);
 	if (row->held != NULL)
 		pfree(row->held);
 	pfree(row);
@@ -342,7 +342,7 @@ queue_move(WorkKey *key, const char *address, int nrows, bool is_late)
 		row->by_user_id = true;
 		row->is_late = is_late;
 		key_remove_row(row);
-		key_count_out(key);
+		key_count_out(row);
 		key_add_row(target, row);
 		unfinished_read(&key->lane->unfinished, row->id, row->created_at);
 	}

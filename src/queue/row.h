@@ -42,6 +42,27 @@ typedef enum Once
 #define ONCE_COUNT (ONCE_REFRESH + 1)
 } Once;
 
+/* Where a row of the window stands; written by key.c alone. */
+typedef enum RowState
+{
+	ROW_NEW,					/* of zeros: in no key yet */
+	ROW_WAITS,					/* linked in its key */
+	ROW_IN_INPUT,				/* of a batch, or on its way there or from there */
+	ROW_LEAVES					/* neither: it ends, is put off, or goes to another key */
+#define ROW_STATE_COUNT (ROW_LEAVES + 1)
+} RowState;
+
+/*
+ * Whether HubSpot may have the row although it has no verdict, as an answer was lost.  It only
+ * grows: what may have arrived once may have arrived.
+ */
+typedef enum RowFate
+{
+	FATE_UNSENT,				/* certainly not */
+	FATE_SENT_BEFORE,			/* sent by a worker before this one, perhaps */
+	FATE_SENT					/* sent by this worker: it cannot be cancelled any more */
+} RowFate;
+
 typedef struct Row
 {
 	dlist_node	order;			/* in the window, by time of reading */
@@ -59,26 +80,28 @@ typedef struct Row
 	RowMode		mode;
 	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company;
 											 * "": not known */
-	bool		backfill;		/* makes way for live rows */
 	uint8		looked;			/* Looked */
-	bool		taken;			/* stands in an input, not in its key */
-	bool		lost;			/* was sent, by a worker before this one perhaps, and what became
-								 * of it is not known */
-	bool		sent;			/* the same, by this worker */
-	bool		begun;			/* noted in hubspot.begun, or to be, see begun.h */
-	bool		is_stranger;	/* counts as such in its lane */
+	uint8		state;			/* RowState */
+	uint8		fate;			/* RowFate: row_may_have_arrived(), row_was_sent() */
 	uint8		once;			/* what was done: row_was(), row_note() */
+
+	/* what it is, from when it is read on */
+	bool		backfill;		/* makes way for live rows */
+	bool		erases;			/* a deletion without a trace */
+	bool		is_sync;		/* of a declared sync, audience or trait */
 	bool		by_user_id;		/* its contact was named by a userId, and is that of the key */
 	bool		is_late;		/* the same, and it was told by a later row or waited to be told,
 								 * and HubSpot may have got younger values before this one: it
 								 * overwrites none */
-	bool		erases;			/* a deletion without a trace */
-	bool		is_sync;		/* of a declared sync, audience or trait */
-	bool		begins;			/* is not merged with rows before it, as it waits for what they do
-								 * not need; see await_creation.h */
-	bool		deferred;		/* has a copy in hubspot.deferred */
-	bool		is_suspect;		/* made requests fail as a whole: sent alone */
-	bool		looked_for_first;	/* of an event that repeats another: whether that one, or
+
+	/* what has been noted of it; each has an owner, who counts or writes something with it */
+	bool		begun;			/* begun.c: noted in hubspot.begun, or to be */
+	bool		is_stranger;	/* known.c: counts as such in its lane */
+	bool		deferred;		/* defer.c: has a copy in hubspot.deferred */
+	bool		is_suspect;		/* defer.c: made requests fail as a whole: sent alone */
+	bool		begins;			/* await_creation.c: is not merged with rows before it, as it waits
+								 * for what they do not need */
+	bool		looked_for_first;	/* events.c: of an event that repeats another: whether that one, or
 									 * another repeat, has arrived has been looked up ... */
 	bool		is_repeat;		/* ... and one has */
 	uint64		occurrence;		/* of an event with a messageId: hash of both; 0: none */
@@ -90,6 +113,25 @@ typedef struct Row
 } Row;
 
 StaticAssertDecl(ONCE_COUNT <= 8, "row->once has a bit for each reason");
+
+/* What became of it is not known; the same, and this worker has sent it. */
+static inline bool
+row_may_have_arrived(const Row *row)
+{
+	return row->fate != FATE_UNSENT;
+}
+
+static inline bool
+row_was_sent(const Row *row)
+{
+	return row->fate == FATE_SENT;
+}
+
+static inline void
+row_note_fate(Row *row, RowFate fate)
+{
+	row->fate = Max(row->fate, fate);
+}
 
 /* Whether this was done for the row; it has been done now. */
 static inline bool

@@ -49,7 +49,7 @@ means_row(const Row *row, const void *command)
 		.backfill = row->backfill
 	};
 
-	return !row->sent && cancel_means(command, &subject);
+	return !row_was_sent(row) && cancel_means(command, &subject);
 }
 
 static void
@@ -62,7 +62,7 @@ cancel_rows(const Command *command)
 	{
 		Row		   *row = dlist_container(Row, order, iter.cur);
 
-		if (!row->taken && means_row(row, command))
+		if (row->state == ROW_WAITS && means_row(row, command))
 			batch_end_waiting(row, cancel_refusal.verdict, cancel_refusal.category,
 							  cancel_refusal.message);
 	}

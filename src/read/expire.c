@@ -42,7 +42,7 @@ expire_overdue(int64 now)
 	{
 		Row		   *row = dlist_container(Row, order, iter.cur);
 
-		if (is_overdue(row, &time) && !row->taken)
+		if (is_overdue(row, &time) && row->state == ROW_WAITS)
 			batch_end_waiting(row, VERDICT_EXPIRED, "expired", batch_too_late);
 		else
 			queue_note_deadline(row);

@@ -73,7 +73,7 @@ batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *me
 	AckResult	result = {.id = row->id, .verdict = verdict, .created = -1,
 	.category = category, .message = message};
 
-	if (row->lost)
+	if (row_may_have_arrived(row))
 		known_forget(row->key);
 	key_remove_row(row);
 	ack_result(&result);
@@ -146,7 +146,7 @@ batch_was_lost(Batch *batch)
 {
 	for (int i = 0; i < batch->ninputs; i++)
 		for (int j = 0; j < batch->inputs[i].nrows; j++)
-			batch->inputs[i].rows[j]->lost = batch->inputs[i].rows[j]->sent = true;
+			row_note_fate(batch->inputs[i].rows[j], FATE_SENT);
 }
 
 /* ---- what goes with a verdict -------------------------------------------------------- */

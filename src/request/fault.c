@@ -71,7 +71,7 @@ note_row(const Row *row, ChangeKind kind, int attempt, int64 wait_s, const AckRe
 	change->status = fault->http_status;
 	change->wait_s = wait_s;
 	change->failed_at = GetCurrentTimestamp();
-	change->lost = row->lost;
+	change->lost = row_may_have_arrived(row);
 	change->request = fault->request;
 	change->category = defer_text(fault->category);
 	change->message = defer_text(fault->message);

@@ -103,7 +103,7 @@ known_for(const Batch *batch, const Input *input)
 		(batch->kind->by_record && strcmp(confirmed->name.record_id, input->key->record_id) != 0))
 		return NULL;
 	for (int i = 0; i < input->nrows; i++)
-		if (input->rows[i]->lost || input->rows[i]->identity != input->rows[i]->id)
+		if (row_may_have_arrived(input->rows[i]) || input->rows[i]->identity != input->rows[i]->id)
 			return NULL;
 	return confirmed;
 }

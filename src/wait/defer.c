@@ -126,7 +126,7 @@ note_untold(const Row *row, int64 left_us)
 	change->attempt = row->attempt;
 	change->wait_s = Max(left_us, 0) / 1000000 + 1;
 	change->failed_at = GetCurrentTimestamp();
-	change->lost = row->lost;
+	change->lost = row_may_have_arrived(row);
 	change->category = defer_text(DEFER_UNTOLD);
 	change->message = defer_text(text);
 	pfree(text);
@@ -313,8 +313,9 @@ load_row(WorkKey *key, RingScan *copies, int64 id)
 	key->lane->nrecalled++;
 	row->attempt = DatumGetInt32(slot_getattr(copies->slot, AT_ATTEMPT, &isnull));
 	row->is_suspect = is_suspect_copy(copies->slot);
-	row->lost = DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
-		may_have_been_sent(row, copies->slot);
+	if (DatumGetBool(slot_getattr(copies->slot, AT_LOST, &isnull)) ||
+		may_have_been_sent(row, copies->slot))
+		row_note_fate(row, FATE_SENT_BEFORE);
 	if (is_untold_copy(copies->slot))
 		admit_has_waited(row);
 	(void) forget_id(key, id);

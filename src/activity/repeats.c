@@ -217,5 +217,5 @@ repeats_refused(const Row *row)
 {
 	Verdict		verdict = repeats_verdict(row);
 
-	return repeats_may_be_one(row) && !row->lost ? VERDICT_UNCHANGED : verdict;
+	return repeats_may_be_one(row) && !row_may_have_arrived(row) ? VERDICT_UNCHANGED : verdict;
 }

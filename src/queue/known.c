@@ -31,7 +31,8 @@ has_records(const WorkKey *key)
 static bool
 is_stranger(const Row *row)
 {
-	return row_may_have_arrived(row) && row->key->lane->family == FAMILY_CONTACTS && !has_records(row->key);
+	return row_may_have_arrived(row) && row->key->lane->family == FAMILY_CONTACTS &&
+		!has_records(row->key);
 }
 
 void

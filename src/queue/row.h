@@ -101,8 +101,8 @@ typedef struct Row
 	bool		is_suspect;		/* defer.c: made requests fail as a whole: sent alone */
 	bool		begins;			/* await_creation.c: is not merged with rows before it, as it waits
 								 * for what they do not need */
-	bool		looked_for_first;	/* events.c: of an event that repeats another: whether that one, or
-									 * another repeat, has arrived has been looked up ... */
+	bool		looked_for_first;	/* repeats.c: of an event that repeats another: whether that
+									 * one, or another repeat, has arrived was looked up ... */
 	bool		is_repeat;		/* ... and one has */
 	uint64		occurrence;		/* of an event with a messageId: hash of both; 0: none */
 	WorkKey    *key;

@@ -45,7 +45,8 @@ typedef struct Refresh
 	RefreshCounts *counts;
 	int64		members;		/* # of rows in hubspot.member before the refresh */
 	bool		resend;			/* send every member, as hubspot_resync() asked */
-	bool		knows;			/* HubSpot is taken to have what the source returns: nothing is sent */
+	bool		knows;			/* HubSpot is taken to have what the source returns: nothing is
+								 * sent */
 	RefreshQueue *queue;		/* live for the first BULK_ROWS rows, then a back-fill */
 	MemberWriter *writer;
 	TimestampTz at;

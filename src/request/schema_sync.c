@@ -213,7 +213,7 @@ schema_sync_failed(const char *why)
 	{
 		SchemaSync *sync = &at_work->sync[at_part];
 
-		/* a transaction that failed at its start has looked at nothing: this is the one before it */
+		/* a transaction that failed at its start has looked at nothing: this is the former one */
 		if (sync->stage == SCHEMA_IS_STORED)
 			set_stage(sync, SCHEMA_RESTS);
 		sync->wanted = true;

@@ -463,7 +463,7 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 		fault_input(input, error->category, error->message, reply->status, request);
 		return;
 	}
-	if (row_leaves(row) && row->lost && is_not_found(error))
+	if (row_leaves(row) && row_may_have_arrived(row) && is_not_found(error))
 	{
 		end_linked(input, reply, request);	/* that there is none is our doing, perhaps */
 		return;

@@ -38,7 +38,8 @@ CREATE TABLE hubspot.sync (
 	held text,
 	defined_at timestamptz NOT NULL,
 	owner_oid oid,
-	row_security boolean NOT NULL DEFAULT false
+	row_security boolean NOT NULL DEFAULT false,
+	deadline interval
 );
 COMMENT ON TABLE hubspot.sync IS 'declared syncs, audiences and computed traits, written by hubspot_sync(), hubspot_audience() and hubspot_trait()';
 COMMENT ON COLUMN hubspot.sync.id IS 'number of the definition';
@@ -69,6 +70,7 @@ COMMENT ON COLUMN hubspot.sync.create_in_hubspot IS 'whether a missing property,
 COMMENT ON COLUMN hubspot.sync.held IS 'why nothing is done until hubspot_resync(); NULL: it is not held';
 COMMENT ON COLUMN hubspot.sync.defined_at IS 'when it was declared, or last changed';
 COMMENT ON COLUMN hubspot.sync.owner_oid IS 'that role, whatever it is called now; NULL: restored from a dump, hubspot_resync() looks it up by its name';
+COMMENT ON COLUMN hubspot.sync.deadline IS 'how long its events, associations and memberships of lists may wait to be sent; NULL: for ever';
 COMMENT ON COLUMN hubspot.sync.row_security IS 'true: when it was declared policies hid rows from its owner, and they apply; false: a policy that would hide rows is an error';
 
 CREATE FUNCTION hubspot.sync_restored() RETURNS trigger

@@ -169,6 +169,9 @@ hubspot_audience(PG_FUNCTION_ARGS)
 	Sync	   *sync = read_arguments(fcinfo, SYNC_IS_AUDIENCE, &at);
 
 	read_outputs(fcinfo, 3, sync);
+	sync_deadline_argument(fcinfo, 11, sync,
+						   (sync->outputs & (SYNC_OUTPUT_EVENT | SYNC_OUTPUT_LIST)) != 0,
+						   "audiences with the output event or list");
 	sync->list = PG_ARGISNULL(5) ? sync->name : sync_text_argument(fcinfo, 5, "list");
 	declare(sync);
 	PG_RETURN_VOID();

@@ -37,7 +37,7 @@ enum
 {
 	ARG_NAME, ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT,
 	ARG_EVERY, ARG_BACKFILL,
-	ARG_MAX_SHRINK, ARG_TIMEOUT, ARG_SERVER
+	ARG_MAX_SHRINK, ARG_TIMEOUT, ARG_SERVER, ARG_DEADLINE
 };
 
 /*
@@ -124,6 +124,8 @@ read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->event = text_argument(fcinfo, ARG_EVENT);
 	sync_schedule_arguments(fcinfo, sync, ARG_EVERY, ARG_TIMEOUT, ARG_MAX_SHRINK);
 	sync_check_combination(sync);
+	sync_deadline_argument(fcinfo, ARG_DEADLINE, sync, !object_types[sync->object].is_record,
+						   "syncs of events and associations");
 	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 }
 

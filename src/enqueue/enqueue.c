@@ -592,6 +592,7 @@ enqueue_membership(Enqueue *enqueue, Jsonb *message)
 
 	enqueue->deadline = 0;
 	if (!message_read(message, &parts, &problem) ||
+		!find_deadline(enqueue, &parts, &problem) ||
 		!message_company_key(CALL_GROUP, &parts, enqueue->options.id_property[OBJECT_IS_COMPANY],
 							 &company, &problem) ||
 		!message_known_contact_key(enqueue->call, &parts,

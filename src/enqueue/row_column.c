@@ -16,7 +16,9 @@
 #include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/fmgroids.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -88,9 +90,26 @@ row_column_init(RowColumn *column, const char *name, Form_pg_attribute attribute
 
 /* ---- conversions that may fail --------------------------------------------------------- */
 
+/* In UTC, whatever the session's time zone is: what is compared must not change with it. */
+static char *
+time_text(Datum datum)
+{
+	static const int utc = 0;
+
+	return JsonEncodeDateTime(palloc(MAXDATELEN + 1), datum, TIMESTAMPTZOID, &utc);
+}
+
 static void *
 convert_to_jsonb(RowColumn *column, Datum datum)
 {
+	JsonbValue	value = {.type = jbvString};
+
+	if (column->type == TIMESTAMPTZOID)
+	{
+		value.val.string.val = time_text(datum);
+		value.val.string.len = strlen(value.val.string.val);
+		return JsonbValueToJsonb(&value);
+	}
 	return DatumGetJsonbP(FunctionCall1(&column->to_jsonb, datum));
 }
 
@@ -178,6 +197,13 @@ push_common(Oid type, Datum datum, JsonbInState *state)
 				text	   *words = DatumGetTextPP(datum);
 
 				value_push_text(state, WJB_VALUE, VARDATA_ANY(words), VARSIZE_ANY_EXHDR(words));
+				return true;
+			}
+		case TIMESTAMPTZOID:
+			{
+				char	   *words = time_text(datum);
+
+				value_push_text(state, WJB_VALUE, words, strlen(words));
 				return true;
 			}
 		case BOOLOID:

@@ -3,7 +3,8 @@
  *		Columns of a table as members of a jsonb object.
  *
  * For the triggers, for what reads followed tables and for what is compared.  The values are
- * those of to_jsonb(): digits of a numeric survive, dates are ISO 8601, an enum is its label.
+ * those of to_jsonb(), but for times with a zone, which are in UTC: digits of a numeric survive,
+ * dates are ISO 8601, an enum is its label.
  *
  * No value raises an error, whatever it is: the statement that writes the row is not ours, and
  * the other columns are good.  One that jsonb cannot hold, that its type fails to print, or

@@ -33,16 +33,19 @@
  * the filter has left.
  *
  * A call that was rejected is not repeated, because HubSpot would reject it again.  A
- * call that was given up, cancelled or expired is repeated.
+ * call that was given up, cancelled or expired is repeated, but for an event that came too late:
+ * with another deadline it would come later still.
  */
 static const char *const compare_sql =
 "SELECT coalesce(s.key, m.key) AS key, s.key IS NOT NULL AS here, s.digest, s.value, m.present, "
 "m.digest,"
-" f.again, f.reason, f.event, m.failed IS NOT NULL"
+" f.again, f.reason, f.event, m.failed IS NOT NULL, f.event_again"
 " FROM %s s"
 " FULL JOIN (SELECT * FROM hubspot.member WHERE %s) m ON m.key OPERATOR(pg_catalog.=) s.key"
-" LEFT JOIN (SELECT id, bool_or(verdict = ANY (hubspot.verdicts_with('refresh'))) AS again, "
-"bool_or(object = 'event') AS event,"
+" LEFT JOIN (SELECT id, bool_or(verdict = ANY (hubspot.verdicts_with('refresh'))"
+"   AND NOT (object = 'event' AND verdict = 'expired')) AS again,"
+"  bool_or(object = 'event') AS event, bool_or(object = 'event' AND verdict <> 'expired') AS "
+"event_again,"
 "   string_agg(DISTINCT concat_ws(': ', category, message), '; ') AS reason"
 "  FROM hubspot.failed_sync_rows GROUP BY id) f ON f.id = m.outbox_id"
 " WHERE s.key IS NULL OR m.key IS NULL OR NOT m.present OR m.digest <> s.digest OR $2"
@@ -85,7 +88,7 @@ static const char *const users_source =
 enum
 {
 	COL_KEY = 1, COL_HERE, COL_DIGEST, COL_VALUE, COL_PRESENT, COL_MEMBER_DIGEST,
-	COL_AGAIN, COL_REASON, COL_EVENT, COL_FAILED
+	COL_AGAIN, COL_REASON, COL_EVENT, COL_FAILED, COL_EVENT_AGAIN
 };
 
 const char *const refresh_change_names[REFRESH_CHANGES] =
@@ -139,6 +142,7 @@ read_difference(int row, bool resend, RefreshDifference *difference)
 	difference->value = isnull ? NULL : DatumGetJsonbP(value);
 	difference->is_known = !is_new;
 	difference->event_failed = flag(row, COL_EVENT);
+	difference->event_again = flag(row, COL_EVENT_AGAIN);
 	difference->reason = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COL_REASON);
 	find_change(row, resend, present, difference);
 }

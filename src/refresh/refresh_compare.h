@@ -30,6 +30,7 @@ typedef struct RefreshDifference
 	bool		is_known;		/* has a row in hubspot.member */
 	bool		repeats;		/* repeats the last change, is no new one */
 	bool		event_failed;	/* the event of its last change never reached HubSpot */
+	bool		event_again;	/* and may be sent again: it was not too late */
 	const char *reason;			/* why a call of its last change failed; NULL: none did */
 } RefreshDifference;
 

@@ -144,6 +144,14 @@ push_flat_key(JsonbInState *state, const RefreshQueue *queue, const char *key)
 
 /* ---- rows -------------------------------------------------------------------------- */
 
+/* How long a call may wait: that which writes a record, as an audience's does, as long as it takes. */
+static const Interval *
+deadline_of(const Sync *sync, Call call)
+{
+	return object_types[sync_object(sync)].is_record && object_types[sync_object(sync)].call == call
+		? NULL : sync->deadline;
+}
+
 /* The queue for a call, prepared for the rows of the present change. */
 static Enqueue *
 queue_for(RefreshQueue *queue, Call call)
@@ -154,7 +162,7 @@ queue_for(RefreshQueue *queue, Call call)
 
 		queue->enqueues[call] = enqueue_begin(call, SOURCE_SYNC, queue->sync->server,
 											  sync_need_owner(queue->sync), GROUP_ROWS);
-		enqueue_set_terms(queue->enqueues[call], NULL, queue->backfill);
+		enqueue_set_terms(queue->enqueues[call], deadline_of(queue->sync, call), queue->backfill);
 		enqueue_set_mode(queue->enqueues[call], queue->mode);
 		MemoryContextSwitchTo(old);
 	}
@@ -268,7 +276,7 @@ add_audience(RefreshQueue *queue, const RefreshDifference *difference)
 
 	/* If HubSpot never got the event of entering, the event of leaving is not sent either. */
 	if (outputs & SYNC_OUTPUT_EVENT &&
-		(difference->repeats ? difference->event_failed : member || !difference->event_failed))
+		(difference->repeats ? difference->event_again : member || !difference->event_failed))
 		queue_event(queue, difference->key, member);
 }
 
@@ -308,7 +316,10 @@ queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 
 	begin_object(&state, NULL);
 	value_push_pair(&state, "event", queue->sync->event);
-	value_push_pair(&state, "messageId", psprintf("%s:%s", queue->sync->name, difference->key));
+	if (getKeyJsonValueFromContainer(&difference->value->root, "timestamp", strlen("timestamp"),
+									 &found) == NULL)
+		found.type = jbvNull;
+	value_push_pair(&state, "messageId", sync_message_id(queue->sync, difference->key, &found));
 	for (int i = 0; i < lengthof(reserved); i++)
 		if (getKeyJsonValueFromContainer(&difference->value->root, reserved[i], strlen(reserved[i]),
 										 &found) != NULL)

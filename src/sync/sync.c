@@ -34,6 +34,8 @@
 #include "base/hubspot.h"
 #include "backend/statement.h"
 #include "cluster/shared.h"
+#include "mapping/mapping_name.h"
+#include "message/message.h"
 #include "ring/ring.h"
 #include "store/act_as.h"
 #include "sync/sync.h"
@@ -70,6 +72,34 @@ sync_output_by_name(const char *name)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown output \"%s\"", name),
 			 errhint("Valid values are: property, event, list.")));
+}
+
+/* ---- events ------------------------------------------------------------------------- */
+
+bool
+sync_tells_time(const Sync *sync)
+{
+	ListCell   *cell;
+
+	if (sync->object != OBJECT_IS_EVENT)
+		return false;
+	foreach(cell, sync->columns)
+	{
+		const char *property = ((const SyncColumn *) lfirst(cell))->property;
+
+		if (same_folded_name(property, strlen(property), "timestamp", strlen("timestamp")))
+			return true;
+	}
+	return false;
+}
+
+char *
+sync_message_id(const Sync *sync, const char *key, const JsonbValue *at)
+{
+	char	   *text = message_scalar_text(at);
+
+	return text == NULL ? psprintf("%s:%s", sync->name, key)
+		: psprintf("%s:%s:%s", sync->name, key, text);
 }
 
 /* ---- on whose behalf -------------------------------------------------------------- */
@@ -178,14 +208,14 @@ enum
 	COL_FOLLOWS, COL_KEY_COLUMN, COL_KEY_ATTNUM, COL_COLUMNS, COL_MODE, COL_DELETES, COL_EVENT,
 	COL_LEVEL, COL_OUTPUTS, COL_PROPERTY,
 	COL_LIST, COL_ON_MISSING, COL_EVERY, COL_TIMEOUT_MS, COL_MAX_SHRINK, COL_CREATE, COL_HELD,
-	COL_OWNER_OID, COL_ROW_SECURITY
+	COL_OWNER_OID, COL_ROW_SECURITY, COL_DEADLINE
 };
 
 static const char *const load_sql =
 "SELECT id, name, kind, owner, server, object, relation, source, search_path,"
 " follows, key_column, key_attnum, columns, mode, deletes, event, level, outputs, property,"
 " list, on_missing, every, LEAST(extract(epoch FROM timeout) * 1000, 2147483647)::int4, "
-"max_shrink::float8, create_in_hubspot, held, owner_oid, row_security"
+"max_shrink::float8, create_in_hubspot, held, owner_oid, row_security, deadline"
 " FROM hubspot.sync WHERE ";
 
 static Datum
@@ -365,6 +395,7 @@ read_row(MemoryContext context)
 	sync->keeps_missing =
 		word_column(COL_ON_MISSING, sync_missing_names, lengthof(sync_missing_names)) == 1;
 	sync->every = interval_column(COL_EVERY, context);
+	sync->deadline = interval_column(COL_DEADLINE, context);
 	sync->timeout_ms = DatumGetInt32(column(COL_TIMEOUT_MS, &isnull));
 	sync->max_shrink = DatumGetFloat8(column(COL_MAX_SHRINK, &isnull));
 	sync->create_in_hubspot = DatumGetBool(column(COL_CREATE, &isnull));

@@ -121,11 +121,25 @@ typedef struct Sync
 	char	   *list;			/* or NULL */
 	bool		keeps_missing;	/* of a trait */
 	Interval   *every;			/* or NULL */
+	Interval   *deadline;		/* how long its events, memberships and associations may wait;
+								 * NULL: for ever */
 	int			timeout_ms;
 	double		max_shrink;		/* 0 to 1 */
 	bool		create_in_hubspot;
 	char	   *held;			/* or NULL */
 } Sync;
+
+/*
+ * Whether its events happen at a time that a column tells: then the key and the time say which
+ * occurrence a row is, and a row may be several, one after the other.
+ */
+extern bool sync_tells_time(const Sync *sync);
+
+/*
+ * The messageId of an event of a definition; at: the value of "timestamp" in the message, jbvNull
+ * when there is none.
+ */
+extern char *sync_message_id(const Sync *sync, const char *key, const JsonbValue *at);
 
 /* What the rows of a definition are about, and what its keys are of: a sync's object. */
 static inline Object

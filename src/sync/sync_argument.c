@@ -24,6 +24,7 @@
 
 /* Seconds; bounded so that the time of the next refresh is a valid timestamp. */
 #define MAX_EVERY	(10 * 366.0 * SECS_PER_DAY)
+#define MAX_DEADLINE (366.0 * SECS_PER_DAY) /* as of a call */
 
 char *
 sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what)
@@ -135,6 +136,28 @@ sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int time
 				 errmsg("max_shrink must be between 0 and 1"),
 				 errdetail("It is the share of its records that may leave the source "
 						   "in one refresh.")));
+}
+
+void
+sync_deadline_argument(FunctionCallInfo fcinfo, int n, Sync *sync, bool is_meant,
+					   const char *for_whom)
+{
+	double		seconds;
+
+	if (PG_ARGISNULL(n))
+		return;
+	sync->deadline = PG_GETARG_INTERVAL_P(n);
+	seconds = interval_seconds(sync->deadline);
+	if (!is_meant)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("deadline is for %s only", for_whom),
+				 errdetail("What a record is to be is worth sending whenever it can be sent."),
+				 errhint("Leave it out.")));
+	if (seconds < 1 || seconds > MAX_DEADLINE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("deadline must be between a second and a year")));
 }
 
 /* The schemas of the session's search_path now: "$user" may mean another schema later. */

@@ -21,6 +21,13 @@ extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what,
 /* The object of a sync; contacts when the argument is null. */
 extern Object sync_object_argument(FunctionCallInfo fcinfo, int n);
 
+/*
+ * Read deadline (NULL, or a second to a year); an error unless it is meant, that is, the
+ * definition has rows for whom it is.
+ */
+extern void sync_deadline_argument(FunctionCallInfo fcinfo, int n, Sync *sync, bool is_meant,
+								   const char *for_whom);
+
 /* Read every (NULL, or at least a second), timeout and max_shrink (0 to 1). */
 extern void sync_schedule_arguments(FunctionCallInfo fcinfo, Sync *sync, int every, int timeout,
 									int max_shrink);

@@ -40,11 +40,11 @@ static const struct
 	const char *word;			/* in the trigger's name */
 	const char *tables;
 	bool		only_with_deletes;	/* needed only if deletions are sent */
-	bool		only_records;	/* not for events, which happen once */
+	bool		only_records;	/* not for events, which are never taken back */
 }			triggers[] =
 {
 	{"INSERT", "insert", "REFERENCING NEW TABLE AS new_rows", false, false},
-	{"UPDATE", "update", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows", false, true},
+	{"UPDATE", "update", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows", false, false},
 	{"DELETE", "delete", "REFERENCING OLD TABLE AS old_rows", true, true},
 	{"TRUNCATE", "truncate", "", true, true},
 };
@@ -52,6 +52,9 @@ static const struct
 static bool
 is_needed(const Sync *sync, int i)
 {
+	/* An event's row happens once, unless it has a time, which may change. */
+	if (strcmp(triggers[i].word, "update") == 0 && sync->object == OBJECT_IS_EVENT)
+		return sync->follows && sync_tells_time(sync);
 	return sync->follows &&
 		(!triggers[i].only_with_deletes || sync->deletes != SYNC_DELETES_IGNORE) &&
 		(!triggers[i].only_records || sync->object != OBJECT_IS_EVENT);

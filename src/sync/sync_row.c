@@ -107,6 +107,12 @@ top_name(const Sync *sync, const CallOptions *options, const char *property)
 	return NULL;
 }
 
+bool
+sync_row_is_time(const Member *member)
+{
+	return member->place == PLACE_TOP && strcmp(member->column.name, "timestamp") == 0;
+}
+
 static bool
 has_top(const SyncRowPlan *plan, const char *name)
 {
@@ -145,7 +151,9 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 					   attribute, is_key);
 		else if (!has_top(plan, top))
 			add_member(plan, PLACE_TOP, top, attribute, is_key);
-		add_compared(plan, attribute);
+		if (plan->sync->object != OBJECT_IS_EVENT ||
+			(top != NULL && strcmp(top, "timestamp") == 0))
+			add_compared(plan, attribute);
 		names_key |= is_key && (top != NULL || is_key_trait(plan->sync->object, column->property));
 	}
 	return names_key;
@@ -272,9 +280,23 @@ differs_in(const Compared *compared, TupleTableSlot *before, TupleTableSlot *now
 	return was_null != is_null || (!is_null && !same_value(compared, a, b));
 }
 
+/* Whether an event's row is another occurrence: it has another time, and has one. */
+static bool
+happens_again(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now)
+{
+	bool		isnull = true;
+
+	for (int i = 0; i < plan->nmembers; i++)
+		if (sync_row_is_time(&plan->members[i]))
+			(void) slot_getattr(now, plan->members[i].column.attno, &isnull);
+	return !isnull && differs_in(&plan->compared[plan->ncompared - 1], before, now);
+}
+
 bool
 sync_row_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now)
 {
+	if (plan->sync->object == OBJECT_IS_EVENT)
+		return happens_again(plan, before, now);
 	for (int i = 0; i < plan->ncompared; i++)
 		if (differs_in(&plan->compared[i], before, now))
 			return true;

@@ -32,7 +32,7 @@ extern SyncRowPlan *sync_row_plan(const Sync *sync, TupleDesc desc, const char *
 
 /*
  * Whether two rows differ, byte by byte, in the columns that the definition sends, or in
- * the key.
+ * the key; of an event, whether the row is another occurrence now.
  */
 extern bool sync_row_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now);
 extern bool sync_row_key_differs(const SyncRowPlan *plan, TupleTableSlot *before,

@@ -24,6 +24,9 @@ typedef struct Member
 	RowColumn	column;
 } Member;
 
+/* Whether it is the time of an event. */
+extern bool sync_row_is_time(const Member *member);
+
 /* A column that is compared between two rows. */
 typedef struct Compared
 {
@@ -39,7 +42,7 @@ struct SyncRowPlan
 	const char *container;		/* of PLACE_TRAITS */
 	int			nmembers;
 	Member	   *members;
-	int			ncompared;		/* the key's first */
+	int			ncompared;		/* the key's first; of an event behind it the time's alone */
 	Compared   *compared;
 };
 

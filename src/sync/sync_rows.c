@@ -74,15 +74,37 @@ push_column(Draft *draft, RowColumn *column)
 	row_column_push(column, draft->slot, &draft->room, &draft->state);
 }
 
+/* The value of an event's time; jbvNull when there is none. */
+static JsonbValue
+time_of(Draft *draft)
+{
+	JsonbValue	at = {.type = jbvNull};
+
+	for (int i = 0; i < draft->plan->nmembers; i++)
+	{
+		Member	   *member = &draft->plan->members[i];
+		RowRoom		room = draft->room;
+		Jsonb	   *value;
+
+		if (!sync_row_is_time(member))
+			continue;
+		value = row_column_value(&member->column, draft->slot, &room);
+		if (value != NULL && JB_ROOT_IS_SCALAR(value))
+			(void) JsonbExtractScalar(&value->root, &at);
+	}
+	return at;
+}
+
 static void
 push_message_id(Draft *draft, const RowColumn *column)
 {
 	char	   *why;
 	char	   *key = row_column_text(column, draft->slot, &why);
+	JsonbValue	at = time_of(draft);
 
 	if (key != NULL)
 		value_push_pair(&draft->state, "messageId",
-						psprintf("%s:%s", draft->plan->sync->name, key));
+						sync_message_id(draft->plan->sync, key, &at));
 	else
 		draft->problem = psprintf("the key of a row of \"%s\" cannot be read: %s",
 								  draft->plan->sync->source, why);
@@ -183,7 +205,7 @@ begin(SyncRows *queue, Call call)
 	Enqueue    *enqueue =
 	enqueue_begin(call, SOURCE_SYNC, sync->server, sync_need_owner(sync), queue->capacity);
 
-	enqueue_set_terms(enqueue, NULL, queue->backfill);
+	enqueue_set_terms(enqueue, sync->deadline, queue->backfill);
 	enqueue_set_mode(enqueue, sync_row_modes[sync->mode]);
 	MemoryContextSwitchTo(old);
 	return enqueue;

@@ -48,8 +48,8 @@ enum
 	PUT_KEY_COLUMN, PUT_KEY_ATTNUM, PUT_COLUMNS, PUT_MODE, PUT_DELETES, PUT_EVENT, PUT_LEVEL,
 	PUT_OUTPUTS,
 	PUT_PROPERTY, PUT_LIST, PUT_ON_MISSING, PUT_EVERY, PUT_TIMEOUT_MS, PUT_MAX_SHRINK, PUT_CREATE,
-	PUT_OWNER_OID, PUT_ROW_SECURITY
-#define PUT_COUNT (PUT_ROW_SECURITY + 1)
+	PUT_OWNER_OID, PUT_ROW_SECURITY, PUT_DEADLINE
+#define PUT_COUNT (PUT_DEADLINE + 1)
 };
 
 static const Oid put_types[PUT_COUNT] = {
@@ -64,7 +64,8 @@ static const Oid put_types[PUT_COUNT] = {
 	[PUT_PROPERTY] = TEXTOID, [PUT_LIST] = TEXTOID, [PUT_ON_MISSING] = TEXTOID,
 	[PUT_EVERY] = INTERVALOID,
 	[PUT_TIMEOUT_MS] = INT4OID, [PUT_MAX_SHRINK] = FLOAT8OID, [PUT_CREATE] = BOOLOID,
-	[PUT_OWNER_OID] = OIDOID, [PUT_ROW_SECURITY] = BOOLOID
+	[PUT_OWNER_OID] = OIDOID, [PUT_ROW_SECURITY] = BOOLOID,
+	[PUT_DEADLINE] = INTERVALOID
 };
 
 static const char *const put_sql =
@@ -72,10 +73,10 @@ static const char *const put_sql =
 "follows,"
 " key_column, key_attnum, columns, mode, deletes, event, level, outputs,"
 " property, list, on_missing, every, timeout, max_shrink, create_in_hubspot, owner_oid, "
-"row_security, held, defined_at)"
+"row_security, deadline, held, defined_at)"
 " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, "
 "$16, $17,"
-" $18, $19, $20, $21, pg_catalog.make_interval(secs => $22 / 1000.0), $23, $24, $25, $26, NULL, "
+" $18, $19, $20, $21, pg_catalog.make_interval(secs => $22 / 1000.0), $23, $24, $25, $26, $27, NULL, "
 "pg_catalog.now())"
 " ON CONFLICT (name) DO UPDATE SET owner = EXCLUDED.owner, owner_oid = EXCLUDED.owner_oid, "
 "row_security = EXCLUDED.row_security, server = EXCLUDED.server, object = EXCLUDED.object,"
@@ -86,7 +87,8 @@ static const char *const put_sql =
 " level = EXCLUDED.level, outputs = EXCLUDED.outputs, property = EXCLUDED.property, "
 "list = EXCLUDED.list,"
 " on_missing = EXCLUDED.on_missing, every = EXCLUDED.every, timeout = EXCLUDED.timeout,"
-" max_shrink = EXCLUDED.max_shrink, create_in_hubspot = EXCLUDED.create_in_hubspot, held = NULL,"
+" max_shrink = EXCLUDED.max_shrink, create_in_hubspot = EXCLUDED.create_in_hubspot, "
+"deadline = EXCLUDED.deadline, held = NULL,"
 " defined_at = EXCLUDED.defined_at"
 " RETURNING id";
 
@@ -177,6 +179,8 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 		put_text(values, nulls, PUT_ON_MISSING, sync_missing_names[sync->keeps_missing ? 1 : 0]);
 	if (sync->every != NULL)
 		put(values, nulls, PUT_EVERY, IntervalPGetDatum(sync->every));
+	if (sync->deadline != NULL)
+		put(values, nulls, PUT_DEADLINE, IntervalPGetDatum(sync->deadline));
 	put(values, nulls, PUT_TIMEOUT_MS, Int32GetDatum(sync->timeout_ms));
 	put(values, nulls, PUT_MAX_SHRINK, Float8GetDatum(sync->max_shrink));
 	put(values, nulls, PUT_CREATE, BoolGetDatum(sync->create_in_hubspot));

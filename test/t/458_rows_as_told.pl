@@ -128,4 +128,63 @@ subtest 'backfill => false of a compared source' => sub {
 	ask(q{SELECT hubspot_drop_sync('sold'), hubspot_drop_sync('buyers'); DROP TABLE sold});
 };
 
+#
+# Which occurrence a row is
+#
+subtest 'an event is its key and its time' => sub {
+	my $query = q{SELECT id, email, saved_at, page FROM cart WHERE saved_at < now() - interval '1 hour' AND NOT bought};
+	my $before = occurrences('read');
+	ask(qq{CREATE TABLE cart (id int PRIMARY KEY, email text, page text, saved_at timestamptz, bought boolean DEFAULT false);
+		INSERT INTO cart VALUES (1, 'ann\@example.com', 'a', now() - interval '2 hours');
+		SELECT hubspot_sync('carts', \$q\$$query\$q\$, 'event', event => 'Read', key => 'id', deadline => '1 day',
+			mapping => '{"email": "email", "timestamp": "saved_at", "page": "page"}')});
+	is(ask(q{SELECT entered FROM hubspot_refresh('carts')}), 1, 'a cart is abandoned');
+	is(ask(q{SET timezone = 'Asia/Kolkata'; SELECT entered + changed FROM hubspot_refresh('carts')}), 0, '... once, whatever the time zone');
+	ask(q{UPDATE cart SET saved_at = now(); SELECT hubspot_refresh('carts', confirm => true)});
+	ask(q{UPDATE cart SET saved_at = now() - interval '90 minutes'});
+	is(ask(q{SELECT entered FROM hubspot_refresh('carts')}), 1, 'saved, and abandoned once more');
+	wait_drained($node, 'postgres');
+	is(scalar(occurrences('read')) - $before, 2, '... HubSpot has two events');
+	ask(q{UPDATE cart SET page = 'b'});
+	is(ask(q{SELECT changed FROM hubspot_refresh('carts')}), 1, 'another value of the same occurrence');
+	wait_drained($node, 'postgres');
+	is(scalar(occurrences('read')) - $before, 2, '... is no other event');
+	is(ask(q{SELECT bool_and(deadline BETWEEN created_at + interval '23 hours' AND created_at + interval '25 hours') FROM hubspot.outbox WHERE message->>'messageId' LIKE 'carts:%'}),
+		't', 'its rows have the deadline');
+	ask(q{SELECT hubspot_drop_sync('carts')});
+
+	# followed
+	ask(q{SELECT hubspot_sync('saves', 'cart', 'event', event => 'Read', key => 'id', mapping => '{"email": "email", "timestamp": "saved_at"}', backfill => false)});
+	$before = occurrences('read');
+	ask(q{UPDATE cart SET saved_at = now(); UPDATE cart SET page = 'c'; UPDATE cart SET saved_at = NULL});
+	wait_drained($node, 'postgres');
+	is(scalar(occurrences('read')) - $before, 1, 'of a followed table another time is another event, nothing else is');
+	ask(q{UPDATE cart SET saved_at = now()});
+	wait_drained($node, 'postgres');
+	is(scalar(occurrences('read')) - $before, 2, '... each of them');
+	ask(q{SELECT hubspot_drop_sync('saves')});
+};
+
+subtest 'what is too late is not worth sending' => sub {
+	ask(q{SELECT hubspot_pause('crm');
+		CREATE TABLE late (id int PRIMARY KEY, email text, domain text);
+		SELECT hubspot_sync('late', 'SELECT * FROM late', 'event', event => 'Read', key => 'id', mapping => '{"email": "email"}', deadline => '1 second');
+		SELECT hubspot_sync('late pairs', 'late', 'association', mapping => '{"contact": "email", "company": "domain"}', deadline => '1 second');
+		SELECT hubspot_audience('late ones', 'SELECT email FROM late', outputs => '{event,list}', create_in_hubspot => true, deadline => '1 second')});
+	my $before = occurrences('read');
+	ask(q{INSERT INTO late VALUES (1, 'late@example.com', 'late.example'); SELECT hubspot_refresh('late'); SELECT hubspot_refresh('late ones')});
+	becomes(sub { ask(q{SELECT string_agg(DISTINCT call || ' ' || coalesce(verdict::text, state), ', ' ORDER BY call || ' ' || coalesce(verdict::text, state)) FROM hubspot.outbox_status WHERE key = 'late@example.com'}) },
+		'add_to_list expired, group expired, track expired', 'events, memberships and associations have it');
+	is(ask(q{SELECT entered FROM hubspot_refresh('late')}), 0, 'the next refresh does not send the event later still');
+	is(ask(q{SELECT confirmed || ' ' || verdict FROM hubspot.members WHERE name = 'late'}), 'false expired', '... and says what became of it');
+	my $queued = ask(q{SELECT max(id) FROM hubspot.outbox});
+	is(ask(qq{SELECT hubspot_refresh('late ones') IS NOT NULL AND (SELECT true)}), 't', 'of an audience');
+	is(ask(qq{SELECT string_agg(call::text, ' ') FROM hubspot.outbox WHERE id > $queued AND key = 'late\@example.com'}), 'add_to_list', '... it puts into the list who is still in, and says no more that he has entered');
+	ask(q{SELECT hubspot_resume('crm')});
+	wait_drained($node, 'postgres');
+	is(scalar(occurrences('read')) - $before, 0, 'HubSpot has no late event');
+	my ($status, undef, $error) = $node->psql('postgres', q{SELECT hubspot_sync('x', 'late', mapping => '{"email": "email"}', deadline => '1 day')});
+	like($error, qr/deadline is for syncs of events and associations only/, 'a record has no deadline');
+};
+
 done_testing();

@@ -61,3 +61,32 @@ CREATE FUNCTION hubspot.verdicts_with(flag text) RETURNS hubspot.verdict[]
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_verdicts_with';
 COMMENT ON FUNCTION hubspot.verdicts_with(text) IS
 'the verdicts of hubspot.verdicts() with a flag, in its order: arrived, missing (arrived is false), in_doubt, failed, refresh, retry (both in retried_by), retryable (by hubspot_retry(), be it by name)';
+
+CREATE FUNCTION hubspot.check_word(noun text, word text, valid text[] DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	valid := coalesce(valid, ARRAY(SELECT e.enumlabel::text FROM pg_enum e
+		WHERE e.enumtypid = format('hubspot.%I', noun)::regtype ORDER BY e.enumsortorder));
+	IF word <> ALL (valid) THEN
+		RAISE EXCEPTION 'unknown % "%"', noun, word USING ERRCODE = 'invalid_parameter_value',
+			HINT = format('Valid %ss are: %s.', noun, array_to_string(valid, ', '));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hubspot.check_word(text, text, text[]) IS
+'raises an error that names the valid words unless an argument is NULL or one of them: these, or else the labels of the enum of that name';
+
+CREATE FUNCTION hubspot.check_order(since timestamptz, until timestamptz) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF since >= until THEN
+		RAISE EXCEPTION 'since must be before until' USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = format('since is %s, until is %s.', since, until);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hubspot.check_order(timestamptz, timestamptz) IS 'raises an error if a span of time is empty or ends before it begins';

@@ -75,6 +75,10 @@ COMMENT ON COLUMN hubspot.rate_limit.own_reason IS 'the same without HubSpot''s 
 COMMENT ON COLUMN hubspot.rate_limit.burst_window_ms IS 'length of the window of burst_limit, milliseconds';
 COMMENT ON COLUMN hubspot.rate_limit.daily_resets_at IS 'when the day of daily_limit ends, if HubSpot told';
 
+CREATE FUNCTION hubspot.is_preloaded() RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_is_preloaded';
+COMMENT ON FUNCTION hubspot.is_preloaded() IS 'whether the server was started with the library in shared_preload_libraries, in whatever way it is named there';
+
 CREATE FUNCTION hubspot.knows_time_zone(name text) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'hubspot_knows_time_zone';
 COMMENT ON FUNCTION hubspot.knows_time_zone(text) IS 'whether the server has the time zone that HubSpot calls so';

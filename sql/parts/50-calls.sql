@@ -80,13 +80,24 @@ COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 
 CREATE FUNCTION @extschema@.hubspot_map(trait text, property text, object text DEFAULT 'contact', server name DEFAULT NULL)
 RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	INSERT INTO hubspot.mapping (server, object, trait, property)
-	SELECT coalesce($4, ''), $3, $1, $2
-	WHERE $4 IS NULL OR hubspot.server_oid($4) IS NOT NULL
-	ON CONFLICT (server, object, trait) DO UPDATE SET property = excluded.property;
+BEGIN
+	PERFORM hubspot.check_word('object', $3, ARRAY(SELECT t.object FROM hubspot.object_types() t WHERE t.has_schema ORDER BY t.object = 'event', t.object DESC)),
+		CASE WHEN $4 IS NOT NULL THEN hubspot.server_oid($4) END;
+	IF $1 = '' OR octet_length($1) > 1024 THEN
+		RAISE EXCEPTION 'invalid name of a trait' USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'It is empty, or longer than 1024 bytes.';
+	END IF;
+	IF $2 !~ '^[a-z][a-z0-9_]{0,99}$' THEN
+		RAISE EXCEPTION 'invalid name of a property: "%"', $2 USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'HubSpot''s internal names consist of small letters, digits and "_", and begin with a letter.',
+			HINT = 'The label that HubSpot shows is not the name: see hubspot.property. NULL: the trait is not sent.';
+	END IF;
+	INSERT INTO hubspot.mapping (server, object, trait, property) VALUES (coalesce($4, ''), $3, $1, $2)
+	ON CONFLICT ON CONSTRAINT mapping_pkey DO UPDATE SET property = excluded.property;
+END
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_map(text, text, text, name) IS
 'from now on the trait (dots reach inside of objects, the rest of which is not touched) is this HubSpot property, whatever its name; property NULL: it is not sent.  For one SERVER, or for all of this database.  Needs the right to write hubspot.mapping';
@@ -96,6 +107,8 @@ RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+	SELECT hubspot.check_word('object', $2, ARRAY(SELECT t.object FROM hubspot.object_types() t WHERE t.has_schema ORDER BY t.object = 'event', t.object DESC)),
+		CASE WHEN $3 IS NOT NULL THEN hubspot.server_oid($3) END;
 	DELETE FROM hubspot.mapping m
 	WHERE m.server = coalesce($3, '') AND m.object = $2 AND m.trait = $1;
 $$;
@@ -158,6 +171,7 @@ RETURNS bigint
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+	SELECT hubspot.check_word('object', $2);
 	INSERT INTO hubspot.forgotten (server, object, key)
 		VALUES (CASE WHEN $1 IS NOT NULL THEN hubspot.server_oid($1) END, $2::hubspot.object, $3);
 	SELECT hubspot.wake();

@@ -253,6 +253,8 @@ DECLARE
 	retried bigint;
 	unsendable bigint;
 BEGIN
+	PERFORM hubspot.check_word('call', hubspot_retry.call), hubspot.check_word('verdict', hubspot_retry.verdict),
+		hubspot.check_order(hubspot_retry.since, hubspot_retry.until);
 	IF hubspot_retry.verdict::hubspot.verdict = ANY (retryable) THEN
 		verdicts := ARRAY[hubspot_retry.verdict::hubspot.verdict];
 	ELSIF hubspot_retry.verdict IS NOT NULL THEN
@@ -308,6 +310,8 @@ BEGIN
 	IF hubspot_replay.as_new IS NULL THEN
 		RAISE EXCEPTION 'as_new must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
+	PERFORM hubspot.check_order(hubspot_replay.since, hubspot_replay.until), hubspot.check_word('call', hubspot_replay.call),
+		hubspot.check_word('object', hubspot_replay.object), hubspot.check_word('verdict', hubspot_replay.verdict);
 	SELECT array_agg(o.id ORDER BY o.id) INTO old_ids
 	FROM hubspot.repeatable o
 	LEFT JOIN hubspot.result r ON r.id = o.id
@@ -372,6 +376,7 @@ DECLARE
 	/* under its lock, which a SELECT of the sequence does without: it may see a higher id, of rows that are queued later */
 	last_id bigint := pg_sequence_last_value('hubspot.outbox_id_seq');
 BEGIN
+	PERFORM hubspot.check_word('call', hubspot_cancel.call), hubspot.check_word('object', hubspot_cancel.object);
 	IF last_id IS NULL THEN
 		RETURN 0;
 	END IF;

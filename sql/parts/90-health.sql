@@ -9,7 +9,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'the library hubspot is not preloaded: rows are queued but never sent',
 		'add hubspot to shared_preload_libraries and restart the server'
-	WHERE NOT ('hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '[[:space:]]*,[[:space:]]*')))
+	WHERE NOT hubspot.is_preloaded()
 UNION ALL
 	SELECT 'no account is defined',
 		'CREATE SERVER crm FOREIGN DATA WRAPPER hubspot OPTIONS (secret ''crm'')'
@@ -29,7 +29,7 @@ UNION ALL
 				'not started yet, or hubspot.databases leaves it out')),
 		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED')
 	WHERE NOT pg_is_in_recovery()
-		AND 'hubspot' = ANY (regexp_split_to_array(coalesce(current_setting('shared_preload_libraries', true), ''), '[[:space:]]*,[[:space:]]*'))
+		AND hubspot.is_preloaded()
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
 			WHERE (w.pid <> 0 OR w.state = 'held') AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 UNION ALL

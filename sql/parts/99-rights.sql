@@ -25,7 +25,7 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
-	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.waits_for(bigint, oid, text, text, text, boolean), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_explain_backlog(name),
+	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.is_preloaded(), hubspot.waits_for(bigint, oid, text, text, text, boolean), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
 GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.required_property, hubspot.pause, hubspot.installation TO pg_monitor;

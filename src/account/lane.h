@@ -66,6 +66,7 @@ typedef enum LaneEvent
 	EVENT_NO_SECRET,			/* the token file cannot be read */
 	EVENT_NO_METER,				/* too many tokens are in use */
 	EVENT_UNAUTHORIZED,			/* 401 */
+	EVENT_OTHER_HUB,			/* the token is not of the account that the SERVER names */
 	EVENT_FORBIDDEN,			/* 403 */
 	EVENT_WRONG_HUBLET,			/* 488 */
 	EVENT_MISDIRECTED,			/* 3xx, 405, a path that does not exist */

@@ -103,16 +103,38 @@ read_all(int fd, char *buffer, size_t size)
 	return used;
 }
 
-/* Length of the single line of printable ASCII in the buffer; 0 if it contains anything else. */
+/* Line ends behind the token do not belong to it. */
 static size_t
 token_length(const char *buffer, ssize_t len)
 {
 	while (len > 0 && (buffer[len - 1] == '\n' || buffer[len - 1] == '\r'))
 		len--;
-	for (ssize_t i = 0; i < len; i++)
-		if (buffer[i] <= ' ' || buffer[i] >= 0x7f)
-			return 0;
 	return len > 0 ? len : 0;
+}
+
+/* Why these bytes are no token, in words that quote none of them; NULL if they are one. */
+static const char *
+token_problem(const char *buffer, size_t len)
+{
+	static const char mark[] = "\xEF\xBB\xBF";
+	static const char scheme[] = "Bearer ";
+
+	if (len == 0)
+		return "is empty";
+	if (len >= strlen(mark) && memcmp(buffer, mark, strlen(mark)) == 0)
+		return "begins with a byte-order mark: save it without one";
+	if (len >= strlen(scheme) && pg_strncasecmp(buffer, scheme, strlen(scheme)) == 0)
+		return "begins with \"Bearer\": only the token belongs there";
+	for (size_t i = 0; i < len; i++)
+	{
+		if (buffer[i] == '\n' || buffer[i] == '\r')
+			return "has more than one line";
+		if (buffer[i] == ' ' || buffer[i] == '\t')
+			return "has a space in it: only the token belongs there";
+		if (buffer[i] < ' ' || buffer[i] >= 0x7f)
+			return "has a character in it that is not printable ASCII";
+	}
+	return NULL;
 }
 
 static bool
@@ -158,6 +180,7 @@ secret_read(const char *directory, const char *name, Secret *secret, char *probl
 	char		buffer[SECRET_MAX_BYTES + 1];
 	ssize_t		len;
 	size_t		token_len;
+	const char *wrong;
 	int			fd;
 	bool		done = false;
 
@@ -175,11 +198,11 @@ secret_read(const char *directory, const char *name, Secret *secret, char *probl
 	if (file_is_safe(fd, name, problem))
 	{
 		len = read_all(fd, buffer, sizeof(buffer));
-		token_len = len > SECRET_MAX_BYTES ? 0 : token_length(buffer, len);
-		if (token_len == 0)
-			(void) fail(problem,
-						"file \"%s\" in hubspot.secret_directory does not hold one line of "
-						"printable characters", name);
+		token_len = token_length(buffer, len);
+		wrong = len < 0 ? "cannot be read" : len > SECRET_MAX_BYTES ? "is longer than 4096 bytes"
+			: token_problem(buffer, token_len);
+		if (wrong != NULL)
+			snprintf(problem, 256, "file \"%s\" in hubspot.secret_directory %s", name, wrong);
 		else
 			done = keep_token(secret, buffer, token_len, problem);
 		/* The stack must not keep a copy of the token. */

@@ -287,11 +287,18 @@ tell_reasons(Drain *drain)
 static TimestampTz
 end_of(FunctionCallInfo fcinfo)
 {
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz end;
+
 	if (PG_ARGISNULL(0))
 		return DT_NOEND;
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(GetCurrentTimestamp()),
-												   PG_GETARG_DATUM(0)));
+	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												  TimestampTzGetDatum(now), PG_GETARG_DATUM(0)));
+	if (end < now)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("timeout must not be negative")));
+	return end;
 }
 
 static void

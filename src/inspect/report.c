@@ -28,6 +28,7 @@
 PG_FUNCTION_INFO_V1(hubspot_lane_states);
 PG_FUNCTION_INFO_V1(hubspot_lane_report);
 PG_FUNCTION_INFO_V1(hubspot_flight_report);
+PG_FUNCTION_INFO_V1(hubspot_is_preloaded);
 PG_FUNCTION_INFO_V1(hubspot_worker_report);
 PG_FUNCTION_INFO_V1(hubspot_fill_report);
 PG_FUNCTION_INFO_V1(hubspot_stuck_report);
@@ -222,6 +223,13 @@ describe_worker(WorkerSlot *slot, Datum *values, bool *nulls)
 	values[2] = CStringGetTextDatum(shared_worker_states[state]);
 	values[3] = CStringGetTextDatum(problem);
 	return true;
+}
+
+/* Asked of the library: the setting may name it in several ways. */
+Datum
+hubspot_is_preloaded(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(hubspot_shared != NULL);
 }
 
 Datum

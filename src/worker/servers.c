@@ -428,9 +428,9 @@ servers_answered(Account *account, const Reply *reply)
 		account->options->portal_id != account->portal_id)
 	{
 		snprintf(detail, sizeof(detail),
-				 "it is of hub " INT64_FORMAT ", the SERVER option portal_id says " INT64_FORMAT,
+				 "it belongs to " INT64_FORMAT ", the SERVER option portal_id says " INT64_FORMAT,
 				 account->portal_id, account->options->portal_id);
-		lane_event(&account->status, EVENT_UNAUTHORIZED, detail, 0);
+		lane_event(&account->status, EVENT_OTHER_HUB, detail, 0);
 	}
 	else if (!daily_pause_if_used_up(account))
 		lane_event(&account->status, EVENT_SUCCESS, NULL, 0);

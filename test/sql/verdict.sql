@@ -52,4 +52,27 @@ GROUP BY flag ORDER BY flag;
 SELECT count(DISTINCT i) FROM pg_temp.indexes_of('SELECT * FROM hubspot.failures') i WHERE i ~ '_failed$';
 
 DROP FUNCTION pg_temp.indexed(text, text);
-DROP EXTENSION hubspot;
+
+-- Arguments that are words: one kind of error for all functions.
+CREATE SERVER s FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'crm');
+SELECT hubspot_retry(verdict => 'rejectd');
+SELECT hubspot_retry(call => 'identfy');
+SELECT hubspot_retry(since => '2026-01-02 UTC', until => '2026-01-01 UTC');
+SELECT hubspot_replay('2026-01-02 UTC', '2026-01-01 UTC');
+SELECT hubspot_replay('2026-01-01', '2026-01-02', call => 'x');
+SELECT hubspot_replay('2026-01-01', '2026-01-02', object => 'contcat');
+SELECT hubspot_replay('2026-01-01', '2026-01-02', verdict => 'ok');
+SELECT hubspot_cancel(object => 'contcat');
+SELECT hubspot_cancel(call => 'x');
+SELECT hubspot_forget_confirmed(object => 'x');
+SELECT hubspot_map('plan', 'plan', 'bogus');
+SELECT hubspot_map('plan', 'Bad Name!');
+SELECT hubspot_map('', 'plan');
+SELECT hubspot_map('plan', 'plan', server => 'nobody');
+SELECT hubspot_map('plan', NULL, 'event', 's');
+SELECT hubspot_map('plan', 'plan_2', 'event', 's');
+SELECT hubspot_unmap('plan', 'evnt', 's');
+SELECT hubspot_pause('s', 'contact');
+SELECT hubspot_drain('-1 second');
+SELECT * FROM hubspot.mapping;
+DROP EXTENSION hubspot CASCADE;

@@ -15,6 +15,7 @@ my $sim = start_simulator(token => $token, config => { burst_limit => 0 });
 my $node = hubspot_cluster('secrets',
 	tokens => { crm => $token },
 	conf => qq{
+shared_preload_libraries = '\$libdir/hubspot'
 log_min_messages = debug5
 log_statement = all
 log_min_error_statement = debug5
@@ -119,6 +120,8 @@ $sim->clear_faults;
 $node->restart;
 wait_drained($node, 'postgres');
 
+is(ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE '%preloaded%'}), '0', 'a library that is preloaded by its path is preloaded');
+
 #
 # What is wrong with the file
 #
@@ -126,8 +129,13 @@ my @wrongs = (
 	[ 'readable by others', 'permissions', sub { chmod 0644, "$secrets/crm" } ],
 	[ 'writable by the group', 'permissions', sub { chmod 0620, "$secrets/crm" } ],
 	[ 'missing', 'no file "crm"', sub { unlink "$secrets/crm" } ],
-	[ 'empty', 'printable', sub { write_token($node, 'crm', '') } ],
-	[ 'of two lines', 'printable', sub { write_token($node, 'crm', "$token\n$token") } ],
+	[ 'empty', 'is empty', sub { write_token($node, 'crm', '') } ],
+	[ 'of two lines', 'more than one line', sub { write_token($node, 'crm', "$token\n$token") } ],
+	[ 'of two lines of another system', 'more than one line', sub { write_token($node, 'crm', "$token\r\n$token\r\n") } ],
+	[ 'with a byte-order mark', 'byte-order mark', sub { write_token($node, 'crm', "\xEF\xBB\xBF$token") } ],
+	[ 'a header', '"Bearer"', sub { write_token($node, 'crm', "bearer $token") } ],
+	[ 'with a space', 'a space in it', sub { write_token($node, 'crm', " $token") } ],
+	[ 'with a letter of another alphabet', 'not printable ASCII', sub { write_token($node, 'crm', "$token\xC3\xA9") } ],
 	[ 'too long', 'longer than', sub { write_token($node, 'crm', $token x 200) } ],
 	[ 'a directory', 'regular file', sub { unlink "$secrets/crm"; mkdir "$secrets/crm" } ],
 	[ 'a pipe', 'regular file', sub { rmdir "$secrets/crm"; POSIX::mkfifo("$secrets/crm", 0600) } ],

@@ -264,5 +264,11 @@ ask("ALTER SERVER crm OPTIONS (SET base_url '" . $other->url . "')");
 is(row(identify('ada@example.com', city => 'Oslo'), 'verdict, created'), 'delivered|t', 'elsewhere nothing is known');
 is($other->contact('ada@example.com')->{properties}{city}, 'Oslo', 'and all is sent');
 
+# ... where that is not wanted
+ask("ALTER SERVER crm OPTIONS (ADD portal_id '100')");
+ask(q{SELECT hubspot_identify('{"email": "ada@example.com"}')});
+becomes(sub { ask(q{SELECT problem || ': ' || (remedy LIKE '%of the right account%, or correct the SERVER option portal_id%') FROM hubspot_health() WHERE problem LIKE '%lane contacts%'}) },
+	'account crm, lane contacts: the token is of another account: it belongs to 99, the SERVER option portal_id says 100: true', 'both ways out are told');
+
 $node->stop;
 done_testing();

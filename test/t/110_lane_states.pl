@@ -122,6 +122,9 @@ my %cases = (
 	477 => { break => answer(477, everything => 1) },
 	488 => { break => answer(488, everything => 1) },
 	401 => { break => answer(401, everything => 1) },
+	'other account' => {
+		break => sub { ask(q{ALTER SERVER crm OPTIONS (ADD portal_id '7')}) },
+		mend => sub { ask('ALTER SERVER crm OPTIONS (DROP portal_id)') } },
 	403 => { break => answer(403) },
 	misdirected => { break => answer(404, body => '<html>no such path</html>', content_type => 'text/html') },
 	'bad option' => {
@@ -159,7 +162,7 @@ my %usual_exits = (
 	'ALTER SERVER' => \&alter_server);
 
 # Exits that take a minute and more; 080_clone_held has the last one.
-my %not_here = ('no meter' => $rule{'no meter'}{left_by}, 'no token' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
+my %not_here = ('no meter' => $rule{'no meter'}{left_by}, 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
 
 sub check_round
 {

@@ -136,8 +136,8 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 	[EVENT_OTHER_HUB] = {"other account", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
 		TRIED_AGAIN,
 		"the token is of another account",
-		"put a token of the right account into the file in hubspot.secret_directory, or correct the "
-	"SERVER option portal_id"},
+		"put a token of the right account into the file in hubspot.secret_directory, "
+	"or correct the SERVER option portal_id"},
 	[EVENT_FORBIDDEN] = {"403", LANE_FORBIDDEN, SCOPE_LANE, true, 300, 300,
 		TRIED_AGAIN,
 		"the token lacks a scope",

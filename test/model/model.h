@@ -80,6 +80,7 @@ typedef enum CallKind
 	KIND_TRACK,
 	KIND_GROUP,
 	KIND_FORM,
+	KIND_DELETE,
 	KIND_COUNT
 } CallKind;
 

@@ -30,7 +30,8 @@ typedef enum FactKind
 	FACT_COMPANY,				/* a company's name was written */
 	FACT_EVENT,
 	FACT_ASSOCIATION,
-	FACT_FORM
+	FACT_FORM,
+	FACT_DELETE					/* a contact was archived */
 } FactKind;
 
 /* HubSpot did something. */
@@ -179,6 +180,22 @@ contacts_of(const ModelCall *call, bool *certain)
 	return contacts;
 }
 
+/* Whether such a call may delete one of these contacts; but for those that are surely before this one. */
+static bool
+may_be_deleted(int contacts, const ModelCall *behind)
+{
+	for (int i = 0; i < ncalls; i++)
+	{
+		bool		certain;
+
+		if (calls[i].kind == KIND_DELETE && calls[i].committed != 0 &&
+			(contacts_of(&calls[i], &certain) & contacts) != 0 &&
+			(behind == NULL || calls[i].id > behind->id || calls[i].committed >= behind->committed))
+			return true;
+	}
+	return false;
+}
+
 /* ---- what HubSpot did --------------------------------------------------------------------------- */
 
 static const char *
@@ -294,7 +311,7 @@ call_of(const char *value)
 static void
 add_fact(FactKind kind, int call, int contact, int company, int property)
 {
-	static const char *const words[] = {"a value", "a company", "an event", "an association", "a form"};
+	static const char *const words[] = {"a value", "a company", "an event", "an association", "a form", "a deletion"};
 
 	if (call >= 0 && calls[call].committed == 0)
 		violated("what is not committed is not sent", "%s of call %d", words[kind], call);
@@ -328,7 +345,9 @@ note_line(struct json_object *line)
 	struct json_object *properties = NULL;
 
 	(void) json_object_object_get_ex(line, "properties", &properties);
-	if (strcmp(object, "contacts") == 0)
+	if (strcmp(op, "archive") == 0)
+		add_fact(FACT_DELETE, -1, learn_record(line, NULL, false), -1, -1);
+	else if (strcmp(object, "contacts") == 0)
 		note_values(properties, learn_record(line, properties, false));
 	else if (strcmp(object, "companies") == 0)
 	{
@@ -581,6 +600,11 @@ may_fail(const ModelCall *call, int object)
 		return true;
 	if (call->refused > 0 || call->is_bad)
 		return true;
+	if (object == OBJECT_IS_CONTACT && call->kind == KIND_DELETE)
+		return unmarked_refused;
+	if (object == OBJECT_IS_EVENT || object == OBJECT_IS_ASSOCIATION)
+		if (may_be_deleted(contacts, NULL))
+			return true;
 	if (object != OBJECT_IS_ASSOCIATION && object != OBJECT_IS_COMPANY)
 		return false;
 	if (unmarked_refused)
@@ -624,10 +648,10 @@ check_verdict(const ModelCall *call, int object, const Verdicts *verdict)
 {
 	if (strcmp(verdict->word, "coalesced") == 0)
 		check_merged(call, object, verdict);
-	if (is_success(verdict->word) || may_fail(call, object))
-		return;
-	if ((call->has_deadline && strcmp(verdict->word, "expired") == 0) ||
-		(call->cancelled && strcmp(verdict->word, "cancelled") == 0))
+	/* whatever else happens to a row, these have a reason of their own */
+	if (strcmp(verdict->word, "expired") == 0 ? call->has_deadline
+		: strcmp(verdict->word, "cancelled") == 0 ? call->cancelled
+		: is_success(verdict->word) || may_fail(call, object))
 		return;
 	if ((call->troubled > 0 || call->interrupted) && object == OBJECT_IS_FORM && strcmp(verdict->word, "unknown") == 0)
 		return;
@@ -665,6 +689,10 @@ check_contacts(void)
 		bool		certain;
 
 		if (facts[i].kind != FACT_VALUE && facts[i].kind != FACT_EVENT)
+			continue;
+		/* an event of a record that is archived: HubSpot does not tell whose it was */
+		if (facts[i].kind == FACT_EVENT && facts[i].contact < 0 &&
+			may_be_deleted(contacts_of(&calls[facts[i].call], &certain), NULL))
 			continue;
 		if (facts[i].contact < 0 ||
 			(contacts_of(&calls[facts[i].call], &certain) & (1 << facts[i].contact)) == 0)
@@ -709,6 +737,15 @@ check_forms(void)
 	}
 }
 
+static bool
+is_deleted_between(int i, int j)
+{
+	for (int k = i; k < j; k++)
+		if (facts[k].kind == FACT_DELETE && (facts[k].contact < 0 || facts[k].contact == facts[j].contact))
+			return true;
+	return false;
+}
+
 /* Order within a life of the worker, per record and property. */
 static void
 check_order(void)
@@ -718,7 +755,7 @@ check_order(void)
 			if (facts[i].kind == FACT_VALUE && facts[j].kind == FACT_VALUE && facts[i].contact == facts[j].contact &&
 				facts[i].property == facts[j].property && facts[i].life == facts[j].life &&
 				calls[facts[i].call].id > calls[facts[j].call].id &&
-				calls[facts[j].call].committed <= facts[i].moment)
+				calls[facts[j].call].committed <= facts[i].moment && !is_deleted_between(i, j))
 			{
 				/*
 				 * The older one was committed when the younger one was written.  What was merged
@@ -758,7 +795,12 @@ check_values(void)
 			for (int i = 0; i < nfacts; i++)
 				if (facts[i].kind == FACT_VALUE && facts[i].contact == contact && facts[i].property == property)
 					last = &facts[i];
-			if (wanted == NULL || (last != NULL && last->call == wanted->number))
+			if (wanted == NULL || may_be_deleted(1 << contact, wanted))
+				continue;
+			for (const Fact *fact = last; fact != NULL && fact < facts + nfacts; fact++)
+				if (fact->kind == FACT_DELETE && fact->contact == contact)
+					violated("what is called behind a deletion stays", "c%d: of call %d", contact, wanted->number);
+			if (last != NULL && last->call == wanted->number)
 				continue;
 			if (last == NULL)
 				violated("delivered is what HubSpot holds", "c%d: nothing of call %d", contact, wanted->number);
@@ -786,7 +828,8 @@ check_tags(void)
 		struct json_object *properties = NULL;
 		const char *tags = NULL;
 
-		if (!calls[i].adds || calls[i].committed == 0 || !is_success(carrier(calls[i].id)->word))
+		if (!calls[i].adds || calls[i].committed == 0 || !is_success(carrier(calls[i].id)->word) ||
+			may_be_deleted(1 << calls[i].contact, NULL))
 			continue;
 		simulated_ask("GET", psprintf("/_sim/objects/contacts?key=c%d@example.com", calls[i].contact), NULL, NULL, &answer);
 		root = json_tokener_parse(answer.body);
@@ -813,12 +856,40 @@ check_associations(void)
 		if (id == 0 || calls[i].committed == 0 || !is_success(carrier(id)->word))
 			continue;
 		contacts = contacts_of(&calls[i], &certain);
+		if (may_be_deleted(contacts, NULL))
+			continue;
 		for (int j = 0; j < nfacts; j++)
 			found |= facts[j].kind == FACT_ASSOCIATION && facts[j].company == calls[i].company &&
 				facts[j].contact >= 0 && (contacts & (1 << facts[j].contact)) != 0;
 		if (!found)
 			violated("delivered is what HubSpot holds", "the association of call %d", i);
 	}
+}
+
+/* Who was to be deleted is archived, and nobody else. */
+static void
+check_deletions(void)
+{
+	int			meant = 0;
+
+	for (int i = 0; i < ncalls; i++)
+	{
+		bool		certain;
+		int			contacts;
+		bool		found = false;
+
+		if (calls[i].kind != KIND_DELETE || calls[i].committed == 0)
+			continue;
+		contacts = contacts_of(&calls[i], &certain);
+		meant |= contacts;
+		for (int j = 0; j < nfacts; j++)
+			found |= facts[j].kind == FACT_DELETE && (facts[j].contact < 0 || (contacts & (1 << facts[j].contact)) != 0);
+		if (!found && strcmp(carrier(calls[i].id)->word, "delivered") == 0)
+			violated("delivered is what HubSpot holds", "the deletion of call %d", i);
+	}
+	for (int i = 0; i < nfacts; i++)
+		if (facts[i].kind == FACT_DELETE && facts[i].contact >= 0 && (meant & (1 << facts[i].contact)) == 0)
+			violated("nobody is archived whom no call has deleted", "c%d", facts[i].contact);
 }
 
 void
@@ -833,5 +904,6 @@ reference_at_end(void)
 	check_order();
 	check_values();
 	check_tags();
+	check_deletions();
 	check_associations();
 }

@@ -334,6 +334,7 @@ write_message(const ModelCall *call)
 							 "{\"name\":\"email\",\"value\":\"c%d@example.com\"},{\"name\":\"note\",\"value\":\"v%d\"}]",
 							 call->contact, call->number);
 			break;
+		case KIND_DELETE:
 		case KIND_COUNT:
 			break;
 	}
@@ -344,12 +345,12 @@ write_message(const ModelCall *call)
 static void
 choose_call(ModelCall *call)
 {
-	int			kind = pick(10);
+	int			kind = pick(11);
 
 	memset(call, 0, sizeof(*call));
 	call->number = ncalls;
 	call->user = call->contact = call->company = -1;
-	call->kind = kind < 5 ? KIND_IDENTIFY : kind < 7 ? KIND_TRACK : kind < 9 || !submits_forms ? KIND_GROUP : KIND_FORM;
+	call->kind = kind < 5 ? KIND_IDENTIFY : kind < 7 ? KIND_TRACK : kind == 10 ? KIND_DELETE : kind < 9 || !submits_forms ? KIND_GROUP : KIND_FORM;
 	call->has_deadline = chance(80);
 	switch (call->kind)
 	{
@@ -374,7 +375,7 @@ choose_call(ModelCall *call)
 	}
 }
 
-static const Call call_of_kind[KIND_COUNT] = {CALL_IDENTIFY, CALL_TRACK, CALL_GROUP, CALL_FORM};
+static const Call call_of_kind[KIND_COUNT] = {CALL_IDENTIFY, CALL_TRACK, CALL_GROUP, CALL_FORM, CALL_DELETE};
 
 static void
 make_call(Session *session)
@@ -528,8 +529,11 @@ world_order(void)
 	const char *lane = lanes[pick(lengthof(lanes))];
 	ModelCall  *call = ncalls > 0 ? &calls[pick(ncalls)] : NULL;
 
-	switch (pick(4))
+	switch (pick(5))
 	{
+		case 4:
+			run_statement("SELECT public.hubspot_retry(id) FROM hubspot.deferred ORDER BY id LIMIT 1");
+			break;
 		case 0:
 			run_statement(psprintf("SELECT public.hubspot_resume('crm', '%s')", lane));
 			break;

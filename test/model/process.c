@@ -224,11 +224,11 @@ __wrap_CommitTransactionCommand(void)
 
 	if (!settling && temper > 0 &&
 		((writes && clock_now() < fails_until) ||
-		 chance(!writes ? Min(temper / 10, 10) : defer_lags() ? Min(temper, 200) : Min(temper / 2, 60))))
+		 chance(!writes ? Min(temper / 10, 10) : defer_has_changes() ? Min(temper, 200) : Min(temper / 2, 60))))
 	{
 		say("a transaction of the worker fails");
 		/* what a row is put off by is a few seconds: a lock may outlast it */
-		if (writes && clock_now() >= fails_until && chance(defer_lags() ? 600 : 200))
+		if (writes && clock_now() >= fails_until && chance(defer_has_changes() ? 600 : 200))
 			fails_until = clock_now() + (1 + pick(15)) * INT64CONST(1000000);
 		error_wanted = true;
 		ereport(ERROR, (errmsg("the model lets this transaction fail")));

@@ -10,6 +10,7 @@
 #include "base/hubspot.h"
 #include "activity/lists.h"
 #include "base/clock.h"
+#include "crm/employers.h"
 #include "crm/records.h"
 #include "store/record_map.h"
 
@@ -68,6 +69,8 @@ take_record(Input *input, const ReplyResult *result)
 
 	for (int i = 0; i < input->nrows; i++)
 		strlcpy(lists_record(input->rows[i]), result->id, RECORD_ID_BYTES);
+	if (result->created == 1 && key->property == NULL)
+		employers_note(key, key->key, result->id);
 	record_map_add(key->lane->account->server, lists_object(lists_carrier(input)),
 				   queue_id_property(key), key->key, result->id,
 				   result->created == 1, clock_us());

@@ -22,6 +22,7 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
+#include "crm/employers.h"
 #include "crm/families.h"
 #include "crm/records.h"
 #include "request/fault.h"
@@ -250,6 +251,8 @@ static void
 take_contact(WorkKey *key, const ReplyResult *result)
 {
 	strlcpy(key->record_id, result->id, sizeof(key->record_id));
+	if (result->created == 1 && key->property == NULL)
+		employers_note(key, key->key, key->record_id);
 	record_map_add(key->lane->account->server, OBJECT_IS_CONTACT, queue_id_property(key), key->key,
 				   key->record_id,
 				   result->created == 1, clock_us());

@@ -23,6 +23,7 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "crm/deletes.h"
+#include "crm/employers.h"
 #include "crm/families.h"
 #include "crm/modes.h"
 #include "crm/record_kinds.h"
@@ -36,12 +37,6 @@
 #define SEARCH_BYTES	2500	/* of a search that may take one more domain; HubSpot's limit is
 								 * 3000 */
 
-static bool
-is_by_domain(const WorkKey *key)
-{
-	return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) == 0;
-}
-
 /* ---- search ------------------------------------------------------------------------ */
 
 static void
@@ -52,18 +47,12 @@ begin_search(Batch *batch)
 						   "\"operator\":\"IN\",\"values\":[");
 }
 
-/* The oldest first; the key tells whom a company belongs to. */
+/* The oldest first. */
 static void
 end_search(Batch *batch)
 {
-	appendStringInfoString(&batch->body, "]}]}],\"properties\":[\"domain\"");
-	if (batch->ninputs > 0 && !is_by_domain(batch->inputs[0].key))
-	{
-		const char *property = queue_id_property(batch->inputs[0].key);
-
-		appendStringInfoChar(&batch->body, ',');
-		value_append_string(&batch->body, property, strlen(property));
-	}
+	appendStringInfoString(&batch->body, "]}]}],\"properties\":[");
+	company_append_asked(batch);
 	appendStringInfoString(&batch->body,
 						   "],\"sorts\":[\"createdate\"],\"limit\":200,\"after\":\"0\"}");
 }
@@ -84,46 +73,13 @@ domain_of(const Input *input, const MessageParts *parts)
 static BuildResult
 append_domain(Batch *batch, Input *input, const MessageParts *parts)
 {
-	input->alias = is_by_domain(input->key) ? input->key->key : domain_of(input, parts);
+	input->alias = company_is_by_domain(input->key) ? input->key->key : domain_of(input, parts);
 	/* the row that had one was not to be sent any more; or the next search has room for it */
 	if (input->alias == NULL || records_wait_for_key(input) ||
 		batch->body.len + strlen(input->alias) > SEARCH_BYTES)
 		return BUILD_WAIT;
 	value_append_string(&batch->body, input->alias, strlen(input->alias));
 	return BUILD_DONE;
-}
-
-/* What a search has found for an input. */
-typedef struct Found
-{
-	const ReplyResult *company; /* the oldest that may be it */
-	bool		several;
-	const ReplyResult *ours;	/* it has our key already */
-} Found;
-
-static bool
-is_older(const ReplyResult *a, const ReplyResult *b)
-{
-	return a->created_at != NULL && b->created_at != NULL &&
-		strcmp(a->created_at, b->created_at) < 0;
-}
-
-static void
-look_at(Found *found, const Input *input, const ReplyResult *result)
-{
-	const char *domain = reply_property(result, "domain");
-	const char *key = is_by_domain(input->key)
-	? NULL : reply_property(result, queue_id_property(input->key));
-
-	if (domain == NULL || pg_strcasecmp(domain, input->alias) != 0 || result->id == NULL)
-		return;
-	if (key != NULL && strcmp(key, input->key->key) == 0)
-		found->ours = result;
-	if (key != NULL && key[0] != '\0')
-		return;
-	found->several = found->company != NULL;
-	if (found->company == NULL || is_older(result, found->company))
-		found->company = result;
 }
 
 /*
@@ -153,7 +109,44 @@ take_company(Input *input, const char *record_id, bool adopts)
 static bool
 must_ask_for_key(const Input *input)
 {
-	return !is_by_domain(input->key) && input->rows[0]->mode == MODE_UPSERT;
+	return !company_is_by_domain(input->key) && input->rows[0]->mode == MODE_UPSERT;
+}
+
+/*
+ * HubSpot makes a company of a new contact's domain by itself, and its search does not find that
+ * yet: before one is created, the companies of a contact of the domain are read, once.
+ */
+static const RequestKind *
+kind_to_create(Input *input)
+{
+	if (input->contact == NULL)
+	{
+		input->contact = employers_contact(input);
+		if (input->contact != NULL)
+			return &employers_read;
+	}
+	return company_is_by_domain(input->key) ? &create_companies : &records_upsert;
+}
+
+static void
+decide(Input *input, const Found *found, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult *company = found->ours != NULL ? found->ours : found->company;
+
+	input->several = input->several || found->several > 1;
+	if (company != NULL && !modes_may_update(input, company->id, reply, request))
+		return;
+	if (found->ours != NULL && input->rows[0]->mode == MODE_UPSERT)
+		input->onward = &records_upsert;
+	else if (company != NULL && found->ours == NULL && must_ask_for_key(input))
+	{
+		input->adoptee = company->id;
+		input->onward = &read_by_key;
+	}
+	else if (company != NULL)
+		take_company(input, company->id, found->ours == NULL);
+	else if (modes_may_create(input, reply, request))
+		input->onward = kind_to_create(input);
 }
 
 static void
@@ -179,33 +172,16 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		Found		found = {0};
 
 		for (int j = 0; j < reply->nresults; j++)
-			look_at(&found, input, &reply->results[j]);
-		input->several = found.several && is_by_domain(input->key);
-		if (input->rows[0]->call == CALL_DELETE && (found.company != NULL || !is_page))
-		{
-			deletes_found(input, found.company != NULL ? found.company->id : NULL, reply, request);
-			continue;
-		}
-		found.company = found.ours != NULL ? found.ours : found.company;
-		if (found.company != NULL && !modes_may_update(input, found.company->id, reply, request))
-			continue;
-		if (found.ours != NULL && input->rows[0]->mode == MODE_UPSERT)
-			input->onward = &records_upsert;
-		else if (found.company != NULL && found.ours == NULL && must_ask_for_key(input))
-		{
-			input->adoptee = found.company->id;
-			input->onward = &read_by_key;
-		}
-		else if (found.company != NULL)
-			take_company(input, found.company->id, found.ours == NULL);
-		else if (is_page)
+			company_look_at(&found, input, &reply->results[j]);
+		if (found.company == NULL && found.ours == NULL && is_page)
 			again[i] = true;
-		else if (!modes_may_create(input, reply, request))
-			continue;
-		else if (is_by_domain(input->key))
-			input->onward = &create_companies;
+		else if (input->rows[0]->call != CALL_DELETE)
+			decide(input, &found, reply, request);
 		else
-			input->onward = &records_upsert;
+		{
+			input->several = found.several > 1;
+			deletes_found(input, found.company != NULL ? found.company->id : NULL, reply, request);
+		}
 	}
 	/* those that the first page did not tell are asked for by themselves */
 	if (is_page)
@@ -369,13 +345,14 @@ static const RequestKind create_companies = {
 static const char *
 domain_told(const Input *input, const MessageParts *parts)
 {
-	return is_by_domain(input->key) ? NULL : domain_of(input, parts);
+	return company_is_by_domain(input->key) ? NULL : domain_of(input, parts);
 }
 
 static const RecordKinds company_kinds = {
 	RECORD_KINDS_OF_ALL,
 	.seek_elsewhere = &search_companies,
 	.alias = domain_told,
+	.decide = decide,
 };
 
 /* Whether the head row tells a domain. */
@@ -396,14 +373,15 @@ kind_of_company(WorkKey *key)
 	const RequestKind *kind = modes_kind_of(key);
 
 	if (key_head(key)->call == CALL_DELETE)
-		return is_by_domain(key) && key->record_id[0] == '\0'
+		return company_is_by_domain(key) && key->record_id[0] == '\0'
 			? &search_companies : deletes_kind_of(key);
 	/* by domain, one that is not known is searched for whatever the mode */
-	if (kind != NULL && (!is_by_domain(key) || key->record_id[0] != '\0'))
+	if (kind != NULL && (!company_is_by_domain(key) || key->record_id[0] != '\0'))
 		return kind;
-	if (!is_by_domain(key))
-		return key->record_id[0] != '\0' || !tells_domain(key)
-			? &records_upsert : &search_companies;
+	if (!company_is_by_domain(key) && (key->record_id[0] != '\0' || !tells_domain(key)))
+		return &records_upsert;
+	if (!company_is_by_domain(key))
+		return employers_ask(key) ? NULL : &search_companies;
 	if (key->record_id[0] != '\0')
 		return &records_update;
 	if (row_may_have_arrived(key_head(key)) && key->not_before == 0)
@@ -413,7 +391,7 @@ kind_of_company(WorkKey *key)
 		await_time(key, key->not_before);
 		return NULL;
 	}
-	return &search_companies;
+	return employers_ask(key) ? NULL : &search_companies;
 }
 
 /* A key that was put into the outbox by hand may be of no property. */
@@ -448,4 +426,5 @@ const FamilyWork companies_work = {
 	.kind_of = kind_of_company,
 	.joins = company_joins,
 	.check = check_company,
+	.look_up = employers_look_up,
 };

@@ -17,6 +17,7 @@
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "crm/deletes.h"
+#include "crm/employers.h"
 #include "crm/families.h"
 #include "crm/late.h"
 #include "crm/modes.h"
@@ -24,6 +25,7 @@
 #include "store/record_map.h"
 #include "text/value.h"
 #include "wait/await.h"
+#include "wait/company_first.h"
 #include "wait/tell.h"
 
 /* ---- conflicts ------------------------------------------------------------------ */
@@ -221,6 +223,7 @@ static const RecordKinds contact_kinds = {
 	.resolve = &read_by_key,
 	.seek_elsewhere = &read_by_address,
 	.alias = address_told,
+	.created = employers_note,
 	.archived = deletes_contact,
 };
 
@@ -233,7 +236,7 @@ kind_of_contact(WorkKey *key)
 		return deletes_kind_of(key);
 	if (queue_is_by_user_id(key) && !tell_is_hopeless(key))
 		return NULL;
-	if (tell_awaits_older(key))
+	if (tell_awaits_older(key) || company_first_await(key))
 		return NULL;
 	kind = late_kind_of(key);
 	if (kind == NULL)

@@ -12,6 +12,8 @@
 
 #include "request/batch.h"
 
+struct Found;					/* employers.h */
+
 /*
  * The requests of a type that the answers to others lead to, and what else it
  * has of its own; NULL: nothing of this kind.
@@ -34,6 +36,10 @@ typedef struct RecordKinds
 	 * By what HubSpot may know the record as well, by the newest row that tells; NULL: by nothing.
 	 */
 	const char *(*alias) (const Input *input, const MessageParts *parts);
+	/* where an input goes on to, or that it ends, when what may be its record was looked at */
+	void		(*decide) (Input *input, const struct Found *found, const Reply *reply,
+						   AckRequest *request);
+	void		(*created) (const WorkKey *key, const char *address, const char *record_id);
 	void		(*archived) (const WorkKey *key);	/* in place of records_forget() */
 } RecordKinds;
 

@@ -48,6 +48,9 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 		record_map_add(key->lane->account->server, key->lane->family, queue_id_property(key),
 					   key->key, record_id,
 					   created == 1, clock_us());
+	if (created == 1 && records_of(key->lane)->created != NULL)
+		records_of(key->lane)->created(key, key->property == NULL ? key->key : input->alias,
+									   record_id);
 	input->created = created;
 	unchanged_learn(input, record_id);
 	batch_end_input(input, &result);

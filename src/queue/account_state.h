@@ -82,6 +82,9 @@ typedef struct Account
 	char		account_type[32];
 	char		time_zone[64];
 	int			utc_offset_ms;
+	int64		companies_done; /* verdicts of companies when ... */
+	int64		companies_went_at;	/* ... one of them last came, µs: see company_first_wake() */
+	bool		company_first;	/* contacts may wait for companies */
 	char		hublet[16];
 	Lane		lanes[FAMILY_COUNT];
 	dlist_node	node;

@@ -38,8 +38,9 @@ typedef enum Once
 	ONCE_AFTER_CONFLICT,		/* nobody had the key or the address that was said to be taken */
 	ONCE_LIST_ANEW,				/* the list is gone, or another one by now */
 	ONCE_WITHOUT_HUTK,			/* HubSpot did not know the browser's token */
-	ONCE_REFRESH				/* a refresh of the schema has begun for this row */
-#define ONCE_COUNT (ONCE_REFRESH + 1)
+	ONCE_REFRESH,				/* a refresh of the schema has begun for this row */
+	ONCE_COMPANY_FIRST			/* it has waited for the company of its contact's domain */
+#define ONCE_COUNT (ONCE_COMPANY_FIRST + 1)
 } Once;
 
 /* Where a row of the window stands; written by key.c alone. */
@@ -78,8 +79,9 @@ typedef struct Row
 	int			attempt;		/* faults of its own so far */
 	Call		call;
 	RowMode		mode;
-	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company;
-											 * "": not known */
+	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company,
+											 * of the contact that a company's row names; "": not
+											 * known */
 	uint8		looked;			/* Looked */
 	uint8		state;			/* RowState */
 	uint8		fate;			/* RowFate: row_may_have_arrived(), row_was_sent() */

@@ -130,6 +130,29 @@ reply_property(const ReplyResult *result, const char *name)
 	return result->properties == NULL ? NULL : text_member(result->properties, name);
 }
 
+const char *
+reply_associated(const ReplyResult *result, int n)
+{
+	int			count = result->to == NULL ? 0 : (int) json_object_array_length(result->to);
+
+	/* what is no id is passed over */
+	for (int i = 0; i < count; i++)
+	{
+		json_object *to = json_object_array_get_idx(result->to, i);
+		json_object *value = NULL;
+		const char *id;
+
+		if (!json_object_is_type(to, json_type_object) ||
+			(!json_object_object_get_ex(to, "toObjectId", &value) &&
+			 !json_object_object_get_ex(to, "id", &value)))
+			continue;
+		id = reply_id_of(value);
+		if (id != NULL && n-- == 0)
+			return id;
+	}
+	return NULL;
+}
+
 static bool
 contains(const char *text, const char *word)
 {
@@ -284,6 +307,8 @@ read_error(ReplyError *error, json_object *object)
 	error->ids = context_array(object, "ids");
 	if (error->ids == NULL)
 		error->ids = context_array(object, "id");
+	if (error->ids == NULL)
+		error->ids = context_array(object, "fromObjectId");
 	error->existing_id = first_text(context_array(object, "existingId"));
 	error->detail = text_member(first, "message");
 	error->code = text_member(first, "errorType");
@@ -459,6 +484,7 @@ read_results(Reply *reply)
 		reply->nresults++;
 		result->from_type = text_member(object, "fromObjectTypeId");
 		result->association = read_association(object);
+		result->to = reply_json_member(object, "to", json_type_array);
 		result->trace = id_member(object, "objectWriteTraceId");
 		created = reply_json_member(object, "new", json_type_boolean);
 		/* "new" may be absent.  -1 keeps "unknown" apart from "updated". */

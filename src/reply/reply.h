@@ -76,6 +76,7 @@ typedef struct ReplyResult
 	const char *from_id;		/* of an association, as all of these NULL when absent */
 	const char *to_id;
 	const char *from_type;		/* HubSpot's number of the type of the first one, "0-1" */
+	struct json_object *to;		/* array of what it is associated with, borrowed */
 	int64_t		association;	/* HubSpot's own type of association, 0: not told */
 	const char *created_at;
 } ReplyResult;
@@ -152,6 +153,12 @@ extern bool reply_is_id(const char *text);
 
 /* The id in a JSON value, which is a string or a number; NULL if it is no id. */
 extern const char *reply_id_of(struct json_object *value);
+
+/*
+ * The id of the n-th record that an answer about associations tells of a result's from_id;
+ * NULL when there are no more.
+ */
+extern const char *reply_associated(const ReplyResult *result, int n);
 
 /* The text of a result's property; NULL when absent or null. */
 extern const char *reply_property(const ReplyResult *result, const char *name);

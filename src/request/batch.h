@@ -39,6 +39,8 @@ typedef struct Input
 	bool		adopts;			/* a record that has no key yet is given ours */
 	const char *adoptee;		/* its id, until it is known that no other record has our key;
 								 * NULL: none */
+	const char *contact;		/* whose companies are read before one is created; NULL: not yet */
+	const char *employers;		/* their ids, with blanks between them */
 	bool		keeps_address;	/* our address is an additional one, and must not become the
 								 * primary one */
 	const struct RequestKind *onward;	/* request that the answer sends it on to, see

@@ -91,6 +91,8 @@ move_input(Batch *part, const Input *from)
 	input->stage = from->stage != NULL ? pstrdup(from->stage) : NULL;
 	input->alias = from->alias != NULL ? pstrdup(from->alias) : NULL;
 	input->adoptee = from->adoptee != NULL ? pstrdup(from->adoptee) : NULL;
+	input->contact = from->contact != NULL ? pstrdup(from->contact) : NULL;
+	input->employers = from->employers != NULL ? pstrdup(from->employers) : NULL;
 	input->category = from->category != NULL ? pstrdup(from->category) : NULL;
 	input->message = from->message != NULL ? pstrdup(from->message) : NULL;
 	return input;

@@ -65,6 +65,7 @@
 #include "store/record_map.h"
 #include "text/encoding.h"
 #include "wait/await.h"
+#include "wait/company_first.h"
 #include "wait/defer.h"
 #include "wait/tell.h"
 #include "worker/checker.h"
@@ -605,6 +606,7 @@ one_turn(void)
 	wait_us = clock_sooner(wait_us, refresher_wake(slot, now));
 	wait_us = clock_sooner(wait_us, expire_overdue(now));
 	wait_us = clock_sooner(wait_us, await_wake(now));
+	wait_us = clock_sooner(wait_us, company_first_wake(now));
 	wait_us = clock_sooner(wait_us, defer_wake(now));
 	if (!paused && !stuck)
 		wait_us = clock_sooner(wait_us, purge_wake(clock_us()));	/* a slice has just gone by */

@@ -87,4 +87,78 @@ subtest 'by the key first, then by the domain' => sub {
 	is(row($id, 'verdict, created') . ' ' . requests(), 'delivered|t search upsert', 'nothing to adopt: no request more');
 };
 
+#
+# HubSpot makes a company for a new contact, and its search does not find it yet
+#
+$sim->config(search_lag_ms => 600_000, auto_company_ms => 1);
+
+for my $server (qw(crm keyed))
+{
+	subtest "$server: what HubSpot has made by itself" => sub {
+		my $domain = "$server-made.com";
+		call('identify', qq{\{"email": "bob\@$domain"\}}, $server);
+		wait_until(sub { companies($domain) == 1 }, 'HubSpot to make a company');
+		my ($made) = companies($domain);
+		requests();
+		my $id = call('group', qq{\{"groupId": "$server-m", "userId": "bob\@$domain", "traits": \{"name": "Made", "website": "https://www.$domain"\}\}}, $server);
+		is(row($id, 'verdict, created, record_id') . ' ' . warned($id), "delivered|f|$made->{id} ", 'the company of its contact is the one');
+		is(scalar(companies($domain)) . ' ' . record($made->{id}, 'name') . ' ' . (record($made->{id}, 'our_id') // 'none'),
+			'1 Made ' . ($server eq 'keyed' ? "$server-m" : 'none'), 'and no other one');
+		is(employers("bob\@$domain"), "$made->{id}*", 'to which it belongs');
+		is(requests(), $server eq 'keyed' ? 'search company:read read read update company:create' : 'search company:read read update company:create',
+			'found by its contact, whose companies were read');
+
+		$domain = "$server-colleague.com";
+		call('identify', qq{\{"email": "ann\@$domain"\}}, $server);
+		wait_until(sub { companies($domain) == 1 }, 'HubSpot to make another company');
+		($made) = companies($domain);
+		$id = call('group', qq{\{"groupId": "$server-c", "traits": \{"website": "$domain"\}\}}, $server);
+		is(row($id, 'verdict, created, record_id'), "delivered|f|$made->{id}", 'a call that names no contact: that of one created a moment ago');
+
+		$domain = "$server-two.com";
+		my $older = existing('companies', name => 'Older', domain => $domain);
+		$sim->config(auto_company_match => 'index');
+		call('identify', qq{\{"email": "eve\@$domain"\}}, $server);
+		wait_until(sub { companies($domain) == 2 }, 'HubSpot to overlook one');
+		$sim->config(auto_company_match => 'records');
+		hubspot('PUT', "/crm/v4/objects/contacts/@{[ $sim->contact(qq{eve\@$domain})->{id} ]}/associations/default/companies/$older");
+		$id = call('group', qq{\{"groupId": "$server-t", "userId": "eve\@$domain", "traits": \{"website": "$domain"\}\}}, $server);
+		is(row($id, 'verdict, created, record_id') . ' ' . warned($id), "delivered|f|$older several_companies", 'of two the oldest, with a warning');
+
+		requests();
+		$domain = "$server-elsewhere.com";
+		$id = call('group', qq{\{"groupId": "$server-e", "userId": "eve\@$server-two.com", "traits": \{"website": "$domain"\}\}}, $server);
+		is(row($id, 'verdict, created') . ' ' . requests(), 'delivered|t search ' . ($server eq 'keyed' ? 'upsert' : 'create') . ' company:create',
+			'a contact of another domain: nothing is read');
+	};
+
+	subtest "$server: the company first" => sub {
+		my $domain = "$server-first.com";
+		my $hold = $sim->fault(match => { path => 'companies/search' }, action => 'delay', ms => 1000);
+		together(statement('identify', qq{\{"email": "first\@$domain"\}}, $server),
+			statement('group', qq{\{"groupId": "$server-f", "userId": "first\@$domain", "traits": \{"name": "First", "website": "$domain"\}\}}, $server));
+		my ($company, @more) = companies($domain);
+		is(scalar(@more) . " $company->{properties}{name}", '0 First', 'where both wait it is made before the contact');
+		is(employers("first\@$domain"), "$company->{id}*", 'which belongs to it');
+	};
+}
+
+subtest 'a contact waits for no company that does not come' => sub {
+	my @calls = map { my $domain = "late$_.com"; (statement('identify', qq{\{"email": "late\@$domain"\}}),
+		statement('group', qq{\{"groupId": "late", "userId": "late\@$domain", "traits": \{"website": "$domain"\}\}})) } 1 .. 2;
+	ask(q{SELECT hubspot_pause('crm', 'companies')});
+	ask($_) for @calls[0, 1];
+	wait_until(sub { $sim->contact('late@late1.com') }, 'the contact, while companies are paused');
+	ask(q{SELECT hubspot_resume('crm', 'companies')});
+	wait_drained($node, 'postgres');
+	$sim->fault(match => { path => 'companies/search' }, action => 'delay', ms => 600_000);
+	stop_delivery($node);
+	ask($_) for @calls[2, 3];
+	resume_delivery($node);
+	wait_until(sub { $sim->contact('late@late2.com') }, 'the contact, while HubSpot does not answer');
+	$sim->clear_faults;
+	wait_drained($node, 'postgres');
+	is(employers('late@late2.com') =~ tr/*//, 1, 'it joins when it comes');
+};
+
 done_testing();

@@ -54,6 +54,7 @@ SELECT count(DISTINCT i) FROM pg_temp.indexes_of('SELECT * FROM hubspot.failures
 DROP FUNCTION pg_temp.indexed(text, text);
 
 -- Arguments that are words: one kind of error for all functions.
+\set SHOW_CONTEXT never
 CREATE SERVER s FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'crm');
 SELECT hubspot_retry(verdict => 'rejectd');
 SELECT hubspot_retry(call => 'identfy');

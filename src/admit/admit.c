@@ -241,6 +241,13 @@ may_have_younger(const Lane *lane, const char *address)
 						address) != NULL;
 }
 
+/* A contact's values, of which the company that it belongs to in the first place is one. */
+static bool
+writes_values(const Lane *lane)
+{
+	return lane->family == FAMILY_CONTACTS || lane->family == FAMILY_ASSOCIATIONS;
+}
+
 /*
  * The row that tells may stand before one that has waited for it, if it was committed later: what
  * is younger than both may have been sent by then.
@@ -251,8 +258,8 @@ admit_address_of(const Lane *lane, int64 id, const char *user_id, bool has_waite
 	int64		told_by;
 	char	   *address = record_map_find_told(lane->account->server, user_id, id, &told_by);
 
-	*is_late = address != NULL && (has_waited || told_by > id) &&
-		lane->family == FAMILY_CONTACTS && may_have_younger(lane, address);
+	*is_late = address != NULL && (has_waited || told_by > id) && writes_values(lane) &&
+		may_have_younger(lane, address);
 	return address;
 }
 
@@ -262,8 +269,7 @@ admit_has_waited(Row *row)
 	const WorkKey *key = row->key;
 
 	row->is_late = row->is_late ||
-		(row->by_user_id && key->lane->family == FAMILY_CONTACTS &&
-		 may_have_younger(key->lane, key->key));
+		(row->by_user_id && writes_values(key->lane) && may_have_younger(key->lane, key->key));
 }
 
 /*

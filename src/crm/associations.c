@@ -8,6 +8,7 @@
  *
  *	link			batches of pairs, as primary company or without a label
  *	unlink			batches of pairs that are to be none
+ *	link beside		the same without a label, of a late row whose contact has a primary company
  *	read contact,	a side that no answer has told us
  *	read company
  *	make contact,	a side that HubSpot does not have, with create_missing
@@ -24,6 +25,7 @@
 #include "base/clock.h"
 #include "crm/employers.h"
 #include "crm/families.h"
+#include "crm/late.h"
 #include "crm/records.h"
 #include "request/fault.h"
 #include "store/company_contact.h"
@@ -40,6 +42,7 @@
 
 static const RequestKind link_pairs;
 static const RequestKind unlink_pairs;
+static const RequestKind link_beside;
 static const RequestKind read_contacts;
 static const RequestKind read_companies;
 static const RequestKind make_contacts;
@@ -67,7 +70,16 @@ row_leaves(const Row *row)
 static const RequestKind *
 kind_of_pair(const Row *row)
 {
-	return row_leaves(row) ? &unlink_pairs : &link_pairs;
+	if (row_leaves(row))
+		return &unlink_pairs;
+	return late_has_company(row) ? &link_beside : &link_pairs;
+}
+
+/* Whether HubSpot has to be asked for the contact's primary company before. */
+static bool
+must_ask(const Row *row)
+{
+	return !row_leaves(row) && late_pair_must_ask(row);
 }
 
 /* The company of a row; the message was checked before. */
@@ -122,6 +134,8 @@ kind_of_association(WorkKey *key)
 		return NULL;
 	if (key->record_id[0] == '\0' && !queue_is_by_user_id(key))
 		return &read_contacts;
+	if (key->record_id[0] != '\0' && must_ask(row))
+		return &late_read_company;
 	company = company_of(row);
 	if (row->record_id[0] == '\0' && key->record_id[0] != '\0' && !is_by_domain(&company))
 		return &read_companies;
@@ -230,7 +244,9 @@ go_on(Input *input, const Reply *reply, AckRequest *request)
 {
 	MessageKey	company = company_of(carrier(input));
 
-	if (carrier(input)->record_id[0] != '\0')
+	if (must_ask(carrier(input)))
+		input->onward = &late_read_company;
+	else if (carrier(input)->record_id[0] != '\0')
 		input->onward = kind_of_pair(carrier(input));
 	else if (!is_by_domain(&company))
 		input->onward = &read_companies;
@@ -400,7 +416,7 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		else
 		{
 			take_company(carrier(input), found[i]);
-			input->onward = &link_pairs;
+			input->onward = kind_of_pair(carrier(input));
 		}
 	}
 	batch_go_on(batch, reply, request);
@@ -411,7 +427,7 @@ made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 static void
 begin_link(Batch *batch)
 {
-	if (batch->lane->account->options->primary_company)
+	if (batch->lane->account->options->primary_company && batch->kind != &link_beside)
 		batch->path = PATH_ASSOCIATE_TYPED;
 	appendStringInfoString(&batch->body, "{\"inputs\":[");
 }
@@ -444,6 +460,9 @@ end_linked(Input *input, const Reply *reply, AckRequest *request)
 	.record_id = input->key->record_id};
 
 	company_contact_grew();
+	if (late_has_company(carrier(input)))
+		batch_warn(input, "older_value", "associatedcompanyid",
+				   "the contact has another primary company, of a younger call perhaps");
 	batch_end_input(input, &result);
 }
 
@@ -672,6 +691,21 @@ static const RequestKind unlink_pairs = {
 	.answered = unlink_answered,
 };
 
+/* By the default form: the pair gets no label, and the contact's primary company stays. */
+static const RequestKind link_beside = {
+	.repeat = REPEAT_HARMLESS,
+	.path = PATH_ASSOCIATE_DEFAULT,
+	.meter = METER_ASSOCIATIONS,
+	.max_inputs = 100,
+	.max_rows = 1,
+	.is_list = true,
+	.by_record = true,
+	.gathers = true,
+	.begin_body = begin_link,
+	.append_input = append_pair,
+	.answered = link_answered,
+};
+
 static const RequestKind read_contacts = {
 	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
@@ -727,13 +761,13 @@ static const RequestKind make_companies = {
 
 /*
  * Rows of one contact are one when they are about one company; what was found out for the first
- * holds for all.
+ * holds for all.  A late one goes by itself, by what HubSpot says when its turn comes.
  */
 static bool
 association_joins(const Row *first, Row *next)
 {
-	if (first->call != next->call || first->mode != next->mode ||
-		VARSIZE(first->message) != VARSIZE(next->message) ||
+	if (first->is_late || next->is_late || first->call != next->call ||
+		first->mode != next->mode || VARSIZE(first->message) != VARSIZE(next->message) ||
 		memcmp(first->message, next->message, VARSIZE(first->message)) != 0)
 		return false;
 	strlcpy(next->record_id, first->record_id, sizeof(next->record_id));

@@ -126,3 +126,83 @@ late_kind_of(const WorkKey *key)
 
 	return row->is_late && row->mode != MODE_CREATE ? &read_values : NULL;
 }
+
+/* ---- associations ------------------------------------------------------------------------- */
+
+#define PRIMARY_COMPANY_PROPERTY	"associatedcompanyid"
+
+static BuildResult
+append_contact(Batch *batch, Input *input, const MessageParts *parts)
+{
+	appendStringInfo(&batch->body, "{\"id\":\"%s\"}", input->key->record_id);
+	return BUILD_DONE;
+}
+
+static void
+end_read_company(Batch *batch)
+{
+	appendStringInfoString(&batch->body,
+						   "],\"properties\":[\"" PRIMARY_COMPANY_PROPERTY "\"]}");
+}
+
+/* A contact that is not there has none; the association will find that out. */
+static void
+company_answered(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
+	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+		ids[i] = batch->inputs[i].key->record_id;
+	complete = records_match_read(batch, reply, NULL, ids, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		Input	   *input = &batch->inputs[i];
+		const char *company =
+		found[i] == NULL ? NULL : reply_property(found[i], PRIMARY_COMPANY_PROPERTY);
+
+		if (found[i] == NULL && !complete)
+		{
+			input->onward = &batch_same;
+			continue;
+		}
+		input->rows[0]->held =
+			MemoryContextStrdup(window.memory, company != NULL ? company : "");
+		batch_put_back(input->key, input->rows, input->nrows);
+	}
+	batch_go_on(batch, reply, request);
+}
+
+const RequestKind late_read_company = {
+	.repeat = REPEAT_HARMLESS,
+	.path = PATH_READ,
+	.type = &object_types[OBJECT_IS_CONTACT],
+	.meter = METER_OBJECTS,
+	.max_inputs = 100,
+	.max_rows = 1,
+	.is_list = true,
+	.by_record = true,
+	.append_input = append_contact,
+	.end_body = end_read_company,
+	.answered = company_answered,
+};
+
+bool
+late_pair_must_ask(const Row *row)
+{
+	return row->is_late && row->held == NULL &&
+		row->key->lane->account->options->primary_company;
+}
+
+bool
+late_has_company(const Row *row)
+{
+	return row->is_late && row->held != NULL && row->held[0] != '\0' &&
+		strcmp(row->held, row->record_id) != 0;
+}

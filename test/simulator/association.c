@@ -105,6 +105,17 @@ association_forget(const Object *object)
 	table_remove(&links, &object->id, sizeof(object->id));
 }
 
+const char *
+association_primary(const Object *contact)
+{
+	Links	   *list = links_of(contact);
+
+	for (size_t i = 0; list != NULL && i < list->count; i++)
+		if (list->pairs[i]->primary)
+			return scratch_printf("%llu", (unsigned long long) list->pairs[i]->company->id);
+	return NULL;
+}
+
 size_t
 association_count(void)
 {

@@ -65,6 +65,9 @@ extern void association_of_create(Request *request, Object *object, struct json_
 /* The record goes: so do its pairs. */
 extern void association_forget(const Object *object);
 
+/* The id of a contact's primary company, in scratch memory; NULL when it has none. */
+extern const char *association_primary(const Object *contact);
+
 extern size_t association_count(void);
 extern void association_reset(void);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "association.h"
 #include "config.h"
 #include "error.h"
 #include "property.h"
@@ -147,12 +148,13 @@ static void
 render_property(Buffer *out, const Object *object, const char *name, bool *first)
 {
 	const Property *property = property_find(object->type, name);
+	bool		is_company = object->type == &contacts && strcmp(name, "associatedcompanyid") == 0;
 	const char *value;
 
 	/* An unknown name is left out silently. */
-	if (property == NULL)
+	if (property == NULL && !is_company)
 		return;
-	value = object_value(object, property);
+	value = is_company ? association_primary(object) : object_value(object, property);
 	if (!*first)
 		buffer_puts(out, ",");
 	*first = false;

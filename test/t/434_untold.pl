@@ -146,6 +146,21 @@ wait_drained($node, 'postgres');
 is(ask("SELECT concat_ws(' ', verdict, category) FROM hubspot.outbox_status WHERE parent = $old AND object = 'contact'"), 'unchanged older_value',
 	'a row of which nothing is left');
 
+# ... nor does their company take the place of a younger one
+sub companies { my ($name) = @_; return join ' ', sort map { my ($c) = @{ $sim->api('GET', "/_sim/objects/companies?id=$_->{id}")->{results} }; $c->{properties}{domain} . ($_->{primary} ? '!' : '') } @{ $sim->contact("$name\@example.com")->{associations} } }
+ask(identify('known8', 'eighth'));
+ask(identify('known9', 'sixth'));
+my ($beside, $only) = (ask(group('u8', 'older')), ask(group('u9', 'alone')));
+wait_until(sub { with($_) =~ /^deferred/ }, 'the associations to be deferred') for $beside, $only;
+ask(q{SELECT hubspot_group('{"groupId": "g", "userId": "eighth@example.com", "traits": {"website": "newer.com"}}', 'crm')});
+wait_until(sub { companies('eighth') eq 'newer.com!' }, 'a younger company');
+ask(join ';', 'BEGIN', identify('u8', 'eighth'), identify('u9', 'sixth'), 'COMMIT');
+wait_drained($node, 'postgres');
+is(companies('eighth'), 'newer.com! older.com', 'a company that comes late stands beside the primary one');
+like(ask("SELECT string_agg(w->>'code', ', ') FROM hubspot.outbox_status, jsonb_array_elements(warnings) w WHERE parent = $beside AND object = 'association'"), qr/^older_value$/,
+	'... and a warning says so');
+is(companies('sixth'), 'alone.com!', '... and is the primary one where there was none');
+
 #
 # Nobody tells
 #

@@ -300,6 +300,6 @@ for my $call ('hubspot_retry(1)', 'hubspot_retry()', 'hubspot_replay(now(), now(
 	like($err, qr/permission denied for function/, "$call is for the owner");
 }
 ask('GRANT EXECUTE ON FUNCTION hubspot_replay(timestamptz, timestamptz, name, text, text, text, text, boolean) TO nobody_special');
-is(ask("SET ROLE nobody_special; SELECT hubspot_replay('$since', '$since')"), '0', 'and for whom he lets');
+is(ask("SET ROLE nobody_special; SELECT hubspot_replay('$since', now(), key => 'nobody\@example.com')"), '0', 'and for whom he lets');
 
 done_testing();

@@ -242,6 +242,20 @@ settle_form(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 	return SETTLE_DONE;
 }
 
+/* All that is wrong with the form: who mends the first only would be refused for the second. */
+static const char *
+all_errors(const Reply *reply)
+{
+	StringInfoData all;
+	const char *message;
+
+	initStringInfo(&all);
+	for (int i = 0; (message = reply_nested_message(reply, i)) != NULL; i++)
+		if (message[0] != '\0')
+			appendStringInfo(&all, "%s%s", all.len > 0 ? "; " : "", message);
+	return all.len > 0 ? all.data : reply->message;
+}
+
 static void
 form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
@@ -261,9 +275,7 @@ form_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_put_back(input->key, input->rows, input->nrows);
 	}
 	else
-		end_form(batch, VERDICT_REJECTED, code,
-				 reply->error.detail != NULL ? reply->error.detail : reply->message, reply,
-				 request);
+		end_form(batch, VERDICT_REJECTED, code, all_errors(reply), reply, request);
 }
 
 static const RequestKind submit_form = {

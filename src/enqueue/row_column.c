@@ -182,6 +182,15 @@ too_long(Size size)
 
 /* ---- members --------------------------------------------------------------------------- */
 
+/* The spaces that fill up a char(n) are no part of its text. */
+static int
+text_length(Oid type, text *words)
+{
+	int			len = VARSIZE_ANY_EXHDR(words);
+
+	return type == BPCHAROID ? bpchartruelen(VARDATA_ANY(words), len) : len;
+}
+
 /* The fast path; false if there is none for this type. */
 static bool
 push_common(Oid type, Datum datum, JsonbInState *state)
@@ -196,7 +205,7 @@ push_common(Oid type, Datum datum, JsonbInState *state)
 			{
 				text	   *words = DatumGetTextPP(datum);
 
-				value_push_text(state, WJB_VALUE, VARDATA_ANY(words), VARSIZE_ANY_EXHDR(words));
+				value_push_text(state, WJB_VALUE, VARDATA_ANY(words), text_length(type, words));
 				return true;
 			}
 		case TIMESTAMPTZOID:
@@ -293,6 +302,15 @@ row_column_value(RowColumn *column, TupleTableSlot *slot, RowRoom *room)
 		return NULL;
 	if (!varlena_has_room(column, datum, room))
 		return too_long(toast_raw_datum_size(datum));
+	if (column->type == BPCHAROID)
+	{
+		text	   *words = DatumGetTextPP(datum);
+		JsonbValue	value = {.type = jbvString};
+
+		value.val.string.val = VARDATA_ANY(words);
+		value.val.string.len = text_length(column->type, words);
+		return JsonbValueToJsonb(&value);
+	}
 	return slow_value(column, datum, room);
 }
 
@@ -306,6 +324,12 @@ row_column_text(const RowColumn *column, TupleTableSlot *slot, char **why)
 	{
 		*why = psprintf("it has %zu bytes", (size_t) toast_raw_datum_size(datum));
 		return NULL;
+	}
+	if (column->type == BPCHAROID)
+	{
+		text	   *words = DatumGetTextPP(datum);
+
+		return pnstrdup(VARDATA_ANY(words), text_length(column->type, words));
 	}
 	return convert(convert_to_text, unconstify(RowColumn *, column), datum, why);
 }

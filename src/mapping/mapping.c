@@ -550,6 +550,37 @@ add_renamed(Mapping *mapping, const Traits *traits)
 		pfree(traits->renamed);
 }
 
+/* A contact's own property "id" has the userId, as Segment's users know it, unless there is a trait. */
+static void
+add_id(Mapping *mapping, const MessageParts *parts, JsonbContainer *const *containers, int n)
+{
+	const Property *property;
+	JsonbValue	none;
+
+	if (parts->user_id.type == jbvNull || mapping->rules->properties == NULL)
+		return;
+	property = schema_property(mapping->rules->properties, "id", strlen("id"));
+	if (property == NULL || property->read_only ||
+		is_mapped(mapping->rules, "id", strlen("id")))
+		return;
+	for (int i = 0; i < n; i++)
+		if (getKeyJsonValueFromContainer(containers[i], "id", strlen("id"), &none) != NULL)
+			return;
+	add_special(mapping, "id", &parts->user_id);
+}
+
+/* In a flat row it is a trait, as any other name. */
+static void
+warn_of_group_id(Mapping *mapping, const MessageParts *parts)
+{
+	JsonbValue	id;
+
+	if (!parts->flat && (message_member(parts->root, "groupId", &id) ||
+						 message_member(parts->root, "group_id", &id)))
+		mapping_warn(mapping, "company_ignored", "groupId", strlen("groupId"),
+					 "an identify call puts nobody into a company: hubspot_group() does");
+}
+
 void
 mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 					const MessageKey *key, StringInfo warnings)
@@ -575,6 +606,11 @@ mapping_add_contact(Mapping *mapping, Call call, const MessageParts *parts,
 	add_name(mapping, &traits);
 	add_email(mapping, &traits);
 	add_renamed(mapping, &traits);
+	if (call == CALL_IDENTIFY)
+	{
+		add_id(mapping, parts, containers, n);
+		warn_of_group_id(mapping, parts);
+	}
 }
 
 void

@@ -310,7 +310,6 @@ read_error(ReplyError *error, json_object *object)
 	if (error->ids == NULL)
 		error->ids = context_array(object, "fromObjectId");
 	error->existing_id = first_text(context_array(object, "existingId"));
-	error->detail = text_member(first, "message");
 	error->code = text_member(first, "errorType");
 	prefer(&error->code, text_member(first, "code"));
 	error->property = first_text(context_array(first, "propertyName"));

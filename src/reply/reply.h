@@ -87,7 +87,6 @@ typedef struct ReplyError
 	const char *category;		/* NULL when absent, as all of these */
 	const char *sub_category;
 	const char *message;		/* for humans; from the first detail if the message embeds JSON */
-	const char *detail;			/* message of the first nested error, or NULL */
 	const char *code;			/* of the first detail: PROPERTY_DOESNT_EXIST ... */
 	const char *property;		/* the property it names */
 	const char *existing_id;	/* context.existingId */
@@ -214,6 +213,12 @@ extern bool reply_is_transient(const ReplyError *error);
 
 /* The name of a refusal: the code, which is more precise, else the category. */
 extern const char *reply_code(const Reply *reply);
+
+/*
+ * The messages of what the answer's own error has in its list of errors, one by one: "" where one
+ * has none, NULL behind the last.
+ */
+extern const char *reply_nested_message(const Reply *reply, int i);
 
 /* The property that the error of a refused batch names, or NULL. */
 extern const char *reply_named_property(const Reply *reply);

@@ -280,6 +280,20 @@ reply_is_transient(const ReplyError *error)
 }
 
 const char *
+reply_nested_message(const Reply *reply, int i)
+{
+	json_object *errors = reply_json_member(reply->root, "errors", json_type_array);
+	json_object *error;
+	json_object *message;
+
+	if (errors == NULL || i >= (int) json_object_array_length(errors))
+		return NULL;
+	error = json_object_array_get_idx(errors, i);
+	message = reply_json_member(error, "message", json_type_string);
+	return message == NULL ? "" : json_object_get_string(message);
+}
+
+const char *
 reply_code(const Reply *reply)
 {
 	return reply->error.code != NULL ? reply->error.code : reply->category;

@@ -26,6 +26,13 @@ UPDATE customers SET first_name = 'Bobby' WHERE user_id = 2;
 SELECT key, message FROM queued LIMIT 1;
 SELECT count(*) FROM queued;
 
+-- The spaces that fill up a char(n) are no part of its text
+CREATE TABLE padded (user_id char(20), email char(40), code char(8), empty char(3));
+CREATE TRIGGER ins AFTER INSERT ON padded REFERENCING NEW TABLE AS new FOR EACH STATEMENT EXECUTE FUNCTION hubspot_trigger('identify');
+INSERT INTO padded VALUES ('u1', 'padded@example.com', ' a b', '');
+SELECT key, message FROM queued LIMIT 1;
+DROP TABLE padded;
+
 -- A mapping that does not fit any more
 ALTER TABLE customers DROP COLUMN first_name;
 UPDATE customers SET vip = false WHERE user_id = 1;

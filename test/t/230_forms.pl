@@ -63,6 +63,8 @@ $id = call('form', form('refused', '', shoe_size => 39));
 is(row($id, 'verdict'), 'rejected', 'a field that the form lacks');
 like(row($id, 'category || message'), qr/FIELD_NOT_IN_FORM_DEFINITION/, 'the code of HubSpot');
 like(row($id, 'message'), qr/shoe_size/, 'and the name of the field');
+$id = call('form', form('refused twice', '"context": {"ipAddress": "nowhere"}', shoe_size => 39, hat_size => 57));
+like(row($id, 'message'), qr/(?=.*shoe_size)(?=.*hat_size)(?=.*ipAddress)/, 'all errors of one answer are kept');
 $id = call('form', '{"formId": "f-2", "fields": [{"name": "email", "value": "ada@example.com"}]}');
 is(row($id, 'verdict'), 'rejected', 'a form that HubSpot does not have');
 for my $bad ('{"fields": [{"name": "email", "value": "ada@example.com"}]}', '{"formId": "f-1"}')

@@ -107,5 +107,26 @@ subtest 'what is no address leaves the next identity' => sub {
 	like($error, qr{is not an e-mail address: "n/a"}, 'of the address');
 };
 
+subtest 'an id of the contact, and of its company' => sub {
+	my $id = call('identify', '{"userId": "u1", "groupId": "g1", "traits": {"city": "Rome"}}', 'keyed');
+	is(told($id), 'delivered company_ignored groupId', 'a groupId of identify is ignored, and that is told');
+	hubspot('POST', '/crm/v3/properties/contacts', { name => 'id', label => 'Id', type => 'string', fieldType => 'text', groupName => 'contactinformation' });
+	ask(q{SELECT hubspot_refresh_schema('keyed')});
+	wait_drained($node, 'postgres');
+	is(told(call('identify', '{"userId": "u1", "traits": {"city": "Rome"}}', 'keyed')) . held('contacts', 'u1', 'customer_id', 'id'), 'delivered u1', 'a property "id" has the userId');
+	is(told(call('identify', '{"userId": "u1", "traits": {"id": "mine"}}', 'keyed')) . held('contacts', 'u1', 'customer_id', 'id'), 'delivered mine', 'unless there is a trait');
+	is(told(call('identify', '{"user_id": "u2", "city": "Oslo"}', 'keyed')) . held('contacts', 'u2', 'customer_id', 'id'), 'delivered u2', 'of a flat row as well');
+	ask(q{SELECT hubspot_map('id', NULL, server => 'keyed')});
+	is(told(call('identify', '{"userId": "u3", "traits": {"city": "Rome"}}', 'keyed')) . held('contacts', 'u3', 'customer_id', 'id'), 'delivered none', 'or a mapping that says otherwise');
+};
+
+subtest 'a char(n) as the value of a trait' => sub {
+	ask(q{CREATE TABLE padded (email text, code char(8)); INSERT INTO padded VALUES ('padded@example.com', 'ab')});
+	ask(q{SELECT hubspot_trait('plan', 'SELECT email, code FROM padded')});
+	ask(q{SELECT hubspot_refresh('plan')});
+	wait_drained($node, 'postgres');
+	is(held('contacts', 'padded@example.com', 'email', 'plan'), 'ab', 'is without its padding');
+};
+
 $node->stop;
 done_testing();

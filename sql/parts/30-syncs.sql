@@ -24,7 +24,7 @@ CREATE TABLE hubspot.sync (
 	key_attnum smallint,
 	columns jsonb,
 	mode text COLLATE "C" NOT NULL DEFAULT 'upsert' CHECK (mode IN ('upsert', 'update', 'create', 'mirror')),
-	deletes text COLLATE "C" NOT NULL DEFAULT 'ignore' CHECK (deletes IN ('ignore', 'clear', 'archive')),
+	deletes text COLLATE "C" NOT NULL DEFAULT 'ignore' CHECK (deletes IN ('ignore', 'clear', 'archive', 'remove')),
 	event text,
 	level text COLLATE "C" CHECK (level IN ('user', 'account', 'account_users')),
 	outputs text[],
@@ -56,7 +56,7 @@ COMMENT ON COLUMN hubspot.sync.key_column IS 'column of the source that identifi
 COMMENT ON COLUMN hubspot.sync.key_attnum IS 'number of that column of a table or view, which may have been renamed since';
 COMMENT ON COLUMN hubspot.sync.columns IS 'array of {property, column, attnum}: which column becomes which property; NULL: all, by their names';
 COMMENT ON COLUMN hubspot.sync.mode IS 'upsert; update: only records that HubSpot has; create: only such as it has not; mirror: upsert, and archive what has left the source';
-COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive';
+COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive; of an association: ignore, remove';
 COMMENT ON COLUMN hubspot.sync.event IS 'of a sync of events: their name';
 COMMENT ON COLUMN hubspot.sync.level IS 'of an audience or trait: user (the query returns contacts), account (companies), account_users (companies, meaning their contacts)';
 COMMENT ON COLUMN hubspot.sync.outputs IS 'of an audience: any of property, event, list; of a trait: property';
@@ -153,7 +153,7 @@ COMMENT ON COLUMN hubspot.member.outbox_id IS 'outbox row that told HubSpot last
 COMMENT ON COLUMN hubspot.member.since IS 'when the state was found to be so';
 COMMENT ON COLUMN hubspot.member.digest IS 'hash of the value';
 COMMENT ON COLUMN hubspot.member.key IS 'what the query returned as key, addresses in lower case; of account_users the contact''s key';
-COMMENT ON COLUMN hubspot.member.value IS 'of a trait: its value';
+COMMENT ON COLUMN hubspot.member.value IS 'of a trait: its value; of an association: its contact and company';
 COMMENT ON COLUMN hubspot.member.failed IS 'why HubSpot does not know, when the call was rejected; NULL: it was not';
 CREATE INDEX member_left ON hubspot.member (sync) WHERE NOT present;
 

@@ -91,6 +91,7 @@ sync_check_combination(const Sync *sync)
 {
 	bool		is_event = sync->object == OBJECT_IS_EVENT;
 	bool		is_record = object_types[sync->object].is_record;
+	bool		is_association = sync->object == OBJECT_IS_ASSOCIATION;
 
 	refuse(is_event && (sync->event == NULL || sync->event[0] == '\0'),
 		   "a sync of events needs the name of the event",
@@ -102,9 +103,16 @@ sync_check_combination(const Sync *sync)
 		   "An event happens once: there is nothing to update or to mirror.");
 	refuse(!is_record && sync->mode == SYNC_MIRROR,
 		   "mode \"mirror\" is for contacts and companies",
-		   "Events and associations are not taken back in HubSpot.");
-	refuse(!is_record && sync->deletes != SYNC_DELETES_IGNORE,
-		   "deletes are followed for contacts and companies only", "Leave out deletes.");
+		   "An event is not taken back; of associations, deletes => 'remove' says what has gone.");
+	refuse(is_event && sync->deletes != SYNC_DELETES_IGNORE,
+		   "deletes are followed for contacts, companies and associations only",
+		   "Leave out deletes: an event that has happened is not taken back.");
+	refuse(is_association && sync->deletes != SYNC_DELETES_IGNORE &&
+		   sync->deletes != SYNC_DELETES_REMOVE,
+		   "deletes of a sync of associations is \"ignore\" or \"remove\"",
+		   "\"remove\" takes the contact out of the company; both stay.");
+	refuse(is_record && sync->deletes == SYNC_DELETES_REMOVE,
+		   "deletes \"remove\" is for associations", "Give \"clear\" or \"archive\".");
 	refuse(sync->mode == SYNC_MIRROR && sync->deletes == SYNC_DELETES_CLEAR,
 		   "mode \"mirror\" archives what has left the source",
 		   "Leave out deletes, or choose another mode.");

@@ -339,12 +339,17 @@ static const char *const empty_rest[] = {
 
 /*
  * Definitions that know the contact, or whose state says something of it.  A membership is the
- * contact's unless its keys are companies' or events'.
+ * contact's unless its keys are companies' or events'.  The key of an association has the contact
+ * beside the company, its value has it apart.
  */
-#define KEYS_OF_CONTACTS \
-	" m.key = ANY ($2) AND m.sync = ANY (ARRAY(SELECT d.id FROM hubspot.sync d" \
+#define SYNCS_OF(object) \
+	" m.sync = ANY (ARRAY(SELECT d.id FROM hubspot.sync d" \
 	"  WHERE d.server = (SELECT s.srvname FROM pg_catalog.pg_foreign_server s WHERE s.oid = $1)" \
-	"  AND d.object IN ('contact', 'association') AND d.level IS DISTINCT FROM 'account'))"
+	"  AND d.object = '" object "' AND d.level IS DISTINCT FROM 'account'))"
+#define KEYS_OF_CONTACTS \
+	" (m.key = ANY ($2) AND" SYNCS_OF("contact") \
+	" OR" SYNCS_OF("association") \
+	" AND ARRAY[m.value->>'contact', pg_catalog.lower(m.value->>'contact')] && $2)"
 #define STATES_OF_CONTACT STATES_OF_CONTACT_WITH("")
 #define STATES_OF_CONTACT_WITH(joined) \
 	" FROM hubspot.sync_state t" joined \

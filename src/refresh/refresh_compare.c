@@ -39,7 +39,7 @@
 static const char *const compare_sql =
 "SELECT coalesce(s.key, m.key) AS key, s.key IS NOT NULL AS here, s.digest, s.value, m.present, "
 "m.digest,"
-" f.again, f.reason, f.event, m.failed IS NOT NULL, f.event_again"
+" f.again, f.reason, f.event, m.failed IS NOT NULL, f.event_again, m.value"
 " FROM %s s"
 " FULL JOIN (SELECT * FROM hubspot.member WHERE %s) m ON m.key OPERATOR(pg_catalog.=) s.key"
 " LEFT JOIN (SELECT id, bool_or(verdict = ANY (hubspot.verdicts_with('refresh'))"
@@ -50,7 +50,7 @@ static const char *const compare_sql =
 "  FROM hubspot.failed_sync_rows GROUP BY id) f ON f.id = m.outbox_id"
 " WHERE s.key IS NULL OR m.key IS NULL OR NOT m.present OR m.digest <> s.digest OR $2"
 "  OR f.again OR f.id IS NOT NULL AND m.failed IS NULL"
-" ORDER BY 1";
+" ORDER BY $6 AND s.key IS NOT NULL, 1";
 
 static const char *const all_members = "sync OPERATOR(pg_catalog.=) $1 AND $4 IS NULL";
 static const char *const some_members =
@@ -88,7 +88,7 @@ static const char *const users_source =
 enum
 {
 	COL_KEY = 1, COL_HERE, COL_DIGEST, COL_VALUE, COL_PRESENT, COL_MEMBER_DIGEST,
-	COL_AGAIN, COL_REASON, COL_EVENT, COL_FAILED, COL_EVENT_AGAIN
+	COL_AGAIN, COL_REASON, COL_EVENT, COL_FAILED, COL_EVENT_AGAIN, COL_NOTED
 };
 
 const char *const refresh_change_names[REFRESH_CHANGES] =
@@ -140,6 +140,8 @@ read_difference(int row, bool resend, RefreshDifference *difference)
 	difference->digest = DatumGetInt64(column(row, COL_DIGEST, &isnull));
 	value = column(row, COL_VALUE, &isnull);
 	difference->value = isnull ? NULL : DatumGetJsonbP(value);
+	value = column(row, COL_NOTED, &isnull);
+	difference->noted = isnull ? NULL : DatumGetJsonbP(value);
 	difference->is_known = !is_new;
 	difference->event_failed = flag(row, COL_EVENT);
 	difference->event_again = flag(row, COL_EVENT_AGAIN);
@@ -211,9 +213,9 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 		.enrtuples = source->nkept},
 		.reldata = source->rows
 	};
-	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID, BOOLOID};
+	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID, BOOLOID, BOOLOID};
 	Datum		values[lengthof(types)];
-	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n', ' '};
+	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n', ' ', ' '};
 	Identity	before;
 	Portal		portal;
 	NameData	server;
@@ -224,6 +226,7 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	values[2] = NameGetDatum(&server);
 	values[3] = source->filter != NULL ? refresh_filter_rest(source->filter) : (Datum) 0;
 	values[4] = BoolGetDatum(account_call_options(account_resolve(sync->server))->primary_company);
+	values[5] = BoolGetDatum(sync->object == OBJECT_IS_ASSOCIATION);
 	act_as_extension(&before);
 	/* After act_as_extension(), whose end undoes the settings. */
 	prefer_hash_join();

@@ -27,6 +27,7 @@ typedef struct RefreshDifference
 	const char *key;
 	int64		digest;			/* of the value, as in hubspot.member */
 	Jsonb	   *value;			/* the present value; NULL: none */
+	Jsonb	   *noted;			/* the value in hubspot.member; NULL: none */
 	bool		is_known;		/* has a row in hubspot.member */
 	bool		repeats;		/* repeats the last change, is no new one */
 	bool		event_failed;	/* the event of its last change never reached HubSpot */
@@ -38,7 +39,8 @@ typedef struct RefreshDifference
 typedef bool (*RefreshFunction) (const RefreshDifference *difference, void *arg);
 
 /*
- * Call the function for each difference, in the order of the keys.  A key that the source
+ * Call the function for each difference, in the order of the keys; of associations those first that
+ * have gone, as one may be there under another spelling.  A key that the source
  * returns twice comes twice if it differs. resend: keys without a difference come, too,
  * as changed.  The difference is valid until the function returns.  The function runs as
  * the extension's owner.

@@ -123,7 +123,8 @@ void
 member_note(MemberWriter *writer, const RefreshDifference *difference, int64 outbox_id)
 {
 	MemoryContext old;
-	bool		keeps_value = writer->sync->kind == SYNC_IS_TRAIT && difference->value != NULL;
+	bool		keeps_value = difference->value != NULL &&
+	(writer->sync->kind == SYNC_IS_TRAIT || writer->sync->object == OBJECT_IS_ASSOCIATION);
 	bool		failed = difference->change == REFRESH_FAILED;
 
 	/* Whether HubSpot knows is decided for all such rows at once, in member_end(). */

@@ -333,16 +333,22 @@ queue_source_event(RefreshQueue *queue, const RefreshDifference *difference)
 	queue_message(queue, CALL_TRACK, &state);
 }
 
-/* Queue that a contact belongs to a company: columns "contact" and "company". */
+/*
+ * Queue that a contact belongs to a company, or does not any more: columns "contact" and "company"
+ * of a value.
+ */
 static void
-queue_association(RefreshQueue *queue, const RefreshDifference *difference)
+queue_association(RefreshQueue *queue, const Jsonb *pair, bool leaves)
 {
 	JsonbInState state = {0};
 	JsonbValue	contact;
 	JsonbValue	company;
 
-	if (getKeyJsonValueFromContainer(&difference->value->root, "contact", 7, &contact) == NULL ||
-		getKeyJsonValueFromContainer(&difference->value->root, "company", 7, &company) == NULL)
+	if (pair == NULL ||
+		getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &pair->root), "contact", 7,
+									 &contact) == NULL ||
+		getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &pair->root), "company", 7,
+									 &company) == NULL)
 		return;
 	begin_object(&state, NULL);
 	value_push_name(&state, "userId");
@@ -364,7 +370,10 @@ queue_association(RefreshQueue *queue, const RefreshDifference *difference)
 		pushJsonbValue(&state, WJB_VALUE, &company);
 	}
 	end_object(&state);
-	queue->first = enqueue_membership(queue_for(queue, CALL_GROUP), value_end_object(&state));
+	if (leaves)
+		queue_message(queue, CALL_UNGROUP, &state);
+	else
+		queue->first = enqueue_membership(queue_for(queue, CALL_GROUP), value_end_object(&state));
 }
 
 static void
@@ -375,7 +384,9 @@ add_sync(RefreshQueue *queue, const RefreshDifference *difference)
 	if (sync->object == OBJECT_IS_EVENT && difference->change != REFRESH_EXITED)
 		queue_source_event(queue, difference);
 	else if (sync->object == OBJECT_IS_ASSOCIATION && difference->change != REFRESH_EXITED)
-		queue_association(queue, difference);
+		queue_association(queue, difference->value, false);
+	else if (sync->deletes == SYNC_DELETES_REMOVE)
+		queue_association(queue, difference->noted, true);
 	else if (sync->object == OBJECT_IS_EVENT || sync->object == OBJECT_IS_ASSOCIATION)
 		return;
 	else if (difference->change != REFRESH_EXITED)

@@ -46,7 +46,7 @@ const RowMode sync_row_modes[SYNC_MODES] = {
 	[SYNC_UPDATE] = MODE_UPDATE,
 	[SYNC_CREATE] = MODE_CREATE,
 };
-const char *const sync_deletes_names[SYNC_DELETES] = {"ignore", "clear", "archive"};
+const char *const sync_deletes_names[SYNC_DELETES] = {"ignore", "clear", "archive", "remove"};
 const char *const sync_level_names[SYNC_LEVELS] = {"user", "account", "account_users"};
 const Object sync_level_objects[SYNC_LEVELS] =
 {OBJECT_IS_CONTACT, OBJECT_IS_COMPANY, OBJECT_IS_CONTACT};

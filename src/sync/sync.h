@@ -45,8 +45,9 @@ typedef enum SyncDeletes
 {
 	SYNC_DELETES_IGNORE,
 	SYNC_DELETES_CLEAR,
-	SYNC_DELETES_ARCHIVE
-#define SYNC_DELETES (SYNC_DELETES_ARCHIVE + 1)
+	SYNC_DELETES_ARCHIVE,
+	SYNC_DELETES_REMOVE			/* of associations: the contact leaves the company */
+#define SYNC_DELETES (SYNC_DELETES_REMOVE + 1)
 } SyncDeletes;
 
 typedef enum SyncLevel

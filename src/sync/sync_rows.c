@@ -256,7 +256,7 @@ queue_row(SyncRows *queue, Enqueue *enqueue, TupleTableSlot *slot, Meaning meani
 	problem.message = why;
 	if (why != NULL)
 		id = enqueue_problem(enqueue, message, &problem);
-	else if (plan->sync->object == OBJECT_IS_ASSOCIATION)
+	else if (plan->sync->object == OBJECT_IS_ASSOCIATION && enqueue == queue->calls)
 		id = enqueue_membership(enqueue, message);
 	else
 		id = enqueue_message(enqueue, message);
@@ -285,6 +285,11 @@ sync_rows_remove(SyncRows *queue, TupleTableSlot *slot)
 			if (queue->deletions == NULL)
 				queue->deletions = begin(queue, CALL_DELETE);
 			(void) queue_row(queue, queue->deletions, slot, ROW_IS_DELETED);
+			break;
+		case SYNC_DELETES_REMOVE:
+			if (queue->deletions == NULL)
+				queue->deletions = begin(queue, CALL_UNGROUP);
+			(void) queue_row(queue, queue->deletions, slot, ROW_IS);
 			break;
 	}
 }

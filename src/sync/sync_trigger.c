@@ -275,6 +275,14 @@ rewind_rows(Rows *rows)
 	tuplestore_rescan(rows->store);
 }
 
+/* Whether a row says something of another record now.  An association is all its columns. */
+static bool
+is_other_record(const TriggerPlan *plan, TupleTableSlot *before, TupleTableSlot *now)
+{
+	return plan->sync->object == OBJECT_IS_ASSOCIATION
+		? sync_row_differs(plan->rows, before, now) : sync_row_key_differs(plan->rows, before, now);
+}
+
 /*
  * Remove the keys that rows gave up.  All of them before any new row is queued: a key that
  * one row gives up may be the new key of another row of the same statement.
@@ -288,7 +296,7 @@ remove_old_keys(Statement *statement)
 	while (next_row(before) && next_row(now))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (sync_row_key_differs(statement->plan->rows, before->slot, now->slot))
+		if (is_other_record(statement->plan, before->slot, now->slot))
 			sync_rows_remove(queue_of(statement), before->slot);
 	}
 	rewind_rows(before);
@@ -325,7 +333,8 @@ static void
 tell_of_truncate(Statement *statement)
 {
 	const Sync *sync = statement->plan->sync;
-	const char *what = sync->deletes == SYNC_DELETES_ARCHIVE ? "archived" : "cleared";
+	const char *what = sync->deletes == SYNC_DELETES_ARCHIVE ? "archived"
+	: sync->deletes == SYNC_DELETES_REMOVE ? "removed" : "cleared";
 
 	if (sync->deletes == SYNC_DELETES_IGNORE)
 		return;

@@ -161,5 +161,64 @@ subtest 'a company that goes by its domain, and other ways to ask' => sub {
 	is(in_hubspot('late@example.com'), '', 'repeated by hubspot_retry()');
 };
 
+# What the tables and HubSpot have of these contacts.
+sub where { return join ', ', map { companies("$_\@example.com") . '|' . in_hubspot("$_\@example.com") =~ tr/*//dr } @_ }
+
+subtest 'a followed table of associations that removes' => sub {
+	ask('CREATE TABLE staff (id int PRIMARY KEY, email text, company text)');
+	my $declare = q{SELECT hubspot_sync('staff', 'staff', 'association', mapping => '{"contact": "email", "company": "company"}', backfill => false, deletes => };
+	for my $wrong ('clear', 'archive')
+	{
+		isnt($node->psql('postgres', "$declare '$wrong')", stderr => \my $error), 0, "deletes '$wrong' is an error");
+		like($error, qr/deletes of a sync of associations is "ignore" or "remove"/, '... that says what there is');
+	}
+	isnt($node->psql('postgres', q{SELECT hubspot_sync('x', 'staff', mapping => '{"email": "email"}', deletes => 'remove')}, stderr => \my $error), 0, 'and remove is for associations');
+	ask("$declare 'remove')");
+	deliver(map { statement('identify', qq{\{"email": "$_\@example.com"\}}) } qw(ann bob cyd));
+	deliver(q{INSERT INTO staff VALUES (1, 'ann@example.com', 'acme'), (2, 'bob@example.com', 'beta'), (3, 'cyd@example.com', 'zeta'), (4, 'cyd@example.com', 'acme')});
+	is(where(qw(ann bob cyd)), 'acme|acme, beta|beta, acme zeta|acme zeta', 'inserted: joined');
+	my $last = ask('SELECT max(id) FROM hubspot.outbox');
+	deliver(q{UPDATE staff SET company = 'beta' WHERE id = 1});
+	is(ask("SELECT string_agg(call || ' ' || (message->>'company'), ', ' ORDER BY id) || count(DISTINCT xid) FROM hubspot.outbox WHERE id > $last"), 'ungroup acme, group beta1', 'a changed company is one leave and one join in one transaction');
+	is(where('ann'), 'beta|beta', 'which HubSpot follows');
+	deliver(q{UPDATE staff SET company = CASE company WHEN 'beta' THEN 'zeta' ELSE 'beta' END, email = CASE id WHEN 1 THEN 'bob@example.com' WHEN 2 THEN 'ann@example.com' ELSE email END WHERE id IN (1, 2)});
+	is(where(qw(ann bob)), 'zeta|zeta, zeta|zeta', 'two rows that exchange contacts and companies');
+	deliver(q{UPDATE staff SET email = CASE id WHEN 1 THEN 'ann@example.com' ELSE 'bob@example.com' END WHERE id IN (1, 2)});
+	is(where(qw(ann bob)), 'zeta|zeta, zeta|zeta', 'and back');
+	deliver(q{UPDATE staff SET id = id + 10});
+	is(where(qw(ann bob cyd)), 'zeta|zeta, zeta|zeta, acme zeta|acme zeta', 'other columns say nothing');
+	deliver(q{UPDATE staff SET company = NULL WHERE id = 11});
+	is(where('ann'), '|', 'NULL: left');
+	deliver(q{UPDATE staff SET company = 'acme' WHERE id = 11});
+	is(where('ann'), 'acme|acme', 'and joined again');
+	deliver(q{DELETE FROM staff WHERE id IN (12, 14)});
+	is(where(qw(bob cyd)), '|, zeta|zeta', 'deleted: left');
+	deliver('BEGIN; DELETE FROM staff; ROLLBACK');
+	is(where(qw(ann cyd)), 'acme|acme, zeta|zeta', 'rolled back: nothing');
+	my ($out, $warning);
+	$node->psql('postgres', 'TRUNCATE staff', stderr => \$warning);
+	like($warning, qr/None of its records is removed by the sync "staff"/, 'TRUNCATE says that it is not followed');
+	wait_drained($node, 'postgres');
+	is(where(qw(ann cyd)), 'acme|acme, zeta|zeta', 'and is not');
+	ask(q{SELECT hubspot_drop_sync('staff')});
+};
+
+subtest 'compared associations that remove' => sub {
+	ask(q{CREATE TABLE desks (email text, company text); INSERT INTO desks VALUES ('ann@example.com', 'zeta'), ('ann@example.com', 'beta'), ('bob@example.com', 'beta');
+		SELECT hubspot_sync('desks', 'SELECT * FROM desks', 'association', mapping => '{"contact": "email", "company": "company"}', deletes => 'remove', max_shrink => 1)});
+	my $refresh = sub { ask(q{SELECT hubspot_refresh('desks', confirm => true)}); wait_drained($node, 'postgres') };
+	$refresh->();
+	is(where(qw(ann bob)), 'acme beta zeta|acme beta zeta, beta|beta', 'what the query returns');
+	ask(q{UPDATE desks SET company = 'acme' WHERE email = 'bob@example.com'; DELETE FROM desks WHERE company = 'zeta'});
+	$refresh->();
+	is(where(qw(ann bob)), 'acme beta|acme beta, acme|acme', 'what it returns no more, and instead');
+	ask(q{UPDATE desks SET email = 'Bob@Example.com' WHERE email = 'bob@example.com'});
+	$refresh->();
+	is(where('bob'), 'acme|acme', 'another spelling of a contact is no leave');
+	deliver(statement('delete', '{"userId": "bob@example.com", "gdpr": true}'));
+	is(ask(q{SELECT string_agg(key, ' ') FROM hubspot.member m JOIN hubspot.sync d ON d.id = m.sync WHERE d.name = 'desks'}), 'beta ann@example.com', 'who is erased leaves the definition, too');
+	is(ask(q{SELECT count(*) FROM hubspot.company_contact WHERE contact ILIKE 'bob@%'}), '0', 'and every company, also those of before');
+};
+
 $node->stop;
 done_testing();

@@ -292,6 +292,15 @@ admit_resolve(const Lane *lane, int64 id, const char **property, const char **ke
 	return is_late;
 }
 
+/* Who is told behind a deletion is somebody to stay: there was nothing to delete when it was called. */
+static bool
+is_told_before(const Lane *lane, int64 id, const char *user_id)
+{
+	int64		told_by;
+
+	return record_map_find_told(lane->account->server, user_id, id, &told_by) != NULL && told_by < id;
+}
+
 /* All that may fail: the row is in no list yet. */
 static void
 fill_row(Row *row, Lane *lane, TupleTableSlot *slot, bool maybe_sent)
@@ -319,7 +328,8 @@ fill_row(Row *row, Lane *lane, TupleTableSlot *slot, bool maybe_sent)
 	datum = slot_getattr(slot, Anum_outbox_key_property, &isnull);
 	property = isnull ? NULL : TextDatumGetCString(datum);
 	by_user_id = property != NULL && strcmp(property, MESSAGE_USER_ID) == 0;
-	row->is_late = admit_resolve(lane, row->id, &property, &key);
+	if (!by_user_id || row->call != CALL_DELETE || is_told_before(lane, row->id, key))
+		row->is_late = admit_resolve(lane, row->id, &property, &key);
 	row->by_user_id = by_user_id && property == NULL;
 	row->key = queue_make(lane, property, key);
 	find_record(row);

@@ -156,8 +156,11 @@ look_up_told(WorkKey *key)
 	{
 		const Row  *row = dlist_container(Row, node, iter.cur);
 		bool		is_late;
-		const char *address = admit_address_of(key->lane, row->id, key->key, true, &is_late);
+		const char *address = NULL;
 
+		/* a deletion means whom it could mean when it was read: see tell_may_come() */
+		if (row->call != CALL_DELETE)
+			address = admit_address_of(key->lane, row->id, key->key, true, &is_late);
 		if (address == NULL ||
 			(key->address != NULL &&
 			 (is_late != key->address_is_late || strcmp(address, key->address) != 0)))

@@ -71,6 +71,7 @@ extern LifeEnd process_live(void);
 extern void process_end(LifeEnd end) pg_attribute_noreturn();
 extern void process_forget(void);
 extern bool process_in_transaction(void);
+extern bool process_is_held_up(void);	/* what writes fails for a while */
 
 /* ---- world.c ---------------------------------------------------------------------------- */
 

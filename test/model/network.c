@@ -51,6 +51,7 @@ typedef struct Trouble
 	bool		is_mended;		/* the first time it is no reason for a row to end */
 	int			repeats;		/* requests that it may befall, for the same contact, in a row */
 	const char *only;			/* paths with this text; NULL: any */
+	const char *never;			/* but none with this one */
 } Trouble;
 
 #define PROPERTY_GONE \
@@ -67,7 +68,7 @@ static const Trouble troubles[] = {
 	{.weight = 8, .words = "is carried out and answered 502", .rule = "{\"action\":\"html\",\"apply\":true}"},
 	{.weight = 6, .words = "is carried out and answered with garbage", .rule = "{\"action\":\"garbage\",\"apply\":true}"},
 	{.weight = 3, .words = "is answered with garbage", .rule = "{\"action\":\"garbage\"}", .only = "/crm/"},
-	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/"},
+	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/", .never = "/archive"},
 	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}"},
 	{.weight = 6, .words = "is answered with results in another order", .rule = "{\"action\":\"shuffle\"}"},
 	{.weight = 5, .words = "is answered 423", .rule = "{\"action\":\"status\",\"status\":423}"},
@@ -85,7 +86,7 @@ static Request requests[WIRE_MAX_TRANSFERS];
 static int	nrequests;
 static int	last_number;
 static bool was_mended[lengthof(troubles)]; /* in this schedule */
-static const Trouble *next_trouble; /* of the next request that can have it; NULL: none */
+static const Trouble *next_trouble; /* of the next update by record id; NULL: none */
 static const Trouble *ill;		/* befalls one contact for a while ... */
 static int	ill_contact;
 static int	ill_left;			/* ... for so many requests */
@@ -262,7 +263,8 @@ answer(Request *request)
 static bool
 can_have(const Request *request, const Trouble *trouble)
 {
-	return trouble->only == NULL || strstr(request->path, trouble->only) != NULL;
+	return (trouble->only == NULL || strstr(request->path, trouble->only) != NULL) &&
+		(trouble->never == NULL || strstr(request->path, trouble->never) == NULL);
 }
 
 static const Trouble *
@@ -290,7 +292,7 @@ trouble_of(const Request *request, int *contact)
 {
 	const Trouble *trouble = choose_trouble(request);
 
-	if (trouble == NULL && next_trouble != NULL && !settling && can_have(request, next_trouble))
+	if (trouble == NULL && next_trouble != NULL && !settling && strstr(request->path, "/batch/update") != NULL)
 	{
 		trouble = next_trouble;
 		next_trouble = NULL;
@@ -328,7 +330,7 @@ note_trouble(const Request *request, const Trouble *trouble)
 	if (trouble->is_mended)
 	{
 		/* two that are mended in different ways, of one row as a rule */
-		bool		follows = pick(2) == 1;
+		bool		follows = pick(4) > 0;
 
 		for (int i = 0; i < lengthof(troubles) && follows; i++)
 			if (troubles[i].is_mended && !was_mended[i])

@@ -184,6 +184,12 @@ process_in_transaction(void)
 	return in_transaction;
 }
 
+bool
+process_is_held_up(void)
+{
+	return clock_now() < fails_until;
+}
+
 /* now() of this transaction. */
 void
 __wrap_SetCurrentStatementStartTimestamp(void)

@@ -207,12 +207,12 @@ end_process(void)
 	}
 }
 
-/* Some time goes by, or all that the worker would sleep. */
+/* Some time goes by, or all that the worker would sleep, as it does while a lock holds it up. */
 static void
 pass_time(int64 timeout_us)
 {
 	int64		us = timeout_us < 0 || timeout_us > 60000000 ? 60000000 : timeout_us;
-	int			part = pick(4);
+	int			part = process_is_held_up() ? 0 : pick(4);
 
 	clock_advance(Max(part == 0 ? us : us / 16 * part, 100));
 }
@@ -235,6 +235,11 @@ schedule_sleep(int64 timeout_us)
 		}
 		if (chance(15))
 			world_order();
+		if (process_is_held_up() && pick(3) > 0)
+		{
+			pass_time(timeout_us);
+			return;
+		}
 		switch (pick(4))
 		{
 			case 0:

@@ -110,6 +110,10 @@ wait_drained($node, 'postgres');
 ok($sim->contact('gone@example.com'), 'a deletion after a change of address leaves the previous contact');
 ok(!$sim->contact('newgone@example.com'), '... and archives the one that was told last');
 
+ask(join ';', 'BEGIN', q{SELECT hubspot_delete('{"userId": "stranger"}')}, identify('stranger', 'new', city => 'Linz'), 'COMMIT');
+wait_drained($node, 'postgres');
+ok((grep { $_->{op} eq 'archive' } $sim->log) == 1 && city('new') eq 'Linz', '... but nobody whom a row behind it tells');
+
 # Rows that come late are of what was told before them, even when more has been told since
 $session = $node->background_psql('postgres', on_error_stop => 1);
 $session->query_safe('BEGIN');

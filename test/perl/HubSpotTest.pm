@@ -186,12 +186,15 @@ sub start_writer
 {
 	my ($node, $stop_file, $says) = @_;
 	my $seed = int rand 1_000_000;
+	my $parent = $$;
 	my $pid = fork // croak "fork: $!";
 	return $pid if $pid;
 
 	srand $seed;
 	my $psql = join ' ', map { "'" . s/'/'\\''/gr . "'" } 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1', '-f', '-';
-	for (my $session = 1; !-e $stop_file; $session++)
+
+	# nor does it outlive the test, however that ends
+	for (my $session = 1; !-e $stop_file && getppid == $parent; $session++)
 	{
 		if (open my $pipe, '|-', "$psql >/dev/null 2>&1")
 		{

@@ -276,10 +276,11 @@ sub run
 	($stop_file, $pause_file, $most_deferred) = ("$directory/stop", "$directory/pause", 0);
 	my $settings = set_up();
 	my @sessions;
+	my $campaign = $$;
 	for my $session (1 .. $options{sessions} // 4)
 	{
 		push @sessions, start_writer($node, $stop_file, sub {
-			sleep 0.05 while -e $pause_file && !-e $stop_file;
+			sleep 0.05 while -e $pause_file && !-e $stop_file && getppid == $campaign;
 			sleep rand 0.3;
 			return session($session, $_[0], $node->{hubspot_server});
 		});

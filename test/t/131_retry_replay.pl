@@ -138,7 +138,7 @@ for my $args (q{verdict => 'delivered'}, q{verdict => 'coalesced'})
 	like($err, qr/are not retried.*hubspot_replay/s, "not $args");
 }
 ($out, $err) = say_of(q{SELECT hubspot_retry(call => 'idenitfy')});
-like($err, qr/invalid input value for enum hubspot.call/, 'a call that does not exist');
+like($err, qr/unknown call "idenitfy"/, 'a call that does not exist');
 ($out, $err) = say_of(q{SELECT hubspot_retry(server => 'nowhere')});
 like($err, qr/server "nowhere" does not exist/, 'a SERVER that does not exist');
 

@@ -255,12 +255,16 @@ go_on(Input *input, const Reply *reply, AckRequest *request)
 					  request);
 }
 
-/* A row that only updates, or ends what is, makes no record, not even the one that it is about. */
+/*
+ * A row that only updates, or ends what is, makes no record, not even the one that it is about; nor
+ * does one that names it by HubSpot's own id.
+ */
 static bool
-may_make(const Input *input)
+may_make(const Input *input, const char *property)
 {
 	return input->key->lane->account->options->create_missing &&
-		!row_leaves(carrier(input)) && carrier(input)->mode != MODE_UPDATE;
+		!row_leaves(carrier(input)) && carrier(input)->mode != MODE_UPDATE &&
+		!object_key_is_record_id(property);
 }
 
 static void
@@ -310,7 +314,7 @@ read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		/* Not told is not absent: on such an answer a second contact would be made. */
 		else if (!complete)
 			input->onward = &batch_same;
-		else if (may_make(input))
+		else if (may_make(input, key->property))
 			input->onward = &make_contacts;
 		else
 			end_not_found(input, "contact_not_found", "HubSpot has no such contact", reply->status,
@@ -349,7 +353,7 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		}
 		else if (!complete)
 			input->onward = &batch_same;
-		else if (may_make(input))
+		else if (may_make(input, company_of(carrier(input)).property))
 			input->onward = &make_companies;
 		else
 			end_not_found(input, "company_not_found", "HubSpot has no such company",

@@ -372,6 +372,8 @@ kind_of_company(WorkKey *key)
 {
 	const RequestKind *kind = modes_kind_of(key);
 
+	if (modes_awaits_record(key))
+		return NULL;
 	if (key_head(key)->call == CALL_DELETE)
 		return company_is_by_domain(key) && key->record_id[0] == '\0'
 			? &search_companies : deletes_kind_of(key);
@@ -420,11 +422,21 @@ company_joins(const Row *first, Row *next)
 		modes_join(first, next) && records_may_merge(first, next);
 }
 
+/* A record id is looked up as such; others ask for a contact of the company, see employers.h. */
+static void
+look_up_company(WorkKey *key)
+{
+	if (object_key_is_record_id(key->property))
+		await_look_up_record(key);
+	else
+		employers_look_up(key);
+}
+
 const FamilyWork companies_work = {
 	.kind = &search_companies,
 	.records = &company_kinds,
 	.kind_of = kind_of_company,
 	.joins = company_joins,
 	.check = check_company,
-	.look_up = employers_look_up,
+	.look_up = look_up_company,
 };

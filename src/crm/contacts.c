@@ -238,6 +238,8 @@ kind_of_contact(WorkKey *key)
 		return NULL;
 	if (tell_awaits_older(key) || company_first_await(key))
 		return NULL;
+	if (modes_awaits_record(key))
+		return NULL;
 	kind = late_kind_of(key);
 	if (kind == NULL)
 		kind = modes_kind_of(key);

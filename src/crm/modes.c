@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "crm/modes.h"
 #include "store/record_map.h"
+#include "wait/await.h"
 
 static RowMode
 mode_of(const Input *input)
@@ -23,15 +24,29 @@ modes_join(const Row *first, const Row *next)
 	return first->mode == next->mode && first->mode != MODE_CREATE;
 }
 
+bool
+modes_awaits_record(WorkKey *key)
+{
+	Row		   *row = key_head(key);
+
+	/* one that turns out to be gone is read: it may have another id by now */
+	if (!object_key_is_record_id(key->property) || key->record_id[0] != '\0' ||
+		row->mode == MODE_CREATE || row->looked != LOOKED_NOT || row_was(row, ONCE_WITHOUT_RECORD))
+		return false;
+	row->looked = LOOKED_ONCE;
+	await_look_up(key);
+	return true;
+}
+
 const RequestKind *
 modes_kind_of(WorkKey *key)
 {
 	const RecordKinds *kinds = records_of(key->lane);
 	RowMode		mode = key_head(key)->mode;
 
-	if (mode == MODE_UPSERT)
+	if (mode == MODE_UPSERT && !object_key_is_record_id(key->property))
 		return NULL;
-	return mode == MODE_UPDATE && key->record_id[0] != '\0' ? kinds->update : kinds->seek;
+	return mode != MODE_CREATE && key->record_id[0] != '\0' ? kinds->update : kinds->seek;
 }
 
 BuildResult
@@ -39,7 +54,8 @@ modes_append_sought(Batch *batch, Input *input, const MessageParts *parts)
 {
 	const RecordKinds *kinds = records_of(batch->lane);
 
-	input->alias = kinds->alias != NULL ? kinds->alias(input, parts) : NULL;
+	input->alias = kinds->alias != NULL && !object_key_is_record_id(input->key->property)
+		? kinds->alias(input, parts) : NULL;
 	if (mode_of(input) == MODE_CREATE && input->key->record_id[0] != '\0')
 		return records_end_unsent(input, records_exists(input));
 	if (records_wait_for_key(input))
@@ -72,11 +88,15 @@ modes_may_create(Input *input, const Reply *reply, AckRequest *request)
 {
 	Object		object = input->key->lane->family;
 
-	if (mode_of(input) != MODE_UPDATE)
+	bool		by_id = object_key_is_record_id(input->key->property);
+
+	if (mode_of(input) != MODE_UPDATE && !by_id)
 		return true;
 	batch_reject(input, VERDICT_REJECTED, records_not_found(object),
-				 psprintf("HubSpot has no such %s, and this row only updates",
-						  object_types[object].name), reply->status, request);
+				 by_id ? psprintf("HubSpot has no %s of this record id, and gives such ids itself",
+								  object_types[object].name)
+				 : psprintf("HubSpot has no such %s, and this row only updates",
+							object_types[object].name), reply->status, request);
 	return false;
 }
 

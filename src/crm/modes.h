@@ -18,6 +18,12 @@
  */
 extern bool modes_join(const Row *first, const Row *next);
 
+/*
+ * Whether a key that is HubSpot's own id of a record asks the tables first: where HubSpot has made
+ * two records one, they have the new id.
+ */
+extern bool modes_awaits_record(WorkKey *key);
+
 /* The request that the head row of a key needs on account of its mode; NULL: it has none. */
 extern const RequestKind *modes_kind_of(WorkKey *key);
 

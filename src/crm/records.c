@@ -21,6 +21,8 @@
 #include "store/record_map.h"
 #include "text/value.h"
 
+#define MERGED_IDS "hs_merged_object_ids"	/* property: other ids that a record has had */
+
 bool
 records_can_be_read(Object object, const char *property)
 {
@@ -60,7 +62,7 @@ records_forget(const WorkKey *key)
 static bool
 has_own_property(const WorkKey *key, const CrmType *type)
 {
-	return key->property != NULL &&
+	return key->property != NULL && !object_key_is_record_id(key->property) &&
 		(type->natural_key_is_unique || type->natural_key == NULL ||
 		 strcmp(key->property, type->natural_key) != 0);
 }
@@ -466,6 +468,9 @@ records_end_read_by(Batch *batch, const char *id_property, const char *also)
 {
 	const char *always = batch->type->read_properties;
 
+	/* of two records that were made one, the id that is asked for may be the other one's */
+	if (object_key_is_record_id(id_property))
+		also = MERGED_IDS;
 	appendStringInfo(&batch->body, "],\"properties\":[%s", always != NULL ? always : "");
 	if (also != NULL)
 	{
@@ -473,8 +478,12 @@ records_end_read_by(Batch *batch, const char *id_property, const char *also)
 			appendStringInfoChar(&batch->body, ',');
 		value_append_string(&batch->body, also, strlen(also));
 	}
-	appendStringInfoString(&batch->body, "],\"idProperty\":");
-	value_append_string(&batch->body, id_property, strlen(id_property));
+	appendStringInfoChar(&batch->body, ']');
+	if (!object_key_is_record_id(id_property))
+	{
+		appendStringInfoString(&batch->body, ",\"idProperty\":");
+		value_append_string(&batch->body, id_property, strlen(id_property));
+	}
 	appendStringInfoChar(&batch->body, '}');
 }
 
@@ -512,9 +521,10 @@ list_has(const char *list, const char *address)
 static bool
 result_is(const ReplyResult *result, const char *property, const char *id)
 {
-	const char *value = property == NULL ? result->id : reply_property(result, property);
-	const char *more = property != NULL && strcmp(property, "email") == 0
-	? reply_property(result, "hs_additional_emails") : NULL;
+	bool		by_id = property == NULL || object_key_is_record_id(property);
+	const char *value = by_id ? result->id : reply_property(result, property);
+	const char *more = by_id ? reply_property(result, MERGED_IDS)
+	: strcmp(property, "email") == 0 ? reply_property(result, "hs_additional_emails") : NULL;
 
 	return result->id != NULL &&
 		((value != NULL && pg_strcasecmp(value, id) == 0) || (more != NULL && list_has(more, id)));

@@ -219,14 +219,15 @@ static void
 explain_record(Explain *explain, Object object, const MessageKey *key)
 {
 	bool		by_domain = is_property(key, MESSAGE_DOMAIN);
-	const char *id =
-	(by_domain || is_property(key, MESSAGE_USER_ID) ? known_record(explain, object, key) : NULL);
+	bool		by_id = object_key_is_record_id(key->property);
+	const char *id = by_id ? key->key
+	: by_domain || is_property(key, MESSAGE_USER_ID) ? known_record(explain, object, key) : NULL;
 
 	/*
 	 * Unlike properties, domains and userIds are no unique keys in HubSpot: the request needs the
 	 * record's id.
 	 */
-	bool		by_key = !by_domain && !is_property(key, MESSAGE_USER_ID);
+	bool		by_key = !by_domain && !by_id && !is_property(key, MESSAGE_USER_ID);
 	MappingRules rules = mapping_rules(explain->schema, object,
 									   (const char *const *) explain->options->id_property,
 									   explain->rules.zone);

@@ -219,6 +219,7 @@ read_property(JsonbContainer *object, void *arg)
 	property->is_truth =
 		strcmp(text_of(reader->context, object, "field_type"), "booleancheckbox") == 0;
 	property->read_only = is_true(object, "read_only");
+	property->is_unique = is_true(object, "is_unique");
 	read_options(reader->context, property, object);
 	add_to_set(reader->set, property);
 }

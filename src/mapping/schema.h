@@ -38,6 +38,7 @@ typedef struct Property
 	bool		is_truth;		/* one checkbox: HubSpot's options are true and false, whatever
 								 * their labels are */
 	bool		read_only;		/* also for calculated properties */
+	bool		is_unique;		/* no two records have the same value */
 	int			noptions;
 	PropertyOption *options;
 } Property;

@@ -407,12 +407,26 @@ address_place(Call call, const MessageParts *parts, int i, const char **where)
 	return places[i];
 }
 
+#define RECORD_ID_DIGITS 20		/* more than any has, and a key of this length is one everywhere */
+
+bool
+message_is_key_of(const char *property, const char *text)
+{
+	return !object_key_is_record_id(property) ||
+		(text[0] >= '1' && text[0] <= '9' && strlen(text) <= RECORD_ID_DIGITS &&
+		 strspn(text, "0123456789") == strlen(text));
+}
+
 static bool
 user_id_key(const MessageParts *parts, const char *property, MessageKey *key,
 			MessageProblem *problem)
 {
 	char	   *text = message_user_id(parts);
 
+	if (text != NULL && !message_is_key_of(property, text))
+		return message_bad(problem, "field \"userId\" of the message is not a record id of HubSpot",
+						   "Expected a number such as 12345, as the SERVER says "
+						   "contact_id_property 'hs_object_id'.");
 	if (text == NULL)
 		return message_bad(problem, "field \"userId\" of the message is not a key",
 						   psprintf("Expected a text of 1 to %d bytes, or a number.",

@@ -107,6 +107,12 @@ extern char *message_email(Call call, const MessageParts *parts);
 extern const char *message_unused_address(Call call, const MessageParts *parts,
 										  const char *id_property, int number);
 
+/*
+ * Whether a text can be a value of the property that keys are in: HubSpot's own ids are positive
+ * numbers.
+ */
+extern bool message_is_key_of(const char *property, const char *text);
+
 /* The userId as text; NULL if there is none that can be a key. */
 extern char *message_user_id(const MessageParts *parts);
 

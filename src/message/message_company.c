@@ -11,6 +11,7 @@
 
 #include "base/hubspot.h"
 #include "message/message.h"
+#include "message/object_type.h"
 #include "text/domain.h"
 #include "text/value.h"
 
@@ -96,6 +97,8 @@ id_key(const JsonbValue *id, const char *property, MessageKey *key)
 {
 	key->property = property;
 	key->key = id_text(id);
+	if (key->key != NULL && !message_is_key_of(property, key->key))
+		key->key = NULL;
 	return key->key != NULL;
 }
 
@@ -117,8 +120,11 @@ message_company_key(Call call, const MessageParts *parts, const char *id_propert
 		 message_member(parts->root, "group_id", &value)))
 		return id_key(&value, id_property, key) ||
 			message_bad(problem, "field \"groupId\" of the message is not a key",
-						psprintf("Expected a text of 1 to %d bytes, or a number.",
-								 MESSAGE_MAX_KEY));
+						object_key_is_record_id(id_property)
+						? "Expected a record id of HubSpot, a number such as 12345, as the "
+						"SERVER says company_id_property 'hs_object_id'."
+						: psprintf("Expected a text of 1 to %d bytes, or a number.",
+								   MESSAGE_MAX_KEY));
 	if (traits == NULL || !find_website(traits, &value, &field))
 		return message_bad(problem, psprintf("%s message has no company key", call_names[call]),
 						   id_property != NULL

@@ -159,6 +159,12 @@ object_find(const char *name, int len)
 	return -1;
 }
 
+bool
+object_key_is_record_id(const char *property)
+{
+	return property != NULL && strcmp(property, RECORD_ID_PROPERTY) == 0;
+}
+
 const char *
 object_key_property(const char *property)
 {

@@ -52,6 +52,13 @@ extern const CrmType object_types[OBJECT_COUNT];
 /* The object of this name; -1: there is none. */
 extern int	object_find(const char *name, int len);
 
+/*
+ * HubSpot's own id of a record, as a property.  Where the user's keys are such ids, a record can be
+ * updated and read by them; an upsert does not take them, and nobody but HubSpot gives them.
+ */
+#define RECORD_ID_PROPERTY "hs_object_id"
+extern bool object_key_is_record_id(const char *property);
+
 /* The property that a key is a value of; NULL is the address of a contact. */
 extern const char *object_key_property(const char *property);
 

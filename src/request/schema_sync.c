@@ -305,6 +305,27 @@ schema_sync_is_settled(Lane *lane)
 	return account->sync[part].settled && account->schema != NULL && !account->schema_stale;
 }
 
+const char *
+schema_sync_key_trouble(Lane *lane)
+{
+	Account    *account = lane->account;
+	const CrmType *type = &object_types[lane->family];
+	const MappingRules *rules = &account->rules[lane->family];
+	const Property *property;
+
+	/* a record's id, and what HubSpot keeps unique by itself */
+	if (!type->is_record || rules->key_property == NULL || rules->properties == NULL ||
+		object_key_is_record_id(rules->key_property) ||
+		(type->natural_key_is_unique && strcmp(rules->key_property, type->natural_key) == 0))
+		return NULL;
+	property = schema_property(rules->properties, rules->key_property,
+							   strlen(rules->key_property));
+	if (property == NULL || property->is_unique)
+		return NULL;
+	account->sync[lane->family].wanted = true;
+	return psprintf("%s '%s'", type->id_option, rules->key_property);
+}
+
 void
 schema_sync_refresh(Account *account, Object part)
 {

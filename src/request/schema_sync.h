@@ -37,6 +37,12 @@ extern void schema_sync_reload(Account *account);
 /* Whether a lane's rows can be mapped now; wants the part read if not. */
 extern bool schema_sync_is_settled(Lane *lane);
 
+/*
+ * Why records of the lane cannot be told apart by the property that the account keeps the user's
+ * ids in; NULL: they can, or HubSpot has not told.  Asks for the properties again then.
+ */
+extern const char *schema_sync_key_trouble(Lane *lane);
+
 /* The part is old: read it before anything more of its lane is sent. */
 extern void schema_sync_refresh(Account *account, Object part);
 

@@ -30,6 +30,7 @@
 
 #include "base/hubspot.h"
 #include "message/message.h"
+#include "message/object_type.h"
 #include "ring/ring.h"
 #include "store/append.h"
 #include "store/company_contact.h"
@@ -676,8 +677,9 @@ record_map_find(Oid server, Object object, const char *key_property, const char 
 	if (entry != NULL)
 		return entry->record_id != NULL ? pstrdup(entry->record_id) : NULL;
 	look_into_table();
+	/* a key that is a record's id names the record, unless HubSpot has given that another id */
 	if (!find_record(&looked_into, &wanted))
-		return NULL;
+		return object_key_is_record_id(key_property) ? pstrdup(key) : NULL;
 	return TextDatumGetCString(slot_getattr(looked_into.slot, RECORD_RECORD_ID + 1, &isnull));
 }
 

@@ -188,6 +188,16 @@ await_look_up_contact(WorkKey *key)
 		strlcpy(key->record_id, found, sizeof(key->record_id));
 }
 
+void
+await_look_up_record(WorkKey *key)
+{
+	const char *found = record_map_find(key->lane->account->server, key->lane->object,
+										object_key_property(key->property), key->key);
+
+	if (found != NULL)
+		strlcpy(key->record_id, found, sizeof(key->record_id));
+}
+
 /* The rows of a userId go where they belong. */
 static void
 move_told(WorkKey *key)

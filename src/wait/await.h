@@ -67,6 +67,9 @@ extern bool await_told(WorkKey *key);
 /* What a family's look_up() does for such keys. */
 extern void await_look_up_contact(WorkKey *key);
 
+/* The same of a record by its own key, whatever its type. */
+extern void await_look_up_record(WorkKey *key);
+
 /* Bring back those whose time has come; returns µs until the next, -1: none has a time. */
 extern int64 await_wake(int64 now);
 

@@ -404,6 +404,21 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us, Place *place
 	return kind;
 }
 
+/* The account's trouble, not each row's: HubSpot would refuse all of them. */
+static bool
+key_is_unique(Lane *lane)
+{
+	const char *trouble = schema_sync_key_trouble(lane);
+	LaneState	before = lane->status.state;
+
+	if (trouble == NULL)
+		return true;
+	lane_event(&lane->status, EVENT_NOT_UNIQUE, trouble, 0);
+	if (lane->status.state != before)
+		accounts_tell(lane->account, lane, &lane->status);
+	return false;
+}
+
 /* Send one batch of a lane; false when none may go, with the time until one may. */
 static bool
 send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
@@ -425,7 +440,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 			*wait_us = clock_sooner(*wait_us, lane->status.until - now);
 		return false;
 	}
-	if (!schema_sync_is_settled(lane))
+	if (!schema_sync_is_settled(lane) || !key_is_unique(lane))
 		return false;
 	kind = book_kind(lane, more_to_read, now, wait_us, &place);
 	if (kind == NULL)

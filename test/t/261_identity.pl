@@ -128,5 +128,61 @@ subtest 'a char(n) as the value of a trait' => sub {
 	is(held('contacts', 'padded@example.com', 'email', 'plan'), 'ab', 'is without its padding');
 };
 
+subtest 'a record id of HubSpot as the key' => sub {
+	my $contact = hubspot('POST', '/crm/v3/objects/contacts', { properties => { email => 'byid@example.com', city => 'Rome' } })->{id};
+	my $company = hubspot('POST', '/crm/v3/objects/companies', { properties => { name => 'By Id' } })->{id};
+	my $new = hubspot('POST', '/crm/v3/objects/contacts', { properties => { email => 'merged@example.com' } })->{id};
+	my $count = $sim->count;
+	create_account($node, 'postgres', 'byid', $sim, contact_id_property => 'hs_object_id', company_id_property => 'hs_object_id', create_missing => 'on');
+	my $id = call('identify', qq({"userId": $contact, "traits": {"city": "Oslo", "hs_object_id": 5, "email": "byid2\@example.com"}}), 'byid');
+	is(row($id, "verdict, created, record_id, $warnings"), "delivered f $contact key_property hs_object_id", 'a contact is updated by it');
+	is(held('contacts', $contact, 'hs_object_id', 'city') . held('contacts', $contact, 'hs_object_id', 'email'), 'Oslobyid2@example.com', 'with its values');
+	$id = call('group', qq({"groupId": "$company", "userId": "$contact", "traits": {"name": "Named", "website": "https://byid.com"}}), 'byid');
+	is(row($id, 'verdict, record_id') . ' ' . held('companies', $company, 'hs_object_id', 'name'), "delivered $company Named", 'a company as well');
+	is(row(child($id, 'association'), 'verdict, category'), 'delivered', 'and they are put together');
+	is(told(call('track', qq({"userId": "$contact", "event": "Tick"}), 'byid')), 'delivered ', 'its events');
+	$id = call('identify', '{"userId": 999999, "traits": {"email": "byid2@example.com"}}', 'byid');
+	is(row($id, 'verdict, category'), 'rejected contact_not_found', 'one that HubSpot does not have');
+	is(row(child(call('group', qq({"groupId": 999998, "userId": $contact, "traits": {"name": "Nobody"}}), 'byid'), 'association'), 'verdict, category'),
+		'rejected company_not_found', 'nor is anything made for an association');
+	is(told(call('delete', '{"userId": 999999}', 'byid')), 'unchanged ', 'or for a deletion');
+	is($sim->count, $count, 'no record is made');
+	my ($code, undef, $error) = $node->psql('postgres', statement('identify', '{"userId": "u1"}', 'byid'));
+	like($error, qr/not a record id of HubSpot.*contact_id_property 'hs_object_id'/s, 'a key that is none is an error');
+
+	# HubSpot has made two contacts one, which has a new id: the old one is found by a read, and not by an update
+	hubspot('DELETE', "/crm/v3/objects/contacts/$contact");
+	$sim->fault(match => { path => '/contacts/batch/read' }, times => 1, action => 'status', status => 200, body => { status => 'COMPLETE',
+		results => [ { id => $new, properties => { hs_object_id => $new, hs_merged_object_ids => "17;$contact" } } ] });
+	$id = call('identify', qq({"userId": $contact, "traits": {"city": "Bonn"}}), 'byid');
+	is(row($id, 'verdict, record_id') . ' ' . held('contacts', $new, 'hs_object_id', 'city'), "delivered $new Bonn", 'a contact that was merged is followed');
+	my $reads = () = grep { $_->{path} =~ m{/batch/read} } $sim->requests;
+	$id = call('identify', qq({"userId": $contact, "traits": {"city": "Lima"}}), 'byid');
+	is(row($id, 'verdict, record_id') . ' ' . held('contacts', $new, 'hs_object_id', 'city'), "delivered $new Lima", 'from then on by its new id');
+	is(scalar(grep { $_->{path} =~ m{/batch/read} } $sim->requests), $reads, 'without a read');
+};
+
+subtest 'an answer with another record id' => sub {
+	my $old = row(call('group', '{"traits": {"website": "https://moved.com", "name": "Old"}}'), 'record_id');
+	my $new = hubspot('POST', '/crm/v3/objects/companies', { properties => { name => 'New' } })->{id};
+	$sim->fault(match => { path => '/companies/batch/update' }, times => 1, action => 'status', status => 200, body => { status => 'COMPLETE',
+		results => [ { id => $new, properties => { hs_object_id => $new } } ] });
+	is(row(call('group', '{"traits": {"website": "https://moved.com", "name": "Merged"}}'), 'verdict, record_id'), "delivered $new", 'moves the id');
+	is(row(call('group', '{"traits": {"website": "https://moved.com", "name": "Later"}}'), 'verdict, record_id') . ' ' . held('companies', $new, 'hs_object_id', 'name'),
+		"delivered $new Later", 'that the next call goes by');
+	is(ask("SELECT count(*) FROM hubspot.record WHERE record_id = '$old'"), '0', 'the old one is remembered no more');
+};
+
+subtest 'a key property that is not unique' => sub {
+	create_account($node, 'postgres', 'common', $sim, contact_id_property => 'plan');
+	ask(statement('identify', '{"userId": "u1", "traits": {"city": "Rome"}}', 'common'));
+	my $state = q{SELECT state || ' ' || reason FROM hubspot.status WHERE server = 'common' AND lane = 'contacts'};
+	becomes(sub { ask($state) }, q{MISCONFIGURED a property that is not unique in HubSpot cannot be the key: contact_id_property 'plan'}, 'is the account\'s trouble');
+	is(ask(q{SELECT state FROM hubspot.outbox_status WHERE server = 'common' ORDER BY id DESC LIMIT 1}), 'waiting', 'and rejects no row');
+	ask(q{ALTER SERVER common OPTIONS (SET contact_id_property 'customer_id')});
+	becomes(sub { ask(q{SELECT state FROM hubspot.status WHERE server = 'common' AND lane = 'contacts'}) }, 'RUN', 'another option ends it');
+	is(told(call('identify', '{"userId": "common1", "traits": {"city": "Rome"}}', 'common')), 'delivered ', 'and calls go out');
+};
+
 $node->stop;
 done_testing();

@@ -190,11 +190,22 @@ COMMENT ON COLUMN hubspot.company_contacts.outbox_id IS 'outbox row of that call
 
 CREATE VIEW hubspot.unknown_properties AS
 	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,
-		pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L, server => %L)', hubspot.functions_schema(), u.object, u.name, u.type, s.srvname)
-			AS statement,
+		pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L%s, server => %L)', hubspot.functions_schema(), u.object, u.name,
+			CASE WHEN k.oid IS NULL THEN u.type WHEN k.typtype = 'e' THEN 'enumeration'
+				WHEN k.typname IN ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8') THEN 'number'
+				WHEN k.typname IN ('bool', 'date') THEN k.typname WHEN k.typname IN ('timestamp', 'timestamptz') THEN 'datetime' ELSE 'string' END,
+			(SELECT ', options => ' || pg_catalog.quote_literal(pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder))
+				FROM pg_catalog.pg_enum e WHERE e.enumtypid = k.oid HAVING pg_catalog.count(*) > 0),
+			s.srvname) AS statement,
 		u.last_at
 	FROM hubspot.unknown_property u
 	JOIN pg_catalog.pg_foreign_server s ON s.oid = u.server
+	/* The column that a sync has brought it from knows better than the last value what it is. */
+	LEFT JOIN LATERAL (SELECT t.oid, t.typname, t.typtype
+		FROM hubspot.sync d, pg_catalog.jsonb_to_recordset(d.columns) AS c(property text, type text), pg_catalog.pg_type t
+		WHERE d.server = s.srvname AND d.object = u.object AND t.oid = pg_catalog.to_regtype(c.type)
+			AND u.name IN (c.property, pg_catalog.regexp_replace(pg_catalog.lower(c.property), '[^a-z0-9_]', '_', 'g'))
+		ORDER BY d.defined_at DESC LIMIT 1) k ON true
 	WHERE NOT EXISTS (SELECT FROM hubspot.property p
 		WHERE p.server = u.server AND p.object::text = u.object AND p.name = u.name)
 	ORDER BY u.times DESC;
@@ -207,6 +218,34 @@ COMMENT ON COLUMN hubspot.unknown_properties.times IS 'how often it was dropped'
 COMMENT ON COLUMN hubspot.unknown_properties.last_id IS 'outbox row that had it last';
 COMMENT ON COLUMN hubspot.unknown_properties.statement IS 'statement that creates the property in HubSpot';
 COMMENT ON COLUMN hubspot.unknown_properties.last_at IS 'when it was dropped last';
+
+CREATE FUNCTION @extschema@.hubspot_create_missing(server name DEFAULT NULL, dry_run boolean DEFAULT false,
+	OUT object text, OUT name text, OUT statement text, OUT id bigint, OUT problem text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	account CONSTANT pg_catalog.name := (SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = hubspot.server_oid($1));
+BEGIN
+	FOR object, name, statement IN SELECT u.object, u.name, u.statement FROM hubspot.unknown_properties u
+		WHERE u.server = account ORDER BY u.object, u.name
+	LOOP
+		id := NULL;
+		problem := NULL;
+		IF NOT dry_run THEN
+			BEGIN
+				EXECUTE statement INTO id;
+			EXCEPTION WHEN invalid_name OR invalid_parameter_value THEN
+				problem := SQLERRM;
+			END;
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.hubspot_create_missing(name, boolean) IS
+'queues the creation of all that hubspot.unknown_properties has of an account, with the types of the columns where a sync brought them, else of the values; returns each statement, with the outbox id, or with the problem when HubSpot can have no such property.  dry_run: the statements alone.  Needs USAGE on the SERVER and SELECT on the view';
 
 CREATE VIEW hubspot.requests AS
 	SELECT q.id, s.srvname AS server, q.lane, q.started_at, q.method, q.path, q.records, q.status, q.duration_ms,

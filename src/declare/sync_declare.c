@@ -147,6 +147,8 @@ add_column(Sync *sync, const SyncSource *source, char *property, Form_pg_attribu
 	column->property = property;
 	column->column = pstrdup(NameStr(attribute->attname));
 	column->attnum = OidIsValid(source->relation) ? attribute->attnum : InvalidAttrNumber;
+	column->type = format_type_extended(getBaseType(attribute->atttypid), -1,
+										FORMAT_TYPE_FORCE_QUALIFY);
 	sync->columns = lappend(sync->columns, column);
 }
 

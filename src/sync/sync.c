@@ -321,12 +321,15 @@ read_columns(MemoryContext context)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(&array->root, i);
 		SyncColumn *one = palloc(sizeof(SyncColumn));
+		JsonbValue	type;
 
 		if (element->type != jbvBinary)
 			elog(ERROR, "element of hubspot.sync.columns is no object");
 		one->property = member_text(element->val.binary.data, "property");
 		one->column = member_text(element->val.binary.data, "column");
 		one->attnum = member_attnum(element->val.binary.data);
+		one->type = getKeyJsonValueFromContainer(element->val.binary.data, "type", 4, &type) != NULL
+			? member_text(element->val.binary.data, "type") : NULL;
 		columns = lappend(columns, one);
 	}
 	MemoryContextSwitchTo(old);

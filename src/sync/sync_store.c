@@ -112,6 +112,11 @@ columns_text(const Sync *sync)
 		escape_json(&text, column->column);
 		if (column->attnum != InvalidAttrNumber)
 			appendStringInfo(&text, ", \"attnum\": %d", column->attnum);
+		if (column->type != NULL)
+		{
+			appendStringInfoString(&text, ", \"type\": ");
+			escape_json(&text, column->type);
+		}
 		appendStringInfoChar(&text, '}');
 	}
 	appendStringInfoChar(&text, ']');

@@ -187,4 +187,26 @@ subtest 'what is too late is not worth sending' => sub {
 	like($error, qr/deadline is for syncs of events and associations only/, 'a record has no deadline');
 };
 
+#
+# What is missing in HubSpot
+#
+subtest 'what is missing is created with the types of its columns' => sub {
+	ask(q{CREATE TYPE size AS ENUM ('small', 'large');
+		CREATE TABLE totals (email text, paid_last_at timestamptz, orders int, pet size, note text);
+		INSERT INTO totals VALUES ('sum@example.com', now(), 3, 'large', 'n');
+		SELECT hubspot_sync('totals', 'SELECT * FROM totals');
+		SELECT hubspot_refresh('totals');
+		SELECT hubspot_identify('{"email": "sum@example.com", "by_hand": true}')});
+	my $missing = q{SELECT string_agg(concat_ws(' ', name, split_part(statement, '''', 6)), ', ' ORDER BY name) FROM hubspot_create_missing(dry_run => true)
+		WHERE name IN ('by_hand', 'paid_last_at', 'orders', 'pet', 'note')};
+	becomes(sub { ask($missing) }, 'by_hand bool, note string, orders number, paid_last_at datetime, pet enumeration', 'a dry run shows each with its type');
+	my $queued = ask('SELECT max(id) FROM hubspot.outbox');
+	ask(q{SELECT hubspot_create_missing(dry_run => true)});
+	is(ask('SELECT max(id) FROM hubspot.outbox'), $queued, '... and queues nothing');
+	is(ask(q{SELECT count(*) = count(id) AND count(id) >= 5 FROM hubspot_create_missing('crm')}), 't', 'all are created at once');
+	becomes(sub { ask(q{SELECT count(*) FROM hubspot_create_missing()}) }, 0, '... and are missing no more');
+	ask(q{SELECT hubspot_resync('totals')});
+	becomes(sub { join(' ', map { property('sum', $_) } qw(orders pet note)) }, '3 large n', 'a resync brings the values');
+};
+
 done_testing();

@@ -18,6 +18,7 @@
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 #include "message/object_type.h"

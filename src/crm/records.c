@@ -181,7 +181,11 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	{
 		*category = "unknown_property";
 		*problem = psprintf("HubSpot has no property \"%s\"", mapping.unknown[nawaited].name);
-		/* All of them: who creates what is missing must not learn of the next one by the next refusal. */
+
+		/*
+		 * All of them: who creates what is missing must not learn of the next one by the next
+		 * refusal.
+		 */
 		for (int i = nawaited; i < mapping.nunknown; i++)
 			unknown_note(account->server, part, &mapping.unknown[i], row->id);
 	}

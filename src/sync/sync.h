@@ -93,7 +93,8 @@ typedef struct SyncColumn
 	char	   *property;
 	char	   *column;			/* name when it was declared */
 	AttrNumber	attnum;			/* of a table or view: the column's name may have changed since */
-	char	   *type;			/* qualified name of the column's type when it was declared; or NULL */
+	char	   *type;			/* qualified name of the column's type when it was declared; or
+								 * NULL */
 } SyncColumn;
 
 /* A row of hubspot.sync.  Everything is palloc'd in the context of sync_load()'s caller. */

@@ -25,7 +25,9 @@ SELECT object, (SELECT count(*) FROM hubspot_explain(call, jsonb_build_object(id
 SELECT object, (SELECT x.path LIKE '%/' || t.lane || '/batch/archive' FROM hubspot_explain('delete', jsonb_build_object('object', object, id_member, 'k1')) x) AS archives,
 	hubspot_create_property(object, 'plan', 'string') > 0 AS has_properties, hubspot_create_list('VIP', object) > 0 AS has_lists
 	FROM hubspot.object_types() t WHERE is_record;
+\set SHOW_CONTEXT never
 SELECT hubspot_map('plan', 'plan_name', object) FROM hubspot.object_types() WHERE has_schema;
+\set SHOW_CONTEXT errors
 SELECT hubspot_map('plan', 'plan_name', object) FROM hubspot.object_types() WHERE NOT has_schema;
 SELECT hubspot_create_property('list', 'plan', 'string');
 -- Erased or archived

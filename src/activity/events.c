@@ -93,7 +93,9 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	 * create_event() waits for it.
 	 */
 	if (await_creation_is_due(row, OBJECT_IS_EVENT, name) ||
-		(account->options->create_events && !schema_sync_was_tried(account, OBJECT_IS_EVENT, name)))
+		(account->options->create_events &&
+		 !schema_sync_was_tried(account, OBJECT_IS_EVENT, name)) ||
+		schema_sync_may_look(account, OBJECT_IS_EVENT))
 		return true;
 	*problem = psprintf("%s; %s creates it", *problem, statement);
 	return false;
@@ -109,8 +111,11 @@ create_event(Input *input, Row *row, const EventSource *source)
 	UnknownProperty event = {0};
 
 	event.name = schema_event_name(wanted, len);
-	if (await_creation(input, row, OBJECT_IS_EVENT, event.name))
+	if (await_creation(input, row, OBJECT_IS_EVENT, event.name) ||
+		schema_sync_look_again(account, OBJECT_IS_EVENT))
 		return BUILD_WAIT;
+	if (!account->options->create_events)
+		return BUILD_WAIT;		/* check_event() judges it anew */
 	event.type = event_definition_body(source, account->options);
 	(void) schema_sync_create(account, OBJECT_IS_EVENT, &event);
 	return BUILD_WAIT;
@@ -127,6 +132,7 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	MappingRules rules = account->rules[OBJECT_IS_CONTACT];
 	Mapping		mapping;
 	StringInfoData warnings;
+	bool		misses;
 
 	if (full_name == NULL)
 		return create_event(input, row, &source);
@@ -135,7 +141,10 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &batch->body, &rules);
 	event_append(&batch->body, &source, full_name, &mapping, &warnings);
+	misses = mapping.nunknown > 0 || mapping.lacks_option;
 	mapping_end(&mapping);
+	if (misses && schema_sync_look_again(account, OBJECT_IS_EVENT))
+		return BUILD_WAIT;
 	repeats_name(row, parts, full_name);
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;
 	pfree(warnings.data);

@@ -76,7 +76,10 @@ is_creatable(const char *name)
 	return name[0] >= 'a' && name[0] <= 'z' && strlen(name) <= 100;
 }
 
-/* They are waited for, created if the account wants that, or counted. */
+/*
+ * They are waited for, created if the account wants that, or counted; but first HubSpot is asked
+ * whether it has them, or an option that is missing, by now.
+ */
 static BuildResult
 deal_with_unknown(Input *input, Row *row, Object part, const Mapping *mapping)
 {
@@ -90,9 +93,13 @@ deal_with_unknown(Input *input, Row *row, Object part, const Mapping *mapping)
 		else if (account->options->create_properties && is_creatable(mapping->unknown[i].name) &&
 				 schema_sync_create(account, part, &mapping->unknown[i]))
 			result = BUILD_WAIT;
+		else if (schema_sync_look_again(account, part))
+			return BUILD_WAIT;
 		else
 			unknown_note(account->server, part, &mapping->unknown[i], row->id);
 	}
+	if (result == BUILD_DONE && mapping->lacks_option && schema_sync_look_again(account, part))
+		result = BUILD_WAIT;
 	return result;
 }
 
@@ -164,7 +171,8 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 
 	if (!check_key_property(row, category, problem))
 		return false;
-	if (account->options->create_properties || !(rejects || row->is_sync))
+	if (account->options->create_properties || !(rejects || row->is_sync) ||
+		schema_sync_may_look(account, part))
 		return true;
 	initStringInfo(&json);
 	initStringInfo(&warnings);

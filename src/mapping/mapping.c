@@ -535,6 +535,7 @@ begin_row(Mapping *mapping, Traits *traits, const MessageKey *key, StringInfo wa
 	mapping->row_start = mapping->nnames;
 	mapping->warnings = warnings;
 	mapping->nunknown = 0;
+	mapping->lacks_option = false;
 }
 
 static void

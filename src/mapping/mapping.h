@@ -88,6 +88,7 @@ typedef struct Mapping
 	int			nunknown;		/* of the row at hand */
 	int			unknown_size;
 	UnknownProperty *unknown;
+	bool		lacks_option;	/* a value of the row at hand is no option of its property */
 } Mapping;
 
 extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules);

@@ -293,6 +293,14 @@ clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *c
 	return true;
 }
 
+static void
+warn_of_value(Mapping *mapping, const ValueProblem *problem, const char *name, int len)
+{
+	mapping_warn(mapping, problem->code, name, len, problem->detail);
+	if (strcmp(problem->code, "invalid_option") == 0)
+		mapping->lacks_option = true;
+}
+
 /* Another value in the place of the one that was written. */
 static void
 replace_value(Mapping *mapping, MappingName *name, const StringInfoData *value)
@@ -344,7 +352,7 @@ add_below(Mapping *mapping, MappingName *there, const char *name, int len, const
 		pfree(both.data);
 	}
 	if (problem.code != NULL)
-		mapping_warn(mapping, problem.code, name, len, problem.detail);
+		warn_of_value(mapping, &problem, name, len);
 }
 
 /* The only place where a property is written. */
@@ -415,5 +423,5 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 		json->data[start] = '\0';
 	}
 	if (problem.code != NULL)
-		mapping_warn(mapping, problem.code, name, len, problem.detail);
+		warn_of_value(mapping, &problem, name, len);
 }

@@ -37,6 +37,8 @@ typedef struct SchemaSync
 	StringInfo	json;			/* of the pages so far; NULL in an answer that tells nothing */
 	char	   *next_page;
 	int			npages;			/* so far */
+	int64		looked_at;		/* when a miss had it read again, by clock_us(); 0: never */
+	bool		looking;		/* what misses waits for that, but not for ever */
 	LaneStatus	trouble;		/* in RUN unless the last answer could not be read or stored */
 	List	   *to_create;		/* UnknownProperty, not tried yet */
 	List	   *tried;			/* names of those that were */

@@ -3,7 +3,8 @@
  *		The worker reads the accounts' schemas from HubSpot.
  *
  * Nothing is asked for before a lane needs it.  What was read less than an
- * hour ago, by whatever worker, is not asked for again.  Answers become JSON
+ * hour ago, by whatever worker, is not asked for again, unless a row names what
+ * is not known (schema_sync_look_again()).  Answers become JSON
  * text, are stored by schema_sync_step() in a transaction, and come back into
  * memory from the tables, so that there is one way in.
  *
@@ -27,6 +28,8 @@
 #include "text/value.h"
 
 #define REFRESH_SECONDS	3600
+#define LOOK_EVERY_US	(30 * INT64CONST(1000000))	/* after a miss, for all that miss */
+#define LOOK_MAX_US		(10 * INT64CONST(1000000))	/* then it goes by what is known */
 #define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
 #define MAX_PAGES		1000	/* the same */
 #define MAX_CURSOR		64		/* bytes of what names the next page */
@@ -197,6 +200,7 @@ schema_sync_done(void)
 		return;
 	sync = &at_work->sync[at_part];
 	set_stage(sync, SCHEMA_RESTS);
+	sync->looking = false;
 	sync->settled = sync->fresh = true;
 	forget_pages(sync);
 }
@@ -216,6 +220,7 @@ schema_sync_failed(const char *why)
 		/* a transaction that failed at its start has looked at nothing: this is the former one */
 		if (sync->stage == SCHEMA_IS_STORED)
 			set_stage(sync, SCHEMA_RESTS);
+		sync->looking = false;
 		sync->wanted = true;
 		forget_pages(sync);
 	}
@@ -302,7 +307,68 @@ schema_sync_is_settled(Lane *lane)
 		return true;
 	if (!account->sync[part].settled && account->schema != NULL)
 		account->sync[part].wanted = true;
-	return account->sync[part].settled && account->schema != NULL && !account->schema_stale;
+	return account->sync[part].settled && account->schema != NULL && !account->schema_stale &&
+		schema_sync_looks_for(lane, clock_us()) == 0;
+}
+
+/* ---- what is not known may be younger than what was read --------------------------- */
+
+/* For how long a part's rows wait for what a miss has asked for; 0: they do not. */
+static int64
+looks_for(const SchemaSync *sync, int64 now)
+{
+	if (!sync->looking || now < sync->looked_at)
+		return 0;
+	return Max(sync->looked_at + LOOK_MAX_US - now, 0);
+}
+
+/* Whether HubSpot tells this part, so that what is not there is not there. */
+static bool
+is_told(const Account *account, Object part)
+{
+	const Schema *schema = account->schema;
+
+	return schema != NULL &&
+		(object_types[part].is_record ? schema->properties[part] != NULL : schema->events_known);
+}
+
+bool
+schema_sync_may_look(const Account *account, Object part)
+{
+	const SchemaSync *sync = &account->sync[part];
+	int64		now = clock_us();
+
+	if (looks_for(sync, now) > 0)
+		return true;
+	/* where it cannot be read now, that would only hold up the lane */
+	return is_told(account, part) && sync->settled && account->status.state == LANE_RUN &&
+		sync->trouble.state == LANE_RUN && account->load_trouble.state == LANE_RUN &&
+		(sync->looked_at == 0 || now - sync->looked_at >= LOOK_EVERY_US || now < sync->looked_at);
+}
+
+bool
+schema_sync_look_again(Account *account, Object part)
+{
+	SchemaSync *sync = &account->sync[part];
+
+	int64		now = clock_us();
+
+	if (!schema_sync_may_look(account, part))
+		return false;
+	if (looks_for(sync, now) == 0)
+	{
+		sync->looked_at = now;
+		sync->looking = sync->wanted = true;
+	}
+	return true;
+}
+
+int64
+schema_sync_looks_for(const Lane *lane, int64 now)
+{
+	int			part = schema_sync_part(lane);
+
+	return part < 0 ? 0 : looks_for(&lane->account->sync[part], now);
 }
 
 const char *
@@ -601,6 +667,7 @@ schema_sync_unreadable(Account *account, Object part, const char *why)
 
 	if (sync->stage == SCHEMA_IS_CREATED)
 		return true;
+	sync->looking = false;
 	lane_event(&sync->trouble, EVENT_UNREADABLE,
 			   psprintf("%s properties: %s", object_types[part].name, why), 0);
 	lane_reason_quotes(&sync->trouble);

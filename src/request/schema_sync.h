@@ -47,6 +47,18 @@ extern const char *schema_sync_key_trouble(Lane *lane);
 extern void schema_sync_refresh(Account *account, Object part);
 
 /*
+ * A row names a property, an option or an event that is not known, which may be younger than what
+ * was read.  True: HubSpot is asked again, and the lane's rows wait for the answer; false: it has
+ * been asked a moment ago for another that missed, or does not tell.  schema_sync_may_look():
+ * whether it would be.
+ */
+extern bool schema_sync_may_look(const Account *account, Object part);
+extern bool schema_sync_look_again(Account *account, Object part);
+
+/* For how long a lane waits for that at most, in microseconds; 0: it does not. */
+extern int64 schema_sync_looks_for(const Lane *lane, int64 now);
+
+/*
  * The SERVER's options changed, perhaps because HubSpot's properties did: read again what was read.
  */
 extern void schema_sync_again(Account *account);

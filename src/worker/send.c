@@ -440,7 +440,16 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 			*wait_us = clock_sooner(*wait_us, lane->status.until - now);
 		return false;
 	}
-	if (!schema_sync_is_settled(lane) || !key_is_unique(lane))
+	if (!schema_sync_is_settled(lane))
+	{
+		int64		looks_for = schema_sync_looks_for(lane, now);
+
+		/* for what is asked after a miss it waits a while only */
+		if (looks_for > 0)
+			*wait_us = clock_sooner(*wait_us, looks_for);
+		return false;
+	}
+	if (!key_is_unique(lane))
 		return false;
 	kind = book_kind(lane, more_to_read, now, wait_us, &place);
 	if (kind == NULL)

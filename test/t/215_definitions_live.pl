@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use HubSpotTest;
+use JSON::PP;
 use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 100000 });
@@ -104,6 +105,30 @@ subtest 'the spelling of a stage is by the table' => sub {
 	is(value('stage2', 'lifecyclestage'), 'opportunity', 'then the second');
 	done(identify('stage3', q{"lifecyclestage": "lead"}));
 	is(value('stage3', 'lifecyclestage'), 'lead', 'then the third');
+};
+
+subtest 'what HubSpot has since a moment is not dropped' => sub {
+	create_account($node, 'postgres', 'young', $sim, unknown_user_wait => '0');
+	done(q{SELECT hubspot_create_property('contact', 'tier', 'enumeration', options => '{gold,platinum}', server => 'young')}, q{SELECT hubspot_create_event('visited', '{}', server => 'young')});
+	done(map { "SELECT hubspot_$_" } q{identify('{"email": "warm@example.com", "tier": "gold"}', 'young')}, q{track('{"event": "visited", "userId": "warm@example.com"}', 'young')});
+	$sim->api('POST', '/crm/v3/properties/contacts', { name => 'brand_new', label => 'n', type => 'string', fieldType => 'text', groupName => 'contactinformation' });
+	$sim->api('POST', '/events/v3/event-definitions/visited/property', { name => 'room', label => 'room', type => 'string' });
+	$sim->api('POST', '/events/v3/event-definitions', { name => 'left_house', label => 'Left house', includeDefaultProperties => JSON::PP::true, propertyDefinitions => [] });
+	# as if the option were younger than what was read; a mapping has the worker look into its tables
+	ask(q{UPDATE hubspot.property SET options = '[{"value": "gold", "label": "gold"}]' WHERE name = 'tier'});
+	ask(q{SELECT hubspot_map('any', 'thing', server => 'young')});
+	stop_delivery($node);
+	my @ids = split /\n/, ask(join ";\n", map { "SELECT hubspot_$_" } (map { qq{identify('{"email": "young$_\@example.com", "tier": "platinum", "brand_new": "$_", "never": 1}', 'young')} } 1 .. 3),
+		q{track('{"event": "Left House", "userId": "young1@example.com"}', 'young')}, q{track('{"event": "visited", "userId": "young2@example.com", "properties": {"room": "blue"}}', 'young')});
+	my $before = () = $sim->requests;
+	resume_delivery($node);
+	wait_drained($node, 'postgres');
+	is(verdicts(@ids), join(', ', ('delivered') x 5), 'all are delivered');
+	is(join(' ', map { value("young$_", 'tier') . value("young$_", 'brand_new') } 1 .. 3), 'platinum1 platinum2 platinum3', 'with the new property and the new option');
+	is((map { $_->{properties}{room} // () } grep { ($_->{email} // '') eq 'young2@example.com' || $_->{properties}{room} } events())[-1], 'blue', 'and the new property of an event');
+	is(codes($ids[0]), 'unknown_property never', 'what HubSpot does not have is said to be missing');
+	my @reads = map { $_->{path} =~ m{(properties|event-definitions)} } grep { $_->{method} eq 'GET' } splice @{ [ $sim->requests ] }, $before;
+	is(join(' ', sort @reads), 'event-definitions properties', 'each was read once, for all that missed');
 };
 
 done_testing();

@@ -241,7 +241,7 @@ may_have_younger(const Lane *lane, const char *address)
 						address) != NULL;
 }
 
-/* A contact's values, of which the company that it belongs to in the first place is one. */
+/* A contact's values; the company that it belongs to in the first place is one of them. */
 static bool
 writes_values(const Lane *lane)
 {
@@ -292,13 +292,17 @@ admit_resolve(const Lane *lane, int64 id, const char **property, const char **ke
 	return is_late;
 }
 
-/* Who is told behind a deletion is somebody to stay: there was nothing to delete when it was called. */
+/*
+ * Who is told behind a deletion is somebody to stay: there was nothing to delete when it was
+ * called.
+ */
 static bool
 is_told_before(const Lane *lane, int64 id, const char *user_id)
 {
 	int64		told_by;
 
-	return record_map_find_told(lane->account->server, user_id, id, &told_by) != NULL && told_by < id;
+	return record_map_find_told(lane->account->server, user_id, id, &told_by) != NULL &&
+		told_by < id;
 }
 
 /* All that may fail: the row is in no list yet. */

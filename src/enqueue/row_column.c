@@ -184,7 +184,7 @@ too_long(Size size)
 
 /* The spaces that fill up a char(n) are no part of its text. */
 static int
-text_length(Oid type, text *words)
+text_length(Oid type, struct varlena *words)
 {
 	int			len = VARSIZE_ANY_EXHDR(words);
 

@@ -551,7 +551,10 @@ add_renamed(Mapping *mapping, const Traits *traits)
 		pfree(traits->renamed);
 }
 
-/* A contact's own property "id" has the userId, as Segment's users know it, unless there is a trait. */
+/*
+ * A contact's own property "id" has the userId, as Segment's users know it, unless there is a
+ * trait.
+ */
 static void
 add_id(Mapping *mapping, const MessageParts *parts, JsonbContainer *const *containers, int n)
 {

@@ -235,8 +235,8 @@ option_of(const Property *property, const JsonbValue *value)
 	option = find_option(property, trimmed(text, strlen(text)));
 
 	/*
-	 * Before the labels, which are words of any language: yes must not mean what some language
-	 * has put there.
+	 * Before the labels, which are words of any language: yes must not mean what some language has
+	 * put there.
 	 */
 	if (option == NULL && truth != NULL)
 		option = find_option(property, trimmed(truth, strlen(truth)));

@@ -144,7 +144,9 @@ push_flat_key(JsonbInState *state, const RefreshQueue *queue, const char *key)
 
 /* ---- rows -------------------------------------------------------------------------- */
 
-/* How long a call may wait: that which writes a record, as an audience's does, as long as it takes. */
+/*
+ * How long a call may wait: that which writes a record, as an audience's does, as long as it takes.
+ */
 static const Interval *
 deadline_of(const Sync *sync, Call call)
 {

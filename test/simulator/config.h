@@ -48,7 +48,7 @@ typedef struct Config
 	StringList	tokens;			/* null: any bearer token */
 	StringList	scopes;			/* null: all */
 
-	StringList	required;		/* of new records, under 2026-09: "companies.domain" ...; never null */
+	StringList	required;		/* of new records under 2026-09: "companies.domain"; never null */
 
 	bool		trace_ids_partial;	/* upsert with trace ids answers 207 */
 	char	   *events_path;	/* "both", "plain" or "custom" for 2026-09 */

@@ -131,6 +131,7 @@ convert(void *(*function) (RowColumn *, Datum), RowColumn *column, Datum datum, 
 	ResourceOwner owner = CurrentResourceOwner;
 	void	   *volatile result = NULL;
 
+	*why = NULL;
 	if (!column->may_fail)
 		return function(column, datum);
 	BeginInternalSubTransaction(NULL);

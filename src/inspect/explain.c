@@ -294,8 +294,8 @@ explain_association(Explain *explain, const MessageKey *contact, const MessageKe
 static void
 explain_leaving(Explain *explain)
 {
-	MessageKey	company;
-	MessageKey	contact;
+	MessageKey	company = {0};
+	MessageKey	contact = {0};
 	MessageProblem problem;
 	Explained	work;
 

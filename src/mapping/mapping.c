@@ -528,9 +528,7 @@ begin_row(Mapping *mapping, Traits *traits, const MessageKey *key, StringInfo wa
 	static const MessageKey none = {0};
 
 	mapping->key = key != NULL ? *key : none;
-	memset(traits->present, 0, sizeof(traits->present));
-	traits->containers = traits->nrenamed = traits->renamed_size = 0;
-	traits->renamed = NULL;
+	memset(traits, 0, sizeof(*traits));
 	mapping->row++;
 	mapping->row_start = mapping->nnames;
 	mapping->warnings = warnings;

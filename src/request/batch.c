@@ -147,10 +147,10 @@ batch_append_json(Batch *batch, Input *input)
 
 /*
  * The same, for any row: one that raises an error ends as rejected, and keeps nobody else from
- * being sent.
+ * being sent.  is_first: nothing of the input has been sent since its rows were taken.
  */
 BuildResult
-batch_append_input(Batch *batch, Input *input)
+batch_append_input(Batch *batch, Input *input, bool is_first)
 {
 	int			start = batch->body.len;
 	MemoryContext context = CurrentMemoryContext;
@@ -187,7 +187,7 @@ batch_append_input(Batch *batch, Input *input)
 	}
 	if (built == BUILD_WAIT)
 	{
-		batch_put_back(input->key, input->rows, input->nrows);
+		(is_first ? batch_put_back_unsent : batch_put_back) (input->key, input->rows, input->nrows);
 		if (input->awaits != NULL)
 			await_creation_send_away(input->key, input->awaits);
 	}
@@ -310,7 +310,7 @@ fill_from(Batch *batch, dlist_head *keys)
 		key_set_state(key, KEY_IN_BATCH, wait_for_nothing());
 		if (!take_rows(input, key, row_limit(batch, key), now))
 			queue_release_key(key);
-		else if (batch_append_input(batch, input) == BUILD_WAIT)
+		else if (batch_append_input(batch, input, true) == BUILD_WAIT)
 		{
 			if (key_is_ready(key))
 				break;

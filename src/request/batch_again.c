@@ -171,7 +171,7 @@ batch_follow(Batch *batch, const bool *chosen, const RequestKind *kind)
 		else
 		{
 			batch_read_parts(input);
-			(void) batch_append_input(part, move_input(part, input));
+			(void) batch_append_input(part, move_input(part, input), false);
 		}
 	}
 	batch_end_body(part);

@@ -23,7 +23,7 @@ extern void batch_read_parts(const Input *input);
  * Put an input's JSON behind the others; the second ends an input by itself that raises an error.
  */
 extern BuildResult batch_append_json(Batch *batch, Input *input);
-extern BuildResult batch_append_input(Batch *batch, Input *input);
+extern BuildResult batch_append_input(Batch *batch, Input *input, bool is_first);
 
 /* Whether the record of a key stands in the batch already. */
 extern bool batch_has_record(const Batch *batch, const WorkKey *key);

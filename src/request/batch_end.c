@@ -130,15 +130,21 @@ batch_end_each(Input *input, AckResult *result, RowVerdict verdict_of)
 }
 
 void
-batch_put_back(WorkKey *key, Row *const *rows, int nrows)
+batch_put_back_unsent(WorkKey *key, Row *const *rows, int nrows)
 {
 	for (int i = 0; i < nrows; i++)
 	{
 		rows[i]->warnings = NULL;	/* gone with the batch */
 		key_put_back_row(rows[i]);
 	}
-	known_forget(key);			/* a part of it may have been written */
 	queue_release_key(key);
+}
+
+void
+batch_put_back(WorkKey *key, Row *const *rows, int nrows)
+{
+	known_forget(key);			/* a part of it may have been written */
+	batch_put_back_unsent(key, rows, nrows);
 }
 
 void

@@ -137,6 +137,7 @@ my %cases = (
 		break => sub { rename $token_file, "$token_file.away" or die; $node->reload },
 		mend => sub { rename "$token_file.away", $token_file or die } },
 	'no meter' => {},    # 115_many_accounts
+	'key not unique' => {},    # 261_identity
 	paused => {
 		break => sub { ask(q{SELECT hubspot_pause('crm', 'contacts')}) },
 		mend => sub { },
@@ -162,7 +163,7 @@ my %usual_exits = (
 	'ALTER SERVER' => \&alter_server);
 
 # Exits that take a minute and more; 080_clone_held has the last one.
-my %not_here = ('no meter' => $rule{'no meter'}{left_by}, 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
+my %not_here = ('no meter' => $rule{'no meter'}{left_by}, 'key not unique' => $rule{'key not unique'}{left_by}, 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
 
 sub check_round
 {

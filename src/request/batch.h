@@ -186,7 +186,7 @@ extern void batch_not_taken(Batch *batch);
 /* Rows that a batch took go back to the head of their key, in order; the key is released. */
 extern void batch_put_back(WorkKey *key, Row *const *rows, int nrows);
 
-/* The same of rows of which no request has been sent since they were taken: what is known stays. */
+/* The same where no request has been sent since the rows were taken: what is known stays. */
 extern void batch_put_back_unsent(WorkKey *key, Row *const *rows, int nrows);
 
 /* For the families: end an input, with one verdict for the rows merged into it. */

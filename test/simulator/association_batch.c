@@ -361,7 +361,7 @@ associations_archive(Request *request)
 				pair_log(request, "dissociate", pair);
 				pair_remove(pair);
 			}
-			else if (answer_is(ANSWER_ABSENT_ERRORS))
+			else if (id != NULL && answer_is(ANSWER_ABSENT_ERRORS))
 			{
 				separate(&errors, &error_count);
 				missing_end(&errors, request->other, id);

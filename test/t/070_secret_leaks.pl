@@ -120,7 +120,7 @@ $sim->clear_faults;
 $node->restart;
 wait_drained($node, 'postgres');
 
-is(ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE '%preloaded%'}), '0', 'a library that is preloaded by its path is preloaded');
+becomes(sub { ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE '%preloaded%'}) }, '0', 'a library that is preloaded by its path is preloaded');
 
 #
 # What is wrong with the file

@@ -297,7 +297,7 @@ for my $form ([ 'custom', '/events/custom/2026-09', '/events/2026-09' ], [ 'plai
 	wait_until(sub { grep { /^200/ } @{ paths_asked($since) } }, 'the definitions are read');
 	is_deeply(paths_asked($since), [ "204 $right/send/batch", "404 $wrong/event-definitions", "200 $right/event-definitions" ],
 		'and remembered; the definitions, which have a path of their own, likewise');
-	is(ask(q{SELECT state FROM hubspot.status WHERE lane = 'events'}), 'RUN', 'no lane has stopped');
+	becomes(sub { ask(q{SELECT state FROM hubspot.status WHERE lane = 'events'}) }, 'RUN', 'no lane has stopped');
 }
 $sim->config(events_path => 'both');
 

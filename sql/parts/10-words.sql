@@ -83,10 +83,10 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF since >= until THEN
-		RAISE EXCEPTION 'since must be before until' USING ERRCODE = 'invalid_parameter_value',
+	IF since > until THEN
+		RAISE EXCEPTION 'since must not be after until' USING ERRCODE = 'invalid_parameter_value',
 			DETAIL = format('since is %s, until is %s.', since, until);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION hubspot.check_order(timestamptz, timestamptz) IS 'raises an error if a span of time is empty or ends before it begins';
+COMMENT ON FUNCTION hubspot.check_order(timestamptz, timestamptz) IS 'raises an error if a span of time ends before it begins';

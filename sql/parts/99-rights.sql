@@ -10,7 +10,7 @@
 /* Of the schema hubspot nobody needs anything but what is granted here. */
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hubspot FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.object_types(), hubspot.object_has_schema(text),
-	hubspot.object_can_be_synced(text), hubspot.verdicts(), hubspot.verdicts_with(text),
+	hubspot.object_can_be_synced(text), hubspot.verdicts(), hubspot.verdicts_with(text), hubspot.check_word(text, text, text[]),
 	hubspot.functions_schema(), hubspot.may_read_texts(),
 	hubspot.error_shown(text, text, oid), hubspot.sync_problem(integer), hubspot.stuck_report(),
 	hubspot.libraries() TO PUBLIC;

@@ -75,5 +75,21 @@ SELECT hubspot_map('plan', 'plan_2', 'event', 's');
 SELECT hubspot_unmap('plan', 'evnt', 's');
 SELECT hubspot_pause('s', 'contact');
 SELECT hubspot_drain('-1 second');
+-- Whoever may write hubspot.mapping may map; nobody else.
+CREATE ROLE regress_mapper;
+SET ROLE regress_mapper;
+\set VERBOSITY terse
+SELECT hubspot_map('plan', 'plan_3', 'event', 's');
+\set VERBOSITY default
+RESET ROLE;
+GRANT USAGE ON SCHEMA hubspot TO regress_mapper;
+GRANT SELECT, INSERT, UPDATE, DELETE ON hubspot.mapping TO regress_mapper;
+SET ROLE regress_mapper;
+SELECT hubspot_map('plan', 'plan_4', 'event');
+SELECT hubspot_map('plan', 'bogus', 'deal');
+SELECT hubspot_unmap('plan', 'event');
+SELECT hubspot_map('plan', 'plan_5', 'event');
+RESET ROLE;
 SELECT * FROM hubspot.mapping;
 DROP EXTENSION hubspot CASCADE;
+DROP ROLE regress_mapper;

@@ -85,40 +85,25 @@ is_to_be_made(const Batch *batch, const Input *input)
 		lists_carrier(input)->call == CALL_ADD_TO_LIST;
 }
 
+static void
+decide_record(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+			  AckRequest *request)
+{
+	if (found != NULL)
+		take_record(input, found);
+	else if (is_to_be_made(batch, input))
+		input->onward = &make_records;
+	else
+		end_not_found(input,
+					  !is_read(batch) && reply->nerrors > 0 ? reply->errors[0].message : NULL,
+					  reply, request);
+}
+
 /* The answer to a request that reads records, or makes them. */
 static void
 record_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool		complete;
-
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
-	complete = records_match_keys(batch, reply, found);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
-		if (found[i] != NULL)
-			take_record(input, found[i]);
-
-		/*
-		 * Only an answer that accounts for all says of somebody that he is not there. On any other
-		 * one a contact would be made who exists.
-		 */
-		else if (!complete)
-			input->onward = &batch_same;
-		else if (is_to_be_made(batch, input))
-			input->onward = &make_records;
-		else
-			end_not_found(input,
-						  !is_read(batch) && reply->nerrors > 0 ? reply->errors[0].message : NULL,
-						  reply, request);
-	}
-	batch_go_on(batch, reply, request);
+	records_keys_answered(batch, reply, request, decide_record);
 }
 
 static bool

@@ -290,76 +290,59 @@ take_company(Row *row, const ReplyResult *result)
 }
 
 static void
+decide_contact(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+			   AckRequest *request)
+{
+	if (found != NULL)
+	{
+		take_contact(input->key, found);
+		go_on(input, reply, request);
+	}
+	else if (may_make(input, input->key->property))
+		input->onward = &make_contacts;
+	else
+		end_not_found(input, "contact_not_found", "HubSpot has no such contact", reply->status,
+					  request);
+}
+
+static void
 read_contacts_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool		complete;
+	records_keys_answered(batch, reply, request, decide_contact);
+}
 
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
-	complete = records_match_keys(batch, reply, found);
+/* The input's key is the contact's; the company is named by the row. */
+static void
+companies_answered(Batch *batch, const Reply *reply, AckRequest *request, RecordDecision decide)
+{
+	const char **ids = palloc(sizeof(char *) * batch->ninputs);
+
 	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-		WorkKey    *key = input->key;
+		ids[i] = company_of(carrier(&batch->inputs[i])).key;
+	records_read_answered(batch, reply, request, company_of(carrier(&batch->inputs[0])).property,
+						  ids, decide);
+}
 
-		if (found[i] != NULL)
-		{
-			take_contact(key, found[i]);
-			go_on(input, reply, request);
-		}
-		/* Not told is not absent: on such an answer a second contact would be made. */
-		else if (!complete)
-			input->onward = &batch_same;
-		else if (may_make(input, key->property))
-			input->onward = &make_contacts;
-		else
-			end_not_found(input, "contact_not_found", "HubSpot has no such contact", reply->status,
-						  request);
+static void
+decide_company(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+			   AckRequest *request)
+{
+	if (found != NULL)
+	{
+		take_company(carrier(input), found);
+		input->onward = kind_of_pair(carrier(input));
 	}
-	batch_go_on(batch, reply, request);
+	else if (may_make(input, company_of(carrier(input)).property))
+		input->onward = &make_companies;
+	else
+		end_not_found(input, "company_not_found", "HubSpot has no such company", reply->status,
+					  request);
 }
 
 static void
 read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	const char **ids = palloc(sizeof(char *) * batch->ninputs);
-	bool		complete;
-
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
-	for (int i = 0; i < batch->ninputs; i++)
-
-		/* The input's key is the contact's; the company is named by the row. */
-		ids[i] = company_of(carrier(&batch->inputs[i])).key;
-	complete =
-		records_match_read(batch, reply, company_of(carrier(&batch->inputs[0])).property, ids,
-						   found);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
-		if (found[i] != NULL)
-		{
-			take_company(carrier(input), found[i]);
-			input->onward = kind_of_pair(carrier(input));
-		}
-		else if (!complete)
-			input->onward = &batch_same;
-		else if (may_make(input, company_of(carrier(input)).property))
-			input->onward = &make_companies;
-		else
-			end_not_found(input, "company_not_found", "HubSpot has no such company",
-						  reply->status, request);
-	}
-	batch_go_on(batch, reply, request);
+	companies_answered(batch, reply, request, decide_company);
 }
 
 /* ---- a side that is made ------------------------------------------------------------------ */
@@ -376,54 +359,39 @@ append_new_company(Batch *batch, Input *input, const MessageParts *parts)
 	return BUILD_DONE;
 }
 
-/* An upsert of one side, without a property. */
+static void
+decide_made(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+			AckRequest *request)
+{
+	bool		is_contact = batch->kind == &make_contacts;
+
+	if (found == NULL)
+		batch_reject(input, VERDICT_REJECTED,
+					 is_contact ? "contact_not_found" : "company_not_found",
+					 reply->nerrors > 0 ? reply->errors[0].message : NULL, reply->status, request);
+	else if (is_contact)
+	{
+		take_contact(input->key, found);
+		go_on(input, reply, request);
+	}
+	else
+	{
+		take_company(carrier(input), found);
+		input->onward = kind_of_pair(carrier(input));
+	}
+}
+
+/*
+ * An upsert of one side, without a property.  By value, not by place: a company that several inputs
+ * name stands in the request once, see is_in_batch(), and the answer holds for all of them.
+ */
 static void
 made_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	const char **ids = palloc(sizeof(char *) * batch->ninputs);
-	bool		is_contact = batch->kind == &make_contacts;
-	const char *property = is_contact ? queue_id_property(batch->inputs[0].key)
-	: company_of(carrier(&batch->inputs[0])).property;
-	bool		complete;
-
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
-	for (int i = 0; i < batch->ninputs; i++)
-		ids[i] = is_contact
-			? batch->inputs[i].key->key : company_of(carrier(&batch->inputs[i])).key;
-
-	/*
-	 * By value, not by place: a company that several inputs name stands in the request once, see
-	 * is_in_batch(), and the answer holds for all of them.
-	 */
-	complete = records_match_read(batch, reply, property, ids, found);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
-		if (found[i] == NULL && !complete)
-			input->onward = &batch_same;
-		else if (found[i] == NULL)
-			batch_reject(input, VERDICT_REJECTED,
-						 is_contact ? "contact_not_found" : "company_not_found",
-						 reply->nerrors > 0 ? reply->errors[0].message : NULL, reply->status,
-						 request);
-		else if (is_contact)
-		{
-			take_contact(input->key, found[i]);
-			go_on(input, reply, request);
-		}
-		else
-		{
-			take_company(carrier(input), found[i]);
-			input->onward = kind_of_pair(carrier(input));
-		}
-	}
-	batch_go_on(batch, reply, request);
+	if (batch->kind == &make_contacts)
+		records_keys_answered(batch, reply, request, decide_made);
+	else
+		companies_answered(batch, reply, request, decide_made);
 }
 
 /* ---- the pairs ------------------------------------------------------------------------------ */
@@ -535,6 +503,13 @@ is_pair(const ReplyResult *result, const Input *input)
 		strcmp(company, carrier(input)->record_id) == 0;
 }
 
+static bool
+names_pair(const ReplyError *error, const Input *input)
+{
+	return reply_error_names(error, input->key->record_id) ||
+		reply_error_names(error, carrier(input)->record_id);
+}
+
 /*
  * The error of a pair that is not among the results: it names one of the two, or it is the only one
  * left.
@@ -543,8 +518,7 @@ static const ReplyError *
 error_of(const Reply *reply, const Input *input, int nopen)
 {
 	for (int i = 0; i < reply->nerrors; i++)
-		if (reply_error_names(&reply->errors[i], input->key->record_id) ||
-			reply_error_names(&reply->errors[i], carrier(input)->record_id))
+		if (names_pair(&reply->errors[i], input))
 			return &reply->errors[i];
 	return nopen == 1 && reply->nerrors == 1 ? &reply->errors[0] : NULL;
 }
@@ -608,14 +582,10 @@ append_leaving(Batch *batch, Input *input, const MessageParts *parts)
 		return BUILD_WAIT;
 	if (row->record_id[0] == '\0')
 	{
-		AckResult  *result = palloc0(sizeof(AckResult));
+		AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1,
+		.category = "company_not_found", .message = company_problem(&company)};
 
-		result->verdict = VERDICT_UNCHANGED;
-		result->created = -1;
-		result->category = "company_not_found";
-		result->message = company_problem(&company);
-		input->unsent = result;
-		return BUILD_UNCHANGED;
+		return records_end_unsent(input, result);
 	}
 	appendStringInfo(&batch->body, "{\"from\":{\"id\":\"%s\"},\"to\":[{\"id\":\"%s\"}]}",
 					 input->key->record_id, row->record_id);
@@ -627,8 +597,7 @@ static bool
 names_any(const Batch *batch, const ReplyError *error)
 {
 	for (int i = 0; i < batch->ninputs; i++)
-		if (reply_error_names(error, batch->inputs[i].key->record_id) ||
-			reply_error_names(error, carrier(&batch->inputs[i])->record_id))
+		if (names_pair(error, &batch->inputs[i]))
 			return true;
 	return batch->ninputs == 1;
 }

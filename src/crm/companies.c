@@ -192,27 +192,16 @@ search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- whose key it is -------------------------------------------------------------------- */
 
 static void
+decide_adoption(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+				AckRequest *request)
+{
+	take_company(input, found != NULL ? found->id : input->adoptee, found == NULL);
+}
+
+static void
 key_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool		complete;
-
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
-	complete = records_match_keys(batch, reply, found);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
-		if (found[i] == NULL && !complete)
-			input->onward = &batch_same;
-		else
-			take_company(input, found[i] != NULL ? found[i]->id : input->adoptee, found[i] == NULL);
-	}
-	batch_go_on(batch, reply, request);
+	records_keys_answered(batch, reply, request, decide_adoption);
 }
 
 /* ---- create ---------------------------------------------------------------------------- */

@@ -69,42 +69,35 @@ try_again(Input *input)
  * nobody is there by the key, that somebody may be meant.
  */
 static void
+decide_conflict(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+				AckRequest *request)
+{
+	/* A row that only creates ends here: what it was to create is there. */
+	if (found != NULL && !modes_may_update(input, found->id, reply, request))
+		return;
+	if (found != NULL && input->key->property == NULL)
+	{
+		strlcpy(input->key->record_id, found->id, sizeof(input->key->record_id));
+		input->onward = &records_update;
+	}
+
+	/*
+	 * Found by the account's property, the contact is another one than the owner of the address,
+	 * and no update makes both true: such an input falls through to the conflict.
+	 */
+	else if (found == NULL && input->alias != NULL)
+		input->onward = &read_by_address;
+	else
+		reject_conflict(input, request);
+}
+
+static void
 conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool		complete;
-
 	if (reply->class != REPLY_RECORDS)
-	{
 		read_refused(batch, reply, request);
-		return;
-	}
-	complete = records_match_keys(batch, reply, found);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
-		/* A row that only creates ends here: what it was to create is there. */
-		if (found[i] != NULL && !modes_may_update(input, found[i]->id, reply, request))
-			continue;
-		if (found[i] != NULL && input->key->property == NULL)
-		{
-			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
-			input->onward = &records_update;
-		}
-
-		/*
-		 * Found by the account's property, the contact is another one than the owner of the
-		 * address, and no update makes both true: such an input falls through to the conflict.
-		 */
-		else if (!complete && found[i] == NULL)
-			input->onward = &batch_same;
-		else if (found[i] == NULL && input->alias != NULL)
-			input->onward = &read_by_address;
-		else
-			reject_conflict(input, request);
-	}
-	batch_go_on(batch, reply, request);
+	else
+		records_keys_answered(batch, reply, request, decide_conflict);
 }
 
 static void
@@ -116,11 +109,47 @@ end_read_by_address(Batch *batch)
 
 /* A contact without a key takes ours; one that has another is somebody else. */
 static void
+decide_by_address(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+				  AckRequest *request)
+{
+	const char *property = queue_id_property(input->key);
+	const char *key = found == NULL ? NULL : reply_property(found, property);
+
+	/*
+	 * An input without a category comes from modes_answered(), which asks before anything was
+	 * written; one with a category was refused, as its address was taken.
+	 */
+	if (found == NULL && input->category == NULL)
+		input->onward = modes_may_create(input, reply, request) ? &records_upsert : NULL;
+	else if (found == NULL)
+	{
+		if (!try_again(input))
+			reject_conflict(input, request);
+	}
+	else if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
+		batch_refuse_rows(input, "conflicting_key",
+						  psprintf("the address %s is of contact %s, whose %s is \"%s\"",
+								   input->alias, found->id, property, key),
+						  reply->status, request, false);
+	else if (modes_may_update(input, found->id, reply, request))
+	{
+		const char *primary = reply_property(found, "email");
+
+		/*
+		 * The update must not move the primary address of a contact that has this one as an
+		 * additional address.
+		 */
+		strlcpy(input->key->record_id, found->id, sizeof(input->key->record_id));
+		input->keeps_address = primary != NULL && pg_strcasecmp(primary, input->alias) != 0;
+		input->adopts = true;
+		input->onward = &records_update;
+	}
+}
+
+static void
 address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	const char **addresses = palloc(sizeof(char *) * batch->ninputs);
-	bool		complete;
 
 	if (reply->class != REPLY_RECORDS)
 	{
@@ -129,46 +158,7 @@ address_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	}
 	for (int i = 0; i < batch->ninputs; i++)
 		addresses[i] = batch->inputs[i].alias;
-	complete = records_match_read(batch, reply, "email", addresses, found);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-		const char *property = queue_id_property(input->key);
-		const char *key = found[i] == NULL ? NULL : reply_property(found[i], property);
-
-		/*
-		 * An input without a category comes from modes_answered(), which asks before anything was
-		 * written; one with a category was refused, as its address was taken.
-		 */
-		if (found[i] == NULL && !complete)
-			input->onward = &batch_same;
-		else if (found[i] == NULL && input->category == NULL)
-			input->onward = modes_may_create(input, reply, request) ? &records_upsert : NULL;
-		else if (found[i] == NULL)
-		{
-			if (!try_again(input))
-				reject_conflict(input, request);
-		}
-		else if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
-			batch_refuse_rows(input, "conflicting_key",
-							  psprintf("the address %s is of contact %s, whose %s is \"%s\"",
-									   input->alias, found[i]->id, property, key),
-							  reply->status, request, false);
-		else if (modes_may_update(input, found[i]->id, reply, request))
-		{
-			const char *primary = reply_property(found[i], "email");
-
-			/*
-			 * The update must not move the primary address of a contact that has this one as an
-			 * additional address.
-			 */
-			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
-			input->keeps_address = primary != NULL && pg_strcasecmp(primary, input->alias) != 0;
-			input->adopts = true;
-			input->onward = &records_update;
-		}
-	}
-	batch_go_on(batch, reply, request);
+	records_read_answered(batch, reply, request, "email", addresses, decide_by_address);
 }
 
 /* ---- which request ------------------------------------------------------------------ */

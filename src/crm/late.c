@@ -147,36 +147,24 @@ end_read_company(Batch *batch)
 
 /* A contact that is not there has none; the association will find that out. */
 static void
+note_primary_company(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+					 AckRequest *request)
+{
+	const char *company =
+	found == NULL ? NULL : reply_property(found, PRIMARY_COMPANY_PROPERTY);
+
+	input->rows[0]->held = MemoryContextStrdup(window.memory, company != NULL ? company : "");
+	batch_put_back(input->key, input->rows, input->nrows);
+}
+
+static void
 company_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
 	const char **ids = palloc(sizeof(char *) * batch->ninputs);
-	bool		complete;
 
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = batch->inputs[i].key->record_id;
-	complete = records_match_read(batch, reply, NULL, ids, found);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-		const char *company =
-		found[i] == NULL ? NULL : reply_property(found[i], PRIMARY_COMPANY_PROPERTY);
-
-		if (found[i] == NULL && !complete)
-		{
-			input->onward = &batch_same;
-			continue;
-		}
-		input->rows[0]->held =
-			MemoryContextStrdup(window.memory, company != NULL ? company : "");
-		batch_put_back(input->key, input->rows, input->nrows);
-	}
-	batch_go_on(batch, reply, request);
+	records_read_answered(batch, reply, request, NULL, ids, note_primary_company);
 }
 
 const RequestKind late_read_company = {

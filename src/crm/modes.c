@@ -100,38 +100,26 @@ modes_may_create(Input *input, const Reply *reply, AckRequest *request)
 	return false;
 }
 
+static void
+decide_mode(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
+			AckRequest *request)
+{
+	const RecordKinds *kinds = records_of(batch->lane);
+
+	/* what is not there by its key may be there by its address */
+	if (found == NULL && input->alias != NULL)
+		input->onward = kinds->seek_elsewhere;
+	else if (found == NULL)
+		input->onward = modes_may_create(input, reply, request) ? kinds->upsert : NULL;
+	else if (modes_may_update(input, found->id, reply, request))
+	{
+		strlcpy(input->key->record_id, found->id, sizeof(input->key->record_id));
+		input->onward = kinds->update;
+	}
+}
+
 void
 modes_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	const RecordKinds *kinds = records_of(batch->lane);
-	const ReplyResult **found = palloc0(sizeof(ReplyResult *) * batch->ninputs);
-	bool		complete;
-
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
-	complete = records_match_keys(batch, reply, found);
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-
-		/*
-		 * "Not there" decides between creating and refusing, so it is believed last: the answer
-		 * must account for all, and the contact must not be there by its address either.
-		 */
-		if (found[i] == NULL && !complete)
-			input->onward = &batch_same;
-		else if (found[i] == NULL && input->alias != NULL)
-			input->onward = kinds->seek_elsewhere;
-		else if (found[i] == NULL)
-			input->onward = modes_may_create(input, reply, request) ? kinds->upsert : NULL;
-		else if (modes_may_update(input, found[i]->id, reply, request))
-		{
-			strlcpy(input->key->record_id, found[i]->id, sizeof(input->key->record_id));
-			input->onward = kinds->update;
-		}
-	}
-	batch_go_on(batch, reply, request);
+	records_keys_answered(batch, reply, request, decide_mode);
 }

@@ -572,16 +572,55 @@ records_match_read(const Batch *batch, const Reply *reply, const char *property,
 	return complete || reply->nresults + reply->nerrors >= batch->ninputs;
 }
 
-bool
-records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **found)
+/* The inputs' own keys, palloc'd. */
+static const char **
+keys_of(const Batch *batch)
 {
 	const char **ids = palloc(sizeof(char *) * batch->ninputs);
-	bool		complete;
 
 	for (int i = 0; i < batch->ninputs; i++)
 		ids[i] = batch->inputs[i].key->key;
-	complete = records_match_read(batch, reply, queue_id_property(batch->inputs[0].key), ids,
-								  found);
+	return ids;
+}
+
+bool
+records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **found)
+{
+	const char **ids = keys_of(batch);
+	bool		complete = records_match_read(batch, reply,
+											  queue_id_property(batch->inputs[0].key), ids, found);
+
 	pfree(ids);
 	return complete;
+}
+
+void
+records_read_answered(Batch *batch, const Reply *reply, AckRequest *request, const char *property,
+					  const char *const *ids, RecordDecision decide)
+{
+	const ReplyResult **found = palloc(sizeof(ReplyResult *) * batch->ninputs);
+	bool		complete;
+
+	if (reply->class != REPLY_RECORDS)
+	{
+		batch_refused(batch, reply, request);
+		return;
+	}
+	complete = records_match_read(batch, reply, property, ids, found);
+	for (int i = 0; i < batch->ninputs; i++)
+	{
+		/* "Not there" makes a second record, or refuses a row: it is believed last. */
+		if (found[i] == NULL && !complete)
+			batch->inputs[i].onward = &batch_same;
+		else
+			decide(batch, &batch->inputs[i], found[i], reply, request);
+	}
+	batch_go_on(batch, reply, request);
+}
+
+void
+records_keys_answered(Batch *batch, const Reply *reply, AckRequest *request, RecordDecision decide)
+{
+	records_read_answered(batch, reply, request, queue_id_property(batch->inputs[0].key),
+						  keys_of(batch), decide);
 }

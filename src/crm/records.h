@@ -143,6 +143,23 @@ extern bool records_match_read(const Batch *batch, const Reply *reply, const cha
 /* The same for a batch/read by the key of the inputs. */
 extern bool records_match_keys(const Batch *batch, const Reply *reply, const ReplyResult **found);
 
+/* What becomes of an input; found NULL: HubSpot does not have what was asked for. */
+typedef void (*RecordDecision) (Batch *batch, Input *input, const ReplyResult *found,
+								const Reply *reply, AckRequest *request);
+
+/*
+ * The answer to a batch/read, or to an upsert that creates what is missing: each input is decided
+ * by what was found of ids[i].  Not told is not absent: where the answer does not account for all
+ * inputs, those that it leaves out are asked for again.  A refusal is cut, and rejected in the end.
+ */
+extern void records_read_answered(Batch *batch, const Reply *reply, AckRequest *request,
+								  const char *property, const char *const *ids,
+								  RecordDecision decide);
+
+/* The same where the inputs' own keys were asked for. */
+extern void records_keys_answered(Batch *batch, const Reply *reply, AckRequest *request,
+								  RecordDecision decide);
+
 /* The verdict of an input that was to be created and is there. */
 extern AckResult records_exists(const Input *input);
 

@@ -19,6 +19,7 @@
 #include "crm/employers.h"
 #include "crm/records.h"
 #include "store/record_map.h"
+#include "text/domain.h"
 #include "text/value.h"
 #include "wait/await.h"
 
@@ -99,19 +100,11 @@ place_of(Oid server, uint64 domain)
 	return &lately[hash_combine64(domain, server) % LATELY];
 }
 
-static const char *
-domain_in(const char *address)
-{
-	const char *at = address == NULL ? NULL : strrchr(address, '@');
-
-	return at == NULL ? NULL : at + 1;
-}
-
 /* The first of a domain stays: the longer it is there, the likelier it has its company. */
 void
 employers_note(const WorkKey *key, const char *address, const char *record_id)
 {
-	const char *domain = domain_in(address);
+	const char *domain = domain_of_address(address);
 	Oid			server = key->lane->account->server;
 	int64		now = clock_us();
 	uint64		hash;
@@ -185,7 +178,7 @@ look_up_contact(const WorkKey *company, const Row *row)
 	domain = company_is_by_domain(company)
 		? company->key : message_company_domain(row->call, &parts);
 	address = contact.property == NULL ? contact.key : message_email(row->call, &parts);
-	if (domain == NULL || (address != NULL && strcmp(domain_in(address), domain) != 0))
+	if (domain == NULL || (address != NULL && strcmp(domain_of_address(address), domain) != 0))
 		return NULL;
 	return record_map_find(account->server, OBJECT_IS_CONTACT,
 						   object_key_property(contact.property), contact.key);

@@ -97,36 +97,45 @@ object_of_call(Call call, Object *object)
 	return false;
 }
 
-/* The call of that name that carries a message; false, with the valid names, if there is none. */
+/* The call of that name that carries a message; false if there is none. */
 static bool
-find_call(const char *name, size_t len, Call *call, StringInfo valid)
+find_call(const char *name, size_t len, Call *call)
 {
 	for (int i = 0; i < CALL_COUNT; i++)
 	{
 		Object		object;
 
-		if (!object_of_call((Call) i, &object))
-			continue;
 		*call = (Call) i;
 		if (strlen(call_names[i]) == len && memcmp(name, call_names[i], len) == 0)
-			return true;
-		appendStringInfo(valid, "%s%s", valid->len > 0 ? ", " : "", call_names[i]);
+			return object_of_call(*call, &object);
 	}
 	return false;
+}
+
+/* The names that find_call() knows. */
+static char *
+valid_calls(void)
+{
+	StringInfoData valid;
+	Object		object;
+
+	initStringInfo(&valid);
+	for (int i = 0; i < CALL_COUNT; i++)
+		if (object_of_call((Call) i, &object))
+			appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", call_names[i]);
+	return valid.data;
 }
 
 Call
 enqueue_call_by_name(const char *name)
 {
-	StringInfoData valid;
 	Call		call;
 
-	initStringInfo(&valid);
-	if (!find_call(name, strlen(name), &call, &valid))
+	if (!find_call(name, strlen(name), &call))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown call \"%s\"", name),
-				 errhint("Valid calls are: %s.", valid.data)));
+				 errhint("Valid calls are: %s.", valid_calls())));
 	return call;
 }
 
@@ -136,7 +145,6 @@ static const char *const useless_types[] = {"alias", "screen"};
 bool
 enqueue_call_of_type(Jsonb *message, int place, Call *call)
 {
-	StringInfoData valid;
 	JsonbValue	type;
 
 	if (!JB_ROOT_IS_OBJECT(message) || !message_member(&message->root, "type", &type) ||
@@ -149,14 +157,14 @@ enqueue_call_of_type(Jsonb *message, int place, Call *call)
 		if (strlen(useless_types[i]) == type.val.string.len &&
 			memcmp(useless_types[i], type.val.string.val, type.val.string.len) == 0)
 			return false;
-	initStringInfo(&valid);
-	if (!find_call(type.val.string.val, type.val.string.len, call, &valid))
+	if (!find_call(type.val.string.val, type.val.string.len, call))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("message %d of the array has the unknown type \"%s\"", place,
 						pnstrdup(type.val.string.val, type.val.string.len)),
 				 errhint("Valid types are: %s; "
-						 "messages of the types alias and screen are left out.", valid.data)));
+						 "messages of the types alias and screen are left out.",
+						 valid_calls())));
 	return true;
 }
 

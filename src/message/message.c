@@ -461,6 +461,20 @@ read_email(const JsonbValue *value, const char *where, MessageProblem *problem)
 	return email;
 }
 
+/* What stands first where a message has its addresses, whatever it is; false if nothing does. */
+static bool
+first_address(Call call, const MessageParts *parts, JsonbValue *value)
+{
+	for (int i = 0; i < ADDRESS_PLACES; i++)
+	{
+		const char *where;
+
+		if (message_field(address_place(call, parts, i, &where), "email", value))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The first address of a message that is one; NULL if there is none.  *nbad: how many came before
  * it that are none, and problem, if there are any, what is said of the one with this number.
@@ -526,20 +540,23 @@ bool
 message_known_contact_key(Call call, const MessageParts *parts, const char *id_property,
 						  MessageKey *key, MessageProblem *problem)
 {
-	if (id_property != NULL || parts->user_id.type == jbvNull ||
-		message_email(call, parts) != NULL || email_of_user_id(parts) != NULL)
+	int			nbad;
+
+	if (id_property != NULL || parts->user_id.type == jbvNull)
 		return message_contact_key(call, parts, id_property, key, problem);
-	return user_id_key(parts, MESSAGE_USER_ID, key, problem);
+	key->property = NULL;
+	key->key = find_email(call, parts, 0, &nbad, problem);
+	if (key->key == NULL)
+		key->key = email_of_user_id(parts);
+	return key->key != NULL || user_id_key(parts, MESSAGE_USER_ID, key, problem);
 }
 
 bool
 message_names_contact(Call call, const MessageParts *parts)
 {
-	MessageProblem problem;
-	int			nbad;
+	JsonbValue	value;
 
-	return parts->user_id.type != jbvNull ||
-		find_email(call, parts, 0, &nbad, &problem) != NULL || nbad > 0;
+	return parts->user_id.type != jbvNull || first_address(call, parts, &value);
 }
 
 char *
@@ -572,6 +589,16 @@ is_keyed_by_address(Call call, const MessageParts *parts, const char *id_propert
 			return false;
 	}
 	return id_property == NULL || parts->user_id.type == jbvNull;
+}
+
+bool
+message_address_is(Call call, const MessageParts *parts, const char *address)
+{
+	size_t		len = strlen(address);
+	JsonbValue	value;
+
+	return first_address(call, parts, &value) && value.type == jbvString &&
+		value.val.string.len == len && memcmp(value.val.string.val, address, len) == 0;
 }
 
 const char *

@@ -101,6 +101,12 @@ extern bool message_names_contact(Call call, const MessageParts *parts);
 extern char *message_email(Call call, const MessageParts *parts);
 
 /*
+ * Whether the first address of the message is this text as it stands, which is a normal form: then
+ * none is said to be unusable.
+ */
+extern bool message_address_is(Call call, const MessageParts *parts, const char *address);
+
+/*
  * What is said of the addresses that cannot be used, so that the call goes by another identity;
  * NULL: there are no more than number of them.
  */

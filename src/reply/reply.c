@@ -284,7 +284,7 @@ read_lacking(ReplyError *error, json_object *object, const char *message)
 {
 	json_object *listed = context_array(object, "properties");
 
-	if (message == NULL || !contains(message, "required propert"))
+	if (listed != NULL && (message == NULL || !contains(message, "required propert")))
 		listed = NULL;
 	for (size_t i = 0; listed != NULL && i < json_object_array_length(listed); i++)
 		add_lacking(error, reply_json_text(json_object_array_get_idx(listed, i)));

@@ -195,7 +195,7 @@ extern void batch_end_input(Input *input, AckResult *result);
 /* Each row by itself, where rows are not merged. */
 extern void batch_end_rows(Input *input, AckResult *result);
 
-/* The same, when the verdict is not one for all. */
+/* The same, when the verdict is not one for all; verdict_of NULL: it is. */
 typedef Verdict (*RowVerdict) (const Row *row);
 extern void batch_end_each(Input *input, AckResult *result, RowVerdict verdict_of);
 extern void batch_end_row(Input *input, Row *row, AckResult *result);

@@ -113,9 +113,7 @@ batch_end_row(Input *input, Row *row, AckResult *result)
 void
 batch_end_rows(Input *input, AckResult *result)
 {
-	for (int i = 0; i < input->nrows; i++)
-		batch_end_row(input, input->rows[i], result);
-	end_sent(input, result->verdict, result);
+	batch_end_each(input, result, NULL);
 }
 
 void
@@ -123,7 +121,8 @@ batch_end_each(Input *input, AckResult *result, RowVerdict verdict_of)
 {
 	for (int i = 0; i < input->nrows; i++)
 	{
-		result->verdict = verdict_of(input->rows[i]);
+		if (verdict_of != NULL)
+			result->verdict = verdict_of(input->rows[i]);
 		batch_end_row(input, input->rows[i], result);
 	}
 	end_sent(input, result->verdict, result);
@@ -196,6 +195,8 @@ batch_warn_of_addresses(const Input *input, const MessageParts *parts)
 
 		/* the call's own row tells, and once, whatever requests are made of it */
 		if (row->parent != 0 || options == NULL ||
+			(row->key->property == NULL &&
+			 message_address_is(row->call, &parts[i], row->key->key)) ||
 			(row->warnings != NULL && strstr(row->warnings, code) != NULL))
 			continue;
 		for (int j = 0; (what = message_unused_address(row->call, &parts[i],

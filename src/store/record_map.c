@@ -425,10 +425,11 @@ gather_tellings(RecordTable *table, const MapEntry *const *told, int ntold, int 
  * the last one that has ended.
  */
 static void
-bound_tellings(Telling *tellings, int n, int64 ended)
+bound_tellings(Telling *tellings, int n, const MapEntry *of, const RecordMapRows *rows)
 {
 	const Telling *before = NULL;
 	int			left = 0;
+	int64		ended;
 
 	for (int i = 0; i < n; i++)
 		left += !tellings[i].goes;
@@ -454,6 +455,9 @@ bound_tellings(Telling *tellings, int n, int64 ended)
 		else
 			before = &tellings[i];
 	}
+	if (left <= MAX_TOLD)
+		return;
+	ended = rows->await_user_id(of->server, of->key) ? 0 : rows->ended;
 	before = NULL;
 	for (int i = 0; i < n && left > MAX_TOLD; i++)
 		if (!tellings[i].goes)
@@ -477,7 +481,7 @@ bound_tellings(Telling *tellings, int n, int64 ended)
  * between the two that are still to come and may tell something else.
  */
 static void
-choose_tellings(Telling *tellings, int n, int64 ended)
+choose_tellings(Telling *tellings, int n, const MapEntry *of, const RecordMapRows *rows)
 {
 	const Telling *before = NULL;
 
@@ -490,7 +494,7 @@ choose_tellings(Telling *tellings, int n, int64 ended)
 		else
 			before = &tellings[i];
 	}
-	bound_tellings(tellings, n, ended);
+	bound_tellings(tellings, n, of, rows);
 }
 
 /* What rows have told of one userId. */
@@ -500,8 +504,7 @@ write_told(RecordTable *table, const MapEntry *const *told, int ntold, const Rec
 	int			n;
 	Telling    *tellings = gather_tellings(table, told, ntold, &n);
 
-	choose_tellings(tellings, n,
-					rows->await_user_id(told[0]->server, told[0]->key) ? 0 : rows->ended);
+	choose_tellings(tellings, n, told[0], rows);
 	for (int i = 0; i < n; i++)
 	{
 		if (tellings[i].entry == NULL && tellings[i].goes)

@@ -143,6 +143,14 @@ is_address_of_machine(const char *host)
 	return host[0] == '[' || strspn(host, "0123456789.") == strlen(host);
 }
 
+const char *
+domain_of_address(const char *address)
+{
+	const char *at = address == NULL ? NULL : strrchr(address, '@');
+
+	return at == NULL ? NULL : at + 1;
+}
+
 char *
 domain_of_website(const char *text, int len, const char **why)
 {

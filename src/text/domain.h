@@ -24,6 +24,9 @@ extern bool domain_is_well_formed(const char *domain);
 /* What is said of a text in UTF-8 with a character that nobody sees; NULL: it has none. */
 extern char *domain_invisible(const char *text);
 
+/* The domain of an e-mail address, within it; NULL: there is none, or no address (NULL). */
+extern const char *domain_of_address(const char *address);
+
 /*
  * The domain of a company's website (or of a domain): without scheme, user, port, path,
  * leading "www." and trailing dot, in lower case.  NULL, and a reason in *why,

@@ -8,8 +8,10 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
+#include "text/ascii.h"
 #include "text/invisible.h"
 
+/* In their order. */
 static const struct
 {
 	pg_wchar	first;
@@ -25,8 +27,8 @@ static const struct
 static bool
 is_invisible(pg_wchar c)
 {
-	for (int i = 0; i < lengthof(ranges); i++)
-		if (c >= ranges[i].first && c <= ranges[i].last)
+	for (int i = 0; i < lengthof(ranges) && c >= ranges[i].first; i++)
+		if (c <= ranges[i].last)
 			return true;
 	return false;
 }
@@ -67,6 +69,10 @@ invisible_trim(const char **text, int *len)
 		*text += length;
 		*len -= length;
 	}
+	/* nearly always: an ASCII byte at the end is a character by itself, whatever stands before */
+	if (*len > 0 && !IS_HIGHBIT_SET((*text)[*len - 1]) &&
+		!is_invisible((unsigned char) (*text)[*len - 1]))
+		return;
 	for (int i = 0; i < *len;)
 	{
 		i += character_at(*text + i, *len - i, &c);
@@ -81,6 +87,8 @@ invisible_in(const char *text, int len)
 {
 	pg_wchar	c;
 
+	if (is_ascii(text, len))
+		return 0;
 	for (int i = 0; i < len;)
 	{
 		i += character_at(text + i, len - i, &c);

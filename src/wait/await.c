@@ -172,30 +172,30 @@ look_up_told(WorkKey *key)
 	}
 }
 
-void
-await_look_up_contact(WorkKey *key)
+/* The record that the tables know for the key, as an object of that type. */
+static void
+look_up_record(WorkKey *key, Object object)
 {
-	const char *found;
+	const char *found = record_map_find(key->lane->account->server, object,
+										object_key_property(key->property), key->key);
 
-	if (queue_is_by_user_id(key))
-	{
-		look_up_told(key);
-		return;
-	}
-	found = record_map_find(key->lane->account->server, OBJECT_IS_CONTACT,
-							object_key_property(key->property), key->key);
 	if (found != NULL)
 		strlcpy(key->record_id, found, sizeof(key->record_id));
 }
 
 void
+await_look_up_contact(WorkKey *key)
+{
+	if (queue_is_by_user_id(key))
+		look_up_told(key);
+	else
+		look_up_record(key, OBJECT_IS_CONTACT);
+}
+
+void
 await_look_up_record(WorkKey *key)
 {
-	const char *found = record_map_find(key->lane->account->server, key->lane->object,
-										object_key_property(key->property), key->key);
-
-	if (found != NULL)
-		strlcpy(key->record_id, found, sizeof(key->record_id));
+	look_up_record(key, key->lane->object);
 }
 
 /* The rows of a userId go where they belong. */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "message/message.h"
 #include "queue/accounts.h"
+#include "text/domain.h"
 #include "wait/await.h"
 #include "wait/company_first.h"
 
@@ -113,15 +114,13 @@ domain_of(const WorkKey *contact)
 {
 	const Row  *row = key_head(contact);
 	const char *address = contact->key;
-	const char *at;
 	MessageParts parts;
 	MessageProblem problem;
 
 	if (contact->property != NULL)
 		address = message_read(row->message, &parts, &problem)
 			? message_email(row->call, &parts) : NULL;
-	at = address == NULL ? NULL : strrchr(address, '@');
-	return at == NULL ? NULL : at + 1;
+	return domain_of_address(address);
 }
 
 bool

@@ -99,15 +99,15 @@ unknown_wants_saving(void)
 
 static const char *const add_unknown =
 "INSERT INTO hubspot.unknown_property (server, object, name, type, times, last_id, last_at)"
-" VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp())"
+" VALUES ($1, $2, $3, $6, $4, $5, pg_catalog.clock_timestamp())"
 " ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type,"
 " times = unknown_property.times OPERATOR(pg_catalog.+) excluded.times, "
 "last_id = excluded.last_id, last_at = excluded.last_at";
 
-/* $4, the type, is not known: HubSpot has named the property and no more. */
+/* Without a type: HubSpot has named the property and no more. */
 static const char *const add_required =
 "INSERT INTO hubspot.required_property (server, object, name, times, last_id, last_at)"
-" SELECT $1, $2, $3, $5, $6, pg_catalog.clock_timestamp() WHERE $4 IS NOT NULL"
+" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp())"
 " ON CONFLICT (server, object, name) DO UPDATE SET"
 " times = required_property.times OPERATOR(pg_catalog.+) excluded.times,"
 " last_id = excluded.last_id, last_at = excluded.last_at";
@@ -123,16 +123,18 @@ unknown_save(void)
 	hash_seq_init(&status, names);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID};
+		bool		is_required = entry->key.is_required;
+		Oid			types[] = {OIDOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TEXTOID};
 		Datum		values[] = {
 			ObjectIdGetDatum(entry->key.server),
 			CStringGetTextDatum(object_types[entry->key.part].name),
-			CStringGetTextDatum(entry->key.name), CStringGetTextDatum(entry->type),
-			Int64GetDatum(entry->times), Int64GetDatum(entry->last_id)
+			CStringGetTextDatum(entry->key.name), Int64GetDatum(entry->times),
+			Int64GetDatum(entry->last_id), CStringGetTextDatum(entry->type)
 		};
 
-		if (statement_execute(entry->key.is_required ? add_required : add_unknown,
-							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
+		if (statement_execute(is_required ? add_required : add_unknown,
+							  lengthof(types) - is_required, types, values, NULL, false,
+							  0) != SPI_OK_INSERT)
 			elog(ERROR, "could not count the property \"%s\"", entry->key.name);
 	}
 	PopActiveSnapshot();

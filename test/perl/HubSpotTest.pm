@@ -26,7 +26,7 @@ use HubSpotPauses;
 use HubSpotSimulator;
 
 our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
-  stop_delivery resume_delivery worker_pid freeze wait_until wait_drained becomes);
+  stop_delivery resume_delivery queue_together worker_pid freeze wait_until wait_drained becomes);
 our @EXPORT_OK = qw(try_ask start_writer);
 
 # The token that accounts and simulators have unless told otherwise.
@@ -147,6 +147,19 @@ sub resume_delivery
 	my ($node) = @_;
 	$node->safe_psql('postgres', 'ALTER SYSTEM RESET hubspot.enabled');
 	$node->reload;
+}
+
+# Statements whose rows wait together, until all of them are queued; what they return, when all
+# rows have their verdicts.
+sub queue_together
+{
+	my ($node, @statements) = @_;
+
+	stop_delivery($node);
+	my @results = map { $node->safe_psql('postgres', $_) } @statements;
+	resume_delivery($node);
+	wait_drained($node, 'postgres');
+	return @results;
 }
 
 # The process of a database's worker, once there is one that found the extension.

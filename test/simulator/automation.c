@@ -128,8 +128,7 @@ static void
 find_company(Request *request, Object *contact, int64_t now)
 {
 	const char *domain = domain_of(contact);
-	Links	   *list = links_of(contact);
-	Types		types = {.primary = true};
+	Types		types = {0};
 	Object	   *company;
 	Pair	   *pair;
 
@@ -145,8 +144,7 @@ find_company(Request *request, Object *contact, int64_t now)
 	if (pair_find(contact, company, false) != NULL)
 		return;
 	/* Who has a primary company keeps it. */
-	for (size_t i = 0; list != NULL && i < list->count; i++)
-		types.primary = types.primary && !list->pairs[i]->primary;
+	types.primary = association_primary(contact) == NULL;
 	pair = pair_find(contact, company, true);
 	pair_apply(pair, &types);
 	pair_log(request, "associate", pair);

@@ -38,14 +38,7 @@ sub call
 }
 
 # Statements whose rows wait together; returns what they return.
-sub together
-{
-	stop_delivery($node);
-	my @results = map { ask($_) } @_;
-	resume_delivery($node);
-	wait_drained($node, 'postgres');
-	return @results;
-}
+sub together { return queue_together($node, @_) }
 
 my $warnings = q{(SELECT coalesce(string_agg(DISTINCT w->>'code' || ' ' || (w->>'property'), ', '), '')
 	FROM jsonb_array_elements(s.warnings) w)};

@@ -39,14 +39,7 @@ sub call
 	return $id;
 }
 
-sub together
-{
-	stop_delivery($node);
-	my @results = map { ask($_) } @_;
-	resume_delivery($node);
-	wait_drained($node, 'postgres');
-	return @results;
-}
+sub together { return queue_together($node, @_) }
 
 sub row { return ask("SELECT $_[1] FROM hubspot.outbox_status WHERE id = $_[0]") }
 

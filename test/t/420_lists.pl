@@ -19,14 +19,7 @@ $node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm
 sub ask { return $node->safe_psql('postgres', shift) }
 
 # Runs all of it while nothing is sent, then lets it go; returns the results.
-sub together
-{
-	stop_delivery($node);
-	my @results = map { ask($_) } @_;
-	resume_delivery($node);
-	wait_drained($node, 'postgres');
-	return @results;
-}
+sub together { return queue_together($node, @_) }
 
 sub call
 {

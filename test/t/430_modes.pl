@@ -44,14 +44,7 @@ sub statement
 sub contact_row { my ($mode, $key, $message, $server) = @_; return statement($mode, 'contact', '', $key, $message, $server) }
 
 # What is queued waits together; returns the ids.
-sub together
-{
-	stop_delivery($node);
-	my @results = map { ask($_) } @_;
-	resume_delivery($node);
-	wait_drained($node, 'postgres');
-	return @results;
-}
+sub together { return queue_together($node, @_) }
 
 sub row { return ask("SELECT $_[1] FROM hubspot.outbox_status s WHERE id = $_[0]") }
 

@@ -56,7 +56,7 @@ accounts_add(Oid server, const FamilyWork *const *families)
 	for (int i = 0; i < FAMILY_COUNT; i++)
 	{
 		account->lanes[i].account = account;
-		account->lanes[i].family = account->lanes[i].object = (Object) i;
+		account->lanes[i].family = (Object) i;
 		account->lanes[i].work = families[i];
 		key_init_lane(&account->lanes[i].keys);
 		dlist_init(&account->lanes[i].again);

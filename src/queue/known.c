@@ -23,7 +23,7 @@ known_is_kept(const Account *account)
 static bool
 has_records(const WorkKey *key)
 {
-	return object_types[key->lane->object].is_record &&
+	return object_types[key->lane->family].is_record &&
 		(key->property == NULL || strcmp(key->property, MESSAGE_USER_ID) != 0);
 }
 
@@ -40,7 +40,7 @@ known_look_up(Row *row)
 {
 	WorkKey    *key = row->key;
 	Account    *account = key->lane->account;
-	Object		object = key->lane->object;
+	Object		object = key->lane->family;
 	const char *record_id = key->record_id;
 
 	if (!known_is_kept(account) || key->confirmed != NULL || !has_records(key) ||
@@ -71,7 +71,7 @@ known_forget(const WorkKey *key)
 	if (!known_is_kept(key->lane->account))
 		return;
 	if (has_records(key) && key->record_id[0] != '\0')
-		confirmed_forget(server, key->lane->object, key->record_id);
+		confirmed_forget(server, key->lane->family, key->record_id);
 	else if (key->lane->family == FAMILY_CONTACTS && !has_records(key))
 		key->lane->account->sheds_confirmed = true; /* it may be any contact */
 }

@@ -23,8 +23,7 @@ struct Reader;					/* outbox_reader.c */
 typedef struct Lane
 {
 	struct Account *account;
-	LaneFamily	family;
-	Object		object;			/* that its rows are about */
+	LaneFamily	family;			/* of requests; the object that its rows are about */
 	const struct FamilyWork *work;	/* its requests */
 	LaneStatus	status;
 	LaneStatus	pause;			/* in RUN unless somebody paused the lane */

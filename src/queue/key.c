@@ -35,7 +35,6 @@
 #include "text/encoding.h"
 
 #define SHOWN_AFTER_US	1000000
-#define SHOWN_AT_MOST	4096	/* keys of a lane that one look goes through */
 
 /* ---- states ------------------------------------------------------------------------ */
 
@@ -199,6 +198,7 @@ link_key(WorkKey *key)
 			dlist_push_tail(&stand->wait.key->waiters, &stand->node);
 			break;
 		case LIST_OF_OLDER:
+			/* await_wake() looks at the front alone: an old row behind a younger one would stay */
 			dlist_insert_after(place_by_head(&stand->wait.lane->keys.behind, key), &stand->node);
 			break;
 	}
@@ -242,8 +242,39 @@ may_follow(const WorkKey *key, KeyState state, const KeyWait *wait)
 }
 
 /*
+ * Users ask about rows, so that a key is shown only while a row of it waits here; one in a batch,
+ * or with rows in hubspot.deferred, may have none.  An outage may defer as many keys as there are
+ * records: they cost no look anything.  The list is in the order of since, as a key goes to its
+ * end whenever its wait begins: it comes into another state, or its first row comes.
+ */
+static void
+show(WorkKey *key, bool is_new_state)
+{
+	KeyStand   *stand = &key->stand;
+	bool		is_asked = rules[stand->state].is_shown &&
+		(key_has_rows(key) || key->parked != NULL);
+
+	if (is_asked == stand->is_shown && !is_new_state)
+		return;
+	if (stand->is_shown)
+		dlist_delete(&stand->shown);
+	if (is_asked)
+	{
+		dlist_push_tail(&key->lane->keys.shown, &stand->shown);
+		stand->since = turn_us;
+	}
+	stand->is_shown = is_asked;
+}
+
+void
+key_parked_changed(WorkKey *key)
+{
+	show(key, false);
+}
+
+/*
  * The state, the lists and the counters change together, so that no key is ever counted as
- * what it is not.  A key whose state stays shows since when it has been in it.
+ * what it is not.
  */
 void
 key_set_state(WorkKey *key, KeyState state, KeyWait wait)
@@ -256,21 +287,13 @@ key_set_state(WorkKey *key, KeyState state, KeyWait wait)
 	Assert(may_follow(key, state, &wait));
 	/* by the old state: afterwards nothing says in which list the key hangs */
 	unlink_key(key);
-	if (before->is_shown && !after->is_shown)
-		dlist_delete(&stand->shown);
-	else if (after->is_shown && stand->state != state)
-	{
-		if (before->is_shown)
-			dlist_delete(&stand->shown);
-		dlist_push_tail(&keys->shown, &stand->shown);
-		stand->since = turn_us;
-	}
 	keys->nready += after->is_ready - before->is_ready;
 	keys->naway += after->is_away - before->is_away;
 	nasks += ((ASKS_TABLES & BIT(state)) != 0) - ((ASKS_TABLES & BIT(stand->state)) != 0);
 	stand->state = state;
 	stand->wait = wait;
 	link_key(key);
+	show(key, before != after);
 }
 
 /* As a rule the first row tells. */
@@ -400,6 +423,7 @@ key_add_row(WorkKey *key, Row *row)
 	/* it may have been ready for a back-fill alone */
 	if (key->stand.state == KEY_IDLE || (key->stand.state == KEY_READY_BACKFILL && !row->backfill))
 		key_set_state(key, rest_state(key), wait_for_nothing());
+	show(key, false);
 }
 
 void
@@ -420,6 +444,7 @@ key_take_row(Row *row, bool is_first)
 	dlist_delete(&row->node);
 	if (is_first)
 		row->key->rows.taken_from = row->id;
+	show(row->key, false);
 }
 
 /* A key that has nothing to wait for any more does not stand in a list as if it had. */
@@ -438,6 +463,7 @@ key_remove_row(Row *row)
 	}
 	else if (key_is_ready(key) || (BIT(key->stand.state) & WAITS) != 0)
 		key_set_state(key, KEY_IDLE, wait_for_nothing());
+	show(key, false);
 }
 
 /* From the front, where it was. */
@@ -457,6 +483,7 @@ key_put_back_row(Row *row)
 		before = iter.cur;
 	}
 	dlist_insert_after(before, &row->node);
+	show(key, false);
 }
 
 /* In their order: key_has_older() and defer_end_key() take the first to be the lowest. */
@@ -525,13 +552,11 @@ describe(const WorkKey *key, int64 now, KeyReport *report)
 				  : key->stand.state == KEY_WAITS_USER_ID ? key->key : "");
 }
 
-/* A key in a request, or with rows in hubspot.deferred, may have none that waits here. */
 int
 key_report(const Lane *lane, KeyReport *reports, int max, bool *more)
 {
 	int64		now = clock_us();
 	int			n = 0;
-	int			seen = 0;
 	dlist_iter	iter;
 
 	*more = false;
@@ -539,18 +564,9 @@ key_report(const Lane *lane, KeyReport *reports, int max, bool *more)
 	{
 		const WorkKey *key = dlist_container(WorkKey, stand.shown, iter.cur);
 
+		/* by since: those behind wait for less */
 		if (key->stand.since > now - SHOWN_AFTER_US)
 			break;
-
-		/*
-		 * An outage may have deferred as many keys as there are records, and none of them has a
-		 * row here: they fill no report, so that only this count ends the walk of each look.
-		 */
-		*more = ++seen > SHOWN_AT_MOST;
-		if (*more)
-			break;
-		if (!key_has_rows(key) && key->parked == NULL)
-			continue;
 		*more = n == max;
 		if (*more)
 			break;

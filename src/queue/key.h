@@ -50,9 +50,10 @@ typedef struct KeyStand
 	KeyState	state;
 	KeyWait		wait;
 	dlist_node	node;			/* in the list of its state */
-	dlist_node	shown;			/* in lane->keys.shown */
+	dlist_node	shown;			/* in lane->keys.shown, when is_shown */
+	bool		is_shown;
 	pairingheap_node due;		/* of a deferred key */
-	int64		since;			/* turn of the worker in which it came there, µs of the monotonic
+	int64		since;			/* turn of the worker in which that began, µs of the monotonic
 								 * clock */
 } KeyStand;
 
@@ -169,6 +170,9 @@ extern void key_count_out(struct Row *row);
 /* A row that waits goes into an input, the first of it or one more; or ends. */
 extern void key_take_row(struct Row *row, bool is_first);
 extern void key_remove_row(struct Row *row);
+
+/* key->parked has come to be, or is gone. */
+extern void key_parked_changed(WorkKey *key);
 
 /* Rows that a batch took wait again. */
 extern void key_put_back_row(struct Row *row);

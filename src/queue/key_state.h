@@ -37,8 +37,8 @@ typedef struct LaneKeys
 	dlist_head	in[KEY_STATE_COUNT];	/* by state; those that wait for a key or for older rows
 										 * stand elsewhere */
 	dlist_head	behind;			/* keys, also of other lanes, waiting for older rows of this lane */
-	dlist_head	shown;			/* keys that somebody may ask of what they wait for, the longest
-								 * first */
+	dlist_head	shown;			/* keys that wait with rows here, which users may ask about, the
+								 * longest first */
 	int			nready;
 	int			naway;			/* sent away, or recalled after a fault; deferred ones are not */
 	int			ncrowded;		/* with KEY_CROWDED rows in the window, or more */

@@ -263,6 +263,7 @@ static void
 begin_key(WorkKey *key)
 {
 	key->parked = make_parked(false);
+	key_parked_changed(key);
 	dlist_push_tail(&keys, &key->parked_node);
 }
 
@@ -314,6 +315,7 @@ load_key(WorkKey *key)
 	dlist_delete(&key->parked_node);
 	free_parked(key->parked);
 	key->parked = NULL;
+	key_parked_changed(key);
 	queue_drop_idle(key);
 }
 

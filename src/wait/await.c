@@ -195,7 +195,7 @@ await_look_up_contact(WorkKey *key)
 void
 await_look_up_record(WorkKey *key)
 {
-	look_up_record(key, key->lane->object);
+	look_up_record(key, key->lane->family);
 }
 
 /* The rows of a userId go where they belong. */

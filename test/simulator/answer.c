@@ -32,6 +32,7 @@ static const char *const names[VARIANT_COUNT] = {
 	[ANSWER_REDIRECT] = "redirect",
 	[ANSWER_CURSORS] = "cursors",
 	[ANSWER_REQUIRED_CONTEXT] = "required_context",
+	[ANSWER_DEFINITION_404] = "definition_404",
 };
 
 /* Members whose value is the id of a record or a list, or an array of such ids. */

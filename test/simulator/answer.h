@@ -32,8 +32,9 @@ typedef enum Variant
 	ANSWER_LIST_400,			/* a list that is not there is 400, in these words */
 	ANSWER_REDIRECT,			/* a form's answer is a redirectUri, not an inlineMessage */
 	ANSWER_CURSORS,				/* the next page goes by a text that is no number */
-	ANSWER_REQUIRED_CONTEXT		/* what a new record lacks stands in the context alone */
-#define VARIANT_COUNT (ANSWER_REQUIRED_CONTEXT + 1)
+	ANSWER_REQUIRED_CONTEXT,	/* what a new record lacks stands in the context alone */
+	ANSWER_DEFINITION_404		/* an event definition that is not there is 404 */
+#define VARIANT_COUNT (ANSWER_DEFINITION_404 + 1)
 } Variant;
 
 /* Is the variant on? */

@@ -62,6 +62,7 @@ extern void definitions_list(Request *request);
 extern void definition_read(Request *request);
 extern void definition_delete(Request *request);
 extern void definition_add_property(Request *request);
+extern void definition_delete_property(Request *request);
 
 /* form.c: section 3.9 */
 extern void form_submit(Request *request);

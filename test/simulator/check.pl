@@ -251,6 +251,22 @@ is((ask('POST', '/events/v3/send', { %event, uuid => 'u-4', properties => { orde
 is((ask('POST', '/events/v3/send', { %event, uuid => 'u-4', eventName => 'order_completed' }))[0], 400, 'event name not fully qualified');
 is((ask('POST', '/events/v3/send/batch', { inputs => [ map { { %event, uuid => "b$_" } } 1 .. 501 ] }))[0], 400, '501 events');
 
+# Definitions that grow
+my $growing = '/events/2026-09/event-definitions/order_completed/property';
+($status, $data) = ask('POST', $growing, { name => 'coupon', label => 'coupon', type => 'string' });
+is("$status $data->{name} $data->{type}", '201 coupon string', 'a property is added');
+is((ask('POST', '/events/v3/send', { %event, uuid => 'u-5', properties => { coupon => 'X' } }))[0], 204, 'and may be sent');
+($status, $data) = ask('POST', '/events/2026-09/event-definitions/pe1234567_order_completed/property', { name => 'coupon', label => 'coupon', type => 'number' });
+is($status, 409, 'once');
+is((ask('POST', $growing, { name => 'Coupon', label => 'c', type => 'string' }))[0], 400, 'by a name that HubSpot can have');
+is((ask('POST', $growing, { name => 'c', label => 'x' x 51, type => 'string' }))[0], 400, 'a label of 50 characters');
+is(scalar(grep { $_ == 201 } map { (ask('POST', $growing, { name => "p$_", label => "p$_", type => 'string' }))[0] } 1 .. 50), 47, 'no more than 50 beside its own');
+is((ask('DELETE', "$growing/coupon"))[0], 204, 'a property is deleted');
+is((ask('POST', '/events/v3/send', { %event, uuid => 'u-6', properties => { coupon => 'X' } }))[0], 400, 'and cannot be sent any more');
+is((ask('POST', $growing, { name => 'coupon', label => 'coupon', type => 'string' }))[0], 409, 'nor its name be used');
+($status, $data) = ask('POST', '/events/2026-09/event-definitions/nobody/property', { name => 'c', label => 'c', type => 'string' });
+is($status . ($data->{message} =~ /^StandardError.*nobody does not exist/ ? ' words' : ''), '400 words', 'of an event that is there');
+
 # Forms, lists, the legacy event
 is((ask('POST', '/_sim/forms', { id => 'f-1', fields => [ 'email', 'firstname' ] }))[0], 204, 'define a form');
 my %form = (fields => [ { objectTypeId => '0-1', name => 'email', value => 'form@example.com' } ]);

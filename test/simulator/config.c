@@ -31,6 +31,7 @@ static const ConfigKey keys[] = {
 	{"latency_ms", CONFIG_INT, &config.latency_ms},
 	{"latency_jitter_ms", CONFIG_INT, &config.latency_jitter_ms},
 	{"search_lag_ms", CONFIG_INT, &config.search_lag_ms},
+	{"property_lag_ms", CONFIG_INT, &config.property_lag_ms},
 	{"burst_limit", CONFIG_INT, &config.burst_limit},
 	{"burst_window_ms", CONFIG_INT, &config.burst_window_ms},
 	{"daily_limit", CONFIG_INT, &config.daily_limit},

@@ -26,6 +26,7 @@ typedef struct Config
 	int64_t		latency_ms;		/* added to every answer */
 	int64_t		latency_jitter_ms;	/* up to this much more */
 	int64_t		search_lag_ms;	/* a created record is not found before */
+	int64_t		property_lag_ms;	/* a property added to an event cannot be sent before */
 
 	/* In all limits 0 means none. */
 	int64_t		burst_limit;	/* requests per window and token */

@@ -8,12 +8,16 @@
 
 #include "answer.h"
 #include "api.h"
+#include "buffer.h"
 #include "config.h"
 #include "error.h"
 #include "event.h"
 
 #define MAX_NAME		50
+#define MAX_LABEL		50		/* characters, of a property */
+#define MAX_EVENT_LABEL	100
 #define MAX_DEFINITIONS	500
+#define MAX_PROPERTIES	50		/* of a definition, beside HubSpot's own */
 
 static const char *const default_properties[] = {
 	"hs_page_url", "hs_page_title", "hs_page_id", "hs_page_content_type", "hs_referrer",
@@ -45,6 +49,16 @@ valid_name(const char *name)
 
 	return len > 0 && len <= MAX_NAME && islower((unsigned char) name[0]) &&
 		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+}
+
+static size_t
+characters(const char *text)
+{
+	size_t		count = 0;
+
+	for (; *text != '\0'; text++)
+		count += ((unsigned char) *text & 0xC0) != 0x80;
+	return count;
 }
 
 static bool
@@ -93,6 +107,18 @@ add_options(Property *property, struct json_object *options)
 	}
 }
 
+/* Those that count against the limit. */
+static int
+own_properties(const Definition *definition)
+{
+	int			count = 0;
+
+	for (int i = 0; i < definition->property_count; i++)
+		count += strncmp(definition->properties[i]->name, "hs_", 3) != 0 &&
+			!definition->properties[i]->archived;
+	return count;
+}
+
 /* NULL when the property can be added, else what is wrong with it. */
 static const char *
 property_fault(struct json_object *json)
@@ -106,6 +132,8 @@ property_fault(struct json_object *json)
 		return "Some required fields were not set: [name, label, type]";
 	if (!valid_name(name))
 		return scratch_printf("Property name %s is not valid", name);
+	if (characters(json_text(json, "label")) > MAX_LABEL)
+		return scratch_printf("The label of property %s is too long", name);
 	if (!value_type(type, &value))
 		return scratch_printf("Property type %s is not valid", type);
 	json_object_object_get_ex(json, "options", &options);
@@ -132,6 +160,17 @@ add_from_json(Definition *definition, struct json_object *json)
 }
 
 static void
+render_property(Buffer *out, const Property *property)
+{
+	buffer_puts(out, "{\"name\":");
+	buffer_json(out, property->name);
+	buffer_puts(out, ",\"label\":");
+	buffer_json(out, property->label);
+	buffer_printf(out, ",\"type\":\"%s\",\"archived\":%s}", property->type_name,
+				  property->archived ? "true" : "false");
+}
+
+static void
 render(Buffer *out, const Definition *definition, bool with_properties)
 {
 	buffer_printf(out, "{\"id\":\"%d\",\"name\":", definition->id);
@@ -149,13 +188,9 @@ render(Buffer *out, const Definition *definition, bool with_properties)
 		buffer_puts(out, ",\"properties\":[");
 		for (int i = 0; i < definition->property_count; i++)
 		{
-			const Property *property = definition->properties[i];
-
-			buffer_puts(out, i ? ",{\"name\":" : "{\"name\":");
-			buffer_json(out, property->name);
-			buffer_puts(out, ",\"label\":");
-			buffer_json(out, property->label);
-			buffer_printf(out, ",\"type\":\"%s\",\"archived\":false}", property->type_name);
+			if (i > 0)
+				buffer_puts(out, ",");
+			render_property(out, definition->properties[i]);
 		}
 		buffer_puts(out, "]");
 	}
@@ -206,6 +241,10 @@ definition_create(Request *request)
 		name = name_of_label(label);
 	if (!valid_name(name))
 		fault = scratch_printf("Event name %s is not valid", name);
+	else if (characters(label) > MAX_EVENT_LABEL)
+		fault = "The label of the event is too long";
+	else if (json_object_array_length(properties) > MAX_PROPERTIES)
+		fault = "An event has at most 50 custom properties";
 	else if (object != NULL && strcmp(object, "CONTACT") != 0 && strcmp(object, "COMPANY") != 0)
 		fault = scratch_printf("primaryObject %s is not supported", object);
 	else if (definition_count >= MAX_DEFINITIONS)
@@ -243,7 +282,10 @@ definition_create(Request *request)
 	reply_definition(request, 201, definition);
 }
 
-/* By name or fully qualified name; NULL after filling the reply. */
+/*
+ * By name or fully qualified name; NULL after filling the reply: 400 in the words of a Java
+ * exception, as it was recorded of the GET, or 404.
+ */
 static Definition *
 definition_of_path(Request *request)
 {
@@ -254,7 +296,11 @@ definition_of_path(Request *request)
 			 strcmp(definitions[i]->full_name, request->args[0]) == 0))
 			return definitions[i];
 	}
-	reply_not_found(request);
+	if (answer_is(ANSWER_DEFINITION_404))
+		reply_not_found(request);
+	else
+		reply_error(request, 400, NULL, "StandardError{status=error, category=VALIDATION_ERROR, "
+					"message=Event with fully qualified name %s does not exist.}", request->args[0]);
 	return NULL;
 }
 
@@ -282,21 +328,50 @@ void
 definition_add_property(Request *request)
 {
 	Definition *definition = definition_of_path(request);
+	Property   *there;
 	const char *fault;
 
 	if (definition == NULL)
 		return;
 	fault = property_fault(request->json);
 	if (fault != NULL)
+	{
 		reply_error(request, 400, "VALIDATION_ERROR", "%s", fault);
-	else if (table_find(&definition->property_index, json_text(request->json, "name")) != NULL)
+		return;
+	}
+	there = table_find(&definition->property_index, json_text(request->json, "name"));
+	if (there != NULL)
 		reply_error(request, 409, "OBJECT_ALREADY_EXISTS", "A property named '%s' already exists.",
-					json_text(request->json, "name"));
+					there->name);
+	else if (own_properties(definition) >= MAX_PROPERTIES)
+		reply_error(request, 400, "VALIDATION_ERROR", "An event has at most 50 custom properties");
 	else
 	{
 		add_from_json(definition, request->json);
-		reply_definition(request, 201, definition);
+		there = definition->properties[definition->property_count - 1];
+		there->created_ms = now_ms();
+		request->reply.len = 0;
+		render_property(&request->reply, there);
+		reply_json(request, 201);
 	}
+}
+
+void
+definition_delete_property(Request *request)
+{
+	Definition *definition = definition_of_path(request);
+	Property   *property;
+
+	if (definition == NULL)
+		return;
+	property = table_find(&definition->property_index, request->args[1]);
+	if (property == NULL || property->archived)
+	{
+		reply_not_found(request);
+		return;
+	}
+	property->archived = true;
+	reply_empty(request, 204);
 }
 
 void

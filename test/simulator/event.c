@@ -83,7 +83,8 @@ check_properties(Request *request, Occurrence *occurrence, const Definition *def
 			return false;
 		}
 		text = json_object_get_string(value);
-		if (property == NULL)
+		if (property == NULL || property->archived ||
+			now_ms() < property->created_ms + config.property_lag_ms)
 			return refuse(request, scratch_printf("Property \"%s\" does not exist on event %s", name,
 												  occurrence->name));
 		if (characters(text) > value_limit(name))

@@ -91,6 +91,8 @@ static const Route routes[] = {
 	{"DELETE", "events", "event-definitions/*", definition_delete, METER_STANDARD, DEFINE_EVENTS, false, false},
 	{"POST", "events", "event-definitions/*/property", definition_add_property, METER_STANDARD,
 	DEFINE_EVENTS, true, false},
+	{"DELETE", "events", "event-definitions/*/property/*", definition_delete_property,
+	METER_STANDARD, DEFINE_EVENTS, false, false},
 
 	{"POST", "submissions", "integration/submit/*/*", form_submit, METER_FORMS, NULL, true, true},
 	{"POST", "submissions", "integration/secure/submit/*/*", form_submit, METER_STANDARD, "forms", true, false},

@@ -131,7 +131,14 @@ CREATE FUNCTION @extschema@.hubspot_create_event(name text, properties jsonb DEF
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_event';
 COMMENT ON FUNCTION @extschema@.hubspot_create_event(text, jsonb, text, name) IS
-'queues the definition of a custom event in HubSpot; properties is an object of name -> type (string, number, bool, date, datetime), beside HubSpot''s default ones; returns the outbox id.  unchanged: HubSpot has it already.  A definition''s types cannot be changed later';
+'queues the definition of a custom event in HubSpot; properties is an object of name -> type (string, number, bool, date, datetime), beside HubSpot''s default ones; returns the outbox id.  Of an event that HubSpot has, the properties that it lacks are added; unchanged: it lacks none.  A property''s type cannot be changed later';
+
+CREATE FUNCTION @extschema@.hubspot_create_event_property(event text, name text, type text, label text DEFAULT NULL,
+	server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_event_property';
+COMMENT ON FUNCTION @extschema@.hubspot_create_event_property(text, text, text, text, name) IS
+'queues a property that is added to the definition of a custom event in HubSpot; event is its internal name, type is string, number, bool, date or datetime; returns the outbox id.  unchanged: the event has it already.  rejected: HubSpot has no such event, or takes no more properties';
 
 CREATE FUNCTION @extschema@.hubspot_create_list(name text, object text DEFAULT 'contact', server name DEFAULT NULL)
 RETURNS bigint

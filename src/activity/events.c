@@ -143,6 +143,8 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	event_append(&batch->body, &source, full_name, &mapping, &warnings);
 	misses = mapping.nunknown > 0 || mapping.lacks_option;
 	mapping_end(&mapping);
+	if (misses && event != NULL && await_creation(input, row, OBJECT_IS_EVENT, event->name))
+		return BUILD_WAIT;
 	if (misses && schema_sync_look_again(account, OBJECT_IS_EVENT))
 		return BUILD_WAIT;
 	repeats_name(row, parts, full_name);

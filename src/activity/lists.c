@@ -249,19 +249,6 @@ end_created(Input *input, const KnownList *known, bool is_new, const Reply *repl
 }
 
 /*
- * HubSpot says that it has no such list by 404, or by 400 in words that no code goes with; of a
- * name alone nothing else can be wrong.
- */
-static bool
-is_not_found(const Reply *reply)
-{
-	return reply->status == 404 ||
-		(reply->status == 400 && reply->is_of_hubspot &&
-		 (strcasestr(reply->message, "does not exist") != NULL ||
-		  strcasestr(reply->message, "not found") != NULL));
-}
-
-/*
  * A row that creates a list asks when HubSpot says that the name is taken: by this list, or by
  * another one.
  */
@@ -283,7 +270,7 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_silent(batch, &open, reply, request);
 		return;
 	}
-	else if (is_not_found(reply))
+	else if (reply_says_missing(reply))
 		lists_told(known, NULL, lists_not_found);
 	else
 	{

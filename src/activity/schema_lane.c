@@ -2,7 +2,8 @@
  * schema_lane.c
  *		The schema lane: properties to be created, schemas to be read again.
  *
- * A row is a request of its own; its message is HubSpot's body.  A row that
+ * A row is a request of its own; its message is HubSpot's body.  One that creates an event which
+ * is there goes on in definitions.c.  A row that
  * asks for a refresh needs none: it ends when all parts have been read.  Its
  * key says what it creates (schema_call.c), by which others find it that wait.
  */
@@ -11,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "base/hubspot.h"
+#include "activity/definitions.h"
 #include "activity/families.h"
 #include "activity/schema_lane.h"
 #include "request/await_creation.h"
@@ -29,6 +31,11 @@ static bool
 check_schema_row(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
 	*category = "bad_message";
+	if (definitions_only_adds(row))
+	{
+		*problem = "it names no property that could be added to an event";
+		return definitions_check(row);
+	}
 	*problem = "this version knows no such schema call";
 	return row->call == CALL_CREATE_PROPERTY || row->call == CALL_CREATE_EVENT ||
 		row->call == CALL_REFRESH_SCHEMA;
@@ -76,13 +83,14 @@ schema_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	Input	   *input = &batch->inputs[0];
 	Account    *account = batch->lane->account;
 	const ReplyError *error = reply->nerrors > 0 ? &reply->errors[0] : &reply->error;
-	bool		exists = reply->status == 409 ||
-	(error->category != NULL && strcmp(error->category, "OBJECT_ALREADY_EXISTS") == 0);
+	bool		exists = definitions_exists(reply);
 	AckResult	result =
 	{.verdict = exists ? VERDICT_UNCHANGED : VERDICT_DELIVERED, .request = request,
 	.http_status = reply->status, .created = exists ? 0 : 1};
 
-	if (exists || (reply->class == REPLY_RECORDS && reply->nerrors == 0))
+	if (exists && input->rows[0]->call == CALL_CREATE_EVENT && definitions_check(input->rows[0]))
+		definitions_grow(batch, reply, request);
+	else if (exists || (reply->class == REPLY_RECORDS && reply->nerrors == 0))
 	{
 		schema_sync_refresh(account, (Object) (batch->type - object_types));
 		batch_end_input(input, &result);
@@ -107,7 +115,9 @@ static const RequestKind create_in_schema = {
 static const RequestKind *
 kind_of_schema_row(WorkKey *key)
 {
-	return key_head(key)->call == CALL_REFRESH_SCHEMA ? NULL : &create_in_schema;
+	if (key_head(key)->call == CALL_REFRESH_SCHEMA)
+		return NULL;
+	return definitions_only_adds(key_head(key)) ? &definitions_add : &create_in_schema;
 }
 
 const FamilyWork schema_work = {

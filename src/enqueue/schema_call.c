@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -25,12 +26,15 @@
 
 #define MAX_NAME	100			/* of a property at HubSpot */
 #define MAX_EVENT_NAME 50		/* bytes of the name of an event or of its properties */
+#define MAX_EVENT_LABEL 100		/* characters */
+#define MAX_EVENT_PROPERTY_LABEL 50 /* characters of the label of an event's property */
 
 PG_FUNCTION_INFO_V1(hubspot_mapping_changed);
 PG_FUNCTION_INFO_V1(hubspot_server_oid);
 PG_FUNCTION_INFO_V1(hubspot_refresh_schema);
 PG_FUNCTION_INFO_V1(hubspot_create_property);
 PG_FUNCTION_INFO_V1(hubspot_create_event);
+PG_FUNCTION_INFO_V1(hubspot_create_event_property);
 PG_FUNCTION_INFO_V1(hubspot_create_list);
 PG_FUNCTION_INFO_V1(hubspot_event_name);
 
@@ -230,10 +234,29 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 /* ---- creating an event -------------------------------------------------------------- */
 
 static void
-append_event_property(StringInfo json, const JsonbValue *name, const JsonbValue *type)
+append_event_property(StringInfo json, const char *name, const char *label, const char *type)
+{
+	check_name(name, MAX_EVENT_NAME);
+	(void) field_type_of(type);
+	if (strcmp(type, "enumeration") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("event property \"%s\" is an enumeration", name),
+				 errhint("Use a string.")));
+	appendStringInfo(json, "%s{", json->data[json->len - 1] == '}' ? "," : "");
+	appendStringInfo(json, "\"name\":\"%s\",\"label\":", name);
+	value_append_string(json, label, strlen(label));
+	appendStringInfo(json, ",\"type\":\"%s\"", type);
+	if (strcmp(type, "bool") == 0)
+		append_options(json, type, NULL);
+	appendStringInfoChar(json, '}');
+}
+
+/* A member of hubspot_create_event()'s properties. */
+static void
+append_event_pair(StringInfo json, const JsonbValue *name, const JsonbValue *type)
 {
 	char	   *property = pnstrdup(name->val.string.val, name->val.string.len);
-	char	   *word;
 
 	check_name(property, MAX_EVENT_NAME);
 	if (type->type != jbvString)
@@ -241,18 +264,23 @@ append_event_property(StringInfo json, const JsonbValue *name, const JsonbValue 
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("type of event property \"%s\" is not a text", property),
 				 errhint("Valid types are: string, number, bool, date, datetime.")));
-	word = pnstrdup(type->val.string.val, type->val.string.len);
-	(void) field_type_of(word);
-	if (strcmp(word, "enumeration") == 0)
+	append_event_property(json, property, property,
+						  pnstrdup(type->val.string.val, type->val.string.len));
+}
+
+/* The label that users see, the name itself unless it is given. */
+static char *
+label_argument(FunctionCallInfo fcinfo, int n, char *name, int max)
+{
+	char	   *label = PG_ARGISNULL(n) ? name : text_to_cstring(PG_GETARG_TEXT_PP(n));
+
+	if (label[0] == '\0' || pg_mbstrlen(label) > max)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("event property \"%s\" is an enumeration", property),
-				 errhint("Use a string.")));
-	appendStringInfo(json, "%s{\"name\":\"%s\",\"label\":\"%s\",\"type\":\"%s\"",
-					 json->data[json->len - 1] == '}' ? "," : "", property, property, word);
-	if (strcmp(word, "bool") == 0)
-		append_options(json, word, NULL);
-	appendStringInfoChar(json, '}');
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is no label that HubSpot takes",
+						pnstrdup(label, pg_mbcharcliplen(label, strlen(label), max))),
+				 errdetail("A label has 1 to %d characters.", max)));
+	return label;
 }
 
 Datum
@@ -281,10 +309,15 @@ hubspot_create_event(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("properties must be an object"),
 				 errdetail("Expected {\"order_id\": \"string\", \"revenue\": \"number\"}.")));
+	if (JB_ROOT_COUNT(properties) > SCHEMA_MAX_EVENT_PROPERTIES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%u properties of an event are too many", JB_ROOT_COUNT(properties)),
+				 errdetail("HubSpot takes %d, beside its own.", SCHEMA_MAX_EVENT_PROPERTIES)));
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	append_member(&json, "name", name);
-	append_member(&json, "label", PG_ARGISNULL(2) ? name : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	append_member(&json, "label", label_argument(fcinfo, 2, name, MAX_EVENT_LABEL));
 	append_member(&json, "primaryObject", "CONTACT");
 	appendStringInfoString(&json, ",\"includeDefaultProperties\":true,\"propertyDefinitions\":[");
 	it = JsonbIteratorInit(&properties->root);
@@ -292,13 +325,36 @@ hubspot_create_event(PG_FUNCTION_ARGS)
 	{
 		if (token != WJB_KEY)
 			continue;
-		/* A nested value arrives as one; append_event_property() refuses it. */
+		/* A nested value arrives as one; append_event_pair() refuses it. */
 		(void) JsonbIteratorNext(&it, &type, true);
-		append_event_property(&json, &key, &type);
+		append_event_pair(&json, &key, &type);
 	}
 	appendStringInfoString(&json, "]}");
 	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_EVENT, server_argument(fcinfo, 3),
 									  psprintf("event %s", name),
+									  json_of(&json)));
+}
+
+/* Queued by the key of the event, so that it keeps its order with what creates that. */
+Datum
+hubspot_create_event_property(PG_FUNCTION_ARGS)
+{
+	char	   *event = text_argument(fcinfo, 0, "event");
+	char	   *name = text_argument(fcinfo, 1, "name");
+	char	   *type = text_argument(fcinfo, 2, "type");
+	StringInfoData json;
+
+	check_name(event, MAX_EVENT_NAME);
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	/* instead of "name": the event is there, see definitions.h */
+	append_member(&json, "event", event);
+	appendStringInfoString(&json, ",\"propertyDefinitions\":[");
+	append_event_property(&json, name, label_argument(fcinfo, 3, name, MAX_EVENT_PROPERTY_LABEL),
+						  type);
+	appendStringInfoString(&json, "]}");
+	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_EVENT, server_argument(fcinfo, 4),
+									  psprintf("event %s", event),
 									  json_of(&json)));
 }
 

@@ -13,6 +13,8 @@
 
 #include "base/words.h"
 
+#define SCHEMA_MAX_EVENT_PROPERTIES	50	/* of an event's definition, beside HubSpot's own */
+
 /* HubSpot's types; any other counts as a string. */
 typedef enum PropertyType
 {

@@ -337,6 +337,14 @@ is_about_record(const Reply *reply)
 		(reply->is_json && contains(reply->message, "resource not found"));
 }
 
+bool
+reply_says_missing(const Reply *reply)
+{
+	return reply->status == 404 ||
+		(reply->status == 400 && reply->is_of_hubspot &&
+		 (contains(reply->message, "does not exist") || contains(reply->message, "not found")));
+}
+
 static ReplyClass
 class_of_status(int status, bool is_about_record)
 {

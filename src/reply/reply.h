@@ -249,6 +249,12 @@ typedef struct ReplyList
 
 extern bool reply_list(const Reply *reply, ReplyList *list);
 
+/*
+ * Whether HubSpot says that it has not what the path of a request names (a list, an event): by 404,
+ * or by 400 in words that no code goes with.  Of a name alone nothing else can be wrong.
+ */
+extern bool reply_says_missing(const Reply *reply);
+
 /* Whether an array in the body's top level contains this id. */
 extern bool reply_lists_id(const Reply *reply, const char *array, const char *id);
 

@@ -50,6 +50,9 @@ typedef struct Input
 								 * beside its key; NULL: none */
 	const char *awaits;			/* key in the schema lane whose rows the first row waits for; NULL:
 								 * none */
+	const char *lacks;			/* names of properties that are still to be added to an event, with
+								 * blanks between them; NULL: not known */
+	bool		grew;			/* one was added */
 	const char *category;		/* of a conflict that may yet be resolved, and its words */
 	const char *message;
 	int			status;

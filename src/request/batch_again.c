@@ -93,6 +93,7 @@ move_input(Batch *part, const Input *from)
 	input->adoptee = from->adoptee != NULL ? pstrdup(from->adoptee) : NULL;
 	input->contact = from->contact != NULL ? pstrdup(from->contact) : NULL;
 	input->employers = from->employers != NULL ? pstrdup(from->employers) : NULL;
+	input->lacks = from->lacks != NULL ? pstrdup(from->lacks) : NULL;
 	input->category = from->category != NULL ? pstrdup(from->category) : NULL;
 	input->message = from->message != NULL ? pstrdup(from->message) : NULL;
 	return input;

@@ -75,8 +75,15 @@ typedef struct Kind
 	void		(*append) (StringInfo json, json_object *object);
 } Kind;
 
+bool
+schema_reply_is_archived(json_object *object)
+{
+	return is_true(object, "archived");
+}
+
 /*
- * An array's objects of a kind, with commas.  What is none of the kind, or of no name, is left out.
+ * An array's objects of a kind, with commas.  What is none of the kind, of no name, or archived, so
+ * that it cannot be sent, is left out.
  */
 static void
 append_each(StringInfo json, json_object *array, const Kind *kind)
@@ -87,7 +94,8 @@ append_each(StringInfo json, json_object *array, const Kind *kind)
 	{
 		json_object *object = json_object_array_get_idx(array, i);
 
-		if (!is_name(text_member(object, kind->name), kind->max_name))
+		if (!is_name(text_member(object, kind->name), kind->max_name) ||
+			schema_reply_is_archived(object))
 			continue;
 		if (json->len > 0 && json->data[json->len - 1] == '}')
 			appendStringInfoChar(json, ',');

@@ -36,6 +36,8 @@ sub verdicts { return join ', ', map { ask("SELECT concat_ws(' ', verdict, categ
 
 sub codes { return ask("SELECT coalesce(string_agg(w->>'code' || ' ' || (w->>'property'), ',' ORDER BY w->>'property'), '') FROM hubspot.outbox_status, jsonb_array_elements(warnings) w WHERE id = $_[0]") }
 
+sub error_of { my (undef, undef, $error) = $node->psql('postgres', shift); return $error }
+
 sub events { return grep { $_->{op} eq 'event' } $sim->log }
 
 sub value { my ($name, $property) = @_; return ($sim->contact("$name\@example.com") // { properties => {} })->{properties}{$property} // 'none' }
@@ -129,6 +131,69 @@ subtest 'what HubSpot has since a moment is not dropped' => sub {
 	is(codes($ids[0]), 'unknown_property never', 'what HubSpot does not have is said to be missing');
 	my @reads = map { $_->{path} =~ m{(properties|event-definitions)} } grep { $_->{method} eq 'GET' } splice @{ [ $sim->requests ] }, $before;
 	is(join(' ', sort @reads), 'event-definitions properties', 'each was read once, for all that missed');
+};
+
+# The properties of a definition beside HubSpot's own, as "name type"; of those that may be sent.
+sub properties
+{
+	my $definition = $sim->api('GET', "/events/v3/event-definitions/$_[0]");
+	return join ', ', sort map { "$_->{name} $_->{type}" } grep { $_->{name} !~ /^hs_/ && !$_->{archived} } @{ $definition->{properties} // [] };
+}
+
+sub asked { my $since = shift; return map { "$_->{method} " . $_->{path} =~ s{.*/event-definitions}{}r . " $_->{status}" } grep { $_->{path} =~ /event-definitions/ } splice @{ [ $sim->requests ] }, $since }
+
+subtest 'a definition that is there gets what it lacks' => sub {
+	my @ids = done(q{SELECT hubspot_create_event('grown', '{"a": "string"}', 'Grown')}, q{SELECT hubspot_create_event('grown', '{"a": "number", "b": "bool", "c": "date"}')});
+
+	is(verdicts(@ids), 'delivered, delivered', 'the second one adds');
+	is(properties('grown'), 'a string, b bool, c date', 'what was lacking');
+	is(codes($ids[1]), 'other_type a', 'and says whose type HubSpot keeps');
+	is(ask("SELECT string_agg(created::text, ' ' ORDER BY id) FROM hubspot.outbox_status WHERE id IN ($ids[0], $ids[1])"), 'true false', 'the definition was made once');
+	my $before = () = $sim->requests;
+	is(verdicts(done(q{SELECT hubspot_create_event('grown', '{"c": "date"}')})), 'unchanged', 'what has all stays as it is');
+	is((asked($before))[1], 'GET /grown 200', 'as HubSpot tells');
+
+	# an event that was queued later waits for the property
+	@ids = done(q{SELECT hubspot_create_event_property('grown', 'd', 'number', 'How many')}, track('grown', '"d": 4'), track('grown', '"a": "x"'));
+	is(verdicts(@ids) . codes($ids[1]), 'delivered, delivered, delivered', 'a property by itself');
+	is((grep { defined $_->{properties}{d} } events())[0]{properties}{d}, '4', 'which an event that came later has waited for');
+	is((grep { $_->{name} eq 'd' } @{ $sim->api('GET', '/events/v3/event-definitions/grown')->{properties} })[0]{label}, 'How many', 'by its label');
+	is(verdicts(done(q{SELECT hubspot_create_event_property('grown', 'd', 'number')})), 'unchanged', 'once');
+	is(verdicts(done(q{SELECT hubspot_create_event_property('nobody', 'd', 'number')})), 'rejected unknown_event', 'of an event that HubSpot has');
+	$sim->config(answers => ['definition_404']);
+	is(verdicts(done(q{SELECT hubspot_create_event_property('nobody', 'd', 'number')})), 'rejected unknown_event', 'whichever way it says so');
+	$sim->config(answers => []);
+
+	# an answer is lost
+	$sim->fault(match => { method => 'POST', path => 'grown/property' }, action => 'drop_after', times => 1);
+	is(verdicts(done(q{SELECT hubspot_create_event('grown', '{"e": "string", "f": "string"}')})), 'delivered', 'after a lost answer it goes on');
+	is($sim->faults->{results}[0]{hits}, 1, 'which there was');
+	$sim->clear_faults;
+	is(properties('grown'), 'a string, b bool, c date, d number, e string, f string', 'and nothing is missing');
+
+	# what HubSpot refuses
+	$sim->api('DELETE', '/events/v3/event-definitions/grown/property/f');
+	$sim->fault(match => { method => 'POST', path => 'grown/property', record => '"g"' }, action => 'status', status => 400,
+		body => { status => 'error', category => 'VALIDATION_ERROR', message => 'no such name' }, times => 1);
+	my $id = done(q{SELECT hubspot_create_event('grown', '{"f": "string", "g": "string", "h": "string"}')});
+	$sim->clear_faults;
+	is(verdicts($id), 'rejected VALIDATION_ERROR', 'a refusal is told');
+	like(ask("SELECT message FROM hubspot.outbox_status WHERE id = $id"), qr/"g": no such name/, 'with the property that it is of');
+	like(properties('grown'), qr/h string/, 'and keeps no other away');
+	ask(q{SELECT hubspot_refresh_schema()});
+	wait_drained($node, 'postgres');
+	is(codes(done(track('grown', '"f": "x", "h": "y"'))), 'unknown_property f', 'one that was deleted is left out');
+
+	$sim->api('DELETE', '/events/v3/event-definitions/grown');
+	is(verdicts(done(q{SELECT hubspot_create_event('grown', '{"a": "string"}')})), 'rejected unknown_event', 'a name that is used up is no success');
+	for ([ q{'grown', 'x', 'enumeration'}, 'an enumeration' ], [ q{'Grown', 'x', 'string'}, 'no internal name' ], [ q{'grown', 'x y', 'string'}, 'no internal name' ],
+		[ q{'grown', 'x', 'string', repeat('x', 51)}, 'no label that HubSpot takes' ], [ q{'grown', NULL, 'string'}, 'name must not be null' ])
+	{
+		like(error_of("SELECT hubspot_create_event_property($_->[0])"), qr/$_->[1]/, $_->[1]);
+	}
+	like(error_of(q{SELECT hubspot_create_event('wide', (SELECT jsonb_object_agg('p' || i, 'string') FROM generate_series(1, 51) i))}), qr/51 properties/, '51 properties');
+	is(verdicts(done(q{SELECT hubspot_create_event('wide', (SELECT jsonb_object_agg('p' || i, 'string') FROM generate_series(1, 50) i))})), 'delivered', 'and 50');
+	is(verdicts(done(q{SELECT hubspot_create_event_property('wide', 'one_more', 'string')})), 'rejected VALIDATION_ERROR', 'one more is HubSpot\'s to refuse');
 };
 
 done_testing();

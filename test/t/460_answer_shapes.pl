@@ -37,6 +37,8 @@ my @calls = (
 	[ 'a member that is there', 'crm', q{add_to_list('VIP', '{"email": "known@example.com"}'} ],
 	[ 'a list that is not there', 'crm', q{add_to_list('none TAG', '{"email": "known@example.com"}'} ],
 	[ 'an event', 'crm', q{track('{"event": "defined 250", "email": "known@example.com", "messageId": "m-TAG"}'} ],
+	[ 'an event that is there grows', 'crm', q{create_event('defined_250', '{"p_TAG": "string"}', NULL} ],
+	[ 'an event that is not there', 'crm', q{create_event_property('none_TAG', 'p', 'string', NULL} ],
 	[ 'a form', 'crm', q{form('{"formId": "f-1", "fields": [{"name": "email", "value": "e.TAG@example.com"}]}'} ],
 	[ 'a form that is not there', 'crm', q{form('{"formId": "f-TAG", "fields": [{"name": "email", "value": "e.TAG@example.com"}]}'} ],
 	[ 'a deletion', 'crm', q{delete('{"email": "old.TAG@example.com"}'} ],
@@ -88,7 +90,7 @@ is($expected->{'a member that is there'}, 'list unchanged', 'a member');
 
 # What can be combined stands in one group; a group that fails is looked into way by way.
 my @groups = (
-	[ qw(number_ids one_direction absent_errors errors_in_200 no_count more_members bare_404 list_400 cursors) ],
+	[ qw(number_ids one_direction absent_errors errors_in_200 no_count more_members bare_404 list_400 cursors definition_404) ],
 	[ qw(text_ids forward_first created_200 empty_errors echoed_traces backwards redirect) ],
 	[ qw(null_members fewer_members required_context) ]);
 

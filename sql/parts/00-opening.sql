@@ -20,5 +20,16 @@
  */
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+/* Loaders that bring HubSpot's data into a database often name its schema so, too. */
+DO $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'hubspot') THEN
+		RAISE EXCEPTION 'schema "hubspot" exists already' USING ERRCODE = 'duplicate_schema',
+			DETAIL = format('It belongs to %s and holds %s tables and views; the extension keeps its own there.',
+				(SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'hubspot'),
+				(SELECT count(*) FROM pg_class WHERE relnamespace = 'hubspot'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f'))),
+			HINT = 'Give what fills it another schema and rename this one (ALTER SCHEMA hubspot RENAME TO hubspot_data), or create the extension in a database of its own: see "The schema name hubspot" in docs/operations.md.';
+	END IF;
+END $$;
 CREATE SCHEMA hubspot;
 COMMENT ON SCHEMA hubspot IS 'tables and views of the extension hubspot';

@@ -128,8 +128,33 @@ COMMENT ON COLUMN hubspot.record.object IS 'contact or company';
 COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id; of a userId the address that it was seen with';
 COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of: "email" for addresses, "domain" for companies without a key of their own, "userId" for userIds seen with an address';
 COMMENT ON COLUMN hubspot.record.key IS 'the key, as in the outbox';
-COMMENT ON COLUMN hubspot.record.told_by IS 'of a userId: the row of the outbox that told the address, which counts for rows behind it; a userId that has meant several contacts has a row for each, and one where the same was told again while rows between could still come, the last 16 of them, and what rows that wait may need';
+COMMENT ON COLUMN hubspot.record.told_by IS 'of a userId: the row of the outbox that told the address, which counts for rows behind it; a userId that has meant several contacts has a row for each, and one where the same was told again while rows between could still come, the last 16 of them, and what rows that wait may need; -1, then -2 when its SERVER has been found: from a dump';
 CREATE INDEX record_key_hash ON hubspot.record (key_hash);
+
+/*
+ * HubSpot cannot be asked what a userId means, so that a dump has it, of each the address that was told last.  The
+ * worker writes past this trigger; what comes by COPY is from a dump, older than any row of this outbox, and of a
+ * SERVER whose oid means nothing here until hubspot.note_servers() finds it by its name.
+ */
+CREATE FUNCTION hubspot.record_restored() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.told_by := -1;
+	-- not every machine hashes alike
+	NEW.key_hash := hashtextextended(NEW.key, 0);
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION hubspot.record_restored() IS 'takes what a dump says of a userId for older than any call';
+CREATE TRIGGER record_restored BEFORE INSERT ON hubspot.record
+	FOR EACH ROW WHEN (NEW.told_by IS NOT NULL) EXECUTE FUNCTION hubspot.record_restored();
+ALTER TABLE hubspot.record ENABLE ALWAYS TRIGGER record_restored;
+
+SELECT pg_catalog.pg_extension_config_dump('hubspot.record', 'WHERE told_by IS NOT NULL AND NOT EXISTS ('
+	'SELECT FROM hubspot.record younger WHERE younger.key_hash = record.key_hash AND younger.key = record.key'
+	' AND younger.server = record.server AND younger.told_by > record.told_by)');
 
 /* One row per record; changed in place where the page has room. */
 CREATE TABLE hubspot.confirmed (

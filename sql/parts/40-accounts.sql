@@ -105,6 +105,55 @@ COMMENT ON TABLE hubspot.server_name IS 'names of the SERVERs, so that rows find
 COMMENT ON COLUMN hubspot.server_name.server IS 'oid of the SERVER';
 COMMENT ON COLUMN hubspot.server_name.name IS 'its name';
 
+/*
+ * A dump has the names too, for the userIds of hubspot.record.  There an oid may be that of another SERVER than here,
+ * or of none, so that they come into a table of their own.
+ */
+CREATE TABLE hubspot.dumped_server (
+	number oid NOT NULL,
+	name name NOT NULL
+);
+COMMENT ON TABLE hubspot.dumped_server IS 'SERVERs of the database that was dumped, from its restore until rows of hubspot.record have found theirs by name';
+COMMENT ON COLUMN hubspot.dumped_server.number IS 'oid of the SERVER in the database that was dumped';
+COMMENT ON COLUMN hubspot.dumped_server.name IS 'its name';
+
+CREATE FUNCTION hubspot.server_name_restored() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- as hubspot.note_servers() notes them
+	IF EXISTS (SELECT FROM pg_foreign_server s WHERE s.oid = NEW.server AND s.srvname = NEW.name)
+		AND NOT EXISTS (SELECT FROM hubspot.server_name n WHERE n.server = NEW.server AND n.name = NEW.name) THEN
+		RETURN NEW;
+	END IF;
+	INSERT INTO hubspot.dumped_server (number, name) VALUES (NEW.server, NEW.name);
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION hubspot.server_name_restored() IS 'puts the names that come from a dump aside, into hubspot.dumped_server';
+CREATE TRIGGER server_name_restored BEFORE INSERT ON hubspot.server_name
+	FOR EACH ROW EXECUTE FUNCTION hubspot.server_name_restored();
+ALTER TABLE hubspot.server_name ENABLE ALWAYS TRIGGER server_name_restored;
+
+SELECT pg_catalog.pg_extension_config_dump('hubspot.server_name', '');
+SELECT pg_catalog.pg_extension_config_dump('hubspot.dumped_server', '');
+
+/* Of a SERVER that is not here yet the rows wait: it may be made later. */
+CREATE FUNCTION hubspot.settle_restored() RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	UPDATE hubspot.record r SET server = s.oid, told_by = -2
+		FROM hubspot.dumped_server d
+		JOIN pg_catalog.pg_foreign_server s ON s.srvname = d.name
+		JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'hubspot'
+		WHERE r.told_by = -1 AND r.server = d.number;
+	DELETE FROM hubspot.dumped_server d USING pg_catalog.pg_foreign_server s
+		JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'hubspot'
+		WHERE s.srvname = d.name;
+END;
+COMMENT ON FUNCTION hubspot.settle_restored() IS 'gives the userIds that came from a dump the SERVERs of this database, by their names';
+
 CREATE FUNCTION hubspot.move_servers(olds oid[], news oid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -174,8 +223,11 @@ BEGIN
 		SELECT s.oid, s.srvname FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'hubspot'
 		WHERE NOT EXISTS (SELECT FROM hubspot.server_name k WHERE k.server = s.oid AND k.name = s.srvname)
 		ON CONFLICT (server) DO UPDATE SET name = excluded.name;
+	IF EXISTS (SELECT FROM hubspot.dumped_server) THEN
+		PERFORM hubspot.settle_restored();
+	END IF;
 END $$;
-COMMENT ON FUNCTION hubspot.note_servers() IS 'notes the names of the SERVERs; in a cluster that pg_upgrade made, gives rows their new oids before';
+COMMENT ON FUNCTION hubspot.note_servers() IS 'notes the names of the SERVERs; in a cluster that pg_upgrade made, gives rows their new oids before; gives rows that came from a dump theirs';
 
 /*
  * Everybody gets here, also by statements that do nothing or are about other

@@ -29,6 +29,31 @@ CREATE FUNCTION hubspot.launch() RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_launch';
 COMMENT ON FUNCTION hubspot.launch() IS 'when this transaction commits, the launcher looks at this database at once';
 
+/*
+ * A dump has the row too, so that a restore of it is told from a new installation: there is one already, of CREATE
+ * EXTENSION.  That stays, held, also where the dump was of this very database.
+ */
+CREATE FUNCTION hubspot.installation_restored() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM hubspot.installation) THEN
+		RETURN NEW;
+	END IF;
+	UPDATE hubspot.installation SET held_at = clock_timestamp(), held_reason = 'this database was restored from a dump'
+		WHERE held_at IS NULL;
+	PERFORM hubspot.launch();
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION hubspot.installation_restored() IS 'holds a database that is restored from a dump';
+CREATE TRIGGER installation_restored BEFORE INSERT ON hubspot.installation
+	FOR EACH ROW EXECUTE FUNCTION hubspot.installation_restored();
+ALTER TABLE hubspot.installation ENABLE ALWAYS TRIGGER installation_restored;
+
+SELECT pg_catalog.pg_extension_config_dump('hubspot.installation', '');
+
 CREATE FUNCTION hubspot.home_id() RETURNS uuid
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'hubspot_home_id';
 COMMENT ON FUNCTION hubspot.home_id() IS
@@ -46,4 +71,4 @@ BEGIN ATOMIC
 	SELECT hubspot.launch();
 END;
 COMMENT ON FUNCTION @extschema@.hubspot_arm() IS
-'lets this database send what its outbox holds, after it was found to be a copy (a copied or restored data directory, a stale standby, CREATE DATABASE ... TEMPLATE, pg_upgrade); owner of the extension only';
+'lets this database send what its outbox holds, after it was found to be a copy (a restored dump, a copied or restored data directory, a stale standby, CREATE DATABASE ... TEMPLATE, pg_upgrade); owner of the extension only';

@@ -95,6 +95,7 @@ initialize_control(SharedControl *control)
 		pg_atomic_init_u32(&slot->procno, 0);
 		pg_atomic_init_u32(&slot->wake, 0);
 		pg_atomic_init_u32(&slot->syncs_changed, 0);
+		pg_atomic_init_u32(&slot->place_changed, 0);
 		pg_atomic_init_u32(&slot->refresher.procno, 0);
 		slot->refresher.working = -1;
 		SpinLockInit(&slot->mutex);
@@ -234,6 +235,8 @@ wake_worker(void)
 			pg_atomic_write_u32(&slot->syncs_changed, 1);
 			wake_process(&slot->refresher.procno);
 		}
+		if (look_wanted != 0)
+			pg_atomic_write_u32(&slot->place_changed, 1);
 		if (pg_atomic_exchange_u32(&slot->wake, 1) == 0)
 			wake_process(&slot->procno);
 	}

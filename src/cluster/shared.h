@@ -134,6 +134,7 @@ typedef struct WorkerSlot
 	pg_atomic_uint32 procno;	/* number of the PGPROC plus one, 0 when no worker runs */
 	pg_atomic_uint32 wake;		/* 1: new rows were committed */
 	pg_atomic_uint32 syncs_changed; /* 1: a definition may have come due */
+	pg_atomic_uint32 place_changed; /* 1: hubspot.installation may say otherwise */
 
 	/* Under control->lock: the launcher's book-keeping. */
 	WorkerState state;
@@ -258,7 +259,8 @@ extern void shared_wake_at_commit(void);
 
 /*
  * At commit of this transaction, tell the launcher to look for the extension in this
- * database, or at the list of databases. shared_tell_launcher() does so at once.
+ * database, or at the list of databases. shared_tell_launcher() does so at once.  A worker that
+ * is woken by the same transaction looks whether it may still send.
  */
 extern void shared_launch_at_commit(void);
 extern void shared_rescan_at_commit(void);

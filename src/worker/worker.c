@@ -789,6 +789,9 @@ hubspot_worker_main(Datum arg)
 	{
 		CHECK_FOR_INTERRUPTS();
 		reload_if_asked();
+		/* before rows are read: what is queued in a database that was restored waits */
+		if (pg_atomic_exchange_u32(&slot->place_changed, 0) != 0)
+			(void) in_transaction(guard_step, "checking the installation");
 		if (may_send)
 			one_turn();
 	}

@@ -23,6 +23,18 @@ const char *const batch_too_late = "the row's deadline had passed before it coul
 
 #define MAX_DETAIL	1000		/* bytes of a warning's, which may quote HubSpot */
 
+/* What the counters are to know of it. */
+static AckOf
+of_row(const Row *row)
+{
+	const Lane *lane = row->key->lane;
+
+	return (AckOf)
+	{
+		.server = lane->account->server, .object = lane->family, .call = row->call
+	};
+}
+
 /* The row has its verdict. */
 static void
 forget_row(Row *row)
@@ -57,6 +69,7 @@ batch_end_input(Input *input, AckResult *result)
 		Row		   *row = input->rows[i];
 
 		result->id = row->id;
+		result->of = of_row(row);
 		result->verdict = row == carrier ? verdict : VERDICT_COALESCED;
 		result->merged_into = row == carrier ? 0 : carrier->id;
 		result->merged = row == carrier ? input->nrows - 1 : 0;
@@ -70,7 +83,7 @@ batch_end_input(Input *input, AckResult *result)
 void
 batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message)
 {
-	AckResult	result = {.id = row->id, .verdict = verdict, .created = -1,
+	AckResult	result = {.id = row->id, .of = of_row(row), .verdict = verdict, .created = -1,
 	.category = category, .message = message};
 
 	if (row_may_have_arrived(row))
@@ -104,6 +117,7 @@ void
 batch_end_row(Input *input, Row *row, AckResult *result)
 {
 	result->id = row->id;
+	result->of = of_row(row);
 	result->attempt = input->attempts;
 	result->warnings = row->warnings;
 	ack_result(result);

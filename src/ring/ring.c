@@ -127,6 +127,8 @@ build_catalog(Oid extension)
 	catalog.company_contact_pair_hash = relation_oid(schema, "company_contact_pair_hash", 0);
 	catalog.repeat = relation_oid(schema, "repeat", 0);
 	catalog.repeat_replay_of = relation_oid(schema, "repeat_replay_of", 0);
+	catalog.statistic = relation_oid(schema, "statistic", 0);
+	catalog.request_statistic = relation_oid(schema, "request_statistic", 0);
 	enum_oids(schema, "call", call_names, CALL_COUNT, catalog.call);
 	for (int i = 0; i < OBJECT_COUNT; i++)
 		objects[i] = object_types[i].name;

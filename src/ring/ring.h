@@ -60,6 +60,8 @@ typedef struct Catalog
 	Oid			company_contact_pair_hash;	/* index on (pair_hash) */
 	Oid			repeat;
 	Oid			repeat_replay_of;	/* index on (replay_of) */
+	Oid			statistic;
+	Oid			request_statistic;
 	Oid			call[CALL_COUNT];
 	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];

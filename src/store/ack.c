@@ -19,7 +19,9 @@
 
 #include "base/hubspot.h"
 #include "base/clock.h"
-#include "ring/ring.h"
+#include "counts/statistics.h"
+#include "ring/outbox.h"
+#include "ring/ring_scan.h"
 #include "store/ack.h"
 #include "store/append.h"
 #include "text/encoding.h"
@@ -62,16 +64,8 @@ static int	nrequests,
 static int64 oldest_at;			/* when the oldest of them came */
 static int64 total;				/* verdicts since the start */
 
-void
-ack_init(void)
-{
-	context = AllocSetContextCreate(TopMemoryContext, "hubspot acknowledgements",
-									ALLOCSET_DEFAULT_SIZES);
-	ack_written();
-}
-
-void
-ack_written(void)
+static void
+forget_all(void)
 {
 	MemoryContextReset(context);
 	results = NULL;
@@ -79,6 +73,21 @@ ack_written(void)
 	nresults = nrequests = 0;
 	results_size = requests_size = 0;
 	oldest_at = 0;
+}
+
+void
+ack_init(void)
+{
+	context = AllocSetContextCreate(TopMemoryContext, "hubspot acknowledgements",
+									ALLOCSET_DEFAULT_SIZES);
+	forget_all();
+}
+
+void
+ack_written(void)
+{
+	statistics_written();
+	forget_all();
 }
 
 /* Make room for one more element. */
@@ -283,13 +292,107 @@ write_results(const Catalog *catalog)
 		append_close(append);
 }
 
-void
-ack_write(void)
+/* ---- counting ---------------------------------------------------------------- */
+
+/* Where rows are looked up, one table after the other. */
+typedef struct LookUp
 {
-	const Catalog *catalog = ring_catalog(false);
+	Oid			table;			/* InvalidOid: none is open */
+	RingScan	scan;
+} LookUp;
+
+static bool
+find_in(LookUp *look_up, Oid table, Oid index, int64 id)
+{
+	if (look_up->table != table)
+	{
+		if (OidIsValid(look_up->table))
+			ring_scan_close(&look_up->scan);
+		ring_scan_open(&look_up->scan, table, index, 1);
+		look_up->table = table;
+	}
+	return ring_scan_find(&look_up->scan, id);
+}
+
+/* Of a row that ended without having been read as a whole; deferred ones may have a copy only. */
+static AckOf
+look_up_row(LookUp *look_up, const Catalog *catalog, int64 id)
+{
+	int			child = RING_CHILD(id);
+	TupleTableSlot *slot;
+	bool		isnull;
+	AckOf		of = {0};
+
+	if (!find_in(look_up, catalog->outbox[child], catalog->outbox_id[child], id) &&
+		!find_in(look_up, catalog->deferred, catalog->deferred_id, id))
+		return of;
+	slot = look_up->scan.slot;
+	of.server = DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull));
+	of.object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
+											DatumGetObjectId(slot_getattr(slot,
+																		  Anum_outbox_object,
+																		  &isnull)));
+	of.call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
+										DatumGetObjectId(slot_getattr(slot, Anum_outbox_call,
+																	  &isnull)));
+	return of;
+}
+
+static void
+count_results(const Catalog *catalog)
+{
+	LookUp		look_up = {0};
+	CountedRow	row;
+
+	for (int i = 0; i < nresults; i++)
+	{
+		AckResult  *result = &results[i];
+
+		if (!OidIsValid(result->of.server))
+			result->of = look_up_row(&look_up, catalog, result->id);
+		row.server = result->of.server;
+		row.object = result->of.object;
+		row.call = result->of.call;
+		row.verdict = result->verdict;
+		row.category = result->category;
+		row.attempts = result->attempt;
+		statistics_row(&row);
+	}
+	if (OidIsValid(look_up.table))
+		ring_scan_close(&look_up.scan);
+}
+
+static void
+count_requests(void)
+{
+	CountedRequest counted;
+
+	for (int i = 0; i < nrequests; i++)
+	{
+		const AckRequest *request = requests[i];
+
+		counted.server = request->server;
+		counted.lane = request->lane;
+		counted.status = request->status;
+		counted.records = request->records;
+		counted.bytes_sent = request->bytes_sent;
+		counted.bytes_received = request->bytes_received;
+		counted.seconds = request->duration_ms / 1000.0;
+		statistics_request(&counted);
+	}
+}
+
+void
+ack_write(bool is_last)
+{
+	const Catalog *catalog = ring_outbox_catalog();
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	write_requests(catalog);
 	write_results(catalog);
+	statistics_begin();
+	count_results(catalog);
+	count_requests();
+	statistics_write(is_last);
 	PopActiveSnapshot();
 }

@@ -35,10 +35,19 @@ typedef struct AckRequest
 	char	   *error;			/* or NULL */
 } AckRequest;
 
+/* What the counters know of a row; the server is 0 where the tables have to be asked. */
+typedef struct AckOf
+{
+	Oid			server;
+	Object		object;
+	Call		call;
+} AckOf;
+
 /* One verdict, for hubspot.result. */
 typedef struct AckResult
 {
 	int64		id;
+	AckOf		of;
 	AckRequest *request;		/* NULL: no request was needed for the verdict */
 	int64		merged_into;	/* 0: none */
 	int			merged;			/* # of rows merged into this one */
@@ -69,8 +78,11 @@ extern int64 ack_total(void);
 /* Whether it is time to write; *wait_us: how long until then. */
 extern bool ack_due(int64 now, bool idle, int64 *wait_us);
 
-/* Write everything collected; inside a transaction, which the caller commits. */
-extern void ack_write(void);
+/*
+ * Write everything collected, and count it; inside a transaction, which the caller commits.
+ * is_last: the worker ends.
+ */
+extern void ack_write(bool is_last);
 
 /* To be called after the commit: forget what was written. */
 extern void ack_written(void);

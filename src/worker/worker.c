@@ -49,6 +49,7 @@
 #include "cluster/crash_guard.h"
 #include "cluster/guard.h"
 #include "cluster/suspect.h"
+#include "counts/statistics.h"
 #include "crm/unknown.h"
 #include "erase/purge.h"
 #include "http/library_report.h"
@@ -224,6 +225,7 @@ begin_step(void)
 {
 	check_extension();
 	encoding_prepare();
+	statistics_load();
 	servers_load_accounts();
 	begun_start();
 	defer_start();
@@ -260,6 +262,7 @@ read_step(void)
 
 static bool writes_records;
 static bool writes_checkpoint;
+static bool writes_last;		/* nothing is written after it */
 
 static void
 schema_step(void)
@@ -287,8 +290,7 @@ static void
 acknowledge_step(void)
 {
 	check_extension();
-	if (ack_pending() > 0 || ack_has_requests())
-		ack_write();
+	ack_write(writes_last);
 	if (defer_has_changes())
 		defer_write();
 	if (begun_has_over())
@@ -504,14 +506,17 @@ acknowledge(int64 now)
 	bool		idle = wire_in_flight() == 0;
 	bool		verdicts = ack_pending() > 0;
 	int64		copies_wait_us;
+	int64		counters_wait_us;
 	bool		copies_due;
+	bool		counters_due;
 
 	writes_checkpoint = reader_checkpoint_due(now);
 	/* rows that the checkpoint covers are not read again: what they told must be there */
 	writes_records = record_map_is_due(now, idle) || (writes_checkpoint && !record_map_is_empty());
 	copies_due = defer_is_due(now, idle, &copies_wait_us);
-	if (ack_due(now, idle, &wait_us) || copies_due || writes_records || writes_checkpoint ||
-		command_is_done())
+	counters_due = statistics_is_due(now, &counters_wait_us);
+	if (ack_due(now, idle, &wait_us) || copies_due || counters_due || writes_records ||
+		writes_checkpoint || command_is_done())
 	{
 		/* a worker after this one finds by these whom deferred rows mean */
 		writes_records = writes_records || (defer_has_changes() && !record_map_is_empty());
@@ -523,7 +528,7 @@ acknowledge(int64 now)
 			checkpoint_written(now);
 		return 0;
 	}
-	return clock_sooner(wait_us, copies_wait_us);
+	return clock_sooner(clock_sooner(wait_us, copies_wait_us), counters_wait_us);
 }
 
 /* A table that cannot be read is a finding of another kind: delivery goes on meanwhile. */
@@ -708,8 +713,9 @@ static void
 finish(void)
 {
 	end_what_is_under_way();
+	writes_last = true;
 	if (ack_pending() > 0 || ack_has_requests() || defer_has_changes() || begun_has_over() ||
-		!record_map_is_empty())
+		!record_map_is_empty() || statistics_is_unsaved())
 		(void) acknowledge_all();
 	batch_tell();
 	publish_report(slot, true);

@@ -102,7 +102,7 @@ INSERT INTO property (name) VALUES
 	('no form arrives twice'), ('each record ends with its last value'), ('each life repeats no more than was under way'),
 	('each member belongs to its company'), ('nobody belongs to a company that was not called'), ('a userId means who was told before'),
 	('each list ends with its members'), ('who was deleted is gone, who came back is there'), ('of who was erased nothing is left'),
-	('the audience has its members');
+	('the audience has its members'), ('the counters are what the tables hold');
 
 CREATE TEMP TABLE broken (property text, example text);
 INSERT INTO broken
@@ -257,6 +257,26 @@ FROM (SELECT email, is_in AS should FROM people) AS wanted
 		FROM applied_line JOIN person ON person.record_id = line ->> 'id'
 		WHERE line #> '{properties,torture}' IS NOT NULL ORDER BY address, (line ->> 'seq')::bigint DESC) AS arrived USING (email)
 WHERE coalesce(is_in, false) <> should;
+
+--
+-- What was counted
+--
+INSERT INTO broken
+SELECT 'the counters are what the tables hold', format('%s %s %s %s %s: counted %s, there are %s', server, lane, call, verdict, category, counted, rows)
+FROM (SELECT s.srvname AS server, t.lane, o.call::text, r.verdict::text, coalesce(r.category, '') AS category, count(*) AS rows,
+		sum(greatest(r.attempt - 1, 0)) AS retries
+		FROM hubspot.result r JOIN hubspot.outbox o USING (id) JOIN pg_foreign_server s ON s.oid = o.server
+			JOIN hubspot.object_types() t ON t.object = o.object::text GROUP BY 1, 2, 3, 4, 5) AS ended
+	FULL JOIN (SELECT server, lane, call, verdict, coalesce(category, '') AS category, rows AS counted, retries AS counted_retries
+		FROM hubspot.statistics) AS counted USING (server, lane, call, verdict, category)
+WHERE (rows, retries) IS DISTINCT FROM (counted, counted_retries)
+UNION ALL
+SELECT 'the counters are what the tables hold', format('requests %s %s %s: counted %s, there are %s', server, lane, status, counted, requests)
+FROM (SELECT s.srvname AS server, q.lane, coalesce(q.status, 0) AS status, count(*) AS requests, sum(q.records) AS records, sum(q.bytes_sent) AS sent
+		FROM hubspot.request q JOIN pg_foreign_server s ON s.oid = q.server GROUP BY 1, 2, 3) AS made
+	FULL JOIN (SELECT server, lane, coalesce(status, 0) AS status, requests AS counted, records AS counted_records, bytes_sent AS counted_sent
+		FROM hubspot.request_statistics) AS counted USING (server, lane, status)
+WHERE (requests, records, sent) IS DISTINCT FROM (counted, counted_records, counted_sent);
 
 SELECT p.name, count(b.example), coalesce((array_agg(b.example))[1:5]::text, '')
 FROM property p LEFT JOIN broken b ON b.property = p.name GROUP BY p.number, p.name ORDER BY p.number;

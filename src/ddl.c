@@ -16,6 +16,8 @@
  *	Whatever renames: definitions keep the names of their sources and owners, see
  *	sync_rename.c.
  *
+ *	Whatever puts a table under a followed one, or enables its triggers: see sync_follow.c.
+ *
  *	DROP ROLE, DROP OWNED, REASSIGN OWNED: see sync_owner.c.
  *
  *	ALTER SERVER: its name is kept for the validator, see account.c.
@@ -47,6 +49,7 @@
 #include "cluster/shared.h"
 #include "ddl.h"
 #include "declare/sync_owner.h"
+#include "sync/sync_follow.h"
 
 #define LEAVE_MS	2000		/* PostgreSQL itself waits another 5 s */
 #define POLL_MS		10
@@ -244,6 +247,9 @@ on_process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	}
 	PG_END_TRY();
 	after_statement(kind);
+	/* Not before the statement that this one is a part of has made its table. */
+	if (context != PROCESS_UTILITY_SUBCOMMAND)
+		sync_follow_statement();
 	if (is_about_roles)
 		sync_owner_follow(&about);
 }

@@ -15,11 +15,13 @@
 
 #include "base/hubspot.h"
 #include "account/meter.h"
+#include "backend/user_tree.h"
 #include "base/guc.h"
 #include "cluster/home.h"
 #include "cluster/shared.h"
 #include "ddl.h"
 #include "enqueue/trigger_creator.h"
+#include "sync/sync_follow.h"
 
 PG_MODULE_MAGIC;
 
@@ -53,6 +55,8 @@ _PG_init(void)
 
 	ddl_init();
 	trigger_creator_init();
+	user_tree_init();
+	sync_follow_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		home_note_start();

@@ -41,8 +41,6 @@ user_table_foreign_partition(Oid relation)
 {
 	ListCell   *cell;
 
-	if (get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE)
-		return InvalidOid;
 	foreach(cell, find_all_inheritors(relation, NoLock, NULL))
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
 		return lfirst_oid(cell);

@@ -18,7 +18,7 @@ extern bool user_table_has_storage(Relation rel);
 extern Relation user_table_open(Oid relation, LOCKMODE mode);
 
 /*
- * The first foreign table among a partitioned table's partitions of any level, InvalidOid: none.
+ * The first foreign table among a table's partitions or children of any level, InvalidOid: none.
  * Takes no lock.
  */
 extern Oid	user_table_foreign_partition(Oid relation);

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "nodes/pg_list.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -375,7 +376,7 @@ refuse_foreign_partition(const SyncSource *source)
 {
 	Oid			partition = user_table_foreign_partition(source->relation);
 
-	if (OidIsValid(partition))
+	if (OidIsValid(partition) && get_rel_relkind(source->relation) == RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("table %s cannot be followed", source->text),

@@ -170,8 +170,7 @@ fill_estimate(Relation rel)
 	{
 		Relation	part = table_open(lfirst_oid(cell), NoLock);
 
-		if (user_table_has_storage(part) &&
-			(part == rel || rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE))
+		if (user_table_has_storage(part))
 		{
 			BlockNumber pages;
 			double		tuples;
@@ -240,11 +239,12 @@ make_statement(const Sync *sync, Relation rel, AttrNumber order)
 						   format_type_be(attribute->atttypid))));
 
 	/*
-	 * The triggers of a parent table do not see changes of its children, so their rows are not
-	 * read either; those of a partitioned table do see its partitions.
+	 * Children are followed as partitions are.  Where one is a foreign table, whose rows cannot be
+	 * locked, none of their rows are read, and hubspot.syncs says so.
 	 */
 	statement.table =
-		psprintf("%s%s AS t", rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+		psprintf("%s%s AS t",
+				 OidIsValid(user_table_foreign_partition(RelationGetRelid(rel))) ? "ONLY " : "",
 				 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 											RelationGetRelationName(rel)));
 	statement.column = column_name(rel, order);
@@ -416,7 +416,7 @@ refuse_foreign_partition(Relation rel)
 {
 	Oid			partition = user_table_foreign_partition(RelationGetRelid(rel));
 
-	if (OidIsValid(partition))
+	if (OidIsValid(partition) && rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("partition \"%s\" of table \"%s\" is a foreign table",

@@ -104,8 +104,8 @@ sync_message_id(const Sync *sync, const char *key, const JsonbValue *at)
 
 /* ---- on whose behalf -------------------------------------------------------------- */
 
-const char *
-sync_functions_schema(void)
+char *
+sync_functions_namespace(void)
 {
 	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -121,7 +121,13 @@ sync_functions_schema(void)
 		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return quote_identifier(get_namespace_name(schema));
+	return get_namespace_name(schema);
+}
+
+const char *
+sync_functions_schema(void)
+{
+	return quote_identifier(sync_functions_namespace());
 }
 
 Oid

@@ -207,6 +207,7 @@ extern uint64 sync_execute(const char *sql, int nargs, Oid *types, Datum *values
 
 /* The schema of the extension's functions, quoted, for statements that call them. */
 extern const char *sync_functions_schema(void);
+extern char *sync_functions_namespace(void);	/* as it is, not quoted */
 
 /* ---- declaring ---------------------------------------------------------------------- */
 

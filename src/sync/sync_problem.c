@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "nodes/pg_list.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -19,6 +20,7 @@
 
 #include "base/hubspot.h"
 #include "backend/user_table.h"
+#include "backend/user_tree.h"
 #include "sync/sync_follow.h"
 #include "sync/sync_row.h"
 
@@ -33,15 +35,23 @@ problem_of_columns(const Sync *sync, Relation rel)
 	return problem;
 }
 
+/* What is below the table and cannot be followed, or above it and changes it. */
 static const char *
-problem_of_partitions(Oid relation)
+problem_of_relatives(Oid relation)
 {
-	Oid			partition = user_table_foreign_partition(relation);
+	Oid			foreign = user_table_foreign_partition(relation);
+	List	   *ancestors = user_tree_ancestors(relation);
 
-	return OidIsValid(partition)
-		? psprintf("its partition \"%s\" is a foreign table, whose changes cannot be followed: "
-				   "detach it, or declare a query",
-				   get_rel_name(partition)) : NULL;
+	if (OidIsValid(foreign))
+		return psprintf("its %s \"%s\" is a foreign table, whose changes cannot be followed: "
+						"detach it, or declare a query",
+						get_rel_relispartition(foreign) ? "partition" : "child",
+						get_rel_name(foreign));
+	if (list_length(ancestors) > 1)
+		return psprintf("its table is below table \"%s\", and statements that name that one "
+						"are not followed: declare that one, or a query",
+						get_rel_name(llast_oid(ancestors)));
+	return NULL;
 }
 
 /* The problem of a source that is a relation. */
@@ -61,7 +71,7 @@ problem_of_relation(const Sync *sync)
 		if (sync->kind == SYNC_IS_SYNC)
 			problem = problem_of_columns(sync, rel);
 		if (problem == NULL && sync->follows)
-			problem = problem_of_partitions(sync->relation);
+			problem = problem_of_relatives(sync->relation);
 		if (problem == NULL && sync->follows)
 			problem = sync_follow_problem(sync);
 		relation_close(rel, NoLock);

@@ -308,3 +308,10 @@ sync_row_key_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTable
 {
 	return differs_in(&plan->compared[0], before, now);
 }
+
+bool
+sync_row_is_other(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot *now)
+{
+	return plan->sync->object == OBJECT_IS_ASSOCIATION
+		? sync_row_differs(plan, before, now) : sync_row_key_differs(plan, before, now);
+}

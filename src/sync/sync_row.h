@@ -11,6 +11,7 @@
 #ifndef HUBSPOT_SYNC_ROW_H
 #define HUBSPOT_SYNC_ROW_H
 
+#include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 
@@ -60,8 +61,30 @@ extern SyncRows *sync_rows_begin(const Sync *sync, Relation rel);
 extern int64 sync_rows_queue(SyncRows *rows, TupleTableSlot *slot);
 extern void sync_rows_remove(SyncRows *rows, TupleTableSlot *slot);
 
+/*
+ * The message that a row's removal is, palloc'd; NULL if there is none.  Two rows with equal ones
+ * say the same of the same record.  Queue it later: what it needs of the definition is copied to
+ * the current context.
+ */
+typedef struct SyncRemoval SyncRemoval;
+extern SyncRemoval *sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot);
+extern bool sync_rows_same_removal(const SyncRemoval *a, const SyncRemoval *b);
+extern void sync_rows_queue_removal(const SyncRemoval *removal);
+
 /* Record a rejected row with this text that is about no record in particular. */
 extern void sync_rows_note(SyncRows *rows, const char *text);
 extern void sync_rows_end(SyncRows *rows);
+
+/* ---- rows without a statement (sync_applied.c) ---------------------------------------- */
+
+/* Queue the change of a row that a row trigger is called for. */
+extern void sync_applied_row(SyncRowPlan *plan, const TriggerData *trigger);
+
+/* Queue what was put off until it is known whether a row has moved. */
+extern void sync_applied_flush(void);
+
+/* Whether a row says something of another record now.  An association is all its columns. */
+extern bool sync_row_is_other(const SyncRowPlan *plan, TupleTableSlot *before,
+							  TupleTableSlot *now);
 
 #endif							/* HUBSPOT_SYNC_ROW_H */

@@ -271,27 +271,31 @@ sync_rows_queue(SyncRows *queue, TupleTableSlot *slot)
 	return queue_row(queue, queue->calls, slot, ROW_IS);
 }
 
+/* What a removed row means, and by which call: by what the definition says of deletes. */
+static const struct
+{
+	Meaning		meaning;
+	bool		has_call;		/* of its own; else that of the rows */
+	Call		call;
+}			removals[] =
+{
+	[SYNC_DELETES_IGNORE] = {ROW_IS, false, 0},
+	[SYNC_DELETES_CLEAR] = {ROW_IS_CLEARED, false, 0},
+	[SYNC_DELETES_ARCHIVE] = {ROW_IS_DELETED, true, CALL_DELETE},
+	[SYNC_DELETES_REMOVE] = {ROW_IS, true, CALL_UNGROUP},
+};
+
 void
 sync_rows_remove(SyncRows *queue, TupleTableSlot *slot)
 {
-	switch (queue->plan->sync->deletes)
-	{
-		case SYNC_DELETES_IGNORE:
-			break;
-		case SYNC_DELETES_CLEAR:
-			(void) queue_row(queue, queue->calls, slot, ROW_IS_CLEARED);
-			break;
-		case SYNC_DELETES_ARCHIVE:
-			if (queue->deletions == NULL)
-				queue->deletions = begin(queue, CALL_DELETE);
-			(void) queue_row(queue, queue->deletions, slot, ROW_IS_DELETED);
-			break;
-		case SYNC_DELETES_REMOVE:
-			if (queue->deletions == NULL)
-				queue->deletions = begin(queue, CALL_UNGROUP);
-			(void) queue_row(queue, queue->deletions, slot, ROW_IS);
-			break;
-	}
+	SyncDeletes deletes = queue->plan->sync->deletes;
+
+	if (deletes == SYNC_DELETES_IGNORE)
+		return;
+	if (removals[deletes].has_call && queue->deletions == NULL)
+		queue->deletions = begin(queue, removals[deletes].call);
+	(void) queue_row(queue, removals[deletes].has_call ? queue->deletions : queue->calls, slot,
+					 removals[deletes].meaning);
 }
 
 void
@@ -310,4 +314,65 @@ sync_rows_end(SyncRows *queue)
 		enqueue_end(queue->deletions);
 	MemoryContextDelete(queue->row);
 	pfree(queue);
+}
+
+/* ---- a removal that is put off --------------------------------------------------------- */
+
+struct SyncRemoval
+{
+	int			sync;
+	Call		call;
+	RowMode		mode;
+	char	   *server;
+	Oid			owner;
+	Interval   *deadline;		/* or NULL */
+	Jsonb	   *message;
+	char	   *problem;		/* why the message is a bad one, or NULL */
+};
+
+SyncRemoval *
+sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot)
+{
+	const Sync *sync = plan->sync;
+	SyncRemoval *removal;
+
+	if (sync->deletes == SYNC_DELETES_IGNORE || !has_key(plan, slot))
+		return NULL;
+	removal = palloc0(sizeof(SyncRemoval));
+	removal->sync = sync->id;
+	removal->call = removals[sync->deletes].has_call ? removals[sync->deletes].call : plan->call;
+	removal->mode = sync_row_modes[sync->mode];
+	removal->server = pstrdup(sync->server);
+	removal->owner = sync_need_owner(sync);
+	if (sync->deadline != NULL)
+		removal->deadline = memcpy(palloc(sizeof(Interval)), sync->deadline, sizeof(Interval));
+	removal->message = make_message(plan, slot, removals[sync->deletes].meaning,
+									&removal->problem);
+	return removal;
+}
+
+bool
+sync_rows_same_removal(const SyncRemoval *a, const SyncRemoval *b)
+{
+	return a->sync == b->sync &&
+		compareJsonbContainers(&a->message->root, &b->message->root) == 0;
+}
+
+void
+sync_rows_queue_removal(const SyncRemoval *removal)
+{
+	Enqueue    *enqueue =
+	enqueue_begin(removal->call, SOURCE_SYNC, removal->server, removal->owner, 1);
+	MessageProblem problem = {
+		.sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE,
+		.message = removal->problem
+	};
+
+	enqueue_set_terms(enqueue, removal->deadline, false);
+	enqueue_set_mode(enqueue, removal->mode);
+	if (removal->problem != NULL)
+		(void) enqueue_problem(enqueue, removal->message, &problem);
+	else
+		(void) enqueue_message(enqueue, removal->message);
+	enqueue_end(enqueue);
 }

@@ -5,34 +5,44 @@
  * hubspot_sync() creates the triggers, but they are objects of the user's table: they
  * come back from a dump, stay when somebody who does not own the table drops the
  * definition, and may be created on another table by hand.  So a trigger works only if
- * the definition that its argument names follows this very table and is not held, and if
- * the definition's owner may use the account and read the table; otherwise it does
- * nothing.  It raises no error of its own: hubspot.sync_problem() says what is wrong.
+ * the definition that its argument names follows this table, or one above it, and is not
+ * held, and if the definition's owner may use the account and read the table; otherwise it
+ * does nothing.  It raises no error of its own: hubspot.sync_problem() says what is wrong.
  *
- * The plan of a trigger is cached in this backend until the definition, the table or an
- * account changes, because a statement may change only one row.
+ * Sessions fire the statement triggers, replicas the row triggers (sync_follow.c).  Who
+ * enables one of them for everybody does not make a change of it twice: a trigger works
+ * only for whom it is.
+ *
+ * The plan of a trigger, and whether it may queue, is cached in this backend until the
+ * definition, the table, an account, a role or a right changes: a statement may change only
+ * one row, and a subscription applies row by row.
  *
  * Locks: as enqueue.h.  Memory: plans live in contexts of their own below
  * plans_context; the rest is the trigger's.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "base/hubspot.h"
+#include "backend/transaction_list.h"
 #include "backend/trigger_call.h"
+#include "backend/user_tree.h"
 #include "ring/ring.h"
 #include "sync/sync_row.h"
 
 #define GROUP_ROWS	500
 #define MAX_PLANS	256
+#define NO_COLUMN	(-1)		/* an attribute number that no table has */
 
 PG_FUNCTION_INFO_V1(hubspot_sync_trigger);
 
@@ -40,6 +50,7 @@ typedef struct TriggerPlan
 {
 	Oid			trigger;		/* hash key */
 	Oid			relation;
+	Oid			followed;		/* the table of the definition; InvalidOid: none */
 	bool		valid;
 	int			users;			/* # of running calls that use the plan */
 	MemoryContext context;		/* of the members below */
@@ -61,7 +72,7 @@ spoil(bool all, Oid relation)
 
 	hash_seq_init(&scan, plans);
 	while ((plan = hash_seq_search(&scan)) != NULL)
-		if (all || plan->relation == relation)
+		if (all || plan->relation == relation || plan->followed == relation)
 			plan->valid = false;
 }
 
@@ -72,10 +83,14 @@ on_relation_change(Datum arg, Oid relation)
 }
 
 static void
-on_account_change(Datum arg, int cache, uint32 hash)
+on_catalog_change(Datum arg, int cache, uint32 hash)
 {
 	spoil(true, InvalidOid);
 }
+
+/* What sync_row_plan() and sync_row_refusal() go by, beside relations. */
+static const int catalogs[] =
+{FOREIGNSERVEROID, FOREIGNDATAWRAPPEROID, AUTHOID, AUTHMEMROLEMEM, DATABASEOID, NAMESPACEOID};
 
 static void
 init_plans(void)
@@ -87,8 +102,8 @@ init_plans(void)
 	shape.hcxt = plans_context;
 	plans = hash_create("hubspot sync triggers", 16, &shape, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(on_relation_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_account_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, on_account_change, (Datum) 0);
+	for (int i = 0; i < lengthof(catalogs); i++)
+		CacheRegisterSyscacheCallback(catalogs[i], on_catalog_change, (Datum) 0);
 }
 
 static void
@@ -115,13 +130,48 @@ static bool
 follows(const Sync *sync, Relation rel)
 {
 	return sync->kind == SYNC_IS_SYNC && sync->follows && sync->held == NULL &&
-		sync->relation == RelationGetRelid(rel);
+		user_tree_is_in(RelationGetRelid(rel), sync->relation);
+}
+
+/* The number of a column's namesake in a table below the one that it is of. */
+static AttrNumber
+number_below(const Sync *sync, AttrNumber attnum, Relation rel)
+{
+	char	   *name = get_attname(sync->relation, attnum, true);
+	AttrNumber	below = name != NULL ? get_attnum(RelationGetRelid(rel), name) : InvalidAttrNumber;
+
+	return below != InvalidAttrNumber ? below : NO_COLUMN;
+}
+
+/*
+ * The definition as it would be of a table below its own: columns have the same names there, not
+ * the same numbers.
+ */
+static Sync *
+sync_below(const Sync *sync, Relation rel)
+{
+	Sync	   *below = palloc(sizeof(Sync));
+	ListCell   *cell;
+
+	*below = *sync;
+	below->key_attnum = number_below(sync, sync->key_attnum, rel);
+	below->columns = NIL;
+	foreach(cell, sync->columns)
+	{
+		SyncColumn *column = palloc(sizeof(SyncColumn));
+
+		*column = *(SyncColumn *) lfirst(cell);
+		column->attnum = number_below(sync, column->attnum, rel);
+		below->columns = lappend(below->columns, column);
+	}
+	return below;
 }
 
 /* Fill in what the trigger has to do, in a new context below parent. */
 static void
 fill_plan(TriggerPlan *plan, TriggerData *trigger, MemoryContext parent)
 {
+	Relation	rel = trigger->tg_relation;
 	MemoryContext old;
 	Sync	   *sync;
 	const char *problem;
@@ -129,9 +179,13 @@ fill_plan(TriggerPlan *plan, TriggerData *trigger, MemoryContext parent)
 	plan->context = AllocSetContextCreate(parent, "hubspot sync trigger", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(plan->context);
 	sync = sync_load(trigger->tg_trigger->tgargs[0], true);
-	if (sync != NULL && follows(sync, trigger->tg_relation))
+	if (sync != NULL)
+		plan->followed = sync->relation;
+	if (sync != NULL && follows(sync, rel) && sync_row_refusal(sync) == NULL)
 	{
-		plan->rows = sync_row_plan(sync, RelationGetDescr(trigger->tg_relation), &problem);
+		const Sync *here = sync->relation == plan->relation ? sync : sync_below(sync, rel);
+
+		plan->rows = sync_row_plan(here, RelationGetDescr(rel), &problem);
 		plan->sync = plan->rows != NULL ? sync : NULL;
 	}
 	MemoryContextSwitchTo(old);
@@ -275,14 +329,6 @@ rewind_rows(Rows *rows)
 	tuplestore_rescan(rows->store);
 }
 
-/* Whether a row says something of another record now.  An association is all its columns. */
-static bool
-is_other_record(const TriggerPlan *plan, TupleTableSlot *before, TupleTableSlot *now)
-{
-	return plan->sync->object == OBJECT_IS_ASSOCIATION
-		? sync_row_differs(plan->rows, before, now) : sync_row_key_differs(plan->rows, before, now);
-}
-
 /*
  * Remove the keys that rows gave up.  All of them before any new row is queued: a key that
  * one row gives up may be the new key of another row of the same statement.
@@ -296,7 +342,7 @@ remove_old_keys(Statement *statement)
 	while (next_row(before) && next_row(now))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_other_record(statement->plan, before->slot, now->slot))
+		if (sync_row_is_other(statement->plan->rows, before->slot, now->slot))
 			sync_rows_remove(queue_of(statement), before->slot);
 	}
 	rewind_rows(before);
@@ -329,6 +375,49 @@ queue_updates(Statement *statement)
 	}
 }
 
+/* A table that was emptied, as told in this transaction. */
+typedef struct Told
+{
+	int			sync;
+	Oid			table;
+	SubTransactionId subtransaction;	/* a later one may know of its end */
+} Told;
+
+static List *told = NIL;		/* of this transaction */
+
+/*
+ * TRUNCATE of a table fires the triggers of all tables below it, behind its own: of these
+ * nothing is told.
+ */
+static bool
+is_told(const Sync *sync, Oid table)
+{
+	List	   *ancestors = user_tree_ancestors(table);
+	ListCell   *cell;
+
+	foreach(cell, told)
+	{
+		const Told *one = lfirst(cell);
+
+		if (one->sync == sync->id && one->table != table &&
+			one->subtransaction == GetCurrentSubTransactionId() &&
+			list_member_oid(ancestors, one->table))
+			return true;
+	}
+	return false;
+}
+
+static void
+note_told(const Sync *sync, Oid table)
+{
+	Told	   *one = MemoryContextAlloc(TopTransactionContext, sizeof(Told));
+
+	one->sync = sync->id;
+	one->table = table;
+	one->subtransaction = GetCurrentSubTransactionId();
+	transaction_list_append(&told, one);
+}
+
 static void
 tell_of_truncate(Statement *statement)
 {
@@ -336,8 +425,9 @@ tell_of_truncate(Statement *statement)
 	const char *what = sync->deletes == SYNC_DELETES_ARCHIVE ? "archived"
 	: sync->deletes == SYNC_DELETES_REMOVE ? "removed" : "cleared";
 
-	if (sync->deletes == SYNC_DELETES_IGNORE)
+	if (sync->deletes == SYNC_DELETES_IGNORE || is_told(sync, statement->plan->relation))
 		return;
+	note_told(sync, statement->plan->relation);
 	sync_rows_note(queue_of(statement),
 				   psprintf("table \"%s\" was emptied by TRUNCATE: "
 							"none of its records is %s in HubSpot",
@@ -371,8 +461,6 @@ work(TriggerPlan *plan, TriggerData *trigger)
 	Statement	statement = {.plan = plan, .trigger = trigger};
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 
-	if (plan->sync == NULL || sync_row_refusal(plan->sync) != NULL)
-		return;
 	if (trigger->tg_oldtable != NULL)
 		open_rows(&statement.before, trigger->tg_oldtable, desc);
 	if (trigger->tg_newtable != NULL)
@@ -386,6 +474,24 @@ work(TriggerPlan *plan, TriggerData *trigger)
 		ExecDropSingleTupleTableSlot(statement.now.slot);
 }
 
+/* ---- the function ---------------------------------------------------------------------- */
+
+/*
+ * Whether the trigger is there for others.  Only one that somebody has enabled for everybody
+ * can be: the others are not called.
+ */
+static bool
+is_for_others(const TriggerData *trigger)
+{
+	bool		is_replica = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+	char		state = trigger->tg_trigger->tgenabled;
+
+	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		return state != TRIGGER_FIRES_ON_REPLICA && !is_replica;
+	return state != TRIGGER_FIRES_ON_ORIGIN && is_replica &&
+		!TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
+}
+
 /* Whether the statement changed no row: then the plan is not needed. */
 static bool
 is_empty(TriggerData *trigger)
@@ -397,9 +503,9 @@ is_empty(TriggerData *trigger)
 
 static const TriggerUse use = {
 	.function = "hubspot_sync_trigger", .timing = TRIGGER_EVENT_AFTER, .events = TRIGGER_ON_ANY,
-	.for_statement = true,
+	.for_row = true, .for_statement = true,
 	.min_args = 1, .max_args = 1,
-	.expected = "AFTER a statement, as hubspot_sync() declares it",
+	.expected = "AFTER a statement or a row, as hubspot_sync() declares it",
 	.hint = "Declare the table with hubspot_sync().",
 	.args_hint = "Declare the table with hubspot_sync()."
 };
@@ -410,13 +516,20 @@ hubspot_sync_trigger(PG_FUNCTION_ARGS)
 	TriggerData *trigger = trigger_call(fcinfo, &use, InvalidOid);
 	TriggerPlan *plan;
 
-	if (is_empty(trigger))
+	if (is_for_others(trigger) || is_empty(trigger))
 		PG_RETURN_POINTER(NULL);
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		sync_applied_flush();
 	plan = find_plan(trigger);
+	if (plan->sync == NULL)
+		PG_RETURN_POINTER(NULL);
 	plan->users++;
 	PG_TRY();
 	{
-		work(plan, trigger);
+		if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+			sync_applied_row(plan->rows, trigger);
+		else
+			work(plan, trigger);
 	}
 	PG_FINALLY();
 	{

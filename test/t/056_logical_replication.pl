@@ -1,6 +1,7 @@
 # Rows that a logical replication worker applies queue calls like any others, if
 # the trigger is enabled for it: what was committed on the publisher is sent, once
-# committed on the subscriber, in its order, across crashes of both.
+# committed on the subscriber, in its order, across crashes of both.  Of a table that
+# hubspot_sync() follows it is: each change is queued once.
 use strict;
 use warnings;
 
@@ -25,12 +26,21 @@ my $tables = q{
 	CREATE TABLE customers (email text PRIMARY KEY, zip int);
 	CREATE TABLE plain (email text PRIMARY KEY);
 	CREATE TABLE orders (order_id int PRIMARY KEY, email text);
-};
-shop($tables . q{
+	CREATE TABLE members (id int PRIMARY KEY, email text, plan text);
+	CREATE TABLE visits (id int PRIMARY KEY, email text, plan text)};
+shop($tables . q{;
+	INSERT INTO members SELECT i, 'm' || i || '@example.com', 'free' FROM generate_series(1, 3) i;
+	INSERT INTO visits SELECT i, 'v' || i || '@example.com', 'free' FROM generate_series(1, 3) i;
 	INSERT INTO customers SELECT 'copied' || i || '@example.com', i FROM generate_series(1, 300) i;
 	CREATE PUBLICATION everything FOR ALL TABLES;
 });
 ask($tables . q{
+	PARTITION BY RANGE (id);
+	CREATE TABLE visits_1 PARTITION OF visits FOR VALUES FROM (0) TO (100);
+	CREATE TABLE visits_2 (plan text, email text, id int NOT NULL);
+	ALTER TABLE visits ATTACH PARTITION visits_2 FOR VALUES FROM (100) TO (200);
+	SELECT hubspot_sync('members', 'members', mapping => '{"email": "email", "plan": "plan"}', deletes => 'archive', backfill => false);
+	SELECT hubspot_sync('visits', 'visits', mapping => '{"email": "email", "plan": "plan"}', deletes => 'archive', backfill => false);
 	CREATE TRIGGER always AFTER INSERT OR UPDATE ON customers FOR EACH ROW
 		EXECUTE FUNCTION hubspot_trigger('identify', 'crm');
 	ALTER TABLE customers ENABLE ALWAYS TRIGGER always;
@@ -75,6 +85,36 @@ wait_until(sub { ask('SELECT count(*) FROM plain') eq '1' }, 'the table whose tr
 is($sim->contact('plain@example.com'), undef, 'a trigger that is not enabled for replication queues nothing');
 
 #
+# Followed tables
+#
+# What was queued for keys that begin so, in its order.
+sub queued
+{
+	my ($key) = @_;
+	return ask(qq{SELECT coalesce(string_agg(CASE call WHEN 'delete' THEN 'D ' ELSE '' END || split_part(key, '\@', 1) || coalesce('=' || (message->'traits'->>'plan'), ''), ' ' ORDER BY id), '')
+		FROM hubspot.outbox WHERE source = 'sync' AND key LIKE '$key%'});
+}
+for ([ 'm', 'members', 'a table' ], [ 'v', 'visits', 'a partitioned table' ])
+{
+	my ($key, $table, $what) = @$_;
+	my $copied = join ' ', map { "$key$_=free" } 1 .. 3;
+	wait_until(sub { queued($key) eq $copied }, sub { "the first copy of $what to be followed: " . queued($key) });
+	shop(qq{INSERT INTO $table VALUES (4, '${key}4\@example.com', 'pro'), (101, '${key}5\@example.com', 'pro');
+		UPDATE $table SET plan = 'team' WHERE id IN (1, 101); UPDATE $table SET id = id WHERE id = 1; DELETE FROM $table WHERE id = 2;
+		UPDATE $table SET email = '${key}33\@example.com' WHERE id = 3;
+		BEGIN; UPDATE $table SET id = 102, plan = 'moved' WHERE id = 1; UPDATE $table SET id = 5, email = '${key}55\@example.com' WHERE id = 101; DELETE FROM $table WHERE id = 4; COMMIT;
+		BEGIN; DELETE FROM $table WHERE id = 5; INSERT INTO $table VALUES (103, '${key}6\@example.com', 'last'); COMMIT});
+	my $all = "$copied ${key}4=pro ${key}5=pro ${key}1=team ${key}5=team D ${key}2 D ${key}3 ${key}33=free ${key}1=moved D ${key}5 ${key}55=team D ${key}4 D ${key}55 ${key}6=last";
+	wait_until(sub { queued($key) eq $all }, sub { "changes of $what to be followed, each once: " . queued($key) });
+	pass("what is applied to $what is followed, each change once");
+	shop("TRUNCATE $table");
+	wait_until(sub { ask("SELECT count(*) FROM $table") eq '0' }, "TRUNCATE of $what");
+	is(ask(qq{SELECT count(*) FROM hubspot.outbox WHERE problem LIKE 'table "$table" was emptied by TRUNCATE%'}), '1', '... and its TRUNCATE told once');
+}
+is(ask(q{SELECT string_agg(name || coalesce(problem, ''), ' ' ORDER BY name) FROM hubspot.syncs}), 'members visits', 'nothing stands against it');
+ask(q{SELECT hubspot_drop_sync('members'), hubspot_drop_sync('visits')});
+
+#
 # Crashes while rows flow: the subscriber's position and the queue are one commit
 #
 my $next = 1000;
@@ -106,7 +146,7 @@ is(scalar(keys %times), 20 + $next - 1000, 'and no other');
 is($sim->contact('ada@example.com')->{properties}{zip}, $next - 1, 'the contact ends with its last value');
 is($sim->contact('ghost@example.com'), undef, 'what the publisher rolled back was never there');
 is(ask('SELECT count(*) FROM hubspot.outbox o WHERE (SELECT count(*) FROM hubspot.result r WHERE r.id = o.id) <> 1'), '0', 'each row has one verdict');
-is(ask('SELECT count(*) FROM hubspot.failures'), '0', 'and no row was refused');
+is(ask('SELECT count(*) FROM hubspot.failures'), '2', 'and no row was refused but those that tell of TRUNCATE');
 
 ask('ALTER SUBSCRIPTION shop DISABLE; ALTER SUBSCRIPTION shop SET (slot_name = NONE); DROP SUBSCRIPTION shop');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed by itself');

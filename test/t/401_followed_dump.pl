@@ -41,7 +41,7 @@ $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('copy'
 is(ask('SELECT name, held IS NOT NULL FROM hubspot.sync ORDER BY name', 'copy'), "compared|t\nfollowed|t", 'the definitions come back, held');
 is(ask('SELECT state, count(*) FROM hubspot.syncs GROUP BY state', 'copy'), 'held|2', 'and say so');
 is(ask('SELECT key FROM hubspot.member', 'copy'), 'ada@example.com', 'the members come back');
-is(ask(q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'hubspot_sync%'}, 'copy'), '4', 'so do the triggers');
+is(ask(q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'hubspot_sync%'}, 'copy'), '5', 'so do the triggers');
 
 ask(q{INSERT INTO customers VALUES (2, 'bob@example.com', 'free'); UPDATE customers SET plan = 'team'; DELETE FROM customers WHERE id = 2}, 'copy');
 is(ask('SELECT count(*) FROM hubspot.outbox', 'copy'), '0', 'business goes on, and HubSpot hears nothing of it');

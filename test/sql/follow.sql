@@ -1,0 +1,201 @@
+-- Writes that do not name the followed table: partitions, children, replicas.  Each change is queued once.
+CREATE EXTENSION hubspot;
+SET timezone = 'UTC';
+\set SHOW_CONTEXT never
+CREATE SERVER crm FOREIGN DATA WRAPPER hubspot OPTIONS (secret 'nofile');
+CREATE FUNCTION forget() RETURNS void LANGUAGE sql AS 'TRUNCATE hubspot.outbox';
+
+-- What a statement queues, in order: D the record is archived
+CREATE VIEW queued AS SELECT string_agg(CASE call WHEN 'delete' THEN 'D ' ELSE '' END || split_part(key, '@', 1) || coalesce('=' || (message->'traits'->>'plan'), '')
+	|| coalesce(' ' || problem, ''), ', ' ORDER BY id) AS queued FROM hubspot.outbox;
+CREATE FUNCTION does(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM forget();
+	EXECUTE statement;
+	RETURN (SELECT queued FROM queued);
+END
+$$;
+CREATE VIEW our_triggers AS SELECT t.tgrelid::regclass AS "table", string_agg(split_part(t.tgname, '_', 3) || CASE t.tgenabled WHEN 'O' THEN '' ELSE ' ' || t.tgenabled::text END
+	|| CASE t.tgparentid WHEN 0 THEN '' ELSE ' copy' END, ', ' ORDER BY t.tgname) AS triggers
+	FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgname LIKE 'hubspot_sync%' GROUP BY 1 ORDER BY t.tgrelid::regclass::text;
+
+-- A partitioned table: columns have other numbers in some partitions
+CREATE TABLE pt (id int, mail text, plan text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF pt FOR VALUES FROM (0) TO (100);
+CREATE TABLE p2 (gone int, plan text, mail text, id int NOT NULL);
+ALTER TABLE p2 DROP COLUMN gone;
+ALTER TABLE pt ATTACH PARTITION p2 FOR VALUES FROM (100) TO (200);
+CREATE TABLE p3 PARTITION OF pt FOR VALUES FROM (200) TO (400) PARTITION BY RANGE (id);
+CREATE TABLE p3a PARTITION OF p3 FOR VALUES FROM (200) TO (300);
+SELECT hubspot_sync('pts', 'pt', mapping => '{"email": "mail", "plan": "plan"}', deletes => 'archive', backfill => false);
+SELECT * FROM our_triggers;
+
+SELECT does($$INSERT INTO pt VALUES (1, 'a@example.com', 'x'), (101, 'b@example.com', 'x'), (201, 'c@example.com', 'x')$$);
+SELECT does($$INSERT INTO p1 VALUES (2, 'd@example.com', 'x')$$);
+SELECT does($$INSERT INTO p2 (id, mail, plan) VALUES (102, 'e@example.com', 'x')$$);
+SELECT does($$INSERT INTO p3 VALUES (202, 'f@example.com', 'x')$$);
+SELECT does($$INSERT INTO p3a VALUES (203, 'g@example.com', 'x')$$);
+SELECT does($$UPDATE pt SET plan = 'y' WHERE id IN (1, 101, 201)$$);
+SELECT does($$UPDATE p2 SET plan = 'y' WHERE id = 102$$);
+SELECT does($$UPDATE p3 SET plan = 'y', id = id WHERE id = 202$$);
+SELECT does($$UPDATE ONLY p3a SET mail = 'gg@example.com' WHERE id = 203$$);
+SELECT does($$DELETE FROM p1 WHERE id = 2$$);
+SELECT does($$DELETE FROM pt WHERE id = 102$$);
+SELECT does($$INSERT INTO p1 VALUES (1, 'a@example.com', 'z'), (3, 'h@example.com', 'z') ON CONFLICT (id) DO UPDATE SET plan = EXCLUDED.plan$$);
+SELECT does($$INSERT INTO pt VALUES (1, 'a@example.com', 'u'), (103, 'i@example.com', 'u') ON CONFLICT (id) DO UPDATE SET plan = EXCLUDED.plan$$);
+SELECT does($$MERGE INTO p2 USING (VALUES (101, 'm'), (103, 'm'), (104, 'm')) v(n, p) ON id = n
+	WHEN MATCHED AND n = 103 THEN DELETE WHEN MATCHED THEN UPDATE SET plan = p WHEN NOT MATCHED THEN INSERT (id, mail, plan) VALUES (n, 'j@example.com', p)$$);
+SELECT does($$MERGE INTO pt USING (VALUES (1, 'n'), (104, 'n'), (204, 'n')) v(n, p) ON id = n
+	WHEN MATCHED AND n = 104 THEN DELETE WHEN MATCHED THEN UPDATE SET plan = p WHEN NOT MATCHED THEN INSERT (id, mail, plan) VALUES (n, 'k@example.com', p)$$);
+SELECT forget();
+COPY pt FROM stdin;
+4	l@example.com	v
+205	m@example.com	v
+\.
+COPY p3 FROM stdin;
+206	n@example.com	v
+\.
+SELECT * FROM queued;
+-- A row that moves is one change, of the table that the statement names, whatever triggers its partitions have
+SELECT does($$UPDATE pt SET id = 150, plan = 'moved' WHERE id = 1$$);
+SELECT does($$UPDATE pt SET id = id + 100 WHERE id = 150$$);
+SELECT does($$UPDATE pt SET id = 151, mail = 'aa@example.com' WHERE id = 250$$);
+
+-- Partitions that come and go
+CREATE TABLE p4 PARTITION OF pt FOR VALUES FROM (400) TO (500);
+CREATE TABLE p3b (LIKE p3);
+ALTER TABLE p3 ATTACH PARTITION p3b FOR VALUES FROM (300) TO (400);
+CREATE TABLE p5 (LIKE pt) PARTITION BY RANGE (id);
+CREATE TABLE p5a PARTITION OF p5 DEFAULT;
+ALTER TABLE pt ATTACH PARTITION p5 FOR VALUES FROM (500) TO (600);
+SELECT * FROM our_triggers;
+SELECT does($$INSERT INTO p4 VALUES (401, 'o@example.com', 'x')$$), does($$INSERT INTO p3b VALUES (301, 'p@example.com', 'x')$$),
+	does($$INSERT INTO p5 VALUES (501, 'q@example.com', 'x')$$), does($$INSERT INTO p5a VALUES (502, 'r@example.com', 'x')$$), does($$DELETE FROM pt WHERE id > 300$$);
+ALTER TABLE pt DETACH PARTITION p5;
+ALTER TABLE p3 DETACH PARTITION p3b;
+ALTER TABLE pt DETACH PARTITION p2 CONCURRENTLY;
+SELECT * FROM our_triggers;
+SELECT does($$INSERT INTO p5 VALUES (503, 's@example.com', 'x')$$), does($$INSERT INTO p3b VALUES (302, 't@example.com', 'x')$$), does($$INSERT INTO p2 (id) VALUES (105)$$);
+DROP TABLE p4, p5, p3b, p2;
+SELECT problem FROM hubspot.syncs;
+
+-- A statement that fails leaves nothing behind; names that are not found at first sight
+BEGIN;
+CREATE TABLE p6 PARTITION OF pt FOR VALUES FROM (0) TO (10);
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+CREATE TABLE p6 PARTITION OF pt FOR VALUES FROM (600) TO (700);
+ROLLBACK TO s;
+CREATE TEMP TABLE p6 (id int);
+CREATE TABLE public.p6 PARTITION OF pt FOR VALUES FROM (600) TO (700);
+COMMIT;
+SELECT * FROM our_triggers WHERE "table"::text LIKE '%p6';
+DROP TABLE pg_temp.p6;
+
+-- TRUNCATE is told once for each table that is named, however many there are below it
+SELECT does('TRUNCATE pt');
+SELECT does('TRUNCATE p1, p3a');
+SELECT does('TRUNCATE p1'), does('TRUNCATE p3');
+
+-- A trigger that is disabled, missing, or for others is named
+ALTER TABLE p1 DISABLE TRIGGER hubspot_sync_insert_pts;
+SELECT problem FROM hubspot.syncs;
+DROP TRIGGER hubspot_sync_update_pts ON p3a;
+SELECT problem FROM hubspot.syncs;
+SELECT remedy FROM hubspot_health() WHERE problem LIKE '%hubspot_sync_insert_pts%';
+SELECT hubspot_resync('pts');
+SELECT problem FROM hubspot.syncs;
+-- What enables all triggers does not enable them for others than they are for
+ALTER TABLE p1 DISABLE TRIGGER ALL;
+ALTER TABLE pt DISABLE TRIGGER USER;
+SELECT problem FROM hubspot.syncs;
+ALTER TABLE p1 ENABLE TRIGGER ALL;
+ALTER TABLE pt ENABLE TRIGGER USER;
+SELECT problem FROM hubspot.syncs;
+SELECT * FROM our_triggers;
+-- Nor does it make two changes of one
+ALTER TABLE pt ENABLE ALWAYS TRIGGER hubspot_sync_applied_pts;
+ALTER TABLE pt ENABLE ALWAYS TRIGGER hubspot_sync_insert_pts;
+SELECT does($$INSERT INTO pt VALUES (1, 'a@example.com', 'x')$$);
+SET session_replication_role = replica;
+SELECT does($$INSERT INTO pt VALUES (2, 'b@example.com', 'x')$$);
+
+-- Rows that a replica applies, by their own triggers
+SELECT does($$INSERT INTO p1 VALUES (3, 'c@example.com', 'x')$$);
+SELECT does($$UPDATE pt SET plan = 'y' WHERE id < 3$$), does($$UPDATE pt SET id = id$$), does($$UPDATE p1 SET mail = 'cc@example.com' WHERE id = 3$$);
+SELECT does($$DELETE FROM pt WHERE id = 3$$);
+SELECT does($$UPDATE pt SET id = 203 WHERE id = 2$$), does($$UPDATE pt SET id = 3, mail = 'bb@example.com' WHERE id = 203$$);
+SELECT does($$TRUNCATE pt$$);
+RESET session_replication_role;
+
+-- Dropping takes all with it
+SELECT hubspot_drop_sync('pts');
+SELECT * FROM our_triggers;
+DROP TABLE pt;
+
+-- Children
+CREATE TABLE base (id int, mail text, plan text);
+CREATE TABLE child (extra int) INHERITS (base);
+CREATE TABLE grandchild (plan text, mail text, more int, id int);
+ALTER TABLE grandchild ADD COLUMN extra int, INHERIT child;
+CREATE TEMP TABLE passing () INHERITS (base);
+SELECT hubspot_sync('bases', 'base', mapping => '{"email": "mail", "plan": "plan"}', deletes => 'archive', backfill => false);
+CREATE TABLE second () INHERITS (base);
+SELECT * FROM our_triggers;
+SELECT does($$INSERT INTO base VALUES (1, 'a@example.com', 'x')$$), does($$INSERT INTO child VALUES (2, 'b@example.com', 'x')$$),
+	does($$INSERT INTO grandchild (id, mail, plan) VALUES (3, 'c@example.com', 'x')$$), does($$INSERT INTO second VALUES (4, 'd@example.com', 'x')$$);
+SELECT does($$UPDATE base SET plan = 'y'$$), does($$UPDATE child SET plan = 'z'$$), does($$UPDATE ONLY child SET plan = 'u'$$), does($$UPDATE grandchild SET mail = 'cc@example.com'$$);
+ALTER TABLE base RENAME COLUMN plan TO tariff;
+SELECT does($$UPDATE grandchild SET tariff = 'v'$$);
+SET session_replication_role = replica;
+SELECT does($$UPDATE base SET tariff = 'w'$$), does($$UPDATE grandchild SET tariff = 'r'$$);
+RESET session_replication_role;
+ALTER TABLE grandchild NO INHERIT child;
+SELECT does($$UPDATE grandchild SET tariff = 'gone'$$), does($$DELETE FROM base$$);
+SELECT * FROM our_triggers;
+SELECT problem FROM hubspot.syncs;
+-- A table that comes under another one
+CREATE TABLE above (LIKE base);
+ALTER TABLE base INHERIT above;
+SELECT problem FROM hubspot.syncs;
+ALTER TABLE base NO INHERIT above;
+ALTER TABLE base DROP COLUMN tariff;
+SELECT does($$INSERT INTO child VALUES (2, 'b@example.com')$$);
+SELECT problem FROM hubspot.syncs;
+
+-- Rights: whoever follows needs them on each table; whoever attaches needs none
+CREATE ROLE follower;
+CREATE ROLE attacher;
+GRANT USAGE ON FOREIGN SERVER crm TO follower;
+CREATE TABLE shared (id int, mail text) PARTITION BY RANGE (id);
+CREATE TABLE s1 PARTITION OF shared FOR VALUES FROM (0) TO (10);
+GRANT SELECT, TRIGGER ON shared TO follower;
+SET ROLE follower;
+SELECT hubspot_sync('shared', 'shared', mapping => '{"email": "mail"}', backfill => false);
+RESET ROLE;
+GRANT TRIGGER ON s1 TO follower;
+SET ROLE follower;
+SELECT hubspot_sync('shared', 'shared', mapping => '{"email": "mail"}', backfill => false);
+RESET ROLE;
+ALTER TABLE shared OWNER TO attacher;
+GRANT CREATE ON SCHEMA public TO attacher;
+SET ROLE attacher;
+CREATE TABLE s2 PARTITION OF shared FOR VALUES FROM (10) TO (20);
+RESET ROLE;
+SELECT * FROM our_triggers WHERE "table"::text LIKE 's%';
+SELECT does($$INSERT INTO s2 VALUES (11, 'a@example.com')$$);
+ALTER TABLE shared OWNER TO follower;
+SET ROLE follower;
+SELECT hubspot_drop_sync('shared');
+RESET ROLE;
+SELECT does($$INSERT INTO s2 VALUES (12, 'b@example.com')$$);
+DROP TABLE shared;
+REVOKE ALL ON SCHEMA public FROM attacher;
+REVOKE ALL ON FOREIGN SERVER crm FROM follower;
+DROP ROLE follower, attacher;
+SELECT hubspot_drop_sync('bases');
+DROP TABLE base, child, second, grandchild, above CASCADE;
+DROP VIEW our_triggers, queued;
+DROP FUNCTION does(text), forget();
+DROP EXTENSION hubspot CASCADE;

@@ -17,7 +17,7 @@ GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubsp
 
 /* PostgreSQL calls the validator itself, and asks for no right then. */
 REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschema@.hubspot_arm(),
-	@extschema@.hubspot_pause(name, text, text), @extschema@.hubspot_resume(name, text), @extschema@.hubspot_health(), @extschema@.hubspot_check(),
+	@extschema@.hubspot_pause(name, text, text), @extschema@.hubspot_resume(name, text), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_report(),
 	@extschema@.hubspot_explain_backlog(name), @extschema@.hubspot_forget_confirmed(name, text, text),
 	@extschema@.hubspot_retry(bigint), @extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
 	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text, boolean), @extschema@.hubspot_drain(interval, name),
@@ -27,7 +27,11 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
 	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.is_preloaded(), hubspot.waits_for(bigint, oid, text, text, text, boolean), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_explain_backlog(name),
-	@extschema@.hubspot_drain(interval, name) TO pg_monitor;
+	@extschema@.hubspot_drain(interval, name), @extschema@.hubspot_report(), hubspot.report_problems(), hubspot.report_accounts(), hubspot.report_backfills(),
+	hubspot.report_definitions(), hubspot.report_failures(), hubspot.report_style(), hubspot.failure_remedy(text, text), hubspot.request_hours(),
+	hubspot.requests_of_day(), hubspot.html(text, text[]), hubspot.html_state(text, text), hubspot.html_meter(double precision, text), hubspot.html_spark(numeric[]),
+	hubspot.html_chart(text, text, numeric[], text[], boolean[], numeric, timestamptz), hubspot.round_ceiling(numeric), hubspot.lane_mood(text),
+	hubspot.grouped(numeric), hubspot.span_in_words(interval) TO pg_monitor;
 GRANT SELECT ON hubspot.syncs, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread,
 	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.required_property, hubspot.pause, hubspot.installation,
 	hubspot.statistics, hubspot.request_statistics TO pg_monitor;

@@ -76,6 +76,9 @@ SELECT add_values('integer', '1', '0', '-1', '2147483647', '-2147483648');
 SELECT add_values('real', '0.5', 'NaN', 'Infinity', '-Infinity', '-0', '3e38', '1e-45');
 SELECT add_values('double precision', '0.5', 'NaN', 'Infinity', '-Infinity', '-0', '1e308', '5e-324');
 SELECT add_values('boolean', 'false', 'true');
+SELECT add_values('boolean[]', '{true}', '{}', '{NULL}', '{{true,false},{false,true}}', '[-5:-4]={true,false}');
+SELECT add_values('numeric', '1', 'NaN', '0', '-1', 'Infinity', '-Infinity', '1e1000', '1e-1000');
+SELECT add_values('numeric[]', '{1}', '{}', '{NULL}', '{{1,2},{3,4}}', '[-5:-4]={0,-1}', '{NaN,Infinity,1e1000}');
 SELECT add_values('interval', '1 minute', '0', '-1 second', '178000000 years', '-178000000 years', '1 microsecond', '2147483647 months');
 SELECT add_values('timestamptz', '2026-01-01', 'infinity', '-infinity', '294276-12-31 23:59:59+00', '4713-01-01 BC');
 SELECT add_values('oid', '0', '1', '1259', '4294967295'); -- and the SERVER, as the first one:

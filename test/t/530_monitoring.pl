@@ -1,0 +1,109 @@
+# What people and programs watch with: hubspot_report() is well-formed whatever
+# names and messages say, shows to each what is his, and counts the day as it was.
+use strict;
+use warnings;
+
+use HubSpotTest;
+use Test::More;
+
+my $sim = start_simulator();
+my $node = hubspot_cluster('monitoring');
+my $evil = q{<b onload="x()">&lt;' "};
+(my $database = $evil) =~ s/"/""/g;    # as an identifier is quoted
+$node->safe_psql('postgres', qq{CREATE DATABASE "$database"; CREATE ROLE watcher IN ROLE pg_monitor; CREATE ROLE stranger; CREATE ROLE "$database" IN ROLE pg_monitor});
+sub ask { return $node->safe_psql($evil, shift) }
+ask('CREATE EXTENSION hubspot');
+
+# A real parser judges what is well-formed: PostgreSQL's, where it was built with one.
+my $has_xml = $node->safe_psql('postgres', q{SELECT setting FROM pg_config WHERE name = 'CONFIGURE'}) =~ /--with-libxml/;
+
+sub page_as { my ($role) = @_; return ask(qq{SET ROLE $role; SELECT hubspot_report()}) }
+
+# A page is long: what is missing in it is named without it.
+sub says { my ($page, $what, $name) = @_; return ok($page =~ $what, $name) }
+sub says_not { my ($page, $what, $name) = @_; return ok($page !~ $what, $name) }
+
+my @elements = qw(b blockquote body code dd details div dl dt figcaption figure footer g h1 h2 head header html li main meta ol p path pre rect section span style summary svg table tbody td th thead title tr);
+
+subtest 'no account' => sub {
+	my $page = page_as('watcher');
+	says($page, qr/No account is defined.*CREATE SERVER crm/s, 'what to do first is said');
+	says($page, qr/Nothing is declared/, '... and what comes next');
+	says($page, qr/Nothing failed in the last 24 hours/, 'nothing failed');
+	is(ask('SET ROLE watcher; SELECT hubspot_report()::xml IS DOCUMENT'), 't', 'it is well-formed') if $has_xml;
+};
+
+subtest 'hostile names and messages' => sub {
+	create_account($node, $evil, qq{"$database"}, $sim);
+	create_account($node, $evil, 'second', $sim);
+	ask(qq{CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people SELECT n, 'p' || n || '\@example.com' FROM generate_series(1, 20) n});
+	my $text = $evil =~ s/'/''/gr;
+	ask(qq{SELECT hubspot_sync('$text', 'people', mapping => '{"email": "email"}', server => '$text')});
+	$sim->fault(match => { path => 'batch/upsert' }, times => 0, action => 'status', status => 400,
+		body => { status => 'error', category => 'VALIDATION_ERROR', message => "zecret $evil", correlationId => 'c' });
+	ask(qq{SELECT hubspot_identify('{"userId": "zecret-key\@example.com"}', 'second')});
+	wait_drained($node, $evil);
+	$sim->clear_faults;
+	ask(qq{SELECT hubspot_pause('$text', 'contacts', 'because $text'); SELECT hubspot_pause('second', 'lists', '</style></title><script>')});
+	wait_until(sub { ask(q{SELECT count(*) FROM hubspot.status WHERE state = 'PAUSED'}) >= 1 }, 'the pause');
+	for my $role ('postgres', 'watcher', qq{"$database"})
+	{
+		my $page = page_as($role);
+		says_not($page, qr/onload="|<script/, "$role: nothing of a name is markup");
+		says_not($page, qr/\Q$HubSpotTest::token\E/, '... no token');
+		says($page, qr/&lt;b onload=&quot;x\(\)&quot;&gt;&amp;lt;&#39; &quot;/, '... the name is there');
+		is($page =~ /zecret-key/ ? 1 : 0, 0, '... no key');
+		is($page =~ /zecret &lt;b/ ? 1 : 0, $role eq 'postgres' ? 1 : 0, '... HubSpot\'s message is for those who may read texts');
+		says($page, qr/is paused: by .*because/, '... nor is a reason');
+		# in what is well-formed, each < begins an element
+		is(ask("SELECT \$page\$$page\$page\$::xml IS DOCUMENT"), 't', '... it is well-formed') if $has_xml;
+		my %tags = map { $_ => 1 } $page =~ /<(\w+)/g;
+		delete @tags{@elements};
+		is(join(' ', sort keys %tags), '', '... without elements but ours');
+		my @acting = grep { /\s(?:on\w+|href|src|action)\s*=/i } $page =~ /<\w+[^>]*>/g;
+		is("@acting", '', '... and no attribute acts');
+	}
+	my ($status, undef, $error) = $node->psql($evil, 'SET ROLE stranger; SELECT hubspot_report()');
+	like($error, qr/permission denied for function hubspot_report/, 'for a stranger there is none');
+	says($node->safe_psql($evil, 'SET client_encoding = LATIN1; SELECT hubspot_report()'), qr/<meta charset="iso-8859-1"/, 'the page names its encoding');
+};
+
+subtest 'the day' => sub {
+	ask(q{SELECT hubspot_pause('second'); SELECT hubspot_pause(srvname) FROM pg_foreign_server});
+	# Two generations; the first of them with what is older than a day.  The hours are counted from what was inserted.
+	ask(q{TRUNCATE hubspot.request;
+		SELECT setval('hubspot.request_id_seq', 3000020000);
+		INSERT INTO hubspot.request (id, server, started_at, duration_ms, records, bytes_sent, bytes_received, status, method, path, lane)
+		SELECT CASE WHEN n <= 30000 THEN 2000000000 ELSE 3000000000 - 30000 END + n, (SELECT oid FROM pg_foreign_server WHERE srvname = 'second'),
+			now() - (50000 - n) * interval '3 seconds', 100, 1 + n % 100, 10, 10, CASE WHEN n % 100 = 0 THEN 503 WHEN n % 101 = 0 THEN NULL ELSE 200 END, 'POST', '/', 'contacts'
+		FROM generate_series(1, 50000) n});
+	my $truth = q{SELECT floor(extract(epoch FROM date_trunc('hour', statement_timestamp()) + interval '1 hour' - started_at) / 3600) AS hours_ago, count(*), sum(records),
+		count(*) FILTER (WHERE status IS NULL OR status >= 400) FROM hubspot.request WHERE started_at >= date_trunc('hour', statement_timestamp()) - interval '23 hours' GROUP BY 1};
+	my $wrong = sub {
+		my ($bar) = @_;
+		return ask("SELECT count(*) FROM (SELECT hours_ago, sum(requests) AS requests, sum(records) AS records, sum(failed) AS failed FROM hubspot.request_hours() GROUP BY 1) h
+			FULL JOIN ($truth) t(hours_ago, requests, records, failed) USING (hours_ago)
+			WHERE NOT coalesce(abs(h.requests - t.requests) <= $bar * t.requests AND abs(h.records - t.records) <= $bar * t.records AND abs(h.failed - t.failed) <= greatest(5, 10 * $bar) * t.failed * sign($bar), false)");
+	};
+	is($wrong->(0), '0', 'each hour is counted');
+	is(ask('SELECT min(hours_ago) || max(hours_ago)::text || min(share_read) FROM hubspot.request_hours()'), '0231', '... all 24 of them, from all requests');
+	says(page_as('watcher'), qr/Records sent per hour.*failed, in the hours marked below the axis/s, 'the page shows it');
+	ask(q{INSERT INTO hubspot.request SELECT 4000000000 + row_number() OVER (ORDER BY q.id, n), server, started_at, duration_ms, records, bytes_sent, bytes_received, status, retry_after, method, path, lane
+		FROM hubspot.request q, generate_series(1, 2) n; DELETE FROM hubspot.request WHERE id < 4000000000});
+	is($wrong->(0.1), '0', 'of very many requests a sample is counted, within a tenth of the truth');
+	cmp_ok(ask('SELECT count(*) FROM hubspot.requests_of_day()'), '<=', 50000, '... of some ten thousand');
+	says(page_as('watcher'), qr/estimated/, '... and the page says so');
+};
+
+subtest 'remedies' => sub {
+	my $page = do { open my $in, '<', 'docs/reference-settings.md' or die; local $/; <$in> };
+	my ($table) = $page =~ /^## Categories\n(.*?)^## /ms;
+	my %verdict_of = $table =~ /^\| `(\w+)` \| `(\w+)`/mg;
+	cmp_ok(scalar(keys %verdict_of), '>', 15, 'there are categories');
+	my %fails = map { $_ => 1 } split /\n/, ask(q{SELECT unnest(hubspot.verdicts_with('failed'))});
+	my @without = grep { $fails{ $verdict_of{$_} } && ask("SELECT hubspot.failure_remedy('$verdict_of{$_}', '$_')") =~ /HubSpot's word/ } sort keys %verdict_of;
+	is("@without", '', 'each category of ours with which a row fails has a remedy of its own');
+	like(ask(q{SELECT hubspot.failure_remedy('rejected', NULL)}), qr/hubspot_retry\(verdict => 'rejected'\)/, '... and so has what has none');
+};
+
+done_testing();

@@ -28,6 +28,7 @@ CREATE TABLE hubspot.outbox (
 	call hubspot.call NOT NULL,
 	object hubspot.object NOT NULL,
 	source hubspot.source NOT NULL,
+	report integer,
 	parent bigint,
 	deadline timestamptz,
 	backfill boolean,
@@ -47,6 +48,7 @@ COMMENT ON COLUMN hubspot.outbox.server IS 'oid of the SERVER (the HubSpot accou
 COMMENT ON COLUMN hubspot.outbox.call IS 'function that was called';
 COMMENT ON COLUMN hubspot.outbox.object IS 'what the row writes in HubSpot';
 COMMENT ON COLUMN hubspot.outbox.source IS 'function, trigger or sync';
+COMMENT ON COLUMN hubspot.outbox.report IS 'of a definition''s row: number that its verdict is counted under, see hubspot.sync.report; NULL: of no definition';
 COMMENT ON COLUMN hubspot.outbox.parent IS 'row that this one was queued with, when one call makes several';
 COMMENT ON COLUMN hubspot.outbox.deadline IS 'not sent after this time';
 COMMENT ON COLUMN hubspot.outbox.backfill IS 'true: a bulk of old data, which makes way for live calls; NULL: live';

@@ -7,7 +7,7 @@
  */
 
 CREATE SEQUENCE hubspot.sync_id_seq AS integer;
-COMMENT ON SEQUENCE hubspot.sync_id_seq IS 'numbers the definitions';
+COMMENT ON SEQUENCE hubspot.sync_id_seq IS 'numbers the definitions, and what their rows are counted under';
 
 CREATE TABLE hubspot.sync (
 	id integer NOT NULL DEFAULT pg_catalog.nextval('hubspot.sync_id_seq') UNIQUE,
@@ -39,7 +39,8 @@ CREATE TABLE hubspot.sync (
 	defined_at timestamptz NOT NULL,
 	owner_oid oid,
 	row_security boolean NOT NULL DEFAULT false,
-	deadline interval
+	deadline interval,
+	report integer NOT NULL DEFAULT pg_catalog.nextval('hubspot.sync_id_seq') UNIQUE
 );
 COMMENT ON TABLE hubspot.sync IS 'declared syncs, audiences and computed traits, written by hubspot_sync(), hubspot_audience() and hubspot_trait()';
 COMMENT ON COLUMN hubspot.sync.id IS 'number of the definition';
@@ -71,6 +72,7 @@ COMMENT ON COLUMN hubspot.sync.held IS 'why nothing is done until hubspot_resync
 COMMENT ON COLUMN hubspot.sync.defined_at IS 'when it was declared, or last changed';
 COMMENT ON COLUMN hubspot.sync.owner_oid IS 'that role, whatever it is called now; NULL: restored from a dump, hubspot_resync() looks it up by its name';
 COMMENT ON COLUMN hubspot.sync.deadline IS 'how long its events, associations and memberships of lists may wait to be sent; NULL: for ever';
+COMMENT ON COLUMN hubspot.sync.report IS 'number that its rows are counted under (hubspot.sync_count and others): another one when it is declared anew with other columns, so that rows from before do not count';
 COMMENT ON COLUMN hubspot.sync.row_security IS 'true: when it was declared policies hid rows from its owner, and they apply; false: a policy that would hide rows is an error';
 
 CREATE FUNCTION hubspot.sync_restored() RETURNS trigger
@@ -194,6 +196,113 @@ COMMENT ON FUNCTION hubspot.company_contact_restored() IS 'takes rows that come 
 CREATE TRIGGER company_contact_restored BEFORE INSERT ON hubspot.company_contact
 	FOR EACH ROW EXECUTE FUNCTION hubspot.company_contact_restored();
 ALTER TABLE hubspot.company_contact ENABLE ALWAYS TRIGGER company_contact_restored;
+
+/*
+ * What became of the rows of each definition.  Only the worker writes these, in the transaction that writes the verdicts,
+ * and no session may lock a row of them; so a definition that is dropped, or declared with other columns, leaves its
+ * counts behind, and the worker forgets them within a minute.
+ */
+CREATE TABLE hubspot.sync_count (
+	report integer PRIMARY KEY,
+	rows bigint NOT NULL DEFAULT 0,
+	recent bigint NOT NULL DEFAULT 0,
+	recent_bad bigint NOT NULL DEFAULT 0,
+	before bigint NOT NULL DEFAULT 0,
+	before_bad bigint NOT NULL DEFAULT 0,
+	troubled bigint NOT NULL DEFAULT 0,
+	last_at timestamptz,
+	keyless bigint NOT NULL DEFAULT 0,
+	keyless_at timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE hubspot.sync_count IS 'rows of each definition that have ended; exact, also after a crash: read hubspot.sync_report; not dumped';
+COMMENT ON COLUMN hubspot.sync_count.report IS 'hubspot.sync.report of the definition';
+COMMENT ON COLUMN hubspot.sync_count.rows IS 'rows that have a verdict';
+COMMENT ON COLUMN hubspot.sync_count.recent IS 'the last rows, up to 1,000 ...';
+COMMENT ON COLUMN hubspot.sync_count.recent_bad IS '... and those of them that failed, or went without a column';
+COMMENT ON COLUMN hubspot.sync_count.before IS 'the 1,000 rows before these ...';
+COMMENT ON COLUMN hubspot.sync_count.before_bad IS '... and those of them that failed, or went without a column';
+COMMENT ON COLUMN hubspot.sync_count.troubled IS 'rows that it has in hubspot.sync_trouble';
+COMMENT ON COLUMN hubspot.sync_count.last_at IS 'when the last verdict was written';
+COMMENT ON COLUMN hubspot.sync_count.keyless IS 'rows of a followed table that were left out, as they have no key';
+COMMENT ON COLUMN hubspot.sync_count.keyless_at IS 'when the last of these was';
+
+CREATE TABLE hubspot.sync_outcome (
+	report integer NOT NULL,
+	object hubspot.object NOT NULL,
+	verdict hubspot.verdict NOT NULL,
+	category text COLLATE "C" NOT NULL,
+	rows bigint NOT NULL,
+	warned bigint NOT NULL,
+	example_id bigint NOT NULL,
+	last_at timestamptz NOT NULL,
+	PRIMARY KEY (report, object, verdict, category)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE hubspot.sync_outcome IS 'how the rows of each definition have ended; not dumped';
+COMMENT ON COLUMN hubspot.sync_outcome.report IS 'hubspot.sync.report of the definition';
+COMMENT ON COLUMN hubspot.sync_outcome.object IS 'what the rows write';
+COMMENT ON COLUMN hubspot.sync_outcome.verdict IS 'how they ended; a coalesced row as the one that it was merged into';
+COMMENT ON COLUMN hubspot.sync_outcome.category IS 'HubSpot''s category or code, or ours in lower case; empty: none';
+COMMENT ON COLUMN hubspot.sync_outcome.rows IS 'how many';
+COMMENT ON COLUMN hubspot.sync_outcome.warned IS 'of those that arrived, how many without one of their columns, or more';
+COMMENT ON COLUMN hubspot.sync_outcome.example_id IS 'the last of them, in the outbox';
+COMMENT ON COLUMN hubspot.sync_outcome.last_at IS 'when its verdict was written';
+
+CREATE TABLE hubspot.sync_property (
+	report integer NOT NULL,
+	object hubspot.object NOT NULL,
+	property text COLLATE "C" NOT NULL,
+	code text COLLATE "C" NOT NULL,
+	rows bigint NOT NULL,
+	delivered bigint NOT NULL,
+	example_id bigint NOT NULL,
+	last_at timestamptz NOT NULL,
+	PRIMARY KEY (report, object, property, code)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE hubspot.sync_property IS 'what became of the columns of each definition; not dumped';
+COMMENT ON COLUMN hubspot.sync_property.report IS 'hubspot.sync.report of the definition';
+COMMENT ON COLUMN hubspot.sync_property.object IS 'what the rows write';
+COMMENT ON COLUMN hubspot.sync_property.property IS 'name that the definition gives it; of a warning HubSpot''s name';
+COMMENT ON COLUMN hubspot.sync_property.code IS 'empty: rows that have a value of it; else rows with this warning of it, see the codes of warnings';
+COMMENT ON COLUMN hubspot.sync_property.rows IS 'how many have ended';
+COMMENT ON COLUMN hubspot.sync_property.delivered IS 'how many of those with a value have brought it to HubSpot';
+COMMENT ON COLUMN hubspot.sync_property.example_id IS 'the last of them, in the outbox';
+COMMENT ON COLUMN hubspot.sync_property.last_at IS 'when its verdict was written';
+
+CREATE TABLE hubspot.sync_trouble (
+	report integer NOT NULL,
+	object hubspot.object NOT NULL,
+	key text COLLATE "C" NOT NULL,
+	outbox_id bigint NOT NULL,
+	change_id bigint NOT NULL,
+	category text COLLATE "C",
+	left_out text[] NOT NULL,
+	lacks text[] NOT NULL,
+	at timestamptz NOT NULL,
+	PRIMARY KEY (report, object, key)
+);
+COMMENT ON TABLE hubspot.sync_trouble IS
+'records of which HubSpot has not all: the last row of a definition for this record failed, or went without some of its columns; a row for each, which goes when a later one of the record arrives whole, with the definition, when the contact is erased, and of events after hubspot.retention; not dumped';
+COMMENT ON COLUMN hubspot.sync_trouble.report IS 'hubspot.sync.report of the definition';
+COMMENT ON COLUMN hubspot.sync_trouble.object IS 'what that row wrote, or was to write';
+COMMENT ON COLUMN hubspot.sync_trouble.key IS 'key of the record, as in the outbox, of a userId the address that it means; of an association the contact''s, a space and the company''s';
+COMMENT ON COLUMN hubspot.sync_trouble.outbox_id IS 'that row';
+COMMENT ON COLUMN hubspot.sync_trouble.change_id IS 'first outbox row of the change, which hubspot.member.outbox_id names';
+COMMENT ON COLUMN hubspot.sync_trouble.category IS 'of a row that failed: HubSpot''s category or code, or ours in lower case; NULL: it arrived';
+COMMENT ON COLUMN hubspot.sync_trouble.left_out IS 'properties that were left out, by HubSpot''s names';
+COMMENT ON COLUMN hubspot.sync_trouble.lacks IS 'those of them that HubSpot lacks, or lacks the option of (unknown_property, invalid_option): when it has them, the record is to be sent again';
+COMMENT ON COLUMN hubspot.sync_trouble.at IS 'when the verdict was written';
+CREATE INDEX sync_trouble_change_id ON hubspot.sync_trouble (change_id);
+
+/* Sessions write here, and only when they have left something out. */
+CREATE TABLE hubspot.sync_keyless (
+	report integer NOT NULL,
+	rows bigint NOT NULL,
+	at timestamptz NOT NULL
+);
+COMMENT ON TABLE hubspot.sync_keyless IS 'rows of followed tables that were left out by a statement, as they have no key; the worker adds them to hubspot.sync_count; not dumped';
+COMMENT ON COLUMN hubspot.sync_keyless.report IS 'hubspot.sync.report of the definition';
+COMMENT ON COLUMN hubspot.sync_keyless.rows IS 'how many rows';
+COMMENT ON COLUMN hubspot.sync_keyless.at IS 'when';
 
 SELECT pg_catalog.pg_extension_config_dump('hubspot.sync_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('hubspot.sync', '');

@@ -70,7 +70,7 @@ CREATE VIEW hubspot.repeatable AS
 		coalesce('events=legacy' = ANY (s.srvoptions), false) AS legacy
 	FROM (SELECT x.* FROM hubspot.outbox x
 		UNION ALL
-		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.object, d.source, d.parent, d.deadline, d.backfill, d.mode,
+		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.object, d.source, d.report, d.parent, d.deadline, d.backfill, d.mode,
 			d.replay_of, d.called_at, d.key_property, d.key, d.problem, d.message
 		FROM hubspot.dead d WHERE NOT EXISTS (SELECT FROM hubspot.outbox x WHERE x.id = d.id)) o
 	LEFT JOIN (pg_catalog.pg_foreign_server s
@@ -110,9 +110,9 @@ BEGIN
 		WITH pairs AS MATERIALIZED (
 			SELECT p.old_id, p.new_id FROM unnest($1, $2) AS p(old_id, new_id)
 		), written AS (
-		INSERT INTO hubspot.outbox (id, server, call, object, source, parent, deadline, backfill, mode, replay_of,
+		INSERT INTO hubspot.outbox (id, server, call, object, source, report, parent, deadline, backfill, mode, replay_of,
 			called_at, key_property, key, message)
-		SELECT c.new_id, o.server, o.call, o.object, o.source, coalesce(p.new_id, o.parent),
+		SELECT c.new_id, o.server, o.call, o.object, o.source, o.report, coalesce(p.new_id, o.parent),
 			CASE WHEN o.deadline > clock_timestamp() THEN o.deadline END,
 			CASE WHEN $3 THEN true ELSE o.backfill END, o.mode,
 			CASE WHEN $4 AND o.object = ''event'' THEN NULL ELSE coalesce(o.replay_of, o.id) END,

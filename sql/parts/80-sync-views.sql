@@ -63,26 +63,28 @@ COMMENT ON COLUMN hubspot.syncs.defined_at IS 'when it was declared, or last cha
  */
 CREATE VIEW hubspot.members AS
 	SELECT d.name, d.kind, m.key, m.value, m.present, m.since,
-		CASE WHEN m.failed IS NOT NULL THEN false
+		CASE WHEN m.failed IS NOT NULL OR t.left_out IS NOT NULL THEN false
 			WHEN r.id IS NOT NULL THEN coalesce(c.verdict, r.verdict) = ANY (hubspot.verdicts_with('arrived'))
 			ELSE o.id IS NULL END AS confirmed,
-		CASE WHEN m.failed IS NULL THEN coalesce(c.finished_at, r.finished_at) END AS confirmed_at,
-		coalesce(c.verdict, r.verdict)::text AS verdict, coalesce(m.failed, c.message, r.message) AS message, m.outbox_id
+		CASE WHEN m.failed IS NULL AND t.left_out IS NULL THEN coalesce(c.finished_at, r.finished_at) END AS confirmed_at,
+		coalesce(c.verdict, r.verdict)::text AS verdict, coalesce(m.failed, c.message, r.message, 'left out: ' || array_to_string(t.left_out, ', ')) AS message, m.outbox_id
 	FROM hubspot.member m
 	JOIN hubspot.sync d ON d.id = m.sync
 	LEFT JOIN LATERAL (SELECT x.* FROM hubspot.result x WHERE x.id = m.outbox_id LIMIT 1) r ON true
 	LEFT JOIN LATERAL (SELECT x.* FROM hubspot.result x WHERE x.id = r.merged_into LIMIT 1) c ON true
-	LEFT JOIN LATERAL (SELECT x.id FROM hubspot.outbox x WHERE x.id = m.outbox_id LIMIT 1) o ON true;
+	LEFT JOIN LATERAL (SELECT x.id FROM hubspot.outbox x WHERE x.id = m.outbox_id LIMIT 1) o ON true
+	LEFT JOIN LATERAL (SELECT x.left_out FROM hubspot.sync_trouble x
+		WHERE x.change_id = m.outbox_id AND x.report = d.report AND x.left_out <> '{}' LIMIT 1) t ON true;
 COMMENT ON VIEW hubspot.members IS
-'who is in which audience, who has which value of a trait, since when, and whether HubSpot has confirmed it: confirmed is false while the call waits, and when it failed (verdict and message say why); present is false for those who have left and of whom HubSpot is still to hear';
+'who is in which audience, who has which value of a trait, since when, and whether HubSpot has confirmed it: confirmed is false while the call waits, when it failed, and when a column of it was left out (verdict and message say why); present is false for those who have left and of whom HubSpot is still to hear';
 COMMENT ON COLUMN hubspot.members.name IS 'name of the definition';
 COMMENT ON COLUMN hubspot.members.kind IS 'audience, trait or sync';
 COMMENT ON COLUMN hubspot.members.key IS 'key of the contact or company, as the query returned it';
 COMMENT ON COLUMN hubspot.members.value IS 'of a trait: its value';
 COMMENT ON COLUMN hubspot.members.present IS 'false: it has left, and HubSpot is still to hear of it';
 COMMENT ON COLUMN hubspot.members.since IS 'when the state was found to be so';
-COMMENT ON COLUMN hubspot.members.confirmed IS 'whether HubSpot has confirmed it; false while the call waits, and when it failed';
+COMMENT ON COLUMN hubspot.members.confirmed IS 'whether HubSpot has confirmed it; false while the call waits, when it failed, and when a column was left out, as HubSpot has no such property or option';
 COMMENT ON COLUMN hubspot.members.confirmed_at IS 'when HubSpot did';
 COMMENT ON COLUMN hubspot.members.verdict IS 'how the call ended; NULL: it waits, or its result has been given back';
-COMMENT ON COLUMN hubspot.members.message IS 'why the call failed, in words';
+COMMENT ON COLUMN hubspot.members.message IS 'why the call failed, or what was left out of it, in words';
 COMMENT ON COLUMN hubspot.members.outbox_id IS 'outbox row that told HubSpot last';

@@ -214,6 +214,8 @@ read_columns(Row *row, TupleTableSlot *slot)
 	row->backfill = !isnull && DatumGetBool(datum);
 	datum = slot_getattr(slot, Anum_outbox_mode, &isnull);
 	row->mode = isnull ? MODE_UPSERT : (RowMode) DatumGetChar(datum);
+	datum = slot_getattr(slot, Anum_outbox_report, &isnull);
+	row->report = isnull ? 0 : DatumGetInt32(datum);
 	datum = slot_getattr(slot, Anum_outbox_replay_of, &isnull);
 	row->identity = isnull ? row->id : DatumGetInt64(datum);
 	datum = slot_getattr(slot, Anum_outbox_called_at, &isnull);

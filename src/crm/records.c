@@ -157,6 +157,22 @@ check_key_property(const Row *row, const char **category, const char **problem)
 	return false;
 }
 
+/*
+ * All of them: who creates what is missing must not learn of the next one by the next refusal.
+ */
+static const char *
+describe_unknown(const Mapping *mapping, int first)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, mapping->nunknown - first > 1 ? "HubSpot has no properties"
+						   : "HubSpot has no property");
+	for (int i = first; i < mapping->nunknown; i++)
+		appendStringInfo(&text, "%s \"%s\"", i > first ? "," : "", mapping->unknown[i].name);
+	return text.data;
+}
+
 bool
 records_check(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
@@ -188,12 +204,8 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 	if (nawaited < mapping.nunknown)
 	{
 		*category = "unknown_property";
-		*problem = psprintf("HubSpot has no property \"%s\"", mapping.unknown[nawaited].name);
-
-		/*
-		 * All of them: who creates what is missing must not learn of the next one by the next
-		 * refusal.
-		 */
+		*problem = describe_unknown(&mapping, nawaited);
+		row->warnings = psprintf("[%s]", warnings.data);
 		for (int i = nawaited; i < mapping.nunknown; i++)
 			unknown_note(account->server, part, &mapping.unknown[i], row->id);
 	}

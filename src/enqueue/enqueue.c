@@ -50,6 +50,7 @@ struct Enqueue
 	bool		backfill;
 	int64		parent;			/* parent of all rows; 0: each message's own */
 	RowMode		mode;
+	int			report;			/* of a definition's rows; 0: of none */
 	TimestampTz deadline;		/* of the present message's rows; 0: none */
 	const Catalog *catalog;
 	FullTransactionId xid;
@@ -248,6 +249,12 @@ enqueue_set_mode(Enqueue *enqueue, RowMode mode)
 	enqueue->mode = mode;
 }
 
+void
+enqueue_set_report(Enqueue *enqueue, int report)
+{
+	enqueue->report = report;
+}
+
 /* Open the child for this id, if it is not open. */
 static void
 open_child(Enqueue *enqueue, int64 id)
@@ -316,6 +323,8 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	PUT(call, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
 	PUT(object, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
 	PUT(source, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
+	if (enqueue->report != 0)
+		PUT(report, Int32GetDatum(enqueue->report));
 	if (work->parent != 0 || enqueue->parent != 0)
 		PUT(parent, Int64GetDatum(enqueue->parent != 0 ? enqueue->parent : work->parent));
 	if (enqueue->deadline != 0)

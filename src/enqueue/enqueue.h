@@ -51,6 +51,9 @@ extern void enqueue_set_terms(Enqueue *enqueue, const Interval *deadline, bool b
  * HubSpot.
  */
 extern void enqueue_set_mode(Enqueue *enqueue, RowMode mode);
+
+/* For the following messages: they are of a definition, and counted under this number. */
+extern void enqueue_set_report(Enqueue *enqueue, int report);
 extern int64 enqueue_message(Enqueue *enqueue, Jsonb *message);
 
 /* For the following messages: all their rows belong to this row; 0: to their own message's row. */

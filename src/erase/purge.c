@@ -332,6 +332,16 @@ static const char *const empty_rest[] = {
 	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE" RECORDS_OF_CONTACT
 	" AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object",
 	"DELETE FROM hubspot.confirmed WHERE server = $1 AND object = 'contact' AND record_id = $4",
+	/* of an association the key has the contact in front of the company */
+	"WITH gone AS (DELETE FROM hubspot.sync_trouble t"
+	" WHERE (t.key = ANY ($2) OR t.object = 'association'"
+	"  AND pg_catalog.split_part(t.key, ' ', 1) = ANY ($2))"
+	" AND NOT EXISTS (SELECT FROM hubspot.sync d WHERE d.report = t.report AND d.server"
+	"  <> (SELECT s.srvname FROM pg_catalog.pg_foreign_server s WHERE s.oid = $1))"
+	" RETURNING t.report)"
+	" UPDATE hubspot.sync_count c SET troubled = c.troubled - g.n"
+	" FROM (SELECT gone.report, pg_catalog.count(*) AS n FROM gone GROUP BY gone.report) g"
+	" WHERE g.report = c.report",
 	/* what a later row has told of a userId is no trace of before */
 	"DELETE FROM hubspot.record r WHERE" RECORDS_OF_CONTACT
 	" AND (r.told_by IS NULL OR r.told_by < $6)",

@@ -79,6 +79,7 @@ typedef struct Row
 	int			attempt;		/* faults of its own so far */
 	Call		call;
 	RowMode		mode;
+	int			report;			/* of a definition's row: what it is counted under; 0: of none */
 	char		record_id[RECORD_ID_BYTES]; /* of an event's contact, of an association's company,
 											 * of the contact that a company's row names; "": not
 											 * known */

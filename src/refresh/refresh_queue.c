@@ -166,6 +166,7 @@ queue_for(RefreshQueue *queue, Call call)
 											  sync_need_owner(queue->sync), GROUP_ROWS);
 		enqueue_set_terms(queue->enqueues[call], deadline_of(queue->sync, call), queue->backfill);
 		enqueue_set_mode(queue->enqueues[call], queue->mode);
+		enqueue_set_report(queue->enqueues[call], queue->sync->report);
 		MemoryContextSwitchTo(old);
 	}
 	enqueue_set_parent(queue->enqueues[call], queue->first);

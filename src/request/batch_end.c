@@ -35,6 +35,35 @@ of_row(const Row *row)
 	};
 }
 
+/* What the report of its definition goes by. */
+static ReportedRow
+reported(const Row *row)
+{
+	ReportedRow reported = {
+		.report = row->report,
+		.object = (Object) row->key->lane->family,
+		.change = row->parent != 0 ? row->parent : row->identity,
+		.key = row->key->key,
+		.message = row->message
+	};
+
+	return reported;
+}
+
+/* Each verdict of a row that is in the window. */
+static void
+end_row(Row *row, AckResult *result)
+{
+	ReportedRow about = reported(row);
+
+	result->id = row->id;
+	result->of = of_row(row);
+	result->row = &about;
+	result->warnings = row->warnings;
+	ack_result(result);
+	result->row = NULL;
+}
+
 /* The row has its verdict. */
 static void
 forget_row(Row *row)
@@ -68,13 +97,11 @@ batch_end_input(Input *input, AckResult *result)
 	{
 		Row		   *row = input->rows[i];
 
-		result->id = row->id;
-		result->of = of_row(row);
+		result->shared = verdict;
 		result->verdict = row == carrier ? verdict : VERDICT_COALESCED;
 		result->merged_into = row == carrier ? 0 : carrier->id;
 		result->merged = row == carrier ? input->nrows - 1 : 0;
-		result->warnings = row->warnings;
-		ack_result(result);
+		end_row(row, result);
 		forget_row(row);
 	}
 	end_sent(input, verdict, result);
@@ -83,13 +110,13 @@ batch_end_input(Input *input, AckResult *result)
 void
 batch_end_unsent(Row *row, Verdict verdict, const char *category, const char *message)
 {
-	AckResult	result = {.id = row->id, .of = of_row(row), .verdict = verdict, .created = -1,
+	AckResult	result = {.verdict = verdict, .created = -1,
 	.category = category, .message = message};
 
 	if (row_may_have_arrived(row))
 		known_forget(row->key);
 	key_remove_row(row);
-	ack_result(&result);
+	end_row(row, &result);
 	forget_row(row);
 }
 
@@ -116,11 +143,8 @@ batch_end_waiting(Row *row, Verdict verdict, const char *category, const char *m
 void
 batch_end_row(Input *input, Row *row, AckResult *result)
 {
-	result->id = row->id;
-	result->of = of_row(row);
 	result->attempt = input->attempts;
-	result->warnings = row->warnings;
-	ack_result(result);
+	end_row(row, result);
 	forget_row(row);
 }
 

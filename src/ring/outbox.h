@@ -19,6 +19,7 @@
 	NEXT(call) \
 	NEXT(object) \
 	NEXT(source) \
+	NEXT(report) \
 	NEXT(parent) \
 	NEXT(deadline) \
 	NEXT(backfill) \

@@ -73,6 +73,7 @@ forget_all(void)
 	nresults = nrequests = 0;
 	results_size = requests_size = 0;
 	oldest_at = 0;
+	report_written();
 }
 
 void
@@ -126,6 +127,19 @@ ack_request(void)
 	return request;
 }
 
+static void
+count(const AckResult *result, const ReportedRow *row)
+{
+	ReportedEnd end = {
+		.id = result->id,
+		.verdict = result->verdict == VERDICT_COALESCED ? result->shared : result->verdict,
+		.category = result->category,
+		.warnings = result->warnings
+	};
+
+	report_row(row, &end);
+}
+
 void
 ack_result(const AckResult *result)
 {
@@ -139,6 +153,9 @@ ack_result(const AckResult *result)
 	copy->category = bounded_text(result->category, ACK_MAX_CATEGORY);
 	copy->message = bounded_text(result->message, ACK_MAX_MESSAGE);
 	copy->warnings = ack_text(result->warnings);
+	if (result->row != NULL)
+		count(copy, result->row);
+	copy->row = NULL;
 }
 
 int
@@ -314,10 +331,42 @@ find_in(LookUp *look_up, Oid table, Oid index, int64 id)
 	return ring_scan_find(&look_up->scan, id);
 }
 
-/* Of a row that ended without having been read as a whole; deferred ones may have a copy only. */
-static AckOf
-look_up_row(LookUp *look_up, const Catalog *catalog, int64 id)
+static int64
+id_column(TupleTableSlot *slot, int number, int64 otherwise)
 {
+	bool		isnull;
+	Datum		datum = slot_getattr(slot, number, &isnull);
+
+	return isnull ? otherwise : DatumGetInt64(datum);
+}
+
+/* The row of a definition that was looked up counts like one that was at hand. */
+static void
+count_for_report(TupleTableSlot *slot, const AckResult *result, Object object)
+{
+	ReportedRow row = {.object = object};
+	bool		isnull;
+	Datum		datum = slot_getattr(slot, Anum_outbox_report, &isnull);
+
+	if (isnull)
+		return;
+	row.report = DatumGetInt32(datum);
+	row.change = id_column(slot, Anum_outbox_parent,
+						   id_column(slot, Anum_outbox_replay_of, result->id));
+	row.key = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
+	datum = slot_getattr(slot, Anum_outbox_message, &isnull);
+	row.message = isnull ? NULL : DatumGetJsonbP(datum);
+	count(result, &row);
+}
+
+/*
+ * Of a row that ended without having been read as a whole; deferred ones may have a copy only.  It
+ * is counted for its report, once, whether the transaction fails or not.
+ */
+static AckOf
+look_up_row(LookUp *look_up, const Catalog *catalog, const AckResult *result)
+{
+	int64		id = result->id;
 	int			child = RING_CHILD(id);
 	TupleTableSlot *slot;
 	bool		isnull;
@@ -335,6 +384,7 @@ look_up_row(LookUp *look_up, const Catalog *catalog, int64 id)
 	of.call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
 										DatumGetObjectId(slot_getattr(slot, Anum_outbox_call,
 																	  &isnull)));
+	count_for_report(slot, result, of.object);
 	return of;
 }
 
@@ -349,7 +399,7 @@ count_results(const Catalog *catalog)
 		AckResult  *result = &results[i];
 
 		if (!OidIsValid(result->of.server))
-			result->of = look_up_row(&look_up, catalog, result->id);
+			result->of = look_up_row(&look_up, catalog, result);
 		row.server = result->of.server;
 		row.object = result->of.object;
 		row.call = result->of.call;
@@ -394,5 +444,6 @@ ack_write(bool is_last)
 	count_results(catalog);
 	count_requests();
 	statistics_write(is_last);
+	report_write();
 	PopActiveSnapshot();
 }

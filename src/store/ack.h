@@ -8,6 +8,7 @@
 #ifndef HUBSPOT_ACK_H
 #define HUBSPOT_ACK_H
 
+#include "counts/report.h"
 #include "ring/ring.h"
 #include "utils/timestamp.h"
 
@@ -52,6 +53,9 @@ typedef struct AckResult
 	int64		merged_into;	/* 0: none */
 	int			merged;			/* # of rows merged into this one */
 	Verdict		verdict;
+	Verdict		shared;			/* of a coalesced row: the verdict that it shares */
+	const ReportedRow *row;		/* for the report of its definition, not kept; NULL, as the server
+								 * is 0: not at hand */
 	int			http_status;	/* 0: none */
 	int			attempt;
 	int			created;		/* 1, 0, or -1: not known */

@@ -214,14 +214,14 @@ enum
 	COL_FOLLOWS, COL_KEY_COLUMN, COL_KEY_ATTNUM, COL_COLUMNS, COL_MODE, COL_DELETES, COL_EVENT,
 	COL_LEVEL, COL_OUTPUTS, COL_PROPERTY,
 	COL_LIST, COL_ON_MISSING, COL_EVERY, COL_TIMEOUT_MS, COL_MAX_SHRINK, COL_CREATE, COL_HELD,
-	COL_OWNER_OID, COL_ROW_SECURITY, COL_DEADLINE
+	COL_OWNER_OID, COL_ROW_SECURITY, COL_DEADLINE, COL_REPORT
 };
 
 static const char *const load_sql =
 "SELECT id, name, kind, owner, server, object, relation, source, search_path,"
 " follows, key_column, key_attnum, columns, mode, deletes, event, level, outputs, property,"
 " list, on_missing, every, LEAST(extract(epoch FROM timeout) * 1000, 2147483647)::int4, "
-"max_shrink::float8, create_in_hubspot, held, owner_oid, row_security, deadline"
+"max_shrink::float8, create_in_hubspot, held, owner_oid, row_security, deadline, report"
 " FROM hubspot.sync WHERE ";
 
 static Datum
@@ -410,6 +410,7 @@ read_row(MemoryContext context)
 	sync->create_in_hubspot = DatumGetBool(column(COL_CREATE, &isnull));
 	sync->held = text_column(COL_HELD, context);
 	sync->row_security = DatumGetBool(column(COL_ROW_SECURITY, &isnull));
+	sync->report = DatumGetInt32(column(COL_REPORT, &isnull));
 	return sync;
 }
 

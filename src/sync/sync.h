@@ -101,6 +101,7 @@ typedef struct SyncColumn
 typedef struct Sync
 {
 	int			id;
+	int			report;			/* number that its rows are counted under */
 	char	   *name;
 	SyncKind	kind;
 	char	   *owner;			/* name of the role; its last known name if the role was dropped */

@@ -207,6 +207,7 @@ begin(SyncRows *queue, Call call)
 
 	enqueue_set_terms(enqueue, sync->deadline, queue->backfill);
 	enqueue_set_mode(enqueue, sync_row_modes[sync->mode]);
+	enqueue_set_report(enqueue, sync->report);
 	MemoryContextSwitchTo(old);
 	return enqueue;
 }

@@ -68,8 +68,21 @@ static const Oid put_types[PUT_COUNT] = {
 	[PUT_DEADLINE] = INTERVALOID
 };
 
+/*
+ * Whether it is another one, whose rows are counted anew: it has other columns, or writes other
+ * records.  The numbers of columns do not matter: those of a restored table are others.
+ */
+#define NAMES(columns) \
+	"(SELECT pg_catalog.array_agg(ARRAY[c->>'property', c->>'column'])" \
+	" FROM pg_catalog.jsonb_array_elements(" columns ") AS c)"
+#define IS_ANOTHER \
+	"ROW(s.server, s.object, s.key_column, s.event, s.outputs, s.property, s.list," \
+	" " NAMES("s.columns") ") IS DISTINCT FROM" \
+	" ROW(EXCLUDED.server, EXCLUDED.object, EXCLUDED.key_column, EXCLUDED.event," \
+	" EXCLUDED.outputs, EXCLUDED.property, EXCLUDED.list, " NAMES("EXCLUDED.columns") ")"
+
 static const char *const put_sql =
-"INSERT INTO hubspot.sync (name, kind, owner, server, object, relation, source, search_path, "
+"INSERT INTO hubspot.sync AS s (name, kind, owner, server, object, relation, source, search_path, "
 "follows,"
 " key_column, key_attnum, columns, mode, deletes, event, level, outputs,"
 " property, list, on_missing, every, timeout, max_shrink, create_in_hubspot, owner_oid, "
@@ -89,8 +102,9 @@ static const char *const put_sql =
 " on_missing = EXCLUDED.on_missing, every = EXCLUDED.every, timeout = EXCLUDED.timeout,"
 " max_shrink = EXCLUDED.max_shrink, create_in_hubspot = EXCLUDED.create_in_hubspot, "
 "deadline = EXCLUDED.deadline, held = NULL,"
-" defined_at = EXCLUDED.defined_at"
-" RETURNING id";
+" defined_at = EXCLUDED.defined_at,"
+" report = CASE WHEN " IS_ANOTHER " THEN EXCLUDED.report ELSE s.report END"
+" RETURNING id, report";
 
 /* The columns as a JSON array of {property, column, attnum}; NULL if there are none. */
 static char *
@@ -204,14 +218,14 @@ run(const char *sql, int id)
 		elog(ERROR, "could not write the state of a definition");
 }
 
-static int
-write_row(const Sync *sync)
+/* Write the definition, and learn its numbers. */
+static void
+write_row(Sync *sync)
 {
 	Datum		values[PUT_COUNT] = {0};
 	char		nulls[PUT_COUNT];
 	bool		isnull;
 	bool		outer = saving;
-	int			id = 0;
 
 	put_row(sync, values, nulls);
 	saving = true;
@@ -220,14 +234,16 @@ write_row(const Sync *sync)
 		if (statement_execute(put_sql, PUT_COUNT, (Oid *) put_types, values, nulls, false, 0) !=
 			SPI_OK_INSERT_RETURNING)
 			elog(ERROR, "could not write hubspot.sync");
-		id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		sync->id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+											   &isnull));
+		sync->report = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
+												   &isnull));
 	}
 	PG_FINALLY();
 	{
 		saving = outer;
 	}
 	PG_END_TRY();
-	return id;
 }
 
 /* ---- its state ------------------------------------------------------------------------ */
@@ -316,7 +332,7 @@ sync_save(Sync *sync, const Sync *before, SyncFill fill, bool forget)
 	tell_owner(sync, before);
 	act_as_extension(&identity);
 	SPI_connect();
-	sync->id = write_row(sync);
+	write_row(sync);
 	write_state(sync, before, fill, forget);
 	SPI_finish();
 	act_back(&identity);

@@ -49,6 +49,7 @@
 #include "cluster/crash_guard.h"
 #include "cluster/guard.h"
 #include "cluster/suspect.h"
+#include "counts/report.h"
 #include "counts/statistics.h"
 #include "crm/unknown.h"
 #include "erase/purge.h"
@@ -358,6 +359,15 @@ trim_step(void)
 }
 
 static void
+tidy_step(void)
+{
+	check_extension();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	report_tidy();
+	PopActiveSnapshot();
+}
+
+static void
 check_step(void)
 {
 	check_extension();
@@ -566,6 +576,7 @@ keep_house(int64 now)
 		crash_guard_clear();	/* a minute went well */
 		(void) in_transaction(rotate_step, "rotating the rings");
 		(void) in_transaction(trim_step, "trimming hubspot.company_contact");
+		(void) in_transaction(tidy_step, "tidying up what is counted of definitions");
 	}
 	if (now >= next_sign)
 	{

@@ -12,7 +12,7 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "activity/definitions.h"
+#include "activity/schema_lane.h"
 #include "reply/reply_json.h"
 #include "request/schema_reply.h"
 #include "request/schema_sync.h"

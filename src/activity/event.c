@@ -14,10 +14,11 @@
 #include "base/hubspot.h"
 #include "activity/event.h"
 #include "mapping/mapping_name.h"
-#include "message/unreadable.h"
 #include "text/value.h"
 
 #define SHOWN_BYTES		100		/* of an event's name, to people */
+#define MAX_NAME		50		/* of a property of an event */
+#define MAX_LABEL		100		/* characters, of an event */
 
 const char *
 event_wanted(const EventSource *source, const AccountOptions *options, int *len)
@@ -154,125 +155,112 @@ event_append(StringInfo body, const EventSource *source, const char *full_name, 
 
 /* ---- definitions that fit a message -------------------------------------------------- */
 
-/*
- * The name that a member of an event becomes as a property of its own; NULL
- * when it is none: the contact's address, the envelope, HubSpot's default ones.
- */
-static char *
-property_name(const EventSource *source, const JsonbValue *name)
+bool
+event_may_have(const char *name)
 {
-	int			len = name->val.string.len;
-	char	   *canonical = canonical_name(name->val.string.val, &len);
+	size_t		len = strlen(name);
 
-	if (len == 0 || len > 50 || canonical[0] < 'a' || canonical[0] > 'z' ||
-		strcmp(canonical, "email") == 0 ||
-		strncmp(canonical, "hs_", 3) == 0 ||
-		(source->parts->flat &&
-		 message_is_envelope(name->val.string.val, name->val.string.len, OBJECT_IS_EVENT)))
-		return NULL;
-	return canonical;
+	return len <= MAX_NAME && name[0] >= 'a' && name[0] <= 'z' && name_is_canonical(name, len) &&
+		strcmp(name, "email") != 0 && !schema_is_default(name);
 }
 
-static bool
-is_listed(List *names, const char *name)
+List *
+event_unite(List *properties, const UnknownProperty *property)
 {
+	UnknownProperty *copy;
 	ListCell   *cell;
 
-	foreach(cell, names)
-		if (strcmp(lfirst(cell), name) == 0)
-		return true;
-	return false;
-}
-
-/*
- * Run a function for the properties that an occurrence of the message would
- * have.  Of several names that become one, that which is the property's counts.
- */
-static void
-for_each_property(const EventSource *source,
-				  void (*visit) (StringInfo, const char *name, const char *type), StringInfo out)
-{
-	JsonbContainer *container =
-	(source->parts->flat ? source->parts->root : source->parts->properties);
-	List	   *visited = NIL;
-
-	/*
-	 * Two rounds, the members that bear the property's own name first: jsonb sorts members by
-	 * length and bytes, so that "Plan" may come before "plan", and the first one counts.
-	 */
-	for (int exact = 1; exact >= 0 && container != NULL; exact--)
+	foreach(cell, properties)
 	{
-		JsonbIterator *it = JsonbIteratorInit(container);
-		JsonbIteratorToken token;
-		JsonbValue	name;
-		JsonbValue	value;
+		UnknownProperty *there = lfirst(cell);
 
-		while ((token = JsonbIteratorNext(&it, &name, true)) != WJB_DONE)
+		if (strcmp(there->name, property->name) == 0)
 		{
-			char	   *property;
-
-			if (token != WJB_KEY)
-				continue;
-			(void) JsonbIteratorNext(&it, &value, true);
-			property = property_name(source, &name);
-			if (property == NULL || unreadable_is(&value, NULL) ||
-				name_is_canonical(name.val.string.val, name.val.string.len) != (exact == 1) ||
-				is_listed(visited, property))
-				continue;
-			visited = lappend(visited, property);
-			visit(out, property, property_type_for(&value));
+			there->type = property_type_of_both(there->type, property->type);
+			return properties;
 		}
 	}
+	copy = palloc0(sizeof(UnknownProperty));
+	copy->name = pstrdup(property->name);
+	copy->type = property->type;
+	return lappend(properties, copy);
 }
 
-static void
-append_definition(StringInfo json, const char *name, const char *type)
+List *
+event_lacks(const EventSource *source, const MappingRules *rules)
 {
-	appendStringInfo(json, "%s{\"name\":\"%s\",\"label\":\"%s\",\"type\":\"%s\"",
-					 json->data[json->len - 1] == '}' ? "," : "", name, name, type);
-	if (strcmp(type, "bool") == 0)
-		appendStringInfo(json, ",\"options\":[%s]", schema_bool_options);
-	appendStringInfoChar(json, '}');
-}
+	List	   *lacks = NIL;
+	StringInfoData json;
+	StringInfoData warnings;
+	Mapping		mapping;
 
-static void
-append_pair(StringInfo json, const char *name, const char *type)
-{
-	appendStringInfo(json, "%s\"%s\": \"%s\"", json->data[json->len - 1] == '{' ? "" : ", ", name,
-					 type);
+	initStringInfo(&json);
+	initStringInfo(&warnings);
+	mapping_begin(&mapping, &json, rules);
+	mapping_add_event(&mapping, source->parts, source->call == CALL_PAGE,
+					  !goes_by_property(source), &warnings);
+	for (int i = 0; i < mapping.nunknown; i++)
+		if (event_may_have(mapping.unknown[i].name))
+			lacks = event_unite(lacks, &mapping.unknown[i]);
+	mapping_end(&mapping);
+	return lacks;
 }
 
 char *
-event_definition_body(const EventSource *source, const AccountOptions *options)
+event_property_body(const UnknownProperty *property)
+{
+	return psprintf("{\"name\":\"%s\",\"label\":\"%s\",\"type\":\"%s\"%s%s%s}", property->name,
+					property->name, property->type,
+					strcmp(property->type, "bool") == 0 ? ",\"options\":[" : "",
+					strcmp(property->type, "bool") == 0 ? schema_bool_options : "",
+					strcmp(property->type, "bool") == 0 ? "]" : "");
+}
+
+char *
+event_definition_body(const char *wanted, int len, const List *properties)
 {
 	StringInfoData json;
-	int			len;
-	const char *wanted = event_wanted(source, options, &len);
-	const char *name = schema_event_name(wanted, len);
+	ListCell   *cell;
+	int			n = 0;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"name\":\"%s\",\"label\":", name);
-	value_append_string(&json, wanted, len);
+	appendStringInfo(&json, "{\"name\":\"%s\",\"label\":", schema_event_name(wanted, len));
+	value_append_string(&json, wanted, pg_mbcharcliplen(wanted, len, MAX_LABEL));
 	appendStringInfoString(&json,
 						   ",\"primaryObject\":\"CONTACT\",\"includeDefaultProperties\":true,"
 						   "\"propertyDefinitions\":[");
-	for_each_property(source, append_definition, &json);
+	foreach(cell, properties)
+		if (n < SCHEMA_MAX_EVENT_PROPERTIES)
+		appendStringInfo(&json, "%s%s", n++ > 0 ? "," : "", event_property_body(lfirst(cell)));
 	appendStringInfoString(&json, "]}");
 	return json.data;
 }
 
 static char *
-event_definition_statement(const EventSource *source, const AccountOptions *options)
+event_definition_statement(const EventSource *source, const AccountOptions *options,
+						   const Schema *schema)
 {
 	StringInfoData json;
 	int			len;
 	const char *wanted = event_wanted(source, options, &len);
 	const char *name = schema_event_name(wanted, len);
 	char	   *label = pnstrdup(wanted, pg_mbcliplen(wanted, len, SHOWN_BYTES));
+	MappingRules rules = mapping_rules(schema, OBJECT_IS_EVENT,
+									   (const char *const *) options->id_property, NULL);
+	ListCell   *cell;
+	int			n = 0;
 
+	rules.properties = schema_no_properties();
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	for_each_property(source, append_pair, &json);
+	foreach(cell, event_lacks(source, &rules))
+	{
+		const UnknownProperty *property = lfirst(cell);
+
+		if (n < SCHEMA_MAX_EVENT_PROPERTIES)
+			appendStringInfo(&json, "%s\"%s\": \"%s\"", n++ > 0 ? ", " : "", property->name,
+							 property->type);
+	}
 	appendStringInfoChar(&json, '}');
 	return psprintf("SELECT hubspot_create_event('%s', '%s'%s)", name, json.data,
 					strcmp(label, name) == 0 ? "" : psprintf(", %s", quote_literal_cstr(label)));
@@ -288,7 +276,8 @@ event_unknown_reason(const EventSource *source, const AccountOptions *options,
 	const EventDefinition *alike[2];
 
 	(void) schema_event(schema, wanted, len, alike);
-	*statement = alike[0] == NULL ? event_definition_statement(source, options) : NULL;
+	*statement = alike[0] == NULL ? event_definition_statement(source, options, schema)
+		: NULL;
 	return alike[0] == NULL ? psprintf("HubSpot has no event \"%s\"", shown)
 		: psprintf("HubSpot has two events that may be meant by \"%s\": \"%s\" and \"%s\"", shown,
 				   alike[0]->name, alike[1]->name);

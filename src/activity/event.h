@@ -5,6 +5,8 @@
 #ifndef HUBSPOT_EVENT_H
 #define HUBSPOT_EVENT_H
 
+#include "nodes/pg_list.h"
+
 #include "account/account.h"
 #include "mapping/mapping.h"
 #include "text/digest.h"
@@ -48,8 +50,21 @@ extern bool event_uuid(const EventSource *source, char uuid[DIGEST_UUID_TEXT]);
 extern void event_append(StringInfo body, const EventSource *source, const char *full_name,
 						 Mapping *mapping, StringInfo warnings);
 
-/* The body that creates a definition that fits the message. */
-extern char *event_definition_body(const EventSource *source, const AccountOptions *options);
+/* Whether a definition can be given a property of this name. */
+extern bool event_may_have(const char *name);
+
+/*
+ * What an occurrence has, by the account's mapping, and the properties of rules lack: a list of
+ * UnknownProperty, of names that a definition can be given.
+ */
+extern List *event_lacks(const EventSource *source, const MappingRules *rules);
+
+/* The list with another one in it; of two of one name the type fits both. */
+extern List *event_unite(List *properties, const UnknownProperty *property);
+
+/* The bodies that create a definition with as many of the properties as it can have, and one. */
+extern char *event_definition_body(const char *wanted, int len, const List *properties);
+extern char *event_property_body(const UnknownProperty *property);
 
 /*
  * Why no definition is found, for people, and the statement that creates one; NULL: there are two

@@ -16,9 +16,11 @@
 #include "activity/families.h"
 #include "activity/legacy.h"
 #include "activity/repeats.h"
+#include "activity/schema_lane.h"
 #include "crm/records.h"
 #include "request/await_creation.h"
 #include "request/batch.h"
+#include "request/creation.h"
 #include "request/schema_sync.h"
 #include "text/value.h"
 #include "wait/await.h"
@@ -61,6 +63,7 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	int			len;
 	const char *wanted = event_wanted(&source, account->options, &len);
 	const char *name;
+	const char *refusal;
 	char	   *statement;
 
 	if (!event_has_reference(&source))
@@ -97,7 +100,9 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 		 !schema_sync_was_tried(account, OBJECT_IS_EVENT, name)) ||
 		schema_sync_may_look(account, OBJECT_IS_EVENT))
 		return true;
-	*problem = psprintf("%s; %s creates it", *problem, statement);
+	refusal = creation_refusal(&account->sync[OBJECT_IS_EVENT], name);
+	*problem = refusal != NULL ? psprintf("%s, and refuses to create it: %s", *problem, refusal)
+		: psprintf("%s; %s creates it", *problem, statement);
 	return false;
 }
 
@@ -108,17 +113,31 @@ create_event(Input *input, Row *row, const EventSource *source)
 	Account    *account = row->key->lane->account;
 	int			len;
 	const char *wanted = event_wanted(source, account->options, &len);
-	UnknownProperty event = {0};
 
-	event.name = schema_event_name(wanted, len);
-	if (await_creation(input, row, OBJECT_IS_EVENT, event.name) ||
+	if (await_creation(input, row, OBJECT_IS_EVENT, schema_event_name(wanted, len)) ||
 		schema_sync_look_again(account, OBJECT_IS_EVENT))
 		return BUILD_WAIT;
-	if (!account->options->create_events)
-		return BUILD_WAIT;		/* check_event() judges it anew */
-	event.type = event_definition_body(source, account->options);
-	(void) schema_sync_create(account, OBJECT_IS_EVENT, &event);
+	/* if nothing is created, check_event() judges it anew */
+	if (account->options->create_events)
+		(void) growth_begin(input);
 	return BUILD_WAIT;
+}
+
+/*
+ * A definition lacks something of what a row has: that is waited for, created if the account wants
+ * that, or may have come to be since HubSpot was asked.  False: the row goes without.
+ */
+static bool
+wait_for_growth(Input *input, Row *row, const EventDefinition *event, const Mapping *mapping)
+{
+	Account    *account = row->key->lane->account;
+
+	if (event == NULL || (mapping->nunknown == 0 && !mapping->lacks_option))
+		return false;
+	return await_creation(input, row, OBJECT_IS_EVENT, event->name) ||
+		(account->options->create_events && growth_is_wanted(account, event, mapping) &&
+		 growth_begin(input)) ||
+		schema_sync_look_again(account, OBJECT_IS_EVENT);
 }
 
 static BuildResult
@@ -132,7 +151,7 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	MappingRules rules = account->rules[OBJECT_IS_CONTACT];
 	Mapping		mapping;
 	StringInfoData warnings;
-	bool		misses;
+	bool		waits;
 
 	if (full_name == NULL)
 		return create_event(input, row, &source);
@@ -141,11 +160,9 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &batch->body, &rules);
 	event_append(&batch->body, &source, full_name, &mapping, &warnings);
-	misses = mapping.nunknown > 0 || mapping.lacks_option;
+	waits = wait_for_growth(input, row, event, &mapping);
 	mapping_end(&mapping);
-	if (misses && event != NULL && await_creation(input, row, OBJECT_IS_EVENT, event->name))
-		return BUILD_WAIT;
-	if (misses && schema_sync_look_again(account, OBJECT_IS_EVENT))
+	if (waits)
 		return BUILD_WAIT;
 	repeats_name(row, parts, full_name);
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;

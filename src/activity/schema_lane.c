@@ -12,7 +12,6 @@
 #include "utils/builtins.h"
 
 #include "base/hubspot.h"
-#include "activity/definitions.h"
 #include "activity/families.h"
 #include "activity/schema_lane.h"
 #include "request/await_creation.h"

@@ -347,7 +347,7 @@ hubspot_create_event_property(PG_FUNCTION_ARGS)
 	check_name(event, MAX_EVENT_NAME);
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	/* instead of "name": the event is there, see definitions.h */
+	/* instead of "name": the event is there, see definitions.c */
 	append_member(&json, "event", event);
 	appendStringInfoString(&json, ",\"propertyDefinitions\":[");
 	append_event_property(&json, name, label_argument(fcinfo, 3, name, MAX_EVENT_PROPERTY_LABEL),

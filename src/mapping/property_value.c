@@ -640,3 +640,9 @@ property_type_for(const JsonbValue *value)
 			return "string";
 	}
 }
+
+const char *
+property_type_of_both(const char *type, const char *other)
+{
+	return strcmp(type, other) == 0 ? type : "string";
+}

@@ -52,4 +52,7 @@ extern void property_value_append_time(StringInfo json, TimestampTz at);
 /* The type for a new property with values like this one; text stays text. */
 extern const char *property_type_for(const JsonbValue *value);
 
+/* The type that fits the values of two; text fits any. */
+extern const char *property_type_of_both(const char *type, const char *other);
+
 #endif							/* HUBSPOT_PROPERTY_VALUE_H */

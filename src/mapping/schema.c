@@ -98,6 +98,31 @@ make_set(MemoryContext context)
 	return set;
 }
 
+PropertySet *
+schema_no_properties(void)
+{
+	return make_set(CurrentMemoryContext);
+}
+
+bool
+schema_is_default(const char *name)
+{
+	return strncmp(name, "hs_", strlen("hs_")) == 0;
+}
+
+static int
+count_own(const PropertySet *set)
+{
+	propertytable_iterator it;
+	PropertyEntry *entry;
+	int			count = 0;
+
+	propertytable_start_iterate(set->table, &it);
+	while ((entry = propertytable_iterate(set->table, &it)) != NULL)
+		count += !schema_is_default(entry->property->name);
+	return count;
+}
+
 static void
 add_to_set(PropertySet *set, Property *property)
 {
@@ -309,6 +334,7 @@ load_events(Schema *schema, Oid server)
 		schema->events[i].full_name = text_of_row(schema->context, i, 2);
 		schema->events[i].label = text_of_row(schema->context, i, 3);
 		schema->events[i].properties = read_set(schema->context, jsonb_of_row(i, 4));
+		schema->events[i].nown = count_own(schema->events[i].properties);
 	}
 }
 

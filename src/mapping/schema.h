@@ -53,6 +53,7 @@ typedef struct EventDefinition
 	const char *full_name;		/* "pe1234_name", what is sent */
 	const char *label;
 	PropertySet *properties;
+	int			nown;			/* of these, beside HubSpot's own */
 } EventDefinition;
 
 /* hubspot_map(): the property of a trait, whatever its name. */
@@ -87,6 +88,12 @@ extern void schema_store(Oid server, Object part, const char *json);
 
 /* The property of exactly this name, NULL when there is none. */
 extern const Property *schema_property(const PropertySet *set, const char *name, int len);
+
+/* A set of none, in the current memory context: HubSpot lacks whatever there is. */
+extern PropertySet *schema_no_properties(void);
+
+/* Whether a property is one of those that HubSpot gives each event. */
+extern bool schema_is_default(const char *name);
 
 /*
  * The definition for a track call's event; NULL if there is none, or two that a label or the case

@@ -40,8 +40,9 @@ typedef struct SchemaSync
 	int64		looked_at;		/* when a miss had it read again, by clock_us(); 0: never */
 	bool		looking;		/* what misses waits for that, but not for ever */
 	LaneStatus	trouble;		/* in RUN unless the last answer could not be read or stored */
-	List	   *to_create;		/* UnknownProperty, not tried yet */
-	List	   *tried;			/* names of those that were */
+	List	   *to_create;		/* what is to be created, and was not tried yet; as the next one
+								 * written by creation.c alone */
+	List	   *tried;			/* what was, or is to be */
 } SchemaSync;
 
 typedef struct Account

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/worker_context.h"
 #include "queue/accounts.h"
+#include "request/creation.h"
 #include "request/schema_reply.h"
 #include "request/schema_sync.h"
 #include "ring/ring.h"
@@ -33,8 +34,7 @@
 #define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
 #define MAX_PAGES		1000	/* the same */
 #define MAX_CURSOR		64		/* bytes of what names the next page */
-#define MAX_CREATED		100		/* properties in a request */
-#define MAX_TRIED		2000	/* names that are created by themselves, until the next refresh */
+#define MAX_TAIL		(PATH_BYTES - 60)	/* bytes of a path, behind that of all definitions */
 
 /* Which stage may follow which: one thing at a time. */
 static const uint8 stages[SCHEMA_STAGE_COUNT] PG_USED_FOR_ASSERTS_ONLY = {
@@ -420,10 +420,7 @@ schema_sync_refresh_all(Account *account)
 		lane_reload(&sync->trouble);
 		sync->fresh = false;
 		if (sync->to_create == NIL)
-		{
-			list_free_deep(sync->tried);
-			sync->tried = NIL;
-		}
+			creation_forget(sync);
 	}
 }
 
@@ -454,99 +451,74 @@ schema_sync_is_fresh(const Account *account)
 	return true;
 }
 
-static bool
-is_listed(List *list, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, list)
-		if (strcmp(lfirst(cell), name) == 0)
-		return true;
-	return false;
-}
+/* ---- what is created ------------------------------------------------------------------ */
 
 bool
 schema_sync_was_tried(const Account *account, Object part, const char *name)
 {
 	const SchemaSync *sync = &account->sync[part];
-	ListCell   *cell;
 
-	foreach(cell, sync->to_create)
-		if (strcmp(((UnknownProperty *) lfirst(cell))->name, name) == 0)
-		return false;
-	return !sync->wanted && sync->stage == SCHEMA_RESTS && is_listed(sync->tried, name);
+	return !creation_is_to_come(sync, name) && !sync->wanted && sync->stage == SCHEMA_RESTS &&
+		creation_is_tried(sync, name);
+}
+
+/* Then it is created before the part is read again, and its lane goes on. */
+static bool
+create(Account *account, Object part, const Creation *creation)
+{
+	bool		is_new;
+	bool		comes = creation_add(&account->sync[part], creation, &is_new);
+
+	if (is_new)
+		schema_sync_refresh(account, part);
+	return comes;
 }
 
 bool
 schema_sync_create(Account *account, Object part, const UnknownProperty *property)
 {
-	SchemaSync *sync = &account->sync[part];
-	MemoryContext old;
-	UnknownProperty *copy;
+	Creation	creation = {.name = property->name, .property = *property};
 
-	if (is_listed(sync->tried, property->name))
-		return false;
-	if (list_length(sync->to_create) >= MAX_CREATED)
-		return true;			/* with the next request */
-	if (list_length(sync->tried) >= MAX_TRIED)
-		return false;
-	old = MemoryContextSwitchTo(WorkerContext);
-	copy = palloc(sizeof(UnknownProperty));
-	copy->name = pstrdup(property->name);
-	copy->type = pstrdup(property->type);
-	copy->is_key = property->is_key;
-	sync->to_create = lappend(sync->to_create, copy);
-	sync->tried = lappend(sync->tried, (char *) copy->name);
-	MemoryContextSwitchTo(old);
-	schema_sync_refresh(account, part);
-	return true;
+	return create(account, part, &creation);
+}
+
+bool
+schema_sync_create_event(Account *account, const char *name, const char *body)
+{
+	Creation	creation = {.name = name, .tail = "", .body = body};
+
+	return create(account, OBJECT_IS_EVENT, &creation);
+}
+
+bool
+schema_sync_add_property(Account *account, const EventDefinition *event, const char *property,
+						 const char *body)
+{
+	StringInfoData tail;
+	Creation	creation = {.name = creation_property(event, property), .body = body};
+
+	initStringInfo(&tail);
+	appendStringInfoChar(&tail, '/');
+	value_append_encoded(&tail, event->full_name, strlen(event->full_name));
+	appendStringInfoString(&tail, "/property");
+	creation.tail = tail.data;
+	return tail.len <= MAX_TAIL && create(account, OBJECT_IS_EVENT, &creation);
 }
 
 /* ---- requests and answers ------------------------------------------------------------------ */
 
-static void
-append_property(StringInfo body, Object part, const UnknownProperty *property)
-{
-	appendStringInfoString(body, "{\"name\":");
-	value_append_string(body, property->name, strlen(property->name));
-	appendStringInfoString(body, ",\"label\":");
-	value_append_string(body, property->name, strlen(property->name));
-	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"",
-					 property->type,
-					 schema_field_type(property->type), object_types[part].property_group);
-	if (strcmp(property->type, "bool") == 0)
-		appendStringInfo(body, ",\"options\":[%s]", schema_bool_options);
-	if (property->is_key)
-		appendStringInfoString(body, ",\"hasUniqueValue\":true,\"hidden\":true");
-	appendStringInfoChar(body, '}');
-}
-
-/* Properties all at once; events one by one, their type is the whole body. */
+/* Properties of records all at once; those of events, and events, one by one. */
 static void
 create_request(Account *account, Object part, SchemaRequest *request)
 {
-	StringInfoData body;
-	ListCell   *cell;
+	const SchemaSync *sync = &account->sync[part];
 
 	request->method = "POST";
-	if (!object_types[part].is_record)
-	{
-		request->path = pstrdup(accounts_path(account, PATH_EVENT_DEFINITIONS, NULL));
-		request->body =
-			pstrdup(((UnknownProperty *) linitial(account->sync[part].to_create))->type);
-		return;
-	}
-	initStringInfo(&body);
-	appendStringInfoString(&body, "{\"inputs\":[");
-	foreach(cell, account->sync[part].to_create)
-	{
-		if (cell != list_head(account->sync[part].to_create))
-			appendStringInfoChar(&body, ',');
-		append_property(&body, part, lfirst(cell));
-	}
-	appendStringInfoString(&body, "]}");
-	request->path = pstrdup(accounts_path(account, PATH_PROPERTIES_CREATE, &object_types[part]));
-	request->body = body.data;
+	request->path = object_types[part].is_record
+		? pstrdup(accounts_path(account, PATH_PROPERTIES_CREATE, &object_types[part]))
+		: psprintf("%s%s", accounts_path(account, PATH_EVENT_DEFINITIONS, NULL),
+				   creation_tail(sync));
+	request->body = creation_body(sync, part);
 }
 
 static void
@@ -687,16 +659,7 @@ schema_sync_answered(Account *account, Object part, const Reply *reply, bool use
 	if (!useful)
 		return;
 	if (created)
-	{
-		/* whatever HubSpot said of them: what is there now, the list will tell */
-		if (!object_types[part].is_record)
-			sync->to_create = list_delete_first(sync->to_create);
-		else
-		{
-			list_free_deep(sync->to_create);
-			sync->to_create = NIL;
-		}
-	}
+		creation_tried(sync, part, reply);
 	else if (reply->class == REPLY_RECORDS)
 		take_page(sync, part, reply);
 	else

@@ -79,7 +79,15 @@ extern bool schema_sync_is_fresh(const Account *account);
  */
 extern bool schema_sync_create(Account *account, Object part, const UnknownProperty *property);
 
-/* Whether the creation of this property or event has been tried. */
+/*
+ * The same of an event's definition, whose request has this body, and of a property that an event's
+ * definition lacks.  What is tried goes by the event's name, and by creation_property().
+ */
+extern bool schema_sync_create_event(Account *account, const char *name, const char *body);
+extern bool schema_sync_add_property(Account *account, const EventDefinition *event,
+									 const char *property, const char *body);
+
+/* Whether the creation of a property or event was tried, and HubSpot's list has been read since. */
 extern bool schema_sync_was_tried(const Account *account, Object part, const char *name);
 
 /*

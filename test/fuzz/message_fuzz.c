@@ -255,7 +255,10 @@ look_at_event(Call call, const MessageParts *parts, bool with_schema)
 	mapping_end(&mapping);
 	expect(backend_jsonb(body.data, body.len) != NULL, "an event is JSON");
 	(void) event_unknown_reason(&source, &options, with_schema ? schema : &unknown, &statement);
-	definition = event_definition_body(&source, &options);
+	rules.properties = (with_schema ? schema : &unknown)->properties[OBJECT_IS_CONTACT];
+	if (rules.properties == NULL)
+		rules.properties = schema_no_properties();
+	definition = event_definition_body(wanted, len, event_lacks(&source, &rules));
 	expect(backend_jsonb(definition, strlen(definition)) != NULL, "a definition is JSON");
 	name = schema_event_name(wanted, len);
 	expect(strlen(name) <= 50 && name[0] >= 'a' && name[0] <= 'z' &&

@@ -196,4 +196,87 @@ subtest 'a definition that is there gets what it lacks' => sub {
 	is(verdicts(done(q{SELECT hubspot_create_event_property('wide', 'one_more', 'string')})), 'rejected VALIDATION_ERROR', 'one more is HubSpot\'s to refuse');
 };
 
+# What was sent of an event since, as texts, in the order of arrival.
+sub sent { my ($event, $since) = @_; return map { my $p = $_->{properties}; join ' ', map { "$_=$p->{$_}" } sort keys %$p } grep { $_->{event} eq "pe1234567_$event" } splice @{ [ events() ] }, $since }
+
+# Queued together, while nothing is sent.
+sub waiting_together { stop_delivery($node); my @ids = split /\n/, ask(join ";\n", 'BEGIN', @_, 'COMMIT'); resume_delivery($node); wait_drained($node, 'postgres'); return @ids }
+
+subtest 'a definition is made of all that waits, and grows' => sub {
+	my ($before, $events) = (scalar(() = $sim->requests), scalar(() = events()));
+	my @ids = waiting_together(map { track('Checked out', $_, 'maker') } '"total": 5, "paid": true, "Ship To": {"city": "Bonn"}', '"total": "7 EUR", "coupon": "X", "none": null', '"items": 3', '"items": 4.5, "paid": false');
+
+	is(verdicts(@ids), 'delivered, delivered, delivered, delivered', 'all are delivered');
+	is(join(',', map { codes($_) } @ids), ',,,', 'whole');
+	is(properties('checked_out'), 'coupon string, items number, paid bool, ship_to string, total string', 'the union, of types that fit all');
+	is(join('|', sent('checked_out', $events)), 'paid=true ship_to={"city":"Bonn"} total=5|coupon=X total=7 EUR|items=3|items=4.5 paid=false', 'is what HubSpot holds');
+	is(scalar(grep { /^POST/ } asked($before)), 1, 'by one request');
+
+	($before, $events) = (scalar(() = $sim->requests), scalar(() = events()));
+	@ids = waiting_together(map { track('Checked out', $_, 'maker') } '"late": 3', '"late": "soon"', '"later": 1, "items": 2');
+	is(verdicts(@ids) . codes($ids[0]) . codes($ids[2]), 'delivered, delivered, delivered', 'what comes later is added');
+	is(join('|', sent('checked_out', $events)), 'late=3|late=soon|items=2 later=1', 'before the events that have it');
+	is(join(' ', sort map { s/ .*//r } asked($before)), 'GET POST POST', 'each property once');
+	like(properties('checked_out'), qr/late string, later number/, 'of types that fit all');
+
+	ask(q{SELECT hubspot_map('total', 'amount', 'event', 'maker')});
+	is(codes(done(track('Checked out', '"total": 9', 'maker'))), '', 'a mapping');
+	like(properties('checked_out'), qr/^amount number/, 'decides what is created');
+	ask(q{SELECT hubspot_unmap('total', 'event', 'maker')});
+};
+
+subtest 'what HubSpot refuses holds up no event' => sub {
+	my $refuse = sub { $sim->fault(match => { method => 'POST', path => 'event-definitions', record => $_[0] }, action => 'status', status => 400,
+		body => { status => 'error', category => 'VALIDATION_ERROR', message => 'not such a thing' }, times => 0) };
+
+	$refuse->('"odd_one"');
+	my $before = () = $sim->requests;
+	my @ids = waiting_together(map { track('Checked out', $_, 'maker') } '"odd_one": 1, "fine": 1', '"odd_one": 2', '"1st": 1, "hs_own": 1');
+	is(verdicts(@ids), 'delivered, delivered, delivered', 'they go without');
+	is(join(' | ', map { codes($_) } @ids), 'unknown_property odd_one | unknown_property odd_one | unknown_property 1st,unknown_property hs_own', 'and each says so');
+	is((grep { $_->{properties}{fine} } events())[0]{properties}{fine}, '1', 'with what HubSpot takes');
+	is(scalar(grep { m{^POST .*/property 400} } asked($before)), 1, 'HubSpot is asked once');
+	$before = () = $sim->requests;
+	is(codes(done(track('Checked out', '"odd_one": 3', 'maker'))), 'unknown_property odd_one', 'the next one');
+	is(scalar(grep { /^POST/ } asked($before)), 0, 'does not ask again');
+	$refuse->('Never to be');
+	like(ask("SELECT message FROM hubspot.outbox_status WHERE id = " . done(track('Never to be', '', 'maker'))), qr/refuses to create it: not such a thing/, 'a definition that is refused');
+	$sim->clear_faults;
+	ask(q{SELECT hubspot_refresh_schema('maker')});
+	is(codes(done(track('Checked out', '"odd_one": 4', 'maker'))), '', 'after a refresh it is tried again');
+
+	$before = () = $sim->requests;
+	is(codes(done(track('wide', '"p1": "x", "p51": "x"', 'maker'))), 'unknown_property p51', 'more than 50 properties');
+	is(scalar(grep { /^POST/ } asked($before)), 0, 'are not asked for');
+	@ids = waiting_together(track('Very wide', join(', ', map { qq{"w$_": $_} } 1 .. 30), 'maker'), track('Very wide', join(', ', map { qq{"w$_": $_} } 21 .. 60), 'maker'));
+	is(verdicts(@ids), 'delivered, delivered', 'what waits has more than 50');
+	is(scalar(split /, /, properties('very_wide')), 50, 'of which a definition takes as many as it may');
+};
+
+subtest 'others create it as well, and a worker ends meanwhile' => sub {
+	create_account($node, 'postgres', 'second', $sim, create_events => 'on');
+	my @ids = waiting_together(map { track('Shared', qq{"of_$_": 1, "both": 1}, $_) } qw(maker second));
+	is(verdicts(@ids) . codes($ids[0]) . codes($ids[1]), 'delivered, delivered', 'two accounts of one hub');
+	is(properties('shared'), 'both number, of_maker number, of_second number', 'have the same definition');
+
+	$sim->api('POST', '/events/v3/event-definitions/shared/property', { name => 'theirs', label => 'theirs', type => 'number' });
+	is(codes(done(track('Shared', '"theirs": 5, "ours": 6', 'maker'))), '', 'somebody else has added a property meanwhile');
+	is((sent('shared', 0))[-1], 'ours=6 theirs=5', 'which is filled');
+
+	$sim->fault(match => { method => 'POST', path => 'shared/property' }, action => 'drop_after', times => 1);
+	is(codes(done(track('Shared', '"lost": 7', 'maker'))), '', 'an answer is lost');
+	$sim->clear_faults;
+
+	$sim->fault(match => { method => 'GET', path => 'event-definitions' }, action => 'hang', times => 0);
+	my $before = () = $sim->requests;
+	my $id = ask(track('Shared', '"before_the_crash": 8', 'maker'));
+	wait_until(sub { grep { m{^POST .*/property 201} } asked($before) }, 'the property to be added');
+	stop_delivery($node);
+	$sim->clear_faults;
+	resume_delivery($node);
+	wait_drained($node, 'postgres');
+	is(verdicts($id) . codes($id), 'delivered', 'a worker that comes after it goes on');
+	is((sent('shared', 0))[-1], 'before_the_crash=8', 'with what was added');
+};
+
 done_testing();

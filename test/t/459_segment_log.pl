@@ -88,10 +88,6 @@ for my $n (0 .. $persons - 1)
 	$contact{$email}{subscription} = 'late';
 }
 
-# An event has the properties of its definition; it is made before, as the documentation says.
-ask(q{SELECT hubspot_create_event('order_completed', '{"total": "number", "currency": "string", "coupon": "string"}')});
-wait_drained($node, 'postgres');
-
 ask('CREATE TABLE segment_messages (id bigint GENERATED ALWAYS AS IDENTITY, message jsonb)');
 my $json = JSON::PP->new->canonical;
 ask('INSERT INTO segment_messages (message) VALUES ' . join ',', map { q{($j$} . $json->encode($_) . q{$j$)} } @messages);

@@ -126,7 +126,7 @@ COMMENT ON COLUMN hubspot.record.key_hash IS 'hashtextextended(key, 0): what the
 COMMENT ON COLUMN hubspot.record.server IS 'oid of the SERVER';
 COMMENT ON COLUMN hubspot.record.object IS 'contact or company';
 COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id; of a userId the address that it was seen with';
-COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of: "email" for addresses, "domain" for companies without a key of their own, "userId" for userIds seen with an address';
+COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of: "email" for addresses, "domain" for companies without a key of their own, "hs_additional_domains" for further domains by which companies with one were found, "userId" for userIds seen with an address';
 COMMENT ON COLUMN hubspot.record.key IS 'the key, as in the outbox';
 COMMENT ON COLUMN hubspot.record.told_by IS 'of a userId: the row of the outbox that told the address, which counts for rows behind it; a userId that has meant several contacts has a row for each, and one where the same was told again while rows between could still come, the last 16 of them, and what rows that wait may need; -1, then -2 when its SERVER has been found: from a dump';
 CREATE INDEX record_key_hash ON hubspot.record (key_hash);

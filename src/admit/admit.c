@@ -174,6 +174,25 @@ admit_size(TupleTableSlot *slot)
 	return sizeof(Row) + toast_raw_datum_size(slot_getattr(slot, Anum_outbox_message, &isnull));
 }
 
+/* Notes whether the domain that a row tells of its company is a further one, see queue.h. */
+static void
+find_further_domain(const Row *row)
+{
+	WorkKey    *key = row->key;
+	MessageParts parts;
+	MessageProblem problem;
+	const char *domain = message_read(row->message, &parts, &problem)
+	? message_company_domain(row->call, &parts) : NULL;
+	const char *found;
+
+	if (domain == NULL || queue_is_further_domain(key, domain))
+		return;
+	found = record_map_find(key->lane->account->server, OBJECT_IS_COMPANY,
+							MESSAGE_FURTHER_DOMAINS, domain);
+	if (found != NULL && strcmp(found, key->record_id) == 0)
+		queue_note_further_domain(key, domain);
+}
+
 /* What is known of the record is looked up at once where requests differ by it. */
 static void
 find_record(Row *row)
@@ -193,6 +212,9 @@ find_record(Row *row)
 	if (found != NULL)
 		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found,
 				RECORD_ID_BYTES);
+	if (key->lane->family == FAMILY_COMPANIES && key->record_id[0] != '\0' &&
+		strcmp(property, MESSAGE_DOMAIN) != 0)
+		find_further_domain(row);
 	known_look_up(row);
 }
 

@@ -29,33 +29,13 @@
 #include "crm/record_kinds.h"
 #include "request/fault.h"
 #include "request/schema_sync.h"
+#include "search/company_search.h"
 #include "store/record_map.h"
-#include "text/value.h"
 #include "wait/await.h"
 
 #define INDEX_US		30000000	/* that HubSpot's search may be behind what was written */
-#define SEARCH_BYTES	2500	/* of a search that may take one more domain; HubSpot's limit is
-								 * 3000 */
 
 /* ---- search ------------------------------------------------------------------------ */
-
-static void
-begin_search(Batch *batch)
-{
-	appendStringInfoString(&batch->body,
-						   "{\"filterGroups\":[{\"filters\":[{\"propertyName\":\"domain\","
-						   "\"operator\":\"IN\",\"values\":[");
-}
-
-/* The oldest first. */
-static void
-end_search(Batch *batch)
-{
-	appendStringInfoString(&batch->body, "]}]}],\"properties\":[");
-	company_append_asked(batch);
-	appendStringInfoString(&batch->body,
-						   "],\"sorts\":[\"createdate\"],\"limit\":200,\"after\":\"0\"}");
-}
 
 /*
  * The domain of a company that has a key of its own, by its newest row that tells; NULL: none does.
@@ -74,23 +54,10 @@ static BuildResult
 append_domain(Batch *batch, Input *input, const MessageParts *parts)
 {
 	input->alias = company_is_by_domain(input->key) ? input->key->key : domain_of(input, parts);
-	/* the row that had one was not to be sent any more; or the next search has room for it */
-	if (input->alias == NULL || records_wait_for_key(input) ||
-		batch->body.len + strlen(input->alias) > SEARCH_BYTES)
+	/* the row that had one was not to be sent any more */
+	if (input->alias == NULL || records_wait_for_key(input))
 		return BUILD_WAIT;
-	value_append_string(&batch->body, input->alias, strlen(input->alias));
-	return BUILD_DONE;
-}
-
-/*
- * An answer as of a batch of writes that did nothing is no answer to a search,
- * which tells a total: nothing may be created for it.
- */
-static bool
-is_silent(const Reply *reply)
-{
-	return reply->nresults == 0 && reply_text(reply, "status")[0] != '\0' &&
-		!reply_has(reply, "total");
+	return company_search_append(batch, input);
 }
 
 static const RequestKind create_companies;
@@ -134,6 +101,8 @@ decide(Input *input, const Found *found, const Reply *reply, AckRequest *request
 	const ReplyResult *company = found->ours != NULL ? found->ours : found->company;
 
 	input->several = input->several || found->several > 1;
+	/* whatever request follows, it leaves the primary domain alone */
+	input->keeps_address = company != NULL && company_keeps_domain(input, company);
 	if (company != NULL && !modes_may_update(input, company->id, reply, request))
 		return;
 	if (found->ours != NULL && input->rows[0]->mode == MODE_UPSERT)
@@ -150,43 +119,21 @@ decide(Input *input, const Found *found, const Reply *reply, AckRequest *request
 }
 
 static void
+decide_searched(Input *input, const Found *found, const Reply *reply, AckRequest *request)
+{
+	if (input->rows[0]->call != CALL_DELETE)
+		decide(input, found, reply, request);
+	else
+	{
+		input->several = found->several > 1;
+		deletes_found(input, found->company != NULL ? found->company->id : NULL, reply, request);
+	}
+}
+
+static void
 search_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	bool	   *again = palloc0(sizeof(bool) * batch->ninputs);
-	bool		is_page = reply->nresults > 0 && reply_next_page(reply)[0] != '\0';
-
-	if (reply->class != REPLY_RECORDS)
-	{
-		batch_refused(batch, reply, request);
-		return;
-	}
-	if (is_silent(reply))
-	{
-		memset(again, true, sizeof(bool) * batch->ninputs);
-		batch_silent(batch, again, reply, request);
-		return;
-	}
-	for (int i = 0; i < batch->ninputs; i++)
-	{
-		Input	   *input = &batch->inputs[i];
-		Found		found = {0};
-
-		for (int j = 0; j < reply->nresults; j++)
-			company_look_at(&found, input, &reply->results[j]);
-		if (found.company == NULL && found.ours == NULL && is_page)
-			again[i] = true;
-		else if (input->rows[0]->call != CALL_DELETE)
-			decide(input, &found, reply, request);
-		else
-		{
-			input->several = found.several > 1;
-			deletes_found(input, found.company != NULL ? found.company->id : NULL, reply, request);
-		}
-	}
-	/* those that the first page did not tell are asked for by themselves */
-	if (is_page)
-		batch_split_off(batch, again);
-	batch_go_on(batch, reply, request);
+	company_search_answered(batch, reply, request, decide_searched);
 }
 
 /* ---- whose key it is -------------------------------------------------------------------- */
@@ -195,6 +142,9 @@ static void
 decide_adoption(Batch *batch, Input *input, const ReplyResult *found, const Reply *reply,
 				AckRequest *request)
 {
+	/* the domain is that of the adoptee, which is not the one */
+	if (found != NULL)
+		input->keeps_address = false;
 	take_company(input, found != NULL ? found->id : input->adoptee, found == NULL);
 }
 
@@ -295,16 +245,9 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 /* ---- which request ------------------------------------------------------------------------ */
 
 static const RequestKind search_companies = {
-	.repeat = REPEAT_HARMLESS,
-	.path = PATH_SEARCH,
-	.meter = METER_SEARCH,
-	.max_inputs = 100,
-	.max_rows = 1000,
+	COMPANY_SEARCH,
 	.collects = true,
-	.is_list = true,
 	.one_property = true,
-	.begin_body = begin_search,
-	.end_body = end_search,
 	.append_input = append_domain,
 	.answered = search_answered,
 };

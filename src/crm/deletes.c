@@ -16,6 +16,7 @@
 #include "crm/records.h"
 #include "erase/purge.h"
 #include "queue/known.h"
+#include "search/company_search.h"
 #include "store/record_map.h"
 #include "text/value.h"
 #include "wait/await.h"
@@ -144,9 +145,7 @@ end_archived(Input *input, const Reply *reply, AckRequest *request)
 	.created = -1, .record_id = record_id};
 
 	strlcpy(record_id, input->key->record_id, sizeof(record_id));
-	if (input->several)
-		batch_warn(input, "several_companies", "domain",
-				   "HubSpot has several companies of this domain: the oldest was taken");
+	company_warn_of_several(input);
 	forget(input->key);
 	batch_end_input(input, &result);
 }

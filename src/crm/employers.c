@@ -18,9 +18,9 @@
 #include "base/worker_context.h"
 #include "crm/employers.h"
 #include "crm/records.h"
+#include "search/company_search.h"
 #include "store/record_map.h"
 #include "text/domain.h"
-#include "text/value.h"
 #include "wait/await.h"
 
 #define LATELY			4096	/* contacts that are kept */
@@ -38,53 +38,6 @@ typedef struct Lately
 } Lately;
 
 static Lately *lately;			/* NULL before the first */
-
-/* ---- what HubSpot has --------------------------------------------------------------- */
-
-bool
-company_is_by_domain(const WorkKey *key)
-{
-	return key->property != NULL && strcmp(key->property, MESSAGE_DOMAIN) == 0;
-}
-
-/* The key tells whom a company belongs to. */
-void
-company_append_asked(Batch *batch)
-{
-	appendStringInfoString(&batch->body, "\"domain\"");
-	if (batch->ninputs > 0 && !company_is_by_domain(batch->inputs[0].key))
-	{
-		const char *property = queue_id_property(batch->inputs[0].key);
-
-		appendStringInfoChar(&batch->body, ',');
-		value_append_string(&batch->body, property, strlen(property));
-	}
-}
-
-static bool
-is_older(const ReplyResult *a, const ReplyResult *b)
-{
-	return a->created_at != NULL && b->created_at != NULL &&
-		strcmp(a->created_at, b->created_at) < 0;
-}
-
-void
-company_look_at(Found *found, const Input *input, const ReplyResult *result)
-{
-	const char *domain = reply_property(result, "domain");
-	const char *key = company_is_by_domain(input->key)
-	? NULL : reply_property(result, queue_id_property(input->key));
-
-	if (domain == NULL || pg_strcasecmp(domain, input->alias) != 0 || result->id == NULL)
-		return;
-	if (key != NULL && key[0] != '\0' && strcmp(key, input->key->key) != 0)
-		return;
-	found->several++;
-	if (key != NULL && key[0] != '\0')
-		found->ours = result;
-	else if (found->company == NULL || is_older(result, found->company))
-		found->company = result;
-}
 
 /* ---- contacts that HubSpot has created lately ---------------------------------------- */
 
@@ -168,6 +121,7 @@ look_up_contact(const WorkKey *company, const Row *row)
 								   account->options->id_property[OBJECT_IS_CONTACT], &contact,
 								   &problem))
 		return NULL;
+	/* HubSpot knows nobody by a userId: it stands for the address that was told with it */
 	if (contact.property != NULL && strcmp(contact.property, MESSAGE_USER_ID) == 0)
 	{
 		contact.key = record_map_find_told(account->server, contact.key, row->id, NULL);

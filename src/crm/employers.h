@@ -13,23 +13,6 @@
 
 #include "request/batch.h"
 
-/* What was found for an input. */
-typedef struct Found
-{
-	const ReplyResult *company; /* the oldest that may be it */
-	const ReplyResult *ours;	/* it has our key already */
-	int			several;		/* # of those that may be it, the latter included */
-} Found;
-
-/* Whether a company goes by its domain, for want of a key of its own. */
-extern bool company_is_by_domain(const WorkKey *key);
-
-/* Whether a company is of the input's domain (its alias), and may be the input's. */
-extern void company_look_at(Found *found, const Input *input, const ReplyResult *result);
-
-/* The properties that company_look_at() goes by, of this batch's inputs, as JSON strings. */
-extern void company_append_asked(Batch *batch);
-
 /* HubSpot has just created a contact of this address (NULL: it has none that is known). */
 extern void employers_note(const WorkKey *key, const char *address, const char *record_id);
 

@@ -377,6 +377,18 @@ all_held(const Input *input)
 	return result;
 }
 
+/* The rows tell a domain by which the company was found once, but which is not its primary one. */
+static void
+keep_domain(Input *input, const MessageParts *parts)
+{
+	const RecordKinds *kinds = records_of(input->key->lane);
+	const char *domain = input->key->further_domain != 0 && kinds->alias != NULL
+	? kinds->alias(input, parts) : NULL;
+
+	if (domain != NULL && queue_is_further_domain(input->key, domain))
+		input->keeps_address = true;
+}
+
 BuildResult
 records_append_properties(Batch *batch, Input *input, const MessageParts *parts, bool with_key)
 {
@@ -386,6 +398,7 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 	Mapping		mapping;
 	BuildResult result = records_wait_for_key(input) ? BUILD_WAIT : BUILD_DONE;
 
+	keep_domain(input, parts);
 	mapping_begin(&mapping, body, &key->lane->account->rules[key->lane->family]);
 	for (int i = input->nrows - 1; i >= 0; i--)
 		if (add_row(&mapping, input, input->rows[i], &parts[i]) == BUILD_WAIT)
@@ -395,7 +408,7 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 		result = BUILD_WAIT;
 	if (result == BUILD_DONE && leave_out_held(input, &mapping) && !with_key)
 		result = records_end_unsent(input, all_held(input));
-	if (has_own_property(key, type))
+	if (has_own_property(key, type) && !input->keeps_address)
 		input->alias = text_written(&mapping, type->natural_key);
 	with_key = with_key && mapping_value(&mapping, key->property) == NULL;
 	if (result == BUILD_DONE && unchanged_leave_out(batch, input, &mapping) && !with_key)
@@ -523,26 +536,7 @@ records_end_read(Batch *batch)
 							? key->property : NULL);
 }
 
-/*
- * ---- answers to those that read
- * ---------------------------------------------------------------
- */
-
-/* Whether one of the addresses of a list with ";" between them is this one. */
-static bool
-list_has(const char *list, const char *address)
-{
-	size_t		len = strlen(address);
-
-	for (const char *at = list; at != NULL && *at != '\0'; at = strchr(at, ';'))
-	{
-		at += strspn(at, "; ");
-		if (pg_strncasecmp(at, address, len) == 0 &&
-			(at[len] == '\0' || at[len] == ';' || at[len] == ' '))
-			return true;
-	}
-	return false;
-}
+/* ---- answers to those that read ------------------------------------------------------------ */
 
 static bool
 result_is(const ReplyResult *result, const char *property, const char *id)
@@ -553,7 +547,8 @@ result_is(const ReplyResult *result, const char *property, const char *id)
 	: strcmp(property, "email") == 0 ? reply_property(result, "hs_additional_emails") : NULL;
 
 	return result->id != NULL &&
-		((value != NULL && pg_strcasecmp(value, id) == 0) || (more != NULL && list_has(more, id)));
+		((value != NULL && pg_strcasecmp(value, id) == 0) ||
+		 (more != NULL && value_list_has(more, id)));
 }
 
 static bool

@@ -17,6 +17,7 @@
 #include "request/fault.h"
 #include "request/schema_sync.h"
 #include "request/unchanged.h"
+#include "search/company_search.h"
 #include "store/record_map.h"
 #include "text/value.h"
 
@@ -41,13 +42,12 @@ records_end(Input *input, const char *record_id, int created, int status, AckReq
 	AckResult	result = {.verdict = VERDICT_DELIVERED, .request = request, .http_status = status,
 	.created = created, .record_id = record_id};
 
-	if (input->several)
-		batch_warn(input, "several_companies", "domain",
-				   "HubSpot has several companies of this domain: the oldest was taken");
+	company_warn_of_several(input);
 	if (record_id != NULL)
 		record_map_add(key->lane->account->server, key->lane->family, queue_id_property(key),
 					   key->key, record_id,
 					   created == 1, clock_us());
+	company_note_domain(input, record_id);
 	if (created == 1 && records_of(key->lane)->created != NULL)
 		records_of(key->lane)->created(key, key->property == NULL ? key->key : input->alias,
 									   record_id);

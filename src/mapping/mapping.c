@@ -490,7 +490,10 @@ add_email(Mapping *mapping, const Traits *traits)
 		mapping_warn(mapping, "invalid_email", "email", strlen("email"), why);
 }
 
-/* Add the domain, given or from the website, as a property, unless it is the key. */
+/*
+ * Add the domain, given or from the website, as a property, unless it is the key, or the company
+ * keeps another one.
+ */
 static void
 add_domain(Mapping *mapping, const Traits *traits)
 {
@@ -499,7 +502,8 @@ add_domain(Mapping *mapping, const Traits *traits)
 	JsonbValue	domain = *given;
 	const char *why = "It is no text.";
 
-	if (strcmp(mapping->key.property, MESSAGE_DOMAIN) == 0 || !traits->present[trait])
+	if (strcmp(mapping->key.property, MESSAGE_DOMAIN) == 0 || mapping->keeps_address ||
+		!traits->present[trait])
 		return;
 	if (given->type == jbvNull || (given->type == jbvString && given->val.string.len == 0))
 	{

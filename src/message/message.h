@@ -158,6 +158,7 @@ extern bool message_hutk(const MessageParts *parts, JsonbValue *value);
  * (id_property), else the domain of its website, with the property MESSAGE_DOMAIN.
  */
 #define MESSAGE_DOMAIN "domain"
+#define MESSAGE_FURTHER_DOMAINS "hs_additional_domains" /* ";" between them */
 extern bool message_company_key(Call call, const MessageParts *parts, const char *id_property,
 								MessageKey *key,
 								MessageProblem *problem);

@@ -45,6 +45,14 @@ typedef struct SchemaSync
 	List	   *tried;			/* what was, or is to be */
 } SchemaSync;
 
+/* How further domains of companies are searched for: search/company_search.c. */
+typedef enum FurtherDomains
+{
+	FURTHER_ALONG,				/* those of all companies, in the same request */
+	FURTHER_BY_TOKEN,			/* these are too many: domain by domain */
+	FURTHER_NOT					/* HubSpot does not let us, or the account has none */
+} FurtherDomains;
+
 typedef struct Account
 {
 	Oid			server;
@@ -88,6 +96,8 @@ typedef struct Account
 	int64		companies_done; /* verdicts of companies when ... */
 	int64		companies_went_at;	/* ... one of them last came, µs: see company_first_wake() */
 	bool		company_first;	/* contacts may wait for companies */
+	FurtherDomains further_domains;
+	int64		further_until;	/* µs: until then; FURTHER_ALONG is tried again */
 	char		hublet[16];
 	Lane		lanes[FAMILY_COUNT];
 	dlist_node	node;

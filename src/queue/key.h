@@ -84,6 +84,8 @@ typedef struct WorkKey
 	KeyRows		rows;
 	dlist_head	waiters;		/* keys that wait for rows of this one; written by key.c alone */
 	char		record_id[RECORD_ID_BYTES]; /* that it is in HubSpot, "": not known */
+	uint64		further_domain; /* hash of a domain by which a company with a key of its own was
+								 * found, beside its primary one; 0: none */
 	KeySearch	search;
 	int64		not_before;		/* µs: HubSpot's search may not find the record earlier; 0: not
 								 * known */

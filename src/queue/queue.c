@@ -155,6 +155,24 @@ queue_is_by_user_id(const WorkKey *key)
 	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
 }
 
+static uint64
+hash_domain(const char *domain)
+{
+	return hash_bytes_extended((const unsigned char *) domain, strlen(domain), 0);
+}
+
+void
+queue_note_further_domain(WorkKey *key, const char *domain)
+{
+	key->further_domain = hash_domain(domain);
+}
+
+bool
+queue_is_further_domain(const WorkKey *key, const char *domain)
+{
+	return key->further_domain != 0 && key->further_domain == hash_domain(domain);
+}
+
 const char *
 queue_id_property(const WorkKey *key)
 {

@@ -50,6 +50,13 @@ extern bool queue_is_by_user_id(const WorkKey *key);
 /* The HubSpot property that a key is a value of. */
 extern const char *queue_id_property(const WorkKey *key);
 
+/*
+ * A company was found by a domain that is not its primary one, and must not become it: kept with
+ * its key, which may tell it again.
+ */
+extern void queue_note_further_domain(WorkKey *key, const char *domain);
+extern bool queue_is_further_domain(const WorkKey *key, const char *domain);
+
 /* The row just added was read before, as number seq. */
 extern void queue_keep_seq(Row *row, uint64 seq);
 

@@ -22,6 +22,15 @@
 
 #define BATCH_MAX_BYTES		(1024 * 1024)
 
+/* How far the search for an input's company is, see search/company_search.c. */
+typedef enum SearchForm
+{
+	SEARCH_NEW,					/* of zeros: no search has been written */
+	SEARCH_ALONG,				/* by the primary domain, further ones of all companies along */
+	SEARCH_PRIMARY,				/* by the primary domain alone */
+	SEARCH_TOKENS				/* by further domains, as the primary one is nobody's */
+} SearchForm;
+
 typedef struct Input
 {
 	WorkKey    *key;
@@ -41,8 +50,9 @@ typedef struct Input
 								 * NULL: none */
 	const char *contact;		/* whose companies are read before one is created; NULL: not yet */
 	const char *employers;		/* their ids, with blanks between them */
-	bool		keeps_address;	/* our address is an additional one, and must not become the
-								 * primary one */
+	bool		keeps_address;	/* our address, or domain, is an additional one, and must not
+								 * become the primary one */
+	SearchForm	search;
 	const struct RequestKind *onward;	/* request that the answer sends it on to, see
 										 * batch_go_on(); NULL: none */
 	const char *stage;			/* lifecycle stage that was sent, as JSON; NULL: none */

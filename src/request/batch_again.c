@@ -140,6 +140,7 @@ batch_split_off(Batch *batch, const bool *chosen)
 		input = move_input(part, &batch->inputs[i]);
 		if (part->kind->shares)
 		{
+			batch_read_parts(input);
 			(void) batch_append_json(part, input);
 			continue;
 		}

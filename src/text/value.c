@@ -167,6 +167,21 @@ value_append(StringInfo json, const JsonbValue *value)
 	return cut < len;
 }
 
+bool
+value_list_has(const char *list, const char *item)
+{
+	size_t		len = strlen(item);
+
+	for (const char *at = list; at != NULL && *at != '\0'; at = strchr(at, ';'))
+	{
+		at += strspn(at, "; ");
+		if (pg_strncasecmp(at, item, len) == 0 &&
+			(at[len] == '\0' || at[len] == ';' || at[len] == ' '))
+			return true;
+	}
+	return false;
+}
+
 void
 value_append_encoded(StringInfo url, const char *text, int len)
 {

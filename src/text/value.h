@@ -29,6 +29,9 @@ extern void value_append_compact(StringInfo json, const JsonbValue *value);
 /* Append text percent-encoded for a URL, except characters that HubSpot wants unencoded. */
 extern void value_append_encoded(StringInfo url, const char *text, int len);
 
+/* Whether one of the items of a list with ";" between them is this one, in whatever case. */
+extern bool value_list_has(const char *list, const char *item);
+
 /* Add a key, a text, or both to an open jsonb object. */
 extern void value_push_text(JsonbInState *state, JsonbIteratorToken token, const char *text,
 							int len);

@@ -347,6 +347,18 @@ is(scalar @{ made('first.com') }, 2, 'what the index does not have yet may be ov
 ask('POST', '/_sim/config', { auto_company_match => 'records', search_lag_ms => 0, auto_company_ms => 0 });
 ask('POST', '/_sim/reset');
 
+# Searches by a further domain
+my $search = "/crm/v3/objects/companies/search";
+my $with_token = { filterGroups => [ { filters => [ { propertyName => 'hs_additional_domains', operator => 'CONTAINS_TOKEN', value => 'further.com' } ] } ] };
+ask('POST', '/crm/v3/objects/companies', { properties => { domain => 'first.com', hs_additional_domains => 'second.com;further.com' } });
+is((ask('POST', $search, $with_token))[1]{total}, 1, 'one of several domains is a token');
+ask('POST', '/_sim/config', { further_domains => 'nothing' });
+is((ask('POST', $search, $with_token))[1]{total}, 0, 'or nothing is found by it');
+ask('POST', '/_sim/config', { further_domains => 'refuse' });
+is((ask('POST', $search, $with_token))[0], 400, 'or nobody may search by it');
+ask('POST', '/_sim/config', { further_domains => 'token' });
+ask('POST', '/_sim/reset');
+
 # Faults
 my $one = { inputs => [ input('fault@example.com', { city => 'X' }) ] };
 my $count = sub { (ask('GET', '/_sim/objects/contacts'))[1]{count} };

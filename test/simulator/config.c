@@ -55,6 +55,7 @@ static const ConfigKey keys[] = {
 	{"event_repeat", CONFIG_STRING, &config.event_repeat},
 	{"auto_company_ms", CONFIG_INT, &config.auto_company_ms},
 	{"auto_company_match", CONFIG_STRING, &config.auto_company_match},
+	{"further_domains", CONFIG_STRING, &config.further_domains},
 	{"answers", CONFIG_LIST, &config.answers},
 	{"answer_seed", CONFIG_INT, &config.answer_seed},
 };
@@ -82,6 +83,7 @@ config_init(void)
 	config.events_path = must_strdup("both");
 	config.event_repeat = must_strdup("refuse");
 	config.auto_company_match = must_strdup("records");
+	config.further_domains = must_strdup("token");
 	config.answers.given = config.required.given = true;
 }
 

@@ -57,6 +57,7 @@ typedef struct Config
 
 	int64_t		auto_company_ms;	/* a new contact gets a company so long after; 0: never */
 	char	   *auto_company_match; /* "records", or "index": as a search would find them */
+	char	   *further_domains;	/* a search by a company's: "token", "refuse" or "nothing" */
 
 	int64_t		answer_seed;	/* of the variants that are on, see answer.h; 0: as named below */
 	StringList	answers;		/* their names; never null */

@@ -65,6 +65,13 @@ refuse(Request *request, const char *message)
 	return false;
 }
 
+/* Whether such filters work is open: config.further_domains. */
+static bool
+is_further_domains(const Property *property)
+{
+	return strcmp(property->name, "hs_additional_domains") == 0;
+}
+
 static bool
 read_filter(Request *request, struct json_object *json, Filter *filter)
 {
@@ -84,6 +91,8 @@ read_filter(Request *request, struct json_object *json, Filter *filter)
 		reply_problems(request, &problems);
 		return false;
 	}
+	if (is_further_domains(filter->property) && strcmp(config.further_domains, "refuse") == 0)
+		return refuse(request, scratch_printf("Property %s cannot be searched by", name));
 	while (at < sizeof(operators) / sizeof(operators[0]) && strcmp(operators[at], operator) != 0)
 		at++;
 	if (at == sizeof(operators) / sizeof(operators[0]))
@@ -249,6 +258,8 @@ filter_holds(const Filter *filter, const Object *object)
 {
 	const char *value = object_value(object, filter->property);
 
+	if (is_further_domains(filter->property) && strcmp(config.further_domains, "nothing") == 0)
+		return false;
 	if (filter->operator == FILTER_HAS_NOT)
 		return value == NULL;
 	if (value == NULL)

@@ -81,6 +81,82 @@ subtest 'by the key first, then by the domain' => sub {
 };
 
 #
+# Further domains (hs_additional_domains)
+#
+sub merged { my ($name, $domain, $further) = @_; return existing('companies', name => $name, domain => $domain, hs_additional_domains => $further) }
+
+merged('Decoy', 'decoy.com', 'not-further.com;further.com.org');
+for my $server (qw(crm keyed))
+{
+	subtest "$server: a company by a further domain" => sub {
+		my $merged = merged('Merged', "$server-now.com", "$server-old.com; $server-OLDER.com");
+		requests();
+		my $id = call('group', qq{\{"groupId": "$server-x", "traits": \{"name": "Told", "website": "https://www.$server-older.com/about"\}\}}, $server);
+		is(row($id, 'verdict, created, record_id') . ' ' . warned($id), "delivered|f|$merged ", 'is the one');
+		is(join(' ', map { record($merged, $_) // 'none' } qw(domain name hs_additional_domains)), "$server-now.com Told $server-old.com; $server-OLDER.com", 'and keeps its primary domain');
+		is(requests(), $server eq 'keyed' ? 'search read update' : 'search update', 'found by the search for primary domains');
+		$id = call('group', qq{\{"groupId": "$server-x", "traits": \{"name": "Again", "website": "$server-older.com"\}\}}, $server);
+		is(row($id, 'record_id') . ' ' . record($merged, 'domain') . ' ' . record($merged, 'name') . ' ' . requests(),
+			"$merged $server-now.com Again " . ($server eq 'keyed' ? 'upsert' : 'update'), 'nor does the next call change it');
+
+		my $owner = existing('companies', name => 'Owner', domain => "$server-older2.com");
+		merged('Elsewhere', "$server-now2.com", "$server-older2.com");
+		$id = call('group', qq{\{"groupId": "$server-y", "traits": \{"name": "Y", "website": "$server-older2.com"\}\}}, $server);
+		is(row($id, 'record_id') . ' ' . warned($id), "$owner ", 'one whose primary domain it is goes before');
+		my @two = map { merged("Two $_", "$server-two$_.com", "$server-older3.com") } 1, 2;
+		$id = call('group', qq{\{"groupId": "$server-z", "traits": \{"website": "$server-older3.com"\}\}}, $server);
+		is(row($id, 'record_id') . ' ' . warned($id), "$two[0] several_companies", 'of two the oldest, with a warning');
+		requests();
+		$id = call('group', qq{\{"groupId": "$server-w", "traits": \{"website": "further.com"\}\}}, $server);
+		is(row($id, 'verdict, created') . ' ' . requests(), 'delivered|t search ' . ($server eq 'keyed' ? 'upsert' : 'create'), 'nobody\'s: no request more');
+		hubspot('DELETE', "/crm/v3/objects/companies/" . row($id, 'record_id'));
+	};
+}
+
+subtest 'a deletion by a further domain' => sub {
+	my $merged = merged('Gone', 'gone-now.com', 'gone-old.com');
+	my $id = call('delete', '{"object": "company", "domain": "gone-old.com"}');
+	is(row($id, 'verdict') . ' ' . scalar(companies('gone-now.com')), 'delivered 0', 'means that company');
+};
+
+# For each reading of what is not documented, an account: what it has found out lasts for an hour
+for my $reading (qw(refuse nothing))
+{
+	subtest "further domains, when HubSpot's search takes a filter of them to $reading" => sub {
+		create_account($node, 'postgres', $reading, $sim, unknown_user_wait => '0');
+		$sim->config(further_domains => $reading);
+		my $merged = merged('Merged', "$reading-now.com", "$reading-old.com");
+		my $known = existing('companies', name => 'Known', domain => "$reading-known.com");
+		requests();
+		my @ids = together(map { statement('group', qq{\{"traits": \{"website": "$reading-$_.com"\}\}}, $reading) } qw(old known));
+		is(row($ids[0], 'verdict, created') . ' ' . row($ids[1], 'verdict, created, record_id'), "delivered|t delivered|f|$known", 'primary domains decide');
+		is(join(' ', sort split / /, requests()), $reading eq 'refuse' ? 'create search search update' : 'create search update', 'after a search without');
+		call('group', qq{\{"traits": \{"website": "$reading-next.com"\}\}}, $reading);
+		is(requests(), 'search create', 'which is not tried for each');
+		$sim->config(further_domains => 'token');
+	};
+}
+
+subtest 'more companies with further domains than an answer has room for' => sub {
+	create_account($node, 'postgres', 'many', $sim, unknown_user_wait => '0');
+	for my $batch (0 .. 2)
+	{
+		hubspot('POST', '/crm/v3/objects/companies/batch/create', { inputs => [ map { { properties => { domain => "many$_.com", hs_additional_domains => "many-old$_.com;many-older$_.com" } } } $batch * 70 + 1 .. $batch * 70 + 70 ] });
+	}
+	my $behind = existing('companies', name => 'Behind', domain => 'many-behind.com');
+	my ($far) = companies('many210.com');
+	requests();
+	my @ids = together(map { statement('group', qq{\{"traits": \{"name": "Told", "website": "$_.com"\}\}}, 'many') } qw(many-older210 many-behind), map { "many-new$_" } 1 .. 10);
+	is(row($ids[0], 'verdict, created, record_id'), "delivered|f|$far->{id}", 'it is found by its token');
+	is(row($ids[1], 'verdict, created, record_id'), "delivered|f|$behind", 'and a primary one behind the page');
+	is(join(' ', map { row($_, 'created') } @ids[2 .. 11]), join(' ', ('t') x 10), 'new ones are made');
+	my @kinds = split ' ', requests();
+	is((grep { $_ eq 'search' } @kinds) . ' ' . grep({ $_ eq 'create' } @kinds), '5 3', 'once too many, once without, then five domains at once');
+	call('group', '{"traits": {"website": "many-next.com"}}', 'many');
+	is(requests(), 'search search create', 'from then on a second search for what is nobody\'s primary domain');
+};
+
+#
 # HubSpot makes a company for a new contact, and its search does not find it yet
 #
 $sim->config(search_lag_ms => 600_000, auto_company_ms => 1);

@@ -10,6 +10,7 @@
  *	find list		the id of a list by its name; one row asks for all
  *	read contacts,	records that neither an answer nor the tables told
  *	read companies
+ *	search			the same of companies that are named by their domain
  *	make contacts,	those that HubSpot does not have, with create_missing
  *	make companies
  *	change			members of one list come and go in one request
@@ -27,6 +28,7 @@
 #include "activity/lists.h"
 #include "base/clock.h"
 #include "crm/records.h"
+#include "search/company_search.h"
 #include "store/record_map.h"
 #include "text/value.h"
 #include "wait/await.h"
@@ -115,9 +117,11 @@ kind_of_list_row(WorkKey *key)
 	 */
 	if (!is_settled(key))
 		return NULL;
-	if (lists_record(row)[0] == '\0' && records_can_be_read(list.object, key->property))
+	if (lists_record(row)[0] != '\0')
+		return &lists_change_members;
+	if (records_can_be_read(list.object, key->property))
 		return &lists_read_records;
-	return &lists_change_members;
+	return company_is_by_domain(key) ? &lists_search_companies : &lists_change_members;
 }
 
 static void
@@ -161,7 +165,6 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	MessageList list;
 	MessageProblem why;
 	const KnownList *known;
-	bool		is_looked_for = row->looked != LOOKED_NOT || row_was(row, ONCE_WITHOUT_RECORD);
 
 	*category = "bad_message";
 	*problem = "this version knows no such call about lists";
@@ -195,9 +198,7 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	 */
 	if (list.object == OBJECT_IS_CONTACT && queue_is_by_user_id(row->key))
 		return row->looked == LOOKED_NOT || tell_may_come(row);
-	*problem = records_problem_of_key(list.object, row->key->key);
-	return records_can_be_read(list.object, row->key->property) || lists_record(row)[0] != '\0' ||
-		!is_looked_for;
+	return true;
 }
 
 /* Rows of one member are one when they are about one list; the last one says how it ends. */

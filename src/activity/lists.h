@@ -78,6 +78,7 @@ extern Row *lists_carrier(const Input *input);
 /* ---- lists_member.c: requests about members ---------------------------------------- */
 
 extern const RequestKind lists_read_records;
+extern const RequestKind lists_search_companies;
 extern const RequestKind lists_change_members;
 
 /* ---- for hubspot_explain(), too ------------------------------------------------------ */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "crm/employers.h"
 #include "crm/records.h"
+#include "search/company_search.h"
 #include "store/record_map.h"
 
 /*
@@ -104,6 +105,29 @@ static void
 record_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	records_keys_answered(batch, reply, request, decide_record);
+}
+
+static BuildResult
+append_domain(Batch *batch, Input *input, const MessageParts *parts)
+{
+	input->alias = input->key->key;
+	return company_search_append(batch, input);
+}
+
+/* None is made of a domain alone: HubSpot would not know when another is made of it. */
+static void
+decide_searched(Input *input, const Found *found, const Reply *reply, AckRequest *request)
+{
+	if (found->company != NULL)
+		take_record(input, found->company);
+	else
+		end_not_found(input, company_not_found(input->alias), reply, request);
+}
+
+static void
+searched(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	company_search_answered(batch, reply, request, decide_searched);
 }
 
 static bool
@@ -218,8 +242,7 @@ end_missing(Input *input, const Reply *reply, AckRequest *request)
 					  queue_id_property(key), key->key, clock_us());
 	for (int i = 0; i < input->nrows; i++)
 		lists_record(input->rows[i])[0] = '\0';
-	if (row_was(lists_carrier(input), ONCE_WITHOUT_RECORD) ||
-		!records_can_be_read(lists_object(lists_carrier(input)), key->property))
+	if (row_was(lists_carrier(input), ONCE_WITHOUT_RECORD))
 		end_not_found(input, NULL, reply, request);
 	else
 		begin_anew(input, ONCE_WITHOUT_RECORD);
@@ -344,6 +367,13 @@ const RequestKind lists_read_records = {
 	.end_body = records_end_read,
 	.append_input = append_sought,
 	.answered = record_answered,
+};
+
+const RequestKind lists_search_companies = {
+	COMPANY_SEARCH,
+	.gathers = true,
+	.append_input = append_domain,
+	.answered = searched,
 };
 
 static const RequestKind make_records = {

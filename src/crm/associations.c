@@ -11,6 +11,7 @@
  *	link beside		the same without a label, of a late row whose contact has a primary company
  *	read contact,	a side that no answer has told us
  *	read company
+ *	search company	the same where it is named by its domain
  *	make contact,	a side that HubSpot does not have, with create_missing
  *	make company
  *
@@ -28,6 +29,7 @@
 #include "crm/late.h"
 #include "crm/records.h"
 #include "request/fault.h"
+#include "search/company_search.h"
 #include "store/company_contact.h"
 #include "ring/ring_scan.h"
 #include "store/record_map.h"
@@ -45,6 +47,7 @@ static const RequestKind unlink_pairs;
 static const RequestKind link_beside;
 static const RequestKind read_contacts;
 static const RequestKind read_companies;
+static const RequestKind search_companies;
 static const RequestKind make_contacts;
 static const RequestKind make_companies;
 
@@ -124,11 +127,22 @@ is_settled(WorkKey *key)
 	return !(has_company ? await_reader(key, contacts) : await_reader(key, companies));
 }
 
+/* The request for the company of a row; NULL: it is known. */
+static const RequestKind *
+kind_to_find(const Row *row)
+{
+	MessageKey	company = company_of(row);
+
+	if (is_by_domain(&company))
+		return row->record_id[0] == '\0' || row_was(row, ONCE_WITHOUT_RECORD)
+			? &search_companies : NULL;
+	return row->record_id[0] == '\0' ? &read_companies : NULL;
+}
+
 static const RequestKind *
 kind_of_association(WorkKey *key)
 {
 	Row		   *row = key_head(key);
-	MessageKey	company;
 
 	if (!is_settled(key))
 		return NULL;
@@ -136,9 +150,8 @@ kind_of_association(WorkKey *key)
 		return &read_contacts;
 	if (key->record_id[0] != '\0' && must_ask(row))
 		return &late_read_company;
-	company = company_of(row);
-	if (row->record_id[0] == '\0' && key->record_id[0] != '\0' && !is_by_domain(&company))
-		return &read_companies;
+	if (key->record_id[0] != '\0' && kind_to_find(row) != NULL)
+		return kind_to_find(row);
 	return kind_of_pair(row);	/* or check_association() says why not */
 }
 
@@ -221,14 +234,6 @@ end_read_companies(Batch *batch)
 	}
 }
 
-/* A company that goes by its domain is not looked for: it has a row of its own. */
-static const char *
-company_problem(const MessageKey *company)
-{
-	return psprintf("no company of the domain %s is known: see the row of the company",
-					company->key);
-}
-
 /* HubSpot does not have a side, and none is to be made: nobody can be put there, or is there. */
 static void
 end_not_found(Input *input, const char *category, const char *message, int status,
@@ -240,19 +245,15 @@ end_not_found(Input *input, const char *category, const char *message, int statu
 
 /* The contact is known: the company is the next to be found, or both are. */
 static void
-go_on(Input *input, const Reply *reply, AckRequest *request)
+go_on(Input *input)
 {
-	MessageKey	company = company_of(carrier(input));
+	const Row  *row = carrier(input);
+	const RequestKind *to_find = kind_to_find(row);
 
-	if (must_ask(carrier(input)))
+	if (must_ask(row))
 		input->onward = &late_read_company;
-	else if (carrier(input)->record_id[0] != '\0')
-		input->onward = kind_of_pair(carrier(input));
-	else if (!is_by_domain(&company))
-		input->onward = &read_companies;
 	else
-		end_not_found(input, "company_not_found", company_problem(&company), reply->status,
-					  request);
+		input->onward = to_find != NULL ? to_find : kind_of_pair(row);
 }
 
 /*
@@ -296,7 +297,7 @@ decide_contact(Batch *batch, Input *input, const ReplyResult *found, const Reply
 	if (found != NULL)
 	{
 		take_contact(input->key, found);
-		go_on(input, reply, request);
+		go_on(input);
 	}
 	else if (may_make(input, input->key->property))
 		input->onward = &make_contacts;
@@ -345,6 +346,39 @@ read_companies_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	companies_answered(batch, reply, request, decide_company);
 }
 
+static BuildResult
+append_domain(Batch *batch, Input *input, const MessageParts *parts)
+{
+	input->alias = company_of(carrier(input)).key;
+	return company_search_append(batch, input);
+}
+
+/* None is made of a domain alone: HubSpot would not know when another is made of it. */
+static void
+decide_searched(Input *input, const Found *found, const Reply *reply, AckRequest *request)
+{
+	Row		   *row = carrier(input);
+
+	if (found->company != NULL)
+	{
+		input->several = found->several > 1;
+		take_company(row, found->company);
+	}
+
+	/* The search may not find yet what is there: what an answer has told is good as it was. */
+	if (row->record_id[0] != '\0')
+		input->onward = kind_of_pair(row);
+	else
+		end_not_found(input, "company_not_found", company_not_found(input->alias), reply->status,
+					  request);
+}
+
+static void
+searched(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	company_search_answered(batch, reply, request, decide_searched);
+}
+
 /* ---- a side that is made ------------------------------------------------------------------ */
 
 static BuildResult
@@ -372,7 +406,7 @@ decide_made(Batch *batch, Input *input, const ReplyResult *found, const Reply *r
 	else if (is_contact)
 	{
 		take_contact(input->key, found);
-		go_on(input, reply, request);
+		go_on(input);
 	}
 	else
 	{
@@ -432,6 +466,7 @@ end_linked(Input *input, const Reply *reply, AckRequest *request)
 	.record_id = input->key->record_id};
 
 	company_contact_grew();
+	company_warn_of_several(input);
 	if (late_has_company(carrier(input)))
 		batch_warn(input, "older_value", "associatedcompanyid",
 				   "the contact has another primary company, of a younger call perhaps");
@@ -472,6 +507,7 @@ end_not_linked(Input *input, const ReplyError *error, const Reply *reply, AckReq
 		return;
 	}
 	batch_note_once(input, ONCE_WITHOUT_RECORD);
+
 	for (int i = 0; i < input->nrows && !is_by_domain(&company); i++)
 		input->rows[i]->record_id[0] = '\0';
 	input->key->record_id[0] = '\0';
@@ -576,16 +612,11 @@ static BuildResult
 append_leaving(Batch *batch, Input *input, const MessageParts *parts)
 {
 	Row		   *row = carrier(input);
-	MessageKey	company = company_of(row);
 
-	if (row->record_id[0] == '\0' && row->looked == LOOKED_NOT)
-		return BUILD_WAIT;
 	if (row->record_id[0] == '\0')
 	{
-		AckResult	result = {.verdict = VERDICT_UNCHANGED, .created = -1,
-		.category = "company_not_found", .message = company_problem(&company)};
-
-		return records_end_unsent(input, result);
+		row->looked = LOOKED_NOT;
+		return BUILD_WAIT;		/* as in append_pair() */
 	}
 	appendStringInfo(&batch->body, "{\"from\":{\"id\":\"%s\"},\"to\":[{\"id\":\"%s\"}]}",
 					 input->key->record_id, row->record_id);
@@ -709,6 +740,13 @@ static const RequestKind read_companies = {
 	.answered = read_companies_answered,
 };
 
+static const RequestKind search_companies = {
+	COMPANY_SEARCH,
+	.gathers = true,
+	.append_input = append_domain,
+	.answered = searched,
+};
+
 static const RequestKind make_contacts = {
 	.repeat = REPEAT_HARMLESS,
 	.path = PATH_UPSERT,
@@ -759,12 +797,7 @@ check_association(Row *row, const MessageParts *parts, const char **category, co
 		return false;
 	*category = "contact_not_found";
 	*problem = "no call has told yet which contact this userId is";
-	if (queue_is_by_user_id(row->key))
-		return false;
-	*category = "company_not_found";
-	*problem = company_problem(&company);
-	return row_leaves(row) || !is_by_domain(&company) || row->record_id[0] != '\0' ||
-		row->key->record_id[0] == '\0' || row->looked == LOOKED_NOT;
+	return !queue_is_by_user_id(row->key);
 }
 
 const FamilyWork associations_work = {

@@ -41,16 +41,6 @@ records_not_found(Object object)
 	return psprintf("%s_not_found", object_types[object].name);
 }
 
-/* A record that goes by a key which is not unique is not looked for: it has a row of its own. */
-const char *
-records_problem_of_key(Object object, const char *key)
-{
-	const CrmType *type = &object_types[object];
-
-	return psprintf("no %s of the %s %s is known: see the row of the %s", type->name,
-					type->natural_key, key, type->name);
-}
-
 void
 records_forget(const WorkKey *key)
 {

@@ -62,9 +62,8 @@ records_type(const Lane *lane)
 /* Whether a key of this property is one that HubSpot can be asked for a record of the type by. */
 extern bool records_can_be_read(Object object, const char *property);
 
-/* What is said of a record that is not there: the category, and why its key was not asked for. */
+/* What is said of a record that is not there: the category. */
 extern const char *records_not_found(Object object);
-extern const char *records_problem_of_key(Object object, const char *key);
 
 /* HubSpot does not have the record of a key. */
 extern void records_forget(const WorkKey *key);

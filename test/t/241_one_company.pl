@@ -119,6 +119,69 @@ subtest 'a deletion by a further domain' => sub {
 	is(row($id, 'verdict') . ' ' . scalar(companies('gone-now.com')), 'delivered 0', 'means that company');
 };
 
+#
+# Domains that no call has told
+#
+sub pairs { return ask("SELECT string_agg(concat_ws(' ', key, verdict, category), ', ' ORDER BY key) FROM hubspot.outbox_status WHERE object = 'association' AND key LIKE '\%\@staff.com' AND id > $_[0]") }
+sub last_id { return ask('SELECT coalesce(max(id), 0) FROM hubspot.outbox_status') }
+
+# Requests of any kind, in short, since the last call of this or requests().
+sub all_requests
+{
+	my @new = $sim->requests($seen);
+	$seen = $new[-1]{seq} if @new;
+	return join ' ', map { $_->{path} =~ m{(\w+)/(?:batch/)?(search|read|create|archive|add-and-remove)$} ? "$1:$2" : () } @new;
+}
+
+subtest 'associations and lists by a domain that no call has told' => sub {
+	my $primary = existing('companies', name => 'Primary', domain => 'untold.com');
+	my $merged = merged('Merged', 'untold-now.com', 'untold-old.com');
+	my @twice = map { existing('companies', name => "Twice $_", domain => 'untold-twice.com') } 1, 2;
+	existing('contacts', email => "$_\@staff.com") for qw(ada bob cid dan eve);
+	ask(q{CREATE TABLE staff (email text PRIMARY KEY, company text);
+		SELECT hubspot_sync('staff', 'staff', 'association', server => 'crm', mapping => '{"contact": "email", "company": "company"}', deletes => 'remove')});
+	requests();
+	my $before = last_id();
+	together(q{INSERT INTO staff VALUES ('ada@staff.com', 'untold.com'), ('bob@staff.com', 'untold.com'), ('cid@staff.com', 'untold-old.com'),
+		('dan@staff.com', 'untold-twice.com'), ('eve@staff.com', 'untold-nobody.com')});
+	is(pairs($before), join(', ', (map { "$_\@staff.com delivered" } qw(ada bob cid dan)), 'eve@staff.com rejected company_not_found'), 'a sync of associations');
+	is(join(', ', map { employers("$_\@staff.com") } qw(ada bob cid dan eve)), "$primary*, $primary*, $merged*, $twice[0]*, ", 'the company is searched for, by any of its domains');
+	is(all_requests(), 'contacts:read companies:search company:create', 'once for all');
+	is(ask("SELECT string_agg(DISTINCT s.key || ' ' || (w->>'code'), ' ') FROM hubspot.outbox_status s, jsonb_array_elements(s.warnings) w WHERE s.id > $before AND s.object = 'association'"),
+		'dan@staff.com several_companies', 'of two the oldest, with a warning');
+	like(ask("SELECT message FROM hubspot.outbox_status WHERE id > $before AND key = 'eve\@staff.com'"), qr/search finds no company of the domain untold-nobody\.com/, 'and what is not there is said');
+	is(scalar(companies('untold-nobody.com')), 0, 'not made');
+
+	# leaving, in the same way
+	existing('contacts', email => "$_\@gone.com") for qw(ada bob);
+	my $left = existing('companies', name => 'Left', domain => 'untold-left.com');
+	hubspot('PUT', "/crm/v4/objects/contacts/@{[ $sim->contact('ada@gone.com')->{id} ]}/associations/default/companies/$left");
+	requests();
+	my @ids = together(map { statement('ungroup', qq{\{"userId": "$$_[0]\@gone.com", "traits": \{"website": "$$_[1]"\}\}}) } [ 'ada', 'untold-left.com' ], [ 'bob', 'untold-none.com' ]);
+	is(join(', ', map { row($_, q{concat_ws(' ', verdict, category)}) } @ids) . '|' . employers('ada@gone.com'), 'delivered, unchanged company_not_found|', 'who leaves one');
+	is(all_requests(), 'contacts:read companies:search company:archive', 'is searched for likewise');
+
+	# lists
+	my $member = merged('Member', 'untold-member-now.com', 'untold-member.com');
+	ask(q{SELECT hubspot_create_list('Untold', 'company', server => 'crm')});
+	wait_drained($node, 'postgres');
+	requests();
+	@ids = together(map { qq{SELECT hubspot_add_to_list('Untold', '{"object": "company", "website": "$_"}', 'crm')} } qw(untold-member.com untold-nothing.com));
+	is(join(', ', map { row($_, q{concat_ws(' ', verdict, category)}) } @ids), 'delivered, rejected company_not_found', 'a list of companies');
+	is(all_requests(), 'companies:search memberships:add-and-remove', 'too');
+	is(row(ask(q{SELECT hubspot_remove_from_list('Untold', '{"object": "company", "website": "untold-nothing.com"}', 'crm')}), 'id') > 0, 1, 'what is nowhere');
+	wait_drained($node, 'postgres');
+	is(ask(q{SELECT verdict FROM hubspot.outbox_status WHERE call = 'remove_from_list' ORDER BY id DESC LIMIT 1}), 'unchanged', 'is in no list');
+
+	# what the tables know is old: HubSpot has made two companies one
+	hubspot('DELETE', "/crm/v3/objects/companies/$primary");
+	my $after = existing('companies', name => 'After the merge', domain => 'untold.com');
+	$before = last_id();
+	ask(q{INSERT INTO staff VALUES ('fay@staff.com', 'untold.com')}) if existing('contacts', email => 'fay@staff.com');
+	wait_drained($node, 'postgres');
+	is(pairs($before) . ' ' . employers('fay@staff.com'), "fay\@staff.com delivered $after*", 'a company that is gone is looked for once more');
+};
+
 # For each reading of what is not documented, an account: what it has found out lasts for an hour
 for my $reading (qw(refuse nothing))
 {

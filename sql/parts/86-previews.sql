@@ -82,6 +82,9 @@ BEGIN
 			CASE WHEN (source->>'follows')::boolean THEN 'followed by triggers' ELSE 'compared at each refresh' END,
 			CASE WHEN (source->>'exact')::boolean THEN '' ELSE 'about ' END, rows),
 		jsonb_build_object('follows', source->'follows', 'rows', rows, 'exact', source->'exact', 'mode', mode, 'deletes', deletes);
+	RETURN QUERY SELECT 'unseen', NULL::text, source->>'unseen', NULL::jsonb WHERE source->>'unseen' IS NOT NULL;
+	RETURN QUERY SELECT 'unseen', 'TRUNCATE', 'is no deletion of rows, nor is it when a partition or child is detached or dropped', NULL::jsonb
+		WHERE (source->>'follows')::boolean AND deletes <> 'ignore';
 	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
 	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
 		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
@@ -103,7 +106,7 @@ CREATE FUNCTION @extschema@.hubspot_sync_preview(source text, object text DEFAUL
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'hubspot_sync_preview';
 COMMENT ON FUNCTION @extschema@.hubspot_sync_preview(text, text, text, jsonb, text, text, text, name) IS
-'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, schema (only when HubSpot has not told it), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
+'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, unseen (what of a followed table is not seen), schema (only when HubSpot has not told it), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
 
 /* Whether HubSpot has what an audience writes. */
 CREATE FUNCTION hubspot.preview_outputs(server oid, object text, outputs text[], property text, list text)

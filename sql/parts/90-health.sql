@@ -133,5 +133,8 @@ UNION ALL
 			WHEN 'failing' THEN format('it is tried again at %s', date_trunc('second', y.next_at))
 			ELSE format('undo what has changed, declare it anew, or give it with hubspot_alter_owner() to a role with the rights; then SELECT hubspot_resync(%L) tells HubSpot what it has missed', y.name) END
 	FROM hubspot.syncs y WHERE y.problem IS NOT NULL AND y.state NOT IN ('stuck', 'waiting')
+UNION ALL
+	SELECT format('trigger "%s" of table %s: %s', t.name, t."table", t.problem), t.remedy
+	FROM hubspot.triggers t WHERE t.problem IS NOT NULL
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row each; empty when all is well';

@@ -20,11 +20,13 @@
 #include "utils/portal.h"
 
 #include "base/hubspot.h"
+#include "backend/user_tree.h"
 #include "declare/preview_source.h"
 #include "enqueue/row_column.h"
 #include "refresh/refresh_row.h"
 #include "refresh/refresh_source.h"
 #include "store/act_as.h"
+#include "sync/sync_follow.h"
 #include "text/value.h"
 
 #define SAMPLE_ROWS		3
@@ -61,6 +63,20 @@ source_words(const SyncSource *source)
 			break;
 	}
 	return psprintf("%s %s", kind, source->text);
+}
+
+/* " and its 3 partitions"; empty if nothing is below it. */
+static char *
+below_words(Oid relation)
+{
+	int			count = list_length(user_tree_tables(relation, NoLock)) - 1;
+	bool		is_partitioned = get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE;
+
+	if (count <= 0)
+		return pstrdup("");
+	return psprintf(" and its %d %s", count,
+					is_partitioned ? (count == 1 ? "partition" : "partitions")
+					: (count == 1 ? "child" : "children"));
 }
 
 static void
@@ -143,10 +159,16 @@ char *
 preview_describe_source(const Sync *sync, const SyncSource *source)
 {
 	StringInfoData json;
+	const char *unseen;
 
 	initStringInfo(&json);
 	appendStringInfo(&json, "{\"follows\":%s", sync->follows ? "true" : "false");
-	append_member(&json, "what", source_words(source));
+	append_member(&json, "what",
+				  psprintf("%s%s", source_words(source),
+						   sync->follows ? below_words(source->relation) : ""));
+	unseen = sync->follows ? sync_follow_unseen(source->relation) : NULL;
+	if (unseen != NULL)
+		append_member(&json, "unseen", unseen);
 	describe_columns(&json, sync, source);
 	describe_rows(&json, sync);
 	appendStringInfoChar(&json, '}');

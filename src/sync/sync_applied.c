@@ -148,6 +148,7 @@ sync_applied_row(SyncRowPlan *plan, const TriggerData *trigger)
 	(now == NULL || sync_row_is_other(plan, before, now));
 	SyncRows   *queue;
 
+	/* Whatever becomes of this row, it is queued behind what was put off. */
 	settle(plan, trigger);
 	if (removes && may_move(trigger))
 	{

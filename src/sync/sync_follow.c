@@ -300,6 +300,7 @@ table_problem(const Sync *sync, Oid table, const List *found, int *count)
 		const char *why;
 		ListCell   *cell;
 
+		/* By its name, as CREATE OR REPLACE finds it: one of another name would be a second one. */
 		foreach(cell, found)
 			if (strcmp(((const Found *) lfirst(cell))->name, name) == 0)
 			one = lfirst(cell);
@@ -333,6 +334,7 @@ sync_follow_problem(const Sync *sync)
 		List	   *here = NIL;
 		const char *why = NULL;
 
+		/* A trigger may also be on a table that is not in the tree (any more). */
 		for (; next < list_length(found); next++)
 		{
 			Found	   *one = list_nth(found, next);

@@ -33,6 +33,12 @@ extern void sync_follow_init(void);
  */
 extern Oid	sync_followed_table(const char *name);
 
+/*
+ * What of a table, that is or would be followed, is not seen: a foreign table below it, statements
+ * that name a table above it; NULL: nothing.
+ */
+extern const char *sync_follow_unseen(Oid relation);
+
 /* Why some of the triggers do not fire; NULL if all do. */
 extern const char *sync_follow_problem(const Sync *sync);
 

@@ -35,9 +35,8 @@ problem_of_columns(const Sync *sync, Relation rel)
 	return problem;
 }
 
-/* What is below the table and cannot be followed, or above it and changes it. */
-static const char *
-problem_of_relatives(Oid relation)
+const char *
+sync_follow_unseen(Oid relation)
 {
 	Oid			foreign = user_table_foreign_partition(relation);
 	List	   *ancestors = user_tree_ancestors(relation);
@@ -71,7 +70,7 @@ problem_of_relation(const Sync *sync)
 		if (sync->kind == SYNC_IS_SYNC)
 			problem = problem_of_columns(sync, rel);
 		if (problem == NULL && sync->follows)
-			problem = problem_of_relatives(sync->relation);
+			problem = sync_follow_unseen(sync->relation);
 		if (problem == NULL && sync->follows)
 			problem = sync_follow_problem(sync);
 		relation_close(rel, NoLock);

@@ -159,6 +159,7 @@ SELECT problem FROM hubspot.syncs;
 CREATE TABLE above (LIKE base);
 ALTER TABLE base INHERIT above;
 SELECT problem FROM hubspot.syncs;
+SELECT item, name, detail FROM hubspot_sync_preview('base', mapping => '{"email": "mail"}', deletes => 'archive') WHERE item IN ('source', 'unseen');
 ALTER TABLE base NO INHERIT above;
 ALTER TABLE base DROP COLUMN tariff;
 SELECT does($$INSERT INTO child VALUES (2, 'b@example.com')$$);
@@ -196,6 +197,29 @@ REVOKE ALL ON FOREIGN SERVER crm FROM follower;
 DROP ROLE follower, attacher;
 SELECT hubspot_drop_sync('bases');
 DROP TABLE base, child, second, grandchild, above CASCADE;
+
+-- Triggers of one's own: what they miss, and that the remedy works as it is printed
+CREATE TABLE "Own" (id int, email text) PARTITION BY RANGE (id);
+CREATE TABLE own_1 PARTITION OF "Own" FOR VALUES FROM (0) TO (10);
+CREATE TABLE own_2 PARTITION OF "Own" FOR VALUES FROM (10) TO (20);
+CREATE TABLE own_parent (id int, email text);
+CREATE TABLE own_child () INHERITS (own_parent);
+CREATE TRIGGER " ON it" AFTER INSERT ON "Own" REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION hubspot_trigger('identify', 'crm', '{"email": "email"}');
+CREATE TRIGGER rows AFTER INSERT OR UPDATE OF email ON own_parent FOR EACH ROW WHEN (NEW.email <> ' EXECUTE ') EXECUTE FUNCTION hubspot_trigger('identify', 'crm');
+CREATE TABLE own_fine (LIKE "Own") PARTITION BY RANGE (id);
+CREATE TABLE own_fine_1 PARTITION OF own_fine DEFAULT;
+CREATE TRIGGER fine AFTER INSERT ON own_fine FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('identify', 'crm');
+CREATE TABLE own_off (LIKE "Own");
+CREATE TRIGGER off AFTER INSERT ON own_off FOR EACH ROW EXECUTE FUNCTION hubspot_trigger('identify', 'crm');
+ALTER TABLE own_off DISABLE TRIGGER off;
+SELECT "table", name, level, enabled_for, problem FROM hubspot.triggers ORDER BY 1, 2;
+SELECT problem FROM hubspot_health() WHERE problem LIKE 'trigger %' ORDER BY 1;
+SELECT does($$INSERT INTO own_1 VALUES (1, 'a@example.com')$$), does($$INSERT INTO own_child VALUES (1, 'b@example.com')$$), does($$INSERT INTO own_off VALUES (1, 'c@example.com')$$);
+SELECT unnest(string_to_array(remedy, '; ')) FROM hubspot_health() WHERE problem LIKE 'trigger %' ORDER BY problem \gexec
+SELECT "table", name, level, enabled_for, problem FROM hubspot.triggers WHERE problem <> '' ORDER BY 1, 2;
+SELECT does($$INSERT INTO own_1 VALUES (1, 'a@example.com')$$), does($$INSERT INTO own_child VALUES (1, 'b@example.com')$$), does($$INSERT INTO own_off VALUES (1, 'c@example.com')$$),
+	does($$INSERT INTO "Own" VALUES (11, 'd@example.com')$$), does($$INSERT INTO own_fine_1 VALUES (1, 'e@example.com')$$);
+DROP TABLE "Own", own_parent, own_child, own_fine, own_off;
 DROP VIEW our_triggers, queued;
 DROP FUNCTION does(text), forget();
 DROP EXTENSION hubspot CASCADE;

@@ -83,6 +83,16 @@ shop(q{COMMIT PREPARED 'p'});
 wait_until(sub { $sim->contact('prepared@example.com') }, 'what is committed later');
 wait_until(sub { ask('SELECT count(*) FROM plain') eq '1' }, 'the table whose trigger is not for replication');
 is($sim->contact('plain@example.com'), undef, 'a trigger that is not enabled for replication queues nothing');
+is(ask('SELECT "table", name, problem FROM hubspot.triggers WHERE problem IS NOT NULL'), 'public.plain|origin|what the subscription "shop" applies is not seen', '... which is told');
+my $remedy = q{SELECT remedy FROM hubspot.triggers WHERE problem IS NOT NULL};
+ask(ask($remedy));
+shop(q{INSERT INTO plain VALUES ('row@example.com')});
+wait_until(sub { $sim->contact('row@example.com') }, 'a row after the remedy');
+ask(q{DROP TRIGGER origin ON plain; CREATE TRIGGER origin AFTER INSERT ON plain REFERENCING NEW TABLE AS "FOR EACH" FOR EACH STATEMENT EXECUTE FUNCTION hubspot_trigger('identify', 'crm')});
+ask(ask($remedy));
+shop(q{INSERT INTO plain VALUES ('statement@example.com')});
+wait_until(sub { $sim->contact('statement@example.com') }, 'a row after the remedy of a statement trigger');
+is(ask($remedy), '', 'the remedies work as they are printed');
 
 #
 # Followed tables

@@ -27,7 +27,10 @@ UNION ALL
 				WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
 				(SELECT 'held: ' || i.held_reason FROM hubspot.installation i WHERE i.held_at IS NOT NULL),
 				'not started yet, or hubspot.databases leaves it out')),
-		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED')
+		CASE WHEN EXISTS (SELECT FROM hubspot.worker_report() w
+				WHERE w.failures > 0 AND w.state = 'stopped' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+			THEN 'mend what the server log names as the cause; nothing is lost, and it is tried again by itself, after a minute at most'
+			ELSE (SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED') END
 	WHERE NOT pg_is_in_recovery()
 		AND hubspot.is_preloaded()
 		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
@@ -67,7 +70,9 @@ UNION ALL
 UNION ALL
 	SELECT format('the worker is held: %s; %s rows wait', w.problem,
 			(SELECT coalesce(sum(s.waiting), 0) FROM hubspot.status s)),
-		(SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD')
+		/* one that waits after crashes has a process, and goes on by itself */
+		CASE WHEN w.pid <> 0 THEN 'find out from the server''s log what crashed; nothing is lost'
+			ELSE (SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD') END
 	FROM hubspot.worker_report() w
 	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 UNION ALL

@@ -110,6 +110,12 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		"this server cannot read HubSpot's answers",
 		"see hubspot.requests and hubspot.libraries(): if a proxy answers in HubSpot's place, "
 	"mend that, else update json-c or report it"},
+	[EVENT_TOO_LONG] = {"answer too long", LANE_UNREADABLE, SCOPE_LANE, true, 1, 300,
+		TRIED_AGAIN,
+		"HubSpot's answer is too long",
+		"hubspot.requests has its path: if it is that of the properties, delete properties or "
+		"options in HubSpot that nobody needs; if a proxy answers in HubSpot's place, mend that; "
+	"else report it"},
 	[EVENT_MIGRATING] = {"477", LANE_MIGRATING, SCOPE_ACCOUNT, true, 300, 3600,
 		TRIED_AGAIN,
 		"HubSpot is moving the account to another data centre",
@@ -147,6 +153,12 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		TRIED_AGAIN,
 		"the token lacks a scope",
 	"grant the named scopes to the token, in HubSpot"},
+	[EVENT_BARRED] = {"403 page", LANE_FORBIDDEN, SCOPE_LANE, true, 10, 300,
+		TRIED_AGAIN,
+		"something before HubSpot's API refuses the requests",
+		"the answer is no JSON of HubSpot's: if a proxy or firewall of yours gave it, let this "
+		"server through; if it is what stands before HubSpot's API, ask HubSpot's support about "
+	"this server's address"},
 	[EVENT_WRONG_HUBLET] = {"488", LANE_WRONG_HUBLET, SCOPE_ACCOUNT, true, 300, 300,
 		TRIED_AGAIN,
 		"the account lives in another data centre",
@@ -195,6 +207,7 @@ static const char *const waits[LANE_EVENT_COUNT] =
 	[EVENT_NETWORK] = "HubSpot, which does not answer",
 	[EVENT_NOT_STORED] = "the account's properties, which could not be stored",
 	[EVENT_UNREADABLE] = "answers of HubSpot that can be read",
+	[EVENT_TOO_LONG] = "an answer of HubSpot of a bearable length",
 	[EVENT_MIGRATING] = "the account's move to another data centre",
 	[EVENT_BAD_OPTION] = "a usable option of the SERVER",
 	[EVENT_NOT_UNIQUE] = "a key property that is unique in HubSpot",
@@ -203,6 +216,7 @@ static const char *const waits[LANE_EVENT_COUNT] =
 	[EVENT_UNAUTHORIZED] = "a valid token",
 	[EVENT_OTHER_HUB] = "a token of the account that portal_id names",
 	[EVENT_FORBIDDEN] = "a scope of the token",
+	[EVENT_BARRED] = "what stands before HubSpot, which refuses this server",
 	[EVENT_WRONG_HUBLET] = "a token of the right data centre",
 	[EVENT_MISDIRECTED] = "the right address of HubSpot",
 	[EVENT_PAUSED] = "lane paused",

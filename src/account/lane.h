@@ -61,6 +61,7 @@ typedef enum LaneEvent
 	EVENT_NETWORK,				/* no answer: DNS, TCP, TLS, timeout */
 	EVENT_NOT_STORED,			/* our tables refuse what HubSpot has sent */
 	EVENT_UNREADABLE,			/* 2xx that we cannot read */
+	EVENT_TOO_LONG,				/* an answer beyond WIRE_MAX_BODY */
 	EVENT_MIGRATING,			/* 477 */
 	EVENT_BAD_OPTION,			/* an option of the SERVER is not usable */
 	EVENT_NOT_UNIQUE,			/* the property of the account's ids cannot identify a record */
@@ -69,6 +70,7 @@ typedef enum LaneEvent
 	EVENT_UNAUTHORIZED,			/* 401 */
 	EVENT_OTHER_HUB,			/* the token is not of the account that the SERVER names */
 	EVENT_FORBIDDEN,			/* 403 */
+	EVENT_BARRED,				/* 403 that is no answer of HubSpot's API */
 	EVENT_WRONG_HUBLET,			/* 488 */
 	EVENT_MISDIRECTED,			/* 3xx, 405, a path that does not exist */
 	EVENT_PAUSED,				/* hubspot_pause() of this lane */

@@ -288,6 +288,8 @@ back_off(WorkerSlot *slot, TimestampTz now)
 static void
 judge_end(WorkerSlot *slot, TimestampTz now)
 {
+	char		problem[SHARED_TEXT];
+
 	slot->just_ended = false;
 	forget_handle(slot);
 	if (slot->stop_wanted)
@@ -298,6 +300,10 @@ judge_end(WorkerSlot *slot, TimestampTz now)
 	if (is_healthy(slot, slot->changed_at))
 		slot->failures = 0;
 	back_off(slot, now);
+	snprintf(problem, sizeof(problem),
+			 "the worker ended with an error, %d times in a row, and is started again at %s",
+			 slot->failures, timestamptz_to_str(slot->not_before));
+	say(slot, problem);
 }
 
 static void

@@ -343,8 +343,24 @@ take_key(Sync *sync, const SyncSource *source, const char *key)
 
 /* ---- what an object needs ------------------------------------------------------------------ */
 
+/* What a mapping names and nothing takes would be left out of every row without a word. */
 static void
-check_object(const Sync *sync, const SyncSource *source)
+check_association_names(const Sync *sync)
+{
+	ListCell   *cell;
+
+	foreach(cell, sync->columns)
+	{
+		const char *name = ((SyncColumn *) lfirst(cell))->property;
+
+		refuse(strcmp(name, "contact") != 0 && strcmp(name, "company") != 0,
+			   psprintf("an association has no \"%s\"", name),
+			   "The mapping of an association names contact and company, and nothing else.");
+	}
+}
+
+static void
+check_object(const Sync *sync, bool is_mapped)
 {
 	if (sync->object == OBJECT_IS_ASSOCIATION)
 	{
@@ -352,6 +368,8 @@ check_object(const Sync *sync, const SyncSource *source)
 						   "An association needs the columns of the contact and of the company.");
 		(void) need_mapped(sync, "company",
 						   "An association needs the columns of the contact and of the company.");
+		if (is_mapped)
+			check_association_names(sync);
 	}
 	if (sync->object == OBJECT_IS_EVENT)
 		refuse(mapped_to(sync, "email") == NULL && mapped_to(sync, "userId") == NULL,
@@ -395,7 +413,7 @@ sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const cha
 	if (sync->follows)
 		refuse_foreign_partition(source);
 	take_columns(sync, source, mapping);
-	check_object(sync, source);
+	check_object(sync, mapping != NULL);
 	take_key(sync, source, key);
 	check_unique(sync, source);
 	sync_source_check_rights(sync, GetUserId());

@@ -15,10 +15,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_foreign_server.h"
 #include "executor/executor.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
@@ -244,6 +248,53 @@ static const TriggerUse use = {
 	"deadline."
 };
 
+static void
+check_usage(const TriggerData *trigger, Oid server, Oid table, Oid role)
+{
+	const char *name;
+
+	if (!OidIsValid(role))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	if (object_aclcheck(ForeignServerRelationId, server, role, ACL_USAGE) == ACLCHECK_OK)
+		return;
+	name = GetForeignServer(server)->servername;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for foreign server %s", name),
+			 errdetail("Trigger \"%s\" on table \"%s\" queues with the rights of the owner of "
+					   "table \"%s\", role \"%s\".",
+					   trigger->tg_trigger->tgname, RelationGetRelationName(trigger->tg_relation),
+					   get_rel_name(table), GetUserNameFromId(role, true)),
+			 errhint("GRANT USAGE ON FOREIGN SERVER %s TO %s.", quote_identifier(name),
+					 quote_identifier(GetUserNameFromId(role, true)))));
+}
+
+/*
+ * Whoever changes the table learns whose right is missing: neither the SERVER nor that role is in
+ * the statement.
+ */
+static void
+check_account(const TriggerPlan *plan, const TriggerData *trigger)
+{
+	Relation	relation = trigger->tg_relation;
+	Oid			server;
+
+	if (plan->server != NULL && !OidIsValid(get_foreign_server_oid(plan->server, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("server \"%s\" does not exist", plan->server),
+				 errdetail("Trigger \"%s\" on table \"%s\" names it, and queues with the rights of "
+						   "the table's owner, role \"%s\".",
+						   trigger->tg_trigger->tgname, RelationGetRelationName(relation),
+						   GetUserNameFromId(relation->rd_rel->relowner, true)),
+				 errhint("ALTER SERVER ... RENAME leaves triggers as they are: create this one "
+						 "anew, with the present name.")));
+	server = account_resolve(plan->server);
+	check_usage(trigger, server, RelationGetRelid(relation), relation->rd_rel->relowner);
+	if (OidIsValid(plan->created_on))
+		check_usage(trigger, server, plan->created_on, trigger_creator_owner(plan->created_on));
+}
+
 Datum
 hubspot_trigger(PG_FUNCTION_ARGS)
 {
@@ -266,8 +317,7 @@ hubspot_trigger(PG_FUNCTION_ARGS)
 	 */
 	if (plan->server == NULL && hubspot_server_by_user)
 		account_check_usage(account_resolve(NULL), GetUserId());
-	if (OidIsValid(plan->created_on))
-		trigger_creator_check_usage(plan->created_on, account_resolve(plan->server));
+	check_account(plan, trigger);
 	MemoryContextReset(plan->row);
 	enqueue = enqueue_begin(plan->call, SOURCE_TRIGGER, plan->server,
 							trigger->tg_relation->rd_rel->relowner,

@@ -104,9 +104,8 @@ check_named(const char *name)
 						   "on its SERVER.")));
 }
 
-/* The owner of a table; InvalidOid if the table does not exist. */
-static Oid
-owner_of(Oid relation)
+Oid
+trigger_creator_owner(Oid relation)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	Oid			owner =
@@ -120,7 +119,7 @@ owner_of(Oid relation)
 static void
 check_default(Oid relation)
 {
-	Oid			owner = owner_of(relation);
+	Oid			owner = trigger_creator_owner(relation);
 
 	if (!OidIsValid(owner) || has_privs_of_role(GetUserId(), owner))
 		return;
@@ -141,16 +140,6 @@ scan_trigger(Relation triggers, Oid trigger, Snapshot snapshot)
 	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(trigger));
 	return systable_beginscan(triggers, TriggerOidIndexId, true, snapshot, 1, &key);
-}
-
-void
-trigger_creator_check_usage(Oid relation, Oid server)
-{
-	Oid			owner = owner_of(relation);
-
-	if (!OidIsValid(owner))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	account_check_usage(server, owner);
 }
 
 Oid

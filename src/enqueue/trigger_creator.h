@@ -11,7 +11,7 @@ extern void trigger_creator_init(void);
 /* The table on which the trigger, or the original of a copy, was created. */
 extern Oid	trigger_creator_table(Oid trigger);
 
-/* Raise an error unless the owner of that table has USAGE. */
-extern void trigger_creator_check_usage(Oid relation, Oid server);
+/* The owner of that table; InvalidOid if the table does not exist. */
+extern Oid	trigger_creator_owner(Oid relation);
 
 #endif							/* HUBSPOT_TRIGGER_CREATOR_H */

@@ -589,9 +589,12 @@ event_of(const WireResponse *response, const Reply *reply,
 	if (!response->answered)
 	{
 		*detail = encoding_from_wire(response->error);
-		return EVENT_NETWORK;
+		return response->oversized ? EVENT_TOO_LONG : EVENT_NETWORK;
 	}
 	event = lane_event_of(reply->class);
+	/* a scope would be named in JSON */
+	if (event == EVENT_FORBIDDEN && reply->root == NULL)
+		event = EVENT_BARRED;
 	*detail = reply->message;
 	if (event == EVENT_FORBIDDEN && reply->scopes[0] != '\0')
 		*detail = reply->scopes;

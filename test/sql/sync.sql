@@ -34,6 +34,7 @@ SELECT hubspot_sync('c', 'customers', object => 'event', event => 'Signed Up', d
 SELECT hubspot_sync('c', 'customers', object => 'event', event => 'Signed Up', backfill => false);
 SELECT hubspot_sync('c', 'customers', object => 'event', event => 'Signed Up', key => 'mail', mapping => '{"email": "mail"}', backfill => false);
 SELECT hubspot_sync('c', 'customers', object => 'association', mapping => '{"contact": "mail"}', backfill => false);
+SELECT hubspot_sync('c', 'customers', object => 'association', mapping => '{"contact": "mail", "company": "plan", "label": "first_name"}', backfill => false);
 SELECT hubspot_sync('c', 'customers', object => 'company', key => 'plan', mapping => '{"name": "plan"}', backfill => false);
 SELECT hubspot_sync('c', 'customers', mapping => '{"email": "mail"}', mode => 'mirror', deletes => 'clear');
 

@@ -149,7 +149,15 @@ quick('DROP DATABASE later WITH (FORCE)', 'DROP with FORCE does not wait either'
 for my $times (1 .. 2)
 {
 	$pid = pid_of('store');
-	ask("SELECT pg_terminate_backend($pid)");
+	# looked at from the statement that ends it: the next one starts after a second or two
+	$node->safe_psql('store', "SET client_min_messages = error; DO \$\$ BEGIN
+		PERFORM pg_terminate_backend($pid);
+		FOR i IN 1 .. 6000 LOOP
+			IF EXISTS (SELECT FROM hubspot_health() WHERE problem ~ 'the worker ended with an error, $times times in a row, and is started again at'
+				AND remedy ~ 'the server log names as the cause; nothing is lost') THEN RETURN; END IF;
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+		RAISE 'health does not tell of a worker that has ended'; END \$\$");
 	wait_for_worker('store', "a worker that was terminated starts again ($times)", $pid);
 	becomes(sub { ask("SELECT failures FROM hubspot.workers WHERE database = 'store'") },
 		$times, "and the failure is counted ($times)");

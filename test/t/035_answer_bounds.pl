@@ -193,6 +193,7 @@ sub look_at_case
 look_at_case($_, $cases[$_][0]) for 0 .. $#cases;
 my $oversized = ask("SELECT count(*) FROM hubspot.request WHERE error LIKE '%longer than%' AND bytes_received > 1000000");
 cmp_ok($oversized, '>=', 3, 'what is longer than 8 MB is cut');
+like(slurp_file($node->logfile), qr/HubSpot's answer is too long: the answer is longer than 8388608 bytes/, '... and told as that, not as trouble of the network');
 
 # ---- compressed answers
 

@@ -126,6 +126,8 @@ my %cases = (
 		break => sub { ask(q{ALTER SERVER crm OPTIONS (ADD portal_id '7')}) },
 		mend => sub { ask('ALTER SERVER crm OPTIONS (DROP portal_id)') } },
 	403 => { break => answer(403) },
+	'403 page' => { break => answer(403, body => '<!DOCTYPE html><title>Attention Required!</title>', content_type => 'text/html') },
+	'answer too long' => {},    # 035_answer_bounds
 	misdirected => { break => answer(404, body => '<html>no such path</html>', content_type => 'text/html') },
 	'bad option' => {
 		break => sub {
@@ -163,7 +165,7 @@ my %usual_exits = (
 	'ALTER SERVER' => \&alter_server);
 
 # Exits that take a minute and more; 080_clone_held has the last one.
-my %not_here = ('no meter' => $rule{'no meter'}{left_by}, 'key not unique' => $rule{'key not unique'}{left_by}, 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
+my %not_here = ((map { $_ => $rule{$_}{left_by} } 'no meter', 'key not unique', 'answer too long'), 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
 
 sub check_round
 {

@@ -3,7 +3,12 @@
 use strict;
 use warnings;
 
+use HTTP::Tiny;
+use IPC::Run;
+use JSON::PP;
+
 use HubSpotTest;
+use PostgreSQL::Test::Utils qw(command_ok);
 use Test::More;
 
 my $sim = start_simulator();
@@ -11,8 +16,7 @@ my $node = hubspot_cluster('monitoring');
 my $evil = q{<b onload="x()">&lt;' "};
 (my $database = $evil) =~ s/"/""/g;    # as an identifier is quoted
 $node->safe_psql('postgres', qq{CREATE DATABASE "$database"; CREATE ROLE watcher IN ROLE pg_monitor; CREATE ROLE stranger; CREATE ROLE "$database" IN ROLE pg_monitor});
-sub ask { return $node->safe_psql($evil, shift) }
-ask('CREATE EXTENSION hubspot');
+sub ask { return $node->safe_psql('postgres', shift) }
 
 # A real parser judges what is well-formed: PostgreSQL's, where it was built with one.
 my $has_xml = $node->safe_psql('postgres', q{SELECT setting FROM pg_config WHERE name = 'CONFIGURE'}) =~ /--with-libxml/;
@@ -26,23 +30,25 @@ sub says_not { my ($page, $what, $name) = @_; return ok($page !~ $what, $name) }
 my @elements = qw(b blockquote body code dd details div dl dt figcaption figure footer g h1 h2 head header html li main meta ol p path pre rect section span style summary svg table tbody td th thead title tr);
 
 subtest 'no account' => sub {
-	my $page = page_as('watcher');
+	$node->safe_psql($evil, 'CREATE EXTENSION hubspot');
+	my $page = $node->safe_psql($evil, 'SET ROLE watcher; SELECT hubspot_report()');
+	says($page, qr/<title>[^<]*&lt;b onload/, 'the name of a database is a text');
 	says($page, qr/No account is defined.*CREATE SERVER crm/s, 'what to do first is said');
 	says($page, qr/Nothing is declared/, '... and what comes next');
 	says($page, qr/Nothing failed in the last 24 hours/, 'nothing failed');
-	is(ask('SET ROLE watcher; SELECT hubspot_report()::xml IS DOCUMENT'), 't', 'it is well-formed') if $has_xml;
+	is($node->safe_psql($evil, 'SET ROLE watcher; SELECT hubspot_report()::xml IS DOCUMENT'), 't', 'it is well-formed') if $has_xml;
 };
 
 subtest 'hostile names and messages' => sub {
-	create_account($node, $evil, qq{"$database"}, $sim);
-	create_account($node, $evil, 'second', $sim);
+	create_account($node, 'postgres', qq{"$database"}, $sim);
+	create_account($node, 'postgres', 'second', $sim);
 	ask(qq{CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people SELECT n, 'p' || n || '\@example.com' FROM generate_series(1, 20) n});
 	my $text = $evil =~ s/'/''/gr;
 	ask(qq{SELECT hubspot_sync('$text', 'people', mapping => '{"email": "email"}', server => '$text')});
 	$sim->fault(match => { path => 'batch/upsert' }, times => 0, action => 'status', status => 400,
 		body => { status => 'error', category => 'VALIDATION_ERROR', message => "zecret $evil", correlationId => 'c' });
 	ask(qq{SELECT hubspot_identify('{"userId": "zecret-key\@example.com"}', 'second')});
-	wait_drained($node, $evil);
+	wait_drained($node, 'postgres');
 	$sim->clear_faults;
 	ask(qq{SELECT hubspot_pause('$text', 'contacts', 'because $text'); SELECT hubspot_pause('second', 'lists', '</style></title><script>')});
 	wait_until(sub { ask(q{SELECT count(*) FROM hubspot.status WHERE state = 'PAUSED'}) >= 1 }, 'the pause');
@@ -56,16 +62,98 @@ subtest 'hostile names and messages' => sub {
 		is($page =~ /zecret &lt;b/ ? 1 : 0, $role eq 'postgres' ? 1 : 0, '... HubSpot\'s message is for those who may read texts');
 		says($page, qr/is paused: by .*because/, '... nor is a reason');
 		# in what is well-formed, each < begins an element
-		is(ask("SELECT \$page\$$page\$page\$::xml IS DOCUMENT"), 't', '... it is well-formed') if $has_xml;
+		is(ask(qq{SET ROLE $role; SELECT hubspot_report()::xml IS DOCUMENT}), 't', '... it is well-formed') if $has_xml;
 		my %tags = map { $_ => 1 } $page =~ /<(\w+)/g;
 		delete @tags{@elements};
 		is(join(' ', sort keys %tags), '', '... without elements but ours');
 		my @acting = grep { /\s(?:on\w+|href|src|action)\s*=/i } $page =~ /<\w+[^>]*>/g;
 		is("@acting", '', '... and no attribute acts');
 	}
-	my ($status, undef, $error) = $node->psql($evil, 'SET ROLE stranger; SELECT hubspot_report()');
+	my ($status, undef, $error) = $node->psql('postgres', 'SET ROLE stranger; SELECT hubspot_report()');
 	like($error, qr/permission denied for function hubspot_report/, 'for a stranger there is none');
-	says($node->safe_psql($evil, 'SET client_encoding = LATIN1; SELECT hubspot_report()'), qr/<meta charset="iso-8859-1"/, 'the page names its encoding');
+	says($node->safe_psql('postgres', 'SET client_encoding = LATIN1; SELECT hubspot_report()'), qr/<meta charset="iso-8859-1"/, 'the page names its encoding');
+};
+
+sub file { my ($name) = @_; open my $in, '<:raw', $name or die "$name: $!"; local $/; return <$in> }
+
+sub in_path { my ($program) = @_; return (grep { -x } map { "$_/$program" } split /:/, $ENV{PATH})[0] }
+
+# Names of metrics in a text, as Prometheus has them: a histogram by its own name.
+sub metrics_in { my ($text) = @_; return sort keys %{ { map { s/_(?:bucket|sum|count)$//r => 1 } $text =~ /\b(hubspot_(?:health|worker|lane|budget|rows|requests?|definition|backfill)_\w*\w)\b/g } } }
+
+my $dashboard = JSON::PP->new->decode(file('docs/monitoring/dashboard.json'));
+my @expressions = map { $_->{expr} } map { @{ $_->{targets} // [] } } @{ $dashboard->{panels} };
+
+subtest 'the dashboard' => sub {
+	my (%ids, @wrong, %taken);
+	my %variables = map { $_->{name} => 1 } @{ $dashboard->{templating}{list} };
+	cmp_ok($dashboard->{schemaVersion}, '>=', 36, 'its schema is one that Grafana migrates from');
+	cmp_ok(scalar(@expressions), '>', 15, 'it asks');
+	for my $panel (@{ $dashboard->{panels} })
+	{
+		my ($title, $place) = @$panel{qw(title gridPos)};
+		push @wrong, "$title: id $panel->{id} is there twice" if $ids{ $panel->{id} }++;
+		push @wrong, "$title: leaves the grid of 24 columns" if $place->{x} + $place->{w} > 24;
+		for my $x ($place->{x} .. $place->{x} + $place->{w} - 1)
+		{
+			for my $y ($place->{y} .. $place->{y} + $place->{h} - 1) { push @wrong, "$title: lies upon $taken{$x, $y}" if $taken{ $x, $y }; $taken{ $x, $y } = $title }
+		}
+		next if $panel->{type} eq 'row';
+		push @wrong, "$title: does not say what it is" if !$panel->{description};
+		push @wrong, "$title: another data source" if grep { ($_->{datasource}{uid} // '') ne '${datasource}' } $panel, @{ $panel->{targets} };
+		push @wrong, map { "$title: no variable $_" } grep { !$variables{$_} && !/^__/ } map { /\$\{?(\w+)/g } map { $_->{expr} } @{ $panel->{targets} };
+	}
+	is(join("\n", @wrong), '', 'its panels are whole');
+};
+
+subtest 'rules and expressions' => sub {
+	my $promtool = in_path('promtool') or plan skip_all => 'there is no promtool';
+	my $rules = PostgreSQL::Test::Utils::tempdir() . '/dashboard.yaml';
+	open my $out, '>', $rules or die "$rules: $!";
+	my $n = 0;
+	print $out "groups:\n - name: dashboard\n   rules:\n", map { $n++; my $e = s/\$__rate_interval/5m/gr =~ s/\$\w+/.*/gr =~ s/'/''/gr; "    - record: expression_$n\n      expr: '$e'\n" } @expressions;
+	close $out;
+	command_ok([ $promtool, 'check', 'rules', 'docs/monitoring/alerts.yaml' ], 'promtool takes the alert rules');
+	command_ok([ $promtool, 'check', 'rules', $rules ], '... and each expression of the dashboard');
+};
+
+subtest 'the exporter' => sub {
+	my $exporter = in_path('prometheus-postgres-exporter') or plan skip_all => 'there is no prometheus-postgres-exporter';
+	ask('ALTER ROLE watcher LOGIN; CREATE TABLE many AS SELECT n AS id, \'m\' || n || \'@example.com\' AS email FROM generate_series(1, 20000) n; ALTER TABLE many ADD PRIMARY KEY (id)');
+	# a back-fill that goes on: no contact is sent
+	ask(q{SELECT hubspot_pause('second', 'contacts'); SELECT hubspot_sync('many', 'many', mapping => '{"email": "email"}', server => 'second')});
+	wait_until(sub { ask(q{SELECT count(*) FROM hubspot.backfills WHERE finished_at IS NULL AND rows_read > 0}) eq '1' }, 'the back-fill');
+	my $port = PostgreSQL::Test::Cluster::get_free_port();
+	my $log = PostgreSQL::Test::Utils::tempdir() . '/exporter.log';
+	local $ENV{DATA_SOURCE_NAME} = sprintf 'host=%s port=%s user=watcher sslmode=disable dbname=postgres', $node->host, $node->port;
+	my $run = IPC::Run::start([ $exporter, '--disable-default-metrics', '--disable-settings-metrics', '--no-collector.database', '--no-collector.bgwriter',
+			'--extend.query-path=docs/monitoring/queries.yaml', "--web.listen-address=127.0.0.1:$port" ], '<', \undef, '>', $log, '2>', "$log.2");
+	my $page = '';
+	wait_until(sub { $page = HTTP::Tiny->new(timeout => 60)->get("http://127.0.0.1:$port/metrics")->{content}; $page =~ /^pg_exporter_last_scrape_error/m }, 'the exporter');
+	my %value = map { /^(hubspot_\w+)(\{.*\}) (\S+)$/ ? ("$1$2" => $3) : () } split /\n/, $page;
+	like($page, qr/^pg_exporter_last_scrape_error 0$/m, 'each query works') or diag file("$log.2");
+	my %exported = map { $_ => 1 } metrics_in(join ' ', map { /^(\w+)/ } keys %value);
+	cmp_ok(scalar(keys %exported), '>', 30, 'metrics are exported');
+	for my $user ('alerts.yaml', 'dashboard.json')
+	{
+		is(join(' ', grep { !$exported{$_} } metrics_in(file("docs/monitoring/$user"))), '', "all that $user names are there");
+	}
+	my ($table) = file('docs/monitoring/README.md') =~ /^## Metrics\n(.*?)^## /ms;
+	my %documented;
+	for my $cell ($table =~ /^\| (`hubspot.*?) \|/mg)
+	{
+		my ($first, @more) = $cell =~ /`(\w+)`/g;
+		$documented{$first} = 1;
+		$documented{ (grep { index($first, $_) == 0 } qw(hubspot_health hubspot_worker hubspot_lane hubspot_budget hubspot_rows hubspot_requests hubspot_definition hubspot_backfill))[0] . $_ } = 1 for @more;
+	}
+	is(join(' ', sort keys %documented), join(' ', sort keys %exported), 'the page names all of them, and no other');
+	my $sum = sub { my ($name, $labels) = @_; my $sum = 0; for (keys %value) { $sum += $value{$_} if /^\Q$name\E\{/ && /$labels/ } return $sum };
+	is($sum->('hubspot_rows_total', 'outcome="failed"'), ask(q{SELECT sum(rows) FROM hubspot.statistics WHERE verdict = 'rejected'}), 'rows that failed are counted as such');
+	is($sum->('hubspot_requests_total', ''), ask('SELECT sum(requests) FROM hubspot.request_statistics'), '... and requests');
+	is($sum->('hubspot_request_duration_seconds_bucket', 'le="\+Inf"'), $sum->('hubspot_request_duration_seconds_count', ''), 'the histogram is whole');
+	is($sum->('hubspot_lane_healthy', 'account="second".*lane="contacts"'), 0, 'a lane that is paused needs somebody');
+	ok((grep { /account="<b onload=\\"x\(\)\\">&lt;' \\""/ } keys %value), 'an account is labelled by its name, whatever that is');
+	$run->kill_kill;
 };
 
 subtest 'the day' => sub {
@@ -97,8 +185,7 @@ subtest 'the day' => sub {
 };
 
 subtest 'remedies' => sub {
-	my $page = do { open my $in, '<', 'docs/reference-settings.md' or die; local $/; <$in> };
-	my ($table) = $page =~ /^## Categories\n(.*?)^## /ms;
+	my ($table) = file('docs/reference-settings.md') =~ /^## Categories\n(.*?)^## /ms;
 	my %verdict_of = $table =~ /^\| `(\w+)` \| `(\w+)`/mg;
 	cmp_ok(scalar(keys %verdict_of), '>', 15, 'there are categories');
 	my %fails = map { $_ => 1 } split /\n/, ask(q{SELECT unnest(hubspot.verdicts_with('failed'))});

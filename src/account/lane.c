@@ -3,8 +3,8 @@
  *		The states of a lane, as data.
  *
  * lane_rules[] says for each event: the state that it leads to, for how long, with which
- * words, and what ends the state.  The code below only looks things up.  No memory, no
- * lock.
+ * words, and what ends the state.  The code below looks things up, and keeps the list of
+ * those of whom there is something to be told.  No memory, no lock.
  */
 #include "postgres.h"
 
@@ -240,6 +240,96 @@ set_reason(LaneStatus *status, const char *reason, const char *detail)
 	status->own = strlen(status->reason);
 }
 
+/* ---- what is to be told ------------------------------------------------------------ */
+
+#define QUIET_US	1000000		/* of one place */
+
+static dlist_head untold = DLIST_STATIC_INIT(untold);
+
+void
+lane_init(LaneStatus *status, const char *account, const char *lane)
+{
+	status->account = account;
+	status->lane = lane;
+}
+
+static void
+take_from_untold(LaneStatus *status)
+{
+	if (status->is_untold)
+		dlist_delete(&status->untold);
+	status->is_untold = false;
+}
+
+void
+lane_leave(LaneStatus *status)
+{
+	take_from_untold(status);
+	status->news = status->told = EVENT_SUCCESS;
+}
+
+/*
+ * Events without a remedy are no trouble, nor do they end one: that our meter lets nothing go, or
+ * that the account is asked, does not say that it is over.
+ */
+static void
+note_news(LaneStatus *status, LaneEvent event)
+{
+	if (event != EVENT_SUCCESS && lane_rules[event].remedy == NULL)
+		return;
+	status->news = event;
+	take_from_untold(status);
+	if (status->news == status->told)
+		return;
+	dlist_push_tail(&untold, &status->untold);
+	status->is_untold = true;
+}
+
+const LaneStatus *
+lane_next_news(int64 now, LaneEvent *before, int64 *wait_us)
+{
+	dlist_iter	iter;
+
+	*wait_us = -1;
+	dlist_foreach(iter, &untold)
+	{
+		LaneStatus *status = dlist_container(LaneStatus, untold, iter.cur);
+		int64		wait = status->told_at == 0 ? 0 : status->told_at + QUIET_US - now;
+
+		if (wait > 0)
+		{
+			*wait_us = clock_sooner(*wait_us, wait);
+			continue;
+		}
+		take_from_untold(status);
+		*before = status->told;
+		status->told = status->news;
+		status->told_at = now;
+		return status;
+	}
+	return NULL;
+}
+
+/* ---- events ------------------------------------------------------------------------- */
+
+/* What the table says, but for the time. */
+static void
+enter(LaneStatus *status, LaneEvent event, const char *detail)
+{
+	status->event = event;
+	status->state = lane_rules[event].next;
+	set_reason(status, lane_rules[event].reason, detail);
+}
+
+LaneStatus
+lane_shown(LaneEvent event, const char *detail)
+{
+	LaneStatus	status = {0};
+
+	enter(&status, event, detail);
+	return status;
+}
+
 void
 lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s)
 {
@@ -259,10 +349,10 @@ lane_event(LaneStatus *status, LaneEvent event, const char *detail, int64 wait_s
 	if (wait_s > 0)
 		wait = wait_s;
 
-	status->event = event;
-	status->state = rule->next;
+	Assert(status->account != NULL);
+	enter(status, event, detail);
 	status->until = wait > 0 ? clock_us() + (int64) (wait * 1000000) : 0;
-	set_reason(status, rule->reason, detail);
+	note_news(status, event);
 }
 
 void

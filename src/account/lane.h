@@ -11,6 +11,8 @@
 #ifndef HUBSPOT_LANE_H
 #define HUBSPOT_LANE_H
 
+#include "lib/ilist.h"
+
 #include "message/object_type.h"
 #include "reply/reply.h"
 
@@ -115,8 +117,14 @@ typedef struct LaneRule
 
 extern const LaneRule lane_rules[LANE_EVENT_COUNT];
 
+/*
+ * Written by lane.c alone.  Each one has a place, and lane.c notes when something begins or ends
+ * to be wrong there: so no state changes in silence.
+ */
 typedef struct LaneStatus
 {
+	const char *account;		/* the place: name of the SERVER, in memory that stays ... */
+	const char *lane;			/* ... and of the lane, NULL: all of it */
 	LaneEvent	event;			/* the last event that counted ... */
 	LaneState	state;			/* ... where it led */
 	int			failures;		/* events of trouble in a row */
@@ -124,7 +132,26 @@ typedef struct LaneStatus
 	int64		trouble_at;		/* when the last event of trouble came, same clock */
 	char		reason[256];	/* for the user, in the database's encoding; "" in RUN */
 	int			own;			/* # of bytes that are our own words; the rest may quote data */
+	LaneEvent	news;			/* what is wrong now; EVENT_SUCCESS: nothing */
+	LaneEvent	told;			/* what somebody was told last */
+	int64		told_at;		/* when, same clock; 0: never */
+	bool		is_untold;		/* both differ: in the list of those */
+	dlist_node	untold;
 } LaneStatus;
+
+/* Its place, once and before anything else; and when the account goes, so that nothing is told. */
+extern void lane_init(LaneStatus *status, const char *account, const char *lane);
+extern void lane_leave(LaneStatus *status);
+
+/*
+ * What is to be told: the next status whose trouble began, ended or became another one, and what
+ * was wrong before.  NULL: nothing may be told now; *wait_us: how long until then, -1: nothing is
+ * to be.  Of a place one thing is told in a second, the last one.
+ */
+extern const LaneStatus *lane_next_news(int64 now, LaneEvent *before, int64 *wait_us);
+
+/* A status without a place, to be shown and no more. */
+extern LaneStatus lane_shown(LaneEvent event, const char *detail);
 
 /*
  * Apply an event. detail (or NULL) completes the reason. wait_s > 0 is the wait that

@@ -37,6 +37,7 @@ int			hubspot_check_interval = 60 * 60;
 char	   *hubspot_ca_file = NULL;
 char	   *hubspot_proxy = NULL;
 bool		hubspot_ack_synchronous_commit = false;
+bool		hubspot_notify = true;
 char	   *hubspot_cluster_guard = NULL;
 int			hubspot_failover_window = 60 * 60;
 int			hubspot_max_tokens = 1024;
@@ -252,6 +253,12 @@ define_delivery_settings(void)
 							"which is checked before.",
 							&hubspot_check_interval, 60 * 60, 0, 7 * 24 * 60 * 60,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("hubspot.notify",
+							 "Sends a notification when something begins or ends to be wrong.",
+							 "On the channel \"hubspot\" of each database, as JSON.  "
+							 "The server log says it in any case.",
+							 &hubspot_notify, true, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 	DefineCustomBoolVariable("hubspot.ack_synchronous_commit",
 							 "Waits for the disk when verdicts are written.",
 							 "When off, a crash may lose the verdicts of the last moments, "

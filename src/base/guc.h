@@ -31,6 +31,7 @@ extern int	hubspot_check_interval; /* seconds; 0: never */
 extern char *hubspot_ca_file;
 extern char *hubspot_proxy;
 extern bool hubspot_ack_synchronous_commit;
+extern bool hubspot_notify;
 extern char *hubspot_cluster_guard;
 extern int	hubspot_failover_window;	/* s */
 extern int	hubspot_max_tokens;

@@ -18,6 +18,7 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "nodes/pg_list.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -101,6 +102,7 @@ static HTAB *row_counters;
 static HTAB *request_counters;
 static HTAB *account_counters;
 static RowCounter *last;		/* the row before was counted here */
+static List *firsts = NIL;		/* counters of failures that have just begun */
 
 static double bounds[MAX_BOUNDS];	/* seconds */
 static int	nbounds;
@@ -246,6 +248,32 @@ add_request(RequestNumbers *to, const RequestNumbers *from)
 		to->within[i] += from->within[i];
 }
 
+static void
+note_first(RowCounter *row)
+{
+	MemoryContext old = MemoryContextSwitchTo(WorkerContext);
+
+	firsts = lappend(firsts, row);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+statistics_take_first(FirstFailure *failure)
+{
+	const RowKey *key;
+
+	if (firsts == NIL)
+		return false;
+	key = &((const RowCounter *) linitial(firsts))->key;
+	failure->server = key->server;
+	failure->lane = object_types[key->object].plural;
+	failure->call = call_names[key->call];
+	failure->verdict = verdict_rules[key->verdict].word;
+	failure->category = key->category;
+	firsts = list_delete_first(firsts);
+	return true;
+}
+
 void
 statistics_written(void)
 {
@@ -259,6 +287,9 @@ statistics_written(void)
 	hash_seq_init(&status, row_counters);
 	while ((row = hash_seq_search(&status)) != NULL)
 	{
+		if (row->fresh.rows > 0 && row->committed.rows == 0 &&
+			(verdict_rules[row->key.verdict].flags & VERDICT_IS_FAILURE) != 0)
+			note_first(row);
 		row->unsaved = !written && (row->unsaved || row->fresh.rows > 0);
 		add_row(&row->committed, &row->fresh);
 	}

@@ -20,6 +20,16 @@ typedef struct CountedRow
 	int			attempts;
 } CountedRow;
 
+/* Rows of an account that failed in a way in which none of it had failed before. */
+typedef struct FirstFailure
+{
+	Oid			server;
+	const char *lane;			/* these live as long as the worker */
+	const char *call;
+	const char *verdict;
+	const char *category;		/* "": none */
+} FirstFailure;
+
 /* A request that is over. */
 typedef struct CountedRequest
 {
@@ -44,6 +54,9 @@ extern void statistics_row(const CountedRow *row);
 extern void statistics_request(const CountedRequest *request);
 extern void statistics_write(bool is_last);
 extern void statistics_written(void);
+
+/* Take one of those that were written since; false: there is none. */
+extern bool statistics_take_first(FirstFailure *failure);
 
 /* Whether counters of transactions that have committed are still to be written; and may be now. */
 extern bool statistics_is_unsaved(void);

@@ -47,6 +47,34 @@ accounts_find(Oid server)
 	return entry == NULL ? NULL : entry->account;
 }
 
+/* Of the account itself, of its lanes, of the parts of its schema. */
+LaneStatus *
+accounts_status(Account *account, int i, const char **lane)
+{
+	LaneStatus *const own[] = {&account->status, &account->pause, &account->load_trouble};
+	int			family = (i - lengthof(own)) / 3;
+
+	StaticAssertStmt(ACCOUNT_STATUSES == lengthof(own) + 3 * FAMILY_COUNT,
+					 "each lane has three, and a part of the schema has the number of a lane");
+	if (i < lengthof(own))
+	{
+		*lane = own[i] == &account->load_trouble ? lane_family_name(FAMILY_SCHEMA) : NULL;
+		return own[i];
+	}
+
+	/* A lane has what its requests met, and what a person has stopped; the third is of a part. */
+	*lane = lane_family_name((LaneFamily) family);
+	switch ((i - lengthof(own)) % 3)
+	{
+		case 0:
+			return &account->lanes[family].status;
+		case 1:
+			return &account->lanes[family].pause;
+		default:
+			return &account->sync[family].trouble;
+	}
+}
+
 Account *
 accounts_add(Oid server, const FamilyWork *const *families)
 {
@@ -61,6 +89,13 @@ accounts_add(Oid server, const FamilyWork *const *families)
 		key_init_lane(&account->lanes[i].keys);
 		dlist_init(&account->lanes[i].again);
 	}
+	for (int i = 0; i < ACCOUNT_STATUSES; i++)
+	{
+		const char *lane;
+		LaneStatus *status = accounts_status(account, i, &lane);
+
+		lane_init(status, account->name, lane);
+	}
 	lane_event(&account->status, EVENT_START, NULL, 0);
 	account->to_recall = true;
 	dlist_push_tail(&accounts, &account->node);
@@ -72,19 +107,4 @@ bool
 accounts_is_paused(const Lane *lane)
 {
 	return lane->account->pause.state != LANE_RUN || lane->pause.state != LANE_RUN;
-}
-
-/*
- * What HubSpot says is in hubspot.status, for who may read it: it may quote a record, and the log
- * is no place for that.
- */
-void
-accounts_tell(const Account *account, const Lane *lane, const LaneStatus *status)
-{
-	ereport(LOG,
-			(errmsg("HubSpot account \"%s\"%s%s is in state %s%s%.*s", account->name,
-					lane != NULL ? ", lane " : "",
-					lane != NULL ? lane_family_name(lane->family) : "",
-					lane_state_name(status->state), status->own > 0 ? ": " : "", status->own,
-					status->reason)));
 }

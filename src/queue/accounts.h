@@ -56,9 +56,8 @@ accounts_path(const Account *account, PathName name, const CrmType *type)
 	return path_of(name, type, account->options, &account->path_forms);
 }
 
-/*
- * A line of the server log: the account, or one lane of it (NULL: none), has come into this state.
- */
-extern void accounts_tell(const Account *account, const Lane *lane, const LaneStatus *status);
+/* Each LaneStatus of an account by a number, and the lane that it is about; NULL: all of it. */
+#define ACCOUNT_STATUSES	(3 + 3 * FAMILY_COUNT)
+extern LaneStatus *accounts_status(Account *account, int i, const char **lane);
 
 #endif							/* HUBSPOT_ACCOUNTS_H */

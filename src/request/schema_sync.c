@@ -226,7 +226,6 @@ schema_sync_failed(const char *why)
 	}
 	lane_event(status, EVENT_NOT_STORED, why, 0);
 	lane_reason_quotes(status);
-	accounts_tell(at_work, &at_work->lanes[at_part < 0 ? FAMILY_SCHEMA : at_part], status);
 	return true;
 }
 
@@ -635,7 +634,6 @@ bool
 schema_sync_unreadable(Account *account, Object part, const char *why)
 {
 	SchemaSync *sync = &account->sync[part];
-	bool		is_news = sync->trouble.state == LANE_RUN;
 
 	if (sync->stage == SCHEMA_IS_CREATED)
 		return true;
@@ -643,8 +641,6 @@ schema_sync_unreadable(Account *account, Object part, const char *why)
 	lane_event(&sync->trouble, EVENT_UNREADABLE,
 			   psprintf("%s properties: %s", object_types[part].name, why), 0);
 	lane_reason_quotes(&sync->trouble);
-	if (is_news)
-		accounts_tell(account, schema_sync_lane(account, part), &sync->trouble);
 	return false;
 }
 

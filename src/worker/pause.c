@@ -262,16 +262,14 @@ apply(Account *account, const Lane *lane, LaneStatus *pause, List *orders)
 {
 	const Order *order = find_order(orders, account->server,
 									lane != NULL ? lane_family_name(lane->family) : WHOLE_ACCOUNT);
-	LaneStatus	fresh = {0};
+	LaneEvent	event = order == NULL ? EVENT_SUCCESS
+	: lane != NULL ? EVENT_PAUSED : EVENT_ACCOUNT_PAUSED;
+	const char *detail = order != NULL ? order->detail : NULL;
 
-	if (order != NULL)
-		lane_event(&fresh, lane != NULL ? EVENT_PAUSED : EVENT_ACCOUNT_PAUSED, order->detail, 0);
-	if (strcmp(fresh.reason, pause->reason) == 0)
+	if (strcmp(lane_shown(event, detail).reason, pause->reason) == 0)
 		return;
-	*pause = fresh;
+	lane_event(pause, event, detail, 0);
 	account->limits_changed = true;
-	accounts_tell(account, lane,
-				  order != NULL ? pause : lane != NULL ? &lane->status : &account->status);
 }
 
 void

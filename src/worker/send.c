@@ -409,13 +409,10 @@ static bool
 key_is_unique(Lane *lane)
 {
 	const char *trouble = schema_sync_key_trouble(lane);
-	LaneState	before = lane->status.state;
 
 	if (trouble == NULL)
 		return true;
 	lane_event(&lane->status, EVENT_NOT_UNIQUE, trouble, 0);
-	if (lane->status.state != before)
-		accounts_tell(lane->account, lane, &lane->status);
 	return false;
 }
 
@@ -658,7 +655,6 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	LaneEvent	event = event_of(response, reply, &detail, &wait_s);
 	LaneStatus *status = lane == NULL || lane_event_is_of_account(event)
 	? &account->status : &lane->status;
-	LaneState	before = status->state;
 	bool		quotes = response->answered && detail == reply->message;
 
 	if (event == EVENT_SUCCESS)
@@ -689,8 +685,6 @@ apply_event(const Transfer *transfer, const WireResponse *response, const Reply 
 	/* After lane_event(), which has set the time by the table: the meter knows it better. */
 	if (event == EVENT_LIMITED && transfer->meter != NULL)
 		wait_for_meter(status, transfer->meter);
-	if (status->state != before)
-		accounts_tell(account, lane, status);
 	if (event == EVENT_UNAUTHORIZED)
 		servers_refused(account);
 	return false;

@@ -233,6 +233,7 @@ load_accounts(void)
 	List	   *servers = account_list();
 	List	   *fresh = NIL;
 	ListCell   *cell;
+	const char *lane;
 
 	foreach_account(account)
 	{
@@ -243,6 +244,8 @@ load_accounts(void)
 			forget_token(account);
 			for (int i = 0; i < FAMILY_COUNT; i++)
 				lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+			for (int i = 0; i < ACCOUNT_STATUSES; i++)
+				lane_leave(accounts_status(account, i, &lane));
 		}
 	}
 	foreach(cell, servers)
@@ -591,7 +594,6 @@ servers_saved(void)
 LaneStatus
 servers_effective_status(const Lane *lane)
 {
-	LaneStatus	learning = {0};
 	const LaneStatus *trouble = schema_sync_trouble(lane);
 	bool		unsettled = lane->status.state == LANE_RUN && lane->rows > 0 &&
 	schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled;
@@ -606,12 +608,7 @@ servers_effective_status(const Lane *lane)
 		return lane->account->status;
 	if (trouble != NULL && lane->status.state == LANE_RUN)
 		return *trouble;
-	if (unsettled)
-	{
-		lane_event(&learning, EVENT_LEARNING, NULL, 0);
-		return learning;
-	}
-	return lane->status;
+	return unsettled ? lane_shown(EVENT_LEARNING, NULL) : lane->status;
 }
 
 bool

@@ -42,6 +42,7 @@
 
 #include "base/hubspot.h"
 #include "admit/begun.h"
+#include "alert/alert.h"
 #include "backend/settings.h"
 #include "backend/transaction.h"
 #include "base/clock.h"
@@ -336,6 +337,20 @@ save_step(void)
 }
 
 static void
+alerts_step(void)
+{
+	check_extension();
+	alert_step();
+}
+
+static void
+look_at_definitions_step(void)
+{
+	check_extension();
+	definitions_step();
+}
+
+static void
 unknown_step(void)
 {
 	check_extension();
@@ -558,6 +573,36 @@ check_tables(int64 now)
 	}
 }
 
+/* What goes wrong is told.  A failure of that holds up nothing else. */
+static void
+tell_alerts(int64 now)
+{
+	int64		before = pause_until;
+
+	if (definitions_are_due(now))
+	{
+		if (in_transaction(look_at_definitions_step, "looking at the definitions"))
+			definitions_done(now, clock_us());
+		else
+		{
+			failing = NULL;
+			definitions_failed(now);
+		}
+	}
+	(void) alert_look(now);
+	if (alert_is_due(now))
+	{
+		if (in_transaction(alerts_step, "telling what goes wrong"))
+			alert_done();
+		else
+		{
+			failing = NULL;
+			alert_failed(now);
+		}
+	}
+	pause_until = before;
+}
+
 static void
 keep_house(int64 now)
 {
@@ -609,6 +654,9 @@ one_turn(void)
 	MemoryContextReset(MessageContext);
 	MemoryContextReset(turn_context);
 
+	/* before the refresher's look takes the mark away */
+	if (pg_atomic_read_u32(&slot->syncs_changed) != 0)
+		definitions_changed();
 	if (!paused && !stuck)
 	{
 		read_rows(now);
@@ -640,6 +688,9 @@ one_turn(void)
 		wait_us =
 			clock_sooner(wait_us, ack_wait < 0 && checkpoint_is_wanted() ? PUBLISH_US : ack_wait);
 		keep_house(now);
+		tell_alerts(now);
+		wait_us = clock_sooner(wait_us, alert_look(clock_us()));
+		wait_us = clock_sooner(wait_us, definitions_wake(clock_us()));
 	}
 
 	if ((more_to_read || schema_sync_is_due() || await_has_look_ups() || purge_is_due() ||
@@ -781,6 +832,7 @@ start(Datum arg)
 	wire_start();
 	look_at_libraries();
 	publish_start(slot);
+	alert_start();
 }
 
 void

@@ -178,7 +178,7 @@ for my $case (@states)
 	wait_delivered(5, $state);
 }
 wait_until(sub { ask(q{SELECT string_agg(state, ',') FROM hubspot.rate_limit}) eq 'RUN,RUN' }, 'the table to say RUN');
-is(ask(q{SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE relname ~ '^(outbox|result|request)_'}),
+is(ask(q{SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE relname ~ '^(outbox|result|request)_[0-9]'}),
 	'0', 'no dead rows');
 
 #

@@ -21,6 +21,9 @@ create_account($node, 'postgres', 'other', $healthy, secret => 'other');
 
 sub ask { return $node->safe_psql('postgres', shift) }
 
+my $listener = $node->background_psql('postgres');
+$listener->query_safe('LISTEN hubspot');
+
 my $rules = JSON::PP->new->decode(ask('SELECT json_agg(s) FROM hubspot.lane_states() s'));
 my %rule = map { $_->{event} => $_ } @$rules;
 my $round = 0;
@@ -273,8 +276,37 @@ wait_drained($node, 'postgres');
 
 wait_until(sub { ask('SELECT problem FROM hubspot_health()') eq '' }, 'all to be well in the end');
 ok(1, 'all is well in the end');
-is( ask(q{SELECT sum(n_tup_upd + n_tup_del + n_dead_tup) FROM pg_stat_user_tables WHERE relname ~ '^(outbox|result|request)_'}),
+is( ask(q{SELECT sum(n_tup_upd + n_tup_del + n_dead_tup) FROM pg_stat_user_tables WHERE relname ~ '^(outbox|result|request)_[0-9]'}),
 	'0', 'and nothing was ever changed in the rings');
+
+# Whatever was wrong has been told where nobody has to look, and its end, too: see hubspot_health().
+my @told;
+wait_until(
+	sub {
+		push @told, map { JSON::PP->new->decode($_) } $listener->query('SELECT 1') =~ /with payload "(\{.*\})" received/g;
+		# what a worker that was held has told is void
+		my %wrong;
+		for (@told)
+		{
+			%wrong = () if $_->{kind} eq 'start';
+			$wrong{ join '/', $_->{account}, $_->{lane} // '' } += $_->{wrong} ? $_->{before} ? 0 : 1 : -1 if $_->{kind} eq 'lane';
+		}
+		return !grep { $_ != 0 } values %wrong;
+	},
+	'the end of everything to be told');
+my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
+my (@untold, @unlogged);
+for my $rule (grep { defined $_->{remedy} && $_->{scope} ne 'database' && %{ $cases{ $_->{event} } } } @$rules)
+{
+	my $event = $rule->{event};
+	push @untold, "$event begins" if !grep { $_->{wrong} && $_->{event} eq $event && $_->{state} eq $rule->{state} && $_->{remedy} } @told;
+	push @untold, "$event ends" if !grep { ($_->{before} // '') eq $event } @told;
+	push @unlogged, "$event begins" if $log !~ /LOG:  HubSpot account "\w+"(?:, lane \w+)? is in state $rule->{state}: \Q$rule->{reason}\E/;
+	push @unlogged, "$event ends" if $log !~ /LOG:  HubSpot account "\w+"(?:, lane \w+)? is not in state $rule->{state} any more/;
+}
+is("@untold", '', 'each event that a remedy is for was notified of, and its end');
+is("@unlogged", '', 'and logged');
+$listener->quit;
 
 #
 # The table in the reference is this one

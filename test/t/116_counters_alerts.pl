@@ -1,9 +1,12 @@
-# hubspot.statistics and hubspot.request_statistics count what the tables hold, over
-# crashes and resets; hubspot_reset_statistics() holds up nobody.
+# What is counted, and what is told.  hubspot.statistics and hubspot.request_statistics
+# count what the tables hold, over crashes and resets; hubspot_reset_statistics() holds
+# up nobody.  The channel "hubspot" and the log tell what begins and ends to be wrong;
+# for each event of a lane see 110_lane_states.pl.
 use strict;
 use warnings;
 
 use HubSpotTest;
+use JSON::PP ();
 use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
@@ -96,5 +99,87 @@ subtest 'a snapshot that somebody holds' => sub {
 	cmp_ok($size, '<', 4e6, 'the tables stay small');
 };
 
+# What was heard on the channel since the last time, one that has these members among it
+my $listener = $node->background_psql('postgres', on_error_die => 1);
+$listener->query_safe('LISTEN hubspot');
+my @heard;
+
+sub hears
+{
+	my ($name, %members) = @_;
+	my $found;
+	wait_until(
+		sub {
+			push @heard, map { JSON::PP->new->decode($_) } $listener->query_safe('SELECT 1') =~ /with payload "(\{.*\})" received/g;
+			while (my $told = shift @heard)
+			{
+				$found = $told if !grep { ($told->{$_} // 'none') ne $members{$_} } keys %members;
+				return 1 if $found;
+			}
+		},
+		$name);
+	ok($found, $name);
+	return $found;
+}
+
+subtest 'a failure of a new kind' => sub {
+	$sim->fault(match => { path => 'batch/upsert', record => '"odd@example.com"' }, action => 'status', status => 400, times => 0,
+		body => '{"status": "error", "category": "ODD_VALUE", "message": "of odd@example.com"}');
+	ask(q{SELECT hubspot_identify('{"email": "odd@example.com"}')});
+	my $told = hears('is told', kind => 'failure', verdict => 'rejected', category => 'ODD_VALUE');
+	is_deeply([ @$told{qw(account lane call)} ], [qw(crm contacts identify)], 'of which rows it is');
+	unlike(JSON::PP->new->encode($told), qr/odd\@/, 'and nothing of the row');
+	wait_drained($node, 'postgres');
+	$sim->clear_faults;
+};
+
+subtest 'a definition' => sub {
+	ask(q{CREATE TABLE members (email text); INSERT INTO members VALUES ('m@example.com');
+		SELECT hubspot_sync('their members', 'SELECT email FROM members', mapping => '{"email": "email"}', every => '1 second')});
+	wait_until(sub { ask('SELECT count(*) FROM hubspot.syncs WHERE refreshed_at IS NOT NULL') }, 'the first refresh');
+	ask('ALTER TABLE members RENAME TO former_members');
+	hears('that fails is told', kind => 'definition', name => 'their members', state => 'failing', wrong => 1);
+	ask('ALTER TABLE former_members RENAME TO members; SELECT hubspot_refresh(name) FROM hubspot.sync');
+	hears('and that it is well again', kind => 'definition', name => 'their members', before => 'failing', wrong => 0);
+	ask('DROP TABLE members CASCADE');
+	hears('one that is wrong', kind => 'definition', state => 'failing');
+	ask('SELECT hubspot_drop_sync(name) FROM hubspot.sync');
+	hears('and dropped is not wrong any more', kind => 'definition', state => 'dropped', before => 'failing');
+	like(PostgreSQL::Test::Utils::slurp_file($node->logfile),
+		qr/HubSpot sync "their members" is in state "failing".*HubSpot sync "their members" is well again/s, 'the log says the same');
+};
+
+subtest 'what comes and goes many times in a second' => sub {
+	for my $n (1 .. 15)
+	{
+		ask(q{SELECT hubspot_pause('crm', 'contacts')});
+		ask(q{SELECT hubspot_resume('crm', 'contacts')});
+	}
+	ask(q{SELECT hubspot_pause('crm', 'contacts', 'the last one')});
+	wait_until(sub { ask(q{SELECT count(*) FROM hubspot.status WHERE state = 'PAUSED'}) }, 'the last pause');
+	ask(q{SELECT hubspot_pause('crm', 'events')});
+	hears('another lane waits for nobody', kind => 'lane', lane => 'events', wrong => 1);
+	ask(q{SELECT hubspot_resume('crm', 'contacts')});
+	my $told = hears('is told, the last state at last', kind => 'lane', lane => 'contacts', wrong => 0);
+	ask(q{SELECT hubspot_resume('crm', 'events')});
+	hears('each has its end', kind => 'lane', lane => 'events', wrong => 0, before => 'paused', state => 'RUN');
+	unlike(JSON::PP->new->encode($told), qr/last one/, 'without what somebody has written');
+};
+
+subtest 'the setting' => sub {
+	$node->append_conf('postgresql.conf', 'hubspot.notify = off');
+	$node->reload;
+	wait_until(sub { ask('SHOW hubspot.notify') eq 'off' }, 'the setting');
+	my $offset = -s $node->logfile;
+	ask(q{SELECT hubspot_pause('crm')});
+	wait_until(sub { PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset) =~ /HubSpot account "crm" is in state PAUSED/ }, 'the log');
+	$node->append_conf('postgresql.conf', 'hubspot.notify = on');
+	$node->reload;
+	ask(q{SELECT hubspot_resume('crm')});
+	push @heard, map { JSON::PP->new->decode($_) } $listener->query_safe('SELECT 1') =~ /with payload "(\{.*\})" received/g;
+	is(scalar(grep { ($_->{event} // '') eq 'account paused' } @heard), 0, 'no notification when it is off');
+};
+
+$listener->quit;
 $node->stop;
 done_testing();

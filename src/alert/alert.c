@@ -181,6 +181,24 @@ alert_definition(const DefinitionNews *news)
 	send_json(&json);
 }
 
+void
+alert_definition_failure(const char *name, const char *kind, const char *verdict,
+						 const char *category)
+{
+	StringInfoData json;
+
+	ereport(LOG,
+			(errmsg("HubSpot %s \"%s\": for the first time a row is %s%s%s", kind, name, verdict,
+					category != NULL ? " with the category " : "",
+					category != NULL ? category : "")));
+	begin_json(&json, "failure");
+	put_member(&json, "name", name);
+	put_member(&json, "type", kind);
+	put_member(&json, "verdict", verdict);
+	put_member(&json, "category", category);
+	send_json(&json);
+}
+
 int64
 alert_look(int64 now)
 {

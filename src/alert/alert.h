@@ -28,6 +28,10 @@ typedef struct DefinitionNews
 	bool		was_wrong;
 } DefinitionNews;
 
+/* Rows of a definition fail so for the first time; category may be NULL. */
+extern void alert_definition_failure(const char *name, const char *kind, const char *verdict,
+									 const char *category);
+
 extern void alert_definition(const DefinitionNews *news);
 
 /* definitions.c: the same for the look at definitions. */

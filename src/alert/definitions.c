@@ -1,6 +1,6 @@
 /*
  * definitions.c
- *		Definitions whose state has changed, whoever changed it.
+ *		Definitions whose state has changed, whoever changed it; new ways in which their rows fail.
  *
  * What hubspot.syncs says is compared with what it said at the last look.  Of one that is met for
  * the first time nothing is told while it is well.
@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -26,6 +27,7 @@
 #define COST_PART	50			/* so many times what a look has taken is between two */
 #define RETRY_US	60000000	/* a look has failed */
 #define MAX_KNOWN	10000		/* definitions; further ones are not told of */
+#define MAX_OUTCOMES	100000	/* ways in which their rows have failed; the same */
 
 typedef struct Known
 {
@@ -42,6 +44,19 @@ static int64 look = 0;
 static int64 next_look = 0;
 static int64 earliest_look = 0; /* when somebody has said that one has changed */
 static bool hinted = false;
+
+/* How rows of a definition have failed, as far as was told. */
+typedef struct Outcome
+{
+	uint64		hash;			/* the key, first */
+} Outcome;
+
+static HTAB *outcomes = NULL;
+
+static const char outcomes_sql[] =
+"SELECT d.name, d.kind, o.object, o.verdict, nullif(o.category, ''), d.report"
+" FROM hubspot.sync_outcome o JOIN hubspot.sync d ON d.report OPERATOR(pg_catalog.=) o.report"
+" WHERE o.verdict OPERATOR(pg_catalog.=) ANY (hubspot.verdicts_with('failed'))";
 
 /* By the name: a view has no other key. */
 static const char syncs_sql[] =
@@ -111,6 +126,22 @@ compare(int row)
 		tell(entry, found ? before : NULL, was_wrong);
 }
 
+/* What is there at the first look was told by a worker before this one. */
+static void
+look_at_outcome(int row)
+{
+	char	   *category = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 5);
+	char	   *words = psprintf("%s %s %s %s", text_at(row, 6), text_at(row, 3), text_at(row, 4),
+								 category != NULL ? category : "");
+	uint64		hash = hash_bytes_extended((unsigned char *) words, strlen(words), 0);
+	bool		found;
+
+	if (hash_search(outcomes, &hash, hash_get_num_entries(outcomes) < MAX_OUTCOMES
+					? HASH_ENTER : HASH_FIND, &found) == NULL || found || look == 1)
+		return;
+	alert_definition_failure(text_at(row, 1), text_at(row, 2), text_at(row, 4), category);
+}
+
 /* Those that are not there any more: what was wrong with them is over. */
 static void
 forget_dropped(void)
@@ -145,6 +176,9 @@ definitions_step(void)
 
 		known = hash_create("hubspot definitions told", 16, &control,
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		control.keysize = control.entrysize = sizeof(Outcome);
+		outcomes = hash_create("hubspot failures of definitions told", 16, &control,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	/* A table that somebody has locked is looked at later: deliveries wait meanwhile. */
 	(void) set_config_option("lock_timeout", LOCK_TIMEOUT_MS, PGC_SUSET, PGC_S_SESSION,
@@ -157,6 +191,10 @@ definitions_step(void)
 	for (int i = 0; i < SPI_processed; i++)
 		compare(i);
 	forget_dropped();
+	if (statement_execute(outcomes_sql, 0, NULL, NULL, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read hubspot.sync_outcome");
+	for (int i = 0; i < SPI_processed; i++)
+		look_at_outcome(i);
 	PopActiveSnapshot();
 	SPI_finish();
 }

@@ -137,6 +137,11 @@ subtest 'a definition' => sub {
 	ask(q{CREATE TABLE members (email text); INSERT INTO members VALUES ('m@example.com');
 		SELECT hubspot_sync('their members', 'SELECT email FROM members', mapping => '{"email": "email"}', every => '1 second')});
 	wait_until(sub { ask('SELECT count(*) FROM hubspot.syncs WHERE refreshed_at IS NOT NULL') }, 'the first refresh');
+	$sim->fault(match => { path => 'batch/upsert', record => '"n@example.com"' }, action => 'status', status => 400, times => 0,
+		body => '{"status": "error", "category": "ODD_VALUE", "message": "of n@example.com"}');
+	ask(q{INSERT INTO members VALUES ('n@example.com'); SELECT hubspot_refresh(name) FROM hubspot.sync});
+	hears('whose rows fail in a new way is told', kind => 'failure', name => 'their members', verdict => 'rejected', category => 'ODD_VALUE');
+	$sim->clear_faults;
 	ask('ALTER TABLE members RENAME TO former_members');
 	hears('that fails is told', kind => 'definition', name => 'their members', state => 'failing', wrong => 1);
 	ask('ALTER TABLE former_members RENAME TO members; SELECT hubspot_refresh(name) FROM hubspot.sync');

@@ -34,7 +34,7 @@ CREATE TABLE hubspot.sync (
 	every interval,
 	timeout interval NOT NULL,
 	max_shrink real NOT NULL,
-	create_in_hubspot boolean NOT NULL,
+	create_in_hubspot boolean,
 	held text,
 	defined_at timestamptz NOT NULL,
 	owner_oid oid,
@@ -67,7 +67,7 @@ COMMENT ON COLUMN hubspot.sync.on_missing IS 'of a trait, what becomes of the va
 COMMENT ON COLUMN hubspot.sync.every IS 'how often it is refreshed; NULL: by hubspot_refresh() only';
 COMMENT ON COLUMN hubspot.sync.timeout IS 'how long its query may run, as it was cut to hubspot.max_refresh_timeout when it was declared';
 COMMENT ON COLUMN hubspot.sync.max_shrink IS 'share of its members, 0 to 1, that may leave in one refresh; more needs hubspot_refresh(name, confirm => true)';
-COMMENT ON COLUMN hubspot.sync.create_in_hubspot IS 'whether a missing property, list or event definition is created';
+COMMENT ON COLUMN hubspot.sync.create_in_hubspot IS 'true: a property, list or event definition that HubSpot lacks is created; false: to lack it is an error; NULL: it is left out until HubSpot has it';
 COMMENT ON COLUMN hubspot.sync.held IS 'why nothing is done until hubspot_resync(); NULL: it is not held';
 COMMENT ON COLUMN hubspot.sync.defined_at IS 'when it was declared, or last changed';
 COMMENT ON COLUMN hubspot.sync.owner_oid IS 'that role, whatever it is called now; NULL: restored from a dump, hubspot_resync() looks it up by its name';

@@ -116,23 +116,24 @@ CREATE FUNCTION hubspot.property_type_for(column_type oid) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN t.typtype = 'e' THEN 'enumeration' WHEN t.typname IN ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8') THEN 'number'
+	SELECT CASE WHEN t.typtype = 'e' AND EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.oid) THEN 'enumeration' WHEN t.typname IN ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8') THEN 'number'
 		WHEN t.typname = 'bool' THEN 'bool' WHEN t.typname = 'date' THEN 'date'
 		WHEN t.typname IN ('timestamp', 'timestamptz') THEN 'datetime' ELSE 'string' END
 	FROM pg_type t WHERE t.oid = $1
 $$;
 COMMENT ON FUNCTION hubspot.property_type_for(oid) IS 'type of a HubSpot property for the values of a column''s type';
 
-CREATE FUNCTION hubspot.statement_for_property(server oid, object text, property text, column_type oid) RETURNS text
+CREATE FUNCTION hubspot.statement_for_property(server oid, object text, property text, column_type oid, label text DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT %I.hubspot_create_property(%L, %L, %L%s, server => %L)', hubspot.functions_schema(), object, property, hubspot.property_type_for($4),
+	SELECT format('SELECT %I.hubspot_create_property(%L, %L, %L%s%s, server => %L)', hubspot.functions_schema(), object, property, hubspot.property_type_for($4),
+		', label => ' || quote_literal(label),
 		(SELECT ', options => ' || quote_literal(array_agg(e.enumlabel::text ORDER BY e.enumsortorder)) FROM pg_enum e WHERE e.enumtypid = $4 HAVING count(*) > 0),
 		s.srvname)
 	FROM pg_foreign_server s WHERE s.oid = $1
 $$;
-COMMENT ON FUNCTION hubspot.statement_for_property(oid, text, text, oid) IS 'the statement that creates a property for the values of a column';
+COMMENT ON FUNCTION hubspot.statement_for_property(oid, text, text, oid, text) IS 'the statement that creates a property for the values of a column';
 
 /* Names of a mapping that say whose the record is, or what, and are no property. */
 CREATE FUNCTION hubspot.is_reserved(object text, trait text) RETURNS boolean
@@ -189,7 +190,7 @@ COMMENT ON FUNCTION hubspot.preview_message(oid, text, text, text, boolean, json
 'message that a row of the source becomes; key_is_trait: its key is an address or a domain among the traits';
 
 /* A bad message is what a preview is for: its error is what would be recorded. */
-CREATE FUNCTION hubspot.preview_sample(server oid, object text, call text, message jsonb, key text)
+CREATE FUNCTION hubspot.preview_sample(server oid, object text, call text, message jsonb, key text, creates boolean)
 RETURNS TABLE (item text, name text, detail text, body jsonb)
 LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
@@ -202,16 +203,25 @@ BEGIN
 		RETURN QUERY SELECT 'sample', key, 'updates the contact that this userId was seen with, else rejected (contact_not_found)', NULL::jsonb;
 		RETURN;
 	END IF;
+	/* As the worker judges the row of a sync: see records_check(). */
 	RETURN QUERY
-		SELECT 'sample', x.key, (SELECT string_agg(format('%s %s: %s', w->>'code', w->>'property', w->>'detail'), '; ') FROM jsonb_array_elements(x.warnings) w), x.body
+		SELECT 'sample', x.key, CASE WHEN refused.name IS NOT NULL THEN format('rejected: HubSpot has no property "%s" (unknown_property)', refused.name)
+				ELSE (SELECT string_agg(CASE WHEN creates AND w->>'code' = 'unknown_property' THEN format('%s: is created first, and is then sent, too', w->>'property')
+					ELSE format('%s %s: %s', w->>'code', w->>'property', w->>'detail') END, '; ') FROM jsonb_array_elements(x.warnings) w) END,
+			CASE WHEN refused.name IS NULL THEN x.body END
 		FROM hubspot.explain(call, message, account) AS x
+		LEFT JOIN LATERAL (SELECT w->>'property' AS name FROM jsonb_array_elements(x.warnings) WITH ORDINALITY AS u(w, n)
+			WHERE NOT creates AND w->>'code' = 'unknown_property' AND EXISTS (SELECT FROM hubspot.object_types() t(name) WHERE t.name = x.object::text AND t.is_record)
+				AND (jsonb_array_length(x.properties) = 0 OR hubspot.server_option(server, 'unknown_properties') = 'reject')
+			ORDER BY n LIMIT 1) refused ON true
 		WHERE preview_sample.object <> 'association' OR x.object = 'association';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
 	RETURN QUERY SELECT 'sample', key, concat_ws(': ', 'rejected', SQLERRM, nullif(why, '')), NULL::jsonb;
 END
 $$;
-COMMENT ON FUNCTION hubspot.preview_sample(oid, text, text, jsonb, text) IS 'what a message would send, as a row of a preview';
+COMMENT ON FUNCTION hubspot.preview_sample(oid, text, text, jsonb, text, boolean) IS
+'what a message of a definition would send, as a row of a preview; creates: properties that HubSpot lacks are created';
 
 CREATE FUNCTION hubspot.preview_cost(server oid, object text, records bigint)
 RETURNS TABLE (item text, name text, detail text, body jsonb)
@@ -256,7 +266,7 @@ LANGUAGE sql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'schema', $2,
-		CASE WHEN k.known IS NULL THEN format('HubSpot has not told yet which %s there are, so names and types are not checked: call hubspot_refresh_schema()',
+		CASE WHEN k.known IS NULL THEN format('HubSpot has not told which %s there are, also when it was asked now, so names and types are not checked; hubspot_health() may say why',
 				CASE object WHEN 'event' THEN 'events' ELSE 'properties' END)
 			ELSE 'the token may not read this part of the schema, so names and types are not checked' END, NULL::jsonb
 	FROM (SELECT) one

@@ -4,8 +4,9 @@
  * from the part before.
  */
 
-CREATE FUNCTION hubspot.preview_sync_columns(server oid, object text, event text, key_column text, columns jsonb)
-RETURNS TABLE (item text, name text, detail text, body jsonb)
+/* What hubspot_sync() itself looks at, too: see hubspot.lacking_properties(). */
+CREATE FUNCTION hubspot.judged_columns(server oid, object text, event text, key_column text, columns jsonb)
+RETURNS TABLE (n bigint, "column" text, label text, type oid, trait text, property text, property_type text, fit text, note text)
 LANGUAGE sql STABLE ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -17,35 +18,82 @@ AS $$
 				AND ($2 <> 'event' OR hubspot.event_full_name($1, $3) IS NOT NULL) AS schema_known
 		FROM jsonb_to_recordset($5) AS c(n bigint, "column" text, label text, type oid, trait text, property text)
 		LEFT JOIN LATERAL hubspot.preview_known($1, $2, $3, c.property) k ON true
-	), judged AS (
-		SELECT g.*, CASE WHEN g.is_key THEN 'key' WHEN g.reserved THEN 'reserved' WHEN g.property IS NULL THEN 'unmapped' WHEN NOT g.schema_known THEN 'not checked'
-				WHEN g.property_type IS NULL THEN 'unknown' WHEN g.read_only THEN 'read-only' ELSE f.fit END AS fit, f.note
-		FROM given g
-		LEFT JOIN LATERAL hubspot.column_fit(g.type, g.property_type, g.field_type, g.options, g.time_zone) f ON g.property_type IS NOT NULL
+	)
+	SELECT g.n, g."column", g.label, g.type, g.trait, g.property, g.property_type,
+		CASE WHEN g.is_key THEN 'key' WHEN g.reserved THEN 'reserved' WHEN g.property IS NULL THEN 'unmapped' WHEN NOT g.schema_known THEN 'not checked'
+				WHEN g.property_type IS NULL THEN 'unknown' WHEN g.read_only THEN 'read-only' ELSE f.fit END, f.note
+	FROM given g
+	LEFT JOIN LATERAL hubspot.column_fit(g.type, g.property_type, g.field_type, g.options, g.time_zone) f ON g.property_type IS NOT NULL
+$$;
+COMMENT ON FUNCTION hubspot.judged_columns(oid, text, text, text, jsonb) IS
+'columns, as hubspot.preview_columns() returns them, and whether they fit the properties that they become: key, reserved, unmapped, not checked, unknown, read-only, or what hubspot.column_fit() says';
+
+CREATE FUNCTION hubspot.lacking_properties(server oid, object text, key_column text, columns jsonb)
+RETURNS TABLE (property text, statement text, known boolean)
+LANGUAGE sql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT j.property, hubspot.statement_for_property($1, $2, j.property, (array_agg(j.type ORDER BY j.n))[1]), bool_or(j.fit = 'unknown')
+	FROM (SELECT jsonb_agg(c.it || jsonb_build_object('type', to_regtype(c.it->>'type_name')::oid)) AS columns FROM jsonb_array_elements($4) AS c(it)) typed,
+		hubspot.judged_columns($1, $2, NULL, $3, hubspot.preview_columns($1, $2, NULL, typed.columns)) j
+	WHERE j.fit IN ('unknown', 'not checked')
+	GROUP BY j.property ORDER BY min(j.n)
+$$;
+COMMENT ON FUNCTION hubspot.lacking_properties(oid, text, text, jsonb) IS
+'properties that columns (an array of n, column, trait, type_name) become and that HubSpot lacks, or may lack when known is false as it has not told; each with the statement that creates it';
+
+/* What becomes of a column whose property HubSpot lacks: see records_check(), which judges each row. */
+CREATE FUNCTION hubspot.fate_of_unknown(server oid, creates boolean, is_only boolean) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN creates THEN 'created'
+		WHEN coalesce(hubspot.server_option($1, 'create_properties')::boolean, false) THEN 'created'
+		WHEN NOT creates THEN 'refused'
+		WHEN is_only OR hubspot.server_option($1, 'unknown_properties') = 'reject' THEN 'rejected'
+		ELSE 'left out' END
+$$;
+COMMENT ON FUNCTION hubspot.fate_of_unknown(oid, boolean, boolean) IS
+'what becomes of a column whose property HubSpot lacks: created, refused by the declaration, its rows rejected, or left out; creates: create_in_hubspot; is_only: no other column has a property';
+
+CREATE FUNCTION hubspot.preview_sync_columns(server oid, object text, event text, key_column text, columns jsonb, creates boolean)
+RETURNS TABLE (item text, name text, detail text, body jsonb)
+LANGUAGE sql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH judged AS (
+		SELECT c.*, CASE WHEN c.fit = 'unknown' AND $2 <> 'event' THEN hubspot.fate_of_unknown($1, $6,
+			NOT bool_or(c.fit NOT IN ('key', 'reserved', 'unmapped', 'unknown', 'read-only', 'no')) OVER ()) END AS fate
+		FROM hubspot.judged_columns($1, $2, $3, $4, $5) c
 	)
 	SELECT 'column', j."column",
 		concat_ws(': ', format('%s -> %s', j.label, concat_ws(' ', coalesce(j.property, j.trait), '(' || j.property_type || ')')),
 			CASE j.fit WHEN 'key' THEN 'the key' WHEN 'reserved' THEN 'not a property, but what its name says' WHEN 'unmapped' THEN
 					CASE WHEN translate(lower(j.trait), '_ -', '') IN ('created', 'createdat') THEN 'not sent, as HubSpot sets the creation date itself' ELSE 'not sent, as hubspot_map() says' END
-				WHEN 'unknown' THEN 'left out, as HubSpot has no such property (unknown_property)' WHEN 'read-only' THEN 'left out, as only HubSpot may write it (read_only_property)'
+				WHEN 'unknown' THEN CASE j.fate WHEN 'created' THEN format('created in HubSpot, as %s', hubspot.property_type_for(j.type))
+					WHEN 'refused' THEN 'hubspot_sync() refuses it, as HubSpot has no such property (undefined_object)'
+					WHEN 'rejected' THEN 'the row is rejected, as HubSpot has no such property (unknown_property)'
+					WHEN 'left out' THEN 'left out until HubSpot has such a property (unknown_property)'
+					ELSE 'left out, as HubSpot has no such property (unknown_property)' END
+				WHEN 'read-only' THEN 'left out, as only HubSpot may write it (read_only_property)'
 				WHEN 'no' THEN NULL ELSE j.fit END, CASE WHEN j.fit <> 'read-only' THEN j.note END),
-		jsonb_build_object('property', j.property, 'column_type', j.label, 'property_type', j.property_type, 'fit', j.fit)
+		jsonb_build_object('property', j.property, 'column_type', j.label, 'property_type', j.property_type, 'fit', j.fit) || jsonb_strip_nulls(jsonb_build_object('fate', j.fate))
 	FROM judged j
 	UNION ALL
 	SELECT 'unknown', j."column", CASE WHEN $2 = 'event' THEN 'a definition has the properties that it was created with'
 			ELSE hubspot.statement_for_property($1, $2, j.property, j.type) END, jsonb_build_object('property', j.property)
-	FROM judged j WHERE j.fit = 'unknown'
+	FROM judged j WHERE j.fit = 'unknown' AND j.fate IS DISTINCT FROM 'created'
 $$;
-COMMENT ON FUNCTION hubspot.preview_sync_columns(oid, text, text, text, jsonb) IS 'whether columns fit the properties that they become, as rows of a preview';
+COMMENT ON FUNCTION hubspot.preview_sync_columns(oid, text, text, text, jsonb, boolean) IS 'whether columns fit the properties that they become, as rows of a preview';
 
-CREATE FUNCTION hubspot.preview_sync_creates(server oid, object text, event text, mode text, columns jsonb)
+CREATE FUNCTION hubspot.preview_sync_creates(server oid, object text, event text, mode text, columns jsonb, creates boolean)
 RETURNS TABLE (item text, name text, detail text, body jsonb)
 LANGUAGE sql STABLE ROWS 3
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT 'create', c.property, 'property, as the SERVER option create_properties is on', NULL::jsonb
+	SELECT 'create', c.property, CASE WHEN creates THEN 'property, as create_in_hubspot is true' ELSE 'property, as the SERVER option create_properties is on' END, NULL::jsonb
 	FROM jsonb_to_recordset($5) AS c(property text)
-	WHERE coalesce(hubspot.server_option($1, 'create_properties')::boolean, false) AND (SELECT t.is_record FROM hubspot.object_types() t WHERE t.object = $2) AND c.property IS NOT NULL
+	WHERE hubspot.fate_of_unknown($1, creates, false) = 'created' AND (SELECT t.is_record FROM hubspot.object_types() t WHERE t.object = $2) AND c.property IS NOT NULL
 		AND EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
 		AND NOT EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object::text = $2 AND p.name = c.property)
 	UNION ALL
@@ -64,9 +112,9 @@ AS $$
 			WHEN $4 = 'update' THEN 'none: only records that HubSpot has are written'
 			ELSE 'those that HubSpot does not have; how many these are is not known before' END, NULL
 $$;
-COMMENT ON FUNCTION hubspot.preview_sync_creates(oid, text, text, text, jsonb) IS 'what a sync would create in HubSpot, as rows of a preview';
+COMMENT ON FUNCTION hubspot.preview_sync_creates(oid, text, text, text, jsonb, boolean) IS 'what a sync would create in HubSpot, as rows of a preview';
 
-CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key_column text, mode text, deletes text, event text)
+CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key_column text, mode text, deletes text, event text, creates boolean)
 RETURNS TABLE (item text, name text, detail text, body jsonb)
 LANGUAGE plpgsql STABLE ROWS 30
 SET search_path = pg_catalog, pg_temp
@@ -88,25 +136,26 @@ BEGIN
 	RETURN QUERY SELECT * FROM hubspot.preview_schema(server, object);
 	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
 		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
-	RETURN QUERY SELECT * FROM hubspot.preview_sync_columns(server, object, event, key_column, columns);
-	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns);
+	RETURN QUERY SELECT * FROM hubspot.preview_sync_columns(server, object, event, key_column, columns, creates);
+	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns, creates);
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
 			hubspot.preview_sample(server, object, (SELECT t.call FROM hubspot.object_types() t WHERE t.object = preview_sync.object),
-				hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key') s
+				hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key',
+				object <> 'event' AND hubspot.fate_of_unknown(server, creates, false) = 'created') s
 		ORDER BY r.n;
 	RETURN QUERY SELECT * FROM hubspot.preview_cost(server, object, rows);
 END
 $$;
-COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, text, text, text) IS 'hubspot_sync_preview() of a source that has been read; source is what src/declare/preview_source.h says';
+COMMENT ON FUNCTION hubspot.preview_sync(oid, jsonb, text, text, text, text, text, boolean) IS 'hubspot_sync_preview() of a source that has been read; source is what src/declare/preview_source.h says';
 
 CREATE FUNCTION @extschema@.hubspot_sync_preview(source text, object text DEFAULT 'contact', key text DEFAULT NULL, mapping jsonb DEFAULT NULL,
-	mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL, server name DEFAULT NULL,
+	mode text DEFAULT 'upsert', deletes text DEFAULT 'ignore', event text DEFAULT NULL, server name DEFAULT NULL, create_in_hubspot boolean DEFAULT false,
 	OUT item text, OUT name text, OUT detail text, OUT body jsonb)
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'hubspot_sync_preview';
-COMMENT ON FUNCTION @extschema@.hubspot_sync_preview(text, text, text, jsonb, text, text, text, name) IS
-'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, unseen (what of a followed table is not seen), schema (only when HubSpot has not told it), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
+COMMENT ON FUNCTION @extschema@.hubspot_sync_preview(text, text, text, jsonb, text, text, text, name, boolean) IS
+'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, unseen (what of a followed table is not seen), schema (only when HubSpot has not told it: it is asked then, for up to 5 seconds), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
 
 /* Whether HubSpot has what an audience writes. */
 CREATE FUNCTION hubspot.preview_outputs(server oid, object text, outputs text[], property text, list text)
@@ -193,7 +242,7 @@ BEGIN
 		CROSS JOIN LATERAL (VALUES ('property', (SELECT t.call FROM hubspot.object_types() t(name) WHERE t.name = object), m.call),
 			('event', 'track', (m.call - 'traits') || jsonb_build_object('event', 'Audience Entered', 'properties',
 				(m.call->'traits') - property || jsonb_build_object('audience_key', property)))) AS v(output, call, message)
-		CROSS JOIN LATERAL hubspot.preview_sample(server, object, v.call, v.message, k.key) s
+		CROSS JOIN LATERAL hubspot.preview_sample(server, object, v.call, v.message, k.key, false) s
 		WHERE v.output = ANY (outputs)
 		ORDER BY k.n, v.output DESC;
 	RETURN QUERY SELECT c.* FROM (VALUES (1, 'property', object), (2, 'event', 'event'), (3, 'list', 'list')) AS v(n, output, object)

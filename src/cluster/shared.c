@@ -96,6 +96,7 @@ initialize_control(SharedControl *control)
 		pg_atomic_init_u32(&slot->wake, 0);
 		pg_atomic_init_u32(&slot->syncs_changed, 0);
 		pg_atomic_init_u32(&slot->place_changed, 0);
+		pg_atomic_init_u64(&slot->schema_wanted, 0);
 		pg_atomic_init_u32(&slot->refresher.procno, 0);
 		slot->refresher.working = -1;
 		SpinLockInit(&slot->mutex);
@@ -319,6 +320,28 @@ shared_rescan_at_commit(void)
 {
 	if (watch_transaction())
 		look_wanted = merge_looks(look_wanted, SHARED_LOOK_LIST);
+}
+
+bool
+shared_want_schema(Oid server, int part)
+{
+	WorkerSlot *slot = hubspot_shared == NULL ? NULL : my_database_slot();
+
+	if (slot == NULL || pg_atomic_read_u32(&slot->procno) == 0)
+		return false;
+	pg_atomic_write_u64(&slot->schema_wanted, (uint64) server << 32 | (uint64) part);
+	wake_process(&slot->procno);
+	return true;
+}
+
+bool
+shared_take_wanted_schema(WorkerSlot *slot, Oid *server, int *part)
+{
+	uint64		wanted = pg_atomic_exchange_u64(&slot->schema_wanted, 0);
+
+	*server = (Oid) (wanted >> 32);
+	*part = (int) (wanted & PG_UINT32_MAX);
+	return wanted != 0;
 }
 
 /* If no place is free, the worker is stopped all the same, and may come back too early. */

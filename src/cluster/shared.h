@@ -14,7 +14,7 @@
  *	a slot's lanes lock (LWLock)	the lanes in the worker's segment, and which that is
  *							(see shared_lanes.h); taken inside control->lock, never the other way
  *							round
- *	atomics					wake, procno, database: read at commit without
+ *	atomics					wake, procno, database, schema_wanted: read at commit without
  *							any lock (see shared_wake_at_commit)
  *	meter->mutex			one meter; who may use one, and which are free: control->lock
  */
@@ -135,6 +135,7 @@ typedef struct WorkerSlot
 	pg_atomic_uint32 wake;		/* 1: new rows were committed */
 	pg_atomic_uint32 syncs_changed; /* 1: a definition may have come due */
 	pg_atomic_uint32 place_changed; /* 1: hubspot.installation may say otherwise */
+	pg_atomic_uint64 schema_wanted; /* a session waits for it: SERVER's oid << 32 | part; 0: none */
 
 	/* Under control->lock: the launcher's book-keeping. */
 	WorkerState state;
@@ -271,6 +272,14 @@ extern void shared_tell_launcher(uint32 look_at);
  * hubspot.sync_state, because a definition may have become due.
  */
 extern void shared_look_at_syncs_at_commit(void);
+
+/*
+ * A session wants a part (Object) of a SERVER's schema read from HubSpot, now: it asks again until
+ * the part is there, for the worker may not know the SERVER yet, and another session's wish may
+ * take the place of this one.  False: no worker runs.  The worker takes the wish.
+ */
+extern bool shared_want_schema(Oid server, int part);
+extern bool shared_take_wanted_schema(WorkerSlot *slot, Oid *server, int *part);
 
 /*
  * Until the end of this transaction no worker may serve the database.  Asks its worker

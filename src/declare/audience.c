@@ -73,8 +73,7 @@ read_arguments(FunctionCallInfo fcinfo, SyncKind kind, const CommonArguments *at
 	sync->object = sync_level_objects[sync->level];
 	sync->property = PG_ARGISNULL(at->property)
 		? internal_name(sync->name) : sync_text_argument(fcinfo, at->property, "property");
-	sync->create_in_hubspot = !PG_ARGISNULL(at->create_in_hubspot) &&
-		PG_GETARG_BOOL(at->create_in_hubspot);
+	sync->missing = sync_missing_argument(fcinfo, at->create_in_hubspot);
 	sync_schedule_arguments(fcinfo, sync, at->every, at->timeout, at->max_shrink);
 	sync_set_owner(sync, PG_ARGISNULL(at->server) ? NULL : NameStr(*PG_GETARG_NAME(at->server)));
 	return sync;

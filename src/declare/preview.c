@@ -5,7 +5,7 @@
  * The definition is built like hubspot_sync() builds it, and its source is read like a
  * refresh reads it, but nothing is saved.  The result then comes from the extension's
  * tables, through an SQL function that runs as the extension's owner over plain values.
- * Nothing is written or sent.
+ * Nothing is written or sent; what HubSpot has not told yet is asked for first.
  *
  * Locks: ACCESS SHARE.  Memory: the caller's context.
  */
@@ -16,12 +16,14 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "base/hubspot.h"
 #include "account/account.h"
 #include "backend/statement.h"
 #include "declare/preview.h"
+#include "declare/preview_schema.h"
 #include "declare/preview_source.h"
 #include "declare/sync_declare.h"
 #include "refresh/refresh_source.h"
@@ -33,7 +35,8 @@ PG_FUNCTION_INFO_V1(hubspot_sync_preview);
 /* Arguments of hubspot_sync_preview(). */
 enum
 {
-	ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT, ARG_SERVER
+	ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT, ARG_SERVER,
+	ARG_CREATE
 };
 
 void
@@ -44,6 +47,8 @@ preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *ty
 	Identity	before;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	/* what the worker has just read is for this preview, whatever the transaction's snapshot is */
+	PushActiveSnapshot(GetLatestSnapshot());
 	act_as_extension(&before);
 	SPI_connect();
 	if (statement_execute(sql, nargs, types, values, nulls, true, 0) != SPI_OK_SELECT)
@@ -52,6 +57,7 @@ preview_return_rows(FunctionCallInfo fcinfo, const char *sql, int nargs, Oid *ty
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	SPI_finish();
 	act_back(&before);
+	PopActiveSnapshot();
 }
 
 /* Build the definition that hubspot_sync() would save, and analyse its source. */
@@ -67,6 +73,7 @@ read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 	sync->deletes =
 		sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
 	sync->event = PG_ARGISNULL(ARG_EVENT) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_EVENT));
+	sync->missing = sync_missing_argument(fcinfo, ARG_CREATE);
 	sync_check_combination(sync);
 	sync_set_owner(sync, PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 	sync_source_look(name_or_query, source);
@@ -78,10 +85,10 @@ read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 Datum
 hubspot_sync_preview(PG_FUNCTION_ARGS)
 {
-	static const char *const sql = "SELECT * FROM hubspot.preview_sync($1, $2, $3, $4, $5, $6, $7)";
-	Oid			types[] = {OIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	static const char *const sql = "SELECT * FROM hubspot.preview_sync($1, $2, $3, $4, $5, $6, $7, $8)";
+	Oid			types[] = {OIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 	Datum		values[lengthof(types)];
-	char		nulls[lengthof(types) + 1] = "       ";
+	char		nulls[lengthof(types) + 1] = "        ";
 	Sync		sync = {0};
 	SyncSource	source;
 	char	   *description;
@@ -104,6 +111,9 @@ hubspot_sync_preview(PG_FUNCTION_ARGS)
 	nulls[6] = sync.event == NULL ? 'n' : ' ';
 	if (sync.event != NULL)
 		values[6] = CStringGetTextDatum(sync.event);
+	nulls[7] = sync.missing == SYNC_MISSING_LEFT_OUT ? 'n' : ' ';
+	values[7] = BoolGetDatum(sync.missing == SYNC_MISSING_CREATED);
+	preview_await_schema(account_resolve(sync.server), sync.object);
 	preview_return_rows(fcinfo, sql, lengthof(types), types, values, nulls);
 	return (Datum) 0;
 }

@@ -3,7 +3,8 @@
  *		What an audience would do: hubspot_audience_preview().
  *
  * The query runs once, exactly like in a refresh of the audience.  The facts about its
- * keys then come from the extension's tables.  Nothing is written or sent.
+ * keys then come from the extension's tables.  Nothing is written or sent; what HubSpot has not
+ * told yet is asked for first.
  *
  * Locks: those of the query, and ACCESS SHARE on our tables.  Memory: the
  * caller's context; the keys go to disk beyond maintenance_work_mem.
@@ -14,6 +15,7 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -23,6 +25,7 @@
 #include "account/account.h"
 #include "backend/statement.h"
 #include "declare/preview.h"
+#include "declare/preview_schema.h"
 #include "message/message.h"
 #include "refresh/refresh_source.h"
 #include "ring/ring.h"
@@ -187,6 +190,21 @@ describe_keys(const Sync *sync, Oid server)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 }
 
+/* Words that are none are refused later. */
+static bool
+writes_events(ArrayType *outputs)
+{
+	Datum	   *names;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(outputs, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i] && strcmp(TextDatumGetCString(names[i]), "event") == 0)
+			return true;
+	return false;
+}
+
 Datum
 hubspot_audience_preview(PG_FUNCTION_ARGS)
 {
@@ -215,6 +233,9 @@ hubspot_audience_preview(PG_FUNCTION_ARGS)
 		values[arg + 1] = PG_GETARG_DATUM(arg);
 		nulls[arg + 1] = PG_ARGISNULL(arg) ? 'n' : ' ';
 	}
+	preview_await_schema(server, sync->object);
+	if (!PG_ARGISNULL(ARG_OUTPUTS) && writes_events(PG_GETARG_ARRAYTYPE_P(ARG_OUTPUTS)))
+		preview_await_schema(server, OBJECT_IS_EVENT);
 	preview_return_rows(fcinfo, sql, lengthof(types), types, values, nulls);
 	return (Datum) 0;
 }

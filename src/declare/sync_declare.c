@@ -24,6 +24,7 @@
 #include "declare/sync_declare.h"
 #include "mapping/mapping_name.h"
 #include "refresh/refresh.h"
+#include "refresh/refresh_check.h"
 #include "refresh/refresh_source.h"
 #include "sync/sync_argument.h"
 #include "sync/sync_follow.h"
@@ -38,7 +39,7 @@ enum
 {
 	ARG_NAME, ARG_SOURCE, ARG_OBJECT, ARG_KEY, ARG_MAPPING, ARG_MODE, ARG_DELETES, ARG_EVENT,
 	ARG_EVERY, ARG_BACKFILL,
-	ARG_MAX_SHRINK, ARG_TIMEOUT, ARG_SERVER, ARG_DEADLINE
+	ARG_MAX_SHRINK, ARG_TIMEOUT, ARG_SERVER, ARG_DEADLINE, ARG_CREATE
 };
 
 /*
@@ -114,6 +115,10 @@ sync_check_combination(const Sync *sync)
 		   "\"remove\" takes the contact out of the company; both stay.");
 	refuse(is_record && sync->deletes == SYNC_DELETES_REMOVE,
 		   "deletes \"remove\" is for associations", "Give \"clear\" or \"archive\".");
+	refuse(!is_record && sync->missing == SYNC_MISSING_CREATED,
+		   "create_in_hubspot is for syncs of contacts and companies",
+		   is_event ? "hubspot_create_event() defines the event, with its properties."
+		   : "Associations have no properties.");
 	refuse(sync->mode == SYNC_MIRROR && sync->deletes == SYNC_DELETES_CLEAR,
 		   "mode \"mirror\" archives what has left the source",
 		   "Leave out deletes, or choose another mode.");
@@ -131,6 +136,7 @@ read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->deletes =
 		sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
 	sync->event = text_argument(fcinfo, ARG_EVENT);
+	sync->missing = sync_missing_argument(fcinfo, ARG_CREATE);
 	sync_schedule_arguments(fcinfo, sync, ARG_EVERY, ARG_TIMEOUT, ARG_MAX_SHRINK);
 	sync_check_combination(sync);
 	sync_deadline_argument(fcinfo, ARG_DEADLINE, sync, !object_types[sync->object].is_record,
@@ -518,6 +524,7 @@ hubspot_sync(PG_FUNCTION_ARGS)
 	if (!sync.follows)
 		(void) refresh_describe(&sync); /* raises an error unless its owner may run it like a
 										 * refresh */
+	refresh_check_outputs(&sync);
 	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)),
 			  before != NULL && is_other(before, &sync));
 	/* Of what is compared the first refresh would send what is there; known rows it does not. */

@@ -1,10 +1,10 @@
 /*
  * refresh_check.c
- *		Properties, events and lists that an audience or trait needs in HubSpot.
+ *		Properties, events and lists that a definition needs in HubSpot.
  *
- * Called when a definition is declared, and by each refresh before it runs the query: a
- * property may have been removed in HubSpot, and then its values would be lost without
- * notice.
+ * Called when a definition is declared, and by each refresh of an audience or trait before it runs
+ * the query: its property may have been removed in HubSpot, and then all its values would be lost
+ * without notice.  A sync whose other properties are there goes on; what is left out is counted.
  *
  * The schema is read as the extension's owner.  Locks: ACCESS SHARE on our tables.
  * Memory: the caller's context.
@@ -13,14 +13,15 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "foreign/foreign.h"
 #include "lib/stringinfo.h"
-#include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 
 #include "base/hubspot.h"
 #include "account/account.h"
+#include "mapping/mapping_name.h"
 #include "refresh/refresh_check.h"
 #include "refresh/refresh_source.h"
 
@@ -42,110 +43,89 @@ static const char *const event_sql =
 " ELSE (SELECT CASE WHEN s.known THEN false END FROM hubspot.schema s WHERE s.server = $1 AND "
 "s.part = $3) END";
 
-/* ---- types -------------------------------------------------------------------------- */
+/*
+ * $1 the SERVER's oid, $2 object, $3 property, $4 type of its values, $5 label.
+ */
+static const char *const statement_sql =
+"SELECT hubspot.statement_for_property($1, $2, $3, $4, $5)";
 
-static const struct
-{
-	Oid			type;
-	const char *property_type;
-}			property_types[] =
-{
-	{BOOLOID, "bool"},
-	{INT2OID, "number"},
-	{INT4OID, "number"},
-	{INT8OID, "number"},
-	{FLOAT4OID, "number"},
-	{FLOAT8OID, "number"},
-	{NUMERICOID, "number"},
-	{DATEOID, "date"},
-	{TIMESTAMPOID, "datetime"},
-	{TIMESTAMPTZOID, "datetime"},
-};
+/* $1 the SERVER's oid, $2 object, $3 the key's column, $4 columns. */
+static const char *const lacking_sql =
+"SELECT l.property, l.statement, l.known FROM hubspot.lacking_properties($1, $2, $3, $4::jsonb) l";
 
-/* 0 when there is none. */
-typedef struct Labels
+/* What a definition writes to and HubSpot lacks, as far as is known. */
+typedef struct Lack
 {
-	Datum		labels;
+	const char *what;			/* "contact property" */
+	const char *whats;
+	char	   *name;
+	char	   *create_sql;
+} Lack;
+
+typedef struct Lacks
+{
+	List	   *lacks;			/* of Lack */
+	const Sync *sync;
 	MemoryContext context;
-} Labels;
+} Lacks;
 
 static void
-take_labels(void *arg)
+add_lack(Lacks *lacks, const char *what, const char *whats, const char *name,
+		 const char *create_sql)
 {
-	Labels	   *labels = arg;
-	bool		isnull;
-	Datum		array = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(labels->context);
+	MemoryContext old = MemoryContextSwitchTo(lacks->context);
+	Lack	   *lack = palloc(sizeof(Lack));
 
-	labels->labels = isnull ? (Datum) 0 : PointerGetDatum(DatumGetArrayTypePCopy(array));
+	lack->what = what;
+	lack->whats = whats;
+	lack->name = pstrdup(name);
+	lack->create_sql = pstrdup(create_sql);
+	lacks->lacks = lappend(lacks->lacks, lack);
 	MemoryContextSwitchTo(old);
 }
 
-/* Labels of an enum type as text[], in their order. */
-static Datum
-enum_labels(Oid type)
+static void
+add_property(Lacks *lacks, const char *name, const char *create_sql)
 {
-	Oid			parameter = OIDOID;
-	Datum		value = ObjectIdGetDatum(type);
-	Labels		labels = {0, CurrentMemoryContext};
+	const char *object = object_types[sync_object(lacks->sync)].name;
 
-	(void) sync_execute("SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM "
-						"pg_catalog.pg_enum WHERE enumtypid = $1",
-						1, &parameter, &value, NULL, take_labels, &labels);
-	return labels.labels;
-}
-
-/* HubSpot's type for a column's type; the labels of an enum become *options (else 0). */
-static const char *
-property_type(Oid type, Datum *options)
-{
-	Oid			base = getBaseType(type);
-
-	*options = (Datum) 0;
-	for (int i = 0; i < lengthof(property_types); i++)
-		if (property_types[i].type == base)
-			return property_types[i].property_type;
-	if (get_typtype(base) == TYPTYPE_ENUM)
-		*options = enum_labels(base);
-	return *options != (Datum) 0 ? "enumeration" : "string";
+	add_lack(lacks, MemoryContextStrdup(lacks->context, psprintf("%s property", object)),
+			 MemoryContextStrdup(lacks->context, psprintf("%s properties", object)),
+			 name, create_sql);
 }
 
 /* ---- statements that create -------------------------------------------------------------- */
 
-static void
-append_array(StringInfo sql, Datum options)
+/* The values of an audience's property are true and false; those of a trait are the query's. */
+static Oid
+type_of_values(const Sync *sync)
 {
-	Datum	   *labels;
-	int			count;
-
-	deconstruct_array(DatumGetArrayTypeP(options), TEXTOID, -1, false, TYPALIGN_INT, &labels, NULL,
-					  &count);
-	appendStringInfoString(sql, ", options => ARRAY[");
-	for (int i = 0; i < count; i++)
-		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "",
-						 quote_literal_cstr(TextDatumGetCString(labels[i])));
-	appendStringInfoChar(sql, ']');
+	return sync->kind == SYNC_IS_TRAIT ? getBaseType(refresh_value_type(sync)) : BOOLOID;
 }
 
-static char *
-create_property_sql(const Sync *sync, const char *object)
+static void
+take_statement(void *arg)
 {
-	Datum		options = (Datum) 0;
-	const char *type = "bool";
-	StringInfoData sql;
+	Lacks	   *lacks = arg;
 
-	if (sync->kind == SYNC_IS_TRAIT)
-		type = property_type(refresh_value_type(sync), &options);
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT %s.hubspot_create_property(%s, %s, %s, label => %s",
-					 sync_functions_schema(),
-					 quote_literal_cstr(object), quote_literal_cstr(sync->property),
-					 quote_literal_cstr(type),
-					 quote_literal_cstr(sync->name));
-	if (options != (Datum) 0)
-		append_array(&sql, options);
-	appendStringInfo(&sql, ", server => %s)", quote_literal_cstr(sync->server));
-	return sql.data;
+	add_property(lacks, lacks->sync->property,
+				 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+}
+
+static void
+add_output_property(Lacks *lacks)
+{
+	const Sync *sync = lacks->sync;
+	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, OIDOID, TEXTOID};
+	Datum		values[lengthof(types)];
+
+	values[0] = ObjectIdGetDatum(account_resolve(sync->server));
+	values[1] = CStringGetTextDatum(object_types[sync_object(sync)].name);
+	values[2] = CStringGetTextDatum(sync->property);
+	values[3] = ObjectIdGetDatum(type_of_values(sync));
+	values[4] = CStringGetTextDatum(sync->name);
+	(void) sync_execute(statement_sql, lengthof(types), types, values, NULL, take_statement,
+						lacks);
 }
 
 static char *
@@ -205,60 +185,200 @@ create(const Sync *sync, const char *sql)
 	(void) sync_execute(sql, 0, NULL, NULL, NULL, NULL, NULL);
 }
 
-/* Whether a property, event or list that the definition writes to is missing. */
+/* The account creates what its calls name: then also what a declaration does. */
+static bool
+account_creates(const Sync *sync, bool is_event)
+{
+	const AccountOptions *options =
+	account_parse_options(GetForeignServer(account_resolve(sync->server))->options);
+
+	return is_event ? options->create_events : options->create_properties;
+}
+
+/* What is not known may be missing, which matters to who wants it created. */
 static bool
 is_lacking(const Sync *sync, const char *exists_sql, const char *part, const char *name)
 {
 	Existence	existence = look_up(sync, exists_sql, part, name);
 
-	return existence == EXISTS_NOT || (existence == EXISTS_UNKNOWN && sync->create_in_hubspot);
+	return existence == EXISTS_NOT ||
+		(existence == EXISTS_UNKNOWN && sync->missing == SYNC_MISSING_CREATED);
 }
 
 static void
-provide(const Sync *sync, const char *what, const char *name, const char *create_sql)
+look_at_event(Lacks *lacks, const char *name, const char *label)
 {
-	if (sync->create_in_hubspot)
-		create(sync, create_sql);
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("%s \"%s\" does not exist in HubSpot account \"%s\"", what, name,
-						sync->server),
-				 errdetail("%s \"%s\" writes to it.",
-						   sync->kind == SYNC_IS_TRAIT ? "Trait" : "Audience", sync->name),
-				 errhint("%s; or declare \"%s\" with create_in_hubspot => true.", create_sql,
-						 sync->name)));
+	if (is_lacking(lacks->sync, event_sql, "event", name))
+		add_lack(lacks, "event", "events", name, create_event_sql(lacks->sync, name, label));
 }
 
 static void
-require_event(const Sync *sync, const char *name, const char *label)
+look_at_outputs(Lacks *lacks)
 {
-	if (is_lacking(sync, event_sql, "event", name))
-		provide(sync, "event", name, create_event_sql(sync, name, label));
+	const Sync *sync = lacks->sync;
+
+	if (sync->outputs & SYNC_OUTPUT_PROPERTY &&
+		is_lacking(sync, property_sql, object_types[sync_object(sync)].name, sync->property))
+		add_output_property(lacks);
+	if (sync->outputs & SYNC_OUTPUT_EVENT)
+	{
+		look_at_event(lacks, "audience_entered", "Audience Entered");
+		look_at_event(lacks, "audience_exited", "Audience Exited");
+	}
+}
+
+/* The columns as hubspot.lacking_properties() wants them. */
+static char *
+columns_json(const Sync *sync)
+{
+	StringInfoData json;
+	ListCell   *cell;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
+	foreach(cell, sync->columns)
+	{
+		const SyncColumn *column = lfirst(cell);
+
+		appendStringInfo(&json, "%s{\"n\": %d, \"column\": ",
+						 json.len > 1 ? ", " : "", foreach_current_index(cell) + 1);
+		escape_json(&json, column->column);
+		appendStringInfoString(&json, ", \"trait\": ");
+		escape_json(&json, column->property);
+		appendStringInfoString(&json, ", \"type_name\": ");
+		escape_json(&json, column->type);
+		appendStringInfoChar(&json, '}');
+	}
+	appendStringInfoChar(&json, ']');
+	return json.data;
+}
+
+/* Of what is not known only what HubSpot does not have of itself may be missing. */
+static bool
+may_be_lacking(const Sync *sync, const char *property, bool known)
+{
+	return known ||
+		(sync->missing == SYNC_MISSING_CREATED && strncmp(property, "hs_", 3) != 0 &&
+		 !is_special_property(sync->object, property, strlen(property)));
+}
+
+static void
+take_lacking(void *arg)
+{
+	Lacks	   *lacks = arg;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		char	   *property = SPI_getvalue(tuple, SPI_tuptable->tupdesc, 1);
+		bool		isnull;
+		bool		known =
+		DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull));
+
+		if (may_be_lacking(lacks->sync, property, known))
+			add_property(lacks, property, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2));
+	}
+}
+
+static void
+look_at_columns(Lacks *lacks)
+{
+	const Sync *sync = lacks->sync;
+	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[lengthof(types)];
+
+	values[0] = ObjectIdGetDatum(account_resolve(sync->server));
+	values[1] = CStringGetTextDatum(object_types[sync->object].name);
+	values[2] = CStringGetTextDatum(sync->key_column);
+	values[3] = CStringGetTextDatum(columns_json(sync));
+	(void) sync_execute(lacking_sql, lengthof(types), types, values, NULL, take_lacking, lacks);
+}
+
+/* `contact properties "plan", "points"` */
+static char *
+names_of(List *lacks)
+{
+	StringInfoData names;
+	const char *what = NULL;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, lacks)
+	{
+		const Lack *lack = lfirst(cell);
+		const Lack *next = lnext(lacks, cell) == NULL ? NULL : lfirst(lnext(lacks, cell));
+
+		appendStringInfoString(&names, names.len > 0 ? ", " : "");
+		if (what == NULL || strcmp(what, lack->what) != 0)
+			appendStringInfo(&names, "%s ", next != NULL && strcmp(next->what, lack->what) == 0
+							 ? lack->whats : lack->what);
+		what = lack->what;
+		appendStringInfo(&names, "\"%s\"", lack->name);
+	}
+	return names.data;
+}
+
+static char *
+statements_of(List *lacks)
+{
+	StringInfoData statements;
+	ListCell   *cell;
+
+	initStringInfo(&statements);
+	foreach(cell, lacks)
+		appendStringInfo(&statements, "%s%s", statements.len > 0 ? "; " : "",
+						 ((const Lack *) lfirst(cell))->create_sql);
+	return statements.data;
+}
+
+static void
+refuse_lacks(const Sync *sync, List *lacks)
+{
+	static const char *const kinds[SYNC_KINDS] = {"Sync", "Audience", "Trait"};
+	bool		one = list_length(lacks) == 1;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("%s %s not exist in HubSpot account \"%s\"", names_of(lacks),
+					one ? "does" : "do", sync->server),
+			 errdetail("%s \"%s\" writes to %s.", kinds[sync->kind], sync->name,
+					   one ? "it" : "them"),
+			 errhint("%s; or declare \"%s\" with create_in_hubspot => true%s.", statements_of(lacks),
+					 sync->name, sync->kind != SYNC_IS_SYNC ? ""
+					 : ", with NULL to have it left out until HubSpot has it, "
+					 "or with a mapping without it")));
 }
 
 void
 refresh_check_outputs(const Sync *sync)
 {
-	const char *object = object_types[sync_object(sync)].name;
+	Lacks		lacks = {.sync = sync,.context = CurrentMemoryContext};
+	ListCell   *cell;
 
-	if (sync->kind == SYNC_IS_SYNC)
+	if (sync->missing == SYNC_MISSING_LEFT_OUT)
 		return;
-	if (sync->outputs & SYNC_OUTPUT_PROPERTY &&
-		is_lacking(sync, property_sql, object, sync->property))
-		provide(sync, psprintf("%s property", object), sync->property,
-				create_property_sql(sync, object));
-	if (sync->outputs & SYNC_OUTPUT_EVENT)
+	if (sync->kind != SYNC_IS_SYNC)
+		look_at_outputs(&lacks);
+	else if (object_types[sync->object].is_record)
+		look_at_columns(&lacks);
+	if (lacks.lacks == NIL)
+		return;
+	foreach(cell, lacks.lacks)
 	{
-		require_event(sync, "audience_entered", "Audience Entered");
-		require_event(sync, "audience_exited", "Audience Exited");
+		const Lack *lack = lfirst(cell);
+
+		if (sync->missing != SYNC_MISSING_CREATED &&
+			!account_creates(sync, strcmp(lack->what, "event") == 0))
+			refuse_lacks(sync, lacks.lacks);
 	}
+	foreach(cell, lacks.lacks)
+		create(sync, ((const Lack *) lfirst(cell))->create_sql);
 }
 
 void
 refresh_create_list(const Sync *sync)
 {
-	if (sync->outputs & SYNC_OUTPUT_LIST && sync->create_in_hubspot)
+	if (sync->outputs & SYNC_OUTPUT_LIST && sync->missing == SYNC_MISSING_CREATED)
 		create(sync, psprintf("SELECT %s.hubspot_create_list(%s, %s, %s)",
 							  sync_functions_schema(), quote_literal_cstr(sync->list),
 							  quote_literal_cstr(object_types[sync_object(sync)].name),

@@ -1,6 +1,6 @@
 /*
  * refresh_check.h
- *		Properties, events and lists that an audience or trait needs in HubSpot.
+ *		Properties, events and lists that a definition needs in HubSpot.
  */
 #ifndef HUBSPOT_REFRESH_CHECK_H
 #define HUBSPOT_REFRESH_CHECK_H
@@ -8,10 +8,10 @@
 #include "sync/sync.h"
 
 /*
- * Check the property and the events that the definition writes.  If one is missing, its
- * creation is queued first if the definition asks for that; otherwise an error shows the
- * statement that creates it.  The check uses what is known of the account's schema; what
- * is not known counts as present.
+ * Check the properties and the events that the definition writes; those of a sync of events are not
+ * looked at.  What is missing is created (queued) first if the definition, or the account, asks for
+ * that; otherwise an error shows the statements that create it.  The check uses what is known of
+ * the account's schema; what is not known counts as present, unless it is to be created.
  */
 extern void refresh_check_outputs(const Sync *sync);
 

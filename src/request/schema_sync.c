@@ -392,6 +392,13 @@ schema_sync_key_trouble(Lane *lane)
 }
 
 void
+schema_sync_want(Account *account, Object part)
+{
+	if (account->schema != NULL && !account->sync[part].settled)
+		account->sync[part].wanted = true;
+}
+
+void
 schema_sync_refresh(Account *account, Object part)
 {
 	account->sync[part].settled = false;

@@ -43,6 +43,9 @@ extern bool schema_sync_is_settled(Lane *lane);
  */
 extern const char *schema_sync_key_trouble(Lane *lane);
 
+/* A session waits for the part, as long as it is not known. */
+extern void schema_sync_want(Account *account, Object part);
+
 /* The part is old: read it before anything more of its lane is sent. */
 extern void schema_sync_refresh(Account *account, Object part);
 

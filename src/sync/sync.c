@@ -376,6 +376,7 @@ read_row(MemoryContext context)
 {
 	Sync	   *sync = MemoryContextAllocZero(context, sizeof(Sync));
 	Datum		attnum;
+	bool		creates;
 	bool		isnull;
 
 	sync->id = DatumGetInt32(column(COL_ID, &isnull));
@@ -407,7 +408,9 @@ read_row(MemoryContext context)
 	sync->deadline = interval_column(COL_DEADLINE, context);
 	sync->timeout_ms = DatumGetInt32(column(COL_TIMEOUT_MS, &isnull));
 	sync->max_shrink = DatumGetFloat8(column(COL_MAX_SHRINK, &isnull));
-	sync->create_in_hubspot = DatumGetBool(column(COL_CREATE, &isnull));
+	creates = DatumGetBool(column(COL_CREATE, &isnull));
+	sync->missing = isnull ? SYNC_MISSING_LEFT_OUT
+		: creates ? SYNC_MISSING_CREATED : SYNC_MISSING_REFUSED;
 	sync->held = text_column(COL_HELD, context);
 	sync->row_security = DatumGetBool(column(COL_ROW_SECURITY, &isnull));
 	sync->report = DatumGetInt32(column(COL_REPORT, &isnull));

@@ -59,6 +59,14 @@ typedef enum SyncLevel
 #define SYNC_LEVELS (SYNC_LEVEL_ACCOUNT_USERS + 1)
 } SyncLevel;
 
+/* What is done about a property or event that HubSpot lacks: the argument create_in_hubspot. */
+typedef enum SyncMissing
+{
+	SYNC_MISSING_REFUSED,		/* false: the declaration is an error */
+	SYNC_MISSING_CREATED,		/* true */
+	SYNC_MISSING_LEFT_OUT		/* null: it is sent when HubSpot has it */
+} SyncMissing;
+
 /* Outputs of an audience: a set of bits. */
 #define SYNC_OUTPUT_PROPERTY	0x01
 #define SYNC_OUTPUT_EVENT		0x02
@@ -130,7 +138,7 @@ typedef struct Sync
 								 * NULL: for ever */
 	int			timeout_ms;
 	double		max_shrink;		/* 0 to 1 */
-	bool		create_in_hubspot;
+	SyncMissing missing;
 	char	   *held;			/* or NULL */
 } Sync;
 

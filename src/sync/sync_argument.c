@@ -62,6 +62,14 @@ sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what, const char 
 			 errhint("Valid values are: %s.", valid.data)));
 }
 
+SyncMissing
+sync_missing_argument(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		return SYNC_MISSING_LEFT_OUT;
+	return PG_GETARG_BOOL(n) ? SYNC_MISSING_CREATED : SYNC_MISSING_REFUSED;
+}
+
 Object
 sync_object_argument(FunctionCallInfo fcinfo, int n)
 {

@@ -18,6 +18,9 @@ extern char *sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what
 extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what,
 							   const char *const *words, int count);
 
+/* create_in_hubspot. */
+extern SyncMissing sync_missing_argument(FunctionCallInfo fcinfo, int n);
+
 /* The object of a sync; contacts when the argument is null. */
 extern Object sync_object_argument(FunctionCallInfo fcinfo, int n);
 

@@ -202,7 +202,8 @@ put_row(const Sync *sync, Datum *values, char *nulls)
 		put(values, nulls, PUT_DEADLINE, IntervalPGetDatum(sync->deadline));
 	put(values, nulls, PUT_TIMEOUT_MS, Int32GetDatum(sync->timeout_ms));
 	put(values, nulls, PUT_MAX_SHRINK, Float8GetDatum(sync->max_shrink));
-	put(values, nulls, PUT_CREATE, BoolGetDatum(sync->create_in_hubspot));
+	if (sync->missing != SYNC_MISSING_LEFT_OUT)
+		put(values, nulls, PUT_CREATE, BoolGetDatum(sync->missing == SYNC_MISSING_CREATED));
 	put(values, nulls, PUT_OWNER_OID, ObjectIdGetDatum(sync->role));
 	put(values, nulls, PUT_ROW_SECURITY, BoolGetDatum(sync->row_security));
 }

@@ -57,6 +57,7 @@
 #include "http/library_report.h"
 #include "http/wire.h"
 #include "read/checkpoint.h"
+#include "queue/accounts.h"
 #include "read/command.h"
 #include "read/expire.h"
 #include "read/outbox_reader.h"
@@ -445,6 +446,21 @@ update_schemas(void)
 	}
 }
 
+/* Sessions ask again, so an account that is not known yet is nothing to remember. */
+static void
+want_schema(void)
+{
+	Account    *account;
+	Oid			server;
+	int			part;
+
+	if (!shared_take_wanted_schema(slot, &server, &part))
+		return;
+	account = accounts_find(server);
+	if (account != NULL && part < OBJECT_COUNT && object_types[part].has_schema)
+		schema_sync_want(account, (Object) part);
+}
+
 /*
  * What must not be sent twice has got its place: it goes when that is on disk, and else waits.  All
  * that a turn sends is noted together.
@@ -678,6 +694,7 @@ one_turn(void)
 		wait_us = clock_sooner(wait_us, checker_wake(now));
 	if (!stuck)
 	{
+		want_schema();
 		wait_us = clock_sooner(wait_us, send_what_may(more_to_read && !paused));
 		send_once(paused);
 	}

@@ -1,0 +1,71 @@
+/*
+ * preview_schema.c
+ *		Before a preview: what HubSpot has not told yet is asked for.
+ *
+ * Called by the previews, in the user's session.  The session asks no network: the worker is told
+ * through shared memory (a row of the outbox would be seen at commit only), reads the schema in the
+ * background, and stores it in its own transaction, which the session looks for.
+ *
+ * Locks: between two looks none.  Memory: the caller's context.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "base/hubspot.h"
+#include "backend/statement.h"
+#include "cluster/shared.h"
+#include "declare/preview_schema.h"
+#include "store/act_as.h"
+
+#define LOOK_MS		50
+#define WAIT_MS		5000
+
+/* Also a transaction that sees the past only, as in REPEATABLE READ, sees this. */
+static bool
+is_read(Oid server, Object part)
+{
+	Oid			types[] = {OIDOID, TEXTOID};
+	Datum		values[] = {
+		ObjectIdGetDatum(server), CStringGetTextDatum(object_types[part].name)
+	};
+	Identity	before;
+	bool		found;
+
+	act_as_extension(&before);
+	PushActiveSnapshot(GetLatestSnapshot());
+	SPI_connect();
+	if (statement_execute("SELECT FROM hubspot.schema WHERE server = $1 AND part = $2",
+						  lengthof(types), types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look at the schema of a HubSpot account");
+	found = SPI_processed > 0;
+	SPI_finish();
+	PopActiveSnapshot();
+	act_back(&before);
+	return found;
+}
+
+void
+preview_await_schema(Oid server, Object part)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	if (!object_types[part].has_schema)
+		return;
+	while (!is_read(server, part) && shared_want_schema(server, part) &&
+		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), WAIT_MS))
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS,
+						 WaitEventExtensionNew("HubspotSchema"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}

@@ -1,0 +1,17 @@
+/*
+ * preview_schema.h
+ *		Before a preview: what HubSpot has not told yet is asked for.
+ */
+#ifndef HUBSPOT_PREVIEW_SCHEMA_H
+#define HUBSPOT_PREVIEW_SCHEMA_H
+
+#include "message/object_type.h"
+
+/*
+ * If a part of the account's schema has never been read, have the worker read it, and wait until it
+ * is there, or for 5 seconds: then the preview says that it has not checked.  An object without a
+ * schema needs nothing.
+ */
+extern void preview_await_schema(Oid server, Object part);
+
+#endif							/* HUBSPOT_PREVIEW_SCHEMA_H */

@@ -266,7 +266,7 @@ LANGUAGE sql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'schema', $2,
-		CASE WHEN k.known IS NULL THEN format('HubSpot has not told which %s there are, also when it was asked now, so names and types are not checked; hubspot_health() may say why',
+		CASE WHEN k.known IS NULL THEN format('HubSpot has not told which %s there are, and could not be asked now, so names and types are not checked; hubspot_health() says what is wrong',
 				CASE object WHEN 'event' THEN 'events' ELSE 'properties' END)
 			ELSE 'the token may not read this part of the schema, so names and types are not checked' END, NULL::jsonb
 	FROM (SELECT) one

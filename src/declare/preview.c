@@ -85,7 +85,8 @@ read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 Datum
 hubspot_sync_preview(PG_FUNCTION_ARGS)
 {
-	static const char *const sql = "SELECT * FROM hubspot.preview_sync($1, $2, $3, $4, $5, $6, $7, $8)";
+	static const char *const sql =
+	"SELECT * FROM hubspot.preview_sync($1, $2, $3, $4, $5, $6, $7, $8)";
 	Oid			types[] = {OIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 	Datum		values[lengthof(types)];
 	char		nulls[lengthof(types) + 1] = "        ";

@@ -524,7 +524,7 @@ hubspot_sync(PG_FUNCTION_ARGS)
 	if (!sync.follows)
 		(void) refresh_describe(&sync); /* raises an error unless its owner may run it like a
 										 * refresh */
-	refresh_check_outputs(&sync);
+	refresh_check_columns(&sync);
 	sync_save(&sync, before, fill_for(before, &sync, PG_GETARG_BOOL(ARG_BACKFILL)),
 			  before != NULL && is_other(before, &sync));
 	/* Of what is compared the first refresh would send what is there; known rows it does not. */

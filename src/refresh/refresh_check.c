@@ -343,26 +343,21 @@ refuse_lacks(const Sync *sync, List *lacks)
 					one ? "does" : "do", sync->server),
 			 errdetail("%s \"%s\" writes to %s.", kinds[sync->kind], sync->name,
 					   one ? "it" : "them"),
-			 errhint("%s; or declare \"%s\" with create_in_hubspot => true%s.", statements_of(lacks),
-					 sync->name, sync->kind != SYNC_IS_SYNC ? ""
+			 errhint("%s; or declare \"%s\" with create_in_hubspot => true%s.",
+					 statements_of(lacks), sync->name, sync->kind != SYNC_IS_SYNC ? ""
 					 : ", with NULL to have it left out until HubSpot has it, "
 					 "or with a mapping without it")));
 }
 
-void
-refresh_check_outputs(const Sync *sync)
+static void
+settle(const Sync *sync, void (*look) (Lacks *lacks))
 {
-	Lacks		lacks = {.sync = sync,.context = CurrentMemoryContext};
+	Lacks		lacks = {.sync = sync, .context = CurrentMemoryContext};
 	ListCell   *cell;
 
 	if (sync->missing == SYNC_MISSING_LEFT_OUT)
 		return;
-	if (sync->kind != SYNC_IS_SYNC)
-		look_at_outputs(&lacks);
-	else if (object_types[sync->object].is_record)
-		look_at_columns(&lacks);
-	if (lacks.lacks == NIL)
-		return;
+	look(&lacks);
 	foreach(cell, lacks.lacks)
 	{
 		const Lack *lack = lfirst(cell);
@@ -373,6 +368,20 @@ refresh_check_outputs(const Sync *sync)
 	}
 	foreach(cell, lacks.lacks)
 		create(sync, ((const Lack *) lfirst(cell))->create_sql);
+}
+
+void
+refresh_check_outputs(const Sync *sync)
+{
+	if (sync->kind != SYNC_IS_SYNC)
+		settle(sync, look_at_outputs);
+}
+
+void
+refresh_check_columns(const Sync *sync)
+{
+	if (object_types[sync->object].is_record)
+		settle(sync, look_at_columns);
 }
 
 void

@@ -33,12 +33,6 @@ ask(q{
 		CASE WHEN i = 3 THEN 'tin'::tier ELSE 'gold' END FROM generate_series(1, 250) i});
 my $mapping = q{'{"email": "email", "firstname": "first_name", "points": "points", "tier": "tier", "shoe_size": "id"}'};
 
-#
-# Before HubSpot has told anything
-#
-is(ask("SELECT string_agg(name, ' ') FROM hubspot_audience_preview('SELECT email FROM people', property => 'vip') WHERE item = 'schema'"), 'contact',
-	'the preview says that the properties are not known yet');
-is(ask("SELECT count(*) FROM hubspot_sync_preview('people', mapping => $mapping) WHERE detail LIKE '%not checked'"), 4, '... and that columns are not checked');
 ask('SELECT hubspot_refresh_schema()');
 wait_drained($node, 'postgres');
 

@@ -205,15 +205,14 @@ BEGIN
 	END IF;
 	/* As the worker judges the row of a sync: see records_check(). */
 	RETURN QUERY
-		SELECT 'sample', x.key, CASE WHEN refused.name IS NOT NULL THEN format('rejected: HubSpot has no property "%s" (unknown_property)', refused.name)
+		SELECT 'sample', x.key, CASE WHEN refused.n > 0 THEN format('rejected: HubSpot has no %s %s (unknown_property)', CASE refused.n WHEN 1 THEN 'property' ELSE 'properties' END, refused.names)
 				ELSE (SELECT string_agg(CASE WHEN creates AND w->>'code' = 'unknown_property' THEN format('%s: is created first, and is then sent, too', w->>'property')
 					ELSE format('%s %s: %s', w->>'code', w->>'property', w->>'detail') END, '; ') FROM jsonb_array_elements(x.warnings) w) END,
-			CASE WHEN refused.name IS NULL THEN x.body END
+			CASE WHEN refused.n = 0 THEN x.body END
 		FROM hubspot.explain(call, message, account) AS x
-		LEFT JOIN LATERAL (SELECT w->>'property' AS name FROM jsonb_array_elements(x.warnings) WITH ORDINALITY AS u(w, n)
+		CROSS JOIN LATERAL (SELECT count(*) AS n, string_agg(format('"%s"', w->>'property'), ', ' ORDER BY n) AS names FROM jsonb_array_elements(x.warnings) WITH ORDINALITY AS u(w, n)
 			WHERE NOT creates AND w->>'code' = 'unknown_property' AND EXISTS (SELECT FROM hubspot.object_types() t(name) WHERE t.name = x.object::text AND t.is_record)
-				AND (jsonb_array_length(x.properties) = 0 OR hubspot.server_option(server, 'unknown_properties') = 'reject')
-			ORDER BY n LIMIT 1) refused ON true
+				AND (jsonb_array_length(x.properties) = 0 OR hubspot.server_option(server, 'unknown_properties') = 'reject')) refused
 		WHERE preview_sample.object <> 'association' OR x.object = 'association';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;

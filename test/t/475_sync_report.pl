@@ -29,7 +29,7 @@ sub troubled { return ask(sprintf(q{SELECT concat_ws(' ', (SELECT count(*) FROM 
 ask(q{SELECT hubspot_refresh_schema(); SELECT hubspot_drain('1 minute')});
 ask(q{CREATE TABLE people (id int PRIMARY KEY, mail text, first text, orders int, total numeric);
 	INSERT INTO people SELECT i, 'p' || i || '@example.com', 'P' || i, i, CASE WHEN i > 10 THEN i END FROM generate_series(1, 30) i});
-ask(q{SELECT hubspot_sync('totals', 'SELECT mail, orders, total FROM people', key => 'mail', mapping => '{"email": "mail", "orders_count": "orders", "lifetime_total": "total"}')});
+ask(q{SELECT hubspot_sync('totals', 'SELECT mail, orders, total FROM people', key => 'mail', mapping => '{"email": "mail", "orders_count": "orders", "lifetime_total": "total"}', create_in_hubspot => NULL)});
 is(refresh('totals'), '30 0 0', 'a sync of which HubSpot has no property');
 is(outcomes('totals'), 'contact rejected unknown_property 30 0', '... all rows are rejected, and counted');
 is(columns('totals'), "email 30 0\nlifetime_total 20 0\nlifetime_total unknown_property 30 0\norders_count 30 0\norders_count unknown_property 30 0",

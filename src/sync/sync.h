@@ -154,6 +154,14 @@ extern bool sync_tells_time(const Sync *sync);
  */
 extern char *sync_message_id(const Sync *sync, const char *key, const JsonbValue *at);
 
+/* What has become of the record of a deleted row, where something becomes of it. */
+static inline const char *
+sync_deletes_done(const Sync *sync)
+{
+	return sync->deletes == SYNC_DELETES_ARCHIVE ? "archived"
+		: sync->deletes == SYNC_DELETES_REMOVE ? "removed" : "cleared";
+}
+
 /* What the rows of a definition are about, and what its keys are of: a sync's object. */
 static inline Object
 sync_object(const Sync *sync)

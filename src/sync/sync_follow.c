@@ -25,6 +25,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -41,19 +42,23 @@
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "parser/parser.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/hubspot.h"
 #include "backend/statement.h"
 #include "backend/transaction_list.h"
+#include "backend/user_table.h"
 #include "backend/user_tree.h"
 #include "store/act_as.h"
 #include "sync/sync_follow.h"
+#include "sync/sync_row.h"
 
 #define TRIGGER_FUNCTION "hubspot_sync_trigger"
 #define LONGEST_PLAIN	36		/* longest definition name that fits into a trigger's name */
@@ -551,10 +556,79 @@ following(const List *tables)
 	return names;
 }
 
-/* Drop the triggers of definitions that the table does not belong to any more. */
+/* Whether one of these tables has, or had, rows. */
+static bool
+have_rows(const List *tables)
+{
+	bool		found = false;
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		Relation	rel = relation_open(lfirst_oid(cell), AccessShareLock);
+
+		found |= user_table_has_storage(rel) && RelationGetNumberOfBlocks(rel) > 0;
+		relation_close(rel, NoLock);
+	}
+	return found;
+}
+
+/* Record a rejected row with this text, as TRUNCATE does: hubspot.failures has it. */
 static void
+note(const Sync *sync, const char *text)
+{
+	Relation	rel = try_relation_open(sync->relation, AccessShareLock);
+	const char *problem = NULL;
+	SyncRowPlan *plan = rel != NULL && sync_row_refusal(sync) == NULL
+	? sync_row_plan(sync, RelationGetDescr(rel), &problem) : NULL;
+
+	if (plan != NULL)
+	{
+		SyncRows   *rows = sync_rows_open(plan, 1, false);
+
+		sync_rows_note(rows, text);
+		sync_rows_end(rows);
+	}
+	if (rel != NULL)
+		relation_close(rel, NoLock);
+}
+
+/* Rows that come with a table are changes that no trigger sees. */
+static void
+tell_of_rows(const Sync *sync, Oid table)
+{
+	char	   *resync = psprintf("SELECT %s.hubspot_resync(%s)", sync_functions_schema(),
+								  quote_literal_cstr(sync->name));
+
+	ereport(WARNING,
+			(errmsg("rows that table \"%s\" has already are not sent to HubSpot",
+					get_rel_name(table)),
+			 errdetail("Its changes are followed by the sync \"%s\" from now on.", sync->name),
+			 errhint("%s sends all rows of the sync, these among them.", resync)));
+	note(sync, psprintf("table \"%s\" came with rows, which are not sent: %s",
+						get_rel_name(table), resync));
+}
+
+/* Rows that leave with a table are no deletions. */
+static void
+tell_of_leaving(const Sync *sync, Oid table)
+{
+	if (sync->deletes == SYNC_DELETES_IGNORE)
+		return;
+	ereport(WARNING,
+			(errmsg("rows that have left with table \"%s\" are not followed in HubSpot",
+					get_rel_name(table)),
+			 errdetail("None of their records is %s by the sync \"%s\".",
+					   sync_deletes_done(sync), sync->name)));
+	note(sync, psprintf("table \"%s\" left with its rows: none of their records is %s in HubSpot",
+						get_rel_name(table), sync_deletes_done(sync)));
+}
+
+/* Drop the triggers of definitions that the table does not belong to any more; returns these. */
+static List *
 leave(Oid table)
 {
+	List	   *left = NIL;
 	ListCell   *cell;
 
 	foreach(cell, find(of_table, OIDOID, ObjectIdGetDatum(table)))
@@ -562,28 +636,40 @@ leave(Oid table)
 		const Found *found = lfirst(cell);
 		Sync	   *sync = sync_load(found->sync, true);
 
-		if (sync != NULL && sync->held == NULL && !user_tree_is_in(table, sync->relation))
-			drop_trigger(found, BY_STRUCTURE);
+		if (sync == NULL || sync->held != NULL || user_tree_is_in(table, sync->relation))
+			continue;
+		drop_trigger(found, BY_STRUCTURE);
+		left = list_append_unique_int(left, sync->id);
 	}
+	return left;
 }
 
 static void
 follow_moved(Oid moved)
 {
 	List	   *names = following(user_tree_ancestors(moved));
+	List	   *tables = user_tree_tables(moved, NoLock);
+	List	   *left = NIL;
 	ListCell   *table;
-	ListCell   *name;
+	ListCell   *cell;
 
-	foreach(table, user_tree_tables(moved, NoLock))
+	foreach(table, tables)
+		left = list_union_int(left, leave(lfirst_oid(table)));
+	foreach(cell, names)
 	{
-		leave(lfirst_oid(table));
-		foreach(name, names)
-		{
-			Sync	   *sync = sync_load(lfirst(name), true);
+		Sync	   *sync = sync_load(lfirst(cell), true);
 
-			if (sync != NULL)
-				make_triggers(sync, lfirst_oid(table), BY_STRUCTURE);
-		}
+		if (sync == NULL || sync->relation == moved)
+			continue;
+		foreach(table, tables)
+			make_triggers(sync, lfirst_oid(table), BY_STRUCTURE);
+		if (have_rows(tables))
+			tell_of_rows(sync, moved);
+	}
+	foreach(cell, left)
+	{
+		if (have_rows(tables))
+			tell_of_leaving(sync_load_by_id(lfirst_int(cell), false), moved);
 	}
 }
 

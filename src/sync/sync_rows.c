@@ -197,6 +197,28 @@ make_message(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning, char **pr
 
 /* ---- queueing ---------------------------------------------------------------------- */
 
+/* What the rows of a definition have in common. */
+typedef struct Terms
+{
+	RowMode		mode;
+	Interval   *deadline;		/* or NULL */
+	int			report;			/* number that they are counted under */
+} Terms;
+
+static Terms
+sync_terms(const Sync *sync)
+{
+	return (Terms) {sync_row_modes[sync->mode], sync->deadline, sync->report};
+}
+
+static void
+set_terms(Enqueue *enqueue, Terms terms, bool backfill)
+{
+	enqueue_set_terms(enqueue, terms.deadline, backfill);
+	enqueue_set_mode(enqueue, terms.mode);
+	enqueue_set_report(enqueue, terms.report);
+}
+
 static Enqueue *
 begin(SyncRows *queue, Call call)
 {
@@ -205,9 +227,7 @@ begin(SyncRows *queue, Call call)
 	Enqueue    *enqueue =
 	enqueue_begin(call, SOURCE_SYNC, sync->server, sync_need_owner(sync), queue->capacity);
 
-	enqueue_set_terms(enqueue, sync->deadline, queue->backfill);
-	enqueue_set_mode(enqueue, sync_row_modes[sync->mode]);
-	enqueue_set_report(enqueue, sync->report);
+	set_terms(enqueue, sync_terms(sync), queue->backfill);
 	MemoryContextSwitchTo(old);
 	return enqueue;
 }
@@ -323,10 +343,9 @@ struct SyncRemoval
 {
 	int			sync;
 	Call		call;
-	RowMode		mode;
+	Terms		terms;
 	char	   *server;
 	Oid			owner;
-	Interval   *deadline;		/* or NULL */
 	Jsonb	   *message;
 	char	   *problem;		/* why the message is a bad one, or NULL */
 };
@@ -342,11 +361,12 @@ sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot)
 	removal = palloc0(sizeof(SyncRemoval));
 	removal->sync = sync->id;
 	removal->call = removals[sync->deletes].has_call ? removals[sync->deletes].call : plan->call;
-	removal->mode = sync_row_modes[sync->mode];
+	removal->terms = sync_terms(sync);
 	removal->server = pstrdup(sync->server);
 	removal->owner = sync_need_owner(sync);
 	if (sync->deadline != NULL)
-		removal->deadline = memcpy(palloc(sizeof(Interval)), sync->deadline, sizeof(Interval));
+		removal->terms.deadline =
+			memcpy(palloc(sizeof(Interval)), sync->deadline, sizeof(Interval));
 	removal->message = make_message(plan, slot, removals[sync->deletes].meaning,
 									&removal->problem);
 	return removal;
@@ -369,8 +389,7 @@ sync_rows_queue_removal(const SyncRemoval *removal)
 		.message = removal->problem
 	};
 
-	enqueue_set_terms(enqueue, removal->deadline, false);
-	enqueue_set_mode(enqueue, removal->mode);
+	set_terms(enqueue, removal->terms, false);
 	if (removal->problem != NULL)
 		(void) enqueue_problem(enqueue, removal->message, &problem);
 	else

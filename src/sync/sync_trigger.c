@@ -422,8 +422,7 @@ static void
 tell_of_truncate(Statement *statement)
 {
 	const Sync *sync = statement->plan->sync;
-	const char *what = sync->deletes == SYNC_DELETES_ARCHIVE ? "archived"
-	: sync->deletes == SYNC_DELETES_REMOVE ? "removed" : "cleared";
+	const char *what = sync_deletes_done(sync);
 
 	if (sync->deletes == SYNC_DELETES_IGNORE || is_told(sync, statement->plan->relation))
 		return;

@@ -68,6 +68,78 @@ measure_followed() {
 	ask "SELECT hubspot_drop_sync('followed'); DROP TABLE followed, bare"
 }
 
+# ---- what a statement does not name, and what a subscription applies -------------------
+
+# make_partitioned NAME ROWS: as make_customers, in four partitions of a quarter each.
+make_partitioned() {
+	local i
+	make_customers "$1_flat" "$2"
+	ask "CREATE TABLE $1 (LIKE $1_flat INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY RANGE (id)"
+	for i in 0 1 2 3; do
+		ask "CREATE TABLE $1_$i PARTITION OF $1 FOR VALUES FROM ($(($2 / 4 * i))) TO ($(($2 / 4 * (i + 1) + (i == 3)))) WITH (autovacuum_enabled = off)"
+	done
+	ask "INSERT INTO $1 SELECT * FROM $1_flat; DROP TABLE $1_flat; CREATE INDEX ON $1 (email); ANALYZE $1"
+}
+
+# timed_apply NAME TABLE SET: milliseconds until the subscriber has applied the publisher's UPDATE, processor time of the apply worker.
+timed_apply() {
+	local begun pid
+	psql -X -qAt -v ON_ERROR_STOP=1 -d publisher -c "UPDATE $2 SET $3"
+	begun=$(date +%s%N)
+	ask 'ALTER SUBSCRIPTION bench ENABLE'
+	wait_for "SELECT count(*) FROM $2 WHERE id = 1 AND $3" 1 120
+	echo $((($(date +%s%N) - begun) / 1000000)) >>"$TMPDIR/$1"
+	pid=$(ask "SELECT pid FROM pg_stat_subscription WHERE subname = 'bench'")
+	awk '{ print 10 * ($14 + $15) }' "/proc/$pid/stat" >>"$TMPDIR/$1.cpu"
+	ask 'ALTER SUBSCRIPTION bench DISABLE'
+	wait_for "SELECT count(*) FROM pg_stat_subscription WHERE pid IS NOT NULL" 0 20
+}
+
+# measure_ratio NAME WHAT BAR: the median of what is followed against the bare one.
+measure_ratio() {
+	local ratio
+	ratio=$(ratio "$1.followed" "$1.bare")
+	row "$2" "$ratio x" "<= $3 x" "$ratio <= $3"
+	row '... the same, processor time of the process' "$(ratio "$1.followed.cpu" "$1.bare.cpu") x" '' ''
+}
+
+# Of its own, because it needs wal_level = logical: PARTS=follow make bench.
+measure_follow() {
+	local round table rows=$((200000 / scale))
+	queue 0
+	make_customers followed "$rows"
+	make_customers bare "$rows"
+	make_partitioned parted_followed "$rows"
+	make_partitioned parted_bare "$rows"
+	follow followed
+	follow parted_followed
+	ask 'CREATE DATABASE publisher'
+	for table in followed bare; do
+		PGDATABASE=publisher make_customers "$table" "$rows"
+	done
+	psql -X -qAt -v ON_ERROR_STOP=1 -d publisher -c 'CREATE PUBLICATION bench FOR ALL TABLES' -c "SELECT pg_create_logical_replication_slot('bench', 'pgoutput')" >/dev/null
+	ask "CREATE SUBSCRIPTION bench CONNECTION 'dbname=publisher host=$PGHOST port=$PGPORT user=$PGUSER' PUBLICATION bench
+		WITH (create_slot = false, slot_name = 'bench', copy_data = false, enabled = false)" 2>/dev/null
+	for round in 0 1 2 3; do
+		for table in bare followed; do
+			settle "$table"
+			timed_update "sessions.$table" "$table" "plan = 'p$round'"
+			settle "parted_$table"
+			timed_update "parted.$table" "parted_$table" "plan = 'p$round'"
+			settle "$table"
+			timed_apply "applied.$table" "$table" "plan = 'q$round'"
+		done
+		[ "$round" != 0 ] || rm "$TMPDIR"/sessions.* "$TMPDIR"/parted.* "$TMPDIR"/applied.*	# for the caches
+	done
+	measure_ratio sessions "UPDATE of $rows rows of a followed table against the bare one" 2.2
+	measure_ratio parted '... of a partitioned table, through the parent' 2.2
+	measure_ratio applied '... applied by a subscription' 2.2
+	[ "$(ask "SELECT count(*) FROM hubspot.outbox WHERE source = 'sync'")" = $((12 * rows)) ]
+	ask "ALTER SUBSCRIPTION bench SET (slot_name = NONE); DROP SUBSCRIPTION bench; SELECT pg_drop_replication_slot('bench')" >/dev/null
+	ask "SELECT hubspot_drop_sync('followed'), hubspot_drop_sync('parted_followed'); DROP TABLE followed, bare, parted_followed, parted_bare" >/dev/null
+	ask 'DROP DATABASE publisher'
+}
+
 # ---- an audience ------------------------------------------------------------
 
 # Customers with three orders each; as many as are asked for have spent enough lately, a tenth more has not.

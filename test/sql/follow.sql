@@ -79,6 +79,14 @@ SELECT does($$INSERT INTO p5 VALUES (503, 's@example.com', 'x')$$), does($$INSER
 DROP TABLE p4, p5, p3b, p2;
 SELECT problem FROM hubspot.syncs;
 
+-- Rows that come and leave with their table
+CREATE TABLE filled AS SELECT i AS id, 'f' || i || '@example.com' AS mail, 'x' AS plan FROM generate_series(800, 802) i;
+ALTER TABLE filled ALTER id SET NOT NULL;
+SELECT does($$ALTER TABLE pt ATTACH PARTITION filled FOR VALUES FROM (800) TO (900)$$);
+SELECT does($$UPDATE filled SET plan = 'y' WHERE id = 800$$);
+SELECT does($$ALTER TABLE pt DETACH PARTITION filled$$);
+DROP TABLE filled;
+
 -- A statement that fails leaves nothing behind; names that are not found at first sight
 BEGIN;
 CREATE TABLE p6 PARTITION OF pt FOR VALUES FROM (0) TO (10);

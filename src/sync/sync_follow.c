@@ -659,6 +659,7 @@ follow_moved(Oid moved)
 	{
 		Sync	   *sync = sync_load(lfirst(cell), true);
 
+		/* The followed table itself may have come below another one: that changes nothing here. */
 		if (sync == NULL || sync->relation == moved)
 			continue;
 		foreach(table, tables)

@@ -208,7 +208,9 @@ typedef struct Terms
 static Terms
 sync_terms(const Sync *sync)
 {
-	return (Terms) {sync_row_modes[sync->mode], sync->deadline, sync->report};
+	Terms		terms = {sync_row_modes[sync->mode], sync->deadline, sync->report};
+
+	return terms;
 }
 
 static void
@@ -367,6 +369,7 @@ sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot)
 	if (sync->deadline != NULL)
 		removal->terms.deadline =
 			memcpy(palloc(sizeof(Interval)), sync->deadline, sizeof(Interval));
+	/* Where it is queued nothing of the user's may run: his output functions do here. */
 	removal->message = make_message(plan, slot, removals[sync->deletes].meaning,
 									&removal->problem);
 	return removal;

@@ -517,6 +517,7 @@ hubspot_sync_trigger(PG_FUNCTION_ARGS)
 
 	if (is_for_others(trigger) || is_empty(trigger))
 		PG_RETURN_POINTER(NULL);
+	/* What was put off of a row before this statement is queued before it. */
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		sync_applied_flush();
 	plan = find_plan(trigger);

@@ -187,31 +187,46 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION hubspot.report_definitions() IS 'the part of hubspot_report() about syncs, audiences and traits';
 
-/* Of many failures the newest tell what is wrong. */
+/* Of many failures the newest tell what is wrong; LIMIT 1, because nothing tells the planner that ids are unique in a ring of tables. */
+CREATE VIEW hubspot.failure_reasons AS
+	SELECT s.srvname AS server, o.object::text AS object, r.verdict::text AS verdict, r.category, count(*) AS rows,
+		max(r.finished_at) AS last_at, max(r.id) AS example_id
+	FROM (SELECT x.id, x.finished_at, x.verdict, x.category FROM hubspot.result x
+		WHERE x.verdict = ANY (hubspot.verdicts_with('failed')) ORDER BY x.id DESC LIMIT 2000) r
+	CROSS JOIN LATERAL (SELECT y.server, y.object FROM hubspot.outbox y WHERE y.id = r.id LIMIT 1) o
+	LEFT JOIN pg_foreign_server s ON s.oid = o.server
+	WHERE r.finished_at > statement_timestamp() - interval '1 day'
+	GROUP BY s.srvname, o.object, r.verdict, r.category;
+COMMENT ON VIEW hubspot.failure_reasons IS 'why rows failed within the last 24 hours, by reason, of the newest 2,000 that failed: as fast with 10,000,000 rows';
+COMMENT ON COLUMN hubspot.failure_reasons.server IS 'name of the SERVER; NULL: it has been dropped';
+COMMENT ON COLUMN hubspot.failure_reasons.object IS 'what the rows would have written';
+COMMENT ON COLUMN hubspot.failure_reasons.verdict IS 'how they ended';
+COMMENT ON COLUMN hubspot.failure_reasons.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.failure_reasons.rows IS 'how many of the newest 2,000';
+COMMENT ON COLUMN hubspot.failure_reasons.last_at IS 'when the last of them failed';
+COMMENT ON COLUMN hubspot.failure_reasons.example_id IS 'the newest of them, in hubspot.failures';
+
 CREATE FUNCTION hubspot.report_failures(OUT page text, OUT failures bigint)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	most CONSTANT bigint := 10000;
+	most CONSTANT bigint := 2000;
 	reason record;
 	says text;
 BEGIN
 	page := '';
 	failures := 0;
 	FOR reason IN
-		SELECT f.server, f.object, f.verdict, f.category, count(*) AS times, max(f.finished_at) AS last_at, max(f.id) AS last_id
-		FROM (SELECT x.server, x.object, x.verdict, x.category, x.finished_at, x.id FROM hubspot.failures x ORDER BY x.id DESC LIMIT most) f
-		WHERE f.finished_at > statement_timestamp() - interval '1 day'
-		GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, max(f.id) DESC
+		SELECT f.server, f.object, f.verdict, f.category, f.rows AS times, f.last_at, f.example_id FROM hubspot.failure_reasons f ORDER BY f.rows DESC, f.example_id DESC
 	LOOP
 		failures := failures + reason.times;
 		IF hubspot.may_read_texts() THEN
-			SELECT x.message INTO says FROM hubspot.failures x WHERE x.id = reason.last_id;
+			SELECT x.message INTO says FROM hubspot.failures x WHERE x.id = reason.example_id;
 		END IF;
 		page := page || hubspot.html('<li><p><b class="times">%s</b> %s %s: <b>%s</b>%s; the newest is row %s, %s ago</p>', hubspot.grouped(reason.times),
 				reason.object || CASE WHEN reason.times = 1 THEN ' row' ELSE ' rows' END, reason.verdict, coalesce(reason.category, 'no category'),
-				CASE WHEN reason.server IS NOT NULL THEN ' in account ' || reason.server ELSE '' END, reason.last_id::text,
+				CASE WHEN reason.server IS NOT NULL THEN ' in account ' || reason.server ELSE '' END, reason.example_id::text,
 				hubspot.span_in_words(clock_timestamp() - reason.last_at))
 			|| CASE WHEN says IS NULL THEN '' ELSE hubspot.html('<blockquote>%s</blockquote>', left(says, 400)) END
 			|| hubspot.html('<p class="todo">%s</p></li>', hubspot.failure_remedy(reason.verdict, reason.category));

@@ -103,7 +103,7 @@ BEGIN ATOMIC
 		|| hubspot.html('<div><b>%s</b><span>%s</span></div>', hubspot.grouped(a.waiting),
 			CASE WHEN a.eta IS NULL THEN 'rows waiting' ELSE 'rows waiting, ' || hubspot.span_in_words(a.eta) || ' left' END)
 		|| hubspot.html('<div><b>%s</b><span>of %s requests failed in 24 hours</span></div>', hubspot.grouped(a.failed), hubspot.grouped(a.requests))
-		|| hubspot.html('<div><b>%s</b><span>rows did not arrive in 24 hours</span></div>', hubspot.grouped(f.failures))
+		|| hubspot.html('<div><b>%s</b><span>%srows did not arrive in 24 hours</span></div>', hubspot.grouped(f.failures), CASE WHEN f.failures >= 2000 THEN 'and more ' END)
 		|| '</div></header>' || p.page || a.page || coalesce(hubspot.report_backfills(), '') || hubspot.report_definitions() || f.page
 		|| hubspot.html('<footer><p>Times are in the time zone %s. <code>SELECT hubspot_report()</code> makes this page anew; it holds no token and asks nobody.</p></footer>',
 			current_setting('TimeZone'))

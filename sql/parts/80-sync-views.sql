@@ -27,7 +27,9 @@ CREATE VIEW hubspot.syncs AS
 		coalesce(t.members, (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id))
 			- (SELECT count(*) FROM hubspot.member m WHERE m.sync = d.id AND NOT m.present) AS members,
 		d.every, t.refreshed_at, t.duration, t.source_rows, t.entered, t.changed, t.exited, t.bad,
-		t.failures, t.failed_at, CASE WHEN d.held IS NULL AND h.reason IS NULL AND k.state IS NULL THEN t.next_at END AS next_at, d.defined_at
+		t.failures, t.failed_at, CASE WHEN d.held IS NULL AND h.reason IS NULL AND k.state IS NULL THEN t.next_at END AS next_at, d.defined_at,
+		(SELECT coalesce(sum(o.rows), 0)::bigint FROM hubspot.sync_outcome o WHERE o.report = d.report AND o.verdict = ANY (hubspot.verdicts_with('failed'))) AS rejected,
+		(SELECT coalesce(sum(o.warned), 0)::bigint FROM hubspot.sync_outcome o WHERE o.report = d.report) AS warned
 	FROM hubspot.sync d
 	LEFT JOIN hubspot.sync_state t ON t.sync = d.id
 	LEFT JOIN hubspot.copy_held h ON t.fill_started_at IS NOT NULL AND t.fill_finished_at IS NULL OR NOT d.follows AND d.every IS NOT NULL
@@ -56,6 +58,8 @@ COMMENT ON COLUMN hubspot.syncs.failures IS 'scheduled refreshes that failed sin
 COMMENT ON COLUMN hubspot.syncs.failed_at IS 'when the last one failed';
 COMMENT ON COLUMN hubspot.syncs.next_at IS 'when the schedule refreshes it next';
 COMMENT ON COLUMN hubspot.syncs.defined_at IS 'when it was declared, or last changed';
+COMMENT ON COLUMN hubspot.syncs.rejected IS 'rows that failed, since it was declared with these columns';
+COMMENT ON COLUMN hubspot.syncs.warned IS 'rows that HubSpot has without one of their columns, or more; see hubspot.sync_report';
 
 /*
  * Nothing tells the planner that ids are unique in a ring of tables; LIMIT 1 does, so that the look at one member

@@ -140,9 +140,11 @@ BEGIN
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns, creates);
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
-			hubspot.preview_sample(server, object, (SELECT t.call FROM hubspot.object_types() t WHERE t.object = preview_sync.object),
-				hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key',
-				object <> 'event' AND hubspot.fate_of_unknown(server, creates, false) = 'created') s
+			LATERAL (SELECT p.* FROM hubspot.preview_sample(server, object, (SELECT t.call FROM hubspot.object_types() t WHERE t.object = preview_sync.object),
+					hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key',
+					object <> 'event' AND hubspot.fate_of_unknown(server, creates, false) = 'created') p
+				WHERE r.it->>'key' <> ''
+			UNION ALL SELECT 'sample', NULL, 'left out, as it has no key', NULL WHERE (r.it->>'key' <> '') IS NOT TRUE) s
 		ORDER BY r.n;
 	RETURN QUERY SELECT * FROM hubspot.preview_cost(server, object, rows);
 END

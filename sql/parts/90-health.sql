@@ -141,5 +141,7 @@ UNION ALL
 UNION ALL
 	SELECT format('trigger "%s" of table %s: %s', t.name, t."table", t.problem), t.remedy
 	FROM hubspot.triggers t WHERE t.problem IS NOT NULL
+UNION ALL
+	SELECT a.problem, a.remedy FROM hubspot.sync_alarms() a
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_health() IS 'problem and remedy, a row each; empty when all is well';

@@ -32,7 +32,8 @@ GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspo
 	hubspot.requests_of_day(), hubspot.html(text, text[]), hubspot.html_state(text, text), hubspot.html_meter(double precision, text), hubspot.html_spark(numeric[]),
 	hubspot.html_chart(text, text, numeric[], text[], boolean[], numeric, timestamptz), hubspot.round_ceiling(numeric), hubspot.lane_mood(text),
 	hubspot.grouped(numeric), hubspot.span_in_words(interval) TO pg_monitor;
-GRANT SELECT ON hubspot.syncs, hubspot.triggers, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread, hubspot.failure_reasons,
+GRANT EXECUTE ON FUNCTION hubspot.sync_waiting_report(), hubspot.sync_alarms() TO pg_monitor;
+GRANT SELECT ON hubspot.syncs, hubspot.sync_report, hubspot.triggers, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread, hubspot.failure_reasons,
 	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.required_property, hubspot.pause, hubspot.installation,
 	hubspot.statistics, hubspot.request_statistics TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;

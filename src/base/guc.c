@@ -42,6 +42,7 @@ char	   *hubspot_cluster_guard = NULL;
 int			hubspot_failover_window = 60 * 60;
 int			hubspot_max_tokens = 1024;
 int			hubspot_max_refresh_timeout = 10 * 60 * 1000;
+double		hubspot_sync_tolerance = 0.01;
 
 static const struct config_enum_entry on_invalid_words[] = {
 	{"auto", ON_INVALID_AUTO, false},
@@ -281,6 +282,12 @@ define_delivery_settings(void)
 							"the query runs.",
 							&hubspot_max_refresh_timeout, 10 * 60 * 1000, 100, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomRealVariable("hubspot.sync_tolerance",
+							 "Sets the share of a definition's last rows that may fail "
+							 "before hubspot_health() says so.",
+							 "Rows that went without one of their columns count, too.",
+							 &hubspot_sync_tolerance, 0.01, 0, 1,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("hubspot.cluster_guard",
 							   "Names the cluster that may deliver.",
 							   "When set, workers deliver only where cluster_name has this value "

@@ -36,6 +36,7 @@ extern char *hubspot_cluster_guard;
 extern int	hubspot_failover_window;	/* s */
 extern int	hubspot_max_tokens;
 extern int	hubspot_max_refresh_timeout;	/* ms */
+extern double hubspot_sync_tolerance;	/* share of rows; for hubspot_health() */
 
 /* Whether hubspot.databases includes this database. */
 extern bool hubspot_serves_database(const char *name);

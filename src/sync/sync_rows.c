@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -33,6 +34,7 @@ struct SyncRows
 	SyncRowPlan *plan;
 	int			capacity;
 	bool		backfill;
+	int64		keyless;		/* rows that were left out, as they have no key */
 	Enqueue    *calls;
 	Enqueue    *deletions;		/* NULL: not begun */
 	MemoryContext home;
@@ -273,7 +275,11 @@ queue_row(SyncRows *queue, Enqueue *enqueue, TupleTableSlot *slot, Meaning meani
 	int64		id;
 
 	if (!has_key(plan, slot))
+	{
+		/* what is taken away of such a row was never there */
+		queue->keyless += meaning == ROW_IS;
 		return 0;
+	}
 	old = MemoryContextSwitchTo(queue->row);
 	message = make_message(plan, slot, meaning, &why);
 	problem.message = why;
@@ -329,9 +335,25 @@ sync_rows_note(SyncRows *queue, const char *text)
 	(void) enqueue_problem(queue->calls, NULL, &problem);
 }
 
+/* The report of the definition says how many there were; the worker adds it up. */
+static void
+note_keyless(const SyncRows *queue)
+{
+	Oid			types[] = {INT4OID, INT8OID};
+	Datum		values[] = {
+		Int32GetDatum(queue->plan->sync->report), Int64GetDatum(queue->keyless)
+	};
+
+	if (queue->keyless > 0)
+		(void) sync_execute("INSERT INTO hubspot.sync_keyless (report, rows, at)"
+							" VALUES ($1, $2, clock_timestamp())",
+							lengthof(types), types, values, NULL, NULL, NULL);
+}
+
 void
 sync_rows_end(SyncRows *queue)
 {
+	note_keyless(queue);
 	enqueue_end(queue->calls);
 	if (queue->deletions != NULL)
 		enqueue_end(queue->deletions);

@@ -39,6 +39,12 @@ is(ask(q{SELECT DISTINCT category || ' ' || left_out::text || ' ' || lacks::text
 becomes(sub { ask(q{SELECT string_agg(name, ' ' ORDER BY name) FROM hubspot.unknown_properties}) }, 'lifetime_total orders_count', '... which are named in hubspot.unknown_properties');
 is(ask(q{SELECT DISTINCT message FROM hubspot.failures}), 'HubSpot has no properties "orders_count", "lifetime_total"', '... and in the reason');
 
+like(ask(q{SELECT problem || ' / ' || remedy FROM hubspot_health()}),
+	qr{^30 of 30 rows of sync "totals" were rejected: HubSpot has no property lifetime_total, orders_count / SELECT public.hubspot_create_property\('contact', 'lifetime_total', 'number', server => 'crm'\); SELECT public.hubspot_create_property\('contact', 'orders_count', 'number', server => 'crm'\); then SELECT hubspot_resync\('totals'\)},
+	'... hubspot_health() says so, and what to do');
+is(ask(q{SET hubspot.sync_tolerance = 1; SELECT count(*) FROM hubspot_health()}), 0, '... unless it is tolerated');
+is(ask(q{SELECT concat_ws(' ', state, rejected, warned) FROM hubspot.syncs}), 'on demand 30 0', '... and hubspot.syncs');
+
 # One of them: the rows go out without the other.
 $sim->add_property('contacts', name => 'orders_count', type => 'number', fieldType => 'number');
 ask(q{SELECT hubspot_refresh_schema(); SELECT hubspot_drain('1 minute'); SELECT hubspot_resync('totals')});
@@ -48,6 +54,8 @@ is(troubled('totals'), '20 20', '... each record that has a value of it is in tr
 is(ask(q{SELECT count(*) FILTER (WHERE confirmed), count(*) FROM hubspot.members WHERE name = 'totals'}), '10|30', '... these are not confirmed');
 is(ask(q{SELECT DISTINCT message FROM hubspot.members WHERE name = 'totals' AND NOT confirmed}), 'left out: lifetime_total', '... and says what was left out');
 
+like(ask(q{SELECT problem FROM hubspot_health()}), qr{^20 of 30 records of sync "totals" went without a column: HubSpot has no property lifetime_total$|^20 of 60 rows of sync "totals" went without a column: HubSpot has no property lifetime_total$}, '... and hubspot_health() says of how many');
+
 # Both
 $sim->add_property('contacts', name => 'lifetime_total', type => 'number', fieldType => 'number');
 ask(q{SELECT hubspot_refresh_schema(); SELECT hubspot_drain('1 minute'); SELECT hubspot_resync('totals')});
@@ -56,5 +64,63 @@ is(outcomes('totals'), "contact delivered 60 20\ncontact rejected unknown_proper
 is(troubled('totals'), '0 0', '... and no record is in trouble');
 is(ask(q{SELECT count(*) FILTER (WHERE confirmed), count(*) FROM hubspot.members WHERE name = 'totals'}), '30|30', '... all are confirmed');
 is(columns('totals'), "email 90 60\nlifetime_total 60 20\nlifetime_total unknown_property 50 0\norders_count 90 60\norders_count unknown_property 30 0", '... which the columns show');
+
+is(ask(q{SELECT count(*) FROM hubspot_health()}), 0, '... and all is well again');
+is(ask(q{SELECT string_agg(concat_ws(' ', property, source_column, code, rows, waiting, delivered, left_out, warned), ', ' ORDER BY property NULLS FIRST, code NULLS FIRST) FROM hubspot.sync_report WHERE name = 'totals'}),
+	'90 0 60 30 20, unknown_property 30 0 30, email mail 90 60 30, lifetime_total total 60 20 40, lifetime_total total unknown_property 50 0 50, orders_count orders 90 60 30, orders_count orders unknown_property 30 0 30',
+	'... the report in full');
+
+#
+# A followed table: rows without a key, rows that wait, a crash, other columns
+#
+ask(q{CREATE TABLE staff (id int PRIMARY KEY, mail text, size text);
+	SELECT hubspot_sync('staff', 'staff', mapping => '{"email": "mail", "shoe_width": "size"}', create_in_hubspot => NULL)});
+is(ask(q{SELECT detail FROM hubspot_sync_preview('SELECT NULL AS mail, 1 AS size', mapping => '{"email": "mail"}') WHERE item = 'sample'}),
+	'left out, as it has no key', 'what the preview says of a row without a key');
+ask(q{SELECT hubspot_pause(reason => 'test')});
+ask(q{INSERT INTO staff VALUES (1, 's1@example.com', 'x'), (2, NULL, 'x'), (3, '', 'x'), (4, 'no address', 'x')});
+
+sub lines { return ask("SELECT string_agg(concat_ws(' ', property, code, rows, waiting, delivered, left_out), ', ' ORDER BY property NULLS FIRST, code NULLS FIRST) FROM hubspot.sync_report WHERE name = '$_[0]'") }
+
+becomes(sub { lines('staff') }, '2 1 0 1, bad_message 1 0 1, no_key 2 0 2, email 1 0 1, shoe_width 1 0 1',
+	'... is what becomes of it; others wait, or are rejected');
+is(ask(q{SELECT count(*) FROM hubspot.outbox o JOIN hubspot.sync d ON d.report = o.report WHERE d.name = 'staff'}), 2, '... nothing is queued for it');
+ask(q{SELECT hubspot_resume()});
+wait_drained($node, 'postgres');
+is(lines('staff'), '2 0 0 2, bad_message 1 0 1, no_key 2 0 2, unknown_property 1 0 1, email 2 0 2, shoe_width 2 0 2, shoe_width unknown_property 1 0 1', '... until they have ended');
+
+# The server dies while they are delivered: what has a verdict is counted, and nothing else.
+ask(q{INSERT INTO staff SELECT i, 's' || i || '@example.com', 'x' FROM generate_series(101, 1500) i});
+wait_until(sub { ask('SELECT count(*) FROM hubspot.result') > 200 }, 'some verdicts');
+$node->stop('immediate');
+$node->start;
+is(ask(q{SELECT c.rows - (SELECT count(*) FROM hubspot.outbox o JOIN hubspot.result r ON r.id = o.id WHERE o.report = c.report)
+	FROM hubspot.sync_count c JOIN hubspot.sync d ON d.report = c.report WHERE d.name = 'staff'}), 0, 'a crash: what has a verdict is counted');
+wait_drained($node, 'postgres');
+is(ask(q{SELECT concat_ws(' ', rows, waiting, left_out) FROM hubspot.sync_report WHERE name = 'staff' AND property IS NULL AND code IS NULL}), '1402 0 1402', '... and all of it in the end');
+
+# With other columns it is another one.
+ask(q{SELECT hubspot_sync('staff', 'staff', mapping => '{"email": "mail", "shoe_width": "size"}', deadline => NULL, backfill => false, create_in_hubspot => NULL)});
+is(ask(q{SELECT rejected FROM hubspot.syncs WHERE name = 'staff'}), 1402, 'declared anew as it was, it keeps its counts');
+ask(q{SELECT hubspot_sync('staff', 'staff', mapping => '{"email": "mail", "firstname": "size"}', backfill => false)});
+is(lines('staff'), '0 0 0 0', '... and with other columns it begins anew');
+is(ask(q{SELECT count(*) FROM hubspot_health()}), 0, '... which ends the trouble');
+ask(q{UPDATE staff SET size = 'y' WHERE id = 1});
+wait_drained($node, 'postgres');
+is(lines('staff'), '1 0 1 0, email 1 1 0, firstname 1 1 0', '... and counts');
+
+#
+# Other kinds: events, an audience with its outputs, a trait
+#
+ask(q{SELECT hubspot_create_event('bought', '{"total": "number"}', 'Bought'); SELECT hubspot_drain('1 minute')});
+ask(q{SELECT hubspot_sync('sales', 'SELECT 1 AS id, ''s1@example.com'' AS mail, 5 AS total, 6 AS tax', 'event', event => 'Bought', key => 'id', mapping => '{"email": "mail", "total": "total", "tax": "tax"}', create_in_hubspot => NULL)});
+refresh('sales');
+is(lines('sales'), '1 0 1 0, email 1 1 0, tax 1 0 1, tax unknown_property 1 0 1, total 1 1 0', 'events');
+ask(q{SELECT hubspot_audience('fans', 'SELECT ''s1@example.com'' AS mail', outputs => '{property,list}', create_in_hubspot => true); SELECT hubspot_drain('1 minute')});
+refresh('fans');
+is(ask(q{SELECT string_agg(concat_ws(' ', o.object, o.verdict, o.rows), ', ' ORDER BY o.object::text) FROM hubspot.sync_outcome o JOIN hubspot.sync d USING (report) WHERE d.name = 'fans'}),
+	'contact delivered 1, list delivered 1', 'an audience: each of its outputs');
+ask(q{SELECT hubspot_drop_sync('fans')});
+is(ask(q{SELECT count(*) FROM hubspot.sync_report WHERE name = 'fans'}), 0, 'what is dropped has no report');
 
 done_testing();

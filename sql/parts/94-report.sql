@@ -166,6 +166,19 @@ COMMENT ON FUNCTION hubspot.report_backfills() IS 'the part of hubspot_report() 
 CREATE FUNCTION hubspot.report_definitions() RETURNS text
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+	WITH report AS MATERIALIZED (
+		SELECT * FROM hubspot.sync_report
+	), contracts AS (
+		SELECT r.name, max(r.left_out) FILTER (WHERE r.property IS NULL AND r.code IS NULL) AS left_out,
+			max(r.warned) FILTER (WHERE r.property IS NULL AND r.code IS NULL) AS warned,
+			max(format('%s rows: %s delivered, %s not, %s without a column of theirs, %s waiting', hubspot.grouped(r.rows), hubspot.grouped(r.delivered),
+				hubspot.grouped(r.left_out), hubspot.grouped(r.warned), hubspot.grouped(r.waiting))) FILTER (WHERE r.property IS NULL AND r.code IS NULL) AS says,
+			string_agg(hubspot.html('<tr><td>%s</td><td>%s</td><td>%s</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td></tr>',
+				coalesce(r.property, 'rows as a whole'), coalesce(r.source_column, '-'), coalesce(r.code, 'all with a value'), hubspot.grouped(r.rows),
+				hubspot.grouped(r.delivered), hubspot.grouped(r.left_out), coalesce(r.example_id::text, '-')), ''
+				ORDER BY r.property NULLS FIRST, r.code NULLS FIRST) FILTER (WHERE r.property IS NOT NULL OR r.code IS NOT NULL) AS lines
+		FROM report r GROUP BY r.name
+	)
 	SELECT '<section id="definitions"><h2>Syncs, audiences, traits</h2>' || CASE WHEN count(*) > 0
 		THEN '<div class="card scroll"><table><thead><tr><th scope="col">Name</th><th scope="col">Kind</th><th scope="col">Account</th><th scope="col">State</th>'
 			|| '<th scope="col" class="n">Members</th><th scope="col" class="n">Refreshed</th><th scope="col" class="n">Took</th><th scope="col" class="n">Next</th></tr></thead><tbody>'
@@ -174,7 +187,12 @@ BEGIN ATOMIC
 					CASE WHEN d.state IN ('following', 'filling') THEN '-' ELSE hubspot.grouped(d.members) END,
 					coalesce(hubspot.span_in_words(clock_timestamp() - d.refreshed_at) || ' ago', '-'), coalesce(hubspot.span_in_words(d.duration), '-'),
 					coalesce(CASE WHEN d.next_at > clock_timestamp() THEN 'in ' || hubspot.span_in_words(d.next_at - clock_timestamp()) ELSE 'due' || left(d.next_at::text, 0) END, '-'))
-				|| CASE WHEN d.problem IS NULL THEN '' ELSE hubspot.html('<tr class="why"><td colspan="8">%s: %s</td></tr>', d.name, left(d.problem, 500)) END,
+				|| CASE WHEN d.problem IS NULL THEN '' ELSE hubspot.html('<tr class="why"><td colspan="8">%s: %s</td></tr>', d.name, left(d.problem, 500)) END
+				/* the contract; open where it is not kept */
+				|| CASE WHEN c.lines IS NULL THEN '' ELSE '<tr class="why"><td colspan="8"><details' || CASE WHEN c.left_out + c.warned > 0 THEN ' open="open"' ELSE '' END
+					|| hubspot.html('><summary>%s</summary>', c.says) || '<table><thead><tr><th scope="col">Property</th><th scope="col">Column</th><th scope="col">Which rows</th>'
+					|| '<th scope="col" class="n">Rows</th><th scope="col" class="n">Delivered</th><th scope="col" class="n">Left out</th><th scope="col" class="n">For example row</th></tr></thead><tbody>'
+					|| c.lines || '</tbody></table></details></td></tr>' END,
 				'' ORDER BY d.place)
 			|| '</tbody></table></div>'
 			|| CASE WHEN max(d.all_definitions) > count(*) THEN hubspot.html('<p class="note">%s more are in hubspot.syncs.</p>', hubspot.grouped(max(d.all_definitions) - count(*))) ELSE '' END
@@ -183,9 +201,10 @@ BEGIN ATOMIC
 	FROM (SELECT x.*, row_number() OVER (ORDER BY array_position('{bad,warn}', x.mood), x.kind, x.name) AS place, count(*) OVER () AS all_definitions
 		FROM (SELECT y.*, CASE WHEN y.state IN ('failing', 'stuck') THEN 'bad' WHEN y.state IN ('held', 'waiting') OR y.problem IS NOT NULL THEN 'warn'
 				WHEN y.state = 'new' THEN 'calm' ELSE 'good' END AS mood FROM hubspot.syncs y) x
-		ORDER BY place LIMIT 200) d;
+		ORDER BY place LIMIT 200) d
+	LEFT JOIN contracts c ON c.name = d.name;
 END;
-COMMENT ON FUNCTION hubspot.report_definitions() IS 'the part of hubspot_report() about syncs, audiences and traits';
+COMMENT ON FUNCTION hubspot.report_definitions() IS 'the part of hubspot_report() about syncs, audiences and traits, with their contracts as in hubspot.sync_report';
 
 /* Of many failures the newest tell what is wrong; LIMIT 1, because nothing tells the planner that ids are unique in a ring of tables. */
 CREATE VIEW hubspot.failure_reasons AS

@@ -31,14 +31,14 @@ header .soft { margin-top: .35rem }
 .card + .card { margin-top: .5rem }
 .state { white-space: nowrap; font-weight: 600 }
 .good { color: var(--good) } .calm { color: var(--calm) } .warn { color: var(--warn) } .bad { color: var(--bad) }
-summary { display: grid; grid-template-columns: minmax(8rem, 1fr) 9.5rem 18rem 7.5rem 14.5rem; gap: .25rem 1.25rem;
+.card > summary { display: grid; grid-template-columns: minmax(8rem, 1fr) 9.5rem 18rem 7.5rem 14.5rem; gap: .25rem 1.25rem;
 	align-items: center; padding: .7rem 1.1rem; cursor: pointer; list-style: none }
-summary::-webkit-details-marker { display: none }
+summary { cursor: pointer } .card > summary::-webkit-details-marker { display: none }
 summary:hover .name { text-decoration: underline }
 summary .name { font-weight: 650 } summary .name::before { content: ""; display: inline-block; margin: 0 .6em .1em 0; border: .3em solid transparent;
 	border-left-color: var(--soft); border-right-width: 0; transition: transform .1s }
 details[open] > summary .name::before { transform: rotate(90deg) }
-details[open] > summary { border-bottom: 1px solid var(--line) }
+.card[open] > summary { border-bottom: 1px solid var(--line) }
 .day { display: flex; align-items: center; gap: .75rem }
 .queue { text-align: right }
 .of { font-size: .875rem; white-space: nowrap }
@@ -64,7 +64,8 @@ th:first-child, td:first-child { padding-left: 1.1rem } th:last-child, td:last-c
 tbody th { font-weight: 600; min-width: 9rem; overflow-wrap: anywhere }
 thead th { border-top: 0; font-size: .8125rem; color: var(--soft); white-space: nowrap }
 .n { text-align: right; white-space: nowrap } .wide { white-space: nowrap }
-.why td { border-top: 0; padding-top: 0; color: var(--soft); font-size: .875rem; overflow-wrap: anywhere }
+.why > td { border-top: 0; padding-top: 0; color: var(--soft); font-size: .875rem; overflow-wrap: anywhere }
+.why table { margin-top: .4rem; width: auto; min-width: 60%; background: var(--page); border-radius: 6px } .why table td { color: var(--ink); padding-top: .25rem; padding-bottom: .25rem }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: .75rem 2rem; margin: 0; padding: .9rem 1.1rem 1.1rem; border-top: 1px solid var(--line) }
 dl:empty { display: none } dt { font-size: .8125rem; color: var(--soft) } dd { margin: 0 }
 ol { list-style: none; margin: 0; padding: 0 1.1rem } li { padding: .9rem 0; unicode-bidi: isolate } li + li { border-top: 1px solid var(--line) }
@@ -75,7 +76,7 @@ blockquote { margin: .3rem 0; padding-left: .8rem; border-left: 2px solid var(--
 pre { margin: .75rem 0 0; padding: .7rem .9rem; background: var(--page); border-radius: 6px; color: var(--ink); white-space: pre-wrap }
 code, pre { font: .875em/1.5 ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace }
 footer { margin-top: 3rem; font-size: .875rem }
-@media (max-width: 60rem) { summary { grid-template-columns: 1fr auto } summary .day, summary .budget { grid-column: 1 / -1 } .queue { text-align: left; grid-column: 1 / -1 } }
+@media (max-width: 60rem) { .card > summary { grid-template-columns: 1fr auto } summary .day, summary .budget { grid-column: 1 / -1 } .queue { text-align: left; grid-column: 1 / -1 } }
 @media (max-width: 40rem) { main { padding: 1.5rem 1rem 3rem } .charts { grid-template-columns: 1fr } }
 @media print { details > *, details { break-inside: avoid } body { background: none } }
 ';

@@ -169,8 +169,7 @@ BEGIN ATOMIC
 	WITH report AS MATERIALIZED (
 		SELECT * FROM hubspot.sync_report
 	), contracts AS (
-		SELECT r.name, max(r.left_out) FILTER (WHERE r.property IS NULL AND r.code IS NULL) AS left_out,
-			max(r.warned) FILTER (WHERE r.property IS NULL AND r.code IS NULL) AS warned,
+		SELECT r.name, bool_or(r.left_out + r.warned > 0.01 * r.rows) FILTER (WHERE r.property IS NULL AND r.code IS NULL) AS is_broken,
 			max(format('%s rows: %s delivered, %s not, %s without a column of theirs, %s waiting', hubspot.grouped(r.rows), hubspot.grouped(r.delivered),
 				hubspot.grouped(r.left_out), hubspot.grouped(r.warned), hubspot.grouped(r.waiting))) FILTER (WHERE r.property IS NULL AND r.code IS NULL) AS says,
 			string_agg(hubspot.html('<tr><td>%s</td><td>%s</td><td>%s</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td></tr>',
@@ -182,14 +181,14 @@ BEGIN ATOMIC
 	SELECT '<section id="definitions"><h2>Syncs, audiences, traits</h2>' || CASE WHEN count(*) > 0
 		THEN '<div class="card scroll"><table><thead><tr><th scope="col">Name</th><th scope="col">Kind</th><th scope="col">Account</th><th scope="col">State</th>'
 			|| '<th scope="col" class="n">Members</th><th scope="col" class="n">Refreshed</th><th scope="col" class="n">Took</th><th scope="col" class="n">Next</th></tr></thead><tbody>'
-			|| string_agg(hubspot.html('<tr><th scope="row">%s</th><td>%s of %s</td><td>%s</td><td>', d.name, d.kind, d.object, d.server) || hubspot.html_state(d.state, d.mood)
+			|| string_agg(hubspot.html('<tr><th scope="row">%s</th><td>%s of %s</td><td>%s</td><td>', d.name, d.kind, d.object, d.server) || hubspot.html_state(d.state, CASE WHEN d.mood = 'good' AND c.is_broken THEN 'warn' ELSE d.mood END)
 				|| hubspot.html('</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td></tr>',
 					CASE WHEN d.state IN ('following', 'filling') THEN '-' ELSE hubspot.grouped(d.members) END,
 					coalesce(hubspot.span_in_words(clock_timestamp() - d.refreshed_at) || ' ago', '-'), coalesce(hubspot.span_in_words(d.duration), '-'),
 					coalesce(CASE WHEN d.next_at > clock_timestamp() THEN 'in ' || hubspot.span_in_words(d.next_at - clock_timestamp()) ELSE 'due' || left(d.next_at::text, 0) END, '-'))
 				|| CASE WHEN d.problem IS NULL THEN '' ELSE hubspot.html('<tr class="why"><td colspan="8">%s: %s</td></tr>', d.name, left(d.problem, 500)) END
-				/* the contract; open where it is not kept */
-				|| CASE WHEN c.lines IS NULL THEN '' ELSE '<tr class="why"><td colspan="8"><details' || CASE WHEN c.left_out + c.warned > 0 THEN ' open="open"' ELSE '' END
+				/* the contract; open where more than one of a hundred rows do not keep it */
+				|| CASE WHEN c.lines IS NULL THEN '' ELSE '<tr class="why"><td colspan="8"><details' || CASE WHEN c.is_broken THEN ' open="open"' ELSE '' END
 					|| hubspot.html('><summary>%s</summary>', c.says) || '<table><thead><tr><th scope="col">Property</th><th scope="col">Column</th><th scope="col">Which rows</th>'
 					|| '<th scope="col" class="n">Rows</th><th scope="col" class="n">Delivered</th><th scope="col" class="n">Left out</th><th scope="col" class="n">For example row</th></tr></thead><tbody>'
 					|| c.lines || '</tbody></table></details></td></tr>' END,

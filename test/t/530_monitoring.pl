@@ -69,6 +69,7 @@ subtest 'hostile names and messages' => sub {
 		my @acting = grep { /\s(?:on\w+|href|src|action)\s*=/i } $page =~ /<\w+[^>]*>/g;
 		is("@acting", '', '... and no attribute acts');
 	}
+	says(page_as('watcher'), qr/<td>email<\/td><td>email<\/td><td>all with a value<\/td><td class="n">20<\/td><td class="n">0<\/td>/, 'a definition\'s contract is there, and not kept');
 	my ($status, undef, $error) = $node->psql('postgres', 'SET ROLE stranger; SELECT hubspot_report()');
 	like($error, qr/permission denied for function hubspot_report/, 'for a stranger there is none');
 	says($node->safe_psql('postgres', 'SET client_encoding = LATIN1; SELECT hubspot_report()'), qr/<meta charset="iso-8859-1"/, 'the page names its encoding');

@@ -261,7 +261,7 @@ static const RequestKind read_for_archive = {
 static void
 end_read_records(Batch *batch)
 {
-	appendStringInfo(&batch->body, "],\"properties\":[\"%s\"]}", batch->type->natural_key);
+	records_end_read_by(batch, RECORD_ID_PROPERTY, batch->type->natural_key);
 }
 
 static const RequestKind read_by_record = {

@@ -13,7 +13,6 @@
 #include "crm/record_kinds.h"
 #include "mapping/record_message.h"
 #include "queue/queue.h"
-#include "text/value.h"
 
 /* The properties that a row writes. */
 static Mapping
@@ -42,27 +41,18 @@ end_read_values(Batch *batch)
 	const char *id_property =
 	batch->ninputs > 0 ? queue_id_property(batch->inputs[0].key) : "email";
 
-	appendStringInfo(&batch->body, "],\"properties\":[%s",
-					 batch->type->read_properties != NULL ? batch->type->read_properties : "");
+	records_begin_asked(batch, id_property);
 	for (int i = 0; i < batch->ninputs; i++)
 	{
 		StringInfoData json;
 		Mapping		mapping = map_row(batch->inputs[i].rows[0], &json);
 
 		for (int j = 0; j < mapping.nnames; j++)
-		{
-			const char *name = mapping_name(&mapping, j);
-
-			if (batch->body.data[batch->body.len - 1] != '[')
-				appendStringInfoChar(&batch->body, ',');
-			value_append_string(&batch->body, name, strlen(name));
-		}
+			records_append_asked(batch, mapping_name(&mapping, j));
 		mapping_end(&mapping);
 		pfree(json.data);
 	}
-	appendStringInfoString(&batch->body, "],\"idProperty\":");
-	value_append_string(&batch->body, id_property, strlen(id_property));
-	appendStringInfoChar(&batch->body, '}');
+	records_end_asked(batch, id_property);
 }
 
 /* Keep with the row which of its properties HubSpot has a value of. */
@@ -141,8 +131,7 @@ append_contact(Batch *batch, Input *input, const MessageParts *parts)
 static void
 end_read_company(Batch *batch)
 {
-	appendStringInfoString(&batch->body,
-						   "],\"properties\":[\"" PRIMARY_COMPANY_PROPERTY "\"]}");
+	records_end_read_by(batch, RECORD_ID_PROPERTY, PRIMARY_COMPANY_PROPERTY);
 }
 
 /* A contact that is not there has none; the association will find that out. */

@@ -493,20 +493,29 @@ records_append_alias(Batch *batch, Input *input, const MessageParts *parts)
 }
 
 void
-records_end_read_by(Batch *batch, const char *id_property, const char *also)
+records_begin_asked(Batch *batch, const char *id_property)
 {
 	const char *always = batch->type->read_properties;
 
+	appendStringInfo(&batch->body, "],\"properties\":[%s", always != NULL ? always : "");
 	/* of two records that were made one, the id that is asked for may be the other one's */
 	if (object_key_is_record_id(id_property))
-		also = MERGED_IDS;
-	appendStringInfo(&batch->body, "],\"properties\":[%s", always != NULL ? always : "");
-	if (also != NULL)
-	{
-		if (always != NULL)
-			appendStringInfoChar(&batch->body, ',');
-		value_append_string(&batch->body, also, strlen(also));
-	}
+		records_append_asked(batch, MERGED_IDS);
+}
+
+void
+records_append_asked(Batch *batch, const char *name)
+{
+	StringInfo	body = &batch->body;
+
+	if (body->data[body->len - 1] != '[')
+		appendStringInfoChar(body, ',');
+	value_append_string(body, name, strlen(name));
+}
+
+void
+records_end_asked(Batch *batch, const char *id_property)
+{
 	appendStringInfoChar(&batch->body, ']');
 	if (!object_key_is_record_id(id_property))
 	{
@@ -514,6 +523,15 @@ records_end_read_by(Batch *batch, const char *id_property, const char *also)
 		value_append_string(&batch->body, id_property, strlen(id_property));
 	}
 	appendStringInfoChar(&batch->body, '}');
+}
+
+void
+records_end_read_by(Batch *batch, const char *id_property, const char *also)
+{
+	records_begin_asked(batch, id_property);
+	if (also != NULL && !object_key_is_record_id(also))
+		records_append_asked(batch, also);
+	records_end_asked(batch, id_property);
 }
 
 void

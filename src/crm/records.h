@@ -125,7 +125,16 @@ extern void records_end_read(Batch *batch);
 extern BuildResult records_append_alias(Batch *batch, Input *input, const MessageParts *parts);
 
 /*
- * The end of such a body: by this property; also (or NULL) is to be told, beside what its
+ * The end of a batch/read, whatever its ids are (RECORD_ID_PROPERTY: record ids): the properties
+ * that its type always asks for, and that tell of a record that was merged; any others, one by one;
+ * the end.  Every body whose answer goes through records_match_read() ends by these.
+ */
+extern void records_begin_asked(Batch *batch, const char *id_property);
+extern void records_append_asked(Batch *batch, const char *name);
+extern void records_end_asked(Batch *batch, const char *id_property);
+
+/*
+ * All of that: by this property; also (or NULL) is to be told, beside what its
  * type always asks for.
  */
 extern void records_end_read_by(Batch *batch, const char *id_property, const char *also);

@@ -117,6 +117,16 @@ subtest 'a deletion by a further domain' => sub {
 	my $merged = merged('Gone', 'gone-now.com', 'gone-old.com');
 	my $id = call('delete', '{"object": "company", "domain": "gone-old.com"}');
 	is(row($id, 'verdict') . ' ' . scalar(companies('gone-now.com')), 'delivered 0', 'means that company');
+
+	# HubSpot has made two companies one, which has a new id, and tells it where it is asked for the old one
+	my $old = row(call('group', '{"traits": {"website": "folded.com"}}'), 'record_id');
+	my $new = existing('companies', name => 'Folded');
+	hubspot('DELETE', "/crm/v3/objects/companies/$old");
+	$sim->fault(match => { path => '/companies/batch/read', record => 'hs_merged_object_ids' }, times => 1, action => 'status', status => 200,
+		body => { status => 'COMPLETE', results => [ { id => $new, properties => { domain => 'folded.com', hs_merged_object_ids => $old } } ] });
+	$id = call('delete', '{"object": "company", "domain": "folded.com"}');
+	is(row($id, 'verdict, record_id') . ' ' . scalar(companies($new, 'hs_object_id')), "delivered|$new 0", 'of one that was merged since it was known: what it has become');
+	$sim->clear_faults;
 };
 
 #

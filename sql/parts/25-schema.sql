@@ -71,21 +71,29 @@ COMMENT ON COLUMN hubspot.mapping.property IS 'HubSpot property; NULL: the trait
 CREATE TABLE hubspot.unknown_property (
 	server oid NOT NULL,
 	object text COLLATE "C" NOT NULL,
+	parent text COLLATE "C" NOT NULL DEFAULT '',
 	name text COLLATE "C" NOT NULL,
 	type text COLLATE "C" NOT NULL,
+	label text NOT NULL DEFAULT '',
 	times bigint NOT NULL,
 	last_id bigint NOT NULL,
 	last_at timestamptz NOT NULL,
-	PRIMARY KEY (server, object, name)
+	refusal text,
+	refused_at timestamptz,
+	PRIMARY KEY (server, object, parent, name)
 );
 COMMENT ON TABLE hubspot.unknown_property IS 'names that were dropped because HubSpot does not have them, counted by the worker, written at most every 5 seconds';
 COMMENT ON COLUMN hubspot.unknown_property.server IS 'oid of the SERVER';
-COMMENT ON COLUMN hubspot.unknown_property.object IS 'contact or company';
-COMMENT ON COLUMN hubspot.unknown_property.name IS 'property as it would be created';
-COMMENT ON COLUMN hubspot.unknown_property.type IS 'type that fits the last value';
-COMMENT ON COLUMN hubspot.unknown_property.times IS 'how often it was dropped';
+COMMENT ON COLUMN hubspot.unknown_property.object IS 'contact, company, event or list';
+COMMENT ON COLUMN hubspot.unknown_property.parent IS 'of an event, or a property of one: the event''s internal name; of a list: the object of its members; else empty';
+COMMENT ON COLUMN hubspot.unknown_property.name IS 'property as it would be created, or list; empty: the event itself';
+COMMENT ON COLUMN hubspot.unknown_property.type IS 'type that fits the last value, of a property of an event all so far; empty: it is no property';
+COMMENT ON COLUMN hubspot.unknown_property.label IS 'of an event: its name as the calls say it';
+COMMENT ON COLUMN hubspot.unknown_property.times IS 'how often it was dropped, or rejected';
 COMMENT ON COLUMN hubspot.unknown_property.last_id IS 'outbox row that had it last';
 COMMENT ON COLUMN hubspot.unknown_property.last_at IS 'when';
+COMMENT ON COLUMN hubspot.unknown_property.refusal IS 'why HubSpot refused to create it when the worker was to (create_events), in its words; NULL: it did not';
+COMMENT ON COLUMN hubspot.unknown_property.refused_at IS 'when a call last went without it for that';
 
 CREATE TABLE hubspot.required_property (
 	server oid NOT NULL,

@@ -189,35 +189,55 @@ COMMENT ON COLUMN hubspot.company_contacts.called_at IS 'when a call said so las
 COMMENT ON COLUMN hubspot.company_contacts.outbox_id IS 'outbox row of that call; the contact''s primary company is the one that was called for last (not with primary_company ''off''); 0: restored from a dump';
 
 CREATE VIEW hubspot.unknown_properties AS
-	SELECT s.srvname AS server, u.object, u.name, u.times, u.last_id,
-		pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L%s, server => %L)', hubspot.functions_schema(), u.object, u.name,
-			CASE WHEN k.oid IS NULL THEN u.type WHEN k.typtype = 'e' THEN 'enumeration'
+	WITH unknown AS (
+		SELECT u.*, s.srvname, e.full_name,
+			CASE WHEN k.oid IS NULL THEN u.type WHEN k.typtype = 'e' THEN CASE u.object WHEN 'event' THEN 'string' ELSE 'enumeration' END
 				WHEN k.typname IN ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8') THEN 'number'
-				WHEN k.typname IN ('bool', 'date') THEN k.typname WHEN k.typname IN ('timestamp', 'timestamptz') THEN 'datetime' ELSE 'string' END,
-			(SELECT ', options => ' || pg_catalog.quote_literal(pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder))
-				FROM pg_catalog.pg_enum e WHERE e.enumtypid = k.oid HAVING pg_catalog.count(*) > 0),
-			s.srvname) AS statement,
-		u.last_at
-	FROM hubspot.unknown_property u
-	JOIN pg_catalog.pg_foreign_server s ON s.oid = u.server
-	/* The column that a sync has brought it from knows better than the last value what it is. */
-	LEFT JOIN LATERAL (SELECT t.oid, t.typname, t.typtype
-		FROM hubspot.sync d, pg_catalog.jsonb_to_recordset(d.columns) AS c(property text, type text), pg_catalog.pg_type t
-		WHERE d.server = s.srvname AND d.object = u.object AND t.oid = pg_catalog.to_regtype(c.type)
-			AND u.name IN (c.property, pg_catalog.regexp_replace(pg_catalog.lower(c.property), '[^a-z0-9_]', '_', 'g'))
-		ORDER BY d.defined_at DESC LIMIT 1) k ON true
-	WHERE NOT EXISTS (SELECT FROM hubspot.property p
-		WHERE p.server = u.server AND p.object::text = u.object AND p.name = u.name)
+				WHEN k.typname IN ('bool', 'date') THEN k.typname WHEN k.typname IN ('timestamp', 'timestamptz') THEN 'datetime' ELSE 'string' END AS property_type,
+			(SELECT ', options => ' || pg_catalog.quote_literal(pg_catalog.array_agg(l.enumlabel::text ORDER BY l.enumsortorder))
+				FROM pg_catalog.pg_enum l WHERE l.enumtypid = k.oid HAVING pg_catalog.count(*) > 0) AS options
+		FROM hubspot.unknown_property u
+		JOIN pg_catalog.pg_foreign_server s ON s.oid = u.server
+		LEFT JOIN LATERAL (SELECT d.full_name, d.properties FROM hubspot.event_definition d
+			WHERE u.object = 'event' AND d.server = u.server AND (d.name = u.parent OR pg_catalog.lower(d.label) = pg_catalog.lower(u.label)) LIMIT 1) e ON true
+		/* The column that a sync has brought it from knows better than the last value what it is. */
+		LEFT JOIN LATERAL (SELECT t.oid, t.typname, t.typtype
+			FROM hubspot.sync d, pg_catalog.jsonb_to_recordset(d.columns) AS c(property text, type text), pg_catalog.pg_type t
+			WHERE d.server = s.srvname AND d.object = u.object AND t.oid = pg_catalog.to_regtype(c.type)
+				AND u.name IN (c.property, pg_catalog.regexp_replace(pg_catalog.lower(c.property), '[^a-z0-9_]', '_', 'g'))
+				AND (u.object <> 'event' OR u.parent IN (d.event, pg_catalog.regexp_replace(pg_catalog.lower(d.event), '[^a-z0-9]+', '_', 'g')))
+			ORDER BY d.defined_at DESC LIMIT 1) k ON true
+		WHERE NOT EXISTS (SELECT FROM hubspot.property p
+				WHERE p.server = u.server AND p.object::text = u.object AND p.name = u.name)
+			AND NOT EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(e.properties) p WHERE p->>'name' = u.name)
+			/* an event is missing as a whole, or one of its properties is */
+			AND (u.object <> 'event' OR (e.full_name IS NULL) = (u.name = ''))
+	)
+	SELECT u.srvname AS server, u.object, CASE WHEN u.object = 'event' AND u.name <> '' THEN u.parent END AS event,
+		CASE WHEN u.name = '' THEN u.parent ELSE u.name END AS name, u.times, u.last_id,
+		CASE WHEN u.object = 'list' THEN pg_catalog.format('SELECT %I.hubspot_create_list(%L, %L, server => %L)', f.functions, u.name, u.parent, u.srvname)
+			WHEN u.object <> 'event' THEN pg_catalog.format('SELECT %I.hubspot_create_property(%L, %L, %L%s, server => %L)', f.functions, u.object, u.name,
+				u.property_type, u.options, u.srvname)
+			WHEN u.name <> '' THEN pg_catalog.format('SELECT %I.hubspot_create_event_property(%L, %L, %L, server => %L)', f.functions, u.parent, u.name,
+				u.property_type, u.srvname)
+			ELSE pg_catalog.format('SELECT %I.hubspot_create_event(%L, %L, %L, server => %L)', f.functions, u.parent,
+				(SELECT coalesce(pg_catalog.jsonb_object_agg(p.name, p.type), '{}') FROM (SELECT p.name, p.type FROM hubspot.unknown_property p
+					WHERE p.server = u.server AND p.object = 'event' AND p.parent = u.parent AND p.name <> '' ORDER BY p.times DESC LIMIT 50) p),
+				u.label, u.srvname) END AS statement,
+		u.last_at, CASE WHEN u.refusal IS NOT NULL AND NOT hubspot.may_read_texts() THEN 'HubSpot has refused to create it' ELSE u.refusal END AS refusal
+	FROM unknown u, (SELECT hubspot.functions_schema() AS functions) f
 	ORDER BY u.times DESC;
 COMMENT ON VIEW hubspot.unknown_properties IS
-'traits that were dropped because HubSpot has no such property, with the statement that creates it';
+'what was dropped because HubSpot has no such property, and events and lists whose calls were rejected because HubSpot has none of the name, with the statement that creates it';
 COMMENT ON COLUMN hubspot.unknown_properties.server IS 'name of the SERVER';
-COMMENT ON COLUMN hubspot.unknown_properties.object IS 'contact or company';
-COMMENT ON COLUMN hubspot.unknown_properties.name IS 'property as it would be created';
-COMMENT ON COLUMN hubspot.unknown_properties.times IS 'how often it was dropped';
+COMMENT ON COLUMN hubspot.unknown_properties.object IS 'contact, company, event or list';
+COMMENT ON COLUMN hubspot.unknown_properties.event IS 'internal name of the event that lacks the property; NULL: it is of no event, or is one';
+COMMENT ON COLUMN hubspot.unknown_properties.name IS 'property or event as it would be created; list';
+COMMENT ON COLUMN hubspot.unknown_properties.times IS 'how often it was dropped, or rejected';
 COMMENT ON COLUMN hubspot.unknown_properties.last_id IS 'outbox row that had it last';
-COMMENT ON COLUMN hubspot.unknown_properties.statement IS 'statement that creates the property in HubSpot';
+COMMENT ON COLUMN hubspot.unknown_properties.statement IS 'statement that creates it in HubSpot';
 COMMENT ON COLUMN hubspot.unknown_properties.last_at IS 'when it was dropped last';
+COMMENT ON COLUMN hubspot.unknown_properties.refusal IS 'why HubSpot refused to create it by itself (create_events), in its words for who may read texts, see hubspot.may_read_texts(); NULL: it did not';
 
 CREATE FUNCTION @extschema@.hubspot_create_missing(server name DEFAULT NULL, dry_run boolean DEFAULT false,
 	OUT object text, OUT name text, OUT statement text, OUT id bigint, OUT problem text)
@@ -245,7 +265,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_create_missing(name, boolean) IS
-'queues the creation of all that hubspot.unknown_properties has of an account, with the types of the columns where a sync brought them, else of the values; returns each statement, with the outbox id, or with the problem when HubSpot can have no such property.  dry_run: the statements alone.  Needs USAGE on the SERVER and SELECT on the view';
+'queues the creation of all that hubspot.unknown_properties has of an account, with the types of the columns where a sync brought them, else of the values; returns each statement, with the outbox id, or with the problem when HubSpot can have none of that name.  dry_run: the statements alone.  Needs USAGE on the SERVER and SELECT on the view';
 
 CREATE VIEW hubspot.requests AS
 	SELECT q.id, s.srvname AS server, q.lane, q.started_at, q.method, q.path, q.records, q.status, q.duration_ms,

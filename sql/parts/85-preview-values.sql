@@ -135,6 +135,18 @@ AS $$
 $$;
 COMMENT ON FUNCTION hubspot.statement_for_property(oid, text, text, oid, text) IS 'the statement that creates a property for the values of a column';
 
+CREATE FUNCTION hubspot.statement_for_event_property(server oid, event text, property text, column_type oid) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT %I.hubspot_create_event_property(%L, %L, %L, server => %L)', hubspot.functions_schema(), d.name, property,
+		CASE hubspot.property_type_for($4) WHEN 'enumeration' THEN 'string' ELSE hubspot.property_type_for($4) END, s.srvname)
+	FROM pg_foreign_server s
+	JOIN hubspot.event_definition d ON d.server = s.oid AND d.full_name = hubspot.event_full_name($1, $2)
+	WHERE s.oid = $1
+$$;
+COMMENT ON FUNCTION hubspot.statement_for_event_property(oid, text, text, oid) IS 'the statement that adds a property for the values of a column to the definition of an event';
+
 /* Names of a mapping that say whose the record is, or what, and are no property. */
 CREATE FUNCTION hubspot.is_reserved(object text, trait text) RETURNS boolean
 LANGUAGE sql IMMUTABLE

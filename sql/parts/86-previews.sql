@@ -80,7 +80,8 @@ AS $$
 		jsonb_build_object('property', j.property, 'column_type', j.label, 'property_type', j.property_type, 'fit', j.fit) || jsonb_strip_nulls(jsonb_build_object('fate', j.fate))
 	FROM judged j
 	UNION ALL
-	SELECT 'unknown', j."column", CASE WHEN $2 = 'event' THEN 'a definition has the properties that it was created with'
+	SELECT 'unknown', j."column", CASE WHEN $2 = 'event' AND hubspot.server_option($1, 'create_events')::boolean THEN 'added to the definition, as the SERVER option create_events is on'
+			WHEN $2 = 'event' THEN hubspot.statement_for_event_property($1, $3, j.property, j.type)
 			ELSE hubspot.statement_for_property($1, $2, j.property, j.type) END, jsonb_build_object('property', j.property)
 	FROM judged j WHERE j.fit = 'unknown' AND j.fate IS DISTINCT FROM 'created'
 $$;

@@ -117,6 +117,14 @@ UNION ALL
 	WHERE p.last_at > clock_timestamp() - interval '1 day'
 	GROUP BY s.oid, s.srvname, s.srvoptions, p.object
 UNION ALL
+	SELECT format('account %s: HubSpot refuses to create events or properties of events that calls have: %s; the last went without at %s', s.srvname,
+			count(*), date_trunc('second', max(u.refused_at))),
+		format('hubspot.unknown_properties has them, with HubSpot''s words: create them in HubSpot, or by the statement, or leave them out (hubspot_map(.., NULL, ''event'')); SELECT hubspot_refresh_schema(%L) has each tried again', s.srvname)
+	FROM hubspot.unknown_property u
+	JOIN pg_foreign_server s ON s.oid = u.server
+	WHERE u.refused_at > clock_timestamp() - interval '1 day'
+	GROUP BY s.oid, s.srvname
+UNION ALL
 	SELECT format('hubspot_check() of the worker at %s has found %s of the kind "%s"; the first%s: %s', date_trunc('second', max(c.found_at)), count(*), c.what,
 			', row ' || min(c.id), (array_agg(c.detail ORDER BY c.id))[1]),
 		(array_agg(c.remedy ORDER BY c.id))[1] || '; SELECT * FROM hubspot_check() tells how it stands now'

@@ -37,6 +37,7 @@ GRANT SELECT ON hubspot.syncs, hubspot.sync_report, hubspot.triggers, hubspot.st
 	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.required_property, hubspot.pause, hubspot.installation,
 	hubspot.statistics, hubspot.request_statistics TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
+GRANT SELECT (server, refused_at) ON hubspot.unknown_property TO pg_monitor;
 GRANT SELECT (server, time_zone, utc_offset_ms) ON hubspot.account TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
 	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode, waits_for)

@@ -101,6 +101,7 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 		schema_sync_may_look(account, OBJECT_IS_EVENT))
 		return true;
 	refusal = creation_refusal(&account->sync[OBJECT_IS_EVENT], name);
+	growth_note_event(row, &source, name, refusal);
 	*problem = refusal != NULL ? psprintf("%s, and refuses to create it: %s", *problem, refusal)
 		: psprintf("%s; %s creates it", *problem, statement);
 	return false;
@@ -161,6 +162,8 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	mapping_begin(&mapping, &batch->body, &rules);
 	event_append(&batch->body, &source, full_name, &mapping, &warnings);
 	waits = wait_for_growth(input, row, event, &mapping);
+	if (!waits && event != NULL)
+		growth_note_lacks(row, event, &mapping);
 	mapping_end(&mapping);
 	if (waits)
 		return BUILD_WAIT;

@@ -17,6 +17,7 @@
 #include "activity/event.h"
 #include "activity/schema_lane.h"
 #include "cluster/suspect.h"
+#include "crm/unknown.h"
 #include "queue/accounts.h"
 #include "request/creation.h"
 #include "request/schema_sync.h"
@@ -215,4 +216,35 @@ growth_begin(Input *input)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(growth.context);
 	return begun;
+}
+
+/* ---- what is left out ------------------------------------------------------------------ */
+
+void
+growth_note_lacks(const Row *row, const EventDefinition *event, const Mapping *mapping)
+{
+	const Account *account = row->key->lane->account;
+
+	for (int i = 0; i < mapping->nunknown; i++)
+		unknown_note_property(account->server, event->name, &mapping->unknown[i],
+							  creation_refusal(&account->sync[OBJECT_IS_EVENT],
+											   creation_property(event,
+																 mapping->unknown[i].name)),
+							  row->id);
+}
+
+void
+growth_note_event(const Row *row, const EventSource *source, const char *name, const char *refusal)
+{
+	const Account *account = row->key->lane->account;
+	MappingRules rules = account->rules[OBJECT_IS_CONTACT];
+	int			len;
+	const char *wanted = event_wanted(source, account->options, &len);
+	ListCell   *cell;
+
+	unknown_note_event(account->server, name, pnstrdup(wanted, len), refusal, row->id);
+	rules.object = OBJECT_IS_EVENT;
+	rules.properties = schema_no_properties();
+	foreach(cell, event_lacks(source, &rules))
+		unknown_note_property(account->server, name, lfirst(cell), NULL, row->id);
 }

@@ -28,6 +28,7 @@
 #include "activity/lists.h"
 #include "base/clock.h"
 #include "crm/records.h"
+#include "crm/unknown.h"
 #include "search/company_search.h"
 #include "store/record_map.h"
 #include "text/value.h"
@@ -159,6 +160,21 @@ problem_of_list(const KnownList *known)
 					quote_literal_cstr(name), is_default ? "" : psprintf(", '%s'", type->name));
 }
 
+/* For people: a list that could be created. */
+static void
+note_missing(const KnownList *known, const Row *row)
+{
+	if (known->category == lists_not_found)
+		unknown_note_list(row->key->lane->account->server, known->object,
+						  pnstrdup(known->name, known->name_len), row->id);
+}
+
+static void
+note_found(const KnownList *known, const Account *account)
+{
+	unknown_found_list(account->server, known->object, pnstrdup(known->name, known->name_len));
+}
+
 static bool
 check_list_row(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
@@ -187,6 +203,7 @@ check_list_row(Row *row, const MessageParts *parts, const char **category, const
 	*category = lists_objection(known, row);
 	if (*category != NULL)
 	{
+		note_missing(known, row);
 		*problem = problem_of_list(known);
 		return false;
 	}
@@ -264,8 +281,11 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 
 	/* one whose members HubSpot finds itself is there, and as good as none */
 	if (reply_list(reply, &list))
+	{
 		lists_told(known, list.is_dynamic ? NULL : list.id,
 				   list.is_dynamic ? list_not_static : NULL);
+		note_found(known, batch->lane->account);
+	}
 	else if (reply->class == REPLY_RECORDS)
 	{
 		batch_silent(batch, &open, reply, request);
@@ -286,8 +306,11 @@ find_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_reject(input, VERDICT_REJECTED, input->category, input->message, input->status,
 					 request);
 	else
+	{
+		note_missing(known, lists_carrier(input));
 		batch_reject(input, VERDICT_REJECTED, known->category, problem_of_list(known),
 					 reply->status, request);
+	}
 }
 
 /* ---- a list that is made --------------------------------------------------------------------- */
@@ -323,6 +346,7 @@ create_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	if (reply_list(reply, &list))
 	{
 		lists_told(known, list.id, NULL);
+		note_found(known, batch->lane->account);
 		end_created(input, known, true, reply, request);
 	}
 	else if (reply->class == REPLY_RECORDS)

@@ -8,6 +8,7 @@
 #ifndef HUBSPOT_SCHEMA_LANE_H
 #define HUBSPOT_SCHEMA_LANE_H
 
+#include "activity/event.h"
 #include "request/batch.h"
 
 /* Deal with the rows that need no request of their own; each turn. */
@@ -47,5 +48,11 @@ extern bool growth_is_wanted(const Account *account, const EventDefinition *even
  * wait in its lane.  False: there is nothing that has not been tried; else the lane waits.
  */
 extern bool growth_begin(Input *input);
+
+/* For people: a row goes without what its event's definition lacks; or there is none. */
+extern void growth_note_lacks(const Row *row, const EventDefinition *event,
+							  const Mapping *mapping);
+extern void growth_note_event(const Row *row, const EventSource *source, const char *name,
+							  const char *refusal);
 
 #endif							/* HUBSPOT_SCHEMA_LANE_H */

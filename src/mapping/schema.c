@@ -435,6 +435,13 @@ static const char *const store_events[] = {
 	" IS DISTINCT FROM (excluded.name, excluded.label, excluded.properties)",
 };
 
+/* What HubSpot has by now is not unknown any more, nor refused. */
+static const char *const forget_unknown =
+"DELETE FROM hubspot.unknown_property u WHERE u.server = $1 AND u.object = $2 AND $2 = 'event' "
+"AND EXISTS (SELECT FROM hubspot.event_definition d WHERE d.server = $1 AND d.name = u.parent "
+"AND (u.name = '' OR EXISTS ("
+"SELECT FROM pg_catalog.jsonb_array_elements(d.properties) p WHERE p->>'name' = u.name)))";
+
 void
 schema_store(Oid server, Object part, const char *json)
 {
@@ -445,6 +452,7 @@ schema_store(Oid server, Object part, const char *json)
 	if (json != NULL)
 		for (int i = 0; i < lengthof(store_properties); i++)
 			execute(statements[i], server, part, json);
+	execute(forget_unknown, server, part, json);
 	execute("INSERT INTO hubspot.schema (server, part, refreshed_at, known)"
 			" VALUES ($1, $2, pg_catalog.clock_timestamp(), $3::pg_catalog.jsonb IS NOT NULL)"
 			" ON CONFLICT (server, part) DO UPDATE SET refreshed_at = excluded.refreshed_at, "

@@ -279,4 +279,37 @@ subtest 'others create it as well, and a worker ends meanwhile' => sub {
 	is((sent('shared', 0))[-1], 'before_the_crash=8', 'with what was added');
 };
 
+subtest 'what is missing has the statement that creates it' => sub {
+	done(q{SELECT hubspot_refresh_schema('crm')});
+	ask(q{TRUNCATE hubspot.unknown_property; CREATE TABLE bought (id int PRIMARY KEY, mail text, amount numeric, at timestamptz, gift boolean)});
+	my $missing = q{SELECT string_agg(concat_ws(' ', object, event, name, times), ', ' ORDER BY object, event, name) FROM hubspot.unknown_properties WHERE server = 'crm'};
+	ask(q{SELECT hubspot_sync('bought', 'bought', 'event', event => 'Checked out', mapping => '{"email": "mail", "amount_due": "amount", "timestamp": "at", "was_gift": "gift"}')});
+	is(ask(q{SELECT string_agg(detail, '; ' ORDER BY name) FROM hubspot_sync_preview('bought', 'event', event => 'Checked out', mapping => '{"email": "mail", "amount_due": "amount", "timestamp": "at", "was_gift": "gift"}', server => 'crm') WHERE item = 'unknown'}),
+		q{SELECT public.hubspot_create_event_property('checked_out', 'amount_due', 'number', server => 'crm'); SELECT public.hubspot_create_event_property('checked_out', 'was_gift', 'bool', server => 'crm')}, 'a preview has it');
+	my @ids = done(track('Checked out', '"size": 5, "paid": true'), track('Checked out', '"size": "XL"'), track('Signed In', '"how": "app", "n": 1'), track('Signed In', '"n": "2"'),
+		q{INSERT INTO bought VALUES (1, 'ada@example.com', 5, now(), true) RETURNING id},
+		map { qq{SELECT hubspot_add_to_list('$_', '{"email": "ada\@example.com"}')} } 'VIP customers', 'Not yet');
+	is(verdicts(@ids[ 0 .. 3, 5, 6 ]), 'delivered, delivered, rejected unknown_event, rejected unknown_event, rejected list_not_found, rejected list_not_found', 'events and members of lists');
+	becomes(sub { ask($missing) }, 'event checked_out amount_due 1, event checked_out size 2, event checked_out was_gift 1, event signed_in 2, list Not yet 1, list VIP customers 1', 'are counted');
+	done(q{SELECT hubspot_create_list('Not yet')});
+	becomes(sub { ask($missing) =~ /Not yet/ ? 'missing' : 'there' }, 'there', 'a list that is there is not missing');
+	is(ask(q{SELECT string_agg(statement, '; ' ORDER BY statement) FROM hubspot_create_missing('crm', dry_run => true)}) =~ s/, server => 'crm'\)/)/gr,
+		q{SELECT public.hubspot_create_event('signed_in', '{"n": "string", "how": "string"}', 'Signed In'); SELECT public.hubspot_create_event_property('checked_out', 'amount_due', 'number'); SELECT public.hubspot_create_event_property('checked_out', 'size', 'string'); }
+		. q{SELECT public.hubspot_create_event_property('checked_out', 'was_gift', 'bool'); SELECT public.hubspot_create_list('VIP customers', 'contact')},
+		'of types that fit, of a column its own');
+	done(q{SELECT count(id) FROM hubspot_create_missing('crm')});
+	becomes(sub { ask($missing) }, '', 'all is created at once');
+	is(verdicts(done(track('Signed In', '"how": "app", "n": 1'), track('Checked out', '"size": "S"'), q{SELECT hubspot_add_to_list('VIP customers', '{"email": "ada@example.com"}')})), 'delivered, delivered, delivered', 'and goes');
+
+	$sim->fault(match => { method => 'POST', path => 'event-definitions' }, action => 'status', status => 400,
+		body => { status => 'error', category => 'VALIDATION_ERROR', message => 'enough of them' }, times => 1);
+	done(track('Checked out', '"one_too_many": 5', 'maker'));
+	$sim->clear_faults;
+	becomes(sub { ask(q{SELECT concat_ws('|', event, name, refusal) FROM hubspot.unknown_properties WHERE server = 'maker' AND name = 'one_too_many'}) }, 'checked_out|one_too_many|enough of them', 'what HubSpot refuses is shown with its words');
+	is(ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE 'account maker: HubSpot refuses%' AND remedy LIKE '%hubspot_refresh_schema(''maker'')%'}), '1', 'and health says so');
+	ask(q{SELECT hubspot_refresh_schema('maker')});
+	done(track('Checked out', '"one_too_many": 6', 'maker'));
+	becomes(sub { ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE 'account maker: HubSpot refuses%'}) }, '0', 'until it takes it');
+};
+
 done_testing();

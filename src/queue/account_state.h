@@ -33,6 +33,7 @@ typedef struct SchemaSync
 	SchemaStage stage;
 	bool		settled;		/* HubSpot has told, or said that it will not */
 	bool		wanted;			/* to be read (again) */
+	bool		outdated;		/* what is being read was asked for before something changed */
 	bool		fresh;			/* read since the worker started or was last asked to */
 	StringInfo	json;			/* of the pages so far; NULL in an answer that tells nothing */
 	char	   *next_page;

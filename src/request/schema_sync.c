@@ -201,7 +201,8 @@ schema_sync_done(void)
 	sync = &at_work->sync[at_part];
 	set_stage(sync, SCHEMA_RESTS);
 	sync->looking = false;
-	sync->settled = sync->fresh = true;
+	sync->settled = sync->fresh = !sync->outdated;
+	sync->wanted = sync->outdated;
 	forget_pages(sync);
 }
 
@@ -401,8 +402,13 @@ schema_sync_want(Account *account, Object part)
 void
 schema_sync_refresh(Account *account, Object part)
 {
-	account->sync[part].settled = false;
-	account->sync[part].wanted = true;
+	SchemaSync *sync = &account->sync[part];
+
+	/* an answer that is under way, or pages of it, may not have what has just come to be */
+	sync->outdated = sync->stage == SCHEMA_IS_LISTED || sync->stage == SCHEMA_IS_STORED ||
+		sync->json != NULL;
+	sync->settled = false;
+	sync->wanted = true;
 }
 
 void
@@ -572,6 +578,8 @@ schema_sync_asking(Account *account, Object part)
 {
 	SchemaSync *sync = &account->sync[part];
 
+	if (sync->to_create == NIL && sync->json == NULL)
+		sync->outdated = false;
 	set_stage(sync, sync->to_create != NIL ? SCHEMA_IS_CREATED : SCHEMA_IS_LISTED);
 }
 

@@ -55,7 +55,7 @@ is(in_list('VIP'), 'bob cy', '... in the list, too');
 #
 ask(q{SELECT hubspot_refresh_schema()});
 wait_drained($node, 'postgres');
-like(error_of(q{SELECT hubspot_audience('buyers', 'SELECT email FROM vips', outputs => '{event}')}), qr/event "audience_entered" does not exist.*hubspot_create_event\('audience_entered'/s,
+like(error_of(q{SELECT hubspot_audience('buyers', 'SELECT email FROM vips', outputs => '{event}')}), qr/events "audience_entered", "audience_exited" do not exist.*hubspot_create_event\('audience_entered'/s,
 	'an event that is not defined is named, with the statement');
 ask(q{SELECT hubspot_audience('buyers', 'SELECT email FROM vips', outputs => '{event,property,list}', create_in_hubspot => true)});
 is(delivered('buyers'), '2 0 0', 'all outputs');

@@ -75,7 +75,7 @@ ask(qq{INSERT INTO keys VALUES ('good1\@example.com', 1), ('good2\@example.com',
 	INSERT INTO keys SELECT string_agg(md5(i::text), ''), 5 FROM generate_series(1, 200) i; INSERT INTO keys SELECT string_agg(md5(i::text), '') || '\@example.com', 6 FROM generate_series(1, 40) i;
 	INSERT INTO keys SELECT 'u' || left(string_agg(md5(i::text), ''), 1023), 7 FROM generate_series(1, 40) i});
 ask(q{SELECT hubspot_audience('keys', 'SELECT key FROM keys', create_in_hubspot => true); SELECT hubspot_trait('values', 'SELECT key, value FROM keys', create_in_hubspot => true);
-	SELECT hubspot_sync('rows', 'SELECT key AS email, value AS numchildren FROM keys')});
+	SELECT hubspot_sync('rows', 'SELECT key AS email, value AS numchildren FROM keys', create_in_hubspot => NULL)});
 is(ask("SELECT concat_ws(' ', source_rows, entered, bad) FROM hubspot_refresh('$_')"), '3 3 4', "$_: keys that are too long are bad, all others go on") for qw(keys values rows);
 is(ask("SELECT count(*) FROM hubspot_refresh_preview('keys')"), '0', '... and all that is known is known');
 like(error_of(q{SELECT hubspot_map(string_agg(md5(i::text), ''), 'x') FROM generate_series(1, 200) i}), qr/invalid name of a trait/, 'a trait that is too long is refused');

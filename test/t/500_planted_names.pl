@@ -174,10 +174,10 @@ call(q{SELECT planted.hubspot_delete('{"userId": "gone@example.com", "gdpr": tru
 call(q{SET hubspot.dedup_message_id = on; SELECT planted.hubspot_identify('{"userId": "twice@example.com", "messageId": "m"}') FROM ROWS FROM (pg_catalog.generate_series(1, 2)) AS g});
 call(q{SELECT planted.hubspot_refresh_schema()});
 as_mallory(q{
-	SELECT planted.hubspot_sync('shop', 'planted.shop', key => 'email', mapping => '{"email": "email", "odd": "odd"}');
+	SELECT planted.hubspot_sync('shop', 'planted.shop', key => 'email', mapping => '{"email": "email", "odd": "odd"}', create_in_hubspot => NULL);
 	SELECT planted.hubspot_audience('people', 'SELECT q.email FROM planted.shop q', every => '1 second', create_in_hubspot => true);
 	SELECT planted.hubspot_trait('number', 'SELECT q.email, q.id FROM planted.shop q', every => '1 second', create_in_hubspot => true);
-	SELECT planted.hubspot_sync('compared', 'SELECT q.email, q.id FROM planted.shop q', key => 'email', mapping => '{"email": "email", "size": "id"}', every => '1 second', mode => 'mirror');
+	SELECT planted.hubspot_sync('compared', 'SELECT q.email, q.id FROM planted.shop q', key => 'email', mapping => '{"email": "email", "size": "id"}', every => '1 second', mode => 'mirror', create_in_hubspot => NULL);
 });
 sub answer { return (ask_safely($node, 'victim', shift))[0]->[0] }
 wait_until(sub { answer("SELECT count(*) FROM hubspot.outbox o WHERE NOT EXISTS (SELECT FROM hubspot.result r WHERE r.id = o.id)") eq '0'

@@ -251,8 +251,8 @@ static void
 show(WorkKey *key, bool is_new_state)
 {
 	KeyStand   *stand = &key->stand;
-	bool		is_asked = rules[stand->state].is_shown &&
-		(key_has_rows(key) || key->parked != NULL);
+	bool		has_rows = key_has_rows(key) || key->parked != NULL;
+	bool		is_asked = has_rows && rules[stand->state].is_shown;
 
 	if (is_asked == stand->is_shown && !is_new_state)
 		return;

@@ -81,6 +81,21 @@ wait_until(sub { ask(q{SELECT state FROM hubspot.syncs WHERE name = 'compared'},
 is(ask(q{SELECT members FROM hubspot.syncs WHERE name = 'compared'}, 'copy'), '2', 'which are known when it goes on');
 
 #
+# A table with partitions
+#
+ask(q{CREATE TABLE visitors (id int, mail text, plan text) PARTITION BY LIST (plan);
+	CREATE TABLE visitors_pro PARTITION OF visitors FOR VALUES IN ('pro');
+	SELECT hubspot_sync('parts', 'visitors', mapping => '{"email": "mail", "plan": "plan"}', backfill => false)});
+my $triggers = q{SELECT tgrelid::regclass, count(*), string_agg(DISTINCT tgenabled, '' ORDER BY tgenabled) FROM pg_trigger WHERE tgname LIKE 'hubspot_sync%parts' GROUP BY 1 ORDER BY 1::text};
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres') ], 'dump of a table with partitions');
+ask('CREATE DATABASE parted');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('parted'), $dump ], 'restore');
+is(ask($triggers, 'parted'), ask($triggers), 'the triggers of all its tables come back as they were');
+ask(q{SELECT hubspot_arm(); SELECT hubspot_resync('parts'); INSERT INTO visitors_pro VALUES (1, 'parted@example.com', 'pro')}, 'parted');
+wait_until(sub { $sim->contact('parted@example.com') }, 'a row that was written to the partition');
+pass('and do their work after a resync');
+
+#
 # Columns and tables that were renamed before the dump are found by their present names
 #
 ask(q{ALTER TABLE customers RENAME COLUMN mail TO address; ALTER TABLE customers RENAME TO clients});

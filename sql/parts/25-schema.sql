@@ -27,6 +27,7 @@ CREATE TABLE hubspot.property (
 	is_unique boolean NOT NULL,
 	read_only boolean NOT NULL,
 	options jsonb NOT NULL,
+	changed_id bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (server, object, name)
 );
 COMMENT ON TABLE hubspot.property IS 'properties of contacts and companies as HubSpot told them, refreshed every hour and by hubspot_refresh_schema()';
@@ -39,6 +40,7 @@ COMMENT ON COLUMN hubspot.property.label IS 'name that HubSpot''s users see';
 COMMENT ON COLUMN hubspot.property.is_unique IS 'whether no two records may have the same value';
 COMMENT ON COLUMN hubspot.property.read_only IS 'calculated, or set by HubSpot alone';
 COMMENT ON COLUMN hubspot.property.options IS 'array of {value, label}';
+COMMENT ON COLUMN hubspot.property.changed_id IS 'last outbox id when HubSpot first told it, or told another type or other options: rows up to it may have gone without it';
 
 CREATE TABLE hubspot.event_definition (
 	server oid NOT NULL,

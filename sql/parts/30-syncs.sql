@@ -111,7 +111,11 @@ CREATE TABLE hubspot.sync_state (
 	problem text,
 	resend boolean NOT NULL DEFAULT false,
 	ran_at timestamptz,
-	error_code text COLLATE "C"
+	error_code text COLLATE "C",
+	fill_lacking boolean NOT NULL DEFAULT false,
+	lacked_id bigint NOT NULL DEFAULT 0,
+	lacked_at timestamptz,
+	lacked_again_at timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hubspot.sync_state IS 'how each definition of hubspot.sync stands; its row lock keeps refreshes of one definition apart; not dumped';
 COMMENT ON COLUMN hubspot.sync_state.sync IS 'id of the definition';
@@ -135,6 +139,10 @@ COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was 
 COMMENT ON COLUMN hubspot.sync_state.fill_finished_at IS 'when it had read all of the table; NULL: it has not';
 COMMENT ON COLUMN hubspot.sync_state.problem IS 'what keeps the definition from working as declared, in words; NULL: nothing is known';
 COMMENT ON COLUMN hubspot.sync_state.ran_at IS 'when the refresher last did something for it, well or not: owners take turns by this';
+COMMENT ON COLUMN hubspot.sync_state.fill_lacking IS 'true: that back-fill reads only rows that lacked a property, or an option, which HubSpot has by now';
+COMMENT ON COLUMN hubspot.sync_state.lacked_id IS 'hubspot.property.changed_id up to which what was lacking is sent again';
+COMMENT ON COLUMN hubspot.sync_state.lacked_at IS 'when that began last';
+COMMENT ON COLUMN hubspot.sync_state.lacked_again_at IS 'when to look once more, for rows that were on their way then';
 COMMENT ON COLUMN hubspot.sync_state.resend IS 'true: the next refresh queues every member anew, as hubspot_resync() asked';
 
 CREATE TABLE hubspot.member (

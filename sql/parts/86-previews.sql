@@ -42,6 +42,20 @@ $$;
 COMMENT ON FUNCTION hubspot.lacking_properties(oid, text, text, jsonb) IS
 'properties that columns (an array of n, column, trait, type_name) become and that HubSpot lacks, or may lack when known is false as it has not told; each with the statement that creates it';
 
+CREATE FUNCTION hubspot.properties_of_columns(sync integer)
+RETURNS TABLE (trait text, property text)
+LANGUAGE sql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT p.it->>'trait', p.it->>'property'
+	FROM hubspot.sync d
+	JOIN pg_foreign_server s ON s.srvname = d.server
+	CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_object('trait', c.property)) AS list FROM jsonb_to_recordset(d.columns) AS c(property text)) c
+	CROSS JOIN LATERAL jsonb_array_elements(hubspot.preview_columns(s.oid, d.object, d.event, c.list)) AS p(it)
+	WHERE d.id = $1
+$$;
+COMMENT ON FUNCTION hubspot.properties_of_columns(integer) IS 'names that a definition''s mapping gives its columns, and the HubSpot properties that these become';
+
 /* What becomes of a column whose property HubSpot lacks: see records_check(), which judges each row. */
 CREATE FUNCTION hubspot.fate_of_unknown(server oid, creates boolean, is_only boolean) RETURNS text
 LANGUAGE sql STABLE

@@ -395,6 +395,9 @@ execute(const char *sql, Oid server, Object part, const char *json)
 }
 
 /*
+ * changed_id: what is mapped by the properties that are stored here are rows that the worker reads
+ * later, so those up to the last id may have been mapped without them, and no others.
+ *
  * Unchanged rows are not written again.  HubSpot returns a list in pages, which shift if
  * something is created meanwhile: if a name comes twice, the last one counts.
  */
@@ -403,9 +406,9 @@ static const char *const store_properties[] = {
 	"AND NOT EXISTS ("
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'name' = p.name)",
 	"INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, "
-	"read_only, options)"
+	"read_only, options, changed_id)"
 	" SELECT $1, $2::hubspot.object, e.name, e.type, e.field_type, e.label, e.is_unique, "
-	"e.read_only, e.options"
+	"e.read_only, e.options, (SELECT last_value FROM hubspot.outbox_id_seq)"
 	" FROM (SELECT DISTINCT ON (r.name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS "
 	"(name text, type text, field_type text,"
 	" label text, is_unique boolean, read_only boolean, options jsonb)) WITH ORDINALITY r ORDER BY "
@@ -413,7 +416,9 @@ static const char *const store_properties[] = {
 	" ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type, "
 	"field_type = excluded.field_type,"
 	" label = excluded.label, is_unique = excluded.is_unique, read_only = excluded.read_only, "
-	"options = excluded.options"
+	"options = excluded.options, changed_id = CASE WHEN (property.type, property.field_type, "
+	"property.options) IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.options)"
+	" THEN excluded.changed_id ELSE property.changed_id END"
 	" WHERE (property.type, property.field_type, property.label, property.is_unique, "
 	"property.read_only, property.options)"
 	" IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.label, excluded.is_unique, "

@@ -48,6 +48,8 @@ typedef struct Refresh
 	bool		knows;			/* HubSpot is taken to have what the source returns: nothing is
 								 * sent */
 	RefreshQueue *queue;		/* live for the first BULK_ROWS rows, then a back-fill */
+	RefreshQueue *fill;			/* a back-fill, of what HubSpot lacked; NULL: not begun */
+	int64		lacked;			/* # of rows in it */
 	MemberWriter *writer;
 	TimestampTz at;
 	int64		queued;
@@ -90,19 +92,21 @@ write_state(const Refresh *refresh, int64 added)
 {
 	const RefreshCounts *counts = refresh->counts;
 	Oid			types[] =
-	{INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
+	{INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID};
 	Datum		values[] = {
 		Int32GetDatum(refresh->sync->id), Int64GetDatum(refresh->members + added),
 		TimestampTzGetDatum(refresh->at),
 		Int64GetDatum(counts->source_rows), Int64GetDatum(counts->entered),
 		Int64GetDatum(counts->changed),
-		Int64GetDatum(counts->exited), Int64GetDatum(counts->bad)
+		Int64GetDatum(counts->exited), Int64GetDatum(counts->bad),
+		/* there may be more, which schedule_lacking() finds then */
+		BoolGetDatum(refresh->lacked >= REFRESH_LACKING)
 	};
 
 	(void) sync_execute("UPDATE hubspot.sync_state SET members = $2, refreshed_at = $3, "
 						"duration = clock_timestamp() - $3,"
 						" source_rows = $4, entered = $5, changed = $6, exited = $7, bad = $8, "
-						"resend = false,"
+						"resend = false, lacked_id = CASE WHEN $9 THEN 0 ELSE lacked_id END,"
 						" failures = 0, failed_at = NULL, error = NULL WHERE sync = $1",
 						lengthof(types), types, values, NULL, NULL, NULL);
 }
@@ -147,6 +151,20 @@ take_as_known(Refresh *refresh, const RefreshDifference *difference)
 		refresh->left++;
 }
 
+/* It is old data, so that it makes way for live calls. */
+static int64
+send_lacked(Refresh *refresh, const RefreshDifference *difference)
+{
+	if (refresh->lacked++ == 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(refresh->context);
+
+		refresh->fill = refresh_queue_begin(refresh->sync, refresh->at, true);
+		MemoryContextSwitchTo(old);
+	}
+	return refresh_queue_add(refresh->fill, difference);
+}
+
 static bool
 apply(const RefreshDifference *difference, void *arg)
 {
@@ -167,7 +185,9 @@ apply(const RefreshDifference *difference, void *arg)
 		refresh->left++;
 		refresh->had_left += difference->change == REFRESH_GONE || difference->repeats;
 	}
-	if (difference->change < REFRESH_FAILED)
+	if (difference->lacked)
+		id = send_lacked(refresh, difference);
+	else if (difference->change < REFRESH_FAILED)
 	{
 		/*
 		 * The first rows stay live: the number of differences is not known before the last one
@@ -309,6 +329,8 @@ run(const Sync *sync, bool knows, bool confirm, RefreshCounts *counts)
 	if (!confirm)
 		check_shrinkage(&refresh);
 	refresh_queue_end(refresh.queue);
+	if (refresh.fill != NULL)
+		refresh_queue_end(refresh.fill);
 	write_state(&refresh, member_end(refresh.writer));
 
 	tuplestore_end(source.rows);

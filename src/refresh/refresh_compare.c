@@ -22,6 +22,7 @@
 #include "base/hubspot.h"
 #include "account/account.h"
 #include "backend/statement.h"
+#include "refresh/lacking.h"
 #include "refresh/refresh_compare.h"
 #include "store/act_as.h"
 
@@ -34,12 +35,14 @@
  *
  * A call that was rejected is not repeated, because HubSpot would reject it again.  A
  * call that was given up, cancelled or expired is repeated, but for an event that came too late:
- * with another deadline it would come later still.
+ * with another deadline it would come later still.  What HubSpot lacked and has by now ($7, $8, at
+ * most $9 of them) is sent again.
  */
 static const char *const compare_sql =
 "SELECT coalesce(s.key, m.key) AS key, s.key IS NOT NULL AS here, s.digest, s.value, m.present, "
 "m.digest,"
-" f.again, f.reason, f.event, m.failed IS NOT NULL, f.event_again, m.value"
+" f.again, f.reason, f.event, m.failed IS NOT NULL, f.event_again, m.value,"
+" k.change_id IS NOT NULL, k.left_out"
 " FROM %s s"
 " FULL JOIN (SELECT * FROM hubspot.member WHERE %s) m ON m.key OPERATOR(pg_catalog.=) s.key"
 " LEFT JOIN (SELECT id, bool_or(verdict = ANY (hubspot.verdicts_with('refresh'))"
@@ -48,7 +51,12 @@ static const char *const compare_sql =
 "  bool_or(object = 'event' AND category IS DISTINCT FROM 'expired') AS event_again,"
 "   string_agg(DISTINCT concat_ws(': ', category, message), '; ') AS reason"
 "  FROM hubspot.failed_sync_rows GROUP BY id) f ON f.id = m.outbox_id"
+" LEFT JOIN (SELECT DISTINCT ON (t.change_id) t.change_id,"
+"   CASE WHEN t.category IS NULL THEN t.left_out END AS left_out"
+"  FROM hubspot.sync_trouble t WHERE t.report = $7 AND " LACKED_IS_THERE("$8", "")
+"  ORDER BY t.change_id LIMIT $9) k ON k.change_id = m.outbox_id"
 " WHERE s.key IS NULL OR m.key IS NULL OR NOT m.present OR m.digest <> s.digest OR $2"
+"  OR k.change_id IS NOT NULL"
 "  OR f.again OR f.id IS NOT NULL AND m.failed IS NULL"
 " ORDER BY $6 AND s.key IS NOT NULL, 1";
 
@@ -88,7 +96,8 @@ static const char *const users_source =
 enum
 {
 	COL_KEY = 1, COL_HERE, COL_DIGEST, COL_VALUE, COL_PRESENT, COL_MEMBER_DIGEST,
-	COL_AGAIN, COL_REASON, COL_EVENT, COL_FAILED, COL_EVENT_AGAIN, COL_NOTED
+	COL_AGAIN, COL_REASON, COL_EVENT, COL_FAILED, COL_EVENT_AGAIN, COL_NOTED, COL_LACKED,
+	COL_LEFT_OUT
 };
 
 const char *const refresh_change_names[REFRESH_CHANGES] =
@@ -119,7 +128,8 @@ find_change(int row, bool resend, bool present, RefreshDifference *difference)
 	bool		same = here == present &&
 	(!here || difference->digest == DatumGetInt64(column(row, COL_MEMBER_DIGEST, &isnull)));
 
-	difference->repeats = same && (again || (resend && here));
+	difference->lacked = same && here && !again && !resend && flag(row, COL_LACKED);
+	difference->repeats = same && (again || (resend && here) || difference->lacked);
 	if (same && !difference->repeats)
 		difference->change = here ? REFRESH_FAILED : REFRESH_GONE;
 	else if (here)
@@ -146,6 +156,8 @@ read_difference(int row, bool resend, RefreshDifference *difference)
 	difference->event_failed = flag(row, COL_EVENT);
 	difference->event_again = flag(row, COL_EVENT_AGAIN);
 	difference->reason = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COL_REASON);
+	value = column(row, COL_LEFT_OUT, &isnull);
+	difference->left_out = isnull ? (Datum) 0 : value;
 	find_change(row, resend, present, difference);
 }
 
@@ -213,9 +225,12 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 		.enrtuples = source->nkept},
 		.reldata = source->rows
 	};
-	Oid			types[] = {INT4OID, BOOLOID, NAMEOID, TIDARRAYOID, BOOLOID, BOOLOID};
+	Oid			types[] = {
+		INT4OID, BOOLOID, NAMEOID, TIDARRAYOID, BOOLOID, BOOLOID, INT4OID, OIDOID, INT4OID
+	};
 	Datum		values[lengthof(types)];
-	char		nulls[] = {' ', ' ', ' ', source->filter != NULL ? ' ' : 'n', ' ', ' '};
+	char		nulls[] =
+	{' ', ' ', ' ', source->filter != NULL ? ' ' : 'n', ' ', ' ', ' ', ' ', ' '};
 	Identity	before;
 	Portal		portal;
 	NameData	server;
@@ -227,6 +242,9 @@ refresh_compare(const Sync *sync, RefreshSource *source, bool resend, RefreshFun
 	values[3] = source->filter != NULL ? refresh_filter_rest(source->filter) : (Datum) 0;
 	values[4] = BoolGetDatum(account_call_options(account_resolve(sync->server))->primary_company);
 	values[5] = BoolGetDatum(sync->object == OBJECT_IS_ASSOCIATION);
+	values[6] = Int32GetDatum(sync->report);
+	values[7] = ObjectIdGetDatum(account_resolve(sync->server));
+	values[8] = Int32GetDatum(REFRESH_LACKING);
 	act_as_extension(&before);
 	/* After act_as_extension(), whose end undoes the settings. */
 	prefer_hash_join();

@@ -30,10 +30,16 @@ typedef struct RefreshDifference
 	Jsonb	   *noted;			/* the value in hubspot.member; NULL: none */
 	bool		is_known;		/* has a row in hubspot.member */
 	bool		repeats;		/* repeats the last change, is no new one */
+	bool		lacked;			/* repeats it only for what HubSpot lacked and has by now */
+	Datum		left_out;		/* then: properties that were left out (array of text); 0: the call failed,
+								 * and all of it is sent */
 	bool		event_failed;	/* the event of its last change never reached HubSpot */
 	bool		event_again;	/* and may be sent again: it was not too late */
 	const char *reason;			/* why a call of its last change failed; NULL: none did */
 } RefreshDifference;
+
+/* So many records are sent again at once for what HubSpot lacked: the others by another refresh. */
+#define REFRESH_LACKING	100000
 
 /* Returns false if it wants no more differences. */
 typedef bool (*RefreshFunction) (const RefreshDifference *difference, void *arg);

@@ -52,11 +52,12 @@ struct RefreshFilter
 	Entry	   *entries;
 };
 
-/* Members whose last change failed are always compared. */
+/* Members whose last change failed, or went without what HubSpot lacked, are always compared. */
 static const char *const members_sql =
 "SELECT m.ctid, m.key, m.digest,"
 " NOT m.present OR m.failed IS NOT NULL OR m.outbox_id IN (SELECT f.id FROM "
-"hubspot.failed_sync_rows f)"
+"hubspot.failed_sync_rows f) OR m.outbox_id IN (SELECT t.change_id FROM hubspot.sync_trouble t"
+" WHERE t.report OPERATOR(pg_catalog.=) $2 AND t.lacks OPERATOR(pg_catalog.<>) '{}')"
 " FROM hubspot.member m WHERE m.sync OPERATOR(pg_catalog.=) $1";
 
 /* The place of a hash, or the free place for it. */
@@ -129,11 +130,14 @@ fill(RefreshFilter *filter, const Sync *sync)
 
 	act_as_extension(&before);
 	SPI_connect();
-	options.params = makeParamList(1);
-	options.params->params[0].value = Int32GetDatum(sync->id);
-	options.params->params[0].isnull = false;
-	options.params->params[0].pflags = PARAM_FLAG_CONST;
-	options.params->params[0].ptype = INT4OID;
+	options.params = makeParamList(2);
+	for (int i = 0; i < 2; i++)
+	{
+		options.params->params[i].value = Int32GetDatum(i == 0 ? sync->id : sync->report);
+		options.params->params[i].isnull = false;
+		options.params->params[i].pflags = PARAM_FLAG_CONST;
+		options.params->params[i].ptype = INT4OID;
+	}
 	if (statement_execute_extended(members_sql, &options) != SPI_OK_SELECT)
 		elog(ERROR, "could not read hubspot.member");
 	SPI_finish();

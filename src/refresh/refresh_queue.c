@@ -21,6 +21,7 @@
 #include "base/hubspot.h"
 #include "account/account.h"
 #include "enqueue/enqueue.h"
+#include "refresh/lacking.h"
 #include "refresh/refresh_queue.h"
 #include "text/value.h"
 
@@ -37,6 +38,7 @@ struct RefreshQueue
 	const char *key_property;	/* property that the sync's key column is mapped to, or NULL */
 	RowMode		mode;
 	MemoryContext context;		/* of what is below */
+	LackingColumns *columns;	/* NULL: not looked up */
 	Enqueue    *enqueues[CALL_COUNT];	/* NULL: not begun */
 	int64		first;			/* id of the first row of the present change; 0: none yet */
 };
@@ -165,10 +167,10 @@ queue_for(RefreshQueue *queue, Call call)
 		queue->enqueues[call] = enqueue_begin(call, SOURCE_SYNC, queue->sync->server,
 											  sync_need_owner(queue->sync), GROUP_ROWS);
 		enqueue_set_terms(queue->enqueues[call], deadline_of(queue->sync, call), queue->backfill);
-		enqueue_set_mode(queue->enqueues[call], queue->mode);
 		enqueue_set_report(queue->enqueues[call], queue->sync->report);
 		MemoryContextSwitchTo(old);
 	}
+	enqueue_set_mode(queue->enqueues[call], queue->mode);
 	enqueue_set_parent(queue->enqueues[call], queue->first);
 	return queue->enqueues[call];
 }
@@ -269,7 +271,8 @@ queue_deletion(RefreshQueue *queue, const char *key)
 static void
 add_audience(RefreshQueue *queue, const RefreshDifference *difference)
 {
-	int			outputs = queue->sync->outputs;
+	/* Only a property can be lacking. */
+	int			outputs = difference->lacked ? SYNC_OUTPUT_PROPERTY : queue->sync->outputs;
 	bool		member = difference->change != REFRESH_EXITED;
 
 	if (outputs & SYNC_OUTPUT_PROPERTY)
@@ -308,6 +311,44 @@ queue_cleared(RefreshQueue *queue, const char *key)
 			push_value(&state, column->property, NULL);
 	}
 	queue_record(queue, key, NULL, value_end_object(&state));
+}
+
+/*
+ * Queue the properties that were left out, without the others.  The record is there, so that it is
+ * not to be created.
+ */
+static void
+queue_left_out(RefreshQueue *queue, const RefreshDifference *difference)
+{
+	const Sync *sync = queue->sync;
+	JsonbInState state = {0};
+	List	   *names;
+	ListCell   *cell;
+
+	if (queue->columns == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(queue->context);
+
+		queue->columns = lacking_columns(sync);
+		MemoryContextSwitchTo(old);
+	}
+	names = lacking_choose(queue->columns, difference->left_out);
+	begin_object(&state, NULL);
+	foreach(cell, names)
+	{
+		const char *name = lfirst(cell);
+		JsonbValue	value;
+
+		if (getKeyJsonValueFromContainer(&difference->value->root, name, strlen(name),
+										 &value) == NULL)
+			continue;
+		value_push_name(&state, name);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
+	queue->mode = sync->mode == SYNC_CREATE ? MODE_UPDATE : sync_row_modes[sync->mode];
+	queue_record(queue, difference->key, NULL,
+				 names == NIL ? difference->value : value_end_object(&state));
+	queue->mode = sync_row_modes[sync->mode];
 }
 
 static void
@@ -392,6 +433,8 @@ add_sync(RefreshQueue *queue, const RefreshDifference *difference)
 		queue_association(queue, difference->noted, true);
 	else if (sync->object == OBJECT_IS_EVENT || sync->object == OBJECT_IS_ASSOCIATION)
 		return;
+	else if (difference->lacked && difference->left_out != (Datum) 0)
+		queue_left_out(queue, difference);
 	else if (difference->change != REFRESH_EXITED)
 		queue_record(queue, difference->key, NULL, difference->value);
 	else if (sync->mode == SYNC_MIRROR || sync->deletes == SYNC_DELETES_ARCHIVE)

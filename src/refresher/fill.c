@@ -34,6 +34,7 @@ typedef struct Progress
 {
 	MemoryContext context;		/* of position */
 	bool		is_open;
+	bool		is_lacking;		/* see fill_lacking.c; then the position is its own */
 	AttrNumber	order;			/* number of the column that the position is a value of; 0: at the
 								 * beginning */
 	char	   *position;
@@ -56,9 +57,19 @@ take_progress(void *arg)
 {
 	Progress   *progress = arg;
 
+	bool		isnull;
+	char	   *text;
+
 	progress->is_open = SPI_processed == 1;
-	if (progress->is_open)
-		read_position(progress, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	if (!progress->is_open)
+		return;
+	text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	progress->is_lacking =
+		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	if (!progress->is_lacking)
+		read_position(progress, text);
+	else if (text != NULL)
+		progress->position = MemoryContextStrdup(progress->context, text);
 }
 
 static Progress
@@ -68,7 +79,7 @@ read_progress(const Sync *sync)
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(sync->id);
 
-	(void) sync_execute("SELECT fill_position FROM hubspot.sync_state WHERE sync = $1 AND "
+	(void) sync_execute("SELECT fill_position, fill_lacking FROM hubspot.sync_state WHERE sync = $1 AND "
 						"fill_started_at IS NOT NULL AND fill_finished_at IS NULL",
 						1, &type, &value, NULL, take_progress, &progress);
 	return progress;
@@ -131,7 +142,7 @@ typedef struct Rows
 } Rows;
 
 static void
-queue_row(TupleTableSlot *slot, void *arg)
+queue_row(TupleTableSlot *slot, Datum value, void *arg)
 {
 	Rows	   *rows = arg;
 	int64		id = sync_rows_queue(rows->rows, slot);
@@ -141,9 +152,8 @@ queue_row(TupleTableSlot *slot, void *arg)
 	rows->count++;
 }
 
-/* Another session changes a row of this chunk: try again soon, and report it if that goes on. */
-static void
-wait_for_row(Relation rel)
+void
+fill_wait_for_row(Relation rel)
 {
 	if (fill_contested(clock_us()) > TELL_US)
 		ereport(ERROR,
@@ -171,7 +181,7 @@ fill_table(const Sync *sync, Relation rel, const Progress *progress)
 	outcome = fill_read(sync, rel, order.attnum, &position, queue_row, &rows);
 	sync_rows_end(rows.rows);
 	if (outcome == FILL_CONTESTED)
-		wait_for_row(rel);
+		fill_wait_for_row(rel);
 	else
 		write_progress(sync, rel, begins, order, position, outcome == FILL_FINISHED, rows.count);
 }
@@ -206,7 +216,10 @@ fill_step(const ScheduleItem *item)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s\" does not exist any more", sync->source),
 				 errhint("hubspot_resync(%s) looks it up anew.", quote_literal_cstr(sync->name))));
-	fill_table(sync, rel, &progress);
+	if (progress.is_lacking)
+		fill_lacking(sync, rel, progress.position);
+	else
+		fill_table(sync, rel, &progress);
 	relation_close(rel, NoLock);
 	refresher_unlimit();
 }

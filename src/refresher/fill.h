@@ -13,6 +13,7 @@
 
 #include "cluster/shared.h"
 #include "refresher/schedule.h"
+#include "utils/relcache.h"
 
 #define FILL_CHUNK		500		/* rows of a transaction */
 #define FILL_GROUP		10000	/* at most, when many have the same key */
@@ -60,5 +61,13 @@ extern void fill_add(int64 id);
  * many µs that has been so.
  */
 extern int64 fill_contested(int64 now);
+
+/* ---- between fill.c and fill_lacking.c ---- */
+
+/* A chunk of a back-fill of what was lacking, after this position (NULL: the first one). */
+extern void fill_lacking(const Sync *sync, Relation rel, const char *position);
+
+/* Another session changes a row of this chunk: try again soon, and report it if that goes on. */
+extern void fill_wait_for_row(Relation rel);
 
 #endif							/* HUBSPOT_FILL_H */

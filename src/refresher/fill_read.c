@@ -1,8 +1,9 @@
 /*
  * fill_read.c
- *		The next rows of a followed table, in the order of one of its columns.
+ *		The next rows of a followed table, in the order of one of its columns, or those of some
+ *		keys.
  *
- * Called by fill.c, in the transaction that queues the rows.
+ * Called by fill.c and fill_lacking.c, in the transaction that queues the rows.
  *
  * A back-fill must not overwrite a newer value that a live change has queued.  The
  * delivery worker reads outbox rows as they become visible, and by id if they become
@@ -65,9 +66,8 @@
 
 /* ---- the column to read by ------------------------------------------------------- */
 
-/* The number of the definition's key column; raises an error if the table no longer has it. */
-static AttrNumber
-find_key(const Sync *sync, Relation rel)
+AttrNumber
+fill_key(const Sync *sync, Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
@@ -130,7 +130,7 @@ leading_column(Oid oid, bool *is_primary)
 FillOrder
 fill_choose_order(const Sync *sync, Relation rel)
 {
-	FillOrder	order = {find_key(sync, rel), false};
+	FillOrder	order = {fill_key(sync, rel), false};
 	AttrNumber	primary = 0;
 	ListCell   *cell;
 	Identity	before;
@@ -193,6 +193,7 @@ typedef struct Statement
 	const char *type;			/* its type */
 	const char *greater;		/* its operators, qualified */
 	const char *not_greater;
+	const char *equal;
 	const char *condition;		/* of all statements */
 } Statement;
 
@@ -254,7 +255,8 @@ make_statement(const Sync *sync, Relation rel, AttrNumber order)
 							 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	statement.greater = operator_text(type, BTGreaterStrategyNumber);
 	statement.not_greater = operator_text(type, BTLessEqualStrategyNumber);
-	statement.condition = psprintf("%s IS NOT NULL", column_name(rel, find_key(sync, rel)));
+	statement.equal = operator_text(type, BTEqualStrategyNumber);
+	statement.condition = psprintf("%s IS NOT NULL", column_name(rel, fill_key(sync, rel)));
 	return statement;
 }
 
@@ -313,20 +315,14 @@ is_wanted(const Sync *sync, AttrNumber attnum)
 	return sync->columns == NIL;
 }
 
-/*
- * Read the rows of a chunk: table and ctid, position, and the table's columns, with NULL
- * for those that are not needed.
- */
+/* Table and ctid, position, and the table's columns, with NULL for those that are not needed. */
 static void
-read_rows(const Sync *sync, Relation rel, const Statement *statement, const char *start,
-		  const char *end)
+append_list(StringInfo sql, const Sync *sync, Relation rel, const Statement *statement)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	AttrNumber	key = find_key(sync, rel);
-	StringInfoData sql;
+	AttrNumber	key = fill_key(sync, rel);
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT t.tableoid, t.ctid, CAST(%s AS pg_catalog.text)",
+	appendStringInfo(sql, "SELECT t.tableoid, t.ctid, CAST(%s AS pg_catalog.text)",
 					 statement->column);
 
 	/*
@@ -336,14 +332,16 @@ read_rows(const Sync *sync, Relation rel, const Statement *statement, const char
 	for (int i = 0; i < desc->natts; i++)
 	{
 		if (!TupleDescAttr(desc, i)->attisdropped && (i + 1 == key || is_wanted(sync, i + 1)))
-			appendStringInfo(&sql, ", %s", column_name(rel, i + 1));
+			appendStringInfo(sql, ", %s", column_name(rel, i + 1));
 		else
-			appendStringInfoString(&sql, ", NULL");
+			appendStringInfoString(sql, ", NULL");
 	}
-	append_range(&sql, statement, start != NULL, end != NULL);
-	appendStringInfo(&sql, " ORDER BY %s", statement->column);
-	run(sql.data, start, end, FILL_GROUP + 1);
-	/* Equal values cannot be split between chunks, and must fit into memory. */
+}
+
+/* Equal values cannot be split between chunks, and must fit into memory. */
+static void
+refuse_too_many(Relation rel, const Statement *statement)
+{
 	if (SPI_processed > FILL_GROUP)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -351,6 +349,37 @@ read_rows(const Sync *sync, Relation rel, const Statement *statement, const char
 						FILL_GROUP, RelationGetRelationName(rel), statement->column),
 				 errhint("A back-fill reads such rows together.  Add a primary key, "
 						 "or an index on the key.")));
+}
+
+/* Read the rows of a chunk. */
+static void
+read_rows(const Sync *sync, Relation rel, const Statement *statement, const char *start,
+		  const char *end)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	append_list(&sql, sync, rel, statement);
+	append_range(&sql, statement, start != NULL, end != NULL);
+	appendStringInfo(&sql, " ORDER BY %s", statement->column);
+	run(sql.data, start, end, FILL_GROUP + 1);
+	refuse_too_many(rel, statement);
+}
+
+static void
+read_keys(const Sync *sync, Relation rel, const Statement *statement, Datum keys)
+{
+	Oid			type = TEXTARRAYOID;
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	append_list(&sql, sync, rel, statement);
+	appendStringInfo(&sql, " FROM %s WHERE %s %s ANY (CAST($1 AS %s[]))", statement->table,
+					 statement->column, statement->equal, statement->type);
+	if (SPI_execute_with_args(sql.data, 1, &type, &keys, NULL, false, FILL_GROUP + 1) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not read a followed table");
+	refuse_too_many(rel, statement);
 }
 
 /* ---- locks ------------------------------------------------------------------------------ */
@@ -446,7 +475,7 @@ hand_over(Relation rel, FillFunction function, void *arg)
 		memcpy(slot->tts_values, values + SYSTEM_COLUMNS, sizeof(Datum) * natts);
 		memcpy(slot->tts_isnull, nulls + SYSTEM_COLUMNS, sizeof(bool) * natts);
 		ExecStoreVirtualTuple(slot);
-		function(slot, arg);
+		function(slot, values[SYSTEM_COLUMNS - 1], arg);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 }
@@ -484,6 +513,31 @@ fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, Fil
 		outcome = end != NULL ? FILL_READ : FILL_FINISHED;
 		if (end != NULL)
 			*position = MemoryContextStrdup(context, end);
+		hand_over(rel, function, arg);
+	}
+	SPI_finish();
+	act_back(&before);
+	return outcome;
+}
+
+FillOutcome
+fill_read_keys(const Sync *sync, Relation rel, Datum keys, FillFunction function, void *arg)
+{
+	FillOutcome outcome = FILL_CONTESTED;
+	Identity	before;
+
+	LockRelationOid(RelationGetRelid(rel), RowShareLock);
+	refuse_foreign_partition(rel);
+	sync_act_as_owner(sync, &before);
+	SPI_connect();
+	for (int i = 0; i < ATTEMPTS && outcome == FILL_CONTESTED; i++)
+	{
+		Statement	statement = make_statement(sync, rel, fill_key(sync, rel));
+
+		read_keys(sync, rel, &statement, keys);
+		if (!lock_rows())
+			continue;
+		outcome = FILL_READ;
 		hand_over(rel, function, arg);
 	}
 	SPI_finish();

@@ -20,11 +20,17 @@ typedef struct FillOrder
 /* The key if an index begins with it, else the first column of the primary key, else the key. */
 extern FillOrder fill_choose_order(const Sync *sync, Relation rel);
 
+/* The number of the key's column; an error if the table has it no more. */
+extern AttrNumber fill_key(const Sync *sync, Relation rel);
+
 /* The number of rows, estimated from the table's size. */
 extern int64 fill_estimate(Relation rel);
 
-/* Called for each row, as the definition's owner; the slot has the shape of the table's rows. */
-typedef void (*FillFunction) (TupleTableSlot *slot, void *arg);
+/*
+ * Called for each row, as the definition's owner; the slot has the shape of the table's rows.
+ * value: that of the column that the table is read by, as text.
+ */
+typedef void (*FillFunction) (TupleTableSlot *slot, Datum value, void *arg);
 
 typedef enum FillOutcome
 {
@@ -41,5 +47,11 @@ typedef enum FillOutcome
  */
 extern FillOutcome fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position,
 							 FillFunction function, void *arg);
+
+/*
+ * Read the rows with these keys (an array of text) and call the function for each; keys that no row has are passed over.  Returns FILL_READ or FILL_CONTESTED.
+ */
+extern FillOutcome fill_read_keys(const Sync *sync, Relation rel, Datum keys,
+								  FillFunction function, void *arg);
 
 #endif							/* HUBSPOT_FILL_READ_H */

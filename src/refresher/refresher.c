@@ -252,6 +252,7 @@ look(int64 now)
 	MemoryContextReset(tasks_context);
 	begin_transaction("looking for what is due");
 	old = MemoryContextSwitchTo(tasks_context);
+	schedule_lacking();
 	due = schedule_due();
 	fills = schedule_fills();
 	next_due = schedule_next(false);

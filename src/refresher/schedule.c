@@ -1,6 +1,6 @@
 /*
  * schedule.c
- *		Finds what is due: refreshes by their schedule, open back-fills.
+ *		Finds what is due: refreshes by their schedule, open back-fills, what was lacking.
  *
  * Called by the worker (schedule_next) and by the refresher, inside their
  * transactions.  Locks: ACCESS SHARE on hubspot.sync, ROW EXCLUSIVE on
@@ -18,6 +18,7 @@
 #include "base/hubspot.h"
 #include "cluster/shared.h"
 #include "refresher/schedule.h"
+#include "refresh/lacking.h"
 
 /* When a compared definition is due; one that was never refreshed is due at once. */
 #define NEXT_AT "coalesce(s.next_at, CASE WHEN y.every IS NOT NULL THEN y.defined_at END)"
@@ -30,11 +31,56 @@
 	" AND (" y ".id = ANY ($1) OR coalesce(" y ".owner_oid, " \
 	"(SELECT r.oid FROM pg_roles r WHERE r.rolname = " y ".owner)) = ANY ($2)) IS NOT TRUE"
 
-/* A back-fill is due at once. */
+/* Whether a definition's rows have ever lacked what HubSpot has told since it was looked at. */
+#define MAY_HAVE_LACKED \
+	"EXISTS (SELECT FROM hubspot.sync_property sp" \
+	" JOIN pg_foreign_server f ON f.srvname = y.server" \
+	" JOIN hubspot.property p ON p.server = f.oid AND p.object = sp.object AND p.name = sp.property" \
+	" WHERE sp.report = y.report AND sp.code = ANY ('{unknown_property,invalid_option}')" \
+	" AND p.changed_id > s.lacked_id)"
+
+/* While a back-fill is under way what is lacking waits for its end. */
+#define MAY_SEND_LACKING \
+	"y.held IS NULL AND (s.fill_started_at IS NULL OR s.fill_finished_at IS NOT NULL)"
+
+/* A back-fill is due at once, and so is what was lacking. */
 static const char *const next_sql =
-"SELECT min(CASE WHEN y.follows THEN s.fill_started_at ELSE " NEXT_AT " END)"
+"SELECT min(least(CASE WHEN NOT y.follows THEN " NEXT_AT
+" WHEN $3 AND s.fill_finished_at IS NULL THEN s.fill_started_at END,"
+" CASE WHEN $3 AND " MAY_SEND_LACKING " AND " MAY_HAVE_LACKED " THEN clock_timestamp()"
+"  WHEN $3 AND " MAY_SEND_LACKING " THEN s.lacked_again_at END))"
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
-" WHERE y.held IS NULL AND (NOT y.follows OR $3 AND s.fill_finished_at IS NULL)" DOES_NOT_WAIT("y");
+" WHERE y.held IS NULL" DOES_NOT_WAIT("y");
+
+/*
+ * Rows that were on their way when HubSpot told may end without it after their records were looked
+ * at: what has ended since (lacked_at) is looked at a minute later.  A state that is locked is the
+ * next look's.
+ */
+static const char *const lacking_sql =
+"WITH ready AS (SELECT s.sync, y.follows, y.report, x.at,"
+"  (SELECT max(p.changed_id) FROM hubspot.property p JOIN pg_foreign_server f ON f.oid = p.server"
+"   WHERE f.srvname = y.server) AS up_to,"
+"  EXISTS (SELECT FROM hubspot.sync_trouble t, pg_foreign_server f"
+"   WHERE t.report = y.report AND f.srvname = y.server AND t.lacks <> '{}' AND "
+LACKED_IS_THERE("f.oid", " AND (p.changed_id > s.lacked_id OR t.at > s.lacked_at)") ") AS lacked"
+" FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
+" CROSS JOIN (SELECT clock_timestamp() AS at) x"
+" WHERE " MAY_SEND_LACKING " AND (s.lacked_again_at <= x.at OR " MAY_HAVE_LACKED ")"
+" FOR UPDATE OF s SKIP LOCKED)"
+" UPDATE hubspot.sync_state s SET lacked_id = greatest(s.lacked_id, r.up_to),"
+" lacked_at = CASE WHEN r.lacked THEN r.at ELSE s.lacked_at END,"
+" lacked_again_at = CASE WHEN r.lacked THEN r.at + interval '1 minute' END,"
+" next_at = CASE WHEN r.lacked AND NOT r.follows THEN r.at ELSE s.next_at END,"
+" fill_lacking = CASE WHEN r.lacked AND r.follows THEN true ELSE s.fill_lacking END,"
+" fill_started_at = CASE WHEN r.lacked AND r.follows THEN r.at ELSE s.fill_started_at END,"
+" fill_finished_at = CASE WHEN r.lacked AND r.follows THEN NULL ELSE s.fill_finished_at END,"
+" fill_position = CASE WHEN r.lacked AND r.follows THEN NULL ELSE s.fill_position END,"
+" fill_rows = CASE WHEN r.lacked AND r.follows THEN 0 ELSE s.fill_rows END,"
+" fill_total = CASE WHEN r.lacked AND r.follows"
+"  THEN (SELECT c.troubled FROM hubspot.sync_count c WHERE c.report = r.report)"
+"  ELSE s.fill_total END"
+" FROM ready r WHERE r.sync = s.sync";
 
 /* When the refresher last worked for this owner. */
 #define SERVED_AT "max(s.ran_at) OVER (PARTITION BY y.owner_oid)"
@@ -163,6 +209,12 @@ read_items(const char *sql)
 	put_waiting(types, values);
 	(void) sync_execute(sql, lengthof(types), types, values, NULL, take_items, &items);
 	return items.list;
+}
+
+void
+schedule_lacking(void)
+{
+	(void) sync_execute(lacking_sql, 0, NULL, NULL, NULL, NULL, NULL);
 }
 
 List *

@@ -38,6 +38,12 @@ typedef struct ScheduleItem
 extern List *schedule_due(void);
 extern List *schedule_fills(void);
 
+/*
+ * Begin the back-fills, or make due the refreshes, of what went without a property that HubSpot
+ * has by now.
+ */
+extern void schedule_lacking(void);
+
 /* Note a success, in the refresh's own transaction, which began at this time. */
 extern void schedule_succeeded(const Sync *sync, TimestampTz began);
 

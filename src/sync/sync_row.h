@@ -4,6 +4,7 @@
  *
  *	sync_row_plan()		once per definition and shape of the table
  *	sync_rows_open()	once per statement, or sync_rows_begin() per chunk of a back-fill
+ *	sync_rows_choose()	which columns of the rows from now on
  *	sync_rows_queue()	a row as it is now
  *	sync_rows_remove()	a row that was, or that has another key now
  *	sync_rows_end()
@@ -56,6 +57,15 @@ extern SyncRows *sync_rows_open(SyncRowPlan *plan, int capacity, bool backfill);
 
 /* The same for a back-fill; makes the plan and raises an error for sync_row_refusal()'s reason. */
 extern SyncRows *sync_rows_begin(const Sync *sync, Relation rel);
+
+/*
+ * From now on only these columns of a record, by the names that the mapping gives them, beside its
+ * key (List of char *; NIL: all).  The record is there then, so that it is not to be created.
+ */
+extern void sync_rows_choose(SyncRows *rows, List *names);
+
+/* The path of the key in a message, as an array of text. */
+extern Datum sync_rows_key_path(const SyncRows *rows);
 
 /* Queue a row; returns the outbox id, or 0 if its key is NULL or empty: such a row is left out. */
 extern int64 sync_rows_queue(SyncRows *rows, TupleTableSlot *slot);

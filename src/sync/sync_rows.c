@@ -16,6 +16,8 @@
 
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
+#include "nodes/pg_list.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -37,6 +39,7 @@ struct SyncRows
 	int64		keyless;		/* rows that were left out, as they have no key */
 	Enqueue    *calls;
 	Enqueue    *deletions;		/* NULL: not begun */
+	List	   *chosen;			/* names of the columns to be sent; NIL: all */
 	MemoryContext home;
 	MemoryContext row;			/* reset for each */
 };
@@ -64,6 +67,7 @@ has_key(const SyncRowPlan *plan, TupleTableSlot *slot)
 typedef struct Draft
 {
 	SyncRowPlan *plan;
+	List	   *chosen;			/* as in SyncRows */
 	TupleTableSlot *slot;
 	RowRoom		room;
 	JsonbInState state;
@@ -130,6 +134,17 @@ push_top(Draft *draft)
 		value_push_pair(&draft->state, "event", plan->sync->event);
 }
 
+static bool
+is_chosen(const Draft *draft, const Member *member)
+{
+	ListCell   *cell;
+
+	foreach(cell, draft->chosen)
+		if (strcmp(lfirst(cell), member->column.name) == 0)
+		return true;
+	return member->is_key || draft->chosen == NIL;
+}
+
 /* Add the traits; for a cleared record all are null except the key. */
 static void
 push_traits(Draft *draft, bool cleared)
@@ -140,7 +155,7 @@ push_traits(Draft *draft, bool cleared)
 	{
 		Member	   *member = &plan->members[i];
 
-		if (member->place != PLACE_TRAITS)
+		if (member->place != PLACE_TRAITS || !is_chosen(draft, member))
 			continue;
 		if (cleared && !member->is_key)
 			row_column_push_null(&member->column, &draft->state);
@@ -182,9 +197,11 @@ typedef enum Meaning
 
 /* The message of a row; *problem, or NULL, is why it is a bad one. */
 static Jsonb *
-make_message(SyncRowPlan *plan, TupleTableSlot *slot, Meaning meaning, char **problem)
+make_message(const SyncRows *queue, TupleTableSlot *slot, Meaning meaning, char **problem)
 {
-	Draft		draft = {.plan = plan, .slot = slot, .room = row_room()};
+	Draft		draft = {
+		.plan = queue->plan, .chosen = queue->chosen, .slot = slot, .room = row_room()
+	};
 	Jsonb	   *message;
 
 	pushJsonbValue(&draft.state, WJB_BEGIN_OBJECT, NULL);
@@ -281,7 +298,7 @@ queue_row(SyncRows *queue, Enqueue *enqueue, TupleTableSlot *slot, Meaning meani
 		return 0;
 	}
 	old = MemoryContextSwitchTo(queue->row);
-	message = make_message(plan, slot, meaning, &why);
+	message = make_message(queue, slot, meaning, &why);
 	problem.message = why;
 	if (why != NULL)
 		id = enqueue_problem(enqueue, message, &problem);
@@ -292,6 +309,35 @@ queue_row(SyncRows *queue, Enqueue *enqueue, TupleTableSlot *slot, Meaning meani
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(queue->row);
 	return id;
+}
+
+void
+sync_rows_choose(SyncRows *queue, List *names)
+{
+	RowMode		mode = sync_row_modes[queue->plan->sync->mode];
+
+	queue->chosen = names;
+	enqueue_set_mode(queue->calls, names != NIL && mode == MODE_CREATE ? MODE_UPDATE : mode);
+}
+
+Datum
+sync_rows_key_path(const SyncRows *queue)
+{
+	const SyncRowPlan *plan = queue->plan;
+	Datum		path[2];
+	int			n = 0;
+
+	for (int i = 0; i < plan->nmembers; i++)
+	{
+		const Member *member = &plan->members[i];
+
+		if (!member->is_key || n > 0)
+			continue;
+		if (member->place == PLACE_TRAITS)
+			path[n++] = CStringGetTextDatum(plan->container);
+		path[n++] = CStringGetTextDatum(member->column.name);
+	}
+	return PointerGetDatum(construct_array(path, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 int64

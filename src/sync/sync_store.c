@@ -252,11 +252,11 @@ write_row(Sync *sync)
 static const char *const fill_sql[] = {
 	[SYNC_FILL_NONE] =
 	"UPDATE hubspot.sync_state SET fill_started_at = NULL, fill_finished_at = NULL, "
-	"fill_position = NULL,"
+	"fill_position = NULL, fill_lacking = false,"
 	" fill_rows = NULL, fill_total = NULL WHERE sync = $1",
 	[SYNC_FILL_ANEW] =
 	"UPDATE hubspot.sync_state SET fill_started_at = pg_catalog.now(), fill_finished_at = NULL, "
-	"fill_position = NULL,"
+	"fill_position = NULL, fill_lacking = false,"
 	" fill_rows = NULL, fill_total = NULL WHERE sync = $1",
 };
 

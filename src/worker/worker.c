@@ -435,7 +435,11 @@ update_schemas(void)
 		int64		before = pause_until;
 
 		if (in_transaction(schema_step, "reading the accounts' properties"))
+		{
 			schema_sync_done();
+			/* a definition may have lacked what there is now */
+			pg_atomic_write_u32(&slot->syncs_changed, 1);
+		}
 		else if (schema_sync_failed(last_problem))
 		{
 			pause_until = before;

@@ -1,6 +1,9 @@
-# Properties that HubSpot lacks: what a declaration says of them, and what its preview does.
+# Properties that HubSpot lacks: what a declaration says of them, and its preview; what is sent again
+# when HubSpot has them.
 use strict;
 use warnings;
+
+use JSON::PP ();
 
 use HubSpotTest;
 use Test::More;
@@ -95,6 +98,111 @@ subtest 'create_in_hubspot creates them' => sub {
 	becomes(sub { property('t20', 'sum_spent') }, '210.00', '... by the type of the column');
 	is(ask(q{SELECT type FROM hubspot.property WHERE name = 'sum_spent' AND object = 'contact'}), 'number', '... which the property has');
 	ask(q{ALTER SERVER crm OPTIONS (DROP create_properties)});
+};
+
+#
+# What was lacking is sent again by itself
+#
+sub create_in_hubspot { my ($name, $type, %more) = @_; $sim->add_property('contacts', name => $name, type => $type, fieldType => $type eq 'number' ? 'number' : 'text', %more); ask('SELECT hubspot_refresh_schema()') }
+
+# What rows of calls for a key have carried since an id, and how many rows there are in all.
+sub carried
+{
+	my ($since, $key) = @_;
+	return ask(qq{SELECT string_agg(DISTINCT (SELECT string_agg(t.k, ' ' ORDER BY t.k) FROM jsonb_object_keys(o.message->'traits') AS t(k)), ', ') || ' of ' || count(*)
+		FROM hubspot.outbox o WHERE o.call = 'identify' AND o.id > $since} . (defined $key ? qq{ AND o.key = '$key\@example.com'} : ''));
+}
+
+sub newest { wait_drained($node, 'postgres'); return ask('SELECT coalesce(max(id), 0) FROM hubspot.outbox') }
+
+subtest 'a followed table' => sub {
+	ask(q{CREATE TABLE shoes (id int PRIMARY KEY, email text UNIQUE, first_name text, shoe_size int, colour text);
+		INSERT INTO shoes SELECT i, (CASE i WHEN 7 THEN 'S' ELSE 's' END) || i || '@example.com', 'S' || i, 30 + i, 'red' FROM generate_series(1, 20) i;
+		SELECT hubspot_sync('shoes', 'shoes', mapping => '{"email": "email", "firstname": "first_name", "shoe_size": "shoe_size", "sole_colour": "colour"}', create_in_hubspot => NULL)});
+	becomes(sub { ask(q{SELECT count(*) FROM hubspot.outbox_status WHERE key LIKE 's%@example.com' AND verdict = 'delivered' AND warnings IS NOT NULL}) }, 20, 'rows go without what HubSpot lacks');
+	ask(q{DELETE FROM shoes WHERE id = 20; UPDATE shoes SET shoe_size = 99 WHERE id = 3});
+	my $before = newest();
+	ask(q{SELECT hubspot_create_property('contact', 'shoe_size', 'number')});
+	becomes(sub { join ' ', map { property($_, 'shoe_size') } qw(s1 s3 s7 s19 s20) }, '31 99 37 49 none', 'created by our function, it arrives by itself, as rows are now');
+	is(carried($before), 'email shoe_size sole_colour of 19', 'only the columns that were left out are sent, of rows that are there');
+	is(ask("SELECT bool_and(backfill) FROM hubspot.outbox WHERE id > $before AND call = 'identify'"), 't', '... as a back-fill');
+	becomes(sub { ask(q{SELECT state || ' ' || rows_read FROM hubspot.backfills WHERE name = 'shoes'}) }, 'done 19', '... which the view shows');
+	$before = newest();
+	create_in_hubspot('sole_colour', 'string');
+	becomes(sub { join ' ', map { property($_, 'sole_colour') } qw(s1 s19) }, 'red red', 'made in HubSpot by hand, the other one arrives');
+	is(carried($before), 'email sole_colour of 19', '... alone');
+	ask('SELECT hubspot_refresh_schema()');
+	is(newest() - $before, 21, '... and once');
+	is(ask(q{SELECT count(*) FROM hubspot.sync_trouble t JOIN hubspot.sync d USING (report) WHERE d.name = 'shoes' AND t.key <> 's20@example.com'}), 0, 'nothing is missing any more');
+};
+
+subtest 'what disappears and appears again' => sub {
+	$sim->api('DELETE', '/crm/v3/properties/contacts/sole_colour');
+	ask('SELECT hubspot_refresh_schema()');
+	my $before = newest();
+	ask(q{UPDATE shoes SET colour = 'blue' WHERE id <= 5});
+	wait_drained($node, 'postgres');
+	is(ask("SELECT count(*) FROM hubspot.outbox_status WHERE id > $before AND warnings IS NOT NULL"), 5, 'rows go without it');
+	$before = newest();
+	create_in_hubspot('sole_colour', 'string');
+	becomes(sub { join ' ', map { property("s$_", 'sole_colour') } 1 .. 6 }, 'blue blue blue blue blue none', 'and are sent again, these and no others');
+	is(carried($before), 'email sole_colour of 5', '... with that column');
+};
+
+subtest 'a compared sync, a trait, an audience; rows that were rejected' => sub {
+	ask(q{SELECT hubspot_sync('compared', 'SELECT email, first_name AS firstname, shoe_size AS last_size FROM shoes WHERE id <= 4', create_in_hubspot => NULL);
+		SELECT hubspot_sync('rejected', 'SELECT email, id AS shoe_number FROM shoes WHERE id <= 3', create_in_hubspot => NULL);
+		SELECT hubspot_trait('Heel', 'SELECT email, id FROM shoes WHERE id <= 2', create_in_hubspot => NULL);
+		SELECT hubspot_audience('Walker', 'SELECT email FROM shoes WHERE id <= 2', create_in_hubspot => NULL);
+		SELECT hubspot_refresh(name) FROM hubspot.syncs WHERE name IN ('compared', 'rejected', 'Heel', 'Walker')});
+	wait_drained($node, 'postgres');
+	is(ask(q{SELECT string_agg(name || ' ' || confirmed, ', ' ORDER BY name, key) FROM hubspot.members WHERE name IN ('compared', 'rejected', 'Heel', 'Walker') AND key IN ('s1@example.com')}),
+		'Heel false, Walker false, compared false, rejected false', 'nothing of it has arrived whole');
+	my $before = newest();
+	$sim->add_property('contacts', name => $_, type => 'number', fieldType => 'number') for qw(last_size shoe_number heel);
+	$sim->add_property('contacts', name => 'walker', type => 'bool', fieldType => 'booleancheckbox');
+	ask('SELECT hubspot_refresh_schema()');
+	becomes(sub { join ' ', map { property('s1', $_) } qw(last_size shoe_number heel walker) }, '31 1 1 true', 'all are refreshed by themselves');
+	becomes(sub { ask(q{SELECT count(*), bool_and(confirmed) FROM hubspot.members WHERE name IN ('compared', 'rejected', 'Heel', 'Walker')}) }, '11|t', '... and all is confirmed');
+	is(ask("SELECT string_agg(DISTINCT k, ', ' ORDER BY k) FROM (SELECT count(*) || ' ' || (SELECT string_agg(t.k, ' ' ORDER BY t.k) FROM jsonb_object_keys(o.message->'traits') AS t(k)) AS k FROM hubspot.outbox o WHERE id > $before AND call = 'identify' GROUP BY o.message->'traits' - '{last_size,shoe_number,heel,walker}'::text[] = '{}', (SELECT string_agg(t.k, ' ' ORDER BY t.k) FROM jsonb_object_keys(o.message->'traits') AS t(k))) x"),
+		'2 email heel, 2 email walker, 3 email shoe_number, 4 email last_size', 'each with its column');
+	ask(q{SELECT hubspot_refresh(name) FROM hubspot.syncs WHERE name IN ('compared', 'rejected', 'Heel', 'Walker')});
+	is(carried(newest()) , '', 'another refresh has nothing to send');
+};
+
+subtest 'an option that appears' => sub {
+	my $options = sub { [ map { { value => $_, label => $_, hidden => JSON::PP::false() } } @_ ] };
+	create_in_hubspot('width', 'enumeration', fieldType => 'select', options => $options->('narrow'));
+	wait_drained($node, 'postgres');
+	ask(q{CREATE TABLE widths (email text PRIMARY KEY, first_name text, width text);
+		INSERT INTO widths VALUES ('w1@example.com', 'W', 'narrow'), ('w2@example.com', 'W', 'wide'), ('w3@example.com', 'W', 'odd');
+		SELECT hubspot_sync('widths', 'widths', mapping => '{"email": "email", "firstname": "first_name", "width": "width"}')});
+	becomes(sub { join ' ', map { property($_, 'width') } qw(w1 w2 w3) }, 'narrow none none', 'values that are no option are left out');
+	my $before = newest();
+	$sim->api('DELETE', '/crm/v3/properties/contacts/width');
+	create_in_hubspot('width', 'enumeration', fieldType => 'select', options => $options->('narrow', 'wide'));
+	becomes(sub { join ' ', map { property($_, 'width') } qw(w1 w2 w3) }, 'narrow wide none', 'one arrives when it has become an option');
+	is(carried($before), 'email width of 2', 'those that lacked one are sent again');
+	ask('SELECT hubspot_refresh_schema()');
+	is(carried(newest()), '', '... once');
+};
+
+subtest 'a crash in between' => sub {
+	ask(q{CREATE TABLE many (id int PRIMARY KEY, email text UNIQUE, first_name text, laces int);
+		INSERT INTO many SELECT i, 'm' || i || '@example.com', 'M', i FROM generate_series(1, 2600) i;
+		SELECT hubspot_sync('many', 'many', mapping => '{"email": "email", "firstname": "first_name", "laces": "laces"}', create_in_hubspot => NULL)});
+	becomes(sub { ask(q{SELECT count(*) FROM hubspot.sync_trouble t JOIN hubspot.sync d USING (report) WHERE d.name = 'many'}) }, 2600, 'all rows lack a property');
+	my $before = newest();
+	$sim->add_property('contacts', name => 'laces', type => 'number', fieldType => 'number');
+	ask(q{SELECT hubspot_pause('crm', 'contacts'); SELECT hubspot_refresh_schema()});
+	becomes(sub { ask("SELECT count(*) >= 2000 FROM hubspot.outbox WHERE id > $before AND call = 'identify'") }, 't', 'chunks are queued, and no more than a back-fill is ahead');
+	cmp_ok(ask("SELECT count(*) FROM hubspot.outbox WHERE id > $before AND call = 'identify'"), '<', 2600, '... not all at once');
+	$node->stop('immediate');
+	$node->start;
+	ask(q{SELECT hubspot_resume('crm', 'contacts')});
+	becomes(sub { ask(q{SELECT count(*) FROM hubspot.sync_trouble t JOIN hubspot.sync d USING (report) WHERE d.name = 'many'}) }, 0, 'all arrive after the crash');
+	is(carried($before), 'email laces of 2600', '... each once');
+	is(join(' ', map { property("m$_", 'laces') } 1, 1300, 2600), '1 1300 2600', '... with their values');
 };
 
 subtest 'where nothing is known a declaration goes on, as an audience does' => sub {

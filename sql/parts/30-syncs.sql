@@ -132,7 +132,7 @@ COMMENT ON COLUMN hubspot.sync_state.failures IS 'scheduled refreshes that faile
 COMMENT ON COLUMN hubspot.sync_state.failed_at IS 'when the last one failed';
 COMMENT ON COLUMN hubspot.sync_state.error IS 'with this error, which may quote data';
 COMMENT ON COLUMN hubspot.sync_state.error_code IS 'and its SQLSTATE';
-COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'where the back-fill is: number of the column that it reads by, =, value of its last row; NULL: at the beginning';
+COMMENT ON COLUMN hubspot.sync_state.fill_position IS 'where the back-fill is: number of the column that it reads by, =, value of its last row; of what was lacking the key of the last record; NULL: at the beginning';
 COMMENT ON COLUMN hubspot.sync_state.fill_rows IS 'rows that the back-fill has queued';
 COMMENT ON COLUMN hubspot.sync_state.fill_total IS 'rows that the table had, as estimated, when the back-fill began';
 COMMENT ON COLUMN hubspot.sync_state.fill_started_at IS 'when the back-fill was asked for; NULL: none was';

@@ -8,8 +8,8 @@
 #include "sync/sync.h"
 
 /*
- * A condition in SQL on t, a row of hubspot.sync_trouble; server: the SERVER's oid.  It ends to hold
- * when the record is sent again, in a row of its own: that has a higher id than the change of the
+ * A condition in SQL on t, a row of hubspot.sync_trouble; server: the SERVER's oid.  It ends to
+ * hold when the record is sent again, in a row of its own: that has a higher id than the change of the
  * property, so that a value which is still no option is not sent for ever.
  */
 #define LACKED_IS_THERE(server, more) \

@@ -31,8 +31,8 @@ typedef struct RefreshDifference
 	bool		is_known;		/* has a row in hubspot.member */
 	bool		repeats;		/* repeats the last change, is no new one */
 	bool		lacked;			/* repeats it only for what HubSpot lacked and has by now */
-	Datum		left_out;		/* then: properties that were left out (array of text); 0: the call failed,
-								 * and all of it is sent */
+	Datum		left_out;		/* then: properties that were left out (array of text); 0: the call
+								 * failed, and all of it is sent */
 	bool		event_failed;	/* the event of its last change never reached HubSpot */
 	bool		event_again;	/* and may be sent again: it was not too late */
 	const char *reason;			/* why a call of its last change failed; NULL: none did */

@@ -79,7 +79,8 @@ read_progress(const Sync *sync)
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(sync->id);
 
-	(void) sync_execute("SELECT fill_position, fill_lacking FROM hubspot.sync_state WHERE sync = $1 AND "
+	(void) sync_execute("SELECT fill_position, fill_lacking FROM hubspot.sync_state"
+						" WHERE sync = $1 AND "
 						"fill_started_at IS NOT NULL AND fill_finished_at IS NULL",
 						1, &type, &value, NULL, take_progress, &progress);
 	return progress;
@@ -152,8 +153,9 @@ queue_row(TupleTableSlot *slot, Datum value, void *arg)
 	rows->count++;
 }
 
-void
-fill_wait_for_row(Relation rel)
+/* Another session changes a row of this chunk: try again soon, and report it if that goes on. */
+static void
+wait_for_row(Relation rel)
 {
 	if (fill_contested(clock_us()) > TELL_US)
 		ereport(ERROR,
@@ -181,7 +183,7 @@ fill_table(const Sync *sync, Relation rel, const Progress *progress)
 	outcome = fill_read(sync, rel, order.attnum, &position, queue_row, &rows);
 	sync_rows_end(rows.rows);
 	if (outcome == FILL_CONTESTED)
-		fill_wait_for_row(rel);
+		wait_for_row(rel);
 	else
 		write_progress(sync, rel, begins, order, position, outcome == FILL_FINISHED, rows.count);
 }
@@ -216,10 +218,10 @@ fill_step(const ScheduleItem *item)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s\" does not exist any more", sync->source),
 				 errhint("hubspot_resync(%s) looks it up anew.", quote_literal_cstr(sync->name))));
-	if (progress.is_lacking)
-		fill_lacking(sync, rel, progress.position);
-	else
+	if (!progress.is_lacking)
 		fill_table(sync, rel, &progress);
+	else if (!fill_lacking(sync, rel, progress.position))
+		wait_for_row(rel);
 	relation_close(rel, NoLock);
 	refresher_unlimit();
 }

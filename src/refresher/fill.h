@@ -64,10 +64,10 @@ extern int64 fill_contested(int64 now);
 
 /* ---- between fill.c and fill_lacking.c ---- */
 
-/* A chunk of a back-fill of what was lacking, after this position (NULL: the first one). */
-extern void fill_lacking(const Sync *sync, Relation rel, const char *position);
-
-/* Another session changes a row of this chunk: try again soon, and report it if that goes on. */
-extern void fill_wait_for_row(Relation rel);
+/*
+ * A chunk of a back-fill of what was lacking, after this position (NULL: the first one); false:
+ * another session changes a row of it.
+ */
+extern bool fill_lacking(const Sync *sync, Relation rel, const char *position);
 
 #endif							/* HUBSPOT_FILL_H */

@@ -56,7 +56,8 @@ typedef struct Chunk
  * the message has the value as the table has it.
  */
 static const char *const lackers_sql =
-"SELECT t.key, coalesce((SELECT o.message #>> $6 FROM hubspot.outbox o WHERE o.id = t.outbox_id LIMIT 1),"
+"SELECT t.key, coalesce((SELECT o.message #>> $6 FROM hubspot.outbox o"
+"  WHERE o.id = t.outbox_id LIMIT 1),"
 " CASE WHEN $7 THEN t.key END), CASE WHEN t.category IS NULL THEN t.left_out END"
 " FROM hubspot.sync_trouble t"
 " WHERE t.report = $1 AND t.object = $2::hubspot.object AND ($4 IS NULL OR t.key > $4)"
@@ -174,7 +175,7 @@ write_progress(const Sync *sync, const Chunk *chunk, bool finished)
 						lengthof(types), types, values, nulls, NULL, NULL);
 }
 
-void
+bool
 fill_lacking(const Sync *sync, Relation rel, const char *position)
 {
 	Chunk		chunk = {.context = CurrentMemoryContext, .rows = sync_rows_begin(sync, rel)};
@@ -188,8 +189,7 @@ fill_lacking(const Sync *sync, Relation rel, const char *position)
 	if (chunk.nlackers > 0)
 		outcome = fill_read_keys(sync, rel, values_of(&chunk), queue_row, &chunk);
 	sync_rows_end(chunk.rows);
-	if (outcome == FILL_CONTESTED)
-		fill_wait_for_row(rel);
-	else
+	if (outcome != FILL_CONTESTED)
 		write_progress(sync, &chunk, chunk.nread < most);
+	return outcome != FILL_CONTESTED;
 }

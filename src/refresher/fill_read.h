@@ -49,7 +49,8 @@ extern FillOutcome fill_read(const Sync *sync, Relation rel, AttrNumber order, c
 							 FillFunction function, void *arg);
 
 /*
- * Read the rows with these keys (an array of text) and call the function for each; keys that no row has are passed over.  Returns FILL_READ or FILL_CONTESTED.
+ * Read the rows with these keys (an array of text) and call the function for each; keys that no row
+ * has are passed over.  Returns FILL_READ or FILL_CONTESTED.
  */
 extern FillOutcome fill_read_keys(const Sync *sync, Relation rel, Datum keys,
 								  FillFunction function, void *arg);

@@ -35,7 +35,8 @@
 #define MAY_HAVE_LACKED \
 	"EXISTS (SELECT FROM hubspot.sync_property sp" \
 	" JOIN pg_foreign_server f ON f.srvname = y.server" \
-	" JOIN hubspot.property p ON p.server = f.oid AND p.object = sp.object AND p.name = sp.property" \
+	" JOIN hubspot.property p ON p.server = f.oid AND p.object = sp.object" \
+	"  AND p.name = sp.property" \
 	" WHERE sp.report = y.report AND sp.code = ANY ('{unknown_property,invalid_option}')" \
 	" AND p.changed_id > s.lacked_id)"
 

@@ -103,7 +103,12 @@ subtest 'create_in_hubspot creates them' => sub {
 #
 # What was lacking is sent again by itself
 #
-sub create_in_hubspot { my ($name, $type, %more) = @_; $sim->add_property('contacts', name => $name, type => $type, fieldType => $type eq 'number' ? 'number' : 'text', %more); ask('SELECT hubspot_refresh_schema()') }
+sub create_in_hubspot
+{
+	my ($name, $type, %more) = @_;
+	$sim->api('POST', '/crm/v3/properties/contacts', { name => $name, label => $name, type => $type, fieldType => $type eq 'number' ? 'number' : 'text', groupName => 'contactinformation', %more });
+	ask('SELECT hubspot_refresh_schema()');
+}
 
 # What rows of calls for a key have carried since an id, and how many rows there are in all.
 sub carried

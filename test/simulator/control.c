@@ -285,7 +285,9 @@ serve_properties(Request *request, const char *type_name)
 			json_object_object_add(request->json, "groupName", json_object_new_string(
 																					  type == &contacts ? "contactinformation" : "companyinformation"));
 	}
-	property = property_create(type, request->json, &status, &category, &message);
+	property = property_restore(type, request->json);
+	if (property == NULL)
+		property = property_create(type, request->json, &status, &category, &message);
 	if (property == NULL)
 	{
 		refuse(request, status, message);

@@ -307,6 +307,37 @@ definition_fault(ObjectType *type, struct json_object *definition)
 	return NULL;
 }
 
+static void
+add_options(Property *property, struct json_object *options)
+{
+	for (size_t i = 0; options != NULL && i < json_object_array_length(options); i++)
+	{
+		struct json_object *option = json_object_array_get_idx(options, i);
+
+		add_option(property, text_of(option, "value"), text_of(option, "label"),
+				   (int) i, flag_of(option, "hidden"));
+	}
+	index_options(property);
+}
+
+Property *
+property_restore(ObjectType *type, struct json_object *definition)
+{
+	const char *name = text_of(definition, "name");
+	Property   *property = name == NULL ? NULL : table_find(&type->properties, name);
+	struct json_object *options = NULL;
+
+	if (property == NULL || !property->archived)
+		return NULL;
+	property->archived = false;
+	/* a new array: the index points into the former one */
+	property->options = NULL;
+	property->option_count = 0;
+	json_object_object_get_ex(definition, "options", &options);
+	add_options(property, options);
+	return property;
+}
+
 Property *
 property_create(ObjectType *type, struct json_object *definition,
 				int *status, const char **category, const char **message)
@@ -343,14 +374,7 @@ property_create(ObjectType *type, struct json_object *definition,
 	property->unique = property->declared_unique = flag_of(definition, "hasUniqueValue");
 	property->hidden = flag_of(definition, "hidden");
 	property->form_field = flag_of(definition, "formField");
-	for (size_t i = 0; options != NULL && i < json_object_array_length(options); i++)
-	{
-		struct json_object *option = json_object_array_get_idx(options, i);
-
-		add_option(property, text_of(option, "value"), text_of(option, "label"),
-				   (int) i, flag_of(option, "hidden"));
-	}
-	index_options(property);
+	add_options(property, options);
 	return property;
 }
 

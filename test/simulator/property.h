@@ -79,6 +79,9 @@ extern void property_init(void);
 /* Live definitions only. */
 extern Property *property_find(const ObjectType *type, const char *name);
 
+/* An archived one of this definition's name is there again, with its options; NULL: there is none. */
+extern Property *property_restore(ObjectType *type, struct json_object *definition);
+
 /*
  * Creates one from its JSON definition.  On failure returns NULL and sets
  * *status, *category and *message (static or scratch text).

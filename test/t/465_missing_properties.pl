@@ -106,7 +106,7 @@ subtest 'create_in_hubspot creates them' => sub {
 sub create_in_hubspot
 {
 	my ($name, $type, %more) = @_;
-	$sim->api('POST', '/crm/v3/properties/contacts', { name => $name, label => $name, type => $type, fieldType => $type eq 'number' ? 'number' : 'text', groupName => 'contactinformation', %more });
+	$sim->add_property('contacts', name => $name, type => $type, fieldType => $type eq 'number' ? 'number' : 'text', %more);
 	ask('SELECT hubspot_refresh_schema()');
 }
 
@@ -150,7 +150,7 @@ subtest 'what disappears and appears again' => sub {
 	is(ask("SELECT count(*) FROM hubspot.outbox_status WHERE id > $before AND warnings IS NOT NULL"), 5, 'rows go without it');
 	$before = newest();
 	create_in_hubspot('sole_colour', 'string');
-	becomes(sub { join ' ', map { property("s$_", 'sole_colour') } 1 .. 6 }, 'blue blue blue blue blue none', 'and are sent again, these and no others');
+	becomes(sub { join ' ', map { property("s$_", 'sole_colour') } 1 .. 6 }, 'blue blue blue blue blue red', 'and are sent again, these and no others');
 	is(carried($before), 'email sole_colour of 5', '... with that column');
 };
 
@@ -165,7 +165,8 @@ subtest 'a compared sync, a trait, an audience; rows that were rejected' => sub 
 		'Heel false, Walker false, compared false, rejected false', 'nothing of it has arrived whole');
 	my $before = newest();
 	$sim->add_property('contacts', name => $_, type => 'number', fieldType => 'number') for qw(last_size shoe_number heel);
-	$sim->add_property('contacts', name => 'walker', type => 'bool', fieldType => 'booleancheckbox');
+	$sim->add_property('contacts', name => 'walker', type => 'bool', fieldType => 'booleancheckbox',
+		options => [ map { { value => $_, label => $_, hidden => JSON::PP::false() } } qw(true false) ]);
 	ask('SELECT hubspot_refresh_schema()');
 	becomes(sub { join ' ', map { property('s1', $_) } qw(last_size shoe_number heel walker) }, '31 1 1 true', 'all are refreshed by themselves');
 	becomes(sub { ask(q{SELECT count(*), bool_and(confirmed) FROM hubspot.members WHERE name IN ('compared', 'rejected', 'Heel', 'Walker')}) }, '11|t', '... and all is confirmed');

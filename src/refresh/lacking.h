@@ -9,8 +9,8 @@
 
 /*
  * A condition in SQL on t, a row of hubspot.sync_trouble; server: the SERVER's oid.  It ends to
- * hold when the record is sent again, in a row of its own: that has a higher id than the change of the
- * property, so that a value which is still no option is not sent for ever.
+ * hold when the record is sent again, in a row of its own: that has a higher id than the change of
+ * the property, so that a value which is still no option is not sent for ever.
  */
 #define LACKED_IS_THERE(server, more) \
 	"EXISTS (SELECT FROM hubspot.property p WHERE p.server = " server \

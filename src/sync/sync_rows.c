@@ -423,6 +423,7 @@ struct SyncRemoval
 SyncRemoval *
 sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot)
 {
+	SyncRows	all_columns = {.plan = plan};
 	const Sync *sync = plan->sync;
 	SyncRemoval *removal;
 
@@ -438,8 +439,7 @@ sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot)
 		removal->terms.deadline =
 			memcpy(palloc(sizeof(Interval)), sync->deadline, sizeof(Interval));
 	/* Where it is queued nothing of the user's may run: his output functions do here. */
-	removal->message = make_message(&(SyncRows) {.plan = plan}, slot,
-									removals[sync->deletes].meaning,
+	removal->message = make_message(&all_columns, slot, removals[sync->deletes].meaning,
 									&removal->problem);
 	return removal;
 }

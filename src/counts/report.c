@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -19,6 +20,8 @@
 #include "counts/warning.h"
 #include "message/message.h"
 
+/* Bytes of a name that are counted under: a mapping may name what is longer than an index takes. */
+#define MAX_NAME		255
 #define MAX_REPORTS		1000	/* kept; more are forgotten when they are written */
 #define MAX_OUTCOMES	200		/* of a definition; categories are HubSpot's */
 #define MAX_PROPERTIES	4000
@@ -178,7 +181,8 @@ make_shape(Report *report, Shape *shape, Object object, const JsonbContainer *va
 	shape->counts = MemoryContextAlloc(counts_context, sizeof(PropertyCount *) * (shape->n + 1));
 	for (int i = 0; i < shape->n; i++)
 	{
-		char	   *name = pnstrdup(names + getJsonbOffset(values, i), getJsonbLength(values, i));
+		const char *at = names + getJsonbOffset(values, i);
+		char	   *name = pnstrdup(at, pg_mbcliplen(at, getJsonbLength(values, i), MAX_NAME));
 
 		shape->counts[i] = find_property(report, object, name, "");
 		pfree(name);

@@ -120,6 +120,15 @@ ask(q{SELECT hubspot_audience('fans', 'SELECT ''s1@example.com'' AS mail', outpu
 refresh('fans');
 is(ask(q{SELECT string_agg(concat_ws(' ', o.object, o.verdict, o.rows), ', ' ORDER BY o.object::text) FROM hubspot.sync_outcome o JOIN hubspot.sync d USING (report) WHERE d.name = 'fans'}),
 	'contact delivered 1, list delivered 1', 'an audience: each of its outputs');
+
+# A name that an index would refuse keeps no verdict from being written.
+ask(q{SELECT hubspot_sync('names', 'SELECT ''s1@example.com'' AS mail, 1 AS one', key => 'mail', create_in_hubspot => NULL,
+	mapping => jsonb_build_object('email', 'mail', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 200) i), 'one'))});
+refresh('names');
+is(ask(q{SELECT string_agg(concat_ws(' ', length(property), code), ', ' ORDER BY property, code) FROM hubspot.sync_report WHERE name = 'names' AND property IS NOT NULL}),
+	'0 unknown_property, 255, 5', 'a name of any length');
+ask(q{SELECT hubspot_drop_sync('names')});
+
 ask(q{SELECT hubspot_drop_sync('fans')});
 is(ask(q{SELECT count(*) FROM hubspot.sync_report WHERE name = 'fans'}), 0, 'what is dropped has no report');
 

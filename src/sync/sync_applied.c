@@ -10,9 +10,10 @@
  * right behind the other.  Archiving its record would lose what HubSpot knows of it, so that a
  * deletion in a partition is put off until the next row: is that one inserted, with the same
  * key, it is the same row.  A session's deletions carry the mark of a moved row; those of a
- * subscription do not, and all of them are put off.  What is put off is queued at the latest
- * when the transaction commits, where nothing of the user's may run any more: it is made when
- * the row is deleted.
+ * subscription do not, and all of them are put off.  Where several definitions follow the table,
+ * each has a trigger: all of them are called for the one row, then all for the other.  What is put
+ * off is queued at the latest when the transaction commits, where nothing of the user's may run
+ * any more: it is made when the row is deleted.
  *
  * Locks: as enqueue.h.  Memory: what is put off is in a context of its own below
  * TopTransactionContext.
@@ -21,6 +22,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "nodes/pg_list.h"
 #include "replication/logicalworker.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -29,18 +31,27 @@
 #include "base/hubspot.h"
 #include "sync/sync_row_plan.h"
 
-static SyncRemoval *removal = NULL; /* what is put off; NULL: nothing */
+/* A row that triggers are called for; table InvalidOid: none. */
+typedef struct RowPlace
+{
+	Oid			table;
+	ItemPointerData at;
+} RowPlace;
+
+static List *removals = NIL;	/* SyncRemoval, what is put off: each of another definition */
+static RowPlace deleted;		/* the row that all of them are of */
+static RowPlace inserted;		/* the row right behind it, by which they are settled */
 static MemoryContext removal_context = NULL;
 static SubTransactionId removal_subtransaction;
 
 /* ---- what is put off --------------------------------------------------------------------- */
 
 static void
-forget_removal(void)
+forget_removals(void)
 {
 	MemoryContext context = removal_context;
 
-	removal = NULL;
+	removals = NIL;
 	removal_context = NULL;
 	if (context != NULL)
 		MemoryContextDelete(context);
@@ -49,13 +60,15 @@ forget_removal(void)
 void
 sync_applied_flush(void)
 {
-	SyncRemoval *due = removal;
+	List	   *due = removals;
+	ListCell   *cell;
 
-	if (due == NULL)
+	if (due == NIL)
 		return;
-	removal = NULL;				/* whatever happens, it is not queued twice */
-	sync_rows_queue_removal(due);
-	forget_removal();
+	removals = NIL;				/* whatever happens, nothing is queued twice */
+	foreach(cell, due)
+		sync_rows_queue_removal(lfirst(cell));
+	forget_removals();
 }
 
 static void
@@ -73,7 +86,7 @@ at_transaction_end(XactEvent event, void *arg)
 		MemoryContextSwitchTo(old);
 	}
 	else
-		forget_removal();
+		forget_removals();
 }
 
 static void
@@ -83,16 +96,32 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
 	if (removal_context == NULL || removal_subtransaction != subtransaction)
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		forget_removal();
+		forget_removals();
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 		removal_subtransaction = parent;
 }
 
+static RowPlace
+place_of(const TriggerData *trigger)
+{
+	RowPlace	place = {RelationGetRelid(trigger->tg_relation), trigger->tg_trigtuple->t_self};
+
+	return place;
+}
+
+static bool
+is_place(RowPlace a, RowPlace b)
+{
+	return a.table == b.table && ItemPointerEquals(&a.at, &b.at);
+}
+
+/* Of another row nothing is put off any more: see settle(). */
 static void
-put_off(SyncRowPlan *plan, TupleTableSlot *slot)
+put_off(SyncRowPlan *plan, const TriggerData *trigger)
 {
 	static bool is_registered = false;
 	MemoryContext old;
+	SyncRemoval *removal;
 
 	if (!is_registered)
 	{
@@ -100,13 +129,20 @@ put_off(SyncRowPlan *plan, TupleTableSlot *slot)
 		RegisterSubXactCallback(at_subtransaction_end, NULL);
 		is_registered = true;
 	}
-	forget_removal();
-	removal_context = AllocSetContextCreate(TopTransactionContext, "hubspot removal put off",
-											ALLOCSET_SMALL_SIZES);
+	if (removals == NIL)
+	{
+		forget_removals();
+		removal_context = AllocSetContextCreate(TopTransactionContext, "hubspot removals put off",
+												ALLOCSET_SMALL_SIZES);
+		removal_subtransaction = GetCurrentSubTransactionId();
+		deleted = place_of(trigger);
+		inserted.table = InvalidOid;
+	}
 	old = MemoryContextSwitchTo(removal_context);
-	removal = sync_rows_removal(plan, slot);
+	removal = sync_rows_removal(plan, trigger->tg_trigslot);
+	if (removal != NULL)
+		removals = lappend(removals, removal);
 	MemoryContextSwitchTo(old);
-	removal_subtransaction = GetCurrentSubTransactionId();
 }
 
 /* Whether it may be half of a row that moves. */
@@ -119,19 +155,43 @@ may_move(const TriggerData *trigger)
 		 HeapTupleHeaderIndicatesMovedPartitions(trigger->tg_trigtuple->t_data));
 }
 
-/* Of a row that has moved nothing is removed.  Else what was put off is queued. */
+/* Of a row that has moved nothing is removed.  What is put off of other definitions stays so. */
+static void
+settle_own(SyncRowPlan *plan, const TriggerData *trigger)
+{
+	SyncRemoval *here;
+	ListCell   *cell;
+
+	foreach(cell, removals)
+	{
+		SyncRemoval *removal = lfirst(cell);
+
+		if (!sync_rows_is_removal_of(removal, plan->sync))
+			continue;
+		here = sync_rows_removal(plan, trigger->tg_trigslot);
+		removals = foreach_delete_current(removals, cell);
+		if (here == NULL || !sync_rows_same_removal(removal, here))
+			sync_rows_queue_removal(removal);
+	}
+}
+
+/* What the row says of those that are put off. */
 static void
 settle(SyncRowPlan *plan, const TriggerData *trigger)
 {
-	SyncRemoval *here;
+	RowPlace	place;
 
-	if (removal == NULL)
+	if (removals == NIL)
 		return;
-	here = TRIGGER_FIRED_BY_INSERT(trigger->tg_event)
-		? sync_rows_removal(plan, trigger->tg_trigslot) : NULL;
-	if (here != NULL && sync_rows_same_removal(removal, here))
-		forget_removal();
-	else
+	place = place_of(trigger);
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+		(!OidIsValid(inserted.table) || is_place(inserted, place)))
+	{
+		inserted = place;
+		settle_own(plan, trigger);
+	}
+	else if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event) || OidIsValid(inserted.table) ||
+			 !is_place(deleted, place))
 		sync_applied_flush();
 }
 
@@ -148,11 +208,11 @@ sync_applied_row(SyncRowPlan *plan, const TriggerData *trigger)
 	(now == NULL || sync_row_is_other(plan, before, now));
 	SyncRows   *queue;
 
-	/* Whatever becomes of this row, it is queued behind what was put off. */
+	/* Whatever becomes of this row, it is queued behind what its definition has put off. */
 	settle(plan, trigger);
 	if (removes && may_move(trigger))
 	{
-		put_off(plan, before);
+		put_off(plan, trigger);
 		return;
 	}
 	if (now != NULL && before != NULL && !sync_row_differs(plan, before, now))

@@ -78,6 +78,7 @@ extern void sync_rows_remove(SyncRows *rows, TupleTableSlot *slot);
  */
 typedef struct SyncRemoval SyncRemoval;
 extern SyncRemoval *sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot);
+extern bool sync_rows_is_removal_of(const SyncRemoval *removal, const Sync *sync);
 extern bool sync_rows_same_removal(const SyncRemoval *a, const SyncRemoval *b);
 extern void sync_rows_queue_removal(const SyncRemoval *removal);
 

@@ -445,6 +445,12 @@ sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot)
 }
 
 bool
+sync_rows_is_removal_of(const SyncRemoval *removal, const Sync *sync)
+{
+	return removal->sync == sync->id;
+}
+
+bool
 sync_rows_same_removal(const SyncRemoval *a, const SyncRemoval *b)
 {
 	return a->sync == b->sync &&

@@ -67,7 +67,7 @@ read_arguments(FunctionCallInfo fcinfo, SyncKind kind, const CommonArguments *at
 	Sync	   *sync = palloc0(sizeof(Sync));
 
 	sync->kind = kind;
-	sync->name = sync_text_argument(fcinfo, 0, "name");
+	sync->name = sync_name_argument(fcinfo, 0);
 	sync->source = sync_source_bare_query(sync_text_argument(fcinfo, 1, "query"));
 	sync->level = sync_word_argument(fcinfo, 2, "level", sync_level_names, SYNC_LEVELS);
 	sync->object = sync_level_objects[sync->level];

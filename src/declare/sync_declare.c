@@ -30,8 +30,6 @@
 #include "sync/sync_follow.h"
 #include "sync/sync_source.h"
 
-#define MAX_NAME	200			/* bytes of a definition's name */
-
 PG_FUNCTION_INFO_V1(hubspot_sync);
 
 /* Arguments of hubspot_sync(). */
@@ -67,15 +65,6 @@ static char *
 text_argument(FunctionCallInfo fcinfo, int arg)
 {
 	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
-}
-
-static void
-check_name(const char *name)
-{
-	if (strlen(name) > MAX_NAME)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("name must not have more than %d bytes", MAX_NAME)));
 }
 
 static void
@@ -128,8 +117,7 @@ static void
 read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 {
 	sync->kind = SYNC_IS_SYNC;
-	sync->name = sync_text_argument(fcinfo, ARG_NAME, "name");
-	check_name(sync->name);
+	sync->name = sync_name_argument(fcinfo, ARG_NAME);
 	need(fcinfo, ARG_BACKFILL, "backfill");
 	sync->object = sync_object_argument(fcinfo, ARG_OBJECT);
 	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);

@@ -22,6 +22,8 @@
 #include "account/account.h"
 #include "sync/sync_argument.h"
 
+#define MAX_NAME	200			/* bytes; notifications have all of it, and a limit */
+
 /* Seconds; bounded so that the time of the next refresh is a valid timestamp. */
 #define MAX_EVERY	(10 * 366.0 * SECS_PER_DAY)
 #define MAX_DEADLINE (366.0 * SECS_PER_DAY) /* as of a call */
@@ -37,6 +39,18 @@ sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what)
 						 ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must not be %s", what, PG_ARGISNULL(n) ? "null" : "empty")));
 	return argument;
+}
+
+char *
+sync_name_argument(FunctionCallInfo fcinfo, int n)
+{
+	char	   *name = sync_text_argument(fcinfo, n, "name");
+
+	if (strlen(name) > MAX_NAME)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name must not have more than %d bytes", MAX_NAME)));
+	return name;
 }
 
 int

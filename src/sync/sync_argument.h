@@ -14,6 +14,9 @@
 /* A text that is neither null nor empty. */
 extern char *sync_text_argument(FunctionCallInfo fcinfo, int n, const char *what);
 
+/* The name of a definition that is declared. */
+extern char *sync_name_argument(FunctionCallInfo fcinfo, int n);
+
 /* Position of a word in a list; 0 when the argument is null. */
 extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what,
 							   const char *const *words, int count);

@@ -57,6 +57,8 @@ SELECT hubspot_audience_preview('SELECT 1', property => NULL);
 SELECT hubspot_audience_preview('SELECT 1', outputs => '{mail}', property => 'vip');
 SELECT hubspot_audience_preview('SELECT 1', 'team', property => 'vip');
 SELECT hubspot_audience_preview('SELECT 1/0', property => 'vip');
+SELECT hubspot_audience(repeat('x', 201), 'SELECT 1');
+SELECT hubspot_sync(repeat('x', 201), 'SELECT 1');
 
 -- A role without rights on the extension's tables
 CREATE ROLE regress_previewer;

@@ -52,6 +52,7 @@ typedef struct Outcome
 } Outcome;
 
 static HTAB *outcomes = NULL;
+static bool outcomes_are_known = false; /* a first look has gone through all */
 
 static const char outcomes_sql[] =
 "SELECT d.name, d.kind, o.object, o.verdict, nullif(o.category, ''), d.report"
@@ -137,7 +138,7 @@ look_at_outcome(int row)
 	bool		found;
 
 	if (hash_search(outcomes, &hash, hash_get_num_entries(outcomes) < MAX_OUTCOMES
-					? HASH_ENTER : HASH_FIND, &found) == NULL || found || look == 1)
+					? HASH_ENTER : HASH_FIND, &found) == NULL || found || !outcomes_are_known)
 		return;
 	alert_definition_failure(text_at(row, 1), text_at(row, 2), text_at(row, 4), category);
 }
@@ -195,6 +196,7 @@ definitions_step(void)
 		elog(ERROR, "could not read hubspot.sync_outcome");
 	for (int i = 0; i < SPI_processed; i++)
 		look_at_outcome(i);
+	outcomes_are_known = true;
 	PopActiveSnapshot();
 	SPI_finish();
 }

@@ -332,10 +332,11 @@ static const char *const empty_rest[] = {
 	"DELETE FROM hubspot.confirmed c USING hubspot.record r WHERE" RECORDS_OF_CONTACT
 	" AND c.record_id = r.record_id AND c.server = r.server AND c.object = r.object",
 	"DELETE FROM hubspot.confirmed WHERE server = $1 AND object = 'contact' AND record_id = $4",
-	/* of an association the key has the contact in front of the company */
+	/* of an association the key has the contact, which may have blanks, in front of the company */
 	"WITH gone AS (DELETE FROM hubspot.sync_trouble t"
 	" WHERE (t.key = ANY ($2) OR t.object = 'association'"
-	"  AND pg_catalog.split_part(t.key, ' ', 1) = ANY ($2))"
+	"  AND EXISTS (SELECT FROM pg_catalog.unnest($2) k"
+	"  WHERE pg_catalog.starts_with(t.key, k || ' ')))"
 	" AND NOT EXISTS (SELECT FROM hubspot.sync d WHERE d.report = t.report AND d.server"
 	"  <> (SELECT s.srvname FROM pg_catalog.pg_foreign_server s WHERE s.oid = $1))"
 	" RETURNING t.report)"

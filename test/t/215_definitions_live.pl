@@ -306,7 +306,7 @@ subtest 'what is missing has the statement that creates it' => sub {
 	done(track('Checked out', '"one_too_many": 5', 'maker'));
 	$sim->clear_faults;
 	becomes(sub { ask(q{SELECT concat_ws('|', event, name, refusal) FROM hubspot.unknown_properties WHERE server = 'maker' AND name = 'one_too_many'}) }, 'checked_out|one_too_many|enough of them', 'what HubSpot refuses is shown with its words');
-	is(ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE 'account maker: HubSpot refuses%' AND remedy LIKE '%hubspot_refresh_schema(''maker'')%'}), '1', 'and health says so');
+	becomes(sub { ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE 'account maker: HubSpot refuses%' AND remedy LIKE '%hubspot_refresh_schema(''maker'')%'}) }, '1', 'and health says so');
 	ask(q{SELECT hubspot_refresh_schema('maker')});
 	done(track('Checked out', '"one_too_many": 6', 'maker'));
 	becomes(sub { ask(q{SELECT count(*) FROM hubspot_health() WHERE problem LIKE 'account maker: HubSpot refuses%'}) }, '0', 'until it takes it');

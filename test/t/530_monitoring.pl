@@ -44,9 +44,10 @@ subtest 'hostile names and messages' => sub {
 	create_account($node, 'postgres', 'second', $sim);
 	ask(qq{CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people SELECT n, 'p' || n || '\@example.com' FROM generate_series(1, 20) n});
 	my $text = $evil =~ s/'/''/gr;
-	ask(qq{SELECT hubspot_sync('$text', 'people', mapping => '{"email": "email"}', server => '$text')});
 	$sim->fault(match => { path => 'batch/upsert' }, times => 0, action => 'status', status => 400,
 		body => { status => 'error', category => 'VALIDATION_ERROR', message => "zecret $evil", correlationId => 'c' });
+	ask(qq{SELECT hubspot_sync('$text', 'people', mapping => '{"email": "email"}', server => '$text')});
+	wait_until(sub { ask(q{SELECT count(*) FROM hubspot.outbox WHERE source = 'sync'}) == 20 }, 'the back-fill');
 	ask(qq{SELECT hubspot_identify('{"userId": "zecret-key\@example.com"}', 'second')});
 	wait_drained($node, 'postgres');
 	$sim->clear_faults;
@@ -121,6 +122,9 @@ subtest 'rules and expressions' => sub {
 subtest 'the exporter' => sub {
 	my $exporter = in_path('prometheus-postgres-exporter') or plan skip_all => 'there is no prometheus-postgres-exporter';
 	ask('ALTER ROLE watcher LOGIN; CREATE TABLE many AS SELECT n AS id, \'m\' || n || \'@example.com\' AS email FROM generate_series(1, 20000) n; ALTER TABLE many ADD PRIMARY KEY (id)');
+	# an answer tells the budget
+	ask(q{SELECT hubspot_identify('{"userId": "one@example.com"}', 'second')});
+	wait_until(sub { ask(q{SELECT count(*) FROM hubspot.rate_limits WHERE server = 'second' AND lane = 'contacts' AND burst_limit IS NOT NULL AND daily_limit IS NOT NULL AND daily_remaining IS NOT NULL}) eq '1' }, 'the budget');
 	# a back-fill that goes on: no contact is sent
 	ask(q{SELECT hubspot_pause('second', 'contacts'); SELECT hubspot_sync('many', 'many', mapping => '{"email": "email"}', server => 'second')});
 	wait_until(sub { ask(q{SELECT count(*) FROM hubspot.backfills WHERE finished_at IS NULL AND rows_read > 0}) eq '1' }, 'the back-fill');

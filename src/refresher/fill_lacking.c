@@ -77,6 +77,7 @@ take_lackers(void *arg)
 	MemoryContext old = MemoryContextSwitchTo(chunk->context);
 
 	chunk->nread = SPI_processed;
+	chunk->nlackers = 0;
 	chunk->lackers = palloc(sizeof(Lacker) * (chunk->nread + 1));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -185,9 +186,17 @@ fill_lacking(const Sync *sync, Relation rel, const char *position)
 	FillOutcome outcome = FILL_READ;
 
 	chunk.columns = lacking_columns(sync);
-	read_lackers(sync, rel, position, most, &chunk);
-	if (chunk.nlackers > 0)
-		outcome = fill_read_keys(sync, rel, values_of(&chunk), queue_row, &chunk);
+	for (;;)
+	{
+		read_lackers(sync, rel, position, most, &chunk);
+		if (chunk.nlackers > 0)
+			outcome = fill_read_keys(sync, rel, values_of(&chunk), queue_row, &chunk);
+		if (outcome != FILL_TOO_MANY)
+			break;
+		/* a key need not be unique: fewer of them have fewer rows */
+		most = Max(chunk.nread / 2, 1);
+		outcome = FILL_READ;
+	}
 	sync_rows_end(chunk.rows);
 	if (outcome != FILL_CONTESTED)
 		write_progress(sync, &chunk, chunk.nread < most);

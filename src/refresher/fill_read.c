@@ -48,6 +48,7 @@
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -366,7 +367,8 @@ read_rows(const Sync *sync, Relation rel, const Statement *statement, const char
 	refuse_too_many(rel, statement);
 }
 
-static void
+/* False: there are too many of them. */
+static bool
 read_keys(const Sync *sync, Relation rel, const Statement *statement, Datum keys)
 {
 	Oid			type = TEXTARRAYOID;
@@ -379,7 +381,9 @@ read_keys(const Sync *sync, Relation rel, const Statement *statement, Datum keys
 	if (SPI_execute_with_args(sql.data, 1, &type, &keys, NULL, false, FILL_GROUP + 1) !=
 		SPI_OK_SELECT)
 		elog(ERROR, "could not read a followed table");
-	refuse_too_many(rel, statement);
+	if (ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(keys)), ARR_DIMS(DatumGetArrayTypeP(keys))) == 1)
+		refuse_too_many(rel, statement);
+	return SPI_processed <= FILL_GROUP;
 }
 
 /* ---- locks ------------------------------------------------------------------------------ */
@@ -534,10 +538,12 @@ fill_read_keys(const Sync *sync, Relation rel, Datum keys, FillFunction function
 	{
 		Statement	statement = make_statement(sync, rel, fill_key(sync, rel));
 
-		read_keys(sync, rel, &statement, keys);
-		if (!lock_rows())
+		if (!read_keys(sync, rel, &statement, keys))
+			outcome = FILL_TOO_MANY;
+		else if (lock_rows())
+			outcome = FILL_READ;
+		if (outcome != FILL_READ)
 			continue;
-		outcome = FILL_READ;
 		hand_over(rel, function, arg);
 	}
 	SPI_finish();

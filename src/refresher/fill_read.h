@@ -36,8 +36,9 @@ typedef enum FillOutcome
 {
 	FILL_READ,					/* rows were read and are locked until the end of the transaction */
 	FILL_FINISHED,				/* the same, and no rows are left */
-	FILL_CONTESTED				/* another session changes a row of the chunk: no row was handed
+	FILL_CONTESTED,				/* another session changes a row of the chunk: no row was handed
 								 * over */
+	FILL_TOO_MANY				/* nor here: the keys have more rows than fit into a transaction */
 } FillOutcome;
 
 /*
@@ -50,7 +51,8 @@ extern FillOutcome fill_read(const Sync *sync, Relation rel, AttrNumber order, c
 
 /*
  * Read the rows with these keys (an array of text) and call the function for each; keys that no row
- * has are passed over.  Returns FILL_READ or FILL_CONTESTED.
+ * has are passed over.  Returns FILL_READ, FILL_CONTESTED or FILL_TOO_MANY; that of one key is an
+ * error.
  */
 extern FillOutcome fill_read_keys(const Sync *sync, Relation rel, Datum keys,
 								  FillFunction function, void *arg);

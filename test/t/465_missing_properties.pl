@@ -194,6 +194,19 @@ subtest 'an option that appears' => sub {
 	is(carried(newest()), '', '... once');
 };
 
+subtest 'keys with more rows than a transaction takes' => sub {
+	ask(q{CREATE TABLE worn (email text, first_name text, wear text);
+		SELECT hubspot_sync('worn', 'worn', mapping => '{"email": "email", "firstname": "first_name", "wear": "wear"}', backfill => false, create_in_hubspot => NULL);
+		INSERT INTO worn SELECT 'x' || i || '@example.com', 'X', 'w' FROM generate_series(0, 3) i});
+	wait_drained($node, 'postgres');
+	# as if they had been there before
+	ask(q{ALTER TABLE worn DISABLE TRIGGER USER; INSERT INTO worn SELECT 'x' || i % 4 || '@example.com', 'X', 'w' FROM generate_series(1, 10000) i; ALTER TABLE worn ENABLE TRIGGER USER});
+	create_in_hubspot('wear', 'string');
+	becomes(sub { ask(q{SELECT coalesce(s.error, '') || ' ' || (s.fill_finished_at IS NOT NULL) || ' ' || s.fill_rows FROM hubspot.sync_state s JOIN hubspot.sync d ON d.id = s.sync WHERE d.name = 'worn'}) }, ' true 10004', 'all are read, in several');
+	becomes(sub { join ' ', map { property($_, 'wear') } qw(x0 x3) }, 'w w', '... and sent');
+	wait_drained($node, 'postgres');
+};
+
 subtest 'a crash in between' => sub {
 	ask(q{CREATE TABLE many (id int PRIMARY KEY, email text UNIQUE, first_name text, laces int);
 		INSERT INTO many SELECT i, 'm' || i || '@example.com', 'M', i FROM generate_series(1, 2600) i;

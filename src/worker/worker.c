@@ -122,28 +122,31 @@ note_problem(void)
 
 /*
  * What fails again and again is told to who looks: the step; the error itself may quote
- * data.  It is over when the same step goes well.
+ * data.  It is over when the same step goes well, whatever else has failed meanwhile.
  */
 static const char *failing;		/* activity of the step, NULL: none */
 static int	times_failed;
+static const char *told;		/* activity of the step that is told, NULL: none */
 
 static void
 note_end(const char *activity, bool done)
 {
 	if (done && failing == activity)
-	{
-		if (times_failed >= TELL_AFTER)
-			shared_set_state(slot, WORKER_RUNNING, NULL);
 		failing = NULL;
-	}
-	else if (!done)
+	if (done && told == activity)
 	{
-		times_failed = failing == activity ? times_failed + 1 : 1;
-		failing = activity;
-		if (times_failed >= TELL_AFTER && may_send)
-			shared_set_state(slot, WORKER_RUNNING,
-							 psprintf("%s fails again and again: the server log says why",
-									  activity));
+		shared_set_state(slot, WORKER_RUNNING, NULL);
+		told = NULL;
+	}
+	if (done)
+		return;
+	times_failed = failing == activity ? times_failed + 1 : 1;
+	failing = activity;
+	if (times_failed >= TELL_AFTER && may_send)
+	{
+		shared_set_state(slot, WORKER_RUNNING,
+						 psprintf("%s fails again and again: the server log says why", activity));
+		told = activity;
 	}
 }
 

@@ -100,21 +100,28 @@ AS $$
 				concat_ws('; ', 'HubSpot has no property ' || r.missing, 'HubSpot has no such option of ' || r.options,
 					'HubSpot has by now the property ' || r.made, 'left out: ' || r.others, r.categories))),
 		concat_ws('; then ', r.statements,
-			CASE WHEN r.statements IS NULL THEN format('SELECT * FROM hubspot.sync_report WHERE name = %L says what and why; when that is mended, ', d.name) ELSE '' END
+			CASE WHEN r.statements IS NOT NULL THEN ''
+				WHEN r.missing IS NOT NULL THEN 'in some seconds the statement that creates it stands here, and in hubspot.unknown_properties; when it has run, '
+				ELSE format('SELECT verdict, message, warnings FROM hubspot.outbox_status WHERE id = %s says why the last of them, SELECT * FROM hubspot.sync_report WHERE name = %L how many of which column; when that is mended, ',
+					r.example_id, d.name) || CASE WHEN r.options IS NOT NULL THEN format('SELECT hubspot_refresh_schema(%L) if it was in HubSpot, and ', d.server) ELSE '' END END
 				|| format('SELECT hubspot_resync(%L) sends the rows again', d.name))
 	FROM hubspot.sync d
 	JOIN hubspot.sync_count c ON c.report = d.report AND c.troubled > 0
 	LEFT JOIN hubspot.sync_state t ON t.sync = d.id
 	LEFT JOIN pg_class k ON k.oid = d.relation
 	LEFT JOIN pg_foreign_server s ON s.srvname = d.server
-	CROSS JOIN LATERAL (SELECT least(c.troubled, c.recent_bad + c.before_bad) AS last_bad, greatest(c.recent + c.before, 1) AS last_rows,
+	/* a row without a key tells of rows that were not seen: a back-fill that began afterwards makes that good */
+	CROSS JOIN LATERAL (SELECT c.troubled - count(z.report) AS records FROM hubspot.sync_trouble z
+		WHERE z.report = d.report AND z.object = d.object::hubspot.object AND z.key = ''
+			AND d.follows AND t.fill_started_at > z.at AND t.fill_finished_at IS NOT NULL) b
+	CROSS JOIN LATERAL (SELECT least(b.records, c.recent_bad + c.before_bad) AS last_bad, greatest(c.recent + c.before, 1) AS last_rows,
 		CASE WHEN d.object = 'event' THEN 0 WHEN d.follows THEN greatest(k.reltuples, 0)::bigint ELSE coalesce(t.members, 0) END AS records) n
-	CROSS JOIN LATERAL (SELECT n.records >= c.troubled AND c.troubled::float8 / n.records > n.last_bad::float8 / n.last_rows AS by_records) x
-	CROSS JOIN LATERAL (SELECT x.by_records, CASE WHEN x.by_records THEN c.troubled ELSE n.last_bad END AS bad,
+	CROSS JOIN LATERAL (SELECT n.records >= b.records AND b.records::float8 / n.records > n.last_bad::float8 / n.last_rows AS by_records) x
+	CROSS JOIN LATERAL (SELECT x.by_records, CASE WHEN x.by_records THEN b.records ELSE n.last_bad END AS bad,
 		CASE WHEN x.by_records THEN n.records ELSE n.last_rows END AS of_all) m
 	CROSS JOIN LATERAL (
 		WITH sample AS MATERIALIZED (
-			SELECT z.object, z.category, z.left_out, z.lacks FROM hubspot.sync_trouble z WHERE z.report = d.report LIMIT 1000
+			SELECT z.object, z.category, z.left_out, z.lacks, z.outbox_id FROM hubspot.sync_trouble z WHERE z.report = d.report LIMIT 1000
 		), lack AS MATERIALIZED (
 			SELECT DISTINCT z.object, l.name,
 				EXISTS (SELECT FROM hubspot.property p WHERE p.server = s.oid AND p.object::text = z.object::text AND p.name = l.name) AS is_there,
@@ -127,11 +134,14 @@ AS $$
 			(SELECT string_agg(l.name, ', ' ORDER BY l.name) FROM lack l WHERE NOT l.is_there) AS missing,
 			(SELECT string_agg(l.name, ', ' ORDER BY l.name) FROM lack l WHERE l.is_there AND l.is_option) AS options,
 			(SELECT string_agg(l.name, ', ' ORDER BY l.name) FROM lack l WHERE l.is_there AND NOT l.is_option) AS made,
-			(SELECT string_agg(DISTINCT o.name, ', ') FROM sample z, unnest(z.left_out) AS o(name) WHERE o.name <> ALL (z.lacks)) AS others,
+			(SELECT string_agg(DISTINCT o.name || coalesce(' (' || p.code || ')', ''), ', ') FROM sample z CROSS JOIN unnest(z.left_out) AS o(name)
+				LEFT JOIN hubspot.sync_property p ON p.report = d.report AND p.object = z.object AND p.property = o.name AND p.code <> ''
+				WHERE o.name <> ALL (z.lacks)) AS others,
+			(SELECT max(z.outbox_id) FROM sample z) AS example_id,
 			(SELECT string_agg(u.statement, '; ' ORDER BY u.name) FROM hubspot.unknown_properties u
 				JOIN lack l ON l.name = u.name AND l.object::text = u.object AND NOT l.is_there WHERE u.server = d.server) AS statements
 	) r
-	WHERE m.bad > m.of_all * current_setting('hubspot.sync_tolerance')::float8
+	WHERE b.records > 0 AND m.bad > m.of_all * current_setting('hubspot.sync_tolerance')::float8
 $$;
 COMMENT ON FUNCTION hubspot.sync_alarms() IS
 'syncs, audiences and traits of which more than hubspot.sync_tolerance of the last 1,000 to 2,000 rows, or of their records, failed or went without a column, and no later row of the record has made it good; for hubspot_health()';

@@ -82,7 +82,7 @@ UNION ALL
 UNION ALL
 	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
 		x.remedy || CASE WHEN l.until IS NOT NULL THEN format('; it is tried again at %s%s', date_trunc('second', l.until),
-			CASE WHEN 'reload' = ANY (x.left_by) THEN ', and at a reload' END) ELSE '' END
+			CASE WHEN 'reload' = ANY (x.left_by) THEN ', and at once by SELECT pg_reload_conf()' END) ELSE '' END
 	FROM hubspot.lane_report() l
 	JOIN hubspot.lane_states() x ON x.event = l.event AND x.remedy IS NOT NULL
 	JOIN pg_foreign_server s ON s.oid = l.server
@@ -140,10 +140,13 @@ UNION ALL
 	FROM pg_sequence q WHERE q.seqrelid = 'hubspot.outbox_id_seq'::regclass AND q.seqcache <> 1
 UNION ALL
 	SELECT format('%s "%s": %s', y.kind, y.name, y.problem),
-		CASE y.state WHEN 'held' THEN
+		CASE WHEN y.problem LIKE 'its owner, the role "%", does not exist any more%' OR y.problem LIKE 'role "%", the owner of %, does not exist any more%' THEN
+				format('as a superuser: SELECT hubspot_alter_owner(%L, ''ROLE'') with a role that has USAGE on the SERVER and SELECT on what it reads; then SELECT hubspot_resync(%L) tells HubSpot what it has missed', y.name, y.name)
+			WHEN y.state = 'held' THEN
 				CASE WHEN EXISTS (SELECT FROM hubspot.installation i WHERE i.held_at IS NOT NULL)
 					THEN 'see the worker; what is still held when it has been let go: ' ELSE '' END || format('SELECT hubspot_resync(%L)', y.name)
-			WHEN 'failing' THEN format('it is tried again at %s', date_trunc('second', y.next_at))
+			WHEN y.state = 'failing' THEN format('mend what it names, or declare %L anew; it is tried again at %s, and at once by SELECT %s(%L)',
+				y.name, date_trunc('second', y.next_at), CASE WHEN y.every IS NULL THEN 'hubspot_resync' ELSE 'hubspot_refresh' END, y.name)
 			ELSE format('undo what has changed, declare it anew, or give it with hubspot_alter_owner() to a role with the rights; then SELECT hubspot_resync(%L) tells HubSpot what it has missed', y.name) END
 	FROM hubspot.syncs y WHERE y.problem IS NOT NULL AND y.state NOT IN ('stuck', 'waiting')
 UNION ALL

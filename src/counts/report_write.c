@@ -397,6 +397,20 @@ static const char *const forget_events_sql =
 " FROM (SELECT gone.report, count(*) AS n FROM gone GROUP BY gone.report) g"
 " WHERE g.report = c.report";
 
+/*
+ * A row without a key tells of rows that were not seen: a TRUNCATE, a partition that came with rows.
+ * No later row of its record makes that good, but a back-fill that began afterwards, as by
+ * hubspot_resync().
+ */
+static const char *const forget_filled_sql =
+"WITH gone AS (DELETE FROM hubspot.sync_trouble t USING hubspot.sync d, hubspot.sync_state s"
+" WHERE t.key = '' AND d.report = t.report AND s.sync = d.id AND d.follows"
+" AND s.fill_started_at > t.at AND s.fill_finished_at IS NOT NULL"
+" RETURNING t.report)"
+" UPDATE hubspot.sync_count c SET troubled = c.troubled - g.n"
+" FROM (SELECT gone.report, count(*) AS n FROM gone GROUP BY gone.report) g"
+" WHERE g.report = c.report";
+
 static const char *const add_keyless_sql =
 "WITH gone AS (DELETE FROM hubspot.sync_keyless k RETURNING k.report, k.rows, k.at)"
 " INSERT INTO hubspot.sync_count AS c (report, keyless, keyless_at)"
@@ -422,5 +436,6 @@ report_tidy(void)
 	for (int i = 0; i < lengthof(forget_sql); i++)
 		run(forget_sql[i], 0, NULL, NULL);
 	run(forget_events_sql, 1, &type, &retention);
+	run(forget_filled_sql, 0, NULL, NULL);
 	SPI_finish();
 }

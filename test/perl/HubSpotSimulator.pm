@@ -173,7 +173,7 @@ sub api
 	my $answer = $self->{http}->request($method, "$self->{url}$path", {
 		headers => { Authorization => "Bearer $self->{token}", 'Content-Type' => 'application/json' },
 		defined $body ? (content => $json->encode($body)) : () });
-	return $answer->{content} =~ /^\{/ ? $json->decode($answer->{content}) : undef;
+	return ($answer->{content} // '') =~ /^\{/ ? $json->decode($answer->{content}) : undef;
 }
 
 sub _ask

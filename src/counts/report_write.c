@@ -398,8 +398,8 @@ static const char *const forget_events_sql =
 " WHERE g.report = c.report";
 
 /*
- * A row without a key tells of rows that were not seen: a TRUNCATE, a partition that came with rows.
- * No later row of its record makes that good, but a back-fill that began afterwards, as by
+ * A row without a key tells of rows that were not seen: a TRUNCATE, a partition that came with
+ * rows. No later row of its record makes that good, but a back-fill that began afterwards, as by
  * hubspot_resync().
  */
 static const char *const forget_filled_sql =

@@ -136,16 +136,33 @@ BEGIN
 			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);
 		EXECUTE pg_catalog.format('CREATE UNIQUE INDEX outbox_%s_id ON hubspot.outbox_%s (id)', child, child);
 		EXECUTE pg_catalog.format('CREATE INDEX outbox_%s_xid ON hubspot.outbox_%s (xid, id)', child, child);
+		/*
+		 * Rows lie in the order of time: a summary of each range of pages costs two bytes a row
+		 * and less, where a b-tree would cost seventy; the worker makes them (ring_summary.c).
+		 * A filter of keys says in which ranges a key may be.  The id is there for the planner,
+		 * which takes the order of the rows for that of the index's columns, and would not
+		 * believe that a key is in few ranges.
+		 */
+		EXECUTE pg_catalog.format('CREATE INDEX outbox_%s_key ON hubspot.outbox_%s
+			USING brin (key text_bloom_ops (false_positive_rate = 0.001), id) WITH (pages_per_range = 32)', child, child);
 		EXECUTE pg_catalog.format('CREATE TABLE hubspot.result_%s PARTITION OF hubspot.result FOR VALUES IN (%s)
 			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);
 		EXECUTE pg_catalog.format('CREATE INDEX result_%s_id ON hubspot.result_%s (id)', child, child);
 		/* Next to nothing for what goes well. */
 		EXECUTE pg_catalog.format('CREATE INDEX result_%s_failed ON hubspot.result_%s (id)
 			WHERE verdict = ANY (%L::hubspot.verdict[])', child, child, hubspot.verdicts_with('retryable'));
+		EXECUTE pg_catalog.format('CREATE INDEX result_%s_finished_at ON hubspot.result_%s
+			USING brin (finished_at) WITH (pages_per_range = 8)', child, child);
+		/* Also a row that was merged into another one and has its reason: that one may have failed. */
+		EXECUTE pg_catalog.format('CREATE INDEX result_%s_failed_at ON hubspot.result_%s (finished_at)
+			WHERE verdict = ANY (%L::hubspot.verdict[]) OR merged_into IS NOT NULL AND (category IS NOT NULL OR message IS NOT NULL)',
+			child, child, hubspot.verdicts_with('retryable'));
 		EXECUTE pg_catalog.format('CREATE INDEX result_%s_merged ON hubspot.result_%s (merged_into) WHERE merged_into IS NOT NULL', child, child);
 		EXECUTE pg_catalog.format('CREATE TABLE hubspot.request_%s PARTITION OF hubspot.request FOR VALUES IN (%s)
 			WITH (autovacuum_vacuum_insert_threshold = -1)', child, child);
 		EXECUTE pg_catalog.format('CREATE UNIQUE INDEX request_%s_id ON hubspot.request_%s (id)', child, child);
+		EXECUTE pg_catalog.format('CREATE INDEX request_%s_started_at ON hubspot.request_%s
+			USING brin (started_at) WITH (pages_per_range = 8)', child, child);
 	END LOOP;
 END
 $$;

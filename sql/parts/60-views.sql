@@ -36,54 +36,72 @@ COMMENT ON COLUMN hubspot.last_checkpoint.at IS 'when it was written';
 COMMENT ON COLUMN hubspot.last_checkpoint.last_id IS 'last id handed out before the snapshot was taken';
 COMMENT ON COLUMN hubspot.last_checkpoint.snapshot IS 'every outbox row visible in this snapshot has a verdict';
 
+CREATE FUNCTION hubspot.covered_to() RETURNS bigint
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_covered_to';
+COMMENT ON FUNCTION hubspot.covered_to() IS
+'rows of the outbox up to this id are done or in hubspot.deferred: where to begin a search for what is not';
+
 /*
- * The second branch holds what the checkpoint does not cover, found by the
- * index on xid; the first is known to be done, so that a search for what is
- * not done never reads it.
+ * A branch for each child of the ring, so that each is read by its own indexes: an outbox
+ * row and its verdict are in children of the same number.  Each branch comes by id, newest
+ * first, so that those of a LIMIT are met without a look at the others.
+ *
+ * What is done goes by the verdicts, also what the checkpoint does not cover yet.  What is
+ * not lies above covered_to().  "o.id > 0" is for the index on key, see 15-outbox.sql.
+ * "IS FALSE" keeps the planner from making joins: a plan that was made and kept while little
+ * waited would have a loop in a loop, and each branch would be sorted before its first row.
  */
-CREATE VIEW hubspot.outbox_status AS
-	SELECT o.id, o.parent, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
-		'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
-		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at AS enqueued_at,
-		r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into, o.source::text AS source,
+DO $$
+DECLARE
+	columns CONSTANT text := $columns$o.id, o.parent, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
+		%s, o.created_at AS enqueued_at,
+		%s, o.source::text AS source,
 		o.deadline, o.backfill IS TRUE AS backfill, o.replay_of, CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END AS mode,
-		NULL::text AS waits_for
-	FROM hubspot.outbox o
-	JOIN hubspot.result r ON r.id = o.id
-	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
-	WHERE pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c))
-UNION ALL
-	SELECT o.id, o.parent, s.srvname, o.call::text, o.object::text, o.key,
-		CASE WHEN r.id IS NOT NULL THEN 'done' WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'waiting' END,
-		r.verdict::text, r.attempt, r.http_status, r.record_id,
-		r.created, r.category, r.message, r.warnings, r.request_id, o.created_at,
-		r.finished_at, NULL::timestamptz, r.merged_into, o.source::text, o.deadline, o.backfill IS TRUE, o.replay_of,
-		CASE o.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END,
-		CASE WHEN r.id IS NULL AND f.id IS NULL
-			THEN hubspot.waits_for(o.id, o.server, o.object::text, o.key_property, o.key, o.backfill) END
-	FROM hubspot.outbox o
-	LEFT JOIN hubspot.result r ON r.id = o.id
-	LEFT JOIN hubspot.flight_report() f ON f.id = o.id
-	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
-	WHERE o.xid >= (SELECT pg_catalog.pg_snapshot_xmin(c.snapshot) FROM hubspot.last_checkpoint c)
-		AND NOT pg_catalog.pg_visible_in_snapshot(o.xid, (SELECT c.snapshot FROM hubspot.last_checkpoint c))
-		AND NOT EXISTS (SELECT FROM hubspot.deferred d WHERE d.id = o.id)
-UNION ALL
-	SELECT d.id, d.parent, s.srvname, d.call::text, d.object::text, d.key,
-		CASE WHEN f.id IS NOT NULL THEN 'in_flight' ELSE 'deferred' END,
-		NULL::text, d.attempt::smallint, d.http_status, NULL::text,
-		NULL::boolean, d.category, d.last_error, NULL::jsonb, d.request_id, d.created_at,
-		NULL::timestamptz, d.next_try_at, NULL::bigint, d.source::text, d.deadline, d.backfill IS TRUE, d.replay_of,
-		CASE d.mode WHEN 'u' THEN 'update' WHEN 'c' THEN 'create' END,
-		CASE WHEN f.id IS NOT NULL THEN NULL
-			WHEN d.key_property = 'userId' AND d.category = 'contact_not_found'
-			THEN pg_catalog.format('the contact of userId %s', d.key)
-			WHEN d.next_try_at > pg_catalog.clock_timestamp()
-			THEN pg_catalog.format('its next try at %s', pg_catalog.date_trunc('second', d.next_try_at))
-			ELSE hubspot.waits_for(d.id, d.server, d.object::text, d.key_property, d.key, d.backfill) END
-	FROM hubspot.deferred d
-	LEFT JOIN hubspot.flight_report() f ON f.id = d.id
-	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = d.server;
+		%s AS waits_for$columns$;
+	flies CONSTANT text := 'o.id IN (SELECT f.id FROM hubspot.flight_report() f)';
+	waits_for CONSTANT text := 'hubspot.waits_for(o.id, o.server, o.object::text, o.key_property, o.key, o.backfill)';
+	done CONSTANT text := format($done$(SELECT %s
+		FROM hubspot.result_N r
+		JOIN hubspot.outbox_N o ON o.id = r.id AND o.id > 0
+		LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+		ORDER BY r.id DESC)$done$,
+		format(columns, $a$'done'::text AS state, r.verdict::text AS verdict, r.attempt, r.http_status, r.record_id,
+			r.created, r.category, r.message, r.warnings, r.request_id$a$,
+			'r.finished_at, NULL::timestamptz AS next_try_at, r.merged_into', 'NULL::text'));
+	waiting CONSTANT text := format($waiting$(SELECT %s
+		FROM hubspot.outbox_N o
+		LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+		WHERE o.id > hubspot.covered_to()
+			AND EXISTS (SELECT FROM hubspot.result_N r WHERE r.id = o.id AND r.id > hubspot.covered_to()) IS FALSE
+			AND EXISTS (SELECT FROM hubspot.deferred d WHERE d.id = o.id) IS FALSE
+		ORDER BY o.id DESC)$waiting$,
+		format(columns, format($a$CASE WHEN %s THEN 'in_flight' ELSE 'waiting' END AS state, NULL::text AS verdict,
+			NULL::smallint AS attempt, NULL::smallint AS http_status, NULL::text COLLATE "C" AS record_id,
+			NULL::boolean AS created, NULL::text COLLATE "C" AS category, NULL::text AS message, NULL::jsonb AS warnings, NULL::bigint AS request_id$a$, flies),
+			'NULL::timestamptz AS finished_at, NULL::timestamptz AS next_try_at, NULL::bigint AS merged_into',
+			format('CASE WHEN %s THEN NULL ELSE %s END', flies, waits_for)));
+	deferred CONSTANT text := format($deferred$(SELECT %s
+		FROM hubspot.deferred o
+		LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+		ORDER BY o.id DESC)$deferred$,
+		format(columns, format($a$CASE WHEN %s THEN 'in_flight' ELSE 'deferred' END AS state, NULL::text AS verdict,
+			o.attempt::smallint AS attempt, o.http_status, NULL::text COLLATE "C" AS record_id,
+			NULL::boolean AS created, o.category, o.last_error AS message, NULL::jsonb AS warnings, o.request_id$a$, flies),
+			'NULL::timestamptz AS finished_at, o.next_try_at, NULL::bigint AS merged_into',
+			format($a$CASE WHEN %s THEN NULL
+			WHEN o.key_property = 'userId' AND o.category = 'contact_not_found'
+			THEN pg_catalog.format('the contact of userId %%s', o.key)
+			WHEN o.next_try_at > pg_catalog.clock_timestamp()
+			THEN pg_catalog.format('its next try at %%s', pg_catalog.date_trunc('second', o.next_try_at))
+			ELSE %s END$a$, flies, waits_for)));
+	backlog CONSTANT text := deferred || (SELECT string_agg(' UNION ALL ' || replace(waiting, '_N', '_' || n), '' ORDER BY n)
+		FROM generate_series(0, 7) n);
+BEGIN
+	EXECUTE 'CREATE VIEW hubspot.backlog AS ' || backlog;
+	EXECUTE 'CREATE VIEW hubspot.outbox_status AS ' || backlog ||
+		(SELECT string_agg(' UNION ALL ' || replace(done, '_N', '_' || n), '' ORDER BY n) FROM generate_series(0, 7) n);
+END
+$$;
 COMMENT ON VIEW hubspot.outbox_status IS
 'a row per queued row: state is waiting, in_flight, deferred or done; verdict is NULL until done; of a deferred row category and message say what went wrong last, next_try_at when it is tried again';
 COMMENT ON COLUMN hubspot.outbox_status.id IS 'number of the row, as the function that queued it returned it';
@@ -114,8 +132,6 @@ COMMENT ON COLUMN hubspot.outbox_status.mode IS 'update: only a record that HubS
 COMMENT ON COLUMN hubspot.outbox_status.waits_for IS
 'what keeps a row that is not done from being sent: other rows, a limit, a pause, a time, that it has not been read; NULL: nothing but its turn, or for less than a second';
 
-CREATE VIEW hubspot.backlog AS
-	SELECT o.* FROM hubspot.outbox_status o WHERE o.state <> 'done';
 COMMENT ON VIEW hubspot.backlog IS 'what is not done yet, as in hubspot.outbox_status';
 DO $$
 DECLARE
@@ -132,23 +148,69 @@ BEGIN
 END
 $$;
 
-CREATE VIEW hubspot.failures AS
-	SELECT r.id, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
-		r.verdict::text AS verdict, r.category, r.message, r.http_status, q.correlation_id,
-		r.finished_at, o.message AS call_message, o.created_at AS enqueued_at, r.request_id
-	FROM hubspot.result r
-	JOIN hubspot.outbox o ON o.id = r.id
-	LEFT JOIN hubspot.request q ON q.id = r.request_id
-	LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
-	WHERE r.verdict = ANY (hubspot.verdicts_with('failed'))
-	ORDER BY r.finished_at DESC;
-COMMENT ON VIEW hubspot.failures IS 'rows that HubSpot will not have, with the call and the reason, newest first';
+CREATE FUNCTION hubspot.has_failed(id bigint) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_has_failed';
+COMMENT ON FUNCTION hubspot.has_failed(bigint) IS 'whether a row of the outbox ended with a verdict that is a failure, see hubspot.verdicts()';
+
+CREATE FUNCTION hubspot.correlation_of(request bigint) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_correlation_of';
+COMMENT ON FUNCTION hubspot.correlation_of(bigint) IS 'HubSpot''s correlation id of a request';
+
+/*
+ * By time, where outbox_status goes by id.  The outbox is asked only for what is wanted of
+ * it: counts by verdict never read it.
+ */
+DO $$
+DECLARE
+	branch CONSTANT text := $branch$(SELECT r.id, s.srvname AS server, o.call::text AS call, o.object::text AS object, o.key,
+			r.verdict::text AS verdict, r.category, r.message, r.http_status, %s
+		FROM hubspot.result_N r
+		LEFT JOIN hubspot.outbox_N o ON o.id = r.id AND o.id > 0
+		LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
+		%s)$branch$;
+	results CONSTANT text := format(branch, $a$r.finished_at, r.record_id, r.created, r.attempt, r.warnings, r.request_id, r.merged_into,
+			o.created_at AS enqueued_at$a$, '');
+	failures CONSTANT text := format(branch, $a$hubspot.correlation_of(r.request_id) COLLATE "C" AS correlation_id,
+			r.finished_at, o.message AS call_message, o.created_at AS enqueued_at, r.request_id, r.merged_into$a$,
+		$a$WHERE r.verdict = ANY (hubspot.verdicts_with('failed'))
+			OR r.merged_into IS NOT NULL AND (r.category IS NOT NULL OR r.message IS NOT NULL)
+				AND hubspot.has_failed(r.merged_into)
+		ORDER BY r.finished_at DESC$a$);
+BEGIN
+	EXECUTE 'CREATE VIEW hubspot.results AS ' ||
+		(SELECT string_agg(replace(results, '_N', '_' || n), ' UNION ALL ' ORDER BY n) FROM generate_series(0, 7) n);
+	EXECUTE format('CREATE VIEW hubspot.failures AS SELECT f.* FROM (%s) f ORDER BY f.finished_at DESC',
+		(SELECT string_agg(replace(failures, '_N', '_' || n), ' UNION ALL ' ORDER BY n) FROM generate_series(0, 7) n));
+END
+$$;
+COMMENT ON VIEW hubspot.results IS
+'a row per verdict, for questions by time: fast for a span of finished_at, however much is kept, and for counts of it; hubspot.outbox_status also has what is not done';
+COMMENT ON COLUMN hubspot.results.id IS 'number of the outbox row';
+COMMENT ON COLUMN hubspot.results.server IS 'name of the SERVER; NULL: it has been dropped';
+COMMENT ON COLUMN hubspot.results.call IS 'function that was called';
+COMMENT ON COLUMN hubspot.results.object IS 'what the row writes in HubSpot';
+COMMENT ON COLUMN hubspot.results.key IS 'normalised identity of the record';
+COMMENT ON COLUMN hubspot.results.verdict IS 'how the row ended, see hubspot.verdict';
+COMMENT ON COLUMN hubspot.results.category IS 'HubSpot''s category or code, or ours in lower case';
+COMMENT ON COLUMN hubspot.results.message IS 'reason in words';
+COMMENT ON COLUMN hubspot.results.http_status IS 'HTTP status of the deciding answer; NULL: there was none';
+COMMENT ON COLUMN hubspot.results.finished_at IS 'time of the verdict';
+COMMENT ON COLUMN hubspot.results.record_id IS 'HubSpot''s record id';
+COMMENT ON COLUMN hubspot.results.created IS 'whether HubSpot created the record (true) or updated it (false)';
+COMMENT ON COLUMN hubspot.results.attempt IS 'how often the row was sent';
+COMMENT ON COLUMN hubspot.results.warnings IS 'array of {code, property, detail}: what was dropped or changed though the row went out';
+COMMENT ON COLUMN hubspot.results.request_id IS 'the HTTP request that decided it, see hubspot.requests';
+COMMENT ON COLUMN hubspot.results.merged_into IS 'of a coalesced row: the row that carried its values and whose verdict it shares';
+COMMENT ON COLUMN hubspot.results.enqueued_at IS 'when the row was queued';
+
+COMMENT ON VIEW hubspot.failures IS
+'rows that HubSpot will not have, those included that were merged into one, with the call and the reason, newest first; grouping all costs some microseconds a failure: give a span of finished_at where there are very many';
 COMMENT ON COLUMN hubspot.failures.id IS 'number of the outbox row';
 COMMENT ON COLUMN hubspot.failures.server IS 'name of the SERVER; NULL: it has been dropped';
 COMMENT ON COLUMN hubspot.failures.call IS 'function that was called';
 COMMENT ON COLUMN hubspot.failures.object IS 'what the row would have written';
 COMMENT ON COLUMN hubspot.failures.key IS 'normalised identity of the record';
-COMMENT ON COLUMN hubspot.failures.verdict IS 'how the row ended, see hubspot.verdict';
+COMMENT ON COLUMN hubspot.failures.verdict IS 'how the row ended, see hubspot.verdict; coalesced: as the row in merged_into';
 COMMENT ON COLUMN hubspot.failures.category IS 'HubSpot''s category or code, or ours in lower case';
 COMMENT ON COLUMN hubspot.failures.message IS 'reason in words';
 COMMENT ON COLUMN hubspot.failures.http_status IS 'HTTP status of the deciding answer; NULL: there was none';
@@ -157,6 +219,7 @@ COMMENT ON COLUMN hubspot.failures.finished_at IS 'time of the verdict';
 COMMENT ON COLUMN hubspot.failures.call_message IS 'the call as it was given';
 COMMENT ON COLUMN hubspot.failures.enqueued_at IS 'when the row was queued';
 COMMENT ON COLUMN hubspot.failures.request_id IS 'the HTTP request that decided it, see hubspot.requests';
+COMMENT ON COLUMN hubspot.failures.merged_into IS 'of a coalesced row: the row that carried its values, and failed';
 
 /*
  * A contact that is known by userId and by address is one; a userId that nobody has told belongs nowhere yet.  Two

@@ -225,3 +225,46 @@ COMMENT ON COLUMN hubspot.backfills.eta IS 'how long it will still take at this 
 COMMENT ON COLUMN hubspot.backfills.started_at IS 'when it was asked for';
 COMMENT ON COLUMN hubspot.backfills.finished_at IS 'when it had read all of the table; NULL: it has not';
 COMMENT ON COLUMN hubspot.backfills.error IS 'why it is held or failed, or what makes it slow, in words';
+
+CREATE FUNCTION hubspot.short_time(span interval) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN $1 >= interval '100 days' THEN '> 99 d'
+		WHEN $1 >= interval '1 day' THEN to_char(justify_hours($1), 'FMDDD "d" HH24 "h"')
+		ELSE to_char($1, 'HH24:MI:SS') END
+$$;
+COMMENT ON FUNCTION hubspot.short_time(interval) IS 'a span of time in eight characters at most';
+
+CREATE VIEW hubspot.top AS
+	WITH account AS (
+		SELECT s.server, sum(s.waiting + s.in_flight)::bigint AS waiting, sum(s.rate) AS rate,
+			CASE WHEN pg_catalog.bool_and(s.eta IS NOT NULL OR s.waiting + s.in_flight = 0) THEN max(s.eta) END AS eta,
+			(pg_catalog.array_agg(CASE WHEN s.state = 'RUN' THEN s.reason ELSE pg_catalog.concat_ws(' ', s.state, s.lane || ':', s.reason) END
+				ORDER BY s.state = 'RUN', s.waiting DESC, s.lane) FILTER (WHERE s.state <> 'RUN' OR s.reason IS NOT NULL))[1] AS reason,
+			sum(s.deferred) AS deferred
+		FROM hubspot.status s GROUP BY s.server
+	), line(server, name, waiting, rate, eta, trouble) AS (
+		SELECT a.server, NULL::text, a.waiting, a.rate, a.eta,
+			coalesce(a.reason, CASE WHEN a.deferred > 0 THEN pg_catalog.format('%s deferred', a.deferred) END)
+		FROM account a
+	UNION ALL
+		SELECT b.server, b.name, b.rows_total - b.rows_read, b.rows_per_second, b.eta,
+			CASE WHEN b.state <> 'reading' THEN pg_catalog.concat_ws(': ', b.state, b.error) ELSE b.error END
+		FROM hubspot.backfills b WHERE b.state <> 'done'
+	)
+	SELECT CASE WHEN pg_catalog.length(n.name) > 20 THEN pg_catalog.left(n.name, 18) || '..' ELSE n.name END AS account,
+		l.waiting, pg_catalog.round(l.rate::numeric, CASE WHEN l.rate < 10 THEN 1 ELSE 0 END) AS rate,
+		hubspot.short_time(l.eta) AS time_left,
+		CASE WHEN pg_catalog.length(l.trouble) > 40 THEN pg_catalog.left(l.trouble, 38) || '..' ELSE l.trouble END AS trouble
+	FROM line l
+	CROSS JOIN LATERAL (SELECT coalesce('+ ' || l.name, l.server::text)) AS n(name)
+	WINDOW a AS (PARTITION BY l.server)
+	ORDER BY pg_catalog.bool_or(l.trouble IS NOT NULL AND l.name IS NULL) OVER a DESC, sum(l.waiting) OVER a = 0, l.server, l.name NULLS FIRST;
+COMMENT ON VIEW hubspot.top IS
+'a row per account, and below it one for each back-fill that is under way ("+ name"), at most 100 characters wide, for \watch 2: what is in trouble first, then what has work';
+COMMENT ON COLUMN hubspot.top.account IS 'name of the SERVER; of a back-fill "+ " and the name of the sync';
+COMMENT ON COLUMN hubspot.top.waiting IS 'rows that are not done, all lanes together; of a back-fill, rows of the table that it has still to read';
+COMMENT ON COLUMN hubspot.top.rate IS 'rows with a verdict per second; of a back-fill, rows read per second';
+COMMENT ON COLUMN hubspot.top.time_left IS 'how long that will take at this rate; NULL: not known';
+COMMENT ON COLUMN hubspot.top.trouble IS 'state and reason of the lane in trouble for which most waits, else how many rows are deferred; of a back-fill, what it waits for; cut to 40 characters: hubspot.status and hubspot_health() say it whole';

@@ -10,7 +10,7 @@
 /* Of the schema hubspot nobody needs anything but what is granted here. */
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hubspot FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.object_types(), hubspot.object_has_schema(text),
-	hubspot.object_can_be_synced(text), hubspot.verdicts(), hubspot.verdicts_with(text), hubspot.check_word(text, text, text[]),
+	hubspot.object_can_be_synced(text), hubspot.verdicts(), hubspot.verdicts_with(text), hubspot.has_failed(bigint), hubspot.correlation_of(bigint), hubspot.check_word(text, text, text[]),
 	hubspot.functions_schema(), hubspot.may_read_texts(),
 	hubspot.error_shown(text, text, oid), hubspot.sync_problem(integer), hubspot.stuck_report(),
 	hubspot.libraries(), hubspot.duration_bounds() TO PUBLIC;
@@ -26,14 +26,14 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(),
-	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.is_preloaded(), hubspot.waits_for(bigint, oid, text, text, text, boolean), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_explain_backlog(name),
+	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.is_preloaded(), hubspot.waits_for(bigint, oid, text, text, text, boolean), hubspot.covered_to(), hubspot.short_time(interval), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name), @extschema@.hubspot_report(), hubspot.report_problems(), hubspot.report_accounts(), hubspot.report_backfills(),
 	hubspot.report_definitions(), hubspot.report_failures(), hubspot.report_style(), hubspot.failure_remedy(text, text), hubspot.request_hours(),
 	hubspot.requests_of_day(), hubspot.html(text, text[]), hubspot.html_state(text, text), hubspot.html_meter(double precision, text), hubspot.html_spark(numeric[]),
 	hubspot.html_chart(text, text, numeric[], text[], boolean[], numeric, timestamptz), hubspot.round_ceiling(numeric), hubspot.lane_mood(text),
 	hubspot.grouped(numeric), hubspot.span_in_words(interval) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.sync_waiting_report(), hubspot.sync_alarms() TO pg_monitor;
-GRANT SELECT ON hubspot.syncs, hubspot.sync_report, hubspot.triggers, hubspot.status, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread, hubspot.failure_reasons,
+GRANT SELECT ON hubspot.syncs, hubspot.sync_report, hubspot.triggers, hubspot.status, hubspot.top, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread, hubspot.failure_reasons,
 	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.required_property, hubspot.pause, hubspot.installation,
 	hubspot.statistics, hubspot.request_statistics TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
@@ -43,6 +43,8 @@ GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_st
 	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode, waits_for)
 	ON hubspot.outbox_status, hubspot.backlog TO pg_monitor;
 GRANT SELECT (id, server, call, object, verdict, category, http_status, correlation_id, finished_at, enqueued_at,
-	request_id) ON hubspot.failures TO pg_monitor;
+	request_id, merged_into) ON hubspot.failures TO pg_monitor;
+GRANT SELECT (id, server, call, object, verdict, category, http_status, finished_at, created, attempt, request_id, merged_into, enqueued_at)
+	ON hubspot.results TO pg_monitor;
 
 SELECT @extschema@.hubspot_arm();

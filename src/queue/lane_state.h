@@ -14,6 +14,7 @@
 
 #include "account/lane.h"
 #include "account/path.h"
+#include "base/rate.h"
 #include "base/words.h"
 #include "queue/key_state.h"
 #include "queue/unfinished.h"
@@ -50,9 +51,7 @@ typedef struct Lane
 	int			strays;			/* requests since then that met a 404 which says nothing */
 	int64		splits;			/* inputs that could not stay merged, since the start */
 	int64		done;			/* rows with a verdict since the start */
-	double		rate;			/* of verdicts per second, moving average */
-	int64		rate_done;		/* done when the rate was last computed */
-	int64		rate_at;		/* when, µs of the monotonic clock */
+	Rate		rate;			/* of verdicts */
 	uint32		saved;			/* hash of the status that hubspot.rate_limit shows, 0: none */
 	uint32		saving;			/* and of the one that is being written */
 } Lane;

@@ -6,14 +6,13 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
-#include "utils/snapmgr.h"
+#include "access/genam.h"
 #include "utils/xid8.h"
 
 #include "base/hubspot.h"
 #include "ring/checkpoint_table.h"
 #include "ring/ring.h"
+#include "ring/ring_scan.h"
 
 static void
 take_if_younger(TupleTableSlot *slot, int64 *number, Mark *mark)
@@ -39,15 +38,13 @@ checkpoint_find(Mark *mark)
 	mark_free(mark);
 	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
 	{
-		Relation	rel = table_open(catalog->checkpoint[i], AccessShareLock);
-		TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL, SO_NONE);
-		TupleTableSlot *slot = table_slot_create(rel, NULL);
+		RingScan	half;
 
-		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-			take_if_younger(slot, &number, mark);
-		table_endscan(scan);
-		ExecDropSingleTupleTableSlot(slot);
-		table_close(rel, AccessShareLock);
+		ring_scan_open(&half, catalog->checkpoint[i], catalog->checkpoint_id[i], 0);
+		index_rescan(half.scan, NULL, 0, NULL, 0);
+		if (index_getnext_slot(half.scan, BackwardScanDirection, half.slot))
+			take_if_younger(half.slot, &number, mark);
+		ring_scan_close(&half);
 	}
 	return number;
 }

@@ -103,13 +103,19 @@ build_catalog(Oid extension)
 		catalog.outbox[i] = relation_oid(schema, "outbox_%d", i);
 		catalog.outbox_id[i] = relation_oid(schema, "outbox_%d_id", i);
 		catalog.outbox_xid[i] = relation_oid(schema, "outbox_%d_xid", i);
+		catalog.outbox_key[i] = relation_oid(schema, "outbox_%d_key", i);
 		catalog.result[i] = relation_oid(schema, "result_%d", i);
 		catalog.result_id[i] = relation_oid(schema, "result_%d_id", i);
+		catalog.result_finished_at[i] = relation_oid(schema, "result_%d_finished_at", i);
 		catalog.request[i] = relation_oid(schema, "request_%d", i);
 		catalog.request_id[i] = relation_oid(schema, "request_%d_id", i);
+		catalog.request_started_at[i] = relation_oid(schema, "request_%d_started_at", i);
 	}
 	for (int i = 0; i < CHECKPOINT_CHILDREN; i++)
+	{
 		catalog.checkpoint[i] = relation_oid(schema, "checkpoint_%d", i);
+		catalog.checkpoint_id[i] = relation_oid(schema, "checkpoint_%d_id", i);
+	}
 	catalog.mapping = relation_oid(schema, "mapping", 0);
 	catalog.command = relation_oid(schema, "command", 0);
 	catalog.deferred = relation_oid(schema, "deferred", 0);

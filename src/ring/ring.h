@@ -38,11 +38,15 @@ typedef struct Catalog
 	Oid			outbox[RING_CHILDREN];
 	Oid			outbox_id[RING_CHILDREN];	/* index on (id) */
 	Oid			outbox_xid[RING_CHILDREN];	/* index on (xid, id) */
+	Oid			outbox_key[RING_CHILDREN];	/* BRIN index on (key, id) */
 	Oid			result[RING_CHILDREN];
 	Oid			result_id[RING_CHILDREN];	/* index on (id) */
+	Oid			result_finished_at[RING_CHILDREN];	/* BRIN index on (finished_at) */
 	Oid			request[RING_CHILDREN];
 	Oid			request_id[RING_CHILDREN];	/* index on (id) */
+	Oid			request_started_at[RING_CHILDREN];	/* BRIN index on (started_at) */
 	Oid			checkpoint[CHECKPOINT_CHILDREN];
+	Oid			checkpoint_id[CHECKPOINT_CHILDREN]; /* index on (id) */
 	Oid			mapping;
 	Oid			command;
 	Oid			deferred;

@@ -26,8 +26,7 @@
 #include "worker/send.h"
 #include "worker/servers.h"
 
-#define RATE_US		1000000		/* the rate is an average over seconds ... */
-#define RATE_WEIGHT	0.3			/* ... in which the last one has this weight */
+#define RATE_US		1000000		/* a rate changes by itself, too */
 
 static int64 published_at;
 static LaneReport *reports = NULL;	/* what is told next, in "hubspot work" */
@@ -47,33 +46,10 @@ publish_start(WorkerSlot *slot)
 }
 
 static void
-update_rate(Lane *lane, int64 now)
-{
-	int64		elapsed = now - lane->rate_at;
-
-	if (lane->rate_at == 0)
-	{
-		lane->rate_at = now;
-		lane->rate_done = lane->done;
-	}
-	else if (elapsed >= RATE_US)
-	{
-		double		rate = (lane->done - lane->rate_done) * 1e6 / elapsed;
-
-		lane->rate = lane->rate == 0 ? rate : lane->rate * (1 - RATE_WEIGHT) + rate * RATE_WEIGHT;
-		if (lane->rate < 0.01)
-			lane->rate = 0;
-		lane->rate_at = now;
-		lane->rate_done = lane->done;
-	}
-}
-
-static void
 describe_lane(Lane *lane, LaneReport *report, int64 now)
 {
 	LaneStatus	status = servers_effective_status(lane);
 
-	update_rate(lane, now);
 	report->server = lane->account->server;
 	report->family = lane->family;
 	report->event = status.event;
@@ -92,7 +68,8 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	nkey_reports += key_report(lane, key_reports + nkey_reports, SHARED_MAX_KEYS - nkey_reports,
 							   &report->hides_keys);
 	report->delivered = lane->done;
-	report->rate = lane->rate;
+	rate_note(&lane->rate, lane->done, report->waiting + report->in_flight > 0, now);
+	report->rate = lane->rate.per_second;
 	for (int i = 0; i < METER_COUNT; i++)
 		report->meters[i] = meter_index(lane->account->meters[i], &report->meter_keys[i]);
 }

@@ -65,6 +65,7 @@
 #include "request/schema_sync.h"
 #include "store/company_contact.h"
 #include "ring/ring.h"
+#include "ring/ring_summary.h"
 #include "store/confirmed.h"
 #include "store/record_map.h"
 #include "text/encoding.h"
@@ -369,6 +370,13 @@ rotate_step(void)
 }
 
 static void
+summary_step(void)
+{
+	check_extension();
+	ring_summary_step();
+}
+
+static void
 trim_step(void)
 {
 	check_extension();
@@ -626,6 +634,21 @@ tell_alerts(int64 now)
 	pause_until = before;
 }
 
+/* Searches do without what is missing. */
+static void
+summarize_tables(int64 now)
+{
+	int64		before = pause_until;
+	bool		done;
+
+	if (!ring_summary_is_due(now, reader_read_id() + ack_total()))
+		return;
+	done = in_transaction(summary_step, "summarizing the tables");
+	if (!done)
+		pause_until = before;
+	ring_summary_done(done);
+}
+
 static void
 keep_house(int64 now)
 {
@@ -638,6 +661,7 @@ keep_house(int64 now)
 			unknown_saved();
 	}
 	check_tables(now);
+	summarize_tables(now);
 	if (now >= next_rotation || checker_has_answer())
 	{
 		next_rotation = now + ROTATE_US;
@@ -698,7 +722,7 @@ one_turn(void)
 	if (!paused && !stuck)
 		wait_us = clock_sooner(wait_us, purge_wake(clock_us()));	/* a slice has just gone by */
 	if (!paused)
-		wait_us = clock_sooner(wait_us, checker_wake(now));
+		wait_us = clock_sooner(wait_us, clock_sooner(checker_wake(now), ring_summary_wake(now)));
 	if (!stuck)
 	{
 		want_schema();

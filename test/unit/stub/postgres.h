@@ -1,6 +1,6 @@
 /*
  * postgres.h
- *		As much of PostgreSQL as src/base/id_set.c needs, for a test without a server.
+ *		As much of PostgreSQL as src/base/id_set.c and rate.c need, for a test without a server.
  */
 #ifndef STUB_POSTGRES_H
 #define STUB_POSTGRES_H

@@ -161,6 +161,7 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &batch->body, &rules);
 	event_append(&batch->body, &source, full_name, &mapping, &warnings);
+	/* both before mapping_end(), which forgets what the definition lacks */
 	waits = wait_for_growth(input, row, event, &mapping);
 	if (!waits && event != NULL)
 		growth_note_lacks(row, event, &mapping);

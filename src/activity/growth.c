@@ -85,6 +85,7 @@ look_at_message(Growth *growth, const Row *row, const MessageParts *parts)
 	Wish	   *wish;
 	ListCell   *cell;
 
+	/* of a name that may mean two definitions the row is rejected: a third one would help nobody */
 	if (event == NULL && alike[0] != NULL)
 		return;
 	rules.object = OBJECT_IS_EVENT;
@@ -171,6 +172,7 @@ fulfil(Account *account, const Wish *wish)
 	{
 		const UnknownProperty *property = lfirst(cell);
 
+		/* refused once and for all, so that no later row waits for it */
 		if (room <= 0)
 			creation_refuse(&account->sync[OBJECT_IS_EVENT],
 							creation_property(wish->event, property->name),

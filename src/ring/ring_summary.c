@@ -4,7 +4,7 @@
  *
  * The rings have BRIN indexes: rows lie in the order of time, and an entry for a range of
  * pages costs next to nothing, where a b-tree would cost a tenth of all WAL.  PostgreSQL
- * makes the entries when it vacuums, of which these tables have no need, or asks autovacuum
+ * makes the entries when it vacuums, which these tables do not need, or asks autovacuum
  * for each range, which forgets what a bulk asks for.  So the worker makes them.
  *
  * While a table grows, only of ranges that are behind its end: an entry that is there is

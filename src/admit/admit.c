@@ -212,8 +212,8 @@ find_record(Row *row)
 	if (found != NULL)
 		strlcpy(key->lane->family == FAMILY_EVENTS ? row->record_id : key->record_id, found,
 				RECORD_ID_BYTES);
-	if (key->lane->family == FAMILY_COMPANIES && key->record_id[0] != '\0' &&
-		strcmp(property, MESSAGE_DOMAIN) != 0)
+	if (type->further_keys != NULL && key->record_id[0] != '\0' &&
+		strcmp(property, type->natural_key) != 0)
 		find_further_domain(row);
 	known_look_up(row);
 }

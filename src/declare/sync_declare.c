@@ -341,13 +341,16 @@ take_key(Sync *sync, const SyncSource *source, const char *key)
 static void
 check_association_names(const Sync *sync)
 {
+	const SyncColumn *contact = mapped_to(sync, "contact");
+	const SyncColumn *company = mapped_to(sync, "company");
 	ListCell   *cell;
 
 	foreach(cell, sync->columns)
 	{
-		const char *name = ((SyncColumn *) lfirst(cell))->property;
+		const SyncColumn *column = lfirst(cell);
+		const char *name = column->property;
 
-		refuse(strcmp(name, "contact") != 0 && strcmp(name, "company") != 0,
+		refuse(column != contact && column != company,
 			   psprintf("an association has no \"%s\"", name),
 			   "The mapping of an association names contact and company, and nothing else.");
 	}

@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(hubspot_covered_to);
 /* The planner asks for each condition of each branch: the last answer, and for whom it was. */
 typedef struct Answer
 {
-	Oid			table;			/* first child of the outbox, which a new extension has another of */
+	Oid			table;			/* the outbox's first child: who asks after DROP has another */
 	TransactionId xmin,
 				xmax;
 	uint32		xcnt;

@@ -12,6 +12,7 @@
 #include "lib/stringinfo.h"
 
 #include "base/hubspot.h"
+#include "message/message.h"
 #include "message/object_type.h"
 #include "message/special_field.h"
 
@@ -97,6 +98,7 @@ const CrmType object_types[OBJECT_COUNT] = {
 		.id_member = "groupId",
 		.id_option = "company_id_property",
 		.natural_key = "domain",
+		.further_keys = MESSAGE_FURTHER_DOMAINS,
 		.key_trait = "website",
 		.stage_property = "lifecyclestage",
 		.property_group = "companyinformation",

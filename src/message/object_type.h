@@ -36,6 +36,8 @@ typedef struct CrmType
 	const char *id_option;		/* ... and the SERVER option that names the property of it */
 	const char *natural_key;	/* property that a record goes by where the option is not set */
 	bool		natural_key_is_unique;	/* in HubSpot: an upsert may go by it */
+	const char *further_keys;	/* property with further values of natural_key, ";" between them,
+								 * which HubSpot itself does not go by; NULL: none */
 	const char *key_trait;		/* beside natural_key: trait whose value tells it, or NULL */
 	const char *stage_property; /* that HubSpot moves forwards only; NULL: none */
 	const char *read_properties;	/* what a read by key is to tell beside the key: JSON strings */

@@ -43,7 +43,8 @@ own_key(const Input *input)
 {
 	const WorkKey *key = input->key;
 
-	return key->lane->family == FAMILY_COMPANIES && !company_is_by_domain(key) ? key : NULL;
+	return object_types[key->lane->family].further_keys != NULL && !company_is_by_domain(key)
+		? key : NULL;
 }
 
 /* Not so where we know the account's properties, and this is none of them. */

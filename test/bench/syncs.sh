@@ -76,7 +76,7 @@ make_partitioned() {
 	make_customers "$1_flat" "$2"
 	ask "CREATE TABLE $1 (LIKE $1_flat INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY RANGE (id)"
 	for i in 0 1 2 3; do
-		ask "CREATE TABLE $1_$i PARTITION OF $1 FOR VALUES FROM ($(($2 / 4 * i))) TO ($(($2 / 4 * (i + 1) + (i == 3)))) WITH (autovacuum_enabled = off)"
+		ask "CREATE TABLE $1_$i PARTITION OF $1 FOR VALUES FROM ($(($2 * i / 4))) TO ($(($2 * (i + 1) / 4 + (i == 3)))) WITH (autovacuum_enabled = off)"
 	done
 	ask "INSERT INTO $1 SELECT * FROM $1_flat; DROP TABLE $1_flat; CREATE INDEX ON $1 (email); ANALYZE $1"
 }

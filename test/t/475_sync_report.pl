@@ -39,10 +39,10 @@ is(ask(q{SELECT DISTINCT category || ' ' || left_out::text || ' ' || lacks::text
 becomes(sub { ask(q{SELECT string_agg(name, ' ' ORDER BY name) FROM hubspot.unknown_properties}) }, 'lifetime_total orders_count', '... which are named in hubspot.unknown_properties');
 is(ask(q{SELECT DISTINCT message FROM hubspot.failures}), 'HubSpot has no properties "orders_count", "lifetime_total"', '... and in the reason');
 
-like(ask(q{SELECT problem || ' / ' || remedy FROM hubspot_health()}),
+becomes(sub { ask(q{SELECT problem || ' / ' || remedy FROM hubspot_health()}) },
 	qr{^30 of 30 rows of sync "totals" were rejected: HubSpot has no property lifetime_total, orders_count / SELECT public.hubspot_create_property\('contact', 'lifetime_total', 'number', server => 'crm'\); SELECT public.hubspot_create_property\('contact', 'orders_count', 'number', server => 'crm'\); then SELECT hubspot_resync\('totals'\)},
 	'... hubspot_health() says so, and what to do');
-is(ask(q{SET hubspot.sync_tolerance = 1; SELECT count(*) FROM hubspot_health()}), 0, '... unless it is tolerated');
+becomes(sub { ask(q{SET hubspot.sync_tolerance = 1; SELECT count(*) FROM hubspot_health()}) }, '0', '... unless it is tolerated');
 is(ask(q{SELECT concat_ws(' ', state, rejected, warned) FROM hubspot.syncs}), 'on demand 30 0', '... and hubspot.syncs');
 
 # One of them: the rows go out without the other.
@@ -54,7 +54,7 @@ is(troubled('totals'), '20 20', '... each record that has a value of it is in tr
 is(ask(q{SELECT count(*) FILTER (WHERE confirmed), count(*) FROM hubspot.members WHERE name = 'totals'}), '10|30', '... these are not confirmed');
 is(ask(q{SELECT DISTINCT message FROM hubspot.members WHERE name = 'totals' AND NOT confirmed}), 'left out: lifetime_total', '... and says what was left out');
 
-like(ask(q{SELECT problem FROM hubspot_health()}), qr{^20 of 30 records of sync "totals" went without a column: HubSpot has no property lifetime_total$|^20 of 60 rows of sync "totals" went without a column: HubSpot has no property lifetime_total$}, '... and hubspot_health() says of how many');
+becomes(sub { ask(q{SELECT problem FROM hubspot_health()}) }, qr{^20 of 30 records of sync "totals" went without a column: HubSpot has no property lifetime_total$|^20 of 60 rows of sync "totals" went without a column: HubSpot has no property lifetime_total$}, '... and hubspot_health() says of how many');
 
 # Both
 $sim->add_property('contacts', name => 'lifetime_total', type => 'number', fieldType => 'number');
@@ -65,7 +65,7 @@ is(troubled('totals'), '0 0', '... and no record is in trouble');
 is(ask(q{SELECT count(*) FILTER (WHERE confirmed), count(*) FROM hubspot.members WHERE name = 'totals'}), '30|30', '... all are confirmed');
 is(columns('totals'), "email 90 60\nlifetime_total 60 20\nlifetime_total unknown_property 50 0\norders_count 90 60\norders_count unknown_property 30 0", '... which the columns show');
 
-is(ask(q{SELECT count(*) FROM hubspot_health()}), 0, '... and all is well again');
+becomes(sub { ask(q{SELECT count(*) FROM hubspot_health()}) }, '0', '... and all is well again');
 is(ask(q{SELECT string_agg(concat_ws(' ', property, source_column, code, rows, waiting, delivered, left_out, warned), ', ' ORDER BY property NULLS FIRST, code NULLS FIRST) FROM hubspot.sync_report WHERE name = 'totals'}),
 	'90 0 60 30 20, unknown_property 30 0 30, email mail 90 60 30, lifetime_total total 60 20 40, lifetime_total total unknown_property 50 0 50, orders_count orders 90 60 30, orders_count orders unknown_property 30 0 30',
 	'... the report in full');
@@ -104,7 +104,7 @@ ask(q{SELECT hubspot_sync('staff', 'staff', mapping => '{"email": "mail", "shoe_
 is(ask(q{SELECT rejected FROM hubspot.syncs WHERE name = 'staff'}), 1402, 'declared anew as it was, it keeps its counts');
 ask(q{SELECT hubspot_sync('staff', 'staff', mapping => '{"email": "mail", "firstname": "size"}', backfill => false)});
 is(lines('staff'), '0 0 0 0', '... and with other columns it begins anew');
-is(ask(q{SELECT count(*) FROM hubspot_health()}), 0, '... which ends the trouble');
+becomes(sub { ask(q{SELECT count(*) FROM hubspot_health()}) }, '0', '... which ends the trouble');
 ask(q{UPDATE staff SET size = 'y' WHERE id = 1});
 wait_drained($node, 'postgres');
 is(lines('staff'), '1 0 1 0, email 1 1 0, firstname 1 1 0', '... and counts');

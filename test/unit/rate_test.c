@@ -21,7 +21,7 @@ static double done;
 static void
 begin(void)
 {
-	rate = (Rate) {0};
+	memset(&rate, 0, sizeof(rate));
 	now = 12345678;
 	done = 0;
 }

@@ -22,6 +22,7 @@
 #include "access/brin.h"
 #include "access/genam.h"
 #include "access/table.h"
+#include "catalog/pg_am.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/fmgrprotos.h"

@@ -241,7 +241,11 @@ static void
 close_indexes(ResultRelInfo *info)
 {
 	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		/* a BRIN index has buffers pinned */
+		index_insert_cleanup(info->ri_IndexRelationDescs[i], info->ri_IndexRelationInfo[i]);
 		index_close(info->ri_IndexRelationDescs[i], NoLock);
+	}
 }
 
 void

@@ -121,6 +121,8 @@ subtest 'rules and expressions' => sub {
 
 subtest 'the exporter' => sub {
 	my $exporter = in_path('prometheus-postgres-exporter') or plan skip_all => 'there is no prometheus-postgres-exporter';
+	# the options of later ones have not been tried
+	plan skip_all => 'the exporter is not that of Debian 12' if `$exporter --version 2>&1` !~ /version 0\.11\./;
 	ask('ALTER ROLE watcher LOGIN; CREATE TABLE many AS SELECT n AS id, \'m\' || n || \'@example.com\' AS email FROM generate_series(1, 20000) n; ALTER TABLE many ADD PRIMARY KEY (id)');
 	# an answer tells the budget
 	ask(q{SELECT hubspot_identify('{"userId": "one@example.com"}', 'second')});

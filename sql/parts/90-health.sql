@@ -7,6 +7,11 @@ CREATE FUNCTION @extschema@.hubspot_health(OUT problem text, OUT remedy text) RE
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+	/* this database's worker, looked at once, so that its problem and its state are of one moment */
+	WITH here AS (
+		SELECT w.* FROM hubspot.worker_report() w
+		WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	)
 	SELECT 'the library hubspot is not preloaded: rows are queued but never sent',
 		'add hubspot to shared_preload_libraries and restart the server'
 	WHERE NOT hubspot.is_preloaded()
@@ -23,23 +28,19 @@ UNION ALL
 	WHERE pg_is_in_recovery()
 UNION ALL
 	SELECT format('no worker runs for this database: %s',
-			coalesce((SELECT nullif(w.problem, '') FROM hubspot.worker_report() w
-				WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
+			coalesce((SELECT nullif(w.problem, '') FROM here w),
 				(SELECT 'held: ' || i.held_reason FROM hubspot.installation i WHERE i.held_at IS NOT NULL),
 				'not started yet, or hubspot.databases leaves it out')),
-		CASE WHEN EXISTS (SELECT FROM hubspot.worker_report() w
-				WHERE w.failures > 0 AND w.state = 'stopped' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+		CASE WHEN EXISTS (SELECT FROM here w WHERE w.failures > 0 AND w.state = 'stopped')
 			THEN 'mend what the server log names as the cause; nothing is lost, and it is tried again by itself, after a minute at most'
 			ELSE (SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'STOPPED') END
 	WHERE NOT pg_is_in_recovery()
 		AND hubspot.is_preloaded()
-		AND NOT EXISTS (SELECT FROM hubspot.worker_report() w
-			WHERE (w.pid <> 0 OR w.state = 'held') AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+		AND NOT EXISTS (SELECT FROM here w WHERE w.pid <> 0 OR w.state = 'held')
 UNION ALL
 	SELECT format('refreshes and back-fills wait: %s', w.refresher_problem),
 		CASE WHEN w.refresher_problem LIKE 'too many%' THEN 'see below what helps with those that are stuck' ELSE 'raise max_worker_processes and restart the server' END
-	FROM hubspot.worker_report() w
-	WHERE w.refresher_problem IS NOT NULL AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	FROM here w WHERE w.refresher_problem IS NOT NULL
 UNION ALL
 	SELECT format('%s "%s" of %s runs since %s, %s other definitions wait', y.kind, y.name, y.owner, date_trunc('second', w.refresher_since), o.waiting),
 		'its query is ended at its timeout, or by pg_terminate_backend() of the refresher, unless it looks for no interrupts; hubspot.max_refresh_timeout bounds every timeout'
@@ -73,12 +74,10 @@ UNION ALL
 		/* one that waits after crashes has a process, and goes on by itself */
 		CASE WHEN w.pid <> 0 THEN 'find out from the server''s log what crashed; nothing is lost'
 			ELSE (SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD') END
-	FROM hubspot.worker_report() w
-	WHERE w.state = 'held' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	FROM here w WHERE w.state = 'held'
 UNION ALL
 	SELECT format('the worker: %s', w.problem), 'mend what the server log names; nothing is lost'
-	FROM hubspot.worker_report() w
-	WHERE w.state = 'running' AND w.problem <> '' AND w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	FROM here w WHERE w.state = 'running' AND w.problem <> ''
 UNION ALL
 	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
 		x.remedy || CASE WHEN l.until IS NOT NULL THEN format('; it is tried again at %s%s', date_trunc('second', l.until),

@@ -170,6 +170,19 @@ my %usual_exits = (
 # Exits that take a minute and more; 080_clone_held has the last one.
 my %not_here = ((map { $_ => $rule{$_}{left_by} } 'no meter', 'key not unique', 'answer too long'), 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
 
+# What was notified of so far.  Of a lane something is told once a second at most, and what came and went between is
+# not: so a round waits for the word on what it has broken before it mends it, and then for the end.
+my @told;
+
+sub gather { return push @told, map { JSON::PP->new->decode($_) } $listener->query('SELECT 1') =~ /with payload "(\{.*\})" received/g }
+
+sub hears
+{
+	my ($from, $is_it, $what) = @_;
+	wait_until(sub { gather(); grep { $is_it->($_) } @told[ $from .. $#told ] }, $what);
+	return;
+}
+
 sub check_round
 {
 	my ($event, $exit) = @_;
@@ -180,6 +193,8 @@ sub check_round
 	my $events_go = $rule->{scope} eq 'lane' || $case->{spares_events};
 	my $before = requests();
 	my $began = time;
+	my $is_told = defined $rule->{remedy} && $rule->{scope} ne 'database';
+	my $from = @told;
 
 	$case->{break}->($exit);
 	queue(500);
@@ -203,10 +218,12 @@ sub check_round
 	cmp_ok(requests() - $before, '<=', $most, "$name: few requests") if $exit ne 'time';
 	probe_once($name) if $exit eq 'reload' && $rule->{scope} eq 'lane' && !$case->{is_short};
 
+	hears($from, sub { $_[0]{wrong} && $_[0]{event} eq $event }, "$name: to be told") if $is_told;
 	($case->{mend} // sub { $sim->clear_faults })->();
 	($case->{exits}{$exit} // $usual_exits{$exit})->();
 	wait_until(sub { waiting() eq 'none' }, sub { "$name: all to be delivered, now " . join ' ', state_of('contacts') });
 	wait_until(sub { (state_of('contacts'))[0] eq 'RUN' }, "$name: RUN again");
+	hears($from, sub { ($_[0]{before} // '') eq $event }, "$name: its end to be told") if $is_told;
 	is(ask("SELECT max(attempt) FROM hubspot.outbox_status WHERE key ~ '^r${round}[ne]'"), '1', "$name: no attempt was counted");
 	$sim->clear_faults;
 	return;
@@ -280,10 +297,9 @@ is( ask(q{SELECT sum(n_tup_upd + n_tup_del + n_dead_tup) FROM pg_stat_user_table
 	'0', 'and nothing was ever changed in the rings');
 
 # Whatever was wrong has been told where nobody has to look, and its end, too: see hubspot_health().
-my @told;
 wait_until(
 	sub {
-		push @told, map { JSON::PP->new->decode($_) } $listener->query('SELECT 1') =~ /with payload "(\{.*\})" received/g;
+		gather();
 		# what a worker that was held has told is void
 		my %wrong;
 		for (@told)

@@ -45,7 +45,7 @@ object_ownercheck(Oid catalog, Oid object, Oid role)
 #define check_can_set_role(member, role) check_is_member_of_role(member, role)
 #endif
 
-/* 17: an index keeps what it needs from one row to the next, until it is told that it was the last. */
+/* 17: an index keeps what it needs for the next row, until it is told that there is none. */
 #if PG_VERSION_NUM < 170000
 #define index_insert_cleanup(index, info) ((void) (index), (void) (info))
 #endif

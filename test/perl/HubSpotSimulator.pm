@@ -150,6 +150,16 @@ sub add_property
 	return $self->_ask('POST', "properties/$type", \%property);
 }
 
+# A custom object, {name => ...} as the schemas interface takes it; its schema.
+sub add_schema
+{
+	my ($self, %schema) = @_;
+	return $self->_ask('POST', 'schemas', \%schema);
+}
+
+# All live records of a type, with their values and associations.
+sub records { return $_[0]->_lines("records/$_[1]") }
+
 sub _escape
 {
 	my ($text) = @_;

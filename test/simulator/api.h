@@ -11,7 +11,7 @@
 #define SIMULATOR_API_H
 
 #include "http.h"
-#include "store.h"
+#include "type.h"
 
 /* write.c: section 3.1 to 3.3 */
 extern void objects_upsert(Request *request);
@@ -41,6 +41,14 @@ extern void property_add_many(Request *request);
 extern void property_archive(Request *request);
 extern void groups_list(Request *request);
 extern void group_add(Request *request);
+
+/* custom.c: section 2 of the notes on objects */
+extern void schemas_list(Request *request);
+extern void schemas_read(Request *request);
+extern void schema_read(Request *request);
+extern void schema_create(Request *request);
+extern void schema_change(Request *request);
+extern void schema_delete(Request *request);
 
 /* account.c: section 3.11 */
 extern void account_details(Request *request);
@@ -97,7 +105,7 @@ extern void batch_end(Request *request, int status, const Buffer *errors, int er
 extern void batch_missing(Buffer *errors, const ObjectType *type,
 						  const char *const *ids, int count);
 
-/* A property that may be an idProperty; else NULL after filling the reply. */
+/* A property that may be an idProperty, of a request that writes; else NULL after filling the reply. */
 extern struct Property *batch_id_property(Request *request, const char *name);
 
 /* A JSON string member; NULL when it is absent or of another type. */

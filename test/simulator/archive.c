@@ -81,7 +81,7 @@ object_erase(Request *request)
 	Object	   *object;
 	const char *address;
 
-	if (request->type != &contacts)
+	if (request->type != contacts)
 	{
 		reply_no_such_path(request);
 		return;
@@ -109,14 +109,14 @@ object_erase(Request *request)
 		}
 		/* HubSpot blocks an address it does not know. */
 		if (property->role == ROLE_EMAIL)
-			table_set(&contacts.blocked, value_key(property, id), &contacts);
+			table_set(&contacts->blocked, value_key(property, id), contacts);
 		log_removal(request, "gdpr", NULL, id);
 		reply_empty(request, 204);
 		return;
 	}
-	address = object_value(object, contacts.email);
+	address = object_value(object, contacts->email);
 	if (address != NULL)
-		table_set(&contacts.blocked, address, &contacts);
+		table_set(&contacts->blocked, address, contacts);
 	association_forget(object);
 	store_erase(object);
 	log_removal(request, "gdpr", scratch_printf("%llu", (unsigned long long) object->id), id);

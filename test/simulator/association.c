@@ -54,7 +54,7 @@ link_remove(const Object *object, const Pair *pair)
 Pair *
 pair_find(Object *from, Object *to, bool create)
 {
-	Object	   *contact = from->type == &contacts ? from : to;
+	Object	   *contact = from->type == contacts ? from : to;
 	Object	   *company = contact == from ? to : from;
 	uint64_t	key[2] = {contact->id, company->id};
 	Pair	   *pair = table_get(&pairs, key, sizeof(key));
@@ -164,7 +164,7 @@ association_render(Buffer *out, const Object *object)
 const char *
 types_read(struct json_object *json, const ObjectType *from, Types *types)
 {
-	bool		contact_side = from == &contacts;
+	bool		contact_side = from == contacts;
 
 	if (!json_object_is_type(json, json_type_array) || json_object_array_length(json) == 0)
 		return "Some required fields were not set: [types]";
@@ -219,10 +219,18 @@ pair_log(Request *request, const char *op, const Pair *pair)
 	journal_end(line);
 }
 
+bool
+association_has_parent(const ObjectType *type, struct json_object *list)
+{
+	(void) type;
+	return json_object_is_type(list, json_type_array) && json_object_array_length(list) > 0;
+}
+
 void
 association_of_create(Request *request, Object *object, struct json_object *list)
 {
-	if (!json_object_is_type(list, json_type_array))
+	if (!json_object_is_type(list, json_type_array) ||
+		(object->type != contacts && object->type != companies))
 		return;
 	for (size_t i = 0; i < json_object_array_length(list); i++)
 	{
@@ -235,7 +243,7 @@ association_of_create(Request *request, Object *object, struct json_object *list
 
 		if (!json_object_object_get_ex(item, "to", &to) || json_text(to, "id") == NULL)
 			continue;
-		other = store_by_id(object->type == &contacts ? &companies : &contacts, json_text(to, "id"));
+		other = store_by_id(object->type == contacts ? companies : contacts, json_text(to, "id"));
 		json_object_object_get_ex(item, "types", &json);
 		if (other == NULL || types_read(json, object->type, &types) != NULL)
 			continue;

@@ -10,7 +10,7 @@
 #include <json-c/json.h>
 
 #include "http.h"
-#include "store.h"
+#include "type.h"
 
 #define MAX_LABELS		8
 
@@ -61,6 +61,9 @@ extern void pair_log(Request *request, const char *op, const Pair *pair);
 
 /* The "associations" array of a create; what is malformed in it is ignored. */
 extern void association_of_create(Request *request, Object *object, struct json_object *list);
+
+/* Does such an array name a contact or company that a new record of the type can belong to? */
+extern bool association_has_parent(const ObjectType *type, struct json_object *list);
 
 /* The record goes: so do its pairs. */
 extern void association_forget(const Object *object);

@@ -29,7 +29,8 @@ end_id(struct json_object *input, const char *name)
 static bool
 two_kinds(Request *request)
 {
-	if (request->type != request->other)
+	if (request->type != request->other && (request->type == contacts || request->type == companies) &&
+		(request->other == contacts || request->other == companies))
 		return true;
 	reply_error(request, 400, "VALIDATION_ERROR", "Associations of %s with %s are not supported",
 				request->type->name, request->other->name);
@@ -71,7 +72,7 @@ missing_end(Buffer *errors, const ObjectType *type, const char *id)
 static void
 render_pair(Request *request, const Pair *pair)
 {
-	const Object *from = request->type == &contacts ? pair->contact : pair->company;
+	const Object *from = request->type == contacts ? pair->contact : pair->company;
 	const Object *to = from == pair->contact ? pair->company : pair->contact;
 
 	buffer_printf(&request->reply, "{\"fromObjectTypeId\":\"%s\",\"fromObjectId\":%llu,"
@@ -91,14 +92,14 @@ render_direction(Request *request, const Object *from, const Object *to, int *co
 				  "\"associationSpec\":{\"associationCategory\":\"HUBSPOT_DEFINED\","
 				  "\"associationTypeId\":%d}}",
 				  (unsigned long long) from->id, (unsigned long long) to->id,
-				  from->type == &contacts ? CONTACT_DEFAULT : COMPANY_DEFAULT);
+				  from->type == contacts ? CONTACT_DEFAULT : COMPANY_DEFAULT);
 }
 
 /* In the default form a pair is told by a result for each direction, the opposite one first. */
 static void
 render_default(Request *request, const Pair *pair, int *count)
 {
-	const Object *from = request->type == &contacts ? pair->contact : pair->company;
+	const Object *from = request->type == contacts ? pair->contact : pair->company;
 	const Object *to = from == pair->contact ? pair->company : pair->contact;
 	bool		both = !answer_is(ANSWER_ONE_DIRECTION);
 
@@ -253,7 +254,7 @@ void
 associations_read(Request *request)
 {
 	struct json_object *inputs;
-	bool		from_contact = request->type == &contacts;
+	bool		from_contact = request->type == contacts;
 	Buffer	   *out = &request->reply;
 	Buffer		errors = {0};
 	int			error_count = 0;

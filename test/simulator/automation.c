@@ -50,7 +50,7 @@ automation_note(const Object *contact)
 static const char *
 domain_of(const Object *contact)
 {
-	const char *address = object_value(contact, contacts.email);
+	const char *address = object_value(contact, contacts->email);
 	const char *domain = address == NULL ? NULL : strrchr(address, '@');
 
 	domain = domain == NULL ? NULL : domain + 1;
@@ -61,7 +61,7 @@ domain_of(const Object *contact)
 	}
 	if (domain == NULL)
 	{
-		domain = object_value(contact, property_find(&contacts, "website"));
+		domain = object_value(contact, property_find(contacts, "website"));
 		if (domain != NULL && strstr(domain, "://") != NULL)
 			domain = strstr(domain, "://") + 3;
 		if (domain != NULL && strncasecmp(domain, "www.", 4) == 0)
@@ -76,8 +76,8 @@ domain_of(const Object *contact)
 static bool
 has_domain(const Object *company, const char *domain)
 {
-	const char *primary = object_value(company, companies.domain);
-	const char *more = object_value(company, property_find(&companies, "hs_additional_domains"));
+	const char *primary = object_value(company, companies->domain);
+	const char *more = object_value(company, property_find(companies, "hs_additional_domains"));
 	size_t		len = strlen(domain);
 
 	if (primary != NULL && strcasecmp(primary, domain) == 0)
@@ -99,9 +99,9 @@ company_of(const char *domain, int64_t now)
 {
 	bool		by_index = strcmp(config.auto_company_match, "index") == 0;
 
-	for (size_t i = 0; i < companies.object_count; i++)
+	for (size_t i = 0; i < companies->object_count; i++)
 	{
-		Object	   *company = companies.objects[i];
+		Object	   *company = companies->objects[i];
 
 		if (company->archived || company->erased || !has_domain(company, domain) ||
 			(by_index && company->created_ms > now - config.search_lag_ms))
@@ -137,8 +137,8 @@ find_company(Request *request, Object *contact, int64_t now)
 	company = company_of(domain, now);
 	if (company == NULL)
 	{
-		company = store_create(&companies, now);
-		object_set(company, companies.domain, domain);
+		company = store_create(companies, now);
+		object_set(company, companies->domain, domain);
 		log_made(request, company, domain);
 	}
 	if (pair_find(contact, company, false) != NULL)
@@ -156,7 +156,7 @@ automation_run(Request *request)
 	while (first < count && waiting[first].at_ms <= now_ms())
 	{
 		const Due  *due = &waiting[first++];
-		Object	   *contact = store_by_id(&contacts, scratch_printf("%llu", (unsigned long long) due->contact));
+		Object	   *contact = store_by_id(contacts, scratch_printf("%llu", (unsigned long long) due->contact));
 
 		if (contact != NULL)
 			find_company(request, contact, due->at_ms);

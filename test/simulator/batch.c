@@ -10,14 +10,7 @@
 #include "config.h"
 #include "error.h"
 #include "property.h"
-
-static const char *const contact_defaults[] = {
-	"createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname", NULL
-};
-
-static const char *const company_defaults[] = {
-	"createdate", "domain", "hs_lastmodifieddate", "hs_object_id", "name", NULL
-};
+#include "reading.h"
 
 const char *
 json_text(struct json_object *object, const char *name)
@@ -122,7 +115,8 @@ batch_id_property(Request *request, const char *name)
 {
 	Property   *property = property_find(request->type, name);
 
-	if (property != NULL && property->unique)
+	if (property != NULL && property->unique &&
+		(property->role != ROLE_SKU || reading_is(READING_UNIQUE_SKU)))
 		return property;
 	reply_error(request, 400, "VALIDATION_ERROR",
 				"Unable to perform update/upsert by non-unique %s property %s in portal ID %lld",
@@ -133,13 +127,13 @@ batch_id_property(Request *request, const char *name)
 Object *
 contact_of_address(const char *address, bool *created)
 {
-	Object	   *contact = store_holder(contacts.email, address);
+	Object	   *contact = store_holder(contacts->email, address);
 
 	*created = contact == NULL;
 	if (contact == NULL)
 	{
-		contact = store_create(&contacts, now_ms());
-		object_set(contact, contacts.email, address);
+		contact = store_create(contacts, now_ms());
+		object_set(contact, contacts->email, address);
 	}
 	return contact;
 }
@@ -148,7 +142,7 @@ static void
 render_property(Buffer *out, const Object *object, const char *name, bool *first)
 {
 	const Property *property = property_find(object->type, name);
-	bool		is_company = object->type == &contacts && strcmp(name, "associatedcompanyid") == 0;
+	bool		is_company = object->type == contacts && strcmp(name, "associatedcompanyid") == 0;
 	const char *value;
 
 	/* An unknown name is left out silently. */
@@ -188,27 +182,24 @@ void
 object_render(Buffer *out, const Object *object, struct json_object *names)
 {
 	/* These are always there; whoever asks for them gets them once. */
-	const char *always[] = {"createdate", "hs_object_id", object->type->modified_name};
-	const char *const *defaults = object->type == &contacts ? contact_defaults : company_defaults;
+	const char *always[] = {object->type->created_name, "hs_object_id", object->type->modified_name};
+	Table		seen = {0};
 	bool		first = true;
 
 	buffer_puts(out, "{\"id\":\"");
 	buffer_u64(out, object->id);
 	buffer_puts(out, "\",\"properties\":{");
+	for (size_t i = 0; i < 3; i++)
+		render_property(out, object, always[i], &first);
 	if (names == NULL || json_object_array_length(names) == 0)
 	{
-		for (; *defaults != NULL; defaults++)
-			render_property(out, object, *defaults, &first);
+		for (int i = 0; i < object->type->shown_count; i++)
+			render_property(out, object, object->type->shown[i], &first);
 	}
 	else
 	{
-		Table		seen = {0};
-
 		for (size_t i = 0; i < 3; i++)
-		{
 			table_set(&seen, always[i], out);
-			render_property(out, object, always[i], &first);
-		}
 		for (size_t i = 0; i < json_object_array_length(names); i++)
 		{
 			const char *name = json_object_get_string(json_object_array_get_idx(names, i));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "reading.h"
 
 typedef enum ConfigKind
 {
@@ -56,11 +57,28 @@ static const ConfigKey keys[] = {
 	{"auto_company_ms", CONFIG_INT, &config.auto_company_ms},
 	{"auto_company_match", CONFIG_STRING, &config.auto_company_match},
 	{"further_domains", CONFIG_STRING, &config.further_domains},
+	{"activated", CONFIG_LIST, &config.activated},
+	{"readings", CONFIG_LIST, &config.readings},
+	{"reading_seed", CONFIG_INT, &config.reading_seed},
 	{"answers", CONFIG_LIST, &config.answers},
 	{"answer_seed", CONFIG_INT, &config.answer_seed},
 };
 
 #define KEY_COUNT	(sizeof(keys) / sizeof(keys[0]))
+
+/* Lists of names that a seed can choose, too. */
+static const struct
+{
+	const char *list_name;
+	const char *seed_name;
+	StringList *list;
+	int64_t    *seed;
+	const char *(*name) (int number);
+	uint64_t	(*choice) (int64_t seed);
+}			chosen[] = {
+	{"answers", "answer_seed", &config.answers, &config.answer_seed, answer_name, answer_choice},
+	{"readings", "reading_seed", &config.readings, &config.reading_seed, reading_name, reading_choice},
+};
 
 void
 config_init(void)
@@ -84,7 +102,7 @@ config_init(void)
 	config.event_repeat = must_strdup("refuse");
 	config.auto_company_match = must_strdup("records");
 	config.further_domains = must_strdup("token");
-	config.answers.given = config.required.given = true;
+	config.answers.given = config.required.given = config.readings.given = config.activated.given = true;
 }
 
 static const ConfigKey *
@@ -98,15 +116,22 @@ find_key(const char *name)
 	return NULL;
 }
 
+/* Is it a name that the list can have?  Lists that are not chosen from can have any. */
 static bool
-is_variant(struct json_object *name)
+is_choice(const void *list, struct json_object *name)
 {
-	for (int i = 0; answer_name(i) != NULL; i++)
+	for (size_t at = 0; at < sizeof(chosen) / sizeof(chosen[0]); at++)
 	{
-		if (strcmp(answer_name(i), json_object_get_string(name)) == 0)
-			return true;
+		if (chosen[at].list != list)
+			continue;
+		for (int i = 0; chosen[at].name(i) != NULL; i++)
+		{
+			if (strcmp(chosen[at].name(i), json_object_get_string(name)) == 0)
+				return true;
+		}
+		return false;
 	}
-	return false;
+	return true;
 }
 
 static bool
@@ -123,15 +148,15 @@ fits(const ConfigKey *key, struct json_object *value)
 			return json_object_is_type(value, json_type_string);
 		case CONFIG_LIST:
 			if (value == NULL)
-				return key->target != &config.answers && key->target != &config.required;
+				return key->target == &config.tokens || key->target == &config.scopes ||
+					key->target == &config.activated;
 			if (!json_object_is_type(value, json_type_array))
 				return false;
 			for (size_t i = 0; i < json_object_array_length(value); i++)
 			{
 				struct json_object *item = json_object_array_get_idx(value, i);
 
-				if (!json_object_is_type(item, json_type_string) ||
-					(key->target == &config.answers && !is_variant(item)))
+				if (!json_object_is_type(item, json_type_string) || !is_choice(key->target, item))
 					return false;
 			}
 			return true;
@@ -150,24 +175,29 @@ list_set(StringList *list, struct json_object *value)
 		list_append(list, json_object_get_string(json_object_array_get_idx(value, i)));
 }
 
-/* Variants that were named are on until a seed chooses others. */
+/* What was named is on until a seed chooses otherwise. */
 static void
-choose_answers(struct json_object *object)
+choose(struct json_object *object)
 {
-	uint64_t	choice = answer_choice(config.answer_seed);
-
-	if (json_object_object_get_ex(object, "answers", NULL))
-		config.answer_seed = 0;
-	else if (json_object_object_get_ex(object, "answer_seed", NULL))
+	for (size_t at = 0; at < sizeof(chosen) / sizeof(chosen[0]); at++)
 	{
-		struct json_object *none = json_object_new_array();
+		uint64_t	choice = chosen[at].choice(*chosen[at].seed);
+		struct json_object *none;
 
-		list_set(&config.answers, none);
+		if (json_object_object_get_ex(object, chosen[at].list_name, NULL))
+		{
+			*chosen[at].seed = 0;
+			continue;
+		}
+		if (!json_object_object_get_ex(object, chosen[at].seed_name, NULL))
+			continue;
+		none = json_object_new_array();
+		list_set(chosen[at].list, none);
 		json_object_put(none);
-		for (int i = 0; answer_name(i) != NULL; i++)
+		for (int i = 0; chosen[at].name(i) != NULL; i++)
 		{
 			if ((choice >> i & 1) != 0)
-				list_append(&config.answers, answer_name(i));
+				list_append(chosen[at].list, chosen[at].name(i));
 		}
 	}
 }
@@ -219,7 +249,7 @@ config_apply(struct json_object *object, const char **error)
 				break;
 		}
 	}
-	choose_answers(object);
+	choose(object);
 	return true;
 }
 

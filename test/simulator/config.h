@@ -59,6 +59,10 @@ typedef struct Config
 	char	   *auto_company_match; /* "records", or "index": as a search would find them */
 	char	   *further_domains;	/* a search by a company's: "token", "refuse" or "nothing" */
 
+	StringList	activated;		/* ids of the types that are switched on; null: all */
+	int64_t		reading_seed;	/* of the readings that are on, see reading.h; 0: as named below */
+	StringList	readings;		/* their names; never null */
+
 	int64_t		answer_seed;	/* of the variants that are on, see answer.h; 0: as named below */
 	StringList	answers;		/* their names; never null */
 } Config;

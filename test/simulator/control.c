@@ -12,6 +12,7 @@
 #include "association.h"
 #include "automation.h"
 #include "config.h"
+#include "custom.h"
 #include "error.h"
 #include "event.h"
 #include "fault.h"
@@ -20,7 +21,6 @@
 #include "limits.h"
 #include "list.h"
 #include "property.h"
-#include "store.h"
 
 #define PREFIX	"/_sim/"
 
@@ -150,7 +150,7 @@ render_stored(Buffer *out, const Object *object)
 static void
 serve_objects(Request *request, const char *type_name)
 {
-	ObjectType *type = object_type(type_name);
+	ObjectType *type = type_named(type_name);
 	const char *id = request_query(request, "id");
 	const char *key = request_query(request, "key");
 	const char *property_name = request_query(request, "property");
@@ -180,7 +180,7 @@ serve_objects(Request *request, const char *type_name)
 	else
 	{
 		property = property_find(type, property_name ? property_name :
-								 type == &contacts ? "email" : "domain");
+								 type->shown_count > 0 ? type->shown[0] : "hs_object_id");
 		if (property == NULL)
 		{
 			refuse(request, 400, "no such property");
@@ -206,6 +206,47 @@ serve_objects(Request *request, const char *type_name)
 	reply_json(request, 200);
 }
 
+/* All live records, a line each: what a test joins with its tables. */
+static void
+serve_records(Request *request, const char *type_name)
+{
+	ObjectType *type = type_named(type_name);
+
+	if (type == NULL)
+	{
+		refuse(request, 404, "no such object type");
+		return;
+	}
+	for (size_t i = 0; i < type->object_count; i++)
+	{
+		if (type->objects[i]->archived || type->objects[i]->erased)
+			continue;
+		render_stored(&request->reply, type->objects[i]);
+		buffer_puts(&request->reply, "\n");
+	}
+	request->status = 200;
+	request->content_type = "application/x-ndjson";
+}
+
+/* A custom object, as by HubSpot's interface; labels and the like may be left out. */
+static void
+serve_schemas(Request *request)
+{
+	const char *error;
+	ObjectType *type;
+
+	if (!parse(request))
+		return;
+	type = custom_create(request->json, true, &error);
+	if (type == NULL)
+	{
+		refuse(request, 400, error);
+		return;
+	}
+	custom_render(&request->reply, type, true);
+	reply_json(request, 201);
+}
+
 static void
 serve_stats(Request *request)
 {
@@ -226,7 +267,7 @@ serve_stats(Request *request)
 	buffer_printf(out, "},\"contacts\":%zu,\"companies\":%zu,\"associations\":%zu,"
 				  "\"non_string_values\":%llu,\"max_burst_in_window\":%llu,\"daily_used\":%lld,"
 				  "\"arrivals\":{\"first_us\":%lld,\"last_us\":%lld}}",
-				  contacts.live_count, companies.live_count, association_count(),
+				  contacts->live_count, companies->live_count, association_count(),
 				  (unsigned long long) stats.non_string_values,
 				  (unsigned long long) limits_max_burst(), (long long) config.daily_used,
 				  (long long) stats.first_arrival_us, (long long) stats.last_arrival_us);
@@ -261,7 +302,7 @@ serve_forms(Request *request)
 static void
 serve_properties(Request *request, const char *type_name)
 {
-	ObjectType *type = object_type(type_name);
+	ObjectType *type = type_named(type_name);
 	Property   *property;
 	int			status;
 	const char *category;
@@ -282,8 +323,7 @@ serve_properties(Request *request, const char *type_name)
 		if (!json_object_object_get_ex(request->json, "label", NULL))
 			json_object_object_add(request->json, "label", json_object_get(name));
 		if (!json_object_object_get_ex(request->json, "groupName", NULL))
-			json_object_object_add(request->json, "groupName", json_object_new_string(
-																					  type == &contacts ? "contactinformation" : "companyinformation"));
+			json_object_object_add(request->json, "groupName", json_object_new_string(type->group));
 	}
 	property = property_restore(type, request->json);
 	if (property == NULL)
@@ -293,6 +333,10 @@ serve_properties(Request *request, const char *type_name)
 		refuse(request, status, message);
 		return;
 	}
+	if (json_object_object_get_ex(request->json, "readOnlyValue", &name))
+		property->read_only = json_object_get_boolean(name);
+	if (json_object_object_get_ex(request->json, "calculated", &name))
+		property->calculated = json_object_get_boolean(name);
 	property->only_letters = json_object_object_get_ex(request->json, "onlyLetters", &name) &&
 		json_object_get_boolean(name);
 	property_render(&request->reply, property);
@@ -325,6 +369,10 @@ control_serve(Request *request)
 		serve_forms(request);
 	else if (strncmp(path, "objects/", 8) == 0 && get)
 		serve_objects(request, path + 8);
+	else if (strncmp(path, "records/", 8) == 0 && get)
+		serve_records(request, path + 8);
+	else if (strcmp(path, "schemas") == 0 && post)
+		serve_schemas(request);
 	else if (strncmp(path, "properties/", 11) == 0 && post)
 		serve_properties(request, path + 11);
 	else

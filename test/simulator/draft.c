@@ -11,6 +11,7 @@
 #include "association.h"
 #include "config.h"
 #include "journal.h"
+#include "reading.h"
 
 #define INPUT_CLASS \
 	"com.hubspot.inbounddb.publicobject.core.v2.SimplePublicObjectBatchInput$Json"
@@ -161,7 +162,7 @@ check_unique(Draft *draft, Table *claims, const Setting *setting)
 		}
 		return;
 	}
-	if (!property->unique)
+	if (!property->unique || (property->role == ROLE_SKU && !reading_is(READING_UNIQUE_SKU)))
 		return;
 	holder = store_holder(property, setting->text);
 	if ((holder != NULL && holder != draft->target) ||
@@ -211,21 +212,43 @@ find_target(Draft *draft)
 	draft->missing = draft->operation == OP_UPDATE && draft->target == NULL;
 }
 
-/* What the account demands of a new record: a rule of its own, that 2026-09 enforces. */
 static void
-check_required(Draft *draft)
+require(Draft *draft, const char *name)
 {
-	size_t		len = strlen(draft->type->name);
+	if (!has_setting(draft, name))
+		problem_add(&draft->problems, "REQUIRED_FIELD", name, "Property \"%s\" is required", name);
+}
 
-	for (int i = 0; i < config.required.count; i++)
+/* What a new record needs: by its type, and by a rule of the account that 2026-09 enforces. */
+static void
+check_new(Draft *draft)
+{
+	ObjectType *type = draft->type;
+	size_t		len = strlen(type->name);
+	int			count = type_required(type, draft->operation == OP_UPSERT);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(type->required[i], "/") != 0)
+			require(draft, type->required[i]);
+	}
+	for (int i = 0; draft->is_strict && i < config.required.count; i++)
 	{
 		const char *item = config.required.items[i];
 
-		if (strncmp(item, draft->type->name, len) == 0 && item[len] == '.' &&
-			!has_setting(draft, item + len + 1))
-			problem_add(&draft->problems, "REQUIRED_FIELD", item + len + 1,
-						"Property \"%s\" is required", item + len + 1);
+		if (strncmp(item, type->name, len) == 0 && item[len] == '.')
+			require(draft, item + len + 1);
 	}
+	if (type->needs_parent && !association_has_parent(draft->type, draft->associations))
+		draft->refused = scratch_printf("A %s must be associated with a contact or a company when it is created",
+										type->singular);
+}
+
+static void
+refuse_read_only(Draft *draft, const char *name)
+{
+	problem_add(&draft->problems, "READ_ONLY_VALUE", name,
+				"\"%s\" is a read only property; its value cannot be set.", name);
 }
 
 void
@@ -245,8 +268,7 @@ draft_check(Draft *draft, Table *claims)
 			problem_add(&draft->problems, "PROPERTY_DOESNT_EXIST", name,
 						"Property \"%s\" does not exist", name);
 		else if (property->read_only)
-			problem_add(&draft->problems, "READ_ONLY_VALUE", name,
-						"\"%s\" is a read only property; its value cannot be set.", name);
+			refuse_read_only(draft, name);
 		else if (value == NULL)
 			problem_add(&draft->problems, "INVALID_VALUE", name,
 						"Property values must be strings: \"%s\" is null", name);
@@ -256,18 +278,23 @@ draft_check(Draft *draft, Table *claims)
 	/* The key of a new record is a value of it, whether or not it was repeated. */
 	if (draft->operation == OP_UPSERT && draft->target == NULL &&
 		!json_object_object_get_ex(draft->properties, draft->id_property->name, NULL))
-		add_setting(draft, draft->id_property, draft->id);
+	{
+		if (draft->id_property->read_only)
+			refuse_read_only(draft, draft->id_property->name);
+		else
+			add_setting(draft, draft->id_property, draft->id);
+	}
 	for (int i = 0; i < draft->setting_count; i++)
 		check_unique(draft, claims, &draft->settings[i]);
-	if (draft->is_strict && draft->operation != OP_UPDATE && draft->target == NULL)
-		check_required(draft);
+	if (draft->operation != OP_UPDATE && draft->target == NULL)
+		check_new(draft);
 	if (draft->operation != OP_CREATE || draft->problems.first != NULL)
 		return;
-	if (draft->type == &contacts && !has_setting(draft, "email") &&
+	if (draft->type == contacts && !has_setting(draft, "email") &&
 		!has_setting(draft, "firstname") && !has_setting(draft, "lastname"))
 		problem_add(&draft->problems, "REQUIRED_FIELD", "email",
 					"A contact needs one of email, firstname, lastname");
-	else if (draft->type == &companies && !has_setting(draft, "name") && !has_setting(draft, "domain"))
+	else if (draft->type == companies && !has_setting(draft, "name") && !has_setting(draft, "domain"))
 		problem_add(&draft->problems, "REQUIRED_FIELD", "name",
 					"A company needs one of name, domain");
 }
@@ -275,7 +302,8 @@ draft_check(Draft *draft, Table *claims)
 bool
 draft_failed(const Draft *draft)
 {
-	return draft->missing || draft->stumbled || draft->conflict || draft->problems.first != NULL;
+	return draft->missing || draft->stumbled || draft->conflict || draft->refused != NULL ||
+		draft->problems.first != NULL;
 }
 
 static const char *
@@ -349,7 +377,9 @@ draft_render(Buffer *out, const Draft *draft)
 
 	buffer_puts(out, "{\"id\":\"");
 	buffer_u64(out, object->id);
-	buffer_puts(out, "\",\"properties\":{\"createdate\":\"");
+	buffer_puts(out, "\",\"properties\":{\"");
+	buffer_puts(out, object->type->created_name);
+	buffer_puts(out, "\":\"");
 	buffer_time(out, object->created_ms);
 	buffer_puts(out, "\"");
 	for (int i = 0; i < draft->setting_count; i++)
@@ -404,6 +434,8 @@ draft_render_error(Buffer *out, const Draft *draft)
 
 	if (draft->problems.first != NULL)
 		message = problems_message(&draft->problems);
+	else if (draft->refused != NULL)
+		message = draft->refused;
 	else
 	{
 		category = "CONFLICT";

@@ -49,6 +49,7 @@ typedef struct Draft
 	ProblemList problems;
 	bool		conflict;		/* an address belongs to another contact */
 	Object	   *holder;			/* to that one, when it is stored already */
+	const char *refused;		/* what is wrong with it beside its values, or NULL */
 } Draft;
 
 /*

@@ -218,11 +218,16 @@ reply_unauthenticated(Request *request)
 }
 
 void
-reply_missing_scope(Request *request, const char *scope)
+reply_missing_scope(Request *request, const char *scope, const char *other)
 {
 	begin_error(request, "One or more of the following scopes are required.");
 	buffer_puts(&request->reply, ",\"context\":{\"requiredGranularScopes\":[");
 	buffer_json(&request->reply, scope);
+	if (other != NULL)
+	{
+		buffer_puts(&request->reply, ",");
+		buffer_json(&request->reply, other);
+	}
 	buffer_puts(&request->reply, "],\"links\":[\"https://developers.hubspot.com/scopes\"]}");
 	end_error(request, 403, "MISSING_SCOPES");
 }

@@ -50,7 +50,7 @@ extern void reply_invalid_json(Request *request, const char *format,...)
 
 /* 401, 403, 404 and 429 as recorded. */
 extern void reply_unauthenticated(Request *request);
-extern void reply_missing_scope(Request *request, const char *scope);
+extern void reply_missing_scope(Request *request, const char *scope, const char *other);
 extern void reply_not_found(Request *request);
 extern void reply_no_such_path(Request *request);
 extern void reply_rate_limited(Request *request, const char *policy);

@@ -110,7 +110,7 @@ check_reference(Request *request, Occurrence *occurrence)
 	occurrence->utk = json_text(occurrence->json, "utk");
 	if (email != NULL)
 	{
-		occurrence->email = value_check(contacts.email, email, &problems);
+		occurrence->email = value_check(contacts->email, email, &problems);
 		if (occurrence->email == NULL || *occurrence->email == '\0')
 			return refuse(request, scratch_printf("Email address %s is invalid", email));
 	}
@@ -202,7 +202,7 @@ accept(Request *request, Occurrence *occurrence)
 	if (occurrence->object_id == NULL && occurrence->email != NULL)
 		contact = contact_of_address(occurrence->email, &created);
 	else if (occurrence->object_id != NULL)
-		contact = store_by_id(&contacts, occurrence->object_id);
+		contact = store_by_id(contacts, occurrence->object_id);
 	line = journal_begin(request, "event", "events");
 	if (line == NULL)
 		return;

@@ -322,7 +322,7 @@ default_body(Request *request, int status)
 			reply_unauthenticated(request);
 			break;
 		case 403:
-			reply_missing_scope(request, "crm.objects.contacts.write");
+			reply_missing_scope(request, "crm.objects.contacts.write", NULL);
 			break;
 		case 404:
 			reply_not_found(request);

@@ -172,7 +172,7 @@ check_fields(Form *form, struct json_object *fields, Buffer *errors)
 		else if (table_find(&form->fields, field_key(field)) == NULL)
 			add_error(errors, "FIELD_NOT_IN_FORM_DEFINITION",
 					  scratch_printf("Error in 'fields.%s'. Field is not in the form definition", name));
-		else if (strcmp(name, "email") == 0 && value_check(contacts.email, value, &problems) == NULL)
+		else if (strcmp(name, "email") == 0 && value_check(contacts->email, value, &problems) == NULL)
 			add_error(errors, "INVALID_EMAIL", "Error in 'fields.email'. Invalid email address");
 	}
 }
@@ -222,14 +222,14 @@ apply(Request *request, const Form *form, struct json_object *fields)
 		struct json_object *field = json_object_array_get_idx(fields, i);
 
 		if (strcmp(field_key(field), "0-1/email") == 0)
-			email = value_key(contacts.email, json_text(field, "value"));
+			email = value_key(contacts->email, json_text(field, "value"));
 	}
 	if (email != NULL && *email != '\0')
 		contact = contact_of_address(email, &created);
 	for (size_t i = 0; contact != NULL && i < json_object_array_length(fields); i++)
 	{
 		struct json_object *field = json_object_array_get_idx(fields, i);
-		Property   *property = property_find(&contacts, json_text(field, "name"));
+		Property   *property = property_find(contacts, json_text(field, "name"));
 		ProblemList problems = {0};
 		const char *value;
 

@@ -105,6 +105,7 @@ main(int argc, char **argv)
 	int			option;
 
 	config_init();
+	type_init();
 	property_init();
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 	{

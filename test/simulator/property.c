@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reading.h"
+
 #define MAX_CUSTOM		1000
 #define MAX_UNIQUE		10
 
@@ -72,6 +74,7 @@ static const Standard contact_properties[] = {
 	{"date_of_birth", "Date of birth", "string", "text", ROLE_PLAIN, NULL},
 	{"lifecyclestage", "Lifecycle Stage", "enumeration", "radio", ROLE_STAGE, STAGES},
 	{"hs_lead_status", "Lead Status", "enumeration", "radio", ROLE_PLAIN, LEAD_STATUS},
+	{"hubspot_owner_id", "Contact owner", "enumeration", "select", ROLE_OWNER, NULL},
 	{NULL, NULL, NULL, NULL, ROLE_PLAIN, NULL}
 };
 
@@ -94,6 +97,7 @@ static const Standard company_properties[] = {
 	{"numberofemployees", "Number of Employees", "number", "number", ROLE_PLAIN, NULL},
 	{"annualrevenue", "Annual Revenue", "number", "number", ROLE_PLAIN, NULL},
 	{"lifecyclestage", "Lifecycle Stage", "enumeration", "radio", ROLE_STAGE, STAGES},
+	{"hubspot_owner_id", "Company owner", "enumeration", "select", ROLE_OWNER, NULL},
 	{NULL, NULL, NULL, NULL, ROLE_PLAIN, NULL}
 };
 
@@ -169,11 +173,12 @@ add_standard(ObjectType *type, const Standard *list, bool standard)
 		int			order = 0;
 
 		property->label = must_strdup(list->label);
-		property->group = must_strdup(type == &contacts ? "contactinformation" : "companyinformation");
+		property->group = must_strdup(type->group);
 		property->description = must_strdup("");
 		set_type(property, list->type, list->field_type);
 		property->role = list->role;
 		property->standard = standard;
+		property->external_options = list->role == ROLE_OWNER;
 		property->form_field = list->role != ROLE_ID;
 		property->read_only = list->role == ROLE_ID || list->role == ROLE_CREATED ||
 			list->role == ROLE_MODIFIED;
@@ -200,15 +205,126 @@ add_standard(ObjectType *type, const Standard *list, bool standard)
 	}
 }
 
+/* "hs_lead_name" as "Hs lead name". */
+static char *
+label_of(const char *name)
+{
+	char	   *label = must_strdup(name);
+
+	*label = (char) toupper((unsigned char) *label);
+	for (char *c = label; *c != '\0'; c++)
+	{
+		if (*c == '_')
+			*c = ' ';
+	}
+	return label;
+}
+
+/* What a kind of property_define() makes of a property. */
+static const struct
+{
+	const char *kind;
+	const char *type;
+	const char *field_type;
+	PropertyRole role;
+	bool		read_only;
+	bool		calculated;
+}			kinds[] = {
+	{"string", "string", "text", ROLE_PLAIN, false, false},
+	{"text", "string", "textarea", ROLE_PLAIN, false, false},
+	{"number", "number", "number", ROLE_PLAIN, false, false},
+	{"bool", "bool", "booleancheckbox", ROLE_PLAIN, false, false},
+	{"date", "date", "date", ROLE_PLAIN, false, false},
+	{"datetime", "datetime", "date", ROLE_PLAIN, false, false},
+	{"owner", "enumeration", "select", ROLE_OWNER, false, false},
+	{"pipeline", "enumeration", "select", ROLE_PIPELINE, false, false},
+	{"stage", "enumeration", "radio", ROLE_PIPELINE_STAGE, false, false},
+	{"sku", "string", "text", ROLE_SKU, false, false},
+	{"computed", "number", "calculation_equation", ROLE_PLAIN, true, true},
+	{"readonly", "string", "text", ROLE_PLAIN, true, false},
+	{"id", "number", "number", ROLE_ID, true, false},
+	{"created", "datetime", "date", ROLE_CREATED, true, false},
+	{"modified", "datetime", "date", ROLE_MODIFIED, true, false},
+};
+
+Property *
+property_define(ObjectType *type, const char *name, const char *kind)
+{
+	Property   *property = property_add(type, name);
+	size_t		at = 0;
+
+	property->label = label_of(name);
+	property->group = must_strdup(type->group);
+	property->description = must_strdup("");
+	property->standard = true;
+	property->form_field = false;
+	while (at < sizeof(kinds) / sizeof(kinds[0]) && strcmp(kinds[at].kind, kind) != 0)
+		at++;
+	if (at == sizeof(kinds) / sizeof(kinds[0]))
+	{
+		set_type(property, "enumeration", "select");
+		for (int order = 0; *kind != '\0'; order++)
+		{
+			size_t		len = strcspn(kind, "|");
+			char	   *option = scratch_strndup(kind, len);
+
+			add_option(property, option, option, order, false);
+			kind += len + (kind[len] == '|');
+		}
+		index_options(property);
+		return property;
+	}
+	set_type(property, kinds[at].type, kinds[at].field_type);
+	property->role = kinds[at].role;
+	property->read_only = kinds[at].read_only;
+	property->calculated = kinds[at].calculated;
+	property->external_options = property->role == ROLE_OWNER || property->role == ROLE_PIPELINE ||
+		property->role == ROLE_PIPELINE_STAGE;
+	property->unique = property->role == ROLE_SKU;
+	if (property->role == ROLE_PIPELINE)
+		type->pipeline = property;
+	else if (property->role == ROLE_PIPELINE_STAGE)
+		type->stage = property;
+	return property;
+}
+
+void
+property_define_all(ObjectType *type, const char *list)
+{
+	Property   *key;
+
+	property_define(type, "hs_object_id", "id");
+	property_define(type, type->created_name, "created");
+	property_define(type, type->modified_name, "modified");
+	property_define(type, "hs_merged_object_ids", "readonly");
+	/* unique, as its definition says, and of no use: nobody may write it */
+	key = property_define(type, "hs_unique_creation_key", "readonly");
+	key->unique = key->declared_unique = true;
+	/* a quote's owner is its deal's */
+	property_define(type, "hubspot_owner_id", "owner")->read_only = strcmp(type->name, "quotes") == 0;
+	while (*list != '\0')
+	{
+		size_t		len = strcspn(list, " ");
+		size_t		name_len = strcspn(list, ":");
+
+		property_define(type, scratch_strndup(list, name_len),
+						scratch_strndup(list + name_len + 1, len - name_len - 1));
+		list += len + (list[len] == ' ');
+	}
+}
+
 void
 property_init(void)
 {
-	add_standard(&contacts, contact_properties, true);
-	add_standard(&contacts, shop_properties, false);
-	add_standard(&companies, company_properties, true);
-	add_standard(&companies, shop_properties, false);
-	table_set(&contacts.groups, "contactinformation", must_strdup("Contact information"));
-	table_set(&companies.groups, "companyinformation", must_strdup("Company information"));
+	add_standard(contacts, contact_properties, true);
+	add_standard(contacts, shop_properties, false);
+	add_standard(companies, company_properties, true);
+	add_standard(companies, shop_properties, false);
+	for (int i = 0; i < type_count(); i++)
+	{
+		if (type_properties(type_at(i)) != NULL)
+			property_define_all(type_at(i), type_properties(type_at(i)));
+	}
 }
 
 Property *
@@ -238,14 +354,16 @@ flag_of(struct json_object *object, const char *name)
 	return json_object_object_get_ex(object, name, &member) && json_object_get_boolean(member);
 }
 
+/* A custom object's names may have upper case. */
 static bool
-valid_name(const char *name)
+valid_name(const ObjectType *type, const char *name)
 {
 	if (*name == '\0' || strlen(name) > 100)
 		return false;
 	for (const char *c = name; *c != '\0'; c++)
 	{
-		if (!islower((unsigned char) *c) && !isdigit((unsigned char) *c) && *c != '_')
+		if (!islower((unsigned char) *c) && !isdigit((unsigned char) *c) && *c != '_' &&
+			!(type->is_custom && isupper((unsigned char) *c)))
 			return false;
 	}
 	return true;
@@ -269,7 +387,7 @@ definition_fault(ObjectType *type, struct json_object *definition)
 		if (text_of(definition, required[i]) == NULL)
 			return scratch_printf("Some required fields were not set: [%s]", required[i]);
 	}
-	if (!valid_name(text_of(definition, "name")))
+	if (!valid_name(type, text_of(definition, "name")))
 		return "A property name has lower-case letters, digits and underscores only";
 	if (table_find(&type->groups, text_of(definition, "groupName")) == NULL)
 		return scratch_printf("Property group \"%s\" does not exist", text_of(definition, "groupName"));
@@ -298,7 +416,7 @@ definition_fault(ObjectType *type, struct json_object *definition)
 	for (int i = 0; i < type->property_count; i++)
 	{
 		custom += !type->property_list[i]->standard;
-		unique += type->property_list[i]->declared_unique;
+		unique += type->property_list[i]->declared_unique && !type->property_list[i]->standard;
 	}
 	if (custom >= MAX_CUSTOM)
 		return "The limit of custom properties is reached";
@@ -374,6 +492,10 @@ property_create(ObjectType *type, struct json_object *definition,
 	property->unique = property->declared_unique = flag_of(definition, "hasUniqueValue");
 	property->hidden = flag_of(definition, "hidden");
 	property->form_field = flag_of(definition, "formField");
+	property->external_options = flag_of(definition, "externalOptions");
+	if (property->external_options && text_of(definition, "referencedObjectType") != NULL &&
+		strcmp(text_of(definition, "referencedObjectType"), "OWNER") == 0)
+		property->role = ROLE_OWNER;
 	add_options(property, options);
 	return property;
 }
@@ -413,13 +535,19 @@ property_render(Buffer *out, const Property *property)
 		buffer_printf(out, ",\"displayOrder\":%d,\"hidden\":%s}", option->display_order,
 					  boolean(option->hidden));
 	}
-	buffer_printf(out, "],\"displayOrder\":%d,\"calculated\":false,\"externalOptions\":false,"
+	buffer_printf(out, "],\"displayOrder\":%d,\"calculated\":%s,\"externalOptions\":%s,"
 				  "\"archived\":%s,\"hasUniqueValue\":%s,\"hidden\":%s,\"hubspotDefined\":%s,"
 				  "\"modificationMetadata\":{\"archivable\":%s,\"readOnlyDefinition\":%s,"
-				  "\"readOnlyValue\":%s},\"formField\":%s,\"dataSensitivity\":\"non_sensitive\"}",
-				  property->display_order, boolean(property->archived),
-				  boolean(property->declared_unique), boolean(property->hidden),
+				  "\"readOnlyValue\":%s},\"formField\":%s,\"dataSensitivity\":\"non_sensitive\"",
+				  property->display_order, boolean(property->calculated),
+				  boolean(property->external_options), boolean(property->archived),
+				  boolean(property->declared_unique ||
+						  (property->role == ROLE_SKU && reading_is(READING_UNIQUE_SKU))),
+				  boolean(property->hidden),
 				  boolean(property->standard), boolean(!property->standard),
 				  boolean(property->standard), boolean(property->read_only),
 				  boolean(property->form_field));
+	if (property->role == ROLE_OWNER)
+		buffer_puts(out, ",\"referencedObjectType\":\"OWNER\"");
+	buffer_puts(out, "}");
 }

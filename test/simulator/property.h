@@ -11,7 +11,7 @@
 #include <json-c/json.h>
 
 #include "error.h"
-#include "store.h"
+#include "type.h"
 
 typedef enum ValueType
 {
@@ -33,7 +33,11 @@ typedef enum PropertyRole
 	ROLE_STAGE,
 	ROLE_CREATED,
 	ROLE_MODIFIED,
-	ROLE_ID
+	ROLE_ID,
+	ROLE_SKU,					/* unique by one reading, see reading.h */
+	ROLE_OWNER,					/* values are the ids of owners, ... */
+	ROLE_PIPELINE,				/* ... of pipelines of the type, ... */
+	ROLE_PIPELINE_STAGE			/* ... of stages: checked against the pipeline by the draft */
 } PropertyRole;
 
 typedef struct Option
@@ -62,6 +66,8 @@ typedef struct Property
 	bool		form_field;
 	bool		standard;		/* defined by HubSpot */
 	bool		archived;
+	bool		calculated;
+	bool		external_options;	/* the options are elsewhere: owners, pipelines */
 	bool		multiple;		/* an enumeration of several: "a;b" */
 	bool		only_letters;	/* a rule of the account: INVALID_ALPHA for any other value */
 	int			display_order;
@@ -75,6 +81,15 @@ typedef struct Property
 
 /* The definitions a new account has, and a few of a shop. */
 extern void property_init(void);
+
+/*
+ * A property of HubSpot's own.  The kind is string, text, number, bool, date, datetime, owner,
+ * pipeline, stage, sku, computed (a number), readonly (a text), or options, "low|high".
+ */
+extern Property *property_define(ObjectType *type, const char *name, const char *kind);
+
+/* What every type but contacts and companies has, and what the list names: "name:kind name:kind". */
+extern void property_define_all(ObjectType *type, const char *list);
 
 /* Live definitions only. */
 extern Property *property_find(const ObjectType *type, const char *name);

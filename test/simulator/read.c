@@ -97,7 +97,8 @@ objects_read(Request *request)
 					"Property history can be read for at most %d records", MAX_HISTORY_INPUTS);
 		return;
 	}
-	if (id_property != NULL)
+	/* Of all requests this one alone takes the record id for a property. */
+	if (id_property != NULL && strcmp(json_object_get_string(id_property), "hs_object_id") != 0)
 	{
 		property = batch_id_property(request, json_object_get_string(id_property));
 		if (property == NULL)

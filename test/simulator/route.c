@@ -24,7 +24,8 @@
 #include "journal.h"
 #include "limits.h"
 #include "random.h"
-#include "store.h"
+#include "reading.h"
+#include "type.h"
 
 #define JSON_DEPTH	32
 
@@ -46,6 +47,8 @@ typedef struct Route
 #define DEFINE_EVENTS	"behavioral_events.event_definitions.read_write"
 #define READ_LISTS		"crm.lists.read"
 #define WRITE_LISTS		"crm.lists.write"
+#define READ_SCHEMAS	"crm.schemas.custom.read"
+#define WRITE_SCHEMAS	"crm.schemas.custom.write"
 
 static const Route routes[] = {
 	{"POST", "objects", "{type}/batch/upsert", objects_upsert, METER_STANDARD, WRITE, true, false},
@@ -69,6 +72,13 @@ static const Route routes[] = {
 	{"POST", "properties", "{type}", property_add_one, METER_STANDARD, "crm.schemas.%s.write", true, false},
 	{"GET", "properties", "{type}/*", property_read, METER_STANDARD, "crm.schemas.%s.read", false, false},
 	{"DELETE", "properties", "{type}/*", property_archive, METER_STANDARD, "crm.schemas.%s.write", false, false},
+
+	{"GET", "schemas", "", schemas_list, METER_STANDARD, READ_SCHEMAS, false, false},
+	{"POST", "schemas", "", schema_create, METER_STANDARD, WRITE_SCHEMAS, true, false},
+	{"POST", "schemas", "batch/read", schemas_read, METER_STANDARD, READ_SCHEMAS, true, false},
+	{"GET", "schemas", "{type}", schema_read, METER_STANDARD, "crm.schemas.%s.read", false, false},
+	{"PATCH", "schemas", "{type}", schema_change, METER_STANDARD, WRITE_SCHEMAS, true, false},
+	{"DELETE", "schemas", "{type}", schema_delete, METER_STANDARD, WRITE_SCHEMAS, false, false},
 
 	{"PUT", "objects", "{type}/*/associations/default/{other}/*", association_put, METER_STANDARD,
 	WRITE, false, false},
@@ -127,6 +137,7 @@ static const struct
 	{"properties", "v3", true},
 	{"associations", "v4", true},
 	{"lists", "v3", true},
+	{"schemas", "v3", true},
 	{"events", "v3", true},
 	{"account-info", "v3", true},
 	{"submissions", "v3", false},
@@ -216,6 +227,10 @@ find_family(Request *request, int *rest)
 		request->version = segments[1];
 		*rest = 2;
 	}
+	if (family != NULL && strcmp(family, "crm-object-schemas") == 0)
+		family = count > *rest && strcmp(segments[*rest], "schemas") == 0 ? segments[(*rest)++] : NULL;
+	else if (family != NULL && strcmp(family, "schemas") == 0 && is_dated(request->version))
+		return NULL;			/* an alias of the old version alone */
 	if (family == NULL || !has_version(family, request->version))
 		return NULL;
 	return family;
@@ -249,6 +264,16 @@ match_pattern(Request *request, const char *pattern, int rest, const char **type
 	return rest == request->segment_count;
 }
 
+/* A type that is named in the path has to be there, and switched on. */
+static void
+refuse_type(Request *request, const char *name, const ObjectType *type)
+{
+	if (name == NULL || request->refusal != 0 || (type != NULL && type_is_active(type)))
+		return;
+	request->refusal = type != NULL && reading_is(READING_INACTIVE_403) ? 403 : 400;
+	request->refusal_detail = name;
+}
+
 /* Sets route and types, or refusal: 404, 405, 400 for an unknown type. */
 static void
 find_route(Request *request)
@@ -278,40 +303,51 @@ find_route(Request *request)
 		request->refusal = 0;
 		request->type = type ? object_type(type) : NULL;
 		request->other = other ? object_type(other) : NULL;
-		if ((type != NULL && request->type == NULL) || (other != NULL && request->other == NULL))
-		{
-			request->refusal = 400;
-			request->refusal_detail = type != NULL && request->type == NULL ? type : other;
-		}
+		refuse_type(request, type, request->type);
+		refuse_type(request, other, request->other);
 		return;
 	}
 }
 
-static bool
-has_scope(const char *pattern, const ObjectType *type, char *scope, size_t size)
+/* The scope that the pattern asks for; NULL: the type has none but its other one. */
+static const char *
+scope_of(const char *pattern, const ObjectType *type)
 {
 	const char *place = strstr(pattern, "%s");
 
 	/* a scope by object type stands only at paths that name one */
 	assert(place == NULL || type != NULL);
 	if (place == NULL)
-		snprintf(scope, size, "%s", pattern);
-	else
-		snprintf(scope, size, "%.*s%s%s", (int) (place - pattern), pattern,
-				 type->name, place + 2);
-	if (list_allows(&config.scopes, scope))
+		return pattern;
+	if (type->scope == NULL)
+		return NULL;
+	return scratch_printf("%.*s%s%s", (int) (place - pattern), pattern, type->scope, place + 2);
+}
+
+static bool
+has_scope(const char *pattern, const ObjectType *type)
+{
+	const char *scope;
+
+	if (!config.scopes.given)
+		return true;
+	scope = scope_of(pattern, type);
+	if (scope != NULL && list_allows(&config.scopes, scope))
+		return true;
+	if (strcmp(pattern, READ_SCHEMAS) == 0)
+		return list_allows(&config.scopes, "crm.objects.custom.read");
+	if (strstr(pattern, "%s") == NULL)
+		return false;
+	if (type->other_scope != NULL && list_allows(&config.scopes, type->other_scope))
 		return true;
 	/* The schema may be read by whoever reads the objects. */
-	if (strncmp(scope, "crm.schemas.", 12) == 0 && strstr(scope, ".read") != NULL)
-		return has_scope(READ, type, scope, size);
-	return false;
+	return strcmp(pattern, "crm.schemas.%s.read") == 0 && has_scope(READ, type);
 }
 
 void
 route_admit(Request *request)
 {
 	const Route *route;
-	char		scope[100];
 
 	if (control_owns(request))
 		return;
@@ -328,8 +364,8 @@ route_admit(Request *request)
 	if (request->refusal != 0)
 		return;
 	if (route->scope != NULL &&
-		(!has_scope(route->scope, request->type, scope, sizeof(scope)) ||
-		 (request->other != NULL && !has_scope(route->scope, request->other, scope, sizeof(scope)))))
+		(!has_scope(route->scope, request->type) ||
+		 (request->other != NULL && !has_scope(route->scope, request->other))))
 	{
 		request->refusal = 403;
 		return;
@@ -344,10 +380,22 @@ route_admit(Request *request)
 }
 
 static void
+refuse_scope(Request *request)
+{
+	const char *pattern = request->route->scope;
+	const ObjectType *type = has_scope(pattern, request->type) ? request->other : request->type;
+	const char *scope = scope_of(pattern, type);
+	const char *other = strstr(pattern, "%s") != NULL ? type->other_scope : NULL;
+
+	/* recorded under this name */
+	if (strcmp(pattern, READ_SCHEMAS) == 0)
+		scope = "custom-object-read";
+	reply_missing_scope(request, scope ? scope : other, scope ? other : NULL);
+}
+
+static void
 refuse(Request *request)
 {
-	char		scope[100];
-
 	switch (request->refusal)
 	{
 		case 400:
@@ -358,9 +406,11 @@ refuse(Request *request)
 			reply_unauthenticated(request);
 			break;
 		case 403:
-			if (has_scope(request->route->scope, request->type, scope, sizeof(scope)))
-				(void) has_scope(request->route->scope, request->other, scope, sizeof(scope));
-			reply_missing_scope(request, scope);
+			if (request->refusal_detail == NULL)
+				refuse_scope(request);
+			else
+				reply_error(request, 403, "FORBIDDEN", "Object type %s is not enabled in portal %lld",
+							request->refusal_detail, (long long) config.portal_id);
 			break;
 		case 405:
 			reply_error(request, 405, NULL, "HTTP 405 Method Not Allowed");

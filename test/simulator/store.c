@@ -1,6 +1,6 @@
 /*
  * store.c
- *	  Contacts and companies; see store.h.
+ *	  The records of all types; see store.h.
  */
 #include "store.h"
 
@@ -9,33 +9,10 @@
 
 #include "automation.h"
 #include "property.h"
+#include "type.h"
 
 /* Odd, so that counter * it is a permutation of 32 bits: see make_id(). */
 #define ID_STRIDE	UINT64_C(2654435761)
-
-ObjectType	contacts = {
-	.name = "contacts", .singular = "contact", .title = "Contact", .upper = "CONTACT",
-	.id = "0-1", .id_base = UINT64_C(171000000000), .modified_name = "lastmodifieddate",
-};
-
-ObjectType	companies = {
-	.name = "companies", .singular = "company", .title = "Company", .upper = "COMPANY",
-	.id = "0-2", .id_base = UINT64_C(29000000000), .modified_name = "hs_lastmodifieddate",
-};
-
-ObjectType *
-object_type(const char *name)
-{
-	ObjectType *types[] = {&contacts, &companies};
-
-	for (int i = 0; i < 2; i++)
-	{
-		if (strcmp(name, types[i]->name) == 0 || strcmp(name, types[i]->singular) == 0 ||
-			strcmp(name, types[i]->id) == 0)
-			return types[i];
-	}
-	return NULL;
-}
 
 /*
  * Ids do not grow in the order of creation, so that an answer sorted by id
@@ -63,7 +40,7 @@ store_create(ObjectType *type, int64_t ms)
 	type->objects[type->object_count++] = object;
 	type->live_count++;
 	table_put(&type->by_id, &object->id, sizeof(object->id), object);
-	if (type == &contacts)
+	if (type == contacts)
 		automation_note(object);
 	return object;
 }
@@ -328,6 +305,6 @@ reset_type(ObjectType *type)
 void
 store_reset(void)
 {
-	reset_type(&contacts);
-	reset_type(&companies);
+	for (int i = 0; i < type_count(); i++)
+		reset_type(type_at(i));
 }

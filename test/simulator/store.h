@@ -1,6 +1,6 @@
 /*
  * store.h
- *	  Contacts and companies: the records and how they are found.
+ *	  The records of all types, and how they are found.
  *
  * The store owns records and values.  It enforces nothing: who writes has
  * checked the value (property.h) and its uniqueness (store_holder()) before.
@@ -14,6 +14,7 @@
 #include "buffer.h"
 #include "table.h"
 
+struct Links;
 struct Property;
 
 typedef struct Value
@@ -32,17 +33,38 @@ typedef struct Object
 	bool		archived;
 	bool		erased;			/* GDPR: nothing of it is left but the id */
 	Value	   *values;
+	struct Links *links;		/* its associations: association.h */
 } Object;
 
+/* A type of records; what is known of each is in type.c. */
 typedef struct ObjectType
 {
-	const char *name;			/* contacts */
+	const char *name;			/* contacts; of a custom object its id */
 	const char *singular;		/* contact */
 	const char *title;			/* Contact */
 	const char *upper;			/* CONTACT */
 	const char *id;				/* 0-1 */
+	int			number;			/* in the order of type_all() */
 	uint64_t	id_base;
-	const char *modified_name;	/* the property that shows updated_ms */
+	const char *created_name;	/* the properties that show created_ms ... */
+	const char *modified_name;	/* ... and updated_ms */
+	const char *group;			/* of properties, the one that is there at the start */
+	const char *scope;			/* of "crm.objects.deals.write": "deals" */
+	const char *other_scope;	/* a whole one that suffices instead, or NULL */
+
+	char	  **required;		/* what a new record needs, beside the rules of contacts and
+								 * companies */
+	int			required_count;
+	char	  **shown;			/* what an answer shows unasked, beside id and times */
+	int			shown_count;
+
+	bool		is_custom;
+	bool		is_deleted;		/* a custom object whose schema was deleted */
+	bool		is_switched;	/* has to be activated: the setting "activated" */
+	bool		is_alone;		/* cannot be associated with anything */
+	bool		is_of_quotes;	/* nor with anything but quotes */
+	bool		is_activity;	/* can be associated with whatever there is */
+	bool		needs_parent;	/* a new one needs a contact or company that it belongs to */
 
 	Table		properties;		/* by name */
 	struct Property **property_list;
@@ -54,6 +76,8 @@ typedef struct ObjectType
 	struct Property *more_emails;
 	struct Property *domain;
 	struct Property *website;
+	struct Property *pipeline;
+	struct Property *stage;
 
 	Table		by_id;
 	Table		blocked;		/* addresses that were erased */
@@ -62,12 +86,6 @@ typedef struct ObjectType
 	size_t		object_size;
 	size_t		live_count;
 } ObjectType;
-
-extern ObjectType contacts;
-extern ObjectType companies;
-
-/* By name, singular, or type id; NULL when there is no such type. */
-extern ObjectType *object_type(const char *name);
 
 extern Object *store_create(ObjectType *type, int64_t ms);
 

@@ -35,7 +35,7 @@ static void
 set_property(void *state, const char *name, const char *value)
 {
 	Object	   *contact = state;
-	Property   *property = property_find(&contacts, name);
+	Property   *property = property_find(contacts, name);
 	ProblemList problems = {0};
 
 	if (property == NULL || property->read_only || property->role == ROLE_EMAIL ||
@@ -60,7 +60,7 @@ apply(Request *request)
 	if (account == NULL || name == NULL || *name == '\0' ||
 		strcmp(account, scratch_printf("%lld", (long long) config.portal_id)) != 0)
 		return;
-	email = email ? value_check(contacts.email, email, &problems) : NULL;
+	email = email ? value_check(contacts->email, email, &problems) : NULL;
 	if (email != NULL && *email != '\0')
 		contact = contact_of_address(email, &created);
 	if (contact != NULL)

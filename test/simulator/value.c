@@ -412,6 +412,8 @@ value_check(const Property *property, const char *text, ProblemList *problems)
 		return check_more_emails(property, text, problems);
 	if (property->role == ROLE_DOMAIN)
 		return lower(trimmed(text));
+	if (property->external_options)
+		return text;
 	switch (property->value_type)
 	{
 		case VALUE_STRING:

@@ -192,6 +192,7 @@ write_all(Batch *batch)
 	Table		claims = {0};
 	ProblemList problems = {0};
 	const Draft *conflict = NULL;
+	const char *refused = NULL;
 
 	for (int i = 0; i < batch->count; i++)
 	{
@@ -201,11 +202,18 @@ write_all(Batch *batch)
 		problems_join(&problems, &draft->problems);
 		if (draft->conflict && conflict == NULL)
 			conflict = draft;
+		if (refused == NULL)
+			refused = draft->refused;
 	}
 	table_clear(&claims);
 	if (problems.first != NULL)
 	{
 		reply_problems(batch->request, &problems);
+		return false;
+	}
+	if (refused != NULL)
+	{
+		reply_error(batch->request, 400, "VALIDATION_ERROR", "%s", refused);
 		return false;
 	}
 	if (conflict != NULL)
@@ -316,6 +324,8 @@ write_one(Request *request, Draft *draft)
 		reply_not_found(request);
 	else if (draft->problems.first != NULL)
 		reply_problems(request, &draft->problems);
+	else if (draft->refused != NULL)
+		reply_error(request, 400, "VALIDATION_ERROR", "%s", draft->refused);
 	else if (draft->conflict)
 		reply_error(request, 409, "CONFLICT", "Contact already exists. Existing ID: %llu",
 					draft->holder ? (unsigned long long) draft->holder->id : 0ULL);

@@ -52,6 +52,7 @@ static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static bool callback_registered = false;
 static bool wake_wanted = false;
 static bool syncs_changed = false;
+static bool suppressed_changed = false;
 static uint32 look_wanted = 0;
 static bool holding = false;
 
@@ -95,6 +96,7 @@ initialize_control(SharedControl *control)
 		pg_atomic_init_u32(&slot->procno, 0);
 		pg_atomic_init_u32(&slot->wake, 0);
 		pg_atomic_init_u32(&slot->syncs_changed, 0);
+		pg_atomic_init_u32(&slot->suppressed_changes, 0);
 		pg_atomic_init_u32(&slot->place_changed, 0);
 		pg_atomic_init_u64(&slot->schema_wanted, 0);
 		pg_atomic_init_u32(&slot->refresher.procno, 0);
@@ -236,6 +238,8 @@ wake_worker(void)
 			pg_atomic_write_u32(&slot->syncs_changed, 1);
 			wake_process(&slot->refresher.procno);
 		}
+		if (suppressed_changed)
+			pg_atomic_fetch_add_u32(&slot->suppressed_changes, 1);
 		if (look_wanted != 0)
 			pg_atomic_write_u32(&slot->place_changed, 1);
 		if (pg_atomic_exchange_u32(&slot->wake, 1) == 0)
@@ -273,7 +277,7 @@ at_transaction_end(XactEvent event, void *arg)
 		wake_worker();
 	if (event == XACT_EVENT_COMMIT && look_wanted != 0)
 		shared_tell_launcher(look_wanted);
-	wake_wanted = syncs_changed = false;
+	wake_wanted = syncs_changed = suppressed_changed = false;
 	look_wanted = 0;
 }
 
@@ -306,6 +310,13 @@ shared_look_at_syncs_at_commit(void)
 {
 	shared_wake_at_commit();
 	syncs_changed = wake_wanted;
+}
+
+void
+shared_suppressed_at_commit(void)
+{
+	shared_wake_at_commit();
+	suppressed_changed = wake_wanted;
 }
 
 void

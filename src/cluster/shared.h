@@ -14,7 +14,7 @@
  *	a slot's lanes lock (LWLock)	the lanes in the worker's segment, and which that is
  *							(see shared_lanes.h); taken inside control->lock, never the other way
  *							round
- *	atomics					wake, procno, database, schema_wanted: read at commit without
+ *	atomics					wake, procno, database, schema_wanted, ...: read at commit without
  *							any lock (see shared_wake_at_commit)
  *	meter->mutex			one meter; who may use one, and which are free: control->lock
  */
@@ -134,6 +134,7 @@ typedef struct WorkerSlot
 	pg_atomic_uint32 procno;	/* number of the PGPROC plus one, 0 when no worker runs */
 	pg_atomic_uint32 wake;		/* 1: new rows were committed */
 	pg_atomic_uint32 syncs_changed; /* 1: a definition may have come due */
+	pg_atomic_uint32 suppressed_changes;	/* commits that changed hubspot.suppressed */
 	pg_atomic_uint32 place_changed; /* 1: hubspot.installation may say otherwise */
 	pg_atomic_uint64 schema_wanted; /* a session waits for it: SERVER's oid << 32 | part; 0: none */
 
@@ -272,6 +273,12 @@ extern void shared_tell_launcher(uint32 look_at);
  * hubspot.sync_state, because a definition may have become due.
  */
 extern void shared_look_at_syncs_at_commit(void);
+
+/*
+ * The same; in addition the worker asks hubspot.suppressed before it builds a request after the
+ * commit.
+ */
+extern void shared_suppressed_at_commit(void);
 
 /*
  * A session wants a part (Object) of a SERVER's schema read from HubSpot, now: it asks again until

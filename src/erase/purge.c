@@ -325,6 +325,15 @@ make_pattern(Purge *purge)
 	" FROM pg_catalog.unnest($2) k))" \
 	" AND r.server = $1 AND r.object = 'contact' AND r.key = ANY ($2)"
 
+/* An entry for another SERVER is no trace in the account of the erasure. */
+#define SUPPRESSED_OF_CONTACT \
+	" (s.address = ANY ($2) OR s.user_id = ANY ($2))" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server o" \
+	"  WHERE o.srvname = s.server AND o.oid <> $1)"
+#define SUPPRESSED_HASH(column) \
+	"'sha256:' || pg_catalog.encode(pg_catalog.sha256(k.key || pg_catalog.convert_to(" column \
+	", pg_catalog.getdatabaseencoding())), 'hex')"
+
 /* The row of the deletion itself is the sign for admit.c that all is done. */
 static const char *const empty_rest[] = {
 	"UPDATE hubspot.outbox SET key = '', key_property = NULL, message = '{\"gdpr\": "
@@ -343,6 +352,18 @@ static const char *const empty_rest[] = {
 	" UPDATE hubspot.sync_count c SET troubled = c.troubled - g.n"
 	" FROM (SELECT gone.report, pg_catalog.count(*) AS n FROM gone GROUP BY gone.report) g"
 	" WHERE g.report = c.report",
+	/* who had opted out is not to be written to again: consent/suppressed_hash.h */
+	"INSERT INTO hubspot.suppressed_key (key)"
+	" SELECT pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())"
+	"  || pg_catalog.uuid_send(pg_catalog.gen_random_uuid()))"
+	" WHERE NOT EXISTS (SELECT FROM hubspot.suppressed_key)"
+	" AND EXISTS (SELECT FROM hubspot.suppressed s WHERE" SUPPRESSED_OF_CONTACT ")",
+	"WITH gone AS (DELETE FROM hubspot.suppressed s WHERE" SUPPRESSED_OF_CONTACT " RETURNING s.*),"
+	" k AS (SELECT key FROM hubspot.suppressed_key LIMIT 1)"
+	" INSERT INTO hubspot.suppressed (address, user_id, server, subscription, objects, since)"
+	" SELECT " SUPPRESSED_HASH("gone.address") ", " SUPPRESSED_HASH("gone.user_id")
+	", gone.server, gone.subscription, gone.objects, gone.since"
+	" FROM gone, k ON CONFLICT DO NOTHING",
 	/* what a later row has told of a userId is no trace of before */
 	"DELETE FROM hubspot.record r WHERE" RECORDS_OF_CONTACT
 	" AND (r.told_by IS NULL OR r.told_by < $6)",

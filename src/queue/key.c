@@ -418,6 +418,7 @@ key_add_row(WorkKey *key, Row *row)
 {
 	row_set_state(row, ROW_WAITS);
 	row->key = key;
+	row->looked_at = 0;
 	link_row(key, row);
 	count_row(key, 1);
 	/* it may have been ready for a back-fill alone */

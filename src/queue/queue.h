@@ -17,6 +17,9 @@ typedef struct Window
 	dlist_head	rows;			/* by seq */
 	uint64		next_seq;
 	TimestampTz earliest_deadline;	/* of its rows, or before it; 0: none */
+	uint32		look;			/* at hubspot.suppressed, see consent/suppress.h: only rows go that
+								 * were looked at in it; 0: nobody is suppressed */
+	bool		met_unlooked;	/* some were to go that were not */
 	int64		nrows;
 	int64		bytes;
 } Window;
@@ -59,6 +62,26 @@ extern bool queue_is_further_domain(const WorkKey *key, const char *domain);
 
 /* The row just added was read before, as number seq. */
 extern void queue_keep_seq(Row *row, uint64 seq);
+
+/* Whether the rows of a lane are about contacts, who may be suppressed. */
+static inline bool
+queue_is_personal(const Lane *lane)
+{
+	return lane->family == OBJECT_IS_CONTACT || object_types[lane->family].keyed_by_contact;
+}
+
+/*
+ * Whether what was last looked at in this look may go: a row, or a request that is sent again.
+ */
+static inline bool
+queue_may_go(const Lane *lane, uint32 looked_at)
+{
+	if (window.look == 0 || looked_at == window.look || !queue_is_personal(lane) ||
+		lane->account->dropped)
+		return true;
+	window.met_unlooked = true;
+	return false;
+}
 
 /* Whether nothing but rows of a back-fill could be taken now. */
 extern bool queue_only_backfill(const Lane *lane);

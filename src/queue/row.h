@@ -71,6 +71,8 @@ typedef struct Row
 	int64		id;
 	int64		parent;			/* 0: none */
 	uint64		seq;			/* number of the reading */
+	uint32		looked_at;		/* look at hubspot.suppressed that found nothing against it, see
+								 * consent/suppress.h; 0: none has */
 	TimestampTz created_at;
 	int64		identity;		/* of the call: its first row, when this one repeats it */
 	TimestampTz called_at;		/* when that was queued */

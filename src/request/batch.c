@@ -96,6 +96,8 @@ take_rows(Input *input, WorkKey *key, int limit, TimestampTz now)
 		if (input->nrows > 0 &&
 			(row->begins || (family->joins != NULL && !family->joins(input->rows[0], row))))
 			break;
+		if (!queue_may_go(key->lane, row->looked_at))
+			break;
 		outer = suspect_begin(SUSPECT_ROW, row->id);
 		sendable = is_sendable(row, &input_parts[input->nrows], now);
 		suspect_end(outer);
@@ -294,6 +296,9 @@ fill_from(Batch *batch, dlist_head *keys)
 		if (is_full(batch) || row_limit(batch, key) <= 0 ||
 			++looked > batch->kind->max_inputs * MAX_LOOKED_AT)
 			break;
+		/* those behind it were not looked at either */
+		if (!queue_may_go(key->lane, key_head(key)->looked_at))
+			break;
 		if (kind_of(key) != batch->kind || !fits(batch, key))
 			continue;
 		suspect = key_head(key)->is_suspect;
@@ -352,6 +357,13 @@ batch_is_in_doubt(const Batch *batch)
 		!(batch->is_blamed && batch->ninputs > 1);
 }
 
+/* What has begun is finished, whoever is suppressed meanwhile. */
+static bool
+may_go_again(const Batch *batch)
+{
+	return batch->kind->finishes || queue_may_go(batch->lane, batch->looked_at);
+}
+
 /*
  * The first batch to be sent as it is whose meter is free; those in doubt are
  * the last resort.  Of a paused lane, one that finishes what has begun.
@@ -366,7 +378,7 @@ first_again(Lane *lane, bool paused, int busy_meters, bool in_doubt)
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
 		if (may_use(batch->kind, busy_meters) && batch_is_in_doubt(batch) == in_doubt &&
-			(!paused || batch->kind->finishes))
+			(!paused || batch->kind->finishes) && may_go_again(batch))
 			return batch;
 	}
 	return NULL;
@@ -384,8 +396,12 @@ batch_next_kind(Lane *lane, int busy_meters)
 	for (int i = KEY_READY; i <= KEY_READY_BACKFILL && !paused; i++)
 		dlist_foreach_modify(iter, &lane->keys.in[i])
 	{
-		const RequestKind *kind = kind_of(dlist_container(WorkKey, stand.node, iter.cur));
+		WorkKey    *key = dlist_container(WorkKey, stand.node, iter.cur);
+		const RequestKind *kind;
 
+		if (!queue_may_go(lane, key_head(key)->looked_at))
+			break;
+		kind = kind_of(key);
 		if (kind != NULL && may_use(kind, busy_meters))
 			return kind;
 	}
@@ -403,6 +419,7 @@ take_ready(Lane *lane, const RequestKind *kind)
 	Batch	   *batch = batch_make(lane, kind, kind->max_inputs);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
+	batch->looked_at = window.look;
 	batch_begin_body(batch);
 	fill(batch, lane);
 	batch_end_body(batch);
@@ -431,7 +448,7 @@ take_again(Lane *lane, const RequestKind *kind, bool in_doubt)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
 
-		if (batch->kind == kind && batch_is_in_doubt(batch) == in_doubt)
+		if (batch->kind == kind && batch_is_in_doubt(batch) == in_doubt && may_go_again(batch))
 		{
 			dlist_delete(&batch->node);
 			return batch;

@@ -88,6 +88,7 @@ typedef struct Batch
 	StringInfoData body;
 	const char *page;			/* of an answer in several pages, NULL: the first */
 	int			nrows;			/* of all inputs */
+	uint32		looked_at;		/* look at hubspot.suppressed in which its rows were, see queue.h */
 	int			attempts;		/* answers that said nothing of any input */
 	bool		is_suspect;		/* met trouble that may be of its own making */
 	bool		is_blamed;		/* ... of its own, as the rest of the lane has shown */

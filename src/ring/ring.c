@@ -131,6 +131,10 @@ build_catalog(Oid extension)
 	catalog.sync = relation_oid(schema, "sync", 0);
 	catalog.company_contact = relation_oid(schema, "company_contact", 0);
 	catalog.company_contact_pair_hash = relation_oid(schema, "company_contact_pair_hash", 0);
+	catalog.suppressed = relation_oid(schema, "suppressed", 0);
+	catalog.suppressed_address = relation_oid(schema, "suppressed_address", 0);
+	catalog.suppressed_user_id = relation_oid(schema, "suppressed_user_id", 0);
+	catalog.suppressed_key = relation_oid(schema, "suppressed_key", 0);
 	catalog.repeat = relation_oid(schema, "repeat", 0);
 	catalog.repeat_replay_of = relation_oid(schema, "repeat_replay_of", 0);
 	catalog.statistic = relation_oid(schema, "statistic", 0);

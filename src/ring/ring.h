@@ -62,6 +62,10 @@ typedef struct Catalog
 	Oid			sync;
 	Oid			company_contact;
 	Oid			company_contact_pair_hash;	/* index on (pair_hash) */
+	Oid			suppressed;
+	Oid			suppressed_address; /* index on (address, ...) */
+	Oid			suppressed_user_id; /* index on (user_id) */
+	Oid			suppressed_key;
 	Oid			repeat;
 	Oid			repeat_replay_of;	/* index on (replay_of) */
 	Oid			statistic;

@@ -50,6 +50,7 @@
 #include "cluster/crash_guard.h"
 #include "cluster/guard.h"
 #include "cluster/suspect.h"
+#include "consent/suppress.h"
 #include "counts/report.h"
 #include "counts/statistics.h"
 #include "crm/unknown.h"
@@ -261,6 +262,7 @@ read_step(void)
 	pause_load();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	command_look();
+	suppress_poll();
 	refresher_look(slot, clock_us());
 	PopActiveSnapshot();
 	more_to_read = reader_fetch();
@@ -317,6 +319,15 @@ look_up_step(void)
 	check_extension();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	await_step();
+	PopActiveSnapshot();
+}
+
+static void
+suppressed_step(void)
+{
+	check_extension();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	suppress_step();
 	PopActiveSnapshot();
 }
 
@@ -555,6 +566,14 @@ forget_confirmed(void)
 		forget_done();
 }
 
+/* The time is another one than the turn's: it may have gone on for a while. */
+static void
+look_at_suppressed(bool paused)
+{
+	if (suppress_is_due(slot, clock_us()) && !paused)
+		(void) in_transaction(suppressed_step, "looking for suppressed contacts");
+}
+
 static int64
 acknowledge(int64 now)
 {
@@ -726,6 +745,7 @@ one_turn(void)
 	if (!stuck)
 	{
 		want_schema();
+		look_at_suppressed(paused);
 		wait_us = clock_sooner(wait_us, send_what_may(more_to_read && !paused));
 		send_once(paused);
 	}
@@ -742,7 +762,7 @@ one_turn(void)
 	}
 
 	if ((more_to_read || schema_sync_is_due() || await_has_look_ups() || purge_is_due() ||
-		 forget_is_due()) && !paused)
+		 forget_is_due() || suppress_has_more()) && !paused)
 		wait_us = 0;
 	wait_us = clock_sooner(wait_us, publish_report(slot, false));
 	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,

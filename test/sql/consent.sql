@@ -1,0 +1,55 @@
+-- hubspot.suppressed: what may be in it, in which form
+CREATE EXTENSION hubspot;
+CREATE SERVER crm FOREIGN DATA WRAPPER hubspot;
+
+INSERT INTO hubspot.suppressed (address, server) VALUES (' Ann@EXAMPLE.com ', ''), ('bob@exämple.com', 'crm');
+INSERT INTO hubspot.suppressed (user_id, objects) VALUES ('u 1', '{event,list}');
+INSERT INTO hubspot.suppressed (address, subscription) VALUES ('ann@example.com', 'Newsletter');
+INSERT INTO hubspot.suppressed (address) VALUES ('ANN@example.com') ON CONFLICT DO NOTHING;
+-- a narrow entry keeps no wide one out
+INSERT INTO hubspot.suppressed (address, objects) VALUES ('carl@example.com', '{list}');
+INSERT INTO hubspot.suppressed (address) VALUES ('carl@example.com') ON CONFLICT DO NOTHING;
+UPDATE hubspot.suppressed SET address = 'Dora@example.com' WHERE address = 'bob@xn--exmple-cua.com';
+SELECT address, user_id, server, subscription, objects FROM hubspot.suppressed ORDER BY 1, 2, 3, 4, 5;
+
+-- what is refused
+INSERT INTO hubspot.suppressed (address) VALUES ('ann at home');
+INSERT INTO hubspot.suppressed (address) VALUES ('');
+INSERT INTO hubspot.suppressed (address) VALUES ('sha256:00');
+INSERT INTO hubspot.suppressed (user_id) VALUES ('');
+INSERT INTO hubspot.suppressed (user_id) VALUES (repeat('x', 1025));
+INSERT INTO hubspot.suppressed (address, subscription) VALUES ('ann@example.com', '');
+INSERT INTO hubspot.suppressed (reason, since) VALUES ('nobody', '2026-01-01 00:00Z');
+INSERT INTO hubspot.suppressed (address, objects) VALUES ('ann@example.com', '{}');
+INSERT INTO hubspot.suppressed (address, objects) VALUES ('ann@example.com', '{events}');
+INSERT INTO hubspot.suppressed (address, objects) VALUES ('ann@example.com', '{company}');
+INSERT INTO hubspot.suppressed (address, objects) VALUES ('ann@example.com', '{NULL}');
+INSERT INTO hubspot.suppressed (address, objects) VALUES ('ann@example.com', array_fill('event'::text, '{100}'));
+INSERT INTO hubspot.suppressed (address, objects, subscription, since) VALUES ('ann@example.com', '{event}', 'Newsletter', '2026-01-01 00:00Z');
+-- the longest entry fits into the index
+INSERT INTO hubspot.suppressed (address, user_id, server, subscription)
+	VALUES (repeat('a', 60) || '@' || repeat(repeat('b', 60) || '.', 3) || 'com', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 32) i), repeat('s', 63), (SELECT string_agg(md5(i::text), '') FROM generate_series(33, 64) i));
+-- a hash, as an erasure leaves it, comes back from a dump
+INSERT INTO hubspot.suppressed (address) VALUES ('sha256:' || repeat('0a', 32));
+
+-- its triggers are for it alone
+CREATE TABLE t (address text);
+CREATE TRIGGER wrong BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION hubspot.suppressed_check();
+INSERT INTO t VALUES ('x');
+
+-- and it is nobody's but the owner's until he grants it
+CREATE ROLE regress_writer;
+SET ROLE regress_writer;
+INSERT INTO hubspot.suppressed (address) VALUES ('eve@example.com');
+RESET ROLE;
+GRANT USAGE ON SCHEMA hubspot TO regress_writer;
+GRANT INSERT ON hubspot.suppressed TO regress_writer;
+SET ROLE regress_writer;
+INSERT INTO hubspot.suppressed (address) VALUES ('eve@example.com');
+SELECT * FROM hubspot.suppressed;
+RESET ROLE;
+DROP OWNED BY regress_writer;
+DROP ROLE regress_writer;
+DROP TABLE t;
+DROP SERVER crm;
+DROP EXTENSION hubspot;

@@ -347,6 +347,7 @@ look_at_key(WorkKey *key, int *budget, List **stopped)
 		Row		   *row = dlist_container(Row, node, iter.cur);
 		const char *why;
 
+		/* also for those that were looked at: of what waits, a turn sends no more anyway */
 		if ((*budget)-- <= 0)
 			return;
 		if (row->looked_at == window.look)

@@ -100,6 +100,7 @@ check_objects(ArrayType *array)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("objects of hubspot.suppressed must not be empty"),
 				 errhint("NULL means all of them.")));
+	/* the array is a part of an index's entries, whose size has a bound */
 	if (count > OBJECT_COUNT)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

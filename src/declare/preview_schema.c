@@ -53,11 +53,9 @@ is_read(Oid server, Object part)
 	return found;
 }
 
-void
-preview_await_schema(Oid server, Object part)
+static void
+await(Oid server, Object part, TimestampTz start)
 {
-	TimestampTz start = GetCurrentTimestamp();
-
 	if (!object_types[part].has_schema)
 		return;
 	while (!is_read(server, part) && shared_want_schema(server, part) &&
@@ -68,4 +66,20 @@ preview_await_schema(Oid server, Object part)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+void
+preview_await_schema(Oid server, Object part)
+{
+	await(server, part, GetCurrentTimestamp());
+}
+
+void
+preview_await_schemas(Oid server)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	for (int i = 0; i < OBJECT_COUNT; i++)
+		if (object_types[i].can_be_synced)
+			await(server, (Object) i, start);
 }

@@ -14,4 +14,7 @@
  */
 extern void preview_await_schema(Oid server, Object part);
 
+/* The same for all that can be synced, 5 seconds in all. */
+extern void preview_await_schemas(Oid server);
+
 #endif							/* HUBSPOT_PREVIEW_SCHEMA_H */

@@ -160,6 +160,21 @@ sub add_schema
 # All live records of a type, with their values and associations.
 sub records { return $_[0]->_lines("records/$_[1]") }
 
+# All pairs of records, or those of two types as seen from the first one.
+sub associations
+{
+	my ($self, $from, $to) = @_;
+	return map { $json->decode($_) } split /\n/,
+	  $self->_text('GET', 'associations?' . join '&', $from ? "from=$from" : (), $to ? "to=$to" : ());
+}
+
+# An owner of the account, by its id.
+sub set_owner
+{
+	my ($self, %owner) = @_;
+	return $self->_ask('POST', 'owners', \%owner);
+}
+
 sub _escape
 {
 	my ($text) = @_;

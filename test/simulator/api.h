@@ -49,13 +49,36 @@ extern void schema_read(Request *request);
 extern void schema_create(Request *request);
 extern void schema_change(Request *request);
 extern void schema_delete(Request *request);
+extern void enablement_list(Request *request);
+extern void schema_allow(Request *request);
+extern void schema_forbid(Request *request);
+
+/* owner.c, pipeline.c: section 4 and 5 of the notes on objects */
+extern void owners_list(Request *request);
+extern void owner_read(Request *request);
+extern void pipelines_list(Request *request);
+extern void pipeline_read(Request *request);
+extern void pipeline_create(Request *request);
+extern void pipeline_change(Request *request);
+extern void pipeline_delete(Request *request);
+extern void stages_list(Request *request);
+extern void stage_create(Request *request);
+extern void stage_change(Request *request);
+extern void stage_delete(Request *request);
 
 /* account.c: section 3.11 */
 extern void account_details(Request *request);
 extern void account_usage(Request *request);
 
-/* association.c, association_batch.c: section 3.4 */
+/* association_batch.c, association_label.c: section 3.4, and 3 of the notes on objects */
 extern void association_put(Request *request);
+extern void association_label(Request *request);
+extern void association_delete(Request *request);
+extern void association_page(Request *request);
+extern void labels_list(Request *request);
+extern void label_create(Request *request);
+extern void label_rename(Request *request);
+extern void label_drop(Request *request);
 extern void associations_default(Request *request);
 extern void associations_create(Request *request);
 extern void associations_read(Request *request);

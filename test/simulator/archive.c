@@ -2,6 +2,8 @@
  * archive.c
  *	  Deleting: archive by record id, erase under the GDPR; section 3.10.
  */
+#include "archive.h"
+
 #include <string.h>
 
 #include "api.h"
@@ -13,9 +15,9 @@
 #define MAX_INPUTS	100
 
 static void
-log_removal(Request *request, const char *op, const char *id, const char *key)
+log_removal(Request *request, const ObjectType *type, const char *op, const char *id, const char *key)
 {
-	Buffer	   *line = journal_begin(request, op, request->type->name);
+	Buffer	   *line = journal_begin(request, op, type->name);
 
 	if (line == NULL)
 		return;
@@ -29,17 +31,39 @@ log_removal(Request *request, const char *op, const char *id, const char *key)
 	journal_end(line);
 }
 
+/* A quote takes its line items along. */
+static void
+archive_items(Request *request, const Object *quote)
+{
+	for (size_t left = quote->links ? quote->links->count : 0; left > 0; left--)
+	{
+		Object	   *item = pair_other(quote->links->pairs[left - 1], quote);
+
+		if (strcmp(item->type->name, "line_items") == 0)
+			archive_record(request, item);
+	}
+}
+
+void
+archive_record(Request *request, Object *object)
+{
+	const char *id = scratch_printf("%llu", (unsigned long long) object->id);
+
+	if (strcmp(object->type->name, "quotes") == 0)
+		archive_items(request, object);
+	association_forget(object);
+	store_archive(object);
+	log_removal(request, object->type, "archive", id, id);
+}
+
 /* An unknown id is no fault. */
 static void
 archive_one(Request *request, const char *id)
 {
 	Object	   *object = store_by_id(request->type, id);
 
-	if (object == NULL)
-		return;
-	association_forget(object);
-	store_archive(object);
-	log_removal(request, "archive", id, id);
+	if (object != NULL)
+		archive_record(request, object);
 }
 
 void
@@ -110,7 +134,7 @@ object_erase(Request *request)
 		/* HubSpot blocks an address it does not know. */
 		if (property->role == ROLE_EMAIL)
 			table_set(&contacts->blocked, value_key(property, id), contacts);
-		log_removal(request, "gdpr", NULL, id);
+		log_removal(request, request->type, "gdpr", NULL, id);
 		reply_empty(request, 204);
 		return;
 	}
@@ -119,6 +143,6 @@ object_erase(Request *request)
 		table_set(&contacts->blocked, address, contacts);
 	association_forget(object);
 	store_erase(object);
-	log_removal(request, "gdpr", scratch_printf("%llu", (unsigned long long) object->id), id);
+	log_removal(request, request->type, "gdpr", scratch_printf("%llu", (unsigned long long) object->id), id);
 	reply_empty(request, 204);
 }

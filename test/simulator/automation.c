@@ -144,9 +144,10 @@ find_company(Request *request, Object *contact, int64_t now)
 	if (pair_find(contact, company, false) != NULL)
 		return;
 	/* Who has a primary company keeps it. */
-	types.primary = association_primary(contact) == NULL;
+	if (association_primary(contact) == NULL)
+		types.items[types.count++].kind = kind_primary(contacts, companies);
 	pair = pair_find(contact, company, true);
-	pair_apply(pair, &types);
+	pair_apply(pair, contact, &types);
 	pair_log(request, "associate", pair);
 }
 

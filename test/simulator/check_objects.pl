@@ -172,8 +172,223 @@ is((ask('POST', '/_sim/schemas', { name => 'boat' }))[0], 201, '... its name is 
 
 # Leads (1.3)
 unique('leads', 'lead_ref');
+sub contact { my ($email) = @_; return (ask('POST', '/crm/v3/objects/contacts', { properties => { email => $email } }))[1]{id} }
+sub company { my ($name) = @_; return (ask('POST', '/crm/v3/objects/companies', { properties => { name => $name } }))[1]{id} }
+sub deal { my ($name) = @_; return (ask('POST', '/crm/v3/objects/deals', { properties => { %deal, dealname => $name } }))[1]{id} }
+sub types { return [ map { { associationCategory => $_->[0], associationTypeId => $_->[1] } } @_ ] }
+sub hubspot { return types(map { [ 'HUBSPOT_DEFINED', $_ ] } @_) }
+sub pairs { return join ' ', sort map { "$_->{from_id}>$_->{to_id}" . ($_->{primary} ? '*' : '') . join('', map { "($_)" } sort @{ $_->{labels} }) } lines("/_sim/associations?from=$_[0]&to=$_[1]") }
+my $ada = contact('ada@example.com');
+my $lead = sub { return ask('POST', '/crm/v3/objects/leads/batch/create', { inputs => [ { properties => { hs_lead_name => 'Ada' }, associations => [ { to => { id => $_[0] }, types => hubspot($_[1]) } ] } ] }) };
 is((ask('POST', '/crm/v3/objects/leads', { properties => { hs_lead_name => 'Ada' } }))[0], 400, 'a lead without an association');
 is((upsert('leads', 'lead_ref', { lead_ref => '1', hs_lead_name => 'Ada' }))[0], 400, '... nor by an upsert');
+is(($lead->($ada, 608))[0], 400, '... nor with any other');
+is(($lead->('1', 578))[0], 400, '... nor with a contact that is not there');
+($status, $data) = $lead->($ada, 578);
+my $ada_lead = $data->{results}[0]{id};
+is("$status " . pairs('leads', 'contacts'), "201 $ada_lead>$ada*", 'a lead of a contact');
+is((ask('POST', '/crm/v3/objects/leads/batch/update', { inputs => [ { id => $ada_lead, properties => { lead_ref => '1' } } ] }))[0], 200, '... gets its key');
+is((upsert('leads', 'lead_ref', { lead_ref => '1', hs_lead_label => 'WARM' }))[0], 200, '... and is found by it');
+is((ask('POST', '/crm/v4/associations/leads/contacts/batch/labels/archive', { inputs => [ { from => { id => $ada_lead }, to => { id => $ada }, types => hubspot(578) } ] }))[0], 204, 'its last primary association goes');
+is((ask('GET', "/crm/v3/objects/leads/$ada_lead"))[0], 404, '... the lead, too');
+
+# Line items and quotes (1.3)
+my $order = deal('with items');
+($status, $data) = ask('POST', '/crm/v3/objects/quotes', { properties => { hs_title => 'Q', hs_expiration_date => '2026-12-31' } });
+my $quote = $data->{id};
+($status, $data) = ask('POST', '/crm/v3/objects/line_items/batch/create', { inputs => [ map { { properties => { name => 'Bolt', quantity => '2' }, associations => [ { to => { id => $_->[0] }, types => hubspot($_->[1]) } ] } } [ $order, 20 ], [ $quote, 68 ] ] });
+is("$status " . @{ $data->{results} }, '201 2', 'line items of a deal and a quote');
+is((ask('DELETE', "/crm/v3/objects/quotes/$quote"))[0], 204, 'the quote goes');
+is(scalar(lines('/_sim/associations?from=line_items')), 1, '... its line item, too');
+
+# Associations of any two types (3)
+my ($acme, $initech) = (company('Acme'), company('Initech'));
+my ($one, $two) = (deal('One'), deal('Two'));
+sub batch { my ($from, $to, $call, @inputs) = @_; return ask('POST', "/crm/associations/2026-03/$from/$to/batch/$call", { inputs => [ map { { from => { id => $_->[0] }, to => { id => $_->[1] }, $_->[2] ? (types => $_->[2]) : () } } @inputs ] }) }
+($status, $data) = batch('deal', 'company', 'associate/default', [ $one, $acme ]);
+is("$status " . join(' ', map { "$_->{from}{id}>$_->{to}{id}:$_->{associationSpec}{associationTypeId}" } @{ $data->{results} }), "200 $acme>$one:342 $one>$acme:341", 'default: a result for each direction');
+($status, $data) = batch('0-3', 'companies', 'create', [ $one, $initech, hubspot(5) ], [ $two, $acme, hubspot(341, 5) ]);
+is("$status $data->{results}[0]{fromObjectTypeId} $data->{results}[0]{toObjectTypeId}", '201 0-3 0-2', 'with types');
+is(pairs('deals', 'companies'), join(' ', sort "$one>$acme", "$one>$initech*", "$two>$acme*"), 'one primary company of a deal');
+batch('deals', 'companies', 'create', [ $one, $acme, hubspot(5) ]);
+is(pairs('deals', 'companies'), join(' ', sort "$one>$acme*", "$one>$initech", "$two>$acme*"), '... moves');
+($status, $data) = batch('companies', 'deals', 'create', [ $acme, $one, hubspot(5) ]);
+is("$status $data->{errors}[0]{subCategory} $data->{errors}[0]{message}", '207 crm.associations.INVALID_ASSOCIATION_TYPE 0-5 is not a valid association type between COMPANY and DEAL', 'the number of the other direction');
+is("@{ $data->{errors}[0]{context}{type} } @{ $data->{errors}[0]{context}{toObjectType} }", '0-5 DEAL', '... with its context');
+($status, $data) = ask('PUT', "/crm/v4/objects/deals/$one/associations/companies/$acme", hubspot(4));
+is("$status $data->{subCategory}", '400 crm.associations.INVALID_ASSOCIATION_TYPE', '... 400 of a single pair');
+is((ask('PUT', "/crm/objects/2026-03/deals/$two/associations/companies/$initech", hubspot(5)))[0], 201, 'a single pair with types');
+is((ask('DELETE', "/crm/v4/objects/deals/$two/associations/companies/$initech"))[0], 204, '... goes');
+is((ask('DELETE', "/crm/v4/objects/deals/$two/associations/companies/$initech"))[0], 204, '... twice');
+is((ask('PUT', "/crm/objects/2026-09/deal/$two/associations/default/0-1/$ada"))[0], 200, 'a single default pair');
+($status, $data) = batch('contact', 'contact', 'associate/default', [ $ada, $ada ]);
+is("$status $data->{errors}[0]{message} " . exists $data->{errors}[0]{context}, "200 Object $ada cannot be associated to itself ($ada) ", 'with itself');
+my $bob = contact('bob@example.com');
+($status, $data) = batch('contact', 'contact', 'associate/default', [ $ada, $bob ]);
+is(join(' ', map { $_->{associationSpec}{associationTypeId} } @{ $data->{results} }), '449 449', 'two of one type');
+batch('company', 'company', 'create', [ $initech, $acme, hubspot(13) ]);
+($status, $data) = ask('POST', '/crm/v4/associations/companies/companies/batch/read', { inputs => [ { id => $acme }, { id => $initech } ] });
+is(join(' ', sort map { my $from = $_->{from}{id}; map { my $to = $_->{toObjectId}; map { "$_->{typeId}:" . ($from eq $acme ? 'acme' : 'initech') } @{ $_->{associationTypes} } } @{ $_->{to} } } @{ $data->{results} }), '13:initech 14:acme 450:acme 450:initech', 'parent and child');
+is((batch($_->[0], $_->[1], 'associate/default', [ '1', '2' ]))[0], 400, "no associations: @$_") for [ 'products', 'deals' ], [ 'users', 'contacts' ], [ 'discounts', 'deals' ];
+is((batch('discounts', 'quotes', 'associate/default', [ '1', '2' ]))[0], 200, 'discounts go with quotes');
+is((ask('POST', '/crm/associations/2026-03/deals/contacts/batch/associate/default', { inputs => [ map { { from => { id => "9$_" }, to => { id => '1' } } } 1 .. 2001 ] }))[0], 400, '2001 pairs');
+is((ask('POST', '/crm/associations/2026-03/deals/contacts/batch/read', { inputs => [ map { { id => "9$_" } } 1 .. 1001 ] }))[0], 400, '1001 to be read');
+is((ask('POST', '/crm/associations/2026-03/deals/contacts/batch/archive', { inputs => [ map { { from => { id => "9$_" }, to => [] } } 1 .. 101 ] }))[0], 400, '101 to be archived');
+is((batch('deals', 'contacts', 'create', [ $one, $ada, hubspot(3) ], [ $one, $ada, hubspot(3) ]))[0], 400, 'a pair twice');
+($status, $data) = ask('POST', '/crm/v4/associations/deals/tickets/batch/read', { inputs => [ { id => $one } ] });
+is("$status $data->{errors}[0]{subCategory} $data->{errors}[0]{message}", "207 crm.associations.NO_ASSOCIATIONS_FOUND No ticket is associated with deal $one.", 'nothing is associated');
+is((batch('deals', 'contacts', 'create', [ $two, $ada, types([ 'USER_DEFINED', 3 ]) ]))[1]{errors}[0]{context}{type}[0], '1-3', 'a number of another category');
+($status, $data) = ask('POST', "/crm/associations/2026-03/deals/contacts/batch/archive", { inputs => [ { from => { id => $two }, to => [ { id => $ada } ] } ] });
+is("$status $data->{status} " . @{ $data->{results} }, '200 COMPLETE 0', 'archive says nothing');
+is((ask('POST', '/crm/v3/objects/deals/search', { filterGroups => [ { filters => [ { propertyName => 'associations.company', operator => 'EQ', value => $acme } ] } ] }))[1]{total}, 2, 'search through associations');
+
+# Labels (3.1, 3.4)
+my $labels = '/crm/v4/associations/contacts/deals/labels';
+($status, $data) = ask('POST', $labels, { name => 'billing_contact', label => 'Billing contact' });
+is("$status " . join(' ', map { "$_->{category}:$_->{label}" } @{ $data->{results} }), '200 USER_DEFINED:Billing contact USER_DEFINED:Billing contact', 'a label has a number for each direction');
+my ($billing, $billed) = map { $_->{typeId} } @{ $data->{results} };
+($status, $data) = ask('POST', '/crm/associations/2026-03/contacts/deals/labels', { name => 'decision_maker', label => 'Decides', inverseLabel => 'Decided by' });
+my ($decides, $decided) = map { $_->{typeId} } @{ $data->{results} };
+is("$status $data->{results}[1]{label}", '200 Decided by', 'a paired label');
+is((ask('POST', $labels, { name => $_, label => 'x' }))[0], 400, "name $_") for 'a-b', '1a';
+is((ask('POST', $labels, { name => 'billing_contact', label => 'x' }))[0], 409, 'a name twice');
+for my $path ($labels, '/crm/associations/v4/contacts/deals/labels', '/crm/associations/2026-03/contacts/deals/labels')
+{
+	is(join(' ', sort map { "$_->{category}:$_->{typeId}:" . ($_->{label} // '') } @{ (ask('GET', $path))[1]{results} }), "HUBSPOT_DEFINED:4: USER_DEFINED:$billing:Billing contact USER_DEFINED:$decides:Decides", $path);
+}
+ok((grep { $_->{typeId} == $decided && $_->{label} eq 'Decided by' } @{ (ask('GET', '/crm/v4/associations/deals/contacts/labels'))[1]{results} }), 'the other direction');
+($status, $data) = batch('contacts', 'deals', 'create', [ $ada, $two, types([ 'USER_DEFINED', $billing ], [ 'USER_DEFINED', $decides ]) ]);
+is("$status " . join(' ', sort @{ $data->{results}[0]{labels} }), '201 Billing contact Decides', 'several labels');
+batch('deals', 'contacts', 'create', [ $two, $ada, types([ 'USER_DEFINED', $decided ]) ]);
+is(pairs('contacts', 'deals'), "$ada>$two(Decides)", 'labels are replaced, from either side');
+is((ask('DELETE', "$labels/$decides"))[0], 400, 'a label that is used stays');
+batch('contacts', 'deals', 'associate/default', [ $ada, $two ]);
+is(pairs('contacts', 'deals'), "$ada>$two(Decides)", 'the default form leaves labels');
+batch('contacts', 'deals', 'labels/archive', [ $ada, $two, types([ 'USER_DEFINED', $decides ]) ]);
+is(pairs('contacts', 'deals'), "$ada>$two", 'a label goes, the pair stays');
+is((ask('PUT', $labels, { associationTypeId => $billing, label => 'Pays' }))[0], 204, 'renamed');
+is((grep { $_->{typeId} == $billing } @{ (ask('GET', $labels))[1]{results} })[0]{label}, 'Pays', '... is its text');
+is((ask('DELETE', "$labels/$decides"))[0], 204, 'dropped');
+is((ask('DELETE', "$labels/4"))[0], 400, "HubSpot's own is not");
+batch('contacts', 'deals', 'create', [ $ada, $two, types([ 'USER_DEFINED', $billing ]) ]);
+batch('contacts', 'deals', 'labels/archive', [ $ada, $two, hubspot(4) ]);
+is(pairs('contacts', 'deals'), '', 'without the unlabelled type nothing is left');
+
+# What is open about labels (3.4)
+ask('POST', '/crm/v4/associations/contacts/companies/labels', { name => 'boss', label => 'Boss' });
+my ($boss) = map { $_->{typeId} } grep { ($_->{label} // '') eq 'Boss' } @{ (ask('GET', '/crm/v4/associations/contacts/companies/labels'))[1]{results} };
+sub boss { batch('contacts', 'companies', 'create', [ $ada, $acme, types([ 'USER_DEFINED', $boss ]) ]); batch('contacts', 'companies', 'create', [ $ada, $acme, hubspot(1) ]); return pairs('contacts', 'companies') }
+is(boss(), "$ada>$acme*", 'the primary mark replaces labels');
+config(readings => ['kept_labels']);
+is(boss(), "$ada>$acme*(Boss)", '... or leaves them');
+config(readings => []);
+batch('contacts', 'companies', 'associate/default', [ $ada, $initech ]);
+batch('contacts', 'companies', 'labels/archive', [ $ada, $acme, hubspot(1) ]);
+is(pairs('contacts', 'companies'), join(' ', sort "$ada>$acme(Boss)", "$ada>$initech"), 'no primary company is left');
+config(readings => ['next_primary']);
+batch('contacts', 'companies', 'create', [ $ada, $acme, hubspot(1) ]);
+ask('DELETE', "/crm/v4/objects/contacts/$ada/associations/companies/$acme");
+is(pairs('contacts', 'companies'), "$ada>$initech*", '... or another one is');
+config(readings => ['first_primary']);
+batch('contacts', 'companies', 'associate/default', [ $bob, $acme ]);
+is((grep { $_->{from_id} eq $bob } lines('/_sim/associations?from=contacts&to=companies'))[0]{primary}, $true, 'a first company becomes primary by itself');
+config(readings => []);
+
+# Limits (3.5)
+is((ask('POST', '/_sim/association-limits', { from => 'deals', to => 'contacts', max => 1 }))[0], 204, 'a limit');
+($status, $data) = batch('contacts', 'deals', 'associate/default', [ $ada, $two ], [ $bob, $two ]);
+is("$status $data->{numErrors}", '200 1', '... holds');
+
+# Associations of custom objects (2)
+$car = (ask('POST', $schemas, { %schema, name => 'wagons', associatedObjects => [ 'CONTACT', '0-3' ] }))[1]{objectTypeId};
+upsert($car, 'vin', map { { vin => $_, model => 'M' } } 'w1', 'w2');
+my ($wagon, $other) = map { $_->{id} } sort { $a->{properties}{vin} cmp $b->{properties}{vin} } lines("/_sim/records/$car");
+my ($default) = @{ (ask('GET', "/crm/v4/associations/$car/contacts/labels"))[1]{results} };
+is("$default->{category} " . ($default->{label} // ''), 'USER_DEFINED ', 'the unlabelled type of a custom object');
+($status, $data) = batch($car, 'contacts', 'associate/default', [ $wagon, $ada ]);
+is("$status " . (grep { $_->{associationSpec}{associationTypeId} == $default->{typeId} && $_->{associationSpec}{associationCategory} eq 'USER_DEFINED' } @{ $data->{results} }), '200 1', 'associated by it');
+is((batch($car, 'contacts', 'create', [ $other, $ada, types([ 'USER_DEFINED', $default->{typeId} ]) ]))[0], 201, '... and by its number');
+is(scalar(grep { $_->{id} eq $default->{typeId} && $_->{fromObjectTypeId} eq $car } @{ (ask('GET', "$schemas/$car"))[1]{associations} }), 1, 'its definition');
+is((batch($car, 'companies', 'associate/default', [ $wagon, $acme ]))[0], 400, 'what no schema allows');
+is((ask('POST', "$schemas/$car/associations", { fromObjectTypeId => $car, toObjectTypeId => '0-2', name => 'wagon_to_company' }))[0], 201, '... is allowed');
+is((batch($car, 'companies', 'associate/default', [ $wagon, $acme ]))[0], 200, '... and done');
+is((batch($car, 'notes', 'associate/default', [ $wagon, '1' ]))[0], 200, 'activities are by themselves');
+is((ask('POST', "/crm/v3/objects/$car/search", { filterGroups => [ { filters => [ { propertyName => 'associations.contact', operator => 'EQ', value => $ada } ] } ] }))[0], 400, 'no search through them');
+ok((grep { $_->{id} eq '279' && $_->{toObjectTypeId} eq '0-2' } @{ (ask('GET', "$schemas/contacts"))[1]{associations} }), "numbers of HubSpot's own types");
+
+# Owners (4)
+($status, $data) = ask('GET', "/crm/v3/owners?limit=2");
+is("$status " . join(' ', map { $_->{id} } @{ $data->{results} }) . " $data->{paging}{next}{after}", '200 41629779 41629780 2', 'a page of owners');
+($status, $data) = ask('GET', "/crm/owners/2026-09?limit=2&after=$data->{paging}{next}{after}");
+is("$data->{results}[0]{type} " . ($data->{results}[0]{email} // 'none') . ' ' . exists $data->{paging}, 'QUEUE none ', 'the last one');
+is((ask('GET', '/crm/v3/owners?email=grace.owner@example.com'))[1]{results}[0]{userId}, 9586505, 'by e-mail');
+is(scalar @{ (ask('GET', '/crm/v3/owners?email=former.owner@example.com'))[1]{results} }, 0, 'one who has left is not listed');
+$data = (ask('GET', '/crm/v3/owners?archived=true'))[1];
+ok($data->{results}[0]{id} eq '41629782' && !defined $data->{results}[0]{userId} && $data->{results}[0]{userIdIncludingInactive}, '... but among the archived');
+is((ask('GET', '/crm/v3/owners/9586504?idProperty=userId'))[1]{id}, '41629779', 'by user id');
+is((ask('GET', '/crm/owners/2026-03/1'))[0], 404, 'an unknown owner');
+is((ask('GET', '/crm/v3/owners?limit=501'))[0], 400, 'limit of a page');
+sub owner { my ($s, $d) = ask('PATCH', "/crm/v3/objects/deals/$one", { properties => { hubspot_owner_id => $_[0] } }); return "$s " . ($s == 200 ? $d->{properties}{hubspot_owner_id} // 'null' : codes($d)) }
+is(owner('41629780'), '200 41629780', 'an owner');
+is(owner(''), '200 null', '... is cleared');
+is(owner($_), '400 INVALID_OWNER_ID:hubspot_owner_id', "owner $_") for '1', '9586504', '41629782', 'grace.owner@example.com';
+config(readings => [ 'archived_owners', 'other_codes' ]);
+is(owner('41629782'), '200 41629782', 'one who has left, by another reading');
+is(owner('1'), '400 INVALID_OPTION:hubspot_owner_id', 'another code');
+config(readings => []);
+is((ask('POST', '/_sim/owners', { id => '77', email => 'new.owner@example.com' }))[0], 204, 'a further owner');
+is(owner('77'), '200 77', '... owns');
+is((ask('PATCH', "/crm/v3/objects/contacts/$ada", { properties => { hubspot_owner_id => '77' } }))[0], 200, 'a contact');
+is((ask('POST', '/_sim/properties/deals', { name => 'helpers', type => 'enumeration', fieldType => 'checkbox', externalOptions => $true, referencedObjectType => 'OWNER' }))[0], 201, 'a field of several owners');
+is((ask('PATCH', "/crm/v3/objects/deals/$one", { properties => { helpers => '77;41629780' } }))[0], 200, '... takes several');
+is((ask('PATCH', "/crm/v3/objects/deals/$one", { properties => { helpers => '77;1' } }))[0], 400, '... known ones');
+scopes('crm.objects.contacts.read');
+is((ask('GET', '/crm/v3/owners'))[1]{context}{requiredGranularScopes}[0], 'crm.objects.owners.read', 'scope of owners');
+config(scopes => undef);
+
+# Pipelines (5)
+($status, $data) = ask('GET', '/crm/v3/pipelines/deals');
+is("$status $data->{results}[0]{id} " . join(' ', map { $_->{id} } @{ $data->{results}[0]{stages} }), '200 default appointmentscheduled qualifiedtobuy presentationscheduled decisionmakerboughtin contractsent closedwon closedlost', 'of deals');
+is($data->{results}[0]{stages}[5]{metadata}{isClosed}, 'true', 'metadata are texts');
+($status, $data) = ask('GET', '/crm/pipelines/2026-03/tickets');
+is("$data->{results}[0]{id} $data->{results}[0]{stages}[0]{label} $data->{results}[0]{stages}[0]{metadata}{ticketState}", '0 New OPEN', 'of tickets');
+is((ask('GET', "/crm/pipelines/2026-09/$_"))[0], 200, "of $_") for qw(leads orders 0-421 0-162 0-410 projects), $car;
+is((ask('GET', '/crm/v3/pipelines/contacts'))[0], 400, 'not of contacts');
+my @won = ({ label => 'Begun', displayOrder => 0, metadata => { isClosed => 'false', probability => '0.5' } }, { label => 'Over', displayOrder => 1, metadata => { isClosed => 'true', probability => '1.0' } });
+($status, $data) = ask('POST', '/crm/v3/pipelines/deals', { label => 'Renewals', displayOrder => 1, stages => \@won });
+my ($renewals, $begun, $over) = ($data->{id}, map { $_->{id} } @{ $data->{stages} });
+is("$status $data->{label}", '201 Renewals', 'a further pipeline');
+sub stage { my ($id, %p) = @_; my ($s, $d) = ask('PATCH', "/crm/v3/objects/deals/$id", { properties => \%p }); return "$s " . codes($d) }
+is(stage($one, dealstage => 'contractsent'), '200 ', 'a stage, of the default pipeline');
+is(stage($one, dealstage => 'nonsense'), '400 INVALID_OPTION:dealstage', 'an unknown stage');
+is(stage($one, dealstage => 'Contract Sent'), '400 INVALID_OPTION:dealstage', 'labels are not written');
+is(stage($one, dealstage => $begun), '400 INVALID_OPTION:dealstage', 'a stage of another pipeline');
+is(stage($one, pipeline => $renewals), '400 INVALID_OPTION:dealstage', 'a pipeline without a stage of it');
+is(stage($one, pipeline => 'none', dealstage => $begun), '400 INVALID_OPTION:pipeline', 'an unknown pipeline');
+is(stage($one, pipeline => $renewals, dealstage => $begun), '200 ', 'both');
+is(stage($one, dealstage => $over), '400 INVALID_OPTION:dealstage', 'a stage alone is one of the default pipeline');
+config(readings => ['kept_pipeline']);
+is(stage($one, dealstage => $over), '200 ', '... or of its own');
+config(readings => ['other_codes']);
+is(stage($one, dealstage => 'nonsense'), '400 INVALID_PIPELINE_STAGE:dealstage', '... or in other words');
+config(readings => []);
+is(stage($one, dealstage => 'qualifiedtobuy'), '200 ', 'backwards');
+is((ask('GET', "/crm/v3/objects/deals/$one?properties=pipeline"))[1]{properties}{pipeline}, 'default', '... into the default pipeline');
+($status, $data) = ask('POST', '/crm/v3/objects/deals', { properties => { dealname => 'x', dealstage => 'closedwon' } });
+$data = (ask('GET', "/crm/v3/objects/deals/$data->{id}?properties=pipeline,closedate"))[1];
+ok($data->{properties}{pipeline} eq 'default' && $data->{properties}{closedate}, 'a new one that is closed');
+($status, $data) = ask('POST', '/crm/v3/objects/orders', { properties => { hs_order_name => 'x', hs_pipeline => '740100' } });
+is((ask('GET', "/crm/v3/objects/orders/$data->{id}?properties=hs_pipeline_stage"))[1]{properties}{hs_pipeline_stage}, '740101', 'a pipeline alone: its first stage');
+stage($one, pipeline => $renewals, dealstage => $begun);
+($status, $data) = ask('DELETE', "/crm/v3/pipelines/deals/$renewals/stages/$begun?validateReferencesBeforeDelete=true");
+is("$status $data->{subCategory} $data->{context}{stageIds}[0] $data->{context}{objectIds}[0]", "400 PipelineError.STAGE_ID_IN_USE [$begun] [$one]", 'a stage that is used');
+is((ask('PATCH', "/crm/v3/pipelines/deals/$renewals/stages/$over", { label => 'Done' }))[1]{label}, 'Done', 'a stage is renamed');
+($status, $data) = ask('POST', "/crm/v3/pipelines/deals/$renewals/stages", { label => 'More', metadata => { isClosed => 'false' } });
+is("$status " . scalar @{ (ask('GET', "/crm/v3/pipelines/deals/$renewals/stages"))[1]{results} }, '201 3', 'a stage more');
+is((ask('DELETE', "/crm/v3/pipelines/deals/$renewals/stages/$data->{id}"))[0], 204, 'a stage goes');
+is((ask('DELETE', "/crm/v3/pipelines/deals/$renewals"))[0], 204, 'a pipeline goes');
+is((ask('GET', "/crm/v3/pipelines/deals/$renewals"))[0], 404, '... is gone');
+is($json->encode((ask('GET', '/crm/v3/object-library/enablement'))[1]), '{"enablementByObjectTypeId":{"0-162":true,"0-410":true,"0-420":false,"0-421":true}}', 'what is switched on (1.4)');
 
 is((ask('POST', '/_sim/config', { readings => ['none'] }))[0], 400, 'an unknown reading');
 ok(@{ (ask('POST', '/_sim/config', { reading_seed => 3 }))[1]{readings} } > 2, 'a seed chooses');

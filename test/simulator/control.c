@@ -20,6 +20,7 @@
 #include "journal.h"
 #include "limits.h"
 #include "list.h"
+#include "owner.h"
 #include "property.h"
 
 #define PREFIX	"/_sim/"
@@ -228,6 +229,50 @@ serve_records(Request *request, const char *type_name)
 	request->content_type = "application/x-ndjson";
 }
 
+/* All pairs, or those of two types, as seen from the first one. */
+static void
+serve_associations(Request *request)
+{
+	const char *names[2] = {request_query(request, "from"), request_query(request, "to")};
+	ObjectType *types[2] = {NULL, NULL};
+
+	for (int i = 0; i < 2; i++)
+	{
+		types[i] = names[i] ? type_named(names[i]) : NULL;
+		if (names[i] != NULL && types[i] == NULL)
+		{
+			refuse(request, 404, "no such object type");
+			return;
+		}
+	}
+	association_render_all(&request->reply, types[0], types[1]);
+	request->status = 200;
+	request->content_type = "application/x-ndjson";
+}
+
+/* How many records of one type a record of another may have. */
+static void
+serve_association_limits(Request *request)
+{
+	ObjectType *from;
+	ObjectType *to;
+	struct json_object *max = NULL;
+	Kind	   *kind;
+
+	if (!parse(request))
+		return;
+	from = json_text(request->json, "from") ? type_named(json_text(request->json, "from")) : NULL;
+	to = json_text(request->json, "to") ? type_named(json_text(request->json, "to")) : NULL;
+	kind = from && to ? kind_default(from, to) : NULL;
+	if (kind == NULL || !json_object_object_get_ex(request->json, "max", &max))
+	{
+		refuse(request, 400, "a limit has from, to and max");
+		return;
+	}
+	kind->limits[kind->ends[0] != from] = json_object_get_int(max);
+	reply_empty(request, 204);
+}
+
 /* A custom object, as by HubSpot's interface; labels and the like may be left out. */
 static void
 serve_schemas(Request *request)
@@ -243,7 +288,7 @@ serve_schemas(Request *request)
 		refuse(request, 400, error);
 		return;
 	}
-	custom_render(&request->reply, type, true);
+	custom_render(&request->reply, type, true, true);
 	reply_json(request, 201);
 }
 
@@ -297,6 +342,17 @@ serve_forms(Request *request)
 		reply_empty(request, 204);
 	else
 		refuse(request, 400, "a form has an id and an array of fields");
+}
+
+static void
+serve_owners(Request *request)
+{
+	if (!parse(request))
+		return;
+	if (owner_define(request->json))
+		reply_empty(request, 204);
+	else
+		refuse(request, 400, "an owner has an id");
 }
 
 static void
@@ -371,6 +427,12 @@ control_serve(Request *request)
 		serve_objects(request, path + 8);
 	else if (strncmp(path, "records/", 8) == 0 && get)
 		serve_records(request, path + 8);
+	else if (strcmp(path, "associations") == 0 && get)
+		serve_associations(request);
+	else if (strcmp(path, "owners") == 0 && post)
+		serve_owners(request);
+	else if (strcmp(path, "association-limits") == 0 && post)
+		serve_association_limits(request);
 	else if (strcmp(path, "schemas") == 0 && post)
 		serve_schemas(request);
 	else if (strncmp(path, "properties/", 11) == 0 && post)

@@ -8,6 +8,7 @@
 #include "custom.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -172,6 +173,25 @@ schema_fault(struct json_object *schema, bool is_lax)
 	return NULL;
 }
 
+/* The pairs that the schema wants, in both directions; the names were looked up. */
+static void
+allow_associations(ObjectType *type, struct json_object *schema)
+{
+	struct json_object *associated = member(schema, "associatedObjects");
+
+	for (size_t i = 0; json_object_is_type(associated, json_type_array) &&
+		 i < json_object_array_length(associated); i++)
+	{
+		ObjectType *other = type_named(json_object_get_string(json_object_array_get_idx(associated, i)));
+
+		if (kind_default(type, other) == NULL)
+			kind_allow(type, other, NULL);
+	}
+	if (json_object_get_boolean(member(schema, "shouldCreateSameObjectAssociation")) &&
+		kind_default(type, type) == NULL)
+		kind_allow(type, type, NULL);
+}
+
 ObjectType *
 custom_create(struct json_object *schema, bool is_lax, const char **error)
 {
@@ -205,7 +225,36 @@ custom_create(struct json_object *schema, bool is_lax, const char **error)
 		type->is_deleted = true;
 		return NULL;
 	}
+	allow_associations(type, schema);
 	return type;
+}
+
+typedef struct Listing
+{
+	Buffer	   *out;
+	const ObjectType *type;
+	int			count;
+} Listing;
+
+/* Each direction by itself; the ids are not unique in the account. */
+static void
+render_association(void *state, Kind *kind)
+{
+	Listing    *listing = state;
+	Buffer	   *out = listing->out;
+
+	for (int side = 0; side < 2; side++)
+	{
+		if (kind->ids[side] == 0 || (side == 1 && kind->ids[0] == kind->ids[1]))
+			continue;
+		buffer_printf(out, "%s{\"id\":\"%d\",\"fromObjectTypeId\":\"%s\",\"toObjectTypeId\":\"%s\",\"name\":",
+					  listing->count++ ? "," : "", kind->ids[side], kind->ends[side]->id, kind->ends[1 - side]->id);
+		buffer_json(out, kind->name);
+		buffer_printf(out, ",\"cardinality\":\"%s\",\"maxToObjectIds\":%d,\"maxFromObjectIds\":%d}",
+					  kind->single < 0 ? "MANY_TO_MANY" : kind->single == side ? "ONE_TO_MANY" : "MANY_TO_ONE",
+					  kind->single == side ? 1 : kind->limits[side] ? kind->limits[side] : 10000,
+					  kind->single == 1 - side ? 1 : kind->limits[1 - side] ? kind->limits[1 - side] : 10000);
+	}
 }
 
 static void
@@ -217,8 +266,9 @@ render_names(Buffer *out, const char *name, struct json_object *list)
 }
 
 void
-custom_render(Buffer *out, ObjectType *type, bool with_properties)
+custom_render(Buffer *out, ObjectType *type, bool with_properties, bool with_associations)
 {
+	Listing		listing = {.out = out, .type = type};
 	struct json_object *schema = table_find(&kept, type->id);
 	struct json_object *labels = member(schema, "labels");
 	bool		first = true;
@@ -251,6 +301,12 @@ custom_render(Buffer *out, ObjectType *type, bool with_properties)
 		}
 		buffer_puts(out, "]");
 	}
+	if (with_associations)
+	{
+		buffer_puts(out, ",\"associations\":[");
+		kind_each(type, NULL, render_association, &listing);
+		buffer_puts(out, "]");
+	}
 	buffer_printf(out, ",\"archived\":%s}", type->is_deleted ? "true" : "false");
 }
 
@@ -266,7 +322,8 @@ static void
 reply_schema(Request *request, int status, ObjectType *type)
 {
 	request->reply.len = 0;
-	custom_render(&request->reply, type, wants(request, "includePropertyDefinitions"));
+	custom_render(&request->reply, type, wants(request, "includePropertyDefinitions"),
+				  wants(request, "includeAssociationDefinitions"));
 	reply_json(request, status);
 }
 
@@ -288,7 +345,8 @@ schemas_list(Request *request)
 		if (!first)
 			buffer_puts(&request->reply, ",");
 		first = false;
-		custom_render(&request->reply, type, wants(request, "includePropertyDefinitions"));
+		custom_render(&request->reply, type, wants(request, "includePropertyDefinitions"),
+					  wants(request, "includeAssociationDefinitions"));
 	}
 	buffer_puts(&request->reply, "]}");
 	reply_json(request, 200);
@@ -312,7 +370,8 @@ schemas_read(Request *request)
 			continue;
 		if (count++ > 0)
 			buffer_puts(&request->reply, ",");
-		custom_render(&request->reply, type, wants(request, "includePropertyDefinitions"));
+		custom_render(&request->reply, type, wants(request, "includePropertyDefinitions"),
+					  wants(request, "includeAssociationDefinitions"));
 	}
 	batch_end(request, 200, NULL, 0);
 }
@@ -374,4 +433,85 @@ schema_delete(Request *request)
 	}
 	request->type->is_deleted = true;
 	reply_empty(request, 204);
+}
+
+void
+schema_allow(Request *request)
+{
+	const char *from = json_text(request->json, "fromObjectTypeId");
+	const char *to = json_text(request->json, "toObjectTypeId");
+	ObjectType *ends[2] = {from ? object_type(from) : NULL, to ? object_type(to) : NULL};
+	Kind	   *kind;
+
+	if (ends[0] == NULL || ends[1] == NULL || (ends[0] != request->type && ends[1] != request->type) ||
+		!(ends[0]->is_custom || ends[1]->is_custom))
+	{
+		reply_error(request, 400, "VALIDATION_ERROR", "fromObjectTypeId and toObjectTypeId name the types of an "
+					"association, one of them that of the path");
+		return;
+	}
+	if (kind_default(ends[0], ends[1]) != NULL)
+	{
+		reply_error(request, 409, "OBJECT_ALREADY_EXISTS", "The association exists");
+		return;
+	}
+	kind = kind_allow(ends[0], ends[1], json_text(request->json, "name"));
+	request->reply.len = 0;
+	buffer_printf(&request->reply, "{\"id\":\"%d\",\"fromObjectTypeId\":\"%s\",\"toObjectTypeId\":\"%s\",\"name\":",
+				  kind->ids[kind->ends[0] != ends[0]], ends[0]->id, ends[1]->id);
+	buffer_json(&request->reply, kind->name);
+	buffer_puts(&request->reply, "}");
+	reply_json(request, 201);
+}
+
+typedef struct Search
+{
+	int			id;
+	const ObjectType *type;
+	Kind	   *found;
+} Search;
+
+static void
+find_own(void *state, Kind *kind)
+{
+	Search	   *search = state;
+
+	for (int side = 0; side < 2; side++)
+	{
+		if (kind->category == USER_DEFINED && kind->ends[side] == search->type && kind->ids[side] == search->id)
+			search->found = kind;
+	}
+}
+
+void
+schema_forbid(Request *request)
+{
+	Search		search = {.id = atoi(request->args[0]), .type = request->type};
+
+	kind_each(request->type, NULL, find_own, &search);
+	if (search.found == NULL)
+		reply_not_found(request);
+	else
+	{
+		search.found->is_dropped = true;
+		reply_empty(request, 204);
+	}
+}
+
+/* Which of the types that can be switched are on. */
+void
+enablement_list(Request *request)
+{
+	int			count = 0;
+
+	request->reply.len = 0;
+	buffer_puts(&request->reply, "{\"enablementByObjectTypeId\":{");
+	for (int i = 0; i < type_count(); i++)
+	{
+		if (type_at(i)->is_switched)
+			buffer_printf(&request->reply, "%s\"%s\":%s", count++ ? "," : "", type_at(i)->id,
+						  type_is_active(type_at(i)) ? "true" : "false");
+	}
+	buffer_puts(&request->reply, "}}");
+	reply_json(request, 200);
 }

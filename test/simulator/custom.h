@@ -18,6 +18,6 @@
 extern ObjectType *custom_create(struct json_object *schema, bool is_lax, const char **error);
 
 /* The schema of any type. */
-extern void custom_render(Buffer *out, ObjectType *type, bool with_properties);
+extern void custom_render(Buffer *out, ObjectType *type, bool with_properties, bool with_associations);
 
 #endif

@@ -11,6 +11,7 @@
 #include "association.h"
 #include "config.h"
 #include "journal.h"
+#include "pipeline.h"
 #include "reading.h"
 
 #define INPUT_CLASS \
@@ -212,6 +213,83 @@ find_target(Draft *draft)
 	draft->missing = draft->operation == OP_UPDATE && draft->target == NULL;
 }
 
+/* What the draft sets, or NULL. */
+static const char *
+setting_of(const Draft *draft, const Property *property)
+{
+	for (int i = 0; i < draft->setting_count; i++)
+	{
+		if (draft->settings[i].property == property)
+			return draft->settings[i].text;
+	}
+	return NULL;
+}
+
+static void
+refuse_option(Draft *draft, const Property *property, const char *text, const char *allowed)
+{
+	if (reading_is(READING_OTHER_CODES))
+		problem_add(&draft->problems, "INVALID_PIPELINE_STAGE", property->name,
+					"%s is not valid for this object", text);
+	else
+		problem_add(&draft->problems, "INVALID_OPTION", property->name,
+					"%s: %s was not one of the allowed options: [%s]", property->name, text, allowed);
+}
+
+/* A record that comes into a closed stage is closed at this moment, unless it says when. */
+static void
+set_close_date(Draft *draft, const PipelineStage *stage)
+{
+	Property   *property = property_find(draft->type, "closedate");
+
+	if (property == NULL || !stage_is_closed(stage) || setting_of(draft, property) != NULL ||
+		(draft->target != NULL && object_value(draft->target, property) != NULL))
+		return;
+	add_setting(draft, property, scratch_printf("%lld", (long long) now_ms()));
+}
+
+/*
+ * A stage is one of the pipeline that is named with it; without one, of the
+ * default pipeline, even of a record in another (section 5 of the notes).
+ */
+static void
+check_stage(Draft *draft)
+{
+	const ObjectType *type = draft->type;
+	const char *pipeline_id = setting_of(draft, type->pipeline);
+	const char *stage_id = setting_of(draft, type->stage);
+	const char *id = pipeline_id;
+	Pipeline   *pipeline;
+	PipelineStage *stage;
+
+	if (pipeline_id == NULL && (stage_id == NULL || *stage_id == '\0'))
+		return;
+	if (id == NULL && draft->target != NULL && reading_is(READING_KEPT_PIPELINE))
+		id = object_value(draft->target, type->pipeline);
+	pipeline = id != NULL && *id != '\0' ? pipeline_find(type, id) : pipeline_default(type);
+	if (pipeline == NULL)
+	{
+		refuse_option(draft, id != NULL ? type->pipeline : type->stage, id != NULL ? id : stage_id, pipeline_ids(type));
+		return;
+	}
+	if (stage_id == NULL && draft->target != NULL)
+		stage_id = object_value(draft->target, type->stage);
+	/* a new record begins at the beginning */
+	if (stage_id == NULL && draft->target == NULL && pipeline->stage_count > 0)
+		add_setting(draft, type->stage, pipeline->stages[0]->id);
+	if (stage_id == NULL || *stage_id == '\0')
+		return;
+	stage = stage_find(pipeline, stage_id);
+	if (stage == NULL)
+	{
+		refuse_option(draft, type->stage, stage_id, stage_ids(pipeline));
+		return;
+	}
+	if (pipeline_id == NULL)
+		add_setting(draft, type->pipeline, pipeline->id);
+	set_close_date(draft, stage);
+}
+
 static void
 require(Draft *draft, const char *name)
 {
@@ -239,7 +317,9 @@ check_new(Draft *draft)
 		if (strncmp(item, type->name, len) == 0 && item[len] == '.')
 			require(draft, item + len + 1);
 	}
-	if (type->needs_parent && !association_has_parent(draft->type, draft->associations))
+	if (draft->associations != NULL)
+		draft->refused = association_fault(type, draft->associations);
+	if (draft->refused == NULL && type->needs_parent && !association_has_parent(draft->type, draft->associations))
 		draft->refused = scratch_printf("A %s must be associated with a contact or a company when it is created",
 										type->singular);
 }
@@ -259,7 +339,7 @@ draft_check(Draft *draft, Table *claims)
 	find_target(draft);
 	if (draft->missing)
 		return;
-	draft->settings = scratch_alloc(sizeof(Setting) * (count + 1));
+	draft->settings = scratch_alloc(sizeof(Setting) * (count + 4));
 	json_object_object_foreach(draft->properties, name, value)
 	{
 		Property   *property = property_find(draft->type, name);
@@ -284,6 +364,8 @@ draft_check(Draft *draft, Table *claims)
 		else
 			add_setting(draft, draft->id_property, draft->id);
 	}
+	if (draft->type->stage != NULL)
+		check_stage(draft);
 	for (int i = 0; i < draft->setting_count; i++)
 		check_unique(draft, claims, &draft->settings[i]);
 	if (draft->operation != OP_UPDATE && draft->target == NULL)

@@ -13,9 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "association.h"
 #include "config.h"
 #include "http.h"
 #include "journal.h"
+#include "owner.h"
+#include "pipeline.h"
 #include "property.h"
 
 static volatile int stop;
@@ -106,6 +109,9 @@ main(int argc, char **argv)
 
 	config_init();
 	type_init();
+	kind_init();
+	owner_init();
+	pipeline_init();
 	property_init();
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 	{

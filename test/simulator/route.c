@@ -79,9 +79,31 @@ static const Route routes[] = {
 	{"GET", "schemas", "{type}", schema_read, METER_STANDARD, "crm.schemas.%s.read", false, false},
 	{"PATCH", "schemas", "{type}", schema_change, METER_STANDARD, WRITE_SCHEMAS, true, false},
 	{"DELETE", "schemas", "{type}", schema_delete, METER_STANDARD, WRITE_SCHEMAS, false, false},
+	{"POST", "schemas", "{type}/associations", schema_allow, METER_STANDARD, WRITE_SCHEMAS, true, false},
+	{"DELETE", "schemas", "{type}/associations/*", schema_forbid, METER_STANDARD, WRITE_SCHEMAS, false, false},
+
+	{"GET", "owners", "", owners_list, METER_STANDARD, "crm.objects.owners.read", false, false},
+	{"GET", "owners", "*", owner_read, METER_STANDARD, "crm.objects.owners.read", false, false},
+	{"GET", "pipelines", "{type}", pipelines_list, METER_STANDARD, "crm.schemas.%s.read", false, false},
+	{"POST", "pipelines", "{type}", pipeline_create, METER_STANDARD, "crm.schemas.%s.write", true, false},
+	{"GET", "pipelines", "{type}/*", pipeline_read, METER_STANDARD, "crm.schemas.%s.read", false, false},
+	{"PATCH", "pipelines", "{type}/*", pipeline_change, METER_STANDARD, "crm.schemas.%s.write", true, false},
+	{"DELETE", "pipelines", "{type}/*", pipeline_delete, METER_STANDARD, "crm.schemas.%s.write", false, false},
+	{"GET", "pipelines", "{type}/*/stages", stages_list, METER_STANDARD, "crm.schemas.%s.read", false, false},
+	{"POST", "pipelines", "{type}/*/stages", stage_create, METER_STANDARD, "crm.schemas.%s.write", true, false},
+	{"PATCH", "pipelines", "{type}/*/stages/*", stage_change, METER_STANDARD, "crm.schemas.%s.write", true, false},
+	{"DELETE", "pipelines", "{type}/*/stages/*", stage_delete, METER_STANDARD, "crm.schemas.%s.write", false, false},
+	{"GET", "object-library", "enablement", enablement_list, METER_STANDARD, NULL, false, false},
 
 	{"PUT", "objects", "{type}/*/associations/default/{other}/*", association_put, METER_STANDARD,
 	WRITE, false, false},
+	{"PUT", "objects", "{type}/*/associations/{other}/*", association_label, METER_STANDARD, WRITE, true, false},
+	{"DELETE", "objects", "{type}/*/associations/{other}/*", association_delete, METER_STANDARD, WRITE, false, false},
+	{"GET", "objects", "{type}/*/associations/{other}", association_page, METER_STANDARD, READ, false, false},
+	{"GET", "associations", "{type}/{other}/labels", labels_list, METER_STANDARD, READ, false, false},
+	{"POST", "associations", "{type}/{other}/labels", label_create, METER_STANDARD, WRITE, true, false},
+	{"PUT", "associations", "{type}/{other}/labels", label_rename, METER_STANDARD, WRITE, true, false},
+	{"DELETE", "associations", "{type}/{other}/labels/*", label_drop, METER_STANDARD, WRITE, false, false},
 	{"POST", "associations", "{type}/{other}/batch/associate/default", associations_default,
 	METER_ASSOCIATIONS, WRITE, true, false},
 	{"POST", "associations", "{type}/{other}/batch/create", associations_create,
@@ -138,6 +160,9 @@ static const struct
 	{"associations", "v4", true},
 	{"lists", "v3", true},
 	{"schemas", "v3", true},
+	{"owners", "v3", true},
+	{"pipelines", "v3", true},
+	{"object-library", "v3", true},
 	{"events", "v3", true},
 	{"account-info", "v3", true},
 	{"submissions", "v3", false},
@@ -196,11 +221,12 @@ find_family(Request *request, int *rest)
 	if (count >= 3 && strcmp(segments[0], "crm") == 0)
 	{
 		/* crm/v3/objects/... or crm/objects/2026-09/... */
-		bool		dated = is_dated(segments[2]);
+		bool		dated = is_dated(segments[2]) ||
+		(strcmp(segments[1], "associations") == 0 && strcmp(segments[2], "v4") == 0);
 
 		family = segments[dated ? 1 : 2];
 		request->version = segments[dated ? 2 : 1];
-		if (is_dated(request->version) != dated)
+		if (is_dated(request->version) && !dated)
 			return NULL;
 		*rest = 3;
 	}

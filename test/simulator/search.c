@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "api.h"
+#include "association.h"
 #include "config.h"
 #include "error.h"
 #include "property.h"
@@ -22,6 +23,7 @@
 #define MAX_ALL_FILTERS		18
 #define MAX_LIMIT			200
 #define MAX_RESULTS			10000
+#define ASSOCIATIONS		"associations."
 
 typedef enum Operator
 {
@@ -36,7 +38,8 @@ static const char *const operators[] = {
 
 typedef struct Filter
 {
-	Property   *property;
+	ObjectType *associated;		/* belongs to the record of this type whose id is the value ... */
+	Property   *property;		/* ... or has such a property */
 	Operator	operator;
 	const char *value;
 	const char *high;
@@ -82,6 +85,14 @@ read_filter(Request *request, struct json_object *json, Filter *filter)
 
 	if (name == NULL || operator == NULL)
 		return refuse(request, "A filter has propertyName and operator");
+	if (strncmp(name, ASSOCIATIONS, strlen(ASSOCIATIONS)) == 0)
+	{
+		filter->associated = object_type(name + strlen(ASSOCIATIONS));
+		filter->value = json_text(json, "value");
+		return (filter->associated != NULL && !filter->associated->is_custom && !request->type->is_custom &&
+				strcmp(operator, "EQ") == 0 && filter->value != NULL) ||
+			refuse(request, scratch_printf("Filter %s is not supported", name));
+	}
 	filter->property = property_find(request->type, name);
 	if (filter->property == NULL)
 	{
@@ -254,10 +265,26 @@ in_values(const Filter *filter, const char *value)
 }
 
 static bool
+is_associated(const Object *object, ObjectType *type, const char *id)
+{
+	const Object *other = store_by_id(type, id);
+
+	for (size_t i = 0; other != NULL && object->links != NULL && i < object->links->count; i++)
+	{
+		if (pair_other(object->links->pairs[i], object) == other)
+			return true;
+	}
+	return false;
+}
+
+static bool
 filter_holds(const Filter *filter, const Object *object)
 {
-	const char *value = object_value(object, filter->property);
+	const char *value;
 
+	if (filter->associated != NULL)
+		return is_associated(object, filter->associated, filter->value);
+	value = object_value(object, filter->property);
 	if (is_further_domains(filter->property) && strcmp(config.further_domains, "nothing") == 0)
 		return false;
 	if (filter->operator == FILTER_HAS_NOT)

@@ -15,6 +15,7 @@
 #include "table.h"
 
 struct Links;
+struct Pipeline;
 struct Property;
 
 typedef struct Value
@@ -78,6 +79,8 @@ typedef struct ObjectType
 	struct Property *website;
 	struct Property *pipeline;
 	struct Property *stage;
+	struct Pipeline **pipelines;
+	int			pipeline_count;
 
 	Table		by_id;
 	Table		blocked;		/* addresses that were erased */

@@ -13,6 +13,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "owner.h"
+#include "reading.h"
+
 #define MAX_STRING		65536
 #define MAX_EMAIL		254
 #define DAY_MS			INT64_C(86400000)
@@ -397,6 +400,25 @@ check_more_emails(const Property *property, const char *text, ProblemList *probl
 	return copy;
 }
 
+/* One id, or several in a field of many. */
+static const char *
+check_owners(const Property *property, const char *text, ProblemList *problems)
+{
+	for (const char *at = text; *at != '\0';)
+	{
+		size_t		len = property->multiple ? strcspn(at, ";") : strlen(at);
+
+		if (!owner_is_valid(at, len))
+		{
+			problem_add(problems, reading_is(READING_OTHER_CODES) ? "INVALID_OPTION" : "INVALID_OWNER_ID",
+						property->name, "Owner with ID %.*s does not exist", (int) len, at);
+			return NULL;
+		}
+		at += len + (at[len] == ';');
+	}
+	return text;
+}
+
 const char *
 value_check(const Property *property, const char *text, ProblemList *problems)
 {
@@ -412,6 +434,8 @@ value_check(const Property *property, const char *text, ProblemList *problems)
 		return check_more_emails(property, text, problems);
 	if (property->role == ROLE_DOMAIN)
 		return lower(trimmed(text));
+	if (property->role == ROLE_OWNER)
+		return check_owners(property, text, problems);
 	if (property->external_options)
 		return text;
 	switch (property->value_type)

@@ -124,6 +124,14 @@ UNION ALL
 	WHERE u.refused_at > clock_timestamp() - interval '1 day'
 	GROUP BY s.oid, s.srvname
 UNION ALL
+	SELECT format('account %s: HubSpot does not tell its %s%s (%s%s): asked at %s, needed within the last day', s.srvname, x.reads,
+			CASE WHEN r.subject <> '' THEN ' of ' || r.subject ELSE '' END, 'HTTP ' || r.http_status, ', ' || r.category, date_trunc('second', r.read_at)),
+		x.remedy || format('; SELECT hubspot_refresh_schema(%L) has it read again at once%s', s.srvname, ' (HubSpot names the scopes: ' || r.scopes || ')')
+	FROM hubspot.reading r
+	JOIN hubspot.readings() x ON x.reading = r.reading
+	JOIN pg_foreign_server s ON s.oid = r.server
+	WHERE NOT r.known AND r.read_at > clock_timestamp() - interval '1 day'
+UNION ALL
 	SELECT format('hubspot_check() of the worker at %s has found %s of the kind "%s"; the first%s: %s', date_trunc('second', max(c.found_at)), count(*), c.what,
 			', row ' || min(c.id), (array_agg(c.detail ORDER BY c.id))[1]),
 		(array_agg(c.remedy ORDER BY c.id))[1] || '; SELECT * FROM hubspot_check() tells how it stands now'

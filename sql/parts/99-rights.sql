@@ -9,7 +9,7 @@
 
 /* Of the schema hubspot nobody needs anything but what is granted here. */
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hubspot FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.object_types(), hubspot.object_has_schema(text),
+GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.readings(), hubspot.object_word(text, name), hubspot.object_types(), hubspot.object_has_schema(text),
 	hubspot.object_can_be_synced(text), hubspot.verdicts(), hubspot.verdicts_with(text), hubspot.has_failed(bigint), hubspot.correlation_of(bigint), hubspot.check_word(text, text, text[]),
 	hubspot.functions_schema(), hubspot.may_read_texts(),
 	hubspot.error_shown(text, text, oid), hubspot.sync_problem(integer), hubspot.stuck_report(),
@@ -38,6 +38,7 @@ GRANT SELECT ON hubspot.syncs, hubspot.sync_report, hubspot.triggers, hubspot.st
 	hubspot.statistics, hubspot.request_statistics TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (server, refused_at) ON hubspot.unknown_property TO pg_monitor;
+GRANT SELECT (server, reading, subject, read_at, known, http_status, category, scopes) ON hubspot.reading TO pg_monitor;
 GRANT SELECT (server, time_zone, utc_offset_ms) ON hubspot.account TO pg_monitor;
 GRANT SELECT (id, parent, server, call, object, state, verdict, attempt, http_status, created, category,
 	request_id, enqueued_at, finished_at, next_try_at, merged_into, source, deadline, backfill, replay_of, mode, waits_for)

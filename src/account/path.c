@@ -34,6 +34,8 @@ static const PathBase objects =
 {DATED("/crm/objects/", "/", "/crm/v3/objects/"), API_FAMILY_OBJECTS};
 static const PathBase properties =
 {DATED("/crm/properties/", "/", "/crm/v3/properties/"), API_FAMILY_OBJECTS};
+static const PathBase object_schemas =
+{DATED("/crm-object-schemas/", "/schemas", "/crm-object-schemas/v3/schemas"), API_FAMILY_OBJECTS};
 static const PathBase associations =
 {DATED("/crm/associations/", "/", "/crm/v4/associations/"), API_FAMILY_ASSOCIATIONS};
 static const PathBase lists =
@@ -65,6 +67,7 @@ static const Path paths[PATH_COUNT] =
 	[PATH_EVENT_DEFINITIONS] = {&events, "event-definitions"},
 	[PATH_EVENTS_SEND] = {&events, "send/batch"},
 	[PATH_LISTS] = {&lists, ""},
+	[PATH_OBJECT_SCHEMAS] = {&object_schemas, ""},
 };
 
 #define FORM_BIT(name)	((uint32) 1 << (name))

@@ -33,8 +33,11 @@ typedef enum PathName
 	PATH_ASSOCIATIONS_READ,
 	PATH_EVENT_DEFINITIONS,
 	PATH_EVENTS_SEND,
-	PATH_LISTS					/* creates a list; other paths are below it */
-#define PATH_COUNT (PATH_LISTS + 1)
+	PATH_LISTS,					/* creates a list; other paths are below it */
+
+	/* what is read and kept in tables, see facts/readings.h */
+	PATH_OBJECT_SCHEMAS
+#define PATH_COUNT (PATH_OBJECT_SCHEMAS + 1)
 } PathName;
 
 #define PATH_BYTES	320

@@ -13,6 +13,7 @@
 
 #include "base/hubspot.h"
 #include "activity/schema_lane.h"
+#include "facts/reading_rows.h"
 #include "reply/reply_json.h"
 #include "request/schema_reply.h"
 #include "request/schema_sync.h"
@@ -116,7 +117,7 @@ there_is(json_object *properties, const JsonbValue *name)
 		const char *text = reply_json_text(reply_json_member(property, "name", json_type_string));
 
 		if (text != NULL && is_called(name, text, strlen(text)) &&
-			!schema_reply_is_archived(property))
+			!rows_is_archived(property))
 			return property;
 	}
 	return NULL;

@@ -14,6 +14,7 @@
 #include "base/hubspot.h"
 #include "activity/families.h"
 #include "activity/schema_lane.h"
+#include "reading/reading.h"
 #include "request/await_creation.h"
 #include "request/schema_sync.h"
 #include "text/value.h"
@@ -184,9 +185,10 @@ refresh_for(Lane *lane, dlist_head *keys)
 		if (!row_was(row, ONCE_REFRESH))
 		{
 			schema_sync_refresh_all(lane->account);
+			reading_refresh_all(lane->account);
 			row_note(row, ONCE_REFRESH);
 		}
-		if (schema_sync_is_fresh(lane->account))
+		if (schema_sync_is_fresh(lane->account) && reading_all_are_fresh(lane->account))
 			end_refresh(key);
 	}
 }

@@ -99,6 +99,7 @@ initialize_control(SharedControl *control)
 		pg_atomic_init_u32(&slot->suppressed_changes, 0);
 		pg_atomic_init_u32(&slot->place_changed, 0);
 		pg_atomic_init_u64(&slot->schema_wanted, 0);
+		pg_atomic_init_u32(&slot->reading_wanted, 0);
 		pg_atomic_init_u32(&slot->refresher.procno, 0);
 		slot->refresher.working = -1;
 		SpinLockInit(&slot->mutex);
@@ -353,6 +354,35 @@ shared_take_wanted_schema(WorkerSlot *slot, Oid *server, int *part)
 	*server = (Oid) (wanted >> 32);
 	*part = (int) (wanted & PG_UINT32_MAX);
 	return wanted != 0;
+}
+
+bool
+shared_want_reading(Oid server, int reading, const char *subject)
+{
+	WorkerSlot *slot = hubspot_shared == NULL ? NULL : my_database_slot();
+	ReadingWish wish = {.server = server, .reading = reading};
+
+	if (slot == NULL || pg_atomic_read_u32(&slot->procno) == 0)
+		return false;
+	strlcpy(wish.subject, subject, sizeof(wish.subject));
+	SpinLockAcquire(&slot->mutex);
+	slot->wish = wish;
+	SpinLockRelease(&slot->mutex);
+	pg_atomic_write_u32(&slot->reading_wanted, 1);
+	wake_process(&slot->procno);
+	return true;
+}
+
+bool
+shared_take_wanted_reading(WorkerSlot *slot, ReadingWish *wish)
+{
+	if (pg_atomic_read_u32(&slot->reading_wanted) == 0)
+		return false;
+	pg_atomic_write_u32(&slot->reading_wanted, 0);
+	SpinLockAcquire(&slot->mutex);
+	*wish = slot->wish;
+	SpinLockRelease(&slot->mutex);
+	return true;
 }
 
 /* If no place is free, the worker is stopped all the same, and may come back too early. */

@@ -10,7 +10,8 @@
  *	control->lock (LWLock)	taking and giving back a slot, the launcher's
  *							orders, databases on hold; held for moments, never over I/O
  *	slot->mutex (spinlock)	the slot's report: in-flight ids, texts.
- *							Written by its worker only, copied out by readers.
+ *							Written by its worker only, copied out by readers; but the wish,
+ *							which sessions write and the worker takes.
  *	a slot's lanes lock (LWLock)	the lanes in the worker's segment, and which that is
  *							(see shared_lanes.h); taken inside control->lock, never the other way
  *							round
@@ -128,6 +129,15 @@ typedef struct RefresherReport
 	RefresherPlace places[SHARED_MAX_REFRESHERS];
 } RefresherReport;
 
+/* What a session wants read from HubSpot, see facts/readings.h. */
+#define SHARED_SUBJECT			128 /* as READING_SUBJECT */
+typedef struct ReadingWish
+{
+	Oid			server;
+	int			reading;		/* ReadingId */
+	char		subject[SHARED_SUBJECT];
+} ReadingWish;
+
 typedef struct WorkerSlot
 {
 	pg_atomic_uint32 database;	/* Oid, 0 when the slot is free */
@@ -137,6 +147,8 @@ typedef struct WorkerSlot
 	pg_atomic_uint32 suppressed_changes;	/* commits that changed hubspot.suppressed */
 	pg_atomic_uint32 place_changed; /* 1: hubspot.installation may say otherwise */
 	pg_atomic_uint64 schema_wanted; /* a session waits for it: SERVER's oid << 32 | part; 0: none */
+
+	pg_atomic_uint32 reading_wanted;	/* 1: there is a wish, below */
 
 	/* Under control->lock: the launcher's book-keeping. */
 	WorkerState state;
@@ -161,6 +173,7 @@ typedef struct WorkerSlot
 	int64		requests;
 	int64		rows_done;
 	FlightReport flights[SHARED_MAX_TRANSFERS];
+	ReadingWish wish;			/* a session's; the last one counts */
 
 	RefresherReport refresher;
 
@@ -287,6 +300,10 @@ extern void shared_suppressed_at_commit(void);
  */
 extern bool shared_want_schema(Oid server, int part);
 extern bool shared_take_wanted_schema(WorkerSlot *slot, Oid *server, int *part);
+
+/* The same of a reading, by its number, and what it is about. */
+extern bool shared_want_reading(Oid server, int reading, const char *subject);
+extern bool shared_take_wanted_reading(WorkerSlot *slot, ReadingWish *wish);
 
 /*
  * Until the end of this transaction no worker may serve the database.  Asks its worker

@@ -68,6 +68,7 @@ typedef struct Account
 	bool		schema_stale;	/* the tables hold something newer */
 	SchemaSync	sync[OBJECT_COUNT]; /* of those that have_schema */
 	MappingRules rules[OBJECT_COUNT];	/* of records */
+	List	   *readings;		/* what else is read of it, see reading/reading.h */
 	LaneStatus	load_trouble;	/* in RUN unless the schema could not be read from the tables */
 	LaneStatus	status;			/* trouble of the whole account */
 	LaneStatus	pause;			/* in RUN unless somebody paused the account */

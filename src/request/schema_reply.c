@@ -9,117 +9,29 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "reply/reply_json.h"
+#include "facts/reading_rows.h"
 #include "request/schema_reply.h"
-#include "text/encoding.h"
-#include "text/value.h"
 
-/* Bytes, beyond what HubSpot allows itself: its names have at most 100 characters. */
-#define MAX_NAME	400
+/* Bytes, beyond what HubSpot allows itself. */
 #define MAX_TYPE	100
-#define MAX_LABEL	1000
 #define MAX_VALUE	3000
-#define MAX_OBJECTS	20000		/* of a page, a property, an event */
-
-static const char *
-text_member(json_object *object, const char *name)
-{
-	const char *text = reply_json_text(reply_json_member(object, name, json_type_string));
-
-	return text == NULL ? "" : text;
-}
-
-static bool
-is_true(json_object *object, const char *name)
-{
-	json_object *value = reply_json_member(object, name, json_type_boolean);
-
-	return value != NULL && json_object_get_boolean(value);
-}
-
-/* No more of it than max bytes. */
-static void
-append_text(StringInfo json, const char *name, const char *text, size_t max)
-{
-	char	   *bounded = encoding_bounded(CurrentMemoryContext, text, max);
-
-	appendStringInfo(json, "\"%s\":", name);
-	value_append_string(json, bounded, strlen(bounded));
-	pfree(bounded);
-}
-
-/*
- * Whether a text can be what it is said to be: a name, by which things are found in an index, or an
- * option's value.  What is cut would be another one.
- */
-static bool
-is_name(const char *text, size_t max)
-{
-	size_t		len = strnlen(text, max + 1);
-
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char) text[i] < ' ' || text[i] == 0x7f)
-			return false;
-	return len > 0 && len <= max;
-}
-
-/*
- * One kind of what a list consists of: the member that names it, how long that may be, how it is
- * written.
- */
-typedef struct Kind
-{
-	const char *name;
-	size_t		max_name;
-	size_t		max_count;
-	void		(*append) (StringInfo json, json_object *object);
-} Kind;
-
-bool
-schema_reply_is_archived(json_object *object)
-{
-	return is_true(object, "archived");
-}
-
-/*
- * An array's objects of a kind, with commas.  What is none of the kind, of no name, or archived, so
- * that it cannot be sent, is left out.
- */
-static void
-append_each(StringInfo json, json_object *array, const Kind *kind)
-{
-	size_t		count = array == NULL ? 0 : json_object_array_length(array);
-
-	for (size_t i = 0; i < Min(count, kind->max_count); i++)
-	{
-		json_object *object = json_object_array_get_idx(array, i);
-
-		if (!is_name(text_member(object, kind->name), kind->max_name) ||
-			schema_reply_is_archived(object))
-			continue;
-		if (json->len > 0 && json->data[json->len - 1] == '}')
-			appendStringInfoChar(json, ',');
-		kind->append(json, object);
-	}
-}
 
 static void
 append_option(StringInfo json, json_object *option)
 {
-	appendStringInfoChar(json, '{');
-	append_text(json, "value", text_member(option, "value"), MAX_VALUE);
-	appendStringInfoChar(json, ',');
-	append_text(json, "label", text_member(option, "label"), MAX_LABEL);
-	appendStringInfoChar(json, '}');
+	rows_open(json);
+	rows_add_text(json, "value", rows_text_of(option, "value"), MAX_VALUE);
+	rows_add_text(json, "label", rows_text_of(option, "label"), ROWS_MAX_LABEL);
+	rows_close(json);
 }
 
-static const Kind option_kind = {"value", MAX_VALUE, MAX_OBJECTS, append_option};
+static const RowKind option_kind = {"value", MAX_VALUE, ROWS_MAX_OBJECTS, append_option};
 
 /* Types whose values nobody can write as a text. */
 static bool
 has_no_text(json_object *property)
 {
-	const char *type = text_member(property, "type");
+	const char *type = rows_text_of(property, "type");
 
 	return strcmp(type, "json") == 0 || strcmp(type, "object_coordinates") == 0;
 }
@@ -130,59 +42,54 @@ append_property(StringInfo json, json_object *property)
 	json_object *modification =
 	reply_json_member(property, "modificationMetadata", json_type_object);
 
-	appendStringInfoChar(json, '{');
-	append_text(json, "name", text_member(property, "name"), MAX_NAME);
-	appendStringInfoChar(json, ',');
-	append_text(json, "type", text_member(property, "type"), MAX_TYPE);
-	appendStringInfoChar(json, ',');
-	append_text(json, "field_type", text_member(property, "fieldType"), MAX_TYPE);
-	appendStringInfoChar(json, ',');
-	append_text(json, "label", text_member(property, "label"), MAX_LABEL);
-	appendStringInfo(json, ",\"is_unique\":%s,\"read_only\":%s,\"options\":[",
-					 is_true(property, "hasUniqueValue") ? "true" : "false",
-					 is_true(property, "calculated") || is_true(modification, "readOnlyValue") ||
-					 has_no_text(property)
-					 ? "true" : "false");
-	append_each(json, reply_json_member(property, "options", json_type_array), &option_kind);
-	appendStringInfoString(json, "]}");
+	rows_open(json);
+	rows_add_text(json, "name", rows_text_of(property, "name"), ROWS_MAX_NAME);
+	rows_add_text(json, "type", rows_text_of(property, "type"), MAX_TYPE);
+	rows_add_text(json, "field_type", rows_text_of(property, "fieldType"), MAX_TYPE);
+	rows_add_text(json, "label", rows_text_of(property, "label"), ROWS_MAX_LABEL);
+	rows_add_bool(json, "is_unique", rows_is_true(property, "hasUniqueValue"));
+	rows_add_bool(json, "read_only", rows_is_true(property, "calculated") ||
+				  rows_is_true(modification, "readOnlyValue") || has_no_text(property));
+	rows_add_array(json, "options", reply_json_member(property, "options", json_type_array),
+				   &option_kind);
+	rows_close(json);
 }
 
-static const Kind property_kind = {"name", MAX_NAME, MAX_OBJECTS, append_property};
+static const RowKind property_kind = {"name", ROWS_MAX_NAME, ROWS_MAX_OBJECTS, append_property};
 
 /* HubSpot takes a label and gives labels. */
 static const char *
 event_label(json_object *event)
 {
-	const char *label = text_member(event, "label");
+	const char *label = rows_text_of(event, "label");
 
 	return label[0] != '\0' ? label
-		: text_member(reply_json_member(event, "labels", json_type_object), "singular");
+		: rows_text_of(reply_json_member(event, "labels", json_type_object), "singular");
 }
 
 static void
 append_event(StringInfo json, json_object *event)
 {
-	appendStringInfoChar(json, '{');
-	append_text(json, "name", text_member(event, "name"), MAX_NAME);
-	appendStringInfoChar(json, ',');
-	append_text(json, "full_name", text_member(event, "fullyQualifiedName"), MAX_NAME);
-	appendStringInfoChar(json, ',');
-	append_text(json, "label", event_label(event), MAX_LABEL);
-	appendStringInfoString(json, ",\"properties\":[");
-	append_each(json, reply_json_member(event, "properties", json_type_array), &property_kind);
-	appendStringInfoString(json, "]}");
+	rows_open(json);
+	rows_add_text(json, "name", rows_text_of(event, "name"), ROWS_MAX_NAME);
+	rows_add_text(json, "full_name", rows_text_of(event, "fullyQualifiedName"), ROWS_MAX_NAME);
+	rows_add_text(json, "label", event_label(event), ROWS_MAX_LABEL);
+	rows_add_array(json, "properties", reply_json_member(event, "properties", json_type_array),
+				   &property_kind);
+	rows_close(json);
 }
 
-static const Kind event_kind = {"fullyQualifiedName", MAX_NAME, MAX_OBJECTS, append_event};
+static const RowKind event_kind =
+{"fullyQualifiedName", ROWS_MAX_NAME, ROWS_MAX_OBJECTS, append_event};
 
 void
 schema_reply_properties(StringInfo json, const Reply *reply)
 {
-	append_each(json, reply_json_member(reply->root, "results", json_type_array), &property_kind);
+	rows_add_each(json, reply_json_member(reply->root, "results", json_type_array), &property_kind);
 }
 
 void
 schema_reply_events(StringInfo json, const Reply *reply)
 {
-	append_each(json, reply_json_member(reply->root, "results", json_type_array), &event_kind);
+	rows_add_each(json, reply_json_member(reply->root, "results", json_type_array), &event_kind);
 }

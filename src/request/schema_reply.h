@@ -9,11 +9,6 @@
 
 #include "reply/reply.h"
 
-struct json_object;
-
-/* Whether something in an answer was deleted: it is still told, and cannot be written. */
-extern bool schema_reply_is_archived(struct json_object *object);
-
 /*
  * Append the answer's properties to a JSON array (without its brackets):
  * name, type, field_type, label, is_unique, read_only, options.

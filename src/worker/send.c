@@ -25,6 +25,7 @@
 #include "http/wire.h"
 #include "http/wire_translate.h"
 #include "queue/accounts.h"
+#include "reading/reading.h"
 #include "request/schema_sync.h"
 #include "text/encoding.h"
 #include "text/value.h"
@@ -48,6 +49,8 @@ typedef struct Transfer
 	Batch	   *batch;			/* NULL: neither is this one, but a part of the schema */
 	bool		is_usage;		/* the use of the day */
 	Object		part;			/* of the latter */
+	ReadingState *reading;		/* NULL: none is read, see reading.h */
+	LaneStatus *status;			/* of whom trouble would be, unless it is the account's */
 	Meter	   *meter;			/* where it is booked */
 	uint64		token_hash;		/* the token that it went out with */
 	char		path[PATH_BYTES];
@@ -75,6 +78,7 @@ typedef struct Place
 	Account    *account;
 	Lane	   *lane;			/* NULL: of the account itself */
 	Meter	   *meter;			/* where it is booked; NULL: not limited */
+	LaneStatus *status;			/* of whom trouble would be */
 } Place;
 
 /* Batches that have their place, and are noted in hubspot.begun before they are sent. */
@@ -128,7 +132,9 @@ take_place(Account *account, Lane *lane, MeterKind kind, bool paced, int64 now, 
 		return NO_CONNECTION;
 	*place = (Place)
 	{
-		.account = account, .lane = lane, .meter = kind == METER_NONE ? NULL : account->meters[kind]
+		.account = account, .lane = lane,
+			.meter = kind == METER_NONE ? NULL : account->meters[kind],
+			.status = lane != NULL ? &lane->status : &account->status
 	};
 	if (place->meter != NULL)
 		wait = meter_take(place->meter, kind == METER_OBJECTS ? account->options->burst_limit : 0,
@@ -172,14 +178,13 @@ start_transfer(Place *place, const Address *address, bool is_once, const char *m
 		 */
 		give_place_back(place);
 		if (slot == WIRE_FAILED)
-			lane_event(lane != NULL ? &lane->status : &account->status, EVENT_NETWORK,
-					   encoding_from_wire(error), 0);
+			lane_event(place->status, EVENT_NETWORK, encoding_from_wire(error), 0);
 		return NULL;
 	}
 	transfers[slot] = (Transfer)
 	{
-		.account = account, .lane = lane, .meter = place->meter, .token_hash = account->secret.hash,
-			.started_at = GetCurrentTimestamp()
+		.account = account, .lane = lane, .status = place->status, .meter = place->meter,
+			.token_hash = account->secret.hash, .started_at = GetCurrentTimestamp()
 	};
 	strlcpy(transfers[slot].path, address->path, sizeof(transfers[slot].path));
 	strlcpy(transfers[slot].method, method, sizeof(transfers[slot].method));
@@ -254,6 +259,7 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 	 * The answer is the lane's: trouble of it stops no other.
 	 */
 	place.lane = schema_sync_lane(account, request.part);
+	place.status = &place.lane->status;
 	address = api_address(account, request.path);
 	transfer = start_transfer(&place, &address, false, request.method, request.body,
 							  request.body != NULL ? strlen(request.body) : 0);
@@ -261,6 +267,35 @@ ask_schema(Account *account, int64 now, int64 *wait_us)
 		return false;
 	transfer->part = request.part;
 	schema_sync_asking(account, request.part);
+	return true;
+}
+
+/* Ask for what else somebody needs to know of the account, likewise. */
+static bool
+ask_reading(Account *account, int64 now, int64 *wait_us)
+{
+	ReadingRequest request;
+	Address		address;
+	Transfer   *transfer;
+	Place		place;
+	int64		wait;
+
+	if (account->transfers >= account->options->max_connections || !has_connection(account, NULL) ||
+		!reading_next(account, now, &request))
+		return false;
+	wait = take_place(account, NULL, METER_OBJECTS, false, now, &place);
+	if (wait > 0)
+		*wait_us = clock_sooner(*wait_us, wait);
+	if (wait != 0)
+		return false;
+	place.status = reading_status(request.state);
+	address = api_address(account, request.path);
+	address.query = request.query;
+	transfer = start_transfer(&place, &address, false, "GET", NULL, 0);
+	if (transfer == NULL)
+		return false;
+	transfer->reading = request.state;
+	reading_asking(request.state);
 	return true;
 }
 
@@ -426,6 +461,7 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 	int			ended;
 	int			nready = lane->keys.nready;
 	int64		splits = lane->splits;
+	int64		holds;
 
 	if ((lane->keys.nready == 0 && dlist_is_empty(&lane->again)) ||
 		!has_connection(lane->account, lane) ||
@@ -444,6 +480,14 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		/* for what is asked after a miss it waits a while only */
 		if (looks_for > 0)
 			*wait_us = clock_sooner(*wait_us, looks_for);
+		return false;
+	}
+	/* for an answer it waits until that comes, which wakes the worker */
+	holds = reading_holds(lane, now);
+	if (holds != 0)
+	{
+		if (holds > 0)
+			*wait_us = clock_sooner(*wait_us, holds);
 		return false;
 	}
 	if (!key_is_unique(lane))
@@ -507,7 +551,7 @@ send_what_may(bool more_to_read)
 					;
 		}
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped)
-			while (ask_schema(account, now, &wait_us))
+			while (ask_schema(account, now, &wait_us) || ask_reading(account, now, &wait_us))
 				;
 	}
 	return wait_us;
@@ -523,7 +567,8 @@ log_request(const Transfer *transfer, const WireResponse *response, const Reply 
 
 	request->server = transfer->account->server;
 	request->lane = transfer->batch != NULL ? lane_family_name(transfer->batch->lane->family)
-		: transfer->lane != NULL ? lane_family_name(FAMILY_SCHEMA) : "account";
+		: transfer->lane != NULL || transfer->reading != NULL
+		? lane_family_name(FAMILY_SCHEMA) : "account";
 	request->method = ack_text(transfer->method);
 	request->path = ack_text(transfer->path);
 	request->records = transfer->batch != NULL ? transfer->batch->ninputs : 0;
@@ -649,19 +694,19 @@ static bool
 apply_event(const Transfer *transfer, const WireResponse *response, const Reply *reply)
 {
 	Account    *account = transfer->account;
-	Lane	   *lane = transfer->lane;
 	const char *detail;
 	int64		wait_s;
 	LaneEvent	event = event_of(response, reply, &detail, &wait_s);
-	LaneStatus *status = lane == NULL || lane_event_is_of_account(event)
-	? &account->status : &lane->status;
+	LaneStatus *status = lane_event_is_of_account(event) ? &account->status : transfer->status;
 	bool		quotes = response->answered && detail == reply->message;
 
 	if (event == EVENT_SUCCESS)
 	{
-		if (lane != NULL)
-			lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
-		if (lane != NULL && account->status.state == LANE_RUN && !account->dropped)
+		bool		is_of_account = status == &account->status;
+
+		if (!is_of_account)
+			lane_event(status, EVENT_SUCCESS, NULL, 0);
+		if (!is_of_account && account->status.state == LANE_RUN && !account->dropped)
 			(void) daily_pause_if_used_up(account);
 		return true;
 	}
@@ -748,6 +793,24 @@ finish_schema(const Transfer *transfer, const WireResponse *response, const Repl
 	else
 		useful = is_token && (refused || apply_event(transfer, response, reply));
 	schema_sync_answered(account, transfer->part, reply, useful);
+}
+
+/* What else was asked for: no trouble of it is a lane's. */
+static void
+finish_reading(const Transfer *transfer, const WireResponse *response, const Reply *reply)
+{
+	bool		useful = transfer->token_hash == transfer->account->secret.hash;
+	bool		refused =
+	response->answered && (is_refused(reply) || reply->class == REPLY_REFUSED);
+
+	if (useful && response->answered && reply->class == REPLY_UNREADABLE)
+	{
+		reading_unreadable(transfer->reading, reply->message);
+		useful = false;
+	}
+	else if (useful && !refused)
+		useful = apply_event(transfer, response, reply);
+	reading_answered(transfer->reading, reply, useful);
 }
 
 /*
@@ -860,7 +923,7 @@ send_collect(void)
 		AckRequest *request;
 		LaneFamily	family = transfer.batch != NULL
 		? transfer.batch->lane->family : transfer.lane != NULL
-		? transfer.lane->family : FAMILY_COUNT;
+		? transfer.lane->family : transfer.reading != NULL ? FAMILY_SCHEMA : FAMILY_COUNT;
 		Suspect		outer =
 		suspect_begin(SUSPECT_ANSWER, suspect_answer_id(transfer.account->server, family));
 
@@ -887,6 +950,8 @@ send_collect(void)
 			finish_batch(&transfer, &response, &reply, request);
 		else if (transfer.lane != NULL)
 			finish_schema(&transfer, &response, &reply);
+		else if (transfer.reading != NULL)
+			finish_reading(&transfer, &response, &reply);
 		else if (transfer.is_usage)
 			finish_usage(&transfer, &reply);
 		else

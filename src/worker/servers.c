@@ -36,6 +36,7 @@
 #include "base/worker_context.h"
 #include "crm/families.h"
 #include "queue/accounts.h"
+#include "reading/reading.h"
 #include "request/schema_sync.h"
 #include "text/encoding.h"
 #include "text/value.h"
@@ -137,6 +138,7 @@ restart(Account *account)
 		account->lanes[i].trusted = 0;	/* the address may be another one */
 	}
 	schema_sync_restart(account);
+	reading_restart(account);
 	lists_forget_all(account);
 }
 
@@ -197,6 +199,7 @@ load_account(Account *account)
 	account->options = options;
 	account->schema_stale = true;
 	schema_sync_again(account);
+	reading_again(account);
 	account->dropped = false;
 	if (options != NULL)
 		account->sheds_confirmed = !options->skip_unchanged && !was_off;
@@ -246,6 +249,7 @@ load_accounts(void)
 				lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
 			for (int i = 0; i < ACCOUNT_STATUSES; i++)
 				lane_leave(accounts_status(account, i, &lane));
+			reading_leave(account);
 		}
 	}
 	foreach(cell, servers)
@@ -355,6 +359,7 @@ servers_reload(void)
 			for (int i = 0; i < FAMILY_COUNT; i++)
 				lane_reload(&account->lanes[i].status);
 		schema_sync_reload(account);
+		reading_reload(account);
 	}
 }
 
@@ -591,12 +596,31 @@ servers_saved(void)
 	}
 }
 
+/* Trouble with what HubSpot is to say before the lane's rows can be sent. */
+static const LaneStatus *
+trouble_of_knowing(const Lane *lane)
+{
+	const LaneStatus *trouble = schema_sync_trouble(lane);
+
+	return trouble != NULL ? trouble : reading_trouble(lane);
+}
+
+/* Whether its rows wait for that. */
+static bool
+is_unsettled(const Lane *lane)
+{
+	int			part = schema_sync_part(lane);
+
+	return lane->status.state == LANE_RUN && lane->rows > 0 &&
+		((part >= 0 && !lane->account->sync[part].settled) ||
+		 reading_holds(lane, clock_us()) < 0);
+}
+
 LaneStatus
 servers_effective_status(const Lane *lane)
 {
-	const LaneStatus *trouble = schema_sync_trouble(lane);
-	bool		unsettled = lane->status.state == LANE_RUN && lane->rows > 0 &&
-	schema_sync_part(lane) >= 0 && !lane->account->sync[schema_sync_part(lane)].settled;
+	const LaneStatus *trouble = trouble_of_knowing(lane);
+	bool		unsettled = is_unsettled(lane);
 
 	if (lane->account->pause.state != LANE_RUN)
 		return lane->account->pause;
@@ -617,5 +641,5 @@ servers_lane_is_used(const Lane *lane)
 	return lane->family == FAMILY_CONTACTS || lane->rows > 0 || lane->skipped > 0 ||
 		lane->keys.ndeferred > 0 || lane->nparked > 0 || lane->done > 0 ||
 		lane->status.state != LANE_RUN || lane->pause.state != LANE_RUN ||
-		schema_sync_trouble(lane) != NULL;
+		trouble_of_knowing(lane) != NULL;
 }

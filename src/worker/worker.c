@@ -63,6 +63,7 @@
 #include "read/expire.h"
 #include "read/outbox_reader.h"
 #include "refresher/refresher.h"
+#include "reading/reading.h"
 #include "request/schema_sync.h"
 #include "store/company_contact.h"
 #include "ring/ring.h"
@@ -281,6 +282,13 @@ schema_step(void)
 }
 
 static void
+store_readings_step(void)
+{
+	check_extension();
+	reading_step();
+}
+
+static void
 begun_step(void)
 {
 	check_extension();
@@ -445,24 +453,52 @@ read_rows(int64 now)
 		make_durable();
 }
 
+/* What HubSpot has told, or somebody has changed in the tables. */
+typedef struct Told
+{
+	bool		(*is_due) (void);
+	bool		(*take) (void); /* of one account, in a transaction of its own */
+	void		(*done) (void);
+	bool		(*failed) (const char *why);
+} Told;
+
+static bool
+take_schema(void)
+{
+	return in_transaction(schema_step, "reading the accounts' properties");
+}
+
+static bool
+take_reading(void)
+{
+	return in_transaction(store_readings_step, "storing what HubSpot says");
+}
+
+static void
+schema_taken(void)
+{
+	schema_sync_done();
+	/* a definition may have lacked what there is now */
+	pg_atomic_write_u32(&slot->syncs_changed, 1);
+}
+
+static const Told schemas = {schema_sync_is_due, take_schema, schema_taken, schema_sync_failed};
+static const Told further = {reading_is_due, take_reading, reading_done, reading_failed};
+
 /*
- * Schemas that HubSpot told, or that somebody changed in the tables: a transaction for each
- * account, so that one whose answer makes trouble is the only one that has it.
+ * A transaction for each account, so that one whose answer makes trouble is the only one that has
+ * it.
  */
 static void
-update_schemas(void)
+update_known(const Told *told)
 {
-	for (int i = 0; i < SCHEMAS_PER_TURN && schema_sync_is_due(); i++)
+	for (int i = 0; i < SCHEMAS_PER_TURN && told->is_due(); i++)
 	{
 		int64		before = pause_until;
 
-		if (in_transaction(schema_step, "reading the accounts' properties"))
-		{
-			schema_sync_done();
-			/* a definition may have lacked what there is now */
-			pg_atomic_write_u32(&slot->syncs_changed, 1);
-		}
-		else if (schema_sync_failed(last_problem))
+		if (told->take())
+			told->done();
+		else if (told->failed(last_problem))
 		{
 			pause_until = before;
 			failing = NULL;		/* the lane says it */
@@ -474,17 +510,25 @@ update_schemas(void)
 
 /* Sessions ask again, so an account that is not known yet is nothing to remember. */
 static void
-want_schema(void)
+want_what_sessions_want(void)
 {
 	Account    *account;
 	Oid			server;
 	int			part;
+	ReadingWish wish;
 
-	if (!shared_take_wanted_schema(slot, &server, &part))
-		return;
-	account = accounts_find(server);
-	if (account != NULL && part < OBJECT_COUNT && object_types[part].has_schema)
-		schema_sync_want(account, (Object) part);
+	if (shared_take_wanted_schema(slot, &server, &part))
+	{
+		account = accounts_find(server);
+		if (account != NULL && part < OBJECT_COUNT && object_types[part].has_schema)
+			schema_sync_want(account, (Object) part);
+	}
+	if (shared_take_wanted_reading(slot, &wish))
+	{
+		account = accounts_find(wish.server);
+		if (account != NULL && wish.reading >= 0 && wish.reading < READING_COUNT)
+			reading_want(account, (ReadingId) wish.reading, wish.subject);
+	}
 }
 
 /*
@@ -726,7 +770,8 @@ one_turn(void)
 	if (!paused && !stuck)
 	{
 		read_rows(now);
-		update_schemas();
+		update_known(&further);
+		update_known(&schemas);
 		look_up_records();
 		erase_contacts();
 		forget_confirmed();
@@ -744,7 +789,7 @@ one_turn(void)
 		wait_us = clock_sooner(wait_us, clock_sooner(checker_wake(now), ring_summary_wake(now)));
 	if (!stuck)
 	{
-		want_schema();
+		want_what_sessions_want();
 		look_at_suppressed(paused);
 		wait_us = clock_sooner(wait_us, send_what_may(more_to_read && !paused));
 		send_once(paused);
@@ -761,8 +806,8 @@ one_turn(void)
 		wait_us = clock_sooner(wait_us, definitions_wake(clock_us()));
 	}
 
-	if ((more_to_read || schema_sync_is_due() || await_has_look_ups() || purge_is_due() ||
-		 forget_is_due() || suppress_has_more()) && !paused)
+	if ((more_to_read || schema_sync_is_due() || reading_is_due() || await_has_look_ups() ||
+		 purge_is_due() || forget_is_due() || suppress_has_more()) && !paused)
 		wait_us = 0;
 	wait_us = clock_sooner(wait_us, publish_report(slot, false));
 	wire_wait(wait_us < 0 ? -1 : (wait_us + 999) / 1000,

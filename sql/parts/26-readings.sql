@@ -1,0 +1,66 @@
+/* 26-readings.sql
+ *
+ * What else HubSpot has told, because somebody needed it.
+ */
+
+CREATE TABLE hubspot.reading (
+	server oid NOT NULL,
+	reading text COLLATE "C" NOT NULL,
+	subject text COLLATE "C" NOT NULL,
+	read_at timestamptz NOT NULL,
+	known boolean NOT NULL,
+	http_status integer,
+	category text COLLATE "C",
+	scopes text,
+	message text,
+	PRIMARY KEY (server, reading, subject)
+);
+COMMENT ON TABLE hubspot.reading IS 'what else was read from HubSpot because somebody needed it, and when: see hubspot.readings()';
+COMMENT ON COLUMN hubspot.reading.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.reading.reading IS 'word of what was read';
+COMMENT ON COLUMN hubspot.reading.subject IS 'what it is about, as an object; empty: the account';
+COMMENT ON COLUMN hubspot.reading.read_at IS 'when HubSpot last answered';
+COMMENT ON COLUMN hubspot.reading.known IS 'false when HubSpot refuses to tell it: what it said before stays';
+COMMENT ON COLUMN hubspot.reading.http_status IS 'of the refusal; NULL: none';
+COMMENT ON COLUMN hubspot.reading.category IS 'HubSpot''s word for the refusal';
+COMMENT ON COLUMN hubspot.reading.scopes IS 'which scopes HubSpot asks for';
+COMMENT ON COLUMN hubspot.reading.message IS 'the refusal in HubSpot''s words';
+
+CREATE FUNCTION hubspot.readings(OUT reading text, OUT reads text, OUT max_age interval, OUT scopes text, OUT remedy text) RETURNS SETOF record
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'hubspot_readings';
+COMMENT ON FUNCTION hubspot.readings() IS
+'what is read from HubSpot when somebody needs it: word, what it is, how old it may be, which scope lets a token read it, what to do when HubSpot refuses';
+
+CREATE TABLE hubspot.custom_object (
+	server oid NOT NULL,
+	type_id text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	full_name text COLLATE "C" NOT NULL,
+	label text NOT NULL,
+	plural_label text NOT NULL,
+	required_properties text[] NOT NULL,
+	unique_properties text[] NOT NULL,
+	searchable_properties text[] NOT NULL,
+	display_property text COLLATE "C" NOT NULL,
+	associations jsonb NOT NULL,
+	read_at timestamptz NOT NULL,
+	PRIMARY KEY (server, type_id)
+);
+COMMENT ON TABLE hubspot.custom_object IS 'the custom objects of each account as HubSpot told them, when somebody names one';
+COMMENT ON COLUMN hubspot.custom_object.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.custom_object.type_id IS 'HubSpot''s id of the type, which never changes';
+COMMENT ON COLUMN hubspot.custom_object.name IS 'internal name';
+COMMENT ON COLUMN hubspot.custom_object.full_name IS 'fully qualified name, p{hub id}_{name}';
+COMMENT ON COLUMN hubspot.custom_object.label IS 'name of one that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.custom_object.plural_label IS 'name of several';
+COMMENT ON COLUMN hubspot.custom_object.required_properties IS 'what a new record must have';
+COMMENT ON COLUMN hubspot.custom_object.unique_properties IS 'by which a record can be told from all others, and that can be written';
+COMMENT ON COLUMN hubspot.custom_object.searchable_properties IS 'where HubSpot''s search looks';
+COMMENT ON COLUMN hubspot.custom_object.display_property IS 'the one that HubSpot shows as the record''s name';
+COMMENT ON COLUMN hubspot.custom_object.associations IS 'array of {to, from, name}: which objects its records can be associated with, by type id';
+COMMENT ON COLUMN hubspot.custom_object.read_at IS 'when HubSpot last told it';
+
+CREATE FUNCTION hubspot.object_word(object text, server name DEFAULT NULL) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_object_word';
+COMMENT ON FUNCTION hubspot.object_word(text, name) IS
+'the word that rows have for an object that is called by any of its names: of HubSpot''s own types their name, of a custom object its type id';

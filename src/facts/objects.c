@@ -1,0 +1,290 @@
+/*
+ * objects.c
+ *		What a user calls an object, and which one that is on an account.
+ *
+ * HubSpot's own types are the same everywhere: their names come from a table.  A custom object has
+ * a name of the account's, and a type id that never changes: what a name means is in
+ * hubspot.custom_object, where the worker has stored it, and is remembered in this process for as
+ * long as a miss would not have it read again.
+ *
+ * Memory: the remembered names in TopMemoryContext, at most MAX_REMEMBERED.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/hubspot.h"
+#include "account/account.h"
+#include "backend/statement.h"
+#include "base/clock.h"
+#include "facts/objects.h"
+#include "facts/reading_store.h"
+#include "message/object_type.h"
+#include "store/act_as.h"
+
+#define MAX_NAME		128		/* bytes of a name that is remembered */
+#define MAX_REMEMBERED	1000
+#define MAX_TYPE_ID		16		/* with its NUL */
+#define REMEMBER_US		(READING_LOOK_S * INT64CONST(1000000))
+#define MAX_LISTED		"20"	/* objects, in an error */
+
+PG_FUNCTION_INFO_V1(hubspot_object_word);
+
+/* ---- HubSpot's own ----------------------------------------------------------------- */
+
+static bool
+is_called(const CrmType *type, const char *name)
+{
+	return pg_strcasecmp(type->name, name) == 0 || pg_strcasecmp(type->plural, name) == 0 ||
+		strcmp(type->type_id, name) == 0;
+}
+
+/* The word of a type that every account has; NULL: none is called so. */
+static const char *
+own_type(const char *name)
+{
+	foreach_object(object, is_record)
+	{
+		if (is_called(&object_types[object], name))
+			return object_types[object].name;
+	}
+	return NULL;
+}
+
+/* "contact, company, deal": what there is in any account. */
+static const char *
+list_own(void)
+{
+	return object_names_where(is_record);
+}
+
+/* "2-123" */
+static bool
+is_custom_type_id(const char *name)
+{
+	size_t		len = strlen(name);
+
+	return len > 2 && len <= 11 && strncmp(name, "2-", 2) == 0 && name[2] != '0' &&
+		strspn(name + 2, "0123456789") == len - 2;
+}
+
+/* ---- what is remembered ------------------------------------------------------------ */
+
+typedef struct NameKey
+{
+	Oid			server;
+	char		name[MAX_NAME];
+} NameKey;
+
+typedef struct NameEntry
+{
+	NameKey		key;			/* first */
+	char		type_id[MAX_TYPE_ID];
+	int64		until;
+} NameEntry;
+
+static HTAB *names = NULL;
+
+static NameKey
+key_of(Oid server, const char *name)
+{
+	NameKey		key;
+
+	memset(&key, 0, sizeof(key));
+	key.server = server;
+	strlcpy(key.name, name, sizeof(key.name));
+	return key;
+}
+
+static const char *
+remembered(Oid server, const char *name)
+{
+	NameKey		key = key_of(server, name);
+	NameEntry  *entry = names == NULL ? NULL : hash_search(names, &key, HASH_FIND, NULL);
+
+	return entry != NULL && clock_us() < entry->until ? pstrdup(entry->type_id) : NULL;
+}
+
+static void
+remember(Oid server, const char *name, const char *type_id)
+{
+	NameKey		key = key_of(server, name);
+	NameEntry  *entry;
+
+	if (names == NULL)
+	{
+		HASHCTL		shape = {
+			.keysize = sizeof(NameKey), .entrysize = sizeof(NameEntry), .hcxt = TopMemoryContext
+		};
+
+		names = hash_create("hubspot objects", 16, &shape, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	if (strlen(name) >= MAX_NAME || hash_get_num_entries(names) >= MAX_REMEMBERED)
+		return;
+	entry = hash_search(names, &key, HASH_ENTER, NULL);
+	strlcpy(entry->type_id, type_id, sizeof(entry->type_id));
+	entry->until = clock_us() + REMEMBER_US;
+}
+
+/* ---- what the account has ---------------------------------------------------------- */
+
+/* The only value of a query's only row, palloc'd in the caller's context; NULL: none. */
+static char *
+ask(const char *sql, Oid server, const char *name)
+{
+	Oid			types[] = {OIDOID, TEXTOID};
+	Datum		values[] = {ObjectIdGetDatum(server), CStringGetTextDatum(name)};
+	MemoryContext caller = CurrentMemoryContext;
+	Identity	before;
+	char	   *result = NULL;
+
+	act_as_extension(&before);
+	/* what the worker has stored since the transaction began counts */
+	PushActiveSnapshot(GetLatestSnapshot());
+	SPI_connect();
+	if (statement_execute(sql, lengthof(types), types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look at the objects of a HubSpot account");
+	if (SPI_processed > 0)
+	{
+		char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+
+		result = value == NULL ? NULL : MemoryContextStrdup(caller, value);
+	}
+	SPI_finish();
+	PopActiveSnapshot();
+	act_back(&before);
+	return result;
+}
+
+/*
+ * The type id of the custom object of this name, type id, or fully qualified name with or without
+ * the account's number.  Case tells only where nothing else does.
+ */
+static char *
+custom_type(Oid server, const char *name)
+{
+	return ask("SELECT type_id FROM hubspot.custom_object WHERE server = $1"
+			   " AND pg_catalog.lower($2) IN (type_id, pg_catalog.lower(name), "
+			   "pg_catalog.lower(full_name), 'p_' OPERATOR(pg_catalog.||) pg_catalog.lower(name))"
+			   " ORDER BY $2 IN (type_id, name, full_name, 'p_' OPERATOR(pg_catalog.||) name) DESC,"
+			   " type_id", server, name);
+}
+
+/* "car (2-123), boat (2-124)" */
+static char *
+list_custom(Oid server)
+{
+	return ask("SELECT pg_catalog.string_agg(pg_catalog.format('%s (%s)', name, type_id), ', '"
+			   " ORDER BY name) FROM (SELECT name, type_id FROM hubspot.custom_object"
+			   " WHERE server = $1 AND $2 = '' ORDER BY name LIMIT " MAX_LISTED ") o",
+			   server, "");
+}
+
+static void
+raise_unknown(Oid server, const char *name, const ReadingStand *stand)
+{
+	const char *account = GetForeignServer(server)->servername;
+	char	   *custom = list_custom(server);
+	bool		asked = reading_ask(server, READING_OBJECTS, "");	/* it may be younger */
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("account \"%s\" has no object \"%s\"", account, name),
+			 errdetail("Its custom objects were read at %s: %s.  Objects of HubSpot's own: %s.",
+					   timestamptz_to_str(stand->read_at),
+					   custom != NULL ? custom : "there are none", list_own()),
+			 asked ? errhint("If it was made in HubSpot since then, try again in a moment: the "
+							 "worker reads them again.")
+			 : errhint("If it was made in HubSpot since then, it is known when a worker runs: see "
+					   "hubspot_health().")));
+}
+
+static void
+raise_not_told(Oid server, const char *name, const ReadingStand *stand)
+{
+	const char *account = GetForeignServer(server)->servername;
+
+	if (stand->read_at != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("it is not known whether account \"%s\" has an object \"%s\"", account,
+						name),
+				 errdetail("HubSpot does not tell its custom objects, see hubspot_health().  "
+						   "Objects of HubSpot's own: %s.", list_own()),
+				 errhint("Name a custom object by its type id, like \"2-123\".")));
+	if (reading_ask(server, READING_OBJECTS, ""))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the custom objects of account \"%s\" have not been read yet", account),
+				 errdetail("\"%s\" is no object of HubSpot's own: %s.", name, list_own()),
+				 errhint("The worker reads them now: try again in a moment.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the custom objects of account \"%s\" have not been read yet", account),
+			 errdetail("\"%s\" is no object of HubSpot's own: %s.", name, list_own()),
+			 errhint("No worker runs that could read them, see hubspot_health().  Until then "
+					 "name a custom object by its type id, like \"2-123\".")));
+}
+
+static const char *
+resolve(Oid server, const char *name, bool patiently)
+{
+	const char *word = own_type(name);
+	ReadingStand stand;
+
+	if (word == NULL)
+		word = remembered(server, name);
+	if (word != NULL)
+		return word;
+	word = custom_type(server, name);
+	if (word == NULL)
+	{
+		stand = patiently ? reading_await(server, READING_OBJECTS, "", 0)
+			: reading_look(server, READING_OBJECTS, "");
+		word = patiently ? custom_type(server, name) : NULL;
+	}
+	/* an id says what it is */
+	if (word == NULL && is_custom_type_id(name) && !stand.known)
+		return pstrdup(name);
+	if (word == NULL && stand.known)
+		raise_unknown(server, name, &stand);
+	if (word == NULL)
+		raise_not_told(server, name, &stand);
+	remember(server, name, word);
+	return word;
+}
+
+const char *
+objects_resolve(Oid server, const char *name)
+{
+	return resolve(server, name, false);
+}
+
+const char *
+objects_resolve_patiently(Oid server, const char *name)
+{
+	return resolve(server, name, true);
+}
+
+Datum
+hubspot_object_word(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	Oid			server;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	server = account_resolve(PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)));
+	account_check_usage(server, GetUserId());
+	PG_RETURN_TEXT_P(cstring_to_text(objects_resolve_patiently(server, name)));
+}

@@ -1,0 +1,134 @@
+# What is read from HubSpot because somebody needs it: custom objects and their names.  Nothing is
+# read unasked; trouble of a reading is told, and is nobody's but of who needs it.
+use strict;
+use warnings;
+
+use HubSpotTest;
+use JSON::PP ();
+use Test::More;
+
+my $sim = start_simulator(config => { burst_limit => 10000 });
+my $node = hubspot_cluster('readings');
+create_account($node, 'postgres', 'crm', $sim);
+my $json = JSON::PP->new;
+
+sub ask { return $node->safe_psql('postgres', shift) }
+
+# What an account says to a statement that fails.
+sub error_of { return ($node->psql('postgres', shift))[2] }
+sub schemas_read { return scalar grep { $_->{path} =~ /crm-object-schemas/ } $sim->requests }
+sub reading { return ask(q{SELECT known::text || ' ' || coalesce(http_status || ' ' || category, '') FROM hubspot.reading WHERE reading = 'objects'}) }
+sub refresh { my $id = ask('SELECT hubspot_refresh_schema()'); wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $id") eq 'delivered' }, 'the refresh') }
+
+# From here on HubSpot answers this to the question for its objects.
+sub objects_are
+{
+	my ($status, $body) = @_;
+	$sim->clear_faults;
+	$sim->fault(match => { path => 'crm-object-schemas' }, action => 'status', status => $status, content_type => 'application/json', times => 0,
+		body => ref $body ? $json->encode($body) : $body);
+}
+
+sub object
+{
+	my ($id, $name, %more) = @_;
+	return { id => "$id", objectTypeId => "2-$id", name => $name, fullyQualifiedName => "p1234_$name", labels => { singular => ucfirst $name, plural => ucfirst $name . 's' },
+		primaryDisplayProperty => 'model', requiredProperties => ['vin'], searchableProperties => [ 'vin', 'model' ], archived => JSON::PP::false,
+		properties => [ { name => 'vin', hasUniqueValue => JSON::PP::true }, { name => 'hs_unique_creation_key', hasUniqueValue => JSON::PP::true, modificationMetadata => { readOnlyValue => JSON::PP::true } }, { name => 'model' } ],
+		associations => [ { id => '75', fromObjectTypeId => "2-$id", toObjectTypeId => '0-1', name => "${name}_to_contact" } ], %more };
+}
+
+objects_are(200, { results => [ object(7, 'car'), object(8, 'Boat'), object(9, 'gone', archived => JSON::PP::true), { name => 'no id' }, object(10, "odd\nname") ] });
+ask(q{SELECT hubspot_identify('{"email": "a@example.com"}')});
+wait_drained($node, 'postgres');
+is(schemas_read(), 0, 'what nobody needs is not read');
+is(ask(q{SELECT hubspot.object_word('companies'), hubspot.object_word('0-2')}) =~ s/\|/ /r, 'company company', "names of HubSpot's own types");
+is(schemas_read(), 0, '... need nothing of the account');
+is(ask(q{SELECT hubspot.object_word('car')}), '2-7', 'a custom object has the type id that HubSpot told');
+is(schemas_read(), 1, '... when it was named');
+is(ask(q{SELECT string_agg(hubspot.object_word(w), ' ') FROM unnest('{p1234_car,p_car,2-7,CAR,boat,p_Boat}'::text[]) w}), '2-7 2-7 2-7 2-7 2-8 2-8', 'by any of its names');
+is(ask(q{SELECT string_agg(concat_ws('|', type_id, name, full_name, label, plural_label, required_properties, unique_properties, searchable_properties, display_property, associations), E'\n') FROM hubspot.custom_object WHERE name = 'car'}),
+	'2-7|car|p1234_car|Car|Cars|{vin}|{vin}|{vin,model}|model|[{"to": "0-1", "from": "2-7", "name": "car_to_contact"}]', 'what HubSpot tells of it is in the table');
+is(ask(q{SELECT string_agg(type_id, ' ' ORDER BY type_id) FROM hubspot.custom_object}), '2-10 2-7 2-8', 'without what is deleted, or has no type id');
+like(error_of(q{SELECT hubspot.object_word('truck')}), qr/account "crm" has no object "truck".*read at .*Boat \(2-8\), car \(2-7\).*HubSpot's own: contact, company.*try again/s, 'an unknown name lists what there is');
+like(error_of(q{SELECT hubspot.object_word('2-99')}), qr/has no object "2-99"/, 'so does an unknown type id');
+
+#
+# Read again, at demand and when asked to
+#
+objects_are(200, { results => [ object(7, 'car'), object(11, 'truck') ] });
+refresh();
+is(ask(q{SELECT string_agg(name, ' ' ORDER BY name) FROM hubspot.custom_object}), 'car truck', 'hubspot_refresh_schema() reads what is in use');
+is(ask(q{SELECT hubspot.object_word('truck')}), '2-11', 'and a new name is known');
+
+#
+# In pages, which no list of today has: one may come twice
+#
+my $pages_before = schemas_read();
+$sim->clear_faults;
+$sim->fault(match => { path => 'crm-object-schemas' }, action => 'status', status => 200, content_type => 'application/json',
+	body => $json->encode({ results => [ object(7, 'car'), object(12, 'van') ], paging => { next => { after => 'x&1' } } }));
+$sim->fault(match => { path => 'crm-object-schemas' }, action => 'status', status => 200, content_type => 'application/json',
+	body => $json->encode({ results => [ object(12, 'bus') ] }));
+refresh();
+is(ask(q{SELECT string_agg(name, ' ' ORDER BY name) FROM hubspot.custom_object}), 'bus car', 'pages make one list, and of two the last one counts');
+is(schemas_read() - $pages_before, 2, '... a request each');
+
+#
+# HubSpot does not tell
+#
+objects_are(403, { status => 'error', category => 'MISSING_SCOPES', message => 'This app lacks secret-words', errors => [ { message => 'x', context => { requiredGranularScopes => ['crm.schemas.custom.read'] } } ] });
+refresh();
+becomes(sub { reading() }, 'false 403 MISSING_SCOPES', 'a refusal is an answer');
+like(ask(q{SET ROLE pg_monitor; SELECT problem || ' -- ' || remedy FROM hubspot_health()}),
+	qr/account crm: HubSpot does not tell its custom objects \(HTTP 403, MISSING_SCOPES\).* -- grant one of these scopes.*Enterprise.*crm\.schemas\.custom\.read/, 'hubspot_health() says it, and what helps');
+unlike(ask('SET ROLE pg_monitor; SELECT problem || remedy FROM hubspot_health()'), qr/secret-words/, "... not in HubSpot's words");
+is(ask(q{SELECT hubspot.object_word('car')}), '2-7', 'what was told before still counts');
+like(error_of(q{SELECT hubspot.object_word('truck_two')}), qr/not known whether account "crm" has an object "truck_two".*HubSpot does not tell.*type id/s, 'else it is said that HubSpot does not tell');
+is(ask(q{SELECT hubspot.object_word('2-4711')}), '2-4711', '... and a type id is taken at its word');
+
+#
+# Answers that cannot be read, or stored: trouble of the reading alone
+#
+objects_are(200, '{"results": [');
+my $refresh = ask('SELECT hubspot_refresh_schema()');
+becomes(sub { ask(q{SELECT state || ' ' || reason FROM hubspot.status WHERE lane = 'schema'}) }, qr/^UNREADABLE this server cannot read HubSpot's answers: custom objects: /, 'is told as the schema lane\'s');
+my $contact = ask(q{SELECT hubspot_identify('{"email": "b@example.com"}')});
+wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $contact") eq 'delivered' }, 'contacts to go on');
+pass('contacts go on');
+ask(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room for %', NEW.name; END $$;
+	CREATE TRIGGER refuse BEFORE INSERT ON hubspot.custom_object FOR EACH ROW WHEN (NEW.name = 'poison') EXECUTE FUNCTION refuse()});
+objects_are(200, { results => [ object(7, 'car'), object(13, 'poison') ] });
+$node->reload;
+becomes(sub { ask(q{SELECT state || ' ' || reason FROM hubspot.status WHERE lane = 'schema'}) }, qr/^BACKOFF .*could not be stored: custom objects: .*no room for poison/, 'so is one that the tables refuse');
+$contact = ask(q{SELECT hubspot_identify('{"email": "c@example.com"}')});
+wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $contact") eq 'delivered' }, 'contacts to go on');
+ask('DROP FUNCTION refuse CASCADE');
+$node->reload;
+wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $refresh") eq 'delivered' }, 'the refresh that has waited');
+is(ask(q{SELECT string_agg(name, ' ' ORDER BY name) FROM hubspot.custom_object}), 'car poison', 'mended, it is there');
+becomes(sub { ask('SELECT count(*) FROM hubspot_health()') }, '0', 'and hubspot_health() is content');
+
+#
+# As the simulator tells it
+#
+$sim->clear_faults;
+$sim->add_schema(name => 'pet');
+refresh();
+like(ask(q{SELECT concat_ws(' ', hubspot.object_word('pet'), name, full_name) FROM hubspot.custom_object}), qr/^2-\d+ pet p\d+_pet$/, 'a custom object of the simulator');
+
+#
+# Another worker goes by the tables
+#
+my $before = schemas_read();
+$node->restart;
+worker_pid($node, 'postgres');
+is(ask(q{SELECT hubspot.object_word('pet')}), ask('SELECT type_id FROM hubspot.custom_object'), 'after a restart a name is known');
+is(schemas_read(), $before, '... without a request');
+
+# Without a worker nobody reads
+ask(q{CREATE SERVER other FOREIGN DATA WRAPPER hubspot});
+stop_delivery($node);
+like(error_of(q{SELECT hubspot.object_word('car', 'other')}), qr/custom objects of account "other" have not been read yet.*No worker runs/s, 'without a worker that is said');
+
+done_testing();

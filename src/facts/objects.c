@@ -189,54 +189,59 @@ list_custom(Oid server)
 			   server, "");
 }
 
-static void
-raise_unknown(Oid server, const char *name, const ReadingStand *stand)
+/* A problem that is told with details and a hint; returns NULL. */
+static const char *
+no_word(MessageProblem *problem, const char *message, const char *detail, const char *hint)
 {
-	const char *account = GetForeignServer(server)->servername;
+	*problem = (MessageProblem)
+	{
+		.sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE, .message = message, .detail = detail,
+			.hint = hint
+	};
+	return NULL;
+}
+
+static const char *
+not_there(Oid server, const char *name, const ReadingStand *stand, MessageProblem *problem)
+{
 	char	   *custom = list_custom(server);
 	bool		asked = reading_ask(server, READING_OBJECTS, "");	/* it may be younger */
 
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("account \"%s\" has no object \"%s\"", account, name),
-			 errdetail("Its custom objects were read at %s: %s.  Objects of HubSpot's own: %s.",
-					   timestamptz_to_str(stand->read_at),
-					   custom != NULL ? custom : "there are none", list_own()),
-			 asked ? errhint("If it was made in HubSpot since then, try again in a moment: the "
-							 "worker reads them again.")
-			 : errhint("If it was made in HubSpot since then, it is known when a worker runs: see "
-					   "hubspot_health().")));
+	return no_word(problem, psprintf("account \"%s\" has no object \"%s\"",
+									 GetForeignServer(server)->servername, name),
+				   psprintf("Its custom objects were read at %s: %s.  Objects of HubSpot's own: %s.",
+							timestamptz_to_str(stand->read_at),
+							custom != NULL ? custom : "there are none", list_own()),
+				   asked
+				   ? "If it was made in HubSpot since then, try again in a moment: the worker reads "
+				   "them again."
+				   : "If it was made in HubSpot since then, it is known when a worker runs: see "
+				   "hubspot_health().");
 }
 
-static void
-raise_not_told(Oid server, const char *name, const ReadingStand *stand)
+static const char *
+not_told(Oid server, const char *name, const ReadingStand *stand, MessageProblem *problem)
 {
 	const char *account = GetForeignServer(server)->servername;
 
 	if (stand->read_at != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("it is not known whether account \"%s\" has an object \"%s\"", account,
-						name),
-				 errdetail("HubSpot does not tell its custom objects, see hubspot_health().  "
-						   "Objects of HubSpot's own: %s.", list_own()),
-				 errhint("Name a custom object by its type id, like \"2-123\".")));
-	if (reading_ask(server, READING_OBJECTS, ""))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the custom objects of account \"%s\" have not been read yet", account),
-				 errdetail("\"%s\" is no object of HubSpot's own: %s.", name, list_own()),
-				 errhint("The worker reads them now: try again in a moment.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the custom objects of account \"%s\" have not been read yet", account),
-			 errdetail("\"%s\" is no object of HubSpot's own: %s.", name, list_own()),
-			 errhint("No worker runs that could read them, see hubspot_health().  Until then "
-					 "name a custom object by its type id, like \"2-123\".")));
+		return no_word(problem,
+					   psprintf("it is not known whether account \"%s\" has an object \"%s\"",
+								account, name),
+					   psprintf("HubSpot does not tell its custom objects, see hubspot_health().  "
+								"Objects of HubSpot's own: %s.", list_own()),
+					   "Name a custom object by its type id, like \"2-123\".");
+	return no_word(problem,
+				   psprintf("the custom objects of account \"%s\" have not been read yet", account),
+				   psprintf("\"%s\" is no object of HubSpot's own: %s.", name, list_own()),
+				   reading_ask(server, READING_OBJECTS, "")
+				   ? "The worker reads them now: try again in a moment."
+				   : "No worker runs that could read them, see hubspot_health().  Until then name a "
+				   "custom object by its type id, like \"2-123\".");
 }
 
 static const char *
-resolve(Oid server, const char *name, bool patiently)
+find(Oid server, const char *name, bool patiently, MessageProblem *problem)
 {
 	const char *word = own_type(name);
 	ReadingStand stand;
@@ -251,28 +256,36 @@ resolve(Oid server, const char *name, bool patiently)
 		stand = patiently ? reading_await(server, READING_OBJECTS, "", 0)
 			: reading_look(server, READING_OBJECTS, "");
 		word = patiently ? custom_type(server, name) : NULL;
+		/* an id says what it is, where HubSpot does not say which there are */
+		if (word == NULL && is_custom_type_id(name) && !stand.known)
+			return pstrdup(name);
+		if (word == NULL)
+			return stand.known ? not_there(server, name, &stand, problem)
+				: not_told(server, name, &stand, problem);
 	}
-	/* an id says what it is */
-	if (word == NULL && is_custom_type_id(name) && !stand.known)
-		return pstrdup(name);
-	if (word == NULL && stand.known)
-		raise_unknown(server, name, &stand);
-	if (word == NULL)
-		raise_not_told(server, name, &stand);
 	remember(server, name, word);
 	return word;
 }
 
 const char *
-objects_resolve(Oid server, const char *name)
+objects_find(Oid server, const char *name, MessageProblem *problem)
 {
-	return resolve(server, name, false);
+	return find(server, name, false, problem);
 }
 
 const char *
-objects_resolve_patiently(Oid server, const char *name)
+objects_resolve(Oid server, const char *name)
 {
-	return resolve(server, name, true);
+	MessageProblem problem;
+	const char *word = find(server, name, true, &problem);
+
+	if (word == NULL)
+		ereport(ERROR,
+				(errcode(problem.sqlerrcode),
+				 errmsg("%s", problem.message),
+				 errdetail("%s", problem.detail),
+				 errhint("%s", problem.hint)));
+	return word;
 }
 
 Datum
@@ -286,5 +299,5 @@ hubspot_object_word(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	server = account_resolve(PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)));
 	account_check_usage(server, GetUserId());
-	PG_RETURN_TEXT_P(cstring_to_text(objects_resolve_patiently(server, name)));
+	PG_RETURN_TEXT_P(cstring_to_text(objects_resolve(server, name)));
 }

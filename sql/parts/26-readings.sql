@@ -60,7 +60,7 @@ COMMENT ON COLUMN hubspot.custom_object.display_property IS 'the one that HubSpo
 COMMENT ON COLUMN hubspot.custom_object.associations IS 'array of {to, from, name}: which objects its records can be associated with, by type id';
 COMMENT ON COLUMN hubspot.custom_object.read_at IS 'when HubSpot last told it';
 
-CREATE FUNCTION hubspot.object_word(object text, server name DEFAULT NULL) RETURNS text
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_object_word';
-COMMENT ON FUNCTION hubspot.object_word(text, name) IS
+CREATE FUNCTION hubspot.object_named(object text, server name DEFAULT NULL) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_object_named';
+COMMENT ON FUNCTION hubspot.object_named(text, name) IS
 'the word that rows have for an object that is called by any of its names: of HubSpot''s own types their name, of a custom object its type id';

@@ -37,7 +37,7 @@
 #define REMEMBER_US		(READING_LOOK_S * INT64CONST(1000000))
 #define MAX_LISTED		"20"	/* objects, in an error */
 
-PG_FUNCTION_INFO_V1(hubspot_object_word);
+PG_FUNCTION_INFO_V1(hubspot_object_named);
 
 /* ---- HubSpot's own ----------------------------------------------------------------- */
 
@@ -209,12 +209,12 @@ not_there(Oid server, const char *name, const ReadingStand *stand, MessageProble
 
 	return no_word(problem, psprintf("account \"%s\" has no object \"%s\"",
 									 GetForeignServer(server)->servername, name),
-				   psprintf("Its custom objects were read at %s: %s.  Objects of HubSpot's own: %s.",
+				   psprintf("Its custom objects were read at %s: %s.  HubSpot's own: %s.",
 							timestamptz_to_str(stand->read_at),
 							custom != NULL ? custom : "there are none", list_own()),
 				   asked
-				   ? "If it was made in HubSpot since then, try again in a moment: the worker reads "
-				   "them again."
+				   ? "If it was made in HubSpot since then, try again in a moment: the worker "
+				   "reads them again."
 				   : "If it was made in HubSpot since then, it is known when a worker runs: see "
 				   "hubspot_health().");
 }
@@ -236,8 +236,8 @@ not_told(Oid server, const char *name, const ReadingStand *stand, MessageProblem
 				   psprintf("\"%s\" is no object of HubSpot's own: %s.", name, list_own()),
 				   reading_ask(server, READING_OBJECTS, "")
 				   ? "The worker reads them now: try again in a moment."
-				   : "No worker runs that could read them, see hubspot_health().  Until then name a "
-				   "custom object by its type id, like \"2-123\".");
+				   : "No worker runs that could read them, see hubspot_health().  Until then "
+				   "name a custom object by its type id, like \"2-123\".");
 }
 
 static const char *
@@ -289,7 +289,7 @@ objects_resolve(Oid server, const char *name)
 }
 
 Datum
-hubspot_object_word(PG_FUNCTION_ARGS)
+hubspot_object_named(PG_FUNCTION_ARGS)
 {
 	char	   *name;
 	Oid			server;

@@ -42,16 +42,16 @@ objects_are(200, { results => [ object(7, 'car'), object(8, 'Boat'), object(9, '
 ask(q{SELECT hubspot_identify('{"email": "a@example.com"}')});
 wait_drained($node, 'postgres');
 is(schemas_read(), 0, 'what nobody needs is not read');
-is(ask(q{SELECT hubspot.object_word('companies'), hubspot.object_word('0-2')}) =~ s/\|/ /r, 'company company', "names of HubSpot's own types");
+is(ask(q{SELECT hubspot.object_named('companies'), hubspot.object_named('0-2')}) =~ s/\|/ /r, 'company company', "names of HubSpot's own types");
 is(schemas_read(), 0, '... need nothing of the account');
-is(ask(q{SELECT hubspot.object_word('car')}), '2-7', 'a custom object has the type id that HubSpot told');
+is(ask(q{SELECT hubspot.object_named('car')}), '2-7', 'a custom object has the type id that HubSpot told');
 is(schemas_read(), 1, '... when it was named');
-is(ask(q{SELECT string_agg(hubspot.object_word(w), ' ') FROM unnest('{p1234_car,p_car,2-7,CAR,boat,p_Boat}'::text[]) w}), '2-7 2-7 2-7 2-7 2-8 2-8', 'by any of its names');
+is(ask(q{SELECT string_agg(hubspot.object_named(w), ' ') FROM unnest('{p1234_car,p_car,2-7,CAR,boat,p_Boat}'::text[]) w}), '2-7 2-7 2-7 2-7 2-8 2-8', 'by any of its names');
 is(ask(q{SELECT string_agg(concat_ws('|', type_id, name, full_name, label, plural_label, required_properties, unique_properties, searchable_properties, display_property, associations), E'\n') FROM hubspot.custom_object WHERE name = 'car'}),
 	'2-7|car|p1234_car|Car|Cars|{vin}|{vin}|{vin,model}|model|[{"to": "0-1", "from": "2-7", "name": "car_to_contact"}]', 'what HubSpot tells of it is in the table');
 is(ask(q{SELECT string_agg(type_id, ' ' ORDER BY type_id) FROM hubspot.custom_object}), '2-10 2-7 2-8', 'without what is deleted, or has no type id');
-like(error_of(q{SELECT hubspot.object_word('truck')}), qr/account "crm" has no object "truck".*read at .*Boat \(2-8\), car \(2-7\).*HubSpot's own: contact, company.*try again/s, 'an unknown name lists what there is');
-like(error_of(q{SELECT hubspot.object_word('2-99')}), qr/has no object "2-99"/, 'so does an unknown type id');
+like(error_of(q{SELECT hubspot.object_named('truck')}), qr/account "crm" has no object "truck".*read at .*Boat \(2-8\), car \(2-7\).*HubSpot's own: contact, company.*try again/s, 'an unknown name lists what there is');
+like(error_of(q{SELECT hubspot.object_named('2-99')}), qr/has no object "2-99"/, 'so does an unknown type id');
 
 #
 # Read again, at demand and when asked to
@@ -59,7 +59,7 @@ like(error_of(q{SELECT hubspot.object_word('2-99')}), qr/has no object "2-99"/, 
 objects_are(200, { results => [ object(7, 'car'), object(11, 'truck') ] });
 refresh();
 is(ask(q{SELECT string_agg(name, ' ' ORDER BY name) FROM hubspot.custom_object}), 'car truck', 'hubspot_refresh_schema() reads what is in use');
-is(ask(q{SELECT hubspot.object_word('truck')}), '2-11', 'and a new name is known');
+is(ask(q{SELECT hubspot.object_named('truck')}), '2-11', 'and a new name is known');
 
 #
 # In pages, which no list of today has: one may come twice
@@ -83,9 +83,9 @@ becomes(sub { reading() }, 'false 403 MISSING_SCOPES', 'a refusal is an answer')
 like(ask(q{SET ROLE pg_monitor; SELECT problem || ' -- ' || remedy FROM hubspot_health()}),
 	qr/account crm: HubSpot does not tell its custom objects \(HTTP 403, MISSING_SCOPES\).* -- grant one of these scopes.*Enterprise.*crm\.schemas\.custom\.read/, 'hubspot_health() says it, and what helps');
 unlike(ask('SET ROLE pg_monitor; SELECT problem || remedy FROM hubspot_health()'), qr/secret-words/, "... not in HubSpot's words");
-is(ask(q{SELECT hubspot.object_word('car')}), '2-7', 'what was told before still counts');
-like(error_of(q{SELECT hubspot.object_word('truck_two')}), qr/not known whether account "crm" has an object "truck_two".*HubSpot does not tell.*type id/s, 'else it is said that HubSpot does not tell');
-is(ask(q{SELECT hubspot.object_word('2-4711')}), '2-4711', '... and a type id is taken at its word');
+is(ask(q{SELECT hubspot.object_named('car')}), '2-7', 'what was told before still counts');
+like(error_of(q{SELECT hubspot.object_named('truck_two')}), qr/not known whether account "crm" has an object "truck_two".*HubSpot does not tell.*type id/s, 'else it is said that HubSpot does not tell');
+is(ask(q{SELECT hubspot.object_named('2-4711')}), '2-4711', '... and a type id is taken at its word');
 
 #
 # Answers that cannot be read, or stored: trouble of the reading alone
@@ -115,7 +115,7 @@ becomes(sub { ask('SELECT count(*) FROM hubspot_health()') }, '0', 'and hubspot_
 $sim->clear_faults;
 $sim->add_schema(name => 'pet');
 refresh();
-like(ask(q{SELECT concat_ws(' ', hubspot.object_word('pet'), name, full_name) FROM hubspot.custom_object}), qr/^2-\d+ pet p\d+_pet$/, 'a custom object of the simulator');
+like(ask(q{SELECT concat_ws(' ', hubspot.object_named('pet'), name, full_name) FROM hubspot.custom_object}), qr/^2-\d+ pet p\d+_pet$/, 'a custom object of the simulator');
 
 #
 # Another worker goes by the tables
@@ -123,12 +123,12 @@ like(ask(q{SELECT concat_ws(' ', hubspot.object_word('pet'), name, full_name) FR
 my $before = schemas_read();
 $node->restart;
 worker_pid($node, 'postgres');
-is(ask(q{SELECT hubspot.object_word('pet')}), ask('SELECT type_id FROM hubspot.custom_object'), 'after a restart a name is known');
+is(ask(q{SELECT hubspot.object_named('pet')}), ask('SELECT type_id FROM hubspot.custom_object'), 'after a restart a name is known');
 is(schemas_read(), $before, '... without a request');
 
 # Without a worker nobody reads
 ask(q{CREATE SERVER other FOREIGN DATA WRAPPER hubspot});
 stop_delivery($node);
-like(error_of(q{SELECT hubspot.object_word('car', 'other')}), qr/custom objects of account "other" have not been read yet.*No worker runs/s, 'without a worker that is said');
+like(error_of(q{SELECT hubspot.object_named('car', 'other')}), qr/custom objects of account "other" have not been read yet.*No worker runs/s, 'without a worker that is said');
 
 done_testing();

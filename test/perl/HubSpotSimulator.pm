@@ -175,6 +175,14 @@ sub set_owner
 	return $self->_ask('POST', 'owners', \%owner);
 }
 
+# What the owner of an address does by himself, and all preferences.
+sub opt_out
+{
+	my ($self, $email, $subscription) = @_;
+	return $self->_ask('POST', 'opt-out', { email => $email, defined $subscription ? (subscriptionId => $subscription) : () });
+}
+sub consents { return $_[0]->_lines('consents') }
+
 sub _escape
 {
 	my ($text) = @_;

@@ -85,6 +85,20 @@ extern void associations_read(Request *request);
 extern void associations_archive(Request *request);
 extern void associations_unlabel(Request *request);
 
+/* consent.c: section 7 of the notes on objects */
+extern void consent_types(Request *request);
+extern void consent_status(Request *request);
+extern void consent_subscribe(Request *request);
+extern void consent_unsubscribe(Request *request);
+extern void consent_read(Request *request);
+extern void consent_write(Request *request);
+extern void consent_leave(Request *request);
+extern void consent_read_wide(Request *request);
+extern void consent_write_many(Request *request);
+extern void consent_leave_many(Request *request);
+extern void consent_read_many(Request *request);
+extern void consent_read_wide_many(Request *request);
+
 /* event.c, definition.c: section 3.6 */
 extern void event_send(Request *request);
 extern void events_send(Request *request);

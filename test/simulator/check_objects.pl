@@ -390,6 +390,96 @@ is((ask('DELETE', "/crm/v3/pipelines/deals/$renewals"))[0], 204, 'a pipeline goe
 is((ask('GET', "/crm/v3/pipelines/deals/$renewals"))[0], 404, '... is gone');
 is($json->encode((ask('GET', '/crm/v3/object-library/enablement'))[1]), '{"enablementByObjectTypeId":{"0-162":true,"0-410":true,"0-420":false,"0-421":true}}', 'what is switched on (1.4)');
 
+# Events of any object (6.3)
+unique('companies', 'account_ref');
+ask('POST', '/crm/v3/objects/companies/batch/update', { inputs => [ { id => $acme, properties => { account_ref => 'acme' } } ] });
+my $define = sub { my ($name, %more) = @_; return ask('POST', '/events/v3/event-definitions', { label => $name, name => $name, includeDefaultProperties => $false, propertyDefinitions => [ { name => 'plan', label => 'p', type => 'string' }, { name => 'account_ref', label => 'a', type => 'string' } ], %more }) };
+my $rule = { primaryObjectRule => { targetObjectPropertyName => 'account_ref', eventPropertyName => 'account_ref' } };
+($status, $data) = $define->('plan_changed', primaryObject => 'COMPANY');
+is("$status $data->{primaryObject} $data->{primaryObjectId}", '201 COMPANY 0-2', 'events of companies');
+($status, $data) = $define->('by_key', primaryObject => 'company', customMatchingId => $rule);
+is("$status $data->{customMatchingId}{primaryObjectRule}{eventPropertyName}", '201 account_ref', '... that find them by a key');
+is(($define->('deal_event', primaryObject => 'DEAL'))[0], 201, 'of deals');
+is(($define->('wagon_event', primaryObject => 'wagons'))[1]{primaryObjectId}, $car, 'of custom objects');
+is(($define->('order_event', primaryObject => 'ORDER'))[0], 400, 'not of orders');
+is(($define->('no_key', primaryObject => 'DEAL', customMatchingId => $rule))[0], 400, 'a key has to be unique');
+is(($define->('no_member', primaryObject => 'COMPANY', customMatchingId => { primaryObjectRule => { targetObjectPropertyName => 'account_ref', eventPropertyName => 'none' } }))[0], 400, '... and in the event');
+my $send = sub { my ($name, %event) = @_; return (ask('POST', '/events/v3/send', { eventName => "pe1234567_$name", properties => {}, %event }))[0] };
+my $last = sub { my ($e) = reverse grep { $_->{op} eq 'event' } lines('/_sim/log'); return "$e->{of} " . ($e->{id} // 'none') };
+is($send->('plan_changed', objectId => $acme) . ' ' . $last->(), "204 companies $acme", 'by record id');
+is($send->('plan_changed', email => 'ada@example.com'), 400, '... not by address');
+is($send->('by_key', properties => { account_ref => 'acme' }) . ' ' . $last->(), "204 companies $acme", 'by key');
+is($send->('by_key', objectId => $initech, properties => { account_ref => 'acme' }) . ' ' . $last->(), "204 companies $acme", '... which wins over the id');
+is($send->('by_key'), 400, '... one of them is needed');
+is($send->('by_key', properties => { account_ref => 'nobody' }) . ' ' . $last->(), '204 companies none', 'a key that nobody has');
+config(readings => ['match_refused']);
+is($send->('by_key', properties => { account_ref => 'nobody' }), 400, '... or is refused');
+config(readings => []);
+is($send->('wagon_event', objectId => $wagon) . ' ' . $last->(), "204 $car $wagon", 'of a custom object');
+
+# Consent (7)
+my $old = '/communication-preferences/v3';
+my $new = '/communication-preferences/2026-03';
+is(join(' ', map { "$_->{id}:" . ($_->{isActive} ? 1 : 0) } @{ (ask('GET', "$old/definitions"))[1]{subscriptionDefinitions} }), '39644612:1 9007199254740993:1 39644614:0', 'types, v3');
+is((ask('GET', $_))[1]{results}[0]{name}, 'Newsletter', $_) for "$new/definitions", '/communication-preferences/v4/definitions', '/communication-preferences/2026-09/definitions';
+sub v3 { my ($call, $email, %more) = @_; my ($s, $d) = ask('POST', "$old/$call", { emailAddress => $email, subscriptionId => '39644612', %more }); return "$s " . ($d->{message} // $d->{status}) }
+sub dated { my ($email, $state, %more) = @_; $email =~ s/([@+%\/])/sprintf '%%%02X', ord $1/ge; my ($s, $d) = ask('POST', "$new/statuses/$email", { subscriptionId => 39644612, statusState => $state, channel => 'EMAIL', %more }); return "$s " . ($d->{message} // "$d->{results}[0]{status} $d->{results}[0]{setStatusSuccessReason}") }
+sub out { return (ask('GET', "/crm/v3/objects/contacts/$ada?properties=hs_email_optout,hs_email_optout_39644612"))[1]{properties} }
+is(v3('subscribe', 'ada@example.com'), '200 SUBSCRIBED', 'subscribe');
+is(v3('subscribe', 'Ada@example.com'), '400 ada@example.com is already subscribed to subscription 39644612', '... twice');
+is(dated('ada@example.com', 'SUBSCRIBED'), '200 SUBSCRIBED NO_STATUS_CHANGE', '... dated');
+is(v3('unsubscribe', 'ada@example.com'), '200 NOT_SUBSCRIBED', 'unsubscribe');
+is(v3('unsubscribe', 'ada@example.com'), '400 ada@example.com is already unsubscribed from subscription 39644612', '... twice');
+is(out()->{hs_email_optout_39644612}, 'true', 'the contact shows it');
+is(v3('subscribe', 'ada@example.com'), '400 Subscription 39644612 for ada@example.com cannot be updated because they have unsubscribed', 'no way back by v3');
+is(dated('ada@example.com', 'SUBSCRIBED'), '200 SUBSCRIBED RESUBSCRIBE_OCCURRED', '... but dated');
+is((ask('POST', '/_sim/opt-out', { email => 'ada@example.com', subscriptionId => 39644612 }))[0], 204, 'the person opts out');
+ok(dated('ada@example.com', 'SUBSCRIBED') =~ /^400 .*they have unsubscribed/, '... which is final');
+config(readings => ['resubscribed']);
+is(dated('ada@example.com', 'SUBSCRIBED'), '200 SUBSCRIBED RESUBSCRIBE_OCCURRED', '... or is not');
+config(readings => []);
+is(dated('a+b/c%d@example.com', 'UNSUBSCRIBED'), '200 UNSUBSCRIBED REQUESTED_CHANGE_OCCURRED', 'an address that is no contact, encoded');
+is((ask('GET', '/_sim/objects/contacts?key=a%2Bb/c%25d@example.com'))[1]{results}[0] // 'none', 'none', '... and becomes none');
+ok((grep { $_->{email} eq 'a+b/c%d@example.com' && $_->{status} eq 'UNSUBSCRIBED' } lines('/_sim/consents')), '... is kept by address');
+ok(v3('subscribe', 'b@example.com', subscriptionId => 39644612) =~ /^400/, 'v3: the id is a text');
+ok(v3('subscribe', 'b@example.com', subscriptionId => '1') =~ /^400 .*does not exist/, 'an unknown subscription');
+ok(v3('subscribe', 'b@example.com', subscriptionId => '39644614') =~ /^400 .*not active/, 'an inactive one');
+ok(dated('b@example.com', 'SUBSCRIBED', subscriptionId => '39644612') =~ /^400/, 'dated: the id is a number');
+is(dated('b@example.com', 'SUBSCRIBED', subscriptionId => 9007199254740993), '200 SUBSCRIBED REQUESTED_CHANGE_OCCURRED', '... of 64 bits');
+config(readings => ['subscription_404']);
+ok(v3('subscribe', 'b@example.com', subscriptionId => '1') =~ /^404/, '... 404');
+config(readings => [], data_privacy => $true);
+my %basis = (legalBasis => 'CONSENT_WITH_NOTICE', legalBasisExplanation => 'form');
+ok(v3('subscribe', 'c@example.com') =~ /^400 legalBasis/, 'data privacy: a legal basis');
+ok(dated('c@example.com', 'SUBSCRIBED') =~ /^400 legalBasis/, '... dated');
+is(v3('subscribe', 'c@example.com', %basis), '200 SUBSCRIBED', '... given');
+ok(v3('subscribe', 'd@example.com', %basis, legalBasis => 'WHIM') =~ /^400/, '... one of those there are');
+config(readings => ['no_basis']);
+is(dated('d@example.com', 'SUBSCRIBED'), '200 SUBSCRIBED REQUESTED_CHANGE_OCCURRED', '... or not asked for');
+config(readings => [], data_privacy => $false);
+($status, $data) = ask('POST', "$new/statuses/batch/write", { inputs => [ map { { subscriberIdString => $_->[0], subscriptionId => $_->[1], statusState => 'SUBSCRIBED', channel => 'EMAIL' } } [ 'e@example.com', 39644612 ], [ 'f@example.com', 1 ], [ 'nobody', 39644612 ] ] });
+is("$status " . @{ $data->{results} } . " $data->{numErrors}", '200 1 2', 'a batch is 200 whatever is in it');
+is((ask('POST', "$new/statuses/batch/write", { inputs => [ map { {} } 1 .. 101 ] }))[0], 400, '101 of them');
+is((ask('POST', "$new/statuses/e%40example.com/unsubscribe-all"))[0], 400, 'a channel is needed');
+($status, $data) = ask('POST', "$new/statuses/e%40example.com/unsubscribe-all?channel=EMAIL");
+is("$status " . @{ $data->{results} }, '200 0', 'out of everything');
+is((ask('GET', "$new/statuses/e%40example.com/unsubscribe-all?channel=EMAIL"))[1]{results}[0]{status}, 'UNSUBSCRIBED', '... is read');
+ok(v3('subscribe', 'e@example.com') =~ /they have unsubscribed/, '... and holds');
+($status, $data) = ask('POST', "$new/statuses/batch/unsubscribe-all?channel=EMAIL&verbose=true", { inputs => [ 'ada@example.com', 'none' ] });
+is("$status $data->{results}[0]{subscriberIdString} $data->{numErrors}", '200 ada@example.com 1', 'several at once');
+is(out()->{hs_email_optout}, 'true', 'the contact shows it');
+is((ask('PATCH', "/crm/v3/objects/contacts/$ada", { properties => { hs_email_optout => 'false' } }))[0], 400, '... and cannot change it');
+is((ask('PATCH', "/crm/v3/objects/contacts/$ada", { properties => { hs_marketable_status => 'true' } }))[0], 400, 'marketing status is read-only (8)');
+is((ask('GET', "$new/statuses/ada%40example.com?channel=EMAIL"))[1]{results}[0]{status}, 'UNSUBSCRIBED', 'status of one');
+is((ask('GET', "$old/status/email/ada%40example.com"))[1]{subscriptionStatuses}[0]{status}, 'NOT_SUBSCRIBED', '... v3');
+is(scalar @{ (ask('POST', "$new/statuses/batch/read?channel=EMAIL", { inputs => [ 'ada@example.com', 'b@example.com' ] }))[1]{results} }, 2, 'status of several');
+is((ask('POST', '/_sim/subscriptions', { id => 5, name => 'Fresh' }))[0], 204, 'a further subscription');
+is(v3('subscribe', 'g@example.com', subscriptionId => '5'), '200 SUBSCRIBED', '... is there');
+scopes('communication_preferences.read_write');
+is((ask('POST', "$new/statuses/batch/write", { inputs => [] }))[1]{context}{requiredGranularScopes}[0], 'communication_preferences.statuses.batch.write', 'batches have a scope of their own');
+is((ask('GET', "$old/definitions"))[0], 200, 'the other has not');
+config(scopes => undef);
+
 is((ask('POST', '/_sim/config', { readings => ['none'] }))[0], 400, 'an unknown reading');
 ok(@{ (ask('POST', '/_sim/config', { reading_seed => 3 }))[1]{readings} } > 2, 'a seed chooses');
 

@@ -57,6 +57,8 @@ static const ConfigKey keys[] = {
 	{"auto_company_ms", CONFIG_INT, &config.auto_company_ms},
 	{"auto_company_match", CONFIG_STRING, &config.auto_company_match},
 	{"further_domains", CONFIG_STRING, &config.further_domains},
+	{"data_privacy", CONFIG_BOOL, &config.data_privacy},
+	{"consent_inputs", CONFIG_INT, &config.consent_inputs},
 	{"activated", CONFIG_LIST, &config.activated},
 	{"readings", CONFIG_LIST, &config.readings},
 	{"reading_seed", CONFIG_INT, &config.reading_seed},
@@ -91,6 +93,7 @@ config_init(void)
 	config.association_limit = 150;
 	config.event_limit = 1250;
 	config.form_limit = 50;
+	config.consent_inputs = 100;
 	config.rate_headers = true;
 	config.portal_id = 1234567;
 	config.time_zone = must_strdup("America/New_York");

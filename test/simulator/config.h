@@ -59,6 +59,8 @@ typedef struct Config
 	char	   *auto_company_match; /* "records", or "index": as a search would find them */
 	char	   *further_domains;	/* a search by a company's: "token", "refuse" or "nothing" */
 
+	bool		data_privacy;	/* consent needs a legal basis */
+	int64_t		consent_inputs; /* of a batch */
 	StringList	activated;		/* ids of the types that are switched on; null: all */
 	int64_t		reading_seed;	/* of the readings that are on, see reading.h; 0: as named below */
 	StringList	readings;		/* their names; never null */

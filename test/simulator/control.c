@@ -12,6 +12,7 @@
 #include "association.h"
 #include "automation.h"
 #include "config.h"
+#include "consent.h"
 #include "custom.h"
 #include "error.h"
 #include "event.h"
@@ -324,6 +325,7 @@ serve_reset(Request *request)
 {
 	association_reset();
 	automation_reset();
+	consent_reset();
 	event_reset();
 	list_reset();
 	store_reset();
@@ -345,14 +347,22 @@ serve_forms(Request *request)
 }
 
 static void
-serve_owners(Request *request)
+serve_definition(Request *request, bool (*apply) (struct json_object *json), const char *wanted)
 {
 	if (!parse(request))
 		return;
-	if (owner_define(request->json))
+	if (apply(request->json))
 		reply_empty(request, 204);
 	else
-		refuse(request, 400, "an owner has an id");
+		refuse(request, 400, wanted);
+}
+
+static void
+serve_consents(Request *request)
+{
+	consent_render_all(&request->reply);
+	request->status = 200;
+	request->content_type = "application/x-ndjson";
 }
 
 static void
@@ -430,7 +440,13 @@ control_serve(Request *request)
 	else if (strcmp(path, "associations") == 0 && get)
 		serve_associations(request);
 	else if (strcmp(path, "owners") == 0 && post)
-		serve_owners(request);
+		serve_definition(request, owner_define, "an owner has an id");
+	else if (strcmp(path, "subscriptions") == 0 && post)
+		serve_definition(request, consent_define, "a subscription has an id, a number, and a name");
+	else if (strcmp(path, "opt-out") == 0 && post)
+		serve_definition(request, consent_opt_out, "an opt-out has an email and a known subscriptionId or none");
+	else if (strcmp(path, "consents") == 0 && get)
+		serve_consents(request);
 	else if (strcmp(path, "association-limits") == 0 && post)
 		serve_association_limits(request);
 	else if (strcmp(path, "schemas") == 0 && post)

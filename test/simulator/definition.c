@@ -181,8 +181,18 @@ render(Buffer *out, const Definition *definition, bool with_properties)
 	buffer_json(out, definition->label);
 	buffer_puts(out, "},\"description\":");
 	buffer_json(out, definition->description);
-	buffer_printf(out, ",\"archived\":false,\"primaryObject\":\"CONTACT\",\"primaryObjectId\":\"0-1\","
-				  "\"objectTypeId\":\"6-%d\"", definition->id);
+	buffer_puts(out, ",\"archived\":false,\"primaryObject\":");
+	buffer_json(out, definition->primary->upper);
+	buffer_printf(out, ",\"primaryObjectId\":\"%s\",\"objectTypeId\":\"6-%d\"", definition->primary->id,
+				  definition->id);
+	if (definition->match_by != NULL)
+	{
+		buffer_puts(out, ",\"customMatchingId\":{\"primaryObjectRule\":{\"targetObjectPropertyName\":");
+		buffer_json(out, definition->match->name);
+		buffer_puts(out, ",\"eventPropertyName\":");
+		buffer_json(out, definition->match_by);
+		buffer_puts(out, "}}");
+	}
 	if (with_properties)
 	{
 		buffer_puts(out, ",\"properties\":[");
@@ -216,6 +226,52 @@ name_of_label(const char *label)
 	return name;
 }
 
+/* The object of a definition's events; NULL: they cannot be of such a one. */
+static ObjectType *
+primary_of(const char *name)
+{
+	static const char *const standard[] = {"0-1", "0-2", "0-3", "0-5"};
+	ObjectType *type = name == NULL ? contacts : type_named(name);
+
+	if (type != NULL && type->is_custom)
+		return type;
+	for (int i = 0; type != NULL && i < 4; i++)
+	{
+		if (strcmp(type->id, standard[i]) == 0)
+			return type;
+	}
+	return NULL;
+}
+
+/* The rule by which an event finds its record; what is wrong with it, or NULL. */
+static const char *
+read_rule(struct json_object *json, const ObjectType *primary, struct json_object *properties, Property **match,
+		  const char **match_by)
+{
+	struct json_object *outer = NULL;
+	struct json_object *rule = NULL;
+	const char *target;
+
+	if (!json_object_object_get_ex(json, "customMatchingId", &outer) || outer == NULL)
+		return NULL;
+	json_object_object_get_ex(outer, "primaryObjectRule", &rule);
+	target = rule ? json_text(rule, "targetObjectPropertyName") : NULL;
+	*match_by = rule ? json_text(rule, "eventPropertyName") : NULL;
+	if (target == NULL || *match_by == NULL)
+		return "customMatchingId has a primaryObjectRule of targetObjectPropertyName and eventPropertyName";
+	*match = property_find(primary, target);
+	if (*match == NULL || !(*match)->unique)
+		return scratch_printf("Property %s of %s is not unique", target, primary->upper);
+	for (size_t i = 0; i < json_object_array_length(properties); i++)
+	{
+		const char *name = json_text(json_object_array_get_idx(properties, i), "name");
+
+		if (name != NULL && strcmp(name, *match_by) == 0)
+			return NULL;
+	}
+	return scratch_printf("The event has no property %s", *match_by);
+}
+
 void
 definition_create(Request *request)
 {
@@ -226,6 +282,9 @@ definition_create(Request *request)
 	struct json_object *properties = NULL;
 	struct json_object *defaults = NULL;
 	const char *fault = NULL;
+	ObjectType *primary = primary_of(object);
+	Property   *match = NULL;
+	const char *match_by = NULL;
 	Definition *definition;
 
 	json_object_object_get_ex(request->json, "propertyDefinitions", &properties);
@@ -245,12 +304,14 @@ definition_create(Request *request)
 		fault = "The label of the event is too long";
 	else if (json_object_array_length(properties) > MAX_PROPERTIES)
 		fault = "An event has at most 50 custom properties";
-	else if (object != NULL && strcmp(object, "CONTACT") != 0 && strcmp(object, "COMPANY") != 0)
+	else if (primary == NULL)
 		fault = scratch_printf("primaryObject %s is not supported", object);
 	else if (definition_count >= MAX_DEFINITIONS)
 		fault = "The limit of event definitions is reached";
 	for (size_t i = 0; fault == NULL && i < json_object_array_length(properties); i++)
 		fault = property_fault(json_object_array_get_idx(properties, i));
+	if (fault == NULL)
+		fault = read_rule(request->json, primary, properties, &match, &match_by);
 	if (fault != NULL)
 	{
 		reply_error(request, 400, "VALIDATION_ERROR", "%s", fault);
@@ -274,6 +335,9 @@ definition_create(Request *request)
 	definition->full_name = must_strdup(scratch_printf("pe%lld_%s", (long long) config.portal_id, name));
 	definition->label = must_strdup(label);
 	definition->description = must_strdup(description ? description : "");
+	definition->primary = primary;
+	definition->match = match;
+	definition->match_by = match_by ? must_strdup(match_by) : NULL;
 	for (size_t i = 0; json_object_get_boolean(defaults) &&
 		 i < sizeof(default_properties) / sizeof(default_properties[0]); i++)
 		add_property(definition, default_properties[i], default_properties[i], "string");

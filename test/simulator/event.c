@@ -13,6 +13,7 @@
 #include "config.h"
 #include "error.h"
 #include "journal.h"
+#include "reading.h"
 
 #define MAX_EVENTS			500
 #define MAX_PROPERTIES		50
@@ -24,6 +25,8 @@ typedef struct Occurrence
 	struct json_object *json;
 	struct json_object *properties;
 	const char *name;
+	Definition *definition;
+	Object	   *record;			/* found by the rule of the definition */
 	const char *uuid;
 	const char *uuid_key;		/* unique within the event type */
 	const char *email;			/* checked */
@@ -99,11 +102,26 @@ check_properties(Request *request, Occurrence *occurrence, const Definition *def
 	return true;
 }
 
+/* The record whose unique value the event has; the rule wins over any other reference. */
+static bool
+match_record(Request *request, Occurrence *occurrence)
+{
+	const Definition *definition = occurrence->definition;
+	const char *key = json_text(occurrence->properties, definition->match_by);
+
+	occurrence->object_id = NULL;
+	occurrence->record = key ? store_holder(definition->match, value_key(definition->match, key)) : NULL;
+	if (occurrence->record == NULL && reading_is(READING_MATCH_REFUSED))
+		return refuse(request, scratch_printf("No %s matches the event", definition->primary->singular));
+	return true;
+}
+
 /* Who it was: an address that is none fails the event whatever else is there. */
 static bool
 check_reference(Request *request, Occurrence *occurrence)
 {
 	ProblemList problems = {0};
+	const Definition *definition = occurrence->definition;
 	const char *email = json_text(occurrence->json, "email");
 
 	occurrence->object_id = json_text(occurrence->json, "objectId");
@@ -114,6 +132,11 @@ check_reference(Request *request, Occurrence *occurrence)
 		if (occurrence->email == NULL || *occurrence->email == '\0')
 			return refuse(request, scratch_printf("Email address %s is invalid", email));
 	}
+	if (definition->match_by != NULL && json_text(occurrence->properties, definition->match_by) != NULL)
+		return match_record(request, occurrence);
+	/* of other objects nobody has an address */
+	if (definition->primary != contacts && occurrence->object_id == NULL)
+		return refuse(request, scratch_printf("objectId is required of an event of %s", definition->primary->upper));
 	if (email == NULL && occurrence->object_id == NULL && occurrence->utk == NULL)
 		return refuse(request, "One of objectId, email, utk is required");
 	return true;
@@ -157,7 +180,7 @@ check(Request *request, Occurrence *occurrence, struct json_object *json)
 	occurrence->name = json_text(json, "eventName");
 	if (occurrence->name == NULL)
 		return refuse(request, "Some required fields were not set: [eventName]");
-	definition = definition_find(occurrence->name);
+	definition = occurrence->definition = definition_find(occurrence->name);
 	if (definition == NULL)
 		return refuse(request, scratch_printf("Event definition %s does not exist", occurrence->name));
 	json_object_object_get_ex(json, "properties", &occurrence->properties);
@@ -192,22 +215,24 @@ write_text(Buffer *line, const char *name, const char *text)
 static void
 accept(Request *request, Occurrence *occurrence)
 {
-	Object	   *contact = NULL;
+	ObjectType *primary = occurrence->definition->primary;
+	Object	   *record = occurrence->record;
 	bool		created = false;
 	Buffer	   *line;
 
 	/* Within one batch the first of the same uuid wins, too. */
 	if (occurrence->uuid_key != NULL && table_set(&seen, occurrence->uuid_key, &seen) != NULL)
 		return;
-	if (occurrence->object_id == NULL && occurrence->email != NULL)
-		contact = contact_of_address(occurrence->email, &created);
-	else if (occurrence->object_id != NULL)
-		contact = store_by_id(contacts, occurrence->object_id);
+	if (occurrence->object_id != NULL)
+		record = store_by_id(primary, occurrence->object_id);
+	else if (record == NULL && primary == contacts && occurrence->email != NULL)
+		record = contact_of_address(occurrence->email, &created);
 	line = journal_begin(request, "event", "events");
 	if (line == NULL)
 		return;
 	write_text(line, "event", occurrence->name);
-	write_text(line, "id", contact ? scratch_printf("%llu", (unsigned long long) contact->id) : NULL);
+	write_text(line, "of", primary->name);
+	write_text(line, "id", record ? scratch_printf("%llu", (unsigned long long) record->id) : NULL);
 	write_text(line, "uuid", occurrence->uuid);
 	write_text(line, "email", occurrence->email);
 	write_text(line, "object_id", occurrence->object_id);

@@ -19,6 +19,9 @@ typedef struct Definition
 	char	   *label;
 	char	   *description;
 	bool		deleted;
+	ObjectType *primary;		/* whose events these are */
+	Property   *match;			/* the unique property of the record ... */
+	char	   *match_by;		/* ... that this property of the event holds; NULL: no rule */
 	Property  **properties;
 	int			property_count;
 	Table		property_index; /* by name */

@@ -416,6 +416,15 @@ request_done(void *cls, struct MHD_Connection *connection, void **state,
 	*state = NULL;
 }
 
+/* A path is split before it is decoded: see split_path(). */
+static size_t
+unescape(void *cls, struct MHD_Connection *connection, char *text)
+{
+	(void) cls;
+	(void) connection;
+	return *text == '/' ? strlen(text) : MHD_http_unescape(text);
+}
+
 int
 http_listen(int port)
 {
@@ -439,6 +448,7 @@ http_listen(int port)
 							  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
 							  MHD_OPTION_CONNECTION_LIMIT, 4096u,
 							  MHD_OPTION_NOTIFY_COMPLETED, request_done, NULL,
+							  MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
 							  MHD_OPTION_END);
 	return server != NULL ? ntohs(address.sin_port) : 0;
 }

@@ -15,6 +15,7 @@
 
 #include "association.h"
 #include "config.h"
+#include "consent.h"
 #include "http.h"
 #include "journal.h"
 #include "owner.h"
@@ -113,6 +114,7 @@ main(int argc, char **argv)
 	owner_init();
 	pipeline_init();
 	property_init();
+	consent_init();
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 	{
 		switch (option)

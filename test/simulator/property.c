@@ -275,6 +275,12 @@ property_define(ObjectType *type, const char *name, const char *kind)
 		return property;
 	}
 	set_type(property, kinds[at].type, kinds[at].field_type);
+	if (property->value_type == VALUE_BOOL)
+	{
+		add_option(property, "true", "True", 0, false);
+		add_option(property, "false", "False", 1, false);
+		index_options(property);
+	}
 	property->role = kinds[at].role;
 	property->read_only = kinds[at].read_only;
 	property->calculated = kinds[at].calculated;
@@ -286,6 +292,18 @@ property_define(ObjectType *type, const char *name, const char *kind)
 	else if (property->role == ROLE_PIPELINE_STAGE)
 		type->stage = property;
 	return property;
+}
+
+void
+property_define_opt_out(int64_t subscription)
+{
+	const char *name = subscription == 0 ? "hs_email_optout" :
+	scratch_printf("hs_email_optout_%lld", (long long) subscription);
+	Property   *property = property_define(contacts, name, "bool");
+
+	property->role = ROLE_OPT_OUT;
+	property->read_only = true;
+	property->subscription = subscription;
 }
 
 void
@@ -325,6 +343,7 @@ property_init(void)
 		if (type_properties(type_at(i)) != NULL)
 			property_define_all(type_at(i), type_properties(type_at(i)));
 	}
+	property_define(contacts, "hs_marketable_status", "bool")->read_only = true;
 }
 
 Property *

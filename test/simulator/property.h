@@ -37,7 +37,8 @@ typedef enum PropertyRole
 	ROLE_SKU,					/* unique by one reading, see reading.h */
 	ROLE_OWNER,					/* values are the ids of owners, ... */
 	ROLE_PIPELINE,				/* ... of pipelines of the type, ... */
-	ROLE_PIPELINE_STAGE			/* ... of stages: checked against the pipeline by the draft */
+	ROLE_PIPELINE_STAGE,		/* ... of stages: checked against the pipeline by the draft */
+	ROLE_OPT_OUT				/* read from the preferences of the address */
 } PropertyRole;
 
 typedef struct Option
@@ -71,6 +72,7 @@ typedef struct Property
 	bool		multiple;		/* an enumeration of several: "a;b" */
 	bool		only_letters;	/* a rule of the account: INVALID_ALPHA for any other value */
 	int			display_order;
+	int64_t		subscription;	/* of an opt-out; 0: of everything */
 	int64_t		created_ms;
 	int64_t		updated_ms;
 	Option	   *options;
@@ -87,6 +89,9 @@ extern void property_init(void);
  * pipeline, stage, sku, computed (a number), readonly (a text), or options, "low|high".
  */
 extern Property *property_define(ObjectType *type, const char *name, const char *kind);
+
+/* The mirror of an opt-out in a contact; 0: of everything. */
+extern void property_define_opt_out(int64_t subscription);
 
 /* What every type but contacts and companies has, and what the list names: "name:kind name:kind". */
 extern void property_define_all(ObjectType *type, const char *list);

@@ -8,6 +8,7 @@
 #include "route.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,10 @@ typedef struct Route
 #define DEFINE_EVENTS	"behavioral_events.event_definitions.read_write"
 #define READ_LISTS		"crm.lists.read"
 #define WRITE_LISTS		"crm.lists.write"
+#define READ_CONSENT	"communication_preferences.read"
+#define WRITE_CONSENT	"communication_preferences.write"
+#define READ_CONSENTS	"communication_preferences.statuses.batch.read"
+#define WRITE_CONSENTS	"communication_preferences.statuses.batch.write"
 #define READ_SCHEMAS	"crm.schemas.custom.read"
 #define WRITE_SCHEMAS	"crm.schemas.custom.write"
 
@@ -115,6 +120,22 @@ static const Route routes[] = {
 	{"POST", "associations", "{type}/{other}/batch/labels/archive", associations_unlabel,
 	METER_ASSOCIATIONS, WRITE, true, false},
 
+	{"GET", "consent-v3", "definitions", consent_types, METER_STANDARD, READ_CONSENT, false, false},
+	{"GET", "consent-v3", "status/email/*", consent_status, METER_STANDARD, READ_CONSENT, false, false},
+	{"POST", "consent-v3", "subscribe", consent_subscribe, METER_STANDARD, WRITE_CONSENT, true, false},
+	{"POST", "consent-v3", "unsubscribe", consent_unsubscribe, METER_STANDARD, WRITE_CONSENT, true, false},
+	{"GET", "consent", "definitions", consent_types, METER_STANDARD, READ_CONSENT, false, false},
+	{"POST", "consent", "statuses/batch/write", consent_write_many, METER_STANDARD, WRITE_CONSENTS, true, false},
+	{"POST", "consent", "statuses/batch/read", consent_read_many, METER_STANDARD, READ_CONSENTS, true, false},
+	{"POST", "consent", "statuses/batch/unsubscribe-all", consent_leave_many, METER_STANDARD,
+	WRITE_CONSENTS, true, false},
+	{"POST", "consent", "statuses/batch/unsubscribe-all/read", consent_read_wide_many, METER_STANDARD,
+	READ_CONSENTS, true, false},
+	{"GET", "consent", "statuses/*", consent_read, METER_STANDARD, READ_CONSENT, false, false},
+	{"POST", "consent", "statuses/*", consent_write, METER_STANDARD, WRITE_CONSENT, true, false},
+	{"POST", "consent", "statuses/*/unsubscribe-all", consent_leave, METER_STANDARD, WRITE_CONSENT, false, false},
+	{"GET", "consent", "statuses/*/unsubscribe-all", consent_read_wide, METER_STANDARD, READ_CONSENT, false, false},
+
 	{"POST", "events", "send", event_send, METER_EVENTS, SEND_EVENTS, true, false},
 	{"POST", "events", "send/batch", events_send, METER_EVENTS, SEND_EVENTS, true, false},
 	{"POST", "events", "event-definitions", definition_create, METER_STANDARD, DEFINE_EVENTS, true, false},
@@ -159,6 +180,8 @@ static const struct
 	{"properties", "v3", true},
 	{"associations", "v4", true},
 	{"lists", "v3", true},
+	{"consent-v3", "v3", false},
+	{"consent", "v4", true},
 	{"schemas", "v3", true},
 	{"owners", "v3", true},
 	{"pipelines", "v3", true},
@@ -188,6 +211,29 @@ has_version(const char *family, const char *version)
 	return false;
 }
 
+/* Each segment by itself: what was written as %2F separates none. */
+static void
+decode(char *segment)
+{
+	char	   *out = segment;
+
+	for (; *segment != '\0'; segment++)
+	{
+		char		digits[3] = {segment[0] == '%' ? segment[1] : '\0', '\0', '\0'};
+
+		if (digits[0] != '\0')
+			digits[1] = segment[2];
+		if (!isxdigit((unsigned char) digits[0]) || !isxdigit((unsigned char) digits[1]))
+		{
+			*out++ = *segment;
+			continue;
+		}
+		*out++ = (char) strtol(digits, NULL, 16);
+		segment += 2;
+	}
+	*out = '\0';
+}
+
 static bool
 split_path(Request *request)
 {
@@ -204,6 +250,8 @@ split_path(Request *request)
 		request->segments[request->segment_count++] = at;
 		at += strcspn(at, "/");
 	}
+	for (int i = 0; i < request->segment_count; i++)
+		decode((char *) request->segments[i]);
 	return true;
 }
 
@@ -253,7 +301,9 @@ find_family(Request *request, int *rest)
 		request->version = segments[1];
 		*rest = 2;
 	}
-	if (family != NULL && strcmp(family, "crm-object-schemas") == 0)
+	if (family != NULL && strcmp(family, "communication-preferences") == 0)
+		family = strcmp(request->version, "v3") == 0 ? "consent-v3" : "consent";
+	else if (family != NULL && strcmp(family, "crm-object-schemas") == 0)
 		family = count > *rest && strcmp(segments[*rest], "schemas") == 0 ? segments[(*rest)++] : NULL;
 	else if (family != NULL && strcmp(family, "schemas") == 0 && is_dated(request->version))
 		return NULL;			/* an alias of the old version alone */
@@ -360,6 +410,8 @@ has_scope(const char *pattern, const ObjectType *type)
 	scope = scope_of(pattern, type);
 	if (scope != NULL && list_allows(&config.scopes, scope))
 		return true;
+	if (strcmp(pattern, READ_CONSENT) == 0 || strcmp(pattern, WRITE_CONSENT) == 0)
+		return list_allows(&config.scopes, "communication_preferences.read_write");
 	if (strcmp(pattern, READ_SCHEMAS) == 0)
 		return list_allows(&config.scopes, "crm.objects.custom.read");
 	if (strstr(pattern, "%s") == NULL)

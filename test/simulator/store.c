@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "automation.h"
+#include "consent.h"
 #include "property.h"
 #include "type.h"
 
@@ -101,6 +102,11 @@ object_value(const Object *object, const Property *property)
 		text.len = 0;
 		buffer_time(&text, property->role == ROLE_CREATED ? object->created_ms : object->updated_ms);
 		return scratch_strndup(text.data, text.len);
+	}
+	if (property->role == ROLE_OPT_OUT)
+	{
+		value = find_value(object, object->type->email);
+		return value != NULL && consent_is_out(value->text, property->subscription) ? "true" : NULL;
 	}
 	value = find_value(object, property);
 	return value != NULL ? value->text : NULL;

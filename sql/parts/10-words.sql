@@ -9,9 +9,6 @@ CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 
 	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list', 'ungroup');
 COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
 
-CREATE TYPE hubspot.object AS ENUM ('contact', 'company', 'association', 'event', 'form', 'schema', 'list');
-COMMENT ON TYPE hubspot.object IS 'what a row writes in HubSpot';
-
 CREATE FUNCTION hubspot.object_types(
 	OUT object text, OUT lane text, OUT call text, OUT per_request integer, OUT own_limit integer, OUT merges boolean,
 	OUT has_schema boolean, OUT can_be_synced boolean, OUT keyed_by_contact boolean, OUT is_record boolean, OUT type_id text,
@@ -20,7 +17,23 @@ CREATE FUNCTION hubspot.object_types(
 RETURNS SETOF record
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 7 AS 'MODULE_PATHNAME', 'hubspot_object_types';
 COMMENT ON FUNCTION hubspot.object_types() IS
-'what is known of each object, a row per label of hubspot.object: its lane; the call that queues one; how many a request takes, and the requests per 10 seconds of a limit of its own (0: HubSpot has none, NULL: the account''s); whether rows of one key become one record; whether HubSpot tells its properties or definitions, hubspot_sync() writes it, its rows end with the erasure of their contact.  For records of the CRM also: HubSpot''s type id; member of the message that holds the user''s id, SERVER option that names the property of that; the property that a record goes by without it, whether that is unique in HubSpot, and the trait that tells it as well; the property that HubSpot moves forwards only; properties with rules of their own in the mapping; whether a record can be erased';
+'what is known of each object, a row for each that has code of its own, records of contacts and companies among them: its lane; the call that queues one; how many a request takes, and the requests per 10 seconds of a limit of its own (0: HubSpot has none, NULL: the account''s); whether rows of one key become one record; whether HubSpot tells its properties or definitions, hubspot_sync() writes it, its rows end with the erasure of their contact.  For records of the CRM also: HubSpot''s type id; member of the message that holds the user''s id, SERVER option that names the property of that; the property that a record goes by without it, whether that is unique in HubSpot, and the trait that tells it as well; the property that HubSpot moves forwards only; properties with rules of their own in the mapping; whether a record can be erased';
+
+CREATE FUNCTION hubspot.record_types(
+	OUT object text, OUT lane text, OUT type_id text, OUT path text, OUT scopes text[], OUT modified_property text,
+	OUT pipeline_property text, OUT stage_property text, OUT born_with text[], OUT born_associated boolean, OUT stands_alone boolean)
+RETURNS SETOF record
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 27 AS 'MODULE_PATHNAME', 'hubspot_record_types';
+COMMENT ON FUNCTION hubspot.record_types() IS
+'HubSpot''s own types of records: the word that rows and arguments name them by, the lane, HubSpot''s type id and what its paths call them, the scopes of which a token needs one to write them, the property that holds when a record last changed, those of its pipeline and stage, the properties and whether an association that HubSpot wants at creation, and whether it can be associated with nothing.  A custom object is named by its type id, as 2-123, which is its lane''s name, too';
+
+CREATE FUNCTION hubspot.word_of_object(name text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_word_of_object';
+COMMENT ON FUNCTION hubspot.word_of_object(text) IS 'the word of the column object for an object, which may be named by HubSpot''s type id as well; NULL: there is no such object';
+
+CREATE FUNCTION hubspot.lane_of_object(name text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_lane_of_object';
+COMMENT ON FUNCTION hubspot.lane_of_object(text) IS 'the lane of an object''s rows; NULL: there is no such object';
 
 CREATE FUNCTION hubspot.object_has_schema(object text) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -77,6 +90,20 @@ END
 $$;
 COMMENT ON FUNCTION hubspot.check_word(text, text, text[]) IS
 'raises an error that names the valid words unless an argument is NULL or one of them: these, or else the labels of the enum of that name';
+
+CREATE FUNCTION hubspot.check_object(object text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF hubspot.word_of_object(object) IS DISTINCT FROM object THEN
+		RAISE EXCEPTION 'unknown object "%"', object USING ERRCODE = 'invalid_parameter_value',
+			HINT = format('Valid objects are: %s; those of hubspot.record_types(); and type ids of custom objects, as 2-123.',
+				(SELECT string_agg(t.object, ', ') FROM hubspot.object_types() t));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hubspot.check_object(text) IS 'raises an error unless an argument is NULL or a word of the column object';
 
 CREATE FUNCTION hubspot.check_order(since timestamptz, until timestamptz) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

@@ -26,7 +26,6 @@ CREATE TABLE hubspot.outbox (
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	server oid NOT NULL,
 	call hubspot.call NOT NULL,
-	object hubspot.object NOT NULL,
 	source hubspot.source NOT NULL,
 	report integer,
 	parent bigint,
@@ -35,6 +34,7 @@ CREATE TABLE hubspot.outbox (
 	mode "char" CHECK (mode IN ('u', 'c')),
 	replay_of bigint,
 	called_at timestamptz,
+	object text COLLATE "C" NOT NULL,
 	key_property text COLLATE "C",
 	key text COLLATE "C" NOT NULL,
 	problem text,
@@ -46,7 +46,6 @@ COMMENT ON COLUMN hubspot.outbox.xid IS 'top-level transaction that queued the r
 COMMENT ON COLUMN hubspot.outbox.created_at IS 'when the row was queued';
 COMMENT ON COLUMN hubspot.outbox.server IS 'oid of the SERVER (the HubSpot account)';
 COMMENT ON COLUMN hubspot.outbox.call IS 'function that was called';
-COMMENT ON COLUMN hubspot.outbox.object IS 'what the row writes in HubSpot';
 COMMENT ON COLUMN hubspot.outbox.source IS 'function, trigger or sync';
 COMMENT ON COLUMN hubspot.outbox.report IS 'of a definition''s row: number that its verdict is counted under, see hubspot.sync.report; NULL: of no definition';
 COMMENT ON COLUMN hubspot.outbox.parent IS 'row that this one was queued with, when one call makes several';
@@ -55,6 +54,7 @@ COMMENT ON COLUMN hubspot.outbox.backfill IS 'true: a bulk of old data, which ma
 COMMENT ON COLUMN hubspot.outbox.mode IS 'u: only updates a record that HubSpot has; c: only creates one that it has not; NULL: either';
 COMMENT ON COLUMN hubspot.outbox.replay_of IS 'row whose call this one repeats, the first of them when it was repeated before; NULL: none';
 COMMENT ON COLUMN hubspot.outbox.called_at IS 'of a row that repeats a call: when that was made; NULL: created_at';
+COMMENT ON COLUMN hubspot.outbox.object IS 'what the row writes in HubSpot, a word of hubspot.object_types()';
 COMMENT ON COLUMN hubspot.outbox.key_property IS 'HubSpot property that the key is a value of; NULL: the e-mail address';
 COMMENT ON COLUMN hubspot.outbox.key IS 'normalised identity; rows of one key are sent in order';
 COMMENT ON COLUMN hubspot.outbox.problem IS 'why the message is bad (recorded instead of raised): the row ends as rejected and is never sent';

@@ -91,7 +91,7 @@ CREATE TABLE hubspot.command (
 	ids bigint[],
 	server oid,
 	call hubspot.call,
-	object hubspot.object,
+	object text COLLATE "C",
 	key text COLLATE "C",
 	backfill boolean,
 	given_by name NOT NULL DEFAULT session_user,
@@ -115,7 +115,7 @@ COMMENT ON COLUMN hubspot.command.given_at IS 'and when';
 CREATE TABLE hubspot.record (
 	key_hash bigint NOT NULL,
 	server oid NOT NULL,
-	object hubspot.object NOT NULL,
+	object text COLLATE "C" NOT NULL,
 	record_id text COLLATE "C" NOT NULL,
 	key_property text COLLATE "C" NOT NULL,
 	key text COLLATE "C" NOT NULL,
@@ -160,7 +160,7 @@ SELECT pg_catalog.pg_extension_config_dump('hubspot.record', 'WHERE told_by IS N
 CREATE TABLE hubspot.confirmed (
 	confirmed_at timestamptz NOT NULL,
 	server oid NOT NULL,
-	object hubspot.object NOT NULL,
+	object text COLLATE "C" NOT NULL,
 	record_id text COLLATE "C" NOT NULL,
 	properties bytea NOT NULL
 ) WITH (fillfactor = 80);
@@ -177,7 +177,7 @@ CREATE INDEX confirmed_record ON hubspot.confirmed (server, record_id);
 CREATE TABLE hubspot.forgotten (
 	id bigint GENERATED ALWAYS AS IDENTITY,
 	server oid,
-	object hubspot.object,
+	object text COLLATE "C",
 	key text COLLATE "C"
 );
 COMMENT ON TABLE hubspot.forgotten IS 'what hubspot_forget_confirmed() has asked for and the worker has not done yet';

@@ -19,7 +19,7 @@ COMMENT ON COLUMN hubspot.schema.known IS 'false when the token may not read thi
 
 CREATE TABLE hubspot.property (
 	server oid NOT NULL,
-	object hubspot.object NOT NULL,
+	object text COLLATE "C" NOT NULL,
 	name text COLLATE "C" NOT NULL,
 	type text COLLATE "C" NOT NULL,
 	field_type text COLLATE "C" NOT NULL,

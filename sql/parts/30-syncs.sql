@@ -236,7 +236,7 @@ COMMENT ON COLUMN hubspot.sync_count.keyless_at IS 'when the last of these was';
 
 CREATE TABLE hubspot.sync_outcome (
 	report integer NOT NULL,
-	object hubspot.object NOT NULL,
+	object text COLLATE "C" NOT NULL,
 	verdict hubspot.verdict NOT NULL,
 	category text COLLATE "C" NOT NULL,
 	rows bigint NOT NULL,
@@ -257,7 +257,7 @@ COMMENT ON COLUMN hubspot.sync_outcome.last_at IS 'when its verdict was written'
 
 CREATE TABLE hubspot.sync_property (
 	report integer NOT NULL,
-	object hubspot.object NOT NULL,
+	object text COLLATE "C" NOT NULL,
 	property text COLLATE "C" NOT NULL,
 	code text COLLATE "C" NOT NULL,
 	rows bigint NOT NULL,
@@ -278,7 +278,7 @@ COMMENT ON COLUMN hubspot.sync_property.last_at IS 'when its verdict was written
 
 CREATE TABLE hubspot.sync_trouble (
 	report integer NOT NULL,
-	object hubspot.object NOT NULL,
+	object text COLLATE "C" NOT NULL,
 	key text COLLATE "C" NOT NULL,
 	outbox_id bigint NOT NULL,
 	change_id bigint NOT NULL,

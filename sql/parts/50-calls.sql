@@ -150,7 +150,7 @@ COMMENT ON FUNCTION @extschema@.hubspot_create_list(text, text, name) IS
  * Records that a key may mean: as it is, in lower case as addresses and
  * domains are kept, and by the address that a userId was seen with.
  */
-CREATE FUNCTION hubspot.records_of_key(key text, OUT server oid, OUT object hubspot.object, OUT record_id text)
+CREATE FUNCTION hubspot.records_of_key(key text, OUT server oid, OUT object text, OUT record_id text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
@@ -178,15 +178,15 @@ RETURNS bigint
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT hubspot.check_word('object', $2);
+	SELECT hubspot.check_object($2);
 	INSERT INTO hubspot.forgotten (server, object, key)
-		VALUES (CASE WHEN $1 IS NOT NULL THEN hubspot.server_oid($1) END, $2::hubspot.object, $3);
+		VALUES (CASE WHEN $1 IS NOT NULL THEN hubspot.server_oid($1) END, $2, $3);
 	SELECT hubspot.wake();
 	SELECT CASE WHEN $3 IS NULL THEN (SELECT count(*) FROM hubspot.confirmed c
-			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object))
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2))
 		ELSE (SELECT count(*) FROM hubspot.records_of_key($3) r
 			JOIN hubspot.confirmed c ON c.server = r.server AND c.record_id = r.record_id AND c.object = r.object
-			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2::hubspot.object)) END;
+			WHERE ($1 IS NULL OR c.server = hubspot.server_oid($1)) AND ($2 IS NULL OR c.object = $2)) END;
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_forget_confirmed(name, text, text) IS
 'from this transaction''s commit on, what HubSpot has confirmed counts as not known, so that the next call sends all its values again (SERVER option skip_unchanged): of one SERVER or all, of contact or company or both, of one key (e-mail address, userId, domain, or the value of the id property) or all; returns how many records are written down as confirmed now.  Owner of the extension only';

@@ -33,6 +33,15 @@ COMMENT ON COLUMN hubspot.unread.waiting IS 'how many rows the worker has not re
 COMMENT ON COLUMN hubspot.unread.oldest IS 'when the oldest of them was queued';
 
 CREATE VIEW hubspot.status AS
+	WITH told AS MATERIALIZED (
+		SELECT r.* FROM hubspot.lane_report() r
+	), unread AS MATERIALIZED (
+		SELECT x.server, hubspot.lane_of_object(x.object) AS lane, x.waiting, x.oldest FROM hubspot.unread x
+	), used AS (
+		SELECT t.server, t.lane COLLATE "C" AS name FROM told t
+		UNION SELECT x.server, x.lane COLLATE "C" FROM unread x
+		UNION SELECT x.oid, 'contacts' FROM pg_catalog.pg_foreign_server x
+	)
 	SELECT s.srvname AS server, lane.name AS lane,
 		/* what holds all of the database goes before what the lane was in */
 		CASE WHEN w.held THEN 'HELD' ELSE coalesce(l.state, a.state, 'STOPPED') END AS state,
@@ -54,19 +63,18 @@ CREATE VIEW hubspot.status AS
 				secs => (l.waiting + l.in_flight + coalesce(u.waiting, 0)) / l.rate) END AS eta
 	FROM pg_catalog.pg_foreign_server s
 	JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot'
-	CROSS JOIN (SELECT t.lane, t.object::hubspot.object FROM hubspot.object_types() t) AS lane(name, object)
-	LEFT JOIN hubspot.lane_report() l ON l.server = s.oid AND l.lane = lane.name
+	JOIN used lane ON lane.server = s.oid
+	LEFT JOIN told l ON l.server = s.oid AND l.lane = lane.name
 	/* a lane that the worker has not begun with is in no trouble of its own */
-	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM hubspot.lane_report() r WHERE r.lane = 'contacts') a ON a.server = s.oid
-	LEFT JOIN hubspot.unread u ON u.server = s.oid AND u.object = lane.object
+	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM told r WHERE r.lane = 'contacts') a ON a.server = s.oid
+	LEFT JOIN unread u ON u.server = s.oid AND u.lane = lane.name
 	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
 	LEFT JOIN (SELECT x.database, x.problem, x.state = 'held' AS held FROM hubspot.worker_report() x) w
-		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-	WHERE lane.name = 'contacts' OR l.lane IS NOT NULL OR u.object IS NOT NULL;
+		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database());
 COMMENT ON VIEW hubspot.status IS
 'a row per account and lane in use: what waits, how fast it goes (rows with a verdict per second), until when; cheap to poll';
 COMMENT ON COLUMN hubspot.status.server IS 'name of the SERVER';
-COMMENT ON COLUMN hubspot.status.lane IS 'contacts, companies, associations, events, forms, schema or lists';
+COMMENT ON COLUMN hubspot.status.lane IS 'contacts, companies, associations, events, forms, schema, lists, or that of another record type, see hubspot.record_types()';
 COMMENT ON COLUMN hubspot.status.state IS 'state of the lane, see hubspot.lane_states()';
 COMMENT ON COLUMN hubspot.status.reason IS 'why it is in this state, in words; NULL: nothing is wrong';
 COMMENT ON COLUMN hubspot.status.until IS 'when the lane goes on by itself; NULL: not known, or it is going';

@@ -45,14 +45,14 @@ AS $$
 	), waiting AS (
 		SELECT o.server, o.object, o.call IN ('delete', 'ungroup') AS deletes, o.key_property, o.key,
 			CASE o.object WHEN 'association' THEN o.message WHEN 'list' THEN jsonb_build_array(o.message->'list', o.message->'object') END AS other,
-			o.id, o.call, CASE WHEN o.object::text = ANY (ARRAY(SELECT t.object FROM hubspot.object_types() t WHERE t.is_record)) AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
+			o.id, o.call, CASE WHEN o.object <> ALL (ARRAY(SELECT t.object FROM hubspot.object_types() t WHERE NOT t.is_record)) AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
 				THEN o.message END AS values_of
 		FROM hubspot.outbox o
 		LEFT JOIN hubspot.result r ON r.id = o.id
 		WHERE o.xid >= (SELECT m.xmin FROM mark m) AND NOT pg_visible_in_snapshot(o.xid, (SELECT m.snapshot FROM mark m))
 			AND r.id IS NULL AND o.problem IS NULL AND ($1 IS NULL OR o.server = hubspot.server_oid($1))
 	), families(object, lane, merges, per_request, per_window) AS (
-		SELECT t.object::hubspot.object, t.lane, t.merges, t.per_request, t.own_limit FROM hubspot.object_types() t
+		SELECT t.object, t.lane, t.merges, t.per_request, t.own_limit FROM hubspot.object_types() t
 	), counted AS (
 		SELECT w.server, w.object, count(*) AS queued,
 			count(DISTINCT (w.deletes, w.key_property, w.key, w.other)) AS keys
@@ -63,13 +63,16 @@ AS $$
 				array_agg(w.call::text ORDER BY w.id DESC) AS calls, array_agg(w.values_of ORDER BY w.id DESC) AS messages
 			FROM waiting w WHERE w.values_of IS NOT NULL AND NOT w.deletes
 			GROUP BY w.server, w.object, w.key_property, w.key) k
-		WHERE hubspot.all_confirmed(k.server, k.object::text, k.key_property, k.key, k.calls, k.messages)
+		WHERE hubspot.all_confirmed(k.server, k.object, k.key_property, k.key, k.calls, k.messages)
 		GROUP BY k.server, k.object
 	), sized AS (
-		SELECT c.server, f.lane, c.queued, CASE WHEN f.merges THEN c.keys ELSE c.queued END - coalesce(u.records, 0) AS records,
-			coalesce(u.records, 0) AS unchanged, f.per_request, coalesce(f.per_window, m.burst_limit, 100) AS per_window
+		SELECT c.server, hubspot.lane_of_object(c.object) AS lane, c.queued,
+			CASE WHEN f.merges IS DISTINCT FROM false THEN c.keys ELSE c.queued END - coalesce(u.records, 0) AS records,
+			coalesce(u.records, 0) AS unchanged, coalesce(f.per_request, 100) AS per_request,
+			coalesce(f.per_window, m.burst_limit, 100) AS per_window
 		FROM counted c
-		JOIN families f ON f.object = c.object
+		/* further types of records have no row there: they are merged, a hundred in a request */
+		LEFT JOIN families f ON f.object = c.object
 		LEFT JOIN unchanged u ON u.server = c.server AND u.object = c.object
 		LEFT JOIN hubspot.meter_report() m ON m.server = c.server
 	)

@@ -27,7 +27,7 @@ CREATE INDEX repeat_replay_of ON hubspot.repeat (replay_of);
  * the rings are not analyzed, would take them for many: OFFSET 0 keeps it from another order.
  */
 CREATE FUNCTION hubspot.failed_sync_report(
-	OUT id bigint, OUT object hubspot.object, OUT verdict hubspot.verdict, OUT category text, OUT message text)
+	OUT id bigint, OUT object text, OUT verdict hubspot.verdict, OUT category text, OUT message text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 100
 SET search_path = pg_catalog, pg_temp
@@ -311,7 +311,7 @@ BEGIN
 		RAISE EXCEPTION 'as_new must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	PERFORM hubspot.check_order(hubspot_replay.since, hubspot_replay.until), hubspot.check_word('call', hubspot_replay.call),
-		hubspot.check_word('object', hubspot_replay.object), hubspot.check_word('verdict', hubspot_replay.verdict);
+		hubspot.check_object(hubspot_replay.object), hubspot.check_word('verdict', hubspot_replay.verdict);
 	SELECT array_agg(o.id ORDER BY o.id) INTO old_ids
 	FROM hubspot.repeatable o
 	LEFT JOIN hubspot.result r ON r.id = o.id
@@ -320,7 +320,7 @@ BEGIN
 		AND o.sendable AND o.call <> 'refresh_schema'
 		AND (account IS NULL OR o.server = account)
 		AND CASE WHEN hubspot_replay.call IS NULL THEN o.call <> 'form' ELSE o.call = hubspot_replay.call::hubspot.call END
-		AND (hubspot_replay.object IS NULL OR o.object = hubspot_replay.object::hubspot.object)
+		AND (hubspot_replay.object IS NULL OR o.object = hubspot_replay.object)
 		AND (hubspot_replay.key IS NULL OR o.key IN (hubspot_replay.key, lower(btrim(hubspot_replay.key))))
 		AND CASE WHEN hubspot_replay.verdict IS NOT NULL THEN coalesce(c.verdict, r.verdict) = hubspot_replay.verdict::hubspot.verdict
 			ELSE o.object <> 'event' OR NOT o.legacy AND coalesce(r.verdict <> ALL (hubspot.verdicts_with('in_doubt')), true) END
@@ -376,12 +376,12 @@ DECLARE
 	/* under its lock, which a SELECT of the sequence does without: it may see a higher id, of rows that are queued later */
 	last_id bigint := pg_sequence_last_value('hubspot.outbox_id_seq');
 BEGIN
-	PERFORM hubspot.check_word('call', hubspot_cancel.call), hubspot.check_word('object', hubspot_cancel.object);
+	PERFORM hubspot.check_word('call', hubspot_cancel.call), hubspot.check_object(hubspot_cancel.object);
 	IF last_id IS NULL THEN
 		RETURN 0;
 	END IF;
 	INSERT INTO hubspot.command (cancels, last_id, server, call, object, key, backfill)
-		VALUES (true, last_id, account, hubspot_cancel.call::hubspot.call, hubspot_cancel.object::hubspot.object, normal_key, hubspot_cancel.backfill);
+		VALUES (true, last_id, account, hubspot_cancel.call::hubspot.call, hubspot_cancel.object, normal_key, hubspot_cancel.backfill);
 	PERFORM hubspot.wake();
 	RETURN (SELECT count(*) FROM hubspot.outbox_status b
 		LEFT JOIN pg_foreign_server s ON s.srvname = b.server

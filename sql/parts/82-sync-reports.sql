@@ -112,7 +112,7 @@ AS $$
 	LEFT JOIN pg_foreign_server s ON s.srvname = d.server
 	/* a row without a key tells of rows that were not seen: a back-fill that began afterwards makes that good */
 	CROSS JOIN LATERAL (SELECT c.troubled - count(z.report) AS records FROM hubspot.sync_trouble z
-		WHERE z.report = d.report AND z.object = d.object::hubspot.object AND z.key = ''
+		WHERE z.report = d.report AND z.object = d.object AND z.key = ''
 			AND d.follows AND t.fill_started_at > z.at AND t.fill_finished_at IS NOT NULL) b
 	CROSS JOIN LATERAL (SELECT least(b.records, c.recent_bad + c.before_bad) AS last_bad, greatest(c.recent + c.before, 1) AS last_rows,
 		CASE WHEN d.object = 'event' THEN 0 WHEN d.follows THEN greatest(k.reltuples, 0)::bigint ELSE coalesce(t.members, 0) END AS records) n

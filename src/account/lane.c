@@ -456,8 +456,5 @@ lane_family_name(LaneFamily family)
 int
 lane_find_family(const char *name)
 {
-	for (int i = 0; i < FAMILY_COUNT; i++)
-		if (strcmp(object_types[i].plural, name) == 0)
-			return i;
-	return -1;
+	return object_of_lane(name);
 }

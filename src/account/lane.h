@@ -26,7 +26,6 @@ typedef Object LaneFamily;
 #define FAMILY_FORMS		OBJECT_IS_FORM
 #define FAMILY_SCHEMA		OBJECT_IS_SCHEMA
 #define FAMILY_LISTS		OBJECT_IS_LIST
-#define FAMILY_COUNT		OBJECT_COUNT
 
 typedef enum LaneState
 {
@@ -191,7 +190,7 @@ extern const char *lane_exit_name(int n);
 
 extern const char *lane_family_name(LaneFamily family);
 
-/* The family of that name; -1: there is none. */
+/* The family of that name; as object_of_lane(). */
 extern int	lane_find_family(const char *name);
 
 #endif							/* HUBSPOT_LANE_H */

@@ -8,8 +8,8 @@
 #include "account/path.h"
 
 /*
- * A path is the base of its family in the version that is spoken, the plural of the object where
- * it names one, and the tail.
+ * A path is the base of its family in the version that is spoken, the object where it names one,
+ * and the tail.
  */
 typedef struct PathBase
 {
@@ -99,7 +99,7 @@ path_of(PathName name, const CrmType *type, const AccountOptions *options, const
 	else
 		snprintf(text, sizeof(text), "%s%s%s",
 				 base->of_version[options->api_version[base->family]],
-				 path->names_type ? type->plural : "",
+				 path->names_type ? type->path : "",
 				 path->tail);
 	return text;
 }

@@ -36,7 +36,7 @@ record_of(const Row *row)
 	const WorkKey *key = row->key;
 
 	if (key->property == NULL &&
-		queue_find(&key->lane->account->lanes[FAMILY_CONTACTS], NULL, key->key) != NULL)
+		queue_find(key->lane->account->lanes[FAMILY_CONTACTS], NULL, key->key) != NULL)
 		return "";
 	return row->record_id[0] != '\0' ? row->record_id : key->record_id;
 }
@@ -100,7 +100,7 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 		 !schema_sync_was_tried(account, OBJECT_IS_EVENT, name)) ||
 		schema_sync_may_look(account, OBJECT_IS_EVENT))
 		return true;
-	refusal = creation_refusal(&account->sync[OBJECT_IS_EVENT], name);
+	refusal = creation_refusal(account->sync[OBJECT_IS_EVENT], name);
 	growth_note_event(row, &source, name, refusal);
 	*problem = refusal != NULL ? psprintf("%s, and refuses to create it: %s", *problem, refusal)
 		: psprintf("%s; %s creates it", *problem, statement);
@@ -149,7 +149,7 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	const char *full_name;
 	const EventDefinition *event =
 	event_definition(&source, account->options, account->schema, &full_name);
-	MappingRules rules = account->rules[OBJECT_IS_CONTACT];
+	MappingRules rules = *account->rules[OBJECT_IS_CONTACT];
 	Mapping		mapping;
 	StringInfoData warnings;
 	bool		waits;

@@ -76,7 +76,7 @@ look_at_message(Growth *growth, const Row *row, const MessageParts *parts)
 		.record_id = "", .portal_id = account->portal_id, .id = row->identity,
 		.called_at = row->called_at
 	};
-	MappingRules rules = account->rules[OBJECT_IS_CONTACT];
+	MappingRules rules = *account->rules[OBJECT_IS_CONTACT];
 	int			len;
 	const char *wanted = event_wanted(&source, account->options, &len);
 	const EventDefinition *alike[2];
@@ -174,7 +174,7 @@ fulfil(Account *account, const Wish *wish)
 
 		/* refused once and for all, so that no later row waits for it */
 		if (room <= 0)
-			creation_refuse(&account->sync[OBJECT_IS_EVENT],
+			creation_refuse(account->sync[OBJECT_IS_EVENT],
 							creation_property(wish->event, property->name),
 							psprintf("the event has %d properties, as many as HubSpot takes",
 									 wish->event->nown));
@@ -193,7 +193,7 @@ growth_is_wanted(const Account *account, const EventDefinition *event, const Map
 {
 	for (int i = 0; i < mapping->nunknown; i++)
 		if (event_may_have(mapping->unknown[i].name) &&
-			!creation_is_tried(&account->sync[OBJECT_IS_EVENT],
+			!creation_is_tried(account->sync[OBJECT_IS_EVENT],
 							   creation_property(event, mapping->unknown[i].name)))
 			return true;
 	return false;
@@ -229,7 +229,7 @@ growth_note_lacks(const Row *row, const EventDefinition *event, const Mapping *m
 
 	for (int i = 0; i < mapping->nunknown; i++)
 		unknown_note_property(account->server, event->name, &mapping->unknown[i],
-							  creation_refusal(&account->sync[OBJECT_IS_EVENT],
+							  creation_refusal(account->sync[OBJECT_IS_EVENT],
 											   creation_property(event,
 																 mapping->unknown[i].name)),
 							  row->id);
@@ -239,7 +239,7 @@ void
 growth_note_event(const Row *row, const EventSource *source, const char *name, const char *refusal)
 {
 	const Account *account = row->key->lane->account;
-	MappingRules rules = account->rules[OBJECT_IS_CONTACT];
+	MappingRules rules = *account->rules[OBJECT_IS_CONTACT];
 	int			len;
 	const char *wanted = event_wanted(source, account->options, &len);
 	ListCell   *cell;

@@ -97,7 +97,7 @@ append_legacy(Batch *batch, Input *input, const MessageParts *parts)
 
 	initStringInfo(&json);
 	initStringInfo(&warnings);
-	mapping_begin(&mapping, &json, &account->rules[OBJECT_IS_CONTACT]);
+	mapping_begin(&mapping, &json, account->rules[OBJECT_IS_CONTACT]);
 	legacy_append_query(&batch->body, &source, account->options, &mapping, &warnings);
 	mapping_end(&mapping);
 	row->warnings = warnings.len > 0 ? psprintf("[%s]", warnings.data) : NULL;

@@ -48,7 +48,7 @@ is_settled(WorkKey *key)
 {
 	Row		   *row = key_head(key);
 	Object		object = lists_object(row);
-	Lane	   *lane = &key->lane->account->lanes[object];
+	Lane	   *lane = key->lane->account->lanes[object];
 	bool		is_known = lists_record(row)[0] != '\0';
 
 	if (object == OBJECT_IS_CONTACT && queue_is_by_user_id(key))

@@ -107,11 +107,11 @@ objection_to_encoding(TupleTableSlot *slot)
 Lane *
 admit_lane(TupleTableSlot *slot, Refusal *why)
 {
-	const Catalog *catalog = ring_catalog(false);
 	bool		isnull;
 	Datum		problem = slot_getattr(slot, Anum_outbox_problem, &isnull);
 	Account    *account;
-	Object		object;
+	text	   *word;
+	Lane	   *lane;
 	const char *objection;
 
 	if (!isnull)
@@ -132,9 +132,11 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 		*why = admit_server_dropped;
 		return NULL;
 	}
-	object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
-										 DatumGetObjectId(slot_getattr(slot, Anum_outbox_object,
-																	   &isnull)));
+	word = DatumGetTextPP(slot_getattr(slot, Anum_outbox_object, &isnull));
+	lane = accounts_open_lane(account, object_of_text(word));
+	if (lane == NULL)
+		return refuse(why, VERDICT_REJECTED, "bad_message",
+					  psprintf("there is no object \"%s\"", text_to_cstring(word)));
 	(void) slot_getattr(slot, Anum_outbox_message, &isnull);
 	if (isnull)
 		return refuse(why, VERDICT_REJECTED, "bad_message", "the row has no message");
@@ -142,7 +144,7 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 	objection = objection_to_encoding(slot);
 	if (objection != NULL)
 		return refuse(why, VERDICT_REJECTED, "bad_message", objection);
-	return &account->lanes[object];
+	return lane;
 }
 
 void

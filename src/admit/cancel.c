@@ -26,7 +26,7 @@ cancel_means(const Command *command, const Subject *subject)
 		 NULL) &&
 		(!OidIsValid(command->server) || command->server == subject->server) &&
 		(!OidIsValid(command->call) || command->call == subject->call) &&
-		(!OidIsValid(command->object) || command->object == subject->object) &&
+		(command->object == NULL || strcmp(command->object, subject->object) == 0) &&
 		(command->key == NULL || strcmp(command->key, subject->key) == 0) &&
 		(command->backfill < 0 || (command->backfill == 1) == subject->backfill);
 }
@@ -43,7 +43,7 @@ cancel_wants(TupleTableSlot *slot)
 	subject.id = DatumGetInt64(slot_getattr(slot, Anum_outbox_id, &isnull));
 	subject.server = DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull));
 	subject.call = DatumGetObjectId(slot_getattr(slot, Anum_outbox_call, &isnull));
-	subject.object = DatumGetObjectId(slot_getattr(slot, Anum_outbox_object, &isnull));
+	subject.object = TextDatumGetCString(slot_getattr(slot, Anum_outbox_object, &isnull));
 	subject.key = TextDatumGetCString(slot_getattr(slot, Anum_outbox_key, &isnull));
 	subject.backfill = admit_is_backfill(slot);
 	foreach(cell, cancel_commands)

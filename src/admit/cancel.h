@@ -24,7 +24,7 @@ typedef struct Command
 	int			nids;
 	Oid			server;			/* each of these InvalidOid or NULL: any */
 	Oid			call;
-	Oid			object;
+	const char *object;
 	const char *key;
 	int			backfill;		/* 1, 0, or -1: either */
 } Command;
@@ -35,7 +35,7 @@ typedef struct Subject
 	int64		id;
 	Oid			server;
 	Oid			call;
-	Oid			object;
+	const char *object;
 	const char *key;
 	bool		backfill;
 } Subject;

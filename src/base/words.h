@@ -27,6 +27,11 @@ typedef enum Call
 #define CALL_COUNT (CALL_UNGROUP + 1)
 } Call;
 
+/*
+ * What a row writes: the word of its column "object", which object_types[] has.  These are always
+ * there; further record types of HubSpot have the numbers behind, in the order in which a process
+ * met them (object_of_name()), so that such a number means nothing to another process.
+ */
 typedef enum Object
 {
 	OBJECT_IS_CONTACT,
@@ -38,6 +43,8 @@ typedef enum Object
 	OBJECT_IS_LIST
 #define OBJECT_COUNT (OBJECT_IS_LIST + 1)
 } Object;
+
+#define OBJECT_MAX		256		/* of all numbers in a process */
 
 typedef enum Source
 {

@@ -335,24 +335,24 @@ shared_rescan_at_commit(void)
 }
 
 bool
-shared_want_schema(Oid server, int part)
+shared_want_schema(Oid server, uint32 part)
 {
 	WorkerSlot *slot = hubspot_shared == NULL ? NULL : my_database_slot();
 
 	if (slot == NULL || pg_atomic_read_u32(&slot->procno) == 0)
 		return false;
-	pg_atomic_write_u64(&slot->schema_wanted, (uint64) server << 32 | (uint64) part);
+	pg_atomic_write_u64(&slot->schema_wanted, (uint64) server << 32 | part);
 	wake_process(&slot->procno);
 	return true;
 }
 
 bool
-shared_take_wanted_schema(WorkerSlot *slot, Oid *server, int *part)
+shared_take_wanted_schema(WorkerSlot *slot, Oid *server, uint32 *part)
 {
 	uint64		wanted = pg_atomic_exchange_u64(&slot->schema_wanted, 0);
 
 	*server = (Oid) (wanted >> 32);
-	*part = (int) (wanted & PG_UINT32_MAX);
+	*part = (uint32) (wanted & PG_UINT32_MAX);
 	return wanted != 0;
 }
 

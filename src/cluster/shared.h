@@ -57,7 +57,7 @@ typedef enum WorkerState
 typedef struct LaneReport
 {
 	Oid			server;
-	uint8		family;			/* LaneFamily, see lane.h */
+	uint32		object;			/* object_code() */
 	uint8		event;			/* LaneEvent, from which the state follows */
 	char		reason[SHARED_TEXT];	/* in the encoding of this worker's database */
 	int16		own;			/* # of its bytes that everybody may read */
@@ -146,7 +146,8 @@ typedef struct WorkerSlot
 	pg_atomic_uint32 syncs_changed; /* 1: a definition may have come due */
 	pg_atomic_uint32 suppressed_changes;	/* commits that changed hubspot.suppressed */
 	pg_atomic_uint32 place_changed; /* 1: hubspot.installation may say otherwise */
-	pg_atomic_uint64 schema_wanted; /* a session waits for it: SERVER's oid << 32 | part; 0: none */
+	pg_atomic_uint64 schema_wanted; /* a session waits for it: SERVER's oid << 32 | object_code()
+									 * of the part; 0: none */
 
 	pg_atomic_uint32 reading_wanted;	/* 1: there is a wish, below */
 
@@ -294,12 +295,12 @@ extern void shared_look_at_syncs_at_commit(void);
 extern void shared_suppressed_at_commit(void);
 
 /*
- * A session wants a part (Object) of a SERVER's schema read from HubSpot, now: it asks again until
- * the part is there, for the worker may not know the SERVER yet, and another session's wish may
- * take the place of this one.  False: no worker runs.  The worker takes the wish.
+ * A session wants a part (by object_code()) of a SERVER's schema read from HubSpot, now: it asks
+ * again until the part is there, for the worker may not know the SERVER yet, and another session's
+ * wish may take the place of this one.  False: no worker runs.  The worker takes the wish.
  */
-extern bool shared_want_schema(Oid server, int part);
-extern bool shared_take_wanted_schema(WorkerSlot *slot, Oid *server, int *part);
+extern bool shared_want_schema(Oid server, uint32 part);
+extern bool shared_take_wanted_schema(WorkerSlot *slot, Oid *server, uint32 *part);
 
 /* The same of a reading, by its number, and what it is about. */
 extern bool shared_want_reading(Oid server, int reading, const char *subject);

@@ -19,9 +19,9 @@ typedef struct KeyReport
 	int64		id;				/* of the row that waits, the oldest of its key */
 	uint64		key_hash;		/* shared_key_hash() */
 	Oid			server;
-	uint8		family;			/* LaneFamily of the key */
+	uint32		object;			/* object_code() of the key */
+	uint32		awaited;		/* of what it waits for, where that is a lane's rows */
 	uint8		state;			/* KeyState */
-	int8		awaited;		/* LaneFamily of what it waits for; -1: no lane's rows */
 	TimestampTz until;			/* 0: no time */
 	char		name[SHARED_KEY_NAME];	/* of the key that it waits for, "": none; in the encoding
 										 * of this worker's database */

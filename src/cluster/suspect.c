@@ -28,7 +28,7 @@
 #include "base/hubspot.h"
 #include "cluster/suspect.h"
 
-#define MAGIC		0x48535032	/* of this layout */
+#define MAGIC		0x48535033	/* of this layout */
 #define ENTRIES		32			/* the oldest makes way */
 #define DEATHS		2
 #define REMEMBER_US	(24 * USECS_PER_HOUR)	/* older deaths do not count */

@@ -33,11 +33,15 @@ typedef struct Suspect
 	int64		id;
 } Suspect;
 
-/* The id of a lane whose answer is parsed; FAMILY_COUNT: an answer about the account. */
+/*
+ * The id of a lane whose answer is parsed, by object_code(): another process is to know it.
+ * SUSPECT_NO_LANE: an answer about the account.
+ */
+#define SUSPECT_NO_LANE	PG_UINT32_MAX
 static inline int64
-suspect_answer_id(Oid server, int family)
+suspect_answer_id(Oid server, uint32 object)
 {
-	return (int64) server << 8 | family;
+	return (int64) server << 32 | object;
 }
 
 /*

@@ -136,7 +136,7 @@ static const Oid end_types[END_COLUMNS] = {
 
 #define ENDINGS \
 	"(SELECT DISTINCT ON (x.report, x.object, x.key) x.report," \
-	" x.object::hubspot.object AS object, x.key COLLATE \"C\" AS key, x.id, x.change, x.bad," \
+	" x.object AS object, x.key COLLATE \"C\" AS key, x.id, x.change, x.bad," \
 	" x.category, x.left_out, x.lacks" \
 	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6)," \
 	"  unnest($7), unnest($8), unnest($9))" \
@@ -232,7 +232,7 @@ static const Oid number_types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, 
 static const char *const outcome_sql =
 "INSERT INTO hubspot.sync_outcome AS o"
 " (report, object, verdict, category, rows, warned, example_id, last_at)"
-" SELECT n.report, n.object::hubspot.object, n.verdict::hubspot.verdict, n.category, n.rows,"
+" SELECT n.report, n.object, n.verdict::hubspot.verdict, n.category, n.rows,"
 " n.warned, n.example, clock_timestamp()"
 " FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6),"
 "  unnest($7)) AS n(report, object, verdict, category, rows, warned, example)"
@@ -243,7 +243,7 @@ static const char *const outcome_sql =
 static const char *const property_sql =
 "INSERT INTO hubspot.sync_property AS p"
 " (report, object, property, code, rows, delivered, example_id, last_at)"
-" SELECT n.report, n.object::hubspot.object, n.property, n.code, n.rows, n.delivered, n.example,"
+" SELECT n.report, n.object, n.property, n.code, n.rows, n.delivered, n.example,"
 " clock_timestamp()"
 " FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6),"
 "  unnest($7)) AS n(report, object, property, code, rows, delivered, example)"

@@ -102,8 +102,8 @@ static bool
 is_settled(WorkKey *key)
 {
 	Account    *account = key->lane->account;
-	Lane	   *contacts = &account->lanes[FAMILY_CONTACTS];
-	Lane	   *companies = &account->lanes[FAMILY_COMPANIES];
+	Lane	   *contacts = account->lanes[FAMILY_CONTACTS];
+	Lane	   *companies = account->lanes[FAMILY_COMPANIES];
 	Row		   *row = key_head(key);
 	MessageKey	company = company_of(row);
 	bool		has_contact = key->record_id[0] != '\0';

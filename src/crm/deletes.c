@@ -38,7 +38,7 @@ static void
 forget_in_events(const WorkKey *key)
 {
 	WorkKey    *events =
-	queue_find(&key->lane->account->lanes[FAMILY_EVENTS], key->property, key->key);
+	queue_find(key->lane->account->lanes[FAMILY_EVENTS], key->property, key->key);
 	dlist_iter	iter;
 
 	if (events == NULL)
@@ -54,7 +54,7 @@ deletes_contact(const WorkKey *key)
 {
 	const Account *account = key->lane->account;
 	WorkKey    *associations =
-	queue_find(unconstify(Lane *, &account->lanes[FAMILY_ASSOCIATIONS]), key->property, key->key);
+	queue_find(account->lanes[FAMILY_ASSOCIATIONS], key->property, key->key);
 
 	forget_in_events(key);
 	if (associations != NULL && key_has_rows(associations))

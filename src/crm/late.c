@@ -27,7 +27,7 @@ map_row(const Row *row, StringInfo json)
 
 	initStringInfo(json);
 	initStringInfo(&warnings);
-	mapping_begin(&mapping, json, &key->lane->account->rules[key->lane->family]);
+	mapping_begin(&mapping, json, key->lane->account->rules[key->lane->family]);
 	if (message_read(row->message, &parts, &problem))
 		mapping_add_record(&mapping, row->call, &parts, &name, &warnings);
 	pfree(warnings.data);

@@ -97,7 +97,7 @@ deal_with_unknown(Input *input, Row *row, Object part, const Mapping *mapping)
 static bool
 lacks_key_property(const WorkKey *key)
 {
-	const PropertySet *set = key->lane->account->rules[key->lane->family].properties;
+	const PropertySet *set = key->lane->account->rules[key->lane->family]->properties;
 
 	return has_own_property(key, records_type(key->lane)) && set != NULL &&
 		schema_property(set, key->property, strlen(key->property)) == NULL;
@@ -135,8 +135,8 @@ check_key_property(const Row *row, const char **category, const char **problem)
 		(account->options->create_properties &&
 		 !schema_sync_was_tried(account, part, key->property)) ||
 		(!account->options->create_properties &&
-		 TimestampDifferenceExceeds(account->schema->refreshed_at[part], GetCurrentTimestamp(),
-									SCHEMA_IS_FRESH_MS)))
+		 TimestampDifferenceExceeds(schema_refreshed_at(account->schema, part),
+									GetCurrentTimestamp(), SCHEMA_IS_FRESH_MS)))
 		return true;
 	*category = "unknown_property";
 	*problem = psprintf("HubSpot has no property \"%s\", which the SERVER option %s names; "
@@ -182,7 +182,7 @@ records_check(Row *row, const MessageParts *parts, const char **category, const 
 		return true;
 	initStringInfo(&json);
 	initStringInfo(&warnings);
-	mapping_begin(&mapping, &json, &account->rules[part]);
+	mapping_begin(&mapping, &json, account->rules[part]);
 	mapping_add_record(&mapping, row->call, parts, &key, &warnings);
 	while (nawaited < mapping.nunknown &&
 		   await_creation_is_due(row, part, mapping.unknown[nawaited].name))
@@ -209,7 +209,7 @@ records_may_merge(const Row *first, const Row *next)
 {
 	const Lane *lane = first->key->lane;
 
-	return lane->account->rules[lane->family].properties != NULL ||
+	return lane->account->rules[lane->family]->properties != NULL ||
 		(!message_may_have_change(first->message) && !message_may_have_change(next->message));
 }
 
@@ -389,7 +389,7 @@ records_append_properties(Batch *batch, Input *input, const MessageParts *parts,
 	BuildResult result = records_wait_for_key(input) ? BUILD_WAIT : BUILD_DONE;
 
 	keep_domain(input, parts);
-	mapping_begin(&mapping, body, &key->lane->account->rules[key->lane->family]);
+	mapping_begin(&mapping, body, key->lane->account->rules[key->lane->family]);
 	for (int i = input->nrows - 1; i >= 0; i--)
 		if (add_row(&mapping, input, input->rows[i], &parts[i]) == BUILD_WAIT)
 			result = BUILD_WAIT;

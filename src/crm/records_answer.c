@@ -205,7 +205,7 @@ may_be_repaired(const Input *input)
 	Account    *account = input->key->lane->account;
 	Object		part = input->key->lane->family;
 
-	if (account->schema == NULL || account->schema->properties[part] == NULL)
+	if (account->schema == NULL || schema_properties(account->schema, part) == NULL)
 		return false;
 	return !batch_was_once(input, ONCE_MAPPED_ANEW);
 }

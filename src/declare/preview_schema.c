@@ -58,7 +58,7 @@ await(Oid server, Object part, TimestampTz start)
 {
 	if (!object_types[part].has_schema)
 		return;
-	while (!is_read(server, part) && shared_want_schema(server, part) &&
+	while (!is_read(server, part) && shared_want_schema(server, object_code(part)) &&
 		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), WAIT_MS))
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS,

@@ -321,7 +321,6 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	PUT(created_at, TimestampTzGetDatum(GetCurrentTimestamp()));
 	PUT(server, ObjectIdGetDatum(enqueue->server));
 	PUT(call, ObjectIdGetDatum(enqueue->catalog->call[enqueue->call]));
-	PUT(object, ObjectIdGetDatum(enqueue->catalog->object[work->object]));
 	PUT(source, ObjectIdGetDatum(enqueue->catalog->source[enqueue->source]));
 	if (enqueue->report != 0)
 		PUT(report, Int32GetDatum(enqueue->report));
@@ -333,6 +332,7 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 		PUT(backfill, BoolGetDatum(true));
 	if (has_mode(enqueue, work->object))
 		PUT(mode, CharGetDatum((char) enqueue->mode));
+	PUT(object, object_datum(work->object));
 	if (work->key.property != NULL)
 		PUT(key_property, CStringGetTextDatum(work->key.property));
 	PUT(key, CStringGetTextDatum(work->key.key != NULL ? work->key.key : ""));

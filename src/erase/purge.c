@@ -117,7 +117,7 @@ cancel_others(const Purge *purge)
 		{
 			for (int i = 0; i < lengthof(properties); i++)
 			{
-				WorkKey    *key = queue_find(&account->lanes[object], properties[i], lfirst(cell));
+				WorkKey    *key = queue_find(account->lanes[object], properties[i], lfirst(cell));
 
 				if (key != NULL && (i == 0 || properties[i] != NULL))
 					cancel_rows(key, before);

@@ -1,8 +1,8 @@
 /*
  * object_report.c
- *		The table of objects as a SQL function, hubspot.object_types().
+ *		The tables of objects as SQL functions, hubspot.object_types() and record_types().
  *
- * A copy of object_types[], which is the same everywhere: no lock, no catalog.
+ * Copies of what is the same everywhere: no lock, no catalog.
  */
 #include "postgres.h"
 
@@ -16,6 +16,9 @@
 #include "mapping/mapping_name.h"
 
 PG_FUNCTION_INFO_V1(hubspot_object_types);
+PG_FUNCTION_INFO_V1(hubspot_record_types);
+PG_FUNCTION_INFO_V1(hubspot_word_of_object);
+PG_FUNCTION_INFO_V1(hubspot_lane_of_object);
 
 /* The columns, in the order of the function's declaration. */
 typedef enum ObjectColumn
@@ -113,4 +116,96 @@ hubspot_object_types(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* ---- types of records --------------------------------------------------------------- */
+
+/* The columns, in the order of the function's declaration. */
+enum RecordTypeColumn
+{
+	AT_OBJECT, AT_LANE, AT_TYPE_ID, AT_PATH, AT_SCOPES, AT_MODIFIED_PROPERTY, AT_PIPELINE_PROPERTY,
+	AT_STAGE_PROPERTY, AT_BORN_WITH, AT_BORN_ASSOCIATED, AT_STANDS_ALONE
+#define RECORD_TYPE_COLUMNS (AT_STANDS_ALONE + 1)
+};
+
+/* "a, b" as text[]; NULL as an empty one. */
+static Datum
+words_of(const char *list)
+{
+	Datum		words[16];
+	int			count = 0;
+
+	while (list != NULL && *list != '\0')
+	{
+		int			len = strcspn(list, ",");
+
+		Assert(count < lengthof(words));
+		words[count++] = PointerGetDatum(cstring_to_text_with_len(list, len));
+		list += len;
+		list += strspn(list, ", ");
+	}
+	return PointerGetDatum(construct_array(words, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static void
+put_record_type(ReturnSetInfo *result, const CrmType *type)
+{
+	const char *const texts[] =
+	{type->name, type->plural, type->type_id, type->path, NULL, type->modified_property,
+	type->pipeline_property, type->pipeline_stage};
+	Datum		values[RECORD_TYPE_COLUMNS] = {0};
+	bool		nulls[RECORD_TYPE_COLUMNS] = {false};
+
+	for (int i = 0; i < lengthof(texts); i++)
+	{
+		nulls[i] = texts[i] == NULL;
+		if (texts[i] != NULL)
+			values[i] = CStringGetTextDatum(texts[i]);
+	}
+	values[AT_SCOPES] = words_of(type->scopes);
+	nulls[AT_SCOPES] = false;
+	values[AT_BORN_WITH] = words_of(type->born_with);
+	values[AT_BORN_ASSOCIATED] = BoolGetDatum(type->born_associated);
+	values[AT_STANDS_ALONE] = BoolGetDatum(type->stands_alone);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+Datum
+hubspot_record_types(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	foreach_object(object, is_record)
+	{
+		put_record_type(result, &object_types[object]);
+	}
+	for (const CrmType *type = record_types + 1; type->name != NULL; type++)
+		put_record_type(result, type);
+	return (Datum) 0;
+}
+
+/* ---- words ---------------------------------------------------------------------------- */
+
+static Datum
+word_of_argument(FunctionCallInfo fcinfo, const char *(*word_of) (uint32 code))
+{
+	text	   *name = PG_GETARG_TEXT_PP(0);
+	uint32		code;
+
+	if (!object_find_code(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &code))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(CStringGetTextDatum(word_of(code)));
+}
+
+Datum
+hubspot_word_of_object(PG_FUNCTION_ARGS)
+{
+	return word_of_argument(fcinfo, object_code_name);
+}
+
+Datum
+hubspot_lane_of_object(PG_FUNCTION_ARGS)
+{
+	return word_of_argument(fcinfo, object_code_lane);
 }

@@ -130,7 +130,7 @@ hubspot_lane_report(PG_FUNCTION_ARGS)
 		bool		nulls[14] = {0};
 
 		values[0] = ObjectIdGetDatum(lane->server);
-		values[1] = CStringGetTextDatum(lane_family_name((LaneFamily) lane->family));
+		values[1] = CStringGetTextDatum(object_code_lane(lane->object));
 		values[2] = CStringGetTextDatum(lane_state_name(rule->next));
 		if (!may_read_texts)
 			lane->reason[lane->own] = '\0';
@@ -358,7 +358,7 @@ hubspot_meter_report(PG_FUNCTION_ARGS)
 		bool		nulls[METER_COLUMNS] = {0};
 
 		/* the lanes of an account share its meters, and this one is always reported */
-		if (lanes[i].family != FAMILY_CONTACTS || !read_meter(&lanes[i], METER_OBJECTS, &reading))
+		if (lanes[i].object != FAMILY_CONTACTS || !read_meter(&lanes[i], METER_OBJECTS, &reading))
 			continue;
 		values[0] = ObjectIdGetDatum(lanes[i].server);
 		values[1] = Int32GetDatum(reading.limit);

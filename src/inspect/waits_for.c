@@ -44,7 +44,7 @@ typedef struct Told
 {
 	bool		has_worker;
 	bool		with_names;
-	LaneReport *lanes;			/* by SERVER and family */
+	LaneReport *lanes;			/* by SERVER and object */
 	int			nlanes;
 	KeyReport  *by_id;
 	KeyReport  *by_hash;
@@ -58,7 +58,7 @@ compare_lanes(const void *a, const void *b)
 	const LaneReport *y = b;
 
 	return x->server != y->server
-		? (x->server < y->server ? -1 : 1) : (int) x->family - (int) y->family;
+		? (x->server < y->server ? -1 : 1) : (x->object > y->object) - (x->object < y->object);
 }
 
 static int
@@ -79,7 +79,7 @@ compare_hashes(const void *a, const void *b)
 	if (x->key_hash != y->key_hash)
 		return x->key_hash < y->key_hash ? -1 : 1;
 	return x->server != y->server
-		? (x->server < y->server ? -1 : 1) : (int) x->family - (int) y->family;
+		? (x->server < y->server ? -1 : 1) : (x->object > y->object) - (x->object < y->object);
 }
 
 static Told *
@@ -148,7 +148,7 @@ lane_words(const LaneReport *lane)
 static const char *
 words_of(const Told *told, const KeyReport *wanted, bool backfill)
 {
-	LaneReport	where = {.server = wanted->server, .family = wanted->family};
+	LaneReport	where = {.server = wanted->server, .object = wanted->object};
 	const KeyReport *key = find_key(told, wanted);
 	const LaneReport *lane = told->nlanes == 0 ? NULL :
 	bsearch(&where, told->lanes, told->nlanes, sizeof(LaneReport), compare_lanes);
@@ -171,7 +171,6 @@ Datum
 hubspot_waits_for(PG_FUNCTION_ARGS)
 {
 	KeyReport	wanted = {0};
-	int			object;
 	const char *name;
 	const char *property = NULL;
 	const char *words;
@@ -180,12 +179,10 @@ hubspot_waits_for(PG_FUNCTION_ARGS)
 		PG_ARGISNULL(ARG_KEY))
 		PG_RETURN_NULL();
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_OBJECT));
-	object = object_find(name, strlen(name));
-	if (object < 0)
+	if (!object_find_code(name, strlen(name), &wanted.object))
 		PG_RETURN_NULL();
 	wanted.id = PG_GETARG_INT64(ARG_ID);
 	wanted.server = PG_GETARG_OID(ARG_SERVER);
-	wanted.family = (LaneFamily) object;
 	if (!PG_ARGISNULL(ARG_KEY_PROPERTY))
 		property = text_to_cstring(PG_GETARG_TEXT_PP(ARG_KEY_PROPERTY));
 	wanted.key_hash = shared_key_hash(property, text_to_cstring(PG_GETARG_TEXT_PP(ARG_KEY)));

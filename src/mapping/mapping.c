@@ -69,7 +69,7 @@ mapping_rules(const Schema *schema, Object object, const char *const *id_propert
 	MappingRules rules = {
 		.object = object,
 		.key_property = id_property[object],
-		.properties = schema->properties[object],
+		.properties = schema_properties(schema, object),
 		.nmaps = schema->nmaps,
 		.maps = schema->maps,
 		.zone = zone

@@ -287,23 +287,36 @@ query(const char *sql, Oid server)
 		elog(ERROR, "could not read the schema of a HubSpot account");
 }
 
+/* The object of a row's word; -1: it has no schema. */
+static int
+part_of_row(int row)
+{
+	const char *name = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+	int			part = object_of_name(name, strlen(name));
+
+	return part >= 0 && part < OBJECT_MAX && object_types[part].has_schema ? part : -1;
+}
+
 static void
 load_properties(Schema *schema, Oid server)
 {
 	query("SELECT s.part, s.refreshed_at, s.known,"
 		  " (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p)) FROM hubspot.property p"
-		  " WHERE p.server = s.server AND p.object::pg_catalog.text = s.part)"
+		  " WHERE p.server = s.server AND p.object = s.part)"
 		  " FROM hubspot.schema s WHERE s.server = $1", server);
 	for (int i = 0; i < SPI_processed; i++)
+		schema->nparts = Max(schema->nparts, part_of_row(i) + 1);
+	schema->parts =
+		MemoryContextAllocZero(schema->context, sizeof(SchemaPart) * Max(schema->nparts, 1));
+	for (int i = 0; i < SPI_processed; i++)
 	{
-		const char *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-		int			part = object_find(name, strlen(name));
+		int			part = part_of_row(i);
 		Jsonb	   *array = jsonb_of_row(i, 4);
 		bool		isnull;
 
-		if (part < 0 || !object_types[part].has_schema)
+		if (part < 0)
 			continue;
-		schema->refreshed_at[part] =
+		schema->parts[part].refreshed_at =
 			DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2,
 											  &isnull));
 
@@ -316,7 +329,7 @@ load_properties(Schema *schema, Oid server)
 				DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
 										   &isnull));
 		else if (array != NULL)
-			schema->properties[part] = read_set(schema->context, array);
+			schema->parts[part].properties = read_set(schema->context, array);
 	}
 }
 
@@ -351,7 +364,7 @@ load_maps(Schema *schema, Oid server)
 	{
 		char	   *object = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 
-		schema->maps[i].object = object_find(object, strlen(object));
+		schema->maps[i].object = object_of_name(object, strlen(object));
 		schema->maps[i].trait = text_of_row(schema->context, i, 2);
 		schema->maps[i].property = text_of_row(schema->context, i, 3);
 	}
@@ -402,12 +415,12 @@ execute(const char *sql, Oid server, Object part, const char *json)
  * something is created meanwhile: if a name comes twice, the last one counts.
  */
 static const char *const store_properties[] = {
-	"DELETE FROM hubspot.property p WHERE p.server = $1 AND p.object::pg_catalog.text = $2 "
+	"DELETE FROM hubspot.property p WHERE p.server = $1 AND p.object = $2 "
 	"AND NOT EXISTS ("
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'name' = p.name)",
 	"INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, "
 	"read_only, options, changed_id)"
-	" SELECT $1, $2::hubspot.object, e.name, e.type, e.field_type, e.label, e.is_unique, "
+	" SELECT $1, $2, e.name, e.type, e.field_type, e.label, e.is_unique, "
 	"e.read_only, e.options, coalesce("
 	"pg_catalog.pg_sequence_last_value('hubspot.outbox_id_seq'), 0)"
 	" FROM (SELECT DISTINCT ON (r.name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS "

@@ -64,17 +64,37 @@ typedef struct TraitMap
 	const char *property;		/* NULL: the trait is not sent */
 } TraitMap;
 
+/* What HubSpot told of an object. */
+typedef struct SchemaPart
+{
+	TimestampTz refreshed_at;	/* 0: not read from HubSpot yet */
+	PropertySet *properties;	/* of records; NULL: not known */
+} SchemaPart;
+
 typedef struct Schema
 {
 	MemoryContext context;		/* holds all of it */
-	TimestampTz refreshed_at[OBJECT_COUNT]; /* 0: not read from HubSpot yet */
-	PropertySet *properties[OBJECT_COUNT];	/* of records; NULL: not known */
+	int			nparts;			/* objects below this number may have been read */
+	SchemaPart *parts;
 	bool		events_known;
 	int			nevents;
 	EventDefinition *events;
 	int			nmaps;
 	TraitMap   *maps;
 } Schema;
+
+static inline TimestampTz
+schema_refreshed_at(const Schema *schema, Object part)
+{
+	return part < schema->nparts ? schema->parts[part].refreshed_at : 0;
+}
+
+/* NULL: not known. */
+static inline PropertySet *
+schema_properties(const Schema *schema, Object part)
+{
+	return part < schema->nparts ? schema->parts[part].properties : NULL;
+}
 
 /* Load a SERVER's schema from the tables, in a new child of parent; inside a transaction. */
 extern Schema *schema_load(Oid server, MemoryContext parent);

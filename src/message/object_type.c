@@ -1,15 +1,15 @@
 /*
  * object_type.c
- *		What an object is: one row per label of hubspot.object.
+ *		What an object is: one row per word of the column "object".
  *
- * The table and nothing else.  A further object of the CRM is a row here, its
- * label in the script and in words.h, and a file of src/crm for what its
- * requests have of their own; of its messages in record_message.c, if they are
- * unlike others.
+ * The fixed objects, whose requests have code of their own.  Further types of
+ * HubSpot's records are all alike: they become rows as they are met, from
+ * record_types[] in record_type.c or by their type id.
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "utils/memutils.h"
 
 #include "base/hubspot.h"
 #include "message/message.h"
@@ -61,7 +61,7 @@ static const SpecialField company_fields[] = {
 	{NULL}
 };
 
-const CrmType object_types[OBJECT_COUNT] = {
+CrmType		object_type_rows[OBJECT_MAX] = {
 	[OBJECT_IS_CONTACT] = {
 		.name = "contact",
 		.plural = "contacts",
@@ -73,6 +73,9 @@ const CrmType object_types[OBJECT_COUNT] = {
 		.can_be_synced = true,
 		.is_record = true,
 		.type_id = "0-1",
+		.path = "contacts",
+		.scopes = "crm.objects.contacts.write",
+		.modified_property = "lastmodifieddate",
 		.id_member = "userId",
 		.id_option = "contact_id_property",
 		.natural_key = "email",
@@ -95,6 +98,9 @@ const CrmType object_types[OBJECT_COUNT] = {
 		.can_be_synced = true,
 		.is_record = true,
 		.type_id = "0-2",
+		.path = "companies",
+		.scopes = "crm.objects.companies.write",
+		.modified_property = "hs_lastmodifieddate",
 		.id_member = "groupId",
 		.id_option = "company_id_property",
 		.natural_key = "domain",
@@ -152,14 +158,216 @@ const CrmType object_types[OBJECT_COUNT] = {
 	},
 };
 
+int			object_known = OBJECT_COUNT;
+
+static bool
+is_word(const char *word, const char *name, int len)
+{
+	return word != NULL && word[0] == name[0] && strlen(word) == len &&
+		memcmp(word, name, len) == 0;
+}
+
 int
 object_find(const char *name, int len)
 {
 	for (int i = 0; i < OBJECT_COUNT; i++)
-		if (strlen(object_types[i].name) == len && memcmp(object_types[i].name, name, len) == 0)
+		if (is_word(object_types[i].name, name, len))
 			return i;
 	return -1;
 }
+
+/* ---- types that are met ------------------------------------------------------------- */
+
+#define TYPE_ID_DIGITS	9		/* of HubSpot's own types and of custom objects; object_code() */
+
+/* What "2-123" means; 0: it is no type id. */
+static uint32
+number_of_type_id(const char *name, int len)
+{
+	uint32		number = 0;
+
+	if (len < 3 || len > 2 + TYPE_ID_DIGITS || (name[0] != '0' && name[0] != '2') ||
+		name[1] != '-' || name[2] == '0')
+		return 0;
+	for (int i = 2; i < len; i++)
+	{
+		if (name[i] < '0' || name[i] > '9')
+			return 0;
+		number = number * 10 + (name[i] - '0');
+	}
+	return number;
+}
+
+static int
+add_type(const CrmType *type)
+{
+	if (object_known == OBJECT_MAX)
+		return OBJECT_MAX;
+	object_type_rows[object_known] = *type;
+	return object_known++;
+}
+
+/* A type that nothing is known of but its id, which is its name. */
+static int
+add_custom(const char *name, int len)
+{
+	CrmType		type = record_types[0];
+	char	   *word;
+
+	if (object_known == OBJECT_MAX)
+		return OBJECT_MAX;
+	word = MemoryContextAlloc(TopMemoryContext, len + 1);
+	memcpy(word, name, len);
+	word[len] = '\0';
+	type.name = type.plural = type.type_id = type.path = word;
+	return add_type(&type);
+}
+
+int
+object_of_name(const char *name, int len)
+{
+	static int	last = 0;
+
+	/* rows of one object come in runs */
+	if (is_word(object_types[last].name, name, len))
+		return last;
+	for (int i = 0; i < object_known; i++)
+		if (is_word(object_types[i].name, name, len) ||
+			is_word(object_types[i].type_id, name, len))
+			return last = i;
+	for (const CrmType *type = record_types + 1; type->name != NULL; type++)
+		if (is_word(type->name, name, len) || is_word(type->type_id, name, len))
+			return add_type(type);
+	return number_of_type_id(name, len) != 0 ? add_custom(name, len) : -1;
+}
+
+int
+object_of_lane(const char *name)
+{
+	for (int i = 0; i < object_known; i++)
+		if (strcmp(object_types[i].plural, name) == 0)
+			return i;
+	for (const CrmType *type = record_types + 1; type->name != NULL; type++)
+		if (strcmp(type->plural, name) == 0)
+			return add_type(type);
+	return number_of_type_id(name, strlen(name)) != 0
+		? object_of_name(name, strlen(name)) : -1;
+}
+
+/*
+ * The number of a type id, with a bit that tells of which kind it is; of an object that is no
+ * record of HubSpot's, and of those that are always there, its own.
+ */
+#define CODE_IS_TYPE	((uint32) 1 << 31)
+#define CODE_IS_CUSTOM	((uint32) 1 << 30)
+
+static uint32
+code_of_type_id(const char *id)
+{
+	return CODE_IS_TYPE | (id[0] == '2' ? CODE_IS_CUSTOM : 0) | number_of_type_id(id, strlen(id));
+}
+
+uint32
+object_code(Object object)
+{
+	return object < OBJECT_COUNT ? (uint32) object : code_of_type_id(object_types[object].type_id);
+}
+
+bool
+object_find_code(const char *name, int len, uint32 *code)
+{
+	for (int i = 0; i < OBJECT_COUNT; i++)
+		if (is_word(object_types[i].name, name, len) ||
+			is_word(object_types[i].type_id, name, len))
+		{
+			*code = i;
+			return true;
+		}
+	for (const CrmType *type = record_types + 1; type->name != NULL; type++)
+		if (is_word(type->name, name, len))
+		{
+			*code = code_of_type_id(type->type_id);
+			return true;
+		}
+	if (number_of_type_id(name, len) == 0)
+		return false;
+	*code = code_of_type_id(pnstrdup(name, len));
+	return true;
+}
+
+/* The type id, palloc'd; NULL: a fixed object's number, or none. */
+static char *
+type_id_of_code(uint32 code)
+{
+	return (code & CODE_IS_TYPE) == 0 ? NULL
+		: psprintf("%c-%u", (code & CODE_IS_CUSTOM) != 0 ? '2' : '0', code & (CODE_IS_CUSTOM - 1));
+}
+
+int
+object_of_code(uint32 code)
+{
+	char	   *id = type_id_of_code(code);
+
+	if (id == NULL)
+		return code < OBJECT_COUNT ? (int) code : -1;
+	return object_of_name(id, strlen(id));
+}
+
+/* A member of the type's row; of a custom object all are its type id. */
+static const char *
+word_of_code(uint32 code, size_t member)
+{
+	const CrmType *type = record_types + 1;
+	char	   *id = type_id_of_code(code);
+
+	if (id == NULL && code >= OBJECT_COUNT)
+		return NULL;
+	if (id == NULL)
+		type = &object_types[code];
+	else
+		while (type->name != NULL && strcmp(type->type_id, id) != 0)
+			type++;
+	return type->name == NULL ? id : *(const char *const *) ((const char *) type + member);
+}
+
+const char *
+object_code_name(uint32 code)
+{
+	return word_of_code(code, offsetof(CrmType, name));
+}
+
+const char *
+object_code_lane(uint32 code)
+{
+	return word_of_code(code, offsetof(CrmType, plural));
+}
+
+/* ---- columns -------------------------------------------------------------------------- */
+
+int
+object_of_text(const text * word)
+{
+	return object_of_name(VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word));
+}
+
+Datum
+object_datum(Object object)
+{
+	static text * words[OBJECT_MAX];
+
+	if (words[object] == NULL)
+	{
+		const char *name = object_types[object].name;
+		text	   *word = MemoryContextAlloc(TopMemoryContext, VARHDRSZ + strlen(name));
+
+		SET_VARSIZE(word, VARHDRSZ + strlen(name));
+		memcpy(VARDATA(word), name, strlen(name));
+		words[object] = word;
+	}
+	return PointerGetDatum(words[object]);
+}
+
+/* ---- keys ----------------------------------------------------------------------------- */
 
 bool
 object_key_is_record_id(const char *property)

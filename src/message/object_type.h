@@ -1,6 +1,6 @@
 /*
  * object_type.h
- *		What an object is: one row per label of hubspot.object.
+ *		What an object is: one row per word of the column "object".
  *
  * An object has a lane of its own, whose rows are about it.  Some objects are
  * records of HubSpot's CRM, with properties and a key: these rows say how the
@@ -20,8 +20,8 @@ struct SpecialField;			/* special_field.h */
 
 typedef struct CrmType
 {
-	const char *name;			/* the label; in messages and in the words of verdicts, too */
-	const char *plural;			/* name of the lane, and of the object in HubSpot's paths */
+	const char *name;			/* the word; in messages and in the words of verdicts, too */
+	const char *plural;			/* name of the lane */
 	Call		call;			/* that queues one */
 	int			per_request;	/* of them that the widest request takes, as its kind says */
 	int			own_limit;		/* requests per 10 seconds by a limit of its own; 0: without one,
@@ -32,6 +32,15 @@ typedef struct CrmType
 	bool		is_record;		/* of the CRM: all below is for these alone, but keyed_by_contact */
 
 	const char *type_id;		/* HubSpot's */
+	const char *path;			/* what HubSpot's paths call it */
+	const char *scopes;			/* that a token needs to write it, any of them */
+	const char *modified_property;	/* in which HubSpot keeps when a record last changed */
+	const char *pipeline_property;	/* in which pipeline it is ... */
+	const char *pipeline_stage; /* ... and in which stage of that; NULL: has none */
+	const char *born_with;		/* properties that HubSpot wants when a record is created, with ",
+								 * " between them; NULL: none */
+	bool		born_associated;	/* it is created with an association, or not at all */
+	bool		stands_alone;	/* it cannot be associated with anything */
 	const char *id_member;		/* of the call's message: the user's own id ... */
 	const char *id_option;		/* ... and the SERVER option that names the property of it */
 	const char *natural_key;	/* property that a record goes by where the option is not set */
@@ -49,10 +58,47 @@ typedef struct CrmType
 	bool		keyed_by_contact;	/* rows are a contact's, and end with its erasure */
 } CrmType;
 
-extern const CrmType object_types[OBJECT_COUNT];
+/*
+ * The types that this process knows, by number: the fixed ones, then those that it has met.  Rows
+ * are never changed and never taken back.
+ */
+extern CrmType object_type_rows[OBJECT_MAX];
+#define object_types ((const CrmType *) object_type_rows)
 
-/* The object of this name; -1: there is none. */
+/* How many of them there are. */
+extern int	object_known;
+
+/* HubSpot's own types beside these, as object_of_name() makes rows of; the last name is NULL. */
+extern const CrmType record_types[];
+
+/* The fixed object of this name; -1: there is none. */
 extern int	object_find(const char *name, int len);
+
+/*
+ * The object of this word, be it met for the first time: a fixed one, one of record_types[] by its
+ * name or type id, or any by a type id ("2-123").  -1: it is no such word; OBJECT_MAX: it is, but
+ * this process has met too many.
+ */
+extern int	object_of_name(const char *name, int len);
+
+/* The object of a lane's name: that of a fixed one or of record_types[], or a type id; as above. */
+extern int	object_of_lane(const char *name);
+
+/* A number that every process knows the object by, for shared memory; and back, as above. */
+extern uint32 object_code(Object object);
+extern int	object_of_code(uint32 code);
+
+/*
+ * Such a number from a word or type id, and the word and the lane's name from it, without a row of
+ * the table; false, NULL: there is no such object.
+ */
+extern bool object_find_code(const char *name, int len, uint32 *code);
+extern const char *object_code_name(uint32 code);
+extern const char *object_code_lane(uint32 code);
+
+/* The object of a row, from its column, and the column's value of an object. */
+extern int	object_of_text(const text * word);
+extern Datum object_datum(Object object);
 
 /*
  * HubSpot's own id of a record, as a property.  Where the user's keys are such ids, a record can be
@@ -64,11 +110,11 @@ extern bool object_key_is_record_id(const char *property);
 /* The property that a key is a value of; NULL is the address of a contact. */
 extern const char *object_key_property(const char *property);
 
-/* "contact, company": names of the objects whose flag is set, palloc'd. */
+/* "contact, company": names of the fixed objects whose flag is set, palloc'd. */
 #define object_names_where(flag) object_list_names(offsetof(CrmType, flag))
 extern char *object_list_names(size_t flag);
 
-/* Of the objects whose flag is set; to be followed by a block. */
+/* Of the fixed objects whose flag is set; to be followed by a block. */
 #define foreach_object(object, flag) \
 	for (Object object = (Object) 0; object < OBJECT_COUNT; object++) \
 		if (!object_types[object].flag) ; else

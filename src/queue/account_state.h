@@ -66,8 +66,6 @@ typedef struct Account
 	Secret		secret;
 	Schema	   *schema;			/* NULL before it was loaded */
 	bool		schema_stale;	/* the tables hold something newer */
-	SchemaSync	sync[OBJECT_COUNT]; /* of those that have_schema */
-	MappingRules rules[OBJECT_COUNT];	/* of records */
 	List	   *readings;		/* what else is read of it, see reading/reading.h */
 	LaneStatus	load_trouble;	/* in RUN unless the schema could not be read from the tables */
 	LaneStatus	status;			/* trouble of the whole account */
@@ -101,7 +99,14 @@ typedef struct Account
 	FurtherDomains further_domains;
 	int64		further_until;	/* µs: until then; FURTHER_ALONG is tried again */
 	char		hublet[16];
-	Lane		lanes[FAMILY_COUNT];
+
+	/*
+	 * By object; those below OBJECT_COUNT are always there, of others all three or none.
+	 */
+	int			nobjects;		/* room for numbers below */
+	Lane	  **lanes;
+	SchemaSync **sync;			/* of those that have_schema */
+	MappingRules **rules;		/* of records */
 	dlist_node	node;
 } Account;
 

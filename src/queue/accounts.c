@@ -27,15 +27,17 @@ typedef struct AccountEntry
 } AccountEntry;
 
 static HTAB *by_server = NULL;
+static const AccountsWork *work;
 
 void
-accounts_init(void)
+accounts_init(const AccountsWork *of_lanes)
 {
 	HASHCTL		control =
 	{.keysize = sizeof(Oid), .entrysize = sizeof(AccountEntry), .hcxt = WorkerContext};
 
 	by_server =
 		hash_create("hubspot accounts", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	work = of_lanes;
 }
 
 Account *
@@ -47,60 +49,100 @@ accounts_find(Oid server)
 	return entry == NULL ? NULL : entry->account;
 }
 
-/* Of the account itself, of its lanes, of the parts of its schema. */
-LaneStatus *
-accounts_status(Account *account, int i, const char **lane)
+/* ---- lanes --------------------------------------------------------------------------- */
+
+static void *
+grown(void *pointers, int before, int size)
 {
-	LaneStatus *const own[] = {&account->status, &account->pause, &account->load_trouble};
-	int			family = (i - lengthof(own)) / 3;
+	void	  **array = pointers == NULL
+	? MemoryContextAlloc(WorkerContext, size * sizeof(void *))
+	: repalloc(pointers, size * sizeof(void *));
 
-	StaticAssertStmt(ACCOUNT_STATUSES == lengthof(own) + 3 * FAMILY_COUNT,
-					 "each lane has three, and a part of the schema has the number of a lane");
-	if (i < lengthof(own))
-	{
-		*lane = own[i] == &account->load_trouble ? lane_family_name(FAMILY_SCHEMA) : NULL;
-		return own[i];
-	}
+	memset(array + before, 0, (size - before) * sizeof(void *));
+	return array;
+}
 
-	/* A lane has what its requests met, and what a person has stopped; the third is of a part. */
-	*lane = lane_family_name((LaneFamily) family);
-	switch ((i - lengthof(own)) % 3)
-	{
-		case 0:
-			return &account->lanes[family].status;
-		case 1:
-			return &account->lanes[family].pause;
-		default:
-			return &account->sync[family].trouble;
-	}
+static void
+make_room(Account *account, int size)
+{
+	account->lanes = grown(account->lanes, account->nobjects, size);
+	account->sync = grown(account->sync, account->nobjects, size);
+	account->rules = grown(account->rules, account->nobjects, size);
+	account->nobjects = size;
+}
+
+/* A lane has what its requests met, and what a person has stopped; the third is of a schema. */
+static Lane *
+make_lane(Account *account, Object object, const FamilyWork *family)
+{
+	Lane	   *lane = MemoryContextAllocZero(WorkerContext, sizeof(Lane));
+	SchemaSync *sync = MemoryContextAllocZero(WorkerContext, sizeof(SchemaSync));
+	const char *name = lane_family_name(object);
+
+	lane->account = account;
+	lane->family = object;
+	lane->work = family;
+	key_init_lane(&lane->keys);
+	dlist_init(&lane->again);
+	lane_init(&lane->status, account->name, name);
+	lane_init(&lane->pause, account->name, name);
+	lane_init(&sync->trouble, account->name, name);
+	account->rules[object] = MemoryContextAllocZero(WorkerContext, sizeof(MappingRules));
+	account->sync[object] = sync;
+	account->lanes[object] = lane;
+	return lane;
+}
+
+Lane *
+accounts_open_lane(Account *account, int object)
+{
+	Lane	   *lane;
+
+	if (object < 0 || object == OBJECT_MAX)
+		return NULL;
+	lane = accounts_lane(account, object);
+	if (lane != NULL || work->of_records == NULL)
+		return lane;
+	if (object >= account->nobjects)
+		make_room(account, object + 8);
+	lane = make_lane(account, (Object) object, work->of_records);
+	/* what the tables know of its properties is read before anything is sent */
+	account->schema_stale = true;
+	work->opened(lane);
+	return lane;
 }
 
 Account *
-accounts_add(Oid server, const FamilyWork *const *families)
+accounts_add(Oid server)
 {
 	Account    *account = MemoryContextAllocZero(WorkerContext, sizeof(Account));
 
 	account->server = server;
-	for (int i = 0; i < FAMILY_COUNT; i++)
-	{
-		account->lanes[i].account = account;
-		account->lanes[i].family = (Object) i;
-		account->lanes[i].work = families[i];
-		key_init_lane(&account->lanes[i].keys);
-		dlist_init(&account->lanes[i].again);
-	}
-	for (int i = 0; i < ACCOUNT_STATUSES; i++)
-	{
-		const char *lane;
-		LaneStatus *status = accounts_status(account, i, &lane);
-
-		lane_init(status, account->name, lane);
-	}
+	make_room(account, OBJECT_COUNT);
+	for (int i = 0; i < OBJECT_COUNT; i++)
+		(void) make_lane(account, (Object) i, work->fixed[i]);
+	lane_init(&account->status, account->name, NULL);
+	lane_init(&account->pause, account->name, NULL);
+	lane_init(&account->load_trouble, account->name, lane_family_name(FAMILY_SCHEMA));
 	lane_event(&account->status, EVENT_START, NULL, 0);
 	account->to_recall = true;
 	dlist_push_tail(&accounts, &account->node);
 	((AccountEntry *) hash_search(by_server, &server, HASH_ENTER, NULL))->account = account;
 	return account;
+}
+
+void
+accounts_leave(Account *account)
+{
+	lane_leave(&account->status);
+	lane_leave(&account->pause);
+	lane_leave(&account->load_trouble);
+	foreach_lane_of(lane, account)
+	{
+		lane_leave(&lane->status);
+		lane_leave(&lane->pause);
+		lane_leave(&account->sync[lane->family]->trouble);
+	}
 }
 
 bool

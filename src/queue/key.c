@@ -545,9 +545,9 @@ describe(const WorkKey *key, int64 now, KeyReport *report)
 	report->id = key_has_rows(key) ? key_head(key)->id : 0;
 	report->key_hash = shared_key_hash(key->property, key->key);
 	report->server = key->lane->account->server;
-	report->family = key->lane->family;
+	report->object = object_code(key->lane->family);
 	report->state = key->stand.state;
-	report->awaited = awaited != NULL ? awaited->family : -1;
+	report->awaited = awaited != NULL ? object_code(awaited->family) : 0;
 	report->until = wait->until == 0 ? 0 : GetCurrentTimestamp() + (wait->until - now);
 	encoding_copy(report->name, sizeof(report->name), wait->key != NULL ? wait->key->key
 				  : key->stand.state == KEY_WAITS_USER_ID ? key->key : "");
@@ -595,11 +595,11 @@ key_wait_words(const KeyReport *report, bool with_names)
 		case KEY_IS_ASKED:
 			return pstrdup("a look-up in the tables");
 		case KEY_WAITS_KEY:
-			return psprintf("rows of %s %s", object_types[report->awaited].name, name);
+			return psprintf("rows of %s %s", object_code_name(report->awaited), name);
 		case KEY_WAITS_CREATION:
 			return psprintf("the creation of %s", name);
 		case KEY_WAITS_OLDER:
-			return psprintf("%s queued before", lane_family_name(report->awaited));
+			return psprintf("%s queued before", object_code_lane(report->awaited));
 		case KEY_WAITS_USER_ID:
 			return psprintf("the contact of userId %s", name);
 		case KEY_WAITS_TIME:

@@ -45,7 +45,7 @@ means_row(const Row *row, const void *command)
 	Subject		subject = {
 		.id = row->id, .server = lane->account->server,
 		.call = ring_catalog(false)->call[row->call],
-		.object = ring_catalog(false)->object[lane->family], .key = row->key->key,
+		.object = object_types[lane->family].name, .key = row->key->key,
 		.backfill = row->backfill
 	};
 
@@ -114,6 +114,12 @@ oid_column(int row, int number)
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
+static char *
+text_column(int row, int number)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number);
+}
+
 static void
 read_ids(Command *command, ArrayType *array)
 {
@@ -137,7 +143,8 @@ read_command(int row)
 	Command    *command = MemoryContextAllocZero(context, sizeof(Command));
 	bool		isnull;
 	Datum		value;
-	char	   *key = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COMMAND_KEY);
+	char	   *object = text_column(row, COMMAND_OBJECT);
+	char	   *key = text_column(row, COMMAND_KEY);
 
 	command->context = context;
 	command->id = DatumGetInt64(column(row, COMMAND_ID, &isnull));
@@ -148,7 +155,7 @@ read_command(int row)
 		read_ids(command, DatumGetArrayTypeP(value));
 	command->server = oid_column(row, COMMAND_SERVER);
 	command->call = oid_column(row, COMMAND_CALL);
-	command->object = oid_column(row, COMMAND_OBJECT);
+	command->object = object == NULL ? NULL : MemoryContextStrdup(context, object);
 	command->key = key == NULL ? NULL : MemoryContextStrdup(context, key);
 	value = column(row, COMMAND_BACKFILL, &isnull);
 	command->backfill = isnull ? -1 : DatumGetBool(value);

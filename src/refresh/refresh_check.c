@@ -31,7 +31,7 @@
  */
 static const char *const property_sql =
 "SELECT CASE WHEN EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object = "
-"$3::hubspot.object AND p.name = $4)"
+"$3 AND p.name = $4)"
 "  OR EXISTS (SELECT FROM hubspot.mapping m WHERE m.server IN ('', "
 "$2) AND m.object = $3 AND m.trait = $4) THEN true"
 " ELSE (SELECT CASE WHEN s.known THEN false END FROM hubspot.schema s WHERE s.server = $1 AND "

@@ -60,7 +60,7 @@ static const char *const lackers_sql =
 "  WHERE o.id = t.outbox_id LIMIT 1),"
 " CASE WHEN $7 THEN t.key END), CASE WHEN t.category IS NULL THEN t.left_out END"
 " FROM hubspot.sync_trouble t"
-" WHERE t.report = $1 AND t.object = $2::hubspot.object AND ($4 IS NULL OR t.key > $4)"
+" WHERE t.report = $1 AND t.object = $2 AND ($4 IS NULL OR t.key > $4)"
 " AND " LACKED_IS_THERE("$3", "")
 " ORDER BY t.key LIMIT $5";
 

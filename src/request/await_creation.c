@@ -33,7 +33,7 @@ has_unread(const Lane *lane)
 static Lane *
 schema_lane_of(const Row *row)
 {
-	return &row->key->lane->account->lanes[FAMILY_SCHEMA];
+	return row->key->lane->account->lanes[FAMILY_SCHEMA];
 }
 
 static bool

@@ -77,9 +77,9 @@ static int	at_part;
 static int
 answered_part(const Account *account)
 {
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		if (account->sync[part].stage == SCHEMA_IS_STORED)
+		if (account->sync[part]->stage == SCHEMA_IS_STORED)
 			return part;
 	}
 	return -1;
@@ -118,9 +118,9 @@ set_rules(Account *account)
 {
 	pg_tz	   *zone = pg_tzset(account->options->time_zone);
 
-	foreach_object(part, is_record)
+	foreach_part(part, account, is_record)
 	{
-		MappingRules *rules = &account->rules[part];
+		MappingRules *rules = account->rules[part];
 
 		*rules = mapping_rules(account->schema, part,
 							   (const char *const *) account->options->id_property, zone);
@@ -142,14 +142,15 @@ load(Account *account)
 		MemoryContextDelete(account->schema->context);
 	account->schema = schema;
 	set_rules(account);
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		SchemaSync *sync = &account->sync[part];
+		SchemaSync *sync = account->sync[part];
+		TimestampTz refreshed_at = schema_refreshed_at(schema, part);
 
-		if (schema->refreshed_at[part] != 0 && !sync->wanted)
+		if (refreshed_at != 0 && !sync->wanted)
 			sync->settled = true;
-		if (schema->refreshed_at[part] != 0 &&
-			TimestampDifferenceExceeds(schema->refreshed_at[part], now, REFRESH_SECONDS * 1000))
+		if (refreshed_at != 0 &&
+			TimestampDifferenceExceeds(refreshed_at, now, REFRESH_SECONDS * 1000))
 			sync->wanted = true;
 	}
 }
@@ -167,8 +168,8 @@ schema_sync_step(void)
 		load(at_work);
 	else
 		schema_store(at_work->server, (Object) at_part,
-					 at_work->sync[at_part].json == NULL ? NULL
-					 : at_work->sync[at_part].json->data);
+					 at_work->sync[at_part]->json == NULL ? NULL
+					 : at_work->sync[at_part]->json->data);
 }
 
 static void
@@ -194,11 +195,11 @@ schema_sync_done(void)
 	if (at_work == NULL)
 		return;
 	at_work->schema_stale = at_part >= 0;
-	lane_event(at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part].trouble,
+	lane_event(at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part]->trouble,
 			   EVENT_SUCCESS, NULL, 0);
 	if (at_part < 0)
 		return;
-	sync = &at_work->sync[at_part];
+	sync = at_work->sync[at_part];
 	set_stage(sync, SCHEMA_RESTS);
 	sync->looking = false;
 	sync->settled = sync->fresh = !sync->outdated;
@@ -213,10 +214,10 @@ schema_sync_failed(const char *why)
 
 	if (at_work == NULL)
 		return false;
-	status = at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part].trouble;
+	status = at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part]->trouble;
 	if (at_part >= 0)
 	{
-		SchemaSync *sync = &at_work->sync[at_part];
+		SchemaSync *sync = at_work->sync[at_part];
 
 		/* a transaction that failed at its start has looked at nothing: this is the former one */
 		if (sync->stage == SCHEMA_IS_STORED)
@@ -241,7 +242,7 @@ schema_sync_part(const Lane *lane)
 Lane *
 schema_sync_lane(Account *account, Object part)
 {
-	return &account->lanes[part];
+	return account->lanes[part];
 }
 
 const LaneStatus *
@@ -252,9 +253,9 @@ schema_sync_trouble(const Lane *lane)
 	if (account->load_trouble.state != LANE_RUN &&
 		(lane->family == FAMILY_SCHEMA || schema_sync_part(lane) >= 0))
 		return &account->load_trouble;
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		const SchemaSync *sync = &account->sync[part];
+		const SchemaSync *sync = account->sync[part];
 
 		if (sync->trouble.state != LANE_RUN &&
 			lane->family == (sync->settled ? FAMILY_SCHEMA : part))
@@ -267,9 +268,9 @@ void
 schema_sync_reload(Account *account)
 {
 	lane_reload(&account->load_trouble);
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		lane_reload(&account->sync[part].trouble);
+		lane_reload(&account->sync[part]->trouble);
 	}
 }
 
@@ -287,12 +288,12 @@ look_around(Account *account)
 	}
 	if (account->schema == NULL)
 		return;
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		if (account->sync[part].settled &&
-			TimestampDifferenceExceeds(account->schema->refreshed_at[part], now,
+		if (account->sync[part]->settled &&
+			TimestampDifferenceExceeds(schema_refreshed_at(account->schema, part), now,
 									   REFRESH_SECONDS * 1000))
-			account->sync[part].wanted = true;
+			account->sync[part]->wanted = true;
 	}
 }
 
@@ -305,9 +306,9 @@ schema_sync_is_settled(Lane *lane)
 	look_around(account);
 	if (part < 0)
 		return true;
-	if (!account->sync[part].settled && account->schema != NULL)
-		account->sync[part].wanted = true;
-	return account->sync[part].settled && account->schema != NULL && !account->schema_stale &&
+	if (!account->sync[part]->settled && account->schema != NULL)
+		account->sync[part]->wanted = true;
+	return account->sync[part]->settled && account->schema != NULL && !account->schema_stale &&
 		schema_sync_looks_for(lane, clock_us()) == 0;
 }
 
@@ -328,14 +329,14 @@ is_told(const Account *account, Object part)
 {
 	const Schema *schema = account->schema;
 
-	return schema != NULL &&
-		(object_types[part].is_record ? schema->properties[part] != NULL : schema->events_known);
+	return schema != NULL && (object_types[part].is_record
+							  ? schema_properties(schema, part) != NULL : schema->events_known);
 }
 
 bool
 schema_sync_may_look(const Account *account, Object part)
 {
-	const SchemaSync *sync = &account->sync[part];
+	const SchemaSync *sync = account->sync[part];
 	int64		now = clock_us();
 
 	if (looks_for(sync, now) > 0)
@@ -349,7 +350,7 @@ schema_sync_may_look(const Account *account, Object part)
 bool
 schema_sync_look_again(Account *account, Object part)
 {
-	SchemaSync *sync = &account->sync[part];
+	SchemaSync *sync = account->sync[part];
 
 	int64		now = clock_us();
 
@@ -368,7 +369,7 @@ schema_sync_looks_for(const Lane *lane, int64 now)
 {
 	int			part = schema_sync_part(lane);
 
-	return part < 0 ? 0 : looks_for(&lane->account->sync[part], now);
+	return part < 0 ? 0 : looks_for(lane->account->sync[part], now);
 }
 
 const char *
@@ -376,7 +377,7 @@ schema_sync_key_trouble(Lane *lane)
 {
 	Account    *account = lane->account;
 	const CrmType *type = &object_types[lane->family];
-	const MappingRules *rules = &account->rules[lane->family];
+	const MappingRules *rules = account->rules[lane->family];
 	const Property *property;
 
 	/* a record's id, and what HubSpot keeps unique by itself */
@@ -388,21 +389,21 @@ schema_sync_key_trouble(Lane *lane)
 							   strlen(rules->key_property));
 	if (property == NULL || property->is_unique)
 		return NULL;
-	account->sync[lane->family].wanted = true;
+	account->sync[lane->family]->wanted = true;
 	return psprintf("%s '%s'", type->id_option, rules->key_property);
 }
 
 void
 schema_sync_want(Account *account, Object part)
 {
-	if (account->schema != NULL && !account->sync[part].settled)
-		account->sync[part].wanted = true;
+	if (account->schema != NULL && !account->sync[part]->settled)
+		account->sync[part]->wanted = true;
 }
 
 void
 schema_sync_refresh(Account *account, Object part)
 {
-	SchemaSync *sync = &account->sync[part];
+	SchemaSync *sync = account->sync[part];
 
 	/* an answer that is under way, or pages of it, may not have what has just come to be */
 	sync->outdated = sync->stage == SCHEMA_IS_LISTED || sync->stage == SCHEMA_IS_STORED ||
@@ -414,9 +415,9 @@ schema_sync_refresh(Account *account, Object part)
 void
 schema_sync_again(Account *account)
 {
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		if (account->sync[part].settled)
+		if (account->sync[part]->settled)
 			schema_sync_refresh(account, part);
 	}
 }
@@ -424,9 +425,9 @@ schema_sync_again(Account *account)
 void
 schema_sync_refresh_all(Account *account)
 {
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		SchemaSync *sync = &account->sync[part];
+		SchemaSync *sync = account->sync[part];
 
 		schema_sync_refresh(account, part);
 		lane_reload(&sync->trouble);
@@ -440,13 +441,13 @@ void
 schema_sync_restart(Account *account)
 {
 	lane_event(&account->load_trouble, EVENT_SUCCESS, NULL, 0);
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		SchemaSync *sync = &account->sync[part];
+		SchemaSync *sync = account->sync[part];
 
 		lane_event(&sync->trouble, EVENT_SUCCESS, NULL, 0);
 		if (account->schema != NULL && sync->settled &&
-			(object_types[part].is_record ? account->schema->properties[part] == NULL
+			(object_types[part].is_record ? schema_properties(account->schema, part) == NULL
 			 : !account->schema->events_known))
 			sync->wanted = true;
 	}
@@ -455,9 +456,9 @@ schema_sync_restart(Account *account)
 bool
 schema_sync_is_fresh(const Account *account)
 {
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		if (!account->sync[part].fresh)
+		if (!account->sync[part]->fresh)
 			return false;
 	}
 	return true;
@@ -468,7 +469,7 @@ schema_sync_is_fresh(const Account *account)
 bool
 schema_sync_was_tried(const Account *account, Object part, const char *name)
 {
-	const SchemaSync *sync = &account->sync[part];
+	const SchemaSync *sync = account->sync[part];
 
 	return !creation_is_to_come(sync, name) && !sync->wanted && sync->stage == SCHEMA_RESTS &&
 		creation_is_tried(sync, name);
@@ -479,7 +480,7 @@ static bool
 create(Account *account, Object part, const Creation *creation)
 {
 	bool		is_new;
-	bool		comes = creation_add(&account->sync[part], creation, &is_new);
+	bool		comes = creation_add(account->sync[part], creation, &is_new);
 
 	if (is_new)
 		schema_sync_refresh(account, part);
@@ -523,7 +524,7 @@ schema_sync_add_property(Account *account, const EventDefinition *event, const c
 static void
 create_request(Account *account, Object part, SchemaRequest *request)
 {
-	const SchemaSync *sync = &account->sync[part];
+	const SchemaSync *sync = account->sync[part];
 
 	request->method = "POST";
 	request->path = object_types[part].is_record
@@ -538,7 +539,7 @@ list_request(Account *account, Object part, SchemaRequest *request)
 {
 	const char *path = accounts_path(account, object_types[part].is_record ? PATH_PROPERTIES
 									 : PATH_EVENT_DEFINITIONS, &object_types[part]);
-	const char *page = account->sync[part].next_page;
+	const char *page = account->sync[part]->next_page;
 
 	request->method = "GET";
 	request->body = NULL;
@@ -552,9 +553,9 @@ list_request(Account *account, Object part, SchemaRequest *request)
 bool
 schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 {
-	foreach_object(part, has_schema)
+	foreach_part(part, account, has_schema)
 	{
-		SchemaSync *sync = &account->sync[part];
+		SchemaSync *sync = account->sync[part];
 		Lane	   *lane = schema_sync_lane(account, part);
 
 		if (!sync->wanted || sync->stage != SCHEMA_RESTS || account->schema == NULL ||
@@ -576,7 +577,7 @@ schema_sync_next(Account *account, int64 now, SchemaRequest *request)
 void
 schema_sync_asking(Account *account, Object part)
 {
-	SchemaSync *sync = &account->sync[part];
+	SchemaSync *sync = account->sync[part];
 
 	if (sync->to_create == NIL && sync->json == NULL)
 		sync->outdated = false;
@@ -648,7 +649,7 @@ schema_sync_at_other_path(Account *account, const char *path, bool answered, con
 bool
 schema_sync_unreadable(Account *account, Object part, const char *why)
 {
-	SchemaSync *sync = &account->sync[part];
+	SchemaSync *sync = account->sync[part];
 
 	if (sync->stage == SCHEMA_IS_CREATED)
 		return true;
@@ -662,7 +663,7 @@ schema_sync_unreadable(Account *account, Object part, const char *why)
 void
 schema_sync_answered(Account *account, Object part, const Reply *reply, bool useful)
 {
-	SchemaSync *sync = &account->sync[part];
+	SchemaSync *sync = account->sync[part];
 
 	bool		created = sync->stage == SCHEMA_IS_CREATED;
 

@@ -17,7 +17,6 @@
 	NEXT(created_at) \
 	NEXT(server) \
 	NEXT(call) \
-	NEXT(object) \
 	NEXT(source) \
 	NEXT(report) \
 	NEXT(parent) \
@@ -26,6 +25,7 @@
 	NEXT(mode) \
 	NEXT(replay_of) \
 	NEXT(called_at) \
+	NEXT(object) \
 	NEXT(key_property) \
 	NEXT(key) \
 	NEXT(problem) \

@@ -28,7 +28,6 @@
 
 #include "base/hubspot.h"
 #include "base/verdict.h"
-#include "message/object_type.h"
 #include "ring/outbox.h"
 #include "ring/ring.h"
 
@@ -89,7 +88,6 @@ build_catalog(Oid extension)
 {
 	Oid			schema = get_namespace_oid(HUBSPOT_SCHEMA, false);
 	const char *verdicts[VERDICT_COUNT];
-	const char *objects[OBJECT_COUNT];
 
 	/*
 	 * Everything is looked up by name within our schema, which nobody but the extension's owner
@@ -140,9 +138,6 @@ build_catalog(Oid extension)
 	catalog.statistic = relation_oid(schema, "statistic", 0);
 	catalog.request_statistic = relation_oid(schema, "request_statistic", 0);
 	enum_oids(schema, "call", call_names, CALL_COUNT, catalog.call);
-	for (int i = 0; i < OBJECT_COUNT; i++)
-		objects[i] = object_types[i].name;
-	enum_oids(schema, "object", objects, OBJECT_COUNT, catalog.object);
 	enum_oids(schema, "source", source_names, SOURCE_COUNT, catalog.source);
 	for (int i = 0; i < VERDICT_COUNT; i++)
 		verdicts[i] = verdict_rules[i].word;

@@ -71,7 +71,6 @@ typedef struct Catalog
 	Oid			statistic;
 	Oid			request_statistic;
 	Oid			call[CALL_COUNT];
-	Oid			object[OBJECT_COUNT];
 	Oid			source[SOURCE_COUNT];
 	Oid			verdict[VERDICT_COUNT];
 } Catalog;

@@ -51,7 +51,7 @@ own_key(const Input *input)
 static bool
 may_have_further(const Account *account)
 {
-	const PropertySet *set = account->rules[OBJECT_IS_COMPANY].properties;
+	const PropertySet *set = account->rules[OBJECT_IS_COMPANY]->properties;
 
 	return set == NULL ||
 		schema_property(set, MESSAGE_FURTHER_DOMAINS, strlen(MESSAGE_FURTHER_DOMAINS)) != NULL;

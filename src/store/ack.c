@@ -18,6 +18,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
+#include "message/object_type.h"
 #include "base/clock.h"
 #include "counts/statistics.h"
 #include "ring/outbox.h"
@@ -370,6 +371,7 @@ look_up_row(LookUp *look_up, const Catalog *catalog, const AckResult *result)
 	int			child = RING_CHILD(id);
 	TupleTableSlot *slot;
 	bool		isnull;
+	int			object;
 	AckOf		of = {0};
 
 	if (!find_in(look_up, catalog->outbox[child], catalog->outbox_id[child], id) &&
@@ -377,10 +379,11 @@ look_up_row(LookUp *look_up, const Catalog *catalog, const AckResult *result)
 		return of;
 	slot = look_up->scan.slot;
 	of.server = DatumGetObjectId(slot_getattr(slot, Anum_outbox_server, &isnull));
-	of.object = (Object) ring_enum_position(catalog->object, OBJECT_COUNT,
-											DatumGetObjectId(slot_getattr(slot,
-																		  Anum_outbox_object,
-																		  &isnull)));
+	object = object_of_text(DatumGetTextPP(slot_getattr(slot, Anum_outbox_object, &isnull)));
+	/* a row that was put there by hand, of a word that is none */
+	if (object < 0 || object == OBJECT_MAX)
+		return of;
+	of.object = (Object) object;
 	of.call = (Call) ring_enum_position(catalog->call, CALL_COUNT,
 										DatumGetObjectId(slot_getattr(slot, Anum_outbox_call,
 																	  &isnull)));

@@ -29,6 +29,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
+#include "message/object_type.h"
 #include "base/guc.h"
 #include "ring/ring_scan.h"
 #include "store/append.h"
@@ -291,7 +292,6 @@ confirmed_end_reading(void)
 static bool
 find_row(RingScan *scan, const ConfirmedName *name)
 {
-	Oid			object = ring_catalog(false)->object[name->object];
 	ScanKeyData keys[2];
 	bool		isnull;
 
@@ -299,7 +299,8 @@ find_row(RingScan *scan, const ConfirmedName *name)
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(name->record_id));
 	index_rescan(scan->scan, keys, 2, NULL, 0);
 	while (ring_scan_next(scan))
-		if (DatumGetObjectId(slot_getattr(scan->slot, CONFIRMED_OBJECT + 1, &isnull)) == object)
+		if (object_of_text(DatumGetTextPP(slot_getattr(scan->slot, CONFIRMED_OBJECT + 1,
+													   &isnull))) == (int) name->object)
 			return true;
 	return false;
 }
@@ -423,8 +424,7 @@ append_confirmed(Appender *append, const Confirmed *confirmed)
 	append_next(append, &values, &isnull);
 	values[CONFIRMED_AT] = TimestampTzGetDatum(confirmed->at);
 	values[CONFIRMED_SERVER] = ObjectIdGetDatum(confirmed->name.server);
-	values[CONFIRMED_OBJECT] =
-		ObjectIdGetDatum(ring_catalog(false)->object[confirmed->name.object]);
+	values[CONFIRMED_OBJECT] = object_datum(confirmed->name.object);
 	values[CONFIRMED_RECORD_ID] = CStringGetTextDatum(confirmed->name.record_id);
 	values[CONFIRMED_PROPERTIES] = pairs_datum(confirmed);
 	memset(isnull, false, CONFIRMED_COLUMNS * sizeof(bool));

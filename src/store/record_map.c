@@ -250,8 +250,7 @@ next_record(RecordTable *table, const MapEntry *record)
 			column_is(table->slot, RECORD_KEY_PROPERTY, record->key_property) &&
 			DatumGetObjectId(slot_getattr(table->slot, RECORD_SERVER + 1, &isnull)) ==
 			record->server &&
-			DatumGetObjectId(slot_getattr(table->slot, RECORD_OBJECT + 1, &isnull)) ==
-			table->catalog->object[record->object])
+			column_is(table->slot, RECORD_OBJECT, object_types[record->object].name))
 			return true;
 	return false;
 }
@@ -315,7 +314,7 @@ append_record(RecordTable *table, const MapEntry *record)
 	append_next(table->append, &values, &isnull);
 	values[RECORD_KEY_HASH] = Int64GetDatum(record->key_hash);
 	values[RECORD_SERVER] = ObjectIdGetDatum(record->server);
-	values[RECORD_OBJECT] = ObjectIdGetDatum(table->catalog->object[record->object]);
+	values[RECORD_OBJECT] = object_datum(record->object);
 	values[RECORD_RECORD_ID] = CStringGetTextDatum(record->record_id);
 	values[RECORD_KEY_PROPERTY] = CStringGetTextDatum(record->key_property);
 	values[RECORD_KEY] = CStringGetTextDatum(record->key);

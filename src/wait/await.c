@@ -103,7 +103,7 @@ bool
 await_contact(WorkKey *key)
 {
 	Row		   *row = key_head(key);
-	Lane	   *contacts = &key->lane->account->lanes[FAMILY_CONTACTS];
+	Lane	   *contacts = key->lane->account->lanes[FAMILY_CONTACTS];
 	bool		is_first = await_is_first(row, contacts);
 
 	if (key->record_id[0] != '\0' || row->looked == LOOKED_LAST)
@@ -122,7 +122,7 @@ bool
 await_told(WorkKey *key)
 {
 	Row		   *row = key_head(key);
-	Lane	   *contacts = &key->lane->account->lanes[FAMILY_CONTACTS];
+	Lane	   *contacts = key->lane->account->lanes[FAMILY_CONTACTS];
 	WorkKey    *other;
 
 	if (!row->by_user_id || row->record_id[0] != '\0' || key->record_id[0] != '\0')

@@ -25,7 +25,7 @@
 static bool
 may_be_waited_for(Account *account)
 {
-	Lane	   *lane = &account->lanes[FAMILY_COMPANIES];
+	Lane	   *lane = account->lanes[FAMILY_COMPANIES];
 
 	return account->status.state == LANE_RUN && lane->status.state == LANE_RUN &&
 		lane->status.failures == 0 && !accounts_is_paused(lane) && !account->dropped;
@@ -35,10 +35,10 @@ may_be_waited_for(Account *account)
 static void
 let_go(Account *account)
 {
-	Lane	   *companies = &account->lanes[FAMILY_COMPANIES];
+	Lane	   *companies = account->lanes[FAMILY_COMPANIES];
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &account->lanes[FAMILY_CONTACTS].keys.shown)
+	dlist_foreach_modify(iter, &account->lanes[FAMILY_CONTACTS]->keys.shown)
 	{
 		WorkKey    *key = dlist_container(WorkKey, stand.shown, iter.cur);
 
@@ -54,7 +54,7 @@ company_first_wake(int64 now)
 
 	foreach_account(account)
 	{
-		Lane	   *lane = &account->lanes[FAMILY_COMPANIES];
+		Lane	   *lane = account->lanes[FAMILY_COMPANIES];
 		bool		goes;
 
 		if (lane->rows == 0 || lane->done != account->companies_done)
@@ -99,7 +99,7 @@ is_about_to_be_made(const WorkKey *company, bool for_backfill)
 static WorkKey *
 company_joined(const WorkKey *contact, const Lane *companies)
 {
-	WorkKey    *pair = queue_find(&contact->lane->account->lanes[FAMILY_ASSOCIATIONS],
+	WorkKey    *pair = queue_find(contact->lane->account->lanes[FAMILY_ASSOCIATIONS],
 								  contact->property, contact->key);
 	MessageKey	company;
 
@@ -127,7 +127,7 @@ bool
 company_first_await(WorkKey *contact)
 {
 	Account    *account = contact->lane->account;
-	Lane	   *companies = &account->lanes[FAMILY_COMPANIES];
+	Lane	   *companies = account->lanes[FAMILY_COMPANIES];
 	Row		   *row = key_head(contact);
 	const char *domain;
 	WorkKey    *company;

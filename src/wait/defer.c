@@ -378,7 +378,7 @@ column_oid(int row, int column)
 typedef struct Copy
 {
 	int64		id;
-	Lane	   *lane;			/* NULL: the SERVER is gone */
+	Lane	   *lane;			/* NULL: the SERVER is gone, or the object is none */
 	const char *property;
 	const char *key;
 } Copy;
@@ -390,12 +390,12 @@ read_copy(int i)
 {
 	Copy		copy = {.id = column_int64(i, 1)};
 	Account    *account = accounts_find(column_oid(i, 2));
-	Object		object =
-	(Object) ring_enum_position(ring_catalog(false)->object, OBJECT_COUNT, column_oid(i, 3));
+	char	   *object = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
 
-	if (account == NULL)
+	if (account != NULL)
+		copy.lane = accounts_open_lane(account, object_of_name(object, strlen(object)));
+	if (copy.lane == NULL)
 		return copy;
-	copy.lane = &account->lanes[object];
 	copy.property = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
 	copy.key = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
 	(void) admit_resolve(copy.lane, copy.id, &copy.property, &copy.key);
@@ -491,7 +491,7 @@ defer_rows(void)
 		row->property = copy.property;
 		row->name = copy.key;
 		row->server = column_oid(i, 2);
-		row->object = column_oid(i, 3);
+		row->object = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
 		row->call = column_oid(i, 6);
 		row->text = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
 		row->backfill =

@@ -100,7 +100,7 @@ typedef struct DeferredRow
 	const char *name;			/* and that key's own name */
 	Oid			server;
 	Oid			call;
-	Oid			object;
+	const char *object;
 	const char *text;			/* key as in the outbox */
 	bool		backfill;
 } DeferredRow;

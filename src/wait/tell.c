@@ -32,9 +32,11 @@
 static void
 wake(Account *account, const char *user_id, bool goes_through_ready)
 {
-	for (int i = 0; i < FAMILY_COUNT && queue_has_user_ids(); i++)
+	if (!queue_has_user_ids())
+		return;
+	foreach_lane_of(lane, account)
 	{
-		WorkKey    *key = queue_find(&account->lanes[i], MESSAGE_USER_ID, user_id);
+		WorkKey    *key = queue_has_user_ids() ? queue_find(lane, MESSAGE_USER_ID, user_id) : NULL;
 
 		if (key == NULL)
 			continue;
@@ -69,9 +71,13 @@ tell_is_awaited(Oid server, const char *user_id)
 {
 	Account    *account = accounts_find(server);
 
-	for (int i = 0; account != NULL && i < FAMILY_COUNT && queue_has_user_ids(); i++)
-		if (queue_find(&account->lanes[i], MESSAGE_USER_ID, user_id) != NULL)
+	if (account == NULL || !queue_has_user_ids())
+		return false;
+	foreach_lane_of(lane, account)
+	{
+		if (queue_find(lane, MESSAGE_USER_ID, user_id) != NULL)
 			return true;
+	}
 	return false;
 }
 

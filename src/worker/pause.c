@@ -9,7 +9,7 @@
  * whatever way the row came.  What is under way ends; nothing new begins.
  *
  * Locks: ACCESS SHARE on hubspot.pause in the worker.  Memory: what is read
- * goes with the transaction; what is shown of it is in Account and Lane.
+ * stays until the next look; what is shown of it is in Account and Lane.
  */
 #include "postgres.h"
 
@@ -22,12 +22,14 @@
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
 #include "backend/statement.h"
+#include "base/worker_context.h"
 #include "cluster/shared.h"
 #include "cluster/suspect.h"
 #include "queue/accounts.h"
@@ -58,7 +60,7 @@ names_of_lanes(void)
 	StringInfoData names;
 
 	initStringInfo(&names);
-	for (int i = 0; i < FAMILY_COUNT; i++)
+	for (int i = 0; i < OBJECT_COUNT; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", lane_family_name((LaneFamily) i));
 	return names.data;
 }
@@ -171,11 +173,10 @@ hubspot_resume(PG_FUNCTION_ARGS)
 void
 pause_suspect(int64 answer)
 {
-	int			family = answer & 0xff;
+	const char *lane = object_code_lane((uint32) answer);
 	Datum		values[] = {
-		ObjectIdGetDatum((Oid) (answer >> 8)),
-		CStringGetTextDatum(family < FAMILY_COUNT
-							? lane_family_name((LaneFamily) family) : WHOLE_ACCOUNT),
+		ObjectIdGetDatum((Oid) (answer >> 32)),
+		CStringGetTextDatum(lane != NULL ? lane : WHOLE_ACCOUNT),
 		CStringGetTextDatum(SUSPECT_REASON("an answer of HubSpot"))
 	};
 
@@ -200,7 +201,8 @@ typedef struct Order
 	char	   *detail;			/* who, since when, why */
 } Order;
 
-static bool any_paused;			/* as of the last look */
+static List *paused;			/* orders, as of the last look ... */
+static MemoryContext paused_context;	/* ... and their memory, NULL: there are none */
 
 static Order *
 read_order(TupleTableSlot *slot)
@@ -272,18 +274,47 @@ apply(Account *account, const Lane *lane, LaneStatus *pause, List *orders)
 	account->limits_changed = true;
 }
 
+/* In memory that the next look replaces; NIL: nobody is paused. */
+static List *
+look(void)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hubspot pauses",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *orders = read_orders();
+
+	MemoryContextSwitchTo(old);
+	if (paused_context != NULL)
+		MemoryContextDelete(paused_context);
+	paused_context = NULL;
+	if (orders == NIL)
+		MemoryContextDelete(context);
+	else
+	{
+		MemoryContextSetParent(context, WorkerContext);
+		paused_context = context;
+	}
+	return orders;
+}
+
 void
 pause_load(void)
 {
-	List	   *orders = read_orders();
+	bool		were_paused = paused != NIL;
 
-	if (orders == NIL && !any_paused)
+	paused = look();
+	if (paused == NIL && !were_paused)
 		return;
-	any_paused = orders != NIL;
 	foreach_account(account)
 	{
-		apply(account, NULL, &account->pause, orders);
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			apply(account, &account->lanes[i], &account->lanes[i].pause, orders);
+		apply(account, NULL, &account->pause, paused);
+		foreach_lane_of(lane, account)
+			apply(account, lane, &lane->pause, paused);
 	}
+}
+
+void
+pause_apply(Lane *lane)
+{
+	apply(lane->account, lane, &lane->pause, paused);
 }

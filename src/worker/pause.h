@@ -14,6 +14,9 @@
  */
 extern void pause_load(void);
 
+/* A lane that has just come to be: what the last look has found holds for it, too. */
+extern void pause_apply(Lane *lane);
+
 /* Pause the lane of an answer, see suspect.h; inside a transaction. */
 extern void pause_suspect(int64 answer);
 

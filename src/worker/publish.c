@@ -51,7 +51,7 @@ describe_lane(Lane *lane, LaneReport *report, int64 now)
 	LaneStatus	status = servers_effective_status(lane);
 
 	report->server = lane->account->server;
-	report->family = lane->family;
+	report->object = object_code(lane->family);
 	report->event = status.event;
 	strlcpy(report->reason, status.reason, sizeof(report->reason));
 	report->own = Min(status.own, (int) strlen(report->reason));

@@ -512,14 +512,14 @@ send_one(Lane *lane, bool more_to_read, int64 now, int64 *wait_us)
 		!ack_is_full();
 }
 
-/* Whether the account's own state lets a family send; the day's limit spares the exempt ones. */
+/* Whether the account's own state lets a lane send; the day's limit spares the exempt ones. */
 static bool
-account_lets(const Account *account, LaneFamily family)
+account_lets(const Account *account, const Lane *lane)
 {
 	return account->options != NULL &&
 		(account->status.state == LANE_RUN ||
 		 (account->status.state == LANE_DAILY &&
-		  meter_is_exempt(account->lanes[family].work->kind->meter)));
+		  meter_is_exempt(lane->work->kind->meter)));
 }
 
 int64
@@ -538,16 +538,16 @@ send_what_may(bool more_to_read)
 		if (account->status.state != LANE_RUN && account->status.until > now &&
 			account->pause.state == LANE_RUN)
 			wait_us = clock_sooner(wait_us, account->status.until - now);
-		schema_lane_give_up(&account->lanes[FAMILY_SCHEMA]);
+		schema_lane_give_up(account->lanes[FAMILY_SCHEMA]);
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped &&
-			!accounts_is_paused(&account->lanes[FAMILY_SCHEMA]))
-			schema_lane_refresh(&account->lanes[FAMILY_SCHEMA]);
-		for (int i = 0; i < FAMILY_COUNT; i++)
+			!accounts_is_paused(account->lanes[FAMILY_SCHEMA]))
+			schema_lane_refresh(account->lanes[FAMILY_SCHEMA]);
+		foreach_lane_of(lane, account)
 		{
 			if (account->dropped)
-				batch_cancel_lane(&account->lanes[i]);
-			else if (account_lets(account, (LaneFamily) i))
-				while (send_one(&account->lanes[i], more_to_read, now, &wait_us))
+				batch_cancel_lane(lane);
+			else if (account_lets(account, lane))
+				while (send_one(lane, more_to_read, now, &wait_us))
 					;
 		}
 		if (account->status.state == LANE_RUN && account->options != NULL && !account->dropped)
@@ -921,11 +921,12 @@ send_collect(void)
 		Transfer	transfer = transfers[response.slot];
 		Reply		reply;
 		AckRequest *request;
-		LaneFamily	family = transfer.batch != NULL
-		? transfer.batch->lane->family : transfer.lane != NULL
-		? transfer.lane->family : transfer.reading != NULL ? FAMILY_SCHEMA : FAMILY_COUNT;
+		const Lane *lane = transfer.batch != NULL
+		? transfer.batch->lane : transfer.reading != NULL
+		? transfer.account->lanes[FAMILY_SCHEMA] : transfer.lane;
+		uint32		code = lane != NULL ? object_code(lane->family) : SUSPECT_NO_LANE;
 		Suspect		outer =
-		suspect_begin(SUSPECT_ANSWER, suspect_answer_id(transfer.account->server, family));
+		suspect_begin(SUSPECT_ANSWER, suspect_answer_id(transfer.account->server, code));
 
 		/*
 		 * Within the suspicion: should this answer end the process, the next worker knows which

@@ -45,14 +45,17 @@
 #include "worker/pause.h"
 #include "worker/servers.h"
 
-static const FamilyWork *const families[FAMILY_COUNT] = {
-	[FAMILY_CONTACTS] = &contacts_work,
-	[FAMILY_COMPANIES] = &companies_work,
-	[FAMILY_ASSOCIATIONS] = &associations_work,
-	[FAMILY_EVENTS] = &events_work,
-	[FAMILY_FORMS] = &forms_work,
-	[FAMILY_SCHEMA] = &schema_work,
-	[FAMILY_LISTS] = &lists_work,
+static const AccountsWork families = {
+	.fixed = {
+		[FAMILY_CONTACTS] = &contacts_work,
+		[FAMILY_COMPANIES] = &companies_work,
+		[FAMILY_ASSOCIATIONS] = &associations_work,
+		[FAMILY_EVENTS] = &events_work,
+		[FAMILY_FORMS] = &forms_work,
+		[FAMILY_SCHEMA] = &schema_work,
+		[FAMILY_LISTS] = &lists_work,
+	},
+	.opened = pause_apply,
 };
 
 static bool servers_changed = true;
@@ -66,9 +69,9 @@ server_changed(Datum arg, int cacheid, uint32 hashvalue)
 void
 servers_init(void)
 {
-	for (int i = 0; i < FAMILY_COUNT; i++)
-		Assert(families[i]->kind->max_inputs == object_types[i].per_request);
-	accounts_init();
+	for (int i = 0; i < OBJECT_COUNT; i++)
+		Assert(families.fixed[i]->kind->max_inputs == object_types[i].per_request);
+	accounts_init(&families);
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
 }
 
@@ -132,10 +135,10 @@ static void
 restart(Account *account)
 {
 	lane_event(&account->status, EVENT_START, NULL, 0);
-	for (int i = 0; i < FAMILY_COUNT; i++)
+	foreach_lane_of(lane, account)
 	{
-		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
-		account->lanes[i].trusted = 0;	/* the address may be another one */
+		lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
+		lane->trusted = 0;		/* the address may be another one */
 	}
 	schema_sync_restart(account);
 	reading_restart(account);
@@ -236,7 +239,6 @@ load_accounts(void)
 	List	   *servers = account_list();
 	List	   *fresh = NIL;
 	ListCell   *cell;
-	const char *lane;
 
 	foreach_account(account)
 	{
@@ -245,10 +247,9 @@ load_accounts(void)
 			account->dropped = true;
 			account->sheds_confirmed = true;
 			forget_token(account);
-			for (int i = 0; i < FAMILY_COUNT; i++)
-				lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
-			for (int i = 0; i < ACCOUNT_STATUSES; i++)
-				lane_leave(accounts_status(account, i, &lane));
+			foreach_lane_of(lane, account)
+				lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
+			accounts_leave(account);
 			reading_leave(account);
 		}
 	}
@@ -257,7 +258,7 @@ load_accounts(void)
 		Account    *account = accounts_find(lfirst_oid(cell));
 
 		if (account == NULL)
-			account = accounts_add(lfirst_oid(cell), families);
+			account = accounts_add(lfirst_oid(cell));
 		if (account->to_recall)
 			fresh = lappend_oid(fresh, account->server);
 		if (was_altered(account))
@@ -356,8 +357,8 @@ servers_reload(void)
 			(account->secret.token != NULL && account->status.state != LANE_RUN))
 			restart(account);
 		else
-			for (int i = 0; i < FAMILY_COUNT; i++)
-				lane_reload(&account->lanes[i].status);
+			foreach_lane_of(lane, account)
+				lane_reload(&lane->status);
 		schema_sync_reload(account);
 		reading_reload(account);
 	}
@@ -575,9 +576,11 @@ servers_save(void)
 			continue;
 		if (account->info_changed)
 			save_info(account);
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			if (lane_wants_saving(&account->lanes[i]))
-				save_limits(account, &account->lanes[i]);
+		foreach_lane_of(lane, account)
+		{
+			if (lane_wants_saving(lane))
+				save_limits(account, lane);
+		}
 	}
 	PopActiveSnapshot();
 	SPI_finish();
@@ -591,8 +594,8 @@ servers_saved(void)
 		if (!wants_saving(account))
 			continue;
 		account->info_changed = account->limits_changed = false;
-		for (int i = 0; i < FAMILY_COUNT; i++)
-			account->lanes[i].saved = account->lanes[i].saving;
+		foreach_lane_of(lane, account)
+			lane->saved = lane->saving;
 	}
 }
 
@@ -612,7 +615,7 @@ is_unsettled(const Lane *lane)
 	int			part = schema_sync_part(lane);
 
 	return lane->status.state == LANE_RUN && lane->rows > 0 &&
-		((part >= 0 && !lane->account->sync[part].settled) ||
+		((part >= 0 && !lane->account->sync[part]->settled) ||
 		 reading_holds(lane, clock_us()) < 0);
 }
 

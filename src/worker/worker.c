@@ -514,13 +514,16 @@ want_what_sessions_want(void)
 {
 	Account    *account;
 	Oid			server;
+	uint32		code;
 	int			part;
 	ReadingWish wish;
 
-	if (shared_take_wanted_schema(slot, &server, &part))
+	if (shared_take_wanted_schema(slot, &server, &code))
 	{
 		account = accounts_find(server);
-		if (account != NULL && part < OBJECT_COUNT && object_types[part].has_schema)
+		part = object_of_code(code);
+		if (account != NULL && accounts_open_lane(account, part) != NULL &&
+			object_types[part].has_schema)
 			schema_sync_want(account, (Object) part);
 	}
 	if (shared_take_wanted_reading(slot, &wish))

@@ -4,9 +4,20 @@ CREATE EXTENSION hubspot;
 \x on
 SELECT * FROM hubspot.object_types();
 \x off
--- A row for each label; a lane is of one object
-SELECT array_agg(t.object) = enum_range(NULL::hubspot.object)::text[] AS complete FROM hubspot.object_types() t;
+-- A lane is of one object
 SELECT lane FROM hubspot.object_types() GROUP BY lane HAVING count(*) > 1;
+-- Types of records: no word, lane or type id twice, nor one of an object that is no record; what is named is known
+SELECT object, lane, type_id, path, scopes, pipeline_property, stage_property, born_with, born_associated, stands_alone FROM hubspot.record_types();
+WITH words AS (
+	SELECT object, lane, type_id, path FROM hubspot.record_types()
+	UNION ALL SELECT object, lane, type_id, NULL FROM hubspot.object_types() WHERE NOT is_record)
+SELECT w.kind, w.word FROM words, LATERAL (VALUES ('object', object), ('lane', lane), ('type id', type_id), ('path', path)) w(kind, word)
+	WHERE w.word IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1;
+SELECT object FROM hubspot.record_types() WHERE num_nulls(object, lane, type_id, path, modified_property) > 0 OR scopes = '{}'
+	OR (pipeline_property IS NULL) <> (stage_property IS NULL);
+SELECT object FROM hubspot.record_types() WHERE hubspot.word_of_object(object) <> object OR hubspot.word_of_object(type_id) <> object OR hubspot.lane_of_object(type_id) <> lane;
+SELECT w, hubspot.word_of_object(w) AS word, hubspot.lane_of_object(w) AS lane
+	FROM unnest('{contact,0-2,event,2-123,2-999999999,0-18,2-,2-0,2-01,2-1234567890,1-5,2-12a,deals,"",Deal}'::text[]) w;
 -- A record has all that records have, and others have nothing of it
 SELECT object FROM hubspot.object_types() t WHERE is_record AND (type_id IS NULL OR id_member IS NULL OR id_option IS NULL
 	OR can_be_erased IS NULL OR NOT has_schema OR NOT can_be_synced OR NOT merges OR keyed_by_contact);

@@ -12,7 +12,7 @@ SELECT item, name, detail FROM hubspot_sync_preview('customers', mapping => '{"e
 
 INSERT INTO hubspot.schema SELECT oid, part, now(), true FROM pg_foreign_server, unnest('{contact,company,event}'::text[]) part;
 INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, read_only, options)
-	SELECT s.oid, p.object::hubspot.object, p.name, p.type, p.field_type, p.name, false, p.name = 'createdate', p.options::jsonb
+	SELECT s.oid, p.object, p.name, p.type, p.field_type, p.name, false, p.name = 'createdate', p.options::jsonb
 	FROM pg_foreign_server s, (VALUES ('contact', 'email', 'string', 'text', '[]'), ('contact', 'firstname', 'string', 'text', '[]'),
 		('contact', 'tier', 'enumeration', 'select', '[{"value": "gold", "label": "Gold"}, {"value": "s", "label": "Silver"}]'),
 		('contact', 'score', 'number', 'number', '[]'), ('contact', 'code', 'number', 'number', '[]'), ('contact', 'vip', 'bool', 'booleancheckbox', '[]'),

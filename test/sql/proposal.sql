@@ -28,7 +28,7 @@ SELECT what, statement, remark FROM hubspot_sync_schema('app');
 -- HubSpot has told
 UPDATE hubspot.schema SET known = true;
 INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, read_only, options)
-	SELECT s.oid, p.object::hubspot.object, p.name, p.type, p.field_type, p.name, false, false, '[]'
+	SELECT s.oid, p.object, p.name, p.type, p.field_type, p.name, false, false, '[]'
 	FROM pg_foreign_server s, (VALUES ('contact', 'email', 'string', 'text'), ('contact', 'firstname', 'string', 'text'), ('contact', 'lastname', 'string', 'text'),
 		('company', 'name', 'string', 'text'), ('company', 'domain', 'string', 'text'), ('company', 'numberofemployees', 'number', 'number')) AS p(object, name, type, field_type);
 SELECT ordinal, what, name, statement, remark FROM hubspot_sync_schema('app');

@@ -70,8 +70,8 @@ CREATE VIEW hubspot.repeatable AS
 		coalesce('events=legacy' = ANY (s.srvoptions), false) AS legacy
 	FROM (SELECT x.* FROM hubspot.outbox x
 		UNION ALL
-		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.object, d.source, d.report, d.parent, d.deadline, d.backfill, d.mode,
-			d.replay_of, d.called_at, d.key_property, d.key, d.problem, d.message
+		SELECT d.id, d.xid, d.created_at, d.server, d.call, d.source, d.report, d.parent, d.deadline, d.backfill, d.mode,
+			d.replay_of, d.called_at, d.object, d.key_property, d.key, d.problem, d.message
 		FROM hubspot.dead d WHERE NOT EXISTS (SELECT FROM hubspot.outbox x WHERE x.id = d.id)) o
 	LEFT JOIN (pg_catalog.pg_foreign_server s
 		JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw AND f.fdwname = 'hubspot') ON s.oid = o.server

@@ -151,7 +151,7 @@ may_look(const ReadingState *state, int64 now)
 	/* where it cannot be read now, that would only hold up the lane */
 	return state->settled && state->told && account->status.state == LANE_RUN &&
 		state->trouble.state == LANE_RUN &&
-		!accounts_is_paused(&account->lanes[FAMILY_SCHEMA]) &&
+		!accounts_is_paused(account->lanes[FAMILY_SCHEMA]) &&
 		(state->looked_at == 0 || now - state->looked_at >= LOOK_EVERY_US ||
 		 now < state->looked_at);
 }
@@ -359,7 +359,7 @@ query_for(const ReadingState *state)
 bool
 reading_next(Account *account, int64 now, ReadingRequest *request)
 {
-	if (accounts_is_paused(&account->lanes[FAMILY_SCHEMA]))
+	if (accounts_is_paused(account->lanes[FAMILY_SCHEMA]))
 		return false;
 	foreach_reading(state, account)
 	{

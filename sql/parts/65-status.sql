@@ -194,6 +194,38 @@ COMMENT ON COLUMN hubspot.stuck.reason IS 'which process goes on since when, or 
 COMMENT ON COLUMN hubspot.stuck.pid IS 'process that is stuck in it; NULL: it waits';
 COMMENT ON COLUMN hubspot.stuck.until IS 'when that process was told to end';
 
+/*
+ * Rows that name records of another table by a foreign key, or are about the
+ * records of their own, would come before these and be in vain.  In a circle
+ * nobody waits for one that waits for him.
+ */
+CREATE FUNCTION hubspot.fills_waiting() RETURNS TABLE (sync integer, waits_for integer)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE open AS MATERIALIZED (
+		SELECT d.id, d.server, d.relation, coalesce((SELECT t.is_record FROM hubspot.object_types() t WHERE t.object = d.object), true) AS is_record,
+			ARRAY(SELECT c.attnum FROM jsonb_to_recordset(d.columns) AS c(attnum smallint)) || d.key_attnum AS columns
+		FROM hubspot.sync d
+		JOIN hubspot.sync_state s ON s.sync = d.id
+		WHERE d.follows AND d.held IS NULL AND s.fill_started_at IS NOT NULL AND s.fill_finished_at IS NULL AND NOT s.fill_lacking
+	), needs AS (
+		SELECT a.id AS sync, b.id AS waits_for
+		FROM open a
+		JOIN open b ON b.server = a.server AND b.id <> a.id AND b.is_record
+		WHERE (a.relation = b.relation AND NOT a.is_record)
+			OR EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.relation AND k.contype = 'f' AND k.confrelid = b.relation AND k.conkey && a.columns)
+	), reach AS (
+		SELECT n.sync, n.waits_for FROM needs n
+		UNION
+		SELECT r.sync, n.waits_for FROM reach r JOIN needs n ON n.sync = r.waits_for
+	)
+	SELECT n.sync, n.waits_for FROM needs n
+	WHERE NOT EXISTS (SELECT FROM reach r WHERE r.sync = n.waits_for AND r.waits_for = n.sync)
+$$;
+COMMENT ON FUNCTION hubspot.fills_waiting() IS
+'which back-fill reads nothing yet, and for which other one: its rows name records, by a foreign key or as they are of the same table, that the other one has still to queue';
+
 CREATE VIEW hubspot.backfills AS
 	SELECT y.name, y.server,
 		CASE WHEN y.held IS NOT NULL THEN 'held'
@@ -201,6 +233,7 @@ CREATE VIEW hubspot.backfills AS
 			WHEN h.reason IS NOT NULL THEN 'held'
 			WHEN k.state IS NOT NULL THEN k.state
 			WHEN s.failures > 0 THEN 'failed'
+			WHEN w.names IS NOT NULL THEN 'waiting for others'
 			WHEN f.waits THEN 'waiting for HubSpot'
 			ELSE 'reading' END AS state,
 		coalesce(s.fill_rows, 0) AS rows_read,
@@ -211,9 +244,11 @@ CREATE VIEW hubspot.backfills AS
 		CASE WHEN s.fill_finished_at IS NULL AND y.held IS NULL AND h.reason IS NULL AND k.state IS NULL AND s.failures = 0 AND r.rate > 0 AND s.fill_total > s.fill_rows
 			THEN pg_catalog.make_interval(secs => (s.fill_total - s.fill_rows) / r.rate) END AS eta,
 		s.fill_started_at AS started_at, s.fill_finished_at AS finished_at,
-		coalesce(y.held, h.reason, k.reason, hubspot.error_shown(s.error, s.error_code, y.owner_oid), s.problem) AS error
+		coalesce(y.held, h.reason, k.reason, hubspot.error_shown(s.error, s.error_code, y.owner_oid), s.problem, 'its rows name records that are queued first, by ' || w.names) AS error
 	FROM hubspot.sync y
 	JOIN hubspot.sync_state s ON s.sync = y.id AND s.fill_started_at IS NOT NULL
+	LEFT JOIN (SELECT v.sync, string_agg(pg_catalog.quote_literal(z.name), ', ' ORDER BY z.name) AS names
+		FROM hubspot.fills_waiting() v JOIN hubspot.sync z ON z.id = v.waits_for GROUP BY v.sync) w ON w.sync = y.id
 	LEFT JOIN hubspot.fill_report() f ON f.sync = y.id
 	LEFT JOIN hubspot.copy_held h ON s.fill_finished_at IS NULL
 	LEFT JOIN hubspot.stuck k ON k.sync = y.id AND s.fill_finished_at IS NULL
@@ -221,10 +256,10 @@ CREATE VIEW hubspot.backfills AS
 		coalesce(s.fill_finished_at, pg_catalog.clock_timestamp()) - s.fill_started_at), 0)::float8 AS rate) r
 	WHERE y.follows;
 COMMENT ON VIEW hubspot.backfills IS
-'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), done (all is read and queued), held, stuck (its process goes on although it was told to end), waiting (for one of the same owner that is stuck) or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';
+'a row per back-fill of a followed table: state is reading, waiting for HubSpot (enough is queued), waiting for others (error names those whose records its rows name), done (all is read and queued), held, stuck (its process goes on although it was told to end), waiting (for one of the same owner that is stuck) or failed (error says why; it is tried again); rows_total is estimated until it is done; rows_per_second since its start; share and eta are NULL when they are not known';
 COMMENT ON COLUMN hubspot.backfills.name IS 'name of the sync';
 COMMENT ON COLUMN hubspot.backfills.server IS 'name of the SERVER';
-COMMENT ON COLUMN hubspot.backfills.state IS 'reading, waiting for HubSpot (enough is queued), done (all is read and queued), held, stuck, waiting (for one of its owner that is stuck) or failed';
+COMMENT ON COLUMN hubspot.backfills.state IS 'reading, waiting for HubSpot (enough is queued), waiting for others (whose records its rows name), done (all is read and queued), held, stuck, waiting (for one of its owner that is stuck) or failed';
 COMMENT ON COLUMN hubspot.backfills.rows_read IS 'rows that it has read and queued';
 COMMENT ON COLUMN hubspot.backfills.rows_total IS 'rows of the table, estimated until it is done';
 COMMENT ON COLUMN hubspot.backfills.share IS 'what part of the table it has read, 0 to 1; NULL: not known';
@@ -232,7 +267,7 @@ COMMENT ON COLUMN hubspot.backfills.rows_per_second IS 'rows read per second sin
 COMMENT ON COLUMN hubspot.backfills.eta IS 'how long it will still take at this rate; NULL: not known';
 COMMENT ON COLUMN hubspot.backfills.started_at IS 'when it was asked for';
 COMMENT ON COLUMN hubspot.backfills.finished_at IS 'when it had read all of the table; NULL: it has not';
-COMMENT ON COLUMN hubspot.backfills.error IS 'why it is held or failed, or what makes it slow, in words';
+COMMENT ON COLUMN hubspot.backfills.error IS 'why it is held or failed, for whom it waits, or what makes it slow, in words';
 
 CREATE FUNCTION hubspot.short_time(span interval) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

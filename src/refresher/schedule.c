@@ -103,6 +103,7 @@ static const char *const fills_sql =
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id) d"
 " WHERE d.held IS NULL AND d.follows AND d.fill_started_at IS NOT NULL AND "
 "d.fill_finished_at IS NULL" DOES_NOT_WAIT("d")
+" AND NOT EXISTS (SELECT FROM hubspot.fills_waiting() w WHERE w.sync = d.id)"
 " ORDER BY d.served_at NULLS FIRST, d.fill_started_at, d.id";
 
 static const char *const succeeded_sql =

@@ -31,7 +31,7 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'hubspot
 COMMENT ON FUNCTION hubspot.readings() IS
 'what is read from HubSpot when somebody needs it: word, what it is, how old it may be, which scope lets a token read it, what to do when HubSpot refuses';
 
-CREATE TABLE hubspot.custom_object (
+CREATE TABLE hubspot.object (
 	server oid NOT NULL,
 	type_id text COLLATE "C" NOT NULL,
 	name text COLLATE "C" NOT NULL,
@@ -42,23 +42,25 @@ CREATE TABLE hubspot.custom_object (
 	unique_properties text[] NOT NULL,
 	searchable_properties text[] NOT NULL,
 	display_property text COLLATE "C" NOT NULL,
+	property_group text COLLATE "C" NOT NULL,
 	associations jsonb NOT NULL,
 	read_at timestamptz NOT NULL,
 	PRIMARY KEY (server, type_id)
 );
-COMMENT ON TABLE hubspot.custom_object IS 'the custom objects of each account as HubSpot told them, when somebody names one';
-COMMENT ON COLUMN hubspot.custom_object.server IS 'oid of the SERVER';
-COMMENT ON COLUMN hubspot.custom_object.type_id IS 'HubSpot''s id of the type, which never changes';
-COMMENT ON COLUMN hubspot.custom_object.name IS 'internal name';
-COMMENT ON COLUMN hubspot.custom_object.full_name IS 'fully qualified name, p{hub id}_{name}';
-COMMENT ON COLUMN hubspot.custom_object.label IS 'name of one that HubSpot''s users see';
-COMMENT ON COLUMN hubspot.custom_object.plural_label IS 'name of several';
-COMMENT ON COLUMN hubspot.custom_object.required_properties IS 'what a new record must have';
-COMMENT ON COLUMN hubspot.custom_object.unique_properties IS 'by which a record can be told from all others, and that can be written';
-COMMENT ON COLUMN hubspot.custom_object.searchable_properties IS 'where HubSpot''s search looks';
-COMMENT ON COLUMN hubspot.custom_object.display_property IS 'the one that HubSpot shows as the record''s name';
-COMMENT ON COLUMN hubspot.custom_object.associations IS 'array of {to, from, name}: which objects its records can be associated with, by type id';
-COMMENT ON COLUMN hubspot.custom_object.read_at IS 'when HubSpot last told it';
+COMMENT ON TABLE hubspot.object IS 'the custom objects of each account as HubSpot told them, when somebody names one';
+COMMENT ON COLUMN hubspot.object.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.object.type_id IS 'HubSpot''s id of the type, which never changes';
+COMMENT ON COLUMN hubspot.object.name IS 'internal name';
+COMMENT ON COLUMN hubspot.object.full_name IS 'fully qualified name, p{hub id}_{name}';
+COMMENT ON COLUMN hubspot.object.label IS 'name of one that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.object.plural_label IS 'name of several';
+COMMENT ON COLUMN hubspot.object.required_properties IS 'what a new record must have';
+COMMENT ON COLUMN hubspot.object.unique_properties IS 'by which a record can be told from all others, and that can be written';
+COMMENT ON COLUMN hubspot.object.searchable_properties IS 'where HubSpot''s search looks';
+COMMENT ON COLUMN hubspot.object.display_property IS 'the one that HubSpot shows as the record''s name';
+COMMENT ON COLUMN hubspot.object.property_group IS 'HubSpot''s group that new properties go to';
+COMMENT ON COLUMN hubspot.object.associations IS 'array of {to, from, name}: which objects its records can be associated with, by type id';
+COMMENT ON COLUMN hubspot.object.read_at IS 'when HubSpot last told it';
 
 CREATE FUNCTION hubspot.object_named(object text, server name DEFAULT NULL) RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_object_named';

@@ -4,7 +4,7 @@
  *
  * HubSpot's own types are the same everywhere: their names come from a table.  A custom object has
  * a name of the account's, and a type id that never changes: what a name means is in
- * hubspot.custom_object, where the worker has stored it, and is remembered in this process for as
+ * hubspot.object, where the worker has stored it, and is remembered in this process for as
  * long as a miss would not have it read again.
  *
  * Memory: the remembered names in TopMemoryContext, at most MAX_REMEMBERED.
@@ -45,26 +45,42 @@ static bool
 is_called(const CrmType *type, const char *name)
 {
 	return pg_strcasecmp(type->name, name) == 0 || pg_strcasecmp(type->plural, name) == 0 ||
-		strcmp(type->type_id, name) == 0;
+		strcmp(type->type_id, name) == 0 || pg_strcasecmp(type->path, name) == 0;
 }
 
-/* The word of a type that every account has; NULL: none is called so. */
+/* The type after this one, of those that every account has; NULL: the first, and the end. */
+static const CrmType *
+next_own(const CrmType *type)
+{
+	if (type == NULL)
+		return &object_types[OBJECT_IS_CONTACT];
+	if (type == &object_types[OBJECT_IS_CONTACT])
+		return &object_types[OBJECT_IS_COMPANY];
+	/* the first row of that table is what a custom object begins as */
+	type = type == &object_types[OBJECT_IS_COMPANY] ? record_types + 1 : type + 1;
+	return type->name == NULL ? NULL : type;
+}
+
+/* The word of one that is called so; NULL: none is. */
 static const char *
 own_type(const char *name)
 {
-	foreach_object(object, is_record)
-	{
-		if (is_called(&object_types[object], name))
-			return object_types[object].name;
-	}
+	for (const CrmType *type = next_own(NULL); type != NULL; type = next_own(type))
+		if (is_called(type, name))
+			return type->name;
 	return NULL;
 }
 
-/* "contact, company, deal": what there is in any account. */
+/* "contact, company, deal, ..." */
 static const char *
 list_own(void)
 {
-	return object_names_where(is_record);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (const CrmType *type = next_own(NULL); type != NULL; type = next_own(type))
+		appendStringInfo(&text, "%s%s", text.len > 0 ? ", " : "", type->name);
+	return text.data;
 }
 
 /* "2-123" */
@@ -172,11 +188,19 @@ ask(const char *sql, Oid server, const char *name)
 static char *
 custom_type(Oid server, const char *name)
 {
-	return ask("SELECT type_id FROM hubspot.custom_object WHERE server = $1"
+	return ask("SELECT type_id FROM hubspot.object WHERE server = $1"
 			   " AND pg_catalog.lower($2) IN (type_id, pg_catalog.lower(name), "
 			   "pg_catalog.lower(full_name), 'p_' OPERATOR(pg_catalog.||) pg_catalog.lower(name))"
 			   " ORDER BY $2 IN (type_id, name, full_name, 'p_' OPERATOR(pg_catalog.||) name) DESC,"
 			   " type_id", server, name);
+}
+
+/* Where new properties of a custom object go; NULL: HubSpot has not told. */
+static char *
+custom_group(Oid server, const char *type_id)
+{
+	return ask("SELECT property_group FROM hubspot.object WHERE server = $1 AND type_id = $2",
+			   server, type_id);
 }
 
 /* "car (2-123), boat (2-124)" */
@@ -184,7 +208,7 @@ static char *
 list_custom(Oid server)
 {
 	return ask("SELECT pg_catalog.string_agg(pg_catalog.format('%s (%s)', name, type_id), ', '"
-			   " ORDER BY name) FROM (SELECT name, type_id FROM hubspot.custom_object"
+			   " ORDER BY name) FROM (SELECT name, type_id FROM hubspot.object"
 			   " WHERE server = $1 AND $2 = '' ORDER BY name LIMIT " MAX_LISTED ") o",
 			   server, "");
 }
@@ -286,6 +310,23 @@ objects_resolve(Oid server, const char *name)
 				 errdetail("%s", problem.detail),
 				 errhint("%s", problem.hint)));
 	return word;
+}
+
+const char *
+objects_property_group(Oid server, Object object)
+{
+	const CrmType *type = &object_types[object];
+	char	   *group;
+
+	if (type->property_group != NULL)
+		return type->property_group;
+	group = custom_group(server, type->type_id);
+	if (group == NULL)
+	{
+		(void) reading_await(server, READING_OBJECTS, "", 0);
+		group = custom_group(server, type->type_id);
+	}
+	return group;
 }
 
 Datum

@@ -47,6 +47,29 @@ append_object_association(StringInfo json, json_object *association)
 static const RowKind object_association_kind =
 {"toObjectTypeId", ROWS_MAX_NAME, ROWS_MAX_OBJECTS, append_object_association};
 
+/*
+ * Where a new property goes: to the one that the object shows as a record's name, which nobody can
+ * remove.  Else the group that HubSpot makes with an object.
+ */
+static const char *
+property_group_of(json_object *object)
+{
+	json_object *properties = reply_json_member(object, "properties", json_type_array);
+	const char *shown = rows_text_of(object, "primaryDisplayProperty");
+	size_t		count = properties == NULL ? 0 : json_object_array_length(properties);
+
+	for (size_t i = 0; i < Min(count, ROWS_MAX_OBJECTS); i++)
+	{
+		json_object *property = json_object_array_get_idx(properties, i);
+		const char *group = rows_text_of(property, "groupName");
+
+		if (strcmp(rows_text_of(property, "name"), shown) == 0 &&
+			rows_is_name(group, ROWS_MAX_NAME))
+			return group;
+	}
+	return psprintf("%s_information", rows_text_of(object, "name"));
+}
+
 static void
 append_object(StringInfo json, json_object *object)
 {
@@ -60,6 +83,7 @@ append_object(StringInfo json, json_object *object)
 	rows_add_text(json, "plural_label", rows_text_of(labels, "plural"), ROWS_MAX_LABEL);
 	rows_add_text(json, "display_property", rows_text_of(object, "primaryDisplayProperty"),
 				  ROWS_MAX_NAME);
+	rows_add_text(json, "property_group", property_group_of(object), ROWS_MAX_NAME);
 	rows_add_names(json, "required_properties",
 				   reply_json_member(object, "requiredProperties", json_type_array));
 	rows_add_names(json, "searchable_properties",
@@ -87,20 +111,22 @@ const Reading readings[READING_COUNT] = {
 		.remedy = "grant one of these scopes to the token, in HubSpot; custom objects need an "
 		"Enterprise subscription. Until then name them by their type ids (2-123)",
 		.max_age = AN_HOUR,
+		.maps = true,
 		.row = &object_kind,
 		.statements = {
-			"DELETE FROM hubspot.custom_object o WHERE o.server = $1 AND NOT EXISTS ("
+			"DELETE FROM hubspot.object o WHERE o.server = $1 AND NOT EXISTS ("
 			"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'type_id' = o.type_id)",
-			"INSERT INTO hubspot.custom_object (server, type_id, name, full_name, label, "
+			"INSERT INTO hubspot.object (server, type_id, name, full_name, label, "
 			"plural_label, required_properties, unique_properties, searchable_properties, "
-			"display_property, associations, read_at)"
+			"display_property, property_group, associations, read_at)"
 			" SELECT $1, e.type_id, e.name, e.full_name, e.label, e.plural_label, "
 			"e.required_properties, e.unique_properties, e.searchable_properties, "
-			"e.display_property, e.associations, pg_catalog.clock_timestamp()"
+			"e.display_property, e.property_group, e.associations, pg_catalog.clock_timestamp()"
 			" FROM (SELECT DISTINCT ON (r.type_id) r.* FROM ROWS FROM ("
 			"pg_catalog.jsonb_to_recordset($3) AS (type_id text, name text, full_name text, "
 			"label text, plural_label text, required_properties text[], unique_properties text[], "
-			"searchable_properties text[], display_property text, associations jsonb)) "
+			"searchable_properties text[], display_property text, property_group text, "
+			"associations jsonb)) "
 			"WITH ORDINALITY r ORDER BY r.type_id, r.ordinality DESC) e"
 			" ON CONFLICT (server, type_id) DO UPDATE SET name = excluded.name, "
 			"full_name = excluded.full_name, label = excluded.label, "
@@ -109,6 +135,7 @@ const Reading readings[READING_COUNT] = {
 			"unique_properties = excluded.unique_properties, "
 			"searchable_properties = excluded.searchable_properties, "
 			"display_property = excluded.display_property, "
+			"property_group = excluded.property_group, "
 			"associations = excluded.associations, read_at = excluded.read_at",
 		},
 	},

@@ -370,6 +370,54 @@ load_maps(Schema *schema, Oid server)
 	}
 }
 
+static void
+load_custom(Schema *schema, Oid server)
+{
+	query("SELECT type_id, property_group, pg_catalog.array_to_string(required_properties, ', ')"
+		  " FROM hubspot.object WHERE server = $1", server);
+	schema->ncustom = SPI_processed;
+	schema->custom =
+		MemoryContextAllocZero(schema->context, sizeof(CustomObject) * Max(schema->ncustom, 1));
+	for (int i = 0; i < schema->ncustom; i++)
+	{
+		schema->custom[i].type_id = text_of_row(schema->context, i, 1);
+		schema->custom[i].property_group = text_of_row(schema->context, i, 2);
+		schema->custom[i].born_with = text_of_row(schema->context, i, 3);
+	}
+}
+
+/* NULL: HubSpot has not told it, or it is none. */
+static const CustomObject *
+custom_object(const Schema *schema, Object object)
+{
+	for (int i = 0; i < schema->ncustom; i++)
+		if (strcmp(schema->custom[i].type_id, object_types[object].type_id) == 0)
+			return &schema->custom[i];
+	return NULL;
+}
+
+const char *
+schema_property_group(const Schema *schema, Object object)
+{
+	const CustomObject *custom;
+
+	if (object_types[object].property_group != NULL)
+		return object_types[object].property_group;
+	custom = custom_object(schema, object);
+	return custom == NULL ? NULL : custom->property_group;
+}
+
+const char *
+schema_born_with(const Schema *schema, Object object)
+{
+	const CustomObject *custom;
+
+	if (object_types[object].born_with != NULL)
+		return object_types[object].born_with;
+	custom = custom_object(schema, object);
+	return custom == NULL ? "" : custom->born_with;
+}
+
 Schema *
 schema_load(Oid server, MemoryContext parent)
 {
@@ -385,6 +433,7 @@ schema_load(Oid server, MemoryContext parent)
 	load_properties(schema, server);
 	load_events(schema, server);
 	load_maps(schema, server);
+	load_custom(schema, server);
 	SPI_finish();
 	if (push)
 		PopActiveSnapshot();

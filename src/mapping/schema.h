@@ -64,6 +64,14 @@ typedef struct TraitMap
 	const char *property;		/* NULL: the trait is not sent */
 } TraitMap;
 
+/* A custom object of the account. */
+typedef struct CustomObject
+{
+	const char *type_id;
+	const char *property_group; /* of new properties */
+	const char *born_with;		/* as in CrmType; "": nothing */
+} CustomObject;
+
 /* What HubSpot told of an object. */
 typedef struct SchemaPart
 {
@@ -81,6 +89,8 @@ typedef struct Schema
 	EventDefinition *events;
 	int			nmaps;
 	TraitMap   *maps;
+	int			ncustom;
+	CustomObject *custom;
 } Schema;
 
 static inline TimestampTz
@@ -95,6 +105,15 @@ schema_properties(const Schema *schema, Object part)
 {
 	return part < schema->nparts ? schema->parts[part].properties : NULL;
 }
+
+/* HubSpot's group for new properties of an object; NULL: not known. */
+extern const char *schema_property_group(const Schema *schema, Object object);
+
+/*
+ * What HubSpot wants of a new record, as names with ", " between them: by its documentation, or as
+ * it tells of a custom object.  "": nothing.
+ */
+extern const char *schema_born_with(const Schema *schema, Object object);
 
 /* Load a SERVER's schema from the tables, in a new child of parent; inside a transaction. */
 extern Schema *schema_load(Oid server, MemoryContext parent);

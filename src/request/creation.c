@@ -153,15 +153,20 @@ creation_forget(SchemaSync *sync)
 /* ---- requests and answers --------------------------------------------------------------- */
 
 static void
-append_property(StringInfo body, Object part, const UnknownProperty *property)
+append_property(StringInfo body, const char *group, const UnknownProperty *property)
 {
 	appendStringInfoString(body, "{\"name\":");
 	value_append_string(body, property->name, strlen(property->name));
 	appendStringInfoString(body, ",\"label\":");
 	value_append_string(body, property->name, strlen(property->name));
-	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\",\"groupName\":\"%s\"",
-					 property->type,
-					 schema_field_type(property->type), object_types[part].property_group);
+	appendStringInfo(body, ",\"type\":\"%s\",\"fieldType\":\"%s\"", property->type,
+					 schema_field_type(property->type));
+	/* without one HubSpot refuses, and its words are kept */
+	if (group != NULL)
+	{
+		appendStringInfoString(body, ",\"groupName\":");
+		value_append_string(body, group, strlen(group));
+	}
 	if (strcmp(property->type, "bool") == 0)
 		appendStringInfo(body, ",\"options\":[%s]", schema_bool_options);
 	if (property->is_key)
@@ -176,7 +181,7 @@ creation_tail(const SchemaSync *sync)
 }
 
 char *
-creation_body(const SchemaSync *sync, Object part)
+creation_body(const SchemaSync *sync, Object part, const char *group)
 {
 	StringInfoData body;
 	ListCell   *cell;
@@ -189,7 +194,7 @@ creation_body(const SchemaSync *sync, Object part)
 	{
 		if (cell != list_head(sync->to_create))
 			appendStringInfoChar(&body, ',');
-		append_property(&body, part, &((const Creation *) lfirst(cell))->property);
+		append_property(&body, group, &((const Creation *) lfirst(cell))->property);
 	}
 	appendStringInfoString(&body, "]}");
 	return body.data;

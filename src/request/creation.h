@@ -40,9 +40,12 @@ extern void creation_refuse(SchemaSync *sync, const char *name, const char *why)
 /* Why it has refused, in its words; NULL: nothing is known. */
 extern const char *creation_refusal(const SchemaSync *sync, const char *name);
 
-/* The next request, of an event the end of its path; there is something to come. */
+/*
+ * The next request, of an event the end of its path; there is something to come.  group: HubSpot's,
+ * of a record's properties; NULL: not known.
+ */
 extern const char *creation_tail(const SchemaSync *sync);
-extern char *creation_body(const SchemaSync *sync, Object part);
+extern char *creation_body(const SchemaSync *sync, Object part, const char *group);
 
 /* Its answer. */
 extern void creation_tried(SchemaSync *sync, Object part, const Reply *reply);

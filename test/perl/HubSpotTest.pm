@@ -69,11 +69,12 @@ my $patience = $PostgreSQL::Test::Utils::timeout_default;    # of PG_TEST_TIMEOU
 
 # A simulator; options as in HubSpotSimulator->start().  HubSpot may put one answer in several
 # ways: ANSWER_SEED chooses among them, without it answers are as they were recorded.
+# What an open fact means, READING_SEED chooses; without it, what is harder for us.
 sub start_simulator
 {
 	my (%options) = @_;
 	croak 'SIMULATOR is not set: run this through make check-tap' unless $ENV{SIMULATOR};
-	$options{config} = { answer_seed => 0 + ($ENV{ANSWER_SEED} // 0), %{ $options{config} // {} } };
+	$options{config} = { answer_seed => 0 + ($ENV{ANSWER_SEED} // 0), reading_seed => 0 + ($ENV{READING_SEED} // 0), %{ $options{config} // {} } };
 	return HubSpotSimulator->start($ENV{SIMULATOR}, PostgreSQL::Test::Utils::tempdir(),
 		token => $token, %options);
 }

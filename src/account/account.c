@@ -120,6 +120,9 @@ static const AccountOption option_rows[] = {
 	{"unknown_user_wait", KIND_SPAN, 0, 10 * 365.0 * SECS_PER_DAY, NULL, "1 day",
 	AT(unknown_user_wait), false, true},
 	{"events", KIND_WORD, 0, 0, event_policies, "custom", AT(events), false, true},
+
+	/* what it is for */
+	{"test_account", KIND_BOOL, 0, 0, NULL, "off", AT(test_account), false, true},
 };
 
 static AccountOption account_options[lengthof(option_rows) + OBJECT_COUNT];

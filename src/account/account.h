@@ -79,6 +79,7 @@ typedef struct AccountOptions
 	bool		primary_company;
 	bool		associate_company_trait;
 	bool		skip_unchanged;
+	bool		test_account;	/* hubspot_verify() may write to it */
 	int64		confirmed_for;	/* µs */
 	int64		unknown_user_wait;	/* the same, of rows whose userId nobody has told */
 } AccountOptions;

@@ -36,9 +36,16 @@ object_aclcheck(Oid catalog, Oid object, Oid role, AclMode mode)
 static inline bool
 object_ownercheck(Oid catalog, Oid object, Oid role)
 {
-	Assert(catalog == DatabaseRelationId || catalog == RelationRelationId);
-	return catalog == DatabaseRelationId
-		? pg_database_ownercheck(object, role) : pg_class_ownercheck(object, role);
+	switch (catalog)
+	{
+		case DatabaseRelationId:
+			return pg_database_ownercheck(object, role);
+		case ForeignServerRelationId:
+			return pg_foreign_server_ownercheck(object, role);
+		default:
+			Assert(catalog == RelationRelationId);
+			return pg_class_ownercheck(object, role);
+	}
 }
 
 /* 16: membership in a role and the right to SET ROLE to it are different. */

@@ -20,6 +20,7 @@ CREATE TABLE hubspot.verify_question (
 COMMENT ON TABLE hubspot.verify_question IS 'what HubSpot''s documentation leaves open, as requests that tell';
 COMMENT ON COLUMN hubspot.verify_question.question IS 'its word';
 COMMENT ON COLUMN hubspot.verify_question.ordinal IS 'place in the order in which they are asked';
+COMMENT ON SEQUENCE hubspot.verify_question_ordinal_seq IS 'numbers the questions';
 COMMENT ON COLUMN hubspot.verify_question.asks IS 'the question';
 COMMENT ON COLUMN hubspot.verify_question.assumed IS 'what the extension assumes';
 COMMENT ON COLUMN hubspot.verify_question.matters IS 'what it means where HubSpot does otherwise';
@@ -46,6 +47,7 @@ CREATE TABLE hubspot.verify_made (
 	request text NOT NULL
 );
 COMMENT ON TABLE hubspot.verify_made IS 'what verifications have made in HubSpot and not removed yet';
+COMMENT ON SEQUENCE hubspot.verify_made_id_seq IS 'numbers what verifications have made';
 COMMENT ON COLUMN hubspot.verify_made.id IS 'number: what was made last is removed first';
 COMMENT ON COLUMN hubspot.verify_made.server IS 'oid of the SERVER';
 COMMENT ON COLUMN hubspot.verify_made.request IS 'method and path of the request that removes it';
@@ -87,10 +89,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('DELETE %s/%s', regexp_replace($2, made.strip, ''), id #>> '{}')
 	FROM (VALUES
-		('^\{objects\}[^/]+(/batch/(create|upsert)|/merge)?$', '/(batch/(create|upsert)|merge)$', '$.results[*] ? (!exists(@.new) || @.new == true).id, $ ? (!exists(@.results)).id'),
-		('^\{associations\}[^/]+/[^/]+/labels$', '$^', '$.results[*].typeId'),
-		('^\{lists\}$', '$^', '$.list.listId'),
-		('^\{events\}event-definitions$', '$^', '$.name')) AS made(form, strip, ids),
+		('^[{]objects[}][^/]+/batch/(create|upsert)$', '/batch/(create|upsert)$', '$.results[*] ? (!exists(@.new) || @.new == true).id'),
+		('^[{]objects[}][^/]+(/merge)?$', '/merge$', '$.id'),
+		('^[{]associations[}][^/]+/[^/]+/labels$', '$^', '$.results[*].typeId'),
+		('^[{]lists[}]$', '$^', '$.list.listId'),
+		('^[{]events[}]event-definitions$', '$^', '$.name')) AS made(form, strip, ids),
 		jsonb_path_query($3, made.ids::jsonpath) AS id
 	WHERE $1 = 'POST' AND $2 ~ made.form
 $$;
@@ -124,7 +127,7 @@ LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN ($1 ->> 'status')::integer = 0 THEN 'no answer' ELSE format('HTTP %s', $1 ->> 'status') END ||
-		coalesce(': ' || nullif(left(CASE WHEN jsonb_typeof($1 -> 'answer') = 'string' THEN $1 ->> 'answer'
+		coalesce(': ' || nullif(left(CASE WHEN jsonb_typeof($1 -> 'answer') = 'string' THEN regexp_replace($1 ->> 'answer', '(<[^>]*>|[[:space:]])+', ' ', 'g')
 			ELSE (SELECT string_agg(shown #>> '{}', '; ') FROM unnest($2) AS path, jsonb_path_query($1, path) AS shown) END, 300), ''), '')
 $$;
 COMMENT ON FUNCTION hubspot.verify_words(jsonb, jsonpath[]) IS 'an answer in words';
@@ -159,10 +162,13 @@ BEGIN
 		LOOP
 			answer := hubspot.verify_step(method, path, body) || jsonb_build_object('kept', names);
 			EXIT WHEN step -> 'until' IS NULL OR clock_timestamp() > give_up
+				OR (answer ->> 'status')::integer NOT BETWEEN 200 AND 299
 				OR coalesce(jsonb_path_match(answer, (step ->> 'until')::jsonpath, silent => true), false);
 			PERFORM pg_sleep(1);
 		END LOOP;
-		IF ordinal < jsonb_array_length(asked.steps) AND (answer ->> 'status')::integer NOT BETWEEN 200 AND 299 THEN
+		/* a page in place of JSON is not an answer of HubSpot's API: there is no such path */
+		IF (answer ->> 'status')::integer NOT BETWEEN 200 AND 299
+			AND (ordinal < jsonb_array_length(asked.steps) OR jsonb_typeof(answer -> 'answer') IS DISTINCT FROM 'object') THEN
 			INSERT INTO hubspot.verification VALUES (server, asked.question, clock_timestamp(), NULL,
 				format('not answered, as its request %s was refused (%s): %s', ordinal, step ->> 'ask',
 					hubspot.verify_words(answer, '$.answer.message', '$.answer.errors[*].message')))
@@ -247,7 +253,8 @@ BEGIN
 		RAISE EXCEPTION 'nothing was asked of HubSpot: %', run.problem
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				HINT = CASE WHEN run.problem LIKE '%a test account is expected%'
-					THEN 'If nothing of value is in the account, call hubspot_verify() with any_size => true.' END;
+					THEN 'If nothing of value is in the account, call hubspot_verify() with any_size => true.'
+					ELSE 'SELECT * FROM hubspot_health() may say more.' END;
 	ELSIF run.ended_at IS NULL THEN
 		RAISE EXCEPTION 'the process that asks was ended before it was done'
 			USING ERRCODE = 'object_not_in_prerequisite_state',

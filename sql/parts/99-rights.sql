@@ -22,7 +22,7 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 	@extschema@.hubspot_retry(bigint), @extschema@.hubspot_retry(name, text, text, text, text, timestamptz, timestamptz),
 	@extschema@.hubspot_replay(timestamptz, timestamptz, name, text, text, text, text, boolean), @extschema@.hubspot_drain(interval, name),
 	@extschema@.hubspot_cancel(bigint), @extschema@.hubspot_cancel(name, text, text, text, boolean),
-	@extschema@.hubspot_reset_statistics(name) FROM PUBLIC;
+	@extschema@.hubspot_reset_statistics(name), @extschema@.hubspot_verify(name, boolean) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(), hubspot.fills_waiting(),

@@ -27,9 +27,9 @@
 #include "text/encoding.h"
 #include "verify/verify_ask.h"
 
-#define PACE_US			200000	/* from one request to the next */
-#define LIMITED_US		10000000	/* HubSpot's window, after a 429 */
-#define LIMITED_TIMES	6
+#define WINDOW_US		10000000	/* HubSpot's limits are so many requests in this time */
+#define PACE			50		/* of them, where the account's burst_limit says nothing else */
+#define LIMITED_TIMES	6		/* that a request waits for the next window, after a 429 */
 #define MAX_ANSWER		(1024 * 1024)
 #define MAX_MADE		1000	/* things of a run; a question makes a handful */
 
@@ -131,7 +131,7 @@ send_once(const WireRequest *request)
 	char		error[256];
 
 	sleep_until(not_before);
-	not_before = clock_us() + PACE_US;
+	not_before = clock_us() + WINDOW_US / (account->burst_limit > 0 ? account->burst_limit : PACE);
 	if (wire_send(request, &settings, error) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
@@ -152,7 +152,7 @@ send_patiently(const WireRequest *request)
 
 	for (int i = 0; i < LIMITED_TIMES && response.status == 429; i++)
 	{
-		not_before = clock_us() + LIMITED_US;
+		not_before = clock_us() + WINDOW_US;
 		wire_release(response.slot);
 		response = send_once(request);
 	}
@@ -182,6 +182,7 @@ hubspot_verify_ask(PG_FUNCTION_ARGS)
 	len = strlen(url);
 	request.url = encoding_to_wire(url, &len);
 	request.token = secret.token;
+	/* HubSpot is told in UTF-8, whatever the database's encoding */
 	if (!PG_ARGISNULL(2))
 	{
 		char	   *body = text_to_cstring(PG_GETARG_TEXT_PP(2));

@@ -130,6 +130,7 @@ prepare(void)
 	execute("INSERT INTO hubspot.verify_run (server, started_at) VALUES ($1, clock_timestamp())"
 			" ON CONFLICT (server) DO UPDATE SET started_at = excluded.started_at,"
 			" ended_at = NULL, problem = NULL", NULL);
+	/* a copy would ask the account of its original */
 	problem = guard_problem(&look_ms);
 	if (problem == NULL)
 	{
@@ -156,10 +157,13 @@ note_made(void)
 	char	   *problem = NULL;
 
 	foreach(cell, made)
-		if (problem == NULL)
-			problem = run("noting what was made",
-						  "INSERT INTO hubspot.verify_made (server, request) VALUES ($1, $2)",
-						  lfirst(cell));
+	{
+		problem = run("noting what was made",
+					  "INSERT INTO hubspot.verify_made (server, request) VALUES ($1, $2)",
+					  lfirst(cell));
+		if (problem != NULL)
+			break;
+	}
 	list_free_deep(made);
 	if (problem != NULL)
 		give_up(problem);
@@ -171,8 +175,8 @@ questions(void)
 	List	   *names = NIL;
 
 	begin("reading the questions");
-	statement_execute("SELECT question FROM hubspot.verify_question ORDER BY ordinal", 0, NULL, NULL,
-					  NULL, true, 0);
+	statement_execute("SELECT question FROM hubspot.verify_question ORDER BY ordinal", 0, NULL,
+					  NULL, NULL, true, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);

@@ -39,7 +39,8 @@ check_account(const ForeignServer *server)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("SERVER \"%s\" is not said to be a test account", server->servername),
 				 errdetail("hubspot_verify() creates, changes and deletes records in HubSpot."),
-				 errhint("Where nothing of value is in the account: ALTER SERVER %s OPTIONS (ADD test_account 'on').",
+				 errhint("Where nothing of value is in the account: "
+						 "ALTER SERVER %s OPTIONS (ADD test_account 'on').",
 						 quote_identifier(server->servername))));
 	if (hubspot_shared == NULL)
 		ereport(ERROR,

@@ -9,7 +9,7 @@
 
 CREATE TABLE hubspot.verify_question (
 	question text COLLATE "C" PRIMARY KEY,
-	ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE,
+	id integer GENERATED ALWAYS AS IDENTITY UNIQUE,
 	asks text NOT NULL,
 	assumed text NOT NULL,
 	matters text NOT NULL,
@@ -19,8 +19,8 @@ CREATE TABLE hubspot.verify_question (
 );
 COMMENT ON TABLE hubspot.verify_question IS 'what HubSpot''s documentation leaves open, as requests that tell';
 COMMENT ON COLUMN hubspot.verify_question.question IS 'its word';
-COMMENT ON COLUMN hubspot.verify_question.ordinal IS 'place in the order in which they are asked';
-COMMENT ON SEQUENCE hubspot.verify_question_ordinal_seq IS 'numbers the questions';
+COMMENT ON COLUMN hubspot.verify_question.id IS 'place in the order in which they are asked';
+COMMENT ON SEQUENCE hubspot.verify_question_id_seq IS 'numbers the questions';
 COMMENT ON COLUMN hubspot.verify_question.asks IS 'the question';
 COMMENT ON COLUMN hubspot.verify_question.assumed IS 'what the extension assumes';
 COMMENT ON COLUMN hubspot.verify_question.matters IS 'what it means where HubSpot does otherwise';
@@ -264,7 +264,7 @@ BEGIN
 	END IF;
 	RETURN QUERY SELECT q.question, q.asks, q.assumed, v.found, v.agrees, q.matters
 		FROM hubspot.verify_question q JOIN hubspot.verification v ON v.question = q.question
-		WHERE v.server = asked AND v.asked_at >= run.started_at ORDER BY q.ordinal;
+		WHERE v.server = asked AND v.asked_at >= run.started_at ORDER BY q.id;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.hubspot_verify(name, boolean) IS

@@ -175,7 +175,7 @@ questions(void)
 	List	   *names = NIL;
 
 	begin("reading the questions");
-	statement_execute("SELECT question FROM hubspot.verify_question ORDER BY ordinal", 0, NULL,
+	statement_execute("SELECT question FROM hubspot.verify_question ORDER BY id", 0, NULL,
 					  NULL, NULL, true, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

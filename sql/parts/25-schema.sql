@@ -27,6 +27,8 @@ CREATE TABLE hubspot.property (
 	is_unique boolean NOT NULL,
 	read_only boolean NOT NULL,
 	options jsonb NOT NULL,
+	is_external boolean NOT NULL DEFAULT false,
+	refers_to text COLLATE "C" NOT NULL DEFAULT '',
 	changed_id bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (server, object, name)
 );
@@ -40,7 +42,9 @@ COMMENT ON COLUMN hubspot.property.label IS 'name that HubSpot''s users see';
 COMMENT ON COLUMN hubspot.property.is_unique IS 'whether no two records may have the same value';
 COMMENT ON COLUMN hubspot.property.read_only IS 'calculated, or set by HubSpot alone';
 COMMENT ON COLUMN hubspot.property.options IS 'array of {value, label}';
-COMMENT ON COLUMN hubspot.property.changed_id IS 'last outbox id when HubSpot first told it, or told another type or other options: rows up to it may have gone without it';
+COMMENT ON COLUMN hubspot.property.is_external IS 'whether HubSpot has a list of its values elsewhere: owners, pipelines and their stages; values that are no option are sent';
+COMMENT ON COLUMN hubspot.property.refers_to IS 'object that its values are ids of, in HubSpot''s words: OWNER; empty: none';
+COMMENT ON COLUMN hubspot.property.changed_id IS 'last outbox id when HubSpot first told it, or told another type, or other options, owners or stages: rows up to it may have gone without it';
 
 CREATE TABLE hubspot.event_definition (
 	server oid NOT NULL,

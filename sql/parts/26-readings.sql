@@ -66,3 +66,51 @@ CREATE FUNCTION hubspot.object_named(object text, server name DEFAULT NULL) RETU
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_object_named';
 COMMENT ON FUNCTION hubspot.object_named(text, name) IS
 'the word that rows have for an object that is called by any of its names: of HubSpot''s own types their name, of a custom object its type id';
+
+CREATE TABLE hubspot.owner (
+	server oid NOT NULL,
+	id text COLLATE "C" NOT NULL,
+	email text,
+	name text,
+	type text COLLATE "C" NOT NULL,
+	teams text[] NOT NULL,
+	archived boolean NOT NULL,
+	read_at timestamptz NOT NULL,
+	PRIMARY KEY (server, id)
+);
+COMMENT ON TABLE hubspot.owner IS 'who may own records in HubSpot, read when a call first writes to a property that holds an owner, every hour as long as such calls come, and when one names an owner that is not here';
+COMMENT ON COLUMN hubspot.owner.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.owner.id IS 'what HubSpot takes as the value of hubspot_owner_id';
+COMMENT ON COLUMN hubspot.owner.email IS 'address of the user; NULL: HubSpot does not tell';
+COMMENT ON COLUMN hubspot.owner.name IS 'first and last name; NULL: HubSpot does not tell';
+COMMENT ON COLUMN hubspot.owner.type IS 'PERSON or QUEUE';
+COMMENT ON COLUMN hubspot.owner.teams IS 'names of the teams';
+COMMENT ON COLUMN hubspot.owner.archived IS 'whether records can be given to the owner no more';
+COMMENT ON COLUMN hubspot.owner.read_at IS 'when HubSpot last told';
+
+CREATE TABLE hubspot.pipeline_stage (
+	server oid NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	pipeline text COLLATE "C" NOT NULL,
+	stage text COLLATE "C" NOT NULL,
+	pipeline_label text NOT NULL,
+	label text NOT NULL,
+	pipeline_order integer NOT NULL,
+	stage_order integer NOT NULL,
+	closed boolean NOT NULL,
+	probability numeric,
+	read_at timestamptz NOT NULL,
+	PRIMARY KEY (server, object, pipeline, stage)
+);
+COMMENT ON TABLE hubspot.pipeline_stage IS 'pipelines of deals, tickets and other objects with their stages, read when a call first writes to a pipeline or a stage, every hour as long as such calls come, and when one names a stage that is not here';
+COMMENT ON COLUMN hubspot.pipeline_stage.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.pipeline_stage.object IS 'deal, ticket ... or the type id of a custom object';
+COMMENT ON COLUMN hubspot.pipeline_stage.pipeline IS 'id of the pipeline';
+COMMENT ON COLUMN hubspot.pipeline_stage.stage IS 'id of the stage, which HubSpot takes as a value';
+COMMENT ON COLUMN hubspot.pipeline_stage.pipeline_label IS 'name of the pipeline that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.pipeline_stage.label IS 'name of the stage that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.pipeline_stage.pipeline_order IS 'place of the pipeline among those of the object';
+COMMENT ON COLUMN hubspot.pipeline_stage.stage_order IS 'place of the stage in its pipeline';
+COMMENT ON COLUMN hubspot.pipeline_stage.closed IS 'whether records in it count as closed';
+COMMENT ON COLUMN hubspot.pipeline_stage.probability IS 'of a deal: how likely it is to be won, 0 to 1; NULL: HubSpot does not tell';
+COMMENT ON COLUMN hubspot.pipeline_stage.read_at IS 'when HubSpot last told';

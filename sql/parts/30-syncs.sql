@@ -297,7 +297,7 @@ COMMENT ON COLUMN hubspot.sync_trouble.outbox_id IS 'that row';
 COMMENT ON COLUMN hubspot.sync_trouble.change_id IS 'first outbox row of the change, which hubspot.member.outbox_id names';
 COMMENT ON COLUMN hubspot.sync_trouble.category IS 'of a row that failed: HubSpot''s category or code, or ours in lower case; NULL: it arrived';
 COMMENT ON COLUMN hubspot.sync_trouble.left_out IS 'properties that were left out, by HubSpot''s names';
-COMMENT ON COLUMN hubspot.sync_trouble.lacks IS 'those of them that HubSpot lacks, or lacks the option of (unknown_property, invalid_option): when it has them, the record is to be sent again';
+COMMENT ON COLUMN hubspot.sync_trouble.lacks IS 'those of them that HubSpot lacks, or lacks the option, owner or stage of (unknown_property, invalid_option, unknown_owner, unknown_pipeline, unknown_stage): when it has them, the record is to be sent again';
 COMMENT ON COLUMN hubspot.sync_trouble.at IS 'when the verdict was written';
 CREATE INDEX sync_trouble_change_id ON hubspot.sync_trouble (change_id);
 

@@ -159,7 +159,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	fetched CONSTANT name[] := '{account,confirmed,event_definition,property,rate_limit,required_property,schema,unknown_property}';
+	fetched CONSTANT name[] := '{account,confirmed,event_definition,object,owner,pipeline_stage,property,rate_limit,reading,required_property,schema,unknown_property}';
 	single CONSTANT name[] := '{message_id,pause}';	-- the SERVER is part of their key
 	apart CONSTANT bigint := 2147483648;
 	place regclass;

@@ -126,7 +126,7 @@ AS $$
 			SELECT DISTINCT z.object, l.name,
 				EXISTS (SELECT FROM hubspot.property p WHERE p.server = s.oid AND p.object::text = z.object::text AND p.name = l.name) AS is_there,
 				EXISTS (SELECT FROM hubspot.sync_property p WHERE p.report = d.report AND p.object = z.object AND p.property = l.name
-					AND p.code = 'invalid_option') AS is_option
+					AND p.code = ANY ('{invalid_option,unknown_owner,unknown_pipeline,unknown_stage}')) AS is_option
 			FROM sample z, unnest(z.lacks) AS l(name)
 		)
 		SELECT (SELECT count(*) FROM sample) AS looked_at, (SELECT count(z.category) FROM sample z) AS failed,

@@ -65,6 +65,7 @@ AS $$
 			CASE WHEN t.typname = 'bool' THEN '{true,false}'
 				ELSE ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid IN (t.oid, t.typelem) ORDER BY e.enumsortorder) END AS labels,
 			CASE WHEN $2 = 'enumeration' AND $3 = 'checkbox' THEN 'checkboxes' WHEN $2 = 'enumeration' AND $3 = 'booleancheckbox' THEN 'checkbox'
+				WHEN $2 = 'enumeration' AND $3 IN ('owner', 'elsewhere') THEN $3
 				WHEN $2 IN ('number', 'bool', 'enumeration', 'date', 'datetime') THEN $2 ELSE 'string' END AS target
 		FROM pg_type t WHERE t.oid = $1
 	), rules(target, kind, fit, note) AS (
@@ -93,7 +94,12 @@ AS $$
 			('checkbox', 'enum', 'fits', NULL), ('checkbox', '', 'no', 'left out (invalid_option)'),
 			('checkboxes', 'array', 'partly', 'only its options (invalid_option)'), ('checkboxes', 'enum', 'fits', NULL),
 			('checkboxes', 'text', 'partly', 'only its options, several with ";" between them (invalid_option)'),
-			('checkboxes', 'bool', 'fits', NULL), ('checkboxes', '', 'no', 'left out (invalid_option)')
+			('checkboxes', 'bool', 'fits', NULL), ('checkboxes', '', 'no', 'left out (invalid_option)'),
+			('owner', 'text', 'partly', 'only e-mail addresses, names and ids of owners (unknown_owner)'),
+			('owner', 'enum', 'partly', 'only e-mail addresses, names and ids of owners (unknown_owner)'),
+			('owner', 'array', 'partly', 'only e-mail addresses, names and ids of owners (unknown_owner)'),
+			('owner', 'number', 'partly', 'only ids of owners (unknown_owner)'), ('owner', '', 'no', 'left out (unknown_owner)'),
+			('elsewhere', '', 'partly', 'only what HubSpot lists apart, such as pipelines and stages (unknown_stage, unknown_pipeline)')
 	), refused AS (
 		SELECT string_agg(l.label, ', ' ORDER BY l.n) AS labels
 		FROM kinds k, unnest(k.labels) WITH ORDINALITY AS l(label, n)
@@ -291,11 +297,13 @@ CREATE FUNCTION hubspot.preview_known(server oid, object text, event text, prope
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT p.type, p.field_type, p.options, p.read_only FROM hubspot.property p
+	SELECT p.type, CASE WHEN p.is_external AND p.type = 'enumeration' THEN
+			CASE WHEN p.refers_to = 'OWNER' OR p.refers_to = '' AND p.name LIKE '%owner\_id' THEN 'owner' ELSE 'elsewhere' END
+		ELSE p.field_type END, p.options, p.read_only FROM hubspot.property p
 	WHERE p.server = $1 AND p.object::text = $2 AND p.name = $4
 	UNION ALL
 	SELECT p.type, p.field_type, coalesce(p.options, '[]'), false
 	FROM hubspot.event_definition d, jsonb_to_recordset(d.properties) AS p(name text, type text, field_type text, options jsonb)
 	WHERE $2 = 'event' AND d.server = $1 AND d.full_name = hubspot.event_full_name($1, $3) AND p.name = $4
 $$;
-COMMENT ON FUNCTION hubspot.preview_known(oid, text, text, text) IS 'a property as HubSpot has it; NULL: it has none';
+COMMENT ON FUNCTION hubspot.preview_known(oid, text, text, text) IS 'a property as HubSpot has it; NULL: it has none; field_type owner, elsewhere: HubSpot lists its values apart';

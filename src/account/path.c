@@ -36,6 +36,9 @@ static const PathBase properties =
 {DATED("/crm/properties/", "/", "/crm/v3/properties/"), API_FAMILY_OBJECTS};
 static const PathBase object_schemas =
 {DATED("/crm-object-schemas/", "/schemas", "/crm-object-schemas/v3/schemas"), API_FAMILY_OBJECTS};
+static const PathBase owners = {DATED("/crm/owners/", "", "/crm/v3/owners"), API_FAMILY_OBJECTS};
+static const PathBase pipelines =
+{DATED("/crm/pipelines/", "/", "/crm/v3/pipelines/"), API_FAMILY_OBJECTS};
 static const PathBase associations =
 {DATED("/crm/associations/", "/", "/crm/v4/associations/"), API_FAMILY_ASSOCIATIONS};
 static const PathBase lists =
@@ -68,6 +71,8 @@ static const Path paths[PATH_COUNT] =
 	[PATH_EVENTS_SEND] = {&events, "send/batch"},
 	[PATH_LISTS] = {&lists, ""},
 	[PATH_OBJECT_SCHEMAS] = {&object_schemas, ""},
+	[PATH_OWNERS] = {&owners, ""},
+	[PATH_PIPELINES] = {&pipelines, ""},
 };
 
 #define FORM_BIT(name)	((uint32) 1 << (name))

@@ -36,8 +36,10 @@ typedef enum PathName
 	PATH_LISTS,					/* creates a list; other paths are below it */
 
 	/* what is read and kept in tables, see facts/readings.h */
-	PATH_OBJECT_SCHEMAS
-#define PATH_COUNT (PATH_OBJECT_SCHEMAS + 1)
+	PATH_OBJECT_SCHEMAS,
+	PATH_OWNERS,
+	PATH_PIPELINES
+#define PATH_COUNT (PATH_PIPELINES + 1)
 } PathName;
 
 #define PATH_BYTES	320

@@ -133,7 +133,7 @@ wait_for_growth(Input *input, Row *row, const EventDefinition *event, const Mapp
 {
 	Account    *account = row->key->lane->account;
 
-	if (event == NULL || (mapping->nunknown == 0 && !mapping->lacks_option))
+	if (event == NULL || (mapping->nunknown == 0 && (mapping->missed & CHOICE_OPTION) == 0))
 		return false;
 	return await_creation(input, row, OBJECT_IS_EVENT, event->name) ||
 		(account->options->create_events && growth_is_wanted(account, event, mapping) &&

@@ -19,6 +19,9 @@ static const struct
 {
 	{"unknown_property", true},
 	{"invalid_option", true},
+	{"unknown_owner", true},
+	{"unknown_pipeline", true},
+	{"unknown_stage", true},
 	{"read_only_property", false},
 	{"unreadable_value", false},
 	{"too_many_properties", false},

@@ -14,7 +14,7 @@ typedef struct Warning
 	char		code[WARNING_CODE_BYTES];
 	char		property[WARNING_PROPERTY_BYTES];
 	bool		left_out;		/* HubSpot has not got the value, or not as it is */
-	bool		lacks;			/* ... as it has no such property, or no such option */
+	bool		lacks;			/* ... as it has no such property, option, owner or stage */
 } Warning;
 
 /*

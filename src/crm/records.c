@@ -15,6 +15,7 @@
 #include "crm/records.h"
 #include "crm/unknown.h"
 #include "mapping/mapping_property.h"
+#include "reading/choices.h"
 #include "request/await_creation.h"
 #include "request/schema_sync.h"
 #include "request/unchanged.h"
@@ -68,7 +69,7 @@ is_creatable(const char *name)
 
 /*
  * They are waited for, created if the account wants that, or counted; but first HubSpot is asked
- * whether it has them, or an option that is missing, by now.
+ * whether it has them, or an option, an owner or a stage that is missing, by now.
  */
 static BuildResult
 deal_with_unknown(Input *input, Row *row, Object part, const Mapping *mapping)
@@ -88,7 +89,10 @@ deal_with_unknown(Input *input, Row *row, Object part, const Mapping *mapping)
 		else
 			unknown_note(account->server, part, &mapping->unknown[i], row->id);
 	}
-	if (result == BUILD_DONE && mapping->lacks_option && schema_sync_look_again(account, part))
+	if (result == BUILD_DONE && (mapping->missed & CHOICE_OPTION) != 0 &&
+		schema_sync_look_again(account, part))
+		result = BUILD_WAIT;
+	if (mapping->used != 0 && !choices_serve(row->key->lane, mapping))
 		result = BUILD_WAIT;
 	return result;
 }
@@ -263,6 +267,7 @@ add_row(Mapping *mapping, Input *input, Row *row, const MessageParts *parts)
 
 	initStringInfo(&warnings);
 	mapping->keeps_address = input->keeps_address;
+	mapping->leaves_owners = row_was(row, ONCE_WITHOUT_OWNER);
 	mapping_add_record(mapping, row->call, parts, &key, &warnings);
 	if (mapping->rules->object == OBJECT_IS_CONTACT)
 		records_warn_of_company(mapping, row->call, parts, row->key->lane->account->options);

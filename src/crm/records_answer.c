@@ -14,6 +14,7 @@
 #include "crm/records.h"
 #include "crm/unknown.h"
 #include "queue/known.h"
+#include "reading/choices.h"
 #include "request/fault.h"
 #include "request/schema_sync.h"
 #include "request/unchanged.h"
@@ -171,6 +172,34 @@ is_about_schema(const ReplyError *error)
 	return is_one_of(error->code, codes, lengthof(codes));
 }
 
+/*
+ * Whether an error is about a value that is chosen from a list of HubSpot's own (mapping/choice.h),
+ * an owner, or a pipeline or stage: by the property, since HubSpot's codes for these are not all
+ * known.
+ */
+static bool
+is_about_owner(const Lane *lane, const ReplyError *error)
+{
+	const PropertySet *properties = lane->account->rules[lane->family]->properties;
+	const Property *property = NULL;
+
+	if (properties != NULL && error->property != NULL)
+		property = schema_property(properties, error->property, strlen(error->property));
+
+	return (error->code != NULL && strcmp(error->code, "INVALID_OWNER_ID") == 0) ||
+		(property != NULL && property->owners != NULL);
+}
+
+static bool
+is_about_stage(const Lane *lane, const ReplyError *error)
+{
+	const MappingRules *rules = lane->account->rules[lane->family];
+
+	return rules->pipelines != NULL && error->property != NULL &&
+		(strcmp(error->property, rules->pipeline_property) == 0 ||
+		 strcmp(error->property, rules->stage_property) == 0);
+}
+
 /* Errors that say that HubSpot has such a record already. */
 static bool
 is_conflict(const ReplyError *error, int status)
@@ -217,6 +246,7 @@ repair(Input *input)
 	if (!may_be_repaired(input))
 		return false;
 	batch_note_once(input, ONCE_MAPPED_ANEW);
+	choices_doubt(input->key->lane);
 	schema_sync_refresh(input->key->lane->account, input->key->lane->family);
 	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
@@ -230,6 +260,18 @@ repair_all(Batch *batch)
 			return false;
 	for (int i = 0; i < batch->ninputs; i++)
 		(void) repair(&batch->inputs[i]);
+	return true;
+}
+
+/* An owner is refused: once more without any, for which the record must not fail. */
+static bool
+go_without_owner(Input *input)
+{
+	if (batch_was_once(input, ONCE_WITHOUT_OWNER))
+		return false;
+	batch_note_once(input, ONCE_WITHOUT_OWNER);
+	choices_doubt(input->key->lane);
+	batch_put_back(input->key, input->rows, input->nrows);
 	return true;
 }
 
@@ -284,7 +326,12 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 		fault_input(input, category, message, reading->reply->status, reading->request);
 		return;
 	}
-	if (is_about_schema(error) && repair(input))
+	if (is_about_owner(batch->lane, error))
+	{
+		if (go_without_owner(input))
+			return;
+	}
+	else if ((is_about_schema(error) || is_about_stage(batch->lane, error)) && repair(input))
 		return;
 	/* Once per input, which has a category afterwards: a second conflict would go on for ever. */
 	if (is_conflict(error, status) && reading->kinds->resolve != NULL && input->category == NULL)
@@ -315,7 +362,8 @@ records_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	Reading		reading = {batch, reply, request, records_of(batch->lane)};
 
-	if (is_about_schema(&reply->error) && repair_all(batch))
+	if ((is_about_schema(&reply->error) || is_about_stage(batch->lane, &reply->error)) &&
+		!is_about_owner(batch->lane, &reply->error) && repair_all(batch))
 		return;
 	if (batch->ninputs > 1)
 	{

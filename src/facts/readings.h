@@ -15,8 +15,10 @@ struct RowKind;					/* reading_rows.h */
 /* In shared memory as a number, in tables by its word. */
 typedef enum ReadingId
 {
-	READING_OBJECTS
-#define READING_COUNT (READING_OBJECTS + 1)
+	READING_OBJECTS,
+	READING_OWNERS,
+	READING_PIPELINES
+#define READING_COUNT (READING_PIPELINES + 1)
 } ReadingId;
 
 #define READING_SUBJECT	128		/* bytes of what a reading is about, with its NUL */

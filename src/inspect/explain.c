@@ -90,6 +90,7 @@ static const char *const rule_names[] = {
 	[RULE_SPECIAL] = "special field",
 	[RULE_SPACES] = "name with underscores",
 	[RULE_CANONICAL] = "canonical name",
+	[RULE_SHORT] = "short name",
 };
 
 static Datum

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
+#include "mapping/choice.h"
 #include "mapping/mapping.h"
 #include "mapping/mapping_name.h"
 #include "mapping/mapping_property.h"
@@ -72,6 +73,9 @@ mapping_rules(const Schema *schema, Object object, const char *const *id_propert
 		.properties = schema_properties(schema, object),
 		.nmaps = schema->nmaps,
 		.maps = schema->maps,
+		.pipelines = pipeline_of(schema, object),
+		.pipeline_property = object_types[object].pipeline_property,
+		.stage_property = object_types[object].pipeline_stage,
 		.zone = zone
 	};
 
@@ -232,6 +236,33 @@ is_known(const MappingRules *rules, const char *name, int len)
 	return rules->properties != NULL && schema_property(rules->properties, name, len) != NULL;
 }
 
+/* A word that means a property of HubSpot's own, whatever its name there, unless it is a name. */
+static bool
+short_name(const MappingRules *rules, const char **property, int *len)
+{
+	const struct
+	{
+		const char *word;
+		const char *property;
+	}			words[] =
+	{
+		{"owner", "hubspot_owner_id"},
+		{"pipeline", rules->pipeline_property},
+		{"stage", rules->stage_property},
+	};
+
+	for (int i = 0; object_types[rules->object].is_record && i < lengthof(words); i++)
+		if (words[i].property != NULL && *len == strlen(words[i].word) &&
+			memcmp(*property, words[i].word, *len) == 0 &&
+			is_known(rules, words[i].property, strlen(words[i].property)))
+		{
+			*property = words[i].property;
+			*len = strlen(*property);
+			return true;
+		}
+	return false;
+}
+
 /* Find the property for an ordinary trait's name. */
 static NameRule
 resolve_name(const MappingRules *rules, const char *name, int len, const char **property,
@@ -250,6 +281,9 @@ resolve_name(const MappingRules *rules, const char *name, int len, const char **
 	}
 	*property_len = len;
 	*property = canonical_name(name, property_len);
+	if (rules->properties != NULL && !is_known(rules, *property, *property_len) &&
+		short_name(rules, property, property_len))
+		return RULE_SHORT;
 	return RULE_CANONICAL;
 }
 
@@ -537,13 +571,15 @@ begin_row(Mapping *mapping, Traits *traits, const MessageKey *key, StringInfo wa
 	mapping->row_start = mapping->nnames;
 	mapping->warnings = warnings;
 	mapping->nunknown = 0;
-	mapping->lacks_option = false;
+	mapping->missed = mapping->used = 0;
+	if (mapping->rules->pipelines != NULL)
+		memset(mapping->put_aside, 0, sizeof(mapping->put_aside));
 }
 
 static void
 add_renamed(Mapping *mapping, const Traits *traits)
 {
-	for (NameRule rule = RULE_SPACES; rule <= RULE_CANONICAL; rule++)
+	for (NameRule rule = RULE_SPACES; rule <= RULE_SHORT; rule++)
 		for (int i = 0; i < traits->nrenamed; i++)
 			if (traits->renamed[i].rule == rule)
 				mapping_add_property(mapping, traits->renamed[i].property, traits->renamed[i].len,

@@ -22,6 +22,9 @@ typedef struct MappingRules
 	const PropertySet *properties;	/* of that object; NULL: not known, so all */
 	int			nmaps;
 	const TraitMap *maps;		/* of all objects */
+	const PipelineSet *pipelines;	/* of that object; NULL: its records are in none, else both: */
+	const char *pipeline_property;
+	const char *stage_property;
 	pg_tz	   *zone;			/* for dates and times without a zone */
 } MappingRules;
 
@@ -36,7 +39,8 @@ typedef enum NameRule
 	RULE_EXACT,
 	RULE_SPECIAL,
 	RULE_SPACES,
-	RULE_CANONICAL
+	RULE_CANONICAL,
+	RULE_SHORT
 } NameRule;
 
 /* A property that was written. */
@@ -53,6 +57,23 @@ typedef struct MappingName
 	const char *share;			/* what that one has put in, where a newer one changes it; else
 								 * NULL */
 } MappingName;
+
+/* What the row at hand says of its pipeline, and of its stage there: mapping_stage.c. */
+typedef enum StagePart
+{
+	PART_PIPELINE,
+	PART_STAGE
+#define STAGE_PARTS (PART_STAGE + 1)
+} StagePart;
+
+typedef struct TraitAside
+{
+	bool		is_there;
+	JsonbValue	value;			/* borrowed from the message, as the trait is */
+	NameRule	rule;
+	const char *trait;
+	int			trait_len;
+} TraitAside;
 
 /* A property that HubSpot does not have. */
 typedef struct UnknownProperty
@@ -77,6 +98,7 @@ typedef struct Mapping
 	MessageKey	key;			/* of the record */
 	bool		keeps_address;	/* the record was found by one of several addresses, and keeps its
 								 * primary one */
+	bool		leaves_owners;	/* HubSpot has refused an owner of the row at hand */
 	bool		is_page;		/* of the present event */
 	bool		key_is_email;
 	bool		is_member;		/* a company among the traits of a contact, whose "id" is its key */
@@ -88,7 +110,10 @@ typedef struct Mapping
 	int			nunknown;		/* of the row at hand */
 	int			unknown_size;
 	UnknownProperty *unknown;
-	bool		lacks_option;	/* a value of the row at hand is no option of its property */
+	uint8		missed;			/* lists (Choice) that a value of the row at hand is not in, and
+								 * may be by now */
+	uint8		used;			/* lists that a value of it is looked for in */
+	TraitAside	put_aside[STAGE_PARTS]; /* where rules->pipelines is set */
 } Mapping;
 
 extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules);
@@ -114,6 +139,9 @@ extern char *mapping_name(const Mapping *mapping, int i);
 
 /* The value of a property as JSON text (palloc'd); NULL if it was not written. */
 extern char *mapping_value(const Mapping *mapping, const char *property);
+
+/* Whether a property was written. */
+extern bool mapping_has(const Mapping *mapping, const char *property);
 
 /* Whether what was written for a property is a change. */
 extern bool mapping_is_change(const Mapping *mapping, const MappingName *name);

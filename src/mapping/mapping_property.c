@@ -58,6 +58,12 @@ mapping_value(const Mapping *mapping, const char *property)
 		? NULL : pnstrdup(mapping->json->data + name->value_offset, name->value_len);
 }
 
+bool
+mapping_has(const Mapping *mapping, const char *property)
+{
+	return find_name(mapping, property, strlen(property)) != NULL;
+}
+
 char *
 mapping_name(const Mapping *mapping, int i)
 {
@@ -293,12 +299,29 @@ clip_for_event(const char *name, int len, const JsonbValue *value, JsonbValue *c
 	return true;
 }
 
-static void
-warn_of_value(Mapping *mapping, const ValueProblem *problem, const char *name, int len)
+void
+mapping_warn_of_value(Mapping *mapping, const ValueProblem *problem, const char *name, int len)
 {
-	mapping_warn(mapping, problem->code, name, len, problem->detail);
-	if (strcmp(problem->code, "invalid_option") == 0)
-		mapping->lacks_option = true;
+	if (problem->code != NULL)
+		mapping_warn(mapping, problem->code, name, len, problem->detail);
+	mapping->missed |= problem->missed;
+	mapping->used |= problem->used;
+}
+
+/* Which of several owners it was HubSpot need not say: they go together. */
+static bool
+leave_out_owner(Mapping *mapping, const char *name, int len, const Property *property,
+				const JsonbValue *value)
+{
+	char	   *text;
+
+	if (!mapping->leaves_owners || property == NULL || property->owners == NULL)
+		return false;
+	text = message_scalar_text(value);
+	mapping_warn(mapping, "unknown_owner", name, len,
+				 text == NULL ? "HubSpot has refused one of these owners"
+				 : psprintf("HubSpot has refused this owner, or another of the call: %s", text));
+	return true;
 }
 
 /* Another value in the place of the one that was written. */
@@ -351,15 +374,13 @@ add_below(Mapping *mapping, MappingName *there, const char *name, int len, const
 		there->share = before.data;
 		pfree(both.data);
 	}
-	if (problem.code != NULL)
-		warn_of_value(mapping, &problem, name, len);
+	mapping_warn_of_value(mapping, &problem, name, len);
 }
 
 /* The only place where a property is written. */
-void
-mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value,
-					 NameRule rule,
-					 const char *trait, int trait_len)
+static void
+write_property(Mapping *mapping, const char *name, int len, const JsonbValue *value, bool is_good,
+			   NameRule rule, const char *trait, int trait_len)
 {
 	StringInfo	json = mapping->json;
 	int			start = json->len;
@@ -368,8 +389,6 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 	ValueProblem problem;
 	JsonbValue	clipped;
 
-	if (leave_out_identity(mapping, name, len, value))
-		return;
 	if (there != NULL && there->row != mapping->row)
 	{
 		add_below(mapping, there, name, len, value);
@@ -377,7 +396,8 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 	}
 	if (mapping->rules->object == OBJECT_IS_EVENT && value->type == jbvNull)
 		return;					/* an event has no value that could be cleared */
-	if (!may_be_written(mapping, name, len, value, &property))
+	if (!may_be_written(mapping, name, len, value, &property) ||
+		leave_out_owner(mapping, name, len, property, value))
 		return;
 	if (there != NULL)
 	{
@@ -412,7 +432,8 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 	value_append_string(json, name, len);
 	appendStringInfoCharMacro(json, ':');
 	there->value_offset = json->len;
-	if (property_value_append(json, property, value, mapping->rules->zone, &problem))
+	if (property_value_append(json, is_good ? NULL : property, value, mapping->rules->zone,
+							  &problem))
 	{
 		there->value_len = json->len - there->value_offset;
 		mapping->nnames++;
@@ -422,6 +443,46 @@ mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbVal
 		json->len = start;
 		json->data[start] = '\0';
 	}
-	if (problem.code != NULL)
-		warn_of_value(mapping, &problem, name, len);
+	mapping_warn_of_value(mapping, &problem, name, len);
+}
+
+/* Whether a property is the pipeline, or the stage, which are written together: see there. */
+static bool
+put_stage_aside(Mapping *mapping, const char *name, int len, const JsonbValue *value,
+				NameRule rule, const char *trait, int trait_len)
+{
+	for (StagePart part = 0; part < STAGE_PARTS; part++)
+	{
+		TraitAside *aside = &mapping->put_aside[part];
+		const TraitAside said = {true, *value, rule, trait, trait_len};
+
+		if (!is_name(name, len, mapping_stage_property(mapping, part)))
+			continue;
+		if (aside->is_there)
+			mapping_warn(mapping, "duplicate_property", name, len,
+						 "another trait of this message is this property");
+		else
+			*aside = said;
+		return true;
+	}
+	return false;
+}
+
+void
+mapping_add_property(Mapping *mapping, const char *name, int len, const JsonbValue *value,
+					 NameRule rule, const char *trait, int trait_len)
+{
+	if (leave_out_identity(mapping, name, len, value))
+		return;
+	if (mapping->rules->pipelines != NULL &&
+		put_stage_aside(mapping, name, len, value, rule, trait, trait_len))
+		return;
+	write_property(mapping, name, len, value, false, rule, trait, trait_len);
+}
+
+void
+mapping_write_property(Mapping *mapping, const char *name, int len, const JsonbValue *value,
+					   NameRule rule, const char *trait, int trait_len)
+{
+	write_property(mapping, name, len, value, true, rule, trait, trait_len);
 }

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "mapping/choice.h"
 #include "mapping/property_value.h"
 #include "message/message.h"
 #include "text/value.h"
@@ -204,11 +205,11 @@ options_hint(const Property *property)
 }
 
 /*
- * The option for a value.  Options that HubSpot does not list (owners and the like) are
- * not checked.
+ * The option for a value, or the id of an owner; NULL: problem says why there is none.  Options
+ * that HubSpot does not list are not checked.
  */
 static const char *
-option_of(const Property *property, const JsonbValue *value)
+option_of(const Property *property, const JsonbValue *value, ValueProblem *problem)
 {
 	char	   *text;
 	const char *truth = property->is_truth ? truth_of(value) : NULL;
@@ -227,8 +228,19 @@ option_of(const Property *property, const JsonbValue *value)
 													   NumericGetDatum(value->val.numeric)));
 			break;
 		default:
-			return NULL;
+			text = NULL;
 	}
+	if (text == NULL)
+	{
+		if (property->owners != NULL)
+			(void) drop(problem, "unknown_owner",
+						"expected an e-mail address, a full name or an id");
+		else
+			(void) drop(problem, "invalid_option", options_hint(property));
+		return NULL;
+	}
+	if (property->owners != NULL)
+		return owner_id(property->owners, text, strlen(text), problem);
 	/* Dropping a value because the list is unknown would lose it; HubSpot decides. */
 	if (property->noptions == 0)
 		return truth != NULL ? truth : text;
@@ -242,6 +254,13 @@ option_of(const Property *property, const JsonbValue *value)
 		option = find_option(property, trimmed(truth, strlen(truth)));
 	if (option == NULL)
 		option = find_option_by_label(property, trimmed(text, strlen(text)));
+	if (option == NULL && property->is_external)
+		return text;
+	if (option == NULL)
+	{
+		problem->missed |= CHOICE_OPTION;
+		(void) drop(problem, "invalid_option", options_hint(property));
+	}
 	return option;
 }
 
@@ -249,10 +268,10 @@ static bool
 append_option(StringInfo json, const Property *property, const JsonbValue *value, pg_tz *zone,
 			  ValueProblem *problem)
 {
-	const char *option = option_of(property, value);
+	const char *option = option_of(property, value, problem);
 
 	if (option == NULL)
-		return drop(problem, "invalid_option", options_hint(property));
+		return false;
 	value_append_string(json, option, strlen(option));
 	return true;
 }
@@ -264,6 +283,7 @@ typedef struct Members
 	StringInfoData text;		/* "a;b", each once; with ";" before it: to be added */
 	int			start;			/* of the first */
 	StringInfoData refused;
+	ValueProblem problem;		/* of the last one of these */
 } Members;
 
 /* Whether a list "a;b" has a member. */
@@ -296,7 +316,7 @@ append_member(StringInfo text, int start, const char *member, int len)
 static void
 add_member(Members *members, const JsonbValue *value)
 {
-	const char *option = option_of(members->property, value);
+	const char *option = option_of(members->property, value, &members->problem);
 
 	if (option != NULL)
 	{
@@ -367,9 +387,9 @@ append_options(StringInfo json, const Property *property, const JsonbValue *valu
 	else
 		add_member(&members, value);
 
+	*problem = members.problem;
 	if (members.refused.len > 0)
-		(void) drop(problem, "invalid_option",
-					psprintf("left out: %s; %s", members.refused.data, options_hint(property)));
+		problem->detail = psprintf("left out: %s; %s", members.refused.data, problem->detail);
 
 	/*
 	 * An empty array clears the property.  An array without any valid option does not, nor does a
@@ -583,8 +603,7 @@ bool
 property_value_append(StringInfo json, const Property *property, const JsonbValue *value,
 					  pg_tz *zone, ValueProblem *problem)
 {
-	problem->code = NULL;
-	problem->detail = NULL;
+	memset(problem, 0, sizeof(*problem));
 
 	/* null and "" clear a property of any type */
 	if (property == NULL || value->type == jbvNull ||

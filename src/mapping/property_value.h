@@ -16,6 +16,8 @@ typedef struct ValueProblem
 {
 	const char *code;			/* NULL: nothing */
 	const char *detail;
+	uint8		missed;			/* lists (Choice) that may have it by now, if they are read again */
+	uint8		used;			/* lists that were looked into, or should have been */
 } ValueProblem;
 
 /*

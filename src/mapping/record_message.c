@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
+#include "mapping/mapping_property.h"
 #include "mapping/record_message.h"
 #include "message/object_type.h"
 
@@ -40,6 +41,8 @@ mapping_add_record(Mapping *mapping, Call call, const MessageParts *parts,
 				   const MessageKey *key, StringInfo warnings)
 {
 	message_rules[mapping->rules->object].map(mapping, call, parts, key, warnings);
+	if (mapping->rules->pipelines != NULL)
+		mapping_add_stage(mapping);
 }
 
 bool

@@ -20,6 +20,7 @@
 
 #include "base/hubspot.h"
 #include "backend/statement.h"
+#include "mapping/choice.h"
 #include "mapping/schema.h"
 #include "message/message.h"
 #include "message/object_type.h"
@@ -230,7 +231,25 @@ typedef struct SetReader
 {
 	MemoryContext context;
 	PropertySet *set;
+	const OwnerSet *owners;
 } SetReader;
+
+/*
+ * Whether its values are owners: HubSpot says so, also of properties that a user has made, but may
+ * leave it out of its own ones, which have such a name.
+ */
+static bool
+is_of_owners(const Property *property, const char *refers_to)
+{
+	static const char suffix[] = "owner_id";
+	size_t		len = strlen(property->name);
+
+	if (property->type != PROPERTY_ENUMERATION || !property->is_external)
+		return false;
+	return refers_to[0] != '\0' ? strcmp(refers_to, "OWNER") == 0
+		: len >= strlen(suffix) &&
+		strcmp(property->name + len - strlen(suffix), suffix) == 0;
+}
 
 static void
 read_property(JsonbContainer *object, void *arg)
@@ -245,14 +264,17 @@ read_property(JsonbContainer *object, void *arg)
 		strcmp(text_of(reader->context, object, "field_type"), "booleancheckbox") == 0;
 	property->read_only = is_true(object, "read_only");
 	property->is_unique = is_true(object, "is_unique");
+	property->is_external = is_true(object, "is_external");
+	if (is_of_owners(property, text_of(reader->context, object, "refers_to")))
+		property->owners = reader->owners;
 	read_options(reader->context, property, object);
 	add_to_set(reader->set, property);
 }
 
 static PropertySet *
-read_set(MemoryContext context, Jsonb *array)
+read_set(MemoryContext context, Jsonb *array, const OwnerSet *owners)
 {
-	SetReader	reader = {context, make_set(context)};
+	SetReader	reader = {context, make_set(context), owners};
 
 	for_each_object(array, read_property, &reader);
 	return reader.set;
@@ -329,7 +351,45 @@ load_properties(Schema *schema, Oid server)
 				DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
 										   &isnull));
 		else if (array != NULL)
-			schema->parts[part].properties = read_set(schema->context, array);
+			schema->parts[part].properties = read_set(schema->context, array, schema->owners);
+	}
+}
+
+/* Owners and pipelines, as far as HubSpot was asked for them. */
+static void
+load_choices(Schema *schema, Oid server)
+{
+	SPITupleTable *readings;
+	uint64		nreadings;
+
+	query("SELECT reading, subject, known FROM hubspot.reading WHERE server = $1"
+		  " AND reading = ANY ('{owners,pipelines}')", server);
+	/* what follows runs queries of its own */
+	readings = SPI_tuptable;
+	nreadings = SPI_processed;
+	schema->owners = owner_unread();
+	schema->pipelines =
+		MemoryContextAllocZero(schema->context, sizeof(PipelineSet) * Max(nreadings, 1));
+	for (uint64 i = 0; i < nreadings; i++)
+	{
+		HeapTuple	tuple = readings->vals[i];
+		const char *reading = SPI_getvalue(tuple, readings->tupdesc, 1);
+		const char *subject = SPI_getvalue(tuple, readings->tupdesc, 2);
+		bool		isnull;
+		bool		is_told = DatumGetBool(SPI_getbinval(tuple, readings->tupdesc, 3, &isnull));
+		int			object = object_of_name(subject, strlen(subject));
+
+		if (strcmp(reading, "owners") == 0)
+			schema->owners = owner_load(server, schema->context, is_told);
+		else if (object >= 0 && object < OBJECT_MAX)
+		{
+			PipelineSet *set = &schema->pipelines[schema->npipelines++];
+
+			set->object = object;
+			set->is_read = true;
+			set->is_told = is_told;
+			pipeline_load(set, server, schema->context);
+		}
 	}
 }
 
@@ -346,7 +406,8 @@ load_events(Schema *schema, Oid server)
 		schema->events[i].name = text_of_row(schema->context, i, 1);
 		schema->events[i].full_name = text_of_row(schema->context, i, 2);
 		schema->events[i].label = text_of_row(schema->context, i, 3);
-		schema->events[i].properties = read_set(schema->context, jsonb_of_row(i, 4));
+		schema->events[i].properties = read_set(schema->context, jsonb_of_row(i, 4),
+												schema->owners);
 		schema->events[i].nown = count_own(schema->events[i].properties);
 	}
 }
@@ -430,6 +491,7 @@ schema_load(Oid server, MemoryContext parent)
 	if (push)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
+	load_choices(schema, server);
 	load_properties(schema, server);
 	load_events(schema, server);
 	load_maps(schema, server);
@@ -468,24 +530,26 @@ static const char *const store_properties[] = {
 	"AND NOT EXISTS ("
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'name' = p.name)",
 	"INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, "
-	"read_only, options, changed_id)"
+	"read_only, options, is_external, refers_to, changed_id)"
 	" SELECT $1, $2, e.name, e.type, e.field_type, e.label, e.is_unique, "
-	"e.read_only, e.options, coalesce("
+	"e.read_only, e.options, e.is_external, e.refers_to, coalesce("
 	"pg_catalog.pg_sequence_last_value('hubspot.outbox_id_seq'), 0)"
 	" FROM (SELECT DISTINCT ON (r.name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS "
 	"(name text, type text, field_type text,"
-	" label text, is_unique boolean, read_only boolean, options jsonb)) WITH ORDINALITY r ORDER BY "
+	" label text, is_unique boolean, read_only boolean, options jsonb, is_external boolean, "
+	"refers_to text)) WITH ORDINALITY r ORDER BY "
 	"r.name, r.ordinality DESC) e"
 	" ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type, "
 	"field_type = excluded.field_type,"
 	" label = excluded.label, is_unique = excluded.is_unique, read_only = excluded.read_only, "
-	"options = excluded.options, changed_id = CASE WHEN (property.type, property.field_type, "
+	"options = excluded.options, is_external = excluded.is_external, "
+	"refers_to = excluded.refers_to, changed_id = CASE WHEN (property.type, property.field_type, "
 	"property.options) IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.options)"
 	" THEN excluded.changed_id ELSE property.changed_id END"
 	" WHERE (property.type, property.field_type, property.label, property.is_unique, "
-	"property.read_only, property.options)"
+	"property.read_only, property.options, property.is_external, property.refers_to)"
 	" IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.label, excluded.is_unique, "
-	"excluded.read_only, excluded.options)",
+	"excluded.read_only, excluded.options, excluded.is_external, excluded.refers_to)",
 };
 
 static const char *const store_events[] = {

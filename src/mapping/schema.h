@@ -32,6 +32,19 @@ typedef struct PropertyOption
 	const char *label;
 } PropertyOption;
 
+/*
+ * What a value may be one of, where HubSpot has a list of that: choice.h.  A bit each.
+ */
+typedef enum Choice
+{
+	CHOICE_OPTION = 1 << 0,		/* of the property itself */
+	CHOICE_OWNER = 1 << 1,
+	CHOICE_STAGE = 1 << 2		/* pipelines and their stages */
+} Choice;
+
+typedef struct OwnerSet OwnerSet;
+typedef struct PipelineSet PipelineSet;
+
 typedef struct Property
 {
 	const char *name;
@@ -41,6 +54,9 @@ typedef struct Property
 								 * their labels are */
 	bool		read_only;		/* also for calculated properties */
 	bool		is_unique;		/* no two records have the same value */
+	bool		is_external;	/* HubSpot has a list of its values elsewhere: an option that is
+								 * not here is no fault */
+	const OwnerSet *owners;		/* its values are owners, of these; NULL: they are not */
 	int			noptions;
 	PropertyOption *options;
 } Property;
@@ -84,6 +100,9 @@ typedef struct Schema
 	MemoryContext context;		/* holds all of it */
 	int			nparts;			/* objects below this number may have been read */
 	SchemaPart *parts;
+	const OwnerSet *owners;		/* of the account */
+	int			npipelines;
+	PipelineSet *pipelines;		/* one of each type whose pipelines were read */
 	bool		events_known;
 	int			nevents;
 	EventDefinition *events;

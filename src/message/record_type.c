@@ -30,6 +30,8 @@ const CrmType record_types[] = {
 	{
 		RECORD_OF_ANY_TYPE,
 		.scopes = "crm.objects.custom.write",
+		.pipeline_property = "hs_pipeline",
+		.pipeline_stage = "hs_pipeline_stage",
 	},
 	{
 		RECORD_OF_ANY_TYPE,

@@ -39,8 +39,9 @@ typedef enum Once
 	ONCE_LIST_ANEW,				/* the list is gone, or another one by now */
 	ONCE_WITHOUT_HUTK,			/* HubSpot did not know the browser's token */
 	ONCE_REFRESH,				/* a refresh of the schema has begun for this row */
-	ONCE_COMPANY_FIRST			/* it has waited for the company of its contact's domain */
-#define ONCE_COUNT (ONCE_COMPANY_FIRST + 1)
+	ONCE_COMPANY_FIRST,			/* it has waited for the company of its contact's domain */
+	ONCE_WITHOUT_OWNER			/* HubSpot has refused an owner */
+#define ONCE_COUNT (ONCE_WITHOUT_OWNER + 1)
 } Once;
 
 /* Where a row of the window stands; written by key.c alone. */

@@ -37,7 +37,8 @@
 	" JOIN pg_foreign_server f ON f.srvname = y.server" \
 	" JOIN hubspot.property p ON p.server = f.oid AND p.object = sp.object" \
 	"  AND p.name = sp.property" \
-	" WHERE sp.report = y.report AND sp.code = ANY ('{unknown_property,invalid_option}')" \
+	" WHERE sp.report = y.report AND sp.code = ANY ('{unknown_property,invalid_option," \
+	"unknown_owner,unknown_pipeline,unknown_stage}')" \
 	" AND p.changed_id > s.lacked_id)"
 
 /* While a back-fill is under way what is lacking waits for its end. */

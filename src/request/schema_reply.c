@@ -47,6 +47,8 @@ append_property(StringInfo json, json_object *property)
 	rows_add_text(json, "type", rows_text_of(property, "type"), MAX_TYPE);
 	rows_add_text(json, "field_type", rows_text_of(property, "fieldType"), MAX_TYPE);
 	rows_add_text(json, "label", rows_text_of(property, "label"), ROWS_MAX_LABEL);
+	rows_add_text(json, "refers_to", rows_text_of(property, "referencedObjectType"), MAX_TYPE);
+	rows_add_bool(json, "is_external", rows_is_true(property, "externalOptions"));
 	rows_add_bool(json, "is_unique", rows_is_true(property, "hasUniqueValue"));
 	rows_add_bool(json, "read_only", rows_is_true(property, "calculated") ||
 				  rows_is_true(modification, "readOnlyValue") || has_no_text(property));

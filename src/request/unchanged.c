@@ -73,6 +73,28 @@ pair_of(const Mapping *mapping, const MappingName *name, uint64 seed, TimestampT
 	return pair;
 }
 
+static int
+place_of(const Mapping *mapping, const char *property)
+{
+	for (int i = 0; i < mapping->nnames; i++)
+		if (mapping->names[i].len == strlen(property) &&
+			memcmp(mapping->json->data + mapping->names[i].offset, property,
+				   mapping->names[i].len) == 0)
+			return i;
+	return -1;
+}
+
+/* HubSpot looks for a stage in the pipeline of the same request: neither goes without the other. */
+static void
+keep_together(const Mapping *mapping, bool *found)
+{
+	int			pipeline = place_of(mapping, mapping->rules->pipeline_property);
+	int			stage = place_of(mapping, mapping->rules->stage_property);
+
+	if (pipeline >= 0 && stage >= 0)
+		found[pipeline] = found[stage] = found[pipeline] && found[stage];
+}
+
 bool *
 unchanged_find(const Mapping *mapping, const Confirmed *confirmed, uint64 seed, TimestampTz since,
 			   ConfirmedPair *pairs)
@@ -88,6 +110,8 @@ unchanged_find(const Mapping *mapping, const Confirmed *confirmed, uint64 seed, 
 			pairs[i].value = 0;
 		found[i] = confirmed != NULL && confirmed_has(confirmed, &pairs[i], since);
 	}
+	if (mapping->rules->pipelines != NULL)
+		keep_together(mapping, found);
 	return found;
 }
 

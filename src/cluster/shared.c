@@ -357,16 +357,14 @@ shared_take_wanted_schema(WorkerSlot *slot, Oid *server, uint32 *part)
 }
 
 bool
-shared_want_reading(Oid server, int reading, const char *subject)
+shared_want_reading(const ReadingWish *wish)
 {
 	WorkerSlot *slot = hubspot_shared == NULL ? NULL : my_database_slot();
-	ReadingWish wish = {.server = server, .reading = reading};
 
 	if (slot == NULL || pg_atomic_read_u32(&slot->procno) == 0)
 		return false;
-	strlcpy(wish.subject, subject, sizeof(wish.subject));
 	SpinLockAcquire(&slot->mutex);
-	slot->wish = wish;
+	slot->wish = *wish;
 	SpinLockRelease(&slot->mutex);
 	pg_atomic_write_u32(&slot->reading_wanted, 1);
 	wake_process(&slot->procno);

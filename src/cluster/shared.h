@@ -136,6 +136,7 @@ typedef struct ReadingWish
 	Oid			server;
 	int			reading;		/* ReadingId */
 	char		subject[SHARED_SUBJECT];
+	TimestampTz since;			/* what was read later than that will do */
 } ReadingWish;
 
 typedef struct WorkerSlot
@@ -302,8 +303,8 @@ extern void shared_suppressed_at_commit(void);
 extern bool shared_want_schema(Oid server, uint32 part);
 extern bool shared_take_wanted_schema(WorkerSlot *slot, Oid *server, uint32 *part);
 
-/* The same of a reading, by its number, and what it is about. */
-extern bool shared_want_reading(Oid server, int reading, const char *subject);
+/* The same of a reading. */
+extern bool shared_want_reading(const ReadingWish *wish);
 extern bool shared_take_wanted_reading(WorkerSlot *slot, ReadingWish *wish);
 
 /*

@@ -38,11 +38,20 @@ reading_look(Oid server, ReadingId id, const char *subject)
 	return stand;
 }
 
+static bool
+want(Oid server, ReadingId id, const char *subject, TimestampTz since)
+{
+	ReadingWish wish = {.server = server, .reading = id, .since = since};
+
+	StaticAssertStmt(sizeof(wish.subject) == READING_SUBJECT, "a wish names any subject");
+	strlcpy(wish.subject, subject, sizeof(wish.subject));
+	return shared_want_reading(&wish);
+}
+
 bool
 reading_ask(Oid server, ReadingId id, const char *subject)
 {
-	Assert(strlen(subject) < READING_SUBJECT);
-	return shared_want_reading(server, id, subject);
+	return want(server, id, subject, GetCurrentTimestamp());
 }
 
 static bool
@@ -59,7 +68,8 @@ reading_await(Oid server, ReadingId id, const char *subject, int max_age)
 	ReadingStand stand = reading_look(server, id, subject);
 
 	max_age = Max(max_age, READING_LOOK_S);
-	while (is_old(&stand, start, max_age) && reading_ask(server, id, subject) &&
+	/* the wish is repeated, and the last one may come after the answer: it is no further one */
+	while (is_old(&stand, start, max_age) && want(server, id, subject, start) &&
 		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), WAIT_MS))
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS,

@@ -232,12 +232,13 @@ reading_holds(const Lane *lane, int64 now)
 }
 
 void
-reading_want(Account *account, ReadingId id, const char *subject)
+reading_want(Account *account, ReadingId id, const char *subject, TimestampTz since)
 {
 	ReadingState *state = find_or_add(account, id, subject);
 	int64		now = clock_us();
 
-	if (state == NULL || !state->looked_up || state->stage != READING_RESTS || state->wanted)
+	if (state == NULL || !state->looked_up || state->stage != READING_RESTS || state->wanted ||
+		(state->settled && state->read_at >= since))
 		return;
 	if (!state->settled || is_old(state))
 		state->wanted = true;

@@ -38,8 +38,8 @@ extern int64 reading_holds(const Lane *lane, int64 now);
 
 /* ---- for the worker ---------------------------------------------------------------- */
 
-/* A session needs it, and says so until it is there. */
-extern void reading_want(Account *account, ReadingId id, const char *subject);
+/* A session needs it, read later than that, and says so until it is there. */
+extern void reading_want(Account *account, ReadingId id, const char *subject, TimestampTz since);
 
 /* Of all that are in use, as the functions of these names in schema_sync.h, which call these. */
 extern void reading_refresh_all(Account *account);

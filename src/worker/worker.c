@@ -530,7 +530,7 @@ want_what_sessions_want(void)
 	{
 		account = accounts_find(wish.server);
 		if (account != NULL && wish.reading >= 0 && wish.reading < READING_COUNT)
-			reading_want(account, (ReadingId) wish.reading, wish.subject);
+			reading_want(account, (ReadingId) wish.reading, wish.subject, wish.since);
 	}
 }
 

@@ -21,7 +21,7 @@ COMMENT ON COLUMN hubspot.suppressed.address IS 'e-mail address, kept in lower c
 COMMENT ON COLUMN hubspot.suppressed.user_id IS 'userId, or whatever the account''s contact_id_property holds: for calls that name the contact by that alone';
 COMMENT ON COLUMN hubspot.suppressed.server IS 'name of the SERVER; NULL: all of this database.  A name that no SERVER has counts for all';
 COMMENT ON COLUMN hubspot.suppressed.subscription IS 'only this type of subscription, by name or id: nobody is subscribed to it, and audiences that require it leave the contact out; everything else is sent.  NULL: not restricted';
-COMMENT ON COLUMN hubspot.suppressed.objects IS 'only calls about these objects (contact, association, event, form, list); NULL: all';
+COMMENT ON COLUMN hubspot.suppressed.objects IS 'only calls about these objects (contact, association, event, form, list, consent); NULL: all';
 COMMENT ON COLUMN hubspot.suppressed.since IS 'since when, for people';
 COMMENT ON COLUMN hubspot.suppressed.reason IS 'why, for people: verdicts quote it';
 
@@ -49,6 +49,27 @@ COMMENT ON FUNCTION hubspot.suppressed_changed() IS 'has the worker look at hubs
 CREATE TRIGGER suppressed_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hubspot.suppressed
 	FOR EACH STATEMENT EXECUTE FUNCTION hubspot.suppressed_changed();
 ALTER TABLE hubspot.suppressed ENABLE ALWAYS TRIGGER suppressed_changed;
+
+CREATE TABLE hubspot.subscription_type (
+	server oid NOT NULL,
+	subscription_id text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	purpose text NOT NULL,
+	channel text NOT NULL,
+	is_active boolean NOT NULL,
+	is_internal boolean NOT NULL,
+	business_unit text COLLATE "C" NOT NULL,
+	PRIMARY KEY (server, subscription_id)
+);
+COMMENT ON TABLE hubspot.subscription_type IS 'types of subscriptions of each account as HubSpot told them, when somebody names one';
+COMMENT ON COLUMN hubspot.subscription_type.server IS 'oid of the SERVER';
+COMMENT ON COLUMN hubspot.subscription_type.subscription_id IS 'HubSpot''s id of the type';
+COMMENT ON COLUMN hubspot.subscription_type.name IS 'name that HubSpot''s users see';
+COMMENT ON COLUMN hubspot.subscription_type.purpose IS 'what HubSpot says it is for';
+COMMENT ON COLUMN hubspot.subscription_type.channel IS 'how it is communicated, such as Email';
+COMMENT ON COLUMN hubspot.subscription_type.is_active IS 'whether it is in use';
+COMMENT ON COLUMN hubspot.subscription_type.is_internal IS 'whether contacts do not see it';
+COMMENT ON COLUMN hubspot.subscription_type.business_unit IS 'id of the business unit that it is of; empty: not told';
 
 SELECT pg_catalog.pg_extension_config_dump('hubspot.suppressed', '');
 SELECT pg_catalog.pg_extension_config_dump('hubspot.suppressed_key', '');

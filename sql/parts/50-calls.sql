@@ -66,6 +66,13 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_remove_from_l
 COMMENT ON FUNCTION @extschema@.hubspot_remove_from_list(text, jsonb, name, interval, boolean) IS
 'queues that a contact or company is a member of the static list no longer; arguments, verdicts and errors as hubspot_add_to_list.  unchanged: it is not a member, or HubSpot does not have it at all';
 
+CREATE FUNCTION @extschema@.hubspot_subscription(message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_subscription';
+COMMENT ON FUNCTION @extschema@.hubspot_subscription(jsonb, name, interval, boolean) IS
+'queues that an address is subscribed to a type of e-mail, or has opted out: email (or a userId that was told), subscription (name or id), subscribed, legalBasis with legalBasisExplanation, channel (EMAIL); or unsubscribeAll, with businessUnit; returns the outbox id.  Rows of one address go in their order, none is merged.  unchanged: it is so already.  rejected: unsubscribed (the address has opted out, and the message has no "resubscribe": true), unknown_subscription, legal_basis_missing.  A message that says none of this raises invalid_parameter_value';
+
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
 RETURNS SETOF bigint

@@ -75,7 +75,8 @@ typedef struct AccountOption
 
 /* The order is that of the enums in account.h. */
 static const char *const api_versions[] = {"2026-09", "2026-03", "v3", NULL};
-static const char *const api_families[] = {"objects", "associations", "lists", "events", NULL};
+static const char *const api_families[] = {"objects", "associations", "lists", "events", "consent",
+NULL};
 static const char *const unknown_policies[] = {"drop", "reject", NULL};
 static const char *const lifecycle_policies[] = {"any", "forward", NULL};
 static const char *const event_policies[] = {"custom", "legacy", NULL};

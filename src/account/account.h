@@ -30,6 +30,7 @@ typedef enum ApiFamily
 	API_FAMILY_ASSOCIATIONS,
 	API_FAMILY_LISTS,
 	API_FAMILY_EVENTS,
+	API_FAMILY_CONSENT,
 	API_FAMILY_OTHER			/* what is about the account itself */
 #define API_FAMILY_COUNT (API_FAMILY_OTHER + 1)
 } ApiFamily;

@@ -26,6 +26,7 @@ typedef Object LaneFamily;
 #define FAMILY_FORMS		OBJECT_IS_FORM
 #define FAMILY_SCHEMA		OBJECT_IS_SCHEMA
 #define FAMILY_LISTS		OBJECT_IS_LIST
+#define FAMILY_CONSENT		OBJECT_IS_CONSENT
 
 typedef enum LaneState
 {

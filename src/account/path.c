@@ -43,6 +43,13 @@ static const PathBase associations =
 {DATED("/crm/associations/", "/", "/crm/v4/associations/"), API_FAMILY_ASSOCIATIONS};
 static const PathBase lists =
 {DATED("/crm/lists/", "", "/crm/v3/lists"), API_FAMILY_LISTS};
+static const PathBase consent =
+{DATED("/communication-preferences/", "", "/communication-preferences/v3"), API_FAMILY_CONSENT};
+
+/* Read in the later form, whatever is written: v3 has another. */
+static const PathBase subscription_types =
+{DATED("/communication-preferences/", "/definitions", "/communication-preferences/v4/definitions"),
+API_FAMILY_CONSENT};
 static const PathBase events =
 {DATED("/events/", "/", "/events/v3/"), API_FAMILY_EVENTS};
 
@@ -70,9 +77,11 @@ static const Path paths[PATH_COUNT] =
 	[PATH_EVENT_DEFINITIONS] = {&events, "event-definitions"},
 	[PATH_EVENTS_SEND] = {&events, "send/batch"},
 	[PATH_LISTS] = {&lists, ""},
+	[PATH_CONSENT] = {&consent, ""},
 	[PATH_OBJECT_SCHEMAS] = {&object_schemas, ""},
 	[PATH_OWNERS] = {&owners, ""},
 	[PATH_PIPELINES] = {&pipelines, ""},
+	[PATH_SUBSCRIPTION_TYPES] = {&subscription_types, ""},
 };
 
 #define FORM_BIT(name)	((uint32) 1 << (name))

@@ -34,12 +34,14 @@ typedef enum PathName
 	PATH_EVENT_DEFINITIONS,
 	PATH_EVENTS_SEND,
 	PATH_LISTS,					/* creates a list; other paths are below it */
+	PATH_CONSENT,				/* all of its paths are below it */
 
 	/* what is read and kept in tables, see facts/readings.h */
 	PATH_OBJECT_SCHEMAS,
 	PATH_OWNERS,
-	PATH_PIPELINES
-#define PATH_COUNT (PATH_PIPELINES + 1)
+	PATH_PIPELINES,
+	PATH_SUBSCRIPTION_TYPES
+#define PATH_COUNT (PATH_SUBSCRIPTION_TYPES + 1)
 } PathName;
 
 #define PATH_BYTES	320

@@ -26,6 +26,8 @@
 #include "utils/timestamp.h"
 
 #include "base/hubspot.h"
+#include "consent/subscription.h"
+#include "consent/subscription_type.h"
 #include "consent/suppress.h"
 #include "consent/suppressed_hash.h"
 #include "queue/accounts.h"
@@ -169,6 +171,8 @@ typedef struct Sought
 {
 	const Account *account;
 	Object		object;
+	const char *subscription;	/* to which it would subscribe him, as the call says it, ... */
+	const char *subscription_id;	/* ... and HubSpot's id, if it is known; NULL: to none */
 } Sought;
 
 /* A SERVER that is gone, or was misspelt, lets nobody through. */
@@ -201,6 +205,20 @@ has_object(Datum objects, Object object)
 	return false;
 }
 
+/*
+ * An entry for one type of subscription keeps off that one alone.  A name that nobody knows yet
+ * keeps off nothing but itself: rows wait until HubSpot has told the names.
+ */
+static bool
+is_subscription(const char *entry, const Sought *sought)
+{
+	return sought->subscription != NULL &&
+		(pg_strcasecmp(entry, sought->subscription) == 0 ||
+		 (sought->subscription_id != NULL &&
+		  (strcmp(entry, sought->subscription_id) == 0 ||
+		   subscription_type_is(sought->account->server, sought->subscription_id, entry))));
+}
+
 /* Whether the row in the slot means what is sought. */
 static bool
 is_meant(const Sought *sought)
@@ -211,9 +229,9 @@ is_meant(const Sought *sought)
 	value = slot_getattr(found, SUPPRESSED_SERVER, &isnull);
 	if (!isnull && is_other_account(NameStr(*DatumGetName(value)), sought->account))
 		return false;
-	(void) slot_getattr(found, SUPPRESSED_SUBSCRIPTION, &isnull);
+	value = slot_getattr(found, SUPPRESSED_SUBSCRIPTION, &isnull);
 	if (!isnull)
-		return false;
+		return is_subscription(TextDatumGetCString(value), sought);
 	value = slot_getattr(found, SUPPRESSED_OBJECTS, &isnull);
 	return isnull || has_object(value, sought->object);
 }
@@ -258,10 +276,26 @@ find_person(SuppressedTable *table, const char *text, const Sought *sought)
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
+/* An opt-out goes; to what a subscribing row would subscribe. */
+static bool
+is_subscribing(const Row *row, const MessageParts *parts, Sought *sought)
+{
+	MessageConsent consent;
+	MessageProblem problem;
+
+	if (!message_consent(parts, &consent, &problem) || !consent.subscribed)
+		return false;
+	sought->subscription = consent.subscription;
+	sought->subscription_id = subscription_id(row, &consent);
+	return true;
+}
+
 /* Whether a row is about a contact, and leaves more of him in HubSpot. */
 static bool
-is_concerned(const Row *row, const MessageParts *parts)
+is_concerned(const Row *row, const MessageParts *parts, Sought *sought)
 {
+	if (row->call == CALL_SUBSCRIPTION)
+		return is_subscribing(row, parts, sought);
 	return !takes_away[row->call] &&
 		(row->key->lane->family != OBJECT_IS_LIST ||
 		 message_object(parts->root) == OBJECT_IS_CONTACT);
@@ -279,7 +313,7 @@ objection(const Row *row)
 	char	   *text;
 
 	/* a message that cannot be read is refused when it is taken */
-	if (!message_read(row->message, &parts, &problem) || !is_concerned(row, &parts))
+	if (!message_read(row->message, &parts, &problem) || !is_concerned(row, &parts, &sought))
 		return NULL;
 	why = find_person(key->property == NULL ? &by_address : &by_user_id, key->key, &sought);
 	if (why != NULL)

@@ -30,6 +30,7 @@
 #include "cluster/shared.h"
 #include "enqueue/deadline.h"
 #include "enqueue/enqueue.h"
+#include "message/message_consent.h"
 #include "message/unreadable.h"
 #include "ring/outbox.h"
 #include "ring/ring.h"
@@ -77,6 +78,7 @@ static const struct
 	{CALL_ADD_TO_LIST, OBJECT_IS_LIST},
 	{CALL_REMOVE_FROM_LIST, OBJECT_IS_LIST},
 	{CALL_UNGROUP, OBJECT_IS_ASSOCIATION},
+	{CALL_SUBSCRIPTION, OBJECT_IS_CONSENT},
 };
 
 /* The object of a call that carries a message; false: it carries none. */
@@ -394,6 +396,7 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 {
 	const CallOptions *options = &enqueue->options;
 	MessageKey *key = &work->key;
+	MessageConsent consent;
 
 	switch (enqueue->call)
 	{
@@ -409,6 +412,11 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 		case CALL_ADD_TO_LIST:
 		case CALL_REMOVE_FROM_LIST:
 			return message_member_key(enqueue->call, parts, options->id_property, key, problem);
+		case CALL_SUBSCRIPTION:
+
+			/* HubSpot keeps subscriptions by address, whatever the account's own key is */
+			return message_consent(parts, &consent, problem) &&
+				message_known_contact_key(enqueue->call, parts, NULL, key, problem);
 		case CALL_IDENTIFY:
 
 			/*

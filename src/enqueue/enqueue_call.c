@@ -33,6 +33,7 @@ PG_FUNCTION_INFO_V1(hubspot_form);
 PG_FUNCTION_INFO_V1(hubspot_delete);
 PG_FUNCTION_INFO_V1(hubspot_add_to_list);
 PG_FUNCTION_INFO_V1(hubspot_remove_from_list);
+PG_FUNCTION_INFO_V1(hubspot_subscription);
 PG_FUNCTION_INFO_V1(hubspot_enqueue);
 PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
@@ -161,6 +162,12 @@ Datum
 hubspot_remove_from_list(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(queue_member(CALL_REMOVE_FROM_LIST, fcinfo));
+}
+
+Datum
+hubspot_subscription(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_call(CALL_SUBSCRIPTION, fcinfo));
 }
 
 /* The ids of the rows, in the order of the messages. */

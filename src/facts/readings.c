@@ -191,6 +191,37 @@ pipelines_tail(const char *subject)
 	"pg_catalog.pg_sequence_last_value('hubspot.outbox_id_seq'), 0)" \
 	" WHERE p.server = $1 AND p.is_external AND " which " AND EXISTS (SELECT FROM changed)"
 
+/* ---- hubspot.subscription_type ------------------------------------------------------- */
+
+/* Ids come as texts and as numbers. */
+static const char *
+id_of(json_object *object, const char *name)
+{
+	json_object *value = NULL;
+	const char *id = json_object_object_get_ex(object, name, &value) ? reply_json_id(value) : NULL;
+
+	return id != NULL ? id : "";
+}
+
+static void
+append_subscription_type(StringInfo json, json_object *type)
+{
+	if (!rows_is_name(id_of(type, "id"), ROWS_MAX_NAME))
+		return;
+	rows_open(json);
+	rows_add_text(json, "subscription_id", id_of(type, "id"), ROWS_MAX_NAME);
+	rows_add_text(json, "name", rows_text_of(type, "name"), ROWS_MAX_NAME);
+	rows_add_text(json, "purpose", rows_text_of(type, "purpose"), ROWS_MAX_LABEL);
+	rows_add_text(json, "channel", rows_text_of(type, "communicationMethod"), ROWS_MAX_LABEL);
+	rows_add_text(json, "business_unit", id_of(type, "businessUnitId"), ROWS_MAX_NAME);
+	rows_add_bool(json, "is_active", rows_is_true(type, "isActive"));
+	rows_add_bool(json, "is_internal", rows_is_true(type, "isInternal"));
+	rows_close(json);
+}
+
+static const RowKind subscription_type_kind =
+{"name", ROWS_MAX_NAME, ROWS_MAX_OBJECTS, append_subscription_type};
+
 /* ---- the table --------------------------------------------------------------------- */
 
 const Reading readings[READING_COUNT] = {
@@ -311,6 +342,35 @@ const Reading readings[READING_COUNT] = {
 			PROPERTIES_CHANGED("p.object = $2 AND p.refers_to <> 'OWNER'"),
 			"UPDATE hubspot.pipeline_stage s SET read_at = pg_catalog.clock_timestamp()"
 			" WHERE s.server = $1 AND s.object = $2",
+		},
+	},
+	[READING_SUBSCRIPTION_TYPES] = {
+		.name = "subscription_types",
+		.noun = "types of subscriptions",
+		.path = PATH_SUBSCRIPTION_TYPES,
+		.query = "",
+		.scopes = "communication_preferences.read or communication_preferences.read_write",
+		.remedy = "grant one of these scopes to the token, in HubSpot. Until then name types of "
+		"subscriptions by their ids",
+		.max_age = AN_HOUR,
+		.row = &subscription_type_kind,
+		.statements = {
+			"DELETE FROM hubspot.subscription_type t WHERE t.server = $1 AND NOT EXISTS ("
+			"SELECT FROM pg_catalog.jsonb_array_elements($3) e"
+			" WHERE e->>'subscription_id' = t.subscription_id)",
+			"INSERT INTO hubspot.subscription_type (server, subscription_id, name, purpose, "
+			"channel, is_active, is_internal, business_unit)"
+			" SELECT $1, e.subscription_id, e.name, e.purpose, e.channel, e.is_active, "
+			"e.is_internal, e.business_unit"
+			" FROM (SELECT DISTINCT ON (r.subscription_id) r.* FROM ROWS FROM ("
+			"pg_catalog.jsonb_to_recordset($3) AS (subscription_id text, name text, "
+			"purpose text, channel text, is_active boolean, is_internal boolean, "
+			"business_unit text)) "
+			"WITH ORDINALITY r ORDER BY r.subscription_id, r.ordinality DESC) e"
+			" ON CONFLICT (server, subscription_id) DO UPDATE SET name = excluded.name, "
+			"purpose = excluded.purpose, channel = excluded.channel, "
+			"is_active = excluded.is_active, is_internal = excluded.is_internal, "
+			"business_unit = excluded.business_unit",
 		},
 	},
 };

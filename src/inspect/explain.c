@@ -33,6 +33,8 @@
 #include "activity/legacy.h"
 #include "activity/lists.h"
 #include "backend/statement.h"
+#include "consent/subscription.h"
+#include "consent/subscription_type.h"
 #include "crm/records.h"
 #include "enqueue/deadline.h"
 #include "enqueue/enqueue.h"
@@ -469,6 +471,34 @@ explain_member(Explain *explain)
 	end_work(explain, &work);
 }
 
+/* Somebody is subscribed, or has opted out; before the former the worker reads how he stands. */
+static void
+explain_subscription(Explain *explain)
+{
+	Explained	work;
+	MessageConsent consent;
+	MessageKey	key;
+	MessageProblem problem;
+	StringInfoData path;
+	char	   *id;
+	bool		is_v3 = explain->options->api_version[API_FAMILY_CONSENT] == API_V3;
+
+	if (!message_consent(&explain->parts, &consent, &problem) ||
+		!message_known_contact_key(explain->call, &explain->parts, NULL, &key, &problem))
+		enqueue_raise(&problem);
+	begin_work(&work, explain, OBJECT_IS_CONSENT, &key, PATH_CONSENT);
+	id = consent.of_all || message_is_subscription_id(consent.subscription) ? consent.subscription
+		: subscription_type_find(explain->server, consent.subscription);
+	initStringInfo(&path);
+	appendStringInfoString(&path, work.path);
+	subscription_append_request(&path, &work.body, key.key, &consent, id != NULL ? id : "null",
+								is_v3);
+	work.path = path.data;
+	if (is_v3 && consent.of_all)
+		leave_no_request(&work);
+	end_work(explain, &work);
+}
+
 static void
 explain_group(Explain *explain)
 {
@@ -555,6 +585,9 @@ explain_call(Explain *explain, Jsonb *message)
 		case CALL_ADD_TO_LIST:
 		case CALL_REMOVE_FROM_LIST:
 			explain_member(explain);
+			break;
+		case CALL_SUBSCRIPTION:
+			explain_subscription(explain);
 			break;
 		case CALL_DELETE:
 			explain_delete(explain, message_erases(message));

@@ -156,6 +156,14 @@ CrmType		object_type_rows[OBJECT_MAX] = {
 		.merges = true,
 		.keyed_by_contact = true,
 	},
+	[OBJECT_IS_CONSENT] = {
+		.name = "consent",
+		.plural = "consent",
+		.call = CALL_SUBSCRIPTION,
+		.per_request = 100,
+		.own_limit = -1,
+		.keyed_by_contact = true,
+	},
 };
 
 int			object_known = OBJECT_COUNT;

@@ -73,6 +73,7 @@ typedef struct Account
 	Meter	   *meters[METER_COUNT];	/* NULL before the token is known */
 	int			transfers;		/* requests under way */
 	PathForms	path_forms;		/* under which form of a path HubSpot has answered */
+	bool		consent_single; /* subscriptions are written one by one: it may not do many */
 	bool		forms_public;	/* the token may not submit forms: use their public address */
 	bool		asking;			/* the account-info request is under way */
 	bool		asking_usage;	/* the request for the use of the day is, see daily.h */

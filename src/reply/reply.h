@@ -274,4 +274,19 @@ extern size_t reply_utf8_length(const char *text, size_t len);
 /* Copy text as valid UTF-8 without control characters, cut at whole characters. */
 extern void reply_clean_text(char *dst, size_t size, const char *src, size_t len);
 
+/*
+ * How an address stands to a type of subscription, in an answer about one or many: what it is told
+ * of, flat or nested below the address.  subscription NULL: any.  False: nothing; is_told says
+ * whether the address has anything at all.  Texts are borrowed, "" when absent.
+ */
+typedef struct ReplyConsent
+{
+	bool		is_told;
+	const char *status;
+	const char *reason;			/* of a write */
+} ReplyConsent;
+
+extern bool reply_consent(const Reply *reply, const char *address, const char *subscription,
+						  ReplyConsent *consent);
+
 #endif							/* HUBSPOT_REPLY_H */

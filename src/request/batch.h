@@ -133,6 +133,7 @@ typedef enum Settlement
 {
 	SETTLE_NOT,					/* trouble of the lane: the same again, later */
 	SETTLE_AGAIN,				/* no trouble: the same again, at once */
+	SETTLE_BACK,				/* no trouble: the rows have gone back to their keys */
 	SETTLE_DONE					/* the rows have ended, or gone back to their keys */
 } Settlement;
 

@@ -133,6 +133,7 @@ build_catalog(Oid extension)
 	catalog.suppressed_address = relation_oid(schema, "suppressed_address", 0);
 	catalog.suppressed_user_id = relation_oid(schema, "suppressed_user_id", 0);
 	catalog.suppressed_key = relation_oid(schema, "suppressed_key", 0);
+	catalog.subscription_type = relation_oid(schema, "subscription_type", 0);
 	catalog.repeat = relation_oid(schema, "repeat", 0);
 	catalog.repeat_replay_of = relation_oid(schema, "repeat_replay_of", 0);
 	catalog.statistic = relation_oid(schema, "statistic", 0);

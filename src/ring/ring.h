@@ -66,6 +66,7 @@ typedef struct Catalog
 	Oid			suppressed_address; /* index on (address, ...) */
 	Oid			suppressed_user_id; /* index on (user_id) */
 	Oid			suppressed_key;
+	Oid			subscription_type;
 	Oid			repeat;
 	Oid			repeat_replay_of;	/* index on (replay_of) */
 	Oid			statistic;

@@ -889,6 +889,8 @@ finish_batch(const Transfer *transfer, const WireResponse *response, Reply *repl
 		batch_not_taken(batch);
 	if (settlement == SETTLE_AGAIN)
 		batch_again(batch);
+	else if (settlement == SETTLE_BACK)
+		batch_free(batch);
 	else if (settlement == SETTLE_DONE)
 	{
 		(void) apply_event(transfer, response, reply);

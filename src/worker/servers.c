@@ -34,6 +34,7 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/worker_context.h"
+#include "consent/families.h"
 #include "crm/families.h"
 #include "queue/accounts.h"
 #include "reading/reading.h"
@@ -54,6 +55,7 @@ static const AccountsWork families = {
 		[FAMILY_FORMS] = &forms_work,
 		[FAMILY_SCHEMA] = &schema_work,
 		[FAMILY_LISTS] = &lists_work,
+		[FAMILY_CONSENT] = &consent_work,
 	},
 	.opened = pause_apply,
 };
@@ -143,6 +145,7 @@ restart(Account *account)
 	schema_sync_restart(account);
 	reading_restart(account);
 	lists_forget_all(account);
+	account->consent_single = false;
 }
 
 /* Options in a context of their own. */

@@ -51,5 +51,48 @@ RESET ROLE;
 DROP OWNED BY regress_writer;
 DROP ROLE regress_writer;
 DROP TABLE t;
+-- what a subscription call says
+CREATE FUNCTION try(message jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+	PERFORM hubspot_subscription(message, 'crm');
+	RETURN (SELECT format('%s %s %s', object, coalesce(key_property, '-'), key) FROM hubspot.outbox ORDER BY id DESC LIMIT 1);
+EXCEPTION WHEN invalid_parameter_value THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN SQLERRM || ' / ' || detail;
+END $$;
+SELECT try(m) FROM unnest(ARRAY[
+	'{"email": "Ada@Example.com", "subscription": "Newsletter", "subscribed": true}',
+	'{"email": "ada@example.com", "subscription": 39644612, "subscribed": false}',
+	'{"email": "ada@example.com", "subscription": "1", "subscribed": "True"}',
+	'{"email": "ada@example.com", "unsubscribeAll": true}',
+	'{"email": "ada@example.com", "unsubscribe_all": true, "business_unit": 5, "subscribed": false}',
+	'{"userId": "u1", "properties": {"subscription": "Newsletter", "subscribed": true, "legalBasis": "non_gdpr", "legalBasisExplanation": "x"}}',
+	'{"subscription": "Newsletter", "subscribed": true}',
+	'{"email": "ada at home", "subscription": "Newsletter", "subscribed": true}',
+	'{"email": "ada@example.com", "subscribed": true}',
+	'{"email": "ada@example.com", "subscription": "", "subscribed": true}',
+	'{"email": "ada@example.com", "subscription": {"a": 1}, "subscribed": true}',
+	'{"email": "ada@example.com", "subscription": "Newsletter"}',
+	'{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": "perhaps"}',
+	'{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": 1}',
+	'{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": true, "legalBasis": "NON_GDPR"}',
+	'{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": true, "legalBasisExplanation": "x"}',
+	'{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": true, "legalBasis": "because", "legalBasisExplanation": "x"}',
+	'{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": true, "channel": "a b"}',
+	'{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": true, "resubscribe": "x"}',
+	'{"email": "ada@example.com", "unsubscribeAll": true, "subscription": "Newsletter"}',
+	'{"email": "ada@example.com", "unsubscribeAll": true, "subscribed": true}',
+	'{"email": "ada@example.com", "unsubscribeAll": 2}',
+	'{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": false, "businessUnit": 5}']::jsonb[]) m;
+SELECT hubspot_subscription(NULL);
+SELECT count(*) FROM hubspot_enqueue('subscription', ARRAY['{"email": "ada@example.com", "subscription": "a", "subscribed": false}']::jsonb[], 'crm');
+SELECT count(*) FROM hubspot_enqueue(NULL, ARRAY['{"type": "subscription", "email": "ada@example.com", "subscription": "a", "subscribed": false}']::jsonb[], 'crm');
+SELECT method, path, body FROM hubspot_explain('subscription', '{"email": "ada@example.com", "unsubscribeAll": true}', 'crm');
+SELECT method, path, body FROM hubspot_explain('subscription', '{"email": "ada@example.com", "subscription": "Newsletter", "subscribed": true}', 'crm');
+ALTER SERVER crm OPTIONS (ADD api_version '2026-09, consent:v3');
+SELECT method, path, body FROM hubspot_explain('subscription', '{"email": "ada@example.com", "subscription": "7", "subscribed": true}', 'crm');
+SELECT method, path, body FROM hubspot_explain('subscription', '{"email": "ada@example.com", "unsubscribeAll": true}', 'crm');
+DROP FUNCTION try;
 DROP SERVER crm;
 DROP EXTENSION hubspot;

@@ -109,4 +109,100 @@ subtest 'many' => sub {
 	ask(q{TRUNCATE hubspot.suppressed});
 	ended(identify('many1', ', "plan": "z"'), 'delivered', 'an empty table stops nobody');
 };
+
+#
+# hubspot_subscription()
+#
+my ($letters, $updates, $former) = (39644612, 9007199254740993, 39644614);
+my $v3 = start_simulator(config => { burst_limit => 0, data_privacy => JSON::PP::true });
+create_account($node, 'postgres', 'old', $v3, api_version => '2026-09, consent:v3');
+
+sub subscription { my ($json, $server) = @_; return ask(sprintf q{SELECT hubspot_subscription('%s', '%s')}, $json, $server // 'crm') }
+sub wish { my ($name, $subscribed, $more, $server) = @_; return subscription(sprintf(q{{"email": "%s@example.com", "subscription": %s, "subscribed": %s%s}}, $name, $letters, $subscribed ? 'true' : 'false', $more // ''), $server) }
+sub stands { my ($name, $of) = @_; return join ' ', sort map { ($_->{subscription} // 'all') . '=' . $_->{status} } grep { $_->{email} eq "$name\@example.com" } ($of // $sim)->_lines('consents') }
+sub asked { my ($path, $of) = @_; return scalar grep { $_->{path} =~ m{\Q$path\E} } ($of // $sim)->requests }
+
+for my $mode (qw(many one))
+{
+	subtest "subscriptions, $mode at once" => sub {
+		$sim->config(scopes => $mode eq 'many' ? undef : [ 'oauth', 'communication_preferences.read', 'communication_preferences.write' ]);
+		ask(q{ALTER SERVER crm OPTIONS (ADD max_attempts '9')}) if $mode eq 'one';    # the account begins anew
+		my $many = asked('statuses/batch/');
+		my @ids = map { wish("$mode$_", 1, ', "legalBasis": "consent_with_notice", "legalBasisExplanation": "form of \u00dcbersee"') } 1 .. 3;
+		ended($_, 'delivered', 'subscribed') for @ids;
+		is(stands("${mode}1"), "$letters=SUBSCRIBED", 'HubSpot has it');
+		is((grep { $_->{email} eq "${mode}1\@example.com" } $sim->_lines('consents'))[0]{legal_basis}, 'CONSENT_WITH_NOTICE', 'with its legal basis');
+		ended(wish("${mode}1", 1), 'unchanged', 'once more');
+		ended(wish("${mode}1", 0), 'delivered', 'opted out');
+		ended(wish("${mode}1", 0), 'unchanged', 'once more');
+		is(stands("${mode}1"), "$letters=UNSUBSCRIBED", 'HubSpot has it');
+		ended(wish("${mode}1", 1), 'rejected/unsubscribed', 'nobody is subscribed again unasked');
+		is(stands("${mode}1"), "$letters=UNSUBSCRIBED", 'nor is he');
+		ended(wish("${mode}1", 1, ', "resubscribe": true'), 'delivered', 'but when the call says so');
+		is(stands("${mode}1"), "$letters=SUBSCRIBED", 'he is');
+		ended(subscription(qq({"email": "${mode}2\@example.com", "unsubscribeAll": true})), 'delivered', 'out of everything');
+		like(stands("${mode}2"), qr/all=UNSUBSCRIBED/, 'HubSpot has it');
+		ended(wish("${mode}2", 1), 'rejected/unsubscribed', 'that is an opt-out of each');
+		ended(subscription(qq({"email": "${mode}3\@example.com", "subscription": 4711, "subscribed": false})), 'rejected/unknown_subscription', 'an unknown type');
+		ended(subscription(qq({"email": "${mode}3\@example.com", "subscription": $former, "subscribed": false})), 'rejected/unknown_subscription', 'one that is not in use');
+		ended(subscription(qq({"email": "${mode}3\@example.com", "subscription": "$updates", "subscribed": false})), 'delivered', 'an id beyond 53 bits');
+		is(stands("${mode}3"), "$letters=SUBSCRIBED $updates=UNSUBSCRIBED", 'is that one');
+
+		# opposite wishes of one address in their order, never merged
+		my @turns = map { wish("${mode}4", $_ % 2, ', "resubscribe": true') } 1 .. 5;
+		ended($_, 'delivered', 'turn by turn') for @turns;
+		is(join(' ', map { $_->{status} } grep { ($_->{email} // '') eq "${mode}4\@example.com" } $sim->log), 'SUBSCRIBED UNSUBSCRIBED SUBSCRIBED UNSUBSCRIBED SUBSCRIBED', 'in their order');
+		$mode eq 'many' ? cmp_ok(asked('statuses/batch/'), '>', $many, 'by requests for many')
+		  : cmp_ok(asked('statuses/batch/') - $many, '<=', 3, 'one by one after the first refusals');
+	};
+}
+$sim->config(scopes => undef);
+
+subtest 'the older contract' => sub {
+	my $basis = ', "legalBasis": "NON_GDPR", "legalBasisExplanation": "a test"';
+	ended(wish('v', 1, undef, 'old'), 'rejected/legal_basis_missing', 'a legal basis is wanted');
+	ended(wish('v', 1, $basis, 'old'), 'delivered', 'subscribed');
+	ended(wish('v', 1, $basis, 'old'), 'unchanged', 'already');
+	ended(wish('v', 0, $basis, 'old'), 'delivered', 'opted out');
+	ended(wish('v', 0, $basis, 'old'), 'unchanged', 'already');
+	ended(wish('v', 1, $basis, 'old'), 'rejected/unsubscribed', 'HubSpot refuses it');
+	ended(subscription('{"email": "v@example.com", "subscription": "4711", "subscribed": false}', 'old'), 'rejected/unknown_subscription', 'an unknown type');
+	ended(subscription('{"email": "v@example.com", "unsubscribeAll": true}', 'old'), 'rejected/bad_message', 'everything has no call there');
+	is(asked('/v3/', $v3), scalar(grep { $_->{path} =~ m{/communication-preferences/} } $v3->requests), 'nothing else is spoken');
+};
+
+subtest 'names' => sub {
+	ended(subscription('{"email": "n1@example.com", "subscription": "newsletter", "subscribed": true}'), 'delivered', 'a type by its name');
+	is(stands('n1'), "$letters=SUBSCRIBED", 'is that one');
+	my $unknown = subscription('{"email": "n1@example.com", "subscription": "Nonsense", "subscribed": true}');
+	ended($unknown, 'rejected/unknown_subscription', 'a name that is none');
+	like(ask("SELECT message FROM hubspot.results WHERE id = $unknown"), qr/"Nonsense"; it has .*Newsletter \($letters\)/, 'lists what there is');
+	is(ask(q{SELECT count(*) FROM hubspot.subscription_type WHERE is_active}), '2', 'the types are in their table');
+	ended(subscription('{"email": "n1@example.com", "subscription": "Newsletter", "subscribed": false, "legalBasis": "NON_GDPR", "legalBasisExplanation": "x"}', 'old'), 'delivered', 'and for the older contract, too');
+	like(ask(q{SELECT method || ' ' || path || ' ' || body FROM hubspot_explain('subscription', '{"email": "N1@example.com", "subscription": "Newsletter", "subscribed": true}', 'crm')}),
+		qr{^POST /communication-preferences/2026-09/statuses/batch/write .*$letters.*"n1\@example.com"}, 'explained');
+	ask(q{INSERT INTO hubspot.suppressed (address, subscription) VALUES ('n2@example.com', 'NEWSLETTER'), ('n3@example.com', '39644612')});
+	ended(wish('n2', 1), 'cancelled/suppressed', 'an entry by name stops the id');
+	ended(subscription('{"email": "n3@example.com", "subscription": "Newsletter", "subscribed": true}'), 'cancelled/suppressed', 'and one by id the name');
+};
+
+subtest 'a lost answer' => sub {
+	$sim->fault(match => { path => 'statuses/batch/write', record => 'lost1@' }, action => 'reset', after_bytes => 10, apply => JSON::PP::true);
+	ended(wish('lost1', 1), 'delivered', 'a subscription is looked for');
+	is(scalar(grep { ($_->{email} // '') eq 'lost1@example.com' } $sim->log), 1, 'it is not sent again');
+	$sim->fault(match => { path => 'statuses/batch/write', record => 'lost2@' }, action => 'reset', after_bytes => 10, apply => JSON::PP::true);
+	ended(wish('lost2', 0), 'delivered', 'an opt-out is sent again');
+	is(stands('lost2'), "$letters=UNSUBSCRIBED", 'and is so');
+};
+
+subtest 'suppressed subscribers' => sub {
+	ask(q{INSERT INTO hubspot.suppressed (address, subscription) VALUES ('sup1@example.com', '39644612')});
+	ask(q{INSERT INTO hubspot.suppressed (address) VALUES ('sup2@example.com')});
+	ended(wish('sup1', 1), 'cancelled/suppressed', 'not to this one');
+	ended(subscription(qq({"email": "sup1\@example.com", "subscription": "$updates", "subscribed": true})), 'delivered', 'to another one');
+	ended(wish('sup1', 0), 'delivered', 'an opt-out goes');
+	ended(wish('sup2', 1), 'cancelled/suppressed', 'to none');
+	ended(subscription('{"email": "sup2@example.com", "unsubscribeAll": true}'), 'delivered', 'an opt-out goes');
+	ask(q{TRUNCATE hubspot.suppressed});
+};
 done_testing();

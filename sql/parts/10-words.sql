@@ -6,7 +6,7 @@
  */
 
 CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',
-	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list', 'ungroup', 'subscription');
+	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list', 'ungroup', 'subscription', 'record');
 COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
 
 CREATE FUNCTION hubspot.object_types(
@@ -39,7 +39,7 @@ CREATE FUNCTION hubspot.object_has_schema(object text) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce((SELECT t.has_schema FROM hubspot.object_types() t WHERE t.object = $1), false)
+	SELECT coalesce((SELECT t.has_schema FROM hubspot.object_types() t WHERE t.object = $1), hubspot.word_of_object($1) = $1, false)
 $$;
 COMMENT ON FUNCTION hubspot.object_has_schema(text) IS 'whether HubSpot tells the properties of an object of this name, so that traits can be mapped to them';
 

@@ -124,7 +124,7 @@ CREATE TABLE hubspot.record (
 COMMENT ON TABLE hubspot.record IS 'which key is which record in HubSpot, as HubSpot''s answers said';
 COMMENT ON COLUMN hubspot.record.key_hash IS 'hashtextextended(key, 0): what the index is on, because keys are long and come in no order';
 COMMENT ON COLUMN hubspot.record.server IS 'oid of the SERVER';
-COMMENT ON COLUMN hubspot.record.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.record.object IS 'type of the record';
 COMMENT ON COLUMN hubspot.record.record_id IS 'HubSpot''s record id; of a userId the address that it was seen with';
 COMMENT ON COLUMN hubspot.record.key_property IS 'HubSpot property that the key is a value of: "email" for addresses, "domain" for companies without a key of their own, "hs_additional_domains" for further domains by which companies with one were found, "userId" for userIds seen with an address';
 COMMENT ON COLUMN hubspot.record.key IS 'the key, as in the outbox';
@@ -168,7 +168,7 @@ COMMENT ON TABLE hubspot.confirmed IS
 'which values HubSpot has confirmed of which record, as hashes; written by the worker alone, for accounts with the SERVER option skip_unchanged. To have something forgotten call hubspot_forget_confirmed()';
 COMMENT ON COLUMN hubspot.confirmed.confirmed_at IS 'when HubSpot last took a value of the record';
 COMMENT ON COLUMN hubspot.confirmed.server IS 'oid of the SERVER';
-COMMENT ON COLUMN hubspot.confirmed.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.confirmed.object IS 'type of the record';
 COMMENT ON COLUMN hubspot.confirmed.record_id IS 'HubSpot''s record id, as in hubspot.record';
 COMMENT ON COLUMN hubspot.confirmed.properties IS
 '16 bytes for each property, at most 100 of them: hash of its name, seconds since 2000-01-01 when its value was confirmed, hash of name and value';
@@ -184,7 +184,7 @@ COMMENT ON TABLE hubspot.forgotten IS 'what hubspot_forget_confirmed() has asked
 COMMENT ON SEQUENCE hubspot.forgotten_id_seq IS 'numbers the orders';
 COMMENT ON COLUMN hubspot.forgotten.id IS 'number of the order';
 COMMENT ON COLUMN hubspot.forgotten.server IS 'oid of the SERVER; NULL: all';
-COMMENT ON COLUMN hubspot.forgotten.object IS 'contact or company; NULL: both';
+COMMENT ON COLUMN hubspot.forgotten.object IS 'type of the records; NULL: all';
 COMMENT ON COLUMN hubspot.forgotten.key IS 'key as in the outbox; NULL: all';
 
 CREATE TABLE hubspot.message_id (

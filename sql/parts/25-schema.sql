@@ -13,7 +13,7 @@ CREATE TABLE hubspot.schema (
 );
 COMMENT ON TABLE hubspot.schema IS 'when the parts of each account''s schema were last read from HubSpot';
 COMMENT ON COLUMN hubspot.schema.server IS 'oid of the SERVER';
-COMMENT ON COLUMN hubspot.schema.part IS 'contact, company or event';
+COMMENT ON COLUMN hubspot.schema.part IS 'event, or a type of records';
 COMMENT ON COLUMN hubspot.schema.refreshed_at IS 'when HubSpot last answered';
 COMMENT ON COLUMN hubspot.schema.known IS 'false when the token may not read this part: names are then sent as they are';
 
@@ -30,11 +30,12 @@ CREATE TABLE hubspot.property (
 	is_external boolean NOT NULL DEFAULT false,
 	refers_to text COLLATE "C" NOT NULL DEFAULT '',
 	changed_id bigint NOT NULL DEFAULT 0,
+	group_name text NOT NULL DEFAULT '',
 	PRIMARY KEY (server, object, name)
 );
-COMMENT ON TABLE hubspot.property IS 'properties of contacts and companies as HubSpot told them, refreshed every hour and by hubspot_refresh_schema()';
+COMMENT ON TABLE hubspot.property IS 'properties of records as HubSpot told them, of the types that are in use, refreshed every hour and by hubspot_refresh_schema()';
 COMMENT ON COLUMN hubspot.property.server IS 'oid of the SERVER';
-COMMENT ON COLUMN hubspot.property.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.property.object IS 'type of the records';
 COMMENT ON COLUMN hubspot.property.name IS 'internal name';
 COMMENT ON COLUMN hubspot.property.type IS 'string, number, bool, enumeration, date, datetime, ...';
 COMMENT ON COLUMN hubspot.property.field_type IS 'form of entry in HubSpot; "checkbox" takes several options';
@@ -42,6 +43,7 @@ COMMENT ON COLUMN hubspot.property.label IS 'name that HubSpot''s users see';
 COMMENT ON COLUMN hubspot.property.is_unique IS 'whether no two records may have the same value';
 COMMENT ON COLUMN hubspot.property.read_only IS 'calculated, or set by HubSpot alone';
 COMMENT ON COLUMN hubspot.property.options IS 'array of {value, label}';
+COMMENT ON COLUMN hubspot.property.group_name IS 'HubSpot''s group that it stands in';
 COMMENT ON COLUMN hubspot.property.is_external IS 'whether HubSpot has a list of its values elsewhere: owners, pipelines and their stages; values that are no option are sent';
 COMMENT ON COLUMN hubspot.property.refers_to IS 'object that its values are ids of, in HubSpot''s words: OWNER; empty: none';
 COMMENT ON COLUMN hubspot.property.changed_id IS 'last outbox id when HubSpot first told it, or told another type, or other options, owners or stages: rows up to it may have gone without it';
@@ -112,7 +114,7 @@ CREATE TABLE hubspot.required_property (
 );
 COMMENT ON TABLE hubspot.required_property IS 'properties that HubSpot demands of new records, as its refusals have named them, counted by the worker, written at most every 5 seconds';
 COMMENT ON COLUMN hubspot.required_property.server IS 'oid of the SERVER';
-COMMENT ON COLUMN hubspot.required_property.object IS 'contact or company';
+COMMENT ON COLUMN hubspot.required_property.object IS 'type of the records';
 COMMENT ON COLUMN hubspot.required_property.name IS 'internal name';
 COMMENT ON COLUMN hubspot.required_property.times IS 'how many records were refused for want of it';
 COMMENT ON COLUMN hubspot.required_property.last_id IS 'outbox row that lacked it last';

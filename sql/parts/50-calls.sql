@@ -73,6 +73,13 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_subscription'
 COMMENT ON FUNCTION @extschema@.hubspot_subscription(jsonb, name, interval, boolean) IS
 'queues that an address is subscribed to a type of e-mail, or has opted out: email (or a userId that was told), subscription (name or id), subscribed, legalBasis with legalBasisExplanation, channel (EMAIL); or unsubscribeAll, with businessUnit; returns the outbox id.  Rows of one address go in their order, none is merged.  unchanged: it is so already.  rejected: unsubscribed (the address has opted out, and the message has no "resubscribe": true), unknown_subscription, legal_basis_missing.  A message that says none of this raises invalid_parameter_value';
 
+CREATE FUNCTION @extschema@.hubspot_record(object text, message jsonb, server name DEFAULT NULL,
+	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_record';
+COMMENT ON FUNCTION @extschema@.hubspot_record(text, jsonb, name, interval, boolean) IS
+'queues a record of any type of HubSpot''s CRM: object is a word of hubspot.record_types(), such as deal, a type id, or a name of a custom object; message is {"id": your own id, "properties": {...}, "mode": "upsert", "update" or "create"}, with "record_id" in place of "id" where HubSpot''s own id is known, or a flat row; returns the outbox id.  id is a value of the property that the SERVER option id_properties names for the object.  Of contact and company it is what hubspot_identify() and hubspot_group() queue';
+
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
 RETURNS SETOF bigint
@@ -85,13 +92,27 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_trigger';
 COMMENT ON FUNCTION @extschema@.hubspot_trigger() IS
 'queues a call per new row; arguments: call, server ('''' for the default), column mapping as a JSON object of trait -> column ('''' for all columns), deadline as an interval.  AFTER INSERT or UPDATE, FOR EACH ROW, or FOR EACH STATEMENT with REFERENCING NEW TABLE.  USAGE is checked for the owner of the table, and for whoever creates the trigger, who must own the table when it names no server; a bad row never fails the statement (see hubspot.on_invalid)';
 
+CREATE FUNCTION hubspot.check_mapped(object text) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT hubspot.object_has_schema(object) THEN
+		RAISE EXCEPTION 'unknown object "%"', object USING ERRCODE = 'invalid_parameter_value',
+			HINT = format('Valid objects are: %s; those of hubspot.record_types(); and type ids of custom objects, as 2-123.',
+				(SELECT string_agg(t.object, ', ' ORDER BY t.object = 'event', t.object DESC) FROM hubspot.object_types() t WHERE t.has_schema));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hubspot.check_mapped(text) IS 'raises an error unless an argument is NULL or an object whose traits can be mapped';
+
 CREATE FUNCTION @extschema@.hubspot_map(trait text, property text, object text DEFAULT 'contact', server name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM hubspot.check_word('object', $3, ARRAY(SELECT t.object FROM hubspot.object_types() t WHERE t.has_schema ORDER BY t.object = 'event', t.object DESC)),
+	PERFORM hubspot.check_mapped($3),
 		CASE WHEN $4 IS NOT NULL THEN hubspot.server_oid($4) END;
 	IF $1 = '' OR octet_length($1) > 1024 THEN
 		RAISE EXCEPTION 'invalid name of a trait' USING ERRCODE = 'invalid_parameter_value',
@@ -114,7 +135,7 @@ RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT hubspot.check_word('object', $2, ARRAY(SELECT t.object FROM hubspot.object_types() t WHERE t.has_schema ORDER BY t.object = 'event', t.object DESC)),
+	SELECT hubspot.check_mapped($2),
 		CASE WHEN $3 IS NOT NULL THEN hubspot.server_oid($3) END;
 	DELETE FROM hubspot.mapping m
 	WHERE m.server = coalesce($3, '') AND m.object = $2 AND m.trait = $1;
@@ -131,7 +152,7 @@ CREATE FUNCTION @extschema@.hubspot_create_property(object text, name text, type
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_property';
 COMMENT ON FUNCTION @extschema@.hubspot_create_property(text, text, text, text, text[], boolean, name) IS
-'queues the creation of a property of contacts or companies in HubSpot; object is contact or company, type is string, number, bool, enumeration (with options), date or datetime; returns the outbox id.  unchanged: HubSpot has it already';
+'queues the creation of a property of a type of records in HubSpot; object is contact, company, another word of hubspot.record_types() or a type id; type is string, number, bool, enumeration (with options), date or datetime; returns the outbox id.  unchanged: HubSpot has it already';
 
 CREATE FUNCTION @extschema@.hubspot_create_event(name text, properties jsonb DEFAULT '{}', label text DEFAULT NULL,
 	server name DEFAULT NULL)

@@ -50,6 +50,7 @@ typedef enum OptionKind
 	KIND_URL,					/* stored without a trailing slash */
 	KIND_PATH,					/* of a URL, from the slash on */
 	KIND_NAME,					/* internal name of a property or event */
+	KIND_ID_PROPERTIES,			/* objects and such names: object_next_id_property() */
 	KIND_ZONE,
 	KIND_INT,
 	KIND_BIGINT,
@@ -104,6 +105,8 @@ static const AccountOption option_rows[] = {
 
 	/* what a call becomes */
 	{RECORD_ID_OPTIONS},
+	{ID_PROPERTIES_OPTION, KIND_ID_PROPERTIES, 0, 0, NULL, NULL,
+	AT(id_property) + sizeof(char *) * ID_PROPERTIES, false, true},
 	{"time_zone", KIND_ZONE, 0, 0, NULL, "UTC", AT(time_zone), false, true},
 	{"unknown_properties", KIND_WORD, 0, 0, unknown_policies, "drop", AT(unknown_properties), false,
 	true},
@@ -215,6 +218,38 @@ is_url(const char *value)
 	return problem == NULL;
 }
 
+/* Whether the object is one of the list's entries before this one. */
+static bool
+was_named(const char *list, const char *until, uint32 object)
+{
+	IdPropertyEntry entry;
+	uint32		other;
+
+	while (object_next_id_property(&list, &entry) && list < until)
+		if (object_find_code(entry.object, entry.object_len, &other) && other == object)
+			return true;
+	return false;
+}
+
+/*
+ * "deal=order_ref, 2-123=vin": types of records that have no option of their own, each once, and a
+ * property.
+ */
+static bool
+is_list_of_id_properties(const char *value)
+{
+	const char *at = value;
+	IdPropertyEntry entry;
+	uint32		object;
+
+	while (object_next_id_property(&at, &entry))
+		if (!object_find_code(entry.object, entry.object_len, &object) || object < OBJECT_COUNT ||
+			!is_name(pnstrdup(entry.property, entry.property_len)) ||
+			was_named(value, at, object))
+			return false;
+	return at > value;
+}
+
 static bool
 is_text(const AccountOption *option, const char *value)
 {
@@ -228,6 +263,8 @@ is_text(const AccountOption *option, const char *value)
 			return is_path(value);
 		case KIND_NAME:
 			return is_name(value);
+		case KIND_ID_PROPERTIES:
+			return is_list_of_id_properties(value);
 		case KIND_ZONE:
 			return is_zone(value);
 		default:
@@ -412,6 +449,11 @@ expectation(const AccountOption *option, const char *value)
 		case KIND_NAME:
 			return "An internal name is expected: small letters, digits and \"_\", "
 				"beginning with a letter.";
+		case KIND_ID_PROPERTIES:
+			return "Types of records and properties are expected, as in "
+				"\"deal=order_ref, 2-123=vin\": each type once, by a word of "
+				"hubspot.record_types() or a type id, but contact and company, which have options "
+				"of their own.";
 		case KIND_ZONE:
 			return "The name of a time zone is expected, see the view pg_timezone_names.";
 		case KIND_INT:

@@ -61,7 +61,7 @@ typedef struct AccountOptions
 	char	   *forms_url;
 	char	   *events_url;
 	char	   *events_path;
-	char	   *id_property[OBJECT_COUNT];	/* of the user's own ids, by record type */
+	char	   *id_property[ID_PROPERTY_COUNT]; /* of the user's own ids: object_id_property() */
 	char	   *time_zone;
 	char	   *page_event;
 	int64		portal_id;		/* 0: taken from account-info */
@@ -116,7 +116,7 @@ extern void account_check_usage(Oid server, Oid role);
 typedef struct CallOptions
 {
 	const char *server_name;
-	const char *id_property[OBJECT_COUNT];	/* by record type; NULL: not set */
+	const char *id_property[ID_PROPERTY_COUNT]; /* object_id_property() */
 	bool		associate_company_trait;
 	bool		primary_company;
 	bool		legacy_events;

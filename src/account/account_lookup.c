@@ -265,6 +265,8 @@ read_options(Oid server, CallOptions *options)
 			if (strcmp(option->defname, object_types[object].id_option) == 0)
 				options->id_property[object] = value;
 		}
+		if (strcmp(option->defname, ID_PROPERTIES_OPTION) == 0)
+			options->id_property[ID_PROPERTIES] = value;
 		if (strcmp(option->defname, "associate_company_trait") == 0)
 			(void) parse_bool(value, &options->associate_company_trait);
 		else if (strcmp(option->defname, "primary_company") == 0)
@@ -298,9 +300,7 @@ account_call_options(Oid server)
 	entry = hash_search(known_options, &server, HASH_ENTER, NULL);
 	entry->options = found;
 	entry->options.server_name = keep(found.server_name);
-	foreach_object(object, is_record)
-	{
-		entry->options.id_property[object] = keep(found.id_property[object]);
-	}
+	for (int i = 0; i < ID_PROPERTY_COUNT; i++)
+		entry->options.id_property[i] = keep(found.id_property[i]);
 	return &entry->options;
 }

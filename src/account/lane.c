@@ -131,6 +131,11 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		"a property that is not unique in HubSpot cannot be the key",
 		"name a property with unique values in the SERVER option; "
 	"hubspot_create_property(..., is_unique => true) creates one"},
+	[EVENT_NO_KEY] = {"key lacking", LANE_MISCONFIGURED, SCOPE_LANE, true, 60, 300,
+		TRIED_AGAIN,
+		"HubSpot lacks the property of the key",
+		"run the statement that the reason names, or name another property in the SERVER option "
+	"id_properties"},
 	[EVENT_NO_SECRET] = {"no token", LANE_UNAUTHORIZED, SCOPE_ACCOUNT, true, 60, 60,
 		TRIED_AGAIN,
 		"no token",
@@ -211,6 +216,7 @@ static const char *const waits[LANE_EVENT_COUNT] =
 	[EVENT_MIGRATING] = "the account's move to another data centre",
 	[EVENT_BAD_OPTION] = "a usable option of the SERVER",
 	[EVENT_NOT_UNIQUE] = "a key property that is unique in HubSpot",
+	[EVENT_NO_KEY] = "a key property that HubSpot has",
 	[EVENT_NO_SECRET] = "a token",
 	[EVENT_NO_METER] = "hubspot.max_tokens",
 	[EVENT_UNAUTHORIZED] = "a valid token",

@@ -67,6 +67,7 @@ typedef enum LaneEvent
 	EVENT_MIGRATING,			/* 477 */
 	EVENT_BAD_OPTION,			/* an option of the SERVER is not usable */
 	EVENT_NOT_UNIQUE,			/* the property of the account's ids cannot identify a record */
+	EVENT_NO_KEY,				/* HubSpot lacks that property */
 	EVENT_NO_SECRET,			/* the token file cannot be read */
 	EVENT_NO_METER,				/* too many tokens are in use */
 	EVENT_UNAUTHORIZED,			/* 401 */

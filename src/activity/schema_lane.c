@@ -14,27 +14,49 @@
 #include "base/hubspot.h"
 #include "activity/families.h"
 #include "activity/schema_lane.h"
+#include "queue/accounts.h"
 #include "reading/reading.h"
 #include "request/await_creation.h"
 #include "request/schema_sync.h"
 #include "text/value.h"
 #include "wait/await.h"
 
-/* The part of the schema that a row makes something in. */
-static Object
-part_of(const Row *row, const MessageParts *parts)
+/* The part of the schema that a row makes something in; false, with the problem: none of ours. */
+static bool
+find_part(const Row *row, const MessageParts *parts, Object *part, MessageProblem *problem)
 {
-	return row->call == CALL_CREATE_EVENT ? OBJECT_IS_EVENT : message_object(parts->root);
+	*part = OBJECT_IS_EVENT;
+	return row->call == CALL_CREATE_EVENT || message_record_type(parts->root, part, problem);
+}
+
+/* Its properties are read from then on. */
+static Object
+open_part(const Row *row, const MessageParts *parts)
+{
+	MessageProblem problem;
+	Object		part;
+
+	(void) find_part(row, parts, &part, &problem);
+	(void) accounts_open_lane(row->key->lane->account, part);
+	return part;
 }
 
 static bool
 check_schema_row(Row *row, const MessageParts *parts, const char **category, const char **problem)
 {
+	MessageProblem objection;
+	Object		part;
+
 	*category = "bad_message";
 	if (definitions_only_adds(row))
 	{
 		*problem = "it names no property that could be added to an event";
 		return definitions_check(row);
+	}
+	if (!find_part(row, parts, &part, &objection))
+	{
+		*problem = objection.message;
+		return false;
 	}
 	*problem = "this version knows no such schema call";
 	return row->call == CALL_CREATE_PROPERTY || row->call == CALL_CREATE_EVENT ||
@@ -51,7 +73,7 @@ append_schema_row(Batch *batch, Input *input, const MessageParts *parts)
 	JsonbValue	value;
 	bool		first = true;
 
-	batch->type = &object_types[part_of(input->rows[0], parts)];
+	batch->type = &object_types[open_part(input->rows[0], parts)];
 	batch->path = batch->type->is_record ? PATH_PROPERTIES : PATH_EVENT_DEFINITIONS;
 	appendStringInfoChar(&batch->body, '{');
 	it = JsonbIteratorInit(parts->root);
@@ -71,6 +93,18 @@ append_schema_row(Batch *batch, Input *input, const MessageParts *parts)
 		value_append_string(&batch->body, name.val.string.val, name.val.string.len);
 		appendStringInfoChar(&batch->body, ':');
 		value_append_compact(&batch->body, &value);
+	}
+	if (batch->type->is_record && !message_member(parts->root, "groupName", &value))
+	{
+		const char *group = schema_property_group(batch->lane->account->schema,
+												  (Object) (batch->type - object_types));
+
+		/* without one HubSpot refuses, and its words are kept */
+		if (group != NULL)
+		{
+			appendStringInfoString(&batch->body, ",\"groupName\":");
+			value_append_string(&batch->body, group, strlen(group));
+		}
 	}
 	appendStringInfoChar(&batch->body, '}');
 	return BUILD_DONE;
@@ -111,11 +145,27 @@ static const RequestKind create_in_schema = {
 	.answered = schema_answered,
 };
 
+/* A property goes into a group; of some types it is known when their properties have been read. */
+static bool
+awaits_group(const WorkKey *key)
+{
+	Account    *account = key->lane->account;
+	const Row  *row = key_head(key);
+	MessageParts parts;
+	MessageProblem problem;
+	Object		part;
+
+	if (row->call != CALL_CREATE_PROPERTY || !message_read(row->message, &parts, &problem) ||
+		!find_part(row, &parts, &part, &problem) || object_types[part].property_group != NULL)
+		return false;
+	return !schema_sync_is_settled(accounts_open_lane(account, part));
+}
+
 /* A refresh needs no request of its own. */
 static const RequestKind *
 kind_of_schema_row(WorkKey *key)
 {
-	if (key_head(key)->call == CALL_REFRESH_SCHEMA)
+	if (key_head(key)->call == CALL_REFRESH_SCHEMA || awaits_group(key))
 		return NULL;
 	return definitions_only_adds(key_head(key)) ? &definitions_add : &create_in_schema;
 }

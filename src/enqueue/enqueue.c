@@ -31,6 +31,7 @@
 #include "enqueue/deadline.h"
 #include "enqueue/enqueue.h"
 #include "message/message_consent.h"
+#include "enqueue/record_call.h"
 #include "message/unreadable.h"
 #include "ring/outbox.h"
 #include "ring/ring.h"
@@ -79,6 +80,7 @@ static const struct
 	{CALL_REMOVE_FROM_LIST, OBJECT_IS_LIST},
 	{CALL_UNGROUP, OBJECT_IS_ASSOCIATION},
 	{CALL_SUBSCRIPTION, OBJECT_IS_CONSENT},
+	{CALL_RECORD, OBJECT_IS_CONTACT},	/* unless its message names another */
 };
 
 /* The object of a call that carries a message; false: it carries none. */
@@ -186,11 +188,9 @@ static void
 keep_texts(CallOptions *options)
 {
 	options->server_name = pstrdup(options->server_name);
-	foreach_object(object, is_record)
-	{
-		if (options->id_property[object] != NULL)
-			options->id_property[object] = pstrdup(options->id_property[object]);
-	}
+	for (int i = 0; i < ID_PROPERTY_COUNT; i++)
+		if (options->id_property[i] != NULL)
+			options->id_property[i] = pstrdup(options->id_property[i]);
 }
 
 Enqueue *
@@ -367,7 +367,11 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 	Work		work = {.message = message};
 	const char *unreadable = message != NULL ? unreadable_describe(&message->root) : NULL;
 
+	MessageProblem ignored;
+
 	(void) object_of_call(enqueue->call, &work.object);
+	if (enqueue->call == CALL_RECORD && message != NULL && JB_ROOT_IS_OBJECT(message))
+		(void) message_record_type(&message->root, &work.object, &ignored);
 	if (!enqueue->record_problems)
 		enqueue_raise(problem);
 	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
@@ -382,9 +386,13 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 static bool
 find_deadline(Enqueue *enqueue, const MessageParts *parts, MessageProblem *problem)
 {
+	MessageParts whole = *parts;
+
 	if (enqueue->wait != NULL)
 		return deadline_after(enqueue->wait, &enqueue->deadline, problem);
-	return deadline_of_message(parts, enqueue->options.zone, &enqueue->deadline, problem);
+	/* no column of a record of any type is called so */
+	whole.flat = parts->flat && enqueue->call != CALL_RECORD;
+	return deadline_of_message(&whole, enqueue->options.zone, &enqueue->deadline, problem);
 }
 
 /*
@@ -408,7 +416,8 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 		case CALL_FORM:
 			return message_form_key(parts, key, problem);
 		case CALL_DELETE:
-			return message_deleted_key(parts, options->id_property, &work->object, key, problem);
+			return message_deleted_key(work->object, parts, options->id_property, key,
+									   problem);
 		case CALL_ADD_TO_LIST:
 		case CALL_REMOVE_FROM_LIST:
 			return message_member_key(enqueue->call, parts, options->id_property, key, problem);
@@ -432,7 +441,8 @@ find_key(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageP
 									   key, problem);
 		default:
 			return message_record_key(work->object, enqueue->call, parts,
-									  options->id_property[work->object], key, problem);
+									  object_id_property(options->id_property, work->object), key,
+									  problem);
 	}
 }
 
@@ -564,8 +574,36 @@ earlier_row(Enqueue *enqueue, const MessageParts *parts, Work *work)
 	return dedup_message_id(enqueue->server, message_id(parts), work->id);
 }
 
-int64
-enqueue_message(Enqueue *enqueue, Jsonb *message)
+/* Find the object of a message that names it, and what its row may do. */
+static bool
+find_object(Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProblem *problem)
+{
+	if (enqueue->call != CALL_RECORD && enqueue->call != CALL_DELETE)
+		return true;
+	return record_object(enqueue->server, parts, &work->object, problem) &&
+		(enqueue->call == CALL_DELETE || message_mode(parts, &enqueue->mode, problem));
+}
+
+static int64 queue_message(Enqueue *enqueue, Jsonb *message);
+
+/* A contact or a company is queued by the call of its own. */
+static int64
+enqueue_as_own_call(Enqueue *enqueue, Jsonb *message, const MessageParts *parts, Object object)
+{
+	MessageProblem problem;
+	Jsonb	   *translated = record_as_own_call(message, parts, object, &problem);
+	int64		id;
+
+	if (translated == NULL)
+		return enqueue_problem(enqueue, message, &problem);
+	enqueue->call = object_types[object].call;
+	id = queue_message(enqueue, translated);
+	enqueue->call = CALL_RECORD;
+	return id;
+}
+
+static int64
+queue_message(Enqueue *enqueue, Jsonb *message)
 {
 	MessageParts parts;
 	MessageProblem problem;
@@ -591,7 +629,11 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 	 * half of itself.
 	 */
 	if (!message_read(message, &parts, &problem) || !message_check_envelope(&parts, &problem) ||
-		!find_deadline(enqueue, &parts, &problem) ||
+		!find_object(enqueue, &parts, &work, &problem))
+		return enqueue_problem(enqueue, message, &problem);
+	if (enqueue->call == CALL_RECORD && work.object < OBJECT_COUNT)
+		return enqueue_as_own_call(enqueue, message, &parts, work.object);
+	if (!find_deadline(enqueue, &parts, &problem) ||
 		!(enqueue->call == CALL_UNGROUP
 		  ? find_leaving(enqueue, &parts, &work, &company, &problem)
 		  : find_key(enqueue, &parts, &work, &problem)) ||
@@ -605,6 +647,16 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 		note_pair(enqueue, &work.key, &company, work.id, true);
 	enqueue_children(enqueue, message, &parts, &work, &member);
 	return work.id;
+}
+
+int64
+enqueue_message(Enqueue *enqueue, Jsonb *message)
+{
+	RowMode		mode = enqueue->mode;	/* a message may name its own */
+	int64		id = queue_message(enqueue, message);
+
+	enqueue->mode = mode;
+	return id;
 }
 
 int64

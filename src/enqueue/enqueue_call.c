@@ -34,6 +34,7 @@ PG_FUNCTION_INFO_V1(hubspot_delete);
 PG_FUNCTION_INFO_V1(hubspot_add_to_list);
 PG_FUNCTION_INFO_V1(hubspot_remove_from_list);
 PG_FUNCTION_INFO_V1(hubspot_subscription);
+PG_FUNCTION_INFO_V1(hubspot_record);
 PG_FUNCTION_INFO_V1(hubspot_enqueue);
 PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
@@ -106,7 +107,7 @@ queue_member(Call call, FunctionCallInfo fcinfo)
 				 errmsg("list and message must not be null")));
 	message = PG_GETARG_JSONB_P(1);
 	if (JB_ROOT_IS_OBJECT(message))
-		message = message_set_list(message, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+		message = message_set_text(message, MESSAGE_LIST, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	return queue_message(call, message, &terms);
 }
 
@@ -168,6 +169,23 @@ Datum
 hubspot_subscription(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(queue_call(CALL_SUBSCRIPTION, fcinfo));
+}
+
+/* The object becomes a member of the message, as the list does. */
+Datum
+hubspot_record(PG_FUNCTION_ARGS)
+{
+	Terms		terms = terms_argument(fcinfo, 2);
+	Jsonb	   *message;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("object and message must not be null")));
+	message = PG_GETARG_JSONB_P(1);
+	if (JB_ROOT_IS_OBJECT(message))
+		message = message_set_text(message, "object", text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_INT64(queue_message(CALL_RECORD, message, &terms));
 }
 
 /* The ids of the rows, in the order of the messages. */

@@ -186,18 +186,35 @@ append_options(StringInfo json, const char *type, ArrayType *options)
 	appendStringInfoChar(json, ']');
 }
 
+static void
+raise_unknown(const char *name, const char *others)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown object \"%s\"", name),
+			 errhint("Valid objects are: %s%s.", object_names_where(is_record), others)));
+}
+
 /* The record type of this name; an error when there is none. */
 static Object
 record_type(const char *name)
 {
+	int			object = object_of_name(name, strlen(name));
+
+	if (object < 0 || object == OBJECT_MAX || !object_types[object].is_record)
+		raise_unknown(name, "; those of hubspot.record_types(); and type ids of custom objects, "
+					  "as 2-123");
+	return (Object) object;
+}
+
+/* The same of one that a list can be of. */
+static void
+check_list_object(const char *name)
+{
 	int			object = object_find(name, strlen(name));
 
 	if (object < 0 || !object_types[object].is_record)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown object \"%s\"", name),
-				 errhint("Valid objects are: %s.", object_names_where(is_record))));
-	return (Object) object;
+		raise_unknown(name, "");
 }
 
 /*
@@ -217,17 +234,19 @@ hubspot_create_property(PG_FUNCTION_ARGS)
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	/* "object" selects the path of the request. */
-	append_member(&json, "object", object);
+	append_member(&json, "object", object_types[part].name);
 	append_member(&json, "name", name);
 	append_member(&json, "label", PG_ARGISNULL(3) ? name : text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	append_member(&json, "type", type);
 	append_member(&json, "fieldType", field_type_of(type));
-	append_member(&json, "groupName", object_types[part].property_group);
+	/* of others the worker knows it, when it has read their properties */
+	if (object_types[part].property_group != NULL)
+		append_member(&json, "groupName", object_types[part].property_group);
 	append_options(&json, type, PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
 	appendStringInfo(&json, ",\"hasUniqueValue\":%s}",
 					 !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
 	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_PROPERTY, server_argument(fcinfo, 6),
-									  psprintf("%s %s", object, name),
+									  psprintf("%s %s", object_types[part].name, name),
 									  json_of(&json)));
 }
 
@@ -374,10 +393,10 @@ hubspot_create_list(PG_FUNCTION_ARGS)
 	char	   *object_json;
 	MessageProblem problem;
 
-	(void) record_type(object);
+	check_list_object(object);
 	object_json = psprintf("{\"object\":\"%s\"}", object);
 	work.message = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(object_json)));
-	work.message = message_set_list(work.message, name);
+	work.message = message_set_text(work.message, MESSAGE_LIST, name);
 	if (!message_list(&work.message->root, &list, &problem))
 		enqueue_raise(&problem);
 	work.key = message_list_key(&list);

@@ -45,6 +45,7 @@ typedef struct TriggerPlan
 	Oid			created_on;		/* for a copy in a partition: the table of the original trigger;
 								 * InvalidOid: no copy */
 	Call		call;
+	const char *object;			/* of a record; NULL: the call says it */
 	const char *server;			/* NULL: the default */
 	int			ncolumns;
 	RowColumn  *columns;
@@ -165,6 +166,25 @@ plan_deadline(TriggerPlan *plan, const char *text)
 	*plan->problem = problem;
 }
 
+/* "identify", or "record deal": a call about records of any type names theirs behind it. */
+static void
+plan_call(TriggerPlan *plan, const char *text)
+{
+	const char *record = call_names[CALL_RECORD];
+	const char *behind = text + strlen(record);
+
+	if (strncmp(text, record, strlen(record)) != 0 || (*behind != ' ' && *behind != '\0'))
+	{
+		plan->call = enqueue_call_by_name(text);
+		return;
+	}
+	if (*behind == '\0' || behind[1] == '\0')
+		misuse("hubspot_trigger is to queue records, and is not told of which object",
+			   "Name it behind the call, as in hubspot_trigger('record deal').");
+	plan->call = CALL_RECORD;
+	plan->object = pstrdup(behind + 1);
+}
+
 static TriggerPlan *
 make_plan(TriggerData *trigger, MemoryContext home)
 {
@@ -176,7 +196,7 @@ make_plan(TriggerData *trigger, MemoryContext home)
 	plan->relation = RelationGetRelid(trigger->tg_relation);
 	if (trigger->tg_trigger->tgisclone)
 		plan->created_on = trigger_creator_table(trigger->tg_trigger->tgoid);
-	plan->call = enqueue_call_by_name(args[0]);
+	plan_call(plan, args[0]);
 	plan->server = nargs >= 2 && args[1][0] != '\0' ? pstrdup(args[1]) : NULL;
 	if (nargs >= 3 && args[2][0] != '\0')
 		plan_mapped_columns(plan, trigger->tg_relation, args[2]);
@@ -199,6 +219,9 @@ row_message(TriggerPlan *plan, TupleTableSlot *slot)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < plan->ncolumns; i++)
 		row_column_push(&plan->columns[i], slot, &room, &state);
+	/* behind a column of that name, so that it wins */
+	if (plan->object != NULL)
+		value_push_pair(&state, "object", plan->object);
 	return value_end_object(&state);
 }
 
@@ -244,8 +267,8 @@ static const TriggerUse use = {
 	.expected = "AFTER INSERT or UPDATE",
 	.hint = "A row that goes away has no call of its own.",
 	.args_hint =
-	"The arguments are: call, server ('' for the default), column mapping ('' for all columns), "
-	"deadline."
+	"The arguments are: call ('record' with the object behind it), server ('' for the default), "
+	"column mapping ('' for all columns), deadline."
 };
 
 static void

@@ -38,6 +38,7 @@
 #include "crm/records.h"
 #include "enqueue/deadline.h"
 #include "enqueue/enqueue.h"
+#include "enqueue/record_call.h"
 #include "inspect/unchanged_call.h"
 #include "mapping/mapping.h"
 #include "mapping/schema.h"
@@ -82,6 +83,7 @@ typedef struct Explain
 	UnchangedSession session;
 	bool		shows_records;	/* may show record ids */
 	bool		shows_confirmed;	/* may show which values HubSpot has */
+	RowMode		mode;			/* of the message */
 	MessageParts parts;
 	ReturnSetInfo *result;
 } Explain;
@@ -223,14 +225,17 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 {
 	bool		by_domain = is_property(key, MESSAGE_DOMAIN);
 	bool		by_id = object_key_is_record_id(key->property);
-	const char *id = by_id ? key->key
-	: by_domain || is_property(key, MESSAGE_USER_ID) ? known_record(explain, object, key) : NULL;
+
+	/* who only updates asks for the record first */
+	bool		needs_id = by_domain || is_property(key, MESSAGE_USER_ID) ||
+	explain->mode == MODE_UPDATE;
+	const char *id = by_id ? key->key : needs_id ? known_record(explain, object, key) : NULL;
 
 	/*
 	 * Unlike properties, domains and userIds are no unique keys in HubSpot: the request needs the
 	 * record's id.
 	 */
-	bool		by_key = !by_domain && !by_id && !is_property(key, MESSAGE_USER_ID);
+	bool		by_key = !by_id && !needs_id;
 	MappingRules rules = mapping_rules(explain->schema, object,
 									   (const char *const *) explain->options->id_property,
 									   explain->rules.zone);
@@ -429,8 +434,9 @@ explain_delete(Explain *explain, bool erases)
 	MessageProblem problem;
 	const char *id;
 
-	if (!message_deleted_key(&explain->parts, (const char *const *) explain->options->id_property,
-							 &object, &key, &problem))
+	if (!record_object(explain->server, &explain->parts, &object, &problem) ||
+		!message_deleted_key(object, &explain->parts,
+							 (const char *const *) explain->options->id_property, &key, &problem))
 		enqueue_raise(&problem);
 	begin_work(&work, explain, object, &key, erases ? PATH_ERASE : PATH_ARCHIVE);
 	id = known_record(explain, object, &key);
@@ -543,22 +549,33 @@ explain_occurrence(Explain *explain)
 		explain_contact(explain, &key);
 }
 
-/* A record of another type by the call that is its own. */
+static void explain_call(Explain *explain, Jsonb *message);
+
+/* A record of any type; of a contact or a company what the call of its own makes of it. */
 static void
-explain_other_record(Explain *explain)
+explain_any_record(Explain *explain, Jsonb *message)
 {
 	MessageKey	key;
 	MessageProblem problem;
+	Object		object;
 
-	foreach_object(object, is_record)
+	if (!record_object(explain->server, &explain->parts, &object, &problem) ||
+		!message_mode(&explain->parts, &explain->mode, &problem))
+		enqueue_raise(&problem);
+	if (object < OBJECT_COUNT)
 	{
-		if (object_types[object].call != explain->call)
-			continue;
-		if (!message_record_key(object, explain->call, &explain->parts,
-								explain->options->id_property[object], &key, &problem))
+		message = record_as_own_call(message, &explain->parts, object, &problem);
+		if (message == NULL || !message_read(message, &explain->parts, &problem))
 			enqueue_raise(&problem);
-		explain_record(explain, object, &key);
+		explain->call = object_types[object].call;
+		explain_call(explain, message);
+		return;
 	}
+	if (!message_record_key(object, explain->call, &explain->parts,
+							object_id_property((const char *const *) explain->options->id_property,
+											   object), &key, &problem))
+		enqueue_raise(&problem);
+	explain_record(explain, object, &key);
 }
 
 static void
@@ -600,7 +617,7 @@ explain_call(Explain *explain, Jsonb *message)
 			explain_contact(explain, &key);
 			break;
 		default:
-			explain_other_record(explain);
+			explain_any_record(explain, message);
 	}
 }
 

@@ -69,7 +69,7 @@ mapping_rules(const Schema *schema, Object object, const char *const *id_propert
 {
 	MappingRules rules = {
 		.object = object,
-		.key_property = id_property[object],
+		.key_property = object_id_property(id_property, object),
 		.properties = schema_properties(schema, object),
 		.nmaps = schema->nmaps,
 		.maps = schema->maps,
@@ -672,6 +672,28 @@ mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
 	add_special_fields(mapping, &traits);
 	add_domain(mapping, &traits);
 	add_renamed(mapping, &traits);
+}
+
+void
+mapping_add_other(Mapping *mapping, Call call, const MessageParts *parts,
+				  const MessageKey *key, StringInfo warnings)
+{
+	JsonbContainer *container = parts->flat ? parts->root : parts->properties;
+	const char *own = mapping->rules->key_property;
+	Traits		traits;
+	JsonbValue	id;
+
+	begin_row(mapping, &traits, key, warnings);
+	warn_of_envelope(mapping, parts);
+	if (container != NULL)
+	{
+		add_explicit(mapping, &container, 1);
+		read_traits(mapping, &traits, container, parts->flat);
+		add_renamed(mapping, &traits);
+	}
+	if (own != NULL && !object_key_is_record_id(own) && object_key_is_record_id(key->property) &&
+		message_member(parts->root, object_types[mapping->rules->object].id_member, &id))
+		add_special(mapping, own, &id);
 }
 
 /* Add the fields of a page, each from the first place that has it. */

@@ -130,6 +130,13 @@ extern void mapping_add_contact(Mapping *mapping, Call call, const MessageParts 
 extern void mapping_add_company(Mapping *mapping, Call call, const MessageParts *parts,
 								const MessageKey *key, StringInfo warnings);
 
+/*
+ * The same for a record of another type, from "properties" or a flat row.  One that is named by
+ * HubSpot's record id is given the user's own id, where the message tells it.
+ */
+extern void mapping_add_other(Mapping *mapping, Call call, const MessageParts *parts,
+							  const MessageKey *key, StringInfo warnings);
+
 /* The same for the properties of a track or page call; an address that is the key is left out. */
 extern void mapping_add_event(Mapping *mapping, const MessageParts *parts, bool is_page,
 							  bool key_is_email, StringInfo warnings);

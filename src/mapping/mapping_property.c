@@ -200,6 +200,9 @@ is_identity(const Mapping *mapping, const char *name, int len)
 		return false;
 	if (mapping->key.key != NULL && is_name(name, len, object_key_property(mapping->key.property)))
 		return true;
+	/* a record that HubSpot's id names may be given the user's own */
+	if (object_key_is_record_id(mapping->key.property))
+		return false;
 	return is_name(name, len, mapping->rules->key_property) ||
 		(mapping->keeps_address && is_name(name, len, type->natural_key));
 }

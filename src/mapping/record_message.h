@@ -18,12 +18,12 @@ extern bool message_record_key(Object object, Call call, const MessageParts *par
 							   MessageKey *key, MessageProblem *problem);
 
 /*
- * What a delete call removes: a record of the type that message_object() says,
- * by the key of that.  id_properties: the account's, by Object.
+ * What a delete call removes: a record of the type that its message names, by the key of that.
+ * id_properties: the account's, see object_id_property().
  */
-extern bool message_deleted_key(const MessageParts *parts, const char *const *id_properties,
-								Object *object,
-								MessageKey *key, MessageProblem *problem);
+extern bool message_deleted_key(Object object, const MessageParts *parts,
+								const char *const *id_properties, MessageKey *key,
+								MessageProblem *problem);
 
 /* The record that becomes a member of the list, or ceases to be one; id_properties: see there. */
 extern bool message_member_key(Call call, const MessageParts *parts,
@@ -36,6 +36,9 @@ extern bool message_member_key(Call call, const MessageParts *parts,
  */
 extern void mapping_add_record(Mapping *mapping, Call call, const MessageParts *parts,
 							   const MessageKey *key, StringInfo warnings);
+
+/* What "mode" of a message about a record of any type says; absent, *mode stays. */
+extern bool message_mode(const MessageParts *parts, RowMode *mode, MessageProblem *problem);
 
 /* Whether a message may have a change among its values, as far as its text alone says. */
 extern bool message_may_have_change(Jsonb *message);

@@ -88,6 +88,7 @@ typedef struct PropertyEntry
 struct PropertySet
 {
 	propertytable_hash *table;
+	const char *group;			/* HubSpot's, in which its own properties are; "": not told */
 };
 
 static PropertySet *
@@ -96,6 +97,7 @@ make_set(MemoryContext context)
 	PropertySet *set = MemoryContextAlloc(context, sizeof(PropertySet));
 
 	set->table = propertytable_create(context, 128, NULL);
+	set->group = "";
 	return set;
 }
 
@@ -269,6 +271,8 @@ read_property(JsonbContainer *object, void *arg)
 		property->owners = reader->owners;
 	read_options(reader->context, property, object);
 	add_to_set(reader->set, property);
+	if (object_key_is_record_id(property->name))
+		reader->set->group = text_of(reader->context, object, "group_name");
 }
 
 static PropertySet *
@@ -460,10 +464,13 @@ custom_object(const Schema *schema, Object object)
 const char *
 schema_property_group(const Schema *schema, Object object)
 {
+	const PropertySet *set = schema_properties(schema, object);
 	const CustomObject *custom;
 
 	if (object_types[object].property_group != NULL)
 		return object_types[object].property_group;
+	if (set != NULL && set->group[0] != '\0')
+		return set->group;
 	custom = custom_object(schema, object);
 	return custom == NULL ? NULL : custom->property_group;
 }
@@ -530,26 +537,29 @@ static const char *const store_properties[] = {
 	"AND NOT EXISTS ("
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'name' = p.name)",
 	"INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, "
-	"read_only, options, is_external, refers_to, changed_id)"
+	"read_only, options, is_external, refers_to, group_name, changed_id)"
 	" SELECT $1, $2, e.name, e.type, e.field_type, e.label, e.is_unique, "
-	"e.read_only, e.options, e.is_external, e.refers_to, coalesce("
+	"e.read_only, e.options, e.is_external, e.refers_to, e.group_name, coalesce("
 	"pg_catalog.pg_sequence_last_value('hubspot.outbox_id_seq'), 0)"
 	" FROM (SELECT DISTINCT ON (r.name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) AS "
 	"(name text, type text, field_type text,"
 	" label text, is_unique boolean, read_only boolean, options jsonb, is_external boolean, "
-	"refers_to text)) WITH ORDINALITY r ORDER BY "
+	"refers_to text, group_name text)) WITH ORDINALITY r ORDER BY "
 	"r.name, r.ordinality DESC) e"
 	" ON CONFLICT (server, object, name) DO UPDATE SET type = excluded.type, "
 	"field_type = excluded.field_type,"
 	" label = excluded.label, is_unique = excluded.is_unique, read_only = excluded.read_only, "
 	"options = excluded.options, is_external = excluded.is_external, "
-	"refers_to = excluded.refers_to, changed_id = CASE WHEN (property.type, property.field_type, "
+	"refers_to = excluded.refers_to, group_name = excluded.group_name, "
+	"changed_id = CASE WHEN (property.type, property.field_type, "
 	"property.options) IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.options)"
 	" THEN excluded.changed_id ELSE property.changed_id END"
 	" WHERE (property.type, property.field_type, property.label, property.is_unique, "
-	"property.read_only, property.options, property.is_external, property.refers_to)"
+	"property.read_only, property.options, property.is_external, property.refers_to, "
+	"property.group_name)"
 	" IS DISTINCT FROM (excluded.type, excluded.field_type, excluded.label, excluded.is_unique, "
-	"excluded.read_only, excluded.options, excluded.is_external, excluded.refers_to)",
+	"excluded.read_only, excluded.options, excluded.is_external, excluded.refers_to, "
+	"excluded.group_name)",
 };
 
 static const char *const store_events[] = {

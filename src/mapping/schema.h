@@ -125,7 +125,10 @@ schema_properties(const Schema *schema, Object part)
 	return part < schema->nparts ? schema->parts[part].properties : NULL;
 }
 
-/* HubSpot's group for new properties of an object; NULL: not known. */
+/*
+ * HubSpot's group for new properties of an object: where that is not the same everywhere, the one
+ * of HubSpot's own properties.  NULL: not known.
+ */
 extern const char *schema_property_group(const Schema *schema, Object object);
 
 /*

@@ -128,18 +128,30 @@ either(const bool *present, const JsonbValue *values, Part camel, Part snake)
 	return present[snake] ? values[snake] : none;
 }
 
-/* Keys of a flat row that are no traits, for all objects or for one. */
+/*
+ * Keys of a flat row that are no traits, for all objects, for the fixed ones, for records of other
+ * types, or for one object.
+ */
+#define OF_ALL				(-1)
+#define OF_FIXED			(-2)
+#define OF_OTHER_RECORDS	(-3)
+
 static const struct
 {
 	const char *name;
-	int			object;			/* Object, -1: all */
+	int			object;			/* Object, or one of these */
 }			envelope_names[] =
 {
-	{"userId", -1},
-	{"user_id", -1},
-	{"messageId", -1},
-	{"message_id", -1},
-	{"timestamp", -1},
+	{"userId", OF_FIXED},
+	{"user_id", OF_FIXED},
+	{"messageId", OF_ALL},
+	{"message_id", OF_ALL},
+	{"timestamp", OF_ALL},
+	{"object", OF_OTHER_RECORDS},
+	{"id", OF_OTHER_RECORDS},
+	{"record_id", OF_OTHER_RECORDS},
+	{"mode", OF_OTHER_RECORDS},
+	{"deadline", OF_OTHER_RECORDS},
 	{"event", OBJECT_IS_EVENT},
 	{"groupId", OBJECT_IS_COMPANY},
 	{"group_id", OBJECT_IS_COMPANY},
@@ -151,7 +163,8 @@ message_is_envelope(const char *name, int len, Object object)
 	for (int i = 0; i < lengthof(envelope_names); i++)
 		if (strlen(envelope_names[i].name) == len &&
 			memcmp(envelope_names[i].name, name, len) == 0 &&
-			(envelope_names[i].object < 0 || envelope_names[i].object == (int) object))
+			(envelope_names[i].object == OF_ALL || envelope_names[i].object == (int) object ||
+			 envelope_names[i].object == (object < OBJECT_COUNT ? OF_FIXED : OF_OTHER_RECORDS)))
 			return true;
 	return false;
 }
@@ -202,6 +215,39 @@ message_object(JsonbContainer *message)
 	if (object < 0 || !object_types[object].is_record)
 		return OBJECT_IS_CONTACT;
 	return (Object) object;
+}
+
+bool
+message_type_of_word(const char *word, int len, Object *object, MessageProblem *problem)
+{
+	int			found = object_of_name(word, len);
+
+	if (found == OBJECT_MAX)
+	{
+		(void) message_bad(problem, "this session has met too many types of records",
+						   psprintf("The limit is %d; a new session begins anew.", OBJECT_MAX));
+		problem->sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		return false;
+	}
+	if (found < 0 || !object_types[found].is_record)
+		return message_bad(problem, "field \"object\" of the message is not a type of records",
+						   "Expected a word of hubspot.record_types(), such as \"deal\", or the "
+						   "type id of a custom object, such as \"2-123\".");
+	*object = (Object) found;
+	return true;
+}
+
+bool
+message_record_type(JsonbContainer *message, Object *object, MessageProblem *problem)
+{
+	JsonbValue	value;
+
+	*object = OBJECT_IS_CONTACT;
+	if (!message_member(message, "object", &value))
+		return true;
+	if (value.type != jbvString)
+		value.val.string.len = 0;
+	return message_type_of_word(value.val.string.val, value.val.string.len, object, problem);
 }
 
 char *
@@ -572,6 +618,9 @@ message_email(Call call, const MessageParts *parts)
 static bool
 is_keyed_by_address(Call call, const MessageParts *parts, const char *id_property)
 {
+	MessageProblem problem;
+	Object		object;
+
 	switch (call)
 	{
 		case CALL_IDENTIFY:
@@ -582,7 +631,8 @@ is_keyed_by_address(Call call, const MessageParts *parts, const char *id_propert
 		case CALL_DELETE:
 		case CALL_ADD_TO_LIST:
 		case CALL_REMOVE_FROM_LIST:
-			if (message_object(parts->root) != OBJECT_IS_CONTACT)
+			if (!message_record_type(parts->root, &object, &problem) ||
+				object != OBJECT_IS_CONTACT)
 				return false;
 			break;
 		default:

@@ -91,6 +91,9 @@ extern bool message_contact_key(Call call, const MessageParts *parts, const char
 extern bool message_known_contact_key(Call call, const MessageParts *parts, const char *id_property,
 									  MessageKey *key, MessageProblem *problem);
 
+/* In messages about records of any type: HubSpot's own id of the record. */
+#define MESSAGE_RECORD_ID "record_id"
+
 /* Whether a message has any contact key, be it one that cannot be used. */
 extern bool message_names_contact(Call call, const MessageParts *parts);
 
@@ -133,6 +136,14 @@ extern bool message_has_traits(JsonbContainer *traits);
  * a contact.
  */
 extern Object message_object(JsonbContainer *message);
+
+/*
+ * The same for records of any type; false, with the problem, where it is no such name, or this
+ * process has met too many types.  Absent it is a contact.
+ */
+extern bool message_record_type(JsonbContainer *message, Object *object, MessageProblem *problem);
+extern bool message_type_of_word(const char *word, int len, Object *object,
+								 MessageProblem *problem);
 
 /* Whether a delete call asks for erasure (GDPR). */
 extern bool message_erases(Jsonb *message);
@@ -205,8 +216,8 @@ typedef struct MessageList
 
 extern bool message_list(JsonbContainer *message, MessageList *list, MessageProblem *problem);
 
-/* The message with this list as its "list". */
-extern Jsonb *message_set_list(Jsonb *message, const char *list);
+/* The message with this text as the member of that name. */
+extern Jsonb *message_set_text(Jsonb *message, const char *name, const char *value);
 
 /* The key of a list, as in the row that creates it. */
 extern MessageKey message_list_key(const MessageList *list);

@@ -64,14 +64,14 @@ message_list(JsonbContainer *message, MessageList *list, MessageProblem *problem
 }
 
 Jsonb *
-message_set_list(Jsonb *message, const char *list)
+message_set_text(Jsonb *message, const char *name, const char *value)
 {
 	StringInfoData json;
 	Datum		member;
 
 	initStringInfo(&json);
-	appendStringInfoString(&json, "{\"" MESSAGE_LIST "\":");
-	value_append_string(&json, list, strlen(list));
+	appendStringInfo(&json, "{\"%s\":", name);
+	value_append_string(&json, value, strlen(value));
 	appendStringInfoChar(&json, '}');
 	member = DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(message), member));

@@ -171,7 +171,7 @@ int			object_known = OBJECT_COUNT;
 static bool
 is_word(const char *word, const char *name, int len)
 {
-	return word != NULL && word[0] == name[0] && strlen(word) == len &&
+	return word != NULL && len > 0 && word[0] == name[0] && strlen(word) == len &&
 		memcmp(word, name, len) == 0;
 }
 
@@ -263,8 +263,8 @@ object_of_lane(const char *name)
 }
 
 /*
- * The number of a type id, with a bit that tells of which kind it is; of an object that is no
- * record of HubSpot's, and of those that are always there, its own.
+ * The number of a type id, with a bit for types and another one for custom objects; of a fixed
+ * object its own number.
  */
 #define CODE_IS_TYPE	((uint32) 1 << 31)
 #define CODE_IS_CUSTOM	((uint32) 1 << 30)
@@ -387,6 +387,47 @@ const char *
 object_key_property(const char *property)
 {
 	return property != NULL ? property : object_types[OBJECT_IS_CONTACT].natural_key;
+}
+
+bool
+object_next_id_property(const char **at, IdPropertyEntry *entry)
+{
+	const char *text = *at + strspn(*at, " ");
+	int			len = strcspn(text, ",");
+	int			at_equals;
+
+	if (*text == '\0')
+		return false;
+	*at = text[len] == ',' ? text + len + 1 : text + len;
+	while (len > 0 && text[len - 1] == ' ')
+		len--;
+	for (at_equals = 0; at_equals < len && text[at_equals] != '='; at_equals++)
+		;
+	entry->object = text;
+	entry->object_len = at_equals;
+	while (entry->object_len > 0 && text[entry->object_len - 1] == ' ')
+		entry->object_len--;
+	entry->property = text + Min(at_equals + 1, len);
+	while (entry->property < text + len && *entry->property == ' ')
+		entry->property++;
+	entry->property_len = text + len - entry->property;
+	return true;
+}
+
+const char *
+object_id_property(const char *const *id_property, Object object)
+{
+	const char *at = id_property[ID_PROPERTIES];
+	const CrmType *type = &object_types[object];
+	IdPropertyEntry entry;
+
+	if (object < OBJECT_COUNT)
+		return id_property[object];
+	while (at != NULL && object_next_id_property(&at, &entry))
+		if (is_word(type->name, entry.object, entry.object_len) ||
+			is_word(type->type_id, entry.object, entry.object_len))
+			return pnstrdup(entry.property, entry.property_len);
+	return NULL;
 }
 
 char *

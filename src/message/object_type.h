@@ -50,7 +50,7 @@ typedef struct CrmType
 	const char *key_trait;		/* beside natural_key: trait whose value tells it, or NULL */
 	const char *stage_property; /* that HubSpot moves forwards only; NULL: none */
 	const char *read_properties;	/* what a read by key is to tell beside the key: JSON strings */
-	const char *property_group; /* HubSpot's, for new properties */
+	const char *property_group; /* HubSpot's, for new properties; NULL: as HubSpot tells */
 	const struct SpecialField *fields;	/* of docs/mapping.md; the last property is NULL */
 	uint32		apart;			/* special traits that mapping.c deals with by itself, a bit each */
 	bool		is_few;			/* many rows are of few records: requests wait for more of them */
@@ -81,10 +81,13 @@ extern int	object_find(const char *name, int len);
  */
 extern int	object_of_name(const char *name, int len);
 
-/* The object of a lane's name: that of a fixed one or of record_types[], or a type id; as above. */
+/*
+ * The object of a lane's name: that of a fixed one or of record_types[], or a type id; what it
+ * returns for others object_of_name() says.
+ */
 extern int	object_of_lane(const char *name);
 
-/* A number that every process knows the object by, for shared memory; and back, as above. */
+/* A number that every process knows the object by, for shared memory; back as object_of_name(). */
 extern uint32 object_code(Object object);
 extern int	object_of_code(uint32 code);
 
@@ -109,6 +112,31 @@ extern bool object_key_is_record_id(const char *property);
 
 /* The property that a key is a value of; NULL is the address of a contact. */
 extern const char *object_key_property(const char *property);
+
+/*
+ * An account's properties of the user's own ids: of the fixed objects by number, and behind them
+ * (ID_PROPERTIES) the option id_properties, "deal=order_ref, 2-123=vin".  NULL: not set.
+ */
+#define ID_PROPERTIES	OBJECT_COUNT
+#define ID_PROPERTIES_OPTION "id_properties"
+#define ID_PROPERTY_COUNT (ID_PROPERTIES + 1)
+
+/* The property of an object, where it comes from the list palloc'd; NULL: none. */
+extern const char *object_id_property(const char *const *id_property, Object object);
+
+/*
+ * The next entry of such a list, which is read on from *at; false: there is none.  The parts are
+ * not NUL-terminated, and are what stands there.
+ */
+typedef struct IdPropertyEntry
+{
+	const char *object;
+	int			object_len;
+	const char *property;
+	int			property_len;
+} IdPropertyEntry;
+
+extern bool object_next_id_property(const char **at, IdPropertyEntry *entry);
 
 /* "contact, company": names of the fixed objects whose flag is set, palloc'd. */
 #define object_names_where(flag) object_list_names(offsetof(CrmType, flag))

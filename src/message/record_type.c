@@ -16,14 +16,16 @@
 
 /* What is true of each of them, and of custom objects. */
 #define RECORD_OF_ANY_TYPE \
+	.call = CALL_RECORD, \
 	.per_request = 100, \
 	.own_limit = -1, \
 	.merges = true, \
 	.has_schema = true, \
 	.can_be_synced = false, \
 	.is_record = true, \
+	.natural_key_is_unique = true, \
 	.id_member = "id", \
-	.id_option = "id_properties", \
+	.id_option = ID_PROPERTIES_OPTION, \
 	.modified_property = "hs_lastmodifieddate"
 
 const CrmType record_types[] = {
@@ -43,7 +45,6 @@ const CrmType record_types[] = {
 		.pipeline_property = "pipeline",
 		.pipeline_stage = "dealstage",
 		.born_with = "dealname, dealstage",
-		.property_group = "dealinformation",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -55,7 +56,6 @@ const CrmType record_types[] = {
 		.pipeline_property = "hs_pipeline",
 		.pipeline_stage = "hs_pipeline_stage",
 		.born_with = "subject, hs_pipeline_stage",
-		.property_group = "ticketinformation",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -66,7 +66,6 @@ const CrmType record_types[] = {
 		.scopes = "crm.objects.products.write, e-commerce",
 		.born_with = "name",
 		.stands_alone = true,
-		.property_group = "productinformation",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -76,7 +75,6 @@ const CrmType record_types[] = {
 		.path = "line_items",
 		.scopes = "crm.objects.line_items.write, e-commerce",
 		.born_associated = true,
-		.property_group = "lineiteminformation",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -86,7 +84,6 @@ const CrmType record_types[] = {
 		.path = "quotes",
 		.scopes = "crm.objects.quotes.write, e-commerce",
 		.born_with = "hs_title, hs_expiration_date",
-		.property_group = "quoteinformation",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -98,7 +95,6 @@ const CrmType record_types[] = {
 		.pipeline_property = "hs_pipeline",
 		.pipeline_stage = "hs_pipeline_stage",
 		.born_with = "hs_order_name",
-		.property_group = "order_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -107,7 +103,6 @@ const CrmType record_types[] = {
 		.type_id = "0-142",
 		.path = "carts",
 		.scopes = "crm.objects.carts.write",
-		.property_group = "cart_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -117,7 +112,6 @@ const CrmType record_types[] = {
 		.path = "invoices",
 		.scopes = "crm.objects.invoices.write",
 		.born_with = "hs_currency",
-		.property_group = "invoice_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -127,7 +121,6 @@ const CrmType record_types[] = {
 		.path = "commerce_payments",
 		.scopes = "crm.objects.commercepayments.write",
 		.born_with = "hs_initial_amount, hs_initiated_date",
-		.property_group = "commerce_payment_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -137,7 +130,6 @@ const CrmType record_types[] = {
 		.path = "subscriptions",
 		.scopes = "crm.objects.subscriptions.write",
 		.born_with = "hs_name",
-		.property_group = "subscription_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -150,7 +142,6 @@ const CrmType record_types[] = {
 		.pipeline_stage = "hs_pipeline_stage",
 		.born_with = "hs_lead_name",
 		.born_associated = true,
-		.property_group = "lead_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -160,7 +151,6 @@ const CrmType record_types[] = {
 		.path = "0-421",
 		.scopes = "crm.objects.appointments.write",
 		.born_with = "hs_appointment_name",
-		.property_group = "appointment_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -172,7 +162,6 @@ const CrmType record_types[] = {
 		.pipeline_property = "hs_pipeline",
 		.pipeline_stage = "hs_pipeline_stage",
 		.born_with = "hs_name, hs_pipeline, hs_pipeline_stage",
-		.property_group = "service_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -182,7 +171,6 @@ const CrmType record_types[] = {
 		.path = "0-410",
 		.scopes = "crm.objects.courses.write",
 		.born_with = "hs_course_name",
-		.property_group = "course_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -192,7 +180,6 @@ const CrmType record_types[] = {
 		.path = "0-420",
 		.scopes = "crm.objects.listings.write",
 		.born_with = "hs_name",
-		.property_group = "listing_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -204,7 +191,6 @@ const CrmType record_types[] = {
 		.pipeline_property = "hs_pipeline",
 		.pipeline_stage = "hs_pipeline_stage",
 		.born_with = "hs_name, hs_pipeline, hs_pipeline_stage",
-		.property_group = "project_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -214,7 +200,6 @@ const CrmType record_types[] = {
 		.path = "tasks",
 		.scopes = "crm.objects.contacts.write",
 		.born_with = "hs_timestamp",
-		.property_group = "task",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -224,7 +209,6 @@ const CrmType record_types[] = {
 		.path = "notes",
 		.scopes = "crm.objects.contacts.write",
 		.born_with = "hs_timestamp",
-		.property_group = "note",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -234,7 +218,6 @@ const CrmType record_types[] = {
 		.path = "calls",
 		.scopes = "crm.objects.contacts.write",
 		.born_with = "hs_timestamp",
-		.property_group = "call",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -244,7 +227,6 @@ const CrmType record_types[] = {
 		.path = "emails",
 		.scopes = "crm.objects.contacts.write, sales-email-read",
 		.born_with = "hs_timestamp, hs_email_direction",
-		.property_group = "email",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -254,7 +236,6 @@ const CrmType record_types[] = {
 		.path = "meetings",
 		.scopes = "crm.objects.contacts.write",
 		.born_with = "hs_timestamp",
-		.property_group = "meeting",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -265,7 +246,6 @@ const CrmType record_types[] = {
 		.scopes = "crm.objects.users.write",
 		.born_with = "hs_internal_user_id, hs_email",
 		.stands_alone = true,
-		.property_group = "user_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -274,7 +254,6 @@ const CrmType record_types[] = {
 		.type_id = "0-84",
 		.path = "discounts",
 		.scopes = "crm.objects.line_items.write",
-		.property_group = "discount_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -283,7 +262,6 @@ const CrmType record_types[] = {
 		.type_id = "0-85",
 		.path = "fees",
 		.scopes = "crm.objects.line_items.write",
-		.property_group = "fee_information",
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -292,7 +270,6 @@ const CrmType record_types[] = {
 		.type_id = "0-86",
 		.path = "taxes",
 		.scopes = "crm.objects.line_items.write",
-		.property_group = "tax_information",
 	},
 	{NULL}
 };

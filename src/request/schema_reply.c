@@ -37,12 +37,11 @@ has_no_text(json_object *property)
 }
 
 static void
-append_property(StringInfo json, json_object *property)
+add_property(StringInfo json, json_object *property)
 {
 	json_object *modification =
 	reply_json_member(property, "modificationMetadata", json_type_object);
 
-	rows_open(json);
 	rows_add_text(json, "name", rows_text_of(property, "name"), ROWS_MAX_NAME);
 	rows_add_text(json, "type", rows_text_of(property, "type"), MAX_TYPE);
 	rows_add_text(json, "field_type", rows_text_of(property, "fieldType"), MAX_TYPE);
@@ -54,10 +53,28 @@ append_property(StringInfo json, json_object *property)
 				  rows_is_true(modification, "readOnlyValue") || has_no_text(property));
 	rows_add_array(json, "options", reply_json_member(property, "options", json_type_array),
 				   &option_kind);
+}
+
+static void
+append_property(StringInfo json, json_object *property)
+{
+	rows_open(json);
+	add_property(json, property);
+	rows_add_text(json, "group_name", rows_text_of(property, "groupName"), ROWS_MAX_NAME);
+	rows_close(json);
+}
+
+static void
+append_event_property(StringInfo json, json_object *property)
+{
+	rows_open(json);
+	add_property(json, property);
 	rows_close(json);
 }
 
 static const RowKind property_kind = {"name", ROWS_MAX_NAME, ROWS_MAX_OBJECTS, append_property};
+static const RowKind event_property_kind =
+{"name", ROWS_MAX_NAME, ROWS_MAX_OBJECTS, append_event_property};
 
 /* HubSpot takes a label and gives labels. */
 static const char *
@@ -77,7 +94,7 @@ append_event(StringInfo json, json_object *event)
 	rows_add_text(json, "full_name", rows_text_of(event, "fullyQualifiedName"), ROWS_MAX_NAME);
 	rows_add_text(json, "label", event_label(event), ROWS_MAX_LABEL);
 	rows_add_array(json, "properties", reply_json_member(event, "properties", json_type_array),
-				   &property_kind);
+				   &event_property_kind);
 	rows_close(json);
 }
 

@@ -188,6 +188,42 @@ forget_pages(SchemaSync *sync)
 	sync->npages = 0;
 }
 
+/* What is wrong with the property of a lane's keys; EVENT_SUCCESS: nothing that HubSpot tells. */
+static LaneEvent
+trouble_of_key(const Lane *lane)
+{
+	const Account *account = lane->account;
+	const CrmType *type = &object_types[lane->family];
+	const MappingRules *rules = account->rules[lane->family];
+	const Property *property;
+
+	/* a record's id, and what HubSpot keeps unique by itself */
+	if (!type->is_record || rules->key_property == NULL || rules->properties == NULL ||
+		object_key_is_record_id(rules->key_property) ||
+		(type->natural_key != NULL && type->natural_key_is_unique &&
+		 strcmp(rules->key_property, type->natural_key) == 0))
+		return EVENT_SUCCESS;
+	property = schema_property(rules->properties, rules->key_property,
+							   strlen(rules->key_property));
+	if (property != NULL)
+		return property->is_unique ? EVENT_SUCCESS : EVENT_NOT_UNIQUE;
+	/* a contact or a company may go by another key: each row is looked at by itself */
+	return lane->family < OBJECT_COUNT || account->options->create_properties
+		? EVENT_SUCCESS : EVENT_NO_KEY;
+}
+
+/* What was wrong with the keys of lanes may have been mended in HubSpot. */
+static void
+look_at_keys(Account *account)
+{
+	foreach_lane_of(lane, account)
+	{
+		if ((lane->status.event == EVENT_NO_KEY || lane->status.event == EVENT_NOT_UNIQUE) &&
+			trouble_of_key(lane) == EVENT_SUCCESS)
+			lane_reload(&lane->status);
+	}
+}
+
 void
 schema_sync_done(void)
 {
@@ -199,7 +235,10 @@ schema_sync_done(void)
 	lane_event(at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part]->trouble,
 			   EVENT_SUCCESS, NULL, 0);
 	if (at_part < 0)
+	{
+		look_at_keys(at_work);
 		return;
+	}
 	sync = at_work->sync[at_part];
 	set_stage(sync, SCHEMA_RESTS);
 	sync->looking = false;
@@ -374,24 +413,18 @@ schema_sync_looks_for(const Lane *lane, int64 now)
 }
 
 const char *
-schema_sync_key_trouble(Lane *lane)
+schema_sync_key_trouble(Lane *lane, LaneEvent *event)
 {
-	Account    *account = lane->account;
 	const CrmType *type = &object_types[lane->family];
-	const MappingRules *rules = account->rules[lane->family];
-	const Property *property;
+	const char *property = lane->account->rules[lane->family]->key_property;
 
-	/* a record's id, and what HubSpot keeps unique by itself */
-	if (!type->is_record || rules->key_property == NULL || rules->properties == NULL ||
-		object_key_is_record_id(rules->key_property) ||
-		(type->natural_key_is_unique && strcmp(rules->key_property, type->natural_key) == 0))
+	*event = trouble_of_key(lane);
+	if (*event == EVENT_SUCCESS)
 		return NULL;
-	property = schema_property(rules->properties, rules->key_property,
-							   strlen(rules->key_property));
-	if (property == NULL || property->is_unique)
-		return NULL;
-	account->sync[lane->family]->wanted = true;
-	return psprintf("%s '%s'", type->id_option, rules->key_property);
+	lane->account->sync[lane->family]->wanted = true;
+	return *event == EVENT_NOT_UNIQUE ? psprintf("%s '%s'", type->id_option, property)
+		: psprintf("SELECT hubspot_create_property('%s', '%s', 'string', is_unique => true, "
+				   "server => '%s')", type->name, property, lane->account->name);
 }
 
 void

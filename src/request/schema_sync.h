@@ -39,9 +39,10 @@ extern bool schema_sync_is_settled(Lane *lane);
 
 /*
  * Why records of the lane cannot be told apart by the property that the account keeps the user's
- * ids in; NULL: they can, or HubSpot has not told.  Asks for the properties again then.
+ * ids in, and the event that this is; NULL: they can, or HubSpot has not told.  Else asks for the
+ * properties again.
  */
-extern const char *schema_sync_key_trouble(Lane *lane);
+extern const char *schema_sync_key_trouble(Lane *lane, LaneEvent *event);
 
 /* A session waits for the part, as long as it is not known. */
 extern void schema_sync_want(Account *account, Object part);

@@ -443,11 +443,12 @@ book_kind(Lane *lane, bool more_to_read, int64 now, int64 *wait_us, Place *place
 static bool
 key_is_unique(Lane *lane)
 {
-	const char *trouble = schema_sync_key_trouble(lane);
+	LaneEvent	event;
+	const char *trouble = schema_sync_key_trouble(lane, &event);
 
 	if (trouble == NULL)
 		return true;
-	lane_event(&lane->status, EVENT_NOT_UNIQUE, trouble, 0);
+	lane_event(&lane->status, event, trouble, 0);
 	return false;
 }
 

@@ -36,6 +36,7 @@
 #include "base/worker_context.h"
 #include "consent/families.h"
 #include "crm/families.h"
+#include "object/families.h"
 #include "queue/accounts.h"
 #include "reading/reading.h"
 #include "request/schema_sync.h"
@@ -57,6 +58,7 @@ static const AccountsWork families = {
 		[FAMILY_LISTS] = &lists_work,
 		[FAMILY_CONSENT] = &consent_work,
 	},
+	.of_records = &object_records_work,
 	.opened = pause_apply,
 };
 

@@ -86,7 +86,7 @@ GRANT USAGE ON SCHEMA hubspot TO regress_mapper;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hubspot.mapping TO regress_mapper;
 SET ROLE regress_mapper;
 SELECT hubspot_map('plan', 'plan_4', 'event');
-SELECT hubspot_map('plan', 'bogus', 'deal');
+SELECT hubspot_map('plan', 'bogus', 'dealer');
 SELECT hubspot_unmap('plan', 'event');
 SELECT hubspot_map('plan', 'plan_5', 'event');
 RESET ROLE;

@@ -52,5 +52,5 @@ void
 choices_doubt(Lane *lane)
 {
 	for (int i = 0; i < lengthof(lists); i++)
-		(void) reading_look_again(lane, lists[i].reading, subject_of(lane, lists[i].by_type));
+		reading_doubt(lane, lists[i].reading, subject_of(lane, lists[i].by_type));
 }

@@ -261,6 +261,18 @@ refresh(ReadingState *state)
 }
 
 void
+reading_doubt(Lane *lane, ReadingId id, const char *subject)
+{
+	ReadingState *state = find(lane->account, id, subject);
+
+	if (state == NULL || !state->told)
+		return;
+	refresh(state);
+	state->looked_at = clock_us();
+	state->looking = true;
+}
+
+void
 reading_refresh_all(Account *account)
 {
 	foreach_reading(state, account)

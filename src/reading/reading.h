@@ -33,6 +33,12 @@ extern bool reading_is_told(const Lane *lane, ReadingId id, const char *subject)
 extern bool reading_may_look(const Lane *lane, ReadingId id, const char *subject);
 extern bool reading_look_again(Lane *lane, ReadingId id, const char *subject);
 
+/*
+ * HubSpot has refused what was read: it is read again, whenever that was, and the lane's rows wait
+ * for the answer.
+ */
+extern void reading_doubt(Lane *lane, ReadingId id, const char *subject);
+
 /* For how long the lane waits for what it uses, in microseconds; 0: not, -1: for the answer. */
 extern int64 reading_holds(const Lane *lane, int64 now);
 

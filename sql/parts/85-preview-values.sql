@@ -298,7 +298,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT p.type, CASE WHEN p.is_external AND p.type = 'enumeration' THEN
-			CASE WHEN p.refers_to = 'OWNER' OR p.refers_to = '' AND p.name LIKE '%owner\_id' THEN 'owner' ELSE 'elsewhere' END
+			CASE WHEN p.refers_to = 'OWNER' OR p.refers_to = '' AND right(p.name, 8) = 'owner_id' THEN 'owner' ELSE 'elsewhere' END
 		ELSE p.field_type END, p.options, p.read_only FROM hubspot.property p
 	WHERE p.server = $1 AND p.object::text = $2 AND p.name = $4
 	UNION ALL

@@ -137,10 +137,10 @@ look_at_everything(void)
 	foreach_account(account)
 	{
 		transfers += account->transfers;
-		for (int i = 0; i < FAMILY_COUNT; i++)
+		foreach_lane_of(lane, account)
 		{
-			look_at_lane(&account->lanes[i]);
-			nrows += account->lanes[i].rows;
+			look_at_lane(lane);
+			nrows += lane->rows;
 		}
 	}
 	expect(window.nrows == nrows && window.nrows == rows_left(NULL), "the window counts its rows");
@@ -153,10 +153,8 @@ look_at_everything(void)
 static void
 look_at_end(const Account *account)
 {
-	for (int i = 0; i < FAMILY_COUNT; i++)
+	foreach_lane_of(lane, account)
 	{
-		Lane	   *lane = unconstify(Lane *, &account->lanes[i]);
-
 		for (int j = 0; j < KEY_STATE_COUNT; j++)
 			expect(dlist_is_empty(&lane->keys.in[j]), "no key is left behind");
 		expect(count_list(&lane->keys.behind) + count_list(&lane->keys.shown) + count_list(&lane->again) +
@@ -182,8 +180,8 @@ __wrap_schema_load(Oid server, MemoryContext parent)
 {
 	Schema	   *schema = __real_schema_load(server, parent);
 
-	for (int part = 0; part < OBJECT_COUNT; part++)
-		schema->refreshed_at[part] = GetCurrentTimestamp();
+	for (int part = 0; part < schema->nparts; part++)
+		schema->parts[part].refreshed_at = GetCurrentTimestamp();
 	return schema;
 }
 
@@ -269,8 +267,8 @@ forget(Account *account)
 	account->dropped = false;
 	account->forms_public = false;
 	lane_event(&account->status, EVENT_SUCCESS, NULL, 0);
-	for (int i = 0; i < FAMILY_COUNT; i++)
-		lane_event(&account->lanes[i].status, EVENT_SUCCESS, NULL, 0);
+	foreach_lane_of(lane, account)
+		lane_event(&lane->status, EVENT_SUCCESS, NULL, 0);
 	record_map_written();
 	defer_written();
 	ack_written();
@@ -325,8 +323,8 @@ start(void)
 	for (int i = 0; i < 3; i++)
 	{
 		expect(account_at(i)->status.state == LANE_RUN, "the account runs");
-		for (int j = 0; j < FAMILY_COUNT; j++)
-			(void) schema_sync_is_settled(&account_at(i)->lanes[j]);
+		foreach_lane_of(lane, account_at(i))
+			(void) schema_sync_is_settled(lane);
 	}
 	(void) one_turn();
 	MemoryContextSwitchTo(old);

@@ -205,7 +205,7 @@ admit(Account *account, JsonbContainer *description, TupleTableSlot *slot)
 	PUT(Anum_outbox_created_at, TimestampTzGetDatum(GetCurrentTimestamp()));
 	PUT(Anum_outbox_server, ObjectIdGetDatum(account->server));
 	PUT(Anum_outbox_call, ObjectIdGetDatum(catalog->call[call]));
-	PUT(Anum_outbox_object, ObjectIdGetDatum(catalog->object[object]));
+	PUT(Anum_outbox_object, object_datum(object));
 	if (member_is_true(description, "overdue"))
 		PUT(Anum_outbox_deadline, TimestampTzGetDatum(GetCurrentTimestamp()));
 	if (member_is_true(description, "backfill"))

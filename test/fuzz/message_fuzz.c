@@ -31,7 +31,7 @@ static void
 start(void)
 {
 	schema = schema_load(get_foreign_server_oid("keyed", false), TopMemoryContext);
-	expect(schema->properties[OBJECT_IS_CONTACT] != NULL && schema->nevents > 0, "the schema is there");
+	expect(schema_properties(schema, OBJECT_IS_CONTACT) != NULL && schema->nevents > 0, "the schema is there");
 }
 
 /* ---- keys ---------------------------------------------------------------------- */
@@ -100,7 +100,7 @@ look_at_keys(Call call, const MessageParts *parts, const char *id_property)
 {
 	MessageProblem problem;
 	MessageKey	key;
-	const char *const id_properties[OBJECT_COUNT] = {[OBJECT_IS_CONTACT] = id_property, [OBJECT_IS_COMPANY] = id_property};
+	const char *const id_properties[ID_PROPERTY_COUNT] = {[OBJECT_IS_CONTACT] = id_property, [OBJECT_IS_COMPANY] = id_property};
 	const char *why;
 	bool		good;
 
@@ -209,7 +209,7 @@ look_at_properties(Object object, Call call, const MessageParts *parts, const ch
 		rules.nmaps = schema->nmaps;
 		rules.maps = schema->maps;
 		rules.properties = object == OBJECT_IS_EVENT ? schema->events[0].properties
-			: schema->properties[object];
+			: schema_properties(schema, object);
 	}
 	initStringInfo(&json);
 	initStringInfo(&warnings);
@@ -255,7 +255,7 @@ look_at_event(Call call, const MessageParts *parts, bool with_schema)
 	mapping_end(&mapping);
 	expect(backend_jsonb(body.data, body.len) != NULL, "an event is JSON");
 	(void) event_unknown_reason(&source, &options, with_schema ? schema : &unknown, &statement);
-	rules.properties = (with_schema ? schema : &unknown)->properties[OBJECT_IS_CONTACT];
+	rules.properties = schema_properties(with_schema ? schema : &unknown, OBJECT_IS_CONTACT);
 	if (rules.properties == NULL)
 		rules.properties = schema_no_properties();
 	definition = event_definition_body(wanted, len, event_lacks(&source, &rules));

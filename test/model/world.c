@@ -25,6 +25,7 @@
 #include "backend/statement.h"
 #include "cluster/shared.h"
 #include "enqueue/enqueue.h"
+#include "message/object_type.h"
 #include "ring/outbox.h"
 #include "ring/ring.h"
 #include "ring/ring_scan.h"
@@ -216,8 +217,7 @@ take_rows(Session *session, ModelCall *call, int64 after)
 		if (call->nrows < lengthof(call->row))
 		{
 			call->object[call->nrows] =
-				ring_enum_position(catalog->object, OBJECT_COUNT,
-								   DatumGetObjectId(slot_getattr(scan.slot, Anum_outbox_object, &isnull)));
+				object_of_text(DatumGetTextPP(slot_getattr(scan.slot, Anum_outbox_object, &isnull)));
 			call->row[call->nrows++] = id;
 		}
 		MemoryContextSwitchTo(old);

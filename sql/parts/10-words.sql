@@ -19,6 +19,15 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 8 AS 'MODULE_PATHNAME', 'hubspot_
 COMMENT ON FUNCTION hubspot.object_types() IS
 'what is known of each object, a row for each that has code of its own, records of contacts and companies among them: its lane; the call that queues one; how many a request takes, and the requests per 10 seconds of a limit of its own (0: HubSpot has none, NULL: the account''s); whether rows of one key become one record; whether HubSpot tells its properties or definitions, hubspot_sync() writes it, its rows end with the erasure of their contact.  For records of the CRM also: HubSpot''s type id; member of the message that holds the user''s id, SERVER option that names the property of that; the property that a record goes by without it, whether that is unique in HubSpot, and the trait that tells it as well; the property that HubSpot moves forwards only; properties with rules of their own in the mapping; whether a record can be erased';
 
+CREATE FUNCTION hubspot.object_type(word text,
+	OUT object text, OUT lane text, OUT call text, OUT per_request integer, OUT own_limit integer, OUT merges boolean,
+	OUT has_schema boolean, OUT can_be_synced boolean, OUT keyed_by_contact boolean, OUT is_record boolean, OUT type_id text,
+	OUT id_member text, OUT id_option text, OUT natural_key text, OUT natural_key_is_unique boolean, OUT key_trait text,
+	OUT stage_property text, OUT special_fields text[], OUT can_be_erased boolean)
+RETURNS SETOF record
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'hubspot_object_type';
+COMMENT ON FUNCTION hubspot.object_type(text) IS 'what hubspot.object_types() says of one object, and of a further type of records or a custom object as well; no row: there is no such object';
+
 CREATE FUNCTION hubspot.record_types(
 	OUT object text, OUT lane text, OUT type_id text, OUT path text, OUT scopes text[], OUT modified_property text,
 	OUT pipeline_property text, OUT stage_property text, OUT born_with text[], OUT born_associated boolean, OUT stands_alone boolean)
@@ -47,7 +56,7 @@ CREATE FUNCTION hubspot.object_can_be_synced(object text) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce((SELECT t.can_be_synced FROM hubspot.object_types() t WHERE t.object = $1), false)
+	SELECT coalesce((SELECT t.can_be_synced FROM hubspot.object_type($1) t WHERE t.object = $1), false)
 $$;
 COMMENT ON FUNCTION hubspot.object_can_be_synced(text) IS 'whether a definition can be of an object of this name';
 

@@ -18,13 +18,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce(x.properties->0->>'property', x.warnings->0->>'property')
 	FROM pg_foreign_server s
-	CROSS JOIN hubspot.object_types() t
+	CROSS JOIN hubspot.object_type($2) t
 	CROSS JOIN LATERAL (SELECT jsonb_build_object(trait, 'someone@example.com') AS one,
 		CASE WHEN hubspot.server_option($1, 'contact_id_property') IS NULL THEN 'someone@example.com' ELSE 'someone' END AS contact) v
 	CROSS JOIN LATERAL hubspot.explain(
 		t.call,
 		CASE WHEN t.object = 'event' THEN jsonb_build_object('event', event, 'userId', v.contact, 'properties', v.one)
 			WHEN t.object = 'contact' THEN jsonb_build_object('userId', v.contact, 'traits', v.one)
+			WHEN t.call = 'record' THEN jsonb_build_object('object', t.object, 'record_id', '1', 'properties', v.one)
 			WHEN hubspot.server_option($1, t.id_option) IS NULL
 				THEN jsonb_build_object('traits', jsonb_build_object(t.natural_key, 'example.com') || v.one)
 			ELSE jsonb_build_object(t.id_member, 'someone', 'traits', v.one) END,
@@ -159,7 +160,7 @@ LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT object = 'association' OR lower(translate(trait, '_- ', '')) = ANY (CASE object WHEN 'event' THEN '{email,userid,timestamp}'
-		ELSE ARRAY(SELECT lower(t.id_member) FROM hubspot.object_types() t WHERE t.object = $1 AND t.is_record) END)
+		ELSE ARRAY(SELECT lower(t.id_member) FROM hubspot.object_type($1) t WHERE t.is_record) END)
 $$;
 COMMENT ON FUNCTION hubspot.is_reserved(text, text) IS 'whether a name of a mapping is part of the call, and not a property';
 
@@ -187,7 +188,7 @@ AS $$
 			max(t.value #>> '{}') FILTER (WHERE t.name = 'userid') AS user_id, max(t.value #>> '{}') FILTER (WHERE t.name = 'email') AS email,
 			max(t.value #>> '{}') FILTER (WHERE t.name = 'timestamp') AS at, max(t.value #>> '{}') FILTER (WHERE t.name = 'contact') AS contact,
 			max(t.value #>> '{}') FILTER (WHERE t.name = 'company') AS company,
-			hubspot.server_option($1, (SELECT t.id_option FROM hubspot.object_types() t WHERE t.object = $2)) IS NULL AS by_natural_key,
+			hubspot.server_option($1, (SELECT t.id_option FROM hubspot.object_type($2) t)) IS NULL AS by_natural_key,
 			hubspot.server_option($1, 'contact_id_property') IS NULL AND $4 LIKE '%@%' AS by_address
 		FROM (SELECT e.key, e.value, lower(translate(e.key, '_- ', '')) AS name FROM jsonb_each($6) e) t
 	)
@@ -198,10 +199,11 @@ AS $$
 		WHEN 'event' THEN jsonb_strip_nulls(jsonb_build_object('event', event, 'messageId', $4, 'userId', p.user_id, 'email', p.email, 'timestamp', p.at))
 			|| jsonb_build_object('properties', p.traits)
 		WHEN 'association' THEN jsonb_build_object('userId', p.contact, 'groupId', p.company, 'traits', jsonb_build_object('domain', p.company))
-		ELSE (SELECT CASE WHEN NOT p.by_natural_key THEN jsonb_build_object(t.id_member, $4, 'traits', p.traits)
+		ELSE (SELECT CASE WHEN t.call = 'record' THEN jsonb_build_object('object', t.object, t.id_member, $4, 'properties', p.traits)
+			WHEN NOT p.by_natural_key THEN jsonb_build_object(t.id_member, $4, 'traits', p.traits)
 			WHEN key_is_trait THEN jsonb_build_object('traits', p.traits)
 			ELSE jsonb_build_object('traits', p.traits || jsonb_build_object(t.natural_key, $4)) END
-			FROM hubspot.object_types() t WHERE t.object = $2) END
+			FROM hubspot.object_type($2) t) END
 	FROM parts p
 $$;
 COMMENT ON FUNCTION hubspot.preview_message(oid, text, text, text, boolean, jsonb) IS
@@ -229,7 +231,7 @@ BEGIN
 			CASE WHEN refused.n = 0 THEN x.body END
 		FROM hubspot.explain(call, message, account) AS x
 		CROSS JOIN LATERAL (SELECT count(*) AS n, string_agg(format('"%s"', w->>'property'), ', ' ORDER BY n) AS names FROM jsonb_array_elements(x.warnings) WITH ORDINALITY AS u(w, n)
-			WHERE NOT creates AND w->>'code' = 'unknown_property' AND EXISTS (SELECT FROM hubspot.object_types() t(name) WHERE t.name = x.object::text AND t.is_record)
+			WHERE NOT creates AND w->>'code' = 'unknown_property' AND EXISTS (SELECT FROM hubspot.object_type(x.object) t WHERE t.is_record)
 				AND (jsonb_array_length(x.properties) = 0 OR hubspot.server_option(server, 'unknown_properties') = 'reject')) refused
 		WHERE preview_sample.object <> 'association' OR x.object = 'association';
 EXCEPTION WHEN OTHERS THEN
@@ -246,7 +248,7 @@ LANGUAGE sql STABLE ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH families(object, lane, per_request, per_window) AS (
-		SELECT t.object, t.lane, t.per_request, t.own_limit FROM hubspot.object_types() t
+		SELECT t.object, t.lane, t.per_request, t.own_limit FROM hubspot.object_type($2) t
 	), told AS (
 		SELECT coalesce(m.burst_limit, r.burst_limit) AS burst, coalesce(m.daily_limit, r.daily_limit) AS daily,
 			hubspot.server_option($1, 'burst_limit')::integer AS burst_option,

@@ -11,7 +11,7 @@ LANGUAGE sql STABLE ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH given AS (
-		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, (SELECT t.is_record FROM hubspot.object_types() t WHERE t.object = $2) AND c."column" = key_column AND c.property IS NULL AS is_key,
+		SELECT c.n, c."column", c.label, c.type, c.trait, c.property, (SELECT t.is_record FROM hubspot.object_type($2) t) AND c."column" = key_column AND c.property IS NULL AS is_key,
 			hubspot.is_reserved($2, c.trait) AS reserved, k.type AS property_type,
 			k.field_type, k.options, k.read_only, coalesce(hubspot.server_option($1, 'time_zone'), 'UTC') AS time_zone,
 			EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
@@ -108,7 +108,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'create', c.property, CASE WHEN creates THEN 'property, as create_in_hubspot is true' ELSE 'property, as the SERVER option create_properties is on' END, NULL::jsonb
 	FROM jsonb_to_recordset($5) AS c(property text)
-	WHERE hubspot.fate_of_unknown($1, creates, false) = 'created' AND (SELECT t.is_record FROM hubspot.object_types() t WHERE t.object = $2) AND c.property IS NOT NULL
+	WHERE hubspot.fate_of_unknown($1, creates, false) = 'created' AND (SELECT t.is_record FROM hubspot.object_type($2) t) AND c.property IS NOT NULL
 		AND EXISTS (SELECT FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2 AND s.known)
 		AND NOT EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object::text = $2 AND p.name = c.property)
 	UNION ALL
@@ -121,7 +121,7 @@ AS $$
 				FROM pg_foreign_server s WHERE s.oid = $1)) END, NULL
 	WHERE $2 = 'event' AND hubspot.event_full_name($1, $3) IS NULL
 	UNION ALL
-	SELECT 'create', (SELECT t.lane FROM hubspot.object_types() t WHERE t.object = $2),
+	SELECT 'create', (SELECT t.lane FROM hubspot.object_type($2) t),
 		CASE WHEN $2 = 'event' THEN 'an occurrence for each row'
 			WHEN $2 = 'association' THEN 'between contacts and companies that HubSpot has' || CASE WHEN hubspot.server_option($1, 'create_missing')::boolean THEN ', or that are created for it' ELSE '' END
 			WHEN $4 = 'update' THEN 'none: only records that HubSpot has are written'
@@ -138,7 +138,7 @@ DECLARE
 	columns jsonb := hubspot.preview_columns(server, object, event, source->'columns');
 	key_is_trait boolean := EXISTS (SELECT FROM jsonb_array_elements(source->'columns') c
 		WHERE c->>'column' = key_column AND lower(translate(c->>'trait', '_- ', ''))
-			IN (SELECT unnest(ARRAY[t.natural_key, t.key_trait]) FROM hubspot.object_types() t(name) WHERE t.name = object));
+			IN (SELECT unnest(ARRAY[t.natural_key, t.key_trait]) FROM hubspot.object_type(object) t));
 	rows bigint := (source->>'rows')::bigint;
 BEGIN
 	RETURN QUERY SELECT 'source', NULL::text, format('%s, %s; rows: %s%s', source->>'what',
@@ -155,7 +155,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns, creates);
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
-			LATERAL (SELECT p.* FROM hubspot.preview_sample(server, object, (SELECT t.call FROM hubspot.object_types() t WHERE t.object = preview_sync.object),
+			LATERAL (SELECT p.* FROM hubspot.preview_sample(server, object, (SELECT t.call FROM hubspot.object_type(preview_sync.object) t),
 					hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key',
 					object <> 'event' AND hubspot.fate_of_unknown(server, creates, false) = 'created') p
 				WHERE r.it->>'key' <> ''

@@ -286,7 +286,7 @@ AS $$
 	)
 	SELECT coalesce(jsonb_object_agg(t.relation::text, to_jsonb(t) || jsonb_build_object('source', format('%s.%I', $1::regnamespace, t.name), 'refusal', CASE
 		WHEN t.object IS NULL THEN coalesce(t.why, 'neither its name nor its columns say what it is in HubSpot')
-		WHEN NOT hubspot.object_can_be_synced(t.object) THEN format('%s by its name, which hubspot_sync() does not write', t.object)
+		WHEN NOT EXISTS (SELECT FROM hubspot.object_types() y WHERE y.object = t.object AND y.can_be_synced) THEN format('%s by its name, which hubspot_sync() takes, and is not proposed', t.object)
 		WHEN NOT t.is_compared AND NOT has_table_privilege($3, t.relation, 'TRIGGER') THEN 'no right to make triggers on it (GRANT TRIGGER)'
 		WHEN t.object = 'event' AND t.at IS NULL THEN 'a log by its name, but no column says when'
 		WHEN t.object = 'event' AND t.key_column IS NULL AND NOT t.is_compared THEN 'a log by its name, but no column says which row is which:' || chr(10) || 'it needs a primary key, or a unique index, of one column'

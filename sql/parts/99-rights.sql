@@ -9,7 +9,7 @@
 
 /* Of the schema hubspot nobody needs anything but what is granted here. */
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hubspot FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.readings(), hubspot.object_named(text, name), hubspot.object_types(), hubspot.record_types(), hubspot.word_of_object(text), hubspot.lane_of_object(text), hubspot.check_object(text), hubspot.check_mapped(text), hubspot.object_has_schema(text),
+GRANT EXECUTE ON FUNCTION hubspot.server_oid(name), hubspot.lane_states(), hubspot.readings(), hubspot.object_named(text, name), hubspot.object_types(), hubspot.object_type(text), hubspot.record_types(), hubspot.word_of_object(text), hubspot.lane_of_object(text), hubspot.check_object(text), hubspot.check_mapped(text), hubspot.object_has_schema(text),
 	hubspot.object_can_be_synced(text), hubspot.verdicts(), hubspot.verdicts_with(text), hubspot.has_failed(bigint), hubspot.correlation_of(bigint), hubspot.check_word(text, text, text[]),
 	hubspot.functions_schema(), hubspot.may_read_texts(),
 	hubspot.error_shown(text, text, oid), hubspot.sync_problem(integer), hubspot.stuck_report(),

@@ -68,7 +68,7 @@ read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 
 	sync->name = pstrdup("preview");
 	sync->kind = SYNC_IS_SYNC;
-	sync->object = sync_object_argument(fcinfo, ARG_OBJECT);
+	sync->object = sync_object_argument(fcinfo, ARG_OBJECT, ARG_SERVER);
 	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
 	sync->deletes =
 		sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);

@@ -119,7 +119,7 @@ read_arguments(FunctionCallInfo fcinfo, Sync *sync)
 	sync->kind = SYNC_IS_SYNC;
 	sync->name = sync_name_argument(fcinfo, ARG_NAME);
 	need(fcinfo, ARG_BACKFILL, "backfill");
-	sync->object = sync_object_argument(fcinfo, ARG_OBJECT);
+	sync->object = sync_object_argument(fcinfo, ARG_OBJECT, ARG_SERVER);
 	sync->mode = sync_word_argument(fcinfo, ARG_MODE, "mode", sync_mode_names, SYNC_MODES);
 	sync->deletes =
 		sync_word_argument(fcinfo, ARG_DELETES, "deletes", sync_deletes_names, SYNC_DELETES);
@@ -235,12 +235,13 @@ static KeyNames
 key_names(const Sync *sync, const CallOptions *options)
 {
 	const CrmType *type = &object_types[sync->object];
+	const char *id_property = object_id_property(options->id_property, sync->object);
 	KeyNames	names = {{NULL}};
 	int			n = 0;
 
-	if (options->id_property[sync->object] != NULL)
+	if (id_property != NULL)
 	{
-		names.names[n++] = options->id_property[sync->object];
+		names.names[n++] = id_property;
 		names.names[n++] = type->id_member;
 	}
 	if (type->natural_key != NULL)
@@ -248,6 +249,24 @@ key_names(const Sync *sync, const CallOptions *options)
 	if (type->key_trait != NULL)
 		names.names[n++] = type->key_trait;
 	return names;
+}
+
+/* A type without a property of its own for that needs one of the account's. */
+static void
+need_id_property(const Sync *sync, const CallOptions *options)
+{
+	const CrmType *type = &object_types[sync->object];
+
+	if (!type->is_record || type->natural_key != NULL ||
+		object_id_property(options->id_property, sync->object) != NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("server \"%s\" names no property for the ids of object \"%s\"",
+					sync->server, type->name),
+			 errdetail("A %s is found by the value of a unique property.", type->name),
+			 errhint("Name it in the SERVER option " ID_PROPERTIES_OPTION
+					 ", as '%s=our_id'.", type->name)));
 }
 
 static const char *
@@ -326,6 +345,7 @@ take_key(Sync *sync, const SyncSource *source, const char *key)
 	const CallOptions *options = account_call_options(account_resolve(sync->server));
 	Form_pg_attribute attribute;
 
+	need_id_property(sync, options);
 	if (key == NULL)
 		key = default_key(sync, source, options);
 	attribute = sync_source_column(source, key);

@@ -16,6 +16,7 @@
 #include "mapping/mapping_name.h"
 
 PG_FUNCTION_INFO_V1(hubspot_object_types);
+PG_FUNCTION_INFO_V1(hubspot_object_type);
 PG_FUNCTION_INFO_V1(hubspot_record_types);
 PG_FUNCTION_INFO_V1(hubspot_word_of_object);
 PG_FUNCTION_INFO_V1(hubspot_lane_of_object);
@@ -89,6 +90,27 @@ put_record(const CrmType *type, Datum *values, bool *nulls)
 	values[COL_CAN_BE_ERASED] = BoolGetDatum(type->can_be_erased);
 }
 
+static void
+put_object(ReturnSetInfo *result, const CrmType *type)
+{
+	Datum		values[OBJECT_COLUMNS] = {0};
+	bool		nulls[OBJECT_COLUMNS] = {false};
+
+	put_text(values, nulls, COL_OBJECT, type->name);
+	put_text(values, nulls, COL_LANE, type->plural);
+	put_text(values, nulls, COL_CALL, call_names[type->call]);
+	values[COL_PER_REQUEST] = Int32GetDatum(type->per_request);
+	nulls[COL_OWN_LIMIT] = type->own_limit < 0;
+	values[COL_OWN_LIMIT] = Int32GetDatum(type->own_limit);
+	values[COL_MERGES] = BoolGetDatum(type->merges);
+	values[COL_HAS_SCHEMA] = BoolGetDatum(type->has_schema);
+	values[COL_CAN_BE_SYNCED] = BoolGetDatum(type->can_be_synced);
+	values[COL_KEYED_BY_CONTACT] = BoolGetDatum(type->keyed_by_contact);
+	values[COL_IS_RECORD] = BoolGetDatum(type->is_record);
+	put_record(type, values, nulls);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
 Datum
 hubspot_object_types(PG_FUNCTION_ARGS)
 {
@@ -96,25 +118,21 @@ hubspot_object_types(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < OBJECT_COUNT; i++)
-	{
-		const CrmType *type = &object_types[i];
-		Datum		values[OBJECT_COLUMNS] = {0};
-		bool		nulls[OBJECT_COLUMNS] = {false};
+		put_object(result, &object_types[i]);
+	return (Datum) 0;
+}
 
-		put_text(values, nulls, COL_OBJECT, type->name);
-		put_text(values, nulls, COL_LANE, type->plural);
-		put_text(values, nulls, COL_CALL, call_names[type->call]);
-		values[COL_PER_REQUEST] = Int32GetDatum(type->per_request);
-		nulls[COL_OWN_LIMIT] = type->own_limit < 0;
-		values[COL_OWN_LIMIT] = Int32GetDatum(type->own_limit);
-		values[COL_MERGES] = BoolGetDatum(type->merges);
-		values[COL_HAS_SCHEMA] = BoolGetDatum(type->has_schema);
-		values[COL_CAN_BE_SYNCED] = BoolGetDatum(type->can_be_synced);
-		values[COL_KEYED_BY_CONTACT] = BoolGetDatum(type->keyed_by_contact);
-		values[COL_IS_RECORD] = BoolGetDatum(type->is_record);
-		put_record(type, values, nulls);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+/* The row of one object, whichever it is; none: there is no such object. */
+Datum
+hubspot_object_type(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			object;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	object = object_of_text(PG_GETARG_TEXT_PP(0));
+	if (object >= 0 && object < object_known)
+		put_object(result, &object_types[object]);
 	return (Datum) 0;
 }
 

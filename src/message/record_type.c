@@ -21,7 +21,7 @@
 	.own_limit = -1, \
 	.merges = true, \
 	.has_schema = true, \
-	.can_be_synced = false, \
+	.can_be_synced = true, \
 	.is_record = true, \
 	.natural_key_is_unique = true, \
 	.id_member = "id", \

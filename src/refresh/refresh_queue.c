@@ -184,21 +184,24 @@ queue_message(RefreshQueue *queue, Call call, JsonbInState *state)
 		queue->first = id;
 }
 
-/* Queue a contact or company with one property, or with the members of an object. */
+/* Queue a record with one property, or with the members of an object. */
 static void
 queue_record(RefreshQueue *queue, const char *key, const char *property, Jsonb *value)
 {
 	JsonbInState state = {0};
 	const char *name = envelope_name(queue, key);
+	const CrmType *type = &object_types[sync_object(queue->sync)];
 
 	begin_object(&state, NULL);
 	if (name != NULL)
 		value_push_pair(&state, name, key);
-	begin_object(&state, "traits");
+	if (type->call == CALL_RECORD)
+		value_push_pair(&state, "object", type->name);
+	begin_object(&state, type->call == CALL_RECORD ? "properties" : "traits");
 	if (property != NULL)
 		push_value(&state, property, value);
 	else
-		push_members(&state, value, NULL, 0);
+		push_members(&state, value, &type->id_member, type->call == CALL_RECORD ? 1 : 0);
 	if (name == NULL)
 		value_push_pair(&state, trait_name(queue), key);
 	end_object(&state);

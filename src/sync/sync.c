@@ -258,9 +258,9 @@ static Object
 object_column(void)
 {
 	char	   *name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, COL_OBJECT);
-	int			object = name == NULL ? 0 : object_find(name, strlen(name));
+	int			object = name == NULL ? 0 : object_of_name(name, strlen(name));
 
-	if (object < 0)
+	if (object < 0 || object == OBJECT_MAX)
 		elog(ERROR, "unknown word \"%s\" in hubspot.sync", name);
 	return (Object) object;
 }

@@ -20,6 +20,7 @@
 #include "base/hubspot.h"
 #include "base/guc.h"
 #include "account/account.h"
+#include "facts/objects.h"
 #include "sync/sync_argument.h"
 
 #define MAX_NAME	200			/* bytes; notifications have all of it, and a limit */
@@ -84,8 +85,12 @@ sync_missing_argument(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_BOOL(n) ? SYNC_MISSING_CREATED : SYNC_MISSING_REFUSED;
 }
 
+/*
+ * By its word, or by any name that the SERVER's account has for it.  Words of ours that cannot be
+ * synced are no names of the account's.
+ */
 Object
-sync_object_argument(FunctionCallInfo fcinfo, int n)
+sync_object_argument(FunctionCallInfo fcinfo, int n, int server)
 {
 	char	   *word;
 	int			object;
@@ -93,12 +98,26 @@ sync_object_argument(FunctionCallInfo fcinfo, int n)
 	if (PG_ARGISNULL(n))
 		return OBJECT_IS_CONTACT;
 	word = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	object = object_find(word, strlen(word));
+	object = object_of_name(word, strlen(word));
+	if (object < 0)
+	{
+		const char *name = objects_resolve(account_resolve(PG_ARGISNULL(server) ? NULL
+														   : NameStr(*PG_GETARG_NAME(server))),
+										   word);
+
+		object = object_of_name(name, strlen(name));
+	}
+	if (object == OBJECT_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("this session has met too many types of records"),
+				 errdetail("The limit is %d; a new session begins anew.", OBJECT_MAX)));
 	if (object < 0 || !object_types[object].can_be_synced)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown object \"%s\"", word),
-				 errhint("Valid values are: %s.", object_names_where(can_be_synced))));
+				 errhint("Valid values are: %s, and those of hubspot.record_types().",
+						 object_names_where(can_be_synced))));
 	return (Object) object;
 }
 

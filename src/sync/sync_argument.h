@@ -24,8 +24,11 @@ extern int	sync_word_argument(FunctionCallInfo fcinfo, int n, const char *what,
 /* create_in_hubspot. */
 extern SyncMissing sync_missing_argument(FunctionCallInfo fcinfo, int n);
 
-/* The object of a sync; contacts when the argument is null. */
-extern Object sync_object_argument(FunctionCallInfo fcinfo, int n);
+/*
+ * The object of a sync, by any name that the account of the argument server has for it; contacts
+ * when the argument is null.
+ */
+extern Object sync_object_argument(FunctionCallInfo fcinfo, int n, int server);
 
 /*
  * Read deadline (NULL, or a second to a year); an error unless it is meant, that is, the

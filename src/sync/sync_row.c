@@ -94,7 +94,7 @@ static const char *
 top_name(const Sync *sync, const CallOptions *options, const char *property)
 {
 	const CrmType *type = &object_types[sync->object];
-	const char *id_property = options->id_property[sync->object];
+	const char *id_property = object_id_property(options->id_property, sync->object);
 
 	if ((id_property != NULL && strcmp(property, id_property) == 0) ||
 		(type->is_record && is_name(property, type->id_member)))
@@ -199,7 +199,8 @@ sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem)
 	options = account_call_options(server->serverid);
 	plan->sync = sync;
 	plan->call = object_types[sync->object].call;
-	plan->container = sync->object == OBJECT_IS_EVENT ? "properties" : "traits";
+	plan->container = sync->object == OBJECT_IS_EVENT || plan->call == CALL_RECORD
+		? "properties" : "traits";
 	plan->members = palloc0(sizeof(Member) * room);
 	plan->compared = palloc0(sizeof(Compared) * room);
 	/* First, so that sync_row_key_differs() finds the key at a fixed place. */

@@ -132,6 +132,8 @@ push_top(Draft *draft)
 	}
 	if (plan->sync->object == OBJECT_IS_EVENT)
 		value_push_pair(&draft->state, "event", plan->sync->event);
+	if (plan->call == CALL_RECORD)
+		value_push_pair(&draft->state, "object", object_types[plan->sync->object].name);
 }
 
 static bool

@@ -225,3 +225,9 @@ BEGIN ATOMIC
 	SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'hubspot';
 END;
 COMMENT ON FUNCTION hubspot.functions_schema() IS 'schema of the functions hubspot_*, for statements that are proposed';
+
+CREATE FUNCTION @extschema@.hubspot_object(object text, id_property text, server name DEFAULT NULL,
+	OUT word text, OUT found text, OUT outbox_id bigint, OUT remedy text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_object';
+COMMENT ON FUNCTION @extschema@.hubspot_object(text, text, name) IS
+'from now on the user''s ids of these records are values of this property in HubSpot: sets the SERVER''s option for it (id_properties, contact_id_property or company_id_property) with the caller''s rights; NULL takes that back.  object: of HubSpot''s own types a name (deal, tickets, 0-3), a custom object''s name or type id.  word: what rows call it; found: unique, record ids, missing, not checked, taken back; a property that is missing is created, unique and hidden, where the SERVER option create_properties is on (outbox_id), else remedy has the statement.  One that is there and not unique, or that only HubSpot writes, raises invalid_parameter_value';

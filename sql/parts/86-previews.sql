@@ -129,6 +129,32 @@ AS $$
 $$;
 COMMENT ON FUNCTION hubspot.preview_sync_creates(oid, text, text, text, jsonb, boolean) IS 'what a sync would create in HubSpot, as rows of a preview';
 
+CREATE FUNCTION hubspot.required_properties(server oid, object text)
+RETURNS TABLE (property text, says text)
+LANGUAGE sql STABLE ROWS 5
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT b.property, 'as HubSpot documents it' FROM hubspot.record_types() t, unnest(t.born_with) AS b(property) WHERE t.object = $2
+	UNION ALL
+	SELECT b.property, 'as the object''s definition says' FROM hubspot.object o, unnest(o.required_properties) AS b(property) WHERE o.server = $1 AND o.type_id = $2
+	UNION ALL
+	SELECT p.name, format('as HubSpot said of %s records', p.times) FROM hubspot.required_property p WHERE p.server = $1 AND p.object = $2
+		AND p.name <> ALL (ARRAY(SELECT unnest(t.born_with) FROM hubspot.record_types() t WHERE t.object = $2))
+$$;
+COMMENT ON FUNCTION hubspot.required_properties(oid, text) IS
+'properties that HubSpot wants of a new record: of its own types as it documents them, of a custom object as its definition says, and what refusals have named; says: which of these';
+
+CREATE FUNCTION hubspot.id_property_of(server oid, object text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(hubspot.server_option($1, t.id_option), t.natural_key) FROM hubspot.object_types() t WHERE t.object = $2 AND t.is_record
+	UNION ALL
+	SELECT m[2] FROM regexp_split_to_table(hubspot.server_option($1, 'id_properties'), ',') AS e(entry), regexp_match(e.entry, '^ *([^ =]+) *= *([^ ]+) *$') AS m
+	WHERE hubspot.word_of_object(m[1]) = $2
+$$;
+COMMENT ON FUNCTION hubspot.id_property_of(oid, text) IS 'the property that tells records of an object apart: as the SERVER''s options say, else the natural one; NULL: none';
+
 CREATE FUNCTION hubspot.preview_sync(server oid, source jsonb, object text, key_column text, mode text, deletes text, event text, creates boolean)
 RETURNS TABLE (item text, name text, detail text, body jsonb)
 LANGUAGE plpgsql STABLE ROWS 30
@@ -152,6 +178,10 @@ BEGIN
 	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
 		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_columns(server, object, event, key_column, columns, creates);
+	RETURN QUERY SELECT 'needs', r.property, format('HubSpot wants it of a new %s (%s), and no column is it: who creates one without it is refused (required_property)', object, r.says), NULL::jsonb
+		FROM hubspot.required_properties(server, object) r
+		WHERE mode <> 'update' AND r.property <> ALL (ARRAY(SELECT coalesce(c.it->>'property', '') FROM jsonb_array_elements(columns) AS c(it)))
+			AND r.property IS DISTINCT FROM hubspot.id_property_of(server, object);
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns, creates);
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),

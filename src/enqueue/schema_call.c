@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -20,6 +21,8 @@
 #include "account/account.h"
 #include "backend/trigger_call.h"
 #include "enqueue/enqueue.h"
+#include "enqueue/schema_call.h"
+#include "facts/objects.h"
 #include "mapping/schema.h"
 #include "ring/ring.h"
 #include "text/value.h"
@@ -186,68 +189,103 @@ append_options(StringInfo json, const char *type, ArrayType *options)
 	appendStringInfoChar(json, ']');
 }
 
-static void
-raise_unknown(const char *name, const char *others)
+Object
+schema_call_object(Oid server, const char *name)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown object \"%s\"", name),
-			 errhint("Valid objects are: %s%s.", object_names_where(is_record), others)));
-}
+	const char *word;
+	int			object;
 
-/* The record type of this name; an error when there is none. */
-static Object
-record_type(const char *name)
-{
-	int			object = object_of_name(name, strlen(name));
-
-	if (object < 0 || object == OBJECT_MAX || !object_types[object].is_record)
-		raise_unknown(name, "; those of hubspot.record_types(); and type ids of custom objects, "
-					  "as 2-123");
+	account_check_usage(server, GetUserId());
+	word = objects_resolve(server, name);
+	object = object_of_name(word, strlen(word));
+	if (object == OBJECT_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("this session has met too many types of records"),
+				 errdetail("The limit is %d; a new session begins anew.", OBJECT_MAX)));
 	return (Object) object;
 }
 
-/* The same of one that a list can be of. */
+/* Whether a list can be of it. */
 static void
 check_list_object(const char *name)
 {
 	int			object = object_find(name, strlen(name));
 
 	if (object < 0 || !object_types[object].is_record)
-		raise_unknown(name, "");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown object \"%s\"", name),
+				 errhint("Valid objects are: %s.", object_names_where(is_record))));
 }
+
+/* A property as it is to be created. */
+typedef struct NewProperty
+{
+	Object		object;
+	const char *name;
+	const char *label;
+	const char *type;
+	ArrayType  *options;
+	bool		is_unique;
+	bool		is_hidden;
+} NewProperty;
 
 /*
  * Queue the creation of a property.  The row's message is the body of HubSpot's request,
  * with "object" in addition.
  */
+static int64
+create_property(Oid server, const NewProperty *property)
+{
+	const CrmType *object = &object_types[property->object];
+	StringInfoData json;
+
+	check_name(property->name, MAX_NAME);
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	/* "object" selects the path of the request. */
+	append_member(&json, "object", object->name);
+	append_member(&json, "name", property->name);
+	append_member(&json, "label", property->label);
+	append_member(&json, "type", property->type);
+	append_member(&json, "fieldType", field_type_of(property->type));
+	/* of others the worker knows it, when it has read their properties */
+	if (object->property_group != NULL)
+		append_member(&json, "groupName", object->property_group);
+	append_options(&json, property->type, property->options);
+	appendStringInfo(&json, ",\"hasUniqueValue\":%s%s}", property->is_unique ? "true" : "false",
+					 property->is_hidden ? ",\"hidden\":true" : "");
+	return queue_schema_work(CALL_CREATE_PROPERTY, GetForeignServer(server)->servername,
+							 psprintf("%s %s", object->name, property->name), json_of(&json));
+}
+
 Datum
 hubspot_create_property(PG_FUNCTION_ARGS)
 {
 	char	   *object = text_argument(fcinfo, 0, "object");
-	char	   *name = text_argument(fcinfo, 1, "name");
-	char	   *type = text_argument(fcinfo, 2, "type");
-	StringInfoData json;
-	Object		part = record_type(object);
+	NewProperty property = {
+		.name = text_argument(fcinfo, 1, "name"),
+		.type = text_argument(fcinfo, 2, "type"),
+		.options = PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4),
+		.is_unique = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5)
+	};
+	Oid			server = account_resolve(server_argument(fcinfo, 6));
 
-	check_name(name, MAX_NAME);
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	/* "object" selects the path of the request. */
-	append_member(&json, "object", object_types[part].name);
-	append_member(&json, "name", name);
-	append_member(&json, "label", PG_ARGISNULL(3) ? name : text_to_cstring(PG_GETARG_TEXT_PP(3)));
-	append_member(&json, "type", type);
-	append_member(&json, "fieldType", field_type_of(type));
-	/* of others the worker knows it, when it has read their properties */
-	if (object_types[part].property_group != NULL)
-		append_member(&json, "groupName", object_types[part].property_group);
-	append_options(&json, type, PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
-	appendStringInfo(&json, ",\"hasUniqueValue\":%s}",
-					 !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) ? "true" : "false");
-	PG_RETURN_INT64(queue_schema_work(CALL_CREATE_PROPERTY, server_argument(fcinfo, 6),
-									  psprintf("%s %s", object_types[part].name, name),
-									  json_of(&json)));
+	property.label = PG_ARGISNULL(3) ? property.name : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	property.object = schema_call_object(server, object);
+	PG_RETURN_INT64(create_property(server, &property));
+}
+
+int64
+schema_call_create_key(Oid server, Object object, const char *name)
+{
+	NewProperty property = {
+		.object = object, .name = name, .label = name, .type = "string", .is_unique = true,
+		.is_hidden = true
+	};
+
+	return create_property(server, &property);
 }
 
 /* ---- creating an event -------------------------------------------------------------- */

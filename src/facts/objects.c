@@ -195,14 +195,6 @@ custom_type(Oid server, const char *name)
 			   " type_id", server, name);
 }
 
-/* Where new properties of a custom object go; NULL: HubSpot has not told. */
-static char *
-custom_group(Oid server, const char *type_id)
-{
-	return ask("SELECT property_group FROM hubspot.object WHERE server = $1 AND type_id = $2",
-			   server, type_id);
-}
-
 /* "car (2-123), boat (2-124)" */
 static char *
 list_custom(Oid server)
@@ -274,6 +266,12 @@ find(Oid server, const char *name, bool patiently, MessageProblem *problem)
 		word = remembered(server, name);
 	if (word != NULL)
 		return word;
+	/* an object of ours, as a list is, is no account's */
+	if (object_find(name, strlen(name)) >= 0)
+		return no_word(problem, psprintf("unknown object \"%s\"", name),
+					   "It is not a type of records.",
+					   psprintf("Valid objects are: %s; and custom objects of the account.",
+								list_own()));
 	word = custom_type(server, name);
 	if (word == NULL)
 	{
@@ -310,23 +308,6 @@ objects_resolve(Oid server, const char *name)
 				 errdetail("%s", problem.detail),
 				 errhint("%s", problem.hint)));
 	return word;
-}
-
-const char *
-objects_property_group(Oid server, Object object)
-{
-	const CrmType *type = &object_types[object];
-	char	   *group;
-
-	if (type->property_group != NULL)
-		return type->property_group;
-	group = custom_group(server, type->type_id);
-	if (group == NULL)
-	{
-		(void) reading_await(server, READING_OBJECTS, "", 0);
-		group = custom_group(server, type->type_id);
-	}
-	return group;
 }
 
 Datum

@@ -21,10 +21,4 @@ extern const char *objects_find(Oid server, const char *name, MessageProblem *pr
  */
 extern const char *objects_resolve(Oid server, const char *name);
 
-/*
- * HubSpot's group for new properties of an object; waits for the worker where it must.  NULL:
- * HubSpot has not told.
- */
-extern const char *objects_property_group(Oid server, Object object);
-
 #endif							/* HUBSPOT_OBJECTS_H */

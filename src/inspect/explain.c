@@ -219,6 +219,42 @@ append_id(StringInfo json, const char *id)
 		appendStringInfoString(json, "null");	/* the worker will ask HubSpot for it */
 }
 
+static bool
+has_property(const Mapping *mapping, const MessageKey *key, const char *property, int len)
+{
+	for (int i = 0; i < mapping->nnames; i++)
+		if (mapping->names[i].len == len &&
+			memcmp(mapping->json->data + mapping->names[i].offset, property, len) == 0)
+			return true;
+	return key->property != NULL && strlen(key->property) == len &&
+		memcmp(key->property, property, len) == 0;
+}
+
+/*
+ * What HubSpot wants of a new record and the call has not.  It is no more than a warning: who knows
+ * that HubSpot has the record need not bring it again.
+ */
+static void
+tell_birth(const Explain *explain, Object object, const MessageKey *key, const Mapping *mapping,
+		   StringInfo warnings)
+{
+	for (const char *name = schema_born_with(explain->schema, object); *name != '\0';)
+	{
+		int			len = strcspn(name, ",");
+
+		if (!has_property(mapping, key, name, len))
+		{
+			appendStringInfo(warnings, "%s{\"code\":\"required_property\",\"property\":",
+							 warnings->len > 0 ? "," : "");
+			value_append_string(warnings, name, len);
+			appendStringInfoString(warnings, ",\"detail\":\"HubSpot wants it of a new record, and "
+								   "refuses one without it\"}");
+		}
+		name += len;
+		name += strspn(name, ", ");
+	}
+}
+
 /* The traits of a contact or a company, and the request that writes them. */
 static void
 explain_record(Explain *explain, Object object, const MessageKey *key)
@@ -261,6 +297,8 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 									   ? find_record(explain, object, key) : NULL, &mapping,
 									   &nothing_left);
 	describe_properties(&work.properties, &mapping, unchanged);
+	if (explain->mode != MODE_UPDATE && !by_id && known_record(explain, object, key) == NULL)
+		tell_birth(explain, object, key, &mapping, &work.warnings);
 	mapping_leave_out(&mapping, unchanged);
 	/* HubSpot creates a company without an id: its domain must be among the properties. */
 	if (by_domain && id == NULL)

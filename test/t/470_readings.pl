@@ -118,12 +118,59 @@ refresh();
 like(ask(q{SELECT concat_ws(' ', hubspot.object_named('pet'), name, full_name) FROM hubspot.object}), qr/^2-\d+ pet p\d+_pet$/, 'a custom object of the simulator');
 
 #
+# hubspot_object(): by which property records are told apart
+#
+sub options { return ask(q{SELECT coalesce(string_agg(o, ', ' ORDER BY o), '') FROM pg_foreign_server, unnest(srvoptions) o WHERE srvname = 'crm' AND o ~ 'id_propert'}) }
+sub declare { return ask("SELECT concat_ws('|', o.word, o.found, coalesce(o.outbox_id::text, '-'), o.remedy) FROM hubspot_object(" . join(', ', map { defined ? "'$_'" : 'NULL' } @_) . ') o') }
+
+is(declare('deals', 'order_ref'), q{deal|missing|-|SELECT hubspot_create_property('deal', 'order_ref', 'string', is_unique => true, server => 'crm')}, 'a property that HubSpot lacks: the statement that creates it');
+is(options(), 'id_properties=deal=order_ref', 'the option is set');
+like(error_of(q{SELECT hubspot_object('0-3', 'dealname')}), qr/property "dealname" of deal cannot tell records apart.*not keep its values unique/s, 'one that is there and not unique is refused');
+like(error_of(q{SELECT hubspot_object('deal', 'hs_lastmodifieddate')}), qr/cannot tell records apart.*Only HubSpot may write it/s, "... or HubSpot's own");
+like(error_of(q{SELECT hubspot_object('deal', 'a, pet=b')}), qr/"a, pet=b" is no internal name/, '... or no name');
+like(error_of(q{SELECT hubspot_object('form', 'a')}), qr/unknown object "form".*not a type of records.*contact, company, deal/s, 'what is no type of records');
+is(options(), 'id_properties=deal=order_ref', '... and nothing is set');
+ask(q{ALTER SERVER crm OPTIONS (ADD create_properties 'on')});
+my $pet = ask('SELECT type_id FROM hubspot.object');
+my ($word, $found, $created) = split /\|/, declare('p_pet', 'tag');
+is("$word $found", "$pet missing", 'with create_properties');
+wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $created") ne '' }, 'the property');
+is(ask("SELECT verdict || coalesce(': ' || message, '') FROM hubspot.outbox_status WHERE id = $created"), 'delivered', '... it is created');
+is(options(), "id_properties=deal=order_ref, $pet=tag", '... and a further type is set beside the first');
+refresh();
+is(declare('pet', 'tag'), "$pet|unique|-", 'one that is unique');
+is(declare('contact', 'hs_object_id') =~ s/\|HubSpot gives.*//r, 'contact|record ids|-', "HubSpot's record ids");
+is(options(), "contact_id_property=hs_object_id, id_properties=deal=order_ref, $pet=tag", '... contacts have an option of their own');
+is(declare('contacts', undef), 'contact|taken back|-', 'a setting is taken back');
+is(declare('tickets', undef), 'ticket|taken back|-', '... also one that was none');
+is(declare($_, undef) =~ s/.*?\|//r, 'taken back|-', "... of $_") for 'deal', 'pet';
+is(options(), '', '... and the option goes with the last one');
+#
+# What a new record needs is known before it is sent
+#
+$sim->add_schema(name => 'ship', properties => [ map { { name => $_, label => $_, type => 'string', fieldType => 'text', hasUniqueValue => $_ eq 'imo' ? JSON::PP::true : JSON::PP::false } } qw(imo flag) ], requiredProperties => [qw(imo flag)], primaryDisplayProperty => 'imo');
+refresh();
+sub needs { return ask("SELECT coalesce(string_agg(w->>'property', ' '), '') FROM hubspot_explain('record', '$_[0]') x, jsonb_array_elements(x.warnings) w WHERE w->>'code' = 'required_property'") }
+my ($ship) = split /\|/, declare('ship', 'imo');
+declare('deal', 'order_ref');
+is(needs('{"object": "deal", "id": "1", "properties": {"amount": 3}}'), 'dealname dealstage', 'of a new deal');
+is(needs('{"object": "deal", "id": "1", "properties": {"dealname": "x"}}'), 'dealstage', '... what the call has not');
+is(needs('{"object": "deal", "id": "1", "mode": "update", "properties": {"amount": 3}}'), '', '... nor when no record is created');
+is(needs('{"object": "p_ship", "id": "9", "properties": {"other": 1}}'), 'flag', 'of a custom object by its definition; its key is there');
+is(ask("SELECT string_agg(property || ' ' || says, '; ' ORDER BY property) FROM hubspot.required_properties((SELECT oid FROM pg_foreign_server WHERE srvname = 'crm'), '$ship')"),
+	"flag as the object's definition says; imo as the object's definition says", 'the previews know it, too');
+declare($_, undef) for 'deal', 'ship';
+ask(q{CREATE ROLE guest; CREATE ROLE caller; GRANT USAGE ON FOREIGN SERVER crm TO caller});
+like(error_of(q{SET ROLE guest; SELECT hubspot_object('truck', 'tag')}), qr/permission denied for foreign server crm/, 'without USAGE nobody learns which objects there are');
+like(error_of(q{SET ROLE caller; SELECT hubspot_object('deal', 'tag')}), qr/must be owner of foreign server crm/, 'only the owner of the SERVER sets it');
+
+#
 # Another worker goes by the tables
 #
 my $before = schemas_read();
 $node->restart;
 worker_pid($node, 'postgres');
-is(ask(q{SELECT hubspot.object_named('pet')}), ask('SELECT type_id FROM hubspot.object'), 'after a restart a name is known');
+is(ask(q{SELECT hubspot.object_named('pet')}), $pet, 'after a restart a name is known');
 is(schemas_read(), $before, '... without a request');
 
 # Without a worker nobody reads

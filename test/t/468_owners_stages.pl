@@ -2,12 +2,29 @@
 use strict;
 use warnings;
 
+use JSON::PP ();
+
 use HubSpotTest;
 use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
+my $car = $sim->add_schema(name => 'car')->{objectTypeId};
+$sim->add_property($_->[0], name => $_->[1], type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true)
+	for [ 'deals', 'order_ref' ], [ 'tickets', 'ticket_ref' ], [ $car, 'vin' ];
+
+# Labels and ids of their own, some of which several pipelines have.
+sub pipeline
+{
+	my ($object, $label, @stages) = @_;
+	my $made = $sim->api('POST', "/crm/v3/pipelines/$object", { label => $label, displayOrder => 5,
+		stages => [ map { { label => $stages[$_], displayOrder => $_, metadata => { probability => '0.5' } } } 0 .. $#stages ] });
+	return ($made->{id}, map { $_->{label} => $_->{id} } @{ $made->{stages} });
+}
+my ($partners, %partner) = pipeline('deals', 'Partners', 'Talks', 'Signed', 'Shared');
+my ($renewals, %renewal) = pipeline('deals', 'Renewals', 'Due', 'Shared');
+my ($garage, %place) = pipeline($car, 'Garage', 'On the lot', 'Sold');
 my $node = hubspot_cluster('choices');
-create_account($node, 'postgres', 'crm', $sim, skip_unchanged => 'on');
+create_account($node, 'postgres', 'crm', $sim, skip_unchanged => 'on', id_properties => "deal=order_ref, ticket=ticket_ref, $car=vin");
 
 sub ask { return $node->safe_psql('postgres', shift) }
 
@@ -95,6 +112,75 @@ subtest 'HubSpot refuses one that it has told' => sub {
 	ok($node->poll_query_until('postgres', q{SELECT archived FROM hubspot.owner WHERE id = '41629790'}), 'who is not told any more is archived');
 	is(identified('r4', '{"owner": "New One"}'), 'delivered: unknown_owner', '... and left out');
 	like(ask(q{SELECT w->>'detail' FROM hubspot.result, jsonb_array_elements(warnings) w ORDER BY id DESC LIMIT 1}), qr/is archived in HubSpot/, '... as the warning says');
+};
+
+sub recorded
+{
+	my ($object, $key, $properties) = @_;
+	return ended(ask(qq{SELECT hubspot_record('$object', '{"id": "$key", "properties": $properties}')}));
+}
+
+sub deal { my ($key) = @_; my $deal = $sim->object('deals', $key, 'order_ref'); return join(' ', map { $deal->{properties}{$_} // 'none' } qw(pipeline dealstage)) }
+
+# What the last warning says.
+sub detail { return ask(q{SELECT w->>'detail' FROM hubspot.result, jsonb_array_elements(warnings) w ORDER BY id DESC LIMIT 1}) }
+
+subtest 'a stage by label or id, forwards and backwards' => sub {
+	is(recorded('deal', 'd1', '{"dealname": "One", "dealstage": "closed WON"}'), 'delivered', 'a label of the default pipeline');
+	is(deal('d1'), 'default closedwon', '... and its pipeline');
+	is(requests_for('pipelines/'), 1, 'the pipelines of this object are read, once');
+	is(recorded('deal', 'd1', '{"stage": "appointmentscheduled"}'), 'delivered', 'backwards, by an id and by the short name');
+	is(deal('d1'), 'default appointmentscheduled', '... as in HubSpot');
+	is(recorded('deal', 'd1', '{"stage": "Appointment Scheduled", "dealname": "Uno"}'), 'delivered', 'the same again, with a new name');
+	is_deeply([ sort keys %{ ($sim->requests)[-1]{body}{inputs}[0]{properties} } ], ['dealname'], '... sends neither of the two') if ref(($sim->requests)[-1]{body});
+	is(recorded('deal', 'd1', '{"stage": "Talks"}'), 'delivered', 'of another pipeline, which alone has it');
+	is(deal('d1'), "$partners $partner{Talks}", '... moves the deal there');
+	is(recorded('deal', 'd1', '{"stage": "signed"}'), 'delivered', 'on in this pipeline');
+	is(deal('d1'), "$partners $partner{Signed}", '... with the pipeline, without which HubSpot would look in the default one');
+	is(recorded('deal', 'd1', '{"pipeline": "renewals", "stage": "Shared"}'), 'delivered', 'the pipeline decides which of two of one label');
+	is(deal('d1'), "$renewals $renewal{Shared}", '... it is');
+	is(recorded('ticket', 't1', '{"subject": "T", "hs_pipeline_stage": "New"}'), 'delivered', 'a ticket');
+	is($sim->object('tickets', 't1', 'ticket_ref')->{properties}{hs_pipeline_stage}, '1', '... has properties of other names');
+	is(recorded($car, 'c1', '{"stage": "sold", "owner": "ada.owner@example.com"}'), 'delivered', 'a custom object');
+	is(join(' ', map { $sim->object($car, 'c1', 'vin')->{properties}{$_} } qw(hs_pipeline hs_pipeline_stage hubspot_owner_id)), "$garage $place{Sold} 41629779", '... and its owner');
+	is(ask(q{SELECT string_agg(DISTINCT object || ' ' || pipeline_label, ', ') FROM hubspot.pipeline_stage WHERE object = 'deal'}), 'deal Partners, deal Renewals, deal Sales Pipeline', 'the table');
+};
+
+subtest 'a stage that is not there' => sub {
+	my $before = requests_for('pipelines/');
+	is(recorded('deal', 'd1', '{"stage": "Nowhere", "dealname": "Two"}'), 'delivered: unknown_stage', 'the record goes out');
+	is($sim->object('deals', 'd1', 'order_ref')->{properties}{dealname}, 'Two', '... with the rest');
+	is(requests_for('pipelines/'), $before + 1, 'the pipelines of this object are read again first');
+	like(detail(), qr/^there is no stage "Nowhere"; the stages of pipeline "Sales Pipeline" are: "Appointment Scheduled" \(appointmentscheduled\), /, 'the warning lists the stages');
+	is(recorded('deal', 'd1', '{"stage": "Shared", "dealname": "Three"}'), 'delivered: unknown_stage', 'of two pipelines, and none is named');
+	like(detail(), qr/^several pipelines have a stage "Shared"/, '... as is said');
+	is(recorded('deal', 'd1', '{"pipeline": "Partners", "stage": "Due", "dealname": "Four"}'), 'delivered: unknown_stage', 'of another pipeline than the one named');
+	is(recorded('deal', 'd1', '{"pipeline": "Nope", "stage": "Due", "dealname": "Five"}'), 'delivered: unknown_pipeline unknown_stage', 'of a pipeline that is not there');
+	is(deal('d1'), "$renewals $renewal{Shared}", 'none of these has moved the deal');
+	is(recorded('deal', 'd1', '{"dealstage": ["x"], "dealname": "Six"}'), 'delivered: unknown_stage', 'no text');
+};
+
+subtest 'rows that are merged say one thing' => sub {
+	my @moves = (
+		[ 'the newest stage decides, with its pipeline', '{"dealname": "M", "pipeline": "Partners", "stage": "Talks"}', '{"stage": "closedlost"}', 'default closedlost' ],
+		[ 'a newer pipeline keeps an older stage of its own', '{"dealname": "M", "stage": "Due"}', '{"pipeline": "Renewals"}', "$renewals $renewal{Due}" ],
+		[ 'a stage that is not there decides nothing', '{"dealname": "M", "pipeline": "Partners", "stage": "Signed"}', '{"stage": "Nowhere"}', "$partners $partner{Signed}" ]);
+	my @ids = queue_together($node, map { my $n = $_; map { qq{SELECT hubspot_record('deal', '{"id": "m$n", "properties": $moves[$n][$_]}')} } 1, 2 } 0 .. $#moves);
+	is(ask("SELECT string_agg(verdict::text, ' ' ORDER BY id) FROM hubspot.outbox_status WHERE id IN (" . join(',', @ids) . ')'), join(' ', ('coalesced delivered') x 3), 'each two rows are one record');
+	is(deal("m$_"), $moves[$_][3], $moves[$_][0]) for 0 .. $#moves;
+};
+
+subtest 'HubSpot refuses a stage that it has told' => sub {
+	for my $readings ([], ['other_codes'])
+	{
+		$sim->config(readings => $readings);
+		my ($new, %stage) = pipeline('deals', "Short-lived @$readings", 'Gone');
+		ask(q{SELECT hubspot_refresh_schema()});
+		$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM hubspot.pipeline_stage WHERE pipeline = '$new'") or die;
+		$sim->api('DELETE', "/crm/v3/pipelines/deals/$new");
+		is(recorded('deal', 'd1', qq({"stage": "Gone", "dealname": "X$new"})), 'delivered: unknown_stage', "the pipelines are read again, and the record goes without it (@$readings)");
+	}
+	$sim->config(readings => []);
 };
 
 done_testing();

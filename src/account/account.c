@@ -118,6 +118,7 @@ static const AccountOption option_rows[] = {
 	{"primary_company", KIND_BOOL, 0, 0, NULL, "on", AT(primary_company), false, true},
 	{"associate_company_trait", KIND_BOOL, 0, 0, NULL, "on", AT(associate_company_trait), false,
 	true},
+	{"suppress_opt_outs", KIND_BOOL, 0, 0, NULL, "off", AT(suppress_opt_outs), false, true},
 	{"skip_unchanged", KIND_BOOL, 0, 0, NULL, "off", AT(skip_unchanged), false, true},
 	{"confirmed_for", KIND_SPAN, 1, 10 * 365.0 * SECS_PER_DAY, NULL, "7 days", AT(confirmed_for),
 	false, true},

@@ -79,6 +79,7 @@ typedef struct AccountOptions
 	bool		create_missing;
 	bool		primary_company;
 	bool		associate_company_trait;
+	bool		suppress_opt_outs;
 	bool		skip_unchanged;
 	bool		test_account;	/* hubspot_verify() may write to it */
 	int64		confirmed_for;	/* µs */
@@ -118,6 +119,7 @@ typedef struct CallOptions
 	const char *server_name;
 	const char *id_property[ID_PROPERTY_COUNT]; /* object_id_property() */
 	bool		associate_company_trait;
+	bool		suppress_opt_outs;
 	bool		primary_company;
 	bool		legacy_events;
 	pg_tz	   *zone;			/* of times without one */

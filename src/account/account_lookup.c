@@ -251,6 +251,7 @@ read_options(Oid server, CallOptions *options)
 	options->server_name = found->servername;
 	memset(options->id_property, 0, sizeof(options->id_property));
 	options->associate_company_trait = true;
+	options->suppress_opt_outs = false;
 	options->primary_company = true;
 	options->legacy_events = false;
 	options->zone = NULL;
@@ -269,6 +270,8 @@ read_options(Oid server, CallOptions *options)
 			options->id_property[ID_PROPERTIES] = value;
 		if (strcmp(option->defname, "associate_company_trait") == 0)
 			(void) parse_bool(value, &options->associate_company_trait);
+		else if (strcmp(option->defname, "suppress_opt_outs") == 0)
+			(void) parse_bool(value, &options->suppress_opt_outs);
 		else if (strcmp(option->defname, "primary_company") == 0)
 			(void) parse_bool(value, &options->primary_company);
 		else if (strcmp(option->defname, "events") == 0)

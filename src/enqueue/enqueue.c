@@ -30,6 +30,7 @@
 #include "cluster/shared.h"
 #include "enqueue/deadline.h"
 #include "enqueue/enqueue.h"
+#include "enqueue/opt_out.h"
 #include "message/message_consent.h"
 #include "enqueue/record_call.h"
 #include "message/unreadable.h"
@@ -610,6 +611,7 @@ queue_message(Enqueue *enqueue, Jsonb *message)
 	Work		work = {.message = message};
 	MessageKey	member;
 	MessageKey	company;		/* that is left */
+	MessageConsent consent;
 	int64		earlier;
 
 	(void) object_of_call(enqueue->call, &work.object);
@@ -645,6 +647,9 @@ queue_message(Enqueue *enqueue, Jsonb *message)
 	(void) enqueue_work(enqueue, &work);
 	if (enqueue->call == CALL_UNGROUP)
 		note_pair(enqueue, &work.key, &company, work.id, true);
+	if (enqueue->call == CALL_SUBSCRIPTION && enqueue->options.suppress_opt_outs &&
+		message_consent(&parts, &consent, &problem))
+		opt_out_note(enqueue->options.server_name, &work.key, &consent);
 	enqueue_children(enqueue, message, &parts, &work, &member);
 	return work.id;
 }

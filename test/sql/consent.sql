@@ -93,6 +93,21 @@ SELECT method, path, body FROM hubspot_explain('subscription', '{"email": "ada@e
 ALTER SERVER crm OPTIONS (ADD api_version '2026-09, consent:v3');
 SELECT method, path, body FROM hubspot_explain('subscription', '{"email": "ada@example.com", "subscription": "7", "subscribed": true}', 'crm');
 SELECT method, path, body FROM hubspot_explain('subscription', '{"email": "ada@example.com", "unsubscribeAll": true}', 'crm');
+
+-- opt-outs that enter hubspot.suppressed
+TRUNCATE hubspot.suppressed;
+ALTER SERVER crm OPTIONS (SET api_version '2026-09', ADD suppress_opt_outs 'on');
+SELECT try(m) FROM unnest(ARRAY[
+	'{"email": "o1@example.com", "subscription": "Newsletter", "subscribed": false}',
+	'{"email": "o1@example.com", "subscription": "Newsletter", "subscribed": false}',
+	'{"email": "o2@example.com", "unsubscribeAll": true}',
+	'{"userId": "u1", "subscription": "1", "subscribed": false}',
+	'{"email": "o3@example.com", "subscription": "1", "subscribed": true}']::jsonb[]) m;
+INSERT INTO hubspot.suppressed (address, reason) VALUES ('o1@example.com', 'mine');
+SELECT address, user_id, server, subscription, objects, reason FROM hubspot.suppressed ORDER BY 1, 2, 4;
+SELECT try('{"email": "o1@example.com", "subscription": "newsletter", "subscribed": true}');
+SELECT try('{"email": "o1@example.com", "subscription": "newsletter", "subscribed": true, "resubscribe": true}');
+SELECT address, subscription, reason FROM hubspot.suppressed WHERE address = 'o1@example.com';
 DROP FUNCTION try;
 DROP SERVER crm;
 DROP EXTENSION hubspot;

@@ -57,6 +57,15 @@ object_ownercheck(Oid catalog, Oid object, Oid role)
 #define index_insert_cleanup(index, info) ((void) (index), (void) (info))
 #endif
 
+/* 17: the map of a BRIN index's ranges is read without a snapshot. */
+#if PG_VERSION_NUM < 170000
+#include "access/brin_revmap.h"
+
+#define brinRevmapInitialize(index, pages)	brinRevmapInitialize(index, pages, NULL)
+#define brinGetTupleForHeapBlock(map, block, buffer, offset, size, mode) \
+	brinGetTupleForHeapBlock(map, block, buffer, offset, size, mode, NULL)
+#endif
+
 /* 16: DecodeDateTime() reports what was wrong. */
 #if PG_VERSION_NUM < 160000
 #include "utils/datetime.h"

@@ -8,26 +8,39 @@
  */
 #include "postgres.h"
 
+#include "access/brin.h"
+#include "access/brin_revmap.h"
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pg_list.h"
+#include "storage/bufmgr.h"
 #include "utils/rel.h"
 
 #include "base/hubspot.h"
 #include "store/append.h"
 
+typedef struct OpenIndex
+{
+	Relation	rel;
+	IndexInfo  *info;			/* of a summary of ranges: NULL until an entry is written */
+	bool		is_summary;
+} OpenIndex;
+
 struct Appender
 {
 	Relation	rel;
-	ResultRelInfo *info;		/* holds the open indexes */
-	MemoryContext context;		/* of this struct and the slots */
+	OpenIndex  *indexes;
+	int			nindexes;
+	MemoryContext context;		/* of this struct, the indexes and the slots */
 	int			capacity;
 	int			used;			/* # of slots filled and not yet written */
 	TupleTableSlot **slots;		/* created when first used */
@@ -66,39 +79,66 @@ runs_foreign_code(Node *node, void *context)
 	}
 }
 
-/*
- * Refuse indexes with expressions, or with functions in the predicate; prepare the other
- * predicates.
- */
+/* Refuse an index with expressions, or with functions in the predicate; prepare its predicate. */
 static void
-prepare_indexes(Appender *append)
+prepare_index(Appender *append, OpenIndex *index)
 {
-	ResultRelInfo *info = append->info;
+	IndexInfo  *info = BuildIndexInfo(index->rel);
+
+	index->info = info;
+
+	/*
+	 * An administrator may add indexes.  An expression is the administrator's code, which would
+	 * run with the rights of every session that queues, and of the worker.
+	 */
+	if (info->ii_Expressions != NIL || runs_foreign_code((Node *) info->ii_Predicate, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" on \"%s\" has an expression or a predicate with functions",
+						RelationGetRelationName(index->rel), RelationGetRelationName(append->rel)),
+				 errhint("Drop this index: the extension's tables take indexes on columns "
+						 "only, with a plain predicate.")));
+	if (info->ii_Predicate == NIL)
+		return;
+	info->ii_PredicateState = ExecInitQual(info->ii_Predicate, NULL);
+	if (append->predicates == NULL)
+		append->predicates = CreateStandaloneExprContext();
+}
+
+/*
+ * Whether an index has an entry for each range of pages, as far as somebody has made them (see
+ * ring_summary.c).  Rows go, as a rule, into a range without one: then there is nothing to do, and
+ * the description of the index, which costs more than that look, is not needed.
+ */
+static bool
+is_summary(Relation index)
+{
+	return index->rd_rel->relam == BRIN_AM_OID && !BrinGetAutoSummarize(index) &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
+static void
+open_indexes(Appender *append)
+{
+	List	   *oids = RelationGetIndexList(append->rel);
+	ListCell   *cell;
 
 	append->predicates = NULL;
-	for (int i = 0; i < info->ri_NumIndices; i++)
+	append->nindexes = 0;
+	append->indexes = palloc(sizeof(OpenIndex) * list_length(oids));
+	foreach(cell, oids)
 	{
-		IndexInfo  *index = info->ri_IndexRelationInfo[i];
+		Relation	rel = index_open(lfirst_oid(cell), RowExclusiveLock);
+		OpenIndex  *index = &append->indexes[append->nindexes++];
 
-		/*
-		 * An administrator may add indexes.  An expression is the administrator's code, which
-		 * would run with the rights of every session that queues, and of the worker.
-		 */
-		if (index->ii_Expressions != NIL || runs_foreign_code((Node *) index->ii_Predicate, NULL))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("index \"%s\" on \"%s\" has an expression or a "
-							"predicate with functions",
-							RelationGetRelationName(info->ri_IndexRelationDescs[i]),
-							RelationGetRelationName(append->rel)),
-					 errhint("Drop this index: the extension's tables take indexes on columns "
-							 "only, with a plain predicate.")));
-		if (index->ii_Predicate == NIL)
-			continue;
-		index->ii_PredicateState = ExecInitQual(index->ii_Predicate, NULL);
-		if (append->predicates == NULL)
-			append->predicates = CreateStandaloneExprContext();
+		index->rel = rel;
+		index->info = NULL;
+		index->is_summary = is_summary(rel);
+		if (!index->is_summary)
+			prepare_index(append, index);
 	}
+	list_free(oids);
 }
 
 Appender *
@@ -108,10 +148,7 @@ append_open(Oid relation, int capacity)
 
 	append->context = CurrentMemoryContext;
 	append->rel = table_open(relation, RowExclusiveLock);
-	append->info = makeNode(ResultRelInfo);
-	append->info->ri_RelationDesc = append->rel;
-	ExecOpenIndices(append->info, false);
-	prepare_indexes(append);
+	open_indexes(append);
 	append->capacity = capacity;
 	append->used = 0;
 	append->slots = palloc0(sizeof(TupleTableSlot *) * capacity);
@@ -182,31 +219,78 @@ is_indexed(Appender *append, const IndexInfo *index, TupleTableSlot *slot)
 	return ExecQualAndReset(index->ii_PredicateState, append->predicates);
 }
 
-/*
- * Insert a written row into all indexes of its table.  False if a watched index may have
- * had such an entry.
- */
+/* Insert a written row into an index.  False if a watched one may have had such an entry. */
 static bool
-index_row(Appender *append, TupleTableSlot *slot)
+insert_entry(Appender *append, const OpenIndex *index, TupleTableSlot *slot)
 {
-	bool		is_first = true;
-	ResultRelInfo *info = append->info;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
 
-	for (int i = 0; i < info->ri_NumIndices; i++)
-	{
-		IndexInfo  *index = info->ri_IndexRelationInfo[i];
+	if (!is_indexed(append, index->info, slot))
+		return true;
+	FormIndexDatum(index->info, slot, NULL, values, isnull);
+	return index_insert(index->rel, values, isnull, &slot->tts_tid, append->rel,
+						uniqueness_check(append, index->info), false, index->info);
+}
 
-		if (!is_indexed(append, index, slot))
+/* Some pages of the table. */
+typedef struct Range
+{
+	BlockNumber first;
+	BlockNumber end;			/* the first one behind it */
+	bool		has_summary;
+} Range;
+
+/* The range of a page, and whether the index has an entry for it. */
+static Range
+find_range(Relation index, BlockNumber block)
+{
+	BlockNumber pages;
+	BrinRevmap *map = brinRevmapInitialize(index, &pages);
+	Range		range = {.first = block - block % pages};
+	Buffer		buffer = InvalidBuffer;
+	OffsetNumber offset;
+
+	range.end = range.first + pages;
+	range.has_summary = brinGetTupleForHeapBlock(map, range.first, &buffer, &offset, NULL,
+												 BUFFER_LOCK_SHARE) != NULL;
+	if (range.has_summary)
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	if (BufferIsValid(buffer))
+		ReleaseBuffer(buffer);
+	brinRevmapTerminate(map);
+	return range;
+}
+
+/*
+ * Add the written rows to the entries of their ranges, where there are such.  The rows are in the
+ * table already: who makes an entry after the look at its range sees them there.
+ */
+static void
+summarize_rows(Appender *append, OpenIndex *index)
+{
+	Range		range = {0};
+
+	if (!index->rel->rd_index->indisready)
+		return;
+	for (int i = 0; i < append->used; i++)
+	{
+		TupleTableSlot *slot = append->slots[i];
+		BlockNumber block = ItemPointerGetBlockNumber(&slot->tts_tid);
+
+		if (block < range.first || block >= range.end)
+			range = find_range(index->rel, block);
+		if (!range.has_summary)
 			continue;
-		FormIndexDatum(index, slot, NULL, values, isnull);
-		if (!index_insert(info->ri_IndexRelationDescs[i], values, isnull, &slot->tts_tid,
-						  append->rel, uniqueness_check(append, index), false, index) &&
-			append->duplicate != NULL)
-			is_first = false;
+		if (index->info == NULL)
+		{
+			MemoryContext old = MemoryContextSwitchTo(append->context);
+
+			index->info = BuildIndexInfo(index->rel);
+			MemoryContextSwitchTo(old);
+		}
+		(void) insert_entry(append, index, slot);
 	}
-	return is_first;
 }
 
 void
@@ -223,12 +307,20 @@ append_flush(Appender *append)
 	else
 		table_multi_insert(append->rel, append->slots, append->used, cid, 0, NULL);
 
-	for (int i = 0; i < append->used; i++)
+	if (append->duplicate != NULL)
+		memset(append->duplicate, false, sizeof(bool) * append->used);
+	for (int i = 0; i < append->nindexes; i++)
 	{
-		bool		is_first = index_row(append, append->slots[i]);
+		OpenIndex  *index = &append->indexes[i];
 
-		if (append->duplicate != NULL)
-			append->duplicate[i] = !is_first;
+		if (index->is_summary)
+		{
+			summarize_rows(append, index);
+			continue;
+		}
+		for (int row = 0; row < append->used; row++)
+			if (!insert_entry(append, index, append->slots[row]) && append->duplicate != NULL)
+				append->duplicate[row] = true;
 	}
 	append->used = 0;
 }
@@ -238,14 +330,21 @@ append_flush(Appender *append)
  * again that is held is much cheaper, and the table's lock stays anyway.
  */
 static void
-close_indexes(ResultRelInfo *info)
+close_indexes(Appender *append)
 {
-	for (int i = 0; i < info->ri_NumIndices; i++)
+	for (int i = 0; i < append->nindexes; i++)
 	{
+		OpenIndex  *index = &append->indexes[i];
+
 		/* a BRIN index has buffers pinned */
-		index_insert_cleanup(info->ri_IndexRelationDescs[i], info->ri_IndexRelationInfo[i]);
-		index_close(info->ri_IndexRelationDescs[i], NoLock);
+		if (index->info != NULL)
+		{
+			index_insert_cleanup(index->rel, index->info);
+			pfree(index->info);
+		}
+		index_close(index->rel, NoLock);
 	}
+	pfree(append->indexes);
 }
 
 void
@@ -256,11 +355,10 @@ append_close(Appender *append)
 		ExecDropSingleTupleTableSlot(append->slots[i]);
 	if (append->predicates != NULL)
 		FreeExprContext(append->predicates, true);
-	close_indexes(append->info);
+	close_indexes(append);
 	table_close(append->rel, NoLock);
 	pfree(append->slots);
 	if (append->duplicate != NULL)
 		pfree(append->duplicate);
-	pfree(append->info);
 	pfree(append);
 }

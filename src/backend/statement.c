@@ -47,6 +47,34 @@ statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values, c
 	return result;
 }
 
+/*
+ * The settings are pinned for each run, not for the first alone: whatever a plan depends on may
+ * have changed, and then it is made anew.
+ */
+int
+statement_execute_saved(SavedStatement *statement, int nargs, Oid *types, Datum *values)
+{
+	int			level = NewGUCNestLevel();
+	int			result;
+
+	if (statement->is_chunk)
+		settings_pin_for_chunk();
+	else
+		settings_pin_for_statement();
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan =
+		SPI_prepare_cursor(statement->sql, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not plan a statement of the extension");
+		statement->plan = plan;
+	}
+	result = SPI_execute_plan(statement->plan, values, NULL, false, 0);
+	AtEOXact_GUC(false, level);
+	return result;
+}
+
 Datum
 statement_ids(const int64 *ids, int count)
 {

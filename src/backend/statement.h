@@ -23,6 +23,21 @@ extern int	statement_execute(const char *sql, int nargs, Oid *types, Datum *valu
 extern int	statement_execute_chunk(const char *sql, int nargs, Oid *types, Datum *values,
 									const char *nulls, bool read_only);
 
+/*
+ * A statement that a background process runs again and again: it is planned once, whatever the
+ * values of its parameters are, and anew when a table that it reads has changed.  The plan stays
+ * as long as the process.
+ */
+typedef struct SavedStatement
+{
+	const char *sql;
+	bool		is_chunk;		/* planned as by statement_execute_chunk() */
+	SPIPlanPtr	plan;			/* NULL until it is run */
+} SavedStatement;
+
+extern int	statement_execute_saved(SavedStatement *statement, int nargs, Oid *types,
+									Datum *values);
+
 /* Ids as an argument of a statement, a bigint[]; palloc'd. */
 extern Datum statement_ids(const int64 *ids, int count);
 

@@ -105,7 +105,7 @@ columns_array(const Columns *columns, int column)
 
 /* Run a statement over the columns; what it returns is in SPI_tuptable. */
 static void
-execute(const Columns *columns, const char *sql)
+execute(const Columns *columns, SavedStatement *statement)
 {
 	Oid			types[MAX_COLUMNS];
 	Datum		values[MAX_COLUMNS];
@@ -117,7 +117,7 @@ execute(const Columns *columns, const char *sql)
 			: columns->types[i] == INT8OID ? INT8ARRAYOID : INT4ARRAYOID;
 		values[i] = columns_array(columns, i);
 	}
-	if (statement_execute_chunk(sql, columns->ncolumns, types, values, NULL, false) < 0)
+	if (statement_execute_saved(statement, columns->ncolumns, types, values) < 0)
 		elog(ERROR, "could not count what became of the rows of definitions");
 }
 
@@ -144,13 +144,15 @@ static const Oid end_types[END_COLUMNS] = {
 	" ORDER BY x.report, x.object, x.key, x.id DESC)"
 
 /* A row that is older than what is known of its record says nothing. */
-static const char *const end_trouble_sql =
+static const char end_trouble_sql[] =
 "WITH gone AS (DELETE FROM hubspot.sync_trouble t USING " ENDINGS " n"
 " WHERE t.report = n.report AND t.object = n.object AND t.key = n.key AND t.outbox_id <= n.id"
 " RETURNING t.report)"
 " SELECT g.report, - count(*) FROM gone g GROUP BY g.report";
 
-static const char *const begin_trouble_sql =
+static SavedStatement end_trouble_statement = {.is_chunk = true, .sql = end_trouble_sql};
+
+static const char begin_trouble_sql[] =
 "WITH come AS (INSERT INTO hubspot.sync_trouble"
 " (report, object, key, outbox_id, change_id, category, left_out, lacks, at)"
 " SELECT n.report, n.object, n.key, n.id, n.change, n.category,"
@@ -159,6 +161,8 @@ static const char *const begin_trouble_sql =
 " FROM " ENDINGS " n WHERE n.bad"
 " ON CONFLICT DO NOTHING RETURNING report)"
 " SELECT c.report, count(*) FROM come c GROUP BY c.report";
+
+static SavedStatement begin_trouble_statement = {.is_chunk = true, .sql = begin_trouble_sql};
 
 static Report *
 changed_report(int id)
@@ -216,11 +220,11 @@ write_endings(void)
 		any_bad = any_bad || ending->bad;
 	}
 	/* a record that is in trouble again comes back with what is wrong by now */
-	execute(&columns, end_trouble_sql);
+	execute(&columns, &end_trouble_statement);
 	add_troubled();
 	if (!any_bad)
 		return;
-	execute(&columns, begin_trouble_sql);
+	execute(&columns, &begin_trouble_statement);
 	add_troubled();
 }
 
@@ -229,7 +233,7 @@ write_endings(void)
 /* Of outcomes and properties: report, object, two texts, three numbers. */
 static const Oid number_types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID};
 
-static const char *const outcome_sql =
+static const char outcome_sql[] =
 "INSERT INTO hubspot.sync_outcome AS o"
 " (report, object, verdict, category, rows, warned, example_id, last_at)"
 " SELECT n.report, n.object, n.verdict::hubspot.verdict, n.category, n.rows,"
@@ -240,7 +244,9 @@ static const char *const outcome_sql =
 " warned = o.warned + excluded.warned, example_id = excluded.example_id,"
 " last_at = excluded.last_at";
 
-static const char *const property_sql =
+static SavedStatement outcome_statement = {.is_chunk = true, .sql = outcome_sql};
+
+static const char property_sql[] =
 "INSERT INTO hubspot.sync_property AS p"
 " (report, object, property, code, rows, delivered, example_id, last_at)"
 " SELECT n.report, n.object, n.property, n.code, n.rows, n.delivered, n.example,"
@@ -251,10 +257,12 @@ static const char *const property_sql =
 " delivered = p.delivered + excluded.delivered, example_id = excluded.example_id,"
 " last_at = excluded.last_at";
 
+static SavedStatement property_statement = {.is_chunk = true, .sql = property_sql};
+
 /* The last rows are in two stretches: when the younger one is long enough it becomes the older. */
 static const Oid count_types[] = {INT4OID, INT8OID, INT8OID, INT8OID};
 
-static const char *const count_sql =
+static const char count_sql[] =
 "INSERT INTO hubspot.sync_count AS c (report, rows, recent, recent_bad, troubled, last_at)"
 " SELECT n.report, n.rows, n.rows, n.bad, n.troubled, clock_timestamp()"
 " FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4)) AS n(report, rows, bad, troubled)"
@@ -265,6 +273,8 @@ static const char *const count_sql =
 " recent_bad = CASE WHEN c.recent >= 1000 THEN 0 ELSE c.recent_bad END + excluded.recent_bad,"
 " troubled = c.troubled + excluded.troubled, last_at = excluded.last_at"
 " RETURNING report, troubled";
+
+static SavedStatement count_statement = {.is_chunk = true, .sql = count_sql};
 
 static void
 put_count(Columns *columns, int report, Object object, const char *name, const char *reason,
@@ -348,10 +358,10 @@ write_counts(void)
 		columns_put(&counts, 3, Int64GetDatum(report->more));
 	}
 	/* the last one tells how many records are in trouble, which the others have changed */
-	execute(&outcomes, outcome_sql);
+	execute(&outcomes, &outcome_statement);
 	if (properties.n > 0)
-		execute(&properties, property_sql);
-	execute(&counts, count_sql);
+		execute(&properties, &property_statement);
+	execute(&counts, &count_statement);
 	take_troubled();
 }
 

@@ -359,7 +359,7 @@ column_of(const Rows *rows, int i)
 }
 
 static void
-insert_rows(const char *sql, const Rows *rows)
+insert_rows(SavedStatement *statement, const Rows *rows)
 {
 	Oid			types[MAX_COLUMNS];
 	Datum		columns[MAX_COLUMNS];
@@ -371,7 +371,7 @@ insert_rows(const char *sql, const Rows *rows)
 		types[i] = get_array_type(rows->types[i]);
 		columns[i] = column_of(rows, i);
 	}
-	if (statement_execute(sql, rows->ncolumns, types, columns, NULL, false, 0) != SPI_OK_INSERT)
+	if (statement_execute_saved(statement, rows->ncolumns, types, columns) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the counters");
 }
 
@@ -385,6 +385,8 @@ static const char write_rows_sql[] =
 " AS x(server, lane, call, verdict, category, rows, retries)"
 " ON CONFLICT (server, lane, call, verdict, category) DO UPDATE SET"
 " rows = excluded.rows, retries = excluded.retries, last_at = excluded.last_at";
+
+static SavedStatement write_rows_statement = {.sql = write_rows_sql};
 
 static void
 write_rows(void)
@@ -413,7 +415,7 @@ write_rows(void)
 		values[6] = Int64GetDatum(sum.retries);
 		put_row(&rows, values);
 	}
-	insert_rows(write_rows_sql, &rows);
+	insert_rows(&write_rows_statement, &rows);
 }
 
 static const char write_requests_sql[] =
@@ -429,6 +431,8 @@ static const char write_requests_sql[] =
 " records = excluded.records, bytes_sent = excluded.bytes_sent,"
 " bytes_received = excluded.bytes_received, seconds = excluded.seconds,"
 " within = excluded.within, last_at = excluded.last_at";
+
+static SavedStatement write_requests_statement = {.sql = write_requests_sql};
 
 static Datum
 within_text(const RequestNumbers *numbers)
@@ -475,7 +479,7 @@ write_requests(void)
 		values[8] = within_text(&sum);
 		put_row(&rows, values);
 	}
-	insert_rows(write_requests_sql, &rows);
+	insert_rows(&write_requests_statement, &rows);
 }
 
 /* How long the next write has to wait for, by what this one has had to go through. */

@@ -46,13 +46,16 @@
 	"y.held IS NULL AND (s.fill_started_at IS NULL OR s.fill_finished_at IS NOT NULL)"
 
 /* A back-fill is due at once, and so is what was lacking. */
-static const char *const next_sql =
+static const char next_sql[] =
 "SELECT min(least(CASE WHEN NOT y.follows THEN " NEXT_AT
 " WHEN $3 AND s.fill_finished_at IS NULL THEN s.fill_started_at END,"
 " CASE WHEN $3 AND " MAY_SEND_LACKING " AND " MAY_HAVE_LACKED " THEN clock_timestamp()"
 "  WHEN $3 AND " MAY_SEND_LACKING " THEN s.lacked_again_at END))"
 " FROM hubspot.sync y JOIN hubspot.sync_state s ON s.sync = y.id"
 " WHERE y.held IS NULL" DOES_NOT_WAIT("y");
+
+/* Asked for each second, also where nothing is due for days. */
+static SavedStatement next_statement = {.sql = next_sql};
 
 /*
  * Rows that were on their way when HubSpot told may end without it after their records were looked
@@ -173,7 +176,7 @@ schedule_next(bool with_fills)
 	TimestampTz next;
 
 	put_waiting(types, values);
-	(void) sync_execute(next_sql, lengthof(types), types, values, NULL, take_time, &next);
+	(void) sync_execute_saved(&next_statement, lengthof(types), types, values, take_time, &next);
 	return next;
 }
 

@@ -173,23 +173,43 @@ sync_act_as_owner(const Sync *sync, Identity *before)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* What a statement has returned. */
+static uint64
+take_rows(int result, SyncTake take, void *arg, const Identity *before)
+{
+	uint64		rows = SPI_processed;
+
+	if (result < 0)
+		elog(ERROR, "could not read or write what is known of the definitions");
+	if (take != NULL)
+		take(arg);
+	SPI_finish();
+	act_back(before);
+	return rows;
+}
+
 uint64
 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,
 			 SyncTake take, void *arg)
 {
 	Identity	before;
-	uint64		rows;
 
 	act_as_extension(&before);
 	SPI_connect();
-	if (statement_execute(sql, nargs, types, values, nulls, false, 0) < 0)
-		elog(ERROR, "could not read or write what is known of the definitions");
-	rows = SPI_processed;
-	if (take != NULL)
-		take(arg);
-	SPI_finish();
-	act_back(&before);
-	return rows;
+	return take_rows(statement_execute(sql, nargs, types, values, nulls, false, 0), take, arg,
+					 &before);
+}
+
+uint64
+sync_execute_saved(SavedStatement *statement, int nargs, Oid *types, Datum *values,
+				   SyncTake take, void *arg)
+{
+	Identity	before;
+
+	act_as_extension(&before);
+	SPI_connect();
+	return take_rows(statement_execute_saved(statement, nargs, types, values), take, arg,
+					 &before);
 }
 
 void

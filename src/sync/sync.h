@@ -21,6 +21,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "backend/statement.h"
 #include "message/object_type.h"
 #include "ring/ring.h"
 #include "store/act_as.h"
@@ -217,10 +218,13 @@ extern void sync_act_as_owner(const Sync *sync, Identity *before);
 /*
  * Run one statement as the extension's owner; returns how many rows it read or wrote.
  * take (or NULL) reads the rows in SPI_tuptable; its memory context ends when it returns.
+ * sync_execute_saved() is for a statement that is run again and again.
  */
 typedef void (*SyncTake) (void *arg);
 extern uint64 sync_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls,
 						   SyncTake take, void *arg);
+extern uint64 sync_execute_saved(SavedStatement *statement, int nargs, Oid *types, Datum *values,
+								 SyncTake take, void *arg);
 
 /* The schema of the extension's functions, quoted, for statements that call them. */
 extern const char *sync_functions_schema(void);

@@ -303,9 +303,18 @@ is_name(const char *name, int len, const char *wanted, int wanted_len)
 		memcmp(folded, wanted, wanted_len) == 0;
 }
 
+static void
+set_name(JsonbValue *name, const char *text, int len)
+{
+	name->type = jbvString;
+	name->val.string.val = unconstify(char *, text);
+	name->val.string.len = len;
+}
+
 /*
- * Called for each message, mostly for fields that are absent: names are compared in
- * place, shorter ones first (jsonb's order), without an iterator.
+ * Called for each message, mostly for fields that are absent, or spelled as they are wanted.  The
+ * latter go before all others.  Names are compared in place, shorter ones first (jsonb's order),
+ * without an iterator.
  */
 bool
 message_named_field(JsonbContainer *object, const char *wanted, JsonbValue *name,
@@ -314,34 +323,30 @@ message_named_field(JsonbContainer *object, const char *wanted, JsonbValue *name
 	int			count = object == NULL ? 0 : JsonContainerSize(object);
 	int			wanted_len = strlen(wanted);
 	const char *at = object == NULL ? NULL : (const char *) &object->children[count * 2];
-	bool		found = false;
+	JsonbValue	member;
 
+	if (count > 0 &&
+		getKeyJsonValueFromContainer(object, wanted, wanted_len, &member) != NULL &&
+		!is_void(&member))
+	{
+		*value = member;
+		set_name(name, wanted, wanted_len);
+		return true;
+	}
 	for (int i = 0; i < count; i++)
 	{
 		int			len = getJsonbLength(object, i);
-		JsonbValue	member;
 
-		if (found && len > wanted_len)
-			break;				/* names are ordered by length: no exact match can follow */
 		if (len >= wanted_len && is_name(at, len, wanted, wanted_len) &&
 			!is_void(getKeyJsonValueFromContainer(object, at, len, &member)))
 		{
-			bool		is_exact = len == wanted_len && memcmp(at, wanted, len) == 0;
-
-			if (!found || is_exact)
-			{
-				*value = member;
-				name->type = jbvString;
-				name->val.string.val = unconstify(char *, at);
-				name->val.string.len = len;
-			}
-			found = true;
-			if (is_exact)
-				break;
+			*value = member;
+			set_name(name, at, len);
+			return true;
 		}
 		at += len;
 	}
-	return found;
+	return false;
 }
 
 bool

@@ -451,7 +451,7 @@ read_end(json_object *object, const char *flat, const char *nested, const char *
 
 /* The type of an association that HubSpot itself defines; others have numbers of their own. */
 static int64_t
-read_association(json_object *object)
+read_association_type(json_object *object)
 {
 	json_object *spec = reply_json_member(object, "associationSpec", json_type_object);
 	const char *category = text_member(spec, "associationCategory");
@@ -461,6 +461,19 @@ read_association(json_object *object)
 		!reply_json_whole(reply_json_member(spec, "associationTypeId", json_type_int), &type))
 		return 0;
 	return type;
+}
+
+/* What a result without properties, which is no record, may be. */
+static bool
+read_association(ReplyResult *result, json_object *object)
+{
+	if (!read_end(object, "fromObjectId", "from", &result->from_id) ||
+		!read_end(object, "toObjectId", "to", &result->to_id))
+		return false;
+	result->from_type = text_member(object, "fromObjectTypeId");
+	result->association = read_association_type(object);
+	result->to = reply_json_member(object, "to", json_type_array);
+	return true;
 }
 
 static bool
@@ -480,23 +493,22 @@ read_results(Reply *reply)
 		ReplyResult *result = &reply->results[reply->nresults];
 		json_object *created;
 
+		/* of one that cannot be used, see below, nothing stays */
+		memset(result, 0, sizeof(*result));
+		result->properties = reply_json_member(object, "properties", json_type_object);
+
 		/*
 		 * A result without usable ids cannot be matched with an input.  Its input stays
 		 * REPLY_UNKNOWN and is sent again, never counted as delivered.
 		 */
 		if (!json_object_is_type(object, json_type_object) || !read_id(object, "id", &result->id) ||
-			!read_end(object, "fromObjectId", "from", &result->from_id) ||
-			!read_end(object, "toObjectId", "to", &result->to_id))
+			(result->properties == NULL && !read_association(result, object)))
 			continue;
 		reply->nresults++;
-		result->from_type = text_member(object, "fromObjectTypeId");
-		result->association = read_association(object);
-		result->to = reply_json_member(object, "to", json_type_array);
 		result->trace = id_member(object, "objectWriteTraceId");
 		created = reply_json_member(object, "new", json_type_boolean);
 		/* "new" may be absent.  -1 keeps "unknown" apart from "updated". */
 		result->created = created == NULL ? -1 : json_object_get_boolean(created) ? 1 : 0;
-		result->properties = reply_json_member(object, "properties", json_type_object);
 		result->created_at = text_member(object, "createdAt");
 	}
 	return true;

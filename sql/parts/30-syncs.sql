@@ -300,6 +300,8 @@ COMMENT ON COLUMN hubspot.sync_trouble.left_out IS 'properties that were left ou
 COMMENT ON COLUMN hubspot.sync_trouble.lacks IS 'those of them that HubSpot lacks, or lacks the option, owner or stage of (unknown_property, invalid_option, unknown_owner, unknown_pipeline, unknown_stage): when it has them, the record is to be sent again';
 COMMENT ON COLUMN hubspot.sync_trouble.at IS 'when the verdict was written';
 CREATE INDEX sync_trouble_change_id ON hubspot.sync_trouble (change_id);
+/* What no later row of its record makes good: the worker looks for it each minute. */
+CREATE INDEX sync_trouble_tidied ON hubspot.sync_trouble (report, at) WHERE key = '' OR object = 'event';
 
 /* Sessions write here, and only when they have left something out. */
 CREATE TABLE hubspot.sync_keyless (

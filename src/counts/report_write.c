@@ -385,11 +385,12 @@ report_write(void)
 
 /*
  * Rows that are still on their way when a definition is dropped, or declared with other columns,
- * are counted under its old number: so this is done again and again.
+ * are counted under its old number: so this is done again and again.  Records in trouble may be
+ * many: they are found by the numbers that have a count, and not by looking at each.
  */
 static const char *const forget_sql[] = {
-	"DELETE FROM hubspot.sync_trouble t WHERE NOT EXISTS"
-	" (SELECT FROM hubspot.sync d WHERE d.report = t.report)",
+	"DELETE FROM hubspot.sync_trouble t USING hubspot.sync_count c WHERE c.report = t.report"
+	" AND NOT EXISTS (SELECT FROM hubspot.sync d WHERE d.report = c.report)",
 	"DELETE FROM hubspot.sync_outcome o WHERE NOT EXISTS"
 	" (SELECT FROM hubspot.sync d WHERE d.report = o.report)",
 	"DELETE FROM hubspot.sync_property p WHERE NOT EXISTS"
@@ -431,7 +432,7 @@ static const char *const add_keyless_sql =
 static void
 run(const char *sql, int nargs, Oid *types, Datum *values)
 {
-	if (statement_execute(sql, nargs, types, values, NULL, false, 0) < 0)
+	if (statement_execute_chunk(sql, nargs, types, values, NULL, false) < 0)
 		elog(ERROR, "could not tidy up what is counted of definitions");
 }
 

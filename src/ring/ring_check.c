@@ -284,7 +284,7 @@ look_at_copies(RingCheck *check, const Catalog *catalog, bool is_dead, int64 unt
 typedef struct RecordName
 {
 	Oid			server;
-	Oid			object;
+	char	   *object;
 	char	   *property;
 	char	   *key;
 } RecordName;
@@ -296,7 +296,7 @@ read_name(const RingScan *records)
 	bool		isnull;
 
 	name->server = DatumGetObjectId(slot_getattr(records->slot, AT_SERVER, &isnull));
-	name->object = DatumGetObjectId(slot_getattr(records->slot, AT_OBJECT, &isnull));
+	name->object = TextDatumGetCString(slot_getattr(records->slot, AT_OBJECT, &isnull));
 	name->property = TextDatumGetCString(slot_getattr(records->slot, AT_KEY_PROPERTY, &isnull));
 	name->key = TextDatumGetCString(slot_getattr(records->slot, AT_KEY, &isnull));
 	return name;
@@ -306,7 +306,7 @@ read_name(const RingScan *records)
 static bool
 is_same(const RecordName *a, const RecordName *b)
 {
-	return a->server == b->server && a->object == b->object &&
+	return a->server == b->server && strcmp(a->object, b->object) == 0 &&
 		strcmp(a->property, b->property) == 0 && strcmp(a->key, b->key) == 0 &&
 		strcmp(a->property, MESSAGE_USER_ID) != 0;
 }

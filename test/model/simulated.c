@@ -15,6 +15,7 @@
 #include "../simulator/property.h"
 #include "../simulator/random.h"
 #include "../simulator/route.h"
+#include "../simulator/start.h"
 
 #include "simulated.h"
 
@@ -245,8 +246,7 @@ prepare_tags(void)
 void
 simulated_start(void)
 {
-	config_init();
-	property_init();
+	simulator_start();
 	(void) journal_open(NULL, true);
 	prepare("/_sim/config", "{\"burst_limit\":0,\"daily_limit\":0,\"search_limit\":0,\"association_limit\":0,"
 			"\"event_limit\":0,\"form_limit\":0,\"rate_headers\":false}");

@@ -13,14 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "association.h"
 #include "config.h"
-#include "consent.h"
 #include "http.h"
 #include "journal.h"
-#include "owner.h"
-#include "pipeline.h"
-#include "property.h"
+#include "start.h"
 
 static volatile int stop;
 static pid_t watched_pid;
@@ -108,13 +104,7 @@ main(int argc, char **argv)
 	int			port = 0;
 	int			option;
 
-	config_init();
-	type_init();
-	kind_init();
-	owner_init();
-	pipeline_init();
-	property_init();
-	consent_init();
+	simulator_start();
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 	{
 		switch (option)

@@ -7,9 +7,11 @@ use warnings;
 use FindBin ();
 
 use HubSpotTest;
+use JSON::PP ();
 use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 100000 });
+$sim->add_property($sim->add_schema(name => 'car')->{objectTypeId}, name => 'vin', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $node = hubspot_cluster('documentation', conf => "hubspot.on_invalid = 'auto'");
 
 # Statements that need what is not here: pg_cron, another cluster, a package.

@@ -20,7 +20,7 @@ COMMENT ON TABLE hubspot.suppressed IS
 COMMENT ON COLUMN hubspot.suppressed.address IS 'e-mail address, kept in lower case; of an erased contact a keyed hash of it, sha256:...';
 COMMENT ON COLUMN hubspot.suppressed.user_id IS 'userId, or whatever the account''s contact_id_property holds: for calls that name the contact by that alone';
 COMMENT ON COLUMN hubspot.suppressed.server IS 'name of the SERVER; NULL: all of this database.  A name that no SERVER has counts for all';
-COMMENT ON COLUMN hubspot.suppressed.subscription IS 'only this type of subscription, by name or id: nobody is subscribed to it, and audiences that require it leave the contact out; everything else is sent.  NULL: not restricted';
+COMMENT ON COLUMN hubspot.suppressed.subscription IS 'only this type of subscription, by name or id: nobody is subscribed to it; everything else is sent.  NULL: not restricted';
 COMMENT ON COLUMN hubspot.suppressed.objects IS 'only calls about these objects (contact, association, event, form, list, consent); NULL: all';
 COMMENT ON COLUMN hubspot.suppressed.since IS 'since when, for people';
 COMMENT ON COLUMN hubspot.suppressed.reason IS 'why, for people: verdicts quote it';

@@ -301,7 +301,6 @@ const Reading readings[READING_COUNT] = {
 		.noun = "pipelines",
 		.path = PATH_PIPELINES,
 		.tail = pipelines_tail,
-		.query = "",
 		.scopes = "those that read the object, and its schema",
 		.remedy = "grant these scopes to the token, in HubSpot; until then pipelines and stages "
 		"are sent as they are given, and HubSpot takes ids",
@@ -348,7 +347,6 @@ const Reading readings[READING_COUNT] = {
 		.name = "subscription_types",
 		.noun = "types of subscriptions",
 		.path = PATH_SUBSCRIPTION_TYPES,
-		.query = "",
 		.scopes = "communication_preferences.read or communication_preferences.read_write",
 		.remedy = "grant one of these scopes to the token, in HubSpot. Until then name types of "
 		"subscriptions by their ids",

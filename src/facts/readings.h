@@ -33,7 +33,7 @@ typedef struct Reading
 
 	/* What follows the path for this subject, palloc'd; NULL: a reading without subjects. */
 	char	   *(*tail) (const char *subject);
-	const char *query;			/* of the address, without "?"; pages come by themselves */
+	const char *query;			/* of the address, without "?" and pages; NULL: none */
 	const char *scopes;			/* one of them lets a token read it */
 	const char *remedy;			/* what a person can do when HubSpot does not tell it */
 	int			max_age;		/* seconds: older, it is read again when it is needed */

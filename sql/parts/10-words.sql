@@ -6,7 +6,8 @@
  */
 
 CREATE TYPE hubspot.call AS ENUM ('identify', 'track', 'group', 'page', 'form', 'delete',
-	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list', 'ungroup', 'subscription', 'record');
+	'refresh_schema', 'create_property', 'create_event', 'add_to_list', 'remove_from_list', 'create_list', 'ungroup', 'subscription', 'record',
+	'associate', 'dissociate', 'create_label');
 COMMENT ON TYPE hubspot.call IS 'the function (or trigger argument) that queued a row';
 
 CREATE FUNCTION hubspot.object_types(
@@ -15,7 +16,7 @@ CREATE FUNCTION hubspot.object_types(
 	OUT id_member text, OUT id_option text, OUT natural_key text, OUT natural_key_is_unique boolean, OUT key_trait text,
 	OUT stage_property text, OUT special_fields text[], OUT can_be_erased boolean)
 RETURNS SETOF record
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 8 AS 'MODULE_PATHNAME', 'hubspot_object_types';
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 9 AS 'MODULE_PATHNAME', 'hubspot_object_types';
 COMMENT ON FUNCTION hubspot.object_types() IS
 'what is known of each object, a row for each that has code of its own, records of contacts and companies among them: its lane; the call that queues one; how many a request takes, and the requests per 10 seconds of a limit of its own (0: HubSpot has none, NULL: the account''s); whether rows of one key become one record; whether HubSpot tells its properties or definitions, hubspot_sync() writes it, its rows end with the erasure of their contact.  For records of the CRM also: HubSpot''s type id; member of the message that holds the user''s id, SERVER option that names the property of that; the property that a record goes by without it, whether that is unique in HubSpot, and the trait that tells it as well; the property that HubSpot moves forwards only; properties with rules of their own in the mapping; whether a record can be erased';
 

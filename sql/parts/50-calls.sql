@@ -80,6 +80,20 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_record';
 COMMENT ON FUNCTION @extschema@.hubspot_record(text, jsonb, name, interval, boolean) IS
 'queues a record of any type of HubSpot''s CRM: object is a word of hubspot.record_types(), such as deal, a type id, or a name of a custom object; message is {"id": your own id, "properties": {...}, "mode": "upsert", "update" or "create"}, with "record_id" in place of "id" where HubSpot''s own id is known, or a flat row; returns the outbox id.  id is a value of the property that the SERVER option id_properties names for the object.  Of contact and company it is what hubspot_identify() and hubspot_group() queue';
 
+CREATE FUNCTION @extschema@.hubspot_associate(from_object text, from_id text, to_object text, to_id text, label text DEFAULT NULL,
+	server name DEFAULT NULL, deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_associate';
+COMMENT ON FUNCTION @extschema@.hubspot_associate(text, text, text, text, text, name, interval, boolean) IS
+'queues that two records of any objects are associated, with a label or without; each is named by your id, as in its own calls: a contact by an e-mail address or userId, a company by groupId or domain.  Other labels of the two stay.  Waits until both records are known, at most for the SERVER option unknown_user_wait; returns the outbox id.  unchanged: they have the label already.  rejected: <object>_not_found, self_association.  Warning unknown_label: HubSpot does not have it, see hubspot_create_label(); they are associated without.  A message form for hubspot_enqueue() and triggers has the same names, and from_record_id, to_record_id';
+
+CREATE FUNCTION @extschema@.hubspot_dissociate(from_object text, from_id text, to_object text, to_id text, label text DEFAULT NULL,
+	server name DEFAULT NULL, deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_dissociate';
+COMMENT ON FUNCTION @extschema@.hubspot_dissociate(text, text, text, text, text, name, interval, boolean) IS
+'queues that two records are associated no longer, whatever labels they have; or with a label, that they lose this one and stay associated; arguments as hubspot_associate.  Returns the outbox id.  unchanged: HubSpot does not have one of the two.  rejected: unknown_label';
+
 CREATE FUNCTION @extschema@.hubspot_enqueue(call text, messages jsonb[], server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)
 RETURNS SETOF bigint
@@ -173,6 +187,12 @@ RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_list';
 COMMENT ON FUNCTION @extschema@.hubspot_create_list(text, text, name) IS
 'queues the creation of a static list in HubSpot, whose members hubspot_add_to_list() and hubspot_remove_from_list() change; object is contact or company; returns the outbox id.  unchanged: HubSpot has it already.  rejected: another list has this name';
+
+CREATE FUNCTION @extschema@.hubspot_create_label(from_object text, to_object text, label text, inverse text DEFAULT NULL, server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_create_label';
+COMMENT ON FUNCTION @extschema@.hubspot_create_label(text, text, text, text, name) IS
+'queues the creation of a label for associations of two objects in HubSpot; inverse: what it is called seen from the other one, NULL: the same; returns the outbox id.  Associations with this label that are queued after it wait for it.  unchanged: HubSpot has it already';
 
 /*
  * Records that a key may mean: as it is, in lower case as addresses and

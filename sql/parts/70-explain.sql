@@ -43,7 +43,7 @@ AS $$
 		SELECT s.oid AS server FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) p
 		WHERE CASE p.option_name WHEN 'skip_unchanged' THEN p.option_value::boolean END
 	), waiting AS (
-		SELECT o.server, o.object, o.call IN ('delete', 'ungroup') AS deletes, o.key_property, o.key,
+		SELECT o.server, o.object, o.call IN ('delete', 'ungroup', 'dissociate') AS deletes, o.key_property, o.key,
 			CASE o.object WHEN 'association' THEN o.message WHEN 'list' THEN jsonb_build_array(o.message->'list', o.message->'object') END AS other,
 			o.id, o.call, CASE WHEN o.object <> ALL (ARRAY(SELECT t.object FROM hubspot.object_types() t WHERE NOT t.is_record)) AND o.server = ANY (ARRAY(SELECT k.server FROM skipping k))
 				THEN o.message END AS values_of

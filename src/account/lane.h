@@ -27,6 +27,7 @@ typedef Object LaneFamily;
 #define FAMILY_SCHEMA		OBJECT_IS_SCHEMA
 #define FAMILY_LISTS		OBJECT_IS_LIST
 #define FAMILY_CONSENT		OBJECT_IS_CONSENT
+#define FAMILY_PAIRS		OBJECT_IS_PAIR
 
 typedef enum LaneState
 {

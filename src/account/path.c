@@ -74,6 +74,7 @@ static const Path paths[PATH_COUNT] =
 	[PATH_ASSOCIATE_TYPED] = {&associations, "contact/company/batch/create"},
 	[PATH_DISSOCIATE] = {&associations, "contact/company/batch/archive"},
 	[PATH_ASSOCIATIONS_READ] = {&associations, "contact/company/batch/read"},
+	[PATH_PAIRS] = {&associations, ""},
 	[PATH_EVENT_DEFINITIONS] = {&events, "event-definitions"},
 	[PATH_EVENTS_SEND] = {&events, "send/batch"},
 	[PATH_LISTS] = {&lists, ""},

@@ -31,6 +31,7 @@ typedef enum PathName
 	PATH_ASSOCIATE_TYPED,
 	PATH_DISSOCIATE,
 	PATH_ASSOCIATIONS_READ,
+	PATH_PAIRS,					/* of two types, which follow */
 	PATH_EVENT_DEFINITIONS,
 	PATH_EVENTS_SEND,
 	PATH_LISTS,					/* creates a list; other paths are below it */

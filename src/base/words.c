@@ -10,6 +10,7 @@
 const char *const call_names[CALL_COUNT] =
 {"identify", "track", "group", "page", "form", "delete",
 	"refresh_schema", "create_property", "create_event",
-"add_to_list", "remove_from_list", "create_list", "ungroup", "subscription", "record"};
+	"add_to_list", "remove_from_list", "create_list", "ungroup", "subscription", "record",
+"associate", "dissociate", "create_label"};
 
 const char *const source_names[SOURCE_COUNT] = {"function", "trigger", "sync"};

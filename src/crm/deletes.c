@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "crm/deletes.h"
 #include "crm/records.h"
+#include "erase/end_rows.h"
 #include "erase/purge.h"
 #include "queue/known.h"
 #include "search/company_search.h"
@@ -158,10 +159,11 @@ archive_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	else if (reply->nerrors > 0)
 		batch_silent(batch, NULL, reply, request);
 	else
+	{
+		end_pairs_of_archived(batch);
 		for (int i = 0; i < batch->ninputs; i++)
-		{
 			end_archived(&batch->inputs[i], reply, request);
-		}
+	}
 }
 
 /* ---- erased --------------------------------------------------------------------------- */

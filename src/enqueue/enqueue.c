@@ -33,6 +33,8 @@
 #include "enqueue/opt_out.h"
 #include "message/message_consent.h"
 #include "enqueue/record_call.h"
+#include "facts/objects.h"
+#include "message/pair.h"
 #include "message/unreadable.h"
 #include "ring/outbox.h"
 #include "ring/ring.h"
@@ -64,6 +66,7 @@ struct Enqueue
 	MemoryContext rows;			/* of rows not yet written; home if */
 	Size		bytes;			/* in rows */
 	CompanyContacts *pairs;		/* of the associations, NULL before the first one */
+	JsonbContainer *associations;	/* message of a record that may name some; NULL: none does */
 };
 
 /* Calls that carry a message and are of no record type, and the object of their own row. */
@@ -82,6 +85,8 @@ static const struct
 	{CALL_UNGROUP, OBJECT_IS_ASSOCIATION},
 	{CALL_SUBSCRIPTION, OBJECT_IS_CONSENT},
 	{CALL_RECORD, OBJECT_IS_CONTACT},	/* unless its message names another */
+	{CALL_ASSOCIATE, OBJECT_IS_PAIR},
+	{CALL_DISSOCIATE, OBJECT_IS_PAIR},
 };
 
 /* The object of a call that carries a message; false: it carries none. */
@@ -466,6 +471,30 @@ find_leaving(const Enqueue *enqueue, const MessageParts *parts, Work *work, Mess
 	return true;
 }
 
+static PairNames
+pair_names(const Enqueue *enqueue)
+{
+	return (PairNames)
+	{
+		.id_property = enqueue->options.id_property, .server = enqueue->server,
+			.word_of = objects_find
+	};
+}
+
+/* Find the two records of a call that associates them, or does so no longer. */
+static bool
+find_pair(const Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProblem *problem)
+{
+	PairNames	names = pair_names(enqueue);
+	PairMessage pair;
+
+	if (!message_pair(parts, &names, &pair, problem))
+		return false;
+	work->key = message_pair_key(&pair);
+	work->message = message_make_pair(&pair);
+	return true;
+}
+
 /* Find the contact of a group call, if it names one. */
 static bool
 find_member(const Enqueue *enqueue, const MessageParts *parts, MessageKey *key,
@@ -585,6 +614,46 @@ find_object(Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProb
 		(enqueue->call == CALL_DELETE || message_mode(parts, &enqueue->mode, problem));
 }
 
+/* The associations that a record's message names beside it. */
+typedef struct Associations
+{
+	PairMessage *pairs;
+	int			npairs;
+} Associations;
+
+static bool
+find_associations(const Enqueue *enqueue, const Work *work, Associations *found,
+				  MessageProblem *problem)
+{
+	PairEnd		from =
+	{.object = work->object, .property = work->key.property, .key = work->key.key};
+	PairNames	names = pair_names(enqueue);
+
+	found->npairs = 0;
+	return enqueue->associations == NULL ||
+		message_associations(enqueue->associations, &from, &names, &found->pairs,
+							 &found->npairs, problem);
+}
+
+/* Rows of their own, as of hubspot_associate(), which belong to the record's. */
+static void
+enqueue_associations(Enqueue *enqueue, const Associations *found, int64 parent)
+{
+	Call		call = enqueue->call;
+
+	enqueue->call = CALL_ASSOCIATE;
+	for (int i = 0; i < found->npairs; i++)
+	{
+		Work		work = {
+			.object = OBJECT_IS_PAIR, .parent = parent, .key = message_pair_key(&found->pairs[i]),
+			.message = message_make_pair(&found->pairs[i])
+		};
+
+		(void) enqueue_work(enqueue, &work);
+	}
+	enqueue->call = call;
+}
+
 static int64 queue_message(Enqueue *enqueue, Jsonb *message);
 
 /* A contact or a company is queued by the call of its own. */
@@ -598,7 +667,9 @@ enqueue_as_own_call(Enqueue *enqueue, Jsonb *message, const MessageParts *parts,
 	if (translated == NULL)
 		return enqueue_problem(enqueue, message, &problem);
 	enqueue->call = object_types[object].call;
+	enqueue->associations = parts->root;
 	id = queue_message(enqueue, translated);
+	enqueue->associations = NULL;
 	enqueue->call = CALL_RECORD;
 	return id;
 }
@@ -612,6 +683,7 @@ queue_message(Enqueue *enqueue, Jsonb *message)
 	MessageKey	member;
 	MessageKey	company;		/* that is left */
 	MessageConsent consent;
+	Associations associations;
 	int64		earlier;
 
 	(void) object_of_call(enqueue->call, &work.object);
@@ -635,11 +707,16 @@ queue_message(Enqueue *enqueue, Jsonb *message)
 		return enqueue_problem(enqueue, message, &problem);
 	if (enqueue->call == CALL_RECORD && work.object < OBJECT_COUNT)
 		return enqueue_as_own_call(enqueue, message, &parts, work.object);
+	if (enqueue->call == CALL_RECORD)
+		enqueue->associations = parts.root;
 	if (!find_deadline(enqueue, &parts, &problem) ||
 		!(enqueue->call == CALL_UNGROUP
 		  ? find_leaving(enqueue, &parts, &work, &company, &problem)
+		  : work.object == OBJECT_IS_PAIR
+		  ? find_pair(enqueue, &parts, &work, &problem)
 		  : find_key(enqueue, &parts, &work, &problem)) ||
-		!find_member(enqueue, &parts, &member, &problem))
+		!find_member(enqueue, &parts, &member, &problem) ||
+		!find_associations(enqueue, &work, &associations, &problem))
 		return enqueue_problem(enqueue, message, &problem);
 	earlier = earlier_row(enqueue, &parts, &work);
 	if (earlier != 0)
@@ -651,6 +728,7 @@ queue_message(Enqueue *enqueue, Jsonb *message)
 		message_consent(&parts, &consent, &problem))
 		opt_out_note(enqueue->options.server_name, &work.key, &consent);
 	enqueue_children(enqueue, message, &parts, &work, &member);
+	enqueue_associations(enqueue, &associations, work.id);
 	return work.id;
 }
 
@@ -661,6 +739,7 @@ enqueue_message(Enqueue *enqueue, Jsonb *message)
 	int64		id = queue_message(enqueue, message);
 
 	enqueue->mode = mode;
+	enqueue->associations = NULL;
 	return id;
 }
 

@@ -21,6 +21,7 @@
 #include "cluster/shared.h"
 #include "enqueue/enqueue.h"
 #include "ring/ring.h"
+#include "text/value.h"
 
 #define ENQUEUE_GROUP_ROWS	500
 
@@ -35,6 +36,8 @@ PG_FUNCTION_INFO_V1(hubspot_add_to_list);
 PG_FUNCTION_INFO_V1(hubspot_remove_from_list);
 PG_FUNCTION_INFO_V1(hubspot_subscription);
 PG_FUNCTION_INFO_V1(hubspot_record);
+PG_FUNCTION_INFO_V1(hubspot_associate);
+PG_FUNCTION_INFO_V1(hubspot_dissociate);
 PG_FUNCTION_INFO_V1(hubspot_enqueue);
 PG_FUNCTION_INFO_V1(hubspot_next_outbox_id);
 
@@ -186,6 +189,45 @@ hubspot_record(PG_FUNCTION_ARGS)
 	if (JB_ROOT_IS_OBJECT(message))
 		message = message_set_text(message, "object", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_INT64(queue_message(CALL_RECORD, message, &terms));
+}
+
+/* Two records and a label, as the members of a message. */
+static Jsonb *
+pair_arguments(FunctionCallInfo fcinfo)
+{
+	static const char *const names[] =
+	{"from_object", "from_id", "to_object", "to_id", "label"};
+	JsonbInState state = {0};
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < lengthof(names); i++)
+		if (!PG_ARGISNULL(i))
+			value_push_pair(&state, names[i], text_to_cstring(PG_GETARG_TEXT_PP(i)));
+		else if (strcmp(names[i], "label") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must not be null", names[i])));
+	return value_end_object(&state);
+}
+
+static int64
+queue_pair(Call call, FunctionCallInfo fcinfo)
+{
+	Terms		terms = terms_argument(fcinfo, 5);
+
+	return queue_message(call, pair_arguments(fcinfo), &terms);
+}
+
+Datum
+hubspot_associate(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_pair(CALL_ASSOCIATE, fcinfo));
+}
+
+Datum
+hubspot_dissociate(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(queue_pair(CALL_DISSOCIATE, fcinfo));
 }
 
 /* The ids of the rows, in the order of the messages. */

@@ -16,6 +16,7 @@
 #include "enqueue/record_call.h"
 #include "facts/objects.h"
 #include "message/object_type.h"
+#include "message/pair.h"
 
 bool
 record_object(Oid server, const MessageParts *parts, Object *object, MessageProblem *problem)
@@ -37,7 +38,8 @@ record_object(Oid server, const MessageParts *parts, Object *object, MessageProb
 static const char *
 own_name(const CrmType *type, const char *name)
 {
-	if (strcmp(name, "object") == 0 || strcmp(name, "mode") == 0)
+	if (strcmp(name, "object") == 0 || strcmp(name, "mode") == 0 ||
+		strcmp(name, MESSAGE_ASSOCIATIONS) == 0)
 		return NULL;
 	if (strcmp(name, "id") == 0)
 		return type->id_member;

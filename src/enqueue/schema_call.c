@@ -24,6 +24,7 @@
 #include "enqueue/schema_call.h"
 #include "facts/objects.h"
 #include "mapping/schema.h"
+#include "message/pair.h"
 #include "ring/ring.h"
 #include "text/value.h"
 
@@ -39,6 +40,7 @@ PG_FUNCTION_INFO_V1(hubspot_create_property);
 PG_FUNCTION_INFO_V1(hubspot_create_event);
 PG_FUNCTION_INFO_V1(hubspot_create_event_property);
 PG_FUNCTION_INFO_V1(hubspot_create_list);
+PG_FUNCTION_INFO_V1(hubspot_create_label);
 PG_FUNCTION_INFO_V1(hubspot_event_name);
 
 static const TriggerUse mapping_use = {
@@ -439,4 +441,55 @@ hubspot_create_list(PG_FUNCTION_ARGS)
 		enqueue_raise(&problem);
 	work.key = message_list_key(&list);
 	PG_RETURN_INT64(queue_one(CALL_CREATE_LIST, server_argument(fcinfo, 2), &work));
+}
+
+/* ---- creating a label ---------------------------------------------------------------- */
+
+static Object
+pair_object_argument(FunctionCallInfo fcinfo, int n, const char *what, const char *server)
+{
+	char	   *name = text_argument(fcinfo, n, what);
+	PairNames	names = {.server = account_resolve(server), .word_of = objects_find};
+	JsonbValue	word = {.type = jbvString};
+	MessageProblem problem;
+	Object		object;
+
+	word.val.string.val = name;
+	word.val.string.len = strlen(name);
+	if (!message_pair_object(&word, what, &names, &object, &problem))
+		enqueue_raise(&problem);
+	return object;
+}
+
+static char *
+pair_label_argument(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	char	   *label = text_argument(fcinfo, n, what);
+
+	if (label[0] == '\0' || strlen(label) > MESSAGE_MAX_LABEL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is no label that HubSpot takes", what),
+				 errdetail("A label has 1 to %d bytes.", MESSAGE_MAX_LABEL)));
+	return label;
+}
+
+/*
+ * Queue the creation of a label, in the lane of the pairs: so it keeps its order with those that
+ * get it.
+ */
+Datum
+hubspot_create_label(PG_FUNCTION_ARGS)
+{
+	PairLabel	label = {
+		.from = pair_object_argument(fcinfo, 0, "from_object", server_argument(fcinfo, 4)),
+		.to = pair_object_argument(fcinfo, 1, "to_object", server_argument(fcinfo, 4)),
+		.label = pair_label_argument(fcinfo, 2, "label"),
+		.inverse = PG_ARGISNULL(3) ? NULL : pair_label_argument(fcinfo, 3, "inverse"),
+	};
+	Work		work = {.object = OBJECT_IS_PAIR};
+
+	work.message = message_make_label(&label);
+	work.key = message_label_key(label.from, label.to, label.label);
+	PG_RETURN_INT64(queue_one(CALL_CREATE_LABEL, server_argument(fcinfo, 4), &work));
 }

@@ -29,6 +29,7 @@
 #include "backend/statement.h"
 #include "base/clock.h"
 #include "base/worker_context.h"
+#include "erase/end_rows.h"
 #include "erase/purge.h"
 #include "erase/purge_pass.h"
 #include "queue/known.h"
@@ -89,17 +90,33 @@ add_addresses(Purge *purge, const char *list)
  * Rows in the window that were queued before the deletion and are not under way are not sent any
  * more.
  */
-static void
-cancel_rows(WorkKey *key, int64 before)
-{
-	static const char *const why = "the contact was erased before the row could be sent";
+static const char *const erased_category = "erased";
+static const char *const erased_why = "the contact was erased before the row could be sent";
 
-	while (key_has_rows(key) && key_head(key)->id < before)
-		batch_end_unsent(key_head(key), VERDICT_CANCELLED, "erased", why);
-	if (key->rows.ndeferred > 0)
-		defer_end_key(key, before, VERDICT_CANCELLED, "erased", why);
-	else
-		queue_drop_idle(key);
+/* The same of pairs, which name the contact as one of two. */
+static void
+cancel_pairs(const Purge *purge, const char *const *properties, int nproperties, int64 before)
+{
+	GoneEnd    *gone = palloc(sizeof(GoneEnd) * list_length(purge->erased.keys) * nproperties);
+	int			ngone = 0;
+	ListCell   *cell;
+
+	foreach(cell, purge->erased.keys)
+	{
+		for (int i = 0; i < nproperties; i++)
+		{
+			PairEnd		end =
+			{.object = OBJECT_IS_CONTACT, .property = properties[i], .key = lfirst(cell)};
+
+			if (i == 0 || properties[i] != NULL)
+				gone[ngone++] = (GoneEnd)
+			{
+				.text = message_pair_end_text(&end), .before = before
+			};
+		}
+	}
+	end_pairs_of(purge->input.key->lane->account, gone, ngone, erased_category, erased_why);
+	pfree(gone);
 }
 
 static void
@@ -120,10 +137,11 @@ cancel_others(const Purge *purge)
 				WorkKey    *key = queue_find(account->lanes[object], properties[i], lfirst(cell));
 
 				if (key != NULL && (i == 0 || properties[i] != NULL))
-					cancel_rows(key, before);
+					end_rows_before(key, before, erased_category, erased_why);
 			}
 		}
 	}
+	cancel_pairs(purge, properties, lengthof(properties), before);
 }
 
 void

@@ -31,6 +31,7 @@
 #include "backend/statement.h"
 #include "base/clock.h"
 #include "erase/purge_pass.h"
+#include "message/pair.h"
 #include "ring/outbox.h"
 #include "ring/ring.h"
 #include "ring/ring_scan.h"
@@ -440,6 +441,25 @@ json_matches(const Pass *pass, const ChunkRow *row, int number, Oid server, int6
 		identifiers_in_json(pass->set, server, DatumGetJsonbP(datum), id, without_person);
 }
 
+/* Whether a key is that of a pair, and one of them is an end. */
+static bool
+is_pair_of(const Pass *pass, Oid server, const text * key, int64 id)
+{
+	char	   *pair;
+
+	if (memchr(VARDATA_ANY(key), ',', VARSIZE_ANY_EXHDR(key)) == NULL)
+		return false;
+	pair = text_to_cstring(key);
+	for (int i = 0; i < 2; i++)
+	{
+		const char *contact = message_pair_key_contact(pair, i);
+
+		if (contact != NULL && identifiers_has(pass->set, server, contact, strlen(contact), id))
+			return true;
+	}
+	return false;
+}
+
 /* -1: the row has nothing to do with any of them. */
 static int
 judge(const Pass *pass, const ChunkRow *row, int64 id)
@@ -455,7 +475,8 @@ judge(const Pass *pass, const ChunkRow *row, int64 id)
 	{
 		text	   *value = DatumGetTextPP(key);
 
-		if (identifiers_has(pass->set, server, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), id))
+		if (identifiers_has(pass->set, server, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), id) ||
+			is_pair_of(pass, server, value, id))
 			return FOUND_OWN;
 	}
 

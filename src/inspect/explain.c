@@ -42,6 +42,8 @@
 #include "inspect/unchanged_call.h"
 #include "mapping/mapping.h"
 #include "mapping/schema.h"
+#include "facts/objects.h"
+#include "message/pair.h"
 #include "ring/ring.h"
 #include "store/act_as.h"
 #include "store/record_map.h"
@@ -336,6 +338,15 @@ explain_association(Explain *explain, const MessageKey *contact, const MessageKe
 	end_work(explain, &work);
 }
 
+static void
+append_end(const Explain *explain, StringInfo json, const PairEnd *end)
+{
+	MessageKey	key = {.property = end->property, .key = end->key};
+
+	append_id(json, object_key_is_record_id(end->property) ? end->key
+			  : known_record(explain, end->object, &key));
+}
+
 /* The end of one: the company is left as it is. */
 static void
 explain_leaving(Explain *explain)
@@ -359,6 +370,74 @@ explain_leaving(Explain *explain)
 	append_id(&work.body, known_record(explain, OBJECT_IS_COMPANY, &company));
 	appendStringInfoString(&work.body, "}]}]}");
 	end_work(explain, &work);
+}
+
+static PairNames
+pair_names(const Explain *explain)
+{
+	return (PairNames)
+	{
+		.id_property = (const char *const *) explain->options->id_property,
+			.server = explain->server, .word_of = objects_find
+	};
+}
+
+/*
+ * Two records that are associated, or are not any more.  A label's number is the account's, and the
+ * worker's to know: null here.
+ */
+static void
+explain_two(Explain *explain, const PairMessage *pair, bool associates)
+{
+	MessageKey	key = message_pair_key(pair);
+	bool		is_list = !associates && pair->label == NULL;
+	Explained	work;
+
+	begin_work(&work, explain, OBJECT_IS_PAIR, &key, PATH_PAIRS);
+	work.path = psprintf("%s%s/%s/batch/%s", work.path, object_types[pair->from.object].type_id,
+						 object_types[pair->to.object].type_id,
+						 associates ? pair->label != NULL ? "create" : "associate/default"
+						 : pair->label != NULL ? "labels/archive" : "archive");
+	appendStringInfoString(&work.body, "{\"inputs\":[{\"from\":{\"id\":");
+	append_end(explain, &work.body, &pair->from);
+	appendStringInfoString(&work.body, is_list ? "},\"to\":[{\"id\":" : "},\"to\":{\"id\":");
+	append_end(explain, &work.body, &pair->to);
+	appendStringInfoString(&work.body, is_list ? "}]" : "}");
+	if (pair->label != NULL)
+		appendStringInfoString(&work.body,
+							   ",\"types\":[{\"associationCategory\":null,"
+							   "\"associationTypeId\":null}]");
+	appendStringInfoString(&work.body, "}]}");
+	end_work(explain, &work);
+}
+
+static void
+explain_pair(Explain *explain)
+{
+	PairNames	names = pair_names(explain);
+	PairMessage pair;
+	MessageProblem problem;
+
+	if (!message_pair(&explain->parts, &names, &pair, &problem))
+		enqueue_raise(&problem);
+	explain_two(explain, &pair, explain->call == CALL_ASSOCIATE);
+}
+
+/* Those that the message of this record names. */
+static void
+explain_associations(Explain *explain, JsonbContainer *message, Object object,
+					 const MessageKey *key)
+{
+	PairNames	names = pair_names(explain);
+	PairEnd		from = {.object = object, .property = key->property, .key = key->key};
+	PairMessage *pairs;
+	int			npairs;
+	MessageProblem problem;
+
+	if (!message_associations(message, &from, &names, &pairs, &npairs, &problem))
+		enqueue_raise(&problem);
+	for (int i = 0; i < npairs; i++)
+		explain_two(explain, &pairs[i], true);
 }
 
 /* A contact, and the company among its traits. */
@@ -593,6 +672,7 @@ static void explain_call(Explain *explain, Jsonb *message);
 static void
 explain_any_record(Explain *explain, Jsonb *message)
 {
+	JsonbContainer *root = explain->parts.root;
 	MessageKey	key;
 	MessageProblem problem;
 	Object		object;
@@ -607,13 +687,14 @@ explain_any_record(Explain *explain, Jsonb *message)
 			enqueue_raise(&problem);
 		explain->call = object_types[object].call;
 		explain_call(explain, message);
-		return;
 	}
 	if (!message_record_key(object, explain->call, &explain->parts,
 							object_id_property((const char *const *) explain->options->id_property,
 											   object), &key, &problem))
 		enqueue_raise(&problem);
-	explain_record(explain, object, &key);
+	if (object >= OBJECT_COUNT)
+		explain_record(explain, object, &key);
+	explain_associations(explain, root, object, &key);
 }
 
 static void
@@ -633,6 +714,10 @@ explain_call(Explain *explain, Jsonb *message)
 			break;
 		case CALL_UNGROUP:
 			explain_leaving(explain);
+			break;
+		case CALL_ASSOCIATE:
+		case CALL_DISSOCIATE:
+			explain_pair(explain);
 			break;
 		case CALL_FORM:
 			explain_form(explain);

@@ -152,6 +152,7 @@ static const struct
 	{"record_id", OF_OTHER_RECORDS},
 	{"mode", OF_OTHER_RECORDS},
 	{"deadline", OF_OTHER_RECORDS},
+	{"associations", OF_OTHER_RECORDS},
 	{"event", OBJECT_IS_EVENT},
 	{"groupId", OBJECT_IS_COMPANY},
 	{"group_id", OBJECT_IS_COMPANY},

@@ -164,6 +164,14 @@ CrmType		object_type_rows[OBJECT_MAX] = {
 		.own_limit = -1,
 		.keyed_by_contact = true,
 	},
+	[OBJECT_IS_PAIR] = {
+		.name = "pair",
+		.plural = "pairs",
+		.call = CALL_ASSOCIATE,
+		.per_request = 2000,
+		.own_limit = 100,
+		.merges = true,
+	},
 };
 
 int			object_known = OBJECT_COUNT;

@@ -83,6 +83,7 @@ typedef struct Account
 	int64		usage_requests; /* of these, when it was last asked for ... */
 	int64		usage_enough;	/* ... and when there was enough left not to ask */
 	List	   *lists;			/* static lists that are known, see lists.h */
+	List	   *labels;			/* labels of associations, see pair/labels.h */
 	bool		to_recall;		/* what the tables know of it is still to be read, see
 								 * meter_restore.h */
 	List	   *recalled;		/* of the request log */

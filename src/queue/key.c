@@ -601,7 +601,9 @@ key_wait_words(const KeyReport *report, bool with_names)
 		case KEY_WAITS_OLDER:
 			return psprintf("%s queued before", object_code_lane(report->awaited));
 		case KEY_WAITS_USER_ID:
-			return psprintf("the contact of userId %s", name);
+			return report->object == OBJECT_IS_PAIR
+				? psprintf("a record that is not known yet, of %s", name)
+				: psprintf("the contact of userId %s", name);
 		case KEY_WAITS_TIME:
 			return psprintf("HubSpot's search index until %s", until);
 		case KEY_DEFERRED:

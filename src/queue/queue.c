@@ -21,6 +21,7 @@
 #include "base/hubspot.h"
 #include "base/guc.h"
 #include "base/worker_context.h"
+#include "message/pair.h"
 #include "queue/queue.h"
 #include "store/confirmed.h"
 
@@ -153,6 +154,13 @@ bool
 queue_is_by_user_id(const WorkKey *key)
 {
 	return key->property != NULL && strcmp(key->property, MESSAGE_USER_ID) == 0;
+}
+
+bool
+queue_is_to_be_told(const WorkKey *key)
+{
+	return queue_is_by_user_id(key) ||
+		(key->property != NULL && strcmp(key->property, MESSAGE_PAIR) == 0);
 }
 
 static uint64
@@ -318,7 +326,7 @@ void
 queue_defer_row(Row *row)
 {
 	/* nobody waits for rows that wait for somebody to tell whom they mean */
-	if (queue_is_by_user_id(row->key))
+	if (queue_is_to_be_told(row->key))
 		unfinished_end(&row->key->lane->unfinished, row->id);
 	else
 		unfinished_defer(&row->key->lane->unfinished, row->id);

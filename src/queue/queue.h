@@ -50,6 +50,12 @@ extern WorkKey *queue_find(const Lane *lane, const char *property, const char *k
 /* Whether a key is a userId whose contact is not known yet. */
 extern bool queue_is_by_user_id(const WorkKey *key);
 
+/*
+ * Whether rows of a key wait for somebody to tell which records they mean, where nobody has: a
+ * userId, or two records to be associated.
+ */
+extern bool queue_is_to_be_told(const WorkKey *key);
+
 /* The HubSpot property that a key is a value of. */
 extern const char *queue_id_property(const WorkKey *key);
 

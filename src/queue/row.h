@@ -40,8 +40,9 @@ typedef enum Once
 	ONCE_WITHOUT_HUTK,			/* HubSpot did not know the browser's token */
 	ONCE_REFRESH,				/* a refresh of the schema has begun for this row */
 	ONCE_COMPANY_FIRST,			/* it has waited for the company of its contact's domain */
-	ONCE_WITHOUT_OWNER			/* HubSpot has refused an owner */
-#define ONCE_COUNT (ONCE_WITHOUT_OWNER + 1)
+	ONCE_WITHOUT_OWNER,			/* HubSpot has refused an owner */
+	ONCE_SOUGHT					/* HubSpot does not have a record that it needs: of a pair */
+#define ONCE_COUNT (ONCE_SOUGHT + 1)
 } Once;
 
 /* Where a row of the window stands; written by key.c alone. */
@@ -89,7 +90,7 @@ typedef struct Row
 	uint8		looked;			/* Looked */
 	uint8		state;			/* RowState */
 	uint8		fate;			/* RowFate: row_may_have_arrived(), row_was_sent() */
-	uint8		once;			/* what was done: row_was(), row_note() */
+	uint16		once;			/* what was done: row_was(), row_note() */
 
 	/* what it is, from when it is read on */
 	bool		backfill;		/* makes way for live rows */
@@ -114,11 +115,12 @@ typedef struct Row
 	WorkKey    *key;
 	Jsonb	   *message;		/* behind the struct */
 	char	   *held;			/* of a late row: the properties that HubSpot has a value of, a
-								 * line each; NULL: not asked */
+								 * line each; NULL: not asked.  Of a pair: the addresses that its
+								 * userIds have turned out to be, a line for each end */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
 } Row;
 
-StaticAssertDecl(ONCE_COUNT <= 8, "row->once has a bit for each reason");
+StaticAssertDecl(ONCE_COUNT <= 16, "row->once has a bit for each reason");
 
 /* What became of it is not known; the same, and this worker has sent it. */
 static inline bool

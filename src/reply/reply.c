@@ -463,6 +463,15 @@ read_association_type(json_object *object)
 	return type;
 }
 
+/* What names the next page of an answer, or of what it tells of one record. */
+static const char *
+next_page(json_object *object)
+{
+	json_object *paging = reply_json_member(object, "paging", json_type_object);
+
+	return id_member(reply_json_member(paging, "next", json_type_object), "after");
+}
+
 /* What a result without properties, which is no record, may be. */
 static bool
 read_association(ReplyResult *result, json_object *object)
@@ -473,6 +482,7 @@ read_association(ReplyResult *result, json_object *object)
 	result->from_type = text_member(object, "fromObjectTypeId");
 	result->association = read_association_type(object);
 	result->to = reply_json_member(object, "to", json_type_array);
+	result->after = next_page(object);
 	return true;
 }
 

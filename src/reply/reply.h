@@ -77,6 +77,7 @@ typedef struct ReplyResult
 	const char *to_id;
 	const char *from_type;		/* HubSpot's number of the type of the first one, "0-1" */
 	struct json_object *to;		/* array of what it is associated with, borrowed */
+	const char *after;			/* of the next page of that, NULL: there is none */
 	int64_t		association;	/* HubSpot's own type of association, 0: not told */
 	const char *created_at;
 } ReplyResult;
@@ -158,6 +159,25 @@ extern const char *reply_id_of(struct json_object *value);
  * NULL when there are no more.
  */
 extern const char *reply_associated(const ReplyResult *result, int n);
+
+/*
+ * A type of associations: NULL and 0 where an answer does not say.  Category and number together
+ * say which it is; the number alone does not.
+ */
+typedef struct ReplyLabel
+{
+	const char *category;
+	int64_t		type_id;
+	const char *label;			/* NULL: the type without one */
+} ReplyLabel;
+
+/* The n-th of an answer that lists them; false when there are no more. */
+extern bool reply_label(const Reply *reply, int n, ReplyLabel *label);
+
+/* Whether a result's from_id is associated with this record, and the n-th type of that. */
+extern bool reply_is_associated(const ReplyResult *result, const char *to_id);
+extern bool reply_label_of_pair(const ReplyResult *result, const char *to_id, int n,
+								ReplyLabel *label);
 
 /* The text of a result's property; NULL when absent or null. */
 extern const char *reply_property(const ReplyResult *result, const char *name);

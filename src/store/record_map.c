@@ -104,6 +104,7 @@ static int	nentries,
 static int64 oldest_at;			/* when the first of them came */
 static places_hash *by_name;	/* NULL when there are none */
 static int64 settled;			/* no row up to this id is still to come */
+static RecordMapTold tells;		/* NULL: nobody wants to know */
 
 void
 record_map_init(void)
@@ -184,6 +185,14 @@ record_map_add(Oid server, Object object, const char *key_property, const char *
 			   const char *record_id, bool is_new, int64 now)
 {
 	(void) add_entry(server, object, key_property, key, record_id, is_new, now);
+	if (tells != NULL)
+		tells(server, object, key_property, key);
+}
+
+void
+record_map_tells(RecordMapTold told)
+{
+	tells = told;
 }
 
 void
@@ -627,6 +636,8 @@ record_map_tell(Oid server, const char *user_id, const char *address, int64 told
 	entry = add_entry(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, address, false, now);
 	entry->told_by = told_by;
 	entry->told_up_to = Max(told_up_to, told_by);
+	if (tells != NULL)
+		tells(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id);
 }
 
 void

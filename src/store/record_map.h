@@ -11,6 +11,14 @@
 
 extern void record_map_init(void);
 
+/*
+ * To be called whenever a record or a userId is told, with the property and the key that it was
+ * told of; of a userId the property is MESSAGE_USER_ID.
+ */
+typedef void (*RecordMapTold) (Oid server, Object object, const char *key_property,
+							   const char *key);
+extern void record_map_tells(RecordMapTold told);
+
 /* HubSpot has told a key's record; is_new: it has just created the record. */
 extern void record_map_add(Oid server, Object object, const char *key_property, const char *key,
 						   const char *record_id, bool is_new, int64 now);

@@ -27,6 +27,7 @@
 #include "backend/statement.h"
 #include "base/clock.h"
 #include "base/worker_context.h"
+#include "message/pair.h"
 #include "queue/accounts.h"
 #include "ring/ring.h"
 #include "store/ack.h"
@@ -47,7 +48,7 @@ static TimestampTz started_at;
 static int64 *
 counter_of(const WorkKey *key)
 {
-	return queue_is_by_user_id(key) ? &nuntold : &nrows;
+	return queue_is_to_be_told(key) ? &nuntold : &nrows;
 }
 
 static void
@@ -121,13 +122,17 @@ static void
 note_untold(const Row *row, int64 left_us)
 {
 	Change	   *change = defer_change(CHANGE_WAIT, row->id);
-	char	   *text = psprintf("no call has told yet which contact userId %s is", row->key->key);
+	bool		by_user_id = queue_is_by_user_id(row->key);
+	char	   *text = by_user_id
+	? psprintf("no call has told yet which contact userId %s is", row->key->key)
+	: psprintf("neither a call nor HubSpot has told yet which records these are: %s",
+			   row->key->key);
 
 	change->attempt = row->attempt;
 	change->wait_s = Max(left_us, 0) / 1000000 + 1;
 	change->failed_at = GetCurrentTimestamp();
 	change->lost = row_may_have_arrived(row);
-	change->category = defer_text(DEFER_UNTOLD);
+	change->category = defer_text(by_user_id ? DEFER_UNTOLD : DEFER_UNTOLD_PAIR);
 	change->message = defer_text(text);
 	pfree(text);
 }
@@ -231,7 +236,7 @@ has_category(TupleTableSlot *copy, const char *category)
 static bool
 is_untold_copy(TupleTableSlot *copy)
 {
-	return has_category(copy, DEFER_UNTOLD);
+	return has_category(copy, DEFER_UNTOLD) || has_category(copy, DEFER_UNTOLD_PAIR);
 }
 
 /* Whether what happened to it may happen to a whole request for its sake: it goes alone. */
@@ -255,7 +260,7 @@ may_have_been_sent(const Row *row, TupleTableSlot *copy)
 	bool		isnull;
 
 	return bsearch(&row->id, at_start, nat_start, sizeof(int64), ring_compare_ids) != NULL &&
-		(row->by_user_id ||
+		(row->by_user_id || queue_is_to_be_told(row->key) ||
 		 DatumGetTimestampTz(slot_getattr(copy, AT_NEXT_TRY_AT, &isnull)) <= started_at);
 }
 
@@ -417,7 +422,7 @@ remember(const Copy *copy, int64 wait_us)
 	}
 	key = queue_make(copy->lane, copy->property, copy->key);
 	add_id(key, copy->id);
-	if (!queue_is_by_user_id(key))
+	if (!queue_is_to_be_told(key))
 		unfinished_defer(&key->lane->unfinished, copy->id);
 	if (key->rows.ndeferred == 1)
 		block_key(key, clock_us() + Max(wait_us, 0));
@@ -439,7 +444,7 @@ defer_start(void)
 	SPI_connect();
 	select_copies("SELECT " COPY_COLUMNS
 				  ", (extract(epoch FROM next_try_at - clock_timestamp()) * 1000000)::int8"
-				  ", key_property = '" MESSAGE_USER_ID "' AND category = '" DEFER_UNTOLD "'"
+				  ", category IN ('" DEFER_UNTOLD "', '" DEFER_UNTOLD_PAIR "')"
 				  " FROM hubspot.deferred ORDER BY id");
 	at_start = MemoryContextAlloc(WorkerContext, sizeof(int64) * Max(SPI_processed, 1));
 	for (int i = 0; i < SPI_processed; i++)
@@ -450,8 +455,14 @@ defer_start(void)
 		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7, &isnull)) &&
 		!isnull;
 
-		/* one that has been told meanwhile, and has become an address, has no time to wait for */
-		remember(&copy, is_untold && copy.property == NULL ? 0 : column_int64(i, 6));
+		/*
+		 * One that has been told meanwhile, and has become an address, has no time to wait for. Of
+		 * a pair the tables are asked: the worker before this one may have ended between an answer
+		 * that told a record and the look at who waits for it.
+		 */
+		remember(&copy, is_untold && (copy.property == NULL ||
+									  strcmp(copy.property, MESSAGE_PAIR) == 0)
+				 ? 0 : column_int64(i, 6));
 	}
 	record_map_close();			/* what it has opened is in SPI's memory */
 	SPI_finish();

@@ -26,10 +26,11 @@
 #define DEFER_MAX_ROWS	100000	/* of a worker; beyond it faults are the lane's */
 
 /*
- * The category of rows whose userId nobody has told.  They are counted by themselves, so that they
- * take no room from faults; beyond the bound they stay in the window.
+ * The category of rows whose userId, or whose records, nobody has told.  They are counted by
+ * themselves, so that they take no room from faults; beyond the bound they stay in the window.
  */
 #define DEFER_UNTOLD	"contact_not_found"
+#define DEFER_UNTOLD_PAIR	"record_not_found"	/* the same of a pair of records */
 #define DEFER_MAX_UNTOLD 100000 /* of a worker */
 
 extern void defer_init(void);
@@ -50,8 +51,8 @@ extern void defer_rows_of_key(WorkKey *key, Row *const *rows, int n, int64 until
 extern void defer_add_row(WorkKey *key, Row *row);
 
 /*
- * The same for rows of a userId that nobody has told, which have not failed: all that wait of a
- * key; one more of a key that is deferred already.  False when there are too many.
+ * The same for rows of a key that is to be told (queue.h), which have not failed: all that wait of
+ * a key; one more of a key that is deferred already.  False when there are too many.
  */
 extern bool defer_untold(WorkKey *key, int64 until, int64 (*left_us) (const Row *row));
 extern bool defer_more_untold(Row *row, int64 left_us);

@@ -81,9 +81,8 @@ tell_is_awaited(Oid server, const char *user_id)
 	return false;
 }
 
-/* µs until a row ends, if nobody tells whom it means. */
-static int64
-left_us(const Row *row)
+int64
+tell_left_us(const Row *row)
 {
 	TimestampTz limit = row->created_at + row->key->lane->account->options->unknown_user_wait;
 
@@ -95,7 +94,7 @@ left_us(const Row *row)
 bool
 tell_may_come(const Row *row)
 {
-	return row->call != CALL_DELETE && left_us(row) > 0;
+	return row->call != CALL_DELETE && tell_left_us(row) > 0;
 }
 
 /*
@@ -114,7 +113,7 @@ bool
 tell_is_hopeless(WorkKey *key)
 {
 	Row		   *row = key_head(key);
-	int64		left = left_us(row);
+	int64		left = tell_left_us(row);
 	int64		now = clock_us();
 
 	if (row->looked == LOOKED_NOT)
@@ -129,7 +128,7 @@ tell_is_hopeless(WorkKey *key)
 		row->looked = LOOKED_LAST;
 		await_user_id(key, now + Min(left, GRACE_US));
 	}
-	else if (!defer_untold(key, now + next_look_us(row, left), left_us))
+	else if (!defer_untold(key, now + next_look_us(row, left), tell_left_us))
 		await_user_id(key, now + Min(left, NO_ROOM_US));
 	return false;
 }
@@ -137,8 +136,8 @@ tell_is_hopeless(WorkKey *key)
 void
 tell_put_off(Row *row)
 {
-	if (key_is_deferred(row->key) && queue_is_by_user_id(row->key) && tell_may_come(row))
-		(void) defer_more_untold(row, left_us(row));
+	if (key_is_deferred(row->key) && queue_is_to_be_told(row->key) && tell_may_come(row))
+		(void) defer_more_untold(row, tell_left_us(row));
 }
 
 /* The key of such rows; NULL: there are none. */

@@ -37,6 +37,9 @@ extern bool tell_is_hopeless(WorkKey *key);
  */
 extern bool tell_may_come(const Row *row);
 
+/* µs until a row ends, if nobody tells whom it means. */
+extern int64 tell_left_us(const Row *row);
+
 /* A row that has come into the window joins those of its userId that are deferred; it is gone. */
 extern void tell_put_off(Row *row);
 

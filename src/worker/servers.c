@@ -37,6 +37,8 @@
 #include "consent/families.h"
 #include "crm/families.h"
 #include "object/families.h"
+#include "pair/labels.h"
+#include "pair/pair.h"
 #include "queue/accounts.h"
 #include "reading/reading.h"
 #include "request/schema_sync.h"
@@ -57,6 +59,7 @@ static const AccountsWork families = {
 		[FAMILY_SCHEMA] = &schema_work,
 		[FAMILY_LISTS] = &lists_work,
 		[FAMILY_CONSENT] = &consent_work,
+		[FAMILY_PAIRS] = &pairs_work,
 	},
 	.of_records = &object_records_work,
 	.opened = pause_apply,
@@ -148,6 +151,7 @@ restart(Account *account)
 	reading_restart(account);
 	lists_forget_all(account);
 	account->consent_single = false;
+	labels_forget_all(account);
 }
 
 /* Options in a context of their own. */

@@ -72,6 +72,7 @@
 #include "store/record_map.h"
 #include "text/encoding.h"
 #include "wait/await.h"
+#include "wait/awaited.h"
 #include "wait/company_first.h"
 #include "wait/defer.h"
 #include "wait/tell.h"
@@ -943,6 +944,7 @@ start(Datum arg)
 	begun_init();
 	defer_init();
 	record_map_init();
+	awaited_init();
 	servers_init();
 	schema_sync_init();
 	wire_start();

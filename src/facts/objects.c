@@ -298,7 +298,7 @@ objects_find(Oid server, const char *name, MessageProblem *problem)
 const char *
 objects_resolve(Oid server, const char *name)
 {
-	MessageProblem problem;
+	MessageProblem problem = {0};
 	const char *word = find(server, name, true, &problem);
 
 	if (word == NULL)

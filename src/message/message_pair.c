@@ -117,6 +117,7 @@ message_pair_end(Object object, const JsonbValue *id, const char *id_property,
 		end->property = id_property;
 		end->key = text;
 	}
+	/* there is nothing that such an id could be looked up by, ever */
 	if (object != OBJECT_IS_CONTACT && id_property == NULL)
 	{
 		(void) message_bad(problem,
@@ -265,6 +266,7 @@ message_associations(JsonbContainer *message, const PairEnd *from, const PairNam
 	count = JsonContainerSize(array);
 	if (count > MESSAGE_MAX_ASSOCIATIONS)
 		return bad_associations(problem);
+	/* an empty array asks for nothing, and is no fault of any object */
 	if (count > 0 && !is_associable(from->object))
 		return message_bad(problem,
 						   psprintf("a %s cannot be associated with anything",

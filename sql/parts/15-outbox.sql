@@ -55,7 +55,7 @@ COMMENT ON COLUMN hubspot.outbox.mode IS 'u: only updates a record that HubSpot 
 COMMENT ON COLUMN hubspot.outbox.replay_of IS 'row whose call this one repeats, the first of them when it was repeated before; NULL: none';
 COMMENT ON COLUMN hubspot.outbox.called_at IS 'of a row that repeats a call: when that was made; NULL: created_at';
 COMMENT ON COLUMN hubspot.outbox.object IS 'what the row writes in HubSpot, a word of hubspot.object_types()';
-COMMENT ON COLUMN hubspot.outbox.key_property IS 'HubSpot property that the key is a value of; NULL: the e-mail address';
+COMMENT ON COLUMN hubspot.outbox.key_property IS 'HubSpot property that the key is a value of; NULL: the e-mail address.  Of an event of another object than a contact: that object and the member that names the record, as in company.id';
 COMMENT ON COLUMN hubspot.outbox.key IS 'normalised identity; rows of one key are sent in order';
 COMMENT ON COLUMN hubspot.outbox.problem IS 'why the message is bad (recorded instead of raised): the row ends as rejected and is never sent';
 COMMENT ON COLUMN hubspot.outbox.message IS 'the call as it was given';

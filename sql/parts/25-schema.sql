@@ -54,6 +54,8 @@ CREATE TABLE hubspot.event_definition (
 	full_name text COLLATE "C" NOT NULL,
 	label text NOT NULL,
 	properties jsonb NOT NULL,
+	type_id text COLLATE "C" NOT NULL DEFAULT '',
+	match_property text COLLATE "C" NOT NULL DEFAULT '',
 	PRIMARY KEY (server, full_name)
 );
 COMMENT ON TABLE hubspot.event_definition IS 'custom behavioural events as HubSpot told them';
@@ -62,6 +64,8 @@ COMMENT ON COLUMN hubspot.event_definition.name IS 'internal name';
 COMMENT ON COLUMN hubspot.event_definition.full_name IS 'fully qualified name, pe{hub id}_{name}';
 COMMENT ON COLUMN hubspot.event_definition.label IS 'name that HubSpot''s users see';
 COMMENT ON COLUMN hubspot.event_definition.properties IS 'array of properties, with the fields of hubspot.property';
+COMMENT ON COLUMN hubspot.event_definition.type_id IS 'type id of the object whose events these are; empty: HubSpot does not say';
+COMMENT ON COLUMN hubspot.event_definition.match_property IS 'property of the event whose value finds the record; empty: events name it by its record id, contacts by their address';
 
 CREATE TABLE hubspot.mapping (
 	server name NOT NULL,

@@ -15,7 +15,7 @@ CREATE FUNCTION @extschema@.hubspot_track(message jsonb, server name DEFAULT NUL
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'hubspot_track';
 COMMENT ON FUNCTION @extschema@.hubspot_track(jsonb, name, interval, boolean) IS
-'queues a custom behavioural event: a Segment track message, or a flat row with a key "event" whose other keys are the event''s properties; returns the outbox id.  context.traits are queued as a row of the contact, whose parent is this id.  A message without an event, or without an e-mail address, userId or context.hutk, raises invalid_parameter_value';
+'queues a custom behavioural event: a Segment track message, or a flat row with a key "event" whose other keys are the event''s properties; returns the outbox id.  context.traits are queued as a row of the contact, whose parent is this id.  "object" beside "properties" names another record type than a contact, with "record_id" or the "id" that the event''s definition finds the record by.  A message without an event, or without an e-mail address, userId or context.hutk, raises invalid_parameter_value';
 
 CREATE FUNCTION @extschema@.hubspot_group(message jsonb, server name DEFAULT NULL,
 	deadline interval DEFAULT NULL, backfill boolean DEFAULT false)

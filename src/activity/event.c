@@ -14,6 +14,7 @@
 #include "base/hubspot.h"
 #include "activity/event.h"
 #include "mapping/mapping_name.h"
+#include "message/object_type.h"
 #include "text/value.h"
 
 #define SHOWN_BYTES		100		/* of an event's name, to people */
@@ -84,6 +85,27 @@ append_text(StringInfo body, const char *name, const char *text)
 	value_append_string(body, text, strlen(text));
 }
 
+Object
+event_object(const EventSource *source, bool *by_record)
+{
+	return message_object_of_key(source->key_property, by_record);
+}
+
+/* What finds the record, unless the message has it among its properties. */
+static void
+append_match(StringInfo body, const EventSource *source, const EventDefinition *event,
+			 const Mapping *mapping)
+{
+	bool		by_record = false;
+
+	if (event_object(source, &by_record) == OBJECT_IS_CONTACT || by_record || event == NULL ||
+		mapping_value(mapping, event->match_property) != NULL)
+		return;
+	if (mapping->nnames > 0)
+		appendStringInfoChar(body, ',');
+	append_text(body, event->match_property, source->key);
+}
+
 /*
  * Who it was: the record that is known, else the address, else the browser token; NULL when nothing
  * tells.
@@ -91,10 +113,16 @@ append_text(StringInfo body, const char *name, const char *text)
 static const char *
 find_reference(const EventSource *source, const char **value)
 {
+	bool		by_record = false;
 	JsonbValue	hutk;
 	bool		is_hutk =
 	(source->key_property != NULL && strcmp(source->key_property, MESSAGE_HUTK) == 0);
 
+	if (event_object(source, &by_record) != OBJECT_IS_CONTACT)
+	{
+		*value = source->key;
+		return by_record ? "objectId" : NULL;
+	}
 	*value = source->record_id;
 	if (source->record_id[0] != '\0')
 		return "objectId";
@@ -113,9 +141,31 @@ find_reference(const EventSource *source, const char **value)
 bool
 event_has_reference(const EventSource *source)
 {
+	bool		by_record;
 	const char *value;
 
-	return find_reference(source, &value) != NULL;
+	return event_object(source, &by_record) != OBJECT_IS_CONTACT ||
+		find_reference(source, &value) != NULL;
+}
+
+const char *
+event_misfit(const EventSource *source, const EventDefinition *event)
+{
+	bool		by_record = false;
+	Object		object = event_object(source, &by_record);
+	const CrmType *type = &object_types[object];
+
+	if (object == OBJECT_MAX)
+		return "this process has met too many types of records";
+	if (event == NULL)
+		return NULL;
+	if (event->type_id[0] != '\0' && strcmp(event->type_id, type->type_id) != 0)
+		return psprintf("HubSpot has the event \"%s\" for objects of type %s, not %s (%s)",
+						event->name, event->type_id, type->type_id, type->name);
+	if (object != OBJECT_IS_CONTACT && !by_record && event->match_property[0] == '\0')
+		return psprintf("the event \"%s\" has no rule in HubSpot by which an \"id\" finds a %s: "
+						"the message must name its \"record_id\"", event->name, type->name);
+	return NULL;
 }
 
 /*
@@ -130,8 +180,8 @@ goes_by_property(const EventSource *source)
 }
 
 void
-event_append(StringInfo body, const EventSource *source, const char *full_name, Mapping *mapping,
-			 StringInfo warnings)
+event_append(StringInfo body, const EventSource *source, const char *full_name,
+			 const EventDefinition *event, Mapping *mapping, StringInfo warnings)
 {
 	char		uuid[DIGEST_UUID_TEXT];
 	const char *value;
@@ -150,6 +200,7 @@ event_append(StringInfo body, const EventSource *source, const char *full_name, 
 	appendStringInfoString(body, ",\"properties\":{");
 	mapping_add_event(mapping, source->parts, source->call == CALL_PAGE,
 					  !goes_by_property(source), warnings);
+	append_match(body, source, event, mapping);
 	appendStringInfoString(body, "}}");
 }
 
@@ -275,9 +326,15 @@ event_unknown_reason(const EventSource *source, const AccountOptions *options,
 	const char *shown = pnstrdup(wanted, pg_mbcliplen(wanted, len, SHOWN_BYTES));
 	const EventDefinition *alike[2];
 
+	bool		by_record;
+
 	(void) schema_event(schema, wanted, len, alike);
-	*statement = alike[0] == NULL ? event_definition_statement(source, options, schema)
-		: NULL;
+	*statement = NULL;
+	if (alike[0] == NULL && event_object(source, &by_record) != OBJECT_IS_CONTACT)
+		return psprintf("HubSpot has no event \"%s\"; events of objects other than contacts are "
+						"defined in HubSpot", shown);
+	if (alike[0] == NULL)
+		*statement = event_definition_statement(source, options, schema);
 	return alike[0] == NULL ? psprintf("HubSpot has no event \"%s\"", shown)
 		: psprintf("HubSpot has two events that may be meant by \"%s\": \"%s\" and \"%s\"", shown,
 				   alike[0]->name, alike[1]->name);

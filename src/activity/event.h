@@ -16,8 +16,8 @@ typedef struct EventSource
 {
 	Call		call;			/* track or page */
 	const MessageParts *parts;
-	const char *key_property;	/* NULL: the e-mail address; MESSAGE_HUTK, MESSAGE_USER_ID, or the
-								 * account's */
+	const char *key_property;	/* NULL: the e-mail address; MESSAGE_HUTK, MESSAGE_USER_ID, the
+								 * account's, or another object's: event_object() */
 	const char *key;
 	const char *record_id;		/* of the contact, "" when not known */
 	int64		portal_id;
@@ -39,16 +39,22 @@ extern const EventDefinition *event_definition(const EventSource *source,
 /* Whether HubSpot can tell whose event it is: by record id, address or browser token. */
 extern bool event_has_reference(const EventSource *source);
 
+/* Whose event it is, as message_object_of_key() says. */
+extern Object event_object(const EventSource *source, bool *by_record);
+
+/* Why an occurrence cannot be of this definition, for people; NULL: it can, or it is not known. */
+extern const char *event_misfit(const EventSource *source, const EventDefinition *event);
+
 /* The stable uuid of an occurrence: of its messageId, else of its row. */
 extern bool event_uuid(const EventSource *source, char uuid[DIGEST_UUID_TEXT]);
 
 /*
- * Append one occurrence.  rules are of the account's events (maps, zone); the
- * definition's properties are put in.  mapping is begun by the caller's
+ * Append one occurrence, of a definition that may not be known.  rules are of the account's events
+ * (maps, zone); the definition's properties are put in.  mapping is begun by the caller's
  * mapping_begin() with these rules.
  */
 extern void event_append(StringInfo body, const EventSource *source, const char *full_name,
-						 Mapping *mapping, StringInfo warnings);
+						 const EventDefinition *event, Mapping *mapping, StringInfo warnings);
 
 /* Whether a definition can be given a property of this name. */
 extern bool event_may_have(const char *name);
@@ -68,7 +74,7 @@ extern char *event_property_body(const UnknownProperty *property);
 
 /*
  * Why no definition is found, for people, and the statement that creates one; NULL: there are two
- * already.
+ * already, or it is no contact's.
  */
 extern char *event_unknown_reason(const EventSource *source, const AccountOptions *options,
 								  const Schema *schema, char **statement);

@@ -62,6 +62,8 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	const char *full_name;
 	int			len;
 	const char *wanted = event_wanted(&source, account->options, &len);
+	const EventDefinition *definition;
+	bool		by_record;
 	const char *name;
 	const char *refusal;
 	char	   *statement;
@@ -73,9 +75,18 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 		return false;
 	}
 
-	/* HubSpot's old events have no definitions: it takes any name. */
+	/* HubSpot's old events have no definitions: it takes any name, of contacts. */
 	if (account->options->events == EVENTS_LEGACY)
-		return true;
+	{
+		*category = "wrong_object";
+		*problem = "events 'legacy' are contacts' alone";
+		return event_object(&source, &by_record) == OBJECT_IS_CONTACT;
+	}
+	definition = event_definition(&source, account->options, account->schema, &full_name);
+	*category = "wrong_object";
+	*problem = event_misfit(&source, definition);
+	if (*problem != NULL)
+		return false;
 	*category = "unknown_event";
 
 	/*
@@ -83,13 +94,13 @@ check_event(Row *row, const MessageParts *parts, const char **category, const ch
 	 * itself will refuse what it does not know. Refused here, a row would be lost because of a
 	 * schema that is not there yet.
 	 */
-	if (event_definition(&source, account->options, account->schema, &full_name) != NULL ||
-		full_name != NULL)
+	if (definition != NULL || full_name != NULL)
 		return true;
 	name = schema_event_name(wanted, len);
 	*problem = event_unknown_reason(&source, account->options, account->schema, &statement);
 	if (statement == NULL)
-		return false;
+		return event_object(&source, &by_record) != OBJECT_IS_CONTACT &&
+			schema_sync_may_look(account, OBJECT_IS_EVENT);
 
 	/*
 	 * The event may yet come to be, by a row that was queued before this one or by ourselves:
@@ -114,12 +125,14 @@ create_event(Input *input, Row *row, const EventSource *source)
 	Account    *account = row->key->lane->account;
 	int			len;
 	const char *wanted = event_wanted(source, account->options, &len);
+	bool		by_record;
 
 	if (await_creation(input, row, OBJECT_IS_EVENT, schema_event_name(wanted, len)) ||
 		schema_sync_look_again(account, OBJECT_IS_EVENT))
 		return BUILD_WAIT;
 	/* if nothing is created, check_event() judges it anew */
-	if (account->options->create_events)
+	if (account->options->create_events &&
+		event_object(source, &by_record) == OBJECT_IS_CONTACT)
 		(void) growth_begin(input);
 	return BUILD_WAIT;
 }
@@ -160,7 +173,7 @@ append_row(Batch *batch, Input *input, Row *row, const MessageParts *parts)
 	rules.properties = event != NULL ? event->properties : NULL;
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &batch->body, &rules);
-	event_append(&batch->body, &source, full_name, &mapping, &warnings);
+	event_append(&batch->body, &source, full_name, event, &mapping, &warnings);
 	/* both before mapping_end(), which forgets what the definition lacks */
 	waits = wait_for_growth(input, row, event, &mapping);
 	if (!waits && event != NULL)
@@ -317,8 +330,11 @@ tells_contact(const Row *row)
 	const WorkKey *key = row->key;
 	MessageParts parts;
 	MessageProblem problem;
+	bool		by_record;
 
-	return key->property == NULL || strcmp(key->property, MESSAGE_HUTK) == 0 ||
+	return key->property == NULL ||
+		message_object_of_key(key->property, &by_record) != OBJECT_IS_CONTACT ||
+		strcmp(key->property, MESSAGE_HUTK) == 0 ||
 		row->record_id[0] != '\0' ||
 		key->record_id[0] != '\0' ||
 		(message_read(row->message, &parts, &problem) && message_email(row->call, &parts) != NULL);

@@ -81,12 +81,16 @@ look_at_message(Growth *growth, const Row *row, const MessageParts *parts)
 	const char *wanted = event_wanted(&source, account->options, &len);
 	const EventDefinition *alike[2];
 	const EventDefinition *event = schema_event(account->schema, wanted, len, alike);
+	bool		by_record;
 	List	   *lacks;
 	Wish	   *wish;
 	ListCell   *cell;
 
 	/* of a name that may mean two definitions the row is rejected: a third one would help nobody */
 	if (event == NULL && alike[0] != NULL)
+		return;
+	/* nor is one made of other objects' events */
+	if (event == NULL && event_object(&source, &by_record) != OBJECT_IS_CONTACT)
 		return;
 	rules.object = OBJECT_IS_EVENT;
 	rules.properties = event != NULL ? event->properties : growth->none;

@@ -294,9 +294,12 @@ is_subscribing(const Row *row, const MessageParts *parts, Sought *sought)
 static bool
 is_concerned(const Row *row, const MessageParts *parts, Sought *sought)
 {
+	bool		by_record;
+
 	if (row->call == CALL_SUBSCRIPTION)
 		return is_subscribing(row, parts, sought);
 	return !takes_away[row->call] &&
+		message_object_of_key(row->key->property, &by_record) == OBJECT_IS_CONTACT &&
 		(row->key->lane->family != OBJECT_IS_LIST ||
 		 message_object(parts->root) == OBJECT_IS_CONTACT);
 }

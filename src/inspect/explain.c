@@ -511,13 +511,17 @@ explain_event(Explain *explain, const MessageKey *key)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 statement != NULL ? errmsg("HubSpot has no such event") : errmsg("%s", reason),
 				 statement == NULL ? 0 : errhint("Create it: %s.", statement)));
+	if (event_misfit(&source, event) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s", event_misfit(&source, event))));
 	begin_work(&work, explain, OBJECT_IS_EVENT, key, PATH_EVENTS_SEND);
 	rules.object = OBJECT_IS_EVENT;
 	rules.properties = event != NULL ? event->properties : NULL;
 
 	appendStringInfoString(&work.body, "{\"inputs\":[");
 	mapping_begin(&mapping, &work.body, &rules);
-	event_append(&work.body, &source, full_name, &mapping, &work.warnings);
+	event_append(&work.body, &source, full_name, event, &mapping, &work.warnings);
 	describe_properties(&work.properties, &mapping, NULL);
 	appendStringInfoString(&work.body, "]}");
 	end_work(explain, &work);

@@ -400,7 +400,8 @@ load_choices(Schema *schema, Oid server)
 static void
 load_events(Schema *schema, Oid server)
 {
-	query("SELECT name, full_name, label, properties FROM hubspot.event_definition WHERE "
+	query("SELECT name, full_name, label, properties, type_id, match_property "
+		  "FROM hubspot.event_definition WHERE "
 		  "server = $1", server);
 	schema->nevents = SPI_processed;
 	schema->events =
@@ -413,6 +414,8 @@ load_events(Schema *schema, Oid server)
 		schema->events[i].properties = read_set(schema->context, jsonb_of_row(i, 4),
 												schema->owners);
 		schema->events[i].nown = count_own(schema->events[i].properties);
+		schema->events[i].type_id = text_of_row(schema->context, i, 5);
+		schema->events[i].match_property = text_of_row(schema->context, i, 6);
 	}
 }
 
@@ -565,16 +568,20 @@ static const char *const store_properties[] = {
 static const char *const store_events[] = {
 	"DELETE FROM hubspot.event_definition d WHERE d.server = $1 AND $2 = 'event' AND NOT EXISTS ("
 	"SELECT FROM pg_catalog.jsonb_array_elements($3) e WHERE e->>'full_name' = d.full_name)",
-	"INSERT INTO hubspot.event_definition (server, name, full_name, label, properties)"
-	" SELECT $1, e.name, e.full_name, e.label, e.properties"
+	"INSERT INTO hubspot.event_definition (server, name, full_name, label, properties, type_id, "
+	"match_property)"
+	" SELECT $1, e.name, e.full_name, e.label, e.properties, e.type_id, e.match_property"
 	" FROM (SELECT DISTINCT ON (r.full_name) r.* FROM ROWS FROM (pg_catalog.jsonb_to_recordset($3) "
-	"AS (name text, full_name text, label text,"
+	"AS (name text, full_name text, label text, type_id text, match_property text,"
 	" properties jsonb)) WITH ORDINALITY r ORDER BY r.full_name, r.ordinality DESC) e"
 	" WHERE $2 = 'event'"
 	" ON CONFLICT (server, full_name) DO UPDATE SET name = excluded.name, label = excluded.label,"
-	" properties = excluded.properties"
-	" WHERE (event_definition.name, event_definition.label, event_definition.properties)"
-	" IS DISTINCT FROM (excluded.name, excluded.label, excluded.properties)",
+	" properties = excluded.properties, type_id = excluded.type_id,"
+	" match_property = excluded.match_property"
+	" WHERE (event_definition.name, event_definition.label, event_definition.properties,"
+	" event_definition.type_id, event_definition.match_property)"
+	" IS DISTINCT FROM (excluded.name, excluded.label, excluded.properties, excluded.type_id,"
+	" excluded.match_property)",
 };
 
 /* What HubSpot has by now is not unknown any more, nor refused. */

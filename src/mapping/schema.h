@@ -68,6 +68,8 @@ typedef struct EventDefinition
 	const char *name;
 	const char *full_name;		/* "pe1234_name", what is sent */
 	const char *label;
+	const char *type_id;		/* of the object whose events these are; "": not told */
+	const char *match_property; /* of the event, whose value finds the record; "": none does */
 	PropertySet *properties;
 	int			nown;			/* of these, beside HubSpot's own */
 } EventDefinition;

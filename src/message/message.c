@@ -334,6 +334,7 @@ message_named_field(JsonbContainer *object, const char *wanted, JsonbValue *name
 		set_name(name, wanted, wanted_len);
 		return true;
 	}
+	/* spelled otherwise: shorter names are passed over without a look at their letters */
 	for (int i = 0; i < count; i++)
 	{
 		int			len = getJsonbLength(object, i);
@@ -620,6 +621,28 @@ message_email(Call call, const MessageParts *parts)
 	return find_email(call, parts, 0, &nbad, &problem);
 }
 
+bool
+message_event_object(Call call, const MessageParts *parts, Object *object, MessageProblem *problem)
+{
+	*object = OBJECT_IS_CONTACT;
+	/* a column of a flat row is a property, whatever it is called */
+	if (call != CALL_TRACK || parts->flat)
+		return true;
+	return message_record_type(parts->root, object, problem);
+}
+
+Object
+message_object_of_key(const char *key_property, bool *by_record)
+{
+	const char *dot = key_property == NULL ? NULL : strchr(key_property, '.');
+	int			object = dot == NULL ? -1 : object_of_name(key_property, dot - key_property);
+
+	if (object < 0)
+		return OBJECT_IS_CONTACT;
+	*by_record = strcmp(dot + 1, MESSAGE_BY_RECORD) == 0;
+	return (Object) object;
+}
+
 /* Whether the key of such a call's own row is looked for among the addresses. */
 static bool
 is_keyed_by_address(Call call, const MessageParts *parts, const char *id_property)
@@ -629,8 +652,12 @@ is_keyed_by_address(Call call, const MessageParts *parts, const char *id_propert
 
 	switch (call)
 	{
-		case CALL_IDENTIFY:
 		case CALL_TRACK:
+			if (!message_event_object(call, parts, &object, &problem) ||
+				object != OBJECT_IS_CONTACT)
+				return false;
+			break;
+		case CALL_IDENTIFY:
 		case CALL_PAGE:
 		case CALL_GROUP:
 			break;
@@ -644,6 +671,7 @@ is_keyed_by_address(Call call, const MessageParts *parts, const char *id_propert
 		default:
 			return false;
 	}
+	/* an account with a property of its own ids goes by the userId, where there is one */
 	return id_property == NULL || parts->user_id.type == jbvNull;
 }
 
@@ -713,24 +741,6 @@ message_hutk(const MessageParts *parts, JsonbValue *value)
 {
 	return parts->context != NULL && message_member(parts->context, "hutk", value) &&
 		value->type == jbvString && message_is_key_length(value->val.string.len);
-}
-
-bool
-message_event_key(Call call, const MessageParts *parts, const char *id_property, MessageKey *key,
-				  MessageProblem *problem)
-{
-	JsonbValue	value;
-
-	if (call == CALL_TRACK && !message_event(parts, &value))
-		return message_bad(problem, "track message has no event",
-						   "Expected {\"event\": \"Order Completed\", \"properties\": {...}, "
-						   "...}.");
-	if (parts->user_id.type != jbvNull || !message_hutk(parts, &value) ||
-		message_email(call, parts) != NULL)
-		return message_known_contact_key(call, parts, id_property, key, problem);
-	key->property = MESSAGE_HUTK;
-	key->key = pnstrdup(value.val.string.val, value.val.string.len);
-	return true;
 }
 
 bool

@@ -153,13 +153,30 @@ extern bool message_check_envelope(const MessageParts *parts, MessageProblem *pr
 
 /*
  * The key of a track or page call: the contact's key (see message_known_contact_key()),
- * else the browser token context.hutk, with the property MESSAGE_HUTK.  Checks the
- * event's name, too.
+ * else the browser token context.hutk, with the property MESSAGE_HUTK; or another object's.
+ * Checks the event's name, too.
  */
 #define MESSAGE_HUTK "hutk"
 extern bool message_event_key(Call call, const MessageParts *parts, const char *id_property,
 							  MessageKey *key,
 							  MessageProblem *problem);
+
+/*
+ * Whose event a call is: a contact's, unless "object" of a message that is no flat row names
+ * another record type.  Such a row's key is a record id, or what the event's definition finds the
+ * record by; its property names the object and says which of the two it is, see
+ * message_object_of_key().
+ */
+#define MESSAGE_BY_RECORD	"record_id"
+#define MESSAGE_BY_RULE		"id"
+extern bool message_event_object(Call call, const MessageParts *parts, Object *object,
+								 MessageProblem *problem);
+
+/*
+ * The object of such a key; of any other a contact, and *by_record stays.  OBJECT_MAX: another
+ * object, but this process has met too many.
+ */
+extern Object message_object_of_key(const char *key_property, bool *by_record);
 
 /* context.hutk; false when there is none. */
 extern bool message_hutk(const MessageParts *parts, JsonbValue *value);

@@ -86,13 +86,29 @@ event_label(json_object *event)
 		: rows_text_of(reply_json_member(event, "labels", json_type_object), "singular");
 }
 
+/* The object whose events these are, where it is told as a type id: "0-1". */
+static const char *
+event_type_id(json_object *event)
+{
+	const char *id = rows_text_of(event, "primaryObjectId");
+	size_t		digits = strspn(id, "0123456789");
+
+	return digits > 0 && id[digits] == '-' && id[digits + 1] != '\0' &&
+		strspn(id + digits + 1, "0123456789") == strlen(id + digits + 1) ? id : "";
+}
+
 static void
 append_event(StringInfo json, json_object *event)
 {
+	json_object *matching = reply_json_member(event, "customMatchingId", json_type_object);
+	json_object *rule = reply_json_member(matching, "primaryObjectRule", json_type_object);
+
 	rows_open(json);
 	rows_add_text(json, "name", rows_text_of(event, "name"), ROWS_MAX_NAME);
 	rows_add_text(json, "full_name", rows_text_of(event, "fullyQualifiedName"), ROWS_MAX_NAME);
 	rows_add_text(json, "label", event_label(event), ROWS_MAX_LABEL);
+	rows_add_text(json, "type_id", event_type_id(event), ROWS_MAX_NAME);
+	rows_add_text(json, "match_property", rows_text_of(rule, "eventPropertyName"), ROWS_MAX_NAME);
 	rows_add_array(json, "properties", reply_json_member(event, "properties", json_type_array),
 				   &event_property_kind);
 	rows_close(json);

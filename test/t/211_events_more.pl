@@ -305,5 +305,49 @@ is_deeply([ grep { !$path{$_} } qw(/crm/v3/objects/companies/batch/create /event
 	or diag join ' ', sort keys %path;
 ask(q{ALTER SERVER crm OPTIONS (DROP api_version)});
 
+#
+# Events of other objects than contacts: by record id, and by what the definition finds them by
+#
+my $boat = $sim->add_schema(name => 'boat')->{objectTypeId};
+$sim->add_property('companies', name => 'account_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
+my $acme = hubspot('POST', '/crm/v3/objects/companies', { properties => { name => 'Acme', account_ref => 'acme' } })->{id};
+my $hull = hubspot('POST', "/crm/v3/objects/$boat", { properties => {} })->{id};
+
+sub define_for
+{
+	my ($name, $object, %more) = @_;
+	hubspot('POST', '/events/2026-09/event-definitions', { name => $name, label => $name, includeDefaultProperties => JSON::PP::false, primaryObject => $object,
+		propertyDefinitions => [ map { { name => $_, label => $_, type => 'string' } } 'plan', 'account_ref' ], %more });
+}
+
+define_for('plan_changed', 'COMPANY', customMatchingId => { primaryObjectRule => { targetObjectPropertyName => 'account_ref', eventPropertyName => 'account_ref' } });
+define_for('plan_ended', 'COMPANY');
+define_for('boat_sunk', 'boat');
+ask(q{SELECT hubspot_refresh_schema()});
+$mark = mark();
+my %of = (
+	record => qq({"event": "plan_changed", "object": "company", "record_id": $acme, "properties": {"plan": "pro"}}),
+	rule => '{"event": "plan_changed", "object": "company", "id": "acme", "properties": {"plan": "free"}}',
+	bare => '{"event": "plan_changed", "object": "0-2", "id": "acme", "properties": {}}',
+	custom => qq({"event": "boat_sunk", "object": "$boat", "record_id": "$hull", "properties": {}}),
+	no_rule => '{"event": "plan_ended", "object": "company", "id": "acme", "properties": {}}',
+	other => qq({"event": "plan_changed", "object": "deal", "record_id": $acme, "properties": {}}),
+	person => '{"event": "plan_changed", "userId": "ada@example.com", "properties": {}}',
+	unknown => qq({"event": "never_defined", "object": "company", "record_id": $acme, "properties": {}}));
+my @kinds = sort keys %of;
+my %row;
+@row{@kinds} = together(map { "SELECT hubspot_track(\$j\$$of{$_}\$j\$)" } @kinds);
+is(row($row{$_}, 'object, verdict, category'), 'event|delivered|', "event of another object, $_") for qw(record rule bare custom);
+is(join(', ', sort map { my $e = $_; join ' ', $e->{of}, $e->{id}, map { "$_=$e->{properties}{$_}" } sort keys %{ $e->{properties} } } events($mark)),
+	join(', ', sort "companies $acme plan=pro", "companies $acme account_ref=acme plan=free", "companies $acme account_ref=acme", "$boat $hull"),
+	'each of its own record; the id goes as the property of the rule');
+is(row($row{$_}, 'verdict, category'), 'rejected|wrong_object', "not of it, $_") for qw(no_rule other person);
+is(row($row{unknown}, 'verdict, category'), 'rejected|unknown_event', 'a definition is made in HubSpot');
+is(row($row{rule}, 'key'), 'acme', 'its key');
+like(($node->psql('postgres', qq{SELECT hubspot_track('{"event": "plan_changed", $_->[0], "properties": {}}')}))[2], $_->[1], "bad: $_->[0]")
+  for [ '"object": "cow", "id": 1', qr/"object" of the message is not a type of records/ ], [ '"object": "deal"', qr/does not say which deal/ ],
+  [ '"object": "deal", "record_id": "x"', qr/"record_id" of the message is not a key/ ];
+is(ask(q{SELECT body #>> '{inputs,0,properties,account_ref}' FROM hubspot_explain('track', '{"event": "plan_changed", "object": "company", "id": "acme", "properties": {}}')}), 'acme', 'as it is explained');
+
 $node->stop;
 done_testing();

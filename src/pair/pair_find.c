@@ -21,10 +21,13 @@ static const RequestKind search_companies;
 const RequestKind *
 pair_kind_to_find(const PairEnd *end)
 {
+	const CrmType *type = &object_types[end->object];
+
 	if (records_can_be_read(end->object, end->property))
 		return &read_records;
-	return end->object == OBJECT_IS_COMPANY && strcmp(end->property, MESSAGE_DOMAIN) == 0
-		? &search_companies : NULL;
+	/* what companies go by is not unique in HubSpot, and found by a search alone */
+	return type->natural_key != NULL && !type->natural_key_is_unique &&
+		strcmp(end->property, type->natural_key) == 0 ? &search_companies : NULL;
 }
 
 /* The end of a row that is looked for now. */

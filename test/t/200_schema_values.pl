@@ -133,7 +133,7 @@ is(ask(q{SELECT verdict FROM hubspot.outbox_status WHERE call = 'create_property
 ask(q{SELECT hubspot_create_property('company', 'size_class', 'enumeration', 'Size', ARRAY['small', 'large'])});
 wait_drained($node, 'postgres');
 is(ask(q{SELECT verdict FROM hubspot.outbox_status WHERE call = 'create_property' ORDER BY id DESC LIMIT 1}), 'delivered', 'of a company, with options');
-for my $bad (q{'deal', 'x', 'number'}, q{'contact', 'X', 'number'}, q{'contact', 'x', 'money'}, q{'contact', 'x', 'enumeration'}, q{'contact', NULL, 'number'})
+for my $bad (q{'list', 'x', 'number'}, q{'butterfly', 'x', 'number'}, q{'contact', 'X', 'number'}, q{'contact', 'x', 'money'}, q{'contact', 'x', 'enumeration'}, q{'contact', NULL, 'number'})
 {
 	my ($status) = $node->psql('postgres', "SELECT hubspot_create_property($bad)");
 	isnt($status, 0, "hubspot_create_property($bad) is an error");

@@ -7,6 +7,7 @@
  */
 #include "consent.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,6 +253,7 @@ apply_change(Request *request, Change *change)
 	bool		is_out = all_out || preference->state == STATE_UNSUBSCRIBED;
 	bool		by_person = all_out ? all->by_person : preference->by_person;
 
+	assert(subscription != NULL);
 	if (change->state == preference->state && !all_out)
 	{
 		change->reason = "NO_STATUS_CHANGE";

@@ -232,6 +232,7 @@ look_at_event(Call call, const MessageParts *parts, bool with_schema)
 {
 	AccountOptions options = {.page_event = "page_viewed"};
 	MappingRules rules = {.object = OBJECT_IS_EVENT, .zone = pg_tzset("UTC")};
+	const EventDefinition *found;
 	EventSource source = {.call = call, .parts = parts, .key = "ada@example.com", .record_id = "", .id = 1};
 	StringInfoData body;
 	StringInfoData warnings;
@@ -247,11 +248,11 @@ look_at_event(Call call, const MessageParts *parts, bool with_schema)
 	if (call == CALL_TRACK && !message_event(parts, &event))
 		return;
 	wanted = event_wanted(&source, &options, &len);
-	(void) event_definition(&source, &options, with_schema ? schema : &unknown, &full_name);
+	found = event_definition(&source, &options, with_schema ? schema : &unknown, &full_name);
 	initStringInfo(&body);
 	initStringInfo(&warnings);
 	mapping_begin(&mapping, &body, &rules);
-	event_append(&body, &source, full_name != NULL ? full_name : "pe1_event", &mapping, &warnings);
+	event_append(&body, &source, full_name != NULL ? full_name : "pe1_event", found, &mapping, &warnings);
 	mapping_end(&mapping);
 	expect(backend_jsonb(body.data, body.len) != NULL, "an event is JSON");
 	(void) event_unknown_reason(&source, &options, with_schema ? schema : &unknown, &statement);

@@ -73,7 +73,7 @@ extern int64 enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProb
 extern void enqueue_end(Enqueue *enqueue);
 
 /* Raise a message's problem as an error. */
-extern void enqueue_raise(const MessageProblem *problem);
+pg_noreturn extern void enqueue_raise(const MessageProblem *problem);
 
 /* The call of this name; raises an error that lists the valid names. */
 extern Call enqueue_call_by_name(const char *name);

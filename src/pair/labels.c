@@ -91,12 +91,15 @@ labels_find(const KnownLabels *known, const char *name, const Row *row, const La
 		? LABEL_UNKNOWN : LABEL_UNREAD;
 }
 
-void
-labels_told(KnownLabels *known, const Reply *reply)
+bool
+labels_told(KnownLabels *known, const WorkKey *key, const Reply *reply)
 {
 	MemoryContext old;
 	ReplyLabel	told;
 
+	/* labels_forget() has been called since: a label was made that the answer may lack */
+	if (known->asker == NULL || strcmp(known->asker, key->key) != 0)
+		return false;
 	drop(known);
 	old = MemoryContextSwitchTo(known->context);
 	known->labels = palloc(sizeof(Label) * MAX_LABELS);
@@ -114,6 +117,7 @@ labels_told(KnownLabels *known, const Reply *reply)
 	MemoryContextSwitchTo(old);
 	known->told_us = clock_us();
 	known->told_at = GetCurrentTimestamp();
+	return true;
 }
 
 void

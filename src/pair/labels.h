@@ -43,8 +43,11 @@ extern KnownLabels *labels_known(Account *account, Object from, Object to);
 extern LabelState labels_find(const KnownLabels *known, const char *name, const Row *row,
 							  const Label **label);
 
-/* HubSpot has told, or what it told is old. */
-extern void labels_told(KnownLabels *known, const Reply *reply);
+/*
+ * HubSpot has told the row of a key, or what it told is old.  False: the question was asked before
+ * something changed, and its answer says nothing of that.
+ */
+extern bool labels_told(KnownLabels *known, const WorkKey *key, const Reply *reply);
 extern void labels_forget(Account *account, Object from, Object to);
 extern void labels_forget_all(Account *account);
 

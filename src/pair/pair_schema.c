@@ -101,8 +101,9 @@ labels_answered(Batch *batch, const Reply *reply, AckRequest *request)
 		batch_refused(batch, reply, request);
 	else
 	{
-		labels_told(labels_of(row), reply);
-		if (input->category == NULL)
+		bool		told = labels_told(labels_of(row), input->key, reply);
+
+		if (input->category == NULL || !told)
 			batch_put_back(input->key, input->rows, input->nrows);
 		else if (created_label(row) != NULL)
 			end_created(input, row_may_have_arrived(row) ? VERDICT_DELIVERED : VERDICT_UNCHANGED,

@@ -688,7 +688,7 @@ message_address_is(Call call, const MessageParts *parts, const char *address)
 const char *
 message_unused_address(Call call, const MessageParts *parts, const char *id_property, int number)
 {
-	MessageProblem problem;
+	MessageProblem problem = {0};
 	int			nbad;
 
 	if (!is_keyed_by_address(call, parts, id_property))

@@ -84,6 +84,7 @@ SELECT add_values('timestamptz', '2026-01-01', 'infinity', '-infinity', '294276-
 SELECT add_values('oid', '0', '1', '1259', '4294967295'); -- and the SERVER, as the first one:
 UPDATE value SET literal = (SELECT oid FROM pg_foreign_server WHERE srvname = 'crm') WHERE type = 'oid'::regtype AND n = 1;
 SELECT add_values('text[]', '{property}', '{}', '{NULL}', '{{a,b},{c,d}}', '[-5:-4]={a,b}', '{"","",""}', (SELECT array_agg(i::text)::text FROM generate_series(1, 10000) i));
+SELECT add_values('jsonpath[]', '{$.a}', '{}', '{NULL}', '{$,$.b[*]}');
 SELECT add_values('bigint[]', '{1}', '{}', '{NULL}', '{{1,2},{3,4}}', '[-5:-4]={0,-1}', '{9223372036854775807,-9223372036854775808}');
 SELECT add_values('oid[]', '{0}', '{}', '{NULL}', '{{1,2},{3,4}}', '[-5:-4]={0,4294967295}');
 SELECT add_values('jsonb[]', '{"{\"userId\": \"ada@example.com\"}"}', '{}', '{NULL}', '{{"1","2"},{"null","[]"}}', '[-5:-4]={"{}","{}"}', '{"{\"userId\": {}}"}');

@@ -113,7 +113,7 @@ my $retry = ask("SELECT hubspot_retry($bad)");
 wait_drained($node, 'postgres');
 is(ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $retry"), 'delivered', '... as it does when it is retried and nothing is wrong');
 
-my $answer = ask(q{SELECT oid::bigint << 8 FROM pg_foreign_server WHERE srvname = 'crm'});    # contacts are the first lane
+my $answer = ask(q{SELECT oid::bigint << 32 FROM pg_foreign_server WHERE srvname = 'crm'});    # contacts are the first lane
 dies_at(4, $answer) for 1 .. 2;
 wait_for(q{SELECT state = 'PAUSED' FROM hubspot.status WHERE lane = 'contacts'}, 'the lane to be paused');
 becomes(sub { ask(q{SELECT problem || ' / ' || remedy FROM hubspot_health()}) }, qr/lane contacts of account "crm" is paused.*died there twice.*hubspot_resume\('crm', 'contacts'\)/s,

@@ -487,10 +487,14 @@ message_label_key(Object from, Object to, const char *label)
 {
 	const char *a = object_types[from].name;
 	const char *b = object_types[to].name;
+	char	   *key =
+	psprintf("%s %s %s", strcmp(a, b) <= 0 ? a : b, strcmp(a, b) <= 0 ? b : a, label);
 
+	/* a label is found in whatever case, so who names it waits for whoever creates it */
+	for (char *c = key; *c != '\0'; c++)
+		*c = pg_ascii_tolower((unsigned char) *c);
 	return (MessageKey)
 	{
-		.property = MESSAGE_LABEL,
-			.key = psprintf("%s %s %s", strcmp(a, b) <= 0 ? a : b, strcmp(a, b) <= 0 ? b : a, label)
+		.property = MESSAGE_LABEL, .key = key
 	};
 }

@@ -78,7 +78,7 @@ SELECT hubspot_drain('-1 second');
 -- Whoever may write hubspot.mapping may map; nobody else.
 CREATE ROLE regress_mapper;
 SET ROLE regress_mapper;
-\set VERBOSITY terse
+\set VERBOSITY sqlstate
 SELECT hubspot_map('plan', 'plan_3', 'event', 's');
 \set VERBOSITY default
 RESET ROLE;

@@ -6,6 +6,7 @@
  */
 #include "association.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,8 +166,11 @@ has_marked(const Object *object, const Kind *kind)
 void
 pair_apply_default(Pair *pair)
 {
-	Kind	   *primary = kind_primary(pair->ends[0]->type, pair->ends[1]->type);
+	Kind	   *primary;
 
+	/* a pair has both ends as long as it is one */
+	assert(pair->ends[0] != NULL && pair->ends[1] != NULL);
+	primary = kind_primary(pair->ends[0]->type, pair->ends[1]->type);
 	if (reading_is(READING_FIRST_PRIMARY) && primary != NULL &&
 		!has_marked(pair->ends[primary->single], primary))
 		add_mark(pair, primary, false);
@@ -503,6 +507,8 @@ read_item(const ObjectType *type, struct json_object *item, Types *types, Object
 	fault = types_read(json, type, NULL, types);
 	if (fault != NULL)
 		return fault;
+	/* what was read without a fault names a kind at least */
+	assert(types->items[0].kind != NULL);
 	other_type = types->items[0].kind->ends[1 - types->items[0].side];
 	*other = store_by_id(other_type, json_text(to, "id"));
 	return *other != NULL ? NULL : scratch_printf("No %s with ID %s exists", other_type->upper, json_text(to, "id"));

@@ -416,6 +416,8 @@ has_scope(const char *pattern, const ObjectType *type)
 		return list_allows(&config.scopes, "crm.objects.custom.read");
 	if (strstr(pattern, "%s") == NULL)
 		return false;
+	/* as in scope_of() */
+	assert(type != NULL);
 	if (type->other_scope != NULL && list_allows(&config.scopes, type->other_scope))
 		return true;
 	/* The schema may be read by whoever reads the objects. */

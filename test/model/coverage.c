@@ -27,7 +27,11 @@ extern void __wrap_lane_event(LaneStatus *status, LaneEvent event, const char *d
 static const char *const endpoints[] = {
 	"contacts/batch/upsert", "contacts/batch/update", "contacts/batch/create",
 	"contacts/batch/read", "contacts/search", "companies/search", "companies/batch/create",
-	"companies/batch/update", "companies/batch/upsert", "companies/batch/read", "/associations/",
+	"companies/batch/update", "companies/batch/upsert", "companies/batch/read",
+	"deals/batch/upsert", "deals/batch/update", "deals/batch/create", "deals/batch/read", "deals/batch/archive",
+	CAR_TYPE "/batch/upsert", CAR_TYPE "/batch/update", CAR_TYPE "/batch/create", CAR_TYPE "/batch/read",
+	CAR_TYPE "/batch/archive", "contact/company/", "/batch/associate/default", "/batch/labels/archive", "/labels",
+	"/associations/",
 	"/send", "submit", "/properties/", "event-definitions", "account-info"
 };
 

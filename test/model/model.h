@@ -4,9 +4,11 @@
  *
  *	schedule.c	choices, the schedule's steps, violations; shrinking; the SQL function
  *	process.c	lives of the worker: its transactions, failures of them, its ends
+ *	calls.c		what the sessions call: who and what is named, in which words
  *	world.c		sessions: transactions that overlap, and what the worker sees of them
  *	network.c	requests to HubSpot and what becomes of them
  *	reference.c what must hold, written without a look at the code under test
+ *	objects.c	the same of records of further types, and of pairs
  *	coverage.c	what the schedules have reached
  *
  * All of it runs in one server process and one transaction; a schedule is a
@@ -17,12 +19,20 @@
 
 #include "utils/timestamp.h"
 
+#include "base/words.h"
+
 #define MAX_CALLS		64
 #define MAX_SESSIONS	4
 #define CONTACTS		4		/* addresses c0@example.com ... */
 #define USERS			3		/* userIds u0 ... */
 #define COMPANIES		2		/* domains k0.example.com ... */
 #define PROPERTIES		3		/* city, firstname, lastname */
+#define DEALS			2		/* ids d0 ... */
+#define CARS			2		/* ids a0 ..., of a custom object */
+#define CAR_TYPE		"2-3465404"
+#define RECORD_PROPERTIES 2		/* of deals and cars: first, second */
+#define LABELS			2		/* of any two types: L0 ... */
+#define OBJECT_IS_RECORD OBJECT_COUNT	/* of a further type: a row's object */
 
 /* ---- schedule.c --------------------------------------------------------------------- */
 
@@ -73,7 +83,46 @@ extern void process_forget(void);
 extern bool process_in_transaction(void);
 extern bool process_is_held_up(void);	/* what writes fails for a while */
 
-/* ---- world.c ---------------------------------------------------------------------------- */
+/* ---- calls.c ---------------------------------------------------------------------------- */
+
+/* What a record is. */
+typedef enum RecordSort
+{
+	SORT_CONTACT,
+	SORT_COMPANY,
+	SORT_DEAL,
+	SORT_CAR,
+	SORT_COUNT
+} RecordSort;
+
+typedef struct SortWords
+{
+	const char *object;			/* in calls */
+	const char *type_id;
+	const char *path;			/* in requests, and in what the simulator tells */
+	const char *property;		/* that a record goes by ... */
+	const char *key;			/* ... and its values, of numbers */
+	int			records;
+} SortWords;
+
+extern const SortWords sorts[SORT_COUNT];
+
+/* A record as a call names it. */
+typedef struct RecordName
+{
+	RecordSort	sort;
+	int			number;			/* -1: of a contact, whom the userId means */
+	int			user;			/* -1: it is named by its key, or by ... */
+	char		record_id[24];	/* ... HubSpot's id, unless this is "" */
+} RecordName;
+
+static inline RecordName
+record_name(RecordSort sort, int number, int user)
+{
+	RecordName	name = {.sort = sort, .number = number, .user = user};
+
+	return name;
+}
 
 typedef enum CallKind
 {
@@ -82,6 +131,10 @@ typedef enum CallKind
 	KIND_GROUP,
 	KIND_FORM,
 	KIND_DELETE,
+	KIND_RECORD,				/* a deal or a car */
+	KIND_REMOVE,				/* such a one is deleted */
+	KIND_ASSOCIATE,
+	KIND_DISSOCIATE,
 	KIND_COUNT
 } CallKind;
 
@@ -96,6 +149,10 @@ typedef struct ModelCall
 	int			properties;		/* bits */
 	bool		adds;			/* "t<number>" to what the contact's "tags" have */
 	bool		is_bad;			/* it has a value that HubSpot refuses */
+	RecordName	end[2];			/* the deal or car; the two records of a pair */
+	bool		is_pair;		/* it says something of the two ... */
+	int			label;			/* ... with this label; -1: without */
+	char		mode;			/* 'u': only updates, 'c': only creates, else 0 */
 	uint64		xid;			/* of its transaction */
 	int64		id;				/* of its first row */
 	int			nrows;
@@ -112,6 +169,16 @@ typedef struct ModelCall
 	bool		sent;			/* a request of it has begun */
 	bool		interrupted;	/* a worker ended that may have noted that it begins */
 } ModelCall;
+
+extern const Call call_words[KIND_COUNT];
+
+extern int	calls_begin(void);	/* how many there will be */
+extern void call_choose(ModelCall *call);
+extern char *call_message(const ModelCall *call);
+extern bool call_names_contact(const ModelCall *call, int contact); /* at an end, or by a userId */
+extern char *name_key(const RecordName *name);
+
+/* ---- world.c ---------------------------------------------------------------------------- */
 
 extern ModelCall calls[MAX_CALLS];
 extern int	ncalls;
@@ -143,7 +210,7 @@ extern void network_each_trouble(void (*each) (const char *words));
 
 extern void reference_begin(void);
 extern void reference_sent(const char *body);
-extern void reference_trouble(const char *body, bool is_refusal);
+extern void reference_trouble(const char *path, const char *body, bool is_refusal);
 extern void reference_excuse(void); /* rows may end otherwise than well */
 extern void reference_applied(void);
 extern void reference_worker_ends(bool at_rest);

@@ -50,8 +50,9 @@ typedef struct Trouble
 	bool		is_refusal;		/* as if for the sake of its content */
 	bool		is_mended;		/* the first time it is no reason for a row to end */
 	int			repeats;		/* requests that it may befall, for the same contact, in a row */
+	bool		of_deal;		/* the number in the rule is a deal's, else a contact's */
 	const char *only;			/* paths with this text; NULL: any */
-	const char *never;			/* but none with this one */
+	const char *never;			/* but none with one of these, "|" between them; NULL: any */
 } Trouble;
 
 #define PROPERTY_GONE \
@@ -68,8 +69,8 @@ static const Trouble troubles[] = {
 	{.weight = 8, .words = "is carried out and answered 502", .rule = "{\"action\":\"html\",\"apply\":true}"},
 	{.weight = 6, .words = "is carried out and answered with garbage", .rule = "{\"action\":\"garbage\",\"apply\":true}"},
 	{.weight = 3, .words = "is answered with garbage", .rule = "{\"action\":\"garbage\"}", .only = "/crm/"},
-	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/", .never = "/archive"},
-	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}"},
+	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/", .never = "/archive|/labels"},
+	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}", .never = "associations/2026-03/0-|associations/2026-03/2-"},
 	{.weight = 6, .words = "is answered with results in another order", .rule = "{\"action\":\"shuffle\"}"},
 	{.weight = 5, .words = "is answered 423", .rule = "{\"action\":\"status\",\"status\":423}"},
 	{.weight = 4, .words = "is answered 401", .rule = "{\"action\":\"status\",\"status\":401}"},
@@ -77,6 +78,8 @@ static const Trouble troubles[] = {
 	{.weight = 6, .words = "is answered 400", .rule = "{\"action\":\"status\",\"status\":400,\"body\":{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"refused by the model\",\"correlationId\":\"1\"}}", .is_refusal = true},
 	{.weight = 24, .words = "fails for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true},
 	{.weight = 60, .words = "fails for one record, for a while", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"INTERNAL_ERROR\"}", .only = "/contacts/batch/", .is_refusal = true, .repeats = 6},
+	{.weight = 24, .words = "fails for one deal, for a while", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"d%d\"},\"category\":\"INTERNAL_ERROR\"}", .of_deal = true, .only = "/deals/batch/", .is_refusal = true, .repeats = 6},
+	{.weight = 16, .words = "is refused for one deal", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"d%d\"},\"category\":\"VALIDATION_ERROR\"}", .of_deal = true, .only = "/deals/batch/", .is_refusal = true},
 	{.weight = 60, .words = "is about records that are gone", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"\"},\"category\":\"OBJECT_NOT_FOUND\"}", .only = "/batch/update", .is_mended = true},
 	{.weight = 40, .words = "is about a property that is gone", .rule = "{\"action\":\"status\",\"status\":400,\"body\":" PROPERTY_GONE "}", .only = "/batch/up", .is_mended = true},
 	{.weight = 16, .words = "is refused for one record", .rule = "{\"action\":\"record_error\",\"match\":{\"record\":\"c%d@\"},\"category\":\"VALIDATION_ERROR\"}", .is_refusal = true},
@@ -87,7 +90,7 @@ static int	nrequests;
 static int	last_number;
 static bool was_mended[lengthof(troubles)]; /* in this schedule */
 static const Trouble *next_trouble; /* of the next update by record id; NULL: none */
-static const Trouble *ill;		/* befalls one contact for a while ... */
+static const Trouble *ill;		/* befalls one contact, or deal, for a while ... */
 static int	ill_contact;
 static int	ill_left;			/* ... for so many requests */
 
@@ -180,26 +183,42 @@ __wrap_wire_wait(long timeout_ms, uint32_t wait_event_info)
 
 /* ---- what becomes of a request ----------------------------------------------------------------- */
 
+/* Whether the request names the contact or deal of that number by its key. */
 static bool
-is_about_contact(const Request *request, int contact)
+is_about(const Request *request, bool of_deal, int number)
 {
-	char		name[20];
+	char		key[20];
 
-	snprintf(name, sizeof(name), "c%d@", contact);
-	return request->body != NULL && strstr(request->body, name) != NULL;
+	snprintf(key, sizeof(key), of_deal ? "\"d%d\"" : "c%d@", number);
+	return request->body != NULL && strstr(request->body, key) != NULL;
 }
 
-/* One of the contacts that the request names, or any. */
+/* One of the contacts, or deals, that the request names, or any. */
 static int
-choose_contact(const Request *request)
+choose_whom(const Request *request, bool of_deal)
 {
 	int			named[CONTACTS];
 	int			n = 0;
 
 	for (int i = 0; i < CONTACTS; i++)
-		if (is_about_contact(request, i))
+		if (is_about(request, of_deal, i))
 			named[n++] = i;
-	return n > 0 ? named[pick(n)] : pick(CONTACTS);
+	return n > 0 ? named[pick(n)] : pick(of_deal ? DEALS : CONTACTS);
+}
+
+/* Whether a path has one of the texts, "|" between them. */
+static bool
+has_one_of(const char *path, const char *texts)
+{
+	for (const char *at = texts; at != NULL; at = strchr(at, '|') != NULL ? strchr(at, '|') + 1 : NULL)
+	{
+		char		text[60];
+
+		snprintf(text, sizeof(text), "%.*s", (int) strcspn(at, "|"), at);
+		if (strstr(path, text) != NULL)
+			return true;
+	}
+	return false;
 }
 
 /* HubSpot carries it out, or refuses it, as the rule says. */
@@ -264,7 +283,7 @@ static bool
 can_have(const Request *request, const Trouble *trouble)
 {
 	return (trouble->only == NULL || strstr(request->path, trouble->only) != NULL) &&
-		(trouble->never == NULL || strstr(request->path, trouble->never) == NULL);
+		!has_one_of(request->path, trouble->never);
 }
 
 static const Trouble *
@@ -299,7 +318,7 @@ trouble_of(const Request *request, int *contact)
 		return trouble;
 	}
 	if (trouble == NULL && ill_left > 0 && !settling && can_have(request, ill) &&
-		is_about_contact(request, ill_contact))
+		is_about(request, ill->of_deal, ill_contact))
 	{
 		ill_left--;
 		*contact = ill_contact;
@@ -307,7 +326,7 @@ trouble_of(const Request *request, int *contact)
 	}
 	if (trouble == NULL)
 		return NULL;
-	*contact = choose_contact(request);
+	*contact = choose_whom(request, trouble->of_deal);
 	if (trouble->repeats > 0)
 	{
 		ill = trouble;
@@ -323,7 +342,7 @@ note_trouble(const Request *request, const Trouble *trouble)
 {
 	bool	   *again = &was_mended[trouble - troubles];
 
-	reference_trouble(request->body, trouble->is_refusal || *again);
+	reference_trouble(request->path, request->body, trouble->is_refusal || *again);
 	if (*again)
 		reference_excuse();
 	*again |= trouble->is_mended;
@@ -410,7 +429,7 @@ network_dies(void)
 	{
 		if (requests[i].stage == STAGE_SENT && pick(2) == 1)
 		{
-			reference_trouble(requests[i].body, false);
+			reference_trouble(requests[i].path, requests[i].body, false);
 			carry_out(&requests[i], NULL, 0);
 		}
 		if (requests[i].stage != STAGE_FREE)

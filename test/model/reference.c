@@ -2,6 +2,8 @@
  * reference.c
  *		What must hold, whatever happens: docs/how-it-works.md and the promises, in other words.
  *
+ * Of contacts, companies, events and forms; objects.c has the rest.
+ *
  * Knows what the sessions called, what was sent and answered, what HubSpot did,
  * and which verdicts stand in the tables; nothing of how the worker comes to
  * them.  Every value that a call writes names the call: "v<number>".
@@ -16,7 +18,7 @@
 #include "ring/ring.h"
 #include "ring/ring_scan.h"
 #include "ring/snapshot.h"
-#include "model.h"
+#include "reference.h"
 #include "simulated.h"
 
 #include <json-c/json.h>
@@ -46,24 +48,6 @@ typedef struct Fact
 	int			property;
 } Fact;
 
-/* A record of HubSpot's. */
-typedef struct Record
-{
-	char		id[24];
-	bool		is_company;
-	int			number;
-} Record;
-
-/* A verdict. */
-typedef struct Verdicts
-{
-	int64		id;
-	char		word[24];
-	int64		merged_into;
-	char		category[64];
-	char		message[200];
-} Verdicts;
-
 static Fact facts[MAX_FACTS];
 static int	nfacts;
 static Record records[MAX_RECORDS];
@@ -90,18 +74,25 @@ reference_begin(void)
 	memset(has_ended, 0, sizeof(has_ended));
 	covered = NULL;
 	context = CurrentMemoryContext;
+	objects_begin();
+}
+
+bool
+reference_is_excused(void)
+{
+	return excused;
 }
 
 /* ---- who is meant ---------------------------------------------------------------------------- */
 
-static bool
+bool
 is_success(const char *word)
 {
 	Assert(word != NULL);		/* read only of rows that have ended */
 	return strcmp(word, "delivered") == 0 || strcmp(word, "unchanged") == 0 || strcmp(word, "coalesced") == 0;
 }
 
-static const Verdicts *
+const Verdicts *
 verdict_of(int64 id)
 {
 	for (int i = 0; i < nverdicts; i++)
@@ -110,8 +101,7 @@ verdict_of(int64 id)
 	return NULL;
 }
 
-/* The verdict of the row that carried this one's values. */
-static const Verdicts *
+const Verdicts *
 carrier(int64 id)
 {
 	const Verdicts *verdict = verdict_of(id);
@@ -121,7 +111,7 @@ carrier(int64 id)
 	return verdict;
 }
 
-static int64
+int64
 row_of(const ModelCall *call, int object)
 {
 	for (int i = 0; i < call->nrows; i++)
@@ -145,25 +135,22 @@ told_well(const ModelCall *teller)
 }
 
 /*
- * The contacts that a call may be about, a bit each.  By a userId it is the one told by the
- * youngest row before it; rows that were committed after it may have come in time, or not.  If
- * no row before it tells one, a later one may.  *certain: a row before it tells one.
+ * By a userId it is the contact told by the youngest row before it; rows that were committed after
+ * it may have come in time, or not.  If no row before it tells one, a later one may.
  */
-static int
-contacts_of(const ModelCall *call, bool *certain)
+int
+contacts_told(const ModelCall *call, int user, bool *certain)
 {
 	int			contacts = 0;
 	int64		below = call->id;
 
 	*certain = true;
-	if (call->contact >= 0)
-		return 1 << call->contact;
 	for (;;)
 	{
 		const ModelCall *youngest = NULL;
 
 		for (int i = 0; i < ncalls; i++)
-			if (tells(&calls[i], call->user) && calls[i].id < below &&
+			if (tells(&calls[i], user) && calls[i].id < below &&
 				(youngest == NULL || calls[i].id > youngest->id))
 				youngest = &calls[i];
 		if (youngest == NULL)
@@ -175,13 +162,20 @@ contacts_of(const ModelCall *call, bool *certain)
 	}
 	*certain = false;
 	for (int i = 0; i < ncalls; i++)
-		if (tells(&calls[i], call->user))
+		if (tells(&calls[i], user))
 			contacts |= 1 << calls[i].contact;
 	return contacts;
 }
 
-/* Whether such a call may delete one of these contacts; but for those that are surely before this one. */
-static bool
+/* The contacts that a call may be about, a bit each. */
+static int
+contacts_of(const ModelCall *call, bool *certain)
+{
+	*certain = true;
+	return call->contact >= 0 ? 1 << call->contact : contacts_told(call, call->user, certain);
+}
+
+bool
 may_be_deleted(int contacts, const ModelCall *behind)
 {
 	for (int i = 0; i < ncalls; i++)
@@ -198,7 +192,7 @@ may_be_deleted(int contacts, const ModelCall *behind)
 
 /* ---- what HubSpot did --------------------------------------------------------------------------- */
 
-static const char *
+const char *
 member(struct json_object *object, const char *name)
 {
 	struct json_object *value;
@@ -210,74 +204,94 @@ member(struct json_object *object, const char *name)
 }
 
 static Record *
-record_of(const char *id, bool is_company)
+record_of(const char *id, RecordSort sort)
 {
 	for (int i = 0; id != NULL && i < nrecords; i++)
-		if (strcmp(records[i].id, id) == 0 && records[i].is_company == is_company)
+		if (strcmp(records[i].id, id) == 0 && records[i].sort == sort)
 			return &records[i];
 	return NULL;
 }
 
-/* A contact or company that something else has made: HubSpot is asked who it is. */
-static Record *
-find_record(const char *id, bool is_company)
+static void
+note_record(const char *id, RecordSort sort, int number)
 {
-	for (int i = 0; record_of(id, is_company) == NULL && i < (is_company ? COMPANIES : CONTACTS); i++)
+	if (record_of(id, sort) != NULL || nrecords == MAX_RECORDS)
+		return;
+	strlcpy(records[nrecords].id, id, sizeof(records[0].id));
+	records[nrecords].sort = sort;
+	records[nrecords++].number = number;
+}
+
+/* A record that something else has made: HubSpot is asked who it is. */
+Record *
+find_record(const char *id, RecordSort sort)
+{
+	for (int i = 0; record_of(id, sort) == NULL && i < sorts[sort].records; i++)
 	{
+		RecordName	name = record_name(sort, i, -1);
 		SimulatedAnswer answer;
 		struct json_object *root;
 		struct json_object *results;
 
-		simulated_ask("GET", is_company ? psprintf("/_sim/objects/companies?key=k%d.example.com", i)
-					  : psprintf("/_sim/objects/contacts?key=c%d@example.com", i), NULL, NULL, &answer);
+		simulated_ask("GET", psprintf("/_sim/objects/%s?key=%s&property=%s", sorts[sort].path, name_key(&name),
+									  sorts[sort].property), NULL, NULL, &answer);
 		root = json_tokener_parse(answer.body);
 		if (json_object_object_get_ex(root, "results", &results))
 			for (size_t j = 0; j < json_object_array_length(results); j++)
-			{
-				struct json_object *object = json_object_array_get_idx(results, j);
-
-				if (record_of(member(object, "id"), is_company) == NULL && nrecords < MAX_RECORDS)
-				{
-					strlcpy(records[nrecords].id, member(object, "id"), sizeof(records[0].id));
-					records[nrecords].is_company = is_company;
-					records[nrecords++].number = i;
-				}
-			}
+				note_record(member(json_object_array_get_idx(results, j), "id"), sort, i);
 		json_object_put(root);
 	}
-	return record_of(id, is_company);
+	return record_of(id, sort);
 }
 
-/* What an address or a domain says: its number; -1: none of ours. */
-static int
-number_of(const char *key, bool is_company)
+bool
+has_had(RecordSort sort, int number, const char *id)
 {
-	int			number;
+	const Record *record = record_of(id, sort);
 
-	if (key != NULL && sscanf(key, is_company ? "k%d.example.com" : "c%d@example.com", &number) == 1)
-		return number;
+	return record != NULL && record->number == number;
+}
+
+int
+count_records(RecordSort sort, int number)
+{
+	int			n = 0;
+
+	for (int i = 0; i < nrecords; i++)
+		n += records[i].sort == sort && records[i].number == number;
+	return n;
+}
+
+/* What an address, a domain, another key says: its number; -1: none of ours. */
+static int
+number_of(const char *key, RecordSort sort)
+{
+	for (int i = 0; key != NULL && i < sorts[sort].records; i++)
+	{
+		RecordName	name = record_name(sort, i, -1);
+
+		if (strcmp(name_key(&name), key) == 0)
+			return i;
+	}
 	return -1;
 }
 
-static int
-learn_record(struct json_object *line, struct json_object *properties, bool is_company)
+int
+learn_record(struct json_object *line, struct json_object *properties, RecordSort sort)
 {
 	const char *id = member(line, "id");
-	int			number = number_of(member(properties, is_company ? "domain" : "email"), is_company);
-	Record	   *record = record_of(id, is_company);
+	int			number = number_of(member(properties, sorts[sort].property), sort);
+	Record	   *record;
 
 	if (number < 0)
-		number = number_of(member(line, "key"), is_company);
-	if (id != NULL && number >= 0 && record == NULL && nrecords < MAX_RECORDS)
-	{
-		record = &records[nrecords++];
-		strlcpy(record->id, id, sizeof(record->id));
-		record->is_company = is_company;
-	}
+		number = number_of(member(line, "key"), sort);
+	if (id != NULL && number >= 0)
+		note_record(id, sort, number);
+	record = record_of(id, sort);
 	if (record != NULL && number >= 0)
 		record->number = number;
 	if (record == NULL && id != NULL)
-		record = find_record(id, is_company);
+		record = find_record(id, sort);
 	return record != NULL ? record->number : -1;
 }
 
@@ -296,7 +310,7 @@ next_marker(const char **at)
 	return -1;
 }
 
-static int
+int
 call_of(const char *value)
 {
 	int			number;
@@ -345,13 +359,22 @@ note_line(struct json_object *line)
 	struct json_object *properties = NULL;
 
 	(void) json_object_object_get_ex(line, "properties", &properties);
+	for (RecordSort sort = SORT_DEAL; sort < SORT_COUNT; sort++)
+		if (strcmp(object, sorts[sort].path) == 0)
+		{
+			if (strcmp(op, "archive") == 0)
+				objects_note_archive(line, sort);
+			else
+				objects_note_record(line, properties, sort);
+			return;
+		}
 	if (strcmp(op, "archive") == 0)
-		add_fact(FACT_DELETE, -1, learn_record(line, NULL, false), -1, -1);
+		add_fact(FACT_DELETE, -1, learn_record(line, NULL, SORT_CONTACT), -1, -1);
 	else if (strcmp(object, "contacts") == 0)
-		note_values(properties, learn_record(line, properties, false));
+		note_values(properties, learn_record(line, properties, SORT_CONTACT));
 	else if (strcmp(object, "companies") == 0)
 	{
-		int			company = learn_record(line, properties, true);
+		int			company = learn_record(line, properties, SORT_COMPANY);
 		int			call = call_of(member(properties, "name"));
 
 		if (call >= 0)
@@ -360,7 +383,7 @@ note_line(struct json_object *line)
 	else if (strcmp(op, "event") == 0)
 	{
 		/* one for an address that nobody has makes the contact */
-		add_fact(FACT_EVENT, call_of(member(properties, "marker")), learn_record(line, line, false), -1, -1);
+		add_fact(FACT_EVENT, call_of(member(properties, "marker")), learn_record(line, line, SORT_CONTACT), -1, -1);
 	}
 	else if (strcmp(op, "form") == 0)
 	{
@@ -368,13 +391,18 @@ note_line(struct json_object *line)
 
 		add_fact(FACT_FORM, next_marker(&text), -1, -1, -1);
 	}
-	else if (strcmp(op, "associate") == 0)
+	else if (strcmp(object, "associations") == 0)
 	{
-		Record	   *contact = find_record(member(line, "contact"), false);
-		Record	   *company = find_record(member(line, "company"), true);
+		if (strcmp(op, "associate") == 0 && member(line, "contact") != NULL)
+		{
+			Record	   *contact = find_record(member(line, "contact"), SORT_CONTACT);
+			Record	   *company = find_record(member(line, "company"), SORT_COMPANY);
 
-		add_fact(FACT_ASSOCIATION, -1, contact != NULL ? contact->number : -1,
-				 company != NULL ? company->number : -1, -1);
+			add_fact(FACT_ASSOCIATION, -1, contact != NULL ? contact->number : -1,
+					 company != NULL ? company->number : -1, -1);
+		}
+		if (strcmp(op, "unlabel") != 0)
+			objects_note_pair(line, strcmp(op, "associate") == 0);
 	}
 }
 
@@ -424,11 +452,17 @@ reference_worker_ends(bool at_rest)
 }
 
 void
-reference_trouble(const char *body, bool is_refusal)
+reference_trouble(const char *path, const char *body, bool is_refusal)
 {
 	bool		marked = false;
 	int			number;
 
+	for (int i = 0; i < ncalls; i++)
+		if (objects_concern(&calls[i], path, body))
+		{
+			calls[i].troubled++;
+			calls[i].refused += is_refusal;
+		}
 	while (body != NULL && (number = next_marker(&body)) >= 0)
 	{
 		marked = true;
@@ -578,8 +612,7 @@ check_each_has_one(void)
 				violated("each committed row has a verdict", "row " INT64_FORMAT " of call %d has none", calls[i].row[j], i);
 }
 
-/* Whether a row before this one makes the contact. */
-static bool
+bool
 is_made_before(const ModelCall *call, int contacts)
 {
 	for (int i = 0; i < ncalls; i++)
@@ -646,6 +679,11 @@ check_merged(const ModelCall *call, int object, const Verdicts *verdict)
 static void
 check_verdict(const ModelCall *call, int object, const Verdicts *verdict)
 {
+	if (object == OBJECT_IS_RECORD || object == OBJECT_IS_PAIR || call->kind == KIND_REMOVE)
+	{
+		objects_check_verdict(call, object, verdict);
+		return;
+	}
 	if (strcmp(verdict->word, "coalesced") == 0)
 		check_merged(call, object, verdict);
 	/* whatever else happens to a row, these have a reason of their own */
@@ -906,4 +944,5 @@ reference_at_end(void)
 	check_tags();
 	check_deletions();
 	check_associations();
+	objects_check();
 }

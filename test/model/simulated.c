@@ -21,6 +21,7 @@
 
 #define MAX_PARAMETERS	16
 #define TAGS			64		/* MAX_CALLS of model.h */
+#define LABELS			2		/* as there */
 
 static uint64_t request_count;
 static uint64_t told;			/* lines of the journal */
@@ -243,6 +244,43 @@ prepare_tags(void)
 	buffer_free(&body);
 }
 
+/* A custom object, properties that deals go by, and labels of any two types. */
+static void
+prepare_objects(void)
+{
+	static const char *const types[] = {"contacts", "companies", "deals", "2-3465404"};
+	static const char *const unique[] = {"order_ref", "vin"};
+
+	prepare("/_sim/schemas", "{\"name\":\"car\",\"properties\":[],\"associatedObjects\":"
+			"[\"contacts\",\"companies\",\"deals\"],\"shouldCreateSameObjectAssociation\":true}");
+	for (int i = 2; i < 4; i++)
+	{
+		const char *const names[] = {unique[i - 2], "first", "second"};
+
+		for (int j = 0; j < 3; j++)
+		{
+			char		path[60];
+			char		body[200];
+
+			snprintf(path, sizeof(path), "/_sim/properties/%s", types[i]);
+			snprintf(body, sizeof(body), "{\"name\":\"%s\",\"type\":\"string\",\"fieldType\":\"text\","
+					 "\"hasUniqueValue\":%s}", names[j], j == 0 ? "true" : "false");
+			prepare(path, body);
+		}
+	}
+	for (int from = 0; from < 4; from++)
+		for (int to = from; to < 4; to++)
+			for (int label = 0; label < LABELS; label++)
+			{
+				char		path[100];
+				char		body[60];
+
+				snprintf(path, sizeof(path), "/crm/v4/associations/%s/%s/labels", types[from], types[to]);
+				snprintf(body, sizeof(body), "{\"name\":\"label_%d\",\"label\":\"L%d\"}", label, label);
+				prepare(path, body);
+			}
+}
+
 void
 simulated_start(void)
 {
@@ -255,6 +293,7 @@ simulated_start(void)
 	prepare("/_sim/properties/contacts", "{\"name\":\"nickname\",\"label\":\"Nickname\",\"type\":\"string\","
 			"\"fieldType\":\"text\",\"onlyLetters\":true}");
 	prepare_tags();
+	prepare_objects();
 	prepare("/_sim/forms", "{\"id\":\"0a1b2c3d-0000-4000-8000-1234567890ab\",\"name\":\"Form\",\"fields\":[\"email\",\"note\"]}");
 	prepare("/events/v3/event-definitions", "{\"label\":\"Order Completed\",\"name\":\"order_completed\","
 			"\"primaryObject\":\"CONTACT\",\"includeDefaultProperties\":true,\"propertyDefinitions\":"

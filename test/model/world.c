@@ -59,8 +59,6 @@ int			ncalls;
 static Session sessions[MAX_SESSIONS];
 static int	nsessions;
 static int	calls_left;
-static bool submits_forms;
-static bool names_users;		/* calls name their contacts by userId, too */
 static Session *calling;		/* whose call runs, NULL: none */
 static MemoryContext context;	/* for tuples, of the schedule */
 
@@ -216,8 +214,10 @@ take_rows(Session *session, ModelCall *call, int64 after)
 		}
 		if (call->nrows < lengthof(call->row))
 		{
+			/* a further type has another number in the next life */
 			call->object[call->nrows] =
-				object_of_text(DatumGetTextPP(slot_getattr(scan.slot, Anum_outbox_object, &isnull)));
+				Min(object_of_text(DatumGetTextPP(slot_getattr(scan.slot, Anum_outbox_object, &isnull))),
+					OBJECT_IS_RECORD);
 			call->row[call->nrows++] = id;
 		}
 		MemoryContextSwitchTo(old);
@@ -265,118 +265,6 @@ world_worker_aborts(void)
 
 /* ---- calls ------------------------------------------------------------------------------------ */
 
-static const char *const property_names[PROPERTIES] = {"city", "firstname", "lastname"};
-
-static void
-append_traits(StringInfo message, const ModelCall *call, bool with_address)
-{
-	const char *separator = "";
-
-	appendStringInfoString(message, "{");
-	if (with_address)
-	{
-		appendStringInfo(message, "\"email\":\"c%d@example.com\"", call->contact);
-		separator = ",";
-	}
-	for (int i = 0; i < PROPERTIES; i++)
-		if (call->properties & (1 << i))
-		{
-			appendStringInfo(message, "%s\"%s\":\"v%d\"", separator, property_names[i], call->number);
-			separator = ",";
-		}
-	if (call->adds)
-		appendStringInfo(message, "%s\"tags\":\";t%d\"", separator, call->number);
-	if (call->is_bad)
-		appendStringInfo(message, ",\"nickname\":\"n%d\"", call->number);
-	appendStringInfoString(message, "}");
-}
-
-static void
-append_who(StringInfo message, const ModelCall *call)
-{
-	if (call->user >= 0)
-		appendStringInfo(message, "\"userId\":\"u%d\"", call->user);
-	else
-		appendStringInfo(message, "\"userId\":\"c%d@example.com\"", call->contact);
-}
-
-static char *
-write_message(const ModelCall *call)
-{
-	StringInfoData message;
-
-	initStringInfo(&message);
-	appendStringInfoChar(&message, '{');
-	append_who(&message, call);
-	switch (call->kind)
-	{
-		case KIND_IDENTIFY:
-			appendStringInfoString(&message, ",\"traits\":");
-			append_traits(&message, call, true);
-			break;
-		case KIND_TRACK:
-			appendStringInfo(&message, ",\"event\":\"Order Completed\",\"properties\":{\"marker\":\"v%d\"}",
-							 call->number);
-			break;
-		case KIND_GROUP:
-			appendStringInfo(&message, ",\"traits\":{\"name\":\"v%d\",\"domain\":\"k%d.example.com\"}",
-							 call->number, call->company);
-			if (call->properties != 0)
-			{
-				appendStringInfoString(&message, ",\"context\":{\"traits\":");
-				append_traits(&message, call, false);
-				appendStringInfoChar(&message, '}');
-			}
-			break;
-		case KIND_FORM:
-			resetStringInfo(&message);
-			appendStringInfo(&message, "{\"formId\":\"0a1b2c3d-0000-4000-8000-1234567890ab\",\"fields\":["
-							 "{\"name\":\"email\",\"value\":\"c%d@example.com\"},{\"name\":\"note\",\"value\":\"v%d\"}]",
-							 call->contact, call->number);
-			break;
-		case KIND_DELETE:
-		case KIND_COUNT:
-			break;
-	}
-	appendStringInfoChar(&message, '}');
-	return message.data;
-}
-
-static void
-choose_call(ModelCall *call)
-{
-	int			kind = pick(11);
-
-	memset(call, 0, sizeof(*call));
-	call->number = ncalls;
-	call->user = call->contact = call->company = -1;
-	call->kind = kind < 5 ? KIND_IDENTIFY : kind < 7 ? KIND_TRACK : kind == 10 ? KIND_DELETE : kind < 9 || !submits_forms ? KIND_GROUP : KIND_FORM;
-	call->has_deadline = chance(80);
-	switch (call->kind)
-	{
-		case KIND_IDENTIFY:
-			call->contact = pick(CONTACTS);
-			call->user = pick(USERS + 1) - 1;
-			call->properties = 1 + pick((1 << PROPERTIES) - 1);
-			call->adds = chance(150);
-			call->is_bad = chance(40);
-			break;
-		case KIND_FORM:
-			call->contact = pick(CONTACTS);
-			break;
-		case KIND_GROUP:
-			call->company = pick(COMPANIES);
-			call->properties = pick(1 << PROPERTIES);
-			/* fall through */
-		default:
-			call->user = names_users ? pick(USERS + 1) - 1 : -1;
-			if (call->user < 0)
-				call->contact = pick(CONTACTS);
-	}
-}
-
-static const Call call_of_kind[KIND_COUNT] = {CALL_IDENTIFY, CALL_TRACK, CALL_GROUP, CALL_FORM, CALL_DELETE};
-
 static void
 make_call(Session *session)
 {
@@ -389,15 +277,15 @@ make_call(Session *session)
 	int64		after;
 	int			before = session->ntuples;
 
-	choose_call(call);
+	call_choose(call);
 	ncalls++;
 	calls_left--;
 	call->session = session - sessions;
 	BeginInternalSubTransaction(NULL);
-	message = write_message(call);
+	message = call_message(call);
 	after = __real_ring_last_id(ring_catalog(false)->outbox_id_seq);
 	calling = session;
-	enqueue = enqueue_begin(call_of_kind[call->kind], SOURCE_FUNCTION, NULL, GetUserId(), 1);
+	enqueue = enqueue_begin(call_words[call->kind], SOURCE_FUNCTION, NULL, GetUserId(), 1);
 	deadline.time = (1 + pick(20)) * USECS_PER_SEC;
 	enqueue_set_terms(enqueue, call->has_deadline ? &deadline : NULL, chance(80));
 	call->id = enqueue_message(enqueue, DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(message))));
@@ -407,7 +295,7 @@ make_call(Session *session)
 	CommandCounterIncrement();
 	take_rows(session, call, after);
 	say("session %d calls %s as " INT64_FORMAT " (xid " UINT64_FORMAT "): %s", call->session,
-		call_names[call_of_kind[call->kind]], call->id, session->xid, message);
+		call_names[call_words[call->kind]], call->id, session->xid, message);
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(old);
 	CurrentResourceOwner = owner;
@@ -525,7 +413,8 @@ run_statement(const char *sql)
 void
 world_order(void)
 {
-	static const char *const lanes[] = {"contacts", "companies", "associations", "events", "forms"};
+	static const char *const lanes[] =
+	{"contacts", "companies", "associations", "events", "forms", "deals", CAR_TYPE, "pairs"};
 	const char *lane = lanes[pick(lengthof(lanes))];
 	ModelCall  *call = ncalls > 0 ? &calls[pick(ncalls)] : NULL;
 
@@ -552,7 +441,8 @@ world_order(void)
 				break;
 			/* those that name it by a userId have its key, too, once that is known */
 			for (int i = 0; i < ncalls; i++)
-				calls[i].cancelled |= calls[i].contact == call->contact || calls[i].user >= 0;
+				calls[i].cancelled |= calls[i].contact == call->contact || calls[i].user >= 0 ||
+					call_names_contact(&calls[i], call->contact);
 			run_statement(psprintf("SELECT public.hubspot_cancel(key => 'c%d@example.com')", call->contact));
 			break;
 	}
@@ -599,7 +489,7 @@ world_step(void)
 void
 world_prepare(void)
 {
-	calls_left = 30;
+	calls_left = 60;
 	sessions[0].state = SESSION_OPEN;
 	while (calls_left > 0)
 		make_call(&sessions[0]);
@@ -628,15 +518,6 @@ world_crash(void)
 	nothers = 0;
 }
 
-/* MODEL_WITHOUT names what the calls do without. */
-static bool
-is_wanted(const char *what)
-{
-	const char *without = getenv("MODEL_WITHOUT");
-
-	return without == NULL || strstr(without, what) == NULL;
-}
-
 void
 world_begin(void)
 {
@@ -650,10 +531,8 @@ world_begin(void)
 	calling = NULL;
 	next_xid = FIRST_XID;
 	last_ended = FIRST_XID - 1;
-	names_users = is_wanted("users");
-	submits_forms = is_wanted("forms");
+	calls_left = calls_begin();
 	nsessions = 1 + pick(MAX_SESSIONS);
-	calls_left = 1 + pick(12);
 	catalog = ring_catalog(false);
 	DirectFunctionCall3(setval3_oid, ObjectIdGetDatum(catalog->outbox_id_seq), Int64GetDatum(1), BoolGetDatum(false));
 	DirectFunctionCall3(setval3_oid, ObjectIdGetDatum(catalog->request_id_seq), Int64GetDatum(1), BoolGetDatum(false));

@@ -154,6 +154,20 @@ AS $$
 $$;
 COMMENT ON FUNCTION hubspot.statement_for_event_property(oid, text, text, oid) IS 'the statement that adds a property for the values of a column to the definition of an event';
 
+/* A property of that name is meant where HubSpot has one. */
+CREATE FUNCTION hubspot.associated_object(server oid, of text, name text, OUT object text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT x.object
+	FROM (SELECT t.object FROM hubspot.record_types() t WHERE NOT t.stands_alone AND $3 IN (t.object, t.type_id)
+		UNION ALL
+		SELECT o.type_id FROM hubspot.object o WHERE o.server = $1 AND $3 IN (o.type_id, o.name, o.full_name)) x
+	WHERE NOT EXISTS (SELECT FROM hubspot.property p WHERE p.server = $1 AND p.object = $2 AND p.name = $3)
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION hubspot.associated_object(oid, text, text) IS 'object of whose records a column has the keys that a mapping of the other object gives this name; NULL: it is a property';
+
 /* Names of a mapping that say whose the record is, or what, and are no property. */
 CREATE FUNCTION hubspot.is_reserved(object text, trait text) RETURNS boolean
 LANGUAGE sql IMMUTABLE

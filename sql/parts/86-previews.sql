@@ -50,7 +50,7 @@ AS $$
 	SELECT p.it->>'trait', p.it->>'property'
 	FROM hubspot.sync d
 	JOIN pg_foreign_server s ON s.srvname = d.server
-	CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_object('trait', c.property)) AS list FROM jsonb_to_recordset(d.columns) AS c(property text)) c
+	CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_object('trait', c.property)) AS list FROM jsonb_to_recordset(d.columns) AS c(property text, association text) WHERE c.association IS NULL) c
 	CROSS JOIN LATERAL jsonb_array_elements(hubspot.preview_columns(s.oid, d.object, d.event, c.list)) AS p(it)
 	WHERE d.id = $1
 $$;
@@ -178,15 +178,14 @@ BEGIN
 	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
 		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_columns(server, object, event, key_column, columns, creates);
-	RETURN QUERY SELECT 'needs', r.property, format('HubSpot wants it of a new %s (%s), and no column is it: who creates one without it is refused (required_property)', object, r.says), NULL::jsonb
-		FROM hubspot.required_properties(server, object) r
-		WHERE mode <> 'update' AND r.property <> ALL (ARRAY(SELECT coalesce(c.it->>'property', '') FROM jsonb_array_elements(columns) AS c(it)))
-			AND r.property IS DISTINCT FROM hubspot.id_property_of(server, object);
+	RETURN QUERY SELECT 'association', a.it->>'column', format('%s -> %s: associated with the %s that it is the key of', a.it->>'label', a.it->>'trait', a.it->>'trait'), a.it->'object'
+		FROM jsonb_array_elements(source->'associations') AS a(it);
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns, creates);
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),
 			LATERAL (SELECT p.* FROM hubspot.preview_sample(server, object, (SELECT t.call FROM hubspot.object_type(preview_sync.object) t),
-					hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait, r.it->'traits'), r.it->>'key',
+					hubspot.preview_message(server, object, event, r.it->>'key', key_is_trait,
+						(r.it->'traits') - ARRAY(SELECT a->>'trait' FROM jsonb_array_elements(source->'associations') a)), r.it->>'key',
 					object <> 'event' AND hubspot.fate_of_unknown(server, creates, false) = 'created') p
 				WHERE r.it->>'key' <> ''
 			UNION ALL SELECT 'sample', NULL, 'left out, as it has no key', NULL WHERE (r.it->>'key' <> '') IS NOT TRUE) s

@@ -276,24 +276,30 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH tables AS (
-		SELECT s.*, o.object, o.why, s.kind NOT IN ('table', 'partitioned table') AS is_compared,
+		SELECT s.*, coalesce(x.type_id, o.object) AS object, CASE WHEN x.type_id IS NOT NULL THEN format('the account has a custom object %s', x.name) ELSE o.why END AS why, s.kind NOT IN ('table', 'partitioned table') AS is_compared,
 			EXISTS (SELECT FROM pg_constraint k WHERE k.confrelid = s.relation AND k.contype = 'f' AND cardinality(k.confkey) = 1
 				AND (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = k.confrelid AND a.attnum = k.confkey[1]) NOT IN (coalesce(s.email, ''), coalesce(s.domain, ''))) AS is_referred,
-			(SELECT d.name FROM hubspot.sync d JOIN pg_foreign_server f ON f.srvname = d.server WHERE d.relation = s.relation AND d.kind = 'sync' AND f.oid = $2 AND d.object = o.object ORDER BY d.name LIMIT 1) AS declared
+			(SELECT d.name FROM hubspot.sync d JOIN pg_foreign_server f ON f.srvname = d.server WHERE d.relation = s.relation AND d.kind = 'sync' AND f.oid = $2 AND d.object = coalesce(x.type_id, o.object) ORDER BY d.name LIMIT 1) AS declared
 		FROM hubspot.schema_tables($1, $3, $4) s
 		CROSS JOIN LATERAL (SELECT coalesce(bool_or((c->>'is_unique')::boolean), false) AS email FROM jsonb_array_elements(s.columns) c WHERE c->>'name' = s.email) is_unique
 		LEFT JOIN LATERAL hubspot.object_of_table(s.word, s.email, is_unique.email, s.domain, s.title, s.is_link) o ON true
+		LEFT JOIN LATERAL (SELECT k.type_id, k.name FROM hubspot.object k WHERE k.server = $2 AND hubspot.words_of_name(k.name) = hubspot.words_of_name(s.name) LIMIT 1) x ON true
+	), numbered AS (
+		SELECT t.*, row_number() OVER (PARTITION BY t.object ORDER BY t.is_referred DESC, t.name) AS n, first_value(t.name) OVER (PARTITION BY t.object ORDER BY t.is_referred DESC, t.name) AS first
+		FROM tables t
 	)
 	SELECT coalesce(jsonb_object_agg(t.relation::text, to_jsonb(t) || jsonb_build_object('source', format('%s.%I', $1::regnamespace, t.name), 'refusal', CASE
 		WHEN t.object IS NULL THEN coalesce(t.why, 'neither its name nor its columns say what it is in HubSpot')
-		WHEN NOT EXISTS (SELECT FROM hubspot.object_types() y WHERE y.object = t.object AND y.can_be_synced) THEN format('%s by its name, which hubspot_sync() takes, and is not proposed', t.object)
+		WHEN NOT hubspot.object_can_be_synced(t.object) THEN format('%s by its name, which hubspot_sync() does not write', t.object)
 		WHEN NOT t.is_compared AND NOT has_table_privilege($3, t.relation, 'TRIGGER') THEN 'no right to make triggers on it (GRANT TRIGGER)'
 		WHEN t.object = 'event' AND t.at IS NULL THEN 'a log by its name, but no column says when'
 		WHEN t.object = 'event' AND t.key_column IS NULL AND NOT t.is_compared THEN 'a log by its name, but no column says which row is which:' || chr(10) || 'it needs a primary key, or a unique index, of one column'
-		WHEN t.object IN ('contact', 'association', 'event') OR t.domain IS NOT NULL THEN NULL
+		WHEN t.object IN ('contact', 'association', 'event') OR (t.object = 'company' AND t.domain IS NOT NULL) THEN NULL
 		WHEN t.key_column IS NULL AND t.key_columns > 1 THEN format('%s %s, but its primary key has %s columns, and a key is one:%sadd a column that joins them (GENERATED ALWAYS AS (...) STORED), and a unique index on it', t.object, t.why, t.key_columns, chr(10))
-		WHEN t.key_column IS NULL THEN format('%s %s, but no column says which row is which:%sit needs a primary key, or a unique index, of one column', t.object, t.why, chr(10)) END)), '{}')
-	FROM tables t
+		WHEN t.key_column IS NULL THEN format('%s %s, but no column says which row is which:%sit needs a primary key, or a unique index, of one column', t.object, t.why, chr(10))
+		WHEN t.n > 1 AND y.call = 'record' THEN format('%s %s, as %s is, which is proposed: an object has one property for its ids', t.object, t.why, t.first) END)), '{}')
+	FROM numbered t
+	LEFT JOIN LATERAL hubspot.object_type(t.object) y ON true
 $$;
 COMMENT ON FUNCTION hubspot.schema_objects(oid, oid, oid, boolean) IS
 'tables of a schema, an object by their oids: the fields of hubspot.schema_tables(), the object that each is, and the refusal that says why a proposal leaves it out; null: it does not';
@@ -308,7 +314,58 @@ AS $$
 $$;
 COMMENT ON FUNCTION hubspot.propose_sync(oid, text, text, text, text, jsonb, text, boolean) IS 'the statement that declares a sync, as a proposal shows it; further: arguments behind the mapping';
 
-CREATE FUNCTION hubspot.propose_record(server oid, here jsonb, deletes text)
+/* What a column refers to, and whether a row can name that so. */
+CREATE FUNCTION hubspot.schema_references(tables jsonb, here jsonb)
+RETURNS TABLE ("column" text, object text, source text, table_name text, refusal text)
+LANGUAGE sql STABLE ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.name, t.it->>'object', c.refers_to::regclass::text, t.it->>'name', CASE WHEN t.it IS NULL THEN 'of no table of this proposal'
+		WHEN t.it->>'refusal' IS NOT NULL THEN 'left out' END
+	FROM jsonb_to_recordset($2->'columns') AS c(attnum smallint, name text, refers_to oid, left_out text)
+	LEFT JOIN LATERAL (SELECT $1->c.refers_to::text AS it) t ON true
+	WHERE c.refers_to IS NOT NULL AND c.left_out IS NULL
+	ORDER BY c.attnum
+$$;
+COMMENT ON FUNCTION hubspot.schema_references(jsonb, jsonb) IS 'columns of a table that refer to others, with the object that those are';
+
+/* The property of an object that has the user's own ids; NULL: none is named. */
+CREATE FUNCTION hubspot.id_property(server oid, object text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN t.call <> 'record' THEN hubspot.server_option($1, t.id_option)
+		ELSE (SELECT btrim(split_part(e.entry, '=', 2)) FROM unnest(string_to_array(hubspot.server_option($1, t.id_option), ',')) AS e(entry)
+			WHERE hubspot.word_of_object(btrim(split_part(e.entry, '=', 1))) = $2 LIMIT 1) END
+	FROM hubspot.object_type($2) t
+$$;
+COMMENT ON FUNCTION hubspot.id_property(oid, text) IS 'property of an object that has the user''s own ids, as the options of the SERVER say; NULL: they name none';
+
+CREATE FUNCTION hubspot.propose_id_property(here jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_to_string(hubspot.words_of_name(here->>'name'), '_') || '_id'
+$$;
+COMMENT ON FUNCTION hubspot.propose_id_property(jsonb) IS 'name of the property for the ids of a table''s rows';
+
+/* Of several that refer to one object the first: a mapping has each name once.  A custom object tells what it can be associated with. */
+CREATE FUNCTION hubspot.propose_columns(server oid, tables jsonb, here jsonb) RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(jsonb_agg(jsonb_build_object('trait', f.object, 'column', f."column") ORDER BY f.n), '[]')
+	FROM (SELECT DISTINCT ON (r.object) r.object, r."column", r.n FROM hubspot.schema_references($2, $3) WITH ORDINALITY AS r("column", object, source, table_name, refusal, n)
+		WHERE r.refusal IS NULL AND r.object IS DISTINCT FROM $3->>'object' ORDER BY r.object, r.n) f
+	JOIN hubspot.object_type(f.object) t ON t.is_record
+	JOIN hubspot.object_type($3->>'object') own ON true
+	WHERE NOT EXISTS (SELECT FROM hubspot.record_types() y WHERE y.stands_alone AND y.object IN (t.object, own.object))
+		AND NOT EXISTS (SELECT FROM hubspot.object c WHERE c.server = $1 AND c.type_id IN (t.type_id, own.type_id)
+			AND NOT EXISTS (SELECT FROM jsonb_array_elements(c.associations) a WHERE ARRAY[a->>'from', a->>'to'] IN (ARRAY[t.type_id, own.type_id], ARRAY[own.type_id, t.type_id])))
+$$;
+COMMENT ON FUNCTION hubspot.propose_columns(oid, jsonb, jsonb) IS 'columns of a table of records that hold keys of other records, as pairs of a mapping';
+
+CREATE FUNCTION hubspot.propose_record(server oid, tables jsonb, here jsonb, deletes text)
 RETURNS TABLE (step integer, what text, name text, statement text, remark text)
 LANGUAGE plpgsql STABLE ROWS 5
 SET search_path = pg_catalog, pg_temp
@@ -325,58 +382,49 @@ DECLARE
 	id_property text;
 	mapping record;
 	pairs jsonb := '[]';
+	associations jsonb := '[]';		/* columns that hold keys of other records */
 	lacking record;
 	has_unknown boolean := false;
 	has_lacking boolean := false;
 BEGIN
-	SELECT t.* INTO type FROM hubspot.object_types() t WHERE t.object = propose_record.here->>'object';
-	id_property := hubspot.server_option(server, type.id_option);
-	by_itself := CASE type.natural_key WHEN 'email' THEN here->>'email' ELSE here->>'domain' END;
+	SELECT t.* INTO type FROM hubspot.object_type(propose_record.here->>'object') t;
+	id_property := hubspot.id_property(server, propose_record.here->>'object');
+	by_itself := CASE type.natural_key WHEN 'email' THEN here->>'email' WHEN 'domain' THEN here->>'domain' END;
 	by_id := key IS NOT NULL AND ((here->>'is_referred')::boolean OR id_property IS NOT NULL OR by_itself IS NULL);
 
 	/* The userId of a contact is remembered by the address that is told with it; a company has no such memory. */
-	IF by_id AND id_property IS NULL AND type.natural_key <> 'email' THEN
-		id_property := array_to_string(hubspot.words_of_name(here->>'name'), '_') || '_id';
+	IF by_id AND id_property IS NULL AND type.natural_key IS DISTINCT FROM 'email' THEN
+		id_property := hubspot.propose_id_property(here);
 		RETURN QUERY SELECT 1, 'key', source, format('SELECT %I.hubspot_create_property(%L, %L, ''string'', is_unique => true, server => %L);', functions, object, id_property, account),
 			format('a unique property for %s, by which HubSpot finds the %s', key, object);
+		/* the other objects have one option together: see schema_proposal() */
 		RETURN QUERY SELECT 1, 'key', source, format('ALTER SERVER %I OPTIONS (ADD %I %L);', account, type.id_option, id_property),
-			format('%s says which %s of this account is meant, in calls of yours as well', type.id_member, object);
+			format('%s says which %s of this account is meant, in calls of yours as well', type.id_member, object) WHERE type.call <> 'record';
 	END IF;
 	IF by_id THEN
 		pairs := pairs || jsonb_build_object('trait', type.id_member, 'column', key);
 	END IF;
+	IF type.call = 'record' THEN
+		associations := hubspot.propose_columns(server, tables, here);
+	END IF;
 	IF by_itself IS NOT NULL THEN
 		pairs := pairs || jsonb_build_object('trait', CASE WHEN by_itself ~* '(domain|mail)' THEN type.natural_key ELSE coalesce(type.key_trait, type.natural_key) END, 'column', by_itself);
 	END IF;
-	SELECT * INTO mapping FROM hubspot.schema_mapping(server, object, NULL, here->'columns', ARRAY[coalesce(CASE WHEN by_id THEN key END, ''), coalesce(by_itself, '')]);
+	SELECT * INTO mapping FROM hubspot.schema_mapping(server, object, NULL, here->'columns',
+		ARRAY[coalesce(CASE WHEN by_id THEN key END, ''), coalesce(by_itself, '')] || ARRAY(SELECT a->>'column' FROM jsonb_array_elements(associations) a));
 	FOR lacking IN SELECT * FROM hubspot.lacking_properties(server, object, NULL, mapping.pairs) LOOP
 		has_lacking := has_lacking OR lacking.known;
 		has_unknown := has_unknown OR NOT lacking.known;
 		RETURN QUERY SELECT 2, 'property', source, lacking.statement || ';', 'HubSpot has no such property; without it the column is left out' WHERE lacking.known;
 	END LOOP;
 	RETURN QUERY SELECT 3, 'sync', source,
-		hubspot.propose_sync(server, source, here->>'name', object, NULL, pairs || mapping.pairs, concat_ws(', ', format('deletes => %L', deletes),
+		hubspot.propose_sync(server, source, here->>'name', object, NULL, pairs || mapping.pairs || associations, concat_ws(', ', format('deletes => %L', deletes),
 			CASE WHEN has_lacking THEN 'create_in_hubspot => NULL' WHEN has_unknown THEN 'create_in_hubspot => true' END), (here->>'is_compared')::boolean),
 		concat_ws(chr(10), format('%s: %s', object, here->>'why'), CASE WHEN has_unknown AND NOT has_lacking THEN 'what HubSpot lacks is created, as it has not told its properties' END,
 			'left out: ' || mapping.left_out);
 END
 $$;
-COMMENT ON FUNCTION hubspot.propose_record(oid, jsonb, text) IS 'statements for a table whose rows are records of the CRM; here: it, as hubspot.schema_objects() says';
-
-/* What a column refers to, and whether a row can name that so. */
-CREATE FUNCTION hubspot.schema_references(tables jsonb, here jsonb)
-RETURNS TABLE ("column" text, object text, source text, table_name text, refusal text)
-LANGUAGE sql STABLE ROWS 3
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT c.name, t.it->>'object', c.refers_to::regclass::text, t.it->>'name', CASE WHEN t.it IS NULL THEN 'of no table of this proposal'
-		WHEN t.it->>'refusal' IS NOT NULL THEN 'left out' END
-	FROM jsonb_to_recordset($2->'columns') AS c(attnum smallint, name text, refers_to oid, left_out text)
-	LEFT JOIN LATERAL (SELECT $1->c.refers_to::text AS it) t ON true
-	WHERE c.refers_to IS NOT NULL AND c.left_out IS NULL
-	ORDER BY c.attnum
-$$;
-COMMENT ON FUNCTION hubspot.schema_references(jsonb, jsonb) IS 'columns of a table that refer to others, with the object that those are';
+COMMENT ON FUNCTION hubspot.propose_record(oid, jsonb, jsonb, text) IS 'statements for a table whose rows are records of the CRM; tables: all of its schema, as hubspot.schema_objects() says, here: it';
 
 /* A contact that belongs to the company that its row names; or a table of who belongs to what. */
 CREATE FUNCTION hubspot.propose_associations(server oid, tables jsonb, here jsonb)
@@ -461,9 +509,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	tables jsonb := hubspot.schema_objects(schema, server, role, views);
+	account text := (SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = server);
+	listed text := hubspot.server_option(server, 'id_properties');
+	further text;	/* entries of the option for objects that have none */
 BEGIN
+	SELECT string_agg(format('%s=%s', t.it->>'object', hubspot.propose_id_property(t.it)), ', ' ORDER BY t.it->>'name') INTO further
+	FROM jsonb_each(tables) AS t(relation, it), hubspot.object_type(t.it->>'object') y
+	WHERE y.call = 'record' AND t.it->>'refusal' IS NULL AND t.it->>'declared' IS NULL AND hubspot.id_property(server, t.it->>'object') IS NULL;
 	RETURN QUERY
-		SELECT row_number() OVER (ORDER BY p.step, o.n, p.n), p.what, p.name, p.statement, p.remark
+		SELECT row_number() OVER (ORDER BY p.step, p.place, p.n), p.what, p.name, p.statement, p.remark FROM (
+		SELECT p.*, o.n AS place
 		FROM unnest(hubspot.order_of_references(ARRAY(SELECT k::oid FROM jsonb_object_keys(tables) k ORDER BY tables->k->>'name'))) WITH ORDINALITY AS o(relation, n)
 		CROSS JOIN LATERAL (SELECT tables->o.relation::text AS it) h
 		CROSS JOIN LATERAL (
@@ -474,11 +529,14 @@ BEGIN
 			SELECT 9, 'left out', h.it->>'source', NULL, format('declared already, as %s', quote_literal(h.it->>'declared')), 0 WHERE h.it->>'refusal' IS NULL AND h.it->>'declared' IS NOT NULL
 			UNION ALL
 			SELECT s.*, row_number() OVER () FROM (
-				SELECT r.* FROM hubspot.propose_record(server, h.it, deletes) r WHERE h.it->>'object' NOT IN ('event', 'association') AND h.it->>'refusal' IS NULL AND h.it->>'declared' IS NULL
+				SELECT r.* FROM hubspot.propose_record(server, tables, h.it, deletes) r WHERE h.it->>'object' NOT IN ('event', 'association') AND h.it->>'refusal' IS NULL AND h.it->>'declared' IS NULL
 				UNION ALL
 				SELECT e.* FROM hubspot.propose_event(server, tables, h.it) e WHERE h.it->>'object' = 'event' AND h.it->>'refusal' IS NULL AND h.it->>'declared' IS NULL
 				UNION ALL
 				SELECT a.* FROM hubspot.propose_associations(server, tables, h.it) a WHERE h.it->>'refusal' IS NULL AND h.it->>'declared' IS NULL) s) p
+		UNION ALL
+		SELECT 1, 'key', NULL, format('ALTER SERVER %I OPTIONS (%s id_properties %L);', account, CASE WHEN listed IS NULL THEN 'ADD' ELSE 'SET' END, concat_ws(', ', listed, further)),
+			'by which records of these objects are found, in calls of yours as well', 0, 1000000 WHERE further IS NOT NULL) p
 		ORDER BY 1;
 END
 $$;

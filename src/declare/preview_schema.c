@@ -75,11 +75,10 @@ preview_await_schema(Oid server, Object part)
 }
 
 void
-preview_await_schemas(Oid server)
+preview_await_schemas(Oid server, const Object *parts, int count)
 {
 	TimestampTz start = GetCurrentTimestamp();
 
-	for (int i = 0; i < OBJECT_COUNT; i++)
-		if (object_types[i].can_be_synced)
-			await(server, (Object) i, start);
+	for (int i = 0; i < count; i++)
+		await(server, parts[i], start);
 }

@@ -14,7 +14,7 @@
  */
 extern void preview_await_schema(Oid server, Object part);
 
-/* The same for all that can be synced, 5 seconds in all. */
-extern void preview_await_schemas(Oid server);
+/* The same for several, 5 seconds in all. */
+extern void preview_await_schemas(Oid server, const Object *parts, int count);
 
 #endif							/* HUBSPOT_PREVIEW_SCHEMA_H */

@@ -80,21 +80,25 @@ below_words(Oid relation)
 }
 
 static void
-describe_columns(StringInfo json, const Sync *sync, const SyncSource *source)
+describe_columns(StringInfo json, const Sync *sync, const SyncSource *source, bool of_associations)
 {
 	int			n = 0;
 	ListCell   *cell;
 
-	appendStringInfoString(json, ",\"columns\":[");
+	appendStringInfo(json, ",\"%s\":[", of_associations ? "associations" : "columns");
 	foreach(cell, sync->columns)
 	{
 		const SyncColumn *column = lfirst(cell);
 		Form_pg_attribute attribute = row_find_attribute(source->desc, column->column);
 
+		if ((column->association != NULL) != of_associations)
+			continue;
 		appendStringInfo(json, "%s{\"n\":%d,\"type\":%u", n > 0 ? "," : "", n + 1,
 						 getBaseType(attribute->atttypid));
 		append_member(json, "column", column->column);
 		append_member(json, "trait", column->property);
+		if (of_associations)
+			append_member(json, "object", column->association);
 		append_member(json, "label",
 					  format_type_with_typemod(attribute->atttypid, attribute->atttypmod));
 		appendStringInfoChar(json, '}');
@@ -169,7 +173,8 @@ preview_describe_source(const Sync *sync, const SyncSource *source)
 	unseen = sync->follows ? sync_follow_unseen(source->relation) : NULL;
 	if (unseen != NULL)
 		append_member(&json, "unseen", unseen);
-	describe_columns(&json, sync, source);
+	describe_columns(&json, sync, source, false);
+	describe_columns(&json, sync, source, true);
 	describe_rows(&json, sync);
 	appendStringInfoChar(&json, '}');
 	return json.data;

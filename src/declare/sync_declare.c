@@ -12,11 +12,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "nodes/pg_list.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 #include "base/hubspot.h"
 #include "account/account.h"
@@ -140,6 +143,7 @@ add_column(Sync *sync, const SyncSource *source, char *property, Form_pg_attribu
 	SyncColumn *column = palloc(sizeof(SyncColumn));
 
 	column->property = property;
+	column->association = NULL;
 	column->column = pstrdup(NameStr(attribute->attname));
 	column->attnum = OidIsValid(source->relation) ? attribute->attnum : InvalidAttrNumber;
 	column->type = format_type_extended(getBaseType(attribute->atttypid), -1,
@@ -193,6 +197,46 @@ take_columns(Sync *sync, const SyncSource *source, Jsonb *mapping)
 
 		if (!attribute->attisdropped)
 			add_column(sync, source, pstrdup(name), sync_source_column(source, name));
+	}
+}
+
+static void
+take_word(void *arg)
+{
+	*(char **) arg = SPI_processed == 0 ? NULL
+		: MemoryContextStrdup(TopTransactionContext,
+							  SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+}
+
+/*
+ * Names of a mapping that are objects: their columns hold keys of records that this one is
+ * associated with.  Contacts and companies have properties of such names.
+ */
+static void
+find_associations(const Sync *sync)
+{
+	Oid			types[] = {OIDOID, TEXTOID, TEXTOID};
+	Datum		values[lengthof(types)];
+	ListCell   *cell;
+
+	if (object_types[sync->object].call != CALL_RECORD || object_types[sync->object].stands_alone)
+		return;
+	values[0] = ObjectIdGetDatum(account_resolve(sync->server));
+	values[1] = CStringGetTextDatum(object_types[sync->object].name);
+	foreach(cell, sync->columns)
+	{
+		SyncColumn *column = lfirst(cell);
+
+		values[2] = CStringGetTextDatum(column->property);
+		(void) sync_execute("SELECT a.object FROM hubspot.associated_object($1, $2, $3) a"
+							" WHERE a.object IS NOT NULL", lengthof(types), types, values, NULL,
+							take_word, &column->association);
+		if (column->association != NULL && !sync->follows)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a source that is compared cannot be mapped to the association \"%s\"",
+							column->property),
+					 errhint("Follow a table, or leave the column out.")));
 	}
 }
 
@@ -430,6 +474,7 @@ sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const cha
 	if (sync->follows)
 		refuse_foreign_partition(source);
 	take_columns(sync, source, mapping);
+	find_associations(sync);
 	check_object(sync, mapping != NULL);
 	take_key(sync, source, key);
 	check_unique(sync, source);
@@ -456,7 +501,8 @@ same_columns(const Sync *a, const Sync *b)
 		const SyncColumn *one = list_nth(a->columns, i);
 		const SyncColumn *other = list_nth(b->columns, i);
 
-		if (strcmp(one->property, other->property) != 0 || one->attnum != other->attnum ||
+		if (strcmp(one->property, other->property) != 0 ||
+			!same_text(one->association, other->association) || one->attnum != other->attnum ||
 			(one->attnum == InvalidAttrNumber && strcmp(one->column, other->column) != 0))
 			return false;
 	}
@@ -496,6 +542,58 @@ fill_for(const Sync *before, const Sync *sync, bool backfill)
 
 /* ---- the function -------------------------------------------------------------------------- */
 
+/* "dealname, dealstage": those that no column is mapped to; empty: none. */
+static char *
+unmapped_at_birth(const Sync *sync)
+{
+	const char *list = object_types[sync->object].born_with;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	while (list != NULL && *list != '\0')
+	{
+		char	   *name = pnstrdup(list, strcspn(list, ","));
+
+		if (mapped_to(sync, name) == NULL)
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", name);
+		list += strlen(name);
+		list += strspn(list, ", ");
+	}
+	return names.data;
+}
+
+static bool
+is_associated(const Sync *sync)
+{
+	ListCell   *cell;
+
+	foreach(cell, sync->columns)
+		if (((const SyncColumn *) lfirst(cell))->association != NULL)
+		return true;
+	return false;
+}
+
+/* An account may ask for less, or have all records already: so it is no error. */
+static void
+tell_birth(const Sync *sync)
+{
+	const CrmType *type = &object_types[sync->object];
+	const char *names = type->is_record ? unmapped_at_birth(sync) : "";
+
+	if (sync->mode == SYNC_UPDATE)
+		return;
+	if (names[0] != '\0')
+		ereport(NOTICE,
+				(errmsg("HubSpot creates no %s without these properties, which \"%s\" does not map: "
+						"%s", type->name, sync->name, names),
+				 errdetail("Rows of records that it does not have yet may be rejected.")));
+	if (type->born_associated && !is_associated(sync))
+		ereport(NOTICE,
+				(errmsg("HubSpot creates no %s without an association, of which \"%s\" maps none",
+						type->name, sync->name),
+				 errhint("Map a column that holds the key of a contact, a company or a deal.")));
+}
+
 /* Tell how the sync works, if that may surprise. */
 static void
 tell_method(Sync *sync, const SyncSource *source)
@@ -532,6 +630,7 @@ hubspot_sync(PG_FUNCTION_ARGS)
 
 	before = sync_replaced(sync.name, SYNC_IS_SYNC);
 	tell_method(&sync, &source);
+	tell_birth(&sync);
 	if (!sync.follows)
 		(void) refresh_describe(&sync); /* raises an error unless its owner may run it like a
 										 * refresh */

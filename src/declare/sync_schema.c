@@ -24,6 +24,7 @@
 #include "account/account.h"
 #include "backend/statement.h"
 #include "declare/preview_schema.h"
+#include "facts/reading_store.h"
 #include "store/act_as.h"
 #include "sync/sync_argument.h"
 
@@ -35,6 +36,8 @@ enum
 	ARG_SCHEMA, ARG_DRY_RUN, ARG_SERVER, ARG_DELETES, ARG_VIEWS
 };
 #define STATEMENT_COLUMN	4
+
+#define OBJECTS_SECONDS 3600	/* how old what is known of custom objects may be */
 
 static void
 need(FunctionCallInfo fcinfo, int arg, const char *name)
@@ -52,6 +55,41 @@ deletes_argument(FunctionCallInfo fcinfo)
 	need(fcinfo, ARG_DELETES, "deletes");
 	return sync_deletes_names[sync_word_argument(fcinfo, ARG_DELETES, "deletes",
 												 sync_deletes_names, SYNC_DELETES_REMOVE)];
+}
+
+/* What HubSpot has of the objects that the tables are is read first, where that can be. */
+static void
+await_objects(Oid schema, Oid server, bool views)
+{
+	static const char *const sql =
+	"SELECT DISTINCT t.it->>'object'"
+	" FROM jsonb_each(hubspot.schema_objects($1, $2, $3, $4)) AS t(relation, it)"
+	" WHERE hubspot.object_has_schema(t.it->>'object')";
+	Oid			types[] = {OIDOID, OIDOID, OIDOID, BOOLOID};
+	Datum		values[] = {
+		ObjectIdGetDatum(schema), ObjectIdGetDatum(server), ObjectIdGetDatum(GetUserId()),
+		BoolGetDatum(views)
+	};
+	Object		objects[OBJECT_MAX];
+	int			count = 0;
+	Identity	before;
+
+	act_as_extension(&before);
+	SPI_connect();
+	if (statement_execute(sql, lengthof(types), types, values, NULL, true, OBJECT_MAX) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not look at a schema");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *word = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		int			object = object_of_name(word, strlen(word));
+
+		if (object >= 0 && object < OBJECT_MAX)
+			objects[count++] = (Object) object;
+	}
+	SPI_finish();
+	act_back(&before);
+	preview_await_schemas(server, objects, count);
 }
 
 /*
@@ -109,7 +147,8 @@ hubspot_sync_schema(PG_FUNCTION_ARGS)
 		account_resolve(PG_ARGISNULL(ARG_SERVER) ? NULL : NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 	account_check_usage(server, GetUserId());
 	schema = LookupExplicitNamespace(NameStr(*PG_GETARG_NAME(ARG_SCHEMA)), false);
-	preview_await_schemas(server);
+	(void) reading_await(server, READING_OBJECTS, "", OBJECTS_SECONDS);
+	await_objects(schema, server, PG_GETARG_BOOL(ARG_VIEWS));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	statements = propose(fcinfo, schema, server, deletes_argument(fcinfo));
 	if (PG_GETARG_BOOL(ARG_DRY_RUN))

@@ -240,6 +240,8 @@ columns_json(const Sync *sync)
 	{
 		const SyncColumn *column = lfirst(cell);
 
+		if (column->association != NULL)
+			continue;
 		appendStringInfo(&json, "%s{\"n\": %d, \"column\": ",
 						 json.len > 1 ? ", " : "", foreach_current_index(cell) + 1);
 		escape_json(&json, column->column);

@@ -314,6 +314,15 @@ member_text(JsonbContainer *object, const char *name)
 	return pnstrdup(found.val.string.val, found.val.string.len);
 }
 
+static char *
+member_text_or_null(JsonbContainer *object, const char *name)
+{
+	JsonbValue	found;
+
+	return getKeyJsonValueFromContainer(object, name, strlen(name), &found) != NULL
+		? member_text(object, name) : NULL;
+}
+
 static AttrNumber
 member_attnum(JsonbContainer *object)
 {
@@ -354,6 +363,7 @@ read_columns(MemoryContext context)
 		one->property = member_text(element->val.binary.data, "property");
 		one->column = member_text(element->val.binary.data, "column");
 		one->attnum = member_attnum(element->val.binary.data);
+		one->association = member_text_or_null(element->val.binary.data, "association");
 		one->type = getKeyJsonValueFromContainer(element->val.binary.data, "type", 4, &type) != NULL
 			? member_text(element->val.binary.data, "type") : NULL;
 		columns = lappend(columns, one);

@@ -104,6 +104,8 @@ typedef struct SyncColumn
 	AttrNumber	attnum;			/* of a table or view: the column's name may have changed since */
 	char	   *type;			/* qualified name of the column's type when it was declared; or
 								 * NULL */
+	char	   *association;	/* it holds keys of this object, which the record is associated
+								 * with; NULL: it is a property */
 } SyncColumn;
 
 /* A row of hubspot.sync.  Everything is palloc'd in the context of sync_load()'s caller. */

@@ -222,7 +222,9 @@ sync_applied_row(SyncRowPlan *plan, const TriggerData *trigger)
 	queue = sync_rows_open(plan, 1, false);
 	if (removes)
 		sync_rows_remove(queue, before);
-	if (now != NULL)
+	if (now != NULL && before != NULL)
+		sync_rows_change(queue, before, now);
+	else if (now != NULL)
 		(void) sync_rows_queue(queue, now);
 	sync_rows_end(queue);
 }

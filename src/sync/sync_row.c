@@ -66,21 +66,25 @@ add_member(SyncRowPlan *plan, Place place, const char *name, Form_pg_attribute a
 
 	member->place = place;
 	member->is_key = is_key;
+	member->compared = -1;
 	row_column_init(&member->column, name, attribute);
+	if (is_key || place == PLACE_ASSOCIATIONS)
+		row_column_init(&member->end, is_key ? "from_id" : "to_id", attribute);
 }
 
-static void
+/* Returns its number among those that are compared. */
+static int
 add_compared(SyncRowPlan *plan, Form_pg_attribute attribute)
 {
 	Compared   *compared = &plan->compared[plan->ncompared];
 
 	for (int i = 0; i < plan->ncompared; i++)
 		if (plan->compared[i].attno == attribute->attnum)
-			return;
+			return i;
 	compared->attno = attribute->attnum;
 	compared->by_value = attribute->attbyval;
 	compared->len = attribute->attlen;
-	plan->ncompared++;
+	return plan->ncompared++;
 }
 
 static bool
@@ -145,6 +149,13 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 		}
 
 		/* An association's message names its company by the trait website. */
+		if (column->association != NULL)
+		{
+			add_member(plan, PLACE_ASSOCIATIONS, "id", attribute, false);
+			plan->members[plan->nmembers - 1].object = column->association;
+			plan->members[plan->nmembers - 1].compared = add_compared(plan, attribute);
+			continue;
+		}
 		if (top == NULL)
 			add_member(plan, PLACE_TRAITS,
 					   plan->sync->object == OBJECT_IS_ASSOCIATION ? "website" : column->property,
@@ -153,7 +164,7 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 			add_member(plan, PLACE_TOP, top, attribute, is_key);
 		if (plan->sync->object != OBJECT_IS_EVENT ||
 			(top != NULL && strcmp(top, "timestamp") == 0))
-			add_compared(plan, attribute);
+			(void) add_compared(plan, attribute);
 		names_key |= is_key && (top != NULL || is_key_trait(plan->sync->object, column->property));
 	}
 	return names_key;
@@ -204,7 +215,7 @@ sync_row_plan(const Sync *sync, TupleDesc desc, const char **problem)
 	plan->members = palloc0(sizeof(Member) * room);
 	plan->compared = palloc0(sizeof(Compared) * room);
 	/* First, so that sync_row_key_differs() finds the key at a fixed place. */
-	add_compared(plan, key);
+	(void) add_compared(plan, key);
 
 	/*
 	 * An event needs the key in any case: its messageId is made from the key, so that a row that
@@ -302,6 +313,13 @@ sync_row_differs(const SyncRowPlan *plan, TupleTableSlot *before, TupleTableSlot
 		if (differs_in(&plan->compared[i], before, now))
 			return true;
 	return false;
+}
+
+bool
+sync_row_association_differs(const SyncRowPlan *plan, const Member *member, TupleTableSlot *before,
+							 TupleTableSlot *now)
+{
+	return differs_in(&plan->compared[member->compared], before, now);
 }
 
 bool

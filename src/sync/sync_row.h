@@ -67,8 +67,13 @@ extern void sync_rows_choose(SyncRows *rows, List *names);
 /* The path of the key in a message, as an array of text. */
 extern Datum sync_rows_key_path(const SyncRows *rows);
 
-/* Queue a row; returns the outbox id, or 0 if its key is NULL or empty: such a row is left out. */
+/*
+ * Queue a row; returns the outbox id, or 0 if its key is NULL or empty: such a row is left out.
+ * sync_rows_change(): a row that was another one before, of the same record; associations that have
+ * not changed are not said again, and those that were are ended.
+ */
 extern int64 sync_rows_queue(SyncRows *rows, TupleTableSlot *slot);
+extern void sync_rows_change(SyncRows *rows, TupleTableSlot *before, TupleTableSlot *now);
 extern void sync_rows_remove(SyncRows *rows, TupleTableSlot *slot);
 
 /*

@@ -13,7 +13,8 @@ typedef enum Place
 {
 	PLACE_TOP,					/* beside the traits */
 	PLACE_TRAITS,				/* or the properties of an event */
-	PLACE_MESSAGE_ID			/* part of it */
+	PLACE_MESSAGE_ID,			/* part of it */
+	PLACE_ASSOCIATIONS			/* what the record is associated with */
 } Place;
 
 /* A column of the message.  The key's column may be there twice. */
@@ -22,10 +23,18 @@ typedef struct Member
 	Place		place;
 	bool		is_key;
 	RowColumn	column;
+	RowColumn	end;			/* of the key and of PLACE_ASSOCIATIONS: the same as an end of an
+								 * association */
+	const char *object;			/* of PLACE_ASSOCIATIONS: whose key it holds */
+	int			compared;		/* number in SyncRowPlan.compared; -1: in none */
 } Member;
 
 /* Whether it is the time of an event. */
 extern bool sync_row_is_time(const Member *member);
+
+/* Whether a member of PLACE_ASSOCIATIONS has another value. */
+extern bool sync_row_association_differs(const SyncRowPlan *plan, const Member *member,
+										 TupleTableSlot *before, TupleTableSlot *now);
 
 /* A column that is compared between two rows. */
 typedef struct Compared

@@ -39,6 +39,8 @@ struct SyncRows
 	int64		keyless;		/* rows that were left out, as they have no key */
 	Enqueue    *calls;
 	Enqueue    *deletions;		/* NULL: not begun */
+	Enqueue    *endings;		/* of associations; NULL: not begun */
+	TupleTableSlot *before;		/* of the row that is queued, the same record's; or NULL */
 	List	   *chosen;			/* names of the columns to be sent; NIL: all */
 	MemoryContext home;
 	MemoryContext row;			/* reset for each */
@@ -69,6 +71,7 @@ typedef struct Draft
 	SyncRowPlan *plan;
 	List	   *chosen;			/* as in SyncRows */
 	TupleTableSlot *slot;
+	TupleTableSlot *before;		/* as in SyncRows */
 	RowRoom		room;
 	JsonbInState state;
 	char	   *problem;		/* why the row has no key; NULL: it has one */
@@ -166,6 +169,45 @@ push_traits(Draft *draft, bool cleared)
 	}
 }
 
+static bool
+is_null(const Member *member, TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	(void) slot_getattr(slot, member->column.attno, &isnull);
+	return isnull;
+}
+
+/* Add the associations; of a row that was there before those that it did not have. */
+static void
+push_associations(Draft *draft)
+{
+	SyncRowPlan *plan = draft->plan;
+	bool		is_open = false;
+
+	for (int i = 0; i < plan->nmembers && draft->chosen == NIL; i++)
+	{
+		Member	   *member = &plan->members[i];
+
+		if (member->place != PLACE_ASSOCIATIONS || is_null(member, draft->slot) ||
+			(draft->before != NULL &&
+			 !sync_row_association_differs(plan, member, draft->before, draft->slot)))
+			continue;
+		if (!is_open)
+		{
+			value_push_name(&draft->state, "associations");
+			pushJsonbValue(&draft->state, WJB_BEGIN_ARRAY, NULL);
+			is_open = true;
+		}
+		pushJsonbValue(&draft->state, WJB_BEGIN_OBJECT, NULL);
+		value_push_pair(&draft->state, "object", member->object);
+		push_column(draft, &member->column);
+		pushJsonbValue(&draft->state, WJB_END_OBJECT, NULL);
+	}
+	if (is_open)
+		pushJsonbValue(&draft->state, WJB_END_ARRAY, NULL);
+}
+
 static void
 push_message(Draft *draft, bool cleared)
 {
@@ -174,6 +216,8 @@ push_message(Draft *draft, bool cleared)
 	pushJsonbValue(&draft->state, WJB_BEGIN_OBJECT, NULL);
 	push_traits(draft, cleared);
 	pushJsonbValue(&draft->state, WJB_END_OBJECT, NULL);
+	if (!cleared)
+		push_associations(draft);
 }
 
 /* A delete call: a flat message that contains only the record's key. */
@@ -202,7 +246,8 @@ static Jsonb *
 make_message(const SyncRows *queue, TupleTableSlot *slot, Meaning meaning, char **problem)
 {
 	Draft		draft = {
-		.plan = queue->plan, .chosen = queue->chosen, .slot = slot, .room = row_room()
+		.plan = queue->plan, .chosen = queue->chosen, .slot = slot, .before = queue->before,
+		.room = row_room()
 	};
 	Jsonb	   *message;
 
@@ -348,6 +393,59 @@ sync_rows_queue(SyncRows *queue, TupleTableSlot *slot)
 	return queue_row(queue, queue->calls, slot, ROW_IS);
 }
 
+/* ---- associations that are no more ------------------------------------------------------ */
+
+/* The message that ends the one which a column of this row says. */
+static Jsonb *
+make_ending(SyncRowPlan *plan, Member *member, TupleTableSlot *slot)
+{
+	Draft		draft = {.plan = plan, .slot = slot, .room = row_room()};
+
+	pushJsonbValue(&draft.state, WJB_BEGIN_OBJECT, NULL);
+	value_push_pair(&draft.state, "from_object", object_types[plan->sync->object].name);
+	for (int i = 0; i < plan->nmembers; i++)
+		if (plan->members[i].is_key && plan->members[i].place == PLACE_TOP)
+			push_column(&draft, &plan->members[i].end);
+	value_push_pair(&draft.state, "to_object", member->object);
+	push_column(&draft, &member->end);
+	return value_end_object(&draft.state);
+}
+
+/* now: NULL, the record has none any more. */
+static void
+end_associations(SyncRows *queue, TupleTableSlot *before, TupleTableSlot *now)
+{
+	SyncRowPlan *plan = queue->plan;
+
+	for (int i = 0; i < plan->nmembers; i++)
+	{
+		Member	   *member = &plan->members[i];
+		MemoryContext old;
+
+		if (member->place != PLACE_ASSOCIATIONS || is_null(member, before) ||
+			(now != NULL && !sync_row_association_differs(plan, member, before, now)))
+			continue;
+		if (queue->endings == NULL)
+			queue->endings = begin(queue, CALL_DISSOCIATE);
+		old = MemoryContextSwitchTo(queue->row);
+		(void) enqueue_message(queue->endings, make_ending(plan, member, before));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(queue->row);
+	}
+}
+
+void
+sync_rows_change(SyncRows *queue, TupleTableSlot *before, TupleTableSlot *now)
+{
+	bool		is_same = !sync_row_key_differs(queue->plan, before, now);
+
+	if (is_same)
+		end_associations(queue, before, now);
+	queue->before = is_same ? before : NULL;
+	(void) sync_rows_queue(queue, now);
+	queue->before = NULL;
+}
+
 /* What a removed row means, and by which call: by what the definition says of deletes. */
 static const struct
 {
@@ -373,6 +471,9 @@ sync_rows_remove(SyncRows *queue, TupleTableSlot *slot)
 		queue->deletions = begin(queue, removals[deletes].call);
 	(void) queue_row(queue, removals[deletes].has_call ? queue->deletions : queue->calls, slot,
 					 removals[deletes].meaning);
+	/* the associations of an archived record go with it */
+	if (deletes == SYNC_DELETES_CLEAR && has_key(queue->plan, slot))
+		end_associations(queue, slot, NULL);
 }
 
 void
@@ -405,6 +506,8 @@ sync_rows_end(SyncRows *queue)
 	enqueue_end(queue->calls);
 	if (queue->deletions != NULL)
 		enqueue_end(queue->deletions);
+	if (queue->endings != NULL)
+		enqueue_end(queue->endings);
 	MemoryContextDelete(queue->row);
 	pfree(queue);
 }

@@ -106,7 +106,7 @@ static const char *const put_sql =
 " report = CASE WHEN " IS_ANOTHER " THEN EXCLUDED.report ELSE s.report END"
 " RETURNING id, report";
 
-/* The columns as a JSON array of {property, column, attnum}; NULL if there are none. */
+/* The columns as a JSON array of {property, column, attnum, type, association}; NULL if there are none. */
 static char *
 columns_text(const Sync *sync)
 {
@@ -130,6 +130,11 @@ columns_text(const Sync *sync)
 		{
 			appendStringInfoString(&text, ", \"type\": ");
 			escape_json(&text, column->type);
+		}
+		if (column->association != NULL)
+		{
+			appendStringInfoString(&text, ", \"association\": ");
+			escape_json(&text, column->association);
 		}
 		appendStringInfoChar(&text, '}');
 	}

@@ -371,7 +371,7 @@ queue_updates(Statement *statement)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (sync_row_differs(statement->plan->rows, before->slot, now->slot))
-			(void) sync_rows_queue(queue_of(statement), now->slot);
+			sync_rows_change(queue_of(statement), before->slot, now->slot);
 	}
 }
 

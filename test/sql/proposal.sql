@@ -23,6 +23,7 @@ CREATE VIEW app.paying_users AS SELECT email, plan FROM app.users;
 
 -- Nothing is known of HubSpot's properties
 INSERT INTO hubspot.schema SELECT oid, part, now(), false FROM pg_foreign_server, unnest('{contact,company,event}'::text[]) part;
+INSERT INTO hubspot.reading (server, reading, subject, read_at, known) SELECT oid, 'objects', '', now(), true FROM pg_foreign_server;
 SELECT what, statement, remark FROM hubspot_sync_schema('app');
 
 -- HubSpot has told
@@ -79,6 +80,26 @@ CREATE TABLE odd.person (id int PRIMARY KEY, mail text, org int REFERENCES odd."
 ALTER TABLE odd."tblOrganisation" ADD FOREIGN KEY ("billingContact") REFERENCES odd.person;
 CREATE VIEW odd.leads AS SELECT mail AS email, 'x' AS source FROM odd.person;
 SELECT ordinal, what, name, statement, remark FROM hubspot_sync_schema('odd', views => true);
+
+-- Deals, tickets, products, a custom object; what HubSpot associates with nothing, and what one object has twice
+CREATE SCHEMA sales;
+CREATE TABLE sales.accounts (id uuid PRIMARY KEY, name text NOT NULL, website text, owner_email text);
+CREATE TABLE sales.users (id uuid PRIMARY KEY, email text UNIQUE);
+CREATE TABLE sales.subscriptions (id uuid PRIMARY KEY, account_id uuid REFERENCES sales.accounts, buyer uuid REFERENCES sales.users, seller uuid REFERENCES sales.users,
+	title text, status text, amount numeric, owner text, closed_at timestamptz);
+CREATE TABLE sales.opportunities (id int PRIMARY KEY, name text);
+CREATE TABLE sales.support_tickets (id uuid PRIMARY KEY, user_id uuid REFERENCES sales.users, subject text, body text, status text, priority text);
+CREATE TABLE sales.vehicles (id uuid PRIMARY KEY, account_id uuid REFERENCES sales.accounts, user_id uuid REFERENCES sales.users, model text);
+CREATE TABLE sales.products (id int PRIMARY KEY, name text, price numeric, sku text);
+CREATE TABLE sales.line_items (id int PRIMARY KEY, subscription_id uuid REFERENCES sales.subscriptions, product_id int REFERENCES sales.products, quantity int);
+INSERT INTO hubspot.schema SELECT oid, part, now(), false FROM pg_foreign_server, unnest('{deal,ticket,product,line_item,2-77}'::text[]) part;
+INSERT INTO hubspot.object SELECT oid, '2-77', 'vehicle', 'p1_vehicle', 'Vehicle', 'Vehicles', '{}', '{}', '{}', 'model', 'g', '[{"from": "2-77", "to": "0-2", "name": "x"}]', now() FROM pg_foreign_server;
+SELECT what, name, statement, remark FROM hubspot_sync_schema('sales');
+BEGIN;
+SELECT count(*) FROM hubspot_sync_schema('sales', dry_run => false);
+SELECT name, object, key_column, (SELECT string_agg(c.property || '=' || c.association, ' ' ORDER BY c.property) FROM jsonb_to_recordset(columns) AS c(property text, association text) WHERE c.association IS NOT NULL) AS associations
+	FROM hubspot.sync WHERE relation::regclass::text LIKE 'sales.%' ORDER BY id;
+ROLLBACK;
 CREATE SCHEMA bare;
 SELECT * FROM hubspot_sync_schema('bare');
 DROP OWNED BY regress_proposal_reader;
@@ -87,4 +108,5 @@ DROP ROLE regress_proposal_reader;
 DROP EXTENSION hubspot CASCADE;
 DROP SCHEMA app CASCADE;
 DROP SCHEMA odd CASCADE;
+DROP SCHEMA sales CASCADE;
 DROP SCHEMA bare;

@@ -60,4 +60,42 @@ subtest 'compared queries, modes' => sub {
 	is(deals(), '101:uno:11 1:ein:11', 'mode update makes no record');
 };
 
+# Contacts and companies that a deal is associated with
+sub associated
+{
+	my ($key) = @_;
+	my ($deal) = grep { ($_->{properties}{order_ref} // '') eq $key } $sim->records('deals');
+	my %name = map { $_->{id} => $_->{properties}{email} // $_->{properties}{domain} } $sim->records('contacts'), $sim->records('companies');
+	return join ' ', sort map { $name{ $_->{id} } // $_->{object} } @{ $deal->{associations} };
+}
+
+subtest 'columns that hold keys of other records' => sub {
+	ask(q{CREATE TABLE customers (email text PRIMARY KEY); CREATE TABLE firms (domain text PRIMARY KEY);
+		CREATE TABLE contracts (id text PRIMARY KEY, title text, stage text DEFAULT 'contractsent', firm text REFERENCES firms, buyer text REFERENCES customers);
+		INSERT INTO customers SELECT 'c' || i || '@example.com' FROM generate_series(1, 3) i; INSERT INTO firms SELECT 'f' || i || '.example.com' FROM generate_series(1, 3) i;
+		INSERT INTO contracts (id, title, firm, buyer) VALUES ('a', 'A', 'f1.example.com', 'c1@example.com'), ('b', 'B', NULL, 'c2@example.com');
+		BEGIN;
+		SELECT hubspot_sync('contracts', 'contracts', 'deal', mapping => '{"order_ref": "id", "dealname": "title", "dealstage": "stage", "company": "firm", "contact": "buyer"}', deletes => 'archive');
+		SELECT hubspot_sync('firms', 'firms', 'company', mapping => '{"domain": "domain"}'); SELECT hubspot_sync('customers', 'customers', mapping => '{"email": "email"}');
+		COMMIT});
+	is(ask(q{SELECT name, detail FROM hubspot_sync_preview('contracts', 'deal', mapping => '{"order_ref": "id", "company": "firm"}') WHERE item = 'association'}),
+		'firm|text -> company: associated with the company that it is the key of', 'a preview tells them');
+	settled();
+	is(associated('a'), 'c1@example.com f1.example.com', 'become associations');
+	is(associated('b'), 'c2@example.com', '... NULL becomes none');
+	ask(q{UPDATE contracts SET firm = 'f2.example.com', title = 'AA' WHERE id = 'a'; UPDATE contracts SET firm = 'f3.example.com', buyer = NULL WHERE id = 'b'});
+	settled();
+	is(associated('a'), 'c1@example.com f2.example.com', 'a changed one moves, and others stay');
+	is(associated('b'), 'f3.example.com', 'NULL ends it');
+	my $before = ask(q{SELECT count(*) FROM hubspot.outbox WHERE object <> 'deal'});
+	ask(q{UPDATE contracts SET title = 'AAA' WHERE id = 'a'});
+	settled();
+	is(ask(q{SELECT count(*) FROM hubspot.outbox WHERE object <> 'deal'}), $before, 'what has not changed is not said again');
+	ask(q{UPDATE contracts SET id = 'c', buyer = 'c3@example.com' WHERE id = 'a'; DELETE FROM contracts WHERE id = 'b'});
+	settled();
+	is(associated('c'), 'c3@example.com f2.example.com', 'another key is another record, with all of them');
+	like(refused(q{SELECT hubspot_sync('x', 'SELECT * FROM contracts', 'deal', key => 'id', mapping => '{"order_ref": "id", "company": "firm"}')}),
+		qr/compared cannot be mapped to the association "company"/, 'a compared source is refused');
+	is(ask(q{SELECT id, call, key, verdict, category FROM hubspot.outbox_status WHERE verdict = ANY (hubspot.verdicts_with('failed')::text[]) AND object <> 'deal'}), '', 'nothing is refused');
+};
 done_testing();

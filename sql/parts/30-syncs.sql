@@ -55,7 +55,7 @@ COMMENT ON COLUMN hubspot.sync.search_path IS 'search_path of the session that d
 COMMENT ON COLUMN hubspot.sync.follows IS 'true: triggers on the table queue its changes; false: the source is compared with hubspot.member at each refresh';
 COMMENT ON COLUMN hubspot.sync.key_column IS 'column of the source that identifies the record; NULL: the first one';
 COMMENT ON COLUMN hubspot.sync.key_attnum IS 'number of that column of a table or view, which may have been renamed since';
-COMMENT ON COLUMN hubspot.sync.columns IS 'array of {property, column, attnum}: which column becomes which property; NULL: all, by their names';
+COMMENT ON COLUMN hubspot.sync.columns IS 'array of {property, column, attnum, type, association}: which column becomes which property, or holds keys of which object''s records; NULL: all, by their names';
 COMMENT ON COLUMN hubspot.sync.mode IS 'upsert; update: only records that HubSpot has; create: only such as it has not; mirror: upsert, and archive what has left the source';
 COMMENT ON COLUMN hubspot.sync.deletes IS 'what becomes of a record whose row is deleted: ignore, clear (its mapped properties), archive; of an association: ignore, remove';
 COMMENT ON COLUMN hubspot.sync.event IS 'of a sync of events: their name';

@@ -144,14 +144,23 @@ $$;
 COMMENT ON FUNCTION hubspot.required_properties(oid, text) IS
 'properties that HubSpot wants of a new record: of its own types as it documents them, of a custom object as its definition says, and what refusals have named; says: which of these';
 
+/* The property of an object that has the user's own ids; NULL: the SERVER names none. */
+CREATE FUNCTION hubspot.own_id_property(server oid, object text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT hubspot.server_option($1, t.id_option) FROM hubspot.object_types() t WHERE t.object = $2 AND t.is_record
+	UNION ALL
+	SELECT m[2] FROM regexp_split_to_table(hubspot.server_option($1, 'id_properties'), ',') AS e(entry), regexp_match(e.entry, '^ *([^ =]+) *= *([^ ]+) *$') AS m
+	WHERE hubspot.word_of_object(m[1]) = $2
+$$;
+COMMENT ON FUNCTION hubspot.own_id_property(oid, text) IS 'property of an object that has the user''s own ids, as the options of the SERVER say; NULL: they name none';
+
 CREATE FUNCTION hubspot.id_property_of(server oid, object text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(hubspot.server_option($1, t.id_option), t.natural_key) FROM hubspot.object_types() t WHERE t.object = $2 AND t.is_record
-	UNION ALL
-	SELECT m[2] FROM regexp_split_to_table(hubspot.server_option($1, 'id_properties'), ',') AS e(entry), regexp_match(e.entry, '^ *([^ =]+) *= *([^ ]+) *$') AS m
-	WHERE hubspot.word_of_object(m[1]) = $2
+	SELECT coalesce(hubspot.own_id_property($1, $2), (SELECT t.natural_key FROM hubspot.object_types() t WHERE t.object = $2 AND t.is_record))
 $$;
 COMMENT ON FUNCTION hubspot.id_property_of(oid, text) IS 'the property that tells records of an object apart: as the SERVER''s options say, else the natural one; NULL: none';
 
@@ -178,6 +187,10 @@ BEGIN
 	RETURN QUERY SELECT 'key', key_column, CASE WHEN object = 'event' THEN 'identifies the event, so that none is sent twice'
 		WHEN object = 'association' THEN 'identifies the row, which says what a contact belongs to' ELSE format('says which %s a row is', object) END, NULL::jsonb;
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_columns(server, object, event, key_column, columns, creates);
+	RETURN QUERY SELECT 'needs', r.property, format('HubSpot wants it of a new %s (%s), and no column is it: who creates one without it is refused (required_property)', object, r.says), NULL::jsonb
+		FROM hubspot.required_properties(server, object) r
+		WHERE mode <> 'update' AND r.property <> ALL (ARRAY(SELECT coalesce(c.it->>'property', '') FROM jsonb_array_elements(columns) AS c(it)))
+			AND r.property IS DISTINCT FROM hubspot.id_property_of(server, object);
 	RETURN QUERY SELECT 'association', a.it->>'column', format('%s -> %s: associated with the %s that it is the key of', a.it->>'label', a.it->>'trait', a.it->>'trait'), a.it->'object'
 		FROM jsonb_array_elements(source->'associations') AS a(it);
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns, creates);
@@ -201,7 +214,7 @@ CREATE FUNCTION @extschema@.hubspot_sync_preview(source text, object text DEFAUL
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'hubspot_sync_preview';
 COMMENT ON FUNCTION @extschema@.hubspot_sync_preview(text, text, text, jsonb, text, text, text, name, boolean) IS
-'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, unseen (what of a followed table is not seen), schema (only when HubSpot has not told it: it is asked then, for up to 5 seconds), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
+'what hubspot_sync() with these arguments would do, without declaring or sending anything: source, unseen (what of a followed table is not seen), schema (only when HubSpot has not told it: it is asked then, for up to 5 seconds), key, column (a row for each: whether its values fit the property), unknown (with the statement that creates the property), needs (a property that HubSpot wants of a new record), association (a column that holds keys of other records), create, sample (up to 3 rows: the request, and what would be left out), requests, time.  Reads the source with the rights of the caller, who needs USAGE on the SERVER.  Rows are counted up to 10,000, beyond that estimated';
 
 /* Whether HubSpot has what an audience writes. */
 CREATE FUNCTION hubspot.preview_outputs(server oid, object text, outputs text[], property text, list text)

@@ -14,6 +14,8 @@
  */
 extern void preview_await_schema(Oid server, Object part);
 
+#define OBJECTS_SECONDS	3600	/* how old what a declaration knows of custom objects may be */
+
 /* The same for several, 5 seconds in all. */
 extern void preview_await_schemas(Oid server, const Object *parts, int count);
 

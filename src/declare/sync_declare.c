@@ -12,14 +12,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "nodes/pg_list.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "base/hubspot.h"
 #include "account/account.h"
@@ -197,46 +194,6 @@ take_columns(Sync *sync, const SyncSource *source, Jsonb *mapping)
 
 		if (!attribute->attisdropped)
 			add_column(sync, source, pstrdup(name), sync_source_column(source, name));
-	}
-}
-
-static void
-take_word(void *arg)
-{
-	*(char **) arg = SPI_processed == 0 ? NULL
-		: MemoryContextStrdup(TopTransactionContext,
-							  SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-}
-
-/*
- * Names of a mapping that are objects: their columns hold keys of records that this one is
- * associated with.  Contacts and companies have properties of such names.
- */
-static void
-find_associations(const Sync *sync)
-{
-	Oid			types[] = {OIDOID, TEXTOID, TEXTOID};
-	Datum		values[lengthof(types)];
-	ListCell   *cell;
-
-	if (object_types[sync->object].call != CALL_RECORD || object_types[sync->object].stands_alone)
-		return;
-	values[0] = ObjectIdGetDatum(account_resolve(sync->server));
-	values[1] = CStringGetTextDatum(object_types[sync->object].name);
-	foreach(cell, sync->columns)
-	{
-		SyncColumn *column = lfirst(cell);
-
-		values[2] = CStringGetTextDatum(column->property);
-		(void) sync_execute("SELECT a.object FROM hubspot.associated_object($1, $2, $3) a"
-							" WHERE a.object IS NOT NULL", lengthof(types), types, values, NULL,
-							take_word, &column->association);
-		if (column->association != NULL && !sync->follows)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("a source that is compared cannot be mapped to the association \"%s\"",
-							column->property),
-					 errhint("Follow a table, or leave the column out.")));
 	}
 }
 
@@ -474,7 +431,8 @@ sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const cha
 	if (sync->follows)
 		refuse_foreign_partition(source);
 	take_columns(sync, source, mapping);
-	find_associations(sync);
+	if (mapping != NULL)
+		sync_find_associations(sync);
 	check_object(sync, mapping != NULL);
 	take_key(sync, source, key);
 	check_unique(sync, source);
@@ -562,17 +520,6 @@ unmapped_at_birth(const Sync *sync)
 	return names.data;
 }
 
-static bool
-is_associated(const Sync *sync)
-{
-	ListCell   *cell;
-
-	foreach(cell, sync->columns)
-		if (((const SyncColumn *) lfirst(cell))->association != NULL)
-		return true;
-	return false;
-}
-
 /* An account may ask for less, or have all records already: so it is no error. */
 static void
 tell_birth(const Sync *sync)
@@ -584,10 +531,10 @@ tell_birth(const Sync *sync)
 		return;
 	if (names[0] != '\0')
 		ereport(NOTICE,
-				(errmsg("HubSpot creates no %s without these properties, which \"%s\" does not map: "
-						"%s", type->name, sync->name, names),
+				(errmsg("HubSpot creates no %s without these properties, "
+						"which \"%s\" does not map: %s", type->name, sync->name, names),
 				 errdetail("Rows of records that it does not have yet may be rejected.")));
-	if (type->born_associated && !is_associated(sync))
+	if (type->born_associated && !sync_is_associated(sync))
 		ereport(NOTICE,
 				(errmsg("HubSpot creates no %s without an association, of which \"%s\" maps none",
 						type->name, sync->name),

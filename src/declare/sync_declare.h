@@ -19,4 +19,10 @@ extern void sync_check_combination(const Sync *sync);
  */
 extern void sync_take_source(Sync *sync, const SyncSource *source, Jsonb *mapping, const char *key);
 
+/*
+ * Find the columns whose name in the mapping is an object's: they hold keys of records that this
+ * one is associated with.  Raises an error for those that cannot be followed so.
+ */
+extern void sync_find_associations(const Sync *sync);
+
 #endif							/* HUBSPOT_SYNC_DECLARE_H */

@@ -37,8 +37,6 @@ enum
 };
 #define STATEMENT_COLUMN	4
 
-#define OBJECTS_SECONDS 3600	/* how old what is known of custom objects may be */
-
 static void
 need(FunctionCallInfo fcinfo, int arg, const char *name)
 {
@@ -57,7 +55,7 @@ deletes_argument(FunctionCallInfo fcinfo)
 												 sync_deletes_names, SYNC_DELETES_REMOVE)];
 }
 
-/* What HubSpot has of the objects that the tables are is read first, where that can be. */
+/* The properties of the objects that the tables are: they are read first, where that can be. */
 static void
 await_objects(Oid schema, Oid server, bool views)
 {
@@ -74,6 +72,8 @@ await_objects(Oid schema, Oid server, bool views)
 	int			count = 0;
 	Identity	before;
 
+	/* a custom object that has just been read may be what a table is */
+	PushActiveSnapshot(GetLatestSnapshot());
 	act_as_extension(&before);
 	SPI_connect();
 	if (statement_execute(sql, lengthof(types), types, values, NULL, true, OBJECT_MAX) !=
@@ -89,6 +89,7 @@ await_objects(Oid schema, Oid server, bool views)
 	}
 	SPI_finish();
 	act_back(&before);
+	PopActiveSnapshot();
 	preview_await_schemas(server, objects, count);
 }
 

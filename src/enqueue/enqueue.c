@@ -367,12 +367,25 @@ enqueue_work(Enqueue *enqueue, const Work *work)
 	return id;
 }
 
+/* Write a row that is rejected. */
+static int64
+enqueue_bad_work(Enqueue *enqueue, Work *work, const MessageProblem *problem)
+{
+	const char *unreadable =
+	(work->message != NULL ? unreadable_describe(&work->message->root) : NULL);
+
+	work->problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
+		: problem->message;
+	/* What is missing may be what could not be read. */
+	if (unreadable != NULL)
+		work->problem = psprintf("%s; %s", work->problem, unreadable);
+	return enqueue_work(enqueue, work);
+}
+
 int64
 enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 {
 	Work		work = {.message = message};
-	const char *unreadable = message != NULL ? unreadable_describe(&message->root) : NULL;
-
 	MessageProblem ignored;
 
 	(void) object_of_call(enqueue->call, &work.object);
@@ -380,12 +393,7 @@ enqueue_problem(Enqueue *enqueue, Jsonb *message, const MessageProblem *problem)
 		(void) message_record_type(&message->root, &work.object, &ignored);
 	if (!enqueue->record_problems)
 		enqueue_raise(problem);
-	work.problem = problem->detail ? psprintf("%s (%s)", problem->message, problem->detail)
-		: problem->message;
-	/* What is missing may be what could not be read. */
-	if (unreadable != NULL)
-		work.problem = psprintf("%s; %s", work.problem, unreadable);
-	return enqueue_work(enqueue, &work);
+	return enqueue_bad_work(enqueue, &work, problem);
 }
 
 /* Find the deadline of the message's rows: from the argument, else from the message. */
@@ -618,6 +626,7 @@ find_object(Enqueue *enqueue, const MessageParts *parts, Work *work, MessageProb
 typedef struct Associations
 {
 	PairMessage *pairs;
+	MessageProblem *problems;	/* of a definition's row: what is wrong with each; else NULL */
 	int			npairs;
 } Associations;
 
@@ -630,9 +639,23 @@ find_associations(const Enqueue *enqueue, const Work *work, Associations *found,
 	PairNames	names = pair_names(enqueue);
 
 	found->npairs = 0;
+	found->problems = NULL;
+
+	/* a table's row is not lost for one column that holds no key */
 	return enqueue->associations == NULL ||
 		message_associations(enqueue->associations, &from, &names, &found->pairs,
+							 enqueue->source == SOURCE_SYNC ? &found->problems : NULL,
 							 &found->npairs, problem);
+}
+
+/* What the message says of the association with this number. */
+static Jsonb *
+association_as_written(const Enqueue *enqueue, int n)
+{
+	JsonbValue	array;
+
+	return message_member(enqueue->associations, MESSAGE_ASSOCIATIONS, &array)
+		? JsonbValueToJsonb(getIthJsonbValueFromContainer(array.val.binary.data, n)) : NULL;
 }
 
 /* Rows of their own, as of hubspot_associate(), which belong to the record's. */
@@ -644,11 +667,16 @@ enqueue_associations(Enqueue *enqueue, const Associations *found, int64 parent)
 	enqueue->call = CALL_ASSOCIATE;
 	for (int i = 0; i < found->npairs; i++)
 	{
-		Work		work = {
-			.object = OBJECT_IS_PAIR, .parent = parent, .key = message_pair_key(&found->pairs[i]),
-			.message = message_make_pair(&found->pairs[i])
-		};
+		Work		work = {.object = OBJECT_IS_PAIR, .parent = parent};
 
+		if (found->problems != NULL && found->problems[i].message != NULL)
+		{
+			work.message = association_as_written(enqueue, i);
+			(void) enqueue_bad_work(enqueue, &work, &found->problems[i]);
+			continue;
+		}
+		work.key = message_pair_key(&found->pairs[i]);
+		work.message = message_make_pair(&found->pairs[i]);
 		(void) enqueue_work(enqueue, &work);
 	}
 	enqueue->call = call;

@@ -434,7 +434,7 @@ explain_associations(Explain *explain, JsonbContainer *message, Object object,
 	int			npairs;
 	MessageProblem problem;
 
-	if (!message_associations(message, &from, &names, &pairs, &npairs, &problem))
+	if (!message_associations(message, &from, &names, &pairs, NULL, &npairs, &problem))
 		enqueue_raise(&problem);
 	for (int i = 0; i < npairs; i++)
 		explain_two(explain, &pairs[i], true);

@@ -249,9 +249,22 @@ bad_associations(MessageProblem *problem)
 								MESSAGE_MAX_ASSOCIATIONS));
 }
 
+static bool
+read_association(const JsonbValue *element, const PairEnd *from, const PairNames *names,
+				 PairMessage *pair, MessageProblem *problem)
+{
+	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		return bad_associations(problem);
+	pair->from = *from;
+	return read_end(element->val.binary.data, &other_names, names, &pair->to, problem) &&
+		read_label(element->val.binary.data, &pair->label, problem) &&
+		message_check_pair(pair, problem);
+}
+
 bool
 message_associations(JsonbContainer *message, const PairEnd *from, const PairNames *names,
-					 PairMessage **pairs, int *npairs, MessageProblem *problem)
+					 PairMessage **pairs, MessageProblem **problems, int *npairs,
+					 MessageProblem *problem)
 {
 	JsonbValue	value;
 	JsonbContainer *array;
@@ -273,19 +286,12 @@ message_associations(JsonbContainer *message, const PairEnd *from, const PairNam
 									object_types[from->object].name),
 						   "HubSpot has no associations of this object.");
 	*pairs = palloc(sizeof(PairMessage) * Max(count, 1));
+	if (problems != NULL)
+		*problems = palloc0(sizeof(MessageProblem) * Max(count, 1));
 	for (uint32 i = 0; i < count; i++)
-	{
-		JsonbValue *element = getIthJsonbValueFromContainer(array, i);
-		PairMessage *pair = &(*pairs)[i];
-
-		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
-			return bad_associations(problem);
-		pair->from = *from;
-		if (!read_end(element->val.binary.data, &other_names, names, &pair->to, problem) ||
-			!read_label(element->val.binary.data, &pair->label, problem) ||
-			!message_check_pair(pair, problem))
+		if (!read_association(getIthJsonbValueFromContainer(array, i), from, names, &(*pairs)[i],
+							  problems != NULL ? &(*problems)[i] : problem) && problems == NULL)
 			return false;
-	}
 	*npairs = count;
 	return true;
 }

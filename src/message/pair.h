@@ -54,11 +54,15 @@ extern bool message_pair(const MessageParts *parts, const PairNames *names, Pair
 /*
  * The pairs that a record's message names in "associations", an array of {"object", "id", "label"};
  * the record is the first end of each.  *pairs is palloc'd.
+ *
+ * problems NULL: what is wrong with one of them is wrong with the message.  Else *problems is
+ * palloc'd, too, and has what is wrong with each (message NULL: nothing).
  */
 #define MESSAGE_ASSOCIATIONS	"associations"
 #define MESSAGE_MAX_ASSOCIATIONS 500
 extern bool message_associations(JsonbContainer *message, const PairEnd *from,
-								 const PairNames *names, PairMessage **pairs, int *npairs,
+								 const PairNames *names, PairMessage **pairs,
+								 MessageProblem **problems, int *npairs,
 								 MessageProblem *problem);
 
 /* The end with this id, as of a message; names is what the problem calls its members. */

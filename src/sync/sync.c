@@ -93,6 +93,17 @@ sync_tells_time(const Sync *sync)
 	return false;
 }
 
+bool
+sync_is_associated(const Sync *sync)
+{
+	ListCell   *cell;
+
+	foreach(cell, sync->columns)
+		if (((const SyncColumn *) lfirst(cell))->association != NULL)
+		return true;
+	return false;
+}
+
 char *
 sync_message_id(const Sync *sync, const char *key, const JsonbValue *at)
 {

@@ -151,6 +151,9 @@ typedef struct Sync
  */
 extern bool sync_tells_time(const Sync *sync);
 
+/* Whether a column holds keys of other records. */
+extern bool sync_is_associated(const Sync *sync);
+
 /*
  * The messageId of an event of a definition; at: the value of "timestamp" in the message, jbvNull
  * when there is none.

@@ -170,7 +170,7 @@ settle_own(SyncRowPlan *plan, const TriggerData *trigger)
 			continue;
 		here = sync_rows_removal(plan, trigger->tg_trigslot);
 		removals = foreach_delete_current(removals, cell);
-		if (here == NULL || !sync_rows_same_removal(removal, here))
+		if (here == NULL || !sync_rows_has_moved(removal, here))
 			sync_rows_queue_removal(removal);
 	}
 }
@@ -204,13 +204,13 @@ sync_applied_row(SyncRowPlan *plan, const TriggerData *trigger)
 	TupleTableSlot *now = TRIGGER_FIRED_BY_UPDATE(event) ? trigger->tg_newslot :
 	TRIGGER_FIRED_BY_INSERT(event) ? trigger->tg_trigslot : NULL;
 	TupleTableSlot *before = TRIGGER_FIRED_BY_INSERT(event) ? NULL : trigger->tg_trigslot;
-	bool		removes = before != NULL && plan->sync->deletes != SYNC_DELETES_IGNORE &&
-	(now == NULL || sync_row_is_other(plan, before, now));
+	bool		leaves = before != NULL && (now == NULL || sync_row_is_other(plan, before, now));
+	bool		removes = leaves && plan->sync->deletes != SYNC_DELETES_IGNORE;
 	SyncRows   *queue;
 
 	/* Whatever becomes of this row, it is queued behind what its definition has put off. */
 	settle(plan, trigger);
-	if (removes && may_move(trigger))
+	if (leaves && may_move(trigger) && sync_rows_leave_something(plan))
 	{
 		put_off(plan, trigger);
 		return;

@@ -121,6 +121,16 @@ is_needed(const Sync *sync, int i)
 	}
 }
 
+/*
+ * Row by row, one that moves to another partition is a deletion and an insertion: what it was
+ * associated with is known of the first alone.
+ */
+static bool
+is_needed_of_moved(const Sync *sync, int i)
+{
+	return triggers[i].need == NEEDED_DELETES && sync_is_associated(sync);
+}
+
 static char *
 trigger_name(const char *sync, int i)
 {
@@ -143,7 +153,7 @@ trigger_events(const Sync *sync, int i)
 		return triggers[i].event;
 	initStringInfo(&events);
 	for (int j = 0; j < i; j++)
-		if (is_needed(sync, j))
+		if (is_needed(sync, j) || is_needed_of_moved(sync, j))
 			appendStringInfo(&events, "%s%s", events.len > 0 ? " OR " : "", triggers[j].event);
 	return events.data;
 }

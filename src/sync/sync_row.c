@@ -68,8 +68,8 @@ add_member(SyncRowPlan *plan, Place place, const char *name, Form_pg_attribute a
 	member->is_key = is_key;
 	member->compared = -1;
 	row_column_init(&member->column, name, attribute);
-	if (is_key || place == PLACE_ASSOCIATIONS)
-		row_column_init(&member->end, is_key ? "from_id" : "to_id", attribute);
+	if (place == PLACE_TOP || place == PLACE_ASSOCIATIONS)
+		row_column_init(&member->end, place == PLACE_TOP ? "from_id" : "to_id", attribute);
 }
 
 /* Returns its number among those that are compared. */
@@ -148,7 +148,6 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 			continue;
 		}
 
-		/* An association's message names its company by the trait website. */
 		if (column->association != NULL)
 		{
 			add_member(plan, PLACE_ASSOCIATIONS, "id", attribute, false);
@@ -156,6 +155,8 @@ add_mapped(SyncRowPlan *plan, const CallOptions *options, TupleDesc desc, Form_p
 			plan->members[plan->nmembers - 1].compared = add_compared(plan, attribute);
 			continue;
 		}
+
+		/* An association's message names its company by the trait website. */
 		if (top == NULL)
 			add_member(plan, PLACE_TRAITS,
 					   plan->sync->object == OBJECT_IS_ASSOCIATION ? "website" : column->property,

@@ -76,16 +76,23 @@ extern int64 sync_rows_queue(SyncRows *rows, TupleTableSlot *slot);
 extern void sync_rows_change(SyncRows *rows, TupleTableSlot *before, TupleTableSlot *now);
 extern void sync_rows_remove(SyncRows *rows, TupleTableSlot *slot);
 
+/* Whether anything is queued of a row that goes, or that turns out to have moved. */
+extern bool sync_rows_leave_something(const SyncRowPlan *plan);
+
 /*
- * The message that a row's removal is, palloc'd; NULL if there is none.  Two rows with equal ones
- * say the same of the same record.  Queue it later: what it needs of the definition is copied to
- * the current context.
+ * What a row's removal is, palloc'd; NULL if nothing.  Queue it later: what it needs of the
+ * definition is copied to the current context.
  */
 typedef struct SyncRemoval SyncRemoval;
 extern SyncRemoval *sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot);
 extern bool sync_rows_is_removal_of(const SyncRemoval *removal, const Sync *sync);
-extern bool sync_rows_same_removal(const SyncRemoval *a, const SyncRemoval *b);
 extern void sync_rows_queue_removal(const SyncRemoval *removal);
+
+/*
+ * Whether the removed row and the one that would be removed here are one record's; then what the
+ * first was associated with, and the second is not, is ended.
+ */
+extern bool sync_rows_has_moved(const SyncRemoval *removal, const SyncRemoval *here);
 
 /* Record a rejected row with this text that is about no record in particular. */
 extern void sync_rows_note(SyncRows *rows, const char *text);

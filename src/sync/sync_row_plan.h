@@ -23,8 +23,8 @@ typedef struct Member
 	Place		place;
 	bool		is_key;
 	RowColumn	column;
-	RowColumn	end;			/* of the key and of PLACE_ASSOCIATIONS: the same as an end of an
-								 * association */
+	RowColumn	end;			/* of PLACE_TOP and PLACE_ASSOCIATIONS: the same as an end of a
+								 * pair */
 	const char *object;			/* of PLACE_ASSOCIATIONS: whose key it holds */
 	int			compared;		/* number in SyncRowPlan.compared; -1: in none */
 } Member;

@@ -169,13 +169,14 @@ push_traits(Draft *draft, bool cleared)
 	}
 }
 
+/* NULL or empty: it names no record. */
 static bool
-is_null(const Member *member, TupleTableSlot *slot)
+names_nothing(const Member *member, TupleTableSlot *slot)
 {
 	bool		isnull;
+	Datum		value = slot_getattr(slot, member->column.attno, &isnull);
 
-	(void) slot_getattr(slot, member->column.attno, &isnull);
-	return isnull;
+	return isnull || (member->column.is_varlena && toast_raw_datum_size(value) <= VARHDRSZ);
 }
 
 /* Add the associations; of a row that was there before those that it did not have. */
@@ -189,7 +190,7 @@ push_associations(Draft *draft)
 	{
 		Member	   *member = &plan->members[i];
 
-		if (member->place != PLACE_ASSOCIATIONS || is_null(member, draft->slot) ||
+		if (member->place != PLACE_ASSOCIATIONS || names_nothing(member, draft->slot) ||
 			(draft->before != NULL &&
 			 !sync_row_association_differs(plan, member, draft->before, draft->slot)))
 			continue;
@@ -395,16 +396,20 @@ sync_rows_queue(SyncRows *queue, TupleTableSlot *slot)
 
 /* ---- associations that are no more ------------------------------------------------------ */
 
-/* The message that ends the one which a column of this row says. */
+/* The message that ends the one which a column of this row says; NULL: it says none. */
 static Jsonb *
 make_ending(SyncRowPlan *plan, Member *member, TupleTableSlot *slot)
 {
+	const CrmType *type = &object_types[plan->sync->object];
 	Draft		draft = {.plan = plan, .slot = slot, .room = row_room()};
 
+	if (member->place != PLACE_ASSOCIATIONS || names_nothing(member, slot))
+		return NULL;
 	pushJsonbValue(&draft.state, WJB_BEGIN_OBJECT, NULL);
-	value_push_pair(&draft.state, "from_object", object_types[plan->sync->object].name);
+	value_push_pair(&draft.state, "from_object", type->name);
 	for (int i = 0; i < plan->nmembers; i++)
-		if (plan->members[i].is_key && plan->members[i].place == PLACE_TOP)
+		if (plan->members[i].place == PLACE_TOP &&
+			strcmp(plan->members[i].column.name, type->id_member) == 0)
 			push_column(&draft, &plan->members[i].end);
 	value_push_pair(&draft.state, "to_object", member->object);
 	push_column(&draft, &member->end);
@@ -421,14 +426,17 @@ end_associations(SyncRows *queue, TupleTableSlot *before, TupleTableSlot *now)
 	{
 		Member	   *member = &plan->members[i];
 		MemoryContext old;
+		Jsonb	   *message;
 
-		if (member->place != PLACE_ASSOCIATIONS || is_null(member, before) ||
-			(now != NULL && !sync_row_association_differs(plan, member, before, now)))
+		if (now != NULL && member->place == PLACE_ASSOCIATIONS &&
+			!sync_row_association_differs(plan, member, before, now))
 			continue;
-		if (queue->endings == NULL)
-			queue->endings = begin(queue, CALL_DISSOCIATE);
 		old = MemoryContextSwitchTo(queue->row);
-		(void) enqueue_message(queue->endings, make_ending(plan, member, before));
+		message = make_ending(plan, member, before);
+		if (message != NULL && queue->endings == NULL)
+			queue->endings = begin(queue, CALL_DISSOCIATE);
+		if (message != NULL)
+			(void) enqueue_message(queue->endings, message);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(queue->row);
 	}
@@ -439,7 +447,7 @@ sync_rows_change(SyncRows *queue, TupleTableSlot *before, TupleTableSlot *now)
 {
 	bool		is_same = !sync_row_key_differs(queue->plan, before, now);
 
-	if (is_same)
+	if (is_same && has_key(queue->plan, now))
 		end_associations(queue, before, now);
 	queue->before = is_same ? before : NULL;
 	(void) sync_rows_queue(queue, now);
@@ -517,36 +525,69 @@ sync_rows_end(SyncRows *queue)
 struct SyncRemoval
 {
 	int			sync;
+	bool		removes;		/* false: what goes is left alone, by what the definition says */
 	Call		call;
 	Terms		terms;
 	char	   *server;
 	Oid			owner;
 	Jsonb	   *message;
 	char	   *problem;		/* why the message is a bad one, or NULL */
+	List	   *endings;		/* Jsonb: messages that end the row's associations */
+	bool		ends;			/* they are queued with the removal */
 };
+
+static List *
+make_endings(SyncRowPlan *plan, TupleTableSlot *slot)
+{
+	List	   *endings = NIL;
+
+	for (int i = 0; i < plan->nmembers; i++)
+	{
+		Jsonb	   *message = make_ending(plan, &plan->members[i], slot);
+
+		if (message != NULL)
+			endings = lappend(endings, message);
+	}
+	return endings;
+}
 
 SyncRemoval *
 sync_rows_removal(SyncRowPlan *plan, TupleTableSlot *slot)
 {
 	SyncRows	all_columns = {.plan = plan};
 	const Sync *sync = plan->sync;
+	SyncDeletes deletes = sync->deletes;
 	SyncRemoval *removal;
 
-	if (sync->deletes == SYNC_DELETES_IGNORE || !has_key(plan, slot))
+	if (!sync_rows_leave_something(plan) || !has_key(plan, slot))
 		return NULL;
 	removal = palloc0(sizeof(SyncRemoval));
 	removal->sync = sync->id;
-	removal->call = removals[sync->deletes].has_call ? removals[sync->deletes].call : plan->call;
+	removal->removes = deletes != SYNC_DELETES_IGNORE;
+	removal->ends = deletes == SYNC_DELETES_CLEAR;
+	removal->call = removals[deletes].has_call ? removals[deletes].call : plan->call;
 	removal->terms = sync_terms(sync);
 	removal->server = pstrdup(sync->server);
 	removal->owner = sync_need_owner(sync);
 	if (sync->deadline != NULL)
 		removal->terms.deadline =
 			memcpy(palloc(sizeof(Interval)), sync->deadline, sizeof(Interval));
-	/* Where it is queued nothing of the user's may run: his output functions do here. */
-	removal->message = make_message(&all_columns, slot, removals[sync->deletes].meaning,
+
+	/*
+	 * Where it is queued nothing of the user's may run: his output functions do here.  One that is
+	 * not queued is compared all the same: its message says which record it is.
+	 */
+	removal->message = make_message(&all_columns, slot,
+									removal->removes ? removals[deletes].meaning : ROW_IS_DELETED,
 									&removal->problem);
+	removal->endings = make_endings(plan, slot);
 	return removal;
+}
+
+bool
+sync_rows_leave_something(const SyncRowPlan *plan)
+{
+	return plan->sync->deletes != SYNC_DELETES_IGNORE || sync_is_associated(plan->sync);
 }
 
 bool
@@ -555,15 +596,41 @@ sync_rows_is_removal_of(const SyncRemoval *removal, const Sync *sync)
 	return removal->sync == sync->id;
 }
 
-bool
-sync_rows_same_removal(const SyncRemoval *a, const SyncRemoval *b)
+static bool
+is_same_message(const Jsonb *a, const Jsonb *b)
 {
-	return a->sync == b->sync &&
-		compareJsonbContainers(&a->message->root, &b->message->root) == 0;
+	return compareJsonbContainers(unconstify(JsonbContainer *, &a->root),
+								  unconstify(JsonbContainer *, &b->root)) == 0;
 }
 
-void
-sync_rows_queue_removal(const SyncRemoval *removal)
+static bool
+has_ending(const SyncRemoval *removal, const Jsonb *message)
+{
+	ListCell   *cell;
+
+	foreach(cell, removal->endings)
+		if (is_same_message(lfirst(cell), message))
+		return true;
+	return false;
+}
+
+/* but: what this row says is not ended; or NULL */
+static void
+queue_endings(const SyncRemoval *removal, const SyncRemoval *but)
+{
+	Enqueue    *enqueue =
+	enqueue_begin(CALL_DISSOCIATE, SOURCE_SYNC, removal->server, removal->owner, 1);
+	ListCell   *cell;
+
+	set_terms(enqueue, removal->terms, false);
+	foreach(cell, removal->endings)
+		if (but == NULL || !has_ending(but, lfirst(cell)))
+		(void) enqueue_message(enqueue, lfirst(cell));
+	enqueue_end(enqueue);
+}
+
+static void
+queue_removed(const SyncRemoval *removal)
 {
 	Enqueue    *enqueue =
 	enqueue_begin(removal->call, SOURCE_SYNC, removal->server, removal->owner, 1);
@@ -578,4 +645,23 @@ sync_rows_queue_removal(const SyncRemoval *removal)
 	else
 		(void) enqueue_message(enqueue, removal->message);
 	enqueue_end(enqueue);
+}
+
+void
+sync_rows_queue_removal(const SyncRemoval *removal)
+{
+	if (removal->removes)
+		queue_removed(removal);
+	if (removal->ends && removal->endings != NIL)
+		queue_endings(removal, NULL);
+}
+
+bool
+sync_rows_has_moved(const SyncRemoval *removal, const SyncRemoval *here)
+{
+	if (removal->sync != here->sync || !is_same_message(removal->message, here->message))
+		return false;
+	if (removal->endings != NIL)
+		queue_endings(removal, here);
+	return true;
 }

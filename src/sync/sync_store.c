@@ -106,7 +106,7 @@ static const char *const put_sql =
 " report = CASE WHEN " IS_ANOTHER " THEN EXCLUDED.report ELSE s.report END"
 " RETURNING id, report";
 
-/* The columns as a JSON array of {property, column, attnum, type, association}; NULL if there are none. */
+/* The columns as a JSON array, as hubspot.sync.columns; NULL if there are none. */
 static char *
 columns_text(const Sync *sync)
 {

@@ -216,6 +216,57 @@ DROP ROLE follower, attacher;
 SELECT hubspot_drop_sync('bases');
 DROP TABLE base, child, second, grandchild, above CASCADE;
 
+-- Columns that hold keys of other records: what is associated, what is so no longer (-), what goes alone (!)
+CREATE VIEW paired AS SELECT string_agg(CASE call WHEN 'delete' THEN 'D ' WHEN 'dissociate' THEN '-' ELSE '' END
+	|| CASE WHEN object = 'pair' THEN coalesce('!' || (message->>'id'), replace(replace(key, 'company domain=', ''), 'deal ref=', '')) ELSE '[' || key || ']' END, ' ' ORDER BY id) AS queued FROM hubspot.outbox;
+CREATE FUNCTION pairs(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM forget();
+	EXECUTE statement;
+	RETURN (SELECT queued FROM paired);
+END
+$$;
+ALTER SERVER crm OPTIONS (ADD id_properties 'deal=ref');
+INSERT INTO hubspot.schema SELECT oid, 'deal', now(), true FROM pg_foreign_server;
+INSERT INTO hubspot.property (server, object, name, type, field_type, label, is_unique, read_only, options) SELECT oid, 'deal', name, 'string', 'text', name, name = 'ref', false, '[]' FROM pg_foreign_server, unnest('{ref,dealname,dealstage,note}'::text[]) name;
+INSERT INTO hubspot.reading (server, reading, subject, read_at, known) SELECT oid, 'objects', '', now(), true FROM pg_foreign_server;
+CREATE TABLE offer (id text, firm text, buyer text, title text, note text DEFAULT 'n', region int, PRIMARY KEY (id, region)) PARTITION BY RANGE (region);
+CREATE TABLE offer_1 PARTITION OF offer FOR VALUES FROM (0) TO (10);
+CREATE TABLE offer_2 PARTITION OF offer FOR VALUES FROM (10) TO (20);
+SELECT hubspot_sync('offers', 'offer', 'deal', mapping => '{"ref": "id", "dealname": "title", "note": "note", "company": "firm", "contact": "buyer"}', backfill => false);
+SELECT string_agg(c.property || coalesce('=' || c.association, ''), ' ' ORDER BY c.property) FROM hubspot.sync, jsonb_to_recordset(columns) AS c(property text, association text) WHERE name = 'offers';
+SELECT pairs($$INSERT INTO offer VALUES ('a', 'f.com', 'p@x.com', 'A', 'n', 1), ('b', NULL, NULL, 'B', 'n', 1), ('c', '', 'u7', 'C', 'n', 1), ('d', 'n/a', 'p@x.com', 'D', 'n', 1)$$);
+SELECT pairs($$UPDATE offer SET title = title || title$$);
+SELECT pairs($$UPDATE offer SET firm = 'g.com' WHERE id <> 'b'$$);
+SELECT pairs($$UPDATE offer SET firm = NULL WHERE id = 'a'; UPDATE offer SET firm = '', buyer = 'q@x.com' WHERE id = 'c'; UPDATE offer SET firm = 'F.com' WHERE id = 'd'$$);
+SELECT pairs($$UPDATE offer SET firm = 'g.com' WHERE id = 'a'; UPDATE offer SET firm = 'f.com' WHERE id = 'a'; UPDATE offer SET firm = 'g.com' WHERE id = 'a'$$);
+-- ... another key is another record; what is deleted is left alone
+SELECT pairs($$UPDATE offer SET id = 'aa', firm = 'h.com' WHERE id = 'a'; DELETE FROM offer WHERE id = 'b'$$);
+-- ... rows that move to another partition, and what a replica applies
+SELECT pairs($$UPDATE offer SET region = 11, firm = 'f.com' WHERE id = 'aa'$$);
+SET session_replication_role = replica;
+SELECT pairs($$UPDATE offer SET region = 1, firm = 'g.com' WHERE id = 'aa'$$);
+SELECT pairs($$UPDATE offer SET region = 12, title = 'AA' WHERE id = 'aa'$$);
+SELECT pairs($$UPDATE offer SET firm = NULL WHERE id = 'aa'$$), pairs($$DELETE FROM offer WHERE id = 'c'$$), pairs($$UPDATE offer SET region = 1, id = 'x' WHERE id = 'aa'$$);
+RESET session_replication_role;
+-- ... cleared, and archived
+SELECT hubspot_sync('offers', 'offer', 'deal', mapping => '{"ref": "id", "dealname": "title", "company": "firm", "contact": "buyer"}', deletes => 'clear', backfill => false);
+SELECT pairs($$UPDATE offer SET firm = 'f.com'$$), pairs($$DELETE FROM offer WHERE id = 'x'$$), pairs($$UPDATE offer SET id = 'dd' WHERE id = 'd'$$);
+SET session_replication_role = replica;
+SELECT pairs($$DELETE FROM offer_1 WHERE id = 'dd'$$);
+RESET session_replication_role;
+SELECT hubspot_sync('offers', 'offer', 'deal', mapping => '{"ref": "id", "dealname": "title", "company": "firm", "contact": "buyer"}', deletes => 'archive', backfill => false);
+SELECT pairs($$INSERT INTO offer VALUES ('e', 'f.com', NULL, 'E', 'n', 1)$$), pairs($$UPDATE offer SET id = 'f' WHERE id = 'e'$$), pairs($$DELETE FROM offer WHERE id = 'f'$$);
+-- ... and who cannot be mapped so
+SELECT hubspot_sync('twice', 'offer', 'deal', mapping => '{"ref": "id", "contact": "buyer", "0-1": "firm"}');
+SELECT hubspot_sync('query', 'SELECT * FROM offer', 'deal', key => 'id', mapping => '{"ref": "id", "company": "firm"}');
+SELECT hubspot_sync('mirror', 'offer', 'deal', mapping => '{"ref": "id", "company": "firm"}', mode => 'mirror');
+CREATE TABLE bare (ref text PRIMARY KEY, company text);
+SELECT hubspot_sync('bare', 'bare', 'deal');
+DROP TABLE offer, bare;
+DROP FUNCTION pairs(text);
+DROP VIEW paired;
+
 -- Triggers of one's own: what they miss, and that the remedy works as it is printed
 CREATE TABLE "Own" (id int, email text) PARTITION BY RANGE (id);
 CREATE TABLE own_1 PARTITION OF "Own" FOR VALUES FROM (0) TO (10);

@@ -9,21 +9,21 @@ use Test::More;
 
 my $rows = $ENV{MODEL_ROWS} // 2000;
 my $sim = start_simulator(config => { burst_limit => 10000 });
-$sim->add_schema(name => 'vehicle', associatedObjects => ['COMPANY'], properties => [ { name => 'model', label => 'Model', type => 'string', fieldType => 'text' } ]);
+my $vehicle = $sim->add_schema(name => 'vehicle', associatedObjects => [ 'COMPANY', 'CONTACT' ], properties => [ { name => 'model', label => 'Model', type => 'string', fieldType => 'text' } ])->{objectTypeId};
 my $node = hubspot_cluster('model');
 create_account($node, 'postgres', 'crm', $sim);
 
 sub ask { return $node->safe_psql('postgres', shift) }
 
-# All that HubSpot has of these types, as rows of hub(type, record).
+# All that HubSpot has of these types, and all pairs, as rows of hub(type, record).
 sub fetch
 {
 	my $file = $node->basedir . '/hub.json';
 	ask('CREATE TABLE IF NOT EXISTS hub (type text, record jsonb); TRUNCATE hub');
-	for my $type (@_)
+	for my $type (@_, 'associations')
 	{
 		open my $out, '>:raw', $file or die "$file: $!";
-		print $out JSON::PP->new->utf8->canonical->encode($_), "\n" for $sim->records($type);
+		print $out JSON::PP->new->utf8->canonical->encode($_) =~ s/"$vehicle"/"vehicle"/gr, "\n" for $type eq 'associations' ? $sim->associations : $sim->records($type);
 		close $out or die "$file: $!";
 		ask(qq{CREATE TEMP TABLE lines (line text);
 			COPY lines FROM '$file' (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02');
@@ -42,82 +42,123 @@ sub settled
 		WHERE r.verdict = ANY (hubspot.verdicts_with('failed')::text[]) AND r.category IS DISTINCT FROM 'contact_not_found' LIMIT 3}), '', "$what: nothing is refused");
 }
 
+# A tenth each of accounts, subscriptions, tickets and vehicles, three tenths each of users and memberships
+my $tenth = int($rows / 10);
 ask(<<"END");
 	CREATE SCHEMA app;
-	CREATE TABLE app.accounts (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int, name text NOT NULL, industry_code text, created_at timestamptz DEFAULT now());
+	CREATE TABLE app.accounts (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int, name text NOT NULL, industry_code text, owner_email text, created_at timestamptz DEFAULT now());
 	CREATE TABLE app.users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int, email text UNIQUE, first_name text, password_hash text);
 	CREATE TABLE app.memberships (user_id uuid REFERENCES app.users ON DELETE CASCADE, account_id uuid REFERENCES app.accounts ON DELETE CASCADE, role text, PRIMARY KEY (user_id, account_id));
 	CREATE TABLE app.subscriptions (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int, account_id uuid REFERENCES app.accounts ON DELETE SET NULL, buyer uuid REFERENCES app.users ON DELETE SET NULL,
-		title text, status text DEFAULT 'contractsent', amount numeric);
-	CREATE TABLE app.tickets (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid REFERENCES app.users ON DELETE SET NULL, subject text, status text DEFAULT '1');
-	CREATE TABLE app.vehicles (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int, account_id uuid REFERENCES app.accounts ON DELETE SET NULL, model text);
-	INSERT INTO app.accounts (n, name, industry_code) SELECT i, 'Account ' || i, 'c' || i % 7 FROM generate_series(1, $rows / 10) i;
-	INSERT INTO app.users (n, email, first_name, password_hash) SELECT i, 'u' || i || '\@example.com', 'User ' || i, 'x' FROM generate_series(1, $rows * 3 / 10) i;
-	INSERT INTO app.memberships SELECT u.id, a.id, 'member' FROM app.users u JOIN app.accounts a ON a.n = 1 + u.n % ($rows / 10);
-	INSERT INTO app.subscriptions (n, account_id, buyer, title, amount) SELECT u.n, a.id, u.id, 'Plan ' || u.n, u.n * 1.5
-		FROM app.users u JOIN app.accounts a ON a.n = 1 + u.n % ($rows / 10) WHERE u.n <= $rows / 10;
-	INSERT INTO app.tickets (user_id, subject) SELECT id, 'Help ' || n FROM app.users WHERE n <= $rows / 10;
-	INSERT INTO app.vehicles (n, account_id, model) SELECT n, id, 'M' || n FROM app.accounts WHERE n <= $rows / 10;
+		title text, status text DEFAULT 'Contract Sent', amount numeric, owner_email text);
+	CREATE TABLE app.tickets (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int, user_id uuid REFERENCES app.users ON DELETE SET NULL, subscription_id uuid REFERENCES app.subscriptions ON DELETE SET NULL,
+		subject text, status text DEFAULT '1');
+	CREATE TABLE app.vehicles (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int, account_id uuid REFERENCES app.accounts ON DELETE SET NULL, driver uuid REFERENCES app.users ON DELETE SET NULL, model text);
+	INSERT INTO app.accounts (n, name, industry_code, owner_email) SELECT i, 'Account ' || i, 'c' || i % 7, CASE WHEN i % 3 > 0 THEN (ARRAY['ada', 'grace'])[i % 3] || '.owner\@example.com' END FROM generate_series(1, $tenth) i;
+	INSERT INTO app.users (n, email, first_name, password_hash) SELECT i, 'u' || i || '\@example.com', 'User ' || i, 'x' FROM generate_series(1, 3 * $tenth) i;
+	INSERT INTO app.memberships SELECT u.id, a.id, 'member' FROM app.users u JOIN app.accounts a ON a.n = 1 + u.n % $tenth;
+	INSERT INTO app.subscriptions (n, account_id, buyer, title, amount, owner_email) SELECT u.n, a.id, u.id, 'Plan ' || u.n, u.n * 1.5, a.owner_email
+		FROM app.users u JOIN app.accounts a ON a.n = 1 + u.n % $tenth WHERE u.n <= $tenth;
+	INSERT INTO app.tickets (n, user_id, subscription_id, subject) SELECT u.n, u.id, s.id, 'Help ' || u.n FROM app.users u JOIN app.subscriptions s ON s.n = 1 + u.n % 7 WHERE u.n <= $tenth;
+	INSERT INTO app.vehicles (n, account_id, driver, model) SELECT a.n, a.id, u.id, 'M' || a.n FROM app.accounts a LEFT JOIN app.users u ON u.n = 2 * a.n AND a.n % 5 > 0;
 	ANALYZE;
 END
 
-# A row of the accounts is locked, so that their back-fill is late: the memberships wait for it, the contacts do not
+# The proposal, read: what each table is, and what is left out
+is(ask(q{SELECT what, name FROM hubspot_sync_schema('app') WHERE what IN ('sync', 'association', 'left out') ORDER BY ordinal}), <<'END' =~ s/\n\z//r, 'the proposal');
+sync|app.accounts
+sync|app.users
+sync|app.subscriptions
+sync|app.vehicles
+sync|app.tickets
+association|app.memberships
+END
+like(ask(q{SELECT statement FROM hubspot_sync_schema('app') WHERE name = 'app.tickets' AND what = 'sync'}), qr/"hs_pipeline_stage": "status".*"contact": "user_id".*"deal": "subscription_id"/s, '... foreign keys are associations');
+
+# ... and run as it is printed.  A row of the accounts is locked, so that their back-fill is late: who refers to them waits, the contacts do not
 my $holder = $node->background_psql('postgres');
 $holder->query_safe('BEGIN; SELECT FROM app.accounts WHERE n = 1 FOR UPDATE');
-ask(q{SELECT hubspot_sync_schema('app', dry_run => false)});
-becomes(sub { ask(q{SELECT string_agg(concat_ws(' ', name, state, error), ', ' ORDER BY name) FROM hubspot.backfills WHERE name IN ('memberships', 'users')}) },
-	q{memberships waiting for others its rows name records that are queued first, by 'accounts', users done}, 'what others refer to goes first');
+ask(ask(q{SELECT string_agg(statement, chr(10) ORDER BY ordinal) FROM hubspot_sync_schema('app')}));
+becomes(sub { ask(q{SELECT string_agg(concat_ws(' ', name, state, error), E'\n' ORDER BY name) FROM hubspot.backfills WHERE name <> 'accounts'}) }, <<'END' =~ s/\n\z//r, 'what others refer to goes first');
+memberships waiting for others its rows name records that are queued first, by 'accounts'
+subscriptions waiting for others its rows name records that are queued first, by 'accounts'
+tickets waiting for others its rows name records that are queued first, by 'subscriptions'
+users done
+vehicles waiting for others its rows name records that are queued first, by 'accounts'
+END
 $holder->query_safe('COMMIT');
 $holder->quit;
+my $began = time;
 settled('the first run');
+diag(sprintf('%d rows of the model took %d s', $rows, time - $began)) if $ENV{MODEL_ROWS};
 
-# Who HubSpot has in which company, and both of them; what is wrong, in words
+# Records of the tables and of HubSpot, and who belongs to whom in both; what is wrong, in words
 sub differences
 {
 	fetch(qw(companies contacts deals tickets vehicle));
 	return ask(<<'END');
-		WITH hub_company AS (SELECT record->>'id' AS id, record->'properties' AS p FROM hub WHERE type = 'companies'),
-		ids AS (SELECT record->>'id' AS id, coalesce(record->'properties'->>'account_id', record->'properties'->>'email') AS key FROM hub WHERE type IN ('companies', 'contacts')),
-		others AS (SELECT h.type, h.record->'properties' AS p, (SELECT coalesce(string_agg(i.key, ' ' ORDER BY i.key), '') FROM jsonb_array_elements(h.record->'associations') a JOIN ids i ON i.id = a->>'id') AS ends
-			FROM hub h WHERE h.type NOT IN ('companies', 'contacts')),
-		hub_contact AS (SELECT record->>'id' AS id, record->'properties' AS p, record->'associations' AS companies FROM hub WHERE type = 'contacts'),
-		pairs(what, here, there) AS (
-			VALUES ('account', ARRAY(SELECT ROW(a.id::text, a.name, a.industry_code)::text FROM app.accounts a),
-				ARRAY(SELECT ROW(c.p->>'account_id', c.p->>'name', c.p->>'industry_code')::text FROM hub_company c)),
-			('user', ARRAY(SELECT ROW(u.email, u.first_name, u.n::text, NULL::text)::text FROM app.users u),
-				ARRAY(SELECT ROW(c.p->>'email', c.p->>'firstname', c.p->>'n', c.p->>'password_hash')::text FROM hub_contact c)),
-			('membership', ARRAY(SELECT ROW(u.email, m.account_id::text)::text FROM app.memberships m JOIN app.users u ON u.id = m.user_id),
-				ARRAY(SELECT ROW(c.p->>'email', h.p->>'account_id')::text FROM hub_contact c, jsonb_array_elements(c.companies) a JOIN hub_company h ON h.id = a->>'id')),
-			('subscription', ARRAY(SELECT ROW(s.id::text, s.title, s.status, s.amount::float8::text, concat_ws(' ', s.account_id, u.email))::text
-					FROM (SELECT * FROM app.subscriptions) s LEFT JOIN app.users u ON u.id = s.buyer),
-				ARRAY(SELECT ROW(o.p->>'subscription_id', o.p->>'dealname', o.p->>'dealstage', (o.p->>'amount')::float8::text, o.ends)::text FROM others o WHERE o.type = 'deals')),
-			('ticket', ARRAY(SELECT ROW(t.id::text, t.subject, t.status, coalesce(u.email, ''))::text FROM app.tickets t LEFT JOIN app.users u ON u.id = t.user_id),
-				ARRAY(SELECT ROW(o.p->>'ticket_id', o.p->>'subject', o.p->>'hs_pipeline_stage', o.ends)::text FROM others o WHERE o.type = 'tickets')),
-			('vehicle', ARRAY(SELECT ROW(v.id::text, v.model, coalesce(v.account_id::text, ''))::text FROM app.vehicles v),
-				ARRAY(SELECT ROW(o.p->>'vehicle_id', o.p->>'model', o.ends)::text FROM others o WHERE o.type = 'vehicle')))
-		SELECT what || ': ' || concat_ws(', ', 'missing ' || (SELECT min(x) FROM unnest(here) x WHERE x <> ALL (there)), 'too many ' || (SELECT min(x) FROM unnest(there) x WHERE x <> ALL (here)),
-			'twice' || CASE WHEN cardinality(there) <> cardinality(here) THEN '' END)
-		FROM pairs WHERE ARRAY(SELECT unnest(here) ORDER BY 1) <> ARRAY(SELECT unnest(there) ORDER BY 1)
+		WITH stage(label, id) AS (VALUES ('Contract Sent', 'contractsent'), ('Closed Won', 'closedwon')),
+		owner(email, id) AS (VALUES ('ada.owner@example.com', '41629779'), ('grace.owner@example.com', '41629780')),
+		known AS (SELECT type, record->>'id' AS id, coalesce(p->>'subscription_id', p->>'ticket_id', p->>'vehicle_id', p->>'account_id', p->>'email') AS key, p
+			FROM (SELECT type, record, record->'properties' AS p FROM hub WHERE record ? 'properties') h),
+		pair AS (SELECT record->>'from_object' AS one, coalesce(f.key, '?') AS one_key, record->>'to_object' AS other, coalesce(t.key, '?') AS other_key
+			FROM hub LEFT JOIN known f ON (f.type, f.id) = (record->>'from_object', record->>'from_id') LEFT JOIN known t ON (t.type, t.id) = (record->>'to_object', record->>'to_id')
+			WHERE hub.type = 'associations'),
+		pairs AS (SELECT LEAST(x.a, x.b) AS a, GREATEST(x.a, x.b) AS b FROM pair, LATERAL (SELECT one || ' ' || one_key AS a, other || ' ' || other_key AS b) x),
+		meant(a, b) AS (
+			SELECT 'contacts ' || u.email, 'companies ' || m.account_id FROM app.memberships m JOIN app.users u ON u.id = m.user_id UNION ALL
+			SELECT 'deals ' || s.id, 'companies ' || s.account_id FROM app.subscriptions s WHERE s.account_id IS NOT NULL UNION ALL
+			SELECT 'deals ' || s.id, 'contacts ' || u.email FROM app.subscriptions s JOIN app.users u ON u.id = s.buyer UNION ALL
+			SELECT 'tickets ' || t.id, 'contacts ' || u.email FROM app.tickets t JOIN app.users u ON u.id = t.user_id UNION ALL
+			SELECT 'tickets ' || t.id, 'deals ' || t.subscription_id FROM app.tickets t WHERE t.subscription_id IS NOT NULL UNION ALL
+			SELECT 'vehicle ' || v.id, 'companies ' || v.account_id FROM app.vehicles v WHERE v.account_id IS NOT NULL UNION ALL
+			SELECT 'vehicle ' || v.id, 'contacts ' || u.email FROM app.vehicles v JOIN app.users u ON u.id = v.driver),
+		compared(what, here, there) AS (
+			SELECT 'accounts', ARRAY(SELECT ROW(a.id::text, a.name, a.n::text, a.industry_code, coalesce(o.id, ''))::text FROM app.accounts a LEFT JOIN owner o ON o.email = a.owner_email),
+				ARRAY(SELECT ROW(p->>'account_id', p->>'name', p->>'n', p->>'industry_code', coalesce(p->>'hubspot_owner_id', ''))::text FROM known WHERE type = 'companies') UNION ALL
+			SELECT 'users', ARRAY(SELECT ROW(u.email, u.first_name, u.n::text, NULL::text)::text FROM app.users u),
+				ARRAY(SELECT ROW(p->>'email', p->>'firstname', p->>'n', p->>'password_hash')::text FROM known WHERE type = 'contacts') UNION ALL
+			SELECT 'subscriptions', ARRAY(SELECT ROW(s.id::text, s.title, s.n::text, g.id, s.amount::float8, coalesce(o.id, ''))::text FROM app.subscriptions s JOIN stage g ON g.label = s.status LEFT JOIN owner o ON o.email = s.owner_email),
+				ARRAY(SELECT ROW(p->>'subscription_id', p->>'dealname', p->>'n', p->>'dealstage', (p->>'amount')::float8, coalesce(p->>'hubspot_owner_id', ''))::text FROM known WHERE type = 'deals') UNION ALL
+			SELECT 'tickets', ARRAY(SELECT ROW(t.id::text, t.subject, t.n::text, t.status)::text FROM app.tickets t),
+				ARRAY(SELECT ROW(p->>'ticket_id', p->>'subject', p->>'n', p->>'hs_pipeline_stage')::text FROM known WHERE type = 'tickets') UNION ALL
+			SELECT 'vehicles', ARRAY(SELECT ROW(v.id::text, v.model, v.n::text)::text FROM app.vehicles v),
+				ARRAY(SELECT ROW(p->>'vehicle_id', p->>'model', p->>'n')::text FROM known WHERE type = 'vehicle') UNION ALL
+			SELECT 'associations', ARRAY(SELECT LEAST(a, b) || ', ' || GREATEST(a, b) FROM meant), ARRAY(SELECT a || ', ' || b FROM pairs))
+		SELECT what || ': ' || cardinality(here) || ' rows, ' || cardinality(there) || ' in HubSpot'
+			|| coalesce('; missing ' || (SELECT count(*) || ', as ' || min(x) FROM (SELECT unnest(here) EXCEPT ALL SELECT unnest(there)) m(x)), '')
+			|| coalesce('; too many ' || (SELECT count(*) || ', as ' || min(x) FROM (SELECT unnest(there) EXCEPT ALL SELECT unnest(here)) m(x)), '')
+		FROM compared WHERE ARRAY(SELECT unnest(here) ORDER BY 1) <> ARRAY(SELECT unnest(there) ORDER BY 1) OR cardinality(there) = 0
 END
 }
 is(differences(), '', 'HubSpot equals the tables by a join');
 
-# A day of changes
-ask(q{UPDATE app.accounts SET name = name || ' Ltd' WHERE n % 10 = 0;
+# A day of changes: moves, leaves, owners, stages back and forth, deletions, and several of one row
+ask(qq{UPDATE app.accounts SET name = name || ' Ltd' WHERE n % 10 = 0;
+	UPDATE app.accounts SET owner_email = CASE WHEN n % 2 = 0 THEN 'grace.owner\@example.com' END WHERE n % 4 < 2;
 	UPDATE app.users SET first_name = 'Renamed' WHERE n % 9 = 0;
-	INSERT INTO app.users (n, email, first_name) SELECT 1000000 + i, 'new' || i || '@example.com', 'New' FROM generate_series(1, 20) i;
+	INSERT INTO app.users (n, email, first_name) SELECT 1000000 + i, 'new' || i || '\@example.com', 'New' FROM generate_series(1, 20) i;
 	INSERT INTO app.memberships SELECT u.id, (SELECT id FROM app.accounts WHERE n = 3), 'admin' FROM app.users u WHERE u.n > 1000000;
 	UPDATE app.memberships SET account_id = (SELECT id FROM app.accounts WHERE n = 5) WHERE user_id IN (SELECT id FROM app.users WHERE n % 8 = 1);
-	UPDATE app.subscriptions SET status = 'closedwon', amount = amount + 1 WHERE n % 3 = 0;
-	UPDATE app.subscriptions SET account_id = (SELECT id FROM app.accounts WHERE n = 5) WHERE n % 5 = 1;
-	UPDATE app.subscriptions SET status = 'contractsent', buyer = NULL WHERE n % 6 = 0;
+	INSERT INTO app.subscriptions (n, account_id, buyer, title, amount) SELECT 1000000 + u.n, (SELECT id FROM app.accounts WHERE n = 6), u.id, 'Second plan', 5 FROM app.users u WHERE u.n % 30 = 0;
+	UPDATE app.subscriptions SET status = 'Closed Won', amount = amount + 1 WHERE n % 3 = 0;
+	UPDATE app.subscriptions SET owner_email = 'ada.owner\@example.com' WHERE n % 4 = 0;
+	UPDATE app.subscriptions SET account_id = (SELECT id FROM app.accounts WHERE n = 5) WHERE n % 5 = 1});
+ask(q{UPDATE app.subscriptions SET status = 'Contract Sent', buyer = NULL WHERE n % 6 = 0;
+	UPDATE app.subscriptions s SET account_id = a.id FROM app.accounts a WHERE a.n = 4 AND s.n % 10 = 1;
+	UPDATE app.subscriptions s SET account_id = a.id FROM app.accounts a WHERE a.n = 5 AND s.n % 20 = 1;
 	UPDATE app.tickets SET status = '2', user_id = (SELECT id FROM app.users WHERE n = 6) WHERE subject LIKE '%1';
-	UPDATE app.vehicles SET account_id = NULL WHERE n % 4 = 2; DELETE FROM app.vehicles WHERE n % 9 = 2;
+	UPDATE app.tickets t SET subscription_id = s.id FROM app.subscriptions s WHERE s.n = 8 AND t.n % 6 = 2;
+	UPDATE app.tickets SET status = '1' WHERE subject LIKE '%11';
+	UPDATE app.vehicles SET account_id = NULL WHERE n % 4 = 2; UPDATE app.vehicles SET driver = (SELECT id FROM app.users WHERE n = 9) WHERE n % 5 = 0; DELETE FROM app.vehicles WHERE n % 9 = 2;
 	DELETE FROM app.subscriptions WHERE n % 11 = 3;
 	DELETE FROM app.memberships WHERE user_id IN (SELECT id FROM app.users WHERE n % 8 = 2);
 	DELETE FROM app.users WHERE n % 25 = 4;
-	DELETE FROM app.accounts WHERE n % 40 = 7});
+	DELETE FROM app.accounts WHERE n % 40 = 7;
+	DELETE FROM app.tickets WHERE n % 13 = 5});
+$began = time;
 settled('a day of changes');
+diag(sprintf('a day of changes took %d s', time - $began)) if $ENV{MODEL_ROWS};
 is(differences(), '', '... equals them again');
 
 subtest 'in a circle of foreign keys nobody waits for ever' => sub {

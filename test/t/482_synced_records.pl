@@ -8,6 +8,7 @@ use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('deals', name => 'order_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
+my $boat = $sim->add_schema(name => 'boat', associatedObjects => ['DEAL'])->{objectTypeId};
 my $node = hubspot_cluster('records');
 create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
 
@@ -80,6 +81,8 @@ subtest 'columns that hold keys of other records' => sub {
 		COMMIT});
 	is(ask(q{SELECT name, detail FROM hubspot_sync_preview('contracts', 'deal', mapping => '{"order_ref": "id", "company": "firm"}') WHERE item = 'association'}),
 		'firm|text -> company: associated with the company that it is the key of', 'a preview tells them');
+	is(ask(q{SELECT string_agg(concat_ws(' ', item, name, CASE item WHEN 'association' THEN body END), ', ' ORDER BY item) FROM hubspot_sync_preview('contracts', 'deal', mapping => '{"order_ref": "id", "boat": "firm"}') WHERE item IN ('association', 'needs')}),
+		qq{association firm "$boat", needs dealname, needs dealstage}, '... custom objects that nobody has named before, and what a deal needs');
 	settled();
 	is(associated('a'), 'c1@example.com f1.example.com', 'become associations');
 	is(associated('b'), 'c2@example.com', '... NULL becomes none');

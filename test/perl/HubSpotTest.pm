@@ -16,6 +16,7 @@ use warnings;
 
 use Carp qw(croak);
 use Exporter qw(import);
+use List::Util qw(max min);
 use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -220,17 +221,19 @@ sub start_writer
 }
 
 # Waits until the code returns something true, and returns that.  What it waits
-# for is a text, or code that returns one.
+# for is a text, or code that returns one.  A look mostly starts a psql: who has
+# waited long looks less often, lest the looks take the processor from the work.
 sub wait_until
 {
 	my ($condition, $what, $timeout) = @_;
-	my $give_up = time + ($timeout // $patience);
+	my $begin = time;
+	my $give_up = $begin + ($timeout // $patience);
 	for (;;)
 	{
 		my $result = $condition->();
 		return $result if $result;
 		croak 'gave up waiting for: ' . (ref $what ? $what->() : $what) if time > $give_up;
-		sleep 0.02;
+		sleep max(0.02, min(0.2, (time - $begin) / 10));
 	}
 }
 

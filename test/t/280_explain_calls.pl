@@ -18,7 +18,7 @@ $node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm
 sub ask { return $node->safe_psql('postgres', shift) }
 
 # Rows of hubspot_explain(), as hashes.
-sub explain
+sub explained
 {
 	my ($call, $message, $server) = @_;
 	my $rows = ask("SELECT coalesce(jsonb_agg(e), '[]') FROM hubspot_explain('$call', \$j\$$message\$j\$, '" . ($server // 'crm') . "') e");
@@ -35,8 +35,8 @@ wait_drained($node, 'postgres');
 #
 my $group = '{"groupId": "g1", "userId": "ada@example.com", "traits": {"website": "https://www.acme.com/x", "employees": 7, "color": "red"},
 	"context": {"traits": {"firstName": "Ada"}}}';
-my ($company, $contact, $association) = explain('group', $group);
-is_deeply([ map { "$_->{object} $_->{key_property} $_->{key}" } explain('group', $group) ],
+my ($company, $contact, $association) = explained('group', $group);
+is_deeply([ map { "$_->{object} $_->{key_property} $_->{key}" } explained('group', $group) ],
 	[ 'company domain acme.com', 'contact email ada@example.com', 'association email ada@example.com' ], 'a group call, by domain: three pieces of work');
 is($company->{path}, '/crm/objects/2026-09/companies/batch/create', 'a company that is not known would be created');
 is_deeply(inputs($company)->[0]{properties}, { website => 'https://www.acme.com/x', numberofemployees => '7', domain => 'acme.com' }, 'with its domain');
@@ -46,21 +46,21 @@ is_deeply(inputs($association)->[0]{from}, { id => undef }, 'ids that are not kn
 ask("SELECT hubspot_group(\$j\$$group\$j\$)");
 wait_drained($node, 'postgres');
 wait_until(sub { ask(q{SELECT count(*) FROM hubspot.record WHERE key IN ('acme.com', 'ada@example.com')}) eq '2' }, 'the records to be remembered');
-($company, undef, $association) = explain('group', $group);
+($company, undef, $association) = explained('group', $group);
 is($company->{path}, '/crm/objects/2026-09/companies/batch/update', 'one that is known is updated');
 is_deeply(inputs($association)->[0]{types}, [ { associationCategory => 'HUBSPOT_DEFINED', associationTypeId => 1 } ], 'as primary company');
 is_deeply([ inputs($association)->[0]{from}{id}, inputs($association)->[0]{to}{id}, inputs($company)->[0]{id} ],
 	[ $sim->contact('ada@example.com')->{id}, ($sim->company('acme.com')->{id}) x 2 ], 'by their ids');
-($company, undef, $association) = explain('group', $group, 'keyed');
+($company, undef, $association) = explained('group', $group, 'keyed');
 is("$company->{path} " . inputs($company)->[0]{idProperty}, '/crm/objects/2026-09/companies/batch/upsert segment_group_id', 'with a key of its own: an upsert');
 is($association->{path}, '/crm/associations/2026-09/contact/company/batch/associate/default', 'primary_company off');
-is_deeply([ map { $_->{object} } explain('identify', '{"email": "b@example.com", "company": {"domain": "b.com", "name": "B"}}') ],
+is_deeply([ map { $_->{object} } explained('identify', '{"email": "b@example.com", "company": {"domain": "b.com", "name": "B"}}') ],
 	[qw(contact company association)], 'identify with a company');
-($contact) = explain('identify', '{"email": "b@example.com", "company": {"domain": "gmail.com"}}');
+($contact) = explained('identify', '{"email": "b@example.com", "company": {"domain": "gmail.com"}}');
 is($contact->{warnings}[0]{code}, 'company_ignored', 'and with one that cannot be');
-my ($delete) = explain('delete', '{"userId": "ada@example.com"}');
+my ($delete) = explained('delete', '{"userId": "ada@example.com"}');
 is("$delete->{path} " . inputs($delete)->[0]{id}, '/crm/objects/2026-09/contacts/batch/archive ' . $sim->contact('ada@example.com')->{id}, 'a deletion');
-($delete) = explain('delete', '{"userId": "nobody@example.com", "gdpr": true}');
+($delete) = explained('delete', '{"userId": "nobody@example.com", "gdpr": true}');
 is_deeply($delete->{body}, { objectId => 'nobody@example.com', idProperty => 'email' }, 'an erasure');
 isnt($node->psql('postgres', q{SELECT hubspot_explain('group', '{"traits": {"website": "gmail.com"}}')}), 0, 'a bad message is an error');
 
@@ -85,7 +85,7 @@ becomes(sub { ask(q{SELECT string_agg(lane, ' ' ORDER BY lane) FROM hubspot.stat
 # Legacy events
 #
 wait_until(sub { ask('SELECT count(*) FROM hubspot.account WHERE portal_id IS NOT NULL') == 3 }, 'the hub to be known');
-my ($legacy) = explain('track', '{"event": "Bought it", "userId": "ada@example.com", "properties": {"revenue": 19.90},
+my ($legacy) = explained('track', '{"event": "Bought it", "userId": "ada@example.com", "properties": {"revenue": 19.90},
 	"context": {"traits": {"city": "Köln & Bonn", "nonsense": 1}}}', 'old');
 my $portal = $sim->api('GET', '/account-info/v3/details')->{portalId};
 is("$legacy->{method} $legacy->{path}", "GET /v1/event?_a=$portal&_n=Bought%20it&email=ada\@example.com&_m=19.90&city=K%C3%B6ln%20%26%20Bonn",

@@ -32,7 +32,7 @@ sub in_hubspot
 }
 
 # The value that a contact has in HubSpot after a refresh.
-sub plan
+sub plan_of
 {
 	my ($who) = @_;
 	ask(q{SELECT hubspot_refresh('plan', confirm => true)});
@@ -46,21 +46,21 @@ ask(q{CREATE TABLE accounts (id text PRIMARY KEY, plan text);
 
 subtest 'the company whose value a contact of several gets' => sub {
 	deliver(statement('identify', '{"userId": "u-1", "traits": {"email": "mover@example.com"}}'), group('acme', 'mover@example.com'));
-	is(plan('mover@example.com'), 'churned', 'of one company: its value');
+	is(plan_of('mover@example.com'), 'churned', 'of one company: its value');
 	deliver(group('zeta', 'mover@example.com'));
 	is(in_hubspot('mover@example.com'), 'acme zeta*', 'HubSpot has him in two, the later one is primary');
-	is(plan('mover@example.com'), 'enterprise', 'of two: the value of the primary one');
+	is(plan_of('mover@example.com'), 'enterprise', 'of two: the value of the primary one');
 	deliver(group('acme', 'mover@example.com'));
 	is(in_hubspot('mover@example.com'), 'acme* zeta', 'the first is primary again');
-	is(plan('mover@example.com'), 'churned', 'the value moves with it');
+	is(plan_of('mover@example.com'), 'churned', 'the value moves with it');
 	deliver(group('zeta', 'u-1'));
-	is(plan('mover@example.com'), 'enterprise', 'also where he was named by his userId');
+	is(plan_of('mover@example.com'), 'enterprise', 'also where he was named by his userId');
 	deliver(group('beta', 'mover@example.com'));
-	is(plan('mover@example.com'), 'enterprise', 'a company that the query does not return decides nothing');
+	is(plan_of('mover@example.com'), 'enterprise', 'a company that the query does not return decides nothing');
 
 	ask(q{ALTER SERVER crm OPTIONS (ADD primary_company 'off')});
 	deliver(group($_, 'joiner@example.com')) for qw(acme zeta acme);
-	is(plan('joiner@example.com'), 'enterprise', 'where calls make none primary: the company that was joined last');
+	is(plan_of('joiner@example.com'), 'enterprise', 'where calls make none primary: the company that was joined last');
 	ask(q{ALTER SERVER crm OPTIONS (DROP primary_company)});
 	is(ask(q{BEGIN; } . group('zeta', 'u-new') . '; ' . group('acme', 'u-new') . q{;
 		SELECT hubspot_refresh('plan', confirm => true); SELECT value FROM hubspot.member WHERE key = 'u-new'; ROLLBACK}) =~ s/.*\n//sr,
@@ -73,17 +73,17 @@ sub ungroup { my ($company, $who) = @_; return statement('ungroup', qq{\{"groupI
 
 subtest 'hubspot_ungroup' => sub {
 	deliver(statement('identify', '{"userId": "u-2", "traits": {"email": "leaver@example.com"}}'), map { group($_, 'leaver@example.com') } qw(acme zeta));
-	is(plan('leaver@example.com'), 'enterprise', 'a contact of two companies');
+	is(plan_of('leaver@example.com'), 'enterprise', 'a contact of two companies');
 	my $id = ask(ungroup('zeta', 'leaver@example.com'));
 	is(companies('leaver@example.com'), 'acme', 'leaves one: the tables know it at once');
 	wait_drained($node, 'postgres');
 	is(verdict($id), 'association ungroup delivered', 'a row of the associations');
 	is(in_hubspot('leaver@example.com'), 'acme', 'HubSpot and the tables agree');
-	is(plan('leaver@example.com'), 'churned', 'and the value is that of the company that is left');
+	is(plan_of('leaver@example.com'), 'churned', 'and the value is that of the company that is left');
 	like(ask(q{SELECT since < until FROM hubspot.company_contact WHERE contact = 'leaver@example.com' AND company = 'zeta' AND until IS NOT NULL}), qr/^t$/, 'since and until are kept');
 	deliver(ungroup('acme', 'u-2'));
 	is(companies('leaver@example.com') . '|' . in_hubspot('leaver@example.com'), '|', 'by his userId, too');
-	is(plan('leaver@example.com'), 'none', 'who is in no company has no value of one');
+	is(plan_of('leaver@example.com'), 'none', 'who is in no company has no value of one');
 	deliver(group('acme', 'leaver@example.com'));
 	is(companies('leaver@example.com') . '|' . in_hubspot('leaver@example.com'), 'acme|acme*', 'who left may come back');
 

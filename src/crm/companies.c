@@ -347,13 +347,6 @@ check_company(Row *row, const MessageParts *parts, const char **category, const 
 	return row->call == CALL_DELETE || records_check(row, parts, category, problem);
 }
 
-static bool
-company_joins(const Row *first, Row *next)
-{
-	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
-		modes_join(first, next) && records_may_merge(first, next);
-}
-
 /* A record id is looked up as such; others ask for a contact of the company, see employers.h. */
 static void
 look_up_company(WorkKey *key)
@@ -368,7 +361,7 @@ const FamilyWork companies_work = {
 	.kind = &search_companies,
 	.records = &company_kinds,
 	.kind_of = kind_of_company,
-	.joins = company_joins,
+	.joins = modes_join,
 	.check = check_company,
 	.look_up = look_up_company,
 };

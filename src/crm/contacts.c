@@ -244,9 +244,7 @@ static bool
 contact_joins(const Row *first, Row *next)
 {
 	return !first->is_late && !next->is_late && !tell_has_older(next) &&
-		(first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
-		first->erases == next->erases &&
-		modes_join(first, next) && records_may_merge(first, next);
+		first->erases == next->erases && modes_join(first, next);
 }
 
 static bool

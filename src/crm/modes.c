@@ -19,9 +19,11 @@ mode_of(const Input *input)
 }
 
 bool
-modes_join(const Row *first, const Row *next)
+modes_join(const Row *first, Row *next)
 {
-	return first->mode == next->mode && first->mode != MODE_CREATE;
+	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
+		first->mode == next->mode && first->mode != MODE_CREATE &&
+		records_may_merge(first, next);
 }
 
 bool

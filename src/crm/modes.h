@@ -13,10 +13,11 @@
 #include "crm/records.h"
 
 /*
- * Whether a row may join an input that begins with the other one.  Rows that
- * create stand alone: the second one finds the record that the first has made.
+ * Whether a row of any record may join an input that begins with the other one: both
+ * delete or none does, and what they write can be merged.  Rows that create stand
+ * alone: the second one finds the record that the first has made.
  */
-extern bool modes_join(const Row *first, const Row *next);
+extern bool modes_join(const Row *first, Row *next);
 
 /*
  * Whether a key that is HubSpot's own id of a record asks the tables first: where HubSpot has made

@@ -90,18 +90,11 @@ check_record(Row *row, const MessageParts *parts, const char **category, const c
 	return row->call == CALL_DELETE || records_check(row, parts, category, problem);
 }
 
-static bool
-record_joins(const Row *first, Row *next)
-{
-	return (first->call == CALL_DELETE) == (next->call == CALL_DELETE) &&
-		modes_join(first, next) && records_may_merge(first, next);
-}
-
 const FamilyWork object_records_work = {
 	.kind = &records_upsert,
 	.records = &kinds,
 	.kind_of = kind_of_record,
-	.joins = record_joins,
+	.joins = modes_join,
 	.check = check_record,
 	.look_up = await_look_up_record,
 };

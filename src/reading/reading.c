@@ -31,7 +31,6 @@
 #define LOOK_MAX_US		(10 * INT64CONST(1000000))	/* then it goes by what is known */
 #define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
 #define MAX_PAGES		1000	/* the same */
-#define MAX_CURSOR		64		/* bytes of what names the next page */
 #define MAX_READINGS	4096	/* of an account */
 #define MAX_UNREADABLE	3		/* answers in a row; then it counts as not told */
 
@@ -433,19 +432,6 @@ take_refusal(ReadingState *state, int http_status, const char *category, const c
 	state->wanted = false;
 }
 
-/* A cursor as a part of the next URL; NULL ends the list: there is none, or one beyond bounds. */
-static char *
-cursor_of(const char *next)
-{
-	StringInfoData encoded;
-
-	if (next[0] == '\0' || strlen(next) > MAX_CURSOR)
-		return NULL;
-	initStringInfo(&encoded);
-	value_append_encoded(&encoded, next, strlen(next));
-	return encoded.data;
-}
-
 /* A page of a list; the last one completes the answer.  A list without an end tells nothing. */
 static void
 take_page(ReadingState *state, const Reply *reply)
@@ -461,7 +447,7 @@ take_page(ReadingState *state, const Reply *reply)
 				  readings[state->id].row);
 	if (state->next_page != NULL)
 		pfree(state->next_page);
-	state->next_page = cursor_of(reply_next_page(reply));
+	state->next_page = value_encoded_cursor(reply_next_page(reply));
 	if (state->json->len > MAX_LISTED || ++state->npages > MAX_PAGES)
 		take_refusal(state, reply->status, "TOO_LONG", "", "the list has no end");
 	else if (state->next_page == NULL)

@@ -34,7 +34,6 @@
 #define LOOK_MAX_US		(10 * INT64CONST(1000000))	/* then it goes by what is known */
 #define MAX_LISTED		(32 * 1024 * 1024)	/* bytes of all pages of a list */
 #define MAX_PAGES		1000	/* the same */
-#define MAX_CURSOR		64		/* bytes of what names the next page */
 #define MAX_TAIL		(PATH_BYTES - 60)	/* bytes of a path, behind that of all definitions */
 
 /* Which stage may follow which: one thing at a time. */
@@ -637,19 +636,6 @@ take_refusal(SchemaSync *sync)
 	sync->wanted = false;
 }
 
-/* A cursor as a part of the next URL; NULL ends the list: there is none, or one beyond bounds. */
-static char *
-cursor_of(const char *next)
-{
-	StringInfoData encoded;
-
-	if (next[0] == '\0' || strlen(next) > MAX_CURSOR)
-		return NULL;
-	initStringInfo(&encoded);
-	value_append_encoded(&encoded, next, strlen(next));
-	return encoded.data;
-}
-
 /* A page of a list; the last one completes the answer.  A list without an end tells nothing. */
 static void
 take_page(SchemaSync *sync, Object part, const Reply *reply)
@@ -669,7 +655,7 @@ take_page(SchemaSync *sync, Object part, const Reply *reply)
 	if (sync->next_page != NULL)
 		pfree(sync->next_page);
 	/* without a cursor that can be asked for, the list ends here */
-	sync->next_page = cursor_of(next);
+	sync->next_page = value_encoded_cursor(next);
 	if (sync->json->len > MAX_LISTED || ++sync->npages > MAX_PAGES)
 		take_refusal(sync);
 	else if (sync->next_page == NULL)

@@ -14,6 +14,8 @@
 #include "text/encoding.h"
 #include "text/value.h"
 
+#define MAX_CURSOR		64		/* bytes of what names the next page */
+
 void
 value_append_string(StringInfo json, const char *text, int len)
 {
@@ -227,4 +229,16 @@ value_end_object(JsonbInState *state)
 {
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 	return JsonbValueToJsonb(state->result);
+}
+
+char *
+value_encoded_cursor(const char *next)
+{
+	StringInfoData encoded;
+
+	if (next[0] == '\0' || strlen(next) > MAX_CURSOR)
+		return NULL;
+	initStringInfo(&encoded);
+	value_append_encoded(&encoded, next, strlen(next));
+	return encoded.data;
 }

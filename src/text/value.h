@@ -29,6 +29,12 @@ extern void value_append_compact(StringInfo json, const JsonbValue *value);
 /* Append text percent-encoded for a URL, except characters that HubSpot wants unencoded. */
 extern void value_append_encoded(StringInfo url, const char *text, int len);
 
+/*
+ * What names the next page of a list as a part of its URL, palloc'd; NULL ends the list: there is
+ * none, or one beyond bounds.
+ */
+extern char *value_encoded_cursor(const char *next);
+
 /* Whether one of the items of a list with ";" between them is this one, in whatever case. */
 extern bool value_list_has(const char *list, const char *item);
 

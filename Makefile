@@ -123,6 +123,11 @@ bench:
 	@test/tools/packages bench
 	@test/bench/run
 
+# What a call and a delivered row cost, counted by valgrind: the same on a busy machine.
+check-instructions:
+	@test/tools/packages instructions
+	@PARTS=instructions STRICT=1 test/bench/run
+
 # Hours of traffic and trouble: nothing may grow.
 soak:
 	@test/tools/packages bench
@@ -155,7 +160,8 @@ help:
 	@echo 'make check-mutations  faults put into the code, each alone: after how many schedules make model finds it'
 	@echo 'make torture          the fault campaign, FAULTS=1000 MAX_SECONDS=900 SEED=..'
 	@echo 'make bench            measure; QUICK=1 with a tenth of the rows, PARTS=.. only some'
+	@echo 'make check-instructions  valgrind counts what a call and a delivered row cost, against the figures in the tree'
 	@echo 'make soak             steady traffic and trouble for SOAK_SECONDS=7200: does anything grow?'
 	@echo 'make simulator        build the HubSpot simulator'
 
-.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz model check-mutations torture check-unit check-fuzz check-model check-simulator check-regress check-isolation check-tap check-asserts lint format bench soak simulator pg_config help
+.PHONY: FORCE demo test test-all check-headers check-bare clean-all fuzz model check-mutations torture check-unit check-fuzz check-model check-simulator check-regress check-isolation check-tap check-asserts check-instructions lint format bench soak simulator pg_config help

@@ -8,10 +8,12 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_enum.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -263,11 +265,35 @@ ring_tables_owner(void)
 	return owner;
 }
 
+/*
+ * An index of ranges is built with an entry for the first one, though there is no row: each row in
+ * that range would write it anew.
+ */
+static void
+forget_first_range(Relation rel)
+{
+	List	   *oids = RelationGetIndexList(rel);
+	ListCell   *cell;
+
+	foreach(cell, oids)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessExclusiveLock);
+		bool		has_ranges = index->rd_rel->relam == BRIN_AM_OID;
+
+		index_close(index, NoLock);
+		if (has_ranges)
+			(void) DirectFunctionCall2(brin_desummarize_range, ObjectIdGetDatum(lfirst_oid(cell)),
+									   Int64GetDatum(0));
+	}
+	list_free(oids);
+}
+
 void
 ring_truncate(Oid relation)
 {
 	Relation	rel = table_open(relation, AccessExclusiveLock);
 
 	heap_truncate(list_make1_oid(relation));
+	forget_first_range(rel);
 	table_close(rel, NoLock);
 }

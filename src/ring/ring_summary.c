@@ -42,7 +42,7 @@
 /* How far a child's ranges have entries. */
 typedef struct Place
 {
-	Oid			file;			/* TRUNCATE gives it another one */
+	Oid			file;			/* TRUNCATE gives it another one, ring_truncate() only empties it */
 	BlockNumber next;
 } Place;
 
@@ -98,12 +98,12 @@ look_at(Oid heap_oid, Oid index_oid, BlockNumber behind, Place *place)
 	if (!ConditionalLockRelationOid(heap_oid, AccessShareLock))
 		return;
 	heap = table_open(heap_oid, NoLock);
-	if (place->file != heap->rd_rel->relfilenode)
+	end = RelationGetNumberOfBlocks(heap);
+	if (place->file != heap->rd_rel->relfilenode || end == 0)
 	{
 		place->file = heap->rd_rel->relfilenode;
 		place->next = 0;
 	}
-	end = RelationGetNumberOfBlocks(heap);
 	end -= Min(behind, end);
 	if (end > place->next)
 	{

@@ -31,6 +31,14 @@ SELECT c.relname || '.' || a.attname AS indexed FROM pg_index i JOIN pg_class c 
 SELECT count(*) FROM hubspot.outbox;
 SELECT extconfig::regclass[] FROM pg_extension WHERE extname = 'hubspot';
 
+-- A range of pages has no entry in an index before it is full: each row in it would write the entry anew
+CREATE EXTENSION pageinspect;
+SELECT count(DISTINCT i.indexrelid) AS indexes, count(*) FILTER (WHERE entry::text NOT LIKE '%,0)') AS entries
+	FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam,
+	brin_revmap_data(get_raw_page('hubspot.' || c.relname, 1)) AS entry
+	WHERE a.amname = 'brin' AND c.relnamespace = 'hubspot'::regnamespace AND c.relkind = 'i';
+DROP EXTENSION pageinspect;
+
 -- Rows go by the numbers of columns: of another version's tables nothing is read or written, however often it is tried
 BEGIN;
 CREATE SERVER crm FOREIGN DATA WRAPPER hubspot;

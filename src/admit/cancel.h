@@ -20,6 +20,7 @@ typedef struct Command
 	int64		id;
 	bool		cancels;		/* else deferred rows are tried at once */
 	int64		last_id;		/* rows queued up to then */
+	uint64		looks;			/* of the reader when the command was read */
 	int64	   *ids;			/* ascending; NULL: not restricted to these */
 	int			nids;
 	Oid			server;			/* each of these InvalidOid or NULL: any */

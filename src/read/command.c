@@ -147,6 +147,7 @@ read_command(int row)
 	char	   *key = text_column(row, COMMAND_KEY);
 
 	command->context = context;
+	command->looks = reader_looks();
 	command->id = DatumGetInt64(column(row, COMMAND_ID, &isnull));
 	command->cancels = DatumGetBool(column(row, COMMAND_CANCELS, &isnull));
 	command->last_id = DatumGetInt64(column(row, COMMAND_LAST_ID, &isnull));
@@ -253,7 +254,7 @@ command_is_done(void)
 	{
 		Command    *command = lfirst(cell);
 
-		if (!reader_has_read(command->last_id) || list_member_ptr(to_deferred, command))
+		if (!reader_has_read(command->last_id, command->looks) || list_member_ptr(to_deferred, command))
 			continue;
 		cancel_commands = foreach_delete_current(cancel_commands, cell);
 		remember(&done, command);

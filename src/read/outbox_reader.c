@@ -96,6 +96,7 @@ typedef enum Admission
 static Reader main_reader;
 static uint64 last_epoch;
 static bool took_mark;			/* since reader_took_mark() was last asked */
+static uint64 nlooks;			/* how often it was seen what is visible */
 static int64 settling_low;		/* of a mark: rows up to this id have all been read ... */
 static FullTransactionId settling_next; /* ... once no transaction below runs; invalid: none */
 static int64 read_to;			/* no row up to this one is still to come */
@@ -308,7 +309,9 @@ judge_row(Reader *reader, TupleTableSlot *slot, int64 id, ResultProbe *probe)
 	if (reader->recheck && defer_has(id))
 		return ADMIT_DONE;
 	checkpoint_count_row();
-	if (lane != NULL && cancel_wants(slot))
+	/* a row of a lane with a reader of its own ends there, or it would end twice */
+	if (lane != NULL && lane->reader == (reader->lane != NULL ? reader : NULL) &&
+		cancel_wants(slot))
 	{
 		if (reader->lane != NULL)
 			lane->skipped--;
@@ -628,6 +631,7 @@ reader_look(void)
 
 	if (main_reader.phase != PHASE_IDLE)
 		return;
+	nlooks++;
 	low = ring_last_id(ring_catalog(false)->outbox_id_seq);
 	next = ReadNextFullTransactionId();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -680,16 +684,37 @@ reader_lane_read_id(const Lane *lane)
 	return read_id(lane->reader != NULL ? lane->reader : &main_reader);
 }
 
+uint64
+reader_looks(void)
+{
+	return nlooks;
+}
+
+/* The mark up to which the main reader has read, or reads. */
+static uint64
+main_epoch(void)
+{
+	return main_reader.phase == PHASE_IDLE ? main_reader.from.epoch : main_reader.to.epoch;
+}
+
+/*
+ * Whether the reader has taken all rows up to the id that the main reader's mark sees.  A follower
+ * that is idle, or goes to an older mark, has rows of older transactions before it, whatever its
+ * place.
+ */
 static bool
 has_read(const Reader *reader, int64 id)
 {
-	return read_id(reader) >= id;
+	if (reader->phase == PHASE_IDLE)
+		return reader->lane == NULL && reader->from.low >= id;
+	return reader->to.epoch == main_epoch() && reader->position >= id &&
+		(reader->phase == PHASE_NEW || reader->from.low >= id);
 }
 
 bool
-reader_has_read(int64 id)
+reader_has_read(int64 id, uint64 looks)
 {
-	if (!has_read(&main_reader, id))
+	if (nlooks <= looks || !has_read(&main_reader, id))
 		return false;
 	foreach_lane(lane)
 	{

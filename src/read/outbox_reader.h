@@ -53,7 +53,11 @@ extern bool reader_checkpoint_due(int64 now);
  */
 extern int64 reader_ended(void);
 
-/* Whether every visible row up to this id has entered the window or has ended. */
-extern bool reader_has_read(int64 id);
+/*
+ * Whether every row up to this id that was committed at that number of looks has entered the window
+ * or has ended.  The number so far is what reader_looks() says.
+ */
+extern bool reader_has_read(int64 id, uint64 looks);
+extern uint64 reader_looks(void);
 
 #endif							/* HUBSPOT_OUTBOX_READER_H */

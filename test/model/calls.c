@@ -23,7 +23,7 @@ const SortWords sorts[SORT_COUNT] = {
 
 const Call	call_words[KIND_COUNT] = {
 	CALL_IDENTIFY, CALL_TRACK, CALL_GROUP, CALL_FORM, CALL_DELETE,
-	CALL_RECORD, CALL_DELETE, CALL_ASSOCIATE, CALL_DISSOCIATE
+	CALL_RECORD, CALL_DELETE, CALL_ASSOCIATE, CALL_DISSOCIATE, CALL_CREATE_PROPERTY
 };
 
 static const char *const property_names[PROPERTIES] = {"city", "firstname", "lastname"};
@@ -32,6 +32,7 @@ static const char *const record_property_names[RECORD_PROPERTIES] = {"first", "s
 static bool submits_forms;
 static bool names_users;		/* calls name their contacts by userId, too */
 static bool has_objects;		/* deals, cars and pairs */
+static bool creates;			/* properties */
 
 /* ---- records ------------------------------------------------------------------------------ */
 
@@ -81,6 +82,8 @@ choose_named(RecordName *name, RecordSort first, RecordSort last)
 	if (n == 0)
 		return false;
 	call = &calls[ncalls - n];
+	if (call->kind == KIND_CREATE)
+		return false;
 	if (call->kind >= KIND_RECORD)
 		*name = call->end[call->is_pair ? pick(2) : 0];
 	else if (call->company >= 0)
@@ -148,7 +151,11 @@ choose_kind(void)
 		KIND_DISSOCIATE, KIND_DISSOCIATE, KIND_DISSOCIATE,
 		KIND_IDENTIFY, KIND_IDENTIFY, KIND_IDENTIFY, KIND_GROUP, KIND_GROUP, KIND_TRACK, KIND_DELETE
 	};
-	CallKind	kind = has_objects ? of_objects[pick(lengthof(of_objects))] : plain[pick(lengthof(plain))];
+	CallKind	kind;
+
+	if (creates && pick(4) == 3)
+		return KIND_CREATE;
+	kind = has_objects ? of_objects[pick(lengthof(of_objects))] : plain[pick(lengthof(plain))];
 
 	return kind == KIND_FORM && !submits_forms ? KIND_GROUP : kind;
 }
@@ -158,7 +165,7 @@ call_choose(ModelCall *call)
 {
 	memset(call, 0, sizeof(*call));
 	call->number = ncalls;
-	call->user = call->contact = call->company = call->label = -1;
+	call->user = call->contact = call->company = call->label = call->extra = -1;
 	call->kind = choose_kind();
 	call->has_deadline = chance(80);
 	switch (call->kind)
@@ -169,6 +176,11 @@ call_choose(ModelCall *call)
 			call->properties = 1 + pick((1 << PROPERTIES) - 1);
 			call->adds = chance(150);
 			call->is_bad = chance(40);
+			if (creates && pick(2) == 1)
+				call->extra = pick(EXTRAS);
+			break;
+		case KIND_CREATE:
+			call->extra = pick(EXTRAS);
 			break;
 		case KIND_FORM:
 			call->contact = pick(CONTACTS);
@@ -223,6 +235,8 @@ append_traits(StringInfo message, const ModelCall *call, bool with_address)
 	append_properties(message, call, property_names, PROPERTIES, with_address ? "," : "");
 	if (call->adds)
 		appendStringInfo(message, ",\"tags\":\";t%d\"", call->number);
+	if (call->extra >= 0)
+		appendStringInfo(message, ",\"extra%d\":\"v%d\"", call->extra, call->number);
 	if (call->is_bad)
 		appendStringInfo(message, ",\"nickname\":\"n%d\"", call->number);
 	appendStringInfoString(message, "}");
@@ -327,6 +341,11 @@ call_message(const ModelCall *call)
 			append_name(&message, "to_", &call->end[1]);
 			append_label(&message, call);
 			break;
+		case KIND_CREATE:
+			appendStringInfo(&message, "\"object\":\"contact\",\"name\":\"extra%d\",\"label\":\"extra%d\","
+							 "\"type\":\"string\",\"fieldType\":\"text\",\"groupName\":\"contactinformation\","
+							 "\"options\":[],\"hasUniqueValue\":false", call->extra, call->extra);
+			break;
 		case KIND_COUNT:
 			break;
 	}
@@ -343,12 +362,18 @@ is_wanted(const char *what)
 	return without == NULL || strstr(without, what) == NULL;
 }
 
+/*
+ * A few rows more than it has room for make the worker read a lane by itself, later than others:
+ * what it goes by is not in its memory then.
+ */
 int
-calls_begin(void)
+calls_begin(int *window_rows)
 {
 	ncalls = 0;
 	names_users = is_wanted("users");
 	submits_forms = is_wanted("forms");
 	has_objects = pick(2) == 1 && is_wanted("objects");
+	creates = pick(4) == 3 && is_wanted("creations");
+	*window_rows = pick(3) == 2 ? 2 + pick(8) : 50000;
 	return 1 + pick(has_objects ? 20 : 12);
 }

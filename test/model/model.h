@@ -32,6 +32,7 @@
 #define CAR_TYPE		"2-3465404"
 #define RECORD_PROPERTIES 2		/* of deals and cars: first, second */
 #define LABELS			2		/* of any two types: L0 ... */
+#define EXTRAS			3		/* properties of contacts that are to be created: extra0 ... */
 #define OBJECT_IS_RECORD OBJECT_COUNT	/* of a further type: a row's object */
 
 /* ---- schedule.c --------------------------------------------------------------------- */
@@ -135,6 +136,7 @@ typedef enum CallKind
 	KIND_REMOVE,				/* such a one is deleted */
 	KIND_ASSOCIATE,
 	KIND_DISSOCIATE,
+	KIND_CREATE,				/* a property of contacts */
 	KIND_COUNT
 } CallKind;
 
@@ -152,6 +154,7 @@ typedef struct ModelCall
 	RecordName	end[2];			/* the deal or car; the two records of a pair */
 	bool		is_pair;		/* it says something of the two ... */
 	int			label;			/* ... with this label; -1: without */
+	int			extra;			/* such a property, that it creates or writes; -1: none */
 	char		mode;			/* 'u': only updates, 'c': only creates, else 0 */
 	uint64		xid;			/* of its transaction */
 	int64		id;				/* of its first row */
@@ -172,7 +175,7 @@ typedef struct ModelCall
 
 extern const Call call_words[KIND_COUNT];
 
-extern int	calls_begin(void);	/* how many there will be */
+extern int	calls_begin(int *window_rows);	/* how many there will be */
 extern void call_choose(ModelCall *call);
 extern char *call_message(const ModelCall *call);
 extern bool call_names_contact(const ModelCall *call, int contact); /* at an end, or by a userId */
@@ -190,6 +193,7 @@ extern void world_order(void);	/* somebody pauses, resumes, cancels */
 extern void world_resume(void);
 extern void world_finish(void); /* every transaction ends */
 extern void world_crash(void);	/* of the server */
+extern int	world_window_rows(void);	/* how many rows the worker has room for */
 extern void world_took_transaction(void);	/* the worker's own */
 
 /* The worker's transaction has begun, or was rolled back. */

@@ -52,7 +52,8 @@ typedef struct Trouble
 	int			repeats;		/* requests that it may befall, for the same contact, in a row */
 	bool		of_deal;		/* the number in the rule is a deal's, else a contact's */
 	const char *only;			/* paths with this text; NULL: any */
-	const char *never;			/* but none with one of these, "|" between them; NULL: any */
+	const char *never;			/* but none with one of these, "|" between them, each of a method
+								 * with its path; NULL: any */
 } Trouble;
 
 #define PROPERTY_GONE \
@@ -69,8 +70,8 @@ static const Trouble troubles[] = {
 	{.weight = 8, .words = "is carried out and answered 502", .rule = "{\"action\":\"html\",\"apply\":true}"},
 	{.weight = 6, .words = "is carried out and answered with garbage", .rule = "{\"action\":\"garbage\",\"apply\":true}"},
 	{.weight = 3, .words = "is answered with garbage", .rule = "{\"action\":\"garbage\"}", .only = "/crm/"},
-	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/", .never = "/archive|/labels"},
-	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}", .never = "associations/2026-03/0-|associations/2026-03/2-"},
+	{.weight = 4, .words = "is answered with an empty success", .rule = "{\"action\":\"empty_success\"}", .only = "/crm/", .never = "/archive|/labels|POST /crm/properties"},
+	{.weight = 4, .words = "is answered without one result", .rule = "{\"action\":\"missing_results\"}", .never = "associations/2026-09/0-|associations/2026-09/2-"},
 	{.weight = 6, .words = "is answered with results in another order", .rule = "{\"action\":\"shuffle\"}"},
 	{.weight = 5, .words = "is answered 423", .rule = "{\"action\":\"status\",\"status\":423}"},
 	{.weight = 4, .words = "is answered 401", .rule = "{\"action\":\"status\",\"status\":401}"},
@@ -283,7 +284,7 @@ static bool
 can_have(const Request *request, const Trouble *trouble)
 {
 	return (trouble->only == NULL || strstr(request->path, trouble->only) != NULL) &&
-		!has_one_of(request->path, trouble->never);
+		!has_one_of(psprintf("%s %s", request->method, request->path), trouble->never);
 }
 
 static const Trouble *

@@ -271,6 +271,8 @@ objects_concern(const ModelCall *call, const char *path, const char *body)
 {
 	if (call->committed == 0 || call->kind < KIND_RECORD)
 		return false;
+	if (call->kind == KIND_CREATE)
+		return strstr(path, "/properties") != NULL;
 	if (call->is_pair && call->label >= 0 && strstr(path, "/labels") != NULL)
 		return true;
 	for (int i = 0; i < 1 + call->is_pair; i++)
@@ -308,7 +310,7 @@ may_fail(const ModelCall *call, int object)
 		return true;
 	if (object == OBJECT_IS_PAIR)
 		return may_be_one(call) || !is_surely_there(call, name) || !is_surely_there(call, &call->end[1]);
-	if (call->kind == KIND_REMOVE)
+	if (call->kind == KIND_REMOVE || call->kind == KIND_CREATE)
 		return false;
 	return (call->mode == MODE_UPDATE || name->record_id[0] != '\0') && !is_surely_there(call, name);
 }
@@ -337,6 +339,8 @@ may_be_unchanged(const ModelCall *call, int object)
 		return call->label >= 0 || call->kind == KIND_DISSOCIATE;
 	if (call->kind == KIND_RECORD)
 		return call->mode == MODE_CREATE;
+	if (call->kind == KIND_CREATE)
+		return true;			/* HubSpot has it already */
 	return reference_is_excused() || call->troubled > 0 || call->interrupted ||
 		!record_is_made_before(call, &call->end[0]) ||
 		may_be_removed(call->end[0].sort, call->end[0].number, call, &call->end[0]) ||

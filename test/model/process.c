@@ -129,6 +129,7 @@ process_live(void)
 		fails_until = 0;
 	at_exit = NULL;
 	error_wanted = false;
+	hubspot_window_rows = world_window_rows();
 	PG_TRY();
 	{
 		sigjmp_buf *handler = PG_exception_stack;

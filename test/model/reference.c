@@ -29,6 +29,7 @@
 typedef enum FactKind
 {
 	FACT_VALUE,					/* a contact's property was written */
+	FACT_EXTRA,					/* the same of one that a call creates */
 	FACT_COMPANY,				/* a company's name was written */
 	FACT_EVENT,
 	FACT_ASSOCIATION,
@@ -325,7 +326,7 @@ call_of(const char *value)
 static void
 add_fact(FactKind kind, int call, int contact, int company, int property)
 {
-	static const char *const words[] = {"a value", "a company", "an event", "an association", "a form", "a deletion"};
+	static const char *const words[] = {"a value", "a new property's value", "a company", "an event", "an association", "a form", "a deletion"};
 
 	if (call >= 0 && calls[call].committed == 0)
 		violated("what is not committed is not sent", "%s of call %d", words[kind], call);
@@ -348,6 +349,13 @@ note_values(struct json_object *properties, int contact)
 
 		if (call >= 0)
 			add_fact(FACT_VALUE, call, contact, -1, i);
+	}
+	for (int i = 0; i < EXTRAS; i++)
+	{
+		int			call = call_of(member(properties, psprintf("extra%d", i)));
+
+		if (call >= 0)
+			add_fact(FACT_EXTRA, call, contact, -1, i);
 	}
 }
 
@@ -679,7 +687,7 @@ check_merged(const ModelCall *call, int object, const Verdicts *verdict)
 static void
 check_verdict(const ModelCall *call, int object, const Verdicts *verdict)
 {
-	if (object == OBJECT_IS_RECORD || object == OBJECT_IS_PAIR || call->kind == KIND_REMOVE)
+	if (object == OBJECT_IS_RECORD || object == OBJECT_IS_PAIR || call->kind == KIND_REMOVE || call->kind == KIND_CREATE)
 	{
 		objects_check_verdict(call, object, verdict);
 		return;
@@ -854,6 +862,38 @@ check_values(void)
 		}
 }
 
+/* Whether a row that was queued before this one has created the property that it writes. */
+static bool
+is_created_before(const ModelCall *call)
+{
+	for (int i = 0; i < ncalls; i++)
+		if (calls[i].kind == KIND_CREATE && calls[i].extra == call->extra && calls[i].committed != 0 &&
+			calls[i].committed <= call->committed && calls[i].id < call->id &&
+			is_success(carrier(calls[i].id)->word))
+			return true;
+	return false;
+}
+
+/* What has been queued to be created before a row is there for it. */
+static void
+check_extras(void)
+{
+	for (int i = 0; i < ncalls; i++)
+	{
+		bool		found = false;
+
+		if (calls[i].kind != KIND_IDENTIFY || calls[i].extra < 0 || calls[i].committed == 0 ||
+			!is_success(carrier(calls[i].id)->word) || !is_created_before(&calls[i]))
+			continue;
+		/* merged calls have the younger's value */
+		for (int j = 0; j < nfacts; j++)
+			found |= facts[j].kind == FACT_EXTRA && facts[j].property == calls[i].extra &&
+				facts[j].contact == calls[i].contact && calls[facts[j].call].id >= calls[i].id;
+		if (!found)
+			violated("a row has what was queued to be created before it", "extra%d of call %d", calls[i].extra, i);
+	}
+}
+
 /* What rows add to, in whatever order and however often, has it in the end. */
 static void
 check_tags(void)
@@ -942,6 +982,7 @@ reference_at_end(void)
 	check_order();
 	check_values();
 	check_tags();
+	check_extras();
 	check_deletions();
 	check_associations();
 	objects_check();

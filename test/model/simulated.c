@@ -16,15 +16,18 @@
 #include "../simulator/random.h"
 #include "../simulator/route.h"
 #include "../simulator/start.h"
+#include "../simulator/type.h"
 
 #include "simulated.h"
 
 #define MAX_PARAMETERS	16
 #define TAGS			64		/* MAX_CALLS of model.h */
-#define LABELS			2		/* as there */
+#define LABELS			2		/* these as there */
+#define EXTRAS			3
 
 static uint64_t request_count;
 static uint64_t told;			/* lines of the journal */
+static bool has_extras;			/* a property was created, perhaps */
 static char *names[MAX_PARAMETERS]; /* of the query at hand */
 static char *values[MAX_PARAMETERS];
 static int	nparameters;
@@ -160,6 +163,7 @@ simulated_ask(const char *method, const char *path, const char *token, const cha
 	unescape(request.path, false);
 	route_admit(&request);
 	scratch_reset();
+	has_extras |= body != NULL && strstr(body, "\"name\":\"extra") != NULL;
 	route_perform(&request);
 
 	memset(answer, 0, sizeof(*answer));
@@ -206,12 +210,33 @@ simulated_fault(const char *rule)
 	json_object_put(description);
 }
 
+/* A property of contacts is as if it had never been; no record has a value of it. */
+static void
+drop_property(const char *name)
+{
+	Property   *property = table_find(&contacts->properties, name);
+	int			at = 0;
+
+	if (property == NULL)
+		return;
+	table_remove(&contacts->properties, name, strlen(name));
+	while (contacts->property_list[at] != property)
+		at++;
+	contacts->property_count--;
+	memmove(contacts->property_list + at, contacts->property_list + at + 1,
+			(contacts->property_count - at) * sizeof(contacts->property_list[0]));
+}
+
 void
 simulated_reset(void)
 {
 	SimulatedAnswer answer;
 
 	simulated_ask("POST", "/_sim/reset", NULL, NULL, &answer);
+	/* properties survive that, and an archived one keeps its name */
+	for (int i = 0; i < EXTRAS && has_extras; i++)
+		drop_property(scratch_printf("extra%d", i));
+	has_extras = false;
 	random_restart();
 	request_count = 0;
 	told = 0;

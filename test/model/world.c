@@ -59,6 +59,7 @@ int			ncalls;
 static Session sessions[MAX_SESSIONS];
 static int	nsessions;
 static int	calls_left;
+static int	window_rows;
 static Session *calling;		/* whose call runs, NULL: none */
 static MemoryContext context;	/* for tuples, of the schedule */
 
@@ -108,6 +109,12 @@ __wrap_ReadNextFullTransactionId(void)
 
 	schedule_others();
 	return next;
+}
+
+int
+world_window_rows(void)
+{
+	return window_rows;
 }
 
 /* The worker has written something and committed. */
@@ -265,6 +272,18 @@ world_worker_aborts(void)
 
 /* ---- calls ------------------------------------------------------------------------------------ */
 
+static int64
+enqueue_call(Enqueue *enqueue, const ModelCall *call, const char *message)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(message)));
+	Work		work = {.object = OBJECT_IS_SCHEMA, .message = jsonb};
+
+	if (call->kind != KIND_CREATE)
+		return enqueue_message(enqueue, jsonb);
+	work.key.key = psprintf("contact extra%d", call->extra);
+	return enqueue_work(enqueue, &work);
+}
+
 static void
 make_call(Session *session)
 {
@@ -288,7 +307,7 @@ make_call(Session *session)
 	enqueue = enqueue_begin(call_words[call->kind], SOURCE_FUNCTION, NULL, GetUserId(), 1);
 	deadline.time = (1 + pick(20)) * USECS_PER_SEC;
 	enqueue_set_terms(enqueue, call->has_deadline ? &deadline : NULL, chance(80));
-	call->id = enqueue_message(enqueue, DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(message))));
+	call->id = enqueue_call(enqueue, call, message);
 	enqueue_end(enqueue);
 	calling = NULL;
 	call->xid = session->xid;
@@ -531,7 +550,7 @@ world_begin(void)
 	calling = NULL;
 	next_xid = FIRST_XID;
 	last_ended = FIRST_XID - 1;
-	calls_left = calls_begin();
+	calls_left = calls_begin(&window_rows);
 	nsessions = 1 + pick(MAX_SESSIONS);
 	catalog = ring_catalog(false);
 	DirectFunctionCall3(setval3_oid, ObjectIdGetDatum(catalog->outbox_id_seq), Int64GetDatum(1), BoolGetDatum(false));

@@ -31,6 +31,9 @@ like($error, qr/outbox row 999 does not exist/, 'nor what is not there');
 
 # In an outage: requests that failed without having reached anything, rows in the window, rows still on disk
 $sim->fault(match => { path => 'batch/upsert' }, action => 'rate_limit', times => 0);
+# which has its id before those, and is committed behind them
+my $session = $node->background_psql('postgres');
+my $old = $session->query_safe(q{BEGIN; SELECT hubspot_identify('{"email": "old@example.com"}', 'crm')});
 my $one = queue('wait', 3000);
 queue('keep', 10, 'other');
 ask(q{SELECT hubspot_identify('{"email": "wait5@example.com", "plan": "new"}', 'crm')});
@@ -49,9 +52,18 @@ is(ask("SELECT verdict || category FROM hubspot.outbox_status WHERE id = $one"),
 quiet(3000);
 is(ask("SELECT hubspot_cancel(key => ' WAIT5\@example.com')"), '2', 'all rows of a key');
 is(ask("SELECT hubspot_cancel('other', call => 'track')"), '0', 'what fits nothing cancels nothing');
+# rows that come with their cancellation into a lane that is read by a reader of its own
+$session->query_safe("SELECT hubspot_cancel($old); COMMIT");
+$session->quit;
+my ($both) = ask(q{BEGIN;
+SELECT hubspot_identify('{"email": "both@example.com"}', 'crm') AS id \gset
+SELECT hubspot_cancel(:id);
+COMMIT;
+SELECT :id}) =~ /(\d+)$/;
 cmp_ok(ask("SELECT hubspot_cancel('crm')"), '>=', 2998 - 400, 'all rows of an account, but for those of four requests');
 wait_until(sub { ask("SELECT hubspot_cancel('crm') FROM hubspot.status WHERE server = 'crm' AND in_flight = 0 AND waiting > 0"); ask("SELECT count(*) FROM hubspot.backlog WHERE server = 'crm'") eq '0' }, 'the account to be empty');
 is(verdicts('wait'), 'cancelled3001', 'every row has its verdict');
+is(ask("SELECT string_agg(verdict::text, ' ') FROM hubspot.result WHERE id IN ($old, $both)"), 'cancelled cancelled', 'and one alone, be it met by two readers');
 is(ask("SELECT count(*) FROM hubspot.backlog"), '10', 'another account\'s rows wait on');
 wait_until(sub { ask('SELECT count(*) FROM hubspot.command') eq '0' }, 'the commands to be carried out');
 queue('new', 5);

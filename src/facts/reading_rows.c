@@ -15,17 +15,19 @@
 const char *
 rows_text_of(json_object *object, const char *name)
 {
-	const char *text = reply_json_text(reply_json_member(object, name, json_type_string));
+	json_object *value = NULL;
+	const char *text = NULL;
 
+	if (json_object_is_type(object, json_type_object) &&
+		json_object_object_get_ex(object, name, &value))
+		text = reply_json_scalar(value);
 	return text == NULL ? "" : text;
 }
 
 bool
 rows_is_true(json_object *object, const char *name)
 {
-	json_object *value = reply_json_member(object, name, json_type_boolean);
-
-	return value != NULL && json_object_get_boolean(value);
+	return strcmp(rows_text_of(object, name), "true") == 0;
 }
 
 bool
@@ -108,7 +110,7 @@ rows_add_names(StringInfo json, const char *name, json_object *array)
 	appendStringInfoChar(json, '[');
 	for (size_t i = 0; i < Min(count, ROWS_MAX_OBJECTS); i++)
 	{
-		const char *text = reply_json_text(json_object_array_get_idx(array, i));
+		const char *text = reply_json_scalar(json_object_array_get_idx(array, i));
 
 		if (text != NULL && rows_is_name(text, ROWS_MAX_NAME))
 			rows_add_element(json, text);

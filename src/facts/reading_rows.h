@@ -17,7 +17,7 @@
 #define ROWS_MAX_LABEL	1000
 #define ROWS_MAX_OBJECTS 20000	/* of a page, a property, an event */
 
-/* A member that is a string; "" when there is none. */
+/* A member that is a text, a number or a boolean, as text; "" when there is none. */
 extern const char *rows_text_of(json_object *object, const char *name);
 extern bool rows_is_true(json_object *object, const char *name);
 
@@ -47,7 +47,7 @@ extern void rows_add_names(StringInfo json, const char *name, json_object *array
 /* One kind of what a list consists of. */
 typedef struct RowKind
 {
-	const char *name;			/* the member that names one, a string; NULL: append() judges */
+	const char *name;			/* the member that names one; NULL: append() judges */
 	size_t		max_name;
 	size_t		max_count;
 	void		(*append) (StringInfo json, json_object *object);	/* an object, or nothing */

@@ -135,9 +135,8 @@ static char *
 order_of(json_object *object)
 {
 	int64_t		number = 0;
-	json_object *value = reply_json_member(object, "displayOrder", json_type_int);
 
-	if (value == NULL || !reply_json_whole(value, &number) || number != (int32) number)
+	if (!reply_json_number(object, "displayOrder", &number) || number != (int32) number)
 		number = 0;
 	return psprintf("%d", (int) number);
 }
@@ -151,7 +150,7 @@ append_stage(StringInfo json, json_object *stage)
 	rows_add_text(json, "id", rows_text_of(stage, "id"), ROWS_MAX_NAME);
 	rows_add_text(json, "label", rows_text_of(stage, "label"), ROWS_MAX_LABEL);
 	rows_add_text(json, "order", order_of(stage), ROWS_MAX_NAME);
-	/* texts, of deals and of tickets */
+	/* of deals, of tickets */
 	rows_add_bool(json, "closed", strcmp(rows_text_of(metadata, "isClosed"), "true") == 0 ||
 				  strcmp(rows_text_of(metadata, "ticketState"), "CLOSED") == 0);
 	rows_add_text(json, "probability", rows_text_of(metadata, "probability"), 10);
@@ -193,27 +192,17 @@ pipelines_tail(const char *subject)
 
 /* ---- hubspot.subscription_type ------------------------------------------------------- */
 
-/* Ids come as texts and as numbers. */
-static const char *
-id_of(json_object *object, const char *name)
-{
-	json_object *value = NULL;
-	const char *id = json_object_object_get_ex(object, name, &value) ? reply_json_id(value) : NULL;
-
-	return id != NULL ? id : "";
-}
-
 static void
 append_subscription_type(StringInfo json, json_object *type)
 {
-	if (!rows_is_name(id_of(type, "id"), ROWS_MAX_NAME))
+	if (!rows_is_name(rows_text_of(type, "id"), ROWS_MAX_NAME))
 		return;
 	rows_open(json);
-	rows_add_text(json, "subscription_id", id_of(type, "id"), ROWS_MAX_NAME);
+	rows_add_text(json, "subscription_id", rows_text_of(type, "id"), ROWS_MAX_NAME);
 	rows_add_text(json, "name", rows_text_of(type, "name"), ROWS_MAX_NAME);
 	rows_add_text(json, "purpose", rows_text_of(type, "purpose"), ROWS_MAX_LABEL);
 	rows_add_text(json, "channel", rows_text_of(type, "communicationMethod"), ROWS_MAX_LABEL);
-	rows_add_text(json, "business_unit", id_of(type, "businessUnitId"), ROWS_MAX_NAME);
+	rows_add_text(json, "business_unit", rows_text_of(type, "businessUnitId"), ROWS_MAX_NAME);
 	rows_add_bool(json, "is_active", rows_is_true(type, "isActive"));
 	rows_add_bool(json, "is_internal", rows_is_true(type, "isInternal"));
 	rows_close(json);

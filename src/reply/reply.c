@@ -105,8 +105,7 @@ reply_number(const Reply *reply, const char *name)
 {
 	int64_t		number;
 
-	return reply_json_whole(reply_json_member(reply->root, name, json_type_int), &number)
-		? number : 0;
+	return reply_json_number(reply->root, name, &number) ? number : 0;
 }
 
 bool
@@ -458,7 +457,7 @@ read_association_type(json_object *object)
 	int64_t		type;
 
 	if (category == NULL || strcmp(category, "HUBSPOT_DEFINED") != 0 ||
-		!reply_json_whole(reply_json_member(spec, "associationTypeId", json_type_int), &type))
+		!reply_json_number(spec, "associationTypeId", &type))
 		return 0;
 	return type;
 }

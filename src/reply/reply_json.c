@@ -426,6 +426,29 @@ reply_json_whole(json_object *value, int64_t *number)
 	return *number != INT64_MAX && *number != INT64_MIN;
 }
 
+/* No more digits than a number of 64 bits always has room for. */
+static bool
+is_text_of_whole(json_object *value, int64_t *number)
+{
+	const char *text = reply_json_text(value);
+	size_t		len = text == NULL ? 0 : strspn(text, "0123456789");
+
+	if (len == 0 || len > 18 || text[len] != '\0')
+		return false;
+	*number = strtoll(text, NULL, 10);
+	return true;
+}
+
+bool
+reply_json_number(json_object *object, const char *name, int64_t *number)
+{
+	json_object *value = NULL;
+
+	return json_object_is_type(object, json_type_object) &&
+		json_object_object_get_ex(object, name, &value) &&
+		(reply_json_whole(value, number) || is_text_of_whole(value, number));
+}
+
 /* json-c allocates the text of a number; NULL if it has no memory. */
 const char *
 reply_json_id(json_object *value)
@@ -434,4 +457,13 @@ reply_json_id(json_object *value)
 
 	return reply_json_whole(value, &number)
 		? json_object_get_string(value) : reply_json_text(value);
+}
+
+const char *
+reply_json_scalar(json_object *value)
+{
+	if (json_object_is_type(value, json_type_double) ||
+		json_object_is_type(value, json_type_boolean))
+		return json_object_get_string(value);
+	return reply_json_id(value);
 }

@@ -49,7 +49,18 @@ extern const char *reply_json_text(json_object *value);
 /* A whole number of 64 bits; false when the value is none. */
 extern bool reply_json_whole(json_object *value, int64_t *number);
 
-/* A string's text, or the digits of a whole number: ids come as both.  NULL when it is neither. */
+/*
+ * What HubSpot tells as a text here is a number or a boolean there, and in another version of its
+ * API: members are read by these, unless only one type means anything.
+ */
+
+/* A member of an object that is a whole number of 64 bits, or the text of one. */
+extern bool reply_json_number(json_object *object, const char *name, int64_t *number);
+
+/* A string's text, or the digits of a whole number; NULL when it is neither. */
 extern const char *reply_json_id(json_object *value);
+
+/* The same, or any other number or a boolean. */
+extern const char *reply_json_scalar(json_object *value);
 
 #endif							/* HUBSPOT_REPLY_JSON_H */

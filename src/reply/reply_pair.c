@@ -22,7 +22,8 @@ read_label(json_object *object, ReplyLabel *label)
 	memset(label, 0, sizeof(*label));
 	label->category = word_of(object, "category");
 	label->label = word_of(object, "label");
-	(void) reply_json_whole(reply_json_member(object, "typeId", json_type_int), &label->type_id);
+	if (!reply_json_number(object, "typeId", &label->type_id))
+		label->type_id = 0;
 }
 
 static json_object *

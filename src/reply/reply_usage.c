@@ -31,7 +31,7 @@ count_member(json_object *object, const char *name)
 {
 	int64_t		number;
 
-	return reply_json_whole(reply_json_member(object, name, json_type_int), &number) ? number : -1;
+	return reply_json_number(object, name, &number) ? number : -1;
 }
 
 static const char *

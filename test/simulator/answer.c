@@ -35,10 +35,10 @@ static const char *const names[VARIANT_COUNT] = {
 	[ANSWER_DEFINITION_404] = "definition_404",
 };
 
-/* Members whose value is the id of a record or a list, or an array of such ids. */
+/* Members whose value is an id, or an array of ids. */
 static const char *const ids[] = {
 	"id", "fromObjectId", "toObjectId", "listId", "recordId",
-	"recordsIdsAdded", "recordIdsRemoved", "recordIdsMissing", NULL
+	"recordsIdsAdded", "recordIdsRemoved", "recordIdsMissing", "typeId", "associationTypeId", NULL
 };
 
 /* What no schema requires. */

@@ -13,9 +13,11 @@ use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 100000, search_limit => 1000, association_limit => 100000, answer_seed => 0 });
 $sim->add_property('companies', name => 'our_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
+$sim->add_property($_, name => 'our_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true) for qw(deals tickets);
 $sim->api('POST', '/_sim/forms', { id => 'f-1', name => 'Demo', fields => ['email'] });
 my $node = hubspot_cluster('shapes');
-create_account($node, 'postgres', 'crm', $sim, forms_url => $sim->url, company_id_property => 'our_id');
+create_account($node, 'postgres', 'crm', $sim, forms_url => $sim->url, company_id_property => 'our_id',
+	id_properties => 'deal=our_ref, ticket=our_ref');
 create_account($node, 'postgres', 'plain', $sim, forms_url => $sim->url, primary_company => 'off', create_missing => 'off');
 
 sub ask { return $node->safe_psql('postgres', shift) }
@@ -42,6 +44,16 @@ my @calls = (
 	[ 'a form', 'crm', q{form('{"formId": "f-1", "fields": [{"name": "email", "value": "e.TAG@example.com"}]}'} ],
 	[ 'a form that is not there', 'crm', q{form('{"formId": "f-TAG", "fields": [{"name": "email", "value": "e.TAG@example.com"}]}'} ],
 	[ 'a deletion', 'crm', q{delete('{"email": "old.TAG@example.com"}'} ],
+	[ 'a contact with an owner', 'crm', q{identify('{"email": "f.TAG@example.com", "traits": {"owner": "ada.owner@example.com"}}'} ],
+	[ 'a label', 'crm', q{create_label('deal', 'contact', 'Decider TAG'} ],
+	[ 'a deal', 'crm', q{record('deal', '{"id": "d-TAG", "properties": {"dealname": "D", "stage": "Contract sent", "owner": "Grace Hopper"},
+		"associations": [{"object": "contact", "id": "f.TAG@example.com", "label": "Decider TAG"}, {"object": "company", "id": "g-TAG"}]}'} ],
+	[ 'a ticket', 'crm', q{record('ticket', '{"id": "t-TAG", "properties": {"subject": "T", "stage": "2"}}'} ],
+	[ 'a deal that lacks what one needs', 'crm', q{record('deal', '{"id": "e-TAG", "properties": {"amount": 5}}'} ],
+	[ 'two of one object', 'crm', q{associate('contact', 'f.TAG@example.com', 'contact', 'a.TAG@example.com'} ],
+	[ 'a label that is not there', 'crm', q{associate('deal', 'd-TAG', 'contact', 'a.TAG@example.com', 'None'} ],
+	[ 'a pair that is none any more', 'crm', q{dissociate('deal', 'd-TAG', 'contact', 'a.TAG@example.com'} ],
+	[ 'a subscription', 'crm', q{subscription('{"email": "f.TAG@example.com", "subscription": "Newsletter", "subscribed": true, "legalBasis": "CONSENT_WITH_NOTICE", "legalBasisExplanation": "asked"}'} ],
 	[ 'a deletion of nobody', 'crm', q{delete('{"email": "nobody.TAG@example.com"}'} ],
 );
 
@@ -57,18 +69,20 @@ sub run
 	my $sql = join '', map { my ($name, $server, $call) = @$_; ($call =~ /^INSERT/ ? "$call;\n" : "SELECT hubspot_$call, server => '$server');\n") =~ s/TAG/$t/gr } @calls;
 	my @ids = split /\n/, ask("BEGIN;\n$sql COMMIT;");
 	wait_drained($node, 'postgres', 60);
-	for my $i (0 .. $#calls)
-	{
-		$ends{ $calls[$i][0] } = ask(
-			q{SELECT string_agg(concat_ws(' ', s.object, coalesce(c.verdict::text, s.verdict), s.created, CASE WHEN s.verdict = 'rejected' THEN s.category END), ', ' ORDER BY s.id)
-			FROM hubspot.outbox_status s LEFT JOIN hubspot.result r ON r.id = s.id LEFT JOIN hubspot.result c ON c.id = r.merged_into}
-			  . " WHERE $ids[$i] IN (s.id, s.parent)");
-	}
+	@ends{ map { $_->[0] } @calls } = split /\n/, ask(
+		q{SELECT string_agg(concat_ws(' ', s.object, coalesce(c.verdict::text, s.verdict), s.created, CASE WHEN s.verdict = 'rejected' THEN s.category END), ', ' ORDER BY s.id)
+		FROM hubspot.outbox_status s LEFT JOIN hubspot.result r ON r.id = s.id LEFT JOIN hubspot.result c ON c.id = r.merged_into,
+			unnest(string_to_array('} . join(' ', @ids) . q{', ' ')::bigint[]) WITH ORDINALITY AS queued(first, place)
+		WHERE first IN (s.id, s.parent) GROUP BY place ORDER BY place});
 	# how bare a 404 is, nobody tells
 	$ends{'a form that is not there'} =~ s/OBJECT_NOT_FOUND|not_found/not found/;
 	my $known = $sim->contact('known@example.com');
 	$ends{'HubSpot: city'} = $known->{properties}{city} =~ s/$t/TAG/r;
 	$ends{'HubSpot: pairs of the company'} = scalar @{ ($sim->company("$t.example.com")->{associations} // []) };
+	my %deal = %{ $sim->object('deals', "d-$t", 'our_ref') // {} };
+	$ends{'HubSpot: deal'} = join ' ', map { $deal{properties}{$_} // 'none' } qw(pipeline dealstage hubspot_owner_id);
+	$ends{'HubSpot: labels of the deal'} = join ' ', sort map { s/$t/TAG/r } map { @{ $_->{labels} // [] } } grep { $_->{from_id} eq ($deal{id} // '') } $sim->associations('deals', 'contacts');
+	$ends{'HubSpot: owner'} = ($sim->contact("f.$t\@example.com") // {})->{properties}{hubspot_owner_id};
 	$ends{'HubSpot: archived'} = defined $sim->contact("old.$t\@example.com") ? 'no' : 'yes';
 	return \%ends;
 }
@@ -86,6 +100,9 @@ is($expected->{'a second contact of it'}, 'company delivered t, association reje
 is($expected->{'a company by its domain'} , 'company delivered t, association delivered', 'another one');
 is($expected->{'a form that is not there'}, 'form rejected not found', 'a form');
 like($expected->{'an event'}, qr/^event delivered/, 'an event of a later page');
+is($expected->{'a deal'}, 'deal delivered t, pair delivered, pair delivered', 'a deal');
+is($expected->{'HubSpot: labels of the deal'}, 'Decider TAG', 'its label');
+is($expected->{'HubSpot: deal'}, 'default contractsent 41629780', 'its stage and owner');
 is($expected->{'a member that is there'}, 'list unchanged', 'a member');
 
 # What can be combined stands in one group; a group that fails is looked into way by way.

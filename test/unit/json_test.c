@@ -205,7 +205,8 @@ static void
 test_values(void)
 {
 	JsonFault	fault;
-	static const char text[] = "{\"n\":9007199254740993,\"s\":\"x\",\"big\":9223372036854775808,\"d\":1.0,\"z\":null}";
+	static const char text[] = "{\"n\":9007199254740993,\"s\":\"x\",\"big\":9223372036854775808,\"d\":1.0,\"z\":null,"
+	"\"t\":\"31\",\"long\":\"9223372036854775807\",\"b\":true}";
 	json_object *root = parse(text, sizeof(text) - 1, json_type_object, &fault);
 	int64_t		number = 0;
 
@@ -217,6 +218,15 @@ test_values(void)
 	check(!reply_json_whole(NULL, &number) && reply_json_id(NULL) == NULL && reply_json_text(NULL) == NULL, "nothing is none");
 	check(strcmp(reply_json_id(reply_json_member(root, "s", json_type_string)), "x") == 0, "a text is an id");
 	check(strcmp(reply_json_id(reply_json_member(root, "n", json_type_int)), "9007199254740993") == 0, "a number is one");
+	check(reply_json_number(root, "n", &number) && number == 9007199254740993, "a member that is a number");
+	check(reply_json_number(root, "t", &number) && number == 31, "one that is the text of a number");
+	check(!reply_json_number(root, "s", &number) && !reply_json_number(root, "d", &number) && !reply_json_number(root, "long", &number) &&
+		  !reply_json_number(root, "none", &number) && !reply_json_number(NULL, "n", &number), "others are none");
+	check(strcmp(reply_json_scalar(reply_json_member(root, "d", json_type_double)), "1.0") == 0 &&
+		  strcmp(reply_json_scalar(reply_json_member(root, "b", json_type_boolean)), "true") == 0 &&
+		  strcmp(reply_json_scalar(reply_json_member(root, "n", json_type_int)), "9007199254740993") == 0 &&
+		  strcmp(reply_json_scalar(reply_json_member(root, "s", json_type_string)), "x") == 0, "what is told as a text elsewhere, as text");
+	check(reply_json_scalar(root) == NULL && reply_json_scalar(NULL) == NULL, "an object and null are none");
 	check(reply_json_member(root, "z", json_type_string) == NULL && reply_json_member(NULL, "n", json_type_int) == NULL,
 		  "null is no text");
 	json_object_put(root);

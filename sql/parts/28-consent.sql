@@ -16,12 +16,12 @@ CREATE TABLE hubspot.suppressed (
 	CONSTRAINT suppressed_subscription_alone CHECK (subscription IS NULL OR objects IS NULL)
 );
 COMMENT ON TABLE hubspot.suppressed IS
-'contacts about whom nothing is sent from the commit on, written by you: a row that waits ends as cancelled, category suppressed, when the worker would have put it into a request.  What takes away is sent all the same: deletions, opt-outs, and leaving a list or a company.  Dumped';
+'contacts about whom nothing is sent from the commit on, written by you: a row that waits ends as cancelled, category suppressed, when the worker would have put it into a request.  What takes away is sent all the same: deletions, opt-outs, leaving a list or a company, and ends of associations.  Dumped';
 COMMENT ON COLUMN hubspot.suppressed.address IS 'e-mail address, kept in lower case; of an erased contact a keyed hash of it, sha256:...';
 COMMENT ON COLUMN hubspot.suppressed.user_id IS 'userId, or whatever the account''s contact_id_property holds: for calls that name the contact by that alone';
 COMMENT ON COLUMN hubspot.suppressed.server IS 'name of the SERVER; NULL: all of this database.  A name that no SERVER has counts for all';
 COMMENT ON COLUMN hubspot.suppressed.subscription IS 'only this type of subscription, by name or id: nobody is subscribed to it; everything else is sent.  NULL: not restricted';
-COMMENT ON COLUMN hubspot.suppressed.objects IS 'only calls about these objects (contact, association, event, form, list, consent); NULL: all';
+COMMENT ON COLUMN hubspot.suppressed.objects IS 'only calls about these objects (contact, association, pair, event, form, list, consent); NULL: all';
 COMMENT ON COLUMN hubspot.suppressed.since IS 'since when, for people';
 COMMENT ON COLUMN hubspot.suppressed.reason IS 'why, for people: verdicts quote it';
 

@@ -390,8 +390,11 @@ BEGIN
 	IF hubspot.event_full_name(server, event) IS NULL THEN
 		RETURN QUERY SELECT 2, 'event', source,
 			format('SELECT %I.hubspot_create_event(%L, %L, %L, server => %L);', hubspot.functions_schema(), hubspot.event_name(event),
-				(SELECT coalesce(jsonb_object_agg(c.trait, CASE t.type WHEN 'enumeration' THEN 'string' ELSE t.type END), '{}')
-					FROM jsonb_to_recordset(mapping.pairs) AS c(trait text, type_name text), LATERAL (SELECT hubspot.property_type_for(to_regtype(c.type_name)::oid)) AS t(type)),
+				/* as canonical_name() has it; what is no name even so is left out of the events, with a warning */
+				(SELECT coalesce(jsonb_object_agg(n.name, CASE t.type WHEN 'enumeration' THEN 'string' ELSE t.type END), '{}')
+					FROM jsonb_to_recordset(mapping.pairs) AS c(trait text, type_name text), LATERAL (SELECT hubspot.property_type_for(to_regtype(c.type_name)::oid)) AS t(type),
+						LATERAL (SELECT regexp_replace(lower(c.trait), '[^a-z0-9_]+', '_', 'g')) AS n(name)
+					WHERE n.name ~ '^[a-z][a-z0-9_]{0,49}$'),
 				event, account),
 			CASE WHEN EXISTS (SELECT FROM hubspot.schema k WHERE k.server = propose_event.server AND k.part = 'event' AND k.known) THEN 'HubSpot has no such event'
 				ELSE 'HubSpot has not told its events: one that it has stays as it is' END;

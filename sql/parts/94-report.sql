@@ -21,6 +21,7 @@ BEGIN ATOMIC
 		WHEN 'wrong_object' THEN 'The event is defined for records of another type. Name one of those, or the event that is meant, and call again.'
 		WHEN 'unknown_label' THEN 'The message has the statement that creates the label. Run it, then hubspot_retry(category => ''unknown_label'').'
 		WHEN 'self_association' THEN 'Both ends of the association are one record. Mend the data, and call again.'
+		WHEN 'unknown_object' THEN 'The account has no such object, or it has to be activated in HubSpot. Then hubspot_retry().'
 		WHEN 'unknown_subscription' THEN 'The message lists the subscription types of the account. Name one of them, and call again.'
 		WHEN 'unsubscribed' THEN 'The person has opted out. Leave it at that; who asks to be subscribed again is written with "resubscribe": true.'
 		WHEN 'legal_basis_missing' THEN 'The account demands a legal basis. Bring legalBasis and legalBasisExplanation with the call.'

@@ -175,6 +175,12 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		"the address is not HubSpot's API",
 	"check the SERVER options base_url and api_version"},
 
+	[EVENT_NO_TYPE] = {"unknown object", LANE_MISDIRECTED, SCOPE_LANE, true, 60, 300,
+		TRIED_AGAIN,
+		"the account has no such object",
+		"activate it in HubSpot, or make it; where its name or type id was wrong, take the calls "
+	"back with hubspot_cancel()"},
+
 	/* requested by a person */
 	[EVENT_PAUSED] = {"paused", LANE_PAUSED, SCOPE_LANE, false, 0, 0,
 		LEFT_BY_RESUME,
@@ -225,6 +231,7 @@ static const char *const waits[LANE_EVENT_COUNT] =
 	[EVENT_BARRED] = "what stands before HubSpot, which refuses this server",
 	[EVENT_WRONG_HUBLET] = "a token of the right data centre",
 	[EVENT_MISDIRECTED] = "the right address of HubSpot",
+	[EVENT_NO_TYPE] = "an object that the account has",
 	[EVENT_PAUSED] = "lane paused",
 	[EVENT_ACCOUNT_PAUSED] = "account paused",
 	[EVENT_HELD] = "a worker",
@@ -413,6 +420,8 @@ lane_event_of(ReplyClass class)
 		case REPLY_MISDIRECTED:
 		case REPLY_NOT_FOUND:
 			return EVENT_MISDIRECTED;
+		case REPLY_NO_TYPE:
+			return EVENT_NO_TYPE;
 	}
 	return EVENT_UNAVAILABLE;
 }

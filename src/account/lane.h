@@ -77,6 +77,7 @@ typedef enum LaneEvent
 	EVENT_BARRED,				/* 403 that is no answer of HubSpot's API */
 	EVENT_WRONG_HUBLET,			/* 488 */
 	EVENT_MISDIRECTED,			/* 3xx, 405, a path that does not exist */
+	EVENT_NO_TYPE,				/* the account has no such object */
 	EVENT_PAUSED,				/* hubspot_pause() of this lane */
 	EVENT_ACCOUNT_PAUSED,		/* hubspot_pause() of the account */
 	EVENT_HELD,					/* the worker may not send; shown by the view */

@@ -21,6 +21,7 @@
 #include "base/hubspot.h"
 #include "admit/admit.h"
 #include "admit/begun.h"
+#include "admit/type_bound.h"
 #include "base/clock.h"
 #include "cluster/shared.h"
 #include "cluster/suspect.h"
@@ -132,6 +133,10 @@ admit_lane(TupleTableSlot *slot, Refusal *why)
 		*why = admit_server_dropped;
 		return NULL;
 	}
+	if (!type_bound_admits(account, slot))
+		return refuse(why, VERDICT_REJECTED, "bad_message",
+					  psprintf("rows of this account name more than %d types of records",
+							   TYPES_OF_ACCOUNT));
 	word = DatumGetTextPP(slot_getattr(slot, Anum_outbox_object, &isnull));
 	lane = accounts_open_lane(account, object_of_text(word));
 	if (lane == NULL)

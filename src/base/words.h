@@ -51,7 +51,7 @@ typedef enum Object
 #define OBJECT_COUNT (OBJECT_IS_PAIR + 1)
 } Object;
 
-#define OBJECT_MAX		256		/* of all numbers in a process */
+#define OBJECT_MAX		4096	/* of all numbers in a process */
 
 typedef enum Source
 {

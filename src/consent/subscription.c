@@ -18,7 +18,6 @@
 #include "postgres.h"
 
 #include "base/hubspot.h"
-#include "base/worker_context.h"
 #include "consent/families.h"
 #include "consent/subscription.h"
 #include "consent/subscription_type.h"
@@ -93,8 +92,15 @@ kind_of_row(WorkKey *key)
 	return kind_of_wish(key->lane->account, &consent);
 }
 
-/* Types that the account has, for people; of the last row that named none of them. */
-static char *types_of_account = NULL;
+/* Types that the account has, for people: kept with a row that names none of them. */
+static void
+keep_types(Row *row)
+{
+	if (row->held != NULL)
+		pfree(row->held);
+	row->held = MemoryContextStrdup(window.memory,
+									subscription_type_list(row->key->lane->account->server));
+}
 
 static void
 look_up_type(WorkKey *key)
@@ -116,11 +122,7 @@ look_up_type(WorkKey *key)
 	if (found != NULL)
 		strlcpy(row->record_id, found, sizeof(row->record_id));
 	else
-	{
-		if (types_of_account != NULL)
-			pfree(types_of_account);
-		types_of_account = MemoryContextStrdup(WorkerContext, subscription_type_list(server));
-	}
+		keep_types(row);
 	/* an entry of hubspot.suppressed may name the type by its id */
 	row->looked_at = 0;
 }
@@ -128,13 +130,13 @@ look_up_type(WorkKey *key)
 /* ---- rows that cannot be sent --------------------------------------------------------------- */
 
 static const char *
-problem_of_type(const char *name)
+problem_of_type(const char *name, const char *types)
 {
-	if (types_of_account == NULL || types_of_account[0] == '\0')
+	if (types == NULL || types[0] == '\0')
 		return psprintf("HubSpot has no type of subscription \"%s\" that is known here; "
 						"its id in HubSpot does without", name);
 	return psprintf("HubSpot has no type of subscription \"%s\"; it has %s", name,
-					types_of_account);
+					types);
 }
 
 static bool
@@ -164,7 +166,7 @@ check_row(Row *row, const MessageParts *parts, const char **category, const char
 	*category = subscription_not_known;
 	if (consent.of_all || subscription_id(row, &consent) != NULL)
 		return true;
-	*problem = problem_of_type(consent.subscription);
+	*problem = problem_of_type(consent.subscription, row->held);
 	return false;
 }
 

@@ -30,6 +30,7 @@
 #include "consent/subscription_type.h"
 #include "consent/suppress.h"
 #include "consent/suppressed_hash.h"
+#include "message/pair.h"
 #include "queue/accounts.h"
 #include "request/batch.h"
 #include "ring/ring.h"
@@ -49,6 +50,7 @@ static const bool takes_away[CALL_COUNT] = {
 	[CALL_DELETE] = true,
 	[CALL_REMOVE_FROM_LIST] = true,
 	[CALL_UNGROUP] = true,
+	[CALL_DISSOCIATE] = true,
 };
 
 /* ---- looks ---------------------------------------------------------------------------- */
@@ -304,6 +306,42 @@ is_concerned(const Row *row, const MessageParts *parts, Sought *sought)
 		 message_object(parts->root) == OBJECT_IS_CONTACT);
 }
 
+/* A contact that a pair names.  Of one that is named by HubSpot's record id nothing is known. */
+static const char *
+objection_to_end(const PairEnd *end, const Sought *sought)
+{
+	if (end->object != OBJECT_IS_CONTACT)
+		return NULL;
+	if (end->property == NULL)
+		return find_person(&by_address, end->key, sought);
+	return object_key_is_record_id(end->property) &&
+		!object_key_is_record_id(sought->account->options->id_property[OBJECT_IS_CONTACT])
+		? NULL : find_person(&by_user_id, end->key, sought);
+}
+
+/* Both ends, and the addresses that userIds have turned out to be. */
+static const char *
+objection_to_pair(const Row *row, const Sought *sought)
+{
+	PairMessage pair;
+	const char *why;
+
+	if (takes_away[row->call] || !message_read_pair(row->message, &pair))
+		return NULL;
+	why = objection_to_end(&pair.from, sought);
+	if (why == NULL)
+		why = objection_to_end(&pair.to, sought);
+	for (const char *line = row->held; why == NULL && line != NULL && *line != '\0';)
+	{
+		size_t		len = strcspn(line, "\n");
+
+		if (len > 0)
+			why = find_person(&by_address, pnstrdup(line, len), sought);
+		line += len + (line[len] == '\n');
+	}
+	return why;
+}
+
 /* Why a row is not to go; NULL: it may. */
 static const char *
 objection(const Row *row)
@@ -315,6 +353,8 @@ objection(const Row *row)
 	const char *why;
 	char	   *text;
 
+	if (object_types[key->lane->family].names_contacts)
+		return objection_to_pair(row, &sought);
 	/* a message that cannot be read is refused when it is taken */
 	if (!message_read(row->message, &parts, &problem) || !is_concerned(row, &parts, &sought))
 		return NULL;

@@ -77,14 +77,15 @@ check_length(const char *column, const char *text)
 static bool
 is_of_contacts(Object object)
 {
-	return object == OBJECT_IS_CONTACT || object_types[object].keyed_by_contact;
+	return object == OBJECT_IS_CONTACT || object_types[object].keyed_by_contact ||
+		object_types[object].names_contacts;
 }
 
 static char *
 names_of_objects(void)
 {
-	return psprintf("%s, %s", object_types[OBJECT_IS_CONTACT].name,
-					object_names_where(keyed_by_contact));
+	return psprintf("%s, %s, %s", object_types[OBJECT_IS_CONTACT].name,
+					object_names_where(keyed_by_contact), object_names_where(names_contacts));
 }
 
 static void

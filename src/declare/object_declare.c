@@ -6,24 +6,31 @@
  * and before anything is waited for: who may not has an error at once.  Then what HubSpot has is
  * looked at; an error there takes the setting back with the statement.
  *
- * Locks: those of ALTER SERVER.  Memory: the caller's context.
+ * Locks: those of ALTER SERVER, and SHARE UPDATE EXCLUSIVE on the SERVER until the end of the
+ * transaction, so that two who add to one list go one after the other.
+ *
+ * Memory: the caller's context.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_foreign_server.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "base/hubspot.h"
 #include "account/account.h"
 #include "backend/statement.h"
-
+#include "base/compat.h"
 #include "declare/preview_schema.h"
 #include "enqueue/schema_call.h"
 #include "store/act_as.h"
@@ -73,6 +80,26 @@ option_of(const ForeignServer *server, const char *name)
 			return defGetString(option);
 	}
 	return NULL;
+}
+
+/*
+ * The SERVER as it is when nobody else changes the list of its options by this function.  Whoever
+ * may not change it holds up nobody.
+ */
+static ForeignServer *
+lock_server(Oid oid)
+{
+	ForeignServer *server = GetForeignServerExtended(oid, FSV_MISSING_OK);
+
+	if (server != NULL && !object_ownercheck(ForeignServerRelationId, oid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, server->servername);
+	LockDatabaseObject(ForeignServerRelationId, oid, 0, ShareUpdateExclusiveLock);
+	server = GetForeignServerExtended(oid, FSV_MISSING_OK);
+	if (server == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the SERVER has been dropped meanwhile")));
+	return server;
 }
 
 /* The list of id_properties with this property for the type, or without the type. */
@@ -239,6 +266,7 @@ hubspot_object(PG_FUNCTION_ARGS)
 	Datum		values[OBJECT_COLUMNS] = {0};
 	bool		nulls[OBJECT_COLUMNS] = {false, true, true, true};
 	const char *property = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid			oid;
 	ForeignServer *server;
 	const CrmType *type;
 	Object		object;
@@ -248,16 +276,16 @@ hubspot_object(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("object must not be null")));
-	server = GetForeignServer(account_resolve(PG_ARGISNULL(2) ? NULL
-											  : NameStr(*PG_GETARG_NAME(2))));
-	object = schema_call_object(server->serverid, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	oid = account_resolve(PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
+	object = schema_call_object(oid, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	type = &object_types[object];
 	if (property != NULL)
 		check_property(property);
 	in_list = strcmp(type->id_option, ID_PROPERTIES_OPTION) == 0;
 	if (get_call_result_type(fcinfo, NULL, &shape) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	/* before anything is waited for: who may not has an error at once */
+	/* before HubSpot's list is waited for: who may not has an error at once */
+	server = lock_server(oid);
 	set_option(server, type->id_option,
 			   in_list ? list_with(option_of(server, type->id_option), type, property)
 			   : property != NULL ? property : "");

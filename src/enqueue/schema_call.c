@@ -197,9 +197,9 @@ schema_call_object(Oid server, const char *name)
 	const char *word;
 	int			object;
 
-	account_check_usage(server, GetUserId());
 	word = objects_resolve(server, name);
 	object = object_of_name(word, strlen(word));
+	Assert(object >= 0);
 	if (object == OBJECT_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -454,6 +454,8 @@ pair_object_argument(FunctionCallInfo fcinfo, int n, const char *what, const cha
 	MessageProblem problem;
 	Object		object;
 
+	/* objects_find() leaves that to the caller, and tells what the account has */
+	account_check_usage(names.server, GetUserId());
 	word.val.string.val = name;
 	word.val.string.len = strlen(name);
 	if (!message_pair_object(&word, what, &names, &object, &problem))

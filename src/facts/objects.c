@@ -83,16 +83,6 @@ list_own(void)
 	return text.data;
 }
 
-/* "2-123" */
-static bool
-is_custom_type_id(const char *name)
-{
-	size_t		len = strlen(name);
-
-	return len > 2 && len <= 11 && strncmp(name, "2-", 2) == 0 && name[2] != '0' &&
-		strspn(name + 2, "0123456789") == len - 2;
-}
-
 /* ---- what is remembered ------------------------------------------------------------ */
 
 typedef struct NameKey
@@ -217,6 +207,15 @@ no_word(MessageProblem *problem, const char *message, const char *detail, const 
 	return NULL;
 }
 
+/* The SERVER may have been dropped while HubSpot's answer was waited for. */
+static const char *
+account_name(Oid server)
+{
+	const ForeignServer *found = GetForeignServerExtended(server, FSV_MISSING_OK);
+
+	return found != NULL ? found->servername : "dropped";
+}
+
 static const char *
 not_there(Oid server, const char *name, const ReadingStand *stand, MessageProblem *problem)
 {
@@ -224,7 +223,7 @@ not_there(Oid server, const char *name, const ReadingStand *stand, MessageProble
 	bool		asked = reading_ask(server, READING_OBJECTS, "");	/* it may be younger */
 
 	return no_word(problem, psprintf("account \"%s\" has no object \"%s\"",
-									 GetForeignServer(server)->servername, name),
+									 account_name(server), name),
 				   psprintf("Its custom objects were read at %s: %s.  HubSpot's own: %s.",
 							timestamptz_to_str(stand->read_at),
 							custom != NULL ? custom : "there are none", list_own()),
@@ -238,7 +237,7 @@ not_there(Oid server, const char *name, const ReadingStand *stand, MessageProble
 static const char *
 not_told(Oid server, const char *name, const ReadingStand *stand, MessageProblem *problem)
 {
-	const char *account = GetForeignServer(server)->servername;
+	const char *account = account_name(server);
 
 	if (stand->read_at != 0)
 		return no_word(problem,
@@ -279,12 +278,17 @@ find(Oid server, const char *name, bool patiently, MessageProblem *problem)
 			: reading_look(server, READING_OBJECTS, "");
 		word = patiently ? custom_type(server, name) : NULL;
 		/* an id says what it is, where HubSpot does not say which there are */
-		if (word == NULL && is_custom_type_id(name) && !stand.known)
+		if (word == NULL && object_is_custom_type_id(name) && !stand.known)
 			return pstrdup(name);
 		if (word == NULL)
 			return stand.known ? not_there(server, name, &stand, problem)
 				: not_told(server, name, &stand, problem);
 	}
+	/* whoever is given a word makes an object of it */
+	if (!object_is_custom_type_id(word))
+		return no_word(problem, psprintf("object \"%s\" has an unknown kind of type id", name),
+					   psprintf("HubSpot calls it \"%s\" where \"2-123\" is expected.", word),
+					   "Newer versions of the extension may know it.");
 	remember(server, name, word);
 	return word;
 }
@@ -299,8 +303,11 @@ const char *
 objects_resolve(Oid server, const char *name)
 {
 	MessageProblem problem = {0};
-	const char *word = find(server, name, true, &problem);
+	const char *word;
 
+	/* an error lists what the account has */
+	account_check_usage(server, GetUserId());
+	word = find(server, name, true, &problem);
 	if (word == NULL)
 		ereport(ERROR,
 				(errcode(problem.sqlerrcode),
@@ -320,6 +327,5 @@ hubspot_object_named(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	server = account_resolve(PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)));
-	account_check_usage(server, GetUserId());
 	PG_RETURN_TEXT_P(cstring_to_text(objects_resolve(server, name)));
 }

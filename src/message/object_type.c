@@ -131,6 +131,7 @@ CrmType		object_type_rows[OBJECT_MAX] = {
 		.has_schema = true,
 		.can_be_synced = true,
 		.keyed_by_contact = true,
+		.names_types = true,
 	},
 	[OBJECT_IS_FORM] = {
 		.name = "form",
@@ -146,6 +147,7 @@ CrmType		object_type_rows[OBJECT_MAX] = {
 		.call = CALL_CREATE_PROPERTY,
 		.per_request = 1,
 		.own_limit = -1,
+		.names_types = true,
 	},
 	[OBJECT_IS_LIST] = {
 		.name = "list",
@@ -171,6 +173,8 @@ CrmType		object_type_rows[OBJECT_MAX] = {
 		.per_request = 2000,
 		.own_limit = 100,
 		.merges = true,
+		.names_contacts = true,
+		.names_types = true,
 	},
 };
 
@@ -212,6 +216,12 @@ number_of_type_id(const char *name, int len)
 		number = number * 10 + (name[i] - '0');
 	}
 	return number;
+}
+
+bool
+object_is_custom_type_id(const char *name)
+{
+	return name[0] == '2' && number_of_type_id(name, strlen(name)) != 0;
 }
 
 static int

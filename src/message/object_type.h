@@ -56,6 +56,8 @@ typedef struct CrmType
 	bool		is_few;			/* many rows are of few records: requests wait for more of them */
 	bool		can_be_erased;	/* without a trace; else archived */
 	bool		keyed_by_contact;	/* rows are a contact's, and end with its erasure */
+	bool		names_contacts; /* rows may name contacts without being keyed by one */
+	bool		names_types;	/* rows may name types of records in their key or message */
 } CrmType;
 
 /*
@@ -80,6 +82,9 @@ extern int	object_find(const char *name, int len);
  * this process has met too many.
  */
 extern int	object_of_name(const char *name, int len);
+
+/* Whether it is a type id that object_of_name() makes a custom object of: "2-123". */
+extern bool object_is_custom_type_id(const char *name);
 
 /*
  * The object of a lane's name: that of a fixed one or of record_types[], or a type id; what it

@@ -96,6 +96,9 @@ extern void pair_end(Input *input, Verdict verdict, const Reply *reply, AckReque
 extern void pair_refuse(Input *input, const ReplyError *error, const Reply *reply,
 						AckRequest *request);
 
+/* The answer to a request that was refused as a whole. */
+extern void pair_refused(Batch *batch, const Reply *reply, AckRequest *request);
+
 /* The answer to a request whose success tells of no pair, but errors are told. */
 extern void pair_removed(Batch *batch, const Reply *reply, AckRequest *request);
 

@@ -196,10 +196,7 @@ read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
 	if (reply->class != REPLY_RECORDS)
 	{
-		if (batch->ninputs > 1)
-			batch_bisect(batch, reply);
-		else
-			pair_refuse(&batch->inputs[0], &reply->error, reply, request);
+		pair_refused(batch, reply, request);
 		return;
 	}
 	for (int i = 0; i < batch->ninputs; i++)

@@ -13,6 +13,7 @@
 
 #include "base/hubspot.h"
 #include "base/worker_context.h"
+#include "pair/labels.h"
 #include "pair/pair.h"
 #include "request/fault.h"
 
@@ -218,14 +219,38 @@ is_not_found(const ReplyError *error)
 	return error->category != NULL && strcmp(error->category, "OBJECT_NOT_FOUND") == 0;
 }
 
-/* HubSpot may have forgotten a record that we remember: both are looked for once more. */
+/* What goes by the number of a label that may have been deleted in HubSpot, and made anew. */
+static bool
+is_about_label(const Row *row, const ReplyError *error)
+{
+	RowPair		pair = pair_of(row);
+
+	return pair.message.label != NULL && error->sub_category != NULL &&
+		strstr(error->sub_category, "INVALID_ASSOCIATION_TYPE") != NULL;
+}
+
+/* The labels of its two types are read before its rows begin anew. */
+static void
+read_labels_again(Input *input)
+{
+	RowPair		pair = pair_of(pair_row(input));
+
+	batch_note_once(input, ONCE_WITHOUT_LABEL);
+	labels_forget(input->key->lane->account, pair.message.from.object, pair.message.to.object);
+	batch_put_back(input->key, input->rows, input->nrows);
+}
+
+/*
+ * HubSpot may have forgotten a record that we remember: both are looked for once more.  Or a label.
+ */
 void
 pair_refuse(Input *input, const ReplyError *error, const Reply *reply, AckRequest *request)
 {
 	Row		   *row = pair_row(input);
 	bool		removes = row->call == CALL_DISSOCIATE;
 	const char *category = error->sub_category != NULL && is_not_found(error)
-	? error->sub_category : error->code != NULL ? error->code : error->category;
+	? error->sub_category : error->code != NULL ? error->code : error->category != NULL
+	? error->category : reply_code(reply);
 
 	if (reply_is_transient(error))
 		fault_input(input, error->category, error->message, reply->status, request);
@@ -238,11 +263,26 @@ pair_refuse(Input *input, const ReplyError *error, const Reply *reply, AckReques
 			pair_record(row, i)[0] = '\0';
 		batch_put_back(input->key, input->rows, input->nrows);
 	}
+	else if (is_about_label(row, error) && !row_was(row, ONCE_WITHOUT_LABEL))
+		read_labels_again(input);
 	else if (removes && is_not_found(error))
 		batch_reject(input, VERDICT_UNCHANGED, category, error->message, reply->status, request);
 	else
 		batch_refuse_rows(input, category, error->message != NULL ? error->message : reply->message,
 						  reply->status, request, false);
+}
+
+/* A refusal of the two objects is of all; whose another one is, halves of the request find out. */
+void
+pair_refused(Batch *batch, const Reply *reply, AckRequest *request)
+{
+	if (batch->ninputs > 1 && strcmp(reply->category, reply_unknown_object) != 0)
+	{
+		batch_bisect(batch, reply);
+		return;
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+		pair_refuse(&batch->inputs[i], &reply->error, reply, request);
 }
 
 /*
@@ -256,10 +296,7 @@ pair_removed(Batch *batch, const Reply *reply, AckRequest *request)
 
 	if (reply->class != REPLY_RECORDS)
 	{
-		if (batch->ninputs > 1)
-			batch_bisect(batch, reply);
-		else
-			pair_refuse(&batch->inputs[0], &reply->error, reply, request);
+		pair_refused(batch, reply, request);
 		return;
 	}
 	for (int i = 0; i < reply->nerrors; i++)
@@ -290,10 +327,7 @@ pair_linked(Batch *batch, const Reply *reply, AckRequest *request)
 
 	if (reply->class != REPLY_RECORDS)
 	{
-		if (batch->ninputs > 1)
-			batch_bisect(batch, reply);
-		else
-			pair_refuse(&batch->inputs[0], &reply->error, reply, request);
+		pair_refused(batch, reply, request);
 		return;
 	}
 	pair_find_results(batch, reply, told);

@@ -100,6 +100,8 @@ keep_told(Row *row, char *const *told)
 		pfree(row->held);
 	row->held = told[0] == NULL && told[1] == NULL
 		? NULL : MemoryContextStrdup(window.memory, lines);
+	/* an address that has just been told may be in hubspot.suppressed */
+	row->looked_at = 0;
 	pfree(lines);
 }
 

@@ -84,6 +84,8 @@ typedef struct Account
 	int64		usage_enough;	/* ... and when there was enough left not to ask */
 	List	   *lists;			/* static lists that are known, see lists.h */
 	List	   *labels;			/* labels of associations, see pair/labels.h */
+	uint32	   *types;			/* of records that its rows have named, by object_code() ... */
+	int			ntypes;			/* ... so many, see admit/type_bound.h */
 	bool		to_recall;		/* what the tables know of it is still to be read, see
 								 * meter_restore.h */
 	List	   *recalled;		/* of the request log */

@@ -73,7 +73,8 @@ extern void queue_keep_seq(Row *row, uint64 seq);
 static inline bool
 queue_is_personal(const Lane *lane)
 {
-	return lane->family == OBJECT_IS_CONTACT || object_types[lane->family].keyed_by_contact;
+	return lane->family == OBJECT_IS_CONTACT || object_types[lane->family].keyed_by_contact ||
+		object_types[lane->family].names_contacts;
 }
 
 /*

@@ -41,8 +41,9 @@ typedef enum Once
 	ONCE_REFRESH,				/* a refresh of the schema has begun for this row */
 	ONCE_COMPANY_FIRST,			/* it has waited for the company of its contact's domain */
 	ONCE_WITHOUT_OWNER,			/* HubSpot has refused an owner */
-	ONCE_SOUGHT					/* HubSpot does not have a record that it needs: of a pair */
-#define ONCE_COUNT (ONCE_SOUGHT + 1)
+	ONCE_SOUGHT,				/* HubSpot does not have a record that it needs: of a pair */
+	ONCE_WITHOUT_LABEL			/* HubSpot has refused a label that it had when labels were read */
+#define ONCE_COUNT (ONCE_WITHOUT_LABEL + 1)
 } Once;
 
 /* Where a row of the window stands; written by key.c alone. */
@@ -116,7 +117,8 @@ typedef struct Row
 	Jsonb	   *message;		/* behind the struct */
 	char	   *held;			/* of a late row: the properties that HubSpot has a value of, a
 								 * line each; NULL: not asked.  Of a pair: the addresses that its
-								 * userIds have turned out to be, a line for each end */
+								 * userIds have turned out to be, a line for each end.  Of a
+								 * subscription whose type is not known: which types there are */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
 } Row;
 

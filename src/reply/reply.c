@@ -324,6 +324,7 @@ read_error(ReplyError *error, json_object *object)
 /* ---- the whole answer ------------------------------------------------------------------ */
 
 const char *const reply_not_found = "not_found";
+const char *const reply_unknown_object = "unknown_object";
 
 /*
  * Whether a 404 says that it is about a record: it has a category or contains these words.  One
@@ -662,6 +663,11 @@ reply_parse(Reply *reply, int status, const ReplyHeaders *headers, const char *b
 	if (reply->class == REPLY_RECORDS)
 		reply->class = class_of_success(reply, &fault, body, len);
 	make_message(reply, body, len);
+
+	/* has neither a category nor a status of its own: HubSpot's words tell */
+	if (reply->class == REPLY_REFUSED && reply->is_of_hubspot &&
+		contains(reply->message, "infer object type"))
+		reply->class = REPLY_NO_TYPE;
 	if (reply->class == REPLY_LIMITED)
 		read_policy(reply);
 	else if (reply->class == REPLY_FORBIDDEN)
@@ -674,6 +680,14 @@ reply_settle_not_found(Reply *reply)
 	reply->class = REPLY_REFUSED;
 	if (reply->category[0] == '\0')
 		strcpy(reply->category, reply_not_found);
+}
+
+void
+reply_settle_no_type(Reply *reply)
+{
+	reply->class = REPLY_REFUSED;
+	if (reply->category[0] == '\0')
+		strcpy(reply->category, reply_unknown_object);
 }
 
 /* The translation replaces strings of the tree: pointers into the tree are read again. */

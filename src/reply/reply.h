@@ -63,6 +63,8 @@ typedef enum ReplyClass
 	REPLY_WRONG_HUBLET,			/* 488 */
 	REPLY_MIGRATING,			/* 477 */
 	REPLY_MISDIRECTED,			/* 3xx, 405, 406, 415: wrong for every record */
+	REPLY_NO_TYPE,				/* 400: the account has no such object, or has not activated it;
+								 * see reply_settle_no_type() */
 	REPLY_NOT_FOUND				/* 404 that does not say what was not found: the path, or what the
 								 * request is about; see reply_settle_not_found() */
 } ReplyClass;
@@ -144,6 +146,13 @@ extern void reply_translate(Reply *reply, ReplyTranslator translator);
  */
 extern const char *const reply_not_found;
 extern void reply_settle_not_found(Reply *reply);
+
+/*
+ * The same of a REPLY_NO_TYPE, where the object is a part of what was asked for, and not what the
+ * lane is of.
+ */
+extern const char *const reply_unknown_object;
+extern void reply_settle_no_type(Reply *reply);
 
 /*
  * Whether a text can be the id of a HubSpot object: a positive number shorter than

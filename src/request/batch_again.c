@@ -308,10 +308,14 @@ batch_bisect(Batch *batch, const Reply *reply)
 void
 batch_refused(Batch *batch, const Reply *reply, AckRequest *request)
 {
-	if (batch->ninputs > 1)
+	/* of an object that the account does not have, no part of the request is better than another */
+	if (batch->ninputs > 1 && strcmp(reply->category, reply_unknown_object) != 0)
+	{
 		batch_bisect(batch, reply);
-	else
-		batch_reject(&batch->inputs[0], VERDICT_REJECTED, reply_code(reply), reply->message,
+		return;
+	}
+	for (int i = 0; i < batch->ninputs; i++)
+		batch_reject(&batch->inputs[i], VERDICT_REJECTED, reply_code(reply), reply->message,
 					 reply->status, request);
 }
 

@@ -941,6 +941,10 @@ send_collect(void)
 		if (reply.class == REPLY_NOT_FOUND && reply.is_of_hubspot && transfer.batch != NULL &&
 			transfer.batch->kind->names_content)
 			reply_settle_not_found(&reply);
+		/* of others a request names an object as a part of what it is about */
+		if (reply.class == REPLY_NO_TYPE &&
+			!(transfer.batch != NULL && object_types[lane->family].is_record))
+			reply_settle_no_type(&reply);
 
 		/*
 		 * What follows may go through all transfers (an account that goes): this one is none any

@@ -10,7 +10,7 @@ CREATE TABLE app.accounts (id uuid PRIMARY KEY, name text NOT NULL, website text
 CREATE TABLE app.users (id uuid PRIMARY KEY, email text NOT NULL UNIQUE, first_name text, last_name text, password_hash text, plan text, settings jsonb, vip boolean,
 	initials text GENERATED ALWAYS AS (left(first_name, 1) || left(last_name, 1)) STORED, account_id uuid REFERENCES app.accounts, created_at timestamptz);
 CREATE TABLE app.memberships (user_id uuid REFERENCES app.users, account_id uuid REFERENCES app.accounts, role text, PRIMARY KEY (user_id, account_id));
-CREATE TABLE app.page_visits (id bigint GENERATED ALWAYS AS IDENTITY, user_id uuid REFERENCES app.users, path text, seconds int, visited_at timestamptz, PRIMARY KEY (id, visited_at))
+CREATE TABLE app.page_visits (id bigint GENERATED ALWAYS AS IDENTITY, user_id uuid REFERENCES app.users, path text, seconds int, "User-Agent" text, visited_at timestamptz, PRIMARY KEY (id, visited_at))
 	PARTITION BY RANGE (visited_at);
 CREATE TABLE app.page_visits_2026 PARTITION OF app.page_visits FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 CREATE TABLE app.audit_log (at timestamptz, what text);

@@ -62,7 +62,7 @@ CREATE OR REPLACE TRIGGER t AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION
 INSERT INTO orders VALUES ('T-2');
 
 -- A session knows so many types, and says so
-SELECT count(hubspot_record('2-' || i, '{"record_id": 1}')) FROM generate_series(1, 300) i;
+SELECT count(hubspot_record('2-' || i, '{"record_id": 1}')) FROM generate_series(1, 5000) i;
 
 DROP TABLE orders;
 DROP EXTENSION hubspot CASCADE;

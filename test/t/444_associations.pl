@@ -9,8 +9,8 @@ use Test::More;
 my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('companies', name => 'our_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $node = hubspot_cluster('associations');
-$sim->add_property($_, name => 'our_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true) for qw(deals tickets);
-create_account($node, 'postgres', 'crm', $sim, company_id_property => 'our_id', id_properties => 'deal=our_ref, ticket=our_ref');
+$sim->add_property($_, name => 'our_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true) for qw(deals tickets 0-410);
+create_account($node, 'postgres', 'crm', $sim, company_id_property => 'our_id', id_properties => 'deal=our_ref, ticket=our_ref, course=our_ref');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm'});
 
 sub ask { return $node->safe_psql('postgres', shift) }
@@ -149,6 +149,26 @@ subtest 'labels' => sub {
 	is((deliver(q{hubspot_create_label('contact', 'company', 'Decision maker')}))[0] =~ s/(\d+)/verdict($1)/er, 'unchanged', 'a label that is there');
 };
 
+subtest 'a label that HubSpot has forgotten' => sub {
+	my $labels = '/crm/v4/associations/contacts/companies/labels';
+	my $drop = sub {
+		my ($contact) = @_;
+		my ($label) = grep { ($_->{label} // '') eq 'Short lived' } @{ $sim->api('GET', $labels)->{results} };
+		deliver("hubspot_dissociate('contact', '$contact', 'company', 'acme', 'Short lived')");    # else it is in use
+		$sim->api('DELETE', "$labels/$label->{typeId}");
+		is(scalar(grep { ($_->{label} // '') eq 'Short lived' } @{ $sim->api('GET', $labels)->{results} }), 0, 'it is gone');
+	};
+	deliver(q{hubspot_create_label('contact', 'company', 'Short lived')});
+	deliver(q{hubspot_associate('contact', 'ada@example.com', 'company', 'acme', 'Short lived')});
+	$drop->('ada@example.com');
+	$sim->api('POST', $labels, { name => 'short_again', label => 'Short lived' });
+	my ($pair) = deliver(q{hubspot_associate('contact', 'bob@example.com', 'company', 'acme', 'Short lived')});
+	is(verdict($pair), 'delivered', 'one that has another number is read again');
+	$drop->('bob@example.com');
+	($pair) = deliver(q{hubspot_associate('contact', 'bob@example.com', 'company', 'beta', 'Short lived')});
+	is(verdict($pair), 'delivered unknown_label', 'one that is gone costs no association');
+};
+
 subtest 'the primary company moves' => sub {
 	my $primary = sub { join ' ', map { $_->{to_id} } grep { $_->{from_id} eq $_[0] && $_->{primary} } $sim->associations('contacts', 'companies') };
 	my $ada = $sim->contact('ada@example.com')->{id};
@@ -190,6 +210,19 @@ subtest 'in the message of a record' => sub {
 		'deal pair', 'explained');
 };
 
+subtest 'an object that the account has not activated' => sub {
+	my $lane = sub { ask(q{SELECT state || ': ' || reason FROM hubspot.status WHERE lane = 'courses'}) };
+	my @courses = map { queue(qq{hubspot_record('course', '{"id": "C-$_", "properties": {"hs_course_name": "$_"}}')}) } 1 .. 3;
+	becomes($lane, qr/^MISDIRECTED: the account has no such object: Unable to infer object type from/, 'stops its own lane');
+	is(join(' ', map { verdict($_) } @courses), '  ', 'and costs no row');
+	my @pairs = map { queue(qq{hubspot_enqueue('associate', ARRAY['{"from_object": "company", "from_id": "acme", "to_object": "course", "to_record_id": $_}'::jsonb])}) } 1 .. 3;
+	row_becomes($_, q{concat_ws(' ', verdict, category)}, 'rejected unknown_object', 'what names it as one of two is refused') for @pairs;
+	row_becomes(queue(q{hubspot_associate('contact', 'ada@example.com', 'company', 'beta')}), 'verdict', qr/^(?:delivered|unchanged)$/, 'other pairs go on');
+	$sim->config(activated => ['0-410']);
+	$node->reload;
+	becomes(sub { join ' ', map { verdict($_) =~ s/ .*//r } @courses }, 'delivered delivered delivered', 'activated, it goes on');
+};
+
 subtest 'a record that is deleted or erased takes along what waits for the other one' => sub {
 	my ($deleted, $erased) = map { queue("hubspot_associate('contact', '$_\@example.com', 'company', 'nowhere')") } qw(ada bob);
 	row_becomes($_, 'state', 'deferred', 'waits for the company') for $deleted, $erased;
@@ -207,6 +240,14 @@ subtest 'before it is sent' => sub {
 		'{"from_object": "contact", "from_id": "seven@example.com", "to_object": "company", "to_id": "acme", "label": "Billing"}')}) =~ s/"id": "\d+"/"id"/gr,
 		'pair company our_id=acme, contact email=seven@example.com /crm/associations/2026-09/0-1/0-2/batch/create'
 			. ' {"inputs": [{"to": {"id"}, "from": {"id"}, "types": [{"associationTypeId": null, "associationCategory": null}]}]}', 'explained');
+};
+
+subtest 'one account names ever new types' => sub {
+	ask(q{SELECT count(hubspot_record('2-' || i, '{"record_id": 1, "properties": {"a": "b"}}', 'plain')) FROM generate_series(1001, 1150) i});
+	ask(q{SELECT count(*) FROM generate_series(1151, 1250) i, hubspot_enqueue('associate', ARRAY[jsonb_build_object('from_object', '2-' || i, 'from_record_id', 1, 'to_object', 'contact', 'to_record_id', 1)], 'plain')});
+	becomes(sub { ask(q{SELECT count(*) FROM hubspot.outbox_status WHERE verdict = 'rejected' AND message ~ 'more than 200 types of records'}) }, '50', 'what is beyond the bound is refused');
+	queue(q{hubspot_record('2-1251', '{"record_id": 1, "properties": {"a": "b"}}', 'crm')});
+	becomes(sub { ask(q{SELECT state FROM hubspot.status WHERE server = 'crm' AND lane = '2-1251'}) }, 'MISDIRECTED', 'another account has its room');
 };
 
 done_testing();

@@ -163,6 +163,34 @@ declare($_, undef) for 'deal', 'ship';
 ask(q{CREATE ROLE guest; CREATE ROLE caller; GRANT USAGE ON FOREIGN SERVER crm TO caller});
 like(error_of(q{SET ROLE guest; SELECT hubspot_object('truck', 'tag')}), qr/permission denied for foreign server crm/, 'without USAGE nobody learns which objects there are');
 like(error_of(q{SET ROLE caller; SELECT hubspot_object('deal', 'tag')}), qr/must be owner of foreign server crm/, 'only the owner of the SERVER sets it');
+for my $call (q{hubspot_create_label('truck', 'deal', 'x')}, q{hubspot_create_property('truck', 'a', 'string')}, q{hubspot.object_named('truck')}, q{hubspot_record('truck', '{}')},
+	q{hubspot_associate('truck', '1', 'deal', '2')}, q{hubspot_explain('record', '{"object": "truck"}')}, q{hubspot_sync('x', 'SELECT 1 AS id', 'truck', 'id')})
+{
+	like(error_of("GRANT USAGE ON SCHEMA hubspot TO guest; SET ROLE guest; SELECT $call"), qr/permission denied for foreign server crm/, "without USAGE: $call");
+}
+
+# Two at once add to one list: the second waits for the first, and neither is lost
+my $first = $node->background_psql('postgres');
+$first->query_safe(q{BEGIN; SELECT hubspot_object('deal', 'hs_object_id')});
+my $second = $node->background_psql('postgres');
+$second->query_until(qr/asked/, qq{\\echo asked\nSELECT hubspot_object('ticket', 'hs_object_id');\n});
+wait_until(sub { ask(q{SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND NOT granted}) eq '1' }, 'the second one to wait');
+$first->query_safe('COMMIT');
+$first->quit;
+$second->quit;
+is(options(), 'id_properties=deal=hs_object_id, ticket=hs_object_id', 'both are set');
+declare($_, undef) for 'deal', 'ticket';
+
+# HubSpot calls an object what no word of ours can be
+objects_are(200, { results => [ object(7, 'car'), { %{ object(8, 'odd') }, objectTypeId => '2-1234567890' }, { %{ object(9, 'odder') }, objectTypeId => 'event' } ] });
+refresh();
+for my $name (qw(odd odder))
+{
+	like(error_of("SELECT $_"), qr/object "$name" has an unknown kind of type id/, "$_ is an error")
+	  for "hubspot_object('$name', 'tag')", "hubspot_create_property('$name', 'a', 'string')", "hubspot.object_named('$name')", qq{hubspot_record('$name', '{"id": 1}')};
+}
+$sim->clear_faults;
+refresh();
 
 #
 # Another worker goes by the tables

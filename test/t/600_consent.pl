@@ -62,6 +62,10 @@ subtest 'what is concerned' => sub {
 	becomes(sub { ask("SELECT verdict || '/' || category FROM hubspot.outbox_status WHERE parent = $group AND object = 'association'") }, 'cancelled/suppressed', 'but its contact is one');
 	ended(ask(q{SELECT hubspot_remove_from_list('VIP', '{"email": "gone@example.com"}', 'crm')}), 'delivered', 'who leaves a list may');
 	ended(identify('gone', undef, 'other'), 'delivered', 'another account is not concerned');
+	ended(identify('colleague'), 'delivered', 'another contact');
+	ended(ask(q{SELECT hubspot_associate('contact', 'gone@example.com', 'contact', 'colleague@example.com', server => 'crm')}), 'cancelled/suppressed', 'associations of the contact');
+	ended(ask(q{SELECT hubspot_associate('contact', 'colleague@example.com', 'contact', 'gone@example.com', server => 'crm')}), 'cancelled/suppressed', 'whichever is named first');
+	ended(ask(q{SELECT hubspot_dissociate('contact', 'gone@example.com', 'contact', 'colleague@example.com', server => 'crm')}), 'delivered', 'but their ends go');
 	ended(ask(q{SELECT hubspot_delete('{"email": "gone@example.com"}', 'crm')}), 'delivered', 'a deletion goes');
 
 	ask(q{INSERT INTO hubspot.suppressed (address, objects) VALUES ('quiet@example.com', '{event,list}')});
@@ -79,6 +83,7 @@ subtest 'userIds' => sub {
 	ended(ask(q{SELECT hubspot_identify('{"userId": "u1", "email": "told@example.com"}', 'crm')}), 'delivered', 'a userId is told');
 	ask(q{INSERT INTO hubspot.suppressed (address) VALUES ('told@example.com')});
 	ended(ask(q{SELECT hubspot_track('{"userId": "u1", "event": "looked"}', 'crm')}), 'cancelled/suppressed', 'a remembered userId is its address');
+	ended(ask(q{SELECT hubspot_associate('contact', 'u1', 'contact', 'colleague@example.com', server => 'crm')}), 'cancelled/suppressed', 'that of a pair, too');
 	ended(ask(q{SELECT hubspot_identify('{"userId": "u2", "email": "told@example.com"}', 'by_id')}), 'cancelled/suppressed', 'the address beside a key counts');
 	ended(ask(q{SELECT hubspot_identify('{"userId": "u3", "plan": "x"}', 'by_id')}), 'delivered', 'a key without an address');
 	ask(q{INSERT INTO hubspot.suppressed (user_id) VALUES ('u3')});
@@ -185,6 +190,11 @@ subtest 'names' => sub {
 	ended($unknown, 'rejected/unknown_subscription', 'a name that is none');
 	like(ask("SELECT message FROM hubspot.results WHERE id = $unknown"), qr/"Nonsense"; it has .*Newsletter \($letters\)/, 'lists what there is');
 	is(ask(q{SELECT count(*) FROM hubspot.subscription_type WHERE is_active}), '2', 'the types are in their table');
+	$v3->api('POST', '/_sim/subscriptions', { id => '77', name => 'Of the old one', isActive => JSON::PP::true });
+	my $message = q{'{"email": "n1@example.com", "subscription": "Neither", "subscribed": true}'};
+	my @both = queue_together($node, map { "SELECT hubspot_subscription($message, '$_')" } qw(crm old));
+	ended($_, 'rejected/unknown_subscription', 'a name that neither of two accounts has') for @both;
+	is(ask("SELECT string_agg((message ~ 'Of the old one')::text, ' ' ORDER BY id) FROM hubspot.results WHERE id IN ($both[0], $both[1])"), 'false true', 'each lists its own');
 	ended(subscription('{"email": "n1@example.com", "subscription": "Newsletter", "subscribed": false, "legalBasis": "NON_GDPR", "legalBasisExplanation": "x"}', 'old'), 'delivered', 'and for the older contract, too');
 	like(ask(q{SELECT method || ' ' || path || ' ' || body FROM hubspot_explain('subscription', '{"email": "N1@example.com", "subscription": "Newsletter", "subscribed": true}', 'crm')}),
 		qr{^POST /communication-preferences/2026-09/statuses/batch/write .*$letters.*"n1\@example.com"}, 'explained');

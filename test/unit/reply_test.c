@@ -412,6 +412,22 @@ test_not_found(void)
 	reply_free(&reply);
 }
 
+/* An object that the account does not have, and who says so. */
+static void
+test_no_type(void)
+{
+	Reply		reply = parse_text(400, "{\"status\":\"error\",\"message\":\"Unable to infer object type from: 2-9\",\"correlationId\":\"c\"}");
+
+	check(reply.class == REPLY_NO_TYPE, "the object is not there");
+	reply_settle_no_type(&reply);
+	check(reply.class == REPLY_REFUSED, "a refusal, where it is one part of several");
+	check_text(reply_code(&reply), "unknown_object", "with a category");
+	reply_free(&reply);
+	reply = parse_text(400, "{\"error\":\"unable to infer object type\"}");
+	check(reply.class == REPLY_REFUSED, "words of somebody else");
+	reply_free(&reply);
+}
+
 /* ---- records ----------------------------------------------------------------------------- */
 
 static ReplyInput ada = {.trace = "918273", .key = "ada@example.com"};
@@ -638,6 +654,7 @@ main(int argc, char **argv)
 	test_ids();
 	test_associations();
 	test_not_found();
+	test_no_type();
 	test_same_with_each_version();
 	test_matches();
 	test_match_details();

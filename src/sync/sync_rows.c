@@ -179,7 +179,19 @@ names_nothing(const Member *member, TupleTableSlot *slot)
 	return isnull || (member->column.is_varlena && toast_raw_datum_size(value) <= VARHDRSZ);
 }
 
-/* Add the associations; of a row that was there before those that it did not have. */
+/*
+ * Whether the row need not say what a column tells: it was there before, and said the same.  What
+ * HubSpot creates only with an association may have to be created by any row.
+ */
+static bool
+is_told(const Draft *draft, const Member *member)
+{
+	const SyncRowPlan *plan = draft->plan;
+
+	return draft->before != NULL && !object_types[plan->sync->object].born_associated &&
+		!sync_row_association_differs(plan, member, draft->before, draft->slot);
+}
+
 static void
 push_associations(Draft *draft)
 {
@@ -191,8 +203,7 @@ push_associations(Draft *draft)
 		Member	   *member = &plan->members[i];
 
 		if (member->place != PLACE_ASSOCIATIONS || names_nothing(member, draft->slot) ||
-			(draft->before != NULL &&
-			 !sync_row_association_differs(plan, member, draft->before, draft->slot)))
+			is_told(draft, member))
 			continue;
 		if (!is_open)
 		{

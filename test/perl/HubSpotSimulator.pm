@@ -168,6 +168,10 @@ sub associations
 	  $self->_text('GET', 'associations?' . join '&', $from ? "from=$from" : (), $to ? "to=$to" : ());
 }
 
+# The same as text, a line of JSON each: for a table, without reading it here.
+sub records_text { return $_[0]->_text('GET', "records/$_[1]") }
+sub associations_text { return $_[0]->_text('GET', 'associations') }
+
 # An owner of the account, by its id.
 sub set_owner
 {

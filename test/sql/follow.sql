@@ -257,13 +257,20 @@ SELECT pairs($$DELETE FROM offer_1 WHERE id = 'dd'$$);
 RESET session_replication_role;
 SELECT hubspot_sync('offers', 'offer', 'deal', mapping => '{"ref": "id", "dealname": "title", "company": "firm", "contact": "buyer"}', deletes => 'archive', backfill => false);
 SELECT pairs($$INSERT INTO offer VALUES ('e', 'f.com', NULL, 'E', 'n', 1)$$), pairs($$UPDATE offer SET id = 'f' WHERE id = 'e'$$), pairs($$DELETE FROM offer WHERE id = 'f'$$);
+-- ... said by every row of what HubSpot creates only with one
+ALTER SERVER crm OPTIONS (SET id_properties 'deal=ref, lead=ref');
+INSERT INTO hubspot.schema SELECT oid, 'lead', now(), false FROM pg_foreign_server;
+CREATE TABLE lead (id text PRIMARY KEY, name text, buyer text);
+SELECT hubspot_sync('leads', 'lead', 'lead', mapping => '{"ref": "id", "hs_lead_name": "name", "contact": "buyer"}');
+SELECT pairs($$INSERT INTO lead VALUES ('l', 'L', 'p@x.com')$$), pairs($$UPDATE lead SET name = 'LL'$$);
+SELECT hubspot_drop_sync('leads');
 -- ... and who cannot be mapped so
 SELECT hubspot_sync('twice', 'offer', 'deal', mapping => '{"ref": "id", "contact": "buyer", "0-1": "firm"}');
 SELECT hubspot_sync('query', 'SELECT * FROM offer', 'deal', key => 'id', mapping => '{"ref": "id", "company": "firm"}');
 SELECT hubspot_sync('mirror', 'offer', 'deal', mapping => '{"ref": "id", "company": "firm"}', mode => 'mirror');
 CREATE TABLE bare (ref text PRIMARY KEY, company text);
 SELECT hubspot_sync('bare', 'bare', 'deal');
-DROP TABLE offer, bare;
+DROP TABLE offer, bare, lead;
 DROP FUNCTION pairs(text);
 DROP VIEW paired;
 

@@ -126,7 +126,11 @@ reply_next_page(const Reply *reply)
 const char *
 reply_property(const ReplyResult *result, const char *name)
 {
-	return result->properties == NULL ? NULL : text_member(result->properties, name);
+	json_object *value = NULL;
+
+	return result->properties != NULL &&
+		json_object_object_get_ex(result->properties, name, &value)
+		? reply_json_scalar(value) : NULL;
 }
 
 const char *

@@ -33,6 +33,7 @@ static const char *const names[VARIANT_COUNT] = {
 	[ANSWER_CURSORS] = "cursors",
 	[ANSWER_REQUIRED_CONTEXT] = "required_context",
 	[ANSWER_DEFINITION_404] = "definition_404",
+	[ANSWER_TYPED_VALUES] = "typed_values",
 };
 
 /* Members whose value is an id, or an array of ids. */
@@ -110,6 +111,28 @@ vary_id(struct json_object *object, const char *name, struct json_object *value)
 	}
 }
 
+/* A record's values, each as what its text can be read as. */
+static void
+vary_values(struct json_object *values)
+{
+	struct json_object *copy = NULL;
+
+	if (!answer_is(ANSWER_TYPED_VALUES) || !json_object_is_type(values, json_type_object))
+		return;
+	json_object_deep_copy(values, &copy, NULL);
+	json_object_object_foreach(copy, name, value)
+	{
+		const char *text = json_object_is_type(value, json_type_string)
+		? json_object_get_string(value) : "";
+
+		if (is_number(text))
+			json_object_object_add(values, name, json_object_new_int64(json_object_get_int64(value)));
+		else if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+			json_object_object_add(values, name, json_object_new_boolean(*text == 't'));
+	}
+	json_object_put(copy);
+}
+
 static void
 turn_round(struct json_object *list)
 {
@@ -149,7 +172,9 @@ vary_object(struct json_object *object)
 		json_object_object_get_ex(object, name, &value);
 		if (is_in(ids, name))
 			vary_id(object, name, value);
-		else if (strcmp(name, "properties") != 0 && strcmp(name, "context") != 0)
+		else if (strcmp(name, "properties") == 0)
+			vary_values(value);
+		else if (strcmp(name, "context") != 0)
 			vary_object(value);
 		if (answer_is(ANSWER_FEWER_MEMBERS) && is_in(optional, name))
 			json_object_object_del(object, name);

@@ -33,8 +33,9 @@ typedef enum Variant
 	ANSWER_REDIRECT,			/* a form's answer is a redirectUri, not an inlineMessage */
 	ANSWER_CURSORS,				/* the next page goes by a text that is no number */
 	ANSWER_REQUIRED_CONTEXT,	/* what a new record lacks stands in the context alone */
-	ANSWER_DEFINITION_404		/* an event definition that is not there is 404 */
-#define VARIANT_COUNT (ANSWER_DEFINITION_404 + 1)
+	ANSWER_DEFINITION_404,		/* an event definition that is not there is 404 */
+	ANSWER_TYPED_VALUES			/* values of records are numbers and booleans where they can */
+#define VARIANT_COUNT (ANSWER_TYPED_VALUES + 1)
 } Variant;
 
 /* Is the variant on? */

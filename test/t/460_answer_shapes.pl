@@ -14,11 +14,13 @@ use Test::More;
 my $sim = start_simulator(config => { burst_limit => 100000, search_limit => 1000, association_limit => 100000, answer_seed => 0 });
 $sim->add_property('companies', name => 'our_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 $sim->add_property($_, name => 'our_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true) for qw(deals tickets);
+$sim->add_property('contacts', name => 'our_number', type => 'number', fieldType => 'number', hasUniqueValue => JSON::PP::true);
 $sim->api('POST', '/_sim/forms', { id => 'f-1', name => 'Demo', fields => ['email'] });
 my $node = hubspot_cluster('shapes');
 create_account($node, 'postgres', 'crm', $sim, forms_url => $sim->url, company_id_property => 'our_id',
 	id_properties => 'deal=our_ref, ticket=our_ref');
 create_account($node, 'postgres', 'plain', $sim, forms_url => $sim->url, primary_company => 'off', create_missing => 'off');
+create_account($node, 'postgres', 'numbered', $sim, contact_id_property => 'our_number', id_properties => 'deal=our_ref');
 
 sub ask { return $node->safe_psql('postgres', shift) }
 
@@ -50,6 +52,10 @@ my @calls = (
 		"associations": [{"object": "contact", "id": "f.TAG@example.com", "label": "Decider TAG"}, {"object": "company", "id": "g-TAG"}]}'} ],
 	[ 'a ticket', 'crm', q{record('ticket', '{"id": "t-TAG", "properties": {"subject": "T", "stage": "2"}}'} ],
 	[ 'a deal that lacks what one needs', 'crm', q{record('deal', '{"id": "e-TAG", "properties": {"amount": 5}}'} ],
+	[ 'a contact by its number', 'numbered', q{identify('{"userId": NUMBER, "traits": {"city": "Bonn"}}'} ],
+	[ 'another one', 'numbered', q{identify('{"userId": 1NUMBER, "traits": {"city": "Rome"}}'} ],
+	[ 'its deal', 'numbered', q{record('deal', '{"id": "n-TAG", "properties": {"dealname": "N", "stage": "Closed Won"},
+		"associations": [{"object": "contact", "id": "NUMBER"}]}'} ],
 	[ 'two of one object', 'crm', q{associate('contact', 'f.TAG@example.com', 'contact', 'a.TAG@example.com'} ],
 	[ 'a label that is not there', 'crm', q{associate('deal', 'd-TAG', 'contact', 'a.TAG@example.com', 'None'} ],
 	[ 'a pair that is none any more', 'crm', q{dissociate('deal', 'd-TAG', 'contact', 'a.TAG@example.com'} ],
@@ -63,10 +69,11 @@ my $tag = 0;
 sub run
 {
 	my $t = 't' . ++$tag;
+	my $number = 7000 + $tag;
 	my (%ids, %ends);
 
 	$sim->api('POST', '/crm/v3/objects/contacts', { properties => { email => "old.$t\@example.com" } });
-	my $sql = join '', map { my ($name, $server, $call) = @$_; ($call =~ /^INSERT/ ? "$call;\n" : "SELECT hubspot_$call, server => '$server');\n") =~ s/TAG/$t/gr } @calls;
+	my $sql = join '', map { my ($name, $server, $call) = @$_; ($call =~ /^INSERT/ ? "$call;\n" : "SELECT hubspot_$call, server => '$server');\n") =~ s/TAG/$t/gr =~ s/NUMBER/$number/gr } @calls;
 	my @ids = split /\n/, ask("BEGIN;\n$sql COMMIT;");
 	wait_drained($node, 'postgres', 60);
 	@ends{ map { $_->[0] } @calls } = split /\n/, ask(
@@ -101,6 +108,7 @@ is($expected->{'a company by its domain'} , 'company delivered t, association de
 is($expected->{'a form that is not there'}, 'form rejected not found', 'a form');
 like($expected->{'an event'}, qr/^event delivered/, 'an event of a later page');
 is($expected->{'a deal'}, 'deal delivered t, pair delivered, pair delivered', 'a deal');
+is($expected->{'its deal'}, 'deal delivered t, pair delivered', 'a deal of a contact that goes by a number');
 is($expected->{'HubSpot: labels of the deal'}, 'Decider TAG', 'its label');
 is($expected->{'HubSpot: deal'}, 'default contractsent 41629780', 'its stage and owner');
 is($expected->{'a member that is there'}, 'list unchanged', 'a member');
@@ -109,7 +117,7 @@ is($expected->{'a member that is there'}, 'list unchanged', 'a member');
 my @groups = (
 	[ qw(number_ids one_direction absent_errors errors_in_200 no_count more_members bare_404 list_400 cursors definition_404) ],
 	[ qw(text_ids forward_first created_200 empty_errors echoed_traces backwards redirect) ],
-	[ qw(null_members fewer_members required_context) ]);
+	[ qw(null_members fewer_members required_context typed_values) ]);
 
 # Forty choices among them name each of them.
 my %ways;

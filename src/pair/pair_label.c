@@ -11,7 +11,11 @@
 #include "base/hubspot.h"
 #include "pair/labels.h"
 #include "pair/pair.h"
+#include "request/fault.h"
 #include "text/value.h"
+#include "wait/defer.h"
+
+#define MAX_PAGES	200			/* of a record's associations, 500 each */
 
 static const RequestKind link_labelled;
 
@@ -174,6 +178,13 @@ decide(Input *input, const Reply *reply, AckRequest *request)
 	if (result != NULL && !reply_is_associated(result, to) && result->after != NULL &&
 		strcmp(page_of(input), result->after) != 0)
 	{
+		/* answers to this input: a list without an end would be asked for for ever */
+		if (input->attempts > MAX_PAGES)
+		{
+			fault_input(input, DEFER_UNREADABLE, "the list of a record's associations has no end",
+						reply->status, request);
+			return;
+		}
 		input->lacks = pstrdup(result->after);
 		input->onward = &pair_read_labelled;
 		return;

@@ -242,6 +242,16 @@ subtest 'before it is sent' => sub {
 			. ' {"inputs": [{"to": {"id"}, "from": {"id"}, "types": [{"associationTypeId": null, "associationCategory": null}]}]}', 'explained');
 };
 
+subtest 'a list of associations that has no end' => sub {
+	my $id = $sim->contact('later@example.com')->{id};
+	my $page = sub { return qq({"status": "COMPLETE", "results": [{"from": {"id": "$id"}, "to": [], "paging": {"next": {"after": "$_[0]"}}}]}) };
+	$sim->fault(match => { path => '0-1/0-2/batch/read', record => $_->[0] }, action => 'status', status => 200, content_type => 'application/json', times => 0, body => $page->($_->[1]))
+	  for [ '"after":"page a"', 'page b' ], [ '"after":"page b"', 'page a' ], [ '"id"', 'page a' ];
+	my $pair = queue(q{hubspot_associate('contact', 'later@example.com', 'company', 'acme', 'Decision maker')});
+	row_becomes($pair, q{concat_ws(' ', state, category, message)}, qr/^deferred unreadable the list of a record's associations has no end/, 'is not read for ever');
+	$sim->clear_faults;
+};
+
 subtest 'one account names ever new types' => sub {
 	ask(q{SELECT count(hubspot_record('2-' || i, '{"record_id": 1, "properties": {"a": "b"}}', 'plain')) FROM generate_series(1001, 1150) i});
 	ask(q{SELECT count(*) FROM generate_series(1151, 1250) i, hubspot_enqueue('associate', ARRAY[jsonb_build_object('from_object', '2-' || i, 'from_record_id', 1, 'to_object', 'contact', 'to_record_id', 1)], 'plain')});

@@ -254,7 +254,8 @@ command_is_done(void)
 	{
 		Command    *command = lfirst(cell);
 
-		if (!reader_has_read(command->last_id, command->looks) || list_member_ptr(to_deferred, command))
+		if (!reader_has_read(command->last_id, command->looks) ||
+			list_member_ptr(to_deferred, command))
 			continue;
 		cancel_commands = foreach_delete_current(cancel_commands, cell);
 		remember(&done, command);

@@ -104,7 +104,7 @@ choose_name(RecordName *name, RecordSort first, RecordSort last)
 		name->user = name->sort == SORT_CONTACT && names_users ? pick(USERS + 1) - 1 : -1;
 		name->number = name->user >= 0 ? -1 : pick(sorts[name->sort].records);
 	}
-	if (name->user < 0 && chance(150))
+	if (name->user < 0 && chance(250))
 		take_record_id(name);
 }
 
@@ -153,7 +153,7 @@ choose_kind(void)
 	};
 	CallKind	kind;
 
-	if (creates && pick(4) == 3)
+	if (creates && pick(3) == 2)
 		return KIND_CREATE;
 	kind = has_objects ? of_objects[pick(lengthof(of_objects))] : plain[pick(lengthof(plain))];
 
@@ -189,7 +189,7 @@ call_choose(ModelCall *call)
 			choose_name(&call->end[0], SORT_DEAL, SORT_CAR);
 			call->properties = 1 + pick((1 << RECORD_PROPERTIES) - 1);
 			if (call->end[0].record_id[0] == '\0')
-				call->mode = "\0\0\0\0\0uuc"[pick(8)];
+				call->mode = "\0\0\0\0uuuc"[pick(8)];
 			if (chance(200))
 				choose_other_end(call);
 			break;
@@ -363,6 +363,16 @@ is_wanted(const char *what)
 }
 
 /*
+ * What HubSpot's schema is gets learnt: all that calls may be about, and nothing that some create.
+ */
+void
+calls_prepare(void)
+{
+	has_objects = true;
+	creates = false;
+}
+
+/*
  * A few rows more than it has room for make the worker read a lane by itself, later than others:
  * what it goes by is not in its memory then.
  */
@@ -373,7 +383,7 @@ calls_begin(int *window_rows)
 	names_users = is_wanted("users");
 	submits_forms = is_wanted("forms");
 	has_objects = pick(2) == 1 && is_wanted("objects");
-	creates = pick(4) == 3 && is_wanted("creations");
-	*window_rows = pick(3) == 2 ? 2 + pick(8) : 50000;
-	return 1 + pick(has_objects ? 20 : 12);
+	creates = pick(6) == 5 && is_wanted("creations");
+	*window_rows = pick(4) >= (creates ? 1 : 3) ? 2 + pick(6) : 50000;
+	return 1 + pick(has_objects ? 16 : 12);
 }

@@ -169,6 +169,7 @@ typedef struct ModelCall
 	int			refused;		/* # of times that a request of it was refused or failed for its
 								 * sake */
 	int			troubled;		/* ... that anything went wrong with a request of it */
+	uint32		mended;			/* what has befallen its record and was mended: bits */
 	bool		sent;			/* a request of it has begun */
 	bool		interrupted;	/* a worker ended that may have noted that it begins */
 } ModelCall;
@@ -176,6 +177,7 @@ typedef struct ModelCall
 extern const Call call_words[KIND_COUNT];
 
 extern int	calls_begin(int *window_rows);	/* how many there will be */
+extern void calls_prepare(void);
 extern void call_choose(ModelCall *call);
 extern char *call_message(const ModelCall *call);
 extern bool call_names_contact(const ModelCall *call, int contact); /* at an end, or by a userId */
@@ -215,6 +217,8 @@ extern void network_each_trouble(void (*each) (const char *words));
 extern void reference_begin(void);
 extern void reference_sent(const char *body);
 extern void reference_trouble(const char *path, const char *body, bool is_refusal);
+extern bool reference_was_mended(const char *body, int trouble);	/* of any that it is about */
+extern void reference_mended(const char *body, int trouble);
 extern void reference_excuse(void); /* rows may end otherwise than well */
 extern void reference_applied(void);
 extern void reference_worker_ends(bool at_rest);

@@ -89,8 +89,7 @@ static const Trouble troubles[] = {
 static Request requests[WIRE_MAX_TRANSFERS];
 static int	nrequests;
 static int	last_number;
-static bool was_mended[lengthof(troubles)]; /* in this schedule */
-static const Trouble *next_trouble; /* of the next update by record id; NULL: none */
+static bool fated;				/* what is mended befalls each that it may befall, once */
 static const Trouble *ill;		/* befalls one contact, or deal, for a while ... */
 static int	ill_contact;
 static int	ill_left;			/* ... for so many requests */
@@ -306,18 +305,33 @@ choose_trouble(const Request *request)
 	}
 }
 
+/* What is mended, and has not befallen those whom the request is about; NULL: nothing, this time. */
+static const Trouble *
+choose_mended(const Request *request)
+{
+	int			first = pick(lengthof(troubles));
+
+	if (pick(4) == 0)
+		return NULL;
+	for (int i = 0; i < lengthof(troubles); i++)
+	{
+		const Trouble *trouble = &troubles[(first + i) % lengthof(troubles)];
+
+		if (trouble->is_mended && can_have(request, trouble) &&
+			!reference_was_mended(request->body, trouble - troubles))
+			return trouble;
+	}
+	return NULL;
+}
+
 /* What befalls the request; *contact: whom, of those that it names. */
 static const Trouble *
 trouble_of(const Request *request, int *contact)
 {
 	const Trouble *trouble = choose_trouble(request);
 
-	if (trouble == NULL && next_trouble != NULL && !settling && strstr(request->path, "/batch/update") != NULL)
-	{
-		trouble = next_trouble;
-		next_trouble = NULL;
+	if (trouble == NULL && fated && !settling && (trouble = choose_mended(request)) != NULL)
 		return trouble;
-	}
 	if (trouble == NULL && ill_left > 0 && !settling && can_have(request, ill) &&
 		is_about(request, ill->of_deal, ill_contact))
 	{
@@ -337,25 +351,20 @@ trouble_of(const Request *request, int *contact)
 	return trouble;
 }
 
-/* Each of these may be met once, and the row goes all the same. */
+/* Each of these may be met once by whoever it befalls, and the row goes all the same. */
 static void
 note_trouble(const Request *request, const Trouble *trouble)
 {
-	bool	   *again = &was_mended[trouble - troubles];
+	bool		again = trouble->is_mended && reference_was_mended(request->body, trouble - troubles);
 
-	reference_trouble(request->path, request->body, trouble->is_refusal || *again);
-	if (*again)
+	reference_trouble(request->path, request->body, trouble->is_refusal || again);
+	if (again)
 		reference_excuse();
-	*again |= trouble->is_mended;
-	if (trouble->is_mended)
-	{
-		/* two that are mended in different ways, of one row as a rule */
-		bool		follows = pick(4) > 0;
-
-		for (int i = 0; i < lengthof(troubles) && follows; i++)
-			if (troubles[i].is_mended && !was_mended[i])
-				next_trouble = &troubles[i];
-	}
+	if (!trouble->is_mended)
+		return;
+	reference_mended(request->body, trouble - troubles);
+	/* two that are mended in different ways, of one row as a rule */
+	fated |= pick(4) > 0;
 }
 
 static Request *
@@ -453,7 +462,6 @@ network_begin(void)
 			release(&requests[i]);
 	last_number = 0;
 	ill_left = 0;
-	next_trouble = NULL;
-	memset(was_mended, 0, sizeof(was_mended));
+	fated = pick(4) == 3;
 	simulated_reset();
 }

@@ -484,6 +484,42 @@ reference_trouble(const char *path, const char *body, bool is_refusal)
 	}
 }
 
+static bool
+are_of_one_record(const ModelCall *a, const ModelCall *b)
+{
+	if (a->kind == KIND_RECORD || b->kind == KIND_RECORD)
+		return a->kind == b->kind && a->end[0].sort == b->end[0].sort && a->end[0].number == b->end[0].number;
+	return (a->contact >= 0 && a->contact == b->contact) || (a->company >= 0 && a->company == b->company) ||
+		(a->user >= 0 && a->user == b->user);
+}
+
+/* What befalls a row is once for all that may be merged with it. */
+bool
+reference_was_mended(const char *body, int trouble)
+{
+	bool		marked = false;
+	int			number;
+
+	while (body != NULL && (number = next_marker(&body)) >= 0)
+	{
+		marked = true;
+		for (int i = 0; i < ncalls; i++)
+			if ((calls[i].mended & (1U << trouble)) != 0 &&
+				(i == number || are_of_one_record(&calls[i], &calls[number])))
+				return true;
+	}
+	return !marked;
+}
+
+void
+reference_mended(const char *body, int trouble)
+{
+	int			number;
+
+	while (body != NULL && (number = next_marker(&body)) >= 0)
+		calls[number].mended |= 1U << trouble;
+}
+
 void
 reference_excuse(void)
 {

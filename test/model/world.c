@@ -509,6 +509,8 @@ void
 world_prepare(void)
 {
 	calls_left = 60;
+	window_rows = 50000;
+	calls_prepare();
 	sessions[0].state = SESSION_OPEN;
 	while (calls_left > 0)
 		make_call(&sessions[0]);

@@ -943,7 +943,7 @@ send_collect(void)
 			reply_settle_not_found(&reply);
 		/* of others a request names an object as a part of what it is about */
 		if (reply.class == REPLY_NO_TYPE &&
-			!(transfer.batch != NULL && object_types[transfer.batch->lane->family].is_record))
+			(transfer.batch == NULL || lane == NULL || !object_types[lane->family].is_record))
 			reply_settle_no_type(&reply);
 
 		/*

@@ -31,11 +31,11 @@ COMMENT ON FUNCTION hubspot.object_type(text) IS 'what hubspot.object_types() sa
 
 CREATE FUNCTION hubspot.record_types(
 	OUT object text, OUT lane text, OUT type_id text, OUT path text, OUT scopes text[], OUT modified_property text,
-	OUT pipeline_property text, OUT stage_property text, OUT born_with text[], OUT born_associated boolean, OUT stands_alone boolean)
+	OUT pipeline_property text, OUT stage_property text, OUT born_with text[], OUT born_associated text[], OUT stands_alone boolean)
 RETURNS SETOF record
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 27 AS 'MODULE_PATHNAME', 'hubspot_record_types';
 COMMENT ON FUNCTION hubspot.record_types() IS
-'HubSpot''s own types of records: the word that rows and arguments name them by, the lane, HubSpot''s type id and what its paths call them, the scopes of which a token needs one to write them, the property that holds when a record last changed, those of its pipeline and stage, the properties and whether an association that HubSpot wants at creation, and whether it can be associated with nothing.  A custom object is named by its type id, as 2-123, which is its lane''s name, too';
+'HubSpot''s own types of records: the word that rows and arguments name them by, the lane, HubSpot''s type id and what its paths call them, the scopes of which a token needs one to write them, the property that holds when a record last changed, those of its pipeline and stage, the properties that HubSpot wants at creation, the objects with one of which it wants it associated then, and whether it can be associated with nothing.  A custom object is named by its type id, as 2-123, which is its lane''s name, too';
 
 CREATE FUNCTION hubspot.word_of_object(name text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_word_of_object';

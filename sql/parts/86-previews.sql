@@ -193,6 +193,10 @@ BEGIN
 			AND r.property IS DISTINCT FROM hubspot.id_property_of(server, object);
 	RETURN QUERY SELECT 'association', a.it->>'column', format('%s -> %s: associated with the %s that it is the key of', a.it->>'label', a.it->>'trait', a.it->>'trait'), a.it->'object'
 		FROM jsonb_array_elements(source->'associations') AS a(it);
+	RETURN QUERY SELECT 'needs', 'associations', format('a new %s is created with an association to %s, and no column is one: a row that HubSpot does not have is rejected (required_association)',
+			t.object, (SELECT string_agg(b.word, ' or ') FROM unnest(t.born_associated) AS b(word))), NULL::jsonb
+		FROM hubspot.record_types() t WHERE t.object = preview_sync.object AND t.born_associated <> '{}' AND mode <> 'update'
+			AND NOT EXISTS (SELECT FROM jsonb_array_elements(source->'associations') AS a(it) WHERE a.it->>'object' = ANY (t.born_associated));
 	RETURN QUERY SELECT * FROM hubspot.preview_sync_creates(server, object, event, mode, columns, creates);
 	RETURN QUERY SELECT s.*
 		FROM jsonb_array_elements(source->'sample') WITH ORDINALITY AS r(it, n),

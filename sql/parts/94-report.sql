@@ -14,6 +14,7 @@ BEGIN ATOMIC
 		WHEN 'unknown_event' THEN 'The message has the statement that creates the event. Run it, then hubspot_retry(category => ''unknown_event'').'
 		WHEN 'unknown_property' THEN 'hubspot_create_missing() creates what hubspot.unknown_properties names. Then hubspot_retry(category => ''unknown_property'').'
 		WHEN 'required_property' THEN 'hubspot_health() says what the account demands. Bring it with the calls, or make it optional in HubSpot; then hubspot_retry(category => ''required_property'').'
+		WHEN 'required_association' THEN 'Bring the association with the call that creates the record, in "associations" of its message, as the message says; then call again.'
 		WHEN 'contact_not_found' THEN 'Tell HubSpot of the contact first (hubspot_identify()), or set the SERVER option create_missing. Then hubspot_retry(category => ''contact_not_found'').'
 		WHEN 'company_not_found' THEN 'See how the row of the company ended (hubspot_group()). Then hubspot_retry(category => ''company_not_found'').'
 		WHEN 'not_found' THEN 'HubSpot does not have what the row names, such as the form of a formId. Mend the name, and call again.'

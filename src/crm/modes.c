@@ -112,7 +112,14 @@ decide_mode(Batch *batch, Input *input, const ReplyResult *found, const Reply *r
 	if (found == NULL && input->alias != NULL)
 		input->onward = kinds->seek_elsewhere;
 	else if (found == NULL)
-		input->onward = modes_may_create(input, reply, request) ? kinds->upsert : NULL;
+	{
+		if (!modes_may_create(input, reply, request))
+			return;
+		if (kinds->absent != NULL)
+			kinds->absent(input);
+		else
+			input->onward = kinds->upsert;
+	}
 	else if (modes_may_update(input, found->id, reply, request))
 	{
 		strlcpy(input->key->record_id, found->id, sizeof(input->key->record_id));

@@ -245,6 +245,31 @@ records_end_input(StringInfo body)
 }
 
 void
+records_begin_associations(StringInfo body)
+{
+	appendStringInfoString(body, "},\"associations\":[");
+}
+
+void
+records_append_association(StringInfo body, const char *record_id, int type_id)
+{
+	appendStringInfo(body, "%s{\"to\":{\"id\":", body->data[body->len - 1] != '[' ? "," : "");
+	if (record_id != NULL)
+		value_append_string(body, record_id, strlen(record_id));
+	else
+		appendStringInfoString(body, "null");
+	appendStringInfo(body,
+					 "},\"types\":[{\"associationCategory\":\"HUBSPOT_DEFINED\","
+					 "\"associationTypeId\":%d}]}", type_id);
+}
+
+void
+records_end_associations(StringInfo body)
+{
+	appendStringInfoString(body, "]}");
+}
+
+void
 records_warn_of_company(Mapping *mapping, Call call, const MessageParts *parts,
 						const AccountOptions *options)
 {
@@ -333,7 +358,7 @@ is_held(const char *held, const char *name)
 static bool
 leave_out_held(Input *input, Mapping *mapping)
 {
-	const char *held = input->rows[0]->held;
+	const char *held = input->rows[0]->is_late ? input->rows[0]->held : NULL;
 	bool	   *chosen;
 	int			nchosen = 0;
 	int			nnames = mapping->nnames;

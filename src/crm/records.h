@@ -36,6 +36,15 @@ typedef struct RecordKinds
 	 * By what HubSpot may know the record as well, by the newest row that tells; NULL: by nothing.
 	 */
 	const char *(*alias) (const Input *input, const MessageParts *parts);
+
+	/*
+	 * Where an input goes on to that HubSpot does not have by its key, and that is to be created;
+	 * NULL: to the upsert.
+	 */
+	void		(*absent) (Input *input);
+
+	/* whether rows that HubSpot refuses, not for a property, go back to find out more */
+	bool		(*doubts) (Batch *batch, Input *input);
 	/* where an input goes on to, or that it ends, when what may be its record was looked at */
 	void		(*decide) (Input *input, const struct Found *found, const Reply *reply,
 						   AckRequest *request);
@@ -75,6 +84,14 @@ extern void records_forget(const WorkKey *key);
 extern void records_begin_input(StringInfo body, const char *id_property, const char *id,
 								const char *trace);
 extern void records_end_input(StringInfo body);
+
+/*
+ * The same of a record that is created with associations, one after the other: in place of
+ * records_end_input().  record_id NULL: not known.
+ */
+extern void records_begin_associations(StringInfo body);
+extern void records_append_association(StringInfo body, const char *record_id, int type_id);
+extern void records_end_associations(StringInfo body);
 
 /*
  * The properties of an input's rows, newest first.  Notes names that HubSpot

@@ -349,6 +349,9 @@ refuse(Reading *reading, int i, const ReplyError *error, const char *category, c
 		return;
 	if (error->nlacking > 0)
 		refuse_lacking(reading, input, error, status);
+	else if (error->property == NULL && reading->kinds->doubts != NULL &&
+			 reading->kinds->doubts(batch, input))
+		return;
 	else if (is_about_key(input, error))
 		batch_reject(input, VERDICT_REJECTED, category, message, reading->reply->status,
 					 reading->request);

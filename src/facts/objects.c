@@ -41,13 +41,6 @@ PG_FUNCTION_INFO_V1(hubspot_object_named);
 
 /* ---- HubSpot's own ----------------------------------------------------------------- */
 
-static bool
-is_called(const CrmType *type, const char *name)
-{
-	return pg_strcasecmp(type->name, name) == 0 || pg_strcasecmp(type->plural, name) == 0 ||
-		strcmp(type->type_id, name) == 0 || pg_strcasecmp(type->path, name) == 0;
-}
-
 /* The type after this one, of those that every account has; NULL: the first, and the end. */
 static const CrmType *
 next_own(const CrmType *type)
@@ -66,7 +59,7 @@ static const char *
 own_type(const char *name)
 {
 	for (const CrmType *type = next_own(NULL); type != NULL; type = next_own(type))
-		if (is_called(type, name))
+		if (object_is_called(type, name))
 			return type->name;
 	return NULL;
 }

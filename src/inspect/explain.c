@@ -206,6 +206,16 @@ known_record(const Explain *explain, Object object, const MessageKey *key)
 	return explain->shows_records ? find_record(explain, object, key) : NULL;
 }
 
+/* The same of an end of a pair, which may be named by HubSpot's own id. */
+static const char *
+known_end(const Explain *explain, const PairEnd *end)
+{
+	MessageKey	key = {.property = end->property, .key = end->key};
+
+	return object_key_is_record_id(end->property) ? end->key
+		: known_record(explain, end->object, &key);
+}
+
 static bool
 is_property(const MessageKey *key, const char *property)
 {
@@ -257,6 +267,35 @@ tell_birth(const Explain *explain, Object object, const MessageKey *key, const M
 	}
 }
 
+/*
+ * What a record that is created with an association may be associated with, by its message; returns
+ * how many ends there are.  One that the message names none for is updated, where HubSpot has it.
+ */
+static int
+find_birth(const Explain *explain, Object object, BirthEnd *ends, StringInfo warnings)
+{
+	const CrmType *type = &object_types[object];
+	int			nends = message_birth_ends(explain->parts.root, type,
+										   (const char *const *) explain->options->id_property,
+										   ends);
+
+	if (nends == 0)
+		appendStringInfo(warnings, "%s{\"code\":\"required_association\",\"property\":"
+						 "\"" MESSAGE_ASSOCIATIONS "\",\"detail\":\"A new %s is created with an "
+						 "association to %s, and rejected without one\"}",
+						 warnings->len > 0 ? "," : "", type->name, message_birth_words(type));
+	return nends;
+}
+
+static void
+append_birth(const Explain *explain, StringInfo body, const BirthEnd *ends, int nends)
+{
+	records_begin_associations(body);
+	for (int i = 0; i < nends; i++)
+		records_append_association(body, known_end(explain, &ends[i].end), ends[i].type_id);
+	records_end_associations(body);
+}
+
 /* The traits of a contact or a company, and the request that writes them. */
 static void
 explain_record(Explain *explain, Object object, const MessageKey *key)
@@ -264,8 +303,9 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	bool		by_domain = is_property(key, MESSAGE_DOMAIN);
 	bool		by_id = object_key_is_record_id(key->property);
 
-	/* who only updates asks for the record first */
-	bool		needs_id = by_domain || is_property(key, MESSAGE_USER_ID) ||
+	/* who only updates asks for the record first, and so does who may have to create it */
+	bool		is_born = object_types[object].born_associated != NULL;
+	bool		needs_id = by_domain || is_property(key, MESSAGE_USER_ID) || is_born ||
 	explain->mode == MODE_UPDATE;
 	const char *id = by_id ? key->key : needs_id ? known_record(explain, object, key) : NULL;
 
@@ -277,6 +317,8 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	MappingRules rules = mapping_rules(explain->schema, object,
 									   (const char *const *) explain->options->id_property,
 									   explain->rules.zone);
+	BirthEnd	ends[BIRTH_MAX];
+	int			nends = 0;
 	Explained	work;
 	Mapping		mapping;
 	bool	   *unchanged;
@@ -284,6 +326,10 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 
 	begin_work(&work, explain, object, key,
 			   by_key ? PATH_UPSERT : by_domain && id == NULL ? PATH_CREATE : PATH_UPDATE);
+	if (is_born && id == NULL && explain->mode != MODE_UPDATE)
+		nends = find_birth(explain, object, ends, &work.warnings);
+	if (nends > 0)
+		work.path = pstrdup(path_of(PATH_CREATE, &object_types[object], explain->options, NULL));
 	appendStringInfoString(&work.body, "{\"inputs\":[");
 	records_begin_input(&work.body, by_key ? object_key_property(key->property) : NULL,
 						by_key ? key->key : id, "0");
@@ -302,13 +348,16 @@ explain_record(Explain *explain, Object object, const MessageKey *key)
 	if (explain->mode != MODE_UPDATE && !by_id && known_record(explain, object, key) == NULL)
 		tell_birth(explain, object, key, &mapping, &work.warnings);
 	mapping_leave_out(&mapping, unchanged);
-	/* HubSpot creates a company without an id: its domain must be among the properties. */
-	if (by_domain && id == NULL)
+	/* HubSpot creates it without an id: the key must be among the properties. */
+	if (id == NULL && (by_domain || nends > 0))
 	{
-		appendStringInfoString(&work.body, mapping.nnames > 0 ? ",\"domain\":" : "\"domain\":");
+		appendStringInfo(&work.body, "%s\"%s\":", mapping.nnames > 0 ? "," : "", key->property);
 		append_id(&work.body, key->key);
 	}
-	records_end_input(&work.body);
+	if (nends > 0)
+		append_birth(explain, &work.body, ends, nends);
+	else
+		records_end_input(&work.body);
 	appendStringInfoString(&work.body, "]}");
 	if (nothing_left)
 		leave_no_request(&work);
@@ -336,15 +385,6 @@ explain_association(Explain *explain, const MessageKey *contact, const MessageKe
 						   "\"associationTypeId\":1}]}]}"
 						   : "}}]}");
 	end_work(explain, &work);
-}
-
-static void
-append_end(const Explain *explain, StringInfo json, const PairEnd *end)
-{
-	MessageKey	key = {.property = end->property, .key = end->key};
-
-	append_id(json, object_key_is_record_id(end->property) ? end->key
-			  : known_record(explain, end->object, &key));
 }
 
 /* The end of one: the company is left as it is. */
@@ -399,9 +439,9 @@ explain_two(Explain *explain, const PairMessage *pair, bool associates)
 						 associates ? pair->label != NULL ? "create" : "associate/default"
 						 : pair->label != NULL ? "labels/archive" : "archive");
 	appendStringInfoString(&work.body, "{\"inputs\":[{\"from\":{\"id\":");
-	append_end(explain, &work.body, &pair->from);
+	append_id(&work.body, known_end(explain, &pair->from));
 	appendStringInfoString(&work.body, is_list ? "},\"to\":[{\"id\":" : "},\"to\":{\"id\":");
-	append_end(explain, &work.body, &pair->to);
+	append_id(&work.body, known_end(explain, &pair->to));
 	appendStringInfoString(&work.body, is_list ? "}]" : "}");
 	if (pair->label != NULL)
 		appendStringInfoString(&work.body,

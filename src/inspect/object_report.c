@@ -165,6 +165,17 @@ words_of(const char *list)
 	return PointerGetDatum(construct_array(words, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+static Datum
+birth_objects(const BirthType *births)
+{
+	Datum		words[BIRTH_MAX];
+	int			count = 0;
+
+	for (; births != NULL && births->object != NULL; births++)
+		words[count++] = CStringGetTextDatum(births->object);
+	return PointerGetDatum(construct_array(words, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 static void
 put_record_type(ReturnSetInfo *result, const CrmType *type)
 {
@@ -183,7 +194,7 @@ put_record_type(ReturnSetInfo *result, const CrmType *type)
 	values[AT_SCOPES] = words_of(type->scopes);
 	nulls[AT_SCOPES] = false;
 	values[AT_BORN_WITH] = words_of(type->born_with);
-	values[AT_BORN_ASSOCIATED] = BoolGetDatum(type->born_associated);
+	values[AT_BORN_ASSOCIATED] = birth_objects(type->born_associated);
 	values[AT_STANDS_ALONE] = BoolGetDatum(type->stands_alone);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

@@ -296,6 +296,98 @@ message_associations(JsonbContainer *message, const PairEnd *from, const PairNam
 	return true;
 }
 
+/* ---- those that a record is born with ----------------------------------------------------- */
+
+/* -1: this process has met too many types. */
+static int
+object_of_birth(const BirthType *birth)
+{
+	int			object = object_of_name(birth->object, strlen(birth->object));
+
+	return object == OBJECT_MAX ? -1 : object;
+}
+
+/* The place of the object that an element names among those of a type; -1: it is none of them. */
+static int
+place_of(JsonbContainer *element, const CrmType *type)
+{
+	JsonbValue	name;
+	const char *word;
+
+	if (!message_field(element, other_names.object, &name) || name.type != jbvString)
+		return -1;
+	word = pnstrdup(name.val.string.val, name.val.string.len);
+	for (int i = 0; type->born_associated[i].object != NULL; i++)
+	{
+		int			object = object_of_birth(&type->born_associated[i]);
+
+		if (object >= 0 && object_is_called(&object_types[object], word))
+			return i;
+	}
+	return -1;
+}
+
+/* The end of an element that names the object; false: it has no id of it. */
+static bool
+read_end_of(JsonbContainer *element, Object object, const char *const *id_property, PairEnd *end)
+{
+	MessageProblem problem;
+	JsonbValue	id;
+
+	if (message_field(element, other_names.record_id, &id))
+		return message_pair_end(object, &id, RECORD_ID_PROPERTY, other_names.shown_record_id, end,
+								&problem);
+	return message_field(element, other_names.id, &id) &&
+		message_pair_end(object, &id, object_id_property(id_property, object),
+						 other_names.shown_id, end, &problem);
+}
+
+int
+message_birth_ends(JsonbContainer *message, const CrmType *type, const char *const *id_property,
+				   BirthEnd *ends)
+{
+	bool		taken[BIRTH_MAX] = {false};
+	int			nends = 0;
+	JsonbValue	value;
+	uint32		count;
+
+	if (!message_member(message, MESSAGE_ASSOCIATIONS, &value) || value.type != jbvBinary ||
+		!JsonContainerIsArray(value.val.binary.data))
+		return 0;
+	count = Min(JsonContainerSize(value.val.binary.data), MESSAGE_MAX_ASSOCIATIONS);
+	for (uint32 i = 0; i < count; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(value.val.binary.data, i);
+		int			place = element->type != jbvBinary ||
+		!JsonContainerIsObject(element->val.binary.data)
+		? -1 : place_of(element->val.binary.data, type);
+		const BirthType *birth;
+
+		if (place < 0 || taken[place])
+			continue;
+		birth = &type->born_associated[place];
+		if (!read_end_of(element->val.binary.data, object_of_birth(birth), id_property,
+						 &ends[nends].end))
+			continue;
+		ends[nends++].type_id = birth->type_id;
+		taken[place] = true;
+	}
+	return nends;
+}
+
+char *
+message_birth_words(const CrmType *type)
+{
+	StringInfoData words;
+
+	initStringInfo(&words);
+	for (const BirthType *birth = type->born_associated; birth->object != NULL; birth++)
+		appendStringInfo(&words, "%s%s %s",
+						 words.len == 0 ? "" : birth[1].object == NULL ? " or " : ", ",
+						 strchr("aeiou", birth->object[0]) != NULL ? "an" : "a", birth->object);
+	return words.data;
+}
+
 /* ---- the row ------------------------------------------------------------------------------ */
 
 bool

@@ -267,6 +267,13 @@ object_of_name(const char *name, int len)
 	return number_of_type_id(name, len) != 0 ? add_custom(name, len) : -1;
 }
 
+bool
+object_is_called(const CrmType *type, const char *name)
+{
+	return pg_strcasecmp(type->name, name) == 0 || pg_strcasecmp(type->plural, name) == 0 ||
+		strcmp(type->type_id, name) == 0 || pg_strcasecmp(type->path, name) == 0;
+}
+
 int
 object_of_lane(const char *name)
 {

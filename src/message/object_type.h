@@ -18,6 +18,15 @@
 
 struct SpecialField;			/* special_field.h */
 
+/* What a record may be associated with when it is created. */
+typedef struct BirthType
+{
+	const char *object;			/* its word; NULL ends a list */
+	int			type_id;		/* HubSpot's number of the association, from the new record on */
+} BirthType;
+
+#define BIRTH_MAX	8			/* of a type */
+
 typedef struct CrmType
 {
 	const char *name;			/* the word; in messages and in the words of verdicts, too */
@@ -39,7 +48,8 @@ typedef struct CrmType
 	const char *pipeline_stage; /* ... and in which stage of that; NULL: has none */
 	const char *born_with;		/* properties that HubSpot wants when a record is created, with ",
 								 * " between them; NULL: none */
-	bool		born_associated;	/* it is created with an association, or not at all */
+	const BirthType *born_associated;	/* it is created with an association to one of these, or
+										 * not at all; NULL: with or without any */
 	bool		stands_alone;	/* it cannot be associated with anything */
 	const char *id_member;		/* of the call's message: the user's own id ... */
 	const char *id_option;		/* ... and the SERVER option that names the property of it */
@@ -85,6 +95,9 @@ extern int	object_of_name(const char *name, int len);
 
 /* Whether it is a type id that object_of_name() makes a custom object of: "2-123". */
 extern bool object_is_custom_type_id(const char *name);
+
+/* Whether HubSpot's own type is called so: its word, plural, type id, or as in paths. */
+extern bool object_is_called(const CrmType *type, const char *name);
 
 /*
  * The object of a lane's name: that of a fixed one or of record_types[], or a type id; what it

@@ -16,6 +16,7 @@
 #define HUBSPOT_PAIR_MESSAGE_H
 
 #include "message/message.h"
+#include "message/object_type.h"
 
 #define MESSAGE_PAIR	"pair"	/* property in the key of such a row */
 #define MESSAGE_LABEL	"label" /* the same of one that creates a label */
@@ -64,6 +65,23 @@ extern bool message_associations(JsonbContainer *message, const PairEnd *from,
 								 const PairNames *names, PairMessage **pairs,
 								 MessageProblem **problems, int *npairs,
 								 MessageProblem *problem);
+
+/*
+ * Of these, the ends that a record of this type may be born with, at most one of each of its
+ * born_associated, the first that names it; returns how many.  What names none is passed over:
+ * message_associations() says what is wrong with it.
+ */
+typedef struct BirthEnd
+{
+	PairEnd		end;
+	int			type_id;		/* of the association */
+} BirthEnd;
+
+extern int	message_birth_ends(JsonbContainer *message, const CrmType *type,
+							   const char *const *id_property, BirthEnd *ends);
+
+/* What such a record is born with, in words: "a contact or a company"; palloc'd. */
+extern char *message_birth_words(const CrmType *type);
 
 /* The end with this id, as of a message; names is what the problem calls its members. */
 extern bool message_pair_end(Object object, const JsonbValue *id, const char *id_property,

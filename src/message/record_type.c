@@ -14,6 +14,16 @@
 #include "base/hubspot.h"
 #include "message/object_type.h"
 
+/* A primary one of either is enough: HubSpot deletes a lead with the last of these. */
+static const BirthType lead_is_of[] = {{"contact", 578}, {"company", 580}, {NULL}};
+
+static const BirthType line_item_is_of[] = {
+	{"deal", 20}, {"quote", 68}, {"order", 514}, {"invoice", 410}, {"subscription", 302},
+	{"cart", 591}, {NULL}
+};
+
+StaticAssertDecl(lengthof(line_item_is_of) <= BIRTH_MAX, "BIRTH_MAX holds the longest of them");
+
 /* What is true of each of them, and of custom objects. */
 #define RECORD_OF_ANY_TYPE \
 	.call = CALL_RECORD, \
@@ -74,7 +84,7 @@ const CrmType record_types[] = {
 		.type_id = "0-8",
 		.path = "line_items",
 		.scopes = "crm.objects.line_items.write, e-commerce",
-		.born_associated = true,
+		.born_associated = line_item_is_of,
 	},
 	{
 		RECORD_OF_ANY_TYPE,
@@ -141,7 +151,7 @@ const CrmType record_types[] = {
 		.pipeline_property = "hs_pipeline",
 		.pipeline_stage = "hs_pipeline_stage",
 		.born_with = "hs_lead_name",
-		.born_associated = true,
+		.born_associated = lead_is_of,
 	},
 	{
 		RECORD_OF_ANY_TYPE,

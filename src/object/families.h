@@ -1,6 +1,6 @@
 /*
  * families.h
- *		The family of requests that is about records of every further type.
+ *		The families of requests that are about records of every further type.
  */
 #ifndef HUBSPOT_OBJECT_FAMILIES_H
 #define HUBSPOT_OBJECT_FAMILIES_H
@@ -8,5 +8,8 @@
 #include "queue/family.h"
 
 extern const FamilyWork object_records_work;
+
+/* Of those types whose records are created with an association. */
+extern const FamilyWork object_born_work;
 
 #endif							/* HUBSPOT_OBJECT_FAMILIES_H */

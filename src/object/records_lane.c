@@ -8,7 +8,8 @@
  *	resolve		HubSpot has such a record, by a value that is unique
  *
  * They have what records of every type have (crm/), and nothing of their own: what a type differs
- * by stands in its row of object_types[].
+ * by stands in its row of object_types[].  Where that says that a record is created with an
+ * association, the lane's family is born.c's.
  */
 #include "postgres.h"
 
@@ -17,6 +18,7 @@
 #include "crm/modes.h"
 #include "crm/record_kinds.h"
 #include "object/families.h"
+#include "object/records_lane.h"
 #include "wait/await.h"
 
 /*
@@ -31,6 +33,7 @@ decide_conflict(Batch *batch, Input *input, const ReplyResult *found, const Repl
 		batch_refuse_rows(input, input->category, input->message, input->status, request, false);
 	else if (modes_may_update(input, found->id, reply, request))
 	{
+		input->created = -1;
 		strlcpy(input->key->record_id, found->id, sizeof(input->key->record_id));
 		input->onward = &records_update;
 	}
@@ -42,7 +45,7 @@ conflict_answered(Batch *batch, const Reply *reply, AckRequest *request)
 	records_keys_answered(batch, reply, request, decide_conflict);
 }
 
-static const RequestKind read_by_key = {
+const RequestKind records_lane_resolve = {
 	.repeat = REPEAT_HARMLESS,
 	.path = PATH_READ,
 	.meter = METER_OBJECTS,
@@ -55,7 +58,7 @@ static const RequestKind read_by_key = {
 
 static const RecordKinds kinds = {
 	RECORD_KINDS_OF_ALL,
-	.resolve = &read_by_key,
+	.resolve = &records_lane_resolve,
 };
 
 static const RequestKind *
@@ -72,8 +75,9 @@ kind_of_record(WorkKey *key)
 }
 
 /* A key that was put into the outbox by hand may be of no property. */
-static bool
-check_record(Row *row, const MessageParts *parts, const char **category, const char **problem)
+bool
+records_lane_check(Row *row, const MessageParts *parts, const char **category,
+				   const char **problem)
 {
 	if (row->key->property == NULL)
 	{
@@ -95,6 +99,6 @@ const FamilyWork object_records_work = {
 	.records = &kinds,
 	.kind_of = kind_of_record,
 	.joins = modes_join,
-	.check = check_record,
+	.check = records_lane_check,
 	.look_up = await_look_up_record,
 };

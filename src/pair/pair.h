@@ -9,6 +9,7 @@
 #define HUBSPOT_PAIR_H
 
 #include "message/pair.h"
+#include "pair/ends.h"
 #include "request/batch.h"
 
 extern const FamilyWork pairs_work;
@@ -39,14 +40,6 @@ extern Row *pair_row(const Input *input);
 
 /* The first end whose record is not known; -1: both are. */
 extern int	pair_unknown(Row *row);
-
-/* Whether an end is a contact by its userId, whose address nobody has told. */
-extern bool pair_is_by_user_id(const PairEnd *end);
-
-/* ---- pair_find.c: records that no answer has told ------------------------------------ */
-
-/* The request that looks for the record of an end; NULL: HubSpot cannot be asked for it. */
-extern const RequestKind *pair_kind_to_find(const PairEnd *end);
 
 /* ---- pair_link.c: requests about pairs ------------------------------------------------ */
 

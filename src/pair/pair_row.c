@@ -10,13 +10,6 @@
 #include "base/hubspot.h"
 #include "pair/pair.h"
 
-bool
-pair_is_by_user_id(const PairEnd *end)
-{
-	return end->object == OBJECT_IS_CONTACT && end->property != NULL &&
-		strcmp(end->property, MESSAGE_USER_ID) == 0;
-}
-
 /* The address that the userId of an end has turned out to be; NULL: nobody has told. */
 static char *
 told_address(const Row *row, int end)
@@ -38,7 +31,7 @@ pair_read(const Row *row, RowPair *pair)
 	pair->ends[PAIR_TO(pair)] = pair->message.to;
 	for (int i = 0; i < 2; i++)
 	{
-		char	   *address = pair_is_by_user_id(&pair->ends[i]) ? told_address(row, i) : NULL;
+		char	   *address = ends_is_by_user_id(&pair->ends[i]) ? told_address(row, i) : NULL;
 
 		if (address == NULL)
 			continue;

@@ -36,18 +36,9 @@
 static bool
 await_ends(WorkKey *key, const RowPair *pair)
 {
-	Row		   *row = key_head(key);
-
 	for (int i = 0; i < 2; i++)
-	{
-		const PairEnd *end = &pair->ends[i];
-		Lane	   *lane = accounts_lane(key->lane->account, end->object);
-
-		if (lane != NULL && !pair_is_by_user_id(end) &&
-			await_other(key, queue_find(lane, end->property, end->key),
-						pair_record(row, i)[0] != '\0'))
+		if (ends_await_rows(key, &pair->ends[i], pair_record(key_head(key), i)[0] != '\0'))
 			return true;
-	}
 	return false;
 }
 
@@ -55,15 +46,10 @@ await_ends(WorkKey *key, const RowPair *pair)
 static bool
 await_readers(WorkKey *key, const RowPair *pair)
 {
-	Row		   *row = key_head(key);
-
 	for (int i = 0; i < 2; i++)
-	{
-		Lane	   *lane = accounts_lane(key->lane->account, pair->ends[i].object);
-
-		if (lane != NULL && pair_record(row, i)[0] == '\0' && await_reader(key, lane))
+		if (pair_record(key_head(key), i)[0] == '\0' &&
+			ends_await_reader(key, pair->ends[i].object))
 			return true;
-	}
 	return false;
 }
 
@@ -89,9 +75,9 @@ is_settled(WorkKey *key, const RowPair *pair)
 	return false;
 }
 
-/* Who is told by an address waits for that, and so does whoever is told to be at it. */
+/* The addresses that userIds have turned out to be, a line for each end. */
 static void
-keep_told(Row *row, char *const *told)
+keep_told(Row *row, const char *const *told)
 {
 	char	   *lines = psprintf("%s\n%s\n", told[0] != NULL ? told[0] : "",
 								 told[1] != NULL ? told[1] : "");
@@ -109,8 +95,7 @@ static void
 look_up_pair(WorkKey *key)
 {
 	Row		   *row = key_head(key);
-	Oid			server = key->lane->account->server;
-	char	   *told[2] = {NULL, NULL};
+	const char *told[2] = {NULL, NULL};
 	RowPair		pair;
 
 	/* a userId may mean another contact than at the last look */
@@ -121,24 +106,62 @@ look_up_pair(WorkKey *key)
 		return;
 	for (int i = 0; i < 2; i++)
 	{
-		PairEnd    *end = &pair.ends[i];
-		const char *found;
+		bool		by_user_id = ends_is_by_user_id(&pair.ends[i]);
+		const char *found = ends_look_up(key, &pair.ends[i]);
 
-		if (pair_is_by_user_id(end))
-		{
-			told[i] = record_map_find_told(server, end->key, row->id, NULL);
-			if (told[i] == NULL)
-				continue;
-			end->property = NULL;
-			end->key = told[i];
-			awaited_note(key, end);
-		}
-		found = record_map_find(server, end->object, object_key_property(end->property), end->key);
+		if (by_user_id && !ends_is_by_user_id(&pair.ends[i]))
+			told[i] = pair.ends[i].key;
 		if (found != NULL)
 			strlcpy(pair_record(row, i), found, RECORD_ID_BYTES);
 	}
 	keep_told(row, told);
 }
+
+/* ---- what HubSpot says of an end ------------------------------------------------------------ */
+
+static PairEnd
+sought(Row *row)
+{
+	RowPair		pair = pair_of(row);
+
+	return pair.ends[Max(pair_unknown(row), 0)];
+}
+
+static void
+take_end(Input *input, const char *record_id)
+{
+	Row		   *row = pair_row(input);
+
+	strlcpy(pair_record(row, pair_unknown(row)), record_id, RECORD_ID_BYTES);
+}
+
+/* Where one of the two is not there they are not associated; else it may yet come. */
+static void
+miss_end(Input *input, const char *message, const Reply *reply, AckRequest *request)
+{
+	Row		   *row = pair_row(input);
+	PairEnd		end = sought(row);
+
+	if (row->call == CALL_DISSOCIATE)
+	{
+		batch_reject(input, VERDICT_UNCHANGED, records_not_found(end.object), message,
+					 reply->status, request);
+		return;
+	}
+
+	/* what the tables know has turned out to be gone */
+	if (row_was(row, ONCE_WITHOUT_RECORD))
+		ends_forget(input->key, &end);
+	row_note(row, ONCE_SOUGHT);
+	row->looked = LOOKED_NOT;
+	batch_put_back(input->key, input->rows, input->nrows);
+}
+
+static const EndSeeker seeker = {
+	.sought = sought,
+	.found = take_end,
+	.missing = miss_end,
+};
 
 /* ---- labels -------------------------------------------------------------------------------- */
 
@@ -235,7 +258,7 @@ kind_of_pair(WorkKey *key)
 	/* HubSpot is asked once: whoever tells the record later wakes the key */
 	if (unknown >= 0)
 	{
-		find = row_was(row, ONCE_SOUGHT) ? NULL : pair_kind_to_find(&pair.ends[unknown]);
+		find = row_was(row, ONCE_SOUGHT) ? NULL : ends_kind_to_find(&pair.ends[unknown]);
 		if (find != NULL)
 			return find;
 		return awaited_is_hopeless(key) ? &pair_link : NULL;
@@ -270,19 +293,12 @@ pair_joins(const Row *first, Row *next)
 		find_label(next, &other.message, &label) == LABEL_KNOWN;
 }
 
-static const char *
-end_words(const PairEnd *end)
-{
-	return psprintf("no %s with %s \"%s\"", object_types[end->object].name,
-					object_key_property(end->property), end->key);
-}
-
 /* Whether the row is at its end for want of a record. */
 static bool
 is_given_up(Row *row, const RowPair *pair, int unknown)
 {
 	return row->looked != LOOKED_NOT && tell_left_us(row) <= 0 &&
-		(row_was(row, ONCE_SOUGHT) || pair_kind_to_find(&pair->ends[unknown]) == NULL);
+		(row_was(row, ONCE_SOUGHT) || ends_kind_to_find(&pair->ends[unknown]) == NULL);
 }
 
 /* A label that HubSpot does not have: what is to be taken away, or may not be passed over. */
@@ -323,10 +339,7 @@ check_pair(Row *row, const MessageParts *parts, const char **category, const cha
 	if (unknown >= 0)
 	{
 		*category = records_not_found(pair.ends[unknown].object);
-		*problem = pair_is_by_user_id(&pair.ends[unknown])
-			? psprintf("no call has told yet which contact userId %s is", pair.ends[unknown].key)
-			: psprintf("neither HubSpot nor a call has told of it: %s",
-					   end_words(&pair.ends[unknown]));
+		*problem = ends_problem(&pair.ends[unknown]);
 		return !is_given_up(row, &pair, unknown);
 	}
 	*category = "self_association";
@@ -338,6 +351,7 @@ check_pair(Row *row, const MessageParts *parts, const char **category, const cha
 
 const FamilyWork pairs_work = {
 	.kind = &pair_link,
+	.seeker = &seeker,
 	.kind_of = kind_of_pair,
 	.joins = pair_joins,
 	.check = check_pair,

@@ -105,7 +105,8 @@ accounts_open_lane(Account *account, int object)
 		return lane;
 	if (object >= account->nobjects)
 		make_room(account, object + 8);
-	lane = make_lane(account, (Object) object, work->of_records);
+	lane = make_lane(account, (Object) object, object_types[object].born_associated != NULL
+					 ? work->of_born : work->of_records);
 	/* what the tables know of its properties is read before anything is sent */
 	account->schema_stale = true;
 	work->opened(lane);

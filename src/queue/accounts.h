@@ -69,6 +69,7 @@ typedef struct AccountsWork
 {
 	const FamilyWork *fixed[OBJECT_COUNT];	/* of those that every account has */
 	const FamilyWork *of_records;	/* of further record types; NULL: there are none */
+	const FamilyWork *of_born;	/* of those that are born_associated */
 	void		(*opened) (Lane *lane);
 } AccountsWork;
 

@@ -12,11 +12,13 @@
 
 struct RequestKind;				/* request/batch.h */
 struct RecordKinds;				/* crm/records.h */
+struct EndSeeker;				/* pair/ends.h */
 
 typedef struct FamilyWork
 {
 	const struct RequestKind *kind; /* the first, or the only one */
 	const struct RecordKinds *records;	/* of a lane of records, see records.h; else NULL */
+	const struct EndSeeker *seeker; /* of one whose rows need records of others, see ends.h */
 
 	/*
 	 * The kind of request that the head row of a ready key needs; NULL function: always the first.

@@ -601,6 +601,8 @@ key_wait_words(const KeyReport *report, bool with_names)
 		case KEY_WAITS_OLDER:
 			return psprintf("%s queued before", object_code_lane(report->awaited));
 		case KEY_WAITS_USER_ID:
+			if (report->object >= OBJECT_COUNT)
+				return psprintf("a record that is not known yet, with which %s is created", name);
 			return report->object == OBJECT_IS_PAIR
 				? psprintf("a record that is not known yet, of %s", name)
 				: psprintf("the contact of userId %s", name);

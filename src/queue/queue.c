@@ -160,7 +160,8 @@ bool
 queue_is_to_be_told(const WorkKey *key)
 {
 	return queue_is_by_user_id(key) ||
-		(key->property != NULL && strcmp(key->property, MESSAGE_PAIR) == 0);
+		(key->property != NULL && strcmp(key->property, MESSAGE_PAIR) == 0) ||
+		object_types[key->lane->family].born_associated != NULL;
 }
 
 static uint64

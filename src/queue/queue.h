@@ -52,7 +52,7 @@ extern bool queue_is_by_user_id(const WorkKey *key);
 
 /*
  * Whether rows of a key wait for somebody to tell which records they mean, where nobody has: a
- * userId, or two records to be associated.
+ * userId, two records to be associated, a record that is created with an association.
  */
 extern bool queue_is_to_be_told(const WorkKey *key);
 

@@ -42,8 +42,11 @@ typedef enum Once
 	ONCE_COMPANY_FIRST,			/* it has waited for the company of its contact's domain */
 	ONCE_WITHOUT_OWNER,			/* HubSpot has refused an owner */
 	ONCE_SOUGHT,				/* HubSpot does not have a record that it needs: of a pair */
-	ONCE_WITHOUT_LABEL			/* HubSpot has refused a label that it had when labels were read */
-#define ONCE_COUNT (ONCE_WITHOUT_LABEL + 1)
+	ONCE_WITHOUT_LABEL,			/* HubSpot has refused a label that it had when labels were read */
+	ONCE_ABSENT,				/* HubSpot does not have its own record, which is to be born with
+								 * an association */
+	ONCE_DOUBTED				/* HubSpot has refused to make that with those we know of */
+#define ONCE_COUNT (ONCE_DOUBTED + 1)
 } Once;
 
 /* Where a row of the window stands; written by key.c alone. */
@@ -118,7 +121,8 @@ typedef struct Row
 	char	   *held;			/* of a late row: the properties that HubSpot has a value of, a
 								 * line each; NULL: not asked.  Of a pair: the addresses that its
 								 * userIds have turned out to be, a line for each end.  Of a
-								 * subscription whose type is not known: which types there are */
+								 * subscription whose type is not known: which types there are.  Of
+								 * a record that is born with an association: see born_row.c */
 	const char *warnings;		/* JSON array or NULL; in its batch's context */
 } Row;
 
@@ -154,6 +158,13 @@ static inline void
 row_note(Row *row, Once once)
 {
 	row->once |= 1 << once;
+}
+
+/* What it has led to counts no longer: it may be done again. */
+static inline void
+row_forget(Row *row, Once once)
+{
+	row->once &= ~(1 << once);
 }
 
 #endif							/* HUBSPOT_ROW_H */

@@ -1,6 +1,6 @@
 /*
  * awaited.c
- *		Records that nobody has told yet, and the pairs that wait for them.
+ *		Records that nobody has told yet, and the rows that wait for them.
  *
  * See awaited.h.  Called as tell.c is.  Memory: a hash table of ends and the names of keys, in a
  * context of its own, which is emptied where it has become too large.
@@ -31,6 +31,7 @@ typedef struct Waiter
 {
 	struct Waiter *next;
 	Lane	   *lane;
+	const char *property;		/* of the key, behind it */
 	char		key[FLEXIBLE_ARRAY_MEMBER];
 } Waiter;
 
@@ -79,6 +80,28 @@ hash_end(Oid server, Object object, const char *property, const char *key)
 	return hash_combine64(hash_combine64(hash, object), server);
 }
 
+/* Of an end and a key that waits for it. */
+static uint64
+hash_note(uint64 end, const Lane *lane, const char *property, const char *key)
+{
+	uint64		hash = hash_combine64(hash_text(key), hash_text(property));
+
+	return hash_combine64(end, hash_combine64(hash, lane->family));
+}
+
+static Waiter *
+make_waiter(const WorkKey *key)
+{
+	size_t		size = strlen(key->key) + 1;
+	Waiter	   *waiter = MemoryContextAlloc(context, offsetof(Waiter, key) + size +
+											strlen(key->property) + 1);
+
+	waiter->lane = key->lane;
+	strcpy(waiter->key, key->key);
+	waiter->property = strcpy(waiter->key + size, key->property);
+	return waiter;
+}
+
 void
 awaited_note(const WorkKey *key, const PairEnd *end)
 {
@@ -92,12 +115,10 @@ awaited_note(const WorkKey *key, const PairEnd *end)
 		forget_all();
 	if (ends == NULL)
 		ends = awaited_create(context, 256, NULL);
-	(void) awaited_insert(ends, hash_combine64(hash, hash_text(key->key)), &found);
+	(void) awaited_insert(ends, hash_note(hash, key->lane, key->property, key->key), &found);
 	if (found)
 		return;
-	waiter = MemoryContextAlloc(context, offsetof(Waiter, key) + strlen(key->key) + 1);
-	waiter->lane = key->lane;
-	strcpy(waiter->key, key->key);
+	waiter = make_waiter(key);
 	entry = awaited_insert(ends, hash, &found);
 	waiter->next = found ? entry->waiters : NULL;
 	entry->waiters = waiter;
@@ -108,7 +129,7 @@ awaited_note(const WorkKey *key, const PairEnd *end)
 static void
 wake(const Waiter *waiter)
 {
-	WorkKey    *key = queue_find(waiter->lane, MESSAGE_PAIR, waiter->key);
+	WorkKey    *key = queue_find(waiter->lane, waiter->property, waiter->key);
 
 	if (key == NULL)
 		return;
@@ -140,7 +161,8 @@ told(Oid server, Object object, const char *property, const char *key)
 	{
 		Waiter	   *next = waiter->next;
 
-		(void) awaited_delete(ends, hash_combine64(hash, hash_text(waiter->key)));
+		(void) awaited_delete(ends, hash_note(hash, waiter->lane, waiter->property,
+											  waiter->key));
 		wake(waiter);
 		pfree(waiter);
 		nnotes--;

@@ -125,6 +125,9 @@ note_untold(const Row *row, int64 left_us)
 	bool		by_user_id = queue_is_by_user_id(row->key);
 	char	   *text = by_user_id
 	? psprintf("no call has told yet which contact userId %s is", row->key->key)
+	: object_types[row->key->lane->family].is_record
+	? psprintf("neither a call nor HubSpot has told yet of the record that %s is created with",
+			   row->key->key)
 	: psprintf("neither a call nor HubSpot has told yet which records these are: %s",
 			   row->key->key);
 
@@ -457,11 +460,11 @@ defer_start(void)
 
 		/*
 		 * One that has been told meanwhile, and has become an address, has no time to wait for. Of
-		 * a pair the tables are asked: the worker before this one may have ended between an answer
-		 * that told a record and the look at who waits for it.
+		 * those that wait for records the tables are asked: the worker before this one may have
+		 * ended between an answer that told a record and the look at who waits for it.
 		 */
 		remember(&copy, is_untold && (copy.property == NULL ||
-									  strcmp(copy.property, MESSAGE_PAIR) == 0)
+									  strcmp(copy.property, MESSAGE_USER_ID) != 0)
 				 ? 0 : column_int64(i, 6));
 	}
 	record_map_close();			/* what it has opened is in SPI's memory */

@@ -62,6 +62,7 @@ static const AccountsWork families = {
 		[FAMILY_PAIRS] = &pairs_work,
 	},
 	.of_records = &object_records_work,
+	.of_born = &object_born_work,
 	.opened = pause_apply,
 };
 

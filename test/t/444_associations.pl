@@ -9,8 +9,8 @@ use Test::More;
 my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('companies', name => 'our_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $node = hubspot_cluster('associations');
-$sim->add_property($_, name => 'our_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true) for qw(deals tickets 0-410);
-create_account($node, 'postgres', 'crm', $sim, company_id_property => 'our_id', id_properties => 'deal=our_ref, ticket=our_ref, course=our_ref');
+$sim->add_property($_, name => 'our_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true) for qw(deals tickets leads line_items 0-410);
+create_account($node, 'postgres', 'crm', $sim, company_id_property => 'our_id', id_properties => 'deal=our_ref, ticket=our_ref, lead=our_ref, line_item=our_ref, course=our_ref');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET hubspot.server = 'crm'});
 
 sub ask { return $node->safe_psql('postgres', shift) }
@@ -221,6 +221,114 @@ subtest 'an object that the account has not activated' => sub {
 	$sim->config(activated => ['0-410']);
 	$node->reload;
 	becomes(sub { join ' ', map { verdict($_) =~ s/ .*//r } @courses }, 'delivered delivered delivered', 'activated, it goes on');
+};
+
+# The record of our id, and what HubSpot has associated it with.
+sub found { my ($type, $ref) = @_; return (grep { ($_->{properties}{our_ref} // '') eq $ref } $sim->records($type))[0] }
+
+sub lead_of
+{
+	my $lead = found('leads', $_[0]) // return 'no lead';
+	return join ' ', map { my $type = $_; map { $type . ($_->{primary} ? '*' : '') } grep { $_->{from_id} eq $lead->{id} } $sim->associations('leads', $type) } qw(contacts companies deals);
+}
+
+sub lead { my ($id, $associations, $more) = @_; return qq{hubspot_record('lead', '{"id": "$id", "properties": {"hs_lead_name": "$id"}, "associations": [$associations]$more}')} }
+
+sub writes { return scalar requests(qr{/leads/batch/(?:create|update|upsert)$}) }
+
+subtest 'a record that is born with an association' => sub {
+	my $known = '{"object": "contact", "id": "seven@example.com"}';
+	my $seven = $sim->contact('seven@example.com')->{id};
+	my $before = writes();
+	my @ids = queue_together($node, map { "SELECT $_" }
+		lead('L-1', qq($known, {"object": "companies", "id": "acme"}, {"object": "deal", "id": "A-1"}), ''),
+		lead('L-2', '{"object": "contact", "id": "new@example.com"}', ''),
+		lead('L-1', '', ', "mode": "create"'),
+		contact('new@example.com'),
+		qq{count(hubspot_record('lead', '{"hs_lead_name": "M", "associations": [{"object": "contact", "record_id": "$seven"}]}'::jsonb || jsonb_build_object('id', 'M-' || n))) FROM generate_series(1, 120) n});
+	is(verdict($ids[0]), 'delivered', 'its contact is known');
+	is(lead_of('L-1'), 'contacts* companies* deals', 'all that is known it is born with, and the rest follows');
+	is(verdict($ids[1]) . ' ' . lead_of('L-2'), 'delivered contacts*', 'its contact is queued behind it');
+	is(verdict($ids[2]), 'unchanged exists', 'a second creation finds the first');
+	is(ask(q{SELECT string_agg(DISTINCT concat_ws(' ', r.verdict, r.created), ', ') FROM hubspot.outbox o JOIN hubspot.result r USING (id) WHERE o.object = 'lead' AND o.key LIKE 'M-%'}), 'delivered t', 'many of them');
+	cmp_ok(writes() - $before, '<=', 4, 'a hundred in a request');
+	is((grep { $_->{path} =~ m{/leads/batch/upsert$} } $sim->requests), 0, 'none of them by an upsert, which takes no associations');
+	my $alone = queue(lead('L-3', '{"object": "deal", "id": "A-1"}', ''));
+	row_becomes($alone, q{concat_ws(' ', verdict, category)}, 'rejected required_association', 'with a deal alone it is not created');
+	like(ask("SELECT message FROM hubspot.outbox_status WHERE id = $alone"), qr/a new one is created with an association to a contact or a company/, '... and the row says why');
+	ask("SELECT hubspot_cancel($alone)");
+};
+
+subtest 'which HubSpot has already' => sub {
+	my $ada = $sim->contact('ada@example.com')->{id};
+	$sim->api('POST', '/crm/v3/objects/leads', { properties => { hs_lead_name => 'Theirs', our_ref => 'T-1' },
+		associations => [ { to => { id => $ada }, types => [ { associationCategory => 'HUBSPOT_DEFINED', associationTypeId => 578 } ] } ] });
+	my @ids = deliver(q{hubspot_record('lead', '{"id": "T-1", "hs_lead_label": "WARM"}')},
+		q{hubspot_record('lead', '{"id": "L-1", "hs_lead_label": "HOT"}')},
+		q{hubspot_record('lead', '{"id": "L-9", "mode": "update", "hs_lead_label": "HOT"}')},
+		q{hubspot_record('lead', '{"id": "L-9", "hs_lead_name": "Alone"}')});
+	is(ask("SELECT verdict, created FROM hubspot.outbox_status WHERE id = $ids[0]"), 'delivered|f', 'it is updated without an association');
+	is(join(' ', map { found('leads', $_)->{properties}{hs_lead_label} } qw(T-1 L-1)), 'WARM HOT', 'so is one that we have created');
+	is(verdict($ids[2]), 'rejected lead_not_found', 'who only updates creates none');
+	is(verdict($ids[3]), 'rejected required_association', 'a new one needs an association');
+};
+
+subtest 'it waits for the other end' => sub {
+	my $lead = queue(lead('W-1', '{"object": "contact", "id": "u-77"}, {"object": "company", "id": "nowhere"}', ''));
+	row_becomes($lead, q{concat_ws(' ', state, category)}, 'deferred record_not_found', 'nobody has told either');
+	my ($pair) = ask("SELECT min(id) FROM hubspot.outbox WHERE parent = $lead");
+	row_becomes($pair, 'state', 'deferred', 'what waits for it waits outside of the window, too');
+	$node->restart;
+	queue(q{hubspot_identify('{"userId": "u-77", "traits": {"email": "late@example.com"}}')});
+	row_becomes($lead, 'verdict', 'delivered', 'told after a restart');
+	is(lead_of('W-1'), 'contacts*', 'born with the one that is known');
+	row_becomes($pair, 'verdict', 'delivered', 'and what has waited for it goes on');
+
+	ask("SELECT hubspot_cancel(id) FROM hubspot.outbox WHERE parent = $lead AND key LIKE '%nowhere%'");
+
+	# HubSpot has forgotten whom we remember
+	$sim->api('DELETE', '/crm/v3/objects/contacts/' . $sim->contact('late@example.com')->{id});
+	($lead) = queue(lead('W-2', '{"object": "contact", "id": "late@example.com"}', ''));
+	row_becomes($lead, 'state', 'deferred', 'a contact that is gone');
+	queue(contact('late@example.com'));
+	row_becomes($lead, 'verdict', 'delivered', 'and comes back');
+	($lead) = deliver(q{hubspot_record('lead', '{"record_id": "999", "hs_lead_name": "X"}')});
+	is(verdict($lead), 'rejected lead_not_found', q{HubSpot's own ids are no new ones});
+};
+
+subtest 'a repeat makes no second one' => sub {
+	$sim->fault(match => { path => 'leads/batch/create' }, action => 'drop_after', times => 1);
+	my ($lead) = deliver(lead('R-1', '{"object": "contact", "id": "seven@example.com"}', ''));
+	is(verdict($lead), 'delivered', 'the answer to its creation was lost');
+	is(scalar(grep { ($_->{properties}{hs_lead_name} // '') eq 'R-1' } $sim->records('leads')), 1, 'there is one');
+};
+
+subtest 'a line item' => sub {
+	my ($item, $alone) = deliver(q{hubspot_record('line_item', '{"id": "I-1", "name": "Shirt", "quantity": 2, "associations": [{"object": "deal", "id": "A-1"}]}')},
+		q{hubspot_record('line_item', '{"id": "I-2", "name": "Socks"}')});
+	is(verdict($item), 'delivered', 'is created with its deal');
+	my $id = found('line_items', 'I-1')->{id};
+	is(scalar(grep { $_->{from_id} eq $id } $sim->associations('line_items', 'deals')), 1, 'HubSpot has both');
+	is(verdict($alone), 'rejected required_association', 'and not without');
+};
+
+subtest 'explained before it is sent' => sub {
+	my $explain = sub { ask("SELECT object || ' ' || coalesce(path, '') || ' ' || coalesce(body::text, '') || ' ' || coalesce(jsonb_path_query_array(warnings, '\$[*].code')::text, '') FROM hubspot_explain('record', '$_[0]') WHERE object = 'lead'") =~ s/"\d{3,}"/"id"/gr };
+	is($explain->('{"object": "lead", "id": "E-1", "hs_lead_name": "X", "associations": [{"object": "contact", "id": "seven@example.com"}, {"object": "company", "id": "nobody"}]}'),
+		'lead /crm/objects/2026-09/leads/batch/create {"inputs": [{"properties": {"our_ref": "E-1", "hs_lead_name": "X"}, "associations": [{"to": {"id": "id"}, "types": [{"associationTypeId": 578, "associationCategory": "HUBSPOT_DEFINED"}]}, {"to": {"id": null}, "types": [{"associationTypeId": 580, "associationCategory": "HUBSPOT_DEFINED"}]}], "objectWriteTraceId": "0"}]} []', 'a new one');
+	is($explain->('{"object": "lead", "id": "E-1", "hs_lead_name": "X"}'),
+		'lead /crm/objects/2026-09/leads/batch/update {"inputs": [{"properties": {"hs_lead_name": "X"}, "objectWriteTraceId": "0"}]} ["required_association"]', 'without an association');
+	is($explain->('{"object": "lead", "id": "L-1", "hs_lead_name": "X"}'),
+		'lead /crm/objects/2026-09/leads/batch/update {"inputs": [{"id": "id", "properties": {"hs_lead_name": "X"}, "objectWriteTraceId": "0"}]} []', 'one that is known');
+};
+
+subtest 'a lead of a table' => sub {
+	ask(q{CREATE TABLE prospect (id text PRIMARY KEY, title text, person text)});
+	my $needs = sub { ask("SELECT coalesce(string_agg(name, ' '), 'nothing') FROM hubspot_sync_preview('prospect', 'lead', key => 'id', mapping => '{$_[0]}') WHERE item = 'needs'") };
+	is($needs->('"hs_lead_name": "title"'), 'associations', 'a preview says that it needs an association');
+	is($needs->('"hs_lead_name": "title", "contact": "person"'), 'nothing', '... which a column is');
+	ask(q{SELECT hubspot_sync('prospects', 'prospect', 'lead', key => 'id', mapping => '{"hs_lead_name": "title", "contact": "person"}'); INSERT INTO prospect VALUES ('P-1', 'From a table', 'seven@example.com')});
+	becomes(sub { lead_of('P-1') }, 'contacts*', 'it is born with that');
 };
 
 subtest 'a record that is deleted or erased takes along what waits for the other one' => sub {

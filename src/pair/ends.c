@@ -1,25 +1,99 @@
 /*
- * pair_find.c
- *		Records of pairs that no answer has told: HubSpot is asked by their keys.
+ * ends.c
+ *		Records of others that rows need, before they can be sent: waited for, looked up, asked for.
  *
- * Called by batch.c, in the batch's memory context.  What is found is kept with the key and the
- * row, which then begin anew; what is not, is noted, and pairs.c decides how long to wait.
+ * The requests are called by batch.c, in the batch's memory context.  What is found is kept by the
+ * lane's EndSeeker, and the rows then begin anew; what is not, it is told, and decides how long to
+ * wait.
  */
 #include "postgres.h"
 
 #include "base/hubspot.h"
 #include "base/clock.h"
 #include "crm/records.h"
-#include "pair/pair.h"
+#include "pair/ends.h"
+#include "queue/accounts.h"
 #include "search/company_search.h"
 #include "store/record_map.h"
 #include "text/value.h"
+#include "wait/await.h"
+#include "wait/awaited.h"
 
 static const RequestKind read_records;
 static const RequestKind search_companies;
 
+/* ---- what may tell an end ---------------------------------------------------------- */
+
+bool
+ends_is_by_user_id(const PairEnd *end)
+{
+	return end->object == OBJECT_IS_CONTACT && end->property != NULL &&
+		strcmp(end->property, MESSAGE_USER_ID) == 0;
+}
+
+/*
+ * Rows that wait outside of the window for somebody to tell of a third record are no reason to stay
+ * in it: who tells this one in the end wakes the key, see awaited.h.
+ */
+bool
+ends_await_rows(WorkKey *key, const PairEnd *end, bool is_known)
+{
+	Lane	   *lane = accounts_lane(key->lane->account, end->object);
+	WorkKey    *other = lane == NULL || ends_is_by_user_id(end)
+	? NULL : queue_find(lane, end->property, end->key);
+
+	if (other != NULL && !is_known && key_is_deferred(other) && queue_is_to_be_told(other))
+		return false;
+	return await_other(key, other, is_known);
+}
+
+bool
+ends_await_reader(WorkKey *key, Object object)
+{
+	Lane	   *lane = accounts_lane(key->lane->account, object);
+
+	return lane != NULL && await_reader(key, lane);
+}
+
+/* Who is told by an address waits for that, and so does whoever is told to be at it. */
+const char *
+ends_look_up(WorkKey *key, PairEnd *end)
+{
+	Oid			server = key->lane->account->server;
+	const char *address;
+
+	if (ends_is_by_user_id(end))
+	{
+		address = record_map_find_told(server, end->key, key_head(key)->id, NULL);
+		if (address == NULL)
+			return NULL;
+		end->property = NULL;
+		end->key = address;
+		awaited_note(key, end);
+	}
+	return record_map_find(server, end->object, object_key_property(end->property), end->key);
+}
+
+void
+ends_forget(const WorkKey *key, const PairEnd *end)
+{
+	record_map_remove(key->lane->account->server, end->object, object_key_property(end->property),
+					  end->key, clock_us());
+}
+
+char *
+ends_problem(const PairEnd *end)
+{
+	if (ends_is_by_user_id(end))
+		return psprintf("no call has told yet which contact userId %s is", end->key);
+	return psprintf("neither HubSpot nor a call has told of it: no %s with %s \"%s\"",
+					object_types[end->object].name, object_key_property(end->property), end->key);
+}
+
+/* ---- HubSpot is asked -------------------------------------------------------------- */
+
 const RequestKind *
-pair_kind_to_find(const PairEnd *end)
+ends_kind_to_find(const PairEnd *end)
 {
 	const CrmType *type = &object_types[end->object];
 
@@ -30,19 +104,18 @@ pair_kind_to_find(const PairEnd *end)
 		strcmp(end->property, type->natural_key) == 0 ? &search_companies : NULL;
 }
 
-/* The end of a row that is looked for now. */
-static PairEnd
-sought(Row *row)
+static const EndSeeker *
+seeker_of(const WorkKey *key)
 {
-	RowPair		pair = pair_of(row);
-
-	return pair.ends[Max(pair_unknown(row), 0)];
+	Assert(key->lane->work->seeker != NULL);
+	return key->lane->work->seeker;
 }
 
+/* All rows of an input need one record: the first one knows which. */
 static PairEnd
 sought_by(const Input *input)
 {
-	return sought(pair_row(input));
+	return seeker_of(input->key)->sought(input->rows[0]);
 }
 
 /* One type and one property in a request. */
@@ -50,13 +123,13 @@ static bool
 is_of_same_kind(const Batch *batch, const WorkKey *key)
 {
 	PairEnd		first = sought_by(&batch->inputs[0]);
-	PairEnd		next = sought(key_head(key));
+	PairEnd		next = seeker_of(key)->sought(key_head(key));
 
 	return first.object == next.object &&
 		strcmp(object_key_property(first.property), object_key_property(next.property)) == 0;
 }
 
-/* Many pairs may look for one record: one of them asks for all. */
+/* Many rows may need one record: one of them asks for all. */
 static bool
 is_in_batch(const Batch *batch, const char *id)
 {
@@ -93,40 +166,21 @@ end_ids(Batch *batch)
 						strcmp(property, object_key_property(NULL)) == 0 ? NULL : property);
 }
 
-/* All rows of the input are of one pair: the first one knows its ends. */
 static void
 take_record(Input *input, const ReplyResult *result)
 {
 	PairEnd		end = sought_by(input);
-	Row		   *row = pair_row(input);
 
 	record_map_add(input->key->lane->account->server, end.object,
 				   object_key_property(end.property), end.key, result->id, false, clock_us());
-	strlcpy(pair_record(row, pair_unknown(row)), result->id, RECORD_ID_BYTES);
+	seeker_of(input->key)->found(input, result->id);
 	batch_put_back(input->key, input->rows, input->nrows);
 }
 
-/* Where one of the two is not there they are not associated; else it may yet come. */
 static void
 note_missing(Input *input, const char *message, const Reply *reply, AckRequest *request)
 {
-	Row		   *row = pair_row(input);
-	PairEnd		end = sought_by(input);
-
-	if (row->call == CALL_DISSOCIATE)
-	{
-		batch_reject(input, VERDICT_UNCHANGED, records_not_found(end.object), message,
-					 reply->status, request);
-		return;
-	}
-
-	/* what the tables know has turned out to be gone */
-	if (row_was(row, ONCE_WITHOUT_RECORD))
-		record_map_remove(input->key->lane->account->server, end.object,
-						  object_key_property(end.property), end.key, clock_us());
-	row_note(row, ONCE_SOUGHT);
-	row->looked = LOOKED_NOT;
-	batch_put_back(input->key, input->rows, input->nrows);
+	seeker_of(input->key)->missing(input, message, reply, request);
 }
 
 static void

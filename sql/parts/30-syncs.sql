@@ -286,6 +286,7 @@ CREATE TABLE hubspot.sync_trouble (
 	left_out text[] NOT NULL,
 	lacks text[] NOT NULL,
 	at timestamptz NOT NULL,
+	rows bigint NOT NULL,
 	PRIMARY KEY (report, object, key)
 );
 COMMENT ON TABLE hubspot.sync_trouble IS
@@ -299,6 +300,7 @@ COMMENT ON COLUMN hubspot.sync_trouble.category IS 'of a row that failed: HubSpo
 COMMENT ON COLUMN hubspot.sync_trouble.left_out IS 'properties that were left out, by HubSpot''s names';
 COMMENT ON COLUMN hubspot.sync_trouble.lacks IS 'those of them that HubSpot lacks, or lacks the option, owner or stage of (unknown_property, invalid_option, unknown_owner, unknown_pipeline, unknown_stage): when it has them, the record is to be sent again';
 COMMENT ON COLUMN hubspot.sync_trouble.at IS 'when the verdict was written';
+COMMENT ON COLUMN hubspot.sync_trouble.rows IS 'how many rows it stands for: one, but of the empty key all that failed without a key';
 CREATE INDEX sync_trouble_change_id ON hubspot.sync_trouble (change_id);
 /* What no later row of its record makes good: the worker looks for it each minute. */
 CREATE INDEX sync_trouble_tidied ON hubspot.sync_trouble (report, at) WHERE key = '' OR object = 'event';

@@ -77,7 +77,7 @@ CREATE VIEW hubspot.statistics AS
 COMMENT ON VIEW hubspot.statistics IS
 'rows by account, lane, call, verdict and category, counted as their verdicts are written, in the same transaction; they only grow, over restarts and crashes, until hubspot_reset_statistics()';
 COMMENT ON COLUMN hubspot.statistics.server IS 'name of the SERVER';
-COMMENT ON COLUMN hubspot.statistics.lane IS 'contacts, companies, associations, events, forms, schema or lists';
+COMMENT ON COLUMN hubspot.statistics.lane IS 'lane, as in hubspot.status';
 COMMENT ON COLUMN hubspot.statistics.call IS 'call of the rows';
 COMMENT ON COLUMN hubspot.statistics.verdict IS 'how they ended, see hubspot.verdicts()';
 COMMENT ON COLUMN hubspot.statistics.category IS 'category of the verdict, as in hubspot.outbox_status; NULL: it has none; other: an account with very many categories has more of them';

@@ -46,7 +46,8 @@ CREATE VIEW hubspot.status AS
 		/* what holds all of the database goes before what the lane was in */
 		CASE WHEN w.held THEN 'HELD' ELSE coalesce(l.state, a.state, 'STOPPED') END AS state,
 		CASE WHEN w.held THEN w.problem
-			WHEN l.state IS NOT NULL THEN l.reason
+			/* what the worker itself cannot do holds up each lane */
+			WHEN l.state IS NOT NULL THEN coalesce(l.reason, CASE WHEN w.state = 'running' THEN nullif(w.problem, '') END)
 			WHEN a.state IS NULL THEN coalesce(nullif(w.problem, ''),
 				(SELECT x.reason FROM hubspot.lane_states() x WHERE x.state = 'STOPPED'))
 			END AS reason,
@@ -69,12 +70,12 @@ CREATE VIEW hubspot.status AS
 	LEFT JOIN (SELECT r.server, 'RUN' AS state FROM told r WHERE r.lane = 'contacts') a ON a.server = s.oid
 	LEFT JOIN unread u ON u.server = s.oid AND u.lane = lane.name
 	LEFT JOIN hubspot.meter_report() m ON m.server = s.oid
-	LEFT JOIN (SELECT x.database, x.problem, x.state = 'held' AS held FROM hubspot.worker_report() x) w
+	LEFT JOIN (SELECT x.database, x.problem, x.state, x.state = 'held' AS held FROM hubspot.worker_report() x) w
 		ON w.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database());
 COMMENT ON VIEW hubspot.status IS
 'a row per account and lane in use: what waits, how fast it goes (rows with a verdict per second), until when; cheap to poll';
 COMMENT ON COLUMN hubspot.status.server IS 'name of the SERVER';
-COMMENT ON COLUMN hubspot.status.lane IS 'contacts, companies, associations, events, forms, schema, lists, or that of another record type, see hubspot.record_types()';
+COMMENT ON COLUMN hubspot.status.lane IS 'contacts, companies, associations, events, forms, schema, lists, consent, pairs, or that of another record type, see hubspot.record_types()';
 COMMENT ON COLUMN hubspot.status.state IS 'state of the lane, see hubspot.lane_states()';
 COMMENT ON COLUMN hubspot.status.reason IS 'why it is in this state, in words; NULL: nothing is wrong';
 COMMENT ON COLUMN hubspot.status.until IS 'when the lane goes on by itself; NULL: not known, or it is going';

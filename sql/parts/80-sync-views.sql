@@ -41,7 +41,7 @@ COMMENT ON COLUMN hubspot.syncs.name IS 'name of the definition';
 COMMENT ON COLUMN hubspot.syncs.kind IS 'sync, audience or trait';
 COMMENT ON COLUMN hubspot.syncs.owner IS 'role whose rights it reads and queues with';
 COMMENT ON COLUMN hubspot.syncs.server IS 'name of the SERVER';
-COMMENT ON COLUMN hubspot.syncs.object IS 'what it writes in HubSpot: contact, company, event or association';
+COMMENT ON COLUMN hubspot.syncs.object IS 'what it writes in HubSpot: contact, company, another type of records, event or association';
 COMMENT ON COLUMN hubspot.syncs.level IS 'of an audience or trait: user, account or account_users';
 COMMENT ON COLUMN hubspot.syncs.state IS 'new, scheduled, on demand, following, filling, failing, stuck, waiting (for one of its owner that is stuck) or held';
 COMMENT ON COLUMN hubspot.syncs.problem IS 'what keeps it from working as declared, in words; NULL: nothing is known';

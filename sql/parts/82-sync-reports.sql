@@ -110,11 +110,16 @@ AS $$
 	LEFT JOIN hubspot.sync_state t ON t.sync = d.id
 	LEFT JOIN pg_class k ON k.oid = d.relation
 	LEFT JOIN pg_foreign_server s ON s.srvname = d.server
-	/* a row without a key tells of rows that were not seen: a back-fill that began afterwards makes that good */
-	CROSS JOIN LATERAL (SELECT c.troubled - count(z.report) AS records FROM hubspot.sync_trouble z
-		WHERE z.report = d.report AND z.object = d.object AND z.key = ''
-			AND d.follows AND t.fill_started_at > z.at AND t.fill_finished_at IS NOT NULL) b
-	CROSS JOIN LATERAL (SELECT least(b.records, c.recent_bad + c.before_bad) AS last_bad, greatest(c.recent + c.before, 1) AS last_rows,
+	/*
+	 * Rows without a usable key have one entry together.  Some tell of rows that were not seen; a back-fill that began
+	 * afterwards makes them good.
+	 */
+	CROSS JOIN LATERAL (SELECT c.troubled - count(*) FILTER (WHERE g.is_good) AS records,
+			coalesce(sum(z.rows - 1) FILTER (WHERE NOT g.is_good), 0)::bigint AS further
+		FROM hubspot.sync_trouble z
+		CROSS JOIN LATERAL (SELECT (d.follows AND t.fill_started_at > z.at AND t.fill_finished_at IS NOT NULL) IS TRUE AS is_good) g
+		WHERE z.report = d.report AND z.object = d.object AND z.key = '') b
+	CROSS JOIN LATERAL (SELECT least(b.records + b.further, c.recent_bad + c.before_bad) AS last_bad, greatest(c.recent + c.before, 1) AS last_rows,
 		CASE WHEN d.object = 'event' THEN 0 WHEN d.follows THEN greatest(k.reltuples, 0)::bigint ELSE coalesce(t.members, 0) END AS records) n
 	CROSS JOIN LATERAL (SELECT n.records >= b.records AND b.records::float8 / n.records > n.last_bad::float8 / n.last_rows AS by_records) x
 	CROSS JOIN LATERAL (SELECT x.by_records, CASE WHEN x.by_records THEN b.records ELSE n.last_bad END AS bad,

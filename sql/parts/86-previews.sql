@@ -4,6 +4,23 @@
  * from the part before.
  */
 
+/*
+ * Who runs the statement that an error names declares anew at once: what it creates is there, as rows wait for it.  The
+ * index on key wants "o.id > 0", see 15-outbox.sql.
+ */
+CREATE FUNCTION hubspot.is_being_created(server oid, part text, name text) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM hubspot.outbox o
+		LEFT JOIN LATERAL (SELECT r.verdict, r.finished_at FROM hubspot.result r WHERE r.id = o.id LIMIT 1) e ON true
+		WHERE o.key = $2 || ' ' || $3 AND o.id > 0 AND o.server = $1 AND o.object = 'schema' AND o.call::text IN ('create_property', 'create_event')
+			AND (e.verdict IS NULL OR e.verdict = ANY (hubspot.verdicts_with('arrived'))
+				AND e.finished_at > (SELECT s.refreshed_at FROM hubspot.schema s WHERE s.server = $1 AND s.part = $2)))
+$$;
+COMMENT ON FUNCTION hubspot.is_being_created(oid, text, text) IS
+'whether the creation of a property or event (part event, by its internal name) is queued, or was so young that HubSpot''s properties have not been read again';
+
 /* What hubspot_sync() itself looks at, too: see hubspot.lacking_properties(). */
 CREATE FUNCTION hubspot.judged_columns(server oid, object text, event text, key_column text, columns jsonb)
 RETURNS TABLE (n bigint, "column" text, label text, type oid, trait text, property text, property_type text, fit text, note text)

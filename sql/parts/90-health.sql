@@ -76,7 +76,16 @@ UNION ALL
 			ELSE (SELECT x.remedy FROM hubspot.lane_states() x WHERE x.state = 'HELD') END
 	FROM here w WHERE w.state = 'held'
 UNION ALL
-	SELECT format('the worker: %s', w.problem), 'mend what the server log names; nothing is lost'
+	SELECT format('the worker: %s', w.problem),
+		CASE WHEN w.problem LIKE '%no space left on the disk' THEN
+				'free space in the data directory, or in the tablespace that the server log names; nothing is lost, it is tried again by itself, and what HubSpot has taken meanwhile may be sent to it once more'
+			WHEN w.problem LIKE '%holds a lock%' THEN
+				coalesce('end that transaction: ' || (SELECT string_agg(DISTINCT format('SELECT pg_terminate_backend(%s)', l.pid), ', ')
+						FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+						WHERE l.granted AND l.pid <> w.pid AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+							AND l.database = w.database AND c.relnamespace = 'hubspot'::regnamespace) || '; ',
+					'pg_locks tells which session it is; ') || 'nothing is lost, and it is tried again by itself'
+			ELSE 'mend what the server log names; nothing is lost' END
 	FROM here w WHERE w.state = 'running' AND w.problem <> ''
 UNION ALL
 	SELECT format('account %s, lane %s: %s', s.srvname, l.lane, l.reason),
@@ -131,6 +140,18 @@ UNION ALL
 	JOIN hubspot.readings() x ON x.reading = r.reading
 	JOIN pg_foreign_server s ON s.oid = r.server
 	WHERE NOT r.known AND r.read_at > clock_timestamp() - interval '1 day'
+UNION ALL
+	/* of those that rows have gone by within the last day */
+	SELECT format('account %s: HubSpot does not tell the %s (asked at %s): names and values of their rows are sent as they are', s.srvname,
+			CASE x.part WHEN 'event' THEN 'definitions of events' ELSE 'properties of ' || x.lane END, date_trunc('second', x.refreshed_at)),
+		format('grant the token a scope that reads them, in HubSpot (%s); SELECT hubspot_refresh_schema(%L) has them read again at once',
+			CASE WHEN x.part = 'event' THEN 'behavioral_events.event_definitions.read_write'
+				WHEN x.part LIKE '2-%' THEN 'crm.schemas.custom.read or crm.objects.custom.read'
+				ELSE concat_ws(' or ', format('crm.schemas.%s.read', x.lane), (SELECT string_agg(replace(c, '.write', '.read'), ' or ')
+					FROM hubspot.record_types() t, unnest(t.scopes) c WHERE t.object = x.part)) END, s.srvname)
+	FROM (SELECT c.*, hubspot.lane_of_object(c.part) AS lane FROM hubspot.schema c WHERE NOT c.known) x
+	JOIN pg_foreign_server s ON s.oid = x.server
+	WHERE EXISTS (SELECT FROM hubspot.statistics t WHERE t.server = s.srvname AND t.lane = x.lane AND t.last_at > clock_timestamp() - interval '1 day')
 UNION ALL
 	SELECT format('hubspot_check() of the worker at %s has found %s of the kind "%s"; the first%s: %s', date_trunc('second', max(c.found_at)), count(*), c.what,
 			', row ' || min(c.id), (array_agg(c.detail ORDER BY c.id))[1]),

@@ -37,8 +37,8 @@ BEGIN ATOMIC
 		WHEN 'unavailable' THEN 'HubSpot stumbles over these records alone: compare their call_message with those that go well. hubspot_retry(verdict => ''dead'') tries again.'
 		WHEN 'no_answer' THEN 'HubSpot gives no answer for these records alone: compare their call_message with those that go well. hubspot_retry(verdict => ''dead'') tries again.'
 		WHEN 'unreadable' THEN 'This server cannot read the answer: see hubspot.libraries(). When that is mended, hubspot_retry(verdict => ''dead'').'
-		WHEN 'PROPERTY_DOESNT_EXIST' THEN 'The token may not read the account''s properties. Grant it the scope crm.schemas.contacts.read, then hubspot_retry(category => ''PROPERTY_DOESNT_EXIST'').'
-		WHEN 'INVALID_OPTION' THEN 'The token may not read the account''s properties. Grant it the scope crm.schemas.contacts.read, then hubspot_retry(category => ''INVALID_OPTION'').'
+		WHEN 'PROPERTY_DOESNT_EXIST' THEN 'The token may not read the properties of this object. Grant it the scope that hubspot_health() names, then hubspot_retry(category => ''PROPERTY_DOESNT_EXIST'').'
+		WHEN 'INVALID_OPTION' THEN 'The token may not read the properties of this object. Grant it the scope that hubspot_health() names, then hubspot_retry(category => ''INVALID_OPTION'').'
 		WHEN 'INVALID_EMAIL' THEN 'HubSpot does not take the address. Mend the data, and call again.'
 		ELSE format('HubSpot''s word: the message says more, and its support asks for the correlation_id. When it is mended, hubspot_retry(verdict => %L%s).',
 			$1, ', category => ' || quote_literal($2)) END;

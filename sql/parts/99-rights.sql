@@ -34,7 +34,7 @@ GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspo
 	hubspot.grouped(numeric), hubspot.span_in_words(interval) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.sync_waiting_report(), hubspot.sync_alarms() TO pg_monitor;
 GRANT SELECT ON hubspot.syncs, hubspot.sync_report, hubspot.triggers, hubspot.status, hubspot.top, hubspot.rate_limits, hubspot.workers, hubspot.stuck, hubspot.backfills, hubspot.requests, hubspot.unread, hubspot.failure_reasons,
-	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.required_property, hubspot.pause, hubspot.installation,
+	hubspot.last_checkpoint, hubspot.last_check, hubspot.finding, hubspot.schema, hubspot.required_property, hubspot.pause, hubspot.installation,
 	hubspot.statistics, hubspot.request_statistics TO pg_monitor;
 GRANT SELECT (failed_at) ON hubspot.dead TO pg_monitor;
 GRANT SELECT (server, refused_at) ON hubspot.unknown_property TO pg_monitor;

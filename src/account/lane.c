@@ -59,6 +59,13 @@ const LaneRule lane_rules[LANE_EVENT_COUNT] =
 		LEFT_BY_ANSWER,
 	"asking HubSpot for the account's properties", NULL},
 
+	/* Deliveries go on.  hubspot_health() has a row for each, which names what is not told. */
+	[EVENT_NOT_TOLD] = {"not told", LANE_RUN, SCOPE_LANE, false, 0, 0,
+		LEFT_BY_ANSWER,
+		"HubSpot does not tell what rows need, so they go without",
+		"grant the scope that hubspot_health() names to the token, in HubSpot, and call "
+	"hubspot_refresh_schema()"},
+
 	/* limits */
 	[EVENT_METERED] = {"metered", LANE_LIMITED, SCOPE_LANE, false, 0, 0,
 		LEFT_BY_TIME,

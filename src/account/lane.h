@@ -55,6 +55,7 @@ typedef enum LaneEvent
 	EVENT_SUCCESS,				/* HubSpot answered about records */
 	EVENT_START,				/* a new account, token or option */
 	EVENT_LEARNING,				/* the account's properties are not known yet */
+	EVENT_NOT_TOLD,				/* HubSpot refuses to tell what rows need: they do without */
 	EVENT_METERED,				/* our own meter says wait */
 	EVENT_LIMITED,				/* 429 of a short window */
 	EVENT_DAILY,				/* 429 of the day, or none left of it */

@@ -102,6 +102,32 @@ alert_start(void)
  * is no place for that.
  */
 static void
+log_lane(const LaneStatus *status, const LaneRule *now, const LaneRule *was)
+{
+	const char *lane = status->lane != NULL ? psprintf(", lane %s", status->lane) : "";
+
+	/* The words of the status are those of its last event, which may be none that is told. */
+	const char *reason = status->event == status->news
+	? pnstrdup(status->reason, status->own) : now->reason;
+
+	if (now->remedy != NULL && now->next == LANE_RUN)
+		ereport(LOG,
+				(errmsg("HubSpot account \"%s\"%s: %s", status->account, lane, reason)));
+	else if (now->remedy != NULL)
+		ereport(LOG,
+				(errmsg("HubSpot account \"%s\"%s is in state %s: %s", status->account, lane,
+						lane_state_name(now->next), reason)));
+	else if (was->next == LANE_RUN)
+		ereport(LOG,
+				(errmsg("HubSpot account \"%s\"%s: it is over that %s", status->account, lane,
+						was->reason)));
+	else
+		ereport(LOG,
+				(errmsg("HubSpot account \"%s\"%s is not in state %s any more",
+						status->account, lane, lane_state_name(was->next))));
+}
+
+static void
 tell_lane(const LaneStatus *status, LaneEvent before)
 {
 	const LaneRule *now = &lane_rules[status->news];
@@ -109,20 +135,7 @@ tell_lane(const LaneStatus *status, LaneEvent before)
 	bool		is_wrong = now->remedy != NULL;
 	StringInfoData json;
 
-	/* The words of the status are those of its last event, which may be none that is told. */
-	if (is_wrong)
-		ereport(LOG,
-				(errmsg("HubSpot account \"%s\"%s%s is in state %s: %.*s", status->account,
-						status->lane != NULL ? ", lane " : "",
-						status->lane != NULL ? status->lane : "", lane_state_name(now->next),
-						status->event == status->news ? status->own : (int) strlen(now->reason),
-						status->event == status->news ? status->reason : now->reason)));
-	else
-		ereport(LOG,
-				(errmsg("HubSpot account \"%s\"%s%s is not in state %s any more",
-						status->account, status->lane != NULL ? ", lane " : "",
-						status->lane != NULL ? status->lane : "", lane_state_name(was->next))));
-
+	log_lane(status, now, was);
 	begin_json(&json, "lane");
 	put_member(&json, "account", status->account);
 	put_member(&json, "lane", status->lane);
@@ -196,6 +209,21 @@ alert_definition_failure(const char *name, const char *kind, const char *verdict
 	put_member(&json, "type", kind);
 	put_member(&json, "verdict", verdict);
 	put_member(&json, "category", category);
+	send_json(&json);
+}
+
+void
+alert_worker(const char *problem)
+{
+	StringInfoData json;
+
+	if (problem != NULL)
+		ereport(LOG, (errmsg("HubSpot worker: %s", problem)));
+	else
+		ereport(LOG, (errmsg("HubSpot worker: what failed again and again goes well again")));
+	begin_json(&json, "worker");
+	put_flag(&json, "wrong", problem != NULL);
+	put_member(&json, "reason", problem);
 	send_json(&json);
 }
 

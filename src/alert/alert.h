@@ -34,6 +34,12 @@ extern void alert_definition_failure(const char *name, const char *kind, const c
 
 extern void alert_definition(const DefinitionNews *news);
 
+/* A step of the worker fails again and again, another one than was told last; NULL: none. */
+extern void alert_worker(const char *problem);
+
+/* worker_trouble.c: why, by the SQLSTATE. */
+extern const char *worker_trouble_words(int code);
+
 /* definitions.c: the same for the look at definitions. */
 extern void definitions_changed(void);	/* so the next one is soon */
 extern int64 definitions_wake(int64 now);	/* in how many µs, -1: when it comes */

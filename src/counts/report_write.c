@@ -137,30 +137,39 @@ static const Oid end_types[END_COLUMNS] = {
 #define ENDINGS \
 	"(SELECT DISTINCT ON (x.report, x.object, x.key) x.report," \
 	" x.object AS object, x.key COLLATE \"C\" AS key, x.id, x.change, x.bad," \
-	" x.category, x.left_out, x.lacks" \
+	" x.category, x.left_out, x.lacks," \
+	" count(*) FILTER (WHERE x.bad) OVER (PARTITION BY x.report, x.object, x.key) AS rows" \
 	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6)," \
 	"  unnest($7), unnest($8), unnest($9))" \
 	"  AS x(report, object, key, id, change, bad, category, left_out, lacks)" \
 	" ORDER BY x.report, x.object, x.key, x.id DESC)"
 
-/* A row that is older than what is known of its record says nothing. */
+/*
+ * A row that is older than what is known of its record says nothing.  Rows without a key are not of
+ * one record: all of them are counted in one place.
+ */
 static const char end_trouble_sql[] =
 "WITH gone AS (DELETE FROM hubspot.sync_trouble t USING " ENDINGS " n"
 " WHERE t.report = n.report AND t.object = n.object AND t.key = n.key AND t.outbox_id <= n.id"
+" AND n.key <> ''"
 " RETURNING t.report)"
 " SELECT g.report, - count(*) FROM gone g GROUP BY g.report";
 
 static SavedStatement end_trouble_statement = {.is_chunk = true, .sql = end_trouble_sql};
 
 static const char begin_trouble_sql[] =
-"WITH come AS (INSERT INTO hubspot.sync_trouble"
-" (report, object, key, outbox_id, change_id, category, left_out, lacks, at)"
+"WITH come AS (INSERT INTO hubspot.sync_trouble AS t"
+" (report, object, key, outbox_id, change_id, category, left_out, lacks, at, rows)"
 " SELECT n.report, n.object, n.key, n.id, n.change, n.category,"
 " coalesce(string_to_array(n.left_out, E'\\n'), '{}'),"
-" coalesce(string_to_array(n.lacks, E'\\n'), '{}'), clock_timestamp()"
+" coalesce(string_to_array(n.lacks, E'\\n'), '{}'), clock_timestamp(),"
+" CASE n.key WHEN '' THEN n.rows ELSE 1 END"
 " FROM " ENDINGS " n WHERE n.bad"
-" ON CONFLICT DO NOTHING RETURNING report)"
-" SELECT c.report, count(*) FROM come c GROUP BY c.report";
+" ON CONFLICT (report, object, key) DO UPDATE SET outbox_id = excluded.outbox_id,"
+" change_id = excluded.change_id, category = excluded.category, at = excluded.at,"
+" rows = t.rows + excluded.rows WHERE t.key = ''"
+" RETURNING t.report, t.xmax = 0 AS is_new)"
+" SELECT c.report, count(*) FILTER (WHERE c.is_new) FROM come c GROUP BY c.report";
 
 static SavedStatement begin_trouble_statement = {.is_chunk = true, .sql = begin_trouble_sql};
 

@@ -82,6 +82,22 @@ read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 					 PG_ARGISNULL(ARG_KEY) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_KEY)));
 }
 
+static void
+await_knowledge(const Sync *sync)
+{
+	Oid			server = account_resolve(sync->server);
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	preview_await_schema(server, sync->object);
+	if (sync->event != NULL)
+		names = list_make1(sync->event);
+	else
+		foreach(cell, sync->columns)
+			names = lappend(names, ((const SyncColumn *) lfirst(cell))->property);
+	preview_await_creations(server, sync->object, names);
+}
+
 Datum
 hubspot_sync_preview(PG_FUNCTION_ARGS)
 {
@@ -114,7 +130,7 @@ hubspot_sync_preview(PG_FUNCTION_ARGS)
 		values[6] = CStringGetTextDatum(sync.event);
 	nulls[7] = sync.missing == SYNC_MISSING_LEFT_OUT ? 'n' : ' ';
 	values[7] = BoolGetDatum(sync.missing == SYNC_MISSING_CREATED);
-	preview_await_schema(account_resolve(sync.server), sync.object);
+	await_knowledge(&sync);
 	preview_return_rows(fcinfo, sql, lengthof(types), types, values, nulls);
 	return (Datum) 0;
 }

@@ -14,7 +14,9 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "storage/latch.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -31,26 +33,41 @@
 
 /* Also a transaction that sees the past only, as in REPEATABLE READ, sees this. */
 static bool
-is_read(Oid server, Object part)
+finds(const char *sql, Oid server, Object part, Datum names)
 {
-	Oid			types[] = {OIDOID, TEXTOID};
+	Oid			types[] = {OIDOID, TEXTOID, TEXTARRAYOID};
 	Datum		values[] = {
-		ObjectIdGetDatum(server), CStringGetTextDatum(object_types[part].name)
+		ObjectIdGetDatum(server), CStringGetTextDatum(object_types[part].name), names
 	};
+	int			nargs = names == (Datum) 0 ? 2 : 3;
 	Identity	before;
 	bool		found;
 
 	act_as_extension(&before);
 	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
-	if (statement_execute("SELECT FROM hubspot.schema WHERE server = $1 AND part = $2",
-						  lengthof(types), types, values, NULL, true, 1) != SPI_OK_SELECT)
+	if (statement_execute(sql, nargs, types, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look at the schema of a HubSpot account");
 	found = SPI_processed > 0;
 	SPI_finish();
 	PopActiveSnapshot();
 	act_back(&before);
 	return found;
+}
+
+static bool
+is_read(Oid server, Object part)
+{
+	return finds("SELECT FROM hubspot.schema WHERE server = $1 AND part = $2", server, part, 0);
+}
+
+static void
+sleep_a_look(void)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS,
+					 WaitEventExtensionNew("HubspotSchema"));
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
 }
 
 static void
@@ -60,18 +77,35 @@ await(Oid server, Object part, TimestampTz start)
 		return;
 	while (!is_read(server, part) && shared_want_schema(server, object_code(part)) &&
 		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), WAIT_MS))
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS,
-						 WaitEventExtensionNew("HubspotSchema"));
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
+		sleep_a_look();
 }
 
 void
 preview_await_schema(Oid server, Object part)
 {
 	await(server, part, GetCurrentTimestamp());
+}
+
+void
+preview_await_creations(Oid server, Object part, List *names)
+{
+	Datum	   *values = palloc(sizeof(Datum) * (list_length(names) + 1));
+	TimestampTz start = GetCurrentTimestamp();
+	Datum		array;
+	ListCell   *cell;
+
+	/* what this transaction itself has queued is not seen before its commit */
+	if (!object_types[part].has_schema || TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return;
+	foreach(cell, names)
+		values[foreach_current_index(cell)] = CStringGetTextDatum(lfirst(cell));
+	array = PointerGetDatum(construct_array(values, list_length(names), TEXTOID, -1, false,
+											TYPALIGN_INT));
+	while (finds("SELECT FROM pg_catalog.unnest($3) n WHERE hubspot.is_being_created($1, $2,"
+				 " CASE $2 WHEN 'event' THEN hubspot.event_name(n) ELSE n END)", server, part,
+				 array) &&
+		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), WAIT_MS))
+		sleep_a_look();
 }
 
 void

@@ -5,6 +5,8 @@
 #ifndef HUBSPOT_PREVIEW_SCHEMA_H
 #define HUBSPOT_PREVIEW_SCHEMA_H
 
+#include "nodes/pg_list.h"
+
 #include "message/object_type.h"
 
 /*
@@ -13,6 +15,9 @@
  * schema needs nothing.
  */
 extern void preview_await_schema(Oid server, Object part);
+
+/* Properties, or an event, whose creation is queued: until HubSpot tells them, or for as long. */
+extern void preview_await_creations(Oid server, Object part, List *names);
 
 #define OBJECTS_SECONDS	3600	/* how old what a declaration knows of custom objects may be */
 

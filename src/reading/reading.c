@@ -117,10 +117,16 @@ find_or_add(Account *account, ReadingId id, const char *subject)
 
 /* What lacks from the words of lane_rules[]: which reading it is. */
 static const char *
+noun_of(const ReadingState *state)
+{
+	return psprintf("%s%s%s", readings[state->id].noun, state->subject[0] != '\0' ? " of " : "",
+					state->subject);
+}
+
+static const char *
 detail_of(const ReadingState *state, const char *why)
 {
-	return psprintf("%s%s%s: %s", readings[state->id].noun, state->subject[0] != '\0' ? " of " : "",
-					state->subject, why);
+	return psprintf("%s: %s", noun_of(state), why);
 }
 
 /* ---- what is wanted ---------------------------------------------------------------- */
@@ -557,6 +563,16 @@ reading_step(void)
 					  at_work->json->data, NULL);
 }
 
+/* That HubSpot refuses is no trouble of the reading, and told all the same. */
+static void
+tell(ReadingState *state)
+{
+	if (!state->settled || state->told)
+		lane_event(&state->trouble, EVENT_SUCCESS, NULL, 0);
+	else
+		lane_event(&state->trouble, EVENT_NOT_TOLD, noun_of(state), 0);
+}
+
 void
 reading_done(void)
 {
@@ -564,13 +580,16 @@ reading_done(void)
 
 	if (state == NULL)
 		return;
-	lane_event(&state->trouble, EVENT_SUCCESS, NULL, 0);
 	state->looked_up = true;
 	if (state->stage != READING_IS_STORED)
+	{
+		tell(state);
 		return;
+	}
 	state->stage = READING_RESTS;
 	state->settled = true;
 	state->told = !state->is_refused;
+	tell(state);
 	state->looking = false;
 	state->read_at = GetCurrentTimestamp();
 	state->fresh = !state->outdated;

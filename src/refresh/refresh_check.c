@@ -352,6 +352,37 @@ refuse_lacks(const Sync *sync, List *lacks)
 }
 
 static void
+take_flag(void *arg)
+{
+	bool		isnull;
+
+	*(bool *) arg =
+		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+static bool
+is_event(const Lack *lack)
+{
+	return strcmp(lack->what, "event") == 0;
+}
+
+static bool
+is_being_created(const Sync *sync, const Lack *lack)
+{
+	Oid			types[] = {OIDOID, TEXTOID, TEXTOID};
+	Datum		values[lengthof(types)];
+	bool		is = false;
+
+	values[0] = ObjectIdGetDatum(account_resolve(sync->server));
+	values[1] = CStringGetTextDatum(is_event(lack) ? "event"
+									: object_types[sync_object(sync)].name);
+	values[2] = CStringGetTextDatum(lack->name);
+	(void) sync_execute("SELECT hubspot.is_being_created($1, $2, $3)", lengthof(types), types,
+						values, NULL, take_flag, &is);
+	return is;
+}
+
+static void
 settle(const Sync *sync, void (*look) (Lacks *lacks))
 {
 	Lacks		lacks = {.sync = sync, .context = CurrentMemoryContext};
@@ -362,10 +393,12 @@ settle(const Sync *sync, void (*look) (Lacks *lacks))
 	look(&lacks);
 	foreach(cell, lacks.lacks)
 	{
-		const Lack *lack = lfirst(cell);
-
-		if (sync->missing != SYNC_MISSING_CREATED &&
-			!account_creates(sync, strcmp(lack->what, "event") == 0))
+		if (is_being_created(sync, lfirst(cell)))
+			lacks.lacks = foreach_delete_current(lacks.lacks, cell);
+	}
+	foreach(cell, lacks.lacks)
+	{
+		if (sync->missing != SYNC_MISSING_CREATED && !account_creates(sync, is_event(lfirst(cell))))
 			refuse_lacks(sync, lacks.lacks);
 	}
 	foreach(cell, lacks.lacks)

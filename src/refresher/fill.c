@@ -4,7 +4,7 @@
  *
  * One transaction per chunk: read and lock rows (fill_read.c explains the locks), queue
  * them as a back-fill, store the position.  So a crash neither loses nor repeats a row.
- * Rows without a key are left out.
+ * Rows without a key are left out, and counted.
  *
  * Called by the refresher, inside its transactions.  Locks: that of the
  * definition's state (sync_lock()), and those of fill_read.c; none is waited
@@ -173,6 +173,7 @@ fill_table(const Sync *sync, Relation rel, const Progress *progress)
 	char	   *position;
 	bool		begins;
 	FillOutcome outcome;
+	int64		nulls = 0;
 
 	/*
 	 * After an index was created or dropped the column may be another one: a position in the old
@@ -180,7 +181,8 @@ fill_table(const Sync *sync, Relation rel, const Progress *progress)
 	 */
 	position = progress->order == order.attnum ? progress->position : NULL;
 	begins = position == NULL;
-	outcome = fill_read(sync, rel, order.attnum, &position, queue_row, &rows);
+	outcome = fill_read(sync, rel, order.attnum, &position, queue_row, &rows, &nulls);
+	sync_rows_pass_over(rows.rows, nulls);
 	sync_rows_end(rows.rows);
 	if (outcome == FILL_CONTESTED)
 		wait_for_row(rel);

@@ -27,7 +27,9 @@
  *
  * Statements run as the definition's owner, because the table may contain functions that
  * this owner has chosen.  Rows with the same value of the column are read together, so
- * that the position, which is a value, skips none of them; rows with NULL are left out.
+ * that the position, which is a value, skips none of them.  Rows with NULL have no place in that
+ * order: if the column is the key they are counted in the end, and another one is that of a primary
+ * key, which has none.
  *
  * Locks: ROW SHARE on the table and on the partitions with rows of the chunk, and the row
  * locks.  Memory: the caller's context.
@@ -195,7 +197,6 @@ typedef struct Statement
 	const char *greater;		/* its operators, qualified */
 	const char *not_greater;
 	const char *equal;
-	const char *condition;		/* of all statements */
 } Statement;
 
 static const char *
@@ -257,15 +258,13 @@ make_statement(const Sync *sync, Relation rel, AttrNumber order)
 	statement.greater = operator_text(type, BTGreaterStrategyNumber);
 	statement.not_greater = operator_text(type, BTLessEqualStrategyNumber);
 	statement.equal = operator_text(type, BTEqualStrategyNumber);
-	statement.condition = psprintf("%s IS NOT NULL", column_name(rel, fill_key(sync, rel)));
 	return statement;
 }
 
 static void
 append_range(StringInfo sql, const Statement *statement, bool has_start, bool has_end)
 {
-	appendStringInfo(sql, " FROM %s WHERE %s AND %s IS NOT NULL", statement->table,
-					 statement->condition, statement->column);
+	appendStringInfo(sql, " FROM %s WHERE %s IS NOT NULL", statement->table, statement->column);
 	if (has_start)
 		appendStringInfo(sql, " AND %s %s CAST($1 AS %s)", statement->column, statement->greater,
 						 statement->type);
@@ -484,9 +483,25 @@ hand_over(Relation rel, FillFunction function, void *arg)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/* Rows that the order has not: an index knows them, and without one each chunk has read all. */
+static int64
+count_nulls(const Statement *statement, Relation rel, AttrNumber order)
+{
+	StringInfoData sql;
+	bool		isnull;
+
+	if (TupleDescAttr(RelationGetDescr(rel), order - 1)->attnotnull)
+		return 0;
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT pg_catalog.count(*) FROM %s WHERE %s IS NULL", statement->table,
+					 statement->column);
+	run(sql.data, NULL, NULL, 1);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
 FillOutcome
 fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, FillFunction function,
-		  void *arg)
+		  void *arg, int64 *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
 	FillOutcome outcome = FILL_CONTESTED;
@@ -518,6 +533,8 @@ fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position, Fil
 		if (end != NULL)
 			*position = MemoryContextStrdup(context, end);
 		hand_over(rel, function, arg);
+		if (end == NULL)
+			*nulls = count_nulls(&statement, rel, order);
 	}
 	SPI_finish();
 	act_back(&before);

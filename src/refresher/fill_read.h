@@ -44,10 +44,10 @@ typedef enum FillOutcome
 /*
  * Read the rows after a position (NULL: from the beginning) and call the function for
  * each: FILL_CHUNK rows, or more if the last ones have equal values of the column.
- * Advances *position.
+ * Advances *position.  *nulls is set with FILL_FINISHED: how many rows have no value of the column.
  */
 extern FillOutcome fill_read(const Sync *sync, Relation rel, AttrNumber order, char **position,
-							 FillFunction function, void *arg);
+							 FillFunction function, void *arg, int64 *nulls);
 
 /*
  * Read the rows with these keys (an array of text) and call the function for each; keys that no row

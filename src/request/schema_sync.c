@@ -231,14 +231,16 @@ schema_sync_done(void)
 	if (at_work == NULL)
 		return;
 	at_work->schema_stale = at_part >= 0;
-	lane_event(at_part < 0 ? &at_work->load_trouble : &at_work->sync[at_part]->trouble,
-			   EVENT_SUCCESS, NULL, 0);
 	if (at_part < 0)
 	{
+		lane_event(&at_work->load_trouble, EVENT_SUCCESS, NULL, 0);
 		look_at_keys(at_work);
 		return;
 	}
 	sync = at_work->sync[at_part];
+	/* what HubSpot has refused before, and refuses still, was told */
+	if (sync->json != NULL || sync->trouble.event != EVENT_NOT_TOLD)
+		lane_event(&sync->trouble, EVENT_SUCCESS, NULL, 0);
 	set_stage(sync, SCHEMA_RESTS);
 	sync->looking = false;
 	sync->settled = sync->fresh = !sync->outdated;
@@ -336,6 +338,27 @@ look_around(Account *account)
 	}
 }
 
+/* Whether HubSpot tells this part, so that what is not there is not there. */
+static bool
+is_told(const Account *account, Object part)
+{
+	const Schema *schema = account->schema;
+
+	return schema != NULL && (object_types[part].is_record
+							  ? schema_properties(schema, part) != NULL : schema->events_known);
+}
+
+/* That HubSpot refuses is no trouble of the part; it is told when rows need what it refuses. */
+static void
+tell_refusal(Account *account, Object part)
+{
+	LaneStatus *trouble = &account->sync[part]->trouble;
+
+	if (trouble->state == LANE_RUN && trouble->event != EVENT_NOT_TOLD && !is_told(account, part))
+		lane_event(trouble, EVENT_NOT_TOLD, !object_types[part].is_record ? "definitions of events"
+				   : psprintf("properties of %s", object_types[part].plural), 0);
+}
+
 bool
 schema_sync_is_settled(Lane *lane)
 {
@@ -347,8 +370,10 @@ schema_sync_is_settled(Lane *lane)
 		return true;
 	if (!account->sync[part]->settled && account->schema != NULL)
 		account->sync[part]->wanted = true;
-	return account->sync[part]->settled && account->schema != NULL && !account->schema_stale &&
-		schema_sync_looks_for(lane, clock_us()) == 0;
+	if (!account->sync[part]->settled || account->schema == NULL || account->schema_stale)
+		return false;
+	tell_refusal(account, part);
+	return schema_sync_looks_for(lane, clock_us()) == 0;
 }
 
 /* ---- what is not known may be younger than what was read --------------------------- */
@@ -360,16 +385,6 @@ looks_for(const SchemaSync *sync, int64 now)
 	if (!sync->looking || now < sync->looked_at)
 		return 0;
 	return Max(sync->looked_at + LOOK_MAX_US - now, 0);
-}
-
-/* Whether HubSpot tells this part, so that what is not there is not there. */
-static bool
-is_told(const Account *account, Object part)
-{
-	const Schema *schema = account->schema;
-
-	return schema != NULL && (object_types[part].is_record
-							  ? schema_properties(schema, part) != NULL : schema->events_known);
 }
 
 bool

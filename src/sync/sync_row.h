@@ -74,6 +74,9 @@ extern Datum sync_rows_key_path(const SyncRows *rows);
  */
 extern int64 sync_rows_queue(SyncRows *rows, TupleTableSlot *slot);
 extern void sync_rows_change(SyncRows *rows, TupleTableSlot *before, TupleTableSlot *now);
+
+/* So many rows without a key are there that nobody queues. */
+extern void sync_rows_pass_over(SyncRows *rows, int64 count);
 extern void sync_rows_remove(SyncRows *rows, TupleTableSlot *slot);
 
 /* Whether anything is queued of a row that goes, or that turns out to have moved. */

@@ -519,6 +519,12 @@ note_keyless(const SyncRows *queue)
 }
 
 void
+sync_rows_pass_over(SyncRows *queue, int64 count)
+{
+	queue->keyless += count;
+}
+
+void
 sync_rows_end(SyncRows *queue)
 {
 	note_keyless(queue);

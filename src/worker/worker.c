@@ -111,6 +111,7 @@ static char obstacle[SHARED_TEXT];	/* a library that we cannot do with, "": none
 /* ---- transactions ------------------------------------------------------------- */
 
 static char last_problem[256];	/* that ended a transaction */
+static int	last_code;			/* its SQLSTATE */
 
 /* Keep the words of the error that is being handled. */
 static void
@@ -120,6 +121,7 @@ note_problem(void)
 	ErrorData  *error = CopyErrorData();
 
 	encoding_copy(last_problem, sizeof(last_problem), error->message != NULL ? error->message : "");
+	last_code = error->sqlerrcode;
 	FreeErrorData(error);
 	MemoryContextSwitchTo(old);
 }
@@ -133,25 +135,30 @@ static int	times_failed;
 static const char *told;		/* activity of the step that is told, NULL: none */
 
 static void
+tell_trouble(const char *activity)
+{
+	const char *problem = activity == NULL ? NULL
+	: psprintf("%s fails again and again: %s", activity, worker_trouble_words(last_code));
+
+	shared_set_state(slot, WORKER_RUNNING, problem);
+	if (told != activity)
+		alert_worker(problem);
+	told = activity;
+}
+
+static void
 note_end(const char *activity, bool done)
 {
 	if (done && failing == activity)
 		failing = NULL;
 	if (done && told == activity)
-	{
-		shared_set_state(slot, WORKER_RUNNING, NULL);
-		told = NULL;
-	}
+		tell_trouble(NULL);
 	if (done)
 		return;
 	times_failed = failing == activity ? times_failed + 1 : 1;
 	failing = activity;
 	if (times_failed >= TELL_AFTER && may_send)
-	{
-		shared_set_state(slot, WORKER_RUNNING,
-						 psprintf("%s fails again and again: the server log says why", activity));
-		told = activity;
-	}
+		tell_trouble(activity);
 }
 
 /*

@@ -93,6 +93,7 @@ my %cases = (
 		break => sub { $sim->fault(match => { path => 'account-info' }, action => 'delay', ms => 600_000); alter_server() } },
 	learning => {
 		break => sub { $sim->fault(match => { path => 'properties/' }, action => 'delay', ms => 600_000); alter_server() } },
+	'not told' => {},    # 470_readings
 	metered => {
 		break => sub { $sim->config(burst_limit => 2, burst_window_ms => 8000) },
 		mend => sub { $sim->config(burst_limit => 10000) } },
@@ -169,7 +170,7 @@ my %usual_exits = (
 	'ALTER SERVER' => \&alter_server);
 
 # Exits that take a minute and more; 080_clone_held has the last one.
-my %not_here = ((map { $_ => $rule{$_}{left_by} } 'no meter', 'key not unique', 'key lacking', 'answer too long'), 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
+my %not_here = ((map { $_ => $rule{$_}{left_by} } 'not told', 'no meter', 'key not unique', 'key lacking', 'answer too long'), 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
 
 # What was notified of so far.  Of a lane something is told once a second at most, and what came and went between is
 # not: so a round waits for the word on what it has broken before it mends it, and then for the end.

@@ -77,6 +77,7 @@ is(schemas_read() - $pages_before, 2, '... a request each');
 #
 # HubSpot does not tell
 #
+my $log_begins = -s $node->logfile;
 objects_are(403, { status => 'error', category => 'MISSING_SCOPES', message => 'This app lacks secret-words', errors => [ { message => 'x', context => { requiredGranularScopes => ['crm.schemas.custom.read'] } } ] });
 refresh();
 becomes(sub { reading() }, 'false 403 MISSING_SCOPES', 'a refusal is an answer');
@@ -84,6 +85,8 @@ becomes(sub { ask(q{SET ROLE pg_monitor; SELECT problem || ' -- ' || remedy FROM
 	qr/account crm: HubSpot does not tell its custom objects \(HTTP 403, MISSING_SCOPES\).* -- grant one of these scopes.*Enterprise.*crm\.schemas\.custom\.read/, 'hubspot_health() says it, and what helps');
 unlike(ask('SET ROLE pg_monitor; SELECT problem || remedy FROM hubspot_health()'), qr/secret-words/, "... not in HubSpot's words");
 is(ask(q{SELECT hubspot.object_named('car')}), '2-7', 'what was told before still counts');
+$node->wait_for_log(qr/LOG:  HubSpot account "crm", lane schema: HubSpot does not tell what rows need, so they go without: custom objects$/m, $log_begins);
+ok(1, 'the log has it, too');
 like(error_of(q{SELECT hubspot.object_named('truck_two')}), qr/not known whether account "crm" has an object "truck_two".*HubSpot does not tell.*type id/s, 'else it is said that HubSpot does not tell');
 is(ask(q{SELECT hubspot.object_named('2-4711')}), '2-4711', '... and a type id is taken at its word');
 
@@ -108,6 +111,26 @@ $node->reload;
 wait_until(sub { ask("SELECT verdict FROM hubspot.outbox_status WHERE id = $refresh") eq 'delivered' }, 'the refresh that has waited');
 is(ask(q{SELECT string_agg(name, ' ' ORDER BY name) FROM hubspot.object}), 'car poison', 'mended, it is there');
 becomes(sub { ask('SELECT count(*) FROM hubspot_health()') }, '0', 'and hubspot_health() is content');
+$node->wait_for_log(qr/LOG:  HubSpot account "crm", lane schema: it is over that HubSpot does not tell/, $log_begins);
+
+#
+# HubSpot does not tell the properties of what rows write
+#
+$log_begins = -s $node->logfile;
+$sim->clear_faults;
+$sim->fault(match => { path => 'properties/' }, action => 'status', status => 403, content_type => 'application/json', times => 0,
+	body => $json->encode({ status => 'error', category => 'MISSING_SCOPES', message => 'x' }));
+refresh();
+ask(q{SELECT hubspot_identify('{"email": "d@example.com"}')});
+wait_drained($node, 'postgres');
+becomes(sub { ask(q{SET ROLE pg_monitor; SELECT problem || ' -- ' || remedy FROM hubspot_health()}) },
+	qr/^account crm: HubSpot does not tell the properties of contacts \(asked at [^)]*\): names and values of their rows are sent as they are -- grant the token a scope that reads them, in HubSpot \(crm\.schemas\.contacts\.read or crm\.objects\.contacts\.read\); SELECT hubspot_refresh_schema\('crm'\) has them read again at once$/,
+	'properties that the token may not read, of what rows write alone');
+$node->wait_for_log(qr/LOG:  HubSpot account "crm", lane schema: HubSpot does not tell what rows need, so they go without: properties of contacts$/m, $log_begins);
+$sim->clear_faults;
+refresh();
+becomes(sub { ask('SELECT count(*) FROM hubspot_health()') }, '0', '... until it may');
+$node->wait_for_log(qr/LOG:  HubSpot account "crm", lane schema: it is over that HubSpot does not tell/, $log_begins);
 
 #
 # As the simulator tells it

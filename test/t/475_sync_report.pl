@@ -109,6 +109,29 @@ ask(q{UPDATE staff SET size = 'y' WHERE id = 1});
 wait_drained($node, 'postgres');
 is(lines('staff'), '1 0 1 0, email 1 1 0, firstname 1 1 0', '... and counts');
 
+# What was there before: rows without a key are counted, whichever column the table is read by.
+ask(q{CREATE TABLE old (id int PRIMARY KEY, mail text);
+	INSERT INTO old VALUES (1, 'o1@example.com'), (2, NULL), (3, ''), (4, NULL), (5, 'o5@example.com')});
+for my $by ('its primary key', 'an index on the key', 'nothing')
+{
+	ask('CREATE INDEX ON old (mail)') if $by eq 'an index on the key';
+	ask('DROP INDEX old_mail_idx; ALTER TABLE old DROP CONSTRAINT old_pkey') if $by eq 'nothing';
+	ask(q{SELECT hubspot_sync('old', 'old', key => 'mail', mapping => '{"email": "mail"}')});
+	becomes(sub { ask(q{SELECT string_agg(concat_ws(' ', code, rows), ', ' ORDER BY code NULLS FIRST) FROM hubspot.sync_report WHERE name = 'old' AND property IS NULL}) },
+		'2, no_key 3', "a back-fill that reads by $by counts rows without a key");
+	ask(q{SELECT hubspot_drop_sync('old')});
+}
+
+# Rows whose key is none are many, though they have no key to be told apart by.
+ask(q{CREATE TABLE nicks (id int PRIMARY KEY, nick text);
+	INSERT INTO nicks SELECT i, CASE WHEN i > 6 THEN 'nick' || i ELSE 'n' || i || '@example.com' END FROM generate_series(1, 300) i;
+	SELECT hubspot_sync('nicks', 'nicks', mapping => '{"email": "nick"}')});
+becomes(sub { ask(q{SELECT problem FROM hubspot_health()}) }, '294 of 300 rows of sync "nicks" were rejected: bad_message', 'rows without a usable key: hubspot_health() says how many');
+is(troubled('nicks'), '1 1', '... which are one entry');
+ask(q{UPDATE nicks SET nick = 'n' || id || '@example.com'; SELECT hubspot_resync('nicks')});
+becomes(sub { ask(q{SELECT count(*) FROM hubspot_health()}) }, '0', '... until they are mended');
+ask(q{SELECT hubspot_drop_sync('nicks')});
+
 #
 # Other kinds: events, an audience with its outputs, a trait
 #

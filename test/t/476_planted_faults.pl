@@ -5,11 +5,20 @@ use warnings;
 
 use HubSpotTest;
 use JSON::PP ();
+use POSIX ();
+use PostgreSQL::Test::Utils qw(append_to_file slurp_file system_or_bail);
 use Test::More;
 use Time::HiRes ();
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
-my $node = hubspot_cluster('faults');
+# While the file is there, the disk is full for what a database holds (test/library/full_disk.c).
+system_or_bail('make', '-s', '-C', 'test/library');
+my $full = PostgreSQL::Test::Utils::tempdir() . '/full';
+my $node;
+{
+	local %ENV = (%ENV, FULL_DISK => $full, LD_PRELOAD => POSIX::getcwd() . '/test/library/full_disk.so');
+	$node = hubspot_cluster('faults');
+}
 create_account($node, 'postgres', 'crm', $sim);
 
 sub ask { return $node->safe_psql('postgres', shift) }
@@ -50,7 +59,7 @@ sub run_remedy
 {
 	my ($name, $said) = @_;
 	my @statements = map { s/'ROLE'/'sales'/r } map { /($statement)/g } grep { /^\t/ } split /\n/, $said;
-	ok(@statements > 0, "$name: the remedy has statements");
+	ok(@statements > 0, "$name: the remedy has statements") or diag($said);
 	for (@statements)
 	{
 		my ($code, undef, $error) = $node->psql('postgres', $_);
@@ -58,6 +67,7 @@ sub run_remedy
 	}
 }
 
+my $locker;
 my @faults = (
 	{	name => 'a property that HubSpot does not have',
 		plant => sub { ask(q{SELECT hubspot_sync('shoes', 'people', mapping => '{"email": "email", "shoe_size": "shoe"}', create_in_hubspot => NULL)}) },
@@ -107,7 +117,30 @@ my @faults = (
 	{	name => 'a column that was dropped',
 		plant => sub { ask(q{ALTER TABLE people DROP COLUMN shoe}) },
 		says => qr/sync "shoes": mapped columns do not exist any more: "shoe"\n\tundo what has changed, declare it anew/,
-		mend => sub { ask(q{SELECT hubspot_sync('shoes', 'people', mapping => '{"email": "email", "shoe_size": "seats"}')}) } });
+		mend => sub { ask(q{SELECT hubspot_sync('shoes', 'people', mapping => '{"email": "email", "shoe_size": "seats"}')}) } },
+	{	name => 'a full disk',
+		plant => sub {
+			ask(q{SELECT hubspot_pause('crm', 'contacts'); SELECT count(hubspot_identify(jsonb_build_object('email', 'd' || i || '@example.com'))) FROM generate_series(1, 3000) i});
+			append_to_file($full, '');
+			ask(q{SELECT hubspot_resume('crm', 'contacts')});
+		},
+		says => qr/^the worker: writing results fails again and again: there is no space left on the disk\n\tfree space in the data directory/,
+		looks => sub { becomes(sub { ask(q{SELECT reason FROM hubspot.status WHERE lane = 'contacts'}) }, qr/no space left on the disk/, '... hubspot.status says so, too') },
+		mend => sub { unlink $full },
+		nothing_to_run => 1,
+		holds => sub { is(ask(q{SELECT count(*) FROM hubspot.results WHERE key ~ '^d\d' AND verdict = 'delivered'}), 3000, '... each row has its verdict') } },
+	{	name => 'a table that somebody locks',
+		plant => sub {
+			$locker = $node->background_psql('postgres');
+			$locker->query_safe('BEGIN; LOCK TABLE hubspot.result IN EXCLUSIVE MODE');
+			ask(q{SELECT hubspot_identify('{"email": "locked@example.com"}')});
+		},
+		says => qr/^the worker: writing results fails again and again: another session holds a lock on a table that it needs\n\tend that transaction: SELECT pg_terminate_backend/ });
+
+# What leaves the database meanwhile
+my $listener = $node->background_psql('postgres');
+$listener->query_safe('LISTEN hubspot');
+my $log_begins = -s $node->logfile;
 
 for my $fault (@faults)
 {
@@ -118,12 +151,27 @@ for my $fault (@faults)
 	$fault->{plant}->();
 	becomes(sub { $said = health() }, $fault->{says}, "$name: hubspot_health() says so");
 	note sprintf "after %.1f s: %s", Time::HiRes::time() - $begun, $said;
+	$fault->{looks}->() if $fault->{looks};
 	$fault->{mend}->() if $fault->{mend};
-	run_remedy($name, $said);
+	run_remedy($name, $said) unless $fault->{nothing_to_run};
 	becomes(\&health, '', '... and all is well again');
 	wait_drained($node, 'postgres');
 	$fault->{holds}->() if $fault->{holds};
 }
+
+my @worker;
+wait_until(
+	sub {
+		push @worker, grep { $_->{kind} eq 'worker' } map { JSON::PP->new->decode($_) } $listener->query_safe('SELECT 1') =~ /with payload "(\{.*\})" received/g;
+		@worker >= 4;
+	},
+	'notifications of what the worker could not do');
+is(join(', ', map { $_->{reason} // 'over' } @worker),
+	'writing results fails again and again: there is no space left on the disk, over, writing results fails again and again: another session holds a lock on a table that it needs, over',
+	'what the worker cannot do is notified, and its end');
+$listener->quit;
+like(slurp_file($node->logfile, $log_begins), qr/LOG:  HubSpot worker: writing results fails again and again: there is no space left.*LOG:  HubSpot worker: what failed again and again goes well again/s,
+	'... and logged');
 
 # No fault: it is followed
 ask(q{INSERT INTO readings_1 VALUES (1, 'direct@example.com', 'Bonn')});

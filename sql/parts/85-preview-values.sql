@@ -134,11 +134,14 @@ CREATE FUNCTION hubspot.statement_for_property(server oid, object text, property
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT %I.hubspot_create_property(%L, %L, %L%s%s, server => %L)', hubspot.functions_schema(), object, property, hubspot.property_type_for($4),
+	/* what tells records apart is a text that is unique, whatever the column's type is */
+	SELECT format('SELECT %I.hubspot_create_property(%L, %L, %L%s%s%s, server => %L)', hubspot.functions_schema(), object, property,
+		CASE WHEN k.is_key THEN 'string' ELSE hubspot.property_type_for($4) END,
 		', label => ' || quote_literal(label),
-		(SELECT ', options => ' || quote_literal(array_agg(e.enumlabel::text ORDER BY e.enumsortorder)) FROM pg_enum e WHERE e.enumtypid = $4 HAVING count(*) > 0),
-		s.srvname)
-	FROM pg_foreign_server s WHERE s.oid = $1
+		(SELECT ', options => ' || quote_literal(array_agg(e.enumlabel::text ORDER BY e.enumsortorder)) FROM pg_enum e WHERE e.enumtypid = $4 AND NOT k.is_key HAVING count(*) > 0),
+		CASE WHEN k.is_key THEN ', is_unique => true' END, s.srvname)
+	FROM pg_foreign_server s
+	CROSS JOIN LATERAL (SELECT lower(property) IS NOT DISTINCT FROM lower(hubspot.id_property_of(s.oid, object)) AS is_key) k WHERE s.oid = $1
 $$;
 COMMENT ON FUNCTION hubspot.statement_for_property(oid, text, text, oid, text) IS 'the statement that creates a property for the values of a column';
 

@@ -288,9 +288,19 @@ try_without_record(Batch *batch, Input *input)
 	return true;
 }
 
+/* The call had it, with a value that could not be sent. */
+static bool
+was_left_out(const Input *input, const char *property)
+{
+	for (int i = 0; i < input->nrows; i++)
+		if (mapping_has_warned(input->rows[i]->warnings, property, strlen(property)))
+			return true;
+	return false;
+}
+
 /*
  * HubSpot does not create the record, for the account demands more of it: each row says so with the
- * names, and hubspot.required_property once, for hubspot_health().
+ * names, and hubspot.required_property once, for hubspot_health(), of what calls do not bring.
  */
 static void
 refuse_lacking(Reading *reading, Input *input, const ReplyError *error, int status)
@@ -301,9 +311,13 @@ refuse_lacking(Reading *reading, Input *input, const ReplyError *error, int stat
 	initStringInfo(&names);
 	for (int i = 0; i < error->nlacking; i++)
 	{
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", error->lacking[i]);
-		unknown_note_required(lane->account->server, lane->family, error->lacking[i],
-							  input->rows[0]->id);
+		bool		left_out = was_left_out(input, error->lacking[i]);
+
+		appendStringInfo(&names, "%s%s%s", i > 0 ? ", " : "", error->lacking[i],
+						 left_out ? " (left out: see the warnings)" : "");
+		if (!left_out)
+			unknown_note_required(lane->account->server, lane->family, error->lacking[i],
+								  input->rows[0]->id);
 	}
 	batch_refuse_rows(input, "required_property",
 					  psprintf("HubSpot demands of a new %s what the call has not: %s",

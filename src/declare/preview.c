@@ -26,9 +26,12 @@
 #include "declare/preview_schema.h"
 #include "declare/preview_source.h"
 #include "declare/sync_declare.h"
+#include "facts/reading_store.h"
 #include "refresh/refresh_source.h"
 #include "store/act_as.h"
 #include "sync/sync_argument.h"
+
+#define CHOICES_AGE_S	3600	/* owners and pipelines that are older are read again */
 
 PG_FUNCTION_INFO_V1(hubspot_sync_preview);
 
@@ -82,6 +85,25 @@ read_definition(FunctionCallInfo fcinfo, Sync *sync, SyncSource *source)
 					 PG_ARGISNULL(ARG_KEY) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_KEY)));
 }
 
+static bool
+is_one_of(const char *property, const char *one, const char *other)
+{
+	return (one != NULL && pg_strcasecmp(property, one) == 0) ||
+		(other != NULL && pg_strcasecmp(property, other) == 0);
+}
+
+/* What the values of a column are chosen from. */
+static void
+await_choices(Oid server, Object object, const char *property)
+{
+	const CrmType *type = &object_types[object];
+
+	if (is_one_of(property, type->pipeline_property, type->pipeline_stage))
+		(void) reading_await(server, READING_PIPELINES, type->name, CHOICES_AGE_S);
+	else if (type->is_record && is_one_of(property, "hubspot_owner_id", NULL))
+		(void) reading_await(server, READING_OWNERS, "", CHOICES_AGE_S);
+}
+
 static void
 await_knowledge(const Sync *sync)
 {
@@ -90,11 +112,15 @@ await_knowledge(const Sync *sync)
 	ListCell   *cell;
 
 	preview_await_schema(server, sync->object);
+	foreach(cell, sync->columns)
+	{
+		char	   *property = ((const SyncColumn *) lfirst(cell))->property;
+
+		names = lappend(names, property);
+		await_choices(server, sync->object, property);
+	}
 	if (sync->event != NULL)
 		names = list_make1(sync->event);
-	else
-		foreach(cell, sync->columns)
-			names = lappend(names, ((const SyncColumn *) lfirst(cell))->property);
 	preview_await_creations(server, sync->object, names);
 }
 

@@ -244,7 +244,7 @@ has_property(const Mapping *mapping, const MessageKey *key, const char *property
 
 /*
  * What HubSpot wants of a new record and the call has not.  It is no more than a warning: who knows
- * that HubSpot has the record need not bring it again.
+ * that HubSpot has the record need not bring it again.  A value that is left out has its own.
  */
 static void
 tell_birth(const Explain *explain, Object object, const MessageKey *key, const Mapping *mapping,
@@ -254,7 +254,8 @@ tell_birth(const Explain *explain, Object object, const MessageKey *key, const M
 	{
 		int			len = strcspn(name, ",");
 
-		if (!has_property(mapping, key, name, len))
+		if (!has_property(mapping, key, name, len) &&
+			!mapping_has_warned(warnings->data, name, len))
 		{
 			appendStringInfo(warnings, "%s{\"code\":\"required_property\",\"property\":",
 							 warnings->len > 0 ? "," : "");

@@ -118,6 +118,9 @@ typedef struct Mapping
 
 extern void mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules);
 
+/* Whether warnings, as JSON text or NULL, have one of a property: then the call had it. */
+extern bool mapping_has_warned(const char *warnings, const char *property, int len);
+
 /*
  * Add the properties of one message about a contact with this key.  What identifies the record
  * is not among them, whatever trait, mapping or form of a name leads to it: the key, and the

@@ -29,6 +29,19 @@ mapping_warn(Mapping *mapping, const char *code, const char *property, int len, 
 	appendStringInfoChar(json, '}');
 }
 
+bool
+mapping_has_warned(const char *warnings, const char *property, int len)
+{
+	StringInfoData member;
+
+	if (warnings == NULL)
+		return false;
+	initStringInfo(&member);
+	appendStringInfoString(&member, "\"property\":");
+	value_append_string(&member, property, len);
+	return strstr(warnings, member.data) != NULL;
+}
+
 void
 mapping_begin(Mapping *mapping, StringInfo json, const MappingRules *rules)
 {

@@ -41,6 +41,11 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_covered_to';
 COMMENT ON FUNCTION hubspot.covered_to() IS
 'rows of the outbox up to this id are done or in hubspot.deferred: where to begin a search for what is not';
 
+CREATE FUNCTION hubspot.is_waiting(id bigint) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'hubspot_is_waiting';
+COMMENT ON FUNCTION hubspot.is_waiting(bigint) IS
+'whether a row of the outbox has neither a verdict nor a copy in hubspot.deferred';
+
 /*
  * A branch for each child of the ring, so that each is read by its own indexes: an outbox
  * row and its verdict are in children of the same number.  Each branch comes by id, newest
@@ -48,8 +53,8 @@ COMMENT ON FUNCTION hubspot.covered_to() IS
  *
  * What is done goes by the verdicts, also what the checkpoint does not cover yet.  What is
  * not lies above covered_to().  "o.id > 0" is for the index on key, see 15-outbox.sql.
- * "IS FALSE" keeps the planner from making joins: a plan that was made and kept while little
- * waited would have a loop in a loop, and each branch would be sorted before its first row.
+ * is_waiting() is no sub-select: joins would be made of that, so that a plan that was kept from when
+ * little waited had a loop in a loop, and its cost would start JIT.
  */
 DO $$
 DECLARE
@@ -71,9 +76,7 @@ DECLARE
 	waiting CONSTANT text := format($waiting$(SELECT %s
 		FROM hubspot.outbox_N o
 		LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = o.server
-		WHERE o.id > hubspot.covered_to()
-			AND EXISTS (SELECT FROM hubspot.result_N r WHERE r.id = o.id AND r.id > hubspot.covered_to()) IS FALSE
-			AND EXISTS (SELECT FROM hubspot.deferred d WHERE d.id = o.id) IS FALSE
+		WHERE o.id > hubspot.covered_to() AND hubspot.is_waiting(o.id)
 		ORDER BY o.id DESC)$waiting$,
 		format(columns, format($a$CASE WHEN %s THEN 'in_flight' ELSE 'waiting' END AS state, NULL::text AS verdict,
 			NULL::smallint AS attempt, NULL::smallint AS http_status, NULL::text COLLATE "C" AS record_id,

@@ -142,7 +142,7 @@ UNION ALL
 	WHERE NOT r.known AND r.read_at > clock_timestamp() - interval '1 day'
 UNION ALL
 	/* of those that rows have gone by within the last day */
-	SELECT format('account %s: HubSpot does not tell the %s (asked at %s): names and values of their rows are sent as they are', s.srvname,
+	SELECT format('account %s: HubSpot does not tell the %s (asked at %s): their rows go by what it has told before, or as they are', s.srvname,
 			CASE x.part WHEN 'event' THEN 'definitions of events' ELSE 'properties of ' || x.lane END, date_trunc('second', x.refreshed_at)),
 		format('grant the token a scope that reads them, in HubSpot (%s); SELECT hubspot_refresh_schema(%L) has them read again at once',
 			CASE WHEN x.part = 'event' THEN 'behavioral_events.event_definitions.read_write'

@@ -26,7 +26,7 @@ REVOKE ALL ON FUNCTION @extschema@.hubspot_fdw_validator(text[], oid), @extschem
 
 GRANT USAGE ON SCHEMA hubspot TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hubspot.lane_report(), hubspot.flight_report(), hubspot.worker_report(), hubspot.fill_report(), hubspot.fills_waiting(),
-	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.is_preloaded(), hubspot.waits_for(bigint, oid, text, text, text, boolean), hubspot.covered_to(), hubspot.short_time(interval), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_explain_backlog(name),
+	hubspot.meter_report(), hubspot.knows_time_zone(text), hubspot.is_preloaded(), hubspot.waits_for(bigint, oid, text, text, text, boolean), hubspot.covered_to(), hubspot.is_waiting(bigint), hubspot.short_time(interval), @extschema@.hubspot_health(), @extschema@.hubspot_check(), @extschema@.hubspot_explain_backlog(name),
 	@extschema@.hubspot_drain(interval, name), @extschema@.hubspot_report(), hubspot.report_problems(), hubspot.report_accounts(), hubspot.report_backfills(),
 	hubspot.report_definitions(), hubspot.report_failures(), hubspot.report_style(), hubspot.failure_remedy(text, text), hubspot.request_hours(),
 	hubspot.requests_of_day(), hubspot.html(text, text[]), hubspot.html_state(text, text), hubspot.html_meter(double precision, text), hubspot.html_spark(numeric[]),

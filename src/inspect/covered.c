@@ -22,6 +22,7 @@
 #include "utils/xid8.h"
 
 #include "base/hubspot.h"
+#include "inspect/covered.h"
 #include "ring/checkpoint_table.h"
 #include "ring/outbox.h"
 #include "ring/ring.h"
@@ -95,8 +96,8 @@ covered_by(const Mark *checkpoint)
 	return lowest - 1;
 }
 
-Datum
-hubspot_covered_to(PG_FUNCTION_ARGS)
+int64
+covered_to(void)
 {
 	Snapshot	now = GetActiveSnapshot();
 	Answer		asked = {
@@ -108,10 +109,16 @@ hubspot_covered_to(PG_FUNCTION_ARGS)
 	/* Of snapshots with the same bounds, one that sees more has fewer transactions in its list. */
 	if (asked.table == last.table && asked.xmin == last.xmin && asked.xmax == last.xmax &&
 		asked.xcnt == last.xcnt && asked.command == last.command)
-		PG_RETURN_INT64(last.id);
+		return last.id;
 	if (checkpoint_find(&checkpoint) != 0)
 		asked.id = covered_by(&checkpoint);
 	mark_free(&checkpoint);
 	last = asked;
-	PG_RETURN_INT64(asked.id);
+	return asked.id;
+}
+
+Datum
+hubspot_covered_to(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(covered_to());
 }

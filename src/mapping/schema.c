@@ -350,10 +350,10 @@ load_properties(Schema *schema, Oid server)
 		 * Properties of events belong to their definitions; this row only says whether HubSpot
 		 * tells the definitions.
 		 */
+		schema->parts[part].known =
+			DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
 		if (!object_types[part].is_record)
-			schema->events_known =
-				DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
-										   &isnull));
+			schema->events_known = schema->parts[part].known;
 		else if (array != NULL)
 			schema->parts[part].properties = read_set(schema->context, array, schema->owners);
 	}

@@ -94,7 +94,8 @@ typedef struct CustomObject
 typedef struct SchemaPart
 {
 	TimestampTz refreshed_at;	/* 0: not read from HubSpot yet */
-	PropertySet *properties;	/* of records; NULL: not known */
+	bool		known;			/* HubSpot has told it when it was asked last */
+	PropertySet *properties;	/* of records, as it told them last; NULL: it never did */
 } SchemaPart;
 
 typedef struct Schema
@@ -118,6 +119,13 @@ static inline TimestampTz
 schema_refreshed_at(const Schema *schema, Object part)
 {
 	return part < schema->nparts ? schema->parts[part].refreshed_at : 0;
+}
+
+/* Whether HubSpot tells the part: it has not refused to when it was asked last. */
+static inline bool
+schema_is_known(const Schema *schema, Object part)
+{
+	return part < schema->nparts && schema->parts[part].known;
 }
 
 /* NULL: not known. */

@@ -338,23 +338,14 @@ look_around(Account *account)
 	}
 }
 
-/* Whether HubSpot tells this part, so that what is not there is not there. */
-static bool
-is_told(const Account *account, Object part)
-{
-	const Schema *schema = account->schema;
-
-	return schema != NULL && (object_types[part].is_record
-							  ? schema_properties(schema, part) != NULL : schema->events_known);
-}
-
 /* That HubSpot refuses is no trouble of the part; it is told when rows need what it refuses. */
 static void
 tell_refusal(Account *account, Object part)
 {
 	LaneStatus *trouble = &account->sync[part]->trouble;
 
-	if (trouble->state == LANE_RUN && trouble->event != EVENT_NOT_TOLD && !is_told(account, part))
+	if (trouble->state == LANE_RUN && trouble->event != EVENT_NOT_TOLD &&
+		!schema_is_known(account->schema, part))
 		lane_event(trouble, EVENT_NOT_TOLD, !object_types[part].is_record ? "definitions of events"
 				   : psprintf("properties of %s", object_types[part].plural), 0);
 }
@@ -385,6 +376,16 @@ looks_for(const SchemaSync *sync, int64 now)
 	if (!sync->looking || now < sync->looked_at)
 		return 0;
 	return Max(sync->looked_at + LOOK_MAX_US - now, 0);
+}
+
+/* Whether HubSpot tells this part, so that what is not there is not there. */
+static bool
+is_told(const Account *account, Object part)
+{
+	const Schema *schema = account->schema;
+
+	return schema != NULL && (object_types[part].is_record
+							  ? schema_properties(schema, part) != NULL : schema->events_known);
 }
 
 bool

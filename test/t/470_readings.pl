@@ -123,7 +123,7 @@ refresh();
 ask(q{SELECT hubspot_identify('{"email": "d@example.com"}')});
 wait_drained($node, 'postgres');
 becomes(sub { ask(q{SET ROLE pg_monitor; SELECT problem || ' -- ' || remedy FROM hubspot_health()}) },
-	qr/^account crm: HubSpot does not tell the properties of contacts \(asked at [^)]*\): names and values of their rows are sent as they are -- grant the token a scope that reads them, in HubSpot \(crm\.schemas\.contacts\.read or crm\.objects\.contacts\.read\); SELECT hubspot_refresh_schema\('crm'\) has them read again at once$/,
+	qr/^account crm: HubSpot does not tell the properties of contacts \(asked at [^)]*\): their rows go by what it has told before, or as they are -- grant the token a scope that reads them, in HubSpot \(crm\.schemas\.contacts\.read or crm\.objects\.contacts\.read\); SELECT hubspot_refresh_schema\('crm'\) has them read again at once$/,
 	'properties that the token may not read, of what rows write alone');
 $node->wait_for_log(qr/LOG:  HubSpot account "crm", lane schema: HubSpot does not tell what rows need, so they go without: properties of contacts$/m, $log_begins);
 $sim->clear_faults;

@@ -108,14 +108,17 @@ Datum
 hubspot_is_waiting(PG_FUNCTION_ARGS)
 {
 	int64		id = PG_GETARG_INT64(0);
-	const Catalog *catalog = ring_catalog(false);
 	Waiting    *waiting = fcinfo->flinfo->fn_extra;
 	int			child = RING_CHILD(id);
+	const Catalog *catalog;
 
 	if (waiting == NULL)
 		waiting = begin(fcinfo->flinfo);
 	if (id <= waiting->covered_to)
 		PG_RETURN_BOOL(false);
+	if (waiting->results[child].is_kept && waiting->deferred.is_kept)
+		PG_RETURN_BOOL(hash_search(waiting->ids, &id, HASH_FIND, NULL) == NULL);
+	catalog = ring_catalog(false);
 	PG_RETURN_BOOL(!has(waiting, &waiting->results[child], catalog->result[child],
 						catalog->result_id[child], id, waiting->covered_to) &&
 				   !has(waiting, &waiting->deferred, catalog->deferred, catalog->deferred_id, id,

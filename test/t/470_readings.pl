@@ -125,11 +125,11 @@ wait_drained($node, 'postgres');
 becomes(sub { ask(q{SET ROLE pg_monitor; SELECT problem || ' -- ' || remedy FROM hubspot_health()}) },
 	qr/^account crm: HubSpot does not tell the properties of contacts \(asked at [^)]*\): their rows go by what it has told before, or as they are -- grant the token a scope that reads them, in HubSpot \(crm\.schemas\.contacts\.read or crm\.objects\.contacts\.read\); SELECT hubspot_refresh_schema\('crm'\) has them read again at once$/,
 	'properties that the token may not read, of what rows write alone');
-$node->wait_for_log(qr/LOG:  HubSpot account "crm", lane schema: HubSpot does not tell what rows need, so they go without: properties of contacts$/m, $log_begins);
+$node->wait_for_log(qr/LOG:  HubSpot account "crm", lane contacts: HubSpot does not tell what rows need, so they go without: properties of contacts$/m, $log_begins);
 $sim->clear_faults;
 refresh();
 becomes(sub { ask('SELECT count(*) FROM hubspot_health()') }, '0', '... until it may');
-$node->wait_for_log(qr/LOG:  HubSpot account "crm", lane schema: it is over that HubSpot does not tell/, $log_begins);
+$node->wait_for_log(qr/LOG:  HubSpot account "crm", lane contacts: it is over that HubSpot does not tell/, $log_begins);
 
 #
 # As the simulator tells it

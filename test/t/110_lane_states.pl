@@ -145,6 +145,7 @@ my %cases = (
 	'no meter' => {},    # 115_many_accounts
 	'key not unique' => {},    # 261_identity
 	'key lacking' => {},    # 610_records
+	'unknown object' => {},    # 610_records
 	paused => {
 		break => sub { ask(q{SELECT hubspot_pause('crm', 'contacts')}) },
 		mend => sub { },
@@ -170,7 +171,7 @@ my %usual_exits = (
 	'ALTER SERVER' => \&alter_server);
 
 # Exits that take a minute and more; 080_clone_held has the last one.
-my %not_here = ((map { $_ => $rule{$_}{left_by} } 'not told', 'no meter', 'key not unique', 'key lacking', 'answer too long'), 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
+my %not_here = ((map { $_ => $rule{$_}{left_by} } 'not told', 'unknown object', 'no meter', 'key not unique', 'key lacking', 'answer too long'), 'no token' => ['time'], 'other account' => ['time'], '429 of the day' => ['time'], 'share of the day' => ['time'], held => [ 'time', 'hubspot_arm()' ]);
 
 # What was notified of so far.  Of a lane something is told once a second at most, and what came and went between is
 # not: so a round waits for the word on what it has broken before it mends it, and then for the end.

@@ -61,21 +61,23 @@ typedef enum Part
 #define PART_COUNT (PART_TIMESTAMP + 1)
 } Part;
 
+/* A name and its length. */
+#define PART_NAME(text) text, sizeof(text) - 1
+
 static const struct
 {
 	const char *name;
 	int			len;
 }			part_names[PART_COUNT] =
 {
-#define PART_NAME(text) {text, sizeof(text) - 1}
-	[PART_TRAITS] = PART_NAME("traits"),
-	[PART_PROPERTIES] = PART_NAME("properties"),
-	[PART_CONTEXT] = PART_NAME("context"),
-	[PART_USER_ID] = PART_NAME("userId"),
-	[PART_USER_ID_SNAKE] = PART_NAME("user_id"),
-	[PART_MESSAGE_ID] = PART_NAME("messageId"),
-	[PART_MESSAGE_ID_SNAKE] = PART_NAME("message_id"),
-	[PART_TIMESTAMP] = PART_NAME("timestamp"),
+	[PART_TRAITS] = {PART_NAME("traits")},
+	[PART_PROPERTIES] = {PART_NAME("properties")},
+	[PART_CONTEXT] = {PART_NAME("context")},
+	[PART_USER_ID] = {PART_NAME("userId")},
+	[PART_USER_ID_SNAKE] = {PART_NAME("user_id")},
+	[PART_MESSAGE_ID] = {PART_NAME("messageId")},
+	[PART_MESSAGE_ID_SNAKE] = {PART_NAME("message_id")},
+	[PART_TIMESTAMP] = {PART_NAME("timestamp")},
 };
 
 /* Find all parts in one pass: a look-up for each would cost several times as much. */
@@ -139,31 +141,31 @@ either(const bool *present, const JsonbValue *values, Part camel, Part snake)
 static const struct
 {
 	const char *name;
+	int			len;
 	int			object;			/* Object, or one of these */
 }			envelope_names[] =
 {
-	{"userId", OF_FIXED},
-	{"user_id", OF_FIXED},
-	{"messageId", OF_ALL},
-	{"message_id", OF_ALL},
-	{"timestamp", OF_ALL},
-	{"object", OF_OTHER_RECORDS},
-	{"id", OF_OTHER_RECORDS},
-	{"record_id", OF_OTHER_RECORDS},
-	{"mode", OF_OTHER_RECORDS},
-	{"deadline", OF_OTHER_RECORDS},
-	{"associations", OF_OTHER_RECORDS},
-	{"event", OBJECT_IS_EVENT},
-	{"groupId", OBJECT_IS_COMPANY},
-	{"group_id", OBJECT_IS_COMPANY},
+	{PART_NAME("userId"), OF_FIXED},
+	{PART_NAME("user_id"), OF_FIXED},
+	{PART_NAME("messageId"), OF_ALL},
+	{PART_NAME("message_id"), OF_ALL},
+	{PART_NAME("timestamp"), OF_ALL},
+	{PART_NAME("object"), OF_OTHER_RECORDS},
+	{PART_NAME("id"), OF_OTHER_RECORDS},
+	{PART_NAME("record_id"), OF_OTHER_RECORDS},
+	{PART_NAME("mode"), OF_OTHER_RECORDS},
+	{PART_NAME("deadline"), OF_OTHER_RECORDS},
+	{PART_NAME("associations"), OF_OTHER_RECORDS},
+	{PART_NAME("event"), OBJECT_IS_EVENT},
+	{PART_NAME("groupId"), OBJECT_IS_COMPANY},
+	{PART_NAME("group_id"), OBJECT_IS_COMPANY},
 };
 
 bool
 message_is_envelope(const char *name, int len, Object object)
 {
 	for (int i = 0; i < lengthof(envelope_names); i++)
-		if (strlen(envelope_names[i].name) == len &&
-			memcmp(envelope_names[i].name, name, len) == 0 &&
+		if (len == envelope_names[i].len && memcmp(envelope_names[i].name, name, len) == 0 &&
 			(envelope_names[i].object == OF_ALL || envelope_names[i].object == (int) object ||
 			 envelope_names[i].object == (object < OBJECT_COUNT ? OF_FIXED : OF_OTHER_RECORDS)))
 			return true;

@@ -37,9 +37,9 @@ text_member(json_object *object, const char *name)
 static const char *
 id_member(json_object *object, const char *name)
 {
-	json_object *value = reply_json_member(object, name, json_type_string);
+	json_object *value;
 
-	return reply_json_id(value != NULL ? value : reply_json_member(object, name, json_type_int));
+	return json_object_object_get_ex(object, name, &value) ? reply_json_id(value) : NULL;
 }
 
 bool

@@ -34,7 +34,27 @@ typedef struct Checker
 	int			depth;
 	int			containers;
 	const char *what;			/* the first fault, or NULL */
+	const char *unread;			/* the name of the member at hand, if it is such a one; else NULL */
+	bool		leaves_out;		/* these members, in a copy */
+	char	   *copy;			/* NULL: there was none */
+	size_t		ncopy;
+	const char *copied;			/* so far */
 } Checker;
+
+/*
+ * Members of records, and of whatever else stands in an array of an answer, that HubSpot always
+ * sends and nobody reads.  They are a third of the bytes, and dear to json-c.
+ */
+static const struct
+{
+	const char *name;
+	size_t		len;
+}			unread_names[] =
+{
+#define UNREAD(text) {"\"" text "\"", sizeof(text) + 1}
+	UNREAD("updatedAt"),
+	UNREAD("url"),
+};
 
 static bool
 fail(Checker *checker, const char *what)
@@ -90,10 +110,15 @@ check_escape(Checker *checker)
 static void
 skip_plain(Checker *checker)
 {
+	static const bool needs_look[0x80] = {
+		['\0'] = true,
+		['"'] = true,
+		['\\'] = true,
+	};
 	const char *at = checker->at;
 	const char *end = checker->end;
 
-	while (at < end && *at != '"' && *at != '\\' && *at != '\0' && (unsigned char) *at < 0x80)
+	while (at < end && (unsigned char) *at < 0x80 && !needs_look[(unsigned char) *at])
 		at++;
 	checker->at = at;
 }
@@ -211,15 +236,52 @@ check_scalar(Checker *checker)
 	return fail(checker, "no value of JSON");
 }
 
+/*
+ * Whether a name is one of a member that nobody reads.  Not of a record's properties, which are one
+ * level below: one of them may be called so.  Of the first member the comma is behind it: it stays.
+ */
+static bool
+is_unread(const Checker *checker, const char *name)
+{
+	size_t		len = checker->at - name;
+
+	if (!checker->leaves_out || checker->depth != 3 || (checker->objects >> 2 & 1) != 0 ||
+		name[-1] != ',')
+		return false;
+	for (size_t i = 0; i < sizeof(unread_names) / sizeof(unread_names[0]); i++)
+		if (len == unread_names[i].len && memcmp(name, unread_names[i].name, len) == 0)
+			return true;
+	return false;
+}
+
+/* at: the byte after the member's value.  Without memory it stays. */
+static void
+leave_out(Checker *checker)
+{
+	size_t		len = checker->unread - 1 - checker->copied;
+
+	if (checker->copy == NULL)
+		checker->copy = malloc(checker->end - checker->copied);
+	if (checker->copy == NULL)
+		return;
+	memcpy(checker->copy + checker->ncopy, checker->copied, len);
+	checker->ncopy += len;
+	checker->copied = checker->at;
+}
+
 /* Skip the name of an object's next member and the colon. */
 static bool
 check_name(Checker *checker)
 {
+	const char *name;
+
 	skip_blanks(checker);
 	if (!next_is(checker, '"'))
 		return fail(checker, "no name of a member");
+	name = checker->at;
 	if (!check_string(checker))
 		return false;
+	checker->unread = is_unread(checker, name) ? name : NULL;
 	skip_blanks(checker);
 	if (!next_is(checker, ':'))
 		return fail(checker, "no colon behind a member's name");
@@ -246,6 +308,7 @@ open_container(Checker *checker, bool *is_over)
 		return fail(checker, "more levels of objects and arrays than are read");
 	if (++checker->containers > MAX_CONTAINERS)
 		return fail(checker, "more objects and arrays than are read");
+	checker->unread = NULL;		/* its value is more than a scalar: it stays */
 	checker->at++;
 	skip_blanks(checker);
 	*is_over = next_is(checker, is_object ? '}' : ']');
@@ -309,6 +372,12 @@ check_text(Checker *checker)
 		}
 		else if (!check_scalar(checker))
 			return false;
+		else if (checker->unread != NULL)
+		{
+			/* once: the values of an array, which follow, have no name */
+			leave_out(checker);
+			checker->unread = NULL;
+		}
 		if (!close_containers(checker, &is_over))
 			return false;
 		if (is_over)
@@ -316,16 +385,39 @@ check_text(Checker *checker)
 	}
 }
 
+static bool
+check(Checker *checker, const char *text, size_t len, JsonFault *fault)
+{
+	checker->at = checker->copied = text;
+	checker->end = text + len;
+	if (check_text(checker))
+		return true;
+	fault->what = checker->what;
+	fault->at = checker->at - text;
+	return false;
+}
+
 bool
 reply_json_check(const char *text, size_t len, JsonFault *fault)
 {
-	Checker		checker = {.at = text, .end = text + len};
+	Checker		checker = {0};
 
-	if (check_text(&checker))
-		return true;
-	fault->what = checker.what;
-	fault->at = checker.at - text;
-	return false;
+	return check(&checker, text, len, fault);
+}
+
+/* The same; *copy is the text without the members that nobody reads, *len its length. */
+static bool
+check_and_leave_out(const char *text, size_t *len, char **copy, JsonFault *fault)
+{
+	Checker		checker = {.leaves_out = true};
+	bool		good = check(&checker, text, *len, fault);
+
+	*copy = checker.copy;
+	if (!good || checker.copy == NULL)
+		return good;
+	memcpy(checker.copy + checker.ncopy, checker.copied, checker.end - checker.copied);
+	*len = checker.ncopy + (checker.end - checker.copied);
+	return true;
 }
 
 /* ---- its tree -------------------------------------------------------------------------- */
@@ -369,21 +461,25 @@ build_tree(const char *text, size_t len, const char **tokener_error)
 	return root;
 }
 
-/*
- * json-c reports any error when memory is short.  So a text that passed our check and
- * fails in json-c is parsed twice; it is refused only if memory is available both times.
- */
 json_object *
 reply_json_parse(const char *text, size_t len, enum json_type type, JsonFault *fault)
 {
 	json_object *root = NULL;
+	char	   *copy = NULL;
 
 	memset(fault, 0, sizeof(*fault));
 	if (len > INT32_MAX)
 		fault->what = "more bytes than are read";
-	else if (reply_json_check(text, len, fault))
+	else if (check_and_leave_out(text, &len, &copy, fault))
 	{
+		if (copy != NULL)
+			text = copy;
 		root = build_tree(text, len, &fault->what);
+
+		/*
+		 * json-c reports any error when memory is short.  So a text that passed our check and
+		 * fails in json-c is parsed twice; it is refused only if memory is available both times.
+		 */
 		if (root == NULL && fault->what != NULL)
 			root = build_tree(text, len, &fault->what);
 		if (root != NULL && !json_object_is_type(root, type))
@@ -394,6 +490,7 @@ reply_json_parse(const char *text, size_t len, enum json_type type, JsonFault *f
 			root = NULL;
 		}
 	}
+	free(copy);
 	return root;
 }
 

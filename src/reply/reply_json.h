@@ -36,7 +36,10 @@ typedef struct JsonFault
 /* Whether text is exactly one JSON value within our bounds; else fault says why not. */
 extern bool reply_json_check(const char *text, size_t len, JsonFault *fault);
 
-/* Its tree, when it is one of this type; else NULL, and fault says why. */
+/*
+ * Its tree, when it is one of this type; else NULL, and fault says why.  It lacks what HubSpot says
+ * of each record and nobody reads: unread_names[] in reply_json.c.
+ */
 extern json_object *reply_json_parse(const char *text, size_t len, enum json_type type,
 									 JsonFault *fault);
 

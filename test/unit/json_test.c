@@ -47,6 +47,19 @@ static const Case cases[] = {
 	IS_READ_AS("[123456789012345678901234567890,1e2,1E+2,1e-2,1e999,-1e999]", NULL),
 	IS("[\"\\u0000\"]"),
 
+	/* members of records that nobody reads, see unread_names[] */
+	IS_READ_AS("{\"a\":[{\"id\":\"1\",\"updatedAt\":\"x\",\"url\":\"y\"}]}", "{\"a\":[{\"id\":\"1\"}]}"),
+	IS_READ_AS("{\"a\":[{\"id\":1,\"url\":\"y\",\"b\":2},{\"id\":2,\"url\":null}]}", "{\"a\":[{\"id\":1,\"b\":2},{\"id\":2}]}"),
+	IS_READ_AS("{\"a\":[{\"id\":1,\"url\" : \"\\\",\\\"}\" } ],\"c\":3}", "{\"a\":[{\"id\":1}],\"c\":3}"),
+	IS_READ_AS("{\"a\":[{\"id\":1,\"p\":{\"b\":1,\"url\":2},\"url\":3}]}", "{\"a\":[{\"id\":1,\"p\":{\"b\":1,\"url\":2}}]}"),
+	IS("{\"a\":[{\"url\":\"the first\",\"id\":1}]}"),
+	IS("{\"a\":[{\"id\":1,\"url\":[1,2],\"updatedAt\":{\"b\":{}},\"urls\":3}]}"),
+	IS("{\"a\":{\"b\":{\"c\":1,\"url\":2},\"url\":3},\"url\":4}"),
+	IS("{\"a\":[[{\"c\":1,\"url\":2}],\"b\",\"url\"],\"url\":[\"url\"]}"),
+	IS("[{\"a\":1,\"url\":2}]"),
+	IS_NOT("{\"a\":[{\"b\":1,\"url\":\"y\"", 22, "the end within an object or array"),
+	IS_NOT("{\"a\":[{\"b\":1,\"url\":2,}]}", 21, "no name of a member"),
+
 	/* its end is missing, or not all of it is */
 	IS_NOT("", 0, "the end where a value should be"),
 	IS_NOT("  ", 2, "the end where a value should be"),

@@ -235,7 +235,9 @@ records_begin_input(StringInfo body, const char *id_property, const char *id, co
 		value_append_string(body, id, strlen(id));
 		appendStringInfoChar(body, ',');
 	}
-	appendStringInfo(body, "\"objectWriteTraceId\":\"%s\",\"properties\":{", trace);
+	appendStringInfoString(body, "\"objectWriteTraceId\":\"");
+	appendStringInfoString(body, trace);
+	appendStringInfoString(body, "\",\"properties\":{");
 }
 
 void

@@ -83,17 +83,24 @@ special_trait_takes_objects(Trait trait)
 	return trait == TRAIT_ADDRESS || trait == TRAIT_COMPANY;
 }
 
+static bool
+is_word(const char *word, const char *name, int len)
+{
+	return word[0] == name[0] && strlen(word) == len && memcmp(word, name, len) == 0;
+}
+
 bool
 is_special_property(Object object, const char *name, int len)
 {
 	const CrmType *type = &object_types[object];
 
+	if (len == 0)
+		return false;
 	for (const SpecialField *field = type->fields; field != NULL &&
 		 field->property != NULL; field++)
-		if (strlen(field->property) == len && memcmp(field->property, name, len) == 0)
+		if (is_word(field->property, name, len))
 			return true;
-	return type->natural_key != NULL && strlen(type->natural_key) == len &&
-		memcmp(type->natural_key, name, len) == 0;
+	return type->natural_key != NULL && is_word(type->natural_key, name, len);
 }
 
 bool

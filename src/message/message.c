@@ -93,7 +93,8 @@ find_parts(JsonbContainer *root, bool *present, JsonbValue *values)
 		int			len = getJsonbLength(root, i);
 
 		for (int part = 0; part < PART_COUNT; part++)
-			if (len == part_names[part].len && memcmp(name, part_names[part].name, len) == 0)
+			if (len == part_names[part].len && name[0] == part_names[part].name[0] &&
+				memcmp(name, part_names[part].name, len) == 0)
 			{
 				present[part] = true;
 				(void) getKeyJsonValueFromContainer(root, name, len, &values[part]);
@@ -306,18 +307,10 @@ is_name(const char *name, int len, const char *wanted, int wanted_len)
 		memcmp(folded, wanted, wanted_len) == 0;
 }
 
-static void
-set_name(JsonbValue *name, const char *text, int len)
-{
-	name->type = jbvString;
-	name->val.string.val = unconstify(char *, text);
-	name->val.string.len = len;
-}
-
 /*
- * Called for each message, mostly for fields that are absent, or spelled as they are wanted.  The
- * latter go before all others.  Names are compared in place, shorter ones first (jsonb's order),
- * without an iterator.
+ * Called for each message, mostly for fields that are absent.  Names are compared in place, without
+ * an iterator.  Shorter ones come first (jsonb's order): one that is spelled as it is wanted, which
+ * goes before all others, comes before longer ones.
  */
 bool
 message_named_field(JsonbContainer *object, const char *wanted, JsonbValue *name,
@@ -326,31 +319,30 @@ message_named_field(JsonbContainer *object, const char *wanted, JsonbValue *name
 	int			count = object == NULL ? 0 : JsonContainerSize(object);
 	int			wanted_len = strlen(wanted);
 	const char *at = object == NULL ? NULL : (const char *) &object->children[count * 2];
-	JsonbValue	member;
+	bool		found = false;
 
-	if (count > 0 &&
-		getKeyJsonValueFromContainer(object, wanted, wanted_len, &member) != NULL &&
-		!is_void(&member))
-	{
-		*value = member;
-		set_name(name, wanted, wanted_len);
-		return true;
-	}
-	/* spelled otherwise: shorter names are passed over without a look at their letters */
 	for (int i = 0; i < count; i++)
 	{
 		int			len = getJsonbLength(object, i);
+		bool		is_exact = len == wanted_len && memcmp(at, wanted, len) == 0;
+		JsonbValue	member;
 
-		if (len >= wanted_len && is_name(at, len, wanted, wanted_len) &&
+		if (found && len > wanted_len)
+			break;
+		if ((is_exact || (!found && len >= wanted_len && is_name(at, len, wanted, wanted_len))) &&
 			!is_void(getKeyJsonValueFromContainer(object, at, len, &member)))
 		{
 			*value = member;
-			set_name(name, at, len);
-			return true;
+			name->type = jbvString;
+			name->val.string.val = unconstify(char *, at);
+			name->val.string.len = len;
+			found = true;
+			if (is_exact)
+				break;
 		}
 		at += len;
 	}
-	return false;
+	return found;
 }
 
 bool

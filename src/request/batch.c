@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -133,7 +134,7 @@ batch_append_json(Batch *batch, Input *input)
 	BuildResult result;
 
 	batch_append_comma(batch);
-	snprintf(input->trace, sizeof(input->trace), INT64_FORMAT, input->rows[input->nrows - 1]->id);
+	(void) pg_lltoa(input->rows[input->nrows - 1]->id, input->trace);
 	input->offset = body->len;
 	result = batch->kind->append_input(batch, input, input_parts);
 	if (result != BUILD_DONE)

@@ -155,15 +155,14 @@ hash_name(const MapEntry *entry)
 }
 
 static MapEntry *
-add_entry(Oid server, Object object, const char *key_property, const char *key,
-		  const char *record_id,
-		  bool is_new, int64 now)
+add_hashed(int64 key_hash, Oid server, Object object, const char *key_property, const char *key,
+		   const char *record_id, bool is_new, int64 now)
 {
 	MapEntry   *entry = next_entry(now);
 	PlaceEntry *place;
 	bool		found;
 
-	entry->key_hash = hash_key(key);
+	entry->key_hash = key_hash;
 	entry->is_new = is_new;
 	entry->archived = false;
 	entry->server = server;
@@ -178,6 +177,13 @@ add_entry(Oid server, Object object, const char *key_property, const char *key,
 	entry->previous = found ? place->place : -1;
 	place->place = entry->number;
 	return entry;
+}
+
+static MapEntry *
+add_entry(Oid server, Object object, const char *key_property, const char *key,
+		  const char *record_id, bool is_new, int64 now)
+{
+	return add_hashed(hash_key(key), server, object, key_property, key, record_id, is_new, now);
 }
 
 void
@@ -633,7 +639,8 @@ record_map_tell(Oid server, const char *user_id, const char *address, int64 told
 
 	if (last != NULL && last->told_by == told_by && strcmp(last->record_id, address) == 0)
 		return;
-	entry = add_entry(server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id, address, false, now);
+	entry = add_hashed(wanted.key_hash, server, OBJECT_IS_CONTACT, MESSAGE_USER_ID, user_id,
+					   address, false, now);
 	entry->told_by = told_by;
 	entry->told_up_to = Max(told_up_to, told_by);
 	if (tells != NULL)

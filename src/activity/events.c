@@ -340,9 +340,55 @@ tells_contact(const Row *row)
 		(message_read(row->message, &parts, &problem) && message_email(row->call, &parts) != NULL);
 }
 
+/* The lane of the record that an event of another object finds by an id; NULL: it names none. */
+static Lane *
+lane_of_record(const WorkKey *key)
+{
+	bool		by_record = false;
+	Object		object = message_object_of_key(key->property, &by_record);
+
+	if (object == OBJECT_IS_CONTACT || object == OBJECT_MAX || by_record)
+		return NULL;
+	return key->lane->account->lanes[object];
+}
+
+/* What rows about that record are queued under, by the account's own id of it. */
+static WorkKey *
+key_of_record(const WorkKey *key, Lane *lane)
+{
+	const char *const *all = (const char *const *) lane->account->options->id_property;
+	const char *property = object_id_property(all, (Object) lane->family);
+
+	return property == NULL ? NULL : queue_find(lane, property, key->key);
+}
+
+/*
+ * HubSpot loses an event whose rule finds no record, and says nothing: rows that may create it go
+ * first.  Returns whether the key was sent away.
+ */
+static bool
+await_record(WorkKey *key)
+{
+	Lane	   *lane = lane_of_record(key);
+
+	return lane != NULL &&
+		(await_other(key, key_of_record(key, lane), true) || await_reader(key, lane));
+}
+
+static bool
+has_older_record(const Row *row)
+{
+	Lane	   *lane = lane_of_record(row->key);
+	WorkKey    *other = lane == NULL ? NULL : key_of_record(row->key, lane);
+
+	return other != NULL && key_has_older(other, row->id);
+}
+
 static const RequestKind *
 kind_of_event(WorkKey *key)
 {
+	if (await_record(key))
+		return NULL;
 	if (!tells_contact(key_head(key)) &&
 		!(queue_is_by_user_id(key) ? tell_is_hopeless(key) : await_contact(key)))
 		return NULL;
@@ -357,7 +403,7 @@ kind_of_event(WorkKey *key)
 static bool
 event_joins(const Row *first, Row *next)
 {
-	return tells_contact(next) && !repeats_must_look(next);
+	return tells_contact(next) && !repeats_must_look(next) && !has_older_record(next);
 }
 
 static void

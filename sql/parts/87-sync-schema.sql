@@ -299,7 +299,8 @@ BEGIN
 	IF by_id AND id_property IS NULL AND type.natural_key IS DISTINCT FROM 'email' THEN
 		id_property := hubspot.propose_id_property(here);
 		RETURN QUERY SELECT 1, 'key', source, format('SELECT %I.hubspot_create_property(%L, %L, ''string'', is_unique => true, server => %L);', functions, object, id_property, account),
-			format('a unique property for %s, by which HubSpot finds the %s', key, object);
+			format('a unique property for %s, by which HubSpot finds the %s', key,
+				coalesce((SELECT o.name FROM hubspot.object o WHERE o.server = propose_record.server AND o.type_id = propose_record.here->>'object'), object));
 		/* the other objects have one option together: see schema_proposal() */
 		RETURN QUERY SELECT 1, 'key', source, format('ALTER SERVER %I OPTIONS (ADD %I %L);', account, type.id_option, id_property),
 			format('%s says which %s of this account is meant, in calls of yours as well', type.id_member, object) WHERE type.call <> 'record';
@@ -354,7 +355,9 @@ BEGIN
 			format('%s says which of %s a contact belongs to', company."column", company.source);
 	ELSIF links THEN
 		RETURN QUERY SELECT 9, 'left out', here->>'source', NULL::text,
-			format('says what belongs to what: %s', (SELECT string_agg(concat_ws(' ', f."column", '->', f.source, '(' || coalesce(f.refusal, f.object) || ')'), ', ') FROM hubspot.schema_references(tables, here) f));
+			(SELECT concat('says what belongs to what: ', string_agg(concat_ws(' ', f."column", '->', f.source, '(' || coalesce(f.refusal, f.object) || ')'), ', '),
+					CASE WHEN bool_and(f.refusal IS NULL) THEN ';' || chr(10) || 'a trigger of yours can call hubspot_associate() and hubspot_dissociate() for its rows' END)
+				FROM hubspot.schema_references(tables, here) f);
 	END IF;
 END
 $$;

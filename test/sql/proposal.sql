@@ -92,6 +92,7 @@ CREATE TABLE sales.support_tickets (id uuid PRIMARY KEY, user_id uuid REFERENCES
 CREATE TABLE sales.vehicles (id uuid PRIMARY KEY, account_id uuid REFERENCES sales.accounts, user_id uuid REFERENCES sales.users, model text);
 CREATE TABLE sales.products (id int PRIMARY KEY, name text, price numeric, sku text);
 CREATE TABLE sales.line_items (id int PRIMARY KEY, subscription_id uuid REFERENCES sales.subscriptions, product_id int REFERENCES sales.products, quantity int);
+CREATE TABLE sales.subscription_users (subscription_id uuid REFERENCES sales.subscriptions, user_id uuid REFERENCES sales.users, role text, PRIMARY KEY (subscription_id, user_id));
 INSERT INTO hubspot.schema SELECT oid, part, now(), false FROM pg_foreign_server, unnest('{deal,ticket,product,line_item,2-77}'::text[]) part;
 INSERT INTO hubspot.object SELECT oid, '2-77', 'vehicle', 'p1_vehicle', 'Vehicle', 'Vehicles', '{}', '{}', '{}', 'model', 'g', '[{"from": "2-77", "to": "0-2", "name": "x"}]', now() FROM pg_foreign_server;
 SELECT what, name, statement, remark FROM hubspot_sync_schema('sales');

@@ -23,6 +23,7 @@
 #include "backend/user_table.h"
 #include "declare/sync_declare.h"
 #include "mapping/mapping_name.h"
+#include "message/pair.h"
 #include "refresh/refresh.h"
 #include "refresh/refresh_check.h"
 #include "refresh/refresh_source.h"
@@ -538,7 +539,13 @@ tell_birth(const Sync *sync)
 		ereport(NOTICE,
 				(errmsg("HubSpot creates no %s without an association, of which \"%s\" maps none",
 						type->name, sync->name),
-				 errhint("Map a column that holds the key of a contact, a company or a deal.")));
+				 errhint("Map a column that holds the key of %s.", message_birth_words(type))));
+	else if (type->born_associated)
+		ereport(NOTICE,
+				(errmsg("associations of a %s are made by \"%s\", and never ended", type->name,
+						sync->name),
+				 errdetail("HubSpot may delete a %s that loses one which it was created with.",
+						   type->name)));
 }
 
 /* Tell how the sync works, if that may surprise. */

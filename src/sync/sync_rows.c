@@ -416,6 +416,10 @@ make_ending(SyncRowPlan *plan, Member *member, TupleTableSlot *slot)
 
 	if (member->place != PLACE_ASSOCIATIONS || names_nothing(member, slot))
 		return NULL;
+
+	/* HubSpot deletes a lead with its primary association, whatever others it has */
+	if (type->born_associated)
+		return NULL;
 	pushJsonbValue(&draft.state, WJB_BEGIN_OBJECT, NULL);
 	value_push_pair(&draft.state, "from_object", type->name);
 	for (int i = 0; i < plan->nmembers; i++)

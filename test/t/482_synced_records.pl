@@ -8,6 +8,7 @@ use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 10000 });
 $sim->add_property('deals', name => 'order_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
+$sim->add_property('leads', name => 'lead_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 my $boat = $sim->add_schema(name => 'boat', associatedObjects => ['DEAL'])->{objectTypeId};
 my $node = hubspot_cluster('records');
 create_account($node, 'postgres', 'crm', $sim, unknown_user_wait => '0');
@@ -70,6 +71,12 @@ sub associated
 	return join ' ', sort map { $name{ $_->{id} } // $_->{object} } @{ $deal->{associations} };
 }
 
+sub leads
+{
+	my %name = map { $_->{id} => $_->{properties}{email} } $sim->records('contacts');
+	return join ' ', sort map { my $lead = $_; join ':', @{ $lead->{properties} }{qw(lead_ref hs_lead_name)}, sort map { $name{ $_->{id} } // $_->{object} } @{ $lead->{associations} } } $sim->records('leads');
+}
+
 subtest 'columns that hold keys of other records' => sub {
 	ask(q{CREATE TABLE customers (email text PRIMARY KEY); CREATE TABLE firms (domain text PRIMARY KEY);
 		CREATE TABLE contracts (id text PRIMARY KEY, title text, stage text DEFAULT 'contractsent', firm text REFERENCES firms, buyer text REFERENCES customers);
@@ -100,5 +107,15 @@ subtest 'columns that hold keys of other records' => sub {
 	like(refused(q{SELECT hubspot_sync('x', 'SELECT * FROM contracts', 'deal', key => 'id', mapping => '{"order_ref": "id", "company": "firm"}')}),
 		qr/compared cannot be mapped to the association "company"/, 'a compared source is refused');
 	is(ask(q{SELECT id, call, key, verdict, category FROM hubspot.outbox_status WHERE verdict = ANY (hubspot.verdicts_with('failed')::text[]) AND object <> 'deal'}), '', 'nothing is refused');
+};
+subtest 'what HubSpot creates with an association only' => sub {
+	ask(q{ALTER SERVER crm OPTIONS (SET id_properties 'deal=order_ref, lead=lead_ref')});
+	ask(q{CREATE TABLE requests (id text PRIMARY KEY, name text, buyer text); INSERT INTO requests VALUES ('l1', 'One', 'c1@example.com');
+		SELECT hubspot_sync('requests', 'requests', 'lead', mapping => '{"lead_ref": "id", "hs_lead_name": "name", "contact": "buyer"}')});
+	settled();
+	is(leads(), 'l1:One:c1@example.com', 'is created with it');
+	ask(q{UPDATE requests SET name = 'Uno' WHERE id = 'l1'; UPDATE requests SET buyer = 'c2@example.com' WHERE id = 'l1'; INSERT INTO requests VALUES ('l2', 'Two', 'c3@example.com')});
+	settled();
+	is(leads(), 'l1:Uno:c1@example.com:c2@example.com l2:Two:c3@example.com', '... beside which another is made: without the first HubSpot would delete it');
 };
 done_testing();

@@ -528,12 +528,6 @@ position_of(const char *word, const char *(*word_at) (int), int count)
 }
 
 static const char *
-lane_at(int i)
-{
-	return object_types[i].plural;
-}
-
-static const char *
 call_at(int i)
 {
 	return call_names[i];
@@ -564,12 +558,12 @@ load_rows(void)
 {
 	for (int i = 0; i < SPI_processed; i++)
 	{
-		int			object = position_of(text_at(i, 2), lane_at, OBJECT_COUNT);
+		int			object = object_of_lane(text_at(i, 2));
 		int			call = position_of(text_at(i, 3), call_at, CALL_COUNT);
 		int			verdict = position_of(text_at(i, 4), verdict_at, VERDICT_COUNT);
 		RowCounter *counter;
 
-		if (object < 0 || call < 0 || verdict < 0)
+		if (object < 0 || object == OBJECT_MAX || call < 0 || verdict < 0)
 			continue;
 		counter = find_row_counter(row_key((Oid) number_at(i, 1), object, call, verdict,
 										   text_at(i, 5)));

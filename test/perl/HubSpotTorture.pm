@@ -61,7 +61,8 @@ sub end_pauses
 	kill 'HUP', $postmaster if $postmaster;
 }
 
-my @lanes = qw(contacts companies associations events forms lists);
+my $car = '2-3465404';
+my @lanes = (qw(contacts companies associations events forms lists deals tickets pairs), $car);
 
 # An operator stops a lane, or all, and lets it go on.
 sub pause
@@ -110,6 +111,12 @@ sub set_up
 	mkdir "$directory/beside";
 	$beside = HubSpotSimulator->start($ENV{SIMULATOR}, "$directory/beside", token => $beside_token, config => {%no_limits});
 	$sim->add_property('companies', name => 'segment_group_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true());
+	die 'the custom object has another id' if $sim->add_schema(name => 'car')->{objectTypeId} ne $car;
+	for my $type ('deals', 'tickets', $car)
+	{
+		$sim->add_property($type, name => $_, type => 'string', fieldType => 'text', $_ eq 'our_ref' ? (hasUniqueValue => JSON::PP::true()) : ()) for qw(our_ref zip city);
+	}
+	$sim->api('POST', '/crm/v4/associations/deals/contacts/labels', { name => 'torture', label => 'Torture' });
 	$sim->api('POST', '/_sim/forms', { id => 'f-1', name => 'Demo', fields => ['email'] });
 	$node = hubspot_cluster('torture', start => 0, tokens => { crm => $HubSpotTest::token, beside => $beside_token },
 		conf => join "\n", 'restart_after_crash = on', 'max_prepared_transactions = 50',
@@ -118,10 +125,11 @@ sub set_up
 		'hubspot.window_rows = ' . one_of(300, 5000, 50_000));
 	begin_faults($node, $sim, $directory);
 	preloaded(sub { $node->start });
-	create_account($node, 'postgres', 'crm', $sim, forms_url => $sim->url, company_id_property => 'segment_group_id', skip_unchanged => $skip);
+	create_account($node, 'postgres', 'crm', $sim, forms_url => $sim->url, company_id_property => 'segment_group_id', id_properties => "deal=our_ref, ticket=our_ref, $car=our_ref", skip_unchanged => $skip);
 	create_account($node, 'postgres', 'beside', $beside, secret => 'beside');
 	$node->safe_psql('postgres', q{SELECT hubspot_create_event('thing', '{"n": "string", "marker": "string"}', server => 'crm')});
 	$node->safe_psql('postgres', join '', map { "SELECT hubspot_create_list('$_', server => 'crm');" } @lists);
+	$node->safe_psql('postgres', "ALTER DATABASE postgres SET torture.car = '$car'");
 	$node->safe_psql('postgres', slurp_file('test/torture/setup.sql'));
 	wait_until(sub { $node->safe_psql('postgres', q{SELECT refreshed_at FROM hubspot.syncs WHERE name = 'torture'}) }, 'the first refresh of the audience');
 	wait_drained($node, 'postgres');
@@ -130,6 +138,7 @@ sub set_up
 	# from one table of the ring to the next
 	$node->safe_psql('postgres', q{SELECT setval('hubspot.outbox_id_seq', 2000000000 - } . one_of(1000, 10_000) . ')') if rand() < 0.5;
 	$node->safe_psql('postgres', qq{SELECT call('contact', 'c' || i || '\@example.com', 'first-' || i) FROM generate_series(0, $contacts - 1) i});
+	$node->safe_psql('postgres', qq{SELECT call_record(kind, kind || i, 'first-' || kind || i, 'enqueue') FROM unnest(ARRAY['car', 'deal', 'ticket']) kind, generate_series(0, $records - 1) i});
 	my %late = map { $_ => 1 } @told_late;
 	tell_all('first', grep { !$late{$_} } @user_ids);
 	wait_drained($node, 'postgres');

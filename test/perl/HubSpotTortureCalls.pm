@@ -14,7 +14,7 @@ use warnings;
 use Exporter qw(import);
 use List::Util qw(uniq);
 
-our @EXPORT = qw(session one_of contact addresses @user_ids @told_late @lists $contacts);
+our @EXPORT = qw(session one_of contact addresses @user_ids @told_late @lists $contacts $records);
 
 our $contacts = 60;
 our @lists = map { "list $_" } 0 .. 3;
@@ -23,6 +23,7 @@ our @user_ids = ((map { "u$_" } 0 .. 29), (map { "d$_" } 0 .. 9));
 # Nobody tells these before they are called by: for a worker that lets their rows wait.
 our @told_late = $ENV{TOLD_LATE} ? map { "u$_" } 0 .. 9 : ();
 my $companies = 20;
+our $records = 8;    # of each type
 
 sub one_of { return $_[ rand @_ ] }
 
@@ -79,6 +80,24 @@ sub user_call
 	return perhaps("SELECT call_user('$what', '$user_id', '$marker', " . quoted($detail) . ", '" . one_of(qw(function function enqueue)) . "');\n");
 }
 
+# Deals, tickets and cars; deals and contacts that belong together.  The keys of a transaction grow.
+sub record_calls
+{
+	my ($marker) = @_;
+	my $n = 0;
+	my $sql = '';
+
+	for my $kind (qw(car deal ticket))
+	{
+		$sql .= perhaps("SELECT call_record('$kind', '$_', '$marker-$kind" . $n++ . "', '" . one_of(qw(function enqueue)) . "');\n")
+		  for sort map { $kind . int rand $records } 1 .. rand 3;
+	}
+	$sql .= perhaps("SELECT call_pair($_, '$marker-pair" . $n++ . "', " . one_of('true', 'true', 'false') . ', ' . one_of('NULL', "'Torture'") . ", '"
+		  . one_of(qw(function enqueue)) . "');\n")
+	  for sort map { "'deal" . int(rand $records) . "', 'c" . int(rand 4) . "\@example.com'" } 1 .. rand 4;
+	return $sql;
+}
+
 # Rows put into the table by COPY, with their lines of the ledger.
 sub copy
 {
@@ -132,6 +151,7 @@ sub transaction
 	$sql .= shared_call('company', $_, "$marker-" . $n++) for sort map { company() } 1 .. rand 4;
 	$sql .= shared_call('event', $_, "$marker-" . $n++) for sort map { contact() } 0 .. rand 6;
 	$sql .= shared_call('form', $_, "$marker-" . $n++) for sort map { contact() } 1 .. rand 2;
+	$sql .= record_calls($marker);
 	$sql .= list_call($_, "$marker-" . $n++) for sort map { contact() } 1 .. rand 3;
 	for my $user_id (sort { $a cmp $b } uniq(map { one_of(@user_ids) } 1 .. rand 5))
 	{

@@ -73,7 +73,7 @@ sub spoilt_contact
 			match => { record => '"' . contact() . '"' } ], 5 + int rand 10);
 }
 
-my @paths = (('contacts/batch/upsert') x 4, ('companies/batch/upsert') x 2, ('send/batch') x 3, ('/associations/') x 2,
+my @paths = (('contacts/batch/upsert') x 2, ('batch/upsert') x 3, ('companies/batch/upsert') x 2, ('send/batch') x 3, ('/associations/') x 2,
 	('/memberships') x 2, '/submissions/', 'contacts/batch/read', 'contacts/batch/archive', 'gdpr-delete', 'account-info', '/');
 
 my %kind_of_rule;

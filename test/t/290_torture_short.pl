@@ -7,5 +7,5 @@ use HubSpotTorture;
 use Test::More;
 
 my $faults = torture(seed => $ENV{SEED} || time % 1_000_000, faults => 120, seconds => 12, crashes_every => 3, sessions => 3);
-cmp_ok($faults, '>=', 10, 'there were faults');
+cmp_ok($faults, '>=', 5, 'there were faults');
 done_testing();

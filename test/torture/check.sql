@@ -20,7 +20,8 @@ CREATE TEMP TABLE life AS
 CREATE TEMP TABLE applied AS
 	SELECT (line ->> 'seq')::bigint AS seq, (line ->> 'at_us')::bigint AS at_us, line ->> 'op' AS op,
 		CASE line ->> 'op' WHEN 'event' THEN 'event' WHEN 'form' THEN 'form' ELSE
-			CASE line ->> 'object' WHEN 'contacts' THEN 'contact' WHEN 'companies' THEN 'company' END END AS object,
+			CASE line ->> 'object' WHEN 'contacts' THEN 'contact' WHEN 'companies' THEN 'company' WHEN 'deals' THEN 'deal' WHEN 'tickets' THEN 'ticket'
+				WHEN current_setting('torture.car') THEN 'car' END END AS object,
 		line ->> 'id' AS record_id, line ->> 'uuid' AS uuid,
 		coalesce(line #>> '{properties,city}', line #>> '{properties,marker}', line #>> '{submission,context,pageName}') AS marker,
 		(SELECT count(*) FROM life WHERE life.number <= (line ->> 'request')::bigint) AS life
@@ -31,7 +32,7 @@ ANALYZE ledger, applied_line, request_line;
 -- Which contact and which company a record id is
 CREATE TEMP TABLE person AS
 	SELECT DISTINCT line ->> 'id' AS record_id, lower(coalesce(line ->> 'email', line ->> 'key')) AS address
-	FROM applied_line WHERE line ->> 'op' IN ('upsert', 'event') AND coalesce(line ->> 'object', '') <> 'companies'
+	FROM applied_line WHERE line ->> 'op' IN ('upsert', 'event') AND coalesce(line ->> 'object', 'contacts') IN ('contacts', 'events')
 		AND coalesce(line ->> 'email', line ->> 'key') LIKE '%@%';
 CREATE TEMP TABLE firm AS
 	SELECT DISTINCT line ->> 'id' AS record_id, line ->> 'key' AS company
@@ -58,17 +59,18 @@ CREATE INDEX ON called (marker);
 -- The rows of the outbox that it makes: a call is one, and has others with it.
 CREATE TEMP TABLE expected AS
 	SELECT marker, kind, key, n, is_user, is_told_later, object,
-		CASE object WHEN 'company' THEN coalesce(company, key) WHEN 'list' THEN address || ' ' || list ELSE address END AS record
+		CASE object WHEN 'company' THEN coalesce(company, key) WHEN 'deal' THEN key WHEN 'ticket' THEN key WHEN 'car' THEN key WHEN 'list' THEN address || ' ' || list ELSE address END AS record
 	FROM (SELECT *, unnest(CASE kind WHEN 'company' THEN ARRAY['company'] WHEN 'event' THEN ARRAY['event'] WHEN 'form' THEN ARRAY['form']
 			WHEN 'list' THEN ARRAY['list'] WHEN 'enters' THEN ARRAY['list'] WHEN 'leaves' THEN ARRAY['list'] WHEN 'did' THEN ARRAY['event']
-			WHEN 'said' THEN ARRAY['event', 'contact'] WHEN 'joins' THEN ARRAY['company', 'association'] ELSE ARRAY['contact'] END
+			WHEN 'said' THEN ARRAY['event', 'contact'] WHEN 'joins' THEN ARRAY['company', 'association'] WHEN 'deal' THEN ARRAY['deal']
+			WHEN 'ticket' THEN ARRAY['ticket'] WHEN 'car' THEN ARRAY['car'] WHEN 'pair' THEN ARRAY['pair'] ELSE ARRAY['contact'] END
 			|| CASE WHEN member IS NULL THEN '{}' ELSE ARRAY['association'] END) AS object
 		FROM called) AS rows_of;
 CREATE INDEX ON expected (marker, object);
 
 CREATE TEMP TABLE queued AS
-	SELECT o.id, o.parent, o.call::text, o.object::text, o.key, o.source::text,
-		coalesce(o.message ->> 'marker', o.message #>> '{traits,city}', o.message #>> '{properties,marker}', o.message ->> 'city') AS marker,
+	SELECT o.id, o.parent, o.call::text, CASE o.object::text WHEN current_setting('torture.car') THEN 'car' ELSE o.object::text END AS object, o.key, o.source::text,
+		coalesce(o.message ->> 'marker', o.message #>> '{traits,city}', o.message #>> '{properties,marker}', o.message #>> '{properties,city}', o.message ->> 'city') AS marker,
 		r.verdict, r.category, r.merged_into, coalesce(r.verdicts, 0) AS verdicts
 	FROM hubspot.outbox o LEFT JOIN
 		(SELECT id, min(verdict::text) AS verdict, min(category) AS category, min(merged_into) AS merged_into, count(*) AS verdicts
@@ -76,9 +78,9 @@ CREATE TEMP TABLE queued AS
 	WHERE o.id > current_setting('torture.first_id')::bigint
 		AND o.server = (SELECT oid FROM pg_foreign_server WHERE srvname = 'crm');
 CREATE UNIQUE INDEX ON queued (id);
--- Of an association and of who was erased the message does not tell.
+-- Of an association, a pair and of who was erased the message does not tell.
 UPDATE queued q SET marker = p.marker FROM queued p WHERE q.object = 'association' AND p.id = q.parent;
-UPDATE queued q SET marker = l.marker FROM ledger l WHERE l.id = q.id AND l.kind = 'erased';
+UPDATE queued q SET marker = l.marker FROM ledger l WHERE l.id = q.id AND l.kind IN ('erased', 'pair');
 CREATE INDEX ON queued (marker);
 ANALYZE applied, person, firm, belonging, called, expected, queued;
 
@@ -102,7 +104,7 @@ INSERT INTO property (name) VALUES
 	('no form arrives twice'), ('each record ends with its last value'), ('each life repeats no more than was under way'),
 	('each member belongs to its company'), ('nobody belongs to a company that was not called'), ('a userId means who was told before'),
 	('each list ends with its members'), ('who was deleted is gone, who came back is there'), ('of who was erased nothing is left'),
-	('the audience has its members'), ('the counters are what the tables hold');
+	('each pair ends as it was called last'), ('nothing is paired that was not called'), ('the audience has its members'), ('the counters are what the tables hold');
 
 CREATE TEMP TABLE broken (property text, example text);
 INSERT INTO broken
@@ -139,7 +141,7 @@ SELECT 'a verdict that is not good has a reason', format('%s %s %s: %s', id, cal
 FROM queued WHERE verdict NOT IN ('delivered', 'coalesced', 'unchanged', 'sent_unconfirmed') AND category IS NULL
 UNION ALL
 SELECT 'what was delivered has arrived', format('%s %s %s %s', id, object, key, marker)
-FROM queued q WHERE verdict IN ('delivered', 'unchanged') AND object NOT IN ('association', 'list') AND call <> 'delete' AND marker IS NOT NULL
+FROM queued q WHERE verdict IN ('delivered', 'unchanged') AND object NOT IN ('association', 'list', 'pair') AND call <> 'delete' AND marker IS NOT NULL
 	AND category IS DISTINCT FROM 'older_value' AND NOT EXISTS (SELECT FROM applied a WHERE a.marker = q.marker AND a.object = q.object)
 UNION ALL
 SELECT 'what was not committed has not arrived', format('%s %s', seq, marker)
@@ -156,7 +158,7 @@ WHERE q.verdict = 'coalesced' AND (coalesce(other.verdict, '') NOT IN ('delivere
 UNION ALL
 SELECT 'values of a record never go back in the life of a worker', format('%s %s: %s after %s, line %s of life %s', object, record, n, before, seq, life)
 FROM (SELECT *, max(n) OVER (PARTITION BY object, record, life ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-	FROM applied WHERE object IN ('contact', 'company') AND record IS NOT NULL AND NOT is_told_later) AS in_order WHERE n < before
+	FROM applied WHERE object IN ('contact', 'company', 'deal', 'ticket', 'car') AND record IS NOT NULL AND NOT is_told_later) AS in_order WHERE n < before
 UNION ALL
 SELECT 'events of a contact arrive in order', format('%s: %s after %s, line %s', record, n, before, seq)
 FROM (SELECT *, max(n) OVER (PARTITION BY record ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
@@ -173,7 +175,7 @@ FROM applied WHERE object = 'form' GROUP BY marker HAVING count(*) > 1
 UNION ALL
 SELECT 'each record ends with its last value', format('%s %s: %s, should be %s', object, record, is_last, should)
 FROM (SELECT object, record, max(n) AS should FROM expected
-		WHERE object IN ('contact', 'company') AND kind NOT IN ('bad', 'erased', 'deleted') AND record IS NOT NULL GROUP BY object, record) AS last_called
+		WHERE object IN ('contact', 'company', 'deal', 'ticket', 'car') AND kind NOT IN ('bad', 'erased', 'deleted') AND record IS NOT NULL GROUP BY object, record) AS last_called
 	LEFT JOIN (SELECT DISTINCT ON (object, record) object, record, n AS is_last FROM applied ORDER BY object, record, seq DESC) AS arrived USING (object, record)
 WHERE is_last IS DISTINCT FROM should;
 
@@ -212,6 +214,27 @@ SELECT 'a userId means who was told before', format('%s %s %s, which nobody had 
 FROM applied a WHERE kind IN ('did', 'said') AND is_told_later
 	AND NOT EXISTS (SELECT FROM ledger l JOIN ledger t ON t.key = l.key AND t.kind = 'tell' AND t.n > l.n
 		WHERE l.marker = a.marker AND t.address = a.address);
+
+CREATE TEMP TABLE deal AS
+	SELECT DISTINCT line ->> 'id' AS record_id, line ->> 'key' AS deal
+	FROM applied_line WHERE line ->> 'op' = 'upsert' AND line ->> 'object' = 'deals' AND line ->> 'key' LIKE 'deal%';
+CREATE TEMP TABLE pair_line AS
+	SELECT deal || ' ' || address AS pair, (line ->> 'seq')::bigint AS seq, line ->> 'op' AS op, line -> 'labels' ? 'Torture' AS has_label
+	FROM applied_line, LATERAL (SELECT CASE line ->> 'from_object' WHEN 'deals' THEN line ->> 'from' ELSE line ->> 'to' END AS deal_id,
+			CASE line ->> 'from_object' WHEN 'deals' THEN line ->> 'to' ELSE line ->> 'from' END AS contact_id) AS ends,
+		deal, person
+	WHERE line ->> 'op' IN ('associate', 'dissociate', 'unlabel') AND deal.record_id = deal_id AND person.record_id = contact_id
+		AND 'deals' IN (line ->> 'from_object', line ->> 'to_object') AND 'contacts' IN (line ->> 'from_object', line ->> 'to_object');
+INSERT INTO broken
+SELECT 'each pair ends as it was called last', format('%s: %s with label %s, called %s with %s', key, op, has_label, is_in, label)
+FROM (SELECT DISTINCT ON (key) key, is_in, company AS label FROM ledger WHERE kind = 'pair' ORDER BY key, n DESC) AS last_called
+	LEFT JOIN (SELECT DISTINCT ON (pair) pair AS key, op, has_label AND op = 'associate' AS has_label
+		FROM pair_line ORDER BY pair, seq DESC) AS arrived USING (key)
+WHERE CASE WHEN is_in THEN op IS NULL OR op = 'dissociate' OR (label IS NOT NULL AND NOT has_label)
+	WHEN label IS NULL THEN op <> 'dissociate' ELSE has_label END
+UNION ALL
+SELECT 'nothing is paired that was not called', format('%s: %s', pair, op)
+FROM pair_line p WHERE NOT EXISTS (SELECT FROM ledger l WHERE l.kind = 'pair' AND l.key = p.pair AND l.is_in = (p.op = 'associate'));
 
 CREATE TEMP TABLE list_state AS
 	SELECT DISTINCT ON (list, address) line ->> 'name' AS list, address, line ->> 'op' = 'list_add' AS is_in
@@ -263,10 +286,10 @@ WHERE coalesce(is_in, false) <> should;
 --
 INSERT INTO broken
 SELECT 'the counters are what the tables hold', format('%s %s %s %s %s: counted %s, there are %s', server, lane, call, verdict, category, counted, rows)
-FROM (SELECT s.srvname AS server, t.lane, o.call::text, r.verdict::text, coalesce(r.category, '') AS category, count(*) AS rows,
+FROM (SELECT s.srvname AS server, hubspot.lane_of_object(o.object::text) AS lane, o.call::text, r.verdict::text, coalesce(r.category, '') AS category, count(*) AS rows,
 		sum(greatest(r.attempt - 1, 0)) AS retries
 		FROM hubspot.result r JOIN hubspot.outbox o USING (id) JOIN pg_foreign_server s ON s.oid = o.server
-			JOIN hubspot.object_types() t ON t.object = o.object::text GROUP BY 1, 2, 3, 4, 5) AS ended
+			GROUP BY 1, 2, 3, 4, 5) AS ended
 	FULL JOIN (SELECT server, lane, call, verdict, coalesce(category, '') AS category, rows AS counted, retries AS counted_retries
 		FROM hubspot.statistics) AS counted USING (server, lane, call, verdict, category)
 WHERE (rows, retries) IS DISTINCT FROM (counted, counted_retries)

@@ -7,12 +7,13 @@
 CREATE TABLE ledger (
 	marker text PRIMARY KEY,	-- of this call alone; it travels to HubSpot
 	id bigint,					-- of its row, where a function told
-	kind text NOT NULL,			-- contact, company, event, form, list or bad; erased; of persons by userId see call_user()
+	kind text NOT NULL,			-- contact, company, event, form, list or bad; erased; of persons by userId see call_user();
+								-- deal, ticket or car: a record; pair: two that are associated or parted
 	key text NOT NULL,			-- whose call it is: an address, a groupId, a userId
 	n int NOT NULL,				-- number of the call for this key
 	member text,				-- company: the contact that belongs to it
 	address text,				-- of a person by userId: what is told, or who is meant
-	company text,				-- what a person by userId joins
+	company text,				-- what a person by userId joins; the label of a pair
 	list text, is_in bool		-- list: which, and whether to add or to remove
 );
 
@@ -128,6 +129,45 @@ BEGIN
 			ELSE body || jsonb_build_object('event', 'thing', 'properties', jsonb_build_object('n', number::text, 'marker', marker))
 				|| CASE WHEN what = 'said' THEN jsonb_build_object('context', jsonb_build_object('traits', traits)) ELSE '{}' END
 		END, how, number);
+END $$;
+
+-- A deal, a ticket or a car, which is a custom object.
+CREATE FUNCTION call_record(kind text, key text, marker text, how text) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	number int := next_number(kind, key);
+	object text := CASE kind WHEN 'car' THEN current_setting('torture.car') ELSE kind END;
+	body jsonb := jsonb_build_object('id', key, 'marker', marker, 'properties', jsonb_build_object('zip', number::text, 'city', marker)
+		|| CASE kind WHEN 'deal' THEN '{"dealname": "Deal", "dealstage": "appointmentscheduled"}'
+			WHEN 'ticket' THEN '{"subject": "Ticket", "hs_pipeline_stage": "1"}' ELSE '{}' END::jsonb);
+BEGIN
+	INSERT INTO ledger (marker, kind, key, n) VALUES (marker, kind, key, number);
+	IF how = 'enqueue' THEN
+		PERFORM hubspot_enqueue('record', ARRAY[body || jsonb_build_object('object', object)], 'crm');
+	ELSE
+		PERFORM hubspot_record(object, body, 'crm', deadline => CASE WHEN number % 2 = 0 THEN interval '1 hour' END);
+	END IF;
+END $$;
+
+-- A deal and a contact are associated, or not any more; with a label, or without (NULL).
+CREATE FUNCTION call_pair(deal text, contact text, marker text, is_in bool, label text, how text) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	pair text := deal || ' ' || contact;
+	number int := next_number('pair', pair);
+	row_id bigint;
+BEGIN
+	IF how = 'enqueue' THEN
+		SELECT * INTO row_id FROM hubspot_enqueue(CASE WHEN is_in THEN 'associate' ELSE 'dissociate' END, ARRAY[jsonb_strip_nulls(jsonb_build_object(
+			'from_object', 'contact', 'from_id', contact, 'to_object', 'deal', 'to_id', deal, 'label', label))], 'crm');
+	ELSIF is_in THEN
+		row_id := hubspot_associate('deal', deal, 'contact', contact, label, 'crm');
+	ELSE
+		row_id := hubspot_dissociate('deal', deal, 'contact', contact, label, 'crm');
+	END IF;
+	INSERT INTO ledger (marker, id, kind, key, n, is_in, company) VALUES (marker, row_id, 'pair', pair, number, is_in, label);
 END $$;
 
 -- Somebody comes, a few times, and is erased.

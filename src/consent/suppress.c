@@ -319,7 +319,26 @@ objection_to_end(const PairEnd *end, const Sought *sought)
 		? NULL : find_person(&by_user_id, end->key, sought);
 }
 
-/* Both ends, and the addresses that userIds have turned out to be. */
+/* The addresses that userIds have turned out to be: each ends a line of what is held. */
+static const char *
+objection_to_told(const Row *row, const Sought *sought)
+{
+	const char *why = NULL;
+
+	for (const char *line = row->held; why == NULL && line != NULL && *line != '\0';)
+	{
+		size_t		len = strcspn(line, "\n");
+		char	   *text = pnstrdup(line, len);
+		const char *blank = strrchr(text, ' ');
+		const char *address = blank != NULL ? blank + 1 : text;
+
+		if (*address != '\0')
+			why = find_person(&by_address, address, sought);
+		line += len + (line[len] == '\n');
+	}
+	return why;
+}
+
 static const char *
 objection_to_pair(const Row *row, const Sought *sought)
 {
@@ -331,15 +350,24 @@ objection_to_pair(const Row *row, const Sought *sought)
 	why = objection_to_end(&pair.from, sought);
 	if (why == NULL)
 		why = objection_to_end(&pair.to, sought);
-	for (const char *line = row->held; why == NULL && line != NULL && *line != '\0';)
-	{
-		size_t		len = strcspn(line, "\n");
+	return why != NULL ? why : objection_to_told(row, sought);
+}
 
-		if (len > 0)
-			why = find_person(&by_address, pnstrdup(line, len), sought);
-		line += len + (line[len] == '\n');
-	}
-	return why;
+/* A record that is created with its associations; one that is there gets them as pairs. */
+static const char *
+objection_to_birth(const Row *row, const Sought *sought)
+{
+	BirthEnd	ends[BIRTH_MAX];
+	const char *why = NULL;
+	int			nends;
+
+	if (!row_was(row, ONCE_ABSENT) || !JB_ROOT_IS_OBJECT(row->message))
+		return NULL;
+	nends = message_birth_ends(&row->message->root, &object_types[row->key->lane->family],
+							   (const char *const *) sought->account->options->id_property, ends);
+	for (int i = 0; i < nends && why == NULL; i++)
+		why = objection_to_end(&ends[i].end, sought);
+	return why != NULL ? why : objection_to_told(row, sought);
 }
 
 /* Why a row is not to go; NULL: it may. */
@@ -355,6 +383,8 @@ objection(const Row *row)
 
 	if (object_types[key->lane->family].names_contacts)
 		return objection_to_pair(row, &sought);
+	if (object_types[key->lane->family].born_associated != NULL)
+		return objection_to_birth(row, &sought);
 	/* a message that cannot be read is refused when it is taken */
 	if (!message_read(row->message, &parts, &problem) || !is_concerned(row, &parts, &sought))
 		return NULL;

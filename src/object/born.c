@@ -187,6 +187,8 @@ absent(Input *input)
 	int			nparents = born_read(input->rows[0], parents);
 
 	row_note(input->rows[0], ONCE_ABSENT);
+	/* who it is to be created with may be in hubspot.suppressed */
+	input->rows[0]->looked_at = 0;
 	if (born_is_possible(parents, nparents))
 		input->onward = &create_born;
 	else

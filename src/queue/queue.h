@@ -74,7 +74,8 @@ static inline bool
 queue_is_personal(const Lane *lane)
 {
 	return lane->family == OBJECT_IS_CONTACT || object_types[lane->family].keyed_by_contact ||
-		object_types[lane->family].names_contacts;
+		object_types[lane->family].names_contacts ||
+		object_types[lane->family].born_associated != NULL;
 }
 
 /*

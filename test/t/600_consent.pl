@@ -7,7 +7,8 @@ use Test::More;
 
 my $sim = start_simulator(config => { burst_limit => 0 });
 my $node = hubspot_cluster('consent', conf => 'max_prepared_transactions = 1');
-create_account($node, 'postgres', 'crm', $sim, create_events => 'on');
+create_account($node, 'postgres', 'crm', $sim, create_events => 'on', id_properties => 'lead=our_ref');
+$sim->add_property('leads', name => 'our_ref', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
 create_account($node, 'postgres', 'other', $sim);
 create_account($node, 'postgres', 'by_id', $sim, contact_id_property => 'external_id', unknown_user_wait => '0');
 $sim->add_property('contacts', name => 'external_id', type => 'string', fieldType => 'text', hasUniqueValue => JSON::PP::true);
@@ -66,6 +67,11 @@ subtest 'what is concerned' => sub {
 	ended(ask(q{SELECT hubspot_associate('contact', 'gone@example.com', 'contact', 'colleague@example.com', server => 'crm')}), 'cancelled/suppressed', 'associations of the contact');
 	ended(ask(q{SELECT hubspot_associate('contact', 'colleague@example.com', 'contact', 'gone@example.com', server => 'crm')}), 'cancelled/suppressed', 'whichever is named first');
 	ended(ask(q{SELECT hubspot_dissociate('contact', 'gone@example.com', 'contact', 'colleague@example.com', server => 'crm')}), 'delivered', 'but their ends go');
+	for my $of (qw(gone colleague))
+	{
+		ended(ask(qq{SELECT hubspot_record('lead', '{"id": "L-$of", "properties": {"hs_lead_name": "x"}, "associations": [{"object": "contact", "id": "$of\@example.com"}]}', 'crm')}),
+			$of eq 'gone' ? 'cancelled/suppressed' : 'delivered', "a lead of $of");
+	}
 	ended(ask(q{SELECT hubspot_delete('{"email": "gone@example.com"}', 'crm')}), 'delivered', 'a deletion goes');
 
 	ask(q{INSERT INTO hubspot.suppressed (address, objects) VALUES ('quiet@example.com', '{event,list}')});

@@ -27,7 +27,8 @@ use HubSpotPauses;
 use HubSpotSimulator;
 
 our @EXPORT = qw(start_simulator hubspot_cluster write_token create_account
-  stop_delivery resume_delivery queue_together worker_pid freeze wait_until wait_drained becomes);
+  stop_delivery resume_delivery queue_together worker_pid freeze wait_until wait_drained becomes
+  wait_for_server);
 our @EXPORT_OK = qw(try_ask start_writer);
 
 # The token that accounts and simulators have unless told otherwise.
@@ -192,6 +193,14 @@ sub try_ask
 	my ($node, $query) = @_;
 	my ($result, $out) = eval { $node->psql('postgres', $query) };
 	return defined $result && $result == 0 ? $out : undef;
+}
+
+# Until a server that has crashed is up again.  A psql that is refused may end before it has
+# read its statement: whoever writes that dies of it, unless it is try_ask().
+sub wait_for_server
+{
+	my ($node) = @_;
+	return wait_until(sub { try_ask($node, 'SELECT 1') }, 'the server to come back');
 }
 
 # A process that runs SQL in one session after the other, whatever becomes of the

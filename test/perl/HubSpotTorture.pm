@@ -298,7 +298,7 @@ sub run
 	append_to_file($stop_file, '');
 	end_faults();
 	waitpid $_, 0 for @sessions;
-	wait_until(sub { defined try_ask($node, 'SELECT 1') }, 'the server');
+	wait_for_server($node);
 	outage();
 	settle();
 

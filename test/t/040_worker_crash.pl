@@ -120,7 +120,7 @@ open my $file, '>', $stop_file or die "$stop_file: $!";
 close $file;
 waitpid $_, 0 for @pids;
 note "workers killed: $crashes{worker}, servers crashed: $crashes{server}";
-wait_until(sub { try_ask($node, 'SELECT 1') }, 'the server');
+wait_for_server($node);
 wait_drained($node, 'postgres');
 
 #

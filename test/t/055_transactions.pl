@@ -48,7 +48,7 @@ sub kill_worker
 	my $pid = worker_pid($node, 'postgres');
 	kill $signal, $pid;
 	wait_until(sub { !kill 0, $pid }, 'the worker to be gone');
-	$node->poll_query_until('postgres', 'SELECT true') or die 'no server';
+	wait_for_server($node);
 	return worker_pid($node, 'postgres');
 }
 

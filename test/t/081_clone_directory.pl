@@ -108,7 +108,7 @@ sub kill_worker
 	my $pid = worker_pid($node, $database);
 	kill 'KILL', $pid;
 	wait_until(sub { !kill 0, $pid }, 'the worker to be gone');
-	wait_until(sub { my ($status) = $node->psql($database, 'SELECT 1'); $status == 0 }, 'the server to come back');
+	wait_for_server($node);
 }
 
 # The same directory

@@ -42,7 +42,7 @@ sub kill_worker
 	wait_until(sub { ask('SHOW hubspot.enabled') eq 'off' }, 'the setting to be read');
 	kill 'KILL', $worker;
 	wait_until(sub { !kill 0, $worker }, 'the worker to be gone');
-	wait_until(sub { eval { ($node->psql('postgres', 'SELECT 1'))[0] == 0 } }, 'the server');
+	wait_for_server($node);
 }
 
 identify('Rome');

@@ -339,7 +339,7 @@ for my $round (1 .. $rounds)
 		}
 	}
 	waitpid $_, 0 for @pids;
-	wait_until(sub { try_ask($node, 'SELECT 1') }, 'the server');
+	wait_for_server($node);
 	resume_delivery($node) if $kind eq 'stopped';
 	if (rand() < 0.4 || $round == $rounds)
 	{

@@ -134,6 +134,16 @@ reply_property(const ReplyResult *result, const char *name)
 }
 
 const char *
+reply_other_end(json_object *to)
+{
+	json_object *value = NULL;
+
+	return json_object_is_type(to, json_type_object) &&
+		(json_object_object_get_ex(to, "toObjectId", &value) ||
+		 json_object_object_get_ex(to, "id", &value)) ? reply_id_of(value) : NULL;
+}
+
+const char *
 reply_associated(const ReplyResult *result, int n)
 {
 	int			count = result->to == NULL ? 0 : (int) json_object_array_length(result->to);
@@ -141,15 +151,8 @@ reply_associated(const ReplyResult *result, int n)
 	/* what is no id is passed over */
 	for (int i = 0; i < count; i++)
 	{
-		json_object *to = json_object_array_get_idx(result->to, i);
-		json_object *value = NULL;
-		const char *id;
+		const char *id = reply_other_end(json_object_array_get_idx(result->to, i));
 
-		if (!json_object_is_type(to, json_type_object) ||
-			(!json_object_object_get_ex(to, "toObjectId", &value) &&
-			 !json_object_object_get_ex(to, "id", &value)))
-			continue;
-		id = reply_id_of(value);
 		if (id != NULL && n-- == 0)
 			return id;
 	}

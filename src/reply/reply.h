@@ -164,6 +164,12 @@ extern bool reply_is_id(const char *text);
 extern const char *reply_id_of(struct json_object *value);
 
 /*
+ * The id of the other record in one element of an answer about associations, in either of the
+ * spellings that HubSpot has for it; NULL when there is none.
+ */
+extern const char *reply_other_end(struct json_object *to);
+
+/*
  * The id of the n-th record that an answer about associations tells of a result's from_id;
  * NULL when there are no more.
  */

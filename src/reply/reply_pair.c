@@ -53,14 +53,8 @@ find_to(const ReplyResult *result, const char *to_id)
 	for (int i = 0; i < count; i++)
 	{
 		json_object *to = json_object_array_get_idx(result->to, i);
-		json_object *value = NULL;
-		const char *id;
+		const char *id = reply_other_end(to);
 
-		if (!json_object_is_type(to, json_type_object) ||
-			(!json_object_object_get_ex(to, "toObjectId", &value) &&
-			 !json_object_object_get_ex(to, "id", &value)))
-			continue;
-		id = reply_id_of(value);
 		if (id != NULL && strcmp(id, to_id) == 0)
 			return to;
 	}

@@ -214,12 +214,6 @@ read_address(const Batch *batch, Address *address)
 	address->query = "?includeProperties=true";
 }
 
-static BuildResult
-append_nothing(Batch *batch, Input *input, const MessageParts *parts)
-{
-	return BUILD_DONE;
-}
-
 static void
 read_answered(Batch *batch, const Reply *reply, AckRequest *request)
 {
@@ -317,7 +311,7 @@ static const RequestKind read_definition = {
 	.method = "GET",
 	.address = read_address,
 	.names_content = true,
-	.append_input = append_nothing,
+	.append_input = batch_append_nothing,
 	.answered = read_answered,
 };
 

@@ -38,6 +38,10 @@ extern void subscription_go_alone(Batch *batch, const bool *chosen, const Reques
 /* The same query for all of a request. */
 extern bool subscription_fits(const Batch *batch, const WorkKey *key);
 
+/* For append_input of a RequestKind: the address is all that is said. */
+extern BuildResult subscription_append_address(Batch *batch, Input *input,
+											   const MessageParts *parts);
+
 /* "?channel=EMAIL", with what else is to be said; behind an address if there is one. */
 extern char *subscription_query(const MessageConsent *consent, const char *address,
 								const char *tail);

@@ -10,20 +10,6 @@
 
 #include "base/hubspot.h"
 #include "consent/subscription.h"
-#include "text/value.h"
-
-static BuildResult
-append_address(Batch *batch, Input *input, const MessageParts *parts)
-{
-	value_append_string(&batch->body, input->key->key, strlen(input->key->key));
-	return BUILD_DONE;
-}
-
-static BuildResult
-append_nothing(Batch *batch, Input *input, const MessageParts *parts)
-{
-	return BUILD_DONE;
-}
 
 static void
 address_many(const Batch *batch, Address *address)
@@ -135,7 +121,7 @@ const RequestKind subscription_read_many = {
 	.max_rows = 1,
 	.is_list = true,
 	.fits = subscription_fits,
-	.append_input = append_address,
+	.append_input = subscription_append_address,
 	.address = address_many,
 	.names_content = true,
 	.settle = settle,
@@ -149,7 +135,7 @@ const RequestKind subscription_read_one = {
 	.max_inputs = 1,
 	.max_rows = 1,
 	.method = "GET",
-	.append_input = append_nothing,
+	.append_input = batch_append_nothing,
 	.address = address_one,
 	.names_content = true,
 	.answered = read_answered,

@@ -157,6 +157,13 @@ subscription_fits(const Batch *batch, const WorkKey *key)
 		is_same(first.business_unit, next.business_unit);
 }
 
+BuildResult
+subscription_append_address(Batch *batch, Input *input, const MessageParts *parts)
+{
+	value_append_string(&batch->body, input->key->key, strlen(input->key->key));
+	return BUILD_DONE;
+}
+
 /* The address is no part of the path: that is logged. */
 char *
 subscription_query(const MessageConsent *consent, const char *address, const char *tail)

@@ -82,19 +82,6 @@ append_one(Batch *batch, Input *input, const MessageParts *parts)
 }
 
 static BuildResult
-append_address(Batch *batch, Input *input, const MessageParts *parts)
-{
-	value_append_string(&batch->body, input->key->key, strlen(input->key->key));
-	return BUILD_DONE;
-}
-
-static BuildResult
-append_nothing(Batch *batch, Input *input, const MessageParts *parts)
-{
-	return BUILD_DONE;
-}
-
-static BuildResult
 append_v3(Batch *batch, Input *input, const MessageParts *parts)
 {
 	MessageConsent consent = subscription_of(input->rows[0]);
@@ -387,7 +374,7 @@ const RequestKind subscription_leave_many = {
 	.repeat = REPEAT_HARMLESS,
 	OF_MANY,
 	.fits = subscription_fits,
-	.append_input = append_address,
+	.append_input = subscription_append_address,
 	.address = address_leave_many,
 	.settle = settle_many,
 	.answered = leave_answered,
@@ -396,7 +383,7 @@ const RequestKind subscription_leave_many = {
 const RequestKind subscription_leave_one = {
 	.repeat = REPEAT_HARMLESS,
 	OF_ONE,
-	.append_input = append_nothing,
+	.append_input = batch_append_nothing,
 	.address = address_leave_one,
 	.answered = one_answered,
 };

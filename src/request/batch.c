@@ -125,6 +125,12 @@ batch_append_comma(Batch *batch)
 		appendStringInfoChar(&batch->body, ',');
 }
 
+BuildResult
+batch_append_nothing(Batch *batch, Input *input, const MessageParts *parts)
+{
+	return BUILD_DONE;
+}
+
 /* Put an input's JSON behind the others. */
 BuildResult
 batch_append_json(Batch *batch, Input *input)

@@ -283,6 +283,9 @@ extern Batch *batch_follow(Batch *batch, const bool *chosen, const RequestKind *
 extern const RequestKind batch_same;
 extern void batch_go_on(Batch *batch, const Reply *reply, AckRequest *request);
 
+/* For append_input of a RequestKind: the path says all that is asked for. */
+extern BuildResult batch_append_nothing(Batch *batch, Input *input, const MessageParts *parts);
+
 /* A warning for the row that carries an input. */
 extern void batch_warn(Input *input, const char *code, const char *property, const char *detail);
 
